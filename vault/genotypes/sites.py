@@ -1,0 +1,116 @@
+"""Sites: variant records without genotypes, held by column.
+
+Text columns are one byte buffer and offsets (the layout of Arrow), because a dataset has millions of sites and a Python
+object for each would cost more than the genotypes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """m byte strings: item i is ``data[offsets[i]:offsets[i+1]]``. ``data`` uint8[], ``offsets`` int64[m+1]."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @staticmethod
+    def of(items: Iterable[bytes]) -> TextColumn:
+        parts = list(items)
+        offsets = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(p) for p in parts], out=offsets[1:])
+        return TextColumn(np.frombuffer(b"".join(parts), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
+
+    def items(self) -> list[bytes]:
+        raw, ends = self.data.tobytes(), self.offsets.tolist()
+        return [raw[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+
+    def take(self, index: NDArray[np.intp] | Sequence[int]) -> TextColumn:
+        """The chosen items, in the order given."""
+        chosen = np.asarray(index, np.int64)
+        lengths = (self.offsets[1:] - self.offsets[:-1])[chosen]
+        offsets = np.zeros(len(chosen) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        source = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return TextColumn(self.data[source], offsets)
+
+    @staticmethod
+    def concat(columns: Sequence[TextColumn]) -> TextColumn:
+        offsets = [np.zeros(1, np.int64)]
+        base = 0
+        for column in columns:
+            offsets.append(column.offsets[1:] - column.offsets[0] + base)
+            base += int(column.offsets[-1] - column.offsets[0])
+        data = [c.data[c.offsets[0] : c.offsets[-1]] for c in columns]
+        return TextColumn(np.concatenate([np.zeros(0, np.uint8), *data]), np.concatenate(offsets))
+
+
+@dataclass(frozen=True)
+class Sites:
+    """m sites in file order.
+
+    ``contigs``: contig names as the file spells them; ``contig`` int32[m] indexes them. ``pos`` int64[m], 1-based.
+    ``alleles``: b"REF,ALT1,ALT2" (REF alone where ALT is "."). ``ids``, ``filters``: the VCF columns as written (b"." if none).
+    ``info``: b"" or "END=…;SVTYPE=…" of symbolic alleles, in that order.
+    """
+
+    contigs: tuple[str, ...]
+    contig: NDArray[np.int32]
+    pos: NDArray[np.int64]
+    alleles: TextColumn
+    ids: TextColumn
+    filters: TextColumn
+    info: TextColumn
+
+    def __len__(self) -> int:
+        return len(self.pos)
+
+    def take(self, index: NDArray[np.intp] | Sequence[int]) -> Sites:
+        """The chosen sites, in the order given."""
+        chosen = np.asarray(index, np.int64)
+        return Sites(
+            self.contigs,
+            self.contig[chosen],
+            self.pos[chosen],
+            self.alleles.take(chosen),
+            self.ids.take(chosen),
+            self.filters.take(chosen),
+            self.info.take(chosen),
+        )
+
+    @staticmethod
+    def concat(parts: Sequence[Sites]) -> Sites:
+        """Sites of several runs, one after another; contig dictionaries are united in order of appearance."""
+        names: dict[str, int] = {}
+        contig = []
+        for part in parts:
+            mapping = np.array([names.setdefault(c, len(names)) for c in part.contigs], np.int32)
+            contig.append(mapping[part.contig] if len(part) else np.zeros(0, np.int32))
+        return Sites(
+            tuple(names),
+            np.concatenate([np.zeros(0, np.int32), *contig]),
+            np.concatenate([np.zeros(0, np.int64), *(p.pos for p in parts)]),
+            TextColumn.concat([p.alleles for p in parts]),
+            TextColumn.concat([p.ids for p in parts]),
+            TextColumn.concat([p.filters for p in parts]),
+            TextColumn.concat([p.info for p in parts]),
+        )
+
+    def n_alleles(self) -> NDArray[np.int64]:
+        """int64[m]: REF and ALTs of each site."""
+        commas = np.zeros(len(self.alleles.data) + 1, np.int64)
+        np.cumsum(self.alleles.data == ord(","), out=commas[1:])
+        counted: NDArray[np.int64] = commas[self.alleles.offsets[1:]] - commas[self.alleles.offsets[:-1]] + 1
+        return counted

@@ -1,0 +1,29 @@
+"""Every limit in one place, each with its unit and its reason."""
+
+from __future__ import annotations
+
+CHUNK_SITES = 16_384  # sites in a chunk: large enough that a 16-byte tag per block is noise, small enough to decode in 40 ms
+GROUP_SUBJECTS = 4_096  # subjects in one container: bounds the length table that a single-subject read must open (16 KiB)
+MAX_ALTS = 255  # ALT alleles of one site; more is a malformed or hostile file
+MAX_LINE_BYTES = 64 * 2**20  # one VCF line: 50,000 samples x ~1 KiB of FORMAT fields
+MAX_HEADER_BYTES = 64 * 2**20  # a VCF header: 500,000 sample names of 100 bytes
+MAX_SAMPLES = 1_000_000  # samples in one file
+MAX_POSITION = 2**31 - 2  # largest position htslib's BCF can hold
+MAX_ALLELE_BYTES = 1 << 20  # one REF or ALT string
+MAX_PLOIDY = 8  # alleles in one GT
+
+MAX_AUDIT_LEAF_BYTES = 65_535  # c2sp.org/tlog-tiles: u16 entry length
+MAX_NOTE_BYTES = 1 << 20  # a signed note; must accept at least 16 signatures
+MAX_KEYSTORE_BYTES = 1 << 20  # keys.md §4
+MAX_SLOTS = 32  # keys.md §4
+MAX_ARGON2_KIB = 4 * 2**20  # 4 GiB, keys.md §4: checked before the function runs
+MAX_ARGON2_TIME = 20
+MAX_ARGON2_LANES = 16
+MAX_KEK_WRAPS = 3_800_000_000  # hard stop below 2^32 random 96-bit nonces under one key (keys.md §7)
+ALARM_KEK_WRAPS = 1_000_000_000
+
+MAX_SHEET_BYTES = 256 * 2**20  # SHEET.csv, ANSWERS.csv: 100,000s of rows
+MAX_SHEET_FIELD_CHARS = 10_000  # one CSV field
+MAX_YAML_BYTES = 1 << 20  # PROJECT.yaml, a form
+MAX_PANEL_LOCI = 1_000_000  # a panel is a few loci to a whole array
+MAX_REGIONS = 100_000  # regions of one request

@@ -1,0 +1,63 @@
+"""The view: de-identified genotypes that one request yields (DESIGN §2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.genotypes.calls import ABSENT, ESCAPE, HAPLOID_BASE, PHASED_OFFSET, Codes, Escapes
+from vault.genotypes.sites import Sites
+from vault.ids import Pseudonym
+
+
+@dataclass(frozen=True)
+class View:
+    """Pseudonyms x sites x calls.
+
+    ``codes`` uint8[m sites, n pseudonyms] as ``vault.genotypes.calls`` defines them; ``escapes`` holds the calls that do not
+    fit. ``not_assayed`` names the loci of a panel that the dataset has no site for ("contig:pos"). ``receipt`` is the audit
+    receipt (tlog-proof text) of the access that made this view, empty until the gate has logged it.
+    """
+
+    pseudonyms: tuple[Pseudonym, ...]
+    sites: Sites
+    codes: Codes
+    escapes: Escapes
+    assembly: str
+    not_assayed: tuple[str, ...] = ()
+    receipt: str = ""
+
+    @property
+    def genotypes(self) -> NDArray[np.int8]:
+        """int8[m, n, ploidy]: allele numbers; -1 missing, -2 absent (beyond the call's ploidy)."""
+        table = np.full((256, 2), -1, np.int8)
+        code = np.arange(HAPLOID_BASE)
+        table[:HAPLOID_BASE, 0] = (code % PHASED_OFFSET) // 11 - 1
+        table[:HAPLOID_BASE, 1] = (code % PHASED_OFFSET) % 11 - 1
+        table[HAPLOID_BASE:ESCAPE, 0] = np.arange(ESCAPE - HAPLOID_BASE) - 1
+        table[HAPLOID_BASE:ESCAPE, 1] = -2
+        table[ABSENT] = -1
+        matrix = table[self.codes]
+        if not len(self.escapes):
+            return matrix
+        lengths = np.diff(self.escapes.offset)
+        ploidy = max(2, int(lengths.max()))
+        full = np.full((*self.codes.shape, ploidy), -2, np.int8)
+        full[:, :, :2] = matrix
+        within = np.arange(len(self.escapes.alleles)) - np.repeat(self.escapes.offset[:-1], lengths)
+        full[self.escapes.site, self.escapes.sample] = -2
+        full[np.repeat(self.escapes.site, lengths), np.repeat(self.escapes.sample, lengths), within] = self.escapes.alleles
+        return full
+
+    @property
+    def phased(self) -> NDArray[np.bool_]:
+        """bool[m, n]: the call's alleles are phased with their neighbours ("|" throughout)."""
+        flags = (self.codes >= PHASED_OFFSET) & (self.codes < HAPLOID_BASE)
+        if len(self.escapes):
+            inner = np.diff(self.escapes.offset) - 1
+            count = np.add.reduceat(self.escapes.phased, self.escapes.offset[:-1]) if len(self.escapes.alleles) else inner * 0
+            flags[self.escapes.site, self.escapes.sample] = (inner > 0) & (count == inner)
+        result: NDArray[np.bool_] = flags
+        return result
