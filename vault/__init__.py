@@ -1,0 +1,1 @@
+"""genovault: a privacy-preserving genetic data vault. The public door is exported here."""
