@@ -1,0 +1,37 @@
+"""What all tables share: two declarative bases (books, keys) and column types that mean the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Text
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+BIG = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's 64-bit rowid
+
+Id = Annotated[bytes, mapped_column(LargeBinary(16))]  # 16 random bytes
+Digest = Annotated[bytes, mapped_column(LargeBinary(32))]  # SHA-256 or HMAC-SHA256
+Sealed = Annotated[bytes, mapped_column(LargeBinary)]  # a blob in the format of vault.crypto.envelope
+Micros = Annotated[int, mapped_column(BIG)]  # microseconds since 1970 UTC
+Count = Annotated[int, mapped_column(BIG)]
+Code = Annotated[str, mapped_column(Text)]  # a closed enum's text or a public name
+
+
+class Base(DeclarativeBase):
+    """Tables of the books database, the audit log's among them (a state change and its entry share one transaction)."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class KeysBase(DeclarativeBase):
+    """Tables of the key database, which is backed up apart from the books so that backups of data and keys age apart."""
+
+    metadata = MetaData(naming_convention=NAMING)

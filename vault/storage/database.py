@@ -1,0 +1,176 @@
+"""One SQL database: SQLite by default, PostgreSQL by URL; transactions that mean the same on both.
+
+``write()`` serialises all writers of the database (BEGIN IMMEDIATE; a transaction-level advisory lock on PostgreSQL), so
+whatever is read inside it stays true until its commit. A commit that returned is on disk (SQLite: WAL with synchronous=FULL;
+PostgreSQL: synchronous_commit on). If ``write()`` raises ``UnavailableError("database_unavailable")`` the outcome of the commit
+is unknown: read back before trying again (reference: SQLite and PostgreSQL both may keep a commit that reported failure).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, event, exc, make_url, text
+from sqlalchemy import create_engine as sqlalchemy_engine
+from sqlalchemy.orm import Session
+
+from vault.errors import InputError, IntegrityError, UnavailableError
+
+SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which loses commits silently
+BUSY_MILLISECONDS = 30_000  # as long as the slowest writer (an import's final transaction) may hold the lock
+WRITER_LOCK = 0x67656E6F  # any constant: the advisory lock all writers of one PostgreSQL database share
+
+PRAGMAS: tuple[tuple[str, str | int], ...] = (
+    ("journal_mode", "wal"),
+    ("synchronous", 2),  # FULL: a returned commit survives power loss
+    ("foreign_keys", 1),
+    ("busy_timeout", BUSY_MILLISECONDS),
+    ("secure_delete", 1),  # off in the wheels' build: a deleted key would stay in the file
+    ("trusted_schema", 0),
+    ("cell_size_check", 1),
+    ("journal_size_limit", 64 * 2**20),  # bytes
+)
+
+
+class Database:
+    """Engines of one database: a single writer and a pool of readers."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _parse(url)
+        self.dialect = self._url.get_backend_name()
+        if self.dialect == "sqlite":
+            _require_file(Path(str(self._url.database)))
+            self._writer = _sqlite(self._url, writer=True)
+            self._reader = _sqlite(self._url, writer=False)
+        else:
+            self._writer = _engine(self._url, pool_pre_ping=True)
+            self._reader = self._writer
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A write transaction, alone in the database; commits on leaving, rolls back on any exception.
+
+        Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
+        """
+        with _wrapped(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            if self.dialect == "postgresql":
+                session.execute(text("SET LOCAL synchronous_commit = on"))
+                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A read transaction over one snapshot."""
+        with _wrapped(), Session(self._reader, expire_on_commit=False) as session, session.begin():
+            if self.dialect == "postgresql":
+                session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield session
+
+    def checkpoint_wal(self) -> None:
+        """Fold the write-ahead log into the database file, so that deleted bytes are gone from both (SQLite only)."""
+        if self.dialect != "sqlite":
+            return
+        with _wrapped(), self._writer.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
+        if busy:
+            raise UnavailableError("database_busy", "a reader keeps the write-ahead log open", hint="try again when it has finished")
+
+    def close(self) -> None:
+        """Return all connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    @property
+    def engine(self) -> Engine:
+        """The writer engine, for migrations."""
+        return self._writer
+
+
+def create_sqlite_file(path: Path) -> None:
+    """An empty file with mode 0600 for a new SQLite database; InputError if it exists. Init alone creates."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise InputError("vault_exists", f"{path.name} is already there", hint="choose another folder") from None
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        raise InputError("bad_url", "the database URL cannot be read", hint="sqlite:///FILE or postgresql://…") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or not parsed.database:
+        raise InputError("bad_url", f"no support for databases of kind {backend}", hint="sqlite:///FILE or postgresql://…")
+    return parsed
+
+
+def _require_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise UnavailableError("no_database", f"{path.name} is missing", hint="restore it from a backup") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise IntegrityError("open_permissions", f"{path.name} is open to other users", hint=f"chmod 600 {path}")
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    # Parameters hold sealed data and ids: they never belong in a message.
+    return sqlalchemy_engine(url, hide_parameters=True, **options)
+
+
+def _sqlite(url: URL, *, writer: bool) -> Engine:
+    from pysqlite3 import dbapi2  # noqa: PLC0415 - a PostgreSQL vault needs no SQLite
+
+    if dbapi2.sqlite_version_info < SQLITE_FIXED:
+        raise UnavailableError(
+            "sqlite_too_old",
+            f"SQLite {dbapi2.sqlite_version} can lose commits in WAL mode",
+            hint="install pysqlite3 0.6.1 or newer",
+        )
+    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": BUSY_MILLISECONDS / 1000} if writer else {}
+    engine = _engine(url, module=dbapi2, **pool)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours: the driver's legacy mode starts transactions late
+        _set_pragmas(connection)
+        if not writer:
+            connection.execute("PRAGMA query_only=1")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+def _set_pragmas(connection: Any) -> None:
+    """Set every pragma and read it back: SQLite ignores unknown ones in silence."""
+    for name, wanted in PRAGMAS:
+        connection.execute(f"PRAGMA {name}={wanted}")
+        found = connection.execute(f"PRAGMA {name}").fetchone()
+        if found is None or found[0] != wanted:
+            raise UnavailableError("sqlite_setting", f"SQLite does not take {name}={wanted}", hint="use a local file system")
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    """Anything the driver raises becomes one documented error without parameters."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise  # a violated constraint is the caller's to name
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        name = type(error.orig).__name__ if isinstance(error, exc.DBAPIError) else "timeout"
+        raise UnavailableError(
+            "database_unavailable", f"the database did not answer ({name})", hint="check disk space, permissions and other writers"
+        ) from error

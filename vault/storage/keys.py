@@ -1,0 +1,44 @@
+"""Tables of the key database: wrapped keys and what only lives as long as they do."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vault.storage.base import Code, Count, Id, KeysBase, Micros, Sealed
+
+
+class WrappedKeyRow(KeysBase):
+    """One key under an epoch of its branch. ``owner`` is the subject, part, chunk table or project that it belongs to.
+
+    Ordered by purpose, then owner: a cohort's keys are one range scan.
+    """
+
+    __tablename__ = "wrapped_key"
+
+    purpose: Mapped[Code] = mapped_column(primary_key=True)
+    owner: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Count] = mapped_column(primary_key=True)
+    key_id: Mapped[Id] = mapped_column(unique=True)
+    epoch: Mapped[Count]
+    wrapped: Mapped[Sealed]  # nonce 12 ‖ ciphertext 32 ‖ tag 16
+
+
+class SubjectTokenRow(KeysBase):
+    """A subject's audit token, made once from the audit salt. It lives here, not in the books, because whoever keeps an old
+    books backup must not be able to link log entries to a subject after erasure."""
+
+    __tablename__ = "subject_token"
+
+    subject_id: Mapped[Id] = mapped_column(primary_key=True)
+    token: Mapped[Code] = mapped_column(unique=True)
+
+
+class BranchEpochRow(KeysBase):
+    """Use counter of one epoch of one branch, for the alarm before the cipher's limit."""
+
+    __tablename__ = "branch_epoch"
+
+    branch: Mapped[Code] = mapped_column(primary_key=True)
+    epoch: Mapped[Count] = mapped_column(primary_key=True)
+    wraps: Mapped[Count]
+    created: Mapped[Micros]
