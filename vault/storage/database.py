@@ -79,7 +79,9 @@ class Database:
             raw = connection.connection.dbapi_connection
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
         if busy:
-            raise UnavailableError("database_busy", "a reader keeps the write-ahead log open", hint="try again when it has finished")
+            raise UnavailableError(
+                "database_busy", "a reader keeps the write-ahead log open", hint="try again when it has finished"
+            )
 
     def close(self) -> None:
         """Return all connections."""
@@ -172,5 +174,7 @@ def _wrapped() -> Iterator[None]:
     except (exc.DBAPIError, exc.TimeoutError) as error:
         name = type(error.orig).__name__ if isinstance(error, exc.DBAPIError) else "timeout"
         raise UnavailableError(
-            "database_unavailable", f"the database did not answer ({name})", hint="check disk space, permissions and other writers"
+            "database_unavailable",
+            f"the database did not answer ({name})",
+            hint="check disk space, permissions and other writers",
         ) from error

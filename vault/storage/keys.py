@@ -25,7 +25,8 @@ class WrappedKeyRow(KeysBase):
 
 class SubjectTokenRow(KeysBase):
     """A subject's audit token, made once from the audit salt. It lives here, not in the books, because whoever keeps an old
-    books backup must not be able to link log entries to a subject after erasure."""
+    books backup must not be able to link log entries to a subject after erasure.
+    """
 
     __tablename__ = "subject_token"
 
