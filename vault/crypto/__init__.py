@@ -1,1 +1,1 @@
-"""crypto"""
+"""Keys: primitives, sealed blobs, the keystore, and custody of per-subject keys. The only importer of third-party cryptography."""

@@ -1,0 +1,32 @@
+"""The canonical encoding of what a key, seal or wrap is bound to (``docs/formats/keys.md`` §1).
+
+Each field is a u16 big-endian length and then its bytes: text as UTF-8, bytes as they are, a number as u64 big-endian (8 bytes).
+The first field is the label of the use, which fixes the number and type of the others, so two different contexts never have the
+same encoding.
+"""
+
+from __future__ import annotations
+
+from vault.errors import UsageError
+
+MAX_FIELD_BYTES = 0xFFFF  # the length prefix is u16
+
+
+def encode_context(*fields: str | bytes | int) -> bytes:
+    """The fields in order, each with its length in front.
+
+    Raises:
+        UsageError: ``context_invalid``: a field over 65,535 bytes, or a number outside u64.
+    """
+    return b"".join(_encode_field(field) for field in fields)
+
+
+def _encode_field(field: str | bytes | int) -> bytes:
+    if isinstance(field, int):
+        if not 0 <= field < 1 << 64:
+            raise UsageError("context_invalid", "a number of a context must fit in 64 unsigned bits")
+        return b"\x00\x08" + field.to_bytes(8, "big")
+    raw = field.encode() if isinstance(field, str) else field
+    if len(raw) > MAX_FIELD_BYTES:
+        raise UsageError("context_invalid", "a field of a context is longer than 65,535 bytes")
+    return len(raw).to_bytes(2, "big") + raw

@@ -1,0 +1,233 @@
+"""The cryptographic primitives of the vault, one suite each, thinly wrapped so that failures are ours.
+
+SHA-256, HMAC-SHA256, HKDF-Expand (RFC 5869 §2.3), AES-256-GCM, Ed25519 (RFC 8032), Argon2id (RFC 9106) and HPKE (RFC 9180: base
+mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM). Callers give nonces and salts: nothing here draws randomness, except
+HPKE sealing, whose ephemeral key the library insists on making itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn, SupportsIndex, final
+
+import argon2.low_level
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vault.crypto.secret import Secret
+from vault.errors import InputError, IntegrityError, UsageError
+from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_LANES, MAX_ARGON2_TIME
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+
+Octets = bytes | bytearray | memoryview
+
+
+def sha256(data: Octets) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def hmac_sha256(key: bytes, message: Octets) -> bytes:
+    """HMAC-SHA256, 32 bytes."""
+    return hmac.digest(key, message, "sha256")
+
+
+def hkdf_expand_sha256(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand with SHA-256. ``key`` must be uniformly random, at least 32 bytes; ``length`` is at most 8,160 bytes."""
+    if length <= 32:
+        return hmac.digest(key, info + b"\x01", "sha256")[:length]
+    return _hkdf_expand(key, info, length, digest="sha256", digest_bytes=32)
+
+
+def hkdf_expand_sha512(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand with SHA-512. ``key`` must be uniformly random, at least 32 bytes; ``length`` is at most 16,320 bytes."""
+    return _hkdf_expand(key, info, length, digest="sha512", digest_bytes=64)
+
+
+def constant_time_equal(a: bytes, b: bytes) -> bool:
+    """Whether the bytes are equal, in time that does not depend on where they differ (it does on their lengths)."""
+    return hmac.compare_digest(a, b)
+
+
+@final
+class AesGcm:
+    """AES-256-GCM under one 32-byte key. The caller must never use a nonce twice under one key.
+
+    Reuse the object where many seals share the key: making one costs as much as sealing a kilobyte.
+    """
+
+    __slots__ = ("_aead",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise UsageError("key_length", "an AES-256 key has 32 bytes")
+        self._aead = AESGCM(key)
+
+    def seal(self, nonce: bytes, plaintext: Octets, aad: bytes) -> bytes:
+        """``ciphertext ‖ tag``: 16 bytes longer than the plaintext."""
+        return self._aead.encrypt(nonce, plaintext, aad)
+
+    def open(self, nonce: bytes, sealed: Octets, aad: bytes) -> bytes:
+        """The plaintext.
+
+        Raises:
+            IntegrityError: ``seal_broken``: wrong key, nonce or context, or altered bytes.
+        """
+        try:
+            return self._aead.decrypt(nonce, sealed, aad)
+        except InvalidTag:
+            raise _seal_broken() from None
+
+    def open_into(self, nonce: bytes, sealed: Octets, aad: bytes, buffer: bytearray | memoryview) -> int:
+        """As ``open``, into a buffer of exactly ``len(sealed) - 16`` bytes; returns that number.
+
+        On failure the buffer's content is undefined and must not be read.
+        """
+        try:
+            return self._aead.decrypt_into(nonce, sealed, aad, buffer)
+        except InvalidTag:
+            raise _seal_broken() from None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
+
+@final
+class SigningKey:
+    """Ed25519 from a 32-byte seed."""
+
+    __slots__ = ("_private", "public")
+
+    public: bytes  # 32 bytes
+
+    def __init__(self, seed: Secret) -> None:
+        if len(seed) != KEY_BYTES:
+            raise UsageError("key_length", "an Ed25519 seed has 32 bytes")
+        self._private = Ed25519PrivateKey.from_private_bytes(seed.reveal())
+        self.public = self._private.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature, the same each time for the same message."""
+        return self._private.sign(message)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
+
+def verify_signature(public: bytes, signature: bytes, message: bytes) -> None:
+    """Return only if the Ed25519 signature holds.
+
+    Raises:
+        IntegrityError: ``signature_invalid``, also for a public key or signature of the wrong size.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise IntegrityError("signature_invalid", "the signature does not hold") from None
+
+
+@dataclass(frozen=True)
+class Argon2Profile:
+    """What one guess of a passphrase costs: memory in KiB, passes over it, lanes.
+
+    Raises:
+        InputError: ``argon2_out_of_range``: outside RFC 9106 §3.1 or the caps of ``vault.limits``.
+    """
+
+    m_kib: int
+    t: int
+    lanes: int
+
+    DEFAULT: ClassVar[Argon2Profile]  # RFC 9106 §4, second choice: 64 MiB, about 0.1 s
+    HIGH_MEMORY: ClassVar[Argon2Profile]  # RFC 9106 §4, first choice: 2 GiB, about 3 s
+    TEST_ONLY: ClassVar[Argon2Profile]  # no protection at all
+
+    def __post_init__(self) -> None:
+        in_range = 1 <= self.lanes <= MAX_ARGON2_LANES and 1 <= self.t <= MAX_ARGON2_TIME
+        if not in_range or not 8 * self.lanes <= self.m_kib <= MAX_ARGON2_KIB:
+            raise InputError(
+                "argon2_out_of_range",
+                "Argon2 parameters are out of range",
+                hint=f"lanes 1-{MAX_ARGON2_LANES}, t 1-{MAX_ARGON2_TIME}, memory from 8 KiB a lane to {MAX_ARGON2_KIB} KiB",
+            )
+
+
+Argon2Profile.DEFAULT = Argon2Profile(m_kib=64 * 1024, t=3, lanes=4)
+Argon2Profile.HIGH_MEMORY = Argon2Profile(m_kib=2 * 1024 * 1024, t=1, lanes=4)
+Argon2Profile.TEST_ONLY = Argon2Profile(m_kib=8, t=1, lanes=1)
+
+
+def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
+    """A 32-byte key from a passphrase (version 0x13, no secret, no associated data). The salt has 16 random bytes."""
+    return Secret(
+        argon2.low_level.hash_secret_raw(
+            passphrase.reveal(),
+            salt,
+            time_cost=profile.t,
+            memory_cost=profile.m_kib,
+            parallelism=profile.lanes,
+            hash_len=KEY_BYTES,
+            type=argon2.low_level.Type.ID,
+        )
+    )
+
+
+def hpke_public(private: Secret) -> bytes:
+    """The 32-byte X25519 public key of a 32-byte private key."""
+    return _x25519(private).public_key().public_bytes_raw()
+
+
+def hpke_seal(public: bytes, info: bytes, plaintext: bytes) -> bytes:
+    """``ephemeral public key (32) ‖ ciphertext ‖ tag``: 48 bytes longer than the plaintext; a fresh ephemeral key each time.
+
+    Raises:
+        IntegrityError: ``public_key_invalid``: not a usable X25519 key.
+    """
+    try:
+        return _HPKE_SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(public), info=info)
+    except ValueError:
+        raise IntegrityError("public_key_invalid", "a public key is not a usable X25519 key") from None
+
+
+def hpke_open(private: Secret, info: bytes, sealed: bytes) -> bytes:
+    """The plaintext sealed to this key.
+
+    Raises:
+        IntegrityError: ``seal_broken``: wrong key or context, or altered bytes.
+    """
+    try:
+        return _HPKE_SUITE.decrypt(sealed, _x25519(private), info=info)
+    except (InvalidTag, ValueError):
+        raise _seal_broken() from None
+
+
+_HPKE_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+
+def _x25519(private: Secret) -> X25519PrivateKey:
+    if len(private) != KEY_BYTES:
+        raise UsageError("key_length", "an X25519 key has 32 bytes")
+    return X25519PrivateKey.from_private_bytes(private.reveal())
+
+
+def _hkdf_expand(key: bytes, info: bytes, length: int, *, digest: str, digest_bytes: int) -> bytes:
+    if not 0 <= length <= 255 * digest_bytes:
+        raise UsageError("hkdf_length", "HKDF-Expand yields at most 255 digests")
+    blocks: list[bytes] = []
+    previous = b""
+    for counter in range(1, -(-length // digest_bytes) + 1):
+        previous = hmac.digest(key, previous + info + bytes([counter]), digest)
+        blocks.append(previous)
+    return b"".join(blocks)[:length]
+
+
+def _seal_broken() -> IntegrityError:
+    return IntegrityError("seal_broken", "a seal does not hold: wrong key, wrong place or altered bytes")
