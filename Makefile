@@ -1,0 +1,61 @@
+# What a person types. Needs Python 3.11 or newer with venv and pip; everything else is installed into .venv from the lock.
+#
+#   make demo        the main job on a small synthetic cohort, told as a story
+#   make test        the test suite, under five minutes
+#   make test-long   faults, attacks, fuzzing and oracles at length
+#   make check       lint, format, types, import rules
+#   make bench       the benchmarks
+#   make lock        resolve requirements/ anew from pyproject.toml
+
+PYTHON ?= python3
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-long check bench lock clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+install: $(INSTALLED)
+
+# Only hashes in the lock are accepted; the project itself is built by the locked build backend, without the network.
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "genovault needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/genovault demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not long" -n $(JOBS)
+
+test-long: $(INSTALLED)
+	$(BIN)/python -m pytest -m long -n $(JOBS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run
+
+# One resolution for every platform and every Python from 3.11 on: dev.txt first, core.txt held to the same versions.
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" pyproject.toml
+
+lock: $(INSTALLED)
+	$(LOCK) --all-extras $(LOCK_OPTIONS) --output-file requirements/dev.txt
+	$(LOCK) --constraint requirements/dev.txt --no-annotate --output-file requirements/core.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
