@@ -1,0 +1,101 @@
+"""What can happen in a vault, who can do it and how it can end: the closed vocabularies of audit entries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Act(StrEnum):
+    """The kind of an event. Adding one is a format change that old verifiers survive: they check form, not vocabulary."""
+
+    VAULT_INIT = "vault.init"
+    VAULT_UNLOCK_FAILED = "vault.unlock.failed"
+    VAULT_OPEN = "vault.open"
+
+    SUBJECT_IMPORT = "subject.import"
+    SUBJECT_UPDATE = "subject.update"
+    SUBJECT_LIST = "subject.list"
+    SUBJECT_SHOW = "subject.show"
+    SUBJECT_RESTRICT = "subject.restrict"
+    SUBJECT_ERASE = "subject.erase"
+
+    CONSENT_IMPORT = "consent.import"
+    CONSENT_RECORD = "consent.record"
+    CONSENT_WITHDRAW = "consent.withdraw"
+    CONSENT_SHOW = "consent.show"
+    CONSENT_EXPLAIN = "consent.explain"
+    CONSENT_EXPORT = "consent.export"
+    CONSENT_COVERAGE = "consent.coverage"
+
+    DATASET_IMPORT = "dataset.import"
+    DATASET_REMOVE = "dataset.remove"
+    DATASET_LIST = "dataset.list"
+    DATASET_SHOW = "dataset.show"
+    DATASET_VERIFY = "dataset.verify"
+    PANEL_CREATE = "panel.create"
+    PANEL_SHOW = "panel.show"
+
+    PROJECT_CREATE = "project.create"
+    PROJECT_APPROVE = "project.approve"
+    PROJECT_SUSPEND = "project.suspend"
+    PROJECT_CLOSE = "project.close"
+    PROJECT_CHECK = "project.check"
+    PROJECT_SHOW = "project.show"
+
+    REQUEST_SUBMIT = "request.submit"
+    REQUEST_APPROVE = "request.approve"
+    REQUEST_DENY = "request.deny"
+    REQUEST_SHOW = "request.show"
+
+    VIEW_INTENT = "view.intent"
+    VIEW_OUTCOME = "view.outcome"
+    EXTRACT_INTENT = "extract.intent"
+    EXTRACT_OUTCOME = "extract.outcome"
+    RELEASE_SHOW = "release.show"
+    RELEASE_VERIFY = "release.verify"
+    RELEASE_NOTICE = "release.notice"
+    PSEUDONYM_RESOLVE = "pseudonym.resolve"
+
+    AUDIT_READ = "audit.read"
+    AUDIT_VERIFY = "audit.verify"
+    AUDIT_PROVE = "audit.prove"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_ANCHOR = "audit.anchor"
+    AUDIT_DISCLOSURES = "audit.disclosures"
+
+    PRINCIPAL_ADD = "principal.add"
+    PRINCIPAL_DISABLE = "principal.disable"
+    PRINCIPAL_LIST = "principal.list"
+    PRINCIPAL_TOKEN = "principal.token"  # noqa: S105 - an act, not a secret
+    SLOT_ADD = "slot.add"
+    SLOT_REMOVE = "slot.remove"
+    SLOT_LIST = "slot.list"
+    KEY_ROTATE = "key.rotate"
+    KEY_DESTROY = "key.destroy"
+
+    BACKUP_CREATE = "backup.create"
+    BACKUP_RESTORE = "backup.restore"
+    DOCTOR_RUN = "doctor.run"
+    JOB_START = "job.start"
+    JOB_DONE = "job.done"
+
+
+class Outcome(StrEnum):
+    """How it ended. An ``intent`` is written before anything is opened and closed by a later entry that ``refers`` to it."""
+
+    INTENT = "intent"
+    DONE = "done"
+    REFUSED = "refused"  # policy or authority said no
+    FAILED = "failed"  # an error stopped it
+    ABORTED = "aborted"  # an intent that recovery gave up
+
+
+class Role(StrEnum):
+    """What the actor is. ``system`` acts in recovery and jobs, ``unknown`` before anybody is recognised."""
+
+    STEWARD = "steward"
+    RESEARCHER = "researcher"
+    AUDITOR = "auditor"
+    ENGINE = "engine"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"

@@ -1,0 +1,75 @@
+"""Canonical JSON (RFC 8785), restricted: no floats, integers of at most 53 bits. One value has exactly one spelling.
+
+The decoder accepts what the encoder writes and nothing else, so a leaf's bytes and its meaning can be compared alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vault.errors import InputError, IntegrityError
+
+Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+MAX_INTEGER = 2**53 - 1  # what every JSON implementation holds exactly
+MAX_DEPTH = 16  # nesting of any document here is a handful
+
+
+def encode(value: Json) -> bytes:
+    """UTF-8 bytes: keys sorted by UTF-16 code units, no whitespace, shortest escapes.
+
+    Raises:
+        InputError: ``not_canonical_json``: a float, an integer beyond 53 bits, a lone surrogate, a key that is not text, or
+            another type.
+    """
+    try:
+        return json.dumps(_ordered(value, 0), ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise _not_encodable("text holds a lone surrogate") from None
+
+
+def decode(data: bytes) -> Any:
+    """The value of canonical bytes.
+
+    Raises:
+        IntegrityError: ``not_canonical_json``: not JSON, or not the one spelling of its value.
+    """
+    try:
+        value = json.loads(data.decode(), parse_float=_refuse, parse_constant=_refuse)
+        if encode(value) == data:  # a duplicate key, whitespace, another escape or order all come out different
+            return value
+    except (ValueError, RecursionError, InputError):
+        pass
+    raise IntegrityError("not_canonical_json", "a document is not canonical JSON")
+
+
+def _ordered(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise _not_encodable("an integer needs more than 53 bits")
+        return value
+    if depth >= MAX_DEPTH:
+        raise _not_encodable("a document is nested too deep")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise _not_encodable("a key is not text")
+        return {key: _ordered(value[key], depth + 1) for key in sorted(value, key=_utf16)}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_ordered(item, depth + 1) for item in value]
+    raise _not_encodable("a value is of a type that canonical JSON does not carry")
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be", "surrogatepass")
+
+
+def _refuse(_text: str) -> Any:
+    raise ValueError("floats are not canonical here")
+
+
+def _not_encodable(reason: str) -> InputError:
+    return InputError("not_canonical_json", reason)

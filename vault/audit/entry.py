@@ -1,0 +1,241 @@
+"""One entry of the log: what callers say (``Event``) and the public leaf it becomes (``docs/formats/audit.md`` §2).
+
+Leaf bytes are published, so nothing private goes in: handles, closed codes, counts and digests only, each checked against its
+pattern here. Subjects appear as one salted hash over their sorted audit tokens (``subject_set``), whatever their number, so that
+neither size nor order of writing gives a second form. What only auditors may read goes into ``detail``, which is sealed beside
+the tree; the leaf holds a salted commitment to it. A random nonce keeps anyone who sees only hashes from guessing a leaf.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from vault.audit import canonical
+from vault.audit.acts import Act, Outcome, Role
+from vault.audit.canonical import Json
+from vault.audit.note import encode_base64
+from vault.errors import InputError, IntegrityError
+from vault.ids import AuditToken
+from vault.limits import MAX_AUDIT_LEAF_BYTES
+from vault.times import rfc3339
+
+LEAF_VERSION = 1
+NONCE_BYTES = 16
+DETAIL_SALT_BYTES = 16
+MAX_REASONS = 256  # distinct reason codes; the policy has a few dozen
+
+_HANDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
+_OPAQUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]{0,127}")
+_PURPOSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.,;|() -]{0,255}")
+_EVENT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_TOKEN = re.compile(r"hmac-sha256:[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, by public handle. ``asserted_for``: the person a steward says they act for (``--for``)."""
+
+    role: Role
+    handle: str
+    asserted_for: str | None = None
+
+
+@dataclass(frozen=True)
+class Obj:
+    """What was acted on: a kind ("dataset", "request", "manifest") and an opaque id or digest, never a private name."""
+
+    kind: str
+    ref: str
+
+
+@dataclass(frozen=True)
+class ConsentHead:
+    """The consent ledger as this entry knows it: its last sequence number and chain head, *after* the ``added`` ledger events
+    that this very entry records (0 for an entry that only relies on the ledger).
+    """
+
+    seq: int
+    head: bytes  # 32 bytes
+    added: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What a caller wants recorded. Time, id, nonce and index are the log's."""
+
+    act: Act
+    actor: Actor
+    outcome: Outcome
+    obj: Obj | None = None
+    project: str | None = None  # project code
+    request: str | None = None  # request or release id
+    purpose: str | None = None  # DUO terms
+    reasons: Mapping[str, int] = field(default_factory=dict)  # refusal or limit code -> how many
+    counts: Mapping[str, int] = field(default_factory=dict)  # "subjects", "sites", "rows", "bytes" … -> how many
+    flags: Sequence[str] = ()  # e.g. "self_approved"
+    subjects: Sequence[AuditToken] = ()
+    consent: ConsentHead | None = None
+    blobs: Sequence[bytes] = ()  # SHA-256 of the sealed blobs written or manifest released, in a documented order
+    refers: str | None = None  # event id of the intent that this entry closes
+    detail: Mapping[str, Json] | None = None  # for auditors only
+
+
+@dataclass(frozen=True)
+class SubjectSet:
+    """A set of subjects, content-addressed: ``digest`` is salted per vault."""
+
+    tokens: tuple[AuditToken, ...]  # sorted, distinct
+    digest: bytes  # 32 bytes
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the log adds to an event."""
+
+    event_id: str  # UUIDv7
+    time: datetime
+    session: bytes  # 16 bytes: the process that wrote it, and the key its detail is sealed under
+    seq: int  # events prepared in this session so far; a gap is a transaction that was rolled back
+    nonce: bytes  # 16 bytes
+    detail_salt: bytes  # 16 bytes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An entry ready to be appended: size-checked, so that nothing that follows can make it unloggable."""
+
+    event_id: str
+    leaf: bytes
+    subjects: SubjectSet | None
+    detail: bytes | None  # salt ‖ canonical JSON, what gets sealed
+
+
+def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
+    """The leaf of an event.
+
+    Raises:
+        InputError: ``audit_event_invalid``: a field does not match its pattern; ``audit_event_too_large``: over 65,535 bytes;
+            ``not_canonical_json``: from the detail.
+    """
+    subjects = subject_set(event.subjects, set_salt) if event.subjects else None
+    detail = None if event.detail is None else stamp.detail_salt + canonical.encode(event.detail)
+    leaf: dict[str, Json] = {
+        "v": LEAF_VERSION,
+        "id": _matching(_EVENT_ID, stamp.event_id, "id"),
+        "t": rfc3339(stamp.time),
+        "boot": {"id": stamp.session.hex(), "seq": stamp.seq},
+        "actor": _actor(event.actor),
+        "act": event.act.value,
+        "outcome": event.outcome.value,
+        "n": encode_base64(stamp.nonce),
+    }
+    optional: dict[str, Json] = {
+        "obj": _obj(event.obj),
+        "project": _optional(_HANDLE, event.project, "project"),
+        "req": _optional(_OPAQUE, event.request, "request"),
+        "purpose": _optional(_PURPOSE, event.purpose, "purpose"),
+        "reasons": _tally(event.reasons, "reasons"),
+        "counts": _tally(event.counts, "counts"),
+        "flags": sorted({_matching(_CODE, flag, "flags") for flag in event.flags}),
+        "subj": {"n": len(subjects.tokens), "set": subjects.digest.hex()} if subjects else None,
+        "consent": _consent(event.consent),
+        "blobs": _blob_list(event.blobs),
+        "refers": _optional(_EVENT_ID, event.refers, "refers"),
+        "detail": commitment(detail).hex() if detail else None,
+    }
+    leaf.update((name, value) for name, value in optional.items() if value)
+    data = canonical.encode(leaf)
+    if len(data) > MAX_AUDIT_LEAF_BYTES:
+        raise InputError("audit_event_too_large", f"an audit entry of {len(data)} bytes exceeds {MAX_AUDIT_LEAF_BYTES}")
+    return Prepared(stamp.event_id, data, subjects, detail)
+
+
+def decode_leaf(data: bytes) -> dict[str, Any]:
+    """The fields of a leaf. Raises IntegrityError (``not_canonical_json``, ``leaf_version_unknown``)."""
+    leaf = canonical.decode(data)
+    if not isinstance(leaf, dict) or leaf.get("v") != LEAF_VERSION:
+        raise IntegrityError("leaf_version_unknown", "an audit entry has an unknown format version")
+    return leaf
+
+
+def subject_set(tokens: Sequence[AuditToken], salt: bytes) -> SubjectSet:
+    """The content-addressed set of ``tokens`` (duplicates count once) under the vault's 16-byte set salt.
+
+    digest = SHA-256("genovault/subject-set/v1" NUL ‖ salt[16] ‖ u64 n ‖ each token in byte order, each followed by a newline)
+
+    Raises:
+        InputError: ``audit_event_invalid``: not an audit token.
+    """
+    distinct = tuple(sorted(set(tokens)))
+    for token in distinct:
+        _matching(_TOKEN, token, "subjects")
+    hashed = hashlib.sha256(b"genovault/subject-set/v1\x00" + salt + len(distinct).to_bytes(8, "big"))
+    hashed.update("".join(f"{token}\n" for token in distinct).encode())
+    return SubjectSet(distinct, hashed.digest())
+
+
+def blob_list_digest(blobs: Sequence[bytes]) -> bytes:
+    """SHA-256("genovault/blob-list/v1" NUL ‖ u64 n ‖ the 32-byte digests in order): one value for an import of any size."""
+    if any(len(blob) != 32 for blob in blobs):
+        raise _invalid("blobs")
+    return hashlib.sha256(b"genovault/blob-list/v1\x00" + len(blobs).to_bytes(8, "big") + b"".join(blobs)).digest()
+
+
+def commitment(salted_detail: bytes) -> bytes:
+    """SHA-256(0x02 ‖ salt[16] ‖ detail): what the leaf says of a sealed detail."""
+    return hashlib.sha256(b"\x02" + salted_detail).digest()
+
+
+def _actor(actor: Actor) -> dict[str, Json]:
+    fields: dict[str, Json] = {"kind": actor.role.value, "id": _matching(_HANDLE, actor.handle, "actor")}
+    if actor.asserted_for is not None:
+        fields["for"] = _matching(_HANDLE, actor.asserted_for, "actor")
+    return fields
+
+
+def _obj(obj: Obj | None) -> Json:
+    if obj is None:
+        return None
+    return {"kind": _matching(_CODE, obj.kind, "obj"), "ref": _matching(_OPAQUE, obj.ref, "obj")}
+
+
+def _consent(consent: ConsentHead | None) -> Json:
+    if consent is None:
+        return None
+    if len(consent.head) != 32 or consent.seq < 0 or not 0 <= consent.added <= consent.seq:
+        raise _invalid("consent")
+    fields: dict[str, Json] = {"seq": consent.seq, "head": consent.head.hex()}
+    if consent.added:
+        fields["added"] = consent.added
+    return fields
+
+
+def _blob_list(blobs: Sequence[bytes]) -> Json:
+    return {"n": len(blobs), "list": blob_list_digest(blobs).hex()} if blobs else None
+
+
+def _tally(tally: Mapping[str, int], name: str) -> dict[str, Json]:
+    if len(tally) > MAX_REASONS or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in tally.values()):
+        raise _invalid(name)
+    return {_matching(_CODE, code, name): n for code, n in tally.items()}
+
+
+def _optional(pattern: re.Pattern[str], value: str | None, name: str) -> str | None:
+    return None if value is None else _matching(pattern, value, name)
+
+
+def _matching(pattern: re.Pattern[str], value: str, name: str) -> str:
+    """The value itself never appears in the error: it may be what must not be written down."""
+    if not pattern.fullmatch(value):
+        raise _invalid(name)
+    return value
+
+
+def _invalid(name: str) -> InputError:
+    return InputError("audit_event_invalid", f"the field {name} of an audit event does not have its form")
