@@ -7,7 +7,7 @@ same encoding.
 
 from __future__ import annotations
 
-from vault.errors import UsageError
+from vault.errors import IntegrityError, UsageError
 
 MAX_FIELD_BYTES = 0xFFFF  # the length prefix is u16
 
@@ -19,6 +19,23 @@ def encode_context(*fields: str | bytes | int) -> bytes:
         UsageError: ``context_invalid``: a field over 65,535 bytes, or a number outside u64.
     """
     return b"".join(_encode_field(field) for field in fields)
+
+
+def decode_context(raw: bytes) -> list[bytes]:
+    """The fields as bytes; the reader knows from the label which of them are text or numbers.
+
+    Raises:
+        IntegrityError: ``context_malformed``: the lengths do not add up.
+    """
+    fields: list[bytes] = []
+    at = 0
+    while at < len(raw):
+        start = at + 2
+        at = start + int.from_bytes(raw[at:start], "big")
+        if start > len(raw) or at > len(raw):
+            raise IntegrityError("context_malformed", "a list of length-prefixed fields is cut short")
+        fields.append(raw[start:at])
+    return fields
 
 
 def _encode_field(field: str | bytes | int) -> bytes:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn, SupportsIndex, final
 
+import argon2.exceptions
 import argon2.low_level
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hpke
@@ -20,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from vault.crypto.secret import Secret
-from vault.errors import InputError, IntegrityError, UsageError
+from vault.errors import InputError, IntegrityError, UnavailableError, UsageError
 from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_LANES, MAX_ARGON2_TIME
 
 KEY_BYTES = 32
@@ -96,6 +98,14 @@ class AesGcm:
         except InvalidTag:
             raise _seal_broken() from None
 
+    def open_many(self, items: Iterable[tuple[bytes, bytes, bytes]]) -> list[bytes]:
+        """As ``open`` for each (nonce, sealed, aad), in order; one broken seal fails the whole call."""
+        decrypt = self._aead.decrypt
+        try:
+            return [decrypt(nonce, sealed, aad) for nonce, sealed, aad in items]
+        except InvalidTag:
+            raise _seal_broken() from None
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a key is not pickled")
 
@@ -166,9 +176,13 @@ Argon2Profile.TEST_ONLY = Argon2Profile(m_kib=8, t=1, lanes=1)
 
 
 def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
-    """A 32-byte key from a passphrase (version 0x13, no secret, no associated data). The salt has 16 random bytes."""
-    return Secret(
-        argon2.low_level.hash_secret_raw(
+    """A 32-byte key from a passphrase (version 0x13, no secret, no associated data). The salt has 16 random bytes.
+
+    Raises:
+        UnavailableError: ``memory_short``: the machine cannot give the memory that the profile asks for.
+    """
+    try:
+        raw = argon2.low_level.hash_secret_raw(
             passphrase.reveal(),
             salt,
             time_cost=profile.t,
@@ -177,7 +191,9 @@ def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
             hash_len=KEY_BYTES,
             type=argon2.low_level.Type.ID,
         )
-    )
+    except argon2.exceptions.HashingError:
+        raise UnavailableError("memory_short", f"unlocking needs {profile.m_kib // 1024} MiB of free memory") from None
+    return Secret(raw)
 
 
 def hpke_public(private: Secret) -> bytes:

@@ -1,0 +1,129 @@
+"""Custody of stored keys: wrapped under an epoch of a branch, bound to whose they are (``docs/formats/keys.md`` §4).
+
+::
+
+    wrapped (60 bytes) = nonce 12 ‖ AES-256-GCM(wrapping key, nonce, key 32, AAD) with tag 16
+    AAD                = context("genovault/dek/v1", vault id, key id, subject id, epoch, purpose)
+    wrapping key       = HKDF-Expand-SHA256(epoch key, context("genovault/kek/v1", branch), 32)
+
+A key that is not one person's (a site table's, a project's) has an empty subject id. Nonces are random, so one epoch must stay
+below ``limits.MAX_KEK_WRAPS`` wraps; whoever stores the wraps counts them. No SQL here: bytes in, bytes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from vault.crypto.context import encode_context
+from vault.crypto.keyring import Branch
+from vault.crypto.primitives import KEY_BYTES, NONCE_BYTES, TAG_BYTES, AesGcm, hkdf_expand_sha256
+from vault.crypto.secret import Secret
+from vault.errors import IntegrityError, UsageError
+from vault.ids import RandomBytes
+
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
+
+
+class KeyPurpose(StrEnum):
+    """What a stored key is for; bound into its wrap, so that none stands in for another."""
+
+    GENOTYPE = "genotype"  # per subject: the root of the subject's block keys
+    IDENTITY = "identity"  # per subject: name, MRN, sample ids
+    PSEUDONYM_SALT = "pseudonym-salt"  # per subject
+    AUDIT_SALT = "audit-salt"  # per subject: without it the log cannot be tied to the person
+    SITE_TABLE = "site-table"  # per version of a chunk's site table
+    LENGTH_TABLE = "length-table"  # per container
+    PART = "part"  # per import
+    PANEL = "panel"  # per panel build
+    PROJECT = "project"  # per project: pseudonym key
+    RELEASE = "release"  # per release: pseudonym and order key
+    BOOKS = "books"  # sealed columns of the books
+
+
+PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
+    {
+        KeyPurpose.GENOTYPE: Branch.GENOTYPE,
+        KeyPurpose.IDENTITY: Branch.IDENTITY,
+        KeyPurpose.PSEUDONYM_SALT: Branch.PSEUDONYM,
+        # Whoever writes the log computes tokens, whoever only reads it must not: so not under audit-read.
+        KeyPurpose.AUDIT_SALT: Branch.PSEUDONYM,
+        KeyPurpose.SITE_TABLE: Branch.GENOTYPE,
+        KeyPurpose.LENGTH_TABLE: Branch.GENOTYPE,
+        KeyPurpose.PART: Branch.GENOTYPE,
+        KeyPurpose.PANEL: Branch.GENOTYPE,
+        KeyPurpose.PROJECT: Branch.PSEUDONYM,
+        KeyPurpose.RELEASE: Branch.PSEUDONYM,
+        KeyPurpose.BOOKS: Branch.BOOKS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What the wraps of one bulk call have in common."""
+
+    vault_id: bytes  # 16 bytes
+    epoch: int  # of the purpose's branch
+    purpose: KeyPurpose
+
+
+def wrapping_key(epoch_key: Secret, branch: Branch) -> AesGcm:
+    """The AEAD that wraps keys under an epoch; the epoch's own bytes are never used as a cipher key."""
+    return AesGcm(hkdf_expand_sha256(epoch_key.reveal(), encode_context("genovault/kek/v1", branch), KEY_BYTES))
+
+
+def wrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, key: bytes, random: RandomBytes, subject_id: bytes = b"") -> bytes:
+    """The 60-byte wrap of a 32-byte key."""
+    return wrap_many(kek, shelf, [(key_id, subject_id, key)], random=random)[0]
+
+
+def unwrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, wrapped: bytes, subject_id: bytes = b"") -> bytes:
+    """The 32-byte key.
+
+    Raises:
+        IntegrityError: ``seal_broken``: another key, subject, epoch, purpose or vault, or altered bytes.
+    """
+    return unwrap_many(kek, shelf, [(key_id, subject_id, wrapped)])[0]
+
+
+def wrap_many(kek: AesGcm, shelf: Shelf, rows: Iterable[tuple[bytes, bytes, bytes]], *, random: RandomBytes) -> list[bytes]:
+    """As ``wrap`` for rows of (key id, subject id, key)."""
+    prefix, suffix = _context_ends(shelf)
+    wrapped: list[bytes] = []
+    for key_id, subject_id, key in rows:
+        if len(key) != KEY_BYTES:
+            raise UsageError("key_length", "a wrapped key has 32 bytes")
+        nonce = random(NONCE_BYTES)
+        aad = prefix + encode_context(key_id, subject_id) + suffix
+        wrapped.append(nonce + kek.seal(nonce, key, aad))
+    return wrapped
+
+
+def unwrap_many(kek: AesGcm, shelf: Shelf, rows: Iterable[tuple[bytes, bytes, bytes]]) -> list[bytes]:
+    """As ``unwrap`` for rows of (key id, subject id, wrapped), in order; one bad row fails the whole call."""
+    prefix, suffix = _context_ends(shelf)
+    rows = list(rows)
+    if any(len(wrapped) != WRAPPED_BYTES for _, _, wrapped in rows):
+        raise IntegrityError("seal_broken", "a wrapped key does not have 60 bytes")
+    # encode_context spelled out: this runs once per subject of a cohort read
+    return kek.open_many(
+        (
+            wrapped[:NONCE_BYTES],
+            wrapped[NONCE_BYTES:],
+            b"".join((prefix, len(key_id).to_bytes(2, "big"), key_id, len(subject_id).to_bytes(2, "big"), subject_id, suffix)),
+        )
+        for key_id, subject_id, wrapped in rows
+    )
+
+
+def block_key(genotype_key: bytes, dataset_id: bytes) -> bytes:
+    """The key of one subject's blocks in one dataset (or panel build): 32 bytes."""
+    return hkdf_expand_sha256(genotype_key, encode_context("genovault/block/v1", dataset_id), KEY_BYTES)
+
+
+def _context_ends(shelf: Shelf) -> tuple[bytes, bytes]:
+    """The fields of the context before the key id, and those after the subject id."""
+    return encode_context("genovault/dek/v1", shelf.vault_id), encode_context(shelf.epoch, shelf.purpose)
