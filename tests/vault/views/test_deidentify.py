@@ -1,0 +1,286 @@
+"""De-identification against an oracle that works on GT texts, call by call."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.gt_text import calls_of, sites_of, texts_of
+from tests.support.vcf_text import genotypes
+from vault.errors import IntegrityError, UsageError
+from vault.genotypes.calls import Escapes
+from vault.views.counts import allele_counts
+from vault.views.deidentify import Kind, Profile, deidentify, row_order
+from vault.views.spans import Interval
+from vault.views.view import View
+
+
+def names(n):
+    return tuple(f"p1{i}" for i in range(n))
+
+
+def view_of(records, rows, *, kind=Kind.REGION, profile=None, order=None, **columns) -> View:
+    n = len(rows[0]) if rows else 2
+    codes, escapes = calls_of(rows, n)
+    return deidentify(
+        sites_of(records, **columns),
+        codes,
+        escapes=escapes,
+        pseudonyms=names(n),
+        order=np.arange(n) if order is None else np.array(order),
+        profile=profile or Profile(keep_phase=True),
+        kind=kind,
+        assembly="GRCh38",
+    )
+
+
+def shown(view):
+    return list(zip(view.sites.pos.tolist(), view.sites.alleles.items(), texts_of(view.codes, view.escapes), strict=True))
+
+
+def test_a_region_view_drops_sites_that_nobody_released_carries():
+    view = view_of([("22", 5, "A,C"), ("22", 9, "A,G"), ("22", 11, "A")], [["0|0", "./."], ["0|1", "0|0"], ["0|0", "0|0"]])
+    assert shown(view) == [(9, b"A,G", ["0|1", "0|0"])]
+
+
+def test_alts_that_nobody_released_carries_are_trimmed_and_the_rest_renumbered():
+    view = view_of([("22", 5, "A,C,G,T")], [["0|2", "3/2", ".|3", "3", "."]])
+    assert shown(view) == [(5, b"A,G,T", ["0|1", "2/1", ".|2", "2", "."])]
+
+
+def test_an_escaped_call_is_renumbered_and_becomes_an_ordinary_one_where_it_fits():
+    alleles = "A," + ",".join("A" * i + "C" for i in range(1, 13))
+    view = view_of([("22", 5, alleles)], [["12|0", "11/12/0", "12"]])
+    assert [row for _, _, row in shown(view)] == [["2|0", "1/2/0", "2"]]
+    assert len(view.escapes) == 1
+    assert view.codes[0, 0] != 253
+
+
+def test_missing_stays_missing_and_an_unassayed_call_is_missing_too():
+    view = view_of([("22", 5, "A,C")], [["0/1", ".", "./.", ".|.", None, "./1"]])
+    assert shown(view)[0][2] == ["0/1", ".", "./.", ".|.", "./.", "./1"]
+    assert 255 not in view.codes
+
+
+def test_dropping_phase_sorts_alleles_missing_first():
+    view = view_of([("22", 5, "A,C,G")], [["1|0", "2/1", "1|.", "2", "2|0/1|."]], profile=Profile())
+    assert shown(view)[0][2] == ["0/1", "1/2", "./1", "2", "./0/1/2"]
+
+
+def test_a_panel_view_keeps_every_site_and_alt():
+    records = [("22", 5, "A,C,G"), ("22", 9, "A,<DEL>"), ("22", 11, "A")]
+    rows = [["0|0", "0|2"], ["./.", "0|0"], ["0|0", "."]]
+    view = view_of(records, rows, kind=Kind.PANEL, info=["", "END=20;SVTYPE=DEL", ""])
+    assert shown(view) == [(5, b"A,C,G", rows[0]), (9, b"A,<DEL>", rows[1]), (11, b"A", rows[2])]
+    assert view.sites.info.items() == [b"", b"END=20;SVTYPE=DEL", b""]
+
+
+MASK = Profile(keep_phase=True, masks=(Interval("chr22", 8, 10),))
+MASKED = [("22", 5, "A,C"), ("22", 7, "AT,A"), ("22", 9, "A,G"), ("22", 11, "A,G"), ("22", 12, "A,G")]
+MASKED_ROWS = [["1|0", "0"], ["1|0", "1"], ["0|1", "0"], ["1|0", "1"], ["1|1", "0|1|1"]]
+
+
+def test_masked_sites_leave_a_region_view_with_anything_that_reaches_into_the_mask():
+    assert shown(view_of(MASKED, MASKED_ROWS, profile=MASK)) == [
+        (5, b"A,C", ["0/1", "0"]),  # the shorter side of the gap loses its phase
+        (11, b"A,G", ["1|0", "1"]),
+        (12, b"A,G", ["1|1", "0|1|1"]),
+    ]
+
+
+def test_masked_sites_are_missing_for_everybody_in_a_panel_view():
+    view = view_of(MASKED, MASKED_ROWS, profile=MASK, kind=Kind.PANEL)
+    assert [row for _, _, row in shown(view)] == [["0/1", "0"], ["./.", "./."], ["./.", "./."], ["1|0", "1"], ["1|1", "0|1|1"]]
+
+
+def test_a_mask_elsewhere_leaves_phase_alone():
+    profile = Profile(keep_phase=True, masks=(Interval("21", 8, 10), Interval("22", 1, 2), Interval("22", 90, 99)))
+    assert shown(view_of([("22", 5, "A,C"), ("22", 20, "A,C")], [["1|0"], ["1|0"]], profile=profile))[1][2] == ["1|0"]
+
+
+def test_a_symbolic_allele_that_ends_in_the_mask_is_masked():
+    profile = Profile(masks=(Interval("22", 500, 500),))
+    view = view_of([("22", 5, "A,<DEL>")], [["0|1"]], profile=profile, info=["END=500;SVTYPE=DEL"])
+    assert len(view.sites) == 0
+
+
+def test_ids_on_opt_in_only_and_filters_always():
+    columns = {"ids": ["rs7"], "filters": ["q10;s50"]}
+    plain = view_of([("22", 5, "A,C")], [["0|1"]], **columns)
+    opted = view_of([("22", 5, "A,C")], [["0|1"]], profile=Profile(keep_ids=True), **columns)
+    assert (plain.sites.ids.items(), opted.sites.ids.items()) == ([b"."], [b"rs7"])
+    assert plain.sites.filters.items() == [b"q10;s50"]
+
+
+def test_end_and_svtype_go_with_the_alt_that_needed_them():
+    view = view_of([("22", 5, "A,C,<DEL>"), ("22", 6, "A,<DEL>")], [["0|1"], ["0|1"]], info=["END=9;SVTYPE=DEL", "END=8"])
+    assert (view.sites.alleles.items(), view.sites.info.items()) == ([b"A,C", b"A,<DEL>"], [b"", b"END=8"])
+
+
+def test_only_contigs_with_sites_are_named():
+    view = view_of([("21", 5, "A,C"), ("22", 5, "A,C"), ("X", 5, "A,C")], [["0|0"], ["0|1"], ["0|0"]])
+    assert (view.sites.contigs, view.sites.contig.tolist()) == (("22",), [0])
+
+
+def test_columns_follow_the_order_given_and_the_callers_arrays_are_left_alone():
+    codes, escapes = calls_of([["0|1", "1/1/1", "1"]], 3)
+    before = codes.copy()
+    view = deidentify(
+        sites_of([("22", 5, "A,C")]),
+        codes,
+        escapes=escapes,
+        pseudonyms=names(3),
+        order=np.array([2, 0, 1]),
+        profile=Profile(),
+        kind=Kind.REGION,
+        assembly="GRCh38",
+    )
+    assert view.pseudonyms == ("p12", "p10", "p11")
+    assert texts_of(view.codes, view.escapes) == [["1", "0/1", "1/1/1"]]
+    assert np.array_equal(codes, before)
+
+
+def test_row_order_is_keyed_and_independent_of_the_input_order():
+    people = [f"demo1{i}" for i in range(50)]
+    first = [people[i] for i in row_order(b"a" * 32, people)]
+    assert [people[::-1][i] for i in row_order(b"a" * 32, people[::-1])] == first
+    assert sorted(first) == sorted(people)
+    assert [people[i] for i in row_order(b"b" * 32, people)] != first
+    assert first != people
+
+
+@pytest.mark.parametrize("change", [{"pseudonyms": names(1)}, {"pseudonyms": ("a", "a")}, {"order": np.array([0, 0])}])
+def test_parts_that_do_not_fit_are_refused(change):
+    codes, escapes = calls_of([["0|1", "1"]], 2)
+    parts = {"pseudonyms": names(2), "order": np.array([1, 0])} | change
+    with pytest.raises(UsageError) as caught:
+        deidentify(
+            sites_of([("22", 5, "A,C")]),
+            codes,
+            escapes=escapes,
+            profile=Profile(),
+            kind=Kind.REGION,
+            assembly="x",
+            **parts,
+        )
+    assert caught.value.code == "view_parts"
+
+
+@pytest.mark.parametrize("call", ["0|2", "2", "0/0/2"])
+def test_a_call_that_its_site_cannot_have_is_an_integrity_error(call):
+    with pytest.raises(IntegrityError) as caught:
+        view_of([("22", 5, "A,C")], [["0|1", call]])
+    assert caught.value.code == "call_outside_site"
+
+
+def test_an_unused_code_is_an_integrity_error():
+    with pytest.raises(IntegrityError):
+        deidentify(
+            sites_of([("22", 5, "A,C")]),
+            np.array([[254]], np.uint8),
+            escapes=Escapes.empty(),
+            pseudonyms=names(1),
+            order=np.array([0]),
+            profile=Profile(),
+            kind=Kind.PANEL,
+            assembly="x",
+        )
+
+
+@st.composite
+def cohorts(draw):
+    n = draw(st.integers(1, 70))
+    m = draw(st.integers(0, 6))
+    records, rows = [], []
+    for i in range(m):
+        alts = draw(st.sampled_from([0, 1, 1, 2, 3, 9, 10, 12]))
+        records.append(
+            (
+                "22" if i < m // 2 else "X",
+                10 + 3 * i,
+                "A," * bool(alts) + ",".join("A" * k + "C" for k in range(1, alts + 1)) or "A",
+            )
+        )
+        pool = draw(st.lists(genotypes(alts + 1), min_size=1, max_size=4)) + [None]
+        rows.append([draw(st.sampled_from(pool)) if j < 8 else pool[j % len(pool)] for j in range(n)])
+    masks = draw(st.lists(st.tuples(st.sampled_from(["22", "chrX"]), st.integers(8, 30), st.integers(0, 4)), max_size=2))
+    return n, records, rows, tuple(Interval(c, p, p + w) for c, p, w in masks), draw(st.permutations(range(n)))
+
+
+def oracle(records, rows, *, masks, kind, keep_phase, order):
+    """The same rules on texts: [(pos, alleles, texts)]. Follows disclosure.md §11 literally."""
+    out = []
+    for (contig, pos, spelled), row in zip(records, rows, strict=True):
+        alleles = spelled.split(",")
+        last = pos + len(alleles[0]) - 1
+        masked = any(m.contig.removeprefix("chr") == contig and pos <= m.last and last >= m.first for m in masks)
+        carried = sorted({int(a) for text in row if text for a in re.split(r"[/|]", text) if a != "."} | {0})
+        if kind is Kind.PANEL:
+            carried = list(range(len(alleles)))
+        elif masked or len(carried) == 1:
+            continue
+        texts = []
+        for i in order:
+            text = "./." if row[i] is None or masked else row[i]
+            texts.append(re.sub(r"\d+", lambda hit: str(carried.index(int(hit[0]))), text))
+        gaps = sum(m.contig.removeprefix("chr") == contig and m.first <= pos for m in _join(masks))
+        out.append((contig, pos, [alleles[a] for a in carried], texts, masked, gaps))
+    sizes: dict[tuple[str, int], int] = {}
+    for contig, _, _, _, masked, gaps in out:
+        if not masked:
+            sizes[contig, gaps] = sizes.get((contig, gaps), 0) + 1
+    result = []
+    for contig, pos, alleles, texts, _, gaps in out:
+        best = (
+            max((size, -gap) for (name, gap), size in sizes.items() if name == contig)
+            if any(k[0] == contig for k in sizes)
+            else (0, 0)
+        )
+        if not keep_phase or -best[1] != gaps:
+            texts = [_sorted(text) for text in texts]  # noqa: PLW2901  # the oracle's plain words
+        result.append((pos, ",".join(alleles).encode(), texts))
+    return result
+
+
+def _join(masks):
+    joined = []
+    for mask in sorted(masks, key=lambda m: (m.contig, m.first)):
+        if joined and joined[-1].contig == mask.contig and mask.first <= joined[-1].last + 1:
+            joined[-1] = Interval(mask.contig, joined[-1].first, max(joined[-1].last, mask.last))
+        else:
+            joined.append(mask)
+    return joined
+
+
+def _sorted(text):
+    return "/".join(sorted(re.split(r"[/|]", text), key=lambda a: -1 if a == "." else int(a)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cohorts(), st.sampled_from(Kind), st.booleans())
+def test_agrees_with_the_oracle(cohort, kind, keep_phase):
+    n, records, rows, masks, order = cohort
+    codes, escapes = calls_of(rows, n)
+    view = deidentify(
+        sites_of(records),
+        codes,
+        escapes=escapes,
+        pseudonyms=names(n),
+        order=np.array(order),
+        profile=Profile(keep_phase=keep_phase, masks=masks),
+        kind=kind,
+        assembly="GRCh38",
+    )
+    assert shown(view) == oracle(records, rows, masks=masks, kind=kind, keep_phase=keep_phase, order=order)
+    again, escaped = calls_of(texts_of(view.codes, view.escapes), n)  # calls are in their one canonical form
+    assert np.array_equal(again, view.codes)
+    assert np.array_equal(escaped.alleles, view.escapes.alleles)
+    counts = allele_counts(view)
+    for i, (_, alleles, texts) in enumerate(shown(view)):
+        called = [int(a) for text in texts for a in re.split(r"[/|]", text) if a != "."]
+        assert counts.an[i] == len(called)
+        assert counts.ac(i).tolist() == [called.count(a) for a in range(1, alleles.count(b",") + 1)]

@@ -1,0 +1,175 @@
+"""Numba kernels of the views: plain loops over arrays, called only by the typed functions of the modules named beside each.
+
+Arguments come through ``vault.views.arrays.plain``, so that each kernel is compiled once. All release the GIL.
+"""
+# ruff: noqa: ANN001, ANN201, PLR0917, C901, PLR0912, D103  (numba infers types and takes positional arguments; a kernel is one flat loop)
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.genotypes.calls import (
+    ABSENT,
+    DIPLOID_STRIDE,
+    ESCAPE,
+    HAPLOID_BASE,
+    MAX_CODED_ALLELE,
+    MISSING_DIPLOID,
+    PHASED_OFFSET,
+    diploid,
+)
+
+HAS_ABSENT = 1  # the row has a call that its part does not assay
+HAS_UNEVEN = 2  # the row has a call that is not diploid with one-digit alleles (haploid or escaped)
+IS_INVALID = 4  # the row has a call that its site cannot have
+
+AS_IS, TRANSLATE, RENUMBER, BLANK = range(4)  # what ``arrange`` does with a row
+
+_REF_PHASED = diploid(0, 0, phased=True)
+_REF_UNPHASED = diploid(0, 0, phased=False)
+_RUN = 64  # calls looked at together: most runs of a rare site are all reference, which vector code sees at 10 GB/s
+
+
+@numba.njit(nogil=True, cache=True)
+def count(codes, first, last, offsets, counts, an, flags):
+    n = codes.shape[1]
+    histogram = np.zeros(256, np.int64)
+    for row in range(first, last):
+        histogram[:] = 0
+        line = codes[row]
+        for start in range(0, n, _RUN):
+            stop = min(start + _RUN, n)
+            other = False
+            for j in range(start, stop):
+                other |= (line[j] != _REF_PHASED) & (line[j] != _REF_UNPHASED)
+            if other:
+                for j in range(start, stop):
+                    histogram[line[j]] += 1
+            else:
+                histogram[_REF_PHASED] += stop - start
+        base = offsets[row]
+        alleles = offsets[row + 1] - base
+        flag = 0
+        called = 0
+        for code in range(256):
+            times = histogram[code]
+            if times == 0:
+                continue
+            if code == ABSENT:
+                flag |= HAS_ABSENT
+                continue
+            if code >= HAPLOID_BASE:
+                flag |= HAS_UNEVEN
+                if code == ESCAPE:
+                    continue
+                if code > ESCAPE:
+                    flag |= IS_INVALID
+                    continue
+                a = code - HAPLOID_BASE - 1
+                b = -1
+            else:
+                pair = code % PHASED_OFFSET
+                a = pair // DIPLOID_STRIDE - 1
+                b = pair % DIPLOID_STRIDE - 1
+            if a >= alleles or b >= alleles:
+                flag |= IS_INVALID
+                continue
+            if a >= 0:
+                counts[base + a] += times
+                called += times
+            if b >= 0:
+                counts[base + b] += times
+                called += times
+        an[row] += called
+        flags[row] = flag
+
+
+def _tables() -> NDArray[np.uint8]:
+    """uint8[2, 256]: what becomes of a code that keeps its alleles, with phase dropped (0) and kept (1)."""
+    table = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
+    pair = np.arange(HAPLOID_BASE) % PHASED_OFFSET
+    a, b = pair // DIPLOID_STRIDE, pair % DIPLOID_STRIDE
+    table[0, :HAPLOID_BASE] = np.minimum(a, b) * DIPLOID_STRIDE + np.maximum(a, b)
+    table[:, ABSENT] = MISSING_DIPLOID
+    return table
+
+
+_TABLES = _tables()
+
+
+@numba.njit(nogil=True, cache=True)
+def arrange(codes, rows, first, last, order, in_order, steps, holds, renumber, offsets, out):
+    n = len(order)
+    table = np.empty(256, np.uint8)
+    for r in range(first, last):
+        line = codes[rows[r]]
+        target = out[r]
+        step = steps[r]
+        if step == BLANK:
+            target[:] = MISSING_DIPLOID
+            continue
+        if step == AS_IS:
+            if in_order:
+                target[:] = line
+            else:
+                for j in range(n):
+                    target[j] = line[order[j]]
+            continue
+        held = 1 if holds[r] else 0
+        table[:] = _TABLES[held]
+        if step == RENUMBER:
+            base = offsets[rows[r]]
+            alleles = min(offsets[rows[r] + 1] - base, MAX_CODED_ALLELE + 1)
+            for a in range(-1, alleles):
+                new_a = renumber[base + a] if a >= 0 else -1
+                table[HAPLOID_BASE + a + 1] = HAPLOID_BASE + new_a + 1
+                for b in range(-1, alleles):
+                    new_b = renumber[base + b] if b >= 0 else -1
+                    code = (a + 1) * DIPLOID_STRIDE + b + 1
+                    table[code] = _TABLES[held, (new_a + 1) * DIPLOID_STRIDE + new_b + 1]
+                    table[PHASED_OFFSET + code] = _TABLES[held, PHASED_OFFSET + (new_a + 1) * DIPLOID_STRIDE + new_b + 1]
+        if in_order:
+            for j in range(n):
+                target[j] = table[line[j]]
+        else:
+            for j in range(n):
+                target[j] = table[line[order[j]]]
+
+
+@numba.njit(nogil=True, cache=True)
+def drop_alleles(data, ends, rows, keep, offsets, out, out_ends):
+    size = 0
+    for r in range(len(rows)):
+        allele = offsets[rows[r]]
+        for p in range(ends[r], ends[r + 1]):
+            comma = data[p] == 44  # ","
+            if comma:
+                allele += 1
+            if keep[allele]:
+                out[size] = data[p]
+                size += 1
+        out_ends[r + 1] = size
+    return size
+
+
+@numba.njit(nogil=True, cache=True)
+def ends_of(pos, allele_data, allele_offsets, info_data, info_offsets, ends):
+    for i in range(len(pos)):
+        length = 0
+        for p in range(allele_offsets[i], allele_offsets[i + 1]):
+            if allele_data[p] == 44:  # ","
+                break
+            length += 1
+        ends[i] = pos[i] + max(length, 1) - 1
+        p, stop = info_offsets[i], info_offsets[i + 1]
+        # "END=" is first where there is one (Sites)
+        if stop - p > 4 and info_data[p] == 69 and info_data[p + 1] == 78 and info_data[p + 2] == 68 and info_data[p + 3] == 61:
+            value = 0
+            p += 4
+            while p < stop and 48 <= info_data[p] <= 57:
+                value = value * 10 + info_data[p] - 48
+                p += 1
+            ends[i] = max(ends[i], value)

@@ -1,0 +1,93 @@
+"""Which stretch of its contig a site covers, and which stretches a profile masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.errors import UsageError
+from vault.genotypes.sites import Sites
+from vault.views import kernels
+from vault.views.arrays import plain
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Positions ``first`` .. ``last`` of a contig, 1-based, both included. "chr22" and "22" are the same contig."""
+
+    contig: str
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.first <= self.last:
+            raise UsageError("interval_order", "an interval runs from a position of at least 1 to one not before it")
+
+
+def bare_contig(name: str) -> str:
+    """Contig name without its spelling: no "chr", and MT for the mitochondrion."""
+    bare = name[3:] if name[:3].lower() == "chr" else name
+    return "MT" if bare.upper() in ("M", "MT") else bare
+
+
+def site_ends(sites: Sites) -> NDArray[np.int64]:
+    """int64[m]: last position of each site, 1-based: that of REF, or END where END lies further."""
+    ends = np.empty(len(sites), np.int64)
+    kernels.ends_of(
+        plain(sites.pos, np.int64),
+        plain(sites.alleles.data, np.uint8),
+        plain(sites.alleles.offsets, np.int64),
+        plain(sites.info.data, np.uint8),
+        plain(sites.info.offsets, np.int64),
+        ends,
+    )
+    return ends
+
+
+def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
+    """bool[m]: the site touches a masked interval with any of its positions."""
+    hit = np.zeros(len(sites), np.bool_)
+    if not masks or not len(sites):
+        return hit
+    ends = site_ends(sites)
+    for number, starts, stops in _merged(sites, masks):
+        here = sites.contig == number
+        nearest = np.searchsorted(starts, ends[here], side="right") - 1  # last interval that starts at or before the site's end
+        hit[here] = (nearest >= 0) & (stops[np.maximum(nearest, 0)] >= sites.pos[here])
+    return hit
+
+
+def phase_holds(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
+    """bool[m]: where phase may be kept without bridging a masked gap (disclosure.md §8.2, 4).
+
+    GT alone cannot say "phased, but not with what lies before the gap". So of the stretches into which masks cut a contig, the one
+    with the most sites keeps its phase (the first of equals), and the others lose theirs. Give unmasked sites only.
+    """
+    holds = np.ones(len(sites), np.bool_)
+    for number, starts, _ in _merged(sites, masks):
+        here = np.flatnonzero(sites.contig == number)
+        stretch = np.searchsorted(starts, sites.pos[here], side="right")
+        sizes = np.bincount(stretch)
+        if np.count_nonzero(sizes) > 1:
+            holds[here] = stretch == sizes.argmax()
+    return holds
+
+
+def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """(contig number, starts, ends) of the disjoint sorted intervals of each contig that has both sites and masks."""
+    result = []
+    for number, name in enumerate(sites.contigs):
+        mine = sorted((i.first, i.last) for i in masks if bare_contig(i.contig) == bare_contig(name))
+        joined: list[list[int]] = []
+        for first, last in mine:
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1][1] = max(joined[-1][1], last)
+            else:
+                joined.append([first, last])
+        if joined and (sites.contig == number).any():
+            bounds = np.array(joined, np.int64)
+            result.append((number, bounds[:, 0].copy(), bounds[:, 1].copy()))
+    return result
