@@ -1,0 +1,40 @@
+"""Schema versions: Alembic writes them, opening only reads one row (Alembic itself is imported to upgrade, never to open)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import exc, text
+
+from vault.errors import IntegrityError, UnavailableError
+from vault.storage.database import Database
+
+HEADS = {"books": "0001", "keys": "0001"}  # newest revision of each database; a test compares with the scripts
+SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def upgrade(database: Database, base: str) -> None:
+    """Bring a database (``books`` or ``keys``) to the newest schema, in one transaction."""
+    from alembic import command  # noqa: PLC0415 - 0.15 s that opening a vault must not pay
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS / base))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def require_current(database: Database, base: str) -> None:
+    """Refuse a database whose schema is not the one this program knows.
+
+    Raises:
+        IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: older or newer.
+    """
+    try:
+        with database.read() as session:
+            found = session.scalar(text("SELECT version_num FROM alembic_version"))
+    except (UnavailableError, exc.ProgrammingError):
+        raise IntegrityError("schema_missing", f"the {base} database is not a vault's or is damaged", hint="restore it") from None
+    if found != HEADS[base]:
+        raise UnavailableError("schema_version", f"the {base} database has schema {found}, not {HEADS[base]}", hint="upgrade genovault")

@@ -1,0 +1,12 @@
+"""Alembic environment of the books database: runs on the connection that vault.storage.migrate hands over."""
+
+from alembic import context
+
+from vault.storage import audit_tables, books
+from vault.storage.base import Base
+
+TABLES = (audit_tables, books)  # imported so that the metadata knows them
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()
