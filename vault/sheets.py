@@ -1,0 +1,274 @@
+"""CSV sheets that people fill in, read strictly: every bad field is named by line and column, and nothing is taken from a bad sheet.
+
+Accepted: RFC 4180 with commas, UTF-8 with or without a byte order mark, any line ending, quoted line breaks, blank lines at the
+end. Everything else is refused, all of it in one go, so that a sheet of 100,000 rows is mended once. Reasons never repeat what a
+field (or a header that may be data) holds: names and record numbers are private, a line number is not.
+
+Outer white space of a field does not count. A field that a spreadsheet would run as a formula carries an apostrophe in front, put
+there by ``write_sheet`` and taken away by ``read_sheet``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TextIO, TypeVar, cast
+
+from vault.errors import InputError
+from vault.limits import MAX_SHEET_BYTES, MAX_SHEET_FIELD_CHARS
+
+T = TypeVar("T")
+
+_SUMMARY_LINES = 5  # problems spelled out in the error's message; the rest is counted
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a bad byte
+_FORMULA = re.compile(
+    "'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]"
+)  # starts a formula in a spreadsheet; the last four are full-width forms
+_ENCODINGS_WITH_MARK = (b"\xff\xfe", b"\xfe\xff")
+
+
+class BadField(Exception):  # noqa: N818 — a signal inside this module's protocol, never seen by a caller of read_sheet
+    """Raised by a column's parser: why this text is not acceptable, without repeating the text."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong: physical line (1 = header), column name or "" for the whole line, and the reason."""
+
+    line: int
+    column: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.column}: {self.reason}" if self.column else f"line {self.line}: {self.reason}"
+
+
+class SheetRejectedError(InputError):
+    """The sheet has problems; ``problems`` holds every one in line order. Code "sheet_rejected"."""
+
+    def __init__(self, problems: Sequence[Problem], *, source: str = "the sheet") -> None:
+        ordered = tuple(sorted(problems, key=lambda problem: problem.line))
+        shown = "; ".join(str(problem) for problem in ordered[:_SUMMARY_LINES])
+        more = len(ordered) - _SUMMARY_LINES
+        tail = f"; and {more:,} more" if more > 0 else ""
+        hint = "nothing was imported; mend the sheet and try again"
+        super().__init__("sheet_rejected", f"{source} is rejected: {shown}{tail}", hint=hint)
+        self.problems = ordered
+
+
+def rejected(problems: Sequence[Problem], *, source: str = "the sheet") -> SheetRejectedError:
+    """The error for problems that only the books can show (a record number that another subject has)."""
+    return SheetRejectedError(problems, source=source)
+
+
+def text(value: str) -> str:
+    """The parser of a plain one-line text column."""
+    if "\n" in value or "\r" in value:
+        raise BadField("holds a line break")
+    return value
+
+
+@dataclass(frozen=True)
+class Column(Generic[T]):
+    """A column that a sheet may have.
+
+    ``required``: the column must be there and no field empty. ``keys``: the values of a field that may occur once in the whole
+    sheet (a record number; each of several sample names).
+    """
+
+    name: str
+    parse: Callable[[str], T]
+    required: bool = False
+    keys: Callable[[T], Iterable[str]] | None = None
+    max_chars: int = MAX_SHEET_FIELD_CHARS
+
+
+@dataclass(frozen=True, repr=False)
+class Row:
+    """One row: the physical line it starts on and its parsed fields; empty fields are absent."""
+
+    line: int
+    values: Mapping[str, object]
+
+    def __getitem__(self, column: Column[T]) -> T:
+        """The field of a required column."""
+        return cast("T", self.values[column.name])
+
+    def get(self, column: Column[T]) -> T | None:
+        """The field, None where it is empty or the sheet lacks the column."""
+        return cast("T | None", self.values.get(column.name))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet without problems: the columns it has, in its own order, and its rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def read_sheet(source: Path | bytes, *, columns: Sequence[Column[Any]], name: str = "") -> Sheet:
+    """Read a whole sheet, or nothing of it.
+
+    ``name`` stands for the sheet in messages (default: the file's name).
+    Raises SheetRejectedError with every problem; InputError "sheet_unreadable", "sheet_too_large", "sheet_empty".
+    """
+    title = name or (source.name if isinstance(source, Path) else "the sheet")
+    data = _read_bytes(source, title)
+    document = _decode(data, title)
+    clean = not (_NOT_UTF8.search(document) or _CONTROL.search(document))
+    problems: list[Problem] = []
+    records = _records(document, problems)
+    first = next(records, None)
+    if first is None:
+        if problems:
+            raise rejected(problems, source=title)
+        raise InputError("sheet_empty", f"{title}: no header line", hint=_expected(columns))
+    header = _read_header(first[0], first[1], columns, problems)
+    if problems:  # with the header in doubt every row would be reported for nothing
+        raise rejected(problems, source=title)
+    rows = tuple(_rows(records, header, problems, clean=clean))
+    if problems:
+        raise rejected(problems, source=title)
+    return Sheet(columns=tuple(column.name for column in header), rows=rows)
+
+
+def write_sheet(out: TextIO, *, columns: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> None:
+    """Write a sheet that ``read_sheet`` reads back and in which a spreadsheet finds no formula. None is an empty field."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([guard(field) if isinstance(field, str) else field for field in row])
+
+
+def guard(field: str) -> str:
+    """The field with an apostrophe in front if a spreadsheet would take it for a formula. Undone by ``read_sheet``."""
+    return f"'{field}" if _FORMULA.match(field) else field
+
+
+def _read_bytes(source: Path | bytes, title: str) -> bytes:
+    if isinstance(source, Path):
+        try:
+            with source.open("rb") as file:
+                data = file.read(MAX_SHEET_BYTES + 1)
+        except OSError as error:
+            raise InputError("sheet_unreadable", f"{title}: {error.strerror or 'cannot be read'}") from None
+    else:
+        data = source
+    if len(data) > MAX_SHEET_BYTES:
+        raise InputError("sheet_too_large", f"{title}: more than {MAX_SHEET_BYTES // 2**20} MiB", hint="split the sheet")
+    return data
+
+
+def _decode(data: bytes, title: str) -> str:
+    if data.startswith(_ENCODINGS_WITH_MARK):
+        problem = Problem(1, "", "the file is UTF-16, not UTF-8; save it as CSV UTF-8")
+        raise rejected([problem], source=title)
+    return data.decode("utf-8-sig", errors="surrogateescape")
+
+
+def _records(document: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    """(first physical line, fields) of each record; blank lines at the end are passed over, others reported."""
+    reader = csv.reader(io.StringIO(document, newline=""), strict=True)
+    blank: list[int] = []
+    while True:
+        line = reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason, fatal = _explain(error)
+            problems.append(Problem(line, "", reason))
+            if fatal:
+                return
+            continue
+        if not any(map(str.strip, record)):
+            blank.append(line)
+            continue
+        problems.extend(Problem(number, "", "blank line between rows") for number in blank)
+        blank.clear()
+        yield line, record
+
+
+def _explain(error: csv.Error) -> tuple[str, bool]:
+    """The reason in our words, and whether the rest of the file cannot be split into records any more."""
+    words = str(error)
+    if "field larger" in words:
+        return "a quote is not closed, or a field is far too long", True
+    if "unexpected end" in words:
+        return "a quote is not closed", True
+    return "text after a closing quote", False
+
+
+def _read_header(
+    line: int, record: Sequence[str], columns: Sequence[Column[Any]], problems: list[Problem]
+) -> tuple[Column[Any], ...]:
+    known = {column.name: column for column in columns}
+    names = [field.strip() for field in record]
+    if len(names) == 1 and ";" in names[0]:
+        problems.append(Problem(line, "", "columns are separated by semicolons; commas are wanted"))
+        return ()
+    for position, name in enumerate(names, start=1):
+        if name not in known:
+            problems.append(Problem(line, f"column {position}", f"not a column of this sheet; {_expected(columns)}"))
+        elif name in names[: position - 1]:
+            problems.append(Problem(line, name, "this column is there twice"))
+    problems.extend(
+        Problem(line, column.name, "this column is missing") for column in columns if column.required and column.name not in names
+    )
+    return tuple(known[name] for name in names if name in known)
+
+
+def _expected(columns: Sequence[Column[Any]]) -> str:
+    return "columns: " + ", ".join(column.name for column in columns)
+
+
+def _rows(
+    records: Iterator[tuple[int, list[str]]], header: tuple[Column[Any], ...], problems: list[Problem], *, clean: bool
+) -> Iterator[Row]:
+    """``clean``: the whole document holds only good characters, so no field needs looking at."""
+    parsers = [(column, column.name, _parser(column, clean=clean)) for column in header]
+    lines_of_keys: dict[str, dict[str, int]] = {column.name: {} for column in header}
+    width = len(header)
+    for line, record in records:
+        if len(record) != width:
+            problems.append(Problem(line, "", f"{len(record)} fields where the header has {width}"))
+            continue
+        values: dict[str, object] = {}
+        for (column, name, parse), raw in zip(parsers, record, strict=True):
+            field = raw.strip()
+            if not field:
+                if column.required:
+                    problems.append(Problem(line, name, "is empty"))
+                continue
+            try:
+                value = values[name] = parse(field)
+            except BadField as reason:
+                problems.append(Problem(line, name, str(reason)))
+                continue
+            if column.keys is not None:
+                for key in column.keys(value):
+                    earlier = lines_of_keys[name].setdefault(key, line)
+                    if earlier != line:
+                        problems.append(Problem(line, name, f"is already on line {earlier}"))
+        yield Row(line, values)
+
+
+def _parser(column: Column[T], *, clean: bool) -> Callable[[str], T]:
+    def parse(field: str) -> T:
+        if len(field) > column.max_chars:
+            raise BadField(f"is longer than {column.max_chars} characters")
+        if not clean:
+            if _NOT_UTF8.search(field):
+                raise BadField("is not UTF-8; save the file as CSV UTF-8")
+            if _CONTROL.search(field):
+                raise BadField("holds a control character")
+        return column.parse(field[1:] if field[0] == "'" and _FORMULA.match(field) else field)
+
+    return parse
