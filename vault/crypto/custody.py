@@ -6,7 +6,7 @@
     AAD                = context("genovault/dek/v1", vault id, key id, subject id, epoch, purpose)
     wrapping key       = HKDF-Expand-SHA256(epoch key, context("genovault/kek/v1", branch), 32)
 
-A key that is not one person's (a site table's, a project's) has an empty subject id. Nonces are random, so one epoch must stay
+For a key that is not one person's, the id of its owner (part, project, vault) stands in the place of the subject id. Nonces are random, so one epoch must stay
 below ``limits.MAX_KEK_WRAPS`` wraps; whoever stores the wraps counts them. No SQL here: bytes in, bytes out.
 """
 
@@ -32,6 +32,7 @@ class KeyPurpose(StrEnum):
 
     GENOTYPE = "genotype"  # per subject: the root of the subject's block keys
     IDENTITY = "identity"  # per subject: name, MRN, sample ids
+    REFERENCE_INDEX = "reference-index"  # one: keyed hashes from MRN or sample id to subject
     PSEUDONYM_SALT = "pseudonym-salt"  # per subject
     AUDIT_SALT = "audit-salt"  # per subject: without it the log cannot be tied to the person
     SITE_TABLE = "site-table"  # per version of a chunk's site table
@@ -47,6 +48,7 @@ PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
     {
         KeyPurpose.GENOTYPE: Branch.GENOTYPE,
         KeyPurpose.IDENTITY: Branch.IDENTITY,
+        KeyPurpose.REFERENCE_INDEX: Branch.IDENTITY,
         KeyPurpose.PSEUDONYM_SALT: Branch.PSEUDONYM,
         # Whoever writes the log computes tokens, whoever only reads it must not: so not under audit-read.
         KeyPurpose.AUDIT_SALT: Branch.PSEUDONYM,

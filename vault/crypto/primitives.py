@@ -28,6 +28,7 @@ from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_LANES, MAX_ARGON2_TIME
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
+SIGNATURE_BYTES = 64
 
 Octets = bytes | bytearray | memoryview
 

@@ -1,0 +1,253 @@
+"""The keystore: branch keys behind unlock slots (DESIGN §5 Keys, ``docs/formats/keys.md`` §3-6).
+
+::
+
+    passphrase or key file ──opens──> slot ──holds──> branch keys of one role ──open──> keyrings of numbered epochs
+                                        └──if it administers──> root key ──opens──> every branch key, signs the file
+
+The root key exists to administer: make and remove slots, start and destroy epochs. The file is signed with a key derived from
+it, and every slot holds the verifying half, so each principal notices at unlock if anything in the file, slots, keyrings or
+public keys, was changed by somebody who does not administer. Replay of a whole older file is not seen here: the audit log
+anchors ``seq``.
+
+Changes are functions that take an ``Unlocked`` that administers and return a new one; they fail if the file has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from vault.crypto import keystore_files
+from vault.crypto.context import encode_context
+from vault.crypto.envelope import SALT_BYTES, seal_chunks
+from vault.crypto.keyring import (
+    PUBLIC_BRANCHES,
+    ROLE_BRANCHES,
+    Branch,
+    Keyring,
+    Role,
+    encode_epochs,
+    public_half,
+)
+from vault.crypto.keystore_format import BranchRecord, Document
+from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey, hkdf_expand_sha256
+from vault.crypto.secret import Secret
+from vault.crypto.slots import (
+    LABEL,
+    Factor,
+    KeyFileFactor,
+    PassphraseFactor,
+    Payload,
+    Slot,
+    SlotKind,
+    new_slot,
+    seal_payload,
+)
+from vault.crypto.unlocking import (
+    Keystore,
+    PublicKeys,
+    Unlocked,
+    branch_key_context,
+    keyring_context,
+    load,
+    open_branch_key,
+    open_keyring,
+)
+from vault.errors import InputError, UnavailableError, UsageError
+from vault.ids import ID_BYTES, RandomBytes
+from vault.limits import MAX_SLOTS
+
+__all__ = [
+    "ROLE_BRANCHES",
+    "Branch",
+    "Factor",
+    "KeyFileFactor",
+    "Keyring",
+    "Keystore",
+    "PassphraseFactor",
+    "PublicKeys",
+    "Role",
+    "Slot",
+    "SlotKind",
+    "Unlocked",
+    "add_epoch",
+    "add_slot",
+    "create",
+    "drop_epoch",
+    "load",
+    "remove_slot",
+]
+
+
+def create(
+    folder: Path, *, vault_id: bytes, principal: str, factor: Factor, profile: Argon2Profile, random: RandomBytes
+) -> Unlocked:
+    """A new keystore in an existing folder, with the founding steward's slot: every branch, and the root.
+
+    Raises:
+        InputError: ``keystore_exists``; ``principal_invalid``; ``vault_id_invalid``.
+        UnavailableError: ``no_vault``: the folder does not exist.
+    """
+    if len(vault_id) != ID_BYTES:
+        raise InputError("vault_id_invalid", "a vault id has 16 bytes")
+    root = Secret(random(KEY_BYTES))
+    branch_keys = {branch: Secret(random(KEY_BYTES)) for branch in Branch}
+    records = {}
+    for branch, branch_key in branch_keys.items():
+        epochs = {1: Secret(random(KEY_BYTES))}
+        wrapped = _seal(root, branch_key_context(vault_id, branch), branch_key.reveal(), random)
+        records[branch] = _record(branch, epochs, branch_key, wrapped=wrapped, public={}, vault_id=vault_id, random=random)
+    slot = new_slot(factor, principal=principal, role=Role.STEWARD, administers=True, profile=profile, random=random)
+    payload = Payload(_signing_key(root).public, root, branch_keys)
+    slot = replace(slot, sealed=seal_payload(slot, factor, payload, vault_id=vault_id, random=random))
+    document = Document(vault_id, 1, records, (slot,)).signed_by(_signing_key(root))
+    with keystore_files.locked(folder):
+        if keystore_files.exists(folder):
+            raise InputError("keystore_exists", "there is a keystore here already; it is never overwritten")
+        unlocked = Keystore(folder, document).unlock(factor)
+        keystore_files.write(folder, document)
+    return unlocked
+
+
+def add_slot(
+    unlocked: Unlocked,
+    *,
+    principal: str,
+    role: Role,
+    factor: Factor,
+    profile: Argon2Profile,
+    random: RandomBytes,
+    administers: bool = False,
+) -> Unlocked:
+    """A further slot, proven by opening it before it is written.
+
+    Raises:
+        InputError: ``principal_invalid``; ``principal_has_other_role``; ``role_holds_no_keys``; ``role_cannot_administer``;
+            ``slots_full``.
+        UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    root, document = _administered(unlocked)
+    if any(slot.principal == principal and slot.role is not role for slot in document.slots):
+        raise InputError("principal_has_other_role", "this principal has a slot with another role")
+    if len(document.slots) >= MAX_SLOTS:
+        raise InputError("slots_full", f"a keystore has at most {MAX_SLOTS} slots")
+    slot = new_slot(factor, principal=principal, role=role, administers=administers, profile=profile, random=random)
+    branch_keys = {branch: open_branch_key(document, branch, root) for branch in ROLE_BRANCHES[role]}
+    payload = Payload(_signing_key(root).public, root if administers else None, branch_keys)
+    slot = replace(slot, sealed=seal_payload(slot, factor, payload, vault_id=document.vault_id, random=random))
+    changed = _next(document, root, slots=(*document.slots, slot))
+    Keystore(unlocked.keystore.folder, changed).unlock(factor, principal=principal)
+    return _commit(unlocked, changed)
+
+
+def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
+    """The keystore without a slot; the session that removes its own slot stays open.
+
+    Whoever held the slot may have copied the keys it opened: rotate the branches of its role as well.
+
+    Raises:
+        InputError: ``slot_unknown``.
+        UsageError: ``last_administrator``: nobody could administer any more.
+        UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    root, document = _administered(unlocked)
+    rest = tuple(slot for slot in document.slots if slot.slot_id != slot_id)
+    if len(rest) == len(document.slots):
+        raise InputError("slot_unknown", "there is no such slot")
+    if not any(slot.administers for slot in rest):
+        raise UsageError("last_administrator", "the last slot that administers cannot be removed", hint="add another first")
+    return _commit(unlocked, _next(document, root, slots=rest))
+
+
+def add_epoch(unlocked: Unlocked, branch: Branch, *, random: RandomBytes) -> Unlocked:
+    """Start a new epoch of a branch: from now on the one to write with. Raises as ``drop_epoch``."""
+    root, document = _administered(unlocked)
+    epochs = open_keyring(document, branch, open_branch_key(document, branch, root))
+    # Above every number ever used, since the newest is never destroyed: no number comes back with another key.
+    return _with_epochs(unlocked, branch, {**epochs, max(epochs) + 1: Secret(random(KEY_BYTES))}, random=random)
+
+
+def drop_epoch(unlocked: Unlocked, branch: Branch, number: int, *, random: RandomBytes) -> Unlocked:
+    """Destroy an old epoch, in both copies of the file. What is still wrapped under it is lost for good.
+
+    Backups of the keystore keep the epoch until they expire (``docs/formats/keys.md`` §7).
+
+    Raises:
+        InputError: ``epoch_unknown``.
+        UsageError: ``epoch_current``: the newest epoch is in use.
+        UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    root, document = _administered(unlocked)
+    epochs = open_keyring(document, branch, open_branch_key(document, branch, root))
+    if number not in epochs:
+        raise InputError("epoch_unknown", f"the {branch} keys have no epoch {number}")
+    if number == max(epochs):
+        raise UsageError("epoch_current", "the newest epoch is in use", hint="start a new one first")
+    del epochs[number]
+    return _with_epochs(unlocked, branch, epochs, random=random)
+
+
+def _with_epochs(unlocked: Unlocked, branch: Branch, epochs: dict[int, Secret], *, random: RandomBytes) -> Unlocked:
+    root, document = _administered(unlocked)
+    old = document.branches[branch]
+    branch_key = open_branch_key(document, branch, root)
+    record = _record(
+        branch, epochs, branch_key, wrapped=old.wrapped, public=old.public, vault_id=document.vault_id, random=random
+    )
+    changed = _commit(unlocked, _next(document, root, branches={**document.branches, branch: record}))
+    rings = {other: {n: unlocked.keyring.epoch(other, n) for n in unlocked.keyring.epochs(other)} for other in Branch}
+    return replace(changed, keyring=Keyring({**rings, branch: epochs}))
+
+
+def _administered(unlocked: Unlocked) -> tuple[Secret, Document]:
+    if unlocked.root is None:
+        raise UnavailableError("not_administrator", "this slot does not administer the keystore")
+    return unlocked.root, unlocked.keystore.document
+
+
+def _next(
+    document: Document,
+    root: Secret,
+    *,
+    slots: tuple[Slot, ...] | None = None,
+    branches: Mapping[Branch, BranchRecord] | None = None,
+) -> Document:
+    changed = replace(document, seq=document.seq + 1, slots=slots or document.slots, branches=branches or document.branches)
+    return changed.signed_by(_signing_key(root))
+
+
+def _commit(unlocked: Unlocked, document: Document) -> Unlocked:
+    """Write the next document, if the file is still the one it was made from."""
+    folder = unlocked.keystore.folder
+    with keystore_files.locked(folder):
+        if keystore_files.read(folder) != unlocked.keystore.document:
+            raise UnavailableError("keystore_changed", "the keystore was changed meanwhile", hint="unlock again and repeat")
+        keystore_files.write(folder, document)
+    return replace(unlocked, keystore=Keystore(folder, document))
+
+
+def _record(
+    branch: Branch,
+    epochs: Mapping[int, Secret],
+    branch_key: Secret,
+    *,
+    wrapped: bytes,
+    public: Mapping[int, bytes],
+    vault_id: bytes,
+    random: RandomBytes,
+) -> BranchRecord:
+    """The branch as stored, with its keyring sealed anew; public halves of old epochs stay, to verify old signatures."""
+    halves = {number: public_half(branch, key) for number, key in epochs.items()} if branch in PUBLIC_BRANCHES else {}
+    keyring = _seal(branch_key, keyring_context(vault_id, branch), encode_epochs(epochs), random)
+    return BranchRecord(wrapped, keyring, tuple(sorted(epochs)), {**public, **halves})
+
+
+def _seal(key: Secret, context: bytes, plaintext: bytes, random: RandomBytes) -> bytes:
+    return seal_chunks(key.reveal(), context, plaintext, salt=random(SALT_BYTES), label=LABEL)
+
+
+def _signing_key(root: Secret) -> SigningKey:
+    seed = hkdf_expand_sha256(root.reveal(), encode_context("genovault/keystore-sign/v1"), KEY_BYTES)
+    return SigningKey(Secret(seed))

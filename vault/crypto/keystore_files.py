@@ -1,0 +1,125 @@
+"""The two copies of the keystore on disk (``docs/formats/keys.md`` §5.3).
+
+The older copy is replaced first, each by temp file, fsync, rename and fsync of the folder, so that at every instant one whole
+copy of the last or the new state exists. Both are always rewritten: an epoch that was destroyed must not live on in the other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vault.crypto.keystore_format import Document, parse
+from vault.errors import IntegrityError, UnavailableError
+from vault.limits import MAX_KEYSTORE_BYTES
+
+COPIES = ("keystore.a", "keystore.b")
+
+
+def read(folder: Path) -> Document:
+    """The newest whole copy.
+
+    Raises:
+        UnavailableError: ``no_vault``: neither copy exists.
+        IntegrityError: ``keystore_damaged``: no whole copy; ``keystore_format_unknown``; ``keystore_conflict``: two whole copies
+            of the same sequence number that differ, or of different vaults.
+    """
+    raws = [raw for raw in (_read_copy(folder / name) for name in COPIES) if raw is not None]
+    if not raws:
+        raise UnavailableError("no_vault", "there is no keystore here", hint="is this the folder of a vault?")
+    documents: list[Document] = []
+    for raw in raws:
+        try:
+            documents.append(parse(raw))
+        except IntegrityError as error:
+            if error.code == "keystore_format_unknown":  # a later version was here; falling back to its elder would undo it
+                raise
+            damage = error
+    if not documents:
+        raise damage
+    best = max(documents, key=lambda document: document.seq)
+    for other in documents:
+        if other.vault_id != best.vault_id or (other.seq == best.seq and other != best):
+            raise IntegrityError("keystore_conflict", "the two copies of the keystore contradict each other")
+    return best
+
+
+def copies_agree(folder: Path) -> bool:
+    """Whether both copies exist, whole and equal. If not, the next ``write`` mends it."""
+    raws = [_read_copy(folder / name) for name in COPIES]
+    return raws[0] is not None and raws[0] == raws[1] and parse(raws[0]).seq >= 1
+
+
+def write(folder: Path, document: Document) -> None:
+    """Replace both copies, durably when the call returns; the older or damaged one first. Call it within ``locked``.
+
+    Raises:
+        OSError: the disk refuses; at least one whole copy of the old or new state is left.
+    """
+    data = document.to_bytes()
+    for name in sorted(COPIES, key=lambda name: _copy_seq(folder / name)):
+        _replace(folder, name, data)
+
+
+def exists(folder: Path) -> bool:
+    """Whether any copy is there, whole or not."""
+    return any((folder / name).exists() for name in COPIES)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold off other processes that change the keystore; released by the system if this one dies.
+
+    Raises:
+        UnavailableError: ``no_vault``: the folder does not exist.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        raise UnavailableError("no_vault", "the vault's folder cannot be opened") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read_copy(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_KEYSTORE_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        raise UnavailableError("keystore_unreadable", f"{path.name} cannot be read") from None
+
+
+def _copy_seq(path: Path) -> int:
+    """The sequence number of a copy; -1 if it is missing or damaged, so that it is replaced first."""
+    raw = _read_copy(path)
+    if raw is None:
+        return -1
+    try:
+        return parse(raw).seq
+    except IntegrityError:
+        return -1
+
+
+def _replace(folder: Path, name: str, data: bytes) -> None:
+    temporary = folder / f"{name}.new"
+    with suppress(FileNotFoundError):  # left by a process that died; the lock says nobody else is writing it
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(folder / name)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

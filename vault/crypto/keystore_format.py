@@ -1,0 +1,207 @@
+"""The keystore file as text: a strict, canonical JSON document (``docs/formats/keys.md`` §5). Pure: no files, no secrets.
+
+Reading checks form, checksum and every cap, so that nothing costly runs on a hostile file. The signature is kept, and checked by
+``keystore`` at unlock, because the key that verifies it lies in the slots.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from vault.crypto.keyring import PUBLIC_BRANCHES, Branch, Role
+from vault.crypto.primitives import KEY_BYTES, SIGNATURE_BYTES, Argon2Profile, SigningKey, sha256
+from vault.crypto.slots import KDF_SALT_BYTES, Slot, SlotKind
+from vault.errors import GenovaultError, IntegrityError
+from vault.ids import ID_BYTES
+from vault.limits import MAX_KEYSTORE_BYTES, MAX_SLOTS
+
+FORMAT = "genovault/keystore/1"
+MAX_SEQ = 2**53 - 1  # the largest integer that every JSON reader holds exactly
+
+
+@dataclass(frozen=True)
+class BranchRecord:
+    """One branch as stored."""
+
+    wrapped: bytes  # the branch key, sealed under the root key
+    keyring: bytes  # the epochs, sealed under the branch key
+    epochs: tuple[int, ...]  # ascending; the numbers that the keyring holds
+    public: Mapping[int, bytes]  # public halves, also of epochs destroyed since; empty for the secret branches
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole keystore file."""
+
+    vault_id: bytes
+    seq: int
+    branches: Mapping[Branch, BranchRecord]  # every branch
+    slots: tuple[Slot, ...]
+    signature: bytes = b""
+
+    def signed_bytes(self) -> bytes:
+        """What the signature covers: everything else, after a label."""
+        return b"genovault/keystore-sign/v1\x00" + _canonical(self._body())
+
+    def signed_by(self, key: SigningKey) -> Document:
+        """The same document with its signature."""
+        return replace(self, signature=key.sign(self.signed_bytes()))
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        document = self._body() | {"signature": _b64(self.signature)}
+        return _canonical(document | {"sha256": sha256(_canonical(document)).hex()}) + b"\n"
+
+    def _body(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "vault_id": self.vault_id.hex(),
+            "seq": self.seq,
+            "branches": {branch: _branch_json(record) for branch, record in self.branches.items()},
+            "slots": [_slot_json(slot) for slot in self.slots],
+        }
+
+
+def parse(raw: bytes) -> Document:
+    """The document of a file's content.
+
+    Raises:
+        IntegrityError: ``keystore_damaged``; ``keystore_format_unknown``: written by a later version.
+    """
+    if len(raw) > MAX_KEYSTORE_BYTES:
+        raise _damaged()
+    try:
+        top = json.loads(raw, object_pairs_hook=_no_duplicates, parse_float=_refuse, parse_constant=_refuse)
+        document = _document(top)
+        canonical = document.to_bytes()
+    except IntegrityError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GenovaultError):
+        raise _damaged() from None
+    if canonical != raw:  # one spelling only; this compares the checksum too
+        raise _damaged()
+    return document
+
+
+def _document(top: Any) -> Document:
+    if isinstance(top, dict) and isinstance(top.get("format"), str) and top["format"] != FORMAT:
+        raise IntegrityError("keystore_format_unknown", "the keystore was written by another version")
+    _require(isinstance(top, dict) and set(top) == {"format", "vault_id", "seq", "branches", "slots", "signature", "sha256"})
+    slots = tuple(_slot(item) for item in _list(top["slots"], at_most=MAX_SLOTS))
+    _require(len({slot.slot_id for slot in slots}) == len(slots) > 0)
+    _require(set(top["branches"]) == set(Branch))
+    return Document(
+        vault_id=_hex(top["vault_id"], ID_BYTES),
+        seq=_int(top["seq"]),
+        branches={branch: _branch(branch, top["branches"][branch]) for branch in Branch},
+        slots=slots,
+        signature=_bytes(top["signature"], SIGNATURE_BYTES),
+    )
+
+
+def _branch(branch: Branch, item: Any) -> BranchRecord:
+    _require(set(item) == {"wrapped", "keyring", "epochs", "public"})
+    epochs = tuple(_int(number) for number in _list(item["epochs"]))
+    public = {_int(int(number)): _bytes(key, KEY_BYTES) for number, key in item["public"].items()}
+    _require(len(epochs) > 0 and list(epochs) == sorted(set(epochs)))
+    _require(set(epochs) <= set(public) if branch in PUBLIC_BRANCHES else not public)
+    return BranchRecord(wrapped=_bytes(item["wrapped"]), keyring=_bytes(item["keyring"]), epochs=epochs, public=public)
+
+
+def _slot(item: Any) -> Slot:
+    _require(set(item) == {"id", "kind", "principal", "role", "administers", "kdf", "sealed"})
+    kind = SlotKind(item["kind"])
+    kdf = item["kdf"]
+    _require(set(kdf) == ({"m_kib", "t", "lanes", "salt"} if kind is SlotKind.ARGON2ID else set()))
+    _require(isinstance(item["principal"], str) and isinstance(item["administers"], bool))
+    profile = Argon2Profile(m_kib=_int(kdf["m_kib"]), t=_int(kdf["t"]), lanes=_int(kdf["lanes"])) if kdf else None
+    return Slot(
+        slot_id=_hex(item["id"], ID_BYTES),
+        kind=kind,
+        principal=item["principal"],
+        role=Role(item["role"]),
+        administers=item["administers"],
+        profile=profile,
+        salt=_bytes(kdf["salt"], KDF_SALT_BYTES) if kdf else b"",
+        sealed=_bytes(item["sealed"]),
+    )
+
+
+def _branch_json(record: BranchRecord) -> dict[str, Any]:
+    return {
+        "wrapped": _b64(record.wrapped),
+        "keyring": _b64(record.keyring),
+        "epochs": list(record.epochs),
+        "public": {str(number): _b64(key) for number, key in record.public.items()},
+    }
+
+
+def _slot_json(slot: Slot) -> dict[str, Any]:
+    profile = slot.profile
+    kdf = {"m_kib": profile.m_kib, "t": profile.t, "lanes": profile.lanes, "salt": _b64(slot.salt)} if profile else {}
+    return {
+        "id": slot.slot_id.hex(),
+        "kind": slot.kind,
+        "principal": slot.principal,
+        "role": slot.role,
+        "administers": slot.administers,
+        "kdf": kdf,
+        "sealed": _b64(slot.sealed),
+    }
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    """Sorted keys, no white space, ASCII: RFC 8785 for the strings and integers that occur here."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def _b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def _bytes(text: Any, size: int | None = None) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise _damaged() from None
+    _require(size is None or len(raw) == size)
+    return raw
+
+
+def _hex(text: Any, size: int) -> bytes:
+    raw = bytes.fromhex(text)
+    _require(len(raw) == size)
+    return raw
+
+
+def _int(value: Any) -> int:
+    _require(type(value) is int and 0 <= value <= MAX_SEQ)
+    return cast("int", value)
+
+
+def _list(value: Any, *, at_most: int = 100_000) -> list[Any]:
+    _require(isinstance(value, list) and len(value) <= at_most)
+    return cast("list[Any]", value)
+
+
+def _require(condition: bool) -> None:  # noqa: FBT001 - reads as the assertion that it replaces
+    if not condition:
+        raise _damaged()
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _require(len({key for key, _ in pairs}) == len(pairs))
+    return dict(pairs)
+
+
+def _refuse(_: str) -> Any:
+    raise _damaged()
+
+
+def _damaged() -> IntegrityError:
+    return IntegrityError("keystore_damaged", "the keystore file is damaged")

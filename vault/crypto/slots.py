@@ -1,0 +1,192 @@
+"""Unlock slots: what one principal's passphrase or key file opens (``docs/formats/keys.md`` §6).
+
+A slot's payload holds exactly the branch keys of its role, the key that verifies the keystore file, and, if the slot
+administers, the root key. It is sealed with a key commitment (the chunk construction of ``envelope``), so one stored slot can
+open under one passphrase only, and bound to every field of the slot that stands in clear: weakening a parameter breaks the seal.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from vault.crypto.context import decode_context, encode_context
+from vault.crypto.envelope import SALT_BYTES as SEAL_SALT_BYTES
+from vault.crypto.envelope import open_chunks, seal_chunks
+from vault.crypto.keyring import ROLE_BRANCHES, Branch, Role
+from vault.crypto.primitives import KEY_BYTES, Argon2Profile, argon2id, hkdf_expand_sha256
+from vault.crypto.secret import Secret
+from vault.errors import InputError, IntegrityError
+from vault.ids import ID_BYTES, RandomBytes
+
+LABEL = b"genovault/wrap/v1+AES_256_GCM\x00"  # of every seal inside the keystore
+KDF_SALT_BYTES = 16
+_PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+
+
+class SlotKind(StrEnum):
+    """How a slot is opened. Hardware tokens and shared secrets will be further kinds."""
+
+    ARGON2ID = "argon2id"
+    KEYFILE = "keyfile"
+
+
+@dataclass(frozen=True)
+class PassphraseFactor:
+    """A passphrase as bytes. Two people who type the same text must give the same bytes: use ``from_text``."""
+
+    passphrase: Secret
+
+    def __post_init__(self) -> None:
+        if len(self.passphrase) == 0:
+            raise InputError("passphrase_empty", "the passphrase is empty")
+
+    @classmethod
+    def from_text(cls, text: str) -> PassphraseFactor:
+        """NFC, then UTF-8, so that a composed and a decomposed accent are the same passphrase."""
+        return cls(Secret(unicodedata.normalize("NFC", text).encode()))
+
+
+@dataclass(frozen=True)
+class KeyFileFactor:
+    """The 32 random bytes of a key file."""
+
+    key: Secret
+
+    def __post_init__(self) -> None:
+        if len(self.key) != KEY_BYTES:
+            raise InputError("key_file_invalid", "a key file holds exactly 32 bytes")
+
+    @classmethod
+    def from_file(cls, path: Path) -> KeyFileFactor:
+        """Raises InputError ``key_file_invalid``, also when the file cannot be read."""
+        try:
+            with path.open("rb") as file:
+                return cls(Secret(file.read(KEY_BYTES + 1)))
+        except OSError:
+            raise InputError("key_file_invalid", "the key file cannot be read") from None
+
+
+Factor = PassphraseFactor | KeyFileFactor
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slot as it stands in the file; everything but ``sealed`` is public.
+
+    Raises:
+        InputError: ``principal_invalid``; ``role_holds_no_keys``; ``role_cannot_administer``.
+    """
+
+    slot_id: bytes  # 16 random bytes
+    kind: SlotKind
+    principal: str
+    role: Role
+    administers: bool
+    profile: Argon2Profile | None  # argon2id only
+    salt: bytes  # 16 bytes for argon2id, empty for keyfile
+    sealed: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        if not _PRINCIPAL.fullmatch(self.principal):
+            raise InputError("principal_invalid", "a principal's name has 1 to 64 letters, digits or . _ @ + -")
+        if not ROLE_BRANCHES[self.role]:
+            raise InputError("role_holds_no_keys", f"a {self.role} holds no keys and needs no slot")
+        if self.administers and self.role is not Role.STEWARD:
+            raise InputError("role_cannot_administer", f"a {self.role} cannot administer slots")
+
+    def opened_by(self, factor: Factor) -> bool:
+        """Whether the factor is of this slot's kind; says nothing of whether it is the right one."""
+        return isinstance(factor, PassphraseFactor if self.kind is SlotKind.ARGON2ID else KeyFileFactor)
+
+    def context(self, vault_id: bytes) -> bytes:
+        """Everything public about the slot, as bound into its seal."""
+        profile = self.profile
+        parameters = (profile.m_kib, profile.t, profile.lanes) if profile else (0, 0, 0)
+        return encode_context(
+            "genovault/slot/v1",
+            vault_id,
+            self.slot_id,
+            self.kind,
+            self.principal,
+            self.role,
+            int(self.administers),
+            *parameters,
+            self.salt,
+        )
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a slot wraps."""
+
+    verify_key: bytes  # Ed25519, 32 bytes: signs the keystore file
+    root: Secret | None  # only in slots that administer
+    branch_keys: Mapping[Branch, Secret]
+
+
+def new_slot(
+    factor: Factor, *, principal: str, role: Role, administers: bool, profile: Argon2Profile, random: RandomBytes
+) -> Slot:
+    """A slot of the factor's kind, not yet sealed. Raises as ``Slot``."""
+    by_passphrase = isinstance(factor, PassphraseFactor)
+    return Slot(
+        slot_id=random(ID_BYTES),
+        kind=SlotKind.ARGON2ID if by_passphrase else SlotKind.KEYFILE,
+        principal=principal,
+        role=role,
+        administers=administers,
+        profile=profile if by_passphrase else None,
+        salt=random(KDF_SALT_BYTES) if by_passphrase else b"",
+    )
+
+
+def seal_payload(slot: Slot, factor: Factor, payload: Payload, *, vault_id: bytes, random: RandomBytes) -> bytes:
+    """The slot's ``sealed`` bytes."""
+    fields: list[str | bytes] = ["genovault/slot-payload/v1", payload.verify_key]
+    fields.append(payload.root.reveal() if payload.root else b"")
+    for branch in sorted(payload.branch_keys):
+        fields += [branch, payload.branch_keys[branch].reveal()]
+    key = _slot_key(slot, factor, vault_id)
+    return seal_chunks(key, slot.context(vault_id), encode_context(*fields), salt=random(SEAL_SALT_BYTES), label=LABEL)
+
+
+def open_payload(slot: Slot, factor: Factor, *, vault_id: bytes) -> Payload:
+    """What the slot wraps, for exactly the branches of its role.
+
+    Raises:
+        IntegrityError: ``commitment_mismatch`` (the wrong factor, or the slot's public fields were changed), ``seal_broken``,
+            ``blob_truncated``, ``slot_malformed``.
+        UnavailableError: ``memory_short``.
+    """
+    raw = open_chunks(_slot_key(slot, factor, vault_id), slot.context(vault_id), slot.sealed, label=LABEL)
+    fields = decode_context(raw)
+    expected = sorted(ROLE_BRANCHES[slot.role])
+    keys = fields[4::2]
+    well_formed = (
+        len(fields) == 3 + 2 * len(expected)
+        and fields[0] == b"genovault/slot-payload/v1"
+        and fields[3::2] == [branch.encode() for branch in expected]
+        and all(len(key) == KEY_BYTES for key in [fields[1], *keys])
+        and len(fields[2]) == (KEY_BYTES if slot.administers else 0)
+    )
+    if not well_formed:
+        raise IntegrityError("slot_malformed", "an unlock slot does not hold the keys of its role")
+    return Payload(
+        verify_key=fields[1],
+        root=Secret(fields[2]) if slot.administers else None,
+        branch_keys={branch: Secret(key) for branch, key in zip(expected, keys, strict=True)},
+    )
+
+
+def _slot_key(slot: Slot, factor: Factor, vault_id: bytes) -> bytes:
+    """One key per slot, whatever other vaults and slots the same passphrase or key file opens."""
+    if isinstance(factor, PassphraseFactor):
+        stretched = argon2id(factor.passphrase, slot.salt, slot.profile or Argon2Profile.DEFAULT)
+    else:
+        stretched = factor.key
+    return hkdf_expand_sha256(stretched.reveal(), encode_context("genovault/slot-key/v1", vault_id, slot.slot_id), KEY_BYTES)

@@ -1,0 +1,178 @@
+"""Reading and unlocking a keystore: from a passphrase or key file to the keyrings of one role.
+
+Nothing in the file is trusted before a slot has opened; the slot holds the key that verifies the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vault.crypto import keystore_files
+from vault.crypto.context import encode_context
+from vault.crypto.envelope import open_chunks
+from vault.crypto.keyring import PUBLIC_BRANCHES, Branch, Keyring, Role, decode_epochs
+from vault.crypto.keystore_format import Document
+from vault.crypto.primitives import Argon2Profile, argon2id, verify_signature
+from vault.crypto.secret import Secret
+from vault.crypto.slots import KDF_SALT_BYTES, LABEL, Factor, PassphraseFactor, Payload, Slot, open_payload
+from vault.errors import IntegrityError, UnavailableError, UsageError
+
+
+def load(folder: Path) -> Keystore:
+    """The keystore of a vault's folder.
+
+    Raises:
+        UnavailableError: ``no_vault``; ``keystore_unreadable``.
+        IntegrityError: ``keystore_damaged``: neither copy is whole; ``keystore_format_unknown``; ``keystore_conflict``.
+    """
+    return Keystore(folder, keystore_files.read(folder))
+
+
+@dataclass(frozen=True)
+class PublicKeys:
+    """The keystore's public section: 32-byte public keys by epoch. Trustworthy only when it comes from an ``Unlocked``."""
+
+    vault_id: bytes
+    seq: int
+    by_epoch: Mapping[Branch, Mapping[int, bytes]]  # audit-read (X25519), log-sign and release-sign (Ed25519)
+
+    @property
+    def log_sign(self) -> bytes:
+        """The current log signing key."""
+        return self.current(Branch.LOG_SIGN)[1]
+
+    @property
+    def release_sign(self) -> bytes:
+        """The current release signing key."""
+        return self.current(Branch.RELEASE_SIGN)[1]
+
+    @property
+    def audit_read(self) -> Mapping[int, bytes]:
+        """The keys that audit details are sealed to."""
+        return self.by_epoch[Branch.AUDIT_READ]
+
+    def current(self, branch: Branch) -> tuple[int, bytes]:
+        """(epoch, public key) to write with."""
+        number = max(self.by_epoch[branch])
+        return number, self.by_epoch[branch][number]
+
+
+@dataclass(frozen=True)
+class Keystore:
+    """A keystore file that was read and is well-formed; nothing in it is trusted before ``unlock``."""
+
+    folder: Path
+    document: Document = field(repr=False)
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Who can unlock, and how."""
+        return self.document.slots
+
+    @property
+    def public(self) -> PublicKeys:
+        """The public keys as the file gives them."""
+        by_epoch = {branch: dict(self.document.branches[branch].public) for branch in PUBLIC_BRANCHES}
+        return PublicKeys(self.document.vault_id, self.document.seq, by_epoch)
+
+    def epochs(self, branch: Branch) -> tuple[int, ...]:
+        """The numbers of the epochs that exist, ascending."""
+        return self.document.branches[branch].epochs
+
+    def unlock(self, factor: Factor, *, principal: str | None = None) -> Unlocked:
+        """Open the principal's slot (default: the only principal's) and the keyrings of its role.
+
+        A wrong passphrase and an unknown name take the same time and raise the same error.
+
+        Raises:
+            UsageError: ``principal_needed``: several principals have slots.
+            UnavailableError: ``cannot_unlock``; ``memory_short``.
+            IntegrityError: ``keystore_altered``: the slot opens, but the file is not as an administrator left it.
+        """
+        if principal is None:
+            principals = {slot.principal for slot in self.slots}
+            if len(principals) > 1:
+                raise UsageError("principal_needed", "several people can unlock this vault", hint="say who with --as NAME")
+            principal = next(iter(principals))
+        slots = [slot for slot in self.slots if slot.principal == principal and slot.opened_by(factor)]
+        if not slots:
+            self._spend_a_guess(factor)
+        for slot in slots:
+            try:
+                payload = open_payload(slot, factor, vault_id=self.document.vault_id)
+            except IntegrityError as error:
+                if error.code == "commitment_mismatch":  # not this factor; a person may have two slots of one kind
+                    continue
+                raise IntegrityError("keystore_altered", "an unlock slot is damaged") from None
+            return self._opened(slot, payload)
+        raise UnavailableError("cannot_unlock", "this name and passphrase or key file do not open the vault")
+
+    def _opened(self, slot: Slot, payload: Payload) -> Unlocked:
+        document = self.document
+        try:
+            verify_signature(payload.verify_key, document.signature, document.signed_bytes())
+            rings = {branch: open_keyring(document, branch, key) for branch, key in payload.branch_keys.items()}
+        except IntegrityError:
+            raise IntegrityError("keystore_altered", "the keystore was changed by somebody who may not") from None
+        return Unlocked(slot.principal, slot.role, Keyring(rings), self, slot, payload.root)
+
+    def _spend_a_guess(self, factor: Factor) -> None:
+        """Do for nobody what would have been done for somebody."""
+        if isinstance(factor, PassphraseFactor):
+            profiles = [slot.profile for slot in self.slots if slot.profile]
+            argon2id(factor.passphrase, bytes(KDF_SALT_BYTES), profiles[0] if profiles else Argon2Profile.DEFAULT)
+
+
+@dataclass(frozen=True)
+class Unlocked:
+    """One principal's open keys. ``keystore`` is authentic: its public section may be relied on."""
+
+    principal: str
+    role: Role
+    keyring: Keyring
+    keystore: Keystore
+    slot: Slot
+    root: Secret | None = None
+
+    @property
+    def administers(self) -> bool:
+        """Whether this slot may change the keystore."""
+        return self.root is not None
+
+    @property
+    def vault_id(self) -> bytes:
+        """16 bytes."""
+        return self.keystore.document.vault_id
+
+    @property
+    def public(self) -> PublicKeys:
+        """The public keys, verified."""
+        return self.keystore.public
+
+
+def open_keyring(document: Document, branch: Branch, branch_key: Secret) -> dict[int, Secret]:
+    """The epochs of one branch. Raises IntegrityError."""
+    record = document.branches[branch]
+    context = keyring_context(document.vault_id, branch)
+    epochs = decode_epochs(open_chunks(branch_key.reveal(), context, record.keyring, label=LABEL))
+    if tuple(epochs) != record.epochs:
+        raise IntegrityError("keystore_altered", "a keyring does not hold the epochs that the keystore lists")
+    return epochs
+
+
+def open_branch_key(document: Document, branch: Branch, root: Secret) -> Secret:
+    """A branch key, by way of the root. Raises IntegrityError."""
+    context = branch_key_context(document.vault_id, branch)
+    return Secret(open_chunks(root.reveal(), context, document.branches[branch].wrapped, label=LABEL))
+
+
+def branch_key_context(vault_id: bytes, branch: Branch) -> bytes:
+    """What a branch key under the root is bound to."""
+    return encode_context("genovault/branch-key/v1", vault_id, branch)
+
+
+def keyring_context(vault_id: bytes, branch: Branch) -> bytes:
+    """What a keyring under its branch key is bound to."""
+    return encode_context("genovault/keyring/v1", vault_id, branch)
