@@ -1,0 +1,63 @@
+"""YAML at the edge: project declarations and consent forms, read strictly (bounded, no aliases, no duplicate keys)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vault.errors import InputError
+from vault.limits import MAX_YAML_BYTES
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a file. Raises InputError: ``file_missing`` and as ``parse_yaml``."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        raise InputError("file_missing", f"{path} cannot be read", hint="check the path") from None
+    return parse_yaml(raw, name=path.name)
+
+
+def parse_yaml(raw: bytes, *, name: str) -> dict[str, Any]:
+    """The mapping in a document called ``name`` in errors.
+
+    Raises:
+        InputError: ``document_too_large``; ``document_malformed`` with the line.
+    """
+    if len(raw) > MAX_YAML_BYTES:
+        raise InputError("document_too_large", f"{name} is larger than {MAX_YAML_BYTES} bytes")
+    try:
+        document = yaml.load(raw.decode(), _StrictLoader)  # noqa: S506 - a SafeLoader made stricter
+    except UnicodeDecodeError:
+        raise InputError("document_malformed", f"{name} is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise InputError("document_malformed", f"{name}{place}: {problem}") from None
+    except RecursionError:
+        raise InputError("document_malformed", f"{name} is nested too deep") from None
+    if not isinstance(document, dict):
+        raise InputError("document_malformed", f"{name} does not hold named fields")
+    return document
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader without aliases (a few lines could grow to gigabytes) and without silently lost duplicate keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str) or key in seen:
+                raise yaml.MarkedYAMLError(problem="a field is named twice or not by text", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
