@@ -82,7 +82,7 @@ class AuditSetRow(Base):
 
     __tablename__ = "audit_set"
 
-    set_id: Mapped[Count] = mapped_column(primary_key=True)
+    set_id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     digest: Mapped[Digest] = mapped_column(unique=True)
     n: Mapped[Count]
 
@@ -92,7 +92,7 @@ class AuditTokenRow(Base):
 
     __tablename__ = "audit_token"
 
-    token_id: Mapped[Count] = mapped_column(primary_key=True)
+    token_id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     token: Mapped[Code] = mapped_column(unique=True)
 
 
@@ -116,59 +116,64 @@ class AuditSetLeafRow(Base):
     idx: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
 
 
-WRITTEN_ONCE = (
-    "audit_leaf",
-    "audit_tile",
-    "audit_checkpoint",
-    "audit_session",
-    "audit_detail",
-    "audit_set",
-    "audit_token",
-    "audit_set_token",
-    "audit_set_leaf",
+_WRITTEN_ONCE = (
+    AuditLeafRow,
+    AuditTileRow,
+    AuditCheckpointRow,
+    AuditSessionRow,
+    AuditDetailRow,
+    AuditSetRow,
+    AuditTokenRow,
+    AuditSetTokenRow,
+    AuditSetLeafRow,
+)
+
+_POSTGRESQL_FUNCTION = (
+    "CREATE OR REPLACE FUNCTION audit_written_once() RETURNS trigger LANGUAGE plpgsql AS "
+    "$body$ BEGIN RAISE EXCEPTION 'the audit log is written once'; END $body$"
 )
 
 
-def _sqlite_triggers() -> tuple[str, ...]:
-    statements = [
+def _sqlite(table: str, verbs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
         f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{table} is written once'); END"
-        for table in WRITTEN_ONCE
-        for verb in ("UPDATE", "DELETE")
-    ]
-    statements.append(
-        "CREATE TRIGGER audit_head_no_delete BEFORE DELETE ON audit_head BEGIN SELECT RAISE(ABORT, 'audit_head stays'); END"
+        for verb in verbs
     )
-    return tuple(statements)
 
 
-def _postgresql_triggers() -> tuple[str, ...]:
-    function = (
-        "CREATE OR REPLACE FUNCTION audit_written_once() RETURNS trigger LANGUAGE plpgsql AS "
-        "$body$ BEGIN RAISE EXCEPTION 'the audit log is written once'; END $body$"
+def _postgresql(table: str, verbs: tuple[str, ...]) -> tuple[str, ...]:
+    return (
+        _POSTGRESQL_FUNCTION,
+        (
+            f"CREATE TRIGGER {table}_written_once BEFORE {' OR '.join((*verbs, 'TRUNCATE'))} ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()"
+        ),
     )
-    triggers = [
-        f"CREATE TRIGGER {table}_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()"
-        for table in WRITTEN_ONCE
-    ]
-    triggers.append(
-        "CREATE TRIGGER audit_head_stays BEFORE DELETE OR TRUNCATE ON audit_head "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()"
-    )
-    return (function, *triggers)
 
 
-TRIGGERS: dict[str, tuple[str, ...]] = {"sqlite": _sqlite_triggers(), "postgresql": _postgresql_triggers()}
-"""Dialect -> statements, to run once after the tables exist."""
+def _by_table() -> dict[str, dict[str, tuple[str, ...]]]:
+    guarded = {row.__tablename__: ("UPDATE", "DELETE") for row in _WRITTEN_ONCE} | {AuditHeadRow.__tablename__: ("DELETE",)}
+    return {
+        "sqlite": {table: _sqlite(table, verbs) for table, verbs in guarded.items()},
+        "postgresql": {table: _postgresql(table, verbs) for table, verbs in guarded.items()},
+    }
 
 
-def _run_after_create() -> None:
-    """Attach the statements to the last audit table made, so that ``create_all`` leaves a guarded log too."""
-    for dialect, statements in TRIGGERS.items():
-        for statement in statements:
-            ddl = DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)
-            event.listen(Base.metadata, "after_create", ddl)
+def _run_after_create(triggers: dict[str, dict[str, tuple[str, ...]]]) -> None:
+    """Guard each table as soon as it exists, so that ``create_all`` leaves a guarded log too."""
+    for dialect, by_table in triggers.items():
+        for table, statements in by_table.items():
+            for statement in statements:
+                ddl = DDL(statement)  # type: ignore[no-untyped-call]
+                event.listen(Base.metadata.tables[table], "after_create", ddl.execute_if(dialect=dialect))
 
 
-_run_after_create()
+_TRIGGERS_BY_TABLE = _by_table()
+_run_after_create(_TRIGGERS_BY_TABLE)
+
+TRIGGERS: dict[str, tuple[str, ...]] = {
+    dialect: tuple(dict.fromkeys(statement for statements in by_table.values() for statement in statements))
+    for dialect, by_table in _TRIGGERS_BY_TABLE.items()
+}
+"""Dialect -> statements, in order, for a migration that made the tables with ``op.create_table`` (which runs no listeners)."""

@@ -14,6 +14,7 @@ class WrappedKeyRow(KeysBase):
     """
 
     __tablename__ = "wrapped_key"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     purpose: Mapped[Code] = mapped_column(primary_key=True)
     owner: Mapped[Id] = mapped_column(primary_key=True)

@@ -1,0 +1,293 @@
+"""An opened vault: databases, objects, log and the keys that one principal's slot holds. Init alone creates; open never does.
+
+A vault is a folder:
+
+    vault.json              format, vault id, where books, keys and objects are
+    keystore.a keystore.b   slots and branch keyrings, two copies
+    books.db keys.db        unless elsewhere by URL
+    objects/                genotype objects, unless elsewhere by URL
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.audit.acts import Act, Outcome
+from vault.audit.acts import Role as ActorRole
+from vault.audit.entry import Actor, Event, Obj
+from vault.audit.log import Appended, AuditLog
+from vault.audit.note import ED25519, VerifierKey
+from vault.crypto import keystore
+from vault.crypto.custody import KeyPurpose
+from vault.crypto.envelope import Binding, blob_key, open_blob, seal_blob
+from vault.crypto.keystore import Branch, Factor, PublicKeys, Unlocked
+from vault.crypto.primitives import Argon2Profile, SigningKey
+from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.ids import Clock, RandomBytes, SubjectId, VaultId, new_id, utc_now
+from vault.keybook import KeyBook
+from vault.storage.books import PrincipalRow, VaultRow
+from vault.storage.database import Database, create_sqlite_file
+from vault.storage.migrate import require_current, upgrade
+from vault.storage.objects import ObjectStore
+from vault.times import to_micros
+
+VAULT_FORMAT = "genovault/vault/1"
+SETTINGS = "vault.json"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the parts of a vault are; relative SQLite files and folders are inside the vault's folder."""
+
+    books: str = "sqlite:///books.db"
+    keys: str = "sqlite:///keys.db"
+    objects: str = "objects"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parsed vault.json."""
+
+    vault_id: VaultId
+    places: Places
+
+
+class Session:
+    """What an unlocked principal works with. Time and randomness are its ``clock`` and ``random``."""
+
+    def __init__(self, folder: Path, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
+        self.folder = folder
+        self.vault_id = settings.vault_id
+        self.principal = unlocked.principal
+        self.role = unlocked.role
+        self.clock = clock
+        self.random = random
+        self.unlocked = unlocked
+        self.public = unlocked.public
+        self.keyring = unlocked.keyring
+        self.books = Database(_inside(folder, settings.places.books))
+        self._keys = Database(_inside(folder, settings.places.keys))
+        self.objects = ObjectStore(_inside(folder, settings.places.objects))
+        require_current(self.books, "books")
+        require_current(self._keys, "keys")
+        self.keybook = KeyBook(self._keys, unlocked.keyring, self.vault_id, clock=clock, random=random)
+        with self.books.read() as tx:
+            row = tx.scalars(select(VaultRow)).one_or_none()
+        if row is None or row.vault_id != self.vault_id:
+            raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
+        self.origin = row.origin
+        self.log = AuditLog(
+            self.books,
+            vault_id=self.vault_id,
+            origin=row.origin,
+            set_salt=row.set_salt,
+            audit_read_public=self.public.current(Branch.AUDIT_READ)[1],
+            clock=clock,
+            random=random,
+        )
+
+    def append(
+        self, tx: Transaction, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: object
+    ) -> Appended:
+        """An entry in the caller's transaction: the state change and its entry are one."""
+        return self.log.append(tx, self._event(act, outcome, subjects, fields))
+
+    def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: object) -> Appended:
+        """An entry of its own, durable when this returns."""
+        return self.log.record(self._event(act, outcome, subjects, fields))
+
+    def checkpoint(self) -> str:
+        """Sign the log's head; the note's text. UnavailableError("branch_closed") without the log-sign branch."""
+        return self.log.checkpoint(self.log_signer(), trusted=self.log_keys())
+
+    def log_keys(self) -> tuple[VerifierKey, ...]:
+        """The log's verifier keys, newest first."""
+        keys = self.public.by_epoch[Branch.LOG_SIGN]
+        return tuple(VerifierKey(self.origin, ED25519, keys[epoch]) for epoch in sorted(keys, reverse=True))
+
+    def log_signer(self) -> SigningKey:
+        """The log's signing key."""
+        return SigningKey(self.keyring.current(Branch.LOG_SIGN)[1])
+
+    def release_signer(self) -> SigningKey:
+        """The key that signs manifests."""
+        return SigningKey(self.keyring.current(Branch.RELEASE_SIGN)[1])
+
+    def seal_books(self, collection: str, record_id: bytes, content: bytes, *, version: int = 1) -> bytes:
+        """Seal a record of the books branch."""
+        key = self.keybook.branch_key(Branch.BOOKS, collection)
+        return seal_blob(
+            key.secret, self._binding(collection, record_id, version, key.key_id, key.version), content, random=self.random
+        )
+
+    def open_books(self, collection: str, record_id: bytes, sealed: bytes, *, version: int = 1) -> bytes:
+        """Open a record of the books branch, under the epoch its header names."""
+        _, epoch = blob_key(sealed)
+        key = self.keybook.branch_key(Branch.BOOKS, collection, epoch=epoch)
+        return open_blob(key.secret, self._binding(collection, record_id, version, key.key_id, epoch), sealed)
+
+    def close(self) -> None:
+        """Sign what is unsigned, if this principal can, and return connections."""
+        try:
+            if self.keyring.has(Branch.LOG_SIGN):
+                self.checkpoint()
+        finally:
+            self.books.close()
+            self._keys.close()
+
+    def _event(self, act: Act, outcome: Outcome, subjects: Sequence[SubjectId], fields: Mapping[str, object]) -> Event:
+        tokens = tuple(self.keybook.tokens(subjects)) if subjects else ()
+        actor = Actor(ActorRole(self.role.value), self.principal)
+        return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)  # type: ignore[arg-type]
+
+    def _binding(self, collection: str, record_id: bytes, version: int, key_id: bytes, epoch: int) -> Binding:
+        return Binding(
+            vault_id=self.vault_id,
+            collection=collection,
+            record_id=record_id,
+            record_version=version,
+            key_id=key_id,
+            key_version=epoch,
+            content_type=f"genovault/{collection}/1",
+        )
+
+
+def init(
+    folder: Path,
+    *,
+    steward: str,
+    factor: Factor,
+    places: Places = Places(),
+    profile: Argon2Profile = Argon2Profile.DEFAULT,
+    clock: Clock = utc_now,
+    random: RandomBytes = os.urandom,
+) -> VaultId:
+    """Make a new vault in a folder that is absent or empty; it appears whole.
+
+    Raises:
+        InputError: ``vault_exists``: something is already there (folder or database).
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = folder.parent / f".{folder.name}.{random(6).hex()}.init"
+    staging.mkdir(mode=0o700)
+    try:
+        vault_id = _furnish(staging, steward=steward, factor=factor, places=places, profile=profile, clock=clock, random=random)
+        if folder.exists():
+            folder.rmdir()
+        staging.rename(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return vault_id
+
+
+def open_session(
+    folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
+) -> Session:
+    """Unlock a vault. A failed unlock is logged, as appending needs no secret.
+
+    Raises:
+        UnavailableError: ``no_vault``, ``cannot_unlock``; IntegrityError: a part is damaged or not this vault's.
+    """
+    settings = read_settings(folder)
+    store = keystore.load(folder)
+    if store.public.vault_id != settings.vault_id:
+        raise IntegrityError("wrong_keystore", "the keystore belongs to another vault", hint=f"check {SETTINGS}")
+    try:
+        unlocked = store.unlock(factor, principal=principal)
+    except UnavailableError:
+        _record_failure(folder, settings, store.public, clock=clock, random=random)
+        raise
+    return Session(folder, settings, unlocked, clock=clock, random=random)
+
+
+def read_settings(folder: Path) -> Settings:
+    """Parse vault.json strictly."""
+    try:
+        raw = (folder / SETTINGS).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnavailableError("no_vault", f"{folder} holds no vault", hint="genovault init DIR --steward NAME") from None
+    try:
+        document = json.loads(raw)
+        fields = {name: document.pop(name) for name in ("format", "vault_id", "books", "keys", "objects")}
+        vault_id = VaultId(bytes.fromhex(fields["vault_id"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise IntegrityError("settings_malformed", f"{SETTINGS} cannot be read", hint="restore it from a backup") from None
+    if document or fields["format"] != VAULT_FORMAT or len(vault_id) != 16:
+        raise IntegrityError("settings_unknown", f"{SETTINGS} is of an unknown format", hint="upgrade genovault")
+    return Settings(vault_id, Places(fields["books"], fields["keys"], fields["objects"]))
+
+
+def _furnish(
+    folder: Path, *, steward: str, factor: Factor, places: Places, profile: Argon2Profile, clock: Clock, random: RandomBytes
+) -> VaultId:
+    vault_id = VaultId(new_id(random))
+    unlocked = keystore.create(folder, vault_id=vault_id, principal=steward, factor=factor, profile=profile, random=random)
+    for place, base in ((places.books, "books"), (places.keys, "keys")):
+        if place.startswith("sqlite:///"):
+            create_sqlite_file(Path(_inside(folder, place).removeprefix("sqlite:///")))
+        database = Database(_inside(folder, place))
+        upgrade(database, base)
+        database.close()
+    if "://" not in places.objects:
+        Path(_inside(folder, places.objects)).mkdir(mode=0o700)
+    document = {"format": VAULT_FORMAT, "vault_id": vault_id.hex(), **vars(places)}
+    descriptor = os.open(folder / SETTINGS, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(document, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    _first_entry(folder, Settings(vault_id, places), unlocked, clock=clock, random=random)
+    return vault_id
+
+
+def _first_entry(folder: Path, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
+    now = to_micros(clock())
+    books = Database(_inside(folder, settings.places.books))
+    with books.write() as tx:
+        if tx.scalars(select(VaultRow)).first() is not None:
+            raise InputError("vault_exists", "the database already holds a vault", hint="give each vault a database of its own")
+        origin = f"genovault.local/{settings.vault_id.hex()}/log1"
+        tx.add(VaultRow(vault_id=settings.vault_id, origin=origin, set_salt=random(16), created=now))
+        tx.add(PrincipalRow(name=unlocked.principal, role=unlocked.role.value, state="active", created=now))
+    books.close()
+    session = Session(folder, settings, unlocked, clock=clock, random=random)
+    session.keybook.create(KeyPurpose.REFERENCE_INDEX, [settings.vault_id])
+    with session.books.write() as tx:
+        session.log.create(tx)
+    session.record(Act.VAULT_INIT, Outcome.DONE, obj=Obj("vault", settings.vault_id.hex()))
+    session.close()
+
+
+def _record_failure(folder: Path, settings: Settings, public: PublicKeys, *, clock: Clock, random: RandomBytes) -> None:
+    books = Database(_inside(folder, settings.places.books))
+    with books.read() as tx:
+        row = tx.scalars(select(VaultRow)).one()
+    log = AuditLog(
+        books,
+        vault_id=settings.vault_id,
+        origin=row.origin,
+        set_salt=row.set_salt,
+        audit_read_public=public.current(Branch.AUDIT_READ)[1],
+        clock=clock,
+        random=random,
+    )
+    log.record(Event(act=Act.VAULT_UNLOCK_FAILED, outcome=Outcome.REFUSED, actor=Actor(ActorRole.UNKNOWN, "unknown")))
+    books.close()
+
+
+def _inside(folder: Path, place: str) -> str:
+    """A relative SQLite URL or folder made absolute inside the vault's folder; other URLs as they are."""
+    if place.startswith("sqlite:///"):
+        return f"sqlite:///{folder.resolve() / place.removeprefix('sqlite:///')}"
+    return place if "://" in place else str(folder.resolve() / place)
