@@ -1,0 +1,133 @@
+"""Taking the log out: a tlog-tiles folder that any transparency-log client reads, JSON lines, and a live source to verify.
+
+Leaf bytes are public by design, so neither form holds anything private.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from sqlalchemy import select
+
+from vault.audit.log import AuditLog
+from vault.audit.merkle import CompactRange
+from vault.audit.note import Checkpoint, Note
+from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
+from vault.audit.verify import StoredEntry
+from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditTileRow
+from vault.storage.database import Database
+
+
+class LogSource:
+    """The live database as the offline verifier wants it. ``vkey``: the log's own key, for a check without an outside one."""
+
+    def __init__(self, log: AuditLog, database: Database, vkey: str | None) -> None:
+        self._log = log
+        self._database = database
+        self._vkey = vkey
+
+    def vkey(self) -> str | None:
+        """The key that the vault itself names."""
+        return self._vkey
+
+    def checkpoints(self) -> Sequence[str]:
+        """Every note that was signed."""
+        return self._log.checkpoints()
+
+    def head(self) -> tuple[int, bytes] | None:
+        """What appenders build on."""
+        with self._database.read() as session:
+            row = session.execute(select(AuditHeadRow.size, AuditHeadRow.stack)).first()
+        if row is None:
+            return 0, b""
+        try:
+            return row.size, CompactRange.from_bytes(row.size, row.stack).root()
+        except IntegrityError:
+            return row.size, b""
+
+    def entries(self) -> Iterator[StoredEntry]:
+        """All rows of the log, with whether each has a sealed detail."""
+        with self._database.read() as session:
+            detailed = set(session.scalars(select(AuditDetailRow.idx)))
+        for entry in self._log.entries():
+            yield StoredEntry(entry.index, entry.leaf, entry.leaf_hash, entry.index in detailed)
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        """Full tiles only; partial ones are not stored. A full one that is gone reads as empty."""
+        if width < TILE_WIDTH:
+            return None
+        with self._database.read() as session:
+            query = select(AuditTileRow.data).where(AuditTileRow.level == level, AuditTileRow.n == n)
+            return session.scalar(query) or b""
+
+
+def export_tiles(log: AuditLog, database: Database, folder: Path, *, vkey: str) -> Checkpoint:
+    """Write ``checkpoint``, ``log.vkey`` and ``tile/…`` up to the newest checkpoint into ``folder``, which must not exist.
+
+    The folder appears whole: it is built beside its place and renamed.
+
+    Raises:
+        InputError: ``output_exists``.
+        UnavailableError: ``not_signed_yet``: there is no checkpoint.
+        IntegrityError: ``log_incomplete``.
+    """
+    if folder.exists():
+        raise InputError("output_exists", f"{folder} is already there", hint="choose another folder")
+    note = log.latest_checkpoint()
+    if note is None:
+        raise UnavailableError("not_signed_yet", "the audit log has no checkpoint yet", hint="sign one first")
+    checkpoint = Checkpoint.from_text(Note.from_text(note).text)
+    staging = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    _write(staging / "checkpoint", note.encode())
+    _write(staging / "log.vkey", vkey.encode() + b"\n")
+    with database.read() as session:
+        tree = StoredTree(session)
+        for level, n, width in tile_widths(checkpoint.size):
+            _write(staging / tile_path(level, n, width), tree.tile(level, n, width))
+    for n, bundle in enumerate(_bundles(log, checkpoint.size)):
+        width = min(TILE_WIDTH, checkpoint.size - n * TILE_WIDTH)
+        _write(staging / tile_path(None, n, width), bundle)
+    staging.rename(folder)
+    return checkpoint
+
+
+def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None = None) -> int:
+    """One JSON document per line: ``index``, ``leaf_hash`` (hex) and ``leaf`` (null when dropped). Returns how many."""
+    written = 0
+    for entry in log.entries(start, stop):
+        leaf = None if entry.leaf is None else json.loads(entry.leaf)
+        document = {"index": entry.index, "leaf_hash": entry.leaf_hash.hex(), "leaf": leaf}
+        out.write(json.dumps(document, ensure_ascii=False) + "\n")
+        written += 1
+    return written
+
+
+def _bundles(log: AuditLog, size: int) -> Iterator[bytes]:
+    """Entry bundles: u16 length ‖ entry, 256 to a bundle; a dropped payload is an entry of length 0."""
+    bundle = bytearray()
+    expected = 0
+    for entry in log.entries(0, size):
+        if entry.index != expected:
+            break
+        leaf = entry.leaf or b""
+        bundle += len(leaf).to_bytes(2, "big") + leaf
+        expected += 1
+        if expected % TILE_WIDTH == 0:
+            yield bytes(bundle)
+            bundle.clear()
+    if expected != size:
+        raise IntegrityError("log_incomplete", f"audit entry {expected} is missing")
+    if bundle:
+        yield bytes(bundle)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

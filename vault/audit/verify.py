@@ -1,0 +1,527 @@
+"""The offline verifier: is this log complete, unedited, in order, and signed by the key I was given?
+
+    python -m vault.audit.verify EXPORT --key VKEY
+
+One file, on purpose: an auditor reads it whole. It shares formats with the writer (``docs/formats/audit.md``) and no code: its own
+parsers, its own tree. From the rest of genovault it takes the Ed25519 check and nothing else. ``--key`` is a vkey line or a file
+that holds one, obtained from somewhere else than the export; without it the export's own ``log.vkey`` is used and the report
+says that the key is not independently trusted.
+
+Exit codes: 0 everything holds, 2 usage, 4 no such export, 5 something does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from vault.crypto.primitives import verify_signature
+from vault.errors import IntegrityError
+
+MAX_FINDINGS = 100  # more say nothing new
+_TILE = 256
+_REQUIRED = frozenset({"v", "id", "t", "boot", "actor", "act", "outcome", "n"})
+_OPTIONAL = frozenset(
+    {"obj", "project", "req", "purpose", "reasons", "counts", "flags", "subj", "consent", "blobs", "refers", "detail"}
+)
+_OUTCOMES = frozenset({"intent", "done", "refused", "failed", "aborted"})
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_NONCE = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+class StoredEntry(NamedTuple):
+    """An entry as a source has it. None means that this source does not keep that."""
+
+    position: int
+    leaf: bytes | None  # None: payload dropped by retention, only the hash is left
+    leaf_hash: bytes | None
+    has_detail: bool | None
+
+
+class Source(Protocol):
+    """Where a log is read from: an exported folder, or a live database."""
+
+    def vkey(self) -> str | None:
+        """The key that comes with the log; several lines after a change of key."""
+
+    def checkpoints(self) -> Sequence[str]:
+        """Signed notes, oldest first."""
+
+    def head(self) -> tuple[int, bytes] | None:
+        """(size, root) that the log believes to have, signed or not."""
+
+    def entries(self) -> Iterator[StoredEntry]:
+        """All entries, ascending."""
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        """A tile's hashes; None when this source does not keep that tile, shorter than it should be when it is missing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not hold. ``entry`` is the first index that it concerns, None when it concerns no entry."""
+
+    code: str
+    entry: int | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked and what does not hold."""
+
+    entries: int  # read and hashed
+    signed: int  # covered by a checkpoint whose signature holds
+    root: str  # hex, of the entries read
+    unsigned: tuple[int, ...]  # (first, last) of the tail that no checkpoint covers; empty when there is none
+    redacted: int
+    key_given: bool  # the key came from outside
+    key: str | None
+    open_intents: tuple[int, ...]  # accesses without an outcome: assume fully disclosed
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was checked holds."""
+        return not self.findings
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first entry that something is wrong with."""
+        return min((f.entry for f in self.findings if f.entry is not None), default=None)
+
+
+class FolderSource:
+    """An export in tlog-tiles layout."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def vkey(self) -> str | None:
+        """The key beside the checkpoint."""
+        path = self._folder / "log.vkey"
+        return path.read_text("utf-8").removesuffix("\n") if path.is_file() else None
+
+    def checkpoints(self) -> Sequence[str]:
+        """The one checkpoint of an export."""
+        path = self._folder / "checkpoint"
+        return [path.read_bytes().decode("utf-8", "replace")] if path.is_file() else []
+
+    def head(self) -> tuple[int, bytes] | None:
+        """An export has no head besides the checkpoint."""
+        return None
+
+    def entries(self) -> Iterator[StoredEntry]:
+        """A bundle is missing where no full or partial one exists; whatever follows it is not read."""
+        n = 0
+        while True:
+            full = self._folder / _path("entries", n, _TILE)
+            bundles = [full] if full.is_file() else _partials(full)
+            if not bundles:
+                return
+            for i, leaf in enumerate(_unbundle(bundles[0].read_bytes())):
+                yield StoredEntry(n * _TILE + i, leaf or None, None, None)
+            if bundles[0] != full:
+                return
+            n += 1
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        """An export keeps every tile; a missing one reads as empty."""
+        full, exact = self._folder / _path(str(level), n, _TILE), self._folder / _path(str(level), n, width)
+        found = exact if exact.is_file() else full
+        return found.read_bytes()[: width * 32] if found.is_file() else b""
+
+
+def verify(source: Source, vkey: str | None = None) -> Report:
+    """Check a whole log. Never raises for what the log holds: that is what the findings are for."""
+    checks = _Checks()
+    text = vkey if vkey is not None else source.vkey()
+    keys = [key for line in (text or "").split("\n") if (key := _parse_vkey(line)) is not None]
+    if not keys:
+        checks.found("key_malformed", None, "there is no readable public key to check signatures with")
+    heads = [head for note in source.checkpoints() if (head := _checked_head(note, keys, checks)) is not None]
+    if not heads:
+        checks.found("unsigned", None, "no signed checkpoint covers this log")
+    walk = _Walk(source, heads, checks)
+    for entry in source.entries():
+        walk.take(entry)
+    signed = max((size for size, _ in heads), default=0)
+    walk.finish(signed)
+    return Report(
+        entries=walk.size,
+        signed=min(signed, walk.size),
+        root=walk.root().hex(),
+        unsigned=(signed, walk.size - 1) if walk.size > signed else (),
+        redacted=walk.redacted,
+        key_given=vkey is not None,
+        key=text,
+        open_intents=tuple(walk.intents.values()),
+        findings=tuple(sorted(checks.findings, key=lambda f: (f.entry is None, f.entry or 0))),
+    )
+
+
+def verify_folder(folder: Path, vkey: str | None = None) -> Report:
+    """Check an exported folder."""
+    return verify(FolderSource(folder), vkey)
+
+
+@dataclass
+class _Checks:
+    findings: list[Finding] = field(default_factory=list)
+
+    def found(self, code: str, entry: int | None, message: str) -> None:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(code, entry, message))
+
+
+class _Walk:
+    """One pass over the entries: hash, compare with the tiles, grow the tree, follow intents and the consent ledger."""
+
+    def __init__(self, source: Source, heads: Sequence[tuple[int, bytes]], checks: _Checks) -> None:
+        self.size = 0
+        self.redacted = 0
+        self.intents: dict[str, int] = {}  # event id -> index
+        self._source = source
+        self._heads = dict(heads)
+        self._checks = checks
+        self._good = 0  # size of the newest checkpoint whose root was reproduced
+        self._diverged = False
+        self._broken = False
+        self._levels: list[list[bytes]] = [[]]  # hashes of the unfinished tile of each level
+        self._done: list[int] = [0]  # finished tiles of each level
+        self._ids: set[str] = set()
+        self._consent_seq = 0
+        self._consent_heads: dict[int, str] = {}
+        self._check_root()
+
+    def take(self, entry: StoredEntry) -> None:
+        """The next entry of the source."""
+        index = self.size
+        if self._broken:
+            return
+        if entry.position != index:
+            self._checks.found("entry_missing", index, f"entry {index} is missing: entry {entry.position} comes next")
+            self._broken = True  # what follows a gap cannot be placed in the tree
+            return
+        hashed = self._hash(entry)
+        if entry.leaf is not None:
+            self._read(index, entry.leaf, has_detail=entry.has_detail)
+        self._grow(0, hashed)
+        self.size += 1
+        self._check_root()
+
+    def finish(self, signed: int) -> None:
+        """What can only be said at the end."""
+        if self._broken:
+            return
+        if self.size < signed:
+            self._checks.found("truncated", self.size, f"{signed} entries were signed, but only {self.size} are there")
+        for level, hashes in enumerate(self._levels):
+            if hashes:
+                self._compare_tile(level, self._done[level], b"".join(hashes))
+        head = self._source.head()
+        if head is not None and head[0] != self.size:
+            self._checks.found(
+                "head_mismatch", min(head[0], self.size), f"the log says it has {head[0]} entries, but {self.size} are there"
+            )
+        elif head is not None and head[1] != self.root():
+            self._checks.found("head_mismatch", self._good, f"the log's head does not belong to its entries from {self._good} on")
+
+    def root(self) -> bytes:
+        """Root of the entries taken so far."""
+        root = b""
+        for hashes in self._levels:
+            pending = [*hashes, root] if root else list(hashes)
+            root = _root(pending) if pending else b""
+        return root or hashlib.sha256().digest()
+
+    def _hash(self, entry: StoredEntry) -> bytes:
+        if entry.leaf is None:
+            self.redacted += 1
+            stored = entry.leaf_hash or self._tile_hash(entry.position)
+            if len(stored) != 32:
+                self._checks.found("entry_missing", entry.position, f"entry {entry.position} has neither content nor hash")
+            return stored
+        hashed = hashlib.sha256(b"\x00" + entry.leaf).digest()
+        if entry.leaf_hash is not None and entry.leaf_hash != hashed:
+            self._checks.found("entry_altered", entry.position, f"entry {entry.position} does not have the hash stored with it")
+        return hashed
+
+    def _tile_hash(self, index: int) -> bytes:
+        n, offset = divmod(index, _TILE)
+        return (self._source.tile(0, n, offset + 1) or b"")[offset * 32 : offset * 32 + 32]
+
+    def _grow(self, level: int, hashed: bytes) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+            self._done.append(0)
+        hashes = self._levels[level]
+        hashes.append(hashed)
+        if len(hashes) == _TILE:
+            self._compare_tile(level, self._done[level], b"".join(hashes))
+            root = _root(hashes)
+            hashes.clear()
+            self._done[level] += 1
+            self._grow(level + 1, root)
+
+    def _compare_tile(self, level: int, n: int, computed: bytes) -> None:
+        width = len(computed) // 32
+        stored = self._source.tile(level, n, width)
+        if stored is None or stored == computed:
+            return
+        offset = next((i for i in range(width) if stored[i * 32 : i * 32 + 32] != computed[i * 32 : i * 32 + 32]), width)
+        if offset * 32 >= len(stored):
+            self._checks.found("tile_missing", None, f"tile {level}/{n} is missing or short")
+        elif level == 0:
+            index = n * _TILE + offset
+            self._checks.found("entry_altered", index, f"entry {index} is not the one that the tree was built with")
+        else:
+            first = (n * _TILE + offset) * _TILE**level
+            self._checks.found("tile_altered", first, f"tile {level}/{n} does not belong to the entries from {first} on")
+
+    def _check_root(self) -> None:
+        wanted = self._heads.get(self.size)
+        if wanted is None or self._diverged:
+            return
+        if wanted == self.root():
+            self._good = self.size
+        else:
+            self._diverged = True
+            last = max(self.size - 1, 0)
+            self._checks.found(
+                "root_mismatch",
+                self._good,
+                f"an entry from {self._good} to {last} is not what was signed, or a later key signed it",
+            )
+
+    def _read(self, index: int, leaf: bytes, *, has_detail: bool | None) -> None:
+        fields = _parse_leaf(leaf)
+        if fields is None:
+            self._checks.found("entry_malformed", index, f"entry {index} does not have the form of an entry")
+            return
+        event_id = fields["id"]
+        if event_id in self._ids:
+            self._checks.found("entry_repeated", index, f"entry {index} repeats an earlier event")
+        self._ids.add(event_id)
+        if fields["outcome"] == "intent":
+            self.intents[event_id] = index
+        if "refers" in fields:
+            if fields["refers"] not in self._ids:
+                self._checks.found("intent_missing", index, f"entry {index} closes an intent that is not in the log")
+            self.intents.pop(fields["refers"], None)
+        if "consent" in fields:
+            self._follow_consent(index, fields["consent"])
+        if has_detail is False and "detail" in fields:
+            self._checks.found("detail_missing", index, f"the sealed detail of entry {index} is missing")
+        if has_detail and "detail" not in fields:
+            self._checks.found("detail_foreign", index, f"entry {index} has a sealed detail that it does not commit to")
+
+    def _follow_consent(self, index: int, consent: dict[str, Any]) -> None:
+        """The ledger grows without gaps, and whoever relies on it quotes a head that it had."""
+        seq, head, added = consent["seq"], consent["head"], consent.get("added", 0)
+        if added:
+            if seq != self._consent_seq + added:
+                self._checks.found(
+                    "consent_gap", index, f"entry {index} continues the consent ledger at {seq - added}, not {self._consent_seq}"
+                )
+            self._consent_seq = max(seq, self._consent_seq)
+            self._consent_heads[seq] = head
+        elif seq > self._consent_seq:
+            self._checks.found("consent_gap", index, f"entry {index} relies on consent events that the log does not have")
+        elif seq and self._consent_heads.get(seq) != head:
+            self._checks.found("consent_fork", index, f"entry {index} relies on another consent ledger than the logged one")
+
+
+def _parse_leaf(leaf: bytes) -> dict[str, Any] | None:
+    """The fields of an entry of version 1, None unless its form is exact."""
+    try:
+        fields = json.loads(leaf, parse_float=_refuse, parse_constant=_refuse)
+        canonical = json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        return fields if canonical == leaf and _has_form(fields) else None
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _has_form(fields: dict[str, Any]) -> bool:
+    consent = fields.get("consent", {"seq": 0, "head": "0" * 64})
+    return bool(
+        _REQUIRED <= fields.keys() <= _REQUIRED | _OPTIONAL
+        and fields["v"] == 1
+        and _ID.fullmatch(fields["id"])
+        and _TIME.fullmatch(fields["t"])
+        and _NONCE.fullmatch(fields["n"])
+        and fields["outcome"] in _OUTCOMES
+        and isinstance(fields["act"], str)
+        and isinstance(fields["actor"]["kind"], str)
+        and isinstance(fields["actor"]["id"], str)
+        and isinstance(consent["seq"], int)
+        and isinstance(consent.get("added", 0), int)
+        and _DIGEST.fullmatch(consent["head"])
+        and _DIGEST.fullmatch(fields.get("detail", "0" * 64))
+        and _ID.fullmatch(fields.get("refers", fields["id"]))
+    )
+
+
+class _Key(NamedTuple):
+    name: str
+    key_id: bytes
+    public: bytes
+
+
+def _parse_vkey(text: str) -> _Key | None:
+    parts = text.split("+", 2)
+    raw = _base64(parts[2]) if len(parts) == 3 else None
+    if raw is None or len(raw) != 33 or raw[0] != 1 or not parts[0] or " " in parts[0]:
+        return None
+    key_id = hashlib.sha256(parts[0].encode() + b"\n" + raw).digest()[:4]
+    return _Key(parts[0], key_id, raw[1:]) if parts[1] == key_id.hex() else None
+
+
+class _Head(NamedTuple):
+    text: str  # the signed bytes
+    signatures: list[tuple[str, bytes]]  # (name, key id ‖ signature)
+    origin: str
+    size: int
+    root: bytes
+
+
+def _checked_head(note: str, keys: Sequence[_Key], checks: _Checks) -> tuple[int, bytes] | None:
+    """(size, root) of a checkpoint that one of ``keys`` signed; otherwise a finding."""
+    head = _parse_head(note)
+    if head is None:
+        checks.found("checkpoint_malformed", None, "a checkpoint does not have its form")
+        return None
+    if not any(key.name == head.origin for key in keys):
+        checks.found("checkpoint_origin", None, "a checkpoint is of another log than the key")
+        return None
+    held = 0
+    for name, raw in head.signatures:
+        for key in keys:
+            if (name, raw[:4]) == (key.name, key.key_id):
+                try:
+                    verify_signature(key.public, raw[4:], head.text.encode())
+                except IntegrityError:
+                    checks.found("signature_bad", None, f"the signature of the checkpoint at {head.size} entries does not hold")
+                    return None
+                held += 1
+    if not held:
+        checks.found("signature_missing", None, f"the checkpoint at {head.size} entries is not signed by the given key")
+        return None
+    return head.size, head.root
+
+
+def _parse_head(note: str) -> _Head | None:
+    text, separator, block = note.rpartition("\n\n")
+    lines = text.split("\n")
+    root = _base64(lines[2]) if len(lines) == 3 else None
+    if not separator or root is None or len(root) != 32 or not _SIZE.fullmatch(lines[1]) or not block.endswith("\n"):
+        return None
+    signatures = []
+    for line in block[:-1].split("\n"):
+        dash, _, rest = line.partition(" ")
+        name, _, encoded = rest.partition(" ")
+        raw = _base64(encoded)
+        if dash != "—" or not name or raw is None or len(raw) < 5:
+            return None
+        signatures.append((name, raw))
+    return _Head(text + "\n", signatures, lines[0], int(lines[1]), root)
+
+
+def _base64(text: str) -> bytes | None:
+    try:
+        raw = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    return raw if base64.b64encode(raw).decode() == text else None
+
+
+def _root(hashes: Sequence[bytes]) -> bytes:
+    """MTH of a list of equally high subtrees, level by level: an odd one at the right edge moves up as it is."""
+    level = list(hashes)
+    while len(level) > 1:
+        paired = [hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
+        level = paired + level[len(paired) * 2 :]
+    return level[0]
+
+
+def _unbundle(data: bytes) -> Iterable[bytes]:
+    """The entries of a bundle; a cut one yields what is whole."""
+    at = 0
+    while at + 2 <= len(data):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        if end > len(data):
+            return
+        yield data[at + 2 : end]
+        at = end
+
+
+def _path(level: str, n: int, width: int) -> str:
+    digits = f"{n:03}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+    name = "/".join([f"x{group}" for group in groups[:-1]] + groups[-1:])
+    return f"tile/{level}/{name}" + ("" if width == _TILE else f".p/{width}")
+
+
+def _partials(full: Path) -> list[Path]:
+    """Partial bundles beside a full one's place, the widest first."""
+    folder = full.with_name(full.name + ".p")
+    found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
+    return sorted(found, key=lambda path: -int(path.name))
+
+
+def _refuse(_text: str) -> Any:
+    raise ValueError("no floats in entries")
+
+
+def lines_of(report: Report) -> list[str]:
+    """The report for people."""
+    lines = [f"{report.entries} entries, {report.signed} covered by a signed checkpoint, root {report.root}"]
+    if not report.key_given:
+        lines.append("note: the key came with the log itself, so it is not independently trusted (give --key)")
+    if report.unsigned:
+        lines.append(f"note: entries {report.unsigned[0]} to {report.unsigned[1]} are not signed yet")
+    if report.redacted:
+        lines.append(f"note: {report.redacted} entries keep only their hash")
+    lines += [f"note: entry {index} is an intent without an outcome: assume fully disclosed" for index in report.open_intents]
+    lines += [f"BAD: {finding.message} [{finding.code}]" for finding in report.findings]
+    lines.append("everything holds" if report.ok else "the log does NOT hold")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m vault.audit.verify", description="Verify an exported audit log offline.")
+    parser.add_argument("export", type=Path, help="folder with checkpoint and tile/")
+    parser.add_argument("--key", help="vkey line, or a file that holds one, from somewhere else than the export")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    if not options.export.is_dir():
+        sys.stderr.write(f"{options.export} is not a folder\n")
+        return 4
+    key = options.key
+    if key is not None and "+" not in key and Path(key).is_file():
+        key = Path(key).read_text("utf-8").strip()
+    report = verify_folder(options.export, key)
+    if options.json:
+        document = asdict(report) | {"ok": report.ok, "first_bad": report.first_bad}
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        sys.stdout.write("\n".join(lines_of(report)) + "\n")
+    return 0 if report.ok else 5
+
+
+if __name__ == "__main__":
+    sys.exit(main())
