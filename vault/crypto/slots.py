@@ -35,7 +35,7 @@ class SlotKind(StrEnum):
     KEYFILE = "keyfile"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
 class PassphraseFactor:
     """A passphrase as bytes. Two people who type the same text must give the same bytes: use ``from_text``."""
 
@@ -51,7 +51,7 @@ class PassphraseFactor:
         return cls(Secret(unicodedata.normalize("NFC", text).encode()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
 class KeyFileFactor:
     """The 32 random bytes of a key file."""
 
@@ -120,7 +120,7 @@ class Slot:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
 class Payload:
     """What a slot wraps."""
 

@@ -125,7 +125,7 @@ class Keystore:
             argon2id(factor.passphrase, bytes(KDF_SALT_BYTES), profiles[0] if profiles else Argon2Profile.DEFAULT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
 class Unlocked:
     """One principal's open keys. ``keystore`` is authentic: its public section may be relied on."""
 
