@@ -1,0 +1,111 @@
+"""How kernels are compiled: one decorator, one cache folder, and the three machine instructions numba has no name for.
+
+Every kernel of the genotype store is declared with ``kernel(signature)``: compiled for exactly that signature (read-only and
+writable arrays alike are accepted where the signature says ``RO``), without the GIL, and kept in a cache folder that does not
+depend on the working directory. ``NUMBA_CACHE_DIR`` still wins where it is set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: the user's cache folder, by numba version."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "genovault" / f"kernels-numba-{numba.__version__}"
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    numba.config.CACHE_DIR = str(cache_folder())
+
+
+def RO(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constructor in signatures
+    """Type of a C-contiguous array that a kernel only reads; accepts read-only arrays (bytes, memory maps)."""
+    return types.Array(dtype, ndim, "C", readonly=True)
+
+
+def RW(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constructor in signatures
+    """Type of a C-contiguous array that a kernel writes."""
+    return types.Array(dtype, ndim, "C")
+
+
+def kernel(signature: Any) -> Callable[[F], F]:
+    """Decorator: compile for ``signature`` now (or load from the cache), release the GIL while it runs."""
+    decorated: Callable[[F], F] = numba.njit(signature, cache=True, nogil=True, boundscheck=False)
+    return decorated
+
+
+def helper(function: F) -> F:
+    """Decorator: a function called by kernels only, inlined by LLVM where that pays."""
+    decorated: F = numba.njit(nogil=True, boundscheck=False)(function)
+    return decorated
+
+
+@intrinsic
+def load_u64(_typing: Any, array: Any, offset: Any) -> Any:
+    """``load_u64(uint8[], offset)``: 8 bytes from a byte offset, little-endian, no alignment needed, no bounds check."""
+    signature = types.uint64(array, types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.gep(data, [args[1]])
+        wide = builder.bitcast(pointer, ir.IntType(64).as_pointer())
+        loaded = builder.load(wide)
+        loaded.align = 1
+        return loaded
+
+    _ = offset
+    return signature, generate
+
+
+@intrinsic
+def store_u64(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
+    """``store_u64(uint8[], offset, value)``: the reverse of ``load_u64``."""
+    signature = types.void(array, types.int64, types.uint64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.gep(data, [args[1]])
+        wide = builder.bitcast(pointer, ir.IntType(64).as_pointer())
+        stored = builder.store(args[2], wide)
+        stored.align = 1
+        return context.get_dummy_value()
+
+    _ = (offset, value)
+    return signature, generate
+
+
+@intrinsic
+def popcount(_typing: Any, word: Any) -> Any:
+    """``popcount(uint64) -> int64``: number of ones."""
+    signature = types.int64(types.uint64)
+
+    def generate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    _ = word
+    return signature, generate
+
+
+@intrinsic
+def trailing_zeros(_typing: Any, word: Any) -> Any:
+    """``trailing_zeros(uint64) -> int64``: index of the lowest one; 64 for zero."""
+    signature = types.int64(types.uint64)
+
+    def generate(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    _ = word
+    return signature, generate

@@ -1,0 +1,183 @@
+"""The frame of a payload: its head byte, the zstd form of unusually long ones, and the records of calls that fit no byte.
+
+docs/formats/genotypes.md §3. What lies between head and records is the kernels' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from vault.errors import IntegrityError, UsageError
+from vault.genotypes.calls import ESCAPE, Codes, Escapes
+from vault.genotypes.coding import Coding
+from vault.genotypes.decode_kernels import HAS_ESCAPES, put_exceptions
+from vault.genotypes.encode_kernels import TOGGLE
+from vault.limits import MAX_PLOIDY
+
+Payload = bytes | bytearray | memoryview
+
+SPARE = 16  # bytes behind a buffer that kernels may read and ignore
+PACKED = 0x01  # head bit: the rest is one zstd frame of the payload
+SHIFT_MASK = 0x06  # head bits: Golomb parameter shift + 1
+MAX_PAYLOAD_SITE_BYTES = 32  # nothing but a hostile payload unpacks to more than this a site
+_TRY_PACKING = 4  # payloads this many times longer than the median are offered to zstd
+_TRY_PACKING_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Exceptions:
+    """Calls kept outside the planes: int32 ``site`` and ``subject``, uint8 ``value``, int64 ``record`` (byte offset of an escape)."""
+
+    site: NDArray[np.int32]
+    subject: NDArray[np.int32]
+    value: NDArray[np.uint8]
+    record: NDArray[np.int64]
+
+    @staticmethod
+    def room(size: int) -> Exceptions:
+        """Uninitialised columns for a kernel to fill."""
+        return Exceptions(np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.int64))
+
+    def take(self, index: NDArray[np.intp] | slice) -> Exceptions:
+        """The chosen ones, in the order given."""
+        return Exceptions(*(np.ascontiguousarray(c[index]) for c in (self.site, self.subject, self.value, self.record)))
+
+    @staticmethod
+    def concat(parts: Sequence[Exceptions]) -> Exceptions:
+        """All of them, one after another."""
+        return Exceptions(
+            np.concatenate([p.site for p in parts]),
+            np.concatenate([p.subject for p in parts]),
+            np.concatenate([p.value for p in parts]),
+            np.concatenate([p.record for p in parts]),
+        )
+
+
+def join_payloads(payloads: Sequence[Payload], n_sites: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """One buffer (with spare bytes behind it) and ``start`` int64[k+1], zstd forms unpacked.
+
+    Raises:
+        IntegrityError: ``block_malformed``.
+    """
+    lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    if not lengths.all():
+        raise block_malformed()
+    start = np.zeros(len(payloads) + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    data = np.frombuffer(b"".join([*payloads, bytes(SPARE)]), np.uint8)
+    packed = np.flatnonzero(data[start[:-1]] & PACKED)
+    if not len(packed):
+        return data, start
+    unpacked = list(payloads)
+    for j in packed.tolist():
+        unpacked[j] = _unpack(payloads[j], n_sites)
+    return join_payloads(unpacked, n_sites)
+
+
+def pack_long(payloads: bytes, lengths: NDArray[np.int64]) -> tuple[bytes, NDArray[np.uint32]]:
+    """Payloads and lengths after offering unusually long payloads (many missing calls, say) to zstd."""
+    longest = max(_TRY_PACKING * float(np.median(lengths)), _TRY_PACKING_BYTES)
+    # where few people are held, nothing is usual
+    long = np.flatnonzero((lengths > longest) | ((lengths > _TRY_PACKING_BYTES) & (len(lengths) < _TRY_PACKING_BYTES)))
+    if not len(long):
+        return payloads, lengths.astype(np.uint32)
+    end = np.cumsum(lengths)
+    compressor = zstandard.ZstdCompressor(level=9, write_checksum=False)
+    parts: list[bytes] = []
+    lengths = lengths.copy()
+    at = 0
+    for j in long.tolist():
+        begin, stop = int(end[j] - lengths[j]), int(end[j])
+        packed = bytes([payloads[begin] | PACKED]) + compressor.compress(payloads[begin + 1 : stop])
+        if len(packed) < (stop - begin) * 15 // 16:
+            parts += [payloads[at:begin], packed]
+            at = stop
+            lengths[j] = len(packed)
+    return b"".join([*parts, payloads[at:]]), lengths.astype(np.uint32)
+
+
+def check_escapes(codes: NDArray[np.uint8], n: int, escapes: Escapes) -> None:
+    """Escapes are sorted, of sane ploidy, and exactly where the flat ``codes`` of ``n`` subjects a site say so.
+
+    Raises:
+        UsageError: ``call_code_unknown``.
+    """
+    where = np.flatnonzero(codes == ESCAPE)
+    ploidy = np.diff(escapes.offset)
+    agree = len(where) == len(escapes) and bool((where == escapes.site * n + escapes.sample).all())
+    if not agree or (len(escapes) and (ploidy.min() < 1 or ploidy.max() > MAX_PLOIDY or escapes.alleles.min() < -1)):
+        raise UsageError("call_code_unknown", "codes and escapes do not agree")
+
+
+def escape_records(batches: Sequence[tuple[int, Escapes]], coding: Coding) -> dict[int, bytes]:
+    """subject -> its escape records in the order in which the gap-coded part meets them. Batches: (first site, escapes)."""
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    if not batches:
+        return {}
+    place_of_row = np.zeros(3 * len(coding), np.int64)
+    place_of_row[coding.order] = np.arange(len(coding.order))
+    for first, escapes in batches:
+        phased = escapes.phased != 0
+        for i in range(len(escapes)):  # calls with an allele above 9 or a ploidy above 2: a handful
+            part = slice(int(escapes.offset[i]), int(escapes.offset[i + 1]))
+            flags = sum(1 << b for b, flag in enumerate(phased[part].tolist()) if flag)
+            alleles = (escapes.alleles[part].astype(np.int32) + 1).astype("<u2").tobytes()
+            record = bytes([len(alleles) // 2, flags]) + alleles
+            place = int(place_of_row[3 * (first + int(escapes.site[i])) + 2])
+            found.setdefault(int(escapes.sample[i]), []).append((place, record))
+    return {j: b"".join(record for _, record in sorted(records)) for j, records in found.items()}
+
+
+def put_calls(codes: Codes, row_of_site: NDArray[np.int64], found: Exceptions, data: NDArray[np.uint8]) -> Escapes:
+    """Write the explicit calls into ``codes``; the ones that fit no byte are returned. ``row_of_site[s]``: row or -1."""
+    put_exceptions(codes, row_of_site, found.site, found.subject, found.value)
+    chosen = np.flatnonzero((found.value == ESCAPE) & (row_of_site[found.site] >= 0))
+    if not len(chosen):
+        return Escapes.empty()
+    rows, subjects = row_of_site[found.site[chosen]], found.subject[chosen].astype(np.int64)
+    order = np.lexsort((subjects, rows))
+    record = found.record[chosen][order]
+    ploidy = data[record].astype(np.int64)
+    offset = np.zeros(len(order) + 1, np.int64)
+    np.cumsum(ploidy, out=offset[1:])
+    within = np.arange(offset[-1]) - np.repeat(offset[:-1], ploidy)
+    base = np.repeat(record, ploidy)
+    low, high = data[base + 2 + 2 * within].astype(np.int32), data[base + 3 + 2 * within].astype(np.int32)
+    alleles = (low + 256 * high - 1).astype(np.int16)
+    phased = ((data[base + 1] >> within.astype(np.uint8)) & 1).astype(np.uint8)
+    return Escapes(rows[order], subjects[order], offset, alleles, phased)
+
+
+def toggles(found: Exceptions) -> Exceptions:
+    """The places where a subject's default ploidy changes, by site."""
+    chosen = found.take(np.flatnonzero(found.value == TOGGLE))
+    return chosen.take(np.argsort(chosen.site, kind="stable"))
+
+
+def block_malformed() -> IntegrityError:
+    """The one error of a payload that does not say what its version allows. It is authenticated, so this is a writer's defect."""
+    return IntegrityError("block_malformed", "a genotype block does not have the form of its version")
+
+
+def head_bytes(shift: NDArray[np.uint8], has_escapes: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """First byte of each payload."""
+    return ((shift << 1) | np.where(has_escapes, HAS_ESCAPES, 0)).astype(np.uint8)
+
+
+def _unpack(payload: Payload, n_sites: int) -> bytes:
+    """A payload out of its zstd form."""
+    raw = bytes(payload)
+    limit = MAX_PAYLOAD_SITE_BYTES * n_sites + SPARE
+    try:
+        size = zstandard.frame_content_size(raw[1:])
+        if not 0 < size <= limit:
+            raise block_malformed()
+        body = zstandard.ZstdDecompressor().decompress(raw[1:], max_output_size=limit, allow_extra_data=False)
+    except zstandard.ZstdError:
+        raise block_malformed() from None
+    return bytes([raw[0] & ~PACKED]) + body
