@@ -21,7 +21,7 @@ _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
 
 
 def encode(prefix: str, tags: NDArray[np.uint8]) -> list[str]:
-    """prefix + "1" + 20 data symbols + 6 checksum symbols of the top 100 bits of each row of ``tags`` uint8[n, >=13]."""
+    """Prefix, "1", 20 data symbols + 6 checksum symbols of the top 100 bits of each row of ``tags`` uint8[n, >=13]."""
     bits = np.unpackbits(tags[:, :13], axis=1)[:, : DATA_SYMBOLS * 5].reshape(len(tags), DATA_SYMBOLS, 5)
     data = (bits @ np.array([16, 8, 4, 2, 1], np.uint8)).astype(np.int64)
     state = np.full(len(tags), _absorb(1, _expand(prefix)), np.int64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.orm import Session
 
 from vault.crypto.context import encode_context
@@ -21,6 +21,7 @@ from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
 from vault.ids import AuditToken, Clock, KeyId, RandomBytes, SubjectId, VaultId
 from vault.limits import MAX_KEK_WRAPS
+from vault.storage.base import bulk_insert
 from vault.storage.database import Database
 from vault.storage.keys import BranchEpochRow, SubjectTokenRow, WrappedKeyRow
 from vault.times import to_micros
@@ -61,10 +62,9 @@ class KeyBook:
             for purpose in SUBJECT_PURPOSES:
                 keys = self._create(session, purpose, subjects, 1)
                 if purpose is KeyPurpose.AUDIT_SALT:
-                    session.add_all(
-                        SubjectTokenRow(subject_id=subject, token=self._token(subject, key.secret))
-                        for subject, key in zip(subjects, keys, strict=True)
-                    )
+                    pairs = zip(subjects, keys, strict=True)
+                    rows = [{"subject_id": subject, "token": self._token(subject, key.secret)} for subject, key in pairs]
+                    bulk_insert(session, SubjectTokenRow, rows)
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
         """The newest (or the named) version of one owner's key.
@@ -158,8 +158,7 @@ class KeyBook:
             {"purpose": purpose.value, "owner": owner, "version": version, "key_id": key_id, "epoch": epoch, "wrapped": seal}
             for (key_id, owner, _), seal in zip(fresh, wrapped, strict=True)
         ]
-        if rows:
-            session.execute(insert(WrappedKeyRow), rows)
+        bulk_insert(session, WrappedKeyRow, rows)
         return [OpenKey(KeyId(key_id), version, Secret(key)) for key_id, _, key in fresh]
 
     def _count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.acts import Act, Outcome
@@ -20,6 +20,7 @@ from vault.keybook import OpenKey
 from vault.references import ReferenceIndex, batched, reference_rows, resolve
 from vault.session import Session
 from vault.sheets import Problem, rejected
+from vault.storage.base import bulk_insert
 from vault.storage.books import IdentityRow, ReferenceRow, SubjectRow
 from vault.subject_sheet import IdentityRow as SheetRow
 from vault.times import from_micros, to_micros
@@ -122,15 +123,13 @@ def add(tx: Transaction, session: Session, index: ReferenceIndex, new: Sequence[
         return
     now = to_micros(session.clock())
     keys = session.keybook.open_keys(KeyPurpose.IDENTITY, [s for s, _ in new])
-    tx.execute(insert(SubjectRow), [{"subject_id": s, "state": "active", "created": now} for s, _ in new])
-    tx.execute(
-        insert(IdentityRow),
-        [{"subject_id": s, "version": 1, "sealed": _seal(session, s, n.identity, 1, keys[s])} for s, n in new],
-    )
+    bulk_insert(tx, SubjectRow, [{"subject_id": s, "state": "active", "created": now} for s, _ in new])
+    sealed = [{"subject_id": s, "version": 1, "sealed": _seal(session, s, n.identity, 1, keys[s])} for s, n in new]
+    bulk_insert(tx, IdentityRow, sealed)
     references = [
         {"digest": digest, "subject_id": s, "dataset_id": n.dataset} for s, n in new for digest in _digests(index, s, n.identity)
     ]
-    tx.execute(insert(ReferenceRow), references)
+    bulk_insert(tx, ReferenceRow, references)
 
 
 def subject_list(session: Session) -> list[SubjectSummary]:

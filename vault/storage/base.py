@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, cast
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Text
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,3 +36,9 @@ class KeysBase(DeclarativeBase):
     """Tables of the key database, which is backed up apart from the books so that backups of data and keys age apart."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert many rows without making an object of each: 400,000 wrapped keys are one statement."""
+    if rows:
+        session.connection().execute(cast("Table", table.__table__).insert(), rows)
