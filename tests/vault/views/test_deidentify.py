@@ -205,7 +205,8 @@ def cohorts(draw):
                 "A," * bool(alts) + ",".join("A" * k + "C" for k in range(1, alts + 1)) or "A",
             )
         )
-        pool = draw(st.lists(genotypes(alts + 1), min_size=1, max_size=4)) + [None]
+        pool = draw(st.lists(genotypes(alts + 1), min_size=1, max_size=4))
+        pool = [*pool, None]
         rows.append([draw(st.sampled_from(pool)) if j < 8 else pool[j % len(pool)] for j in range(n)])
     masks = draw(st.lists(st.tuples(st.sampled_from(["22", "chrX"]), st.integers(8, 30), st.integers(0, 4)), max_size=2))
     return n, records, rows, tuple(Interval(c, p, p + w) for c, p, w in masks), draw(st.permutations(range(n)))
@@ -226,7 +227,7 @@ def oracle(records, rows, *, masks, kind, keep_phase, order):
         texts = []
         for i in order:
             text = "./." if row[i] is None or masked else row[i]
-            texts.append(re.sub(r"\d+", lambda hit: str(carried.index(int(hit[0]))), text))
+            texts.append(re.sub(r"\d+", lambda hit, new=carried: str(new.index(int(hit[0]))), text))
         gaps = sum(m.contig.removeprefix("chr") == contig and m.first <= pos for m in _join(masks))
         out.append((contig, pos, [alleles[a] for a in carried], texts, masked, gaps))
     sizes: dict[tuple[str, int], int] = {}

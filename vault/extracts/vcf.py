@@ -1,0 +1,160 @@
+"""A view as BGZF VCF with a CSI index: header by allow-list, AC and AN over the released, GT and nothing else (disclosure.md §11).
+
+Lines are made as bytes by kernels, a batch of some megabytes at a time, and compressed in the same task; two batches are in work at once
+and are written in order. Memory is the view's plus a few batches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.extracts import bgzf, kernels
+from vault.extracts.csi import Placed, write_index
+from vault.extracts.header import header_of, header_text
+from vault.genotypes.calls import ESCAPE, call_texts
+from vault.views.arrays import THREADS, plain
+from vault.views.counts import AlleleCounts, allele_counts
+from vault.views.kernels import HAS_UNEVEN
+from vault.views.spans import site_ends
+from vault.views.view import View
+
+BATCH_BYTES = 1 << 22  # text of one task: 64 members, small beside the view
+
+
+def write_vcf(view: View, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
+    """Write ``view`` to ``vcf`` (BGZF) and its CSI to ``index``.
+
+    ``vault_view``: fields of the header's one line about the view, an ID among them.
+
+    Raises:
+        IntegrityError: ``call_outside_site``, ``sites_unsorted``.
+        UsageError: ``view_empty``, ``header_value``.
+    """
+    header = bgzf.compress(memoryview(header_text(view, header_of(view.sites), vault_view).encode()))
+    vcf.write(header.data)
+    lines = _Lines.of(view)
+    offsets = write_runs(vcf, lines.batches(), lines.render, at=len(header.data))
+    placed = Placed(view.sites.contig, view.sites.pos, site_ends(view.sites), offsets)
+    write_index(index, placed, contigs=len(view.sites.contigs), names=view.sites.contigs)
+
+
+def write_runs(
+    file: BinaryIO,
+    batches: Iterator[tuple[int, int]],
+    render: Callable[[int, int], tuple[memoryview, NDArray[np.int64]]],
+    *,
+    at: int,
+) -> NDArray[np.uint64]:
+    """Render and compress batches on all threads, write them in order from file offset ``at``, then the EOF member.
+
+    ``render(first, last)`` gives the bytes of records first..last and where each begins. Returns uint64[records + 1]: virtual offset of each
+    record and of the end.
+    """
+
+    def work(batch: tuple[int, int]) -> tuple[bgzf.Run, NDArray[np.int64]]:
+        data, starts = render(*batch)
+        return bgzf.compress(data), starts
+
+    offsets: list[NDArray[np.uint64]] = []
+    waiting: deque[Future[tuple[bgzf.Run, NDArray[np.int64]]]] = deque()
+
+    def finish() -> None:
+        nonlocal at
+        run, starts = waiting.popleft().result()
+        offsets.append(run.virtual(starts, at))
+        file.write(run.data)
+        at += len(run.data)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for batch in batches:
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) > 2 * THREADS:
+                finish()
+        while waiting:
+            finish()
+    file.write(bgzf.EOF_BLOCK)
+    return np.concatenate([*offsets, np.array([at << 16], np.uint64)])
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """What the kernels need of a view, made plain once."""
+
+    view: View
+    codes: NDArray[np.uint8]
+    counts: AlleleCounts
+    uneven: NDArray[np.bool_]
+    columns: tuple[NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.int32], ...]
+    escape_data: NDArray[np.uint8]
+    escape_ends: NDArray[np.int64]
+    escape_site: NDArray[np.int64]
+
+    @staticmethod
+    def of(view: View) -> _Lines:
+        sites = view.sites
+        counts = allele_counts(view)
+        names = "".join(sites.contigs).encode()
+        name_ends = np.zeros(len(sites.contigs) + 1, np.int64)
+        np.cumsum([len(name.encode()) for name in sites.contigs], out=name_ends[1:])
+        columns = (
+            np.frombuffer(names, np.uint8).copy(),
+            name_ends,
+            plain(sites.contig, np.int32),
+            plain(sites.pos, np.int64),
+            *(
+                part
+                for column in (sites.ids, sites.alleles, sites.filters, sites.info)
+                for part in (plain(column.data, np.uint8), plain(column.offsets, np.int64))
+            ),
+            counts.offsets,
+            counts.counts,
+            counts.an,
+            kernels.WORDS,
+        )
+        escape_ends = np.zeros(len(view.escapes) + 1, np.int64)
+        calls = (
+            plain(view.escapes.offset, np.int64),
+            plain(view.escapes.alleles, np.int16),
+            plain(view.escapes.phased, np.uint8),
+        )
+        escape_data = np.empty(kernels.escape_texts(*calls, _NOTHING, escape_ends), np.uint8)
+        kernels.escape_texts(*calls, escape_data, escape_ends)
+        uneven = (counts.flags & HAS_UNEVEN).astype(np.bool_)
+        site = plain(view.escapes.site, np.int64)
+        return _Lines(view, plain(view.codes, np.uint8), counts, uneven, columns, escape_data, escape_ends, site)
+
+    def batches(self) -> Iterator[tuple[int, int]]:
+        step = max(1, BATCH_BYTES // (4 * len(self.view.pseudonyms) + 64))
+        for first in range(0, len(self.codes), step):
+            yield first, min(first + step, len(self.codes))
+
+    def render(self, first: int, last: int) -> tuple[memoryview, NDArray[np.int64]]:
+        """Text of lines first..last, and int64[last - first]: where each begins."""
+        prefix_ends = np.zeros(last - first + 1, np.int64)
+        prefix = np.empty(kernels.fixed_columns(first, last, _NOTHING, prefix_ends, *self.columns), np.uint8)
+        kernels.fixed_columns(first, last, prefix, prefix_ends, *self.columns)
+        starts = np.zeros(last - first + 1, np.int64)
+        rows = (self.codes, first, last)
+        kernels.measure_lines(*rows, prefix_ends, self.uneven, _LENGTHS, self.escape_site, self.escape_ends, starts)
+        out = np.empty(int(starts[-1]), np.uint8)
+        escapes = (self.escape_site, self.escape_data, self.escape_ends)
+        kernels.write_lines(*rows, prefix, prefix_ends, self.uneven, _LENGTHS, _TEXTS, *escapes, starts, out)
+        return out.data, starts[:-1]
+
+
+def _tables() -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    texts = [b"\t" + text for text in call_texts()]
+    lengths = np.array([len(text) for text in texts], np.int64)
+    lengths[ESCAPE] = 0
+    return np.frombuffer(b"".join(text.ljust(4, b"\0") for text in texts), "<u4").astype(np.uint32), lengths
+
+
+_TEXTS, _LENGTHS = _tables()
+_NOTHING = np.empty(0, np.uint8)
