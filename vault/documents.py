@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
+from policies.errors import PolicyInputError
 from vault.errors import InputError
 from vault.limits import MAX_YAML_BYTES
+
+T = TypeVar("T")
+
+SHOWN_PROBLEMS = 10  # of a rejected document; the rest is counted
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -62,3 +67,18 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem="a field is named twice or not by text", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def declared(parse: Callable[[], T], *, name: str) -> T:
+    """What a policy parser makes of a document; its errors become ours, each problem with its place.
+
+    Raises:
+        InputError: ``document_rejected``.
+    """
+    try:
+        return parse()
+    except PolicyInputError as error:
+        shown = "; ".join(f"{p.place}: {p.message}" if p.place else p.message for p in error.problems[:SHOWN_PROBLEMS])
+        more = len(error.problems) - SHOWN_PROBLEMS
+        tail = f"; and {more} more" if more > 0 else ""
+        raise InputError("document_rejected", f"{name}: {shown}{tail}", hint="nothing was recorded") from None

@@ -13,9 +13,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
@@ -30,7 +32,7 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, blob_key, open_blob, seal_blob
 from vault.crypto.keystore import Branch, Factor, PublicKeys, Unlocked
 from vault.crypto.primitives import Argon2Profile, SigningKey
-from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, new_id, utc_now
 from vault.keybook import KeyBook
 from vault.storage.books import PrincipalRow, VaultRow
@@ -100,9 +102,25 @@ class Session:
         """An entry in the caller's transaction: the state change and its entry are one."""
         return self.log.append(tx, self._event(act, outcome, subjects, fields))
 
-    def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: object) -> Appended:
+    def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
         """An entry of its own, durable when this returns."""
         return self.log.record(self._event(act, outcome, subjects, fields))
+
+    @contextmanager
+    def attempting(self, act: Act, **fields: Any) -> Iterator[None]:
+        """Log what goes wrong inside: a refusal as ``refused``, anything else as ``failed``, by its code, then let it pass on.
+
+        Used outside any write transaction, which would roll the entry back with the attempt.
+        """
+        try:
+            yield
+        except GenovaultError as error:
+            outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
+            self._record_quietly(act, outcome, error.code, fields)
+            raise
+        except Exception:
+            self._record_quietly(act, Outcome.FAILED, "internal_error", fields)
+            raise
 
     def checkpoint(self) -> str:
         """Sign the log's head; the note's text. UnavailableError("branch_closed") without the log-sign branch."""
@@ -143,10 +161,15 @@ class Session:
             self.books.close()
             self._keys.close()
 
-    def _event(self, act: Act, outcome: Outcome, subjects: Sequence[SubjectId], fields: Mapping[str, object]) -> Event:
+    def _record_quietly(self, act: Act, outcome: Outcome, code: str, fields: Mapping[str, Any]) -> None:
+        # Nothing is released either way, and the first error is the one the person has to mend.
+        with suppress(GenovaultError):
+            self.record(act, outcome, reasons={code: 1}, **fields)
+
+    def _event(self, act: Act, outcome: Outcome, subjects: Sequence[SubjectId], fields: Mapping[str, Any]) -> Event:
         tokens = tuple(self.keybook.tokens(subjects)) if subjects else ()
         actor = Actor(ActorRole(self.role.value), self.principal)
-        return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)  # type: ignore[arg-type]
+        return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 
     def _binding(self, collection: str, record_id: bytes, version: int, key_id: bytes, epoch: int) -> Binding:
         return Binding(

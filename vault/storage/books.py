@@ -163,8 +163,10 @@ class FormRow(Base):
 
 
 class ConsentEventRow(Base):
-    """One immutable entry of the consent ledger, in ledger order. ``body`` is the canonical text of the codes and times that
-    decide; ``sealed`` holds signer, evidence and wording under the subject's identity key; ``head`` chains all rows.
+    """One immutable entry of the consent ledger, in ledger order.
+
+    ``said`` is the canonical text of the codes that decide (few distinct ones exist, so deciding interns them); ``sealed`` holds
+    signer, evidence and notes under the subject's identity key; ``head`` chains all rows.
     """
 
     __tablename__ = "consent_event"
@@ -172,10 +174,10 @@ class ConsentEventRow(Base):
     seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
     event_id: Mapped[Code] = mapped_column(unique=True)
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
+    legal_time: Mapped[Micros]
     recorded_at: Mapped[Micros]
-    body: Mapped[str] = mapped_column(Text)
+    said: Mapped[str] = mapped_column(Text)
     sealed: Mapped[Sealed]
-    sealed_sha256: Mapped[Digest]
     head: Mapped[Digest]
 
 

@@ -1,0 +1,167 @@
+"""The book of projects: approved purposes, each with its own pseudonym key.
+
+The declaration is sealed under the books branch; every change of state raises the project's version, which the gate reads before
+it decides and again before it releases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import canonical, purposes
+from vault.audit.acts import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.custody import KeyPurpose
+from vault.crypto.primitives import sha256
+from vault.documents import declared
+from vault.errors import InputError, IntegrityError, RefusedError
+from vault.ids import ProjectId, new_id
+from vault.session import Session
+from vault.storage.books import PrincipalRow, ProjectRow
+from vault.times import to_micros
+
+COLLECTION = "project"
+DRAFT, APPROVED, SUSPENDED, CLOSED = "draft", "approved", "suspended", "closed"
+
+CHANGES = {  # verb -> (act, states it may start from, state it ends in)
+    "approve": (Act.PROJECT_APPROVE, (DRAFT, SUSPENDED), APPROVED),
+    "suspend": (Act.PROJECT_SUSPEND, (APPROVED,), SUSPENDED),
+    "close": (Act.PROJECT_CLOSE, (DRAFT, APPROVED, SUSPENDED), CLOSED),
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project as the books hold it."""
+
+    project_id: ProjectId
+    code: str
+    version: int
+    state: str
+    created_by: str
+    approved_by: str | None
+    self_approved: bool
+    declaration: purposes.Project
+    declaration_sha256: bytes
+
+
+def create(session: Session, document: dict[str, Any]) -> Project:
+    """Record a declaration as a draft, with a new pseudonym key.
+
+    Raises:
+        InputError: ``document_rejected``; ``project_exists``.
+    """
+    with session.attempting(Act.PROJECT_CREATE):
+        return _create(session, declared(lambda: purposes.parse_project(document), name="the declaration"))
+
+
+def change(session: Session, code: str, verb: str) -> Project:
+    """Approve, suspend or close a project.
+
+    With one steward, approving one's own project is allowed and logged ``self_approved``; with two it is refused.
+
+    Raises:
+        InputError: ``project_unknown``; ``project_state``: the verb does not fit its state.
+        RefusedError: ``self_approval``.
+    """
+    act, allowed, target = CHANGES[verb]
+    with session.attempting(act), session.books.write() as tx:
+        row = _row(tx, code)
+        project = _opened(session, row)
+        if row.state not in allowed:
+            raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
+        flags: tuple[str, ...] = ()
+        if verb == "approve":
+            own = row.created_by == session.principal
+            if own and _stewards(tx) > 1:
+                raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
+            flags = ("self_approved",) if own else ()
+            row.approved_by, row.self_approved = session.principal, own
+        row.state, row.version = target, row.version + 1
+        tx.flush()
+        session.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
+    return _opened(session, row)
+
+
+def load(session: Session, code: str) -> Project:
+    """A project by its code. Raises InputError ``project_unknown``."""
+    with session.books.read() as tx:
+        return _opened(session, _row(tx, code))
+
+
+def by_id(session: Session, tx: Transaction, project_id: ProjectId) -> Project:
+    """A project as the caller's transaction sees it."""
+    return _opened(session, tx.get_one(ProjectRow, project_id))
+
+
+def every(session: Session) -> list[Project]:
+    """All projects, by code."""
+    with session.books.read() as tx:
+        return [_opened(session, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
+
+
+def _create(session: Session, declaration: purposes.Project) -> Project:
+    text = canonical.dumps(purposes.as_dict(declaration)).encode()
+    project_id = ProjectId(new_id(session.random))
+    session.keybook.create(KeyPurpose.PROJECT, [project_id])
+    row = ProjectRow(
+        project_id=project_id,
+        code=declaration.code,
+        version=1,
+        state=DRAFT,
+        sealed=session.seal_books(COLLECTION, project_id, text),
+        declaration_sha256=sha256(text),
+        created=to_micros(session.clock()),
+        created_by=session.principal,
+        approved_by=None,
+        self_approved=False,
+    )
+    with session.books.write() as tx:
+        if tx.scalar(select(ProjectRow.code).where(ProjectRow.code == declaration.code)) is not None:
+            raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
+        tx.add(row)
+        tx.flush()
+        session.append(tx, Act.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
+    return _opened(session, row)
+
+
+def _row(tx: Transaction, code: str) -> ProjectRow:
+    row = tx.scalars(select(ProjectRow).where(ProjectRow.code == code)).one_or_none()
+    if row is None:
+        raise InputError("project_unknown", f"there is no project {code}", hint="genovault project list")
+    return row
+
+
+def _opened(session: Session, row: ProjectRow) -> Project:
+    text = session.open_books(COLLECTION, row.project_id, row.sealed)
+    if sha256(text) != row.declaration_sha256:
+        raise IntegrityError("project_altered", "a project's declaration is not what was recorded", hint="run genovault doctor")
+    return Project(
+        project_id=ProjectId(row.project_id),
+        code=row.code,
+        version=row.version,
+        state=row.state,
+        created_by=row.created_by,
+        approved_by=row.approved_by,
+        self_approved=row.self_approved,
+        declaration=declared(lambda: purposes.parse_stored(text.decode()), name=f"project {row.code}"),
+        declaration_sha256=row.declaration_sha256,
+    )
+
+
+def _stewards(tx: Transaction) -> int:
+    query = select(func.count()).select_from(PrincipalRow).where(PrincipalRow.role == "steward", PrincipalRow.state == "active")
+    return tx.scalar(query) or 0
+
+
+def _entry(row: ProjectRow, declaration: purposes.Project) -> dict[str, Any]:
+    """What an entry says of a project: its code, purpose, and a digest of the declaration with its version."""
+    return {
+        "project": row.code,
+        "purpose": ",".join(declaration.purpose.use_kinds),
+        "obj": Obj("declaration", f"{row.declaration_sha256.hex()}:{row.version}"),
+    }
