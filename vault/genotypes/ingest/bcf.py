@@ -1,0 +1,74 @@
+"""BCF → the VCF text that htslib makes of it, so that one kernel with one strictness reads both.
+
+Text is made record by record in htslib's own code; nothing here touches a single genotype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vault.errors import InputError, UnavailableError
+
+_PIECE = 1 << 20  # bytes of text made at a time
+
+
+class BcfStream:
+    """A ``ByteStream`` of the VCF text of a BCF file. Needs pysam (the ``bcf`` extra).
+
+    Raises UnavailableError ``bcf_support_missing``, InputError ``bad_bcf``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pysam  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise UnavailableError(
+                "bcf_support_missing", f"{path.name}: reading BCF needs pysam", hint="pip install 'genovault[bcf]'"
+            ) from None
+        self._pysam = pysam
+        self._name = path.name
+        self._quiet()
+        try:
+            self._file = pysam.VariantFile(str(path), "rb")
+            self._pieces = self._texts()
+        except (OSError, ValueError):
+            raise InputError("bad_bcf", f"{path.name}: not a BCF file that htslib can read") from None
+        self._rest = memoryview(b"")
+
+    def readinto(self, buffer: memoryview) -> int:
+        """As ``ByteStream``; also InputError ``bad_bcf``."""
+        if not self._rest:
+            self._quiet()
+            try:
+                self._rest = memoryview(next(self._pieces, b""))
+            except (OSError, ValueError, UnicodeError):
+                raise InputError("bad_bcf", f"{self._name}: the BCF data is damaged or ends early") from None
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def position(self) -> int:
+        """As ``ByteStream``."""
+        return int(self._file.tell()) >> 16  # BGZF virtual offset: the block's place in the file is in the upper bits
+
+    def close(self) -> None:
+        """As ``ByteStream``."""
+        self._file.close()
+
+    def _quiet(self) -> None:
+        self._pysam.set_verbosity(0)  # htslib would write warnings, with names in them, to stderr
+
+    def _texts(self) -> Iterator[bytes]:
+        yield str(self._file.header).encode()
+        parts: list[bytes] = []
+        size = 0
+        for record in self._file:
+            part = str(record).encode()
+            parts.append(part)
+            size += len(part)
+            if size >= _PIECE:
+                yield b"".join(parts)
+                parts, size = [], 0
+        yield b"".join(parts)

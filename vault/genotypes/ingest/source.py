@@ -1,0 +1,84 @@
+"""What every reader of genotype files gives: batches of sites with the calls of all samples, in file order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.sites import Sites
+
+
+@dataclass(frozen=True)
+class SiteBatch:
+    """Some consecutive sites of a file. ``codes`` uint8[sites, samples]; ``escapes`` index into ``codes``."""
+
+    sites: Sites
+    codes: Codes
+    escapes: Escapes
+
+
+class GenotypeSource(Protocol):
+    """An open genotype file."""
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Sample names in file order, no two alike."""
+
+    @property
+    def contigs(self) -> Mapping[str, int | None]:
+        """Declared contigs and their lengths, None where the file does not say; the body may use others."""
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(bytes read, bytes in all) of the file as stored."""
+
+    def batches(self) -> Iterator[SiteBatch]:
+        """All sites, once, a few MiB of codes at a time. Raises InputError with file, line, column and reason."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def open_source(path: str | Path) -> GenotypeSource:
+    """Open a genotype file by its content: VCF text (plain, gzip, BGZF) or BCF.
+
+    Raises InputError (``no_such_file``, ``not_a_vcf``, ``bad_header``, ``duplicate_sample``, ``file_truncated``, …), and
+    UnavailableError ``bcf_support_missing`` for BCF without the ``bcf`` extra.
+    """
+    # Kernels and libraries load with the first file, not with the command line.
+    from vault.genotypes.ingest.vcf import open_vcf  # noqa: PLC0415
+
+    return open_vcf(Path(path))
+
+
+def reorder(batch: SiteBatch, columns: Sequence[int]) -> SiteBatch:
+    """The batch with the chosen sample columns in the order given: a permutation, or fewer columns."""
+    from vault.genotypes.ingest.vcf_kernel import permute  # noqa: PLC0415 - as above
+
+    n = batch.codes.shape[1]
+    chosen = np.asarray(columns, np.int64)
+    if len(chosen) and (chosen.min() < 0 or chosen.max() >= n or len(np.unique(chosen)) != len(chosen)):
+        raise ValueError("columns must be distinct column numbers of the batch")
+    if np.array_equal(chosen, np.arange(n)):
+        return batch
+    return SiteBatch(batch.sites, permute(batch.codes, chosen), _reordered(batch.escapes, chosen, n))
+
+
+def _reordered(escapes: Escapes, chosen: np.ndarray, n: int) -> Escapes:
+    if not len(escapes):
+        return escapes
+    place = np.full(n, -1, np.int64)
+    place[chosen] = np.arange(len(chosen))
+    sample = place[escapes.sample]
+    kept = np.flatnonzero(sample >= 0)
+    order = kept[np.lexsort((sample[kept], escapes.site[kept]))]
+    lengths = np.diff(escapes.offset)[order]
+    offset = np.zeros(len(order) + 1, np.int64)
+    np.cumsum(lengths, out=offset[1:])
+    source = np.repeat(escapes.offset[:-1][order] - offset[:-1], lengths) + np.arange(offset[-1])
+    return Escapes(escapes.site[order], sample[order], offset, escapes.alleles[source], escapes.phased[source])

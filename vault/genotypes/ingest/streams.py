@@ -1,0 +1,119 @@
+"""Byte streams under a genotype file: plain, gzip and BGZF, told apart by their first bytes.
+
+A stream fills a buffer that the caller gives, so what a compressed file may expand to at a time is bounded by that buffer. Damage
+(a wrong checksum, a file that ends early, rubbish behind the last member) is an error of the read that meets it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+from isal import igzip
+from isal.igzip_lib import IsalError
+
+from vault.errors import InputError
+
+BGZF_EOF: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends every whole BGZF file (SAM specification §4.1.2)."""
+
+_READ_BYTES = 1 << 18  # compressed bytes per read
+_DAMAGE = (OSError, cast("type[Exception]", IsalError))  # isal's stub calls its error an instance
+
+
+class ByteStream(Protocol):
+    """Text of a genotype file, decompressed."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer from its start; the number of bytes, 0 at the end.
+
+        Raises InputError ``file_truncated`` or ``bad_compression``.
+        """
+
+    def position(self) -> int:
+        """Bytes of the file read so far, as stored."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def open_file(path: Path) -> io.FileIO:
+    """The file, unbuffered. Raises InputError ``no_such_file`` or ``file_unreadable``."""
+    try:
+        if not path.is_file():
+            code = "file_unreadable" if path.exists() else "no_such_file"
+            raise InputError(code, f"{path.name}: {'not a regular file' if path.exists() else 'no such file'}")
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise InputError("file_unreadable", f"{path.name}: cannot be read ({error.strerror})") from None
+
+
+def open_stream(path: Path) -> ByteStream:
+    """A plain, gzip or BGZF stream by what the file starts with.
+
+    Raises InputError ``no_such_file``, ``file_unreadable``, or ``file_truncated`` for a BGZF file without its end block.
+    """
+    file = open_file(path)
+    start = file.read(18)
+    if start[:2] != b"\x1f\x8b":
+        file.seek(0)
+        return _PlainStream(file)
+    if is_bgzf(start):
+        _require_end_block(file, path.name)
+    file.seek(0)
+    return _GzipStream(file, path.name)
+
+
+def is_bgzf(start: bytes) -> bool:
+    """Whether the first 18 bytes of a file are a BGZF block's header (extra subfield "BC", SAM specification §4.1)."""
+    return len(start) >= 18 and start[:4] == b"\x1f\x8b\x08\x04" and start[12:16] == b"BC\x02\x00"
+
+
+def _require_end_block(file: io.FileIO, name: str) -> None:
+    size = os.fstat(file.fileno()).st_size
+    file.seek(max(0, size - len(BGZF_EOF)))
+    if file.read(len(BGZF_EOF)) != BGZF_EOF:
+        file.close()
+        raise InputError(
+            "file_truncated",
+            f"{name}: the BGZF end-of-file block is missing, so the file is cut short",
+            hint="copy the file again, or compress it again with bgzip",
+        )
+
+
+class _PlainStream:
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def position(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _GzipStream:
+    def __init__(self, file: io.FileIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        # IGzipFile copies every read once more; its reader inflates straight into the caller's buffer.
+        self._reader = igzip._GzipReader(file, _READ_BYTES)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def readinto(self, buffer: memoryview) -> int:
+        try:
+            return self._reader.readinto(buffer) or 0
+        except EOFError:
+            raise InputError("file_truncated", f"{self._name}: the compressed data ends early") from None
+        except _DAMAGE:
+            raise InputError("bad_compression", f"{self._name}: the compressed data is damaged") from None
+
+    def position(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
