@@ -49,8 +49,8 @@ def read(folder: Path) -> Document:
 
 def copies_agree(folder: Path) -> bool:
     """Whether both copies exist, whole and equal. If not, the next ``write`` mends it."""
-    raws = [_read_copy(folder / name) for name in COPIES]
-    return raws[0] is not None and raws[0] == raws[1] and parse(raws[0]).seq >= 1
+    first, second = (folder / name for name in COPIES)
+    return _copy_seq(first) >= 0 and _read_copy(first) == _read_copy(second)
 
 
 def write(folder: Path, document: Document) -> None:
