@@ -1,0 +1,54 @@
+"""Command groups that are imported when they are used, so that help answers at once however heavy the vault is.
+
+A group lives in one module, which exports ``app``, made by ``group``. The table in ``cli.main`` names the modules and repeats the
+first line of their help; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command or group is found. ``module`` exports ``app``; ``single``: the command of this name in it, not the group."""
+
+    module: str
+    help: str
+    single: bool = False
+
+
+class LazyGroup(TyperGroup):
+    """The root of the command line: knows every command's name and one line of help, imports a command when it is run."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {}
+
+    # typer ships its own copy of click without public names, hence the Any
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 — the signature is typer's
+        """Names in the order of the table: the order of the work, not of the alphabet."""
+        return list(self.entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 — the signature is typer's
+        """The command, imported now; None when there is no such command."""
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        found = get_group(import_module(entry.module).app)
+        return found.commands[cmd_name] if entry.single else found
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 — the signature is typer's
+        """The list in ``--help``, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self.entries.items()])
+
+
+def group(summary: str) -> typer.Typer:
+    """A command group with our settings: plain help, no completion options, no traceback of typer's own."""
+    return typer.Typer(help=summary, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -1,0 +1,142 @@
+"""The command ``genovault``: global options, the table of commands, and the edge where errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.context import Context, hoist_globals
+from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, tell
+from cli.lazy import Entry, LazyGroup
+from cli.output import Output
+from vault.errors import UsageError
+
+COMMANDS = {
+    "status": Entry("cli.vaults", "Which vault this is, where its parts are and whether they are there.", single=True),
+}
+
+
+class Root(LazyGroup):
+    """The root group of ``genovault``."""
+
+    entries = COMMANDS
+
+
+app = typer.Typer(cls=Root, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    vault: Annotated[
+        Path | None, typer.Option("--vault", envvar="GENOVAULT_HOME", metavar="DIR", help="The vault's folder.")
+    ] = None,
+    principal: Annotated[
+        str | None, typer.Option("--as", envvar="GENOVAULT_PRINCIPAL", metavar="NAME", help="Who acts; default: the only slot.")
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help="Take the passphrase from the first line of FILE."),
+    ] = None,
+    key_file: Annotated[Path | None, typer.Option("--key-file", metavar="FILE", help="Unlock with a key file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else there.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Keep genotypes sealed per person, release by each person's consent, and log every access.
+
+    The options below may stand anywhere on the line. Without a terminal nothing is asked: GENOVAULT_PASSPHRASE or
+    --passphrase-file answers. Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bad input, 5 integrity failure, 6 locked or
+    unavailable, 70 a bug.
+    """
+    output = Output(json=json)
+    if version:
+        _show_version(output)
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        raise UsageError("command_missing", "no command is given", hint="genovault --help lists the commands")
+    ctx.obj = Context(output=output, folder=vault, principal=principal, passphrase_file=passphrase_file, key_file=key_file)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: the process's) and return its exit code. Never raises, never shows a traceback unasked."""
+    _forbid_core_dumps()
+    _keep_streams_writable()
+    line = hoist_globals(sys.argv[1:] if arguments is None else arguments)
+    output = Output(json="--json" in line)
+    try:
+        code = _invoke(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_gone()
+    except SystemExit as end:  # typer turns a broken pipe into one
+        if isinstance(end.__context__, BrokenPipeError):
+            return _reader_gone()
+        return end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 — the edge: whatever comes here is told and becomes an exit code
+        return _tell(error, output)
+    if code == EXIT_INTERRUPTED:
+        sys.stderr.write("genovault: interrupted\n")
+    return code
+
+
+def _invoke(line: list[str]) -> int:
+    if not line:
+        sys.stdout.write(_help_text())
+        return 2
+    value = typer.main.get_command(app).main(line, prog_name="genovault", standalone_mode=False)
+    return value if isinstance(value, int) else 0
+
+
+def _help_text() -> str:
+    command = typer.main.get_command(app)
+    return command.get_help(command.make_context("genovault", [], resilient_parsing=True)) + "\n"
+
+
+def _show_version(output: Output) -> None:
+    from importlib.metadata import version
+
+    number = version("genovault")
+    output.document({"version": number})
+    output.line(f"genovault {number}")
+
+
+def _tell(error: Exception, output: Output) -> int:
+    try:
+        code = tell(error, output)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_gone()
+    return code
+
+
+def _reader_gone() -> int:
+    """Point stdout at nothing, so that the interpreter's own flush at the end does not fail too."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_READER_GONE
+
+
+def _forbid_core_dumps() -> None:
+    """A core file would hold keys and genotypes."""
+    try:
+        import resource
+    except ImportError:  # Windows writes none
+        return
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _keep_streams_writable() -> None:
+    """A character the terminal lacks is escaped rather than an error half-way through a table."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

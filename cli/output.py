@@ -1,0 +1,127 @@
+"""Everything a command shows. Results go to stdout, progress and errors to stderr.
+
+With ``--json`` stdout holds exactly one JSON document, sorted keys, and nothing else; a command that fails prints
+``{"error": {...}}`` there instead of its result. Without it stdout is for people: lines and tables, of natural width when it is
+not a terminal so that nothing is cut off in a pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_PROGRESS_AFTER = 1.0  # seconds; what is quicker needs no bar
+_PIPE_WIDTH = 100_000  # columns: wider than any table
+
+
+@dataclass(frozen=True)
+class Output:
+    """One run's way of showing things; ``json`` is the global option."""
+
+    json: bool = False
+
+    def document(self, value: Mapping[str, object]) -> None:
+        """The result for programs: printed with --json, else nothing."""
+        if self.json:
+            print_json(value)
+
+    def line(self, text: str = "") -> None:
+        """A line for people: nothing with --json."""
+        if not self.json:
+            sys.stdout.write(f"{printable(text)}\n")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table for people: nothing with --json. None is shown empty."""
+        if self.json:
+            return
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in columns:
+            table.add_column(Text(column, style="bold"), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
+        width = None if sys.stdout.isatty() else _PIPE_WIDTH
+        console = Console(file=sys.stdout, width=width, highlight=False)
+        with console.capture() as capture:
+            console.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[ProgressBar]:
+        """A bar on stderr for work that takes more than a second, if stderr is a terminal."""
+        bar = ProgressBar(what, shown=sys.stderr.isatty())
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+class ProgressBar:
+    """Called with (done, total); total None while nobody knows it."""
+
+    def __init__(self, what: str, *, shown: bool) -> None:
+        self._what = what
+        self._shown = shown
+        self._started = time.monotonic()
+        self._progress: Progress | None = None
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Show how far the work is."""
+        if not self._shown or time.monotonic() - self._started < _PROGRESS_AFTER:
+            return
+        if self._progress is None:
+            self._progress = _new_progress()
+            self._progress.add_task(printable(self._what), total=total)
+            self._progress.start()
+        self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """One document on stdout. Floats that JSON lacks (NaN) and bytes are bugs and raise."""
+    sys.stdout.write(json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
+
+
+def printable(text: str) -> str:
+    """The text with whatever could move the cursor or hide text replaced, so that a name in a file cannot forge output."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _new_progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,76 @@
+"""Questions to the person at the terminal. Without a terminal nothing is ever asked."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import stat
+import sys
+from pathlib import Path
+
+from vault.errors import InputError, UnavailableError, UsageError
+
+PASSPHRASE_VARIABLE = "GENOVAULT_PASSPHRASE"  # noqa: S105 — the variable's name, not a passphrase
+_MAX_PASSPHRASE_BYTES = 4096
+
+
+def ask_passphrase(file: Path | None, *, new: bool = False) -> str:
+    """From the file (its first line), else from GENOVAULT_PASSPHRASE, else from the terminal, twice if ``new``.
+
+    Raises:
+        UnavailableError: ``passphrase_needed``: there is no terminal to ask at.
+        InputError: ``passphrase_file_unreadable``, ``passphrase_file_exposed``, ``passphrase_empty``, ``passphrase_mismatch``.
+    """
+    if file is not None:
+        return _checked(_first_line(file))
+    if PASSPHRASE_VARIABLE in os.environ:
+        return _checked(os.environ[PASSPHRASE_VARIABLE])
+    if not has_terminal():
+        hint = f"give --passphrase-file FILE or set {PASSPHRASE_VARIABLE}"
+        raise UnavailableError("passphrase_needed", "a passphrase is needed and there is no terminal to ask at", hint=hint)
+    passphrase = _checked(getpass.getpass("New passphrase: " if new else "Passphrase: "))
+    if new and getpass.getpass("Once more: ") != passphrase:
+        raise InputError("passphrase_mismatch", "the two passphrases differ")
+    return passphrase
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Whether the person agrees; ``yes`` (the command's --yes) answers beforehand.
+
+    Raises:
+        UsageError: ``confirmation_needed``: there is no terminal to ask at and --yes was not given.
+    """
+    if yes:
+        return True
+    if not has_terminal():
+        raise UsageError("confirmation_needed", "this wants a confirmation and there is no terminal to ask at", hint="give --yes")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def has_terminal() -> bool:
+    """Whether a person can be asked: both the question and the answer go through a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            data = stream.readline(_MAX_PASSPHRASE_BYTES)
+    except OSError:
+        raise InputError("passphrase_file_unreadable", f"the passphrase file {file.name} cannot be read") from None
+    if stat.S_ISREG(mode) and mode & stat.S_IROTH:  # a pipe or /dev/fd/N has no such bits
+        hint = f"chmod o-r {file.name}"
+        raise InputError("passphrase_file_exposed", f"the passphrase file {file.name} is readable by everybody", hint=hint)
+    try:
+        return data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise InputError("passphrase_file_unreadable", f"the passphrase file {file.name} is not UTF-8 text") from None
+
+
+def _checked(passphrase: str) -> str:
+    if not passphrase:
+        raise InputError("passphrase_empty", "the passphrase is empty")
+    return passphrase

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from cli import output
+from cli.output import Output, ProgressBar, printable
+
+
+def test_a_document_is_sorted_and_alone(capsys):
+    shown = Output(json=True)
+    shown.line("for people")
+    shown.table(["a"], [[1]])
+    shown.document({"b": 1, "a": [Path("x"), date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)]})
+    text = capsys.readouterr().out
+    assert json.loads(text) == {"a": ["x", "2026-01-02", "2026-01-02T00:00:00Z"], "b": 1}
+    assert text.index('"a"') < text.index('"b"')
+
+
+@pytest.mark.parametrize("value", [float("nan"), b"bytes", {1, 2}, object()])
+def test_what_json_lacks_is_a_bug(value):
+    with pytest.raises((TypeError, ValueError)):
+        Output(json=True).document({"a": value})
+
+
+def test_people_get_lines_and_tables_only(capsys):
+    shown = Output()
+    shown.document({"a": 1})
+    shown.line("hello")
+    shown.table(["name", "n"], [["ann", 1], ["[red]bob", None]])
+    assert capsys.readouterr().out == "hello\nname      n\nann       1\n[red]bob\n"
+
+
+def test_a_table_in_a_pipe_is_never_cut(capsys):
+    long = "x" * 500
+    Output().table(["name", "other"], [[long, "y" * 300]])
+    assert f"{long}  {'y' * 300}" in capsys.readouterr().out
+
+
+def test_text_from_files_cannot_drive_the_terminal(capsys):
+    shown = Output()
+    shown.line("a\x1b[2Jb\rc\u202ed")
+    shown.table(["n"], [["\x1b]0;x\x07"]])
+    assert capsys.readouterr().out == "a\ufffd[2Jb\ufffdc\ufffdd\nn\n\ufffd]0;x\ufffd\n"
+
+
+def test_printable_leaves_plain_text():
+    assert printable("Zoë Ångström 42") == "Zoë Ångström 42"
+
+
+def test_progress_is_silent_without_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(output, "_PROGRESS_AFTER", 0.0)
+    with Output().progress("importing") as tick:
+        tick(1, 2)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_progress_waits_a_second_then_goes_to_stderr(capsys, monkeypatch):
+    bar = ProgressBar("importing", shown=True)
+    bar(1, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(output, "_PROGRESS_AFTER", 0.0)
+    bar(2, 2)
+    bar.close()
+    bar.close()
+    shown = capsys.readouterr()
+    assert shown.out == ""

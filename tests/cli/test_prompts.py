@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cli import prompts
+from vault.errors import GenovaultError
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A person who answers with the given texts."""
+
+    def answering(*answers: str) -> None:
+        pending = iter(answers)
+        monkeypatch.setattr(prompts, "has_terminal", lambda: True)
+        monkeypatch.setattr(prompts.getpass, "getpass", lambda _: next(pending))
+
+    monkeypatch.delenv("GENOVAULT_PASSPHRASE", raising=False)
+    monkeypatch.setattr(prompts, "has_terminal", lambda: False)
+    return answering
+
+
+def passphrase_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
+    path = folder / "passphrase"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def code_of(*arguments, **options) -> str:
+    with pytest.raises(GenovaultError) as caught:
+        prompts.ask_passphrase(*arguments, **options)
+    return caught.value.code
+
+
+def test_without_a_terminal_nothing_is_asked(terminal):
+    assert code_of(None) == "passphrase_needed"
+
+
+def test_the_file_goes_before_the_environment(terminal, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOVAULT_PASSPHRASE", "from env")
+    assert prompts.ask_passphrase(None) == "from env"
+    assert prompts.ask_passphrase(passphrase_file(tmp_path, b"from file\n")) == "from file"
+
+
+@pytest.mark.parametrize("content", [b" a b ", b" a b \n", b" a b \r\n", b" a b \nsecond line\n"])
+def test_the_first_line_of_the_file_is_the_passphrase(content, terminal, tmp_path):
+    assert prompts.ask_passphrase(passphrase_file(tmp_path, content)) == " a b "
+
+
+def test_a_file_that_everybody_can_read_is_refused(terminal, tmp_path):
+    assert code_of(passphrase_file(tmp_path, b"x\n", 0o644)) == "passphrase_file_exposed"
+
+
+def test_a_pipe_serves_as_a_file(terminal, tmp_path):
+    reader, writer = os.pipe()
+    os.write(writer, b"piped\n")
+    os.close(writer)
+    assert prompts.ask_passphrase(Path(f"/dev/fd/{reader}")) == "piped"
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", "passphrase_empty"), (b"\n", "passphrase_empty"), (b"\xff\n", "passphrase_file_unreadable")]
+)
+def test_a_file_without_a_passphrase_is_refused(content, code, terminal, tmp_path):
+    assert code_of(passphrase_file(tmp_path, content)) == code
+
+
+def test_a_missing_file_is_refused(terminal, tmp_path):
+    assert code_of(tmp_path / "none") == "passphrase_file_unreadable"
+
+
+def test_an_empty_variable_is_no_passphrase(terminal, monkeypatch):
+    monkeypatch.setenv("GENOVAULT_PASSPHRASE", "")
+    assert code_of(None) == "passphrase_empty"
+
+
+def test_a_new_passphrase_is_asked_twice(terminal):
+    terminal("a", "a")
+    assert prompts.ask_passphrase(None, new=True) == "a"
+    terminal("a", "b")
+    assert code_of(None, new=True) == "passphrase_mismatch"
+    terminal("a")
+    assert prompts.ask_passphrase(None) == "a"
+
+
+def test_a_confirmation_is_never_taken_for_granted(terminal):
+    assert prompts.confirm("Sure?", yes=True)
+    with pytest.raises(GenovaultError) as caught:
+        prompts.confirm("Sure?", yes=False)
+    assert caught.value.code == "confirmation_needed"
