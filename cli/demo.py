@@ -1,0 +1,271 @@
+"""``genovault demo``: the main job from a cohort to a caught forgery, told step by step, on a vault of its own."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import secrets
+import shutil
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import context_of
+from cli.demo_stage import Stage, environment, forge
+from cli.lazy import group
+from vault.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORM = "broad-research"
+SPAN = 100_000  # base pairs of the extract
+PANEL = "pgx"
+
+app = group("A story that shows the main job.")
+
+
+@app.callback()
+def demos() -> None:
+    """A story that shows the main job."""
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    vcf: Annotated[Path | None, typer.Option(help="Tell it with this VCF instead of an invented cohort.", dir_okay=False)] = None,
+    assembly: Annotated[str, typer.Option(help="Assembly of --vcf.")] = "GRCh38",
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Play in DIR and leave everything there.")] = None,
+) -> None:
+    """Show the main job on an invented cohort, from import to a caught forgery, in under a minute."""
+    context = context_of(ctx)
+    if vcf is not None and not vcf.is_file():
+        raise InputError("file_missing", f"{vcf} is not there")
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise InputError("folder_not_empty", f"{keep} is not empty", hint="choose another folder")
+    from rich.console import Console
+
+    started = time.monotonic()
+    folder = keep or Path(tempfile.mkdtemp(prefix="genovault-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = Stage(Console(quiet=context.output.json, highlight=False, soft_wrap=False), folder.resolve())
+    passphrase = secrets.token_urlsafe(12)
+    if keep is not None:
+        (stage.folder / "passphrase.txt").touch(mode=0o600)
+        (stage.folder / "passphrase.txt").write_text(f"{passphrase}\n", encoding="utf-8")
+    try:
+        with environment(stage.vault, passphrase):
+            result = tell(stage, vcf, assembly)
+        _close(stage, kept=keep is not None, seconds=time.monotonic() - started)
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    context.output.document({**result, "seconds": round(time.monotonic() - started, 1)})
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file the story is about. ``region`` is the stretch that the project asks for; "" asks for everything."""
+
+    file: Path
+    assembly: str
+    sheet: Path | None
+    region: str
+
+
+def tell(stage: Stage, vcf: Path | None, assembly: str) -> dict[str, object]:
+    """The story; what it came to, as the JSON document shows it."""
+    source = cohort(stage, vcf, assembly)
+    fill(stage, source)
+    consents(stage)
+    permitted = project(stage)
+    extracted = extract(stage, source)
+    matched = match(stage, source)
+    entries = audit(stage)
+    caught = tamper(stage)
+    return {"permitted": permitted, "released": extracted, "matched": matched, "entries": entries, "forgeries_caught": caught}
+
+
+def cohort(stage: Stage, vcf: Path | None, assembly: str) -> Source:
+    """A file of genotypes, the person's or an invented one."""
+    stage.title(1, "A cohort")
+    if vcf is not None:
+        stage.say(f"The genotypes are those of {vcf}. Nothing leaves this machine, and the file itself is only read.")
+        return Source(vcf.resolve(), assembly, None, _first_stretch(vcf))
+    from cli.demo_cohort import OFFSET, write_cohort, write_sheet
+
+    file, sheet = stage.folder / "cohort.vcf.gz", stage.folder / "SHEET.csv"
+    made = write_cohort(file)
+    write_sheet(sheet, made)
+    stage.say(
+        f"Three hundred people who never lived: {made.sites:,} sites simulated with the history of African, European and East Asian "
+        "populations, and the sites of four genes that decide how a person takes certain medicines. Today such a file lies in a "
+        "folder, in the clear, for everyone with access to the folder."
+    )
+    return Source(file, "GRCh38", sheet, f"22:{OFFSET}-{OFFSET + SPAN}")
+
+
+def fill(stage: Stage, source: Source) -> None:
+    """A vault with people and genotypes."""
+    stage.title(2, "A vault")
+    stage.say("Ann, the data steward, makes a vault. Her passphrase opens it; here it comes from the environment.")
+    stage.run("init", str(stage.vault), "--steward", "ann")
+    stage.title(3, "People and genotypes go in")
+    stage.say(
+        "Who somebody is and what somebody's genotypes are get sealed apart, and each person's genotypes under a key of that "
+        "person's own."
+    )
+    if source.sheet:
+        stage.run("subject", "import", str(source.sheet))
+    register = () if source.sheet else ("--register",)
+    stage.run("dataset", "import", str(source.file), "--name", "cohort", "--assembly", source.assembly, *register)
+
+
+def consents(stage: Stage) -> None:
+    """Mixed answers: seven in ten accept, one declines, two were never asked, one withdraws later."""
+    stage.title(4, "Everybody answers for themselves")
+    stage.say(
+        "Of every ten people seven allow research with their data, one declines, and two have not been asked yet. The form's "
+        "answers come as a spreadsheet. Later one of those who agreed changes their mind."
+    )
+    answers = stage.folder / "answers.csv"
+    stage.run("consent", "sheet", FORM, "--accept", into=answers)
+    withdrawing = _mix_answers(answers)
+    stage.run("consent", "import", str(answers), "--form", FORM)
+    stage.run("consent", "withdraw", withdrawing)
+
+
+def project(stage: Stage) -> int:
+    """A purpose, and who may be part of it; how many."""
+    stage.title(5, "A project asks")
+    stage.say(
+        "A project declares what it wants the data for. Before anything is released the vault says for how many people that is "
+        "allowed, and why not for the others: no answer is a no."
+    )
+    file = stage.folder / "demo.yaml"
+    stage.run("project", "template", "--code", "demo", "--dataset", "cohort", into=file)
+    stage.run("project", "create", str(file))
+    stage.run("project", "approve", "demo")
+    counts = stage.run_json("project", "check", "demo")
+    rows = [("permitted", "", str(counts["permit"]))]
+    rows += [("denied", reason, str(n)) for reason, n in counts["deny"].items()]
+    rows += [("a steward must look", reason, str(n)) for reason, n in counts["review"].items()]
+    stage.table(("", "reason", "people"), rows)
+    return int(counts["permit"])
+
+
+def extract(stage: Stage, source: Source) -> int:
+    """What leaves: a VCF that any tool reads; how many people are in it."""
+    stage.title(6, "An extract leaves")
+    stage.say("The permitted people's genotypes, under names that only this project uses, in an order that tells nothing.")
+    region = ("--region", source.region) if source.region else ()
+    request = stage.run_json("request", "submit", "--project", "demo", "--dataset", "cohort", *region)["request"]
+    out = stage.folder / "out"
+    stage.run("extract", str(request), "--output", str(out))
+    stage.run("release", "verify", str(out / "manifest.json"))
+    lines = list(_lines(out / "genotypes.vcf.gz"))
+    columns = next(line for line in lines if line.startswith("#CHROM")).split("\t")
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    stage.say(f"Anyone with bcftools can read it. {len(columns) - 9} people, {len(rows)} sites; the first three of each:")
+    stage.table((*columns[:2], *columns[3:5], *columns[9:12]), [(*row[:2], *row[3:5], *row[9:12]) for row in rows[:3]])
+    return len(columns) - 9
+
+
+def match(stage: Stage, source: Source) -> int:
+    """A program beside the vault reads a panel and says what follows; how many people have a finding."""
+    stage.title(7, "A matching engine looks at medicines")
+    stage.say(
+        "A program of somebody else's asks for four genes of the permitted people. It sees pseudonyms and genotypes, not people. "
+        "Where a genotype is missing it says so: unknown is never taken for normal."
+    )
+    stage.run("panel", "create", PANEL, "--loci", str(stage.engine_panel(source.assembly)), "--dataset", "cohort")
+    place = ("--vault", str(stage.vault), "--project", "demo", "--dataset", "cohort", "--panel", PANEL)
+    matches = stage.engine(*place)["matches"]
+    found = [row for row in matches if row["recommendation"] and not row["phenotype"].startswith("Normal")]
+    chosen = list({(row["gene"], row["phenotype"]): row for row in found}.values())[:7]
+    unknown = next((row for row in matches if row["no_call"]), None)
+    rows = [(row["pseudonym"], row["gene"], row["diplotype"], row["phenotype"], row["drug"]) for row in chosen]
+    if unknown:
+        rows.append((unknown["pseudonym"], unknown["gene"], "-", unknown["phenotype"], unknown["note"]))
+    stage.table(("pseudonym", "gene", "diplotype", "phenotype", "matters for"), rows)
+    people = len({row["pseudonym"] for row in found})
+    stage.say(f"{people} people have at least one finding. This engine is an example, not for clinical use.")
+    return people
+
+
+def audit(stage: Stage) -> int:
+    """The log of all that; how many entries."""
+    stage.title(8, "The log remembers")
+    stage.say(
+        "Each of these acts, granted or refused, is an entry of a log that can only grow. Its head is signed; an auditor checks "
+        "it with the public key alone."
+    )
+    entries = stage.run_json("audit", "log")["entries"]
+    acts = Counter(f"{entry['act']} ({entry['outcome']})" for entry in entries)
+    stage.table(("entries", "of"), [(str(n), act) for act, n in acts.most_common(8)])
+    stage.run("audit", "verify")
+    return len(entries)
+
+
+def tamper(stage: Stage) -> int:
+    """A forger works on a copy and is caught; how often."""
+    stage.title(9, "Somebody rewrites history")
+    stage.say(
+        "On a copy of the vault, somebody with full access to the disk turns the withdrawal into a harmless entry and makes its "
+        "hash fit. The verifier notices:"
+    )
+    copy = stage.folder / "forged"
+    forge(stage.vault, copy, was=b"consent.withdraw", becomes=b"consent.show")
+    code = stage.fail("--vault", str(copy), "audit", "verify")
+    if code != 5:
+        raise RuntimeError("the forgery was not noticed")
+    shutil.rmtree(copy)
+    return 1
+
+
+def _close(stage: Stage, *, kept: bool, seconds: float) -> None:
+    stage.console.rule(align="left")
+    if kept:
+        stage.say(f"Done in {seconds:.0f} s. The vault is {stage.vault}; its passphrase is in passphrase.txt beside it.")
+    else:
+        stage.say(f"Done in {seconds:.0f} s, and everything is removed. --keep DIR leaves it for you to look at.")
+
+
+def _mix_answers(file: Path) -> str:
+    """Rewrite a sheet of acceptances as the story wants it; the person who withdraws later."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+        columns = list(reader.fieldnames or ())
+    questions = [name for name in columns if name not in {"subject", "legal_time", "signer", "evidence"}]
+    for row in rows[7::10]:
+        row.update(dict.fromkeys(questions, "no"))
+    kept = [row for i, row in enumerate(rows) if i % 10 < 8]
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(kept)
+    return rows[min(6, len(rows) - 1)]["subject"]
+
+
+def _first_stretch(vcf: Path) -> str:
+    """The region that starts at a text VCF's first record; "" for other files."""
+    try:
+        first = next((line for line in _lines(vcf) if not line.startswith("#")), "")
+        contig, position = first.split("\t", 2)[:2]
+        return f"{contig}:{position}-{int(position) + SPAN}"
+    except ValueError:
+        return ""
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with file.open("rb") as stream:
+        opened = gzip.open if stream.read(2) == b"\x1f\x8b" else open
+    with opened(file, "rt", encoding="utf-8") as text:
+        for line in text:
+            yield line.rstrip("\n")
