@@ -1,0 +1,238 @@
+"""The signed manifest of a release: what is in the folder, for whom, from what, under which obligations.
+
+Crypt4GH and BGZF notice neither a missing tail nor a swapped file (crypt4gh.md §3), so every extract travels with this document::
+
+    {"manifest": {…}, "signature": {"ed25519": base64, "key": vkey}}
+
+It is canonical JSON (RFC 8785 without floats) and a newline. The Ed25519 signature is over ``CONTEXT`` and the canonical bytes of the inner object.
+The key's name is the log's origin with "/release": the release key is not the log's. The format is in docs/formats/extract.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vault.audit import canonical
+from vault.audit.note import ED25519, Signer, VerifierKey
+from vault.crypto.primitives import verify_signature
+from vault.errors import InputError, IntegrityError, UsageError
+
+FORMAT: Literal["genovault/manifest/1"] = "genovault/manifest/1"
+CONTEXT = b"genovault/manifest/v1\n"
+LABEL: Literal["pseudonymised personal data"] = "pseudonymised personal data"
+MANIFEST_NAME = "manifest.json"
+README_NAME = "README.txt"
+MAX_MANIFEST_BYTES = 16 * 2**20  # 100,000 regions of a request are 3 MB
+FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"  # one plain component, nothing that a shell or file system reads otherwise
+
+
+def _is_printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("text holds a control character")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_is_printable)]
+
+Time = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileEntry(_Frozen):
+    """One file of the folder. ``format`` names it with its version, as in "vcf/4.3+bgzf"."""
+
+    name: Annotated[str, Field(pattern=f"^{FILE_NAME}$")]
+    format: Text
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Obligation(_Frozen):
+    """A duty of the recipient: its code and what it says in plain words."""
+
+    code: Text
+    text: Text
+
+
+NO_REIDENTIFICATION = Obligation(code="NRI", text="Do not try to find out who any of these people is.")
+NO_RELINKING = Obligation(code="NRL", text="Do not link these records to the same people in any other data set.")
+
+
+class Loci(_Frozen):
+    """What was asked: regions as written in the request, or a panel with its version."""
+
+    regions: tuple[Text, ...] = ()
+    panel: Text | None = None
+    panel_version: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.regions) == bool(self.panel) or (self.panel is None) != (self.panel_version is None):
+            raise ValueError("either regions, or a panel and its version")
+        return self
+
+
+class Counts(_Frozen):
+    """How much was released."""
+
+    subjects: Annotated[int, Field(ge=1)]
+    sites: Annotated[int, Field(ge=0)]
+    not_assayed: Annotated[int, Field(ge=0)] = 0
+
+
+class Manifest(_Frozen):
+    """The inner object. Times are UTC; ``expires`` None means that no day is set."""
+
+    format: Literal["genovault/manifest/1"] = FORMAT
+    label: Literal["pseudonymised personal data"] = LABEL
+    release: Text
+    log: Text  # origin of the audit log that holds the release's entries
+    project: Text
+    request: Text
+    purpose: Text
+    recipients: tuple[Text, ...]
+    dataset: Text
+    assembly: Text
+    kind: Literal["region", "panel"]
+    loci: Loci
+    counts: Counts
+    obligations: tuple[Obligation, ...]
+    policies: tuple[Text, ...]  # ids of the rule set and policy packs that decided
+    created: Time
+    expires: Time | None = None
+    files: tuple[FileEntry, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        names = [entry.name for entry in self.files]
+        if len(set(names)) != len(names) or {MANIFEST_NAME, f"{MANIFEST_NAME}.tlog-proof"} & set(names):
+            raise ValueError("a file is named twice, or names the manifest itself")
+        if not {NO_REIDENTIFICATION.code, NO_RELINKING.code} <= {duty.code for duty in self.obligations}:
+            raise ValueError("every release carries NRI and NRL")
+        if (self.kind == "panel") != (self.loci.panel is not None):
+            raise ValueError("kind and loci disagree")
+        return self
+
+    def with_file(self, entry: FileEntry) -> Manifest:
+        """The same manifest with one more file."""
+        return make_manifest(**{**self.model_dump(), "files": (*self.files, entry)})
+
+
+def make_manifest(**fields: Any) -> Manifest:
+    """A manifest from its fields.
+
+    Raises:
+        UsageError: ``manifest_fields`` where they do not make one.
+    """
+    try:
+        return Manifest(**fields)
+    except ValidationError as error:
+        raise UsageError("manifest_fields", f"a manifest cannot be made: {_where(error)}") from None
+
+
+def sign_manifest(manifest: Manifest, signing_key: Signer) -> bytes:
+    """The bytes of ``manifest.json``."""
+    inner = manifest.model_dump(mode="json")
+    signature = signing_key.sign(CONTEXT + canonical.encode(inner))
+    key = VerifierKey(f"{manifest.log}/release", ED25519, signing_key.public)
+    envelope = {"manifest": inner, "signature": {"ed25519": base64.b64encode(signature).decode(), "key": key.to_text()}}
+    return canonical.encode(envelope) + b"\n"
+
+
+def verify_manifest(data: bytes, public_key: bytes) -> Manifest:
+    """The manifest, once its signature by the 32-byte ``public_key`` holds.
+
+    Raises:
+        IntegrityError: ``manifest_malformed``, ``manifest_key`` (signed by another key), ``manifest_signature``.
+    """
+    inner, key, signature = _opened(data)
+    if key.public != public_key:
+        raise IntegrityError("manifest_key", "the manifest is signed by another key than the one given")
+    try:
+        verify_signature(public_key, signature, CONTEXT + canonical.encode(inner))
+    except IntegrityError:
+        raise IntegrityError("manifest_signature", "the manifest's signature does not hold") from None
+    try:
+        manifest = Manifest.model_validate_json(canonical.encode(inner))
+    except ValidationError as error:
+        raise _malformed(_where(error)) from None
+    if manifest.model_dump(mode="json") != inner or key.name != f"{manifest.log}/release":
+        raise _malformed("a value is not in its one spelling")
+    return manifest
+
+
+def signer_of(data: bytes) -> VerifierKey:
+    """The key that a manifest says it is signed with. Trust it only after comparing it with one had from the vault's stewards.
+
+    Raises:
+        IntegrityError: ``manifest_malformed``.
+    """
+    return _opened(data)[1]
+
+
+def file_entry(path: Path, *, file_format: str) -> FileEntry:
+    """The entry of a finished file."""
+    size, digest = _digest(path)
+    return FileEntry(name=path.name, format=file_format, bytes=size, sha256=digest)
+
+
+def verify_files(manifest: Manifest, folder: Path) -> None:
+    """Check each file that the manifest names. Files that it does not name are not looked at.
+
+    Raises:
+        IntegrityError: ``file_missing``, ``file_size`` (cut short, or longer), ``file_digest``.
+    """
+    for entry in manifest.files:
+        path = folder / entry.name
+        if path.is_symlink() or not path.is_file():
+            raise IntegrityError("file_missing", f"{entry.name} is not in the folder")
+        size, digest = _digest(path)
+        if size != entry.bytes:
+            raise IntegrityError("file_size", f"{entry.name} has {size} bytes, the manifest says {entry.bytes}")
+        if digest != entry.sha256:
+            raise IntegrityError("file_digest", f"{entry.name} is not the file that was released")
+
+
+def _opened(data: bytes) -> tuple[Any, VerifierKey, bytes]:
+    if len(data) > MAX_MANIFEST_BYTES or not data.endswith(b"\n"):
+        raise _malformed("its length")
+    try:
+        envelope = canonical.decode(data[:-1])
+        if set(envelope) != {"manifest", "signature"} or set(envelope["signature"]) != {"ed25519", "key"}:
+            raise _malformed("its outer fields")
+        signature = base64.b64decode(envelope["signature"]["ed25519"], validate=True)
+        key = VerifierKey.from_text(envelope["signature"]["key"])
+    except (IntegrityError, TypeError, AttributeError, binascii.Error):
+        raise _malformed("its envelope") from None
+    if key.kind != ED25519 or base64.b64encode(signature).decode() != envelope["signature"]["ed25519"]:
+        raise _malformed("its signature field")
+    return envelope["manifest"], key, signature
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return file.tell(), digest
+    except OSError:
+        raise InputError("file_unreadable", f"{path.name} cannot be read") from None
+
+
+def _where(error: ValidationError) -> str:
+    """Names of the fields at fault, without their values."""
+    places = {".".join(str(part) for part in item["loc"]) or "fields that exclude each other" for item in error.errors()}
+    return ", ".join(sorted(places))
+
+
+def _malformed(what: str) -> IntegrityError:
+    return IntegrityError("manifest_malformed", f"not a manifest of this version: {what}")

@@ -1,0 +1,151 @@
+"""A release's folder in the making: a hidden sibling of the output, renamed into place whole or not at all (DESIGN §5, release point).
+
+    open      the output is absent or an empty folder; the sibling is made with mode 0700
+    create    each file is written with mode 0600 and synced when closed
+    retain    the release is committed: from here on a failure leaves the sibling for recovery, no longer removes it
+    publish   the folder is synced, renamed, and its parent synced
+
+Left without ``retain`` or ``publish``, the sibling is removed. After a kill it stays, invisible under its random name, until recovery
+calls ``publish_staged`` or ``discard_staged`` with the path that the release's record holds. Only de-identified bytes may be written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from vault.errors import InputError, UnavailableError, UsageError
+from vault.extracts.manifest import FILE_NAME
+from vault.ids import RandomBytes
+
+
+class Staging:
+    """Use as a context manager; ``path`` is the folder in the making, ``output`` where it will be."""
+
+    def __init__(self, output: Path, *, random: RandomBytes) -> None:
+        """Make the sibling.
+
+        Raises:
+            InputError: ``output_not_empty``, ``output_parent_missing``.
+            UnavailableError: ``output_unwritable``.
+        """
+        self.output = output.resolve()
+        _check_free(self.output)
+        self.path = self.output.parent / f".genovault-{random(8).hex()}"
+        self._retained = self._published = False
+        try:
+            self.path.mkdir(mode=0o700)
+        except FileNotFoundError:
+            raise InputError("output_parent_missing", "the folder that should hold the output does not exist") from None
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not (self._retained or self._published):
+            discard_staged(self.path)
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        """A new file of the folder, synced when the block ends well.
+
+        Raises:
+            UsageError: ``staging_name`` if the name is not one plain component, or is taken.
+            UnavailableError: ``output_unwritable`` (also: disk full).
+        """
+        if not re.fullmatch(FILE_NAME, name):
+            raise UsageError("staging_name", "a file of a release has a plain name")
+        try:
+            handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(handle)
+        except FileExistsError:
+            raise UsageError("staging_name", "a file of that name is there already") from None
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def retain(self) -> None:
+        """The release is committed: keep the folder whatever happens next."""
+        self._retained = True
+
+    def publish(self) -> None:
+        """Make the folder appear as ``output``.
+
+        Raises:
+            InputError: ``output_not_empty`` if something has appeared there meanwhile.
+            UnavailableError: ``output_unwritable``.
+        """
+        publish_staged(self.path, self.output)
+        self._published = True
+
+
+def publish_staged(staged: Path, output: Path) -> None:
+    """Rename a complete staged folder to ``output``. Done already is done: safe to repeat.
+
+    Raises:
+        InputError: ``output_not_empty``.
+        UnavailableError: ``output_unwritable``, ``staged_missing``.
+    """
+    if not staged.is_dir():
+        if output.is_dir() and any(output.iterdir()):
+            return
+        raise UnavailableError("staged_missing", "the folder of a release in the making is gone")
+    try:
+        _sync(staged)
+        staged.rename(output)
+        _sync(output.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise _not_empty() from None
+        raise _unwritable(error) from None
+
+
+def discard_staged(staged: Path) -> None:
+    """Remove a staged folder, complete or not; absent is fine.
+
+    Raises:
+        UnavailableError: ``output_unwritable``.
+    """
+    try:
+        shutil.rmtree(staged)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _check_free(output: Path) -> None:
+    try:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise _not_empty()
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _not_empty() -> InputError:
+    return InputError(
+        "output_not_empty", "the output exists and is not an empty folder", hint="name a folder that does not exist"
+    )
+
+
+def _unwritable(error: OSError) -> UnavailableError:
+    return UnavailableError("output_unwritable", f"the output cannot be written: {os.strerror(error.errno or errno.EIO)}")
