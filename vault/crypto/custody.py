@@ -115,7 +115,7 @@ def unwrap_many(kek: AesGcm, shelf: Shelf, rows: Iterable[tuple[bytes, bytes, by
         (
             wrapped[:NONCE_BYTES],
             wrapped[NONCE_BYTES:],
-            prefix + len(key_id).to_bytes(2, "big") + key_id + len(subject_id).to_bytes(2, "big") + subject_id + suffix,
+            b"".join((prefix, len(key_id).to_bytes(2, "big"), key_id, len(subject_id).to_bytes(2, "big"), subject_id, suffix)),
         )
         for key_id, subject_id, wrapped in rows
     )
