@@ -1,0 +1,493 @@
+"""The consent ledger of one subject: events, and what they add up to.
+
+Events are immutable; a mistake is corrected by a later event that names it in ``supersedes``. Two clocks: ``legal_time`` says when
+an act takes effect, ``recorded_at`` when the vault learned of it, and ``seq`` is its place in the ledger. For a release "known" is
+the ledger's head (a sequence number), never a time, and whatever opposes counts once it is recorded, whatever its legal time; only
+acceptances wait. ``known_at`` asks the historical question instead, and then both clocks filter (consent.md §2.2, §11).
+
+Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good. A withdrawal, decline
+or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing itself and is not
+superseded in turn: so adding a withdrawal never opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from policies import canonical
+from policies.errors import PolicyInputError
+from policies.loci import LocusRule
+from policies.reading import HANDLE
+from policies.terms import Terms
+
+RESEARCH_USE = "research_use"
+MATCHING = "matching"
+RETURN_OF_RESULTS = "return_of_results"
+CLINICAL_CARE = "clinical_care"
+LAW_ENFORCEMENT = "law_enforcement"
+RECONTACT = "recontact"
+USE_AFTER_DEATH = "use_after_death"
+CONTACT_POLICIES = frozenset({RECONTACT, RETURN_OF_RESULTS})
+"""Policies that mean talking to the person: every level of withdrawal stops them."""
+
+
+class Answer(StrEnum):
+    """What a person said to one policy. Only ``ACCEPTED`` can permit."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    NOT_ASKED = "not_asked"
+    WITHDRAWN = "withdrawn"
+    INVALIDATED = "invalidated"
+    OBJECTED = "objected"
+
+
+OPPOSING = frozenset({Answer.DECLINED, Answer.WITHDRAWN, Answer.INVALIDATED, Answer.OBJECTED})
+
+
+class Level(IntEnum):
+    """How far a withdrawal goes; each level includes those before it."""
+
+    NO_CONTACT = 1
+    NO_NEW_DATA = 2
+    NO_NEW_USE = 3
+    ERASE = 4
+
+
+class Signer(StrEnum):
+    """Who signed. A next of kin can accept only for a person who has died."""
+
+    SELF = "self"
+    GUARDIAN = "guardian"
+    LEGAL_REP = "legal_rep"
+    NEXT_OF_KIN = "next_of_kin"
+
+
+class Majority(StrEnum):
+    """What becomes of a guardian's signature when the person comes of age."""
+
+    LAPSE = "lapse"
+    CONTINUE_UNTIL_OBJECTION = "continue_until_objection"
+
+
+class QcState(StrEnum):
+    """Quality check. An acceptance counts only when valid; what opposes counts unless invalid."""
+
+    VALID = "valid"
+    PENDING = "pending"
+    INVALID = "invalid"
+
+
+class Status(StrEnum):
+    """Facts about a person that bear on every decision."""
+
+    RESTRICTED = "restricted"
+    RESTRICTION_LIFTED = "restriction_lifted"
+    DECEASED = "deceased"
+    CAPACITY_LOST = "capacity_lost"
+    CAPACITY_REGAINED = "capacity_regained"
+    EMANCIPATED = "emancipated"
+
+
+RELIEVING = frozenset({Status.RESTRICTION_LIFTED, Status.CAPACITY_REGAINED})
+"""Statuses that open something: like acceptances they need a passed quality check and wait for their legal time."""
+
+
+class ScopeKind(StrEnum):
+    """What a withdrawal is about."""
+
+    EVERYTHING = "everything"
+    POLICY = "policy"
+    MODULE = "module"
+    PURPOSE = "purpose"
+    RECIPIENT = "recipient"
+    LOCI = "loci"
+
+
+@dataclass(frozen=True, order=True)
+class Scope:
+    """The reach of an opposing act. ``key`` is its text: ``everything``, ``policy:research_use``, ``purpose:commercial`` …"""
+
+    kind: ScopeKind
+    value: str = ""
+
+    @property
+    def key(self) -> str:
+        """The text that ``scope`` reads."""
+        return f"{self.kind}:{self.value}" if self.value else str(self.kind)
+
+
+@dataclass(frozen=True)
+class FormRef:
+    """Which form, in which words, a person signed."""
+
+    form: str
+    version: str
+    wording_sha256: str
+
+
+@dataclass(frozen=True)
+class PolicyAnswer:
+    """One answer. ``policy`` is a policy name, or a scope key (``loci:apoe``, ``purpose:commercial``, ``recipient:…``).
+
+    ``explicit`` is false where the policy came only as part of a bundle. ``module`` is ``form/question``. ``valid_to`` is the end
+    given by the form. ``loci`` are the places that a ``loci:`` key stands for.
+    """
+
+    policy: str
+    answer: Answer
+    version: str = "1"
+    module: str = ""
+    explicit: bool = True
+    terms: Terms | None = None
+    loci: tuple[LocusRule, ...] = ()
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A withdrawal by the verb: of everything unless ``scope`` says otherwise, and of new use unless ``level`` does."""
+
+    scope: str = "everything"
+    level: Level = Level.NO_NEW_USE
+    loci: tuple[LocusRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConsentEvent:
+    """One immutable entry of the ledger (consent.md §2.1).
+
+    Raises:
+        PolicyInputError: ``time_without_zone``, ``bad_window``, ``bad_scope``, ``repeated``, ``empty_event``, ``bad_event``.
+    """
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    recorded_at: datetime
+    answers: tuple[PolicyAnswer, ...] = ()
+    withdrawal: Withdrawal | None = None
+    status: Status | None = None
+    form: FormRef | None = None
+    signer: Signer = Signer.SELF
+    signer_ref: str = ""  # an opaque token of the person who signed, to tell two guardians apart
+    lapses_at: datetime | None = None  # when a guardian's signature lapses; never the birth date
+    on_majority: Majority = Majority.LAPSE
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    qc: QcState = QcState.VALID
+    supersedes: str = ""
+    recorded_by: str = ""
+    evidence_hash: str = ""
+    channel: str = ""
+    language: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.event_id or self.seq < 0 or self.supersedes == self.event_id:
+            raise PolicyInputError("bad_event", "an event needs an id, a place in the ledger, and cannot supersede itself")
+        times = [self.legal_time, self.recorded_at, self.lapses_at, self.valid_from, self.valid_to]
+        for at in (*times, *(item.valid_to for item in self.answers)):
+            if at is not None:
+                canonical.aware(at)
+        if self.valid_from is not None and self.valid_to is not None and self.valid_from >= self.valid_to:
+            raise PolicyInputError("bad_window", "the consent would end before it begins", "valid_to")
+        policies = [item.policy for item in self.answers]
+        if len(set(policies)) != len(policies):
+            raise PolicyInputError("repeated", "one event answers each policy once", "answers")
+        for policy in policies:
+            answer_scope(policy)
+        if self.withdrawal is not None:
+            scope(self.withdrawal.scope)
+        if not (self.answers or self.withdrawal or self.status or self.supersedes):
+            raise PolicyInputError("empty_event", "the event says nothing")
+
+    @property
+    def opposes(self) -> bool:
+        """Whether anything in it withdraws, declines, objects or invalidates."""
+        return self.withdrawal is not None or any(item.answer in OPPOSING for item in self.answers)
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """One acceptance that survived supersession and its quality check."""
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    answer: PolicyAnswer
+    form: FormRef | None
+    signer: Signer
+    signer_ref: str
+    lapses_at: datetime | None
+    on_majority: Majority
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+@dataclass(frozen=True)
+class Opposition:
+    """One withdrawal, decline, objection or invalidation that stands. ``cause`` is a reason code."""
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    recorded_at: datetime
+    cause: str
+    scope: Scope
+    level: Level
+    signer: Signer
+    signer_ref: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One status that stands."""
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    status: Status
+
+
+@dataclass(frozen=True)
+class EventRef:
+    """An event that was looked at, with the digest of what it said."""
+
+    event_id: str
+    seq: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ConsentState:
+    """What the known events of one subject add up to, before the question at which legal time is asked.
+
+    ``head`` is the ledger position up to which events count, or None when ``known_at`` asked for history.
+    ``asked`` holds every policy and scope key that was ever put to the person, ``unchecked`` those whose acceptance lacks its
+    quality check, ``loci`` the places that each ``loci:`` key stands for.
+    """
+
+    acceptances: tuple[Acceptance, ...] = ()
+    oppositions: tuple[Opposition, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    asked: frozenset[str] = frozenset()
+    unchecked: frozenset[str] = frozenset()
+    loci: tuple[tuple[str, tuple[LocusRule, ...]], ...] = ()
+    events: tuple[EventRef, ...] = ()
+    head: int | None = None
+    known_at: datetime | None = None
+
+
+def fold(events: Iterable[ConsentEvent], *, head: int | None = None, known_at: datetime | None = None) -> ConsentState:
+    """What the events of one subject add up to; the order in which they are given does not matter.
+
+    ``head``: count events up to this ledger position (default: all of them). ``known_at``: count what was recorded by that
+    instant instead, for a question about the past.
+
+    Raises:
+        PolicyInputError: ``duplicate_event`` for a repeated id or position, ``two_clocks`` for both ``head`` and ``known_at``.
+    """
+    if head is not None and known_at is not None:
+        raise PolicyInputError("two_clocks", "give the ledger head or a time, not both")
+    known = sorted(events, key=lambda event: event.seq)
+    if len({event.event_id for event in known}) != len(known) or len({event.seq for event in known}) != len(known):
+        raise PolicyInputError("duplicate_event", "an event id or ledger position appears twice")
+    if head is None and known_at is None:
+        head = known[-1].seq if known else 0
+    known = [event for event in known if (event.seq <= head if head is not None else _recorded(event, known_at))]
+    ledger = _Ledger(known)
+    for event in known:
+        ledger.add(event)
+    return ConsentState(
+        acceptances=tuple(ledger.acceptances),
+        oppositions=tuple(ledger.oppositions),
+        marks=tuple(ledger.marks),
+        asked=frozenset(ledger.asked),
+        unchecked=frozenset(ledger.unchecked),
+        loci=tuple(sorted((key, tuple(sorted(rules))) for key, rules in ledger.loci.items())),
+        events=tuple(EventRef(event.event_id, event.seq, digest(event)) for event in known),
+        head=head,
+        known_at=known_at,
+    )
+
+
+def scope(text: str) -> Scope:
+    """A withdrawal's reach from its text.
+
+    Raises:
+        PolicyInputError: ``bad_scope``.
+    """
+    kind, _, value = text.partition(":")
+    found = next((item for item in ScopeKind if item == kind), None)
+    good = found is not None and bool(value) != (found is ScopeKind.EVERYTHING)
+    if found is None or not good or (found is ScopeKind.POLICY and not HANDLE.fullmatch(value)):
+        raise PolicyInputError(
+            "bad_scope", "write everything, policy:NAME, module:FORM/QUESTION, purpose:X, recipient:X or loci:NAME"
+        )
+    return Scope(found, value)
+
+
+def answer_scope(policy: str) -> Scope:
+    """The reach of an answer: a bare name is a policy, ``purpose:``, ``recipient:`` and ``loci:`` keys stand for themselves.
+
+    Raises:
+        PolicyInputError: ``bad_scope``.
+    """
+    found = Scope(ScopeKind.POLICY, policy) if HANDLE.fullmatch(policy) else scope(policy)
+    if found.kind in {ScopeKind.EVERYTHING, ScopeKind.MODULE} or (found.kind is ScopeKind.POLICY and ":" in policy):
+        raise PolicyInputError("bad_scope", "an answer names a policy, or a purpose:, recipient: or loci: key", "policy")
+    return found
+
+
+def digest(event: ConsentEvent) -> str:
+    """64 hex digits: SHA-256 of the canonical JSON of everything the event says."""
+    return canonical.sha256(as_dict(event))
+
+
+def as_dict(event: ConsentEvent) -> dict[str, object]:
+    """The event as JSON values, which ``records.parse_event`` reads; empty fields are left out."""
+    full: dict[str, object] = {
+        "event_id": event.event_id,
+        "seq": event.seq,
+        "legal_time": canonical.instant_text(event.legal_time),
+        "recorded_at": canonical.instant_text(event.recorded_at),
+        "answers": [_answer_dict(item) for item in event.answers],
+        "withdrawal": _withdrawal_dict(event.withdrawal),
+        "status": event.status,
+        "form": None if event.form is None else vars(event.form),
+        "signer": event.signer,
+        "signer_ref": event.signer_ref,
+        "lapses_at": canonical.instant_text(event.lapses_at),
+        "on_majority": None if event.on_majority is Majority.LAPSE else event.on_majority,
+        "valid_from": canonical.instant_text(event.valid_from),
+        "valid_to": canonical.instant_text(event.valid_to),
+        "qc": event.qc,
+        "supersedes": event.supersedes,
+        "recorded_by": event.recorded_by,
+        "evidence_hash": event.evidence_hash,
+        "channel": event.channel,
+        "language": event.language,
+    }
+    return {key: value for key, value in full.items() if value or value == 0}
+
+
+def _answer_dict(item: PolicyAnswer) -> dict[str, object]:
+    full: dict[str, object] = {
+        "policy": item.policy,
+        "answer": item.answer,
+        "version": item.version,
+        "module": item.module,
+        "bundled": not item.explicit,
+        "terms": None if item.terms is None else [one.as_dict() for one in item.terms.alternatives],
+        "loci": [rule.as_dict() for rule in item.loci],
+        "valid_to": canonical.instant_text(item.valid_to),
+    }
+    return {key: value for key, value in full.items() if value or (key == "terms" and value is not None)}
+
+
+def _withdrawal_dict(item: Withdrawal | None) -> dict[str, object] | None:
+    if item is None:
+        return None
+    found: dict[str, object] = {"scope": item.scope, "level": item.level.name.lower()}
+    return {**found, "loci": [rule.as_dict() for rule in item.loci]} if item.loci else found
+
+
+def _recorded(event: ConsentEvent, known_at: datetime | None) -> bool:
+    return known_at is not None and event.recorded_at <= known_at
+
+
+@dataclass
+class _Ledger:
+    """The fold in progress: first who supersedes whom, then each event in ledger order."""
+
+    known: list[ConsentEvent]
+    acceptances: list[Acceptance] = field(default_factory=list)
+    oppositions: list[Opposition] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
+    loci: dict[str, set[LocusRule]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._later: dict[str, list[ConsentEvent]] = {}
+        places = {event.event_id: event.seq for event in self.known}
+        for event in self.known:
+            if event.supersedes and places.get(event.supersedes, event.seq) < event.seq:
+                self._later.setdefault(event.supersedes, []).append(event)
+
+    def add(self, event: ConsentEvent) -> None:
+        replaced = any(later.qc is not QcState.INVALID for later in self._later.get(event.event_id, ()))
+        undone = any(self._undoes(later) for later in self._later.get(event.event_id, ()))
+        if event.withdrawal is not None and event.qc is not QcState.INVALID and not undone:
+            self._withdraw(event, event.withdrawal)
+        for answer in event.answers:
+            self._answer(event, answer, replaced=replaced, undone=undone)
+        if event.status is not None:
+            relieving = event.status in RELIEVING
+            stands = event.qc is QcState.VALID and not replaced if relieving else event.qc is not QcState.INVALID and not undone
+            if stands:
+                self.marks.append(Mark(event.event_id, event.seq, event.legal_time, event.status))
+
+    def _undoes(self, later: ConsentEvent) -> bool:
+        """Whether a superseding event may undo something that opposes: checked, evidenced, opposing nothing, itself standing."""
+        return later.qc is QcState.VALID and bool(later.evidence_hash) and not later.opposes and later.event_id not in self._later
+
+    def _withdraw(self, event: ConsentEvent, withdrawal: Withdrawal) -> None:
+        reach = scope(withdrawal.scope)
+        self._name_loci(reach.key, withdrawal.loci)
+        self._oppose(event, reach, Answer.WITHDRAWN, withdrawal.level)
+
+    def _answer(self, event: ConsentEvent, answer: PolicyAnswer, *, replaced: bool, undone: bool) -> None:
+        reach = answer_scope(answer.policy)
+        if answer.answer in OPPOSING:
+            if event.qc is not QcState.INVALID and not undone:
+                self.asked.add(answer.policy)
+                self._name_loci(answer.policy, answer.loci)
+                self._oppose(event, reach, answer.answer, Level.NO_NEW_USE)
+            return
+        if replaced or event.qc is QcState.INVALID:
+            return
+        self.asked.add(answer.policy)
+        self._name_loci(answer.policy, answer.loci)
+        if answer.answer is Answer.ACCEPTED and event.qc is QcState.VALID:
+            self.acceptances.append(_acceptance(event, answer))
+        elif answer.answer is Answer.ACCEPTED:
+            self.unchecked.add(answer.policy)
+
+    def _oppose(self, event: ConsentEvent, reach: Scope, cause: Answer, level: Level) -> None:
+        self.oppositions.append(
+            Opposition(
+                event_id=event.event_id,
+                seq=event.seq,
+                legal_time=event.legal_time,
+                recorded_at=event.recorded_at,
+                cause=str(cause),
+                scope=reach,
+                level=level,
+                signer=event.signer,
+                signer_ref=event.signer_ref,
+            )
+        )
+
+    def _name_loci(self, key: str, rules: tuple[LocusRule, ...]) -> None:
+        if rules:
+            self.loci.setdefault(key, set()).update(rules)
+
+
+def _acceptance(event: ConsentEvent, answer: PolicyAnswer) -> Acceptance:
+    return Acceptance(
+        event_id=event.event_id,
+        seq=event.seq,
+        legal_time=event.legal_time,
+        answer=answer,
+        form=event.form,
+        signer=event.signer,
+        signer_ref=event.signer_ref,
+        lapses_at=event.lapses_at,
+        on_majority=event.on_majority,
+        valid_from=event.valid_from,
+        valid_to=event.valid_to,
+    )

@@ -1,0 +1,350 @@
+"""The decision for one subject and one purpose, and for many subjects at once.
+
+``decide`` is a pure function of the consent state, the purpose, the legal time and the rule set: the same inputs give the same bytes
+of ``Decision.explain()``. A cohort is decided by its distinct standings (``decide_states``), through the very same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from policies import canonical, consent, obligations, reasons
+from policies.consent import ConsentState
+from policies.matching import Match, Outcome, match, match_without_terms, preference
+from policies.obligations import Obligations
+from policies.ontology import Ontology
+from policies.purposes import REQUIRED_POLICY, Purpose, UseKind
+from policies.reasons import Reason
+from policies.rules import DEFAULT, EVALUATOR, RULE_SET, Rules
+from policies.standing import Grant, Sources, Standing, end_of, sources, standing
+from policies.terms import Alternative
+
+PLAIN_POLICIES = frozenset({consent.RECONTACT, consent.RETURN_OF_RESULTS})
+"""Policies that are a plain yes and need no DUO terms."""
+
+_T = TypeVar("_T", bound=Hashable)
+
+NOT_APPLICABLE = "NOT_APPLICABLE"
+NO_MATCHING_POLICY = "NO_MATCHING_POLICY"
+NO_SATISFIED_POLICY = "NO_SATISFIED_POLICY"
+HAS_SATISFIED_POLICY = "HAS_SATISFIED_POLICY"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question that is put to every subject alike.
+
+    ``data_at`` says when the data asked for were gathered; ``understood`` names the duties that the enforcement point can keep.
+    """
+
+    purpose: Purpose
+    legal_at: datetime
+    ontology: Ontology | None = None
+    rules: Rules = DEFAULT
+    data_at: datetime | None = None
+    understood: frozenset[str] = obligations.UNDERSTOOD
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one standing means for one purpose. ``alternative`` is its index in the grant, None when none was used."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    obligations: Obligations
+    alternative: int | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One event that was looked at, and what it did: one of the four constants above."""
+
+    event_id: str
+    sha256: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer for one subject. ``reasons`` has at least one; those that refuse come first. ``legal_at`` is in UTC.
+
+    ``known`` is the ledger head as a number, or the instant of a question about the past as text.
+    """
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    obligations: Obligations
+    evidence: tuple[Evidence, ...]
+    alternative: int | None
+    legal_at: datetime
+    known: int | str | None
+    pack_sha256: str
+    ontology: str = ""
+    rule_set_id: str = RULE_SET
+
+    @property
+    def permitted(self) -> bool:
+        """Whether data may be released; REVIEW is not permission."""
+        return self.outcome is Outcome.PERMIT
+
+    def explain(self) -> str:
+        """Canonical JSON for stewards and auditors (consent.md §13), byte-identical for the same inputs. No subject is named."""
+        return canonical.dumps(
+            {
+                "decision": str(self.outcome),
+                "reasons": [canonical.plain(item) for item in self.reasons],
+                "evidence": [canonical.plain(item) for item in self.evidence],
+                "obligations": self.obligations.as_dict() if self.permitted else {},
+                "alternative": self.alternative,
+                "rule_set_id": self.rule_set_id,
+                "evaluator_version": EVALUATOR,
+                "policy_pack_sha256": self.pack_sha256,
+                "ontology": self.ontology,
+                "legal_at": canonical.instant_text(self.legal_at),
+                "known_at": self.known,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Verdicts of many subjects: ``verdicts[index[i]]`` is that of subject i."""
+
+    verdicts: tuple[Verdict, ...]
+    index: tuple[int, ...]
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcome of each subject, in the order given."""
+        return tuple(self.verdicts[at].outcome for at in self.index)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How a purpose stands in a cohort: each subject once, under its first reason."""
+
+    subjects: int
+    permit: int
+    deny: tuple[tuple[str, int], ...]
+    review: tuple[tuple[str, int], ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """``{"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}}``."""
+        return {"subjects": self.subjects, "permit": self.permit, "deny": dict(self.deny), "review": dict(self.review)}
+
+
+def decide(
+    state: ConsentState,
+    purpose: Purpose,
+    *,
+    legal_at: datetime,
+    ontology: Ontology | None = None,
+    rules: Rules = DEFAULT,
+    data_at: datetime | None = None,
+    understood: frozenset[str] = obligations.UNDERSTOOD,
+) -> Decision:
+    """The decision for one subject.
+
+    ``data_at`` says when the data asked for were gathered; ``understood`` names the duties that the enforcement point can keep.
+
+    Raises:
+        PolicyInputError: ``time_without_zone``.
+    """
+    ask = Ask(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
+    found = judge(standing(state, legal_at=ask.legal_at, domain=rules.domain), ask)
+    behind = sources(state, legal_at=ask.legal_at, domain=rules.domain)
+    return Decision(
+        outcome=found.outcome,
+        reasons=found.reasons,
+        obligations=replace(found.obligations, expires=_expires(behind, purpose, found, rules)),
+        evidence=_evidence(state, behind, purpose, found),
+        alternative=found.alternative,
+        legal_at=ask.legal_at,
+        known=state.head if state.known_at is None else canonical.instant_text(state.known_at),
+        pack_sha256=rules.pack_sha256(),
+        ontology=ontology.version if ontology is not None else "",
+    )
+
+
+def judge(where: Standing, ask: Ask) -> Verdict:
+    """What a standing means for a purpose: the person first, then the policy, then its terms."""
+    policy = REQUIRED_POLICY[ask.purpose.action]
+    grant = where.grant(policy)
+    denied, open_questions = _person(where, ask.purpose), _person_reviews(where)
+    if grant is None:
+        denied.append(Reason(where.why_not(policy), policy))
+        return _refusal(denied, open_questions)
+    denied += _grant_limits(grant, ask)
+    if grant.data_before is not None and ask.data_at is None:
+        open_questions.append(Reason(reasons.DATA_TIME_UNKNOWN, policy))
+    best, index = _best(grant, ask)
+    if best is None:
+        denied.append(Reason(reasons.NO_TERMS, policy))
+        return _refusal(denied, open_questions)
+    if best.outcome is Outcome.DENY:
+        denied += best.reasons
+    elif best.outcome is Outcome.REVIEW:
+        open_questions += best.reasons
+    duties = replace(best.obligations, mask=tuple(sorted({*best.obligations.mask, *where.mask})))
+    if not denied and not open_questions:
+        denied += [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(duties, ask.understood)]
+    if denied or open_questions:
+        return _refusal(denied, open_questions, alternative=index)
+    return Verdict(Outcome.PERMIT, best.reasons, duties, index)
+
+
+def decide_states(
+    states: Sequence[ConsentState],
+    purpose: Purpose,
+    *,
+    legal_at: datetime,
+    ontology: Ontology | None = None,
+    rules: Rules = DEFAULT,
+    data_at: datetime | None = None,
+    understood: frozenset[str] = obligations.UNDERSTOOD,
+) -> Cohort:
+    """The verdicts of many subjects; each distinct standing is decided once. ``expires`` is left to ``decide``.
+
+    Raises:
+        PolicyInputError: ``time_without_zone``.
+    """
+    ask = Ask(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
+    seen: dict[int, Standing] = {}
+    for state in states:
+        if id(state) not in seen:
+            seen[id(state)] = standing(state, legal_at=ask.legal_at, domain=rules.domain)
+    distinct, index = intern(seen[id(state)] for state in states)
+    verdicts = tuple(judge(where, ask) for where in distinct)
+    return Cohort(verdicts, index)
+
+
+def intern(values: Iterable[_T]) -> tuple[tuple[_T, ...], tuple[int, ...]]:
+    """The distinct values in order of first appearance, and for each value given the place of its equal among them."""
+    places: dict[_T, int] = {}
+    index = tuple(places.setdefault(value, len(places)) for value in values)
+    return tuple(places), index
+
+
+def tally(cohort: Cohort) -> Tally:
+    """Counts over a cohort, each subject under its first reason."""
+    sizes = [0] * len(cohort.verdicts)
+    for at in cohort.index:
+        sizes[at] += 1
+    counts: dict[Outcome, dict[str, int]] = {outcome: {} for outcome in Outcome}
+    for verdict, size in zip(cohort.verdicts, sizes, strict=True):
+        first = verdict.reasons[0].code
+        counts[verdict.outcome][first] = counts[verdict.outcome].get(first, 0) + size
+    deny, review = (tuple(sorted(counts[outcome].items())) for outcome in (Outcome.DENY, Outcome.REVIEW))
+    return Tally(len(cohort.index), sum(counts[Outcome.PERMIT].values()), deny, review)
+
+
+def refuse(decision: Decision, reason: str, about: str = "") -> Decision:
+    """A permission that could not be carried out (``nothing_left``, ``loci_unresolved``) as the refusal it then is."""
+    spoken = (Reason(reason, about), *(item for item in decision.reasons if item.code != reasons.CONSENT_COVERS_PURPOSE))
+    return replace(decision, outcome=Outcome.DENY, reasons=spoken, obligations=Obligations())
+
+
+def _refusal(denied: list[Reason], open_questions: list[Reason], *, alternative: int | None = None) -> Verdict:
+    outcome = Outcome.DENY if denied else Outcome.REVIEW
+    return Verdict(outcome, tuple(dict.fromkeys(denied + open_questions)), Obligations(), alternative)
+
+
+def _person(where: Standing, purpose: Purpose) -> list[Reason]:
+    found = []
+    if where.restricted:
+        found.append(Reason(reasons.RESTRICTED))
+    if where.deceased and where.grant(consent.USE_AFTER_DEATH) is None:
+        found.append(Reason(reasons.DECEASED))
+    found += [Reason(reasons.PURPOSE_EXCLUDED, name) for name in where.purposes if _serves(purpose, name)]
+    found += [Reason(reasons.RECIPIENT_EXCLUDED, name) for name in where.recipients if _receives(purpose, name)]
+    return found
+
+
+def _person_reviews(where: Standing) -> list[Reason]:
+    return [Reason(reasons.CAPACITY_LOST)] if where.capacity_lost else []
+
+
+def _serves(purpose: Purpose, name: str) -> bool:
+    """Whether an excluded purpose is this one. What is undeclared, or a name that is not known, counts as excluded."""
+    if name == "commercial":
+        return purpose.commercial is not False
+    known = {*(str(kind) for kind in UseKind), *(str(action) for action in REQUIRED_POLICY), *_TOPICS}
+    if name not in known:
+        return True
+    return (
+        name in purpose.use_kinds
+        or name == purpose.action
+        or name in purpose.all_topics()
+        or UseKind.GENERAL in purpose.use_kinds
+    )
+
+
+def _receives(purpose: Purpose, name: str) -> bool:
+    """Whether an excluded recipient is this one: ``country:XX``, ``project:CODE``, ``org:ID`` or a bare organisation id."""
+    kind, _, value = name.partition(":")
+    stated = {"country": purpose.organisation.country, "project": purpose.project, "org": purpose.organisation.id}
+    mine, other = (stated[kind], value) if kind in stated else (purpose.organisation.id, name)
+    return not mine or mine == other
+
+
+def _grant_limits(grant: Grant, ask: Ask) -> list[Reason]:
+    found = []
+    if grant.data_before is not None and ask.data_at is not None and ask.data_at >= grant.data_before:
+        found.append(Reason(reasons.NO_NEW_DATA, grant.policy))
+    declared = ask.purpose.declared_at
+    for change in ask.rules.material_changes:
+        other = grant.form is not None and grant.form.form == change.form and grant.form.version != change.version
+        if other and (declared is None or declared >= change.effective):
+            found.append(Reason(reasons.MATERIAL_CHANGE, f"{change.form}@{change.version}"))
+    return found
+
+
+def _best(grant: Grant, ask: Ask) -> tuple[Match | None, int | None]:
+    """The one alternative to go by, with its index; (None, None) when the grant has no terms although it needs them."""
+    if grant.policy in PLAIN_POLICIES:
+        return match_without_terms(ask.purpose, legal_at=ask.legal_at, rules=ask.rules), None
+    tried = [(_tried(item, ask), at) for at, item in enumerate(grant.alternatives)]
+    return min(tried, key=lambda item: (preference(item[0]), item[1]), default=(None, None))
+
+
+def _tried(item: Alternative, ask: Ask) -> Match:
+    """One alternative; a duty that cannot be kept makes it a refusal, so that another alternative may still permit."""
+    found = match(item, ask.purpose, legal_at=ask.legal_at, ontology=ask.ontology, rules=ask.rules)
+    unknown = obligations.not_understood(found.obligations, ask.understood)
+    if found.outcome is not Outcome.PERMIT or not unknown:
+        return found
+    return replace(found, outcome=Outcome.DENY, reasons=tuple(Reason(reasons.UNKNOWN_OBLIGATION, name) for name in unknown))
+
+
+def _expires(behind: Sources, purpose: Purpose, found: Verdict, rules: Rules) -> datetime | None:
+    if found.outcome is not Outcome.PERMIT:
+        return None
+    acceptance = dict(behind.granting).get(REQUIRED_POLICY[purpose.action])
+    if acceptance is None or acceptance.answer.terms is None or found.alternative is None:
+        return rules.domain.end
+    return end_of(acceptance, acceptance.answer.terms.alternatives[found.alternative], domain=rules.domain)
+
+
+def _evidence(state: ConsentState, behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Evidence, ...]:
+    policy = REQUIRED_POLICY[purpose.action]
+    needed = {policy, consent.USE_AFTER_DEATH}
+    granting = {item.event_id for name, item in behind.granting if name in needed}
+    standing_ids = {item.event_id for item in state.acceptances} | {item.event_id for item in state.marks}
+    named = {item.event_id for item in state.acceptances if item.answer.policy in needed}
+    outcomes = []
+    for event in state.events:
+        if event.event_id in granting:
+            outcome = HAS_SATISFIED_POLICY if found.outcome is Outcome.PERMIT else NO_SATISFIED_POLICY
+        elif event.event_id in behind.opposing:
+            outcome = NO_SATISFIED_POLICY
+        elif event.event_id in standing_ids and event.event_id not in named:
+            outcome = NO_MATCHING_POLICY
+        else:
+            outcome = NOT_APPLICABLE
+        outcomes.append(Evidence(event.event_id, event.sha256, outcome))
+    return tuple(outcomes)
+
+
+_TOPICS = frozenset(str(topic) for topic in DEFAULT.review_topics)

@@ -1,0 +1,169 @@
+"""The Data Use Ontology, release 2021-02-23: codes, their classes, the shape of their parameters, and one spelling for each.
+
+Source: github.com/EBISPOT/DUO, ``duo.csv`` of release 2021-02-23, CC BY 4.0. DUO fixes no syntax for parameters; the shapes are
+ours (consent.md §8). Two traps live here: NPU and NCU are *subclasses* of NPUNCU although NPUNCU asks for both, so modifiers are
+never matched by is-a; and CC widens while every other modifier narrows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from policies.errors import PolicyInputError
+
+RELEASE = "2021-02-23"
+SOURCE = "https://github.com/EBISPOT/DUO (CC BY 4.0)"
+
+
+class Kind(StrEnum):
+    """What a code is for: a permission opens, a modifier qualifies."""
+
+    PERMISSION = "permission"
+    MODIFIER = "modifier"
+
+
+class Effect(StrEnum):
+    """How a modifier acts on a decision (consent.md §9.2)."""
+
+    NONE = "none"  # permissions
+    PROHIBITION = "prohibition"
+    CONSTRAINT = "constraint"
+    PRECONDITION = "precondition"
+    OBLIGATION = "obligation"
+    WIDENING = "widening"
+
+
+class Shape(StrEnum):
+    """What a code's parameter is. A missing parameter of a code that needs one is REVIEW, never permission."""
+
+    NOTHING = "nothing"
+    DISEASES = "diseases"  # one or more ids such as MONDO:0004992
+    STUDY = "study"  # one or more DUO investigation terms, or text for a person to read
+    COUNTRIES = "countries"  # one or more ISO 3166-1 alpha-2 codes
+    DAY = "day"  # one day, YYYY-MM-DD
+    LIMIT = "limit"  # whole months from signature, or the day on which use ends
+    NAMES = "names"  # one or more names or ids: users, projects, institutions
+    WHO = "who"  # with whom to collaborate: text, may be left out
+
+
+@dataclass(frozen=True)
+class Term:
+    """One DUO code: ``id`` is ``DUO:0000042``, ``code`` is ``GRU``."""
+
+    id: str
+    code: str
+    kind: Kind
+    effect: Effect
+    shape: Shape
+    label: str
+
+
+def _permission(number: int, code: str, label: str, shape: Shape = Shape.NOTHING) -> Term:
+    return Term(f"DUO:{number:07d}", code, Kind.PERMISSION, Effect.NONE, shape, label)
+
+
+def _modifier(number: int, code: str, effect: Effect, label: str, shape: Shape = Shape.NOTHING) -> Term:
+    return Term(f"DUO:{number:07d}", code, Kind.MODIFIER, effect, shape, label)
+
+
+TERMS: tuple[Term, ...] = (
+    _permission(4, "NRES", "no restriction"),
+    _permission(42, "GRU", "general research use"),
+    _permission(6, "HMB", "health or medical or biomedical research"),
+    _permission(7, "DS", "disease specific research", Shape.DISEASES),
+    _permission(11, "POA", "population origins or ancestry research only"),
+    _modifier(12, "RS", Effect.CONSTRAINT, "research specific restrictions", Shape.STUDY),
+    _modifier(15, "NMDS", Effect.PROHIBITION, "no general methods research"),
+    _modifier(16, "GSO", Effect.CONSTRAINT, "genetic studies only"),
+    _modifier(18, "NPUNCU", Effect.CONSTRAINT, "not for profit, non commercial use only"),
+    _modifier(45, "NPU", Effect.CONSTRAINT, "not for profit organisation use only"),
+    _modifier(46, "NCU", Effect.CONSTRAINT, "non-commercial use only"),
+    _modifier(19, "PUB", Effect.OBLIGATION, "publication required"),
+    _modifier(20, "COL", Effect.PRECONDITION, "collaboration required", Shape.WHO),
+    _modifier(21, "IRB", Effect.PRECONDITION, "ethics approval required"),
+    _modifier(22, "GS", Effect.CONSTRAINT, "geographical restriction", Shape.COUNTRIES),
+    _modifier(24, "MOR", Effect.OBLIGATION, "publication moratorium", Shape.DAY),
+    _modifier(25, "TS", Effect.CONSTRAINT, "time limit on use", Shape.LIMIT),
+    _modifier(26, "US", Effect.CONSTRAINT, "user specific restriction", Shape.NAMES),
+    _modifier(27, "PS", Effect.CONSTRAINT, "project specific restriction", Shape.NAMES),
+    _modifier(28, "IS", Effect.CONSTRAINT, "institution specific restriction", Shape.NAMES),
+    _modifier(29, "RTN", Effect.OBLIGATION, "return to database or resource"),
+    _modifier(43, "CC", Effect.WIDENING, "clinical care use"),
+    _modifier(44, "NPOA", Effect.PROHIBITION, "population origins or ancestry research prohibited"),
+)
+
+INVESTIGATIONS: dict[str, str] = {
+    "DUO:0000031": "method development",
+    "DUO:0000032": "population research",
+    "DUO:0000033": "ancestry research",
+    "DUO:0000034": "age category research",
+    "DUO:0000035": "gender category research",
+    "DUO:0000036": "research control",
+    "DUO:0000037": "biomedical research",
+    "DUO:0000038": "genetic research",
+    "DUO:0000039": "drug development research",
+    "DUO:0000040": "disease category research",
+}
+"""What a requester says an investigation is (children of OBI:0000066)."""
+
+BIOMEDICAL = "DUO:0000037"
+NARROWER_THAN_BIOMEDICAL = frozenset({"DUO:0000038", "DUO:0000039", "DUO:0000040"})
+"""The only subclasses among the investigation terms: each is also biomedical research."""
+
+OBSOLETE: dict[str, str] = {
+    "DUO:0000002": "write GRU, HMB, DS or POA",
+    "DUO:0000003": "write GRU, HMB, DS or POA",
+    "DUO:0000005": "write GRU and CC",
+    "DUO:0000014": "write the restriction itself",
+}
+
+_BY_CODE = {term.code: term for term in TERMS}
+_BY_ID = {term.id: term for term in TERMS}
+_IRI = re.compile(r"(?:https?://purl\.obolibrary\.org/obo/)?DUO[:_]0*([0-9]{1,7})", re.IGNORECASE)
+_DISEASE = re.compile(r"(?:https?://purl\.obolibrary\.org/obo/)?([A-Za-z][A-Za-z0-9]*)[:_]([0-9]{1,12})")
+
+
+def identifier(text: str) -> str | None:
+    """``DUO:0000044`` for any spelling of a DUO id: CURIE, underscore, IRI, or the eight digits of ``duo.owl``; else None."""
+    found = _IRI.fullmatch(text.strip())
+    return f"DUO:{int(found[1]):07d}" if found else None
+
+
+def find(text: str) -> Term | None:
+    """The term that a code or id names, in any spelling, or None when this release does not have it."""
+    return _BY_CODE.get(text.strip().upper()) or _BY_ID.get(identifier(text) or "")
+
+
+def term(text: str, *, place: str = "") -> Term:
+    """As ``find``, but a code that is not known is an error.
+
+    Raises:
+        PolicyInputError: ``obsolete_code``, ``unknown_code``.
+    """
+    found = find(text)
+    if found is not None:
+        return found
+    advice = OBSOLETE.get(identifier(text) or "")
+    if advice:
+        raise PolicyInputError("obsolete_code", f"{text.strip()!r:.40} is obsolete in DUO: {advice}", place)
+    raise PolicyInputError("unknown_code", f"{text.strip()!r:.40} is not a DUO code of release {RELEASE}", place)
+
+
+def investigation(text: str) -> str | None:
+    """The id of an investigation term, given as an id or as its label, or None."""
+    wanted = identifier(text) or next((key for key, label in INVESTIGATIONS.items() if label == text.strip().lower()), "")
+    return wanted if wanted in INVESTIGATIONS else None
+
+
+def disease(text: str, *, place: str = "") -> str:
+    """A disease id in one spelling, ``MONDO:0004992``, from a CURIE, an underscore form or an OBO IRI.
+
+    Raises:
+        PolicyInputError: ``bad_disease``.
+    """
+    found = _DISEASE.fullmatch(text.strip())
+    if not found:
+        raise PolicyInputError("bad_disease", "a disease is an ontology id such as MONDO:0004992", place)
+    return f"{found[1].upper()}:{found[2]}"

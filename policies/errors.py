@@ -1,0 +1,37 @@
+"""What policies refuse to read: a problem has a constant code, one line for the person and the place where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with an input.
+
+    ``code`` is a constant in lower snake case; ``place`` is a path such as ``purpose.use_kinds[1]``, empty for the whole.
+    """
+
+    place: str
+    code: str
+    message: str
+
+
+class PolicyInputError(ValueError):
+    """A form, project, event, region or pack cannot be read. Nothing is ever half read.
+
+    ``problems`` holds everything found, in document order; ``code``, ``message`` and ``place`` are those of the first.
+    """
+
+    def __init__(self, code: str, message: str, place: str = "", *, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.code = code
+        self.message = message
+        self.place = place
+        self.problems = problems or (Problem(place, code, message),)
+
+    @classmethod
+    def of(cls, problems: list[Problem]) -> PolicyInputError:
+        """The error that reports all of ``problems`` (at least one)."""
+        first = problems[0]
+        return cls(first.code, first.message, first.place, problems=tuple(problems))

@@ -1,0 +1,334 @@
+"""Places on the genome: regions as people write them, sets of intervals, and the locus rules of consents.
+
+Everything inside is 0-based and half-open. Contig names are compared without ``chr``, with ``M`` written ``MT``, so that ``22`` and
+``chr22`` are one contig. A rule is resolved against the assembly of the data at the moment of the decision: a rule that cannot be
+placed there (another assembly, an unknown gene or category) is reported as unresolved, and the caller must then refuse.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from policies import canonical
+from policies.errors import PolicyInputError, Problem
+from policies.reading import Section
+
+END = 2**31 - 1  # one past the largest 0-based position a VCF or BCF can hold
+MAX_LINES = 1_000_000  # lines of a BED text: a panel may be a whole array
+MARGIN = 500_000  # bases masked on each side of an excluded locus (disclosure.md §8.2), so that neighbours do not tell
+
+_CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")  # VCF 4.5 §1.4.7
+_RANGE = re.compile(r"(?P<contig>.+):(?P<start>[0-9][0-9,]*)(?P<dash>-(?P<end>[0-9][0-9,]*)?)?")
+_ASSEMBLIES = {
+    "grch38": "GRCh38",
+    "hg38": "GRCh38",
+    "b38": "GRCh38",
+    "grch37": "GRCh37",
+    "hg19": "GRCh37",
+    "b37": "GRCh37",
+    "hs37d5": "GRCh37",
+    "t2t-chm13v2.0": "T2T-CHM13v2.0",
+    "chm13v2.0": "T2T-CHM13v2.0",
+    "hs1": "T2T-CHM13v2.0",
+}
+
+
+@dataclass(frozen=True, order=True)
+class Interval:
+    """``[start, end)`` on ``contig``, 0-based; ``contig`` in the compared spelling (``22``, ``X``, ``MT``)."""
+
+    contig: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A set of positions: sorted intervals that neither overlap nor touch. Build it with ``Mask.of``."""
+
+    intervals: tuple[Interval, ...] = ()
+
+    @classmethod
+    def of(cls, intervals: Iterable[Interval]) -> Mask:
+        """The union of ``intervals``."""
+        merged: list[Interval] = []
+        for item in sorted(intervals):
+            last = merged[-1] if merged else None
+            if last is not None and last.contig == item.contig and item.start <= last.end:
+                merged[-1] = Interval(last.contig, last.start, max(last.end, item.end))
+            else:
+                merged.append(item)
+        return cls(tuple(merged))
+
+    def union(self, other: Mask) -> Mask:
+        """The positions in either."""
+        return Mask.of(self.intervals + other.intervals)
+
+    def widened(self, margin: int) -> Mask:
+        """``margin`` bases more on each side of each interval, within the contig's possible positions."""
+        return Mask.of(Interval(i.contig, max(0, i.start - margin), min(END, i.end + margin)) for i in self.intervals)
+
+    def minus(self, other: Mask) -> Mask:
+        """The positions of this set that are not in ``other``."""
+        rest: list[Interval] = []
+        for item in self.intervals:
+            start = item.start
+            for hole in other.on(item.contig):
+                if hole.end <= start or hole.start >= item.end:
+                    continue
+                if hole.start > start:
+                    rest.append(Interval(item.contig, start, hole.start))
+                start = hole.end
+            if start < item.end:
+                rest.append(Interval(item.contig, start, item.end))
+        return Mask.of(rest)
+
+    def intersection(self, other: Mask) -> Mask:
+        """The positions in both."""
+        return self.minus(self.minus(other))
+
+    def on(self, contig: str) -> tuple[Interval, ...]:
+        """The intervals on one contig, whichever way its name is written."""
+        name = normalise_contig(contig)
+        return tuple(item for item in self.intervals if item.contig == name)
+
+    def covers(self, contig: str, position: int, length: int = 1) -> bool:
+        """Whether any of the ``length`` bases from the 1-based VCF ``position`` lies in the set.
+
+        A deletion or a long REF that only reaches into an interval counts as inside.
+        """
+        name = normalise_contig(contig)
+        start, end = position - 1, position - 1 + max(1, length)
+        index = bisect_right(self.intervals, Interval(name, end - 1, END)) - 1
+        if index < 0:
+            return False
+        found = self.intervals[index]
+        return found.contig == name and found.start < end and found.end > start
+
+
+class RuleKind(StrEnum):
+    """How a locus rule names its place."""
+
+    GENE = "gene"
+    CATEGORY = "category"
+    INTERVAL = "interval"
+
+
+@dataclass(frozen=True)
+class LocusRule:
+    """One excluded or allowed place, as a form or a person states it.
+
+    A gene or category is a name in a versioned catalogue; an interval names its own ``assembly``.
+    """
+
+    kind: RuleKind
+    name: str = ""
+    assembly: str = ""
+    interval: Interval | None = None
+
+    def __lt__(self, other: LocusRule) -> bool:
+        return self._key() < other._key()
+
+    def as_dict(self) -> dict[str, object]:
+        """The form that JSON and YAML carry and ``read_rule`` reads."""
+        if self.interval is None:
+            return {str(self.kind): self.name}
+        place = self.interval
+        end = "" if place.end == END else str(place.end)
+        return {"assembly": self.assembly, "interval": f"{place.contig}:{place.start + 1}-{end}"}
+
+    def _key(self) -> tuple[str, str, str, Interval]:
+        return (self.kind, self.name, self.assembly, self.interval or Interval("", 0, 0))
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Named places of one assembly, from a versioned pack: ``genes`` and ``categories`` by name."""
+
+    version: str
+    assembly: str
+    genes: Mapping[str, Mask]
+    categories: Mapping[str, Mask]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Rules as positions. With anything in ``unresolved`` the caller refuses: it is not known what to leave out."""
+
+    mask: Mask
+    unresolved: tuple[LocusRule, ...] = ()
+
+
+def resolve(rules: Iterable[LocusRule], *, assembly: str, catalogue: Catalogue | None = None, margin: int = MARGIN) -> Resolved:
+    """The positions that ``rules`` name on ``assembly``, each widened by ``margin`` bases.
+
+    For limits (loci that alone are allowed) pass ``margin=0``: a margin must never widen what may leave.
+    """
+    build = normalise_assembly(assembly)
+    found, lost = Mask(), []
+    for rule in sorted(set(rules)):
+        place = _place(rule, build, catalogue)
+        if place is None:
+            lost.append(rule)
+        else:
+            found = found.union(place)
+    return Resolved(found.widened(margin) if margin else found, tuple(lost))
+
+
+def parse_region(text: str, *, place: str = "") -> Interval:
+    """A region as bcftools reads it: 1-based and inclusive, ``22``, ``22:100`` (one base), ``22:100-200``, ``22:100-``, with commas.
+
+    Raises:
+        PolicyInputError: ``bad_region``.
+    """
+    text = text.strip()
+    found = _RANGE.fullmatch(text)
+    if not found:
+        return Interval(normalise_contig(text, place=place), 0, END)
+    start = _number(found["start"], text, place)
+    end = start if not found["dash"] else _number(found["end"], text, place) if found["end"] else END
+    if not 1 <= start <= end <= END:
+        raise PolicyInputError("bad_region", f"{text!r:.80}: positions run from 1 upwards, the start not after the end", place)
+    return Interval(normalise_contig(found["contig"], place=place), start - 1, end)
+
+
+def parse_regions(texts: Iterable[str], *, place: str = "") -> Mask:
+    """The union of several regions; no region at all is an error, because an empty list must not mean everything.
+
+    Raises:
+        PolicyInputError: ``bad_region``, ``no_regions``.
+    """
+    found = Mask.of(parse_region(text, place=f"{place}[{index}]") for index, text in enumerate(texts))
+    if not found.intervals:
+        raise PolicyInputError("no_regions", "no region is given", place)
+    return found
+
+
+def parse_bed(lines: Iterable[str], *, place: str = "") -> Mask:
+    """The union of BED lines (contig, 0-based start, end; further columns are ignored), without comments and track lines.
+
+    Raises:
+        PolicyInputError: ``bad_bed`` with the line number, ``no_regions``.
+    """
+    found: list[Interval] = []
+    for number, raw in enumerate(lines, start=1):
+        line = raw.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else raw.rstrip("\r\n")
+        if not line.strip() or line.startswith(("#", "track", "browser")):
+            continue
+        if number > MAX_LINES:
+            raise PolicyInputError("bad_bed", f"more than {MAX_LINES} lines", place)
+        found.append(_bed_line(line, f"{place}:{number}" if place else f"line {number}"))
+    if not found:
+        raise PolicyInputError("no_regions", "no region is given", place)
+    return Mask.of(found)
+
+
+def normalise_contig(name: str, *, place: str = "") -> str:
+    """The compared spelling of a contig name: without ``chr``, ``M`` as ``MT``.
+
+    Raises:
+        PolicyInputError: ``bad_region`` for a name that VCF does not allow.
+    """
+    if not _CONTIG.fullmatch(name):
+        raise PolicyInputError("bad_region", f"{name!r:.80} is not a contig name", place)
+    bare = name[3:] if name[:3].lower() == "chr" and len(name) > len("chr") else name
+    upper = bare.upper()
+    if upper in {"M", "MT"}:
+        return "MT"
+    return upper if upper in {"X", "Y"} else bare
+
+
+def normalise_assembly(name: str) -> str:
+    """One spelling per assembly: ``hg38`` is ``GRCh38``. A name not known here is kept as it is."""
+    return _ASSEMBLIES.get(name.strip().lower(), name.strip())
+
+
+def read_rule(section: Section) -> LocusRule | None:
+    """A rule from a mapping with exactly one of ``gene``, ``category`` or ``interval`` (with ``assembly``); None after a problem."""
+    kinds = [kind for kind in RuleKind if section.has(kind)]
+    if len(kinds) != 1:
+        section.note("bad_locus", "give one of gene, category or interval")
+        return None
+    kind = kinds[0]
+    name = section.text(kind, longest=200)
+    assembly = section.text("assembly", longest=60) if kind is RuleKind.INTERVAL else ""
+    section.finish()
+    if not name:
+        return None
+    if kind is not RuleKind.INTERVAL:
+        return LocusRule(kind, name)
+    try:
+        return LocusRule(kind, "", normalise_assembly(assembly), parse_region(name, place=section.place))
+    except PolicyInputError as error:
+        section.problems.extend(error.problems)
+        return None
+
+
+def parse_catalogue(text: str, *, assembly: str) -> Catalogue:
+    """The named places of one assembly from a pack: ``{version, source, date, assemblies: {GRCh38: {genes, categories}}}``.
+
+    Each name maps to a list of regions. An assembly the pack does not have gives an empty catalogue, so that every rule by name
+    stays unresolved.
+
+    Raises:
+        PolicyInputError: with the place of every problem.
+    """
+    problems: list[Problem] = []
+    top = Section(canonical.loads(text), "", problems)
+    version = top.text("version")
+    top.text("source")
+    top.instant("date")
+    assemblies = top.section("assemblies", required=True)
+    chosen = assemblies.section(normalise_assembly(assembly))
+    genes, categories = (_named(chosen.raw(key), f"{chosen.place}.{key}", problems) for key in ("genes", "categories"))
+    chosen.finish()
+    top.finish()
+    if problems:
+        raise PolicyInputError.of(problems)
+    return Catalogue(version, normalise_assembly(assembly), genes, categories)
+
+
+def _named(value: object, place: str, problems: list[Problem]) -> dict[str, Mask]:
+    found: dict[str, Mask] = {}
+    if value is None:
+        return found
+    section = Section(value, place, problems)
+    for name in tuple(value) if isinstance(value, Mapping) else ():
+        try:
+            found[name] = parse_regions(section.texts(name, required=True), place=f"{place}.{name}")
+        except PolicyInputError as error:
+            problems.extend(error.problems)
+    return found
+
+
+def _place(rule: LocusRule, assembly: str, catalogue: Catalogue | None) -> Mask | None:
+    if rule.interval is not None:
+        return Mask((rule.interval,)) if rule.assembly == assembly else None
+    if catalogue is None or catalogue.assembly != assembly:
+        return None
+    return (catalogue.genes if rule.kind is RuleKind.GENE else catalogue.categories).get(rule.name)
+
+
+def _number(digits: str, text: str, place: str) -> int:
+    plain = digits.replace(",", "")
+    if len(plain) > len(str(END)):
+        raise PolicyInputError("bad_region", f"{text!r:.80}: a position is at most {END}", place)
+    return int(plain)
+
+
+def _bed_line(line: str, place: str) -> Interval:
+    fields = line.split("\t") if "\t" in line else line.split()
+    if (
+        len(fields) < len(("contig", "start", "end"))
+        or not (fields[1].isascii() and fields[1].isdigit())
+        or not (fields[2].isascii() and fields[2].isdigit())
+    ):
+        raise PolicyInputError("bad_bed", "a BED line is contig, start, end", place)
+    start, end = _number(fields[1], line, place), _number(fields[2], line, place)
+    if not start < end <= END:
+        raise PolicyInputError("bad_bed", "the start must lie before the end", place)
+    return Interval(normalise_contig(fields[0], place=place), start, end)

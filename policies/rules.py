@@ -1,0 +1,56 @@
+"""The rule set: its id, which stands in every decision, and the settings that a site may choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies import canonical
+from policies.purposes import REVIEW_MODIFIERS, Topic
+from policies.standing import Window
+
+RULE_SET = "genovault-rules/1"
+"""Changes whenever a decision could come out differently for the same inputs."""
+
+EVALUATOR = "genovault-policies/1"
+
+
+@dataclass(frozen=True, order=True)
+class MaterialChange:
+    """From ``effective`` on, acceptances of other versions of ``form`` do not cover purposes declared since."""
+
+    form: str
+    version: str
+    effective: datetime
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A site's settings. The defaults are the strict ones.
+
+    ``review_modifiers`` and ``review_topics`` need a steward's ruling; ``domain`` is the window of the whole study;
+    ``min_group`` and ``max_bits`` are duties put on every release.
+    """
+
+    review_modifiers: tuple[str, ...] = REVIEW_MODIFIERS
+    review_topics: tuple[Topic, ...] = tuple(Topic)
+    material_changes: tuple[MaterialChange, ...] = ()
+    domain: Window = Window()  # noqa: RUF009 - frozen, so one shared default is safe
+    min_group: int | None = None
+    max_bits: int | None = None
+
+    def pack_sha256(self) -> str:
+        """64 hex digits: SHA-256 of the settings, so that a decision names what it was made under."""
+        return canonical.sha256(
+            {
+                "review_modifiers": sorted(self.review_modifiers),
+                "review_topics": sorted(self.review_topics),
+                "material_changes": [canonical.plain(item) for item in sorted(self.material_changes)],
+                "domain": canonical.plain(self.domain),
+                "min_group": self.min_group,
+                "max_bits": self.max_bits,
+            }
+        )
+
+
+DEFAULT = Rules()

@@ -1,0 +1,296 @@
+"""Where one subject stands at a legal time: which policies are granted, and why the others are not (consent.md §3, §4, §11).
+
+A standing holds no times and no event ids, so that the few distinct standings of a cohort can be decided once each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies import consent, reasons
+from policies.consent import Acceptance, ConsentState, FormRef, Level, Majority, Opposition, ScopeKind, Signer, Status
+from policies.loci import LocusRule, RuleKind
+from policies.terms import Alternative, Modifier
+from policies.times import add_months, first_moment
+
+TS_RUNNING = "running"
+TS_OVER = "over"
+
+
+@dataclass(frozen=True)
+class Window:
+    """``[start, end)``; None leaves that side open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether ``at`` lies inside."""
+        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A policy that is granted, with the terms in force. ``data_before``: data gathered from then on are excluded."""
+
+    policy: str
+    alternatives: tuple[Alternative, ...]
+    form: FormRef | None = None
+    data_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One subject at one legal time. ``refused`` gives the reason for each policy that was ever mentioned and is not granted."""
+
+    grants: tuple[Grant, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    otherwise: str = reasons.NO_ACTIVE_CONSENT
+    purposes: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    mask: tuple[LocusRule, ...] = ()
+    restricted: bool = False
+    deceased: bool = False
+    capacity_lost: bool = False
+
+    def grant(self, policy: str) -> Grant | None:
+        """The grant of a policy, if there is one."""
+        return next((item for item in self.grants if item.policy == policy), None)
+
+    def why_not(self, policy: str) -> str:
+        """The reason code for a policy that is not granted."""
+        return next((reason for name, reason in self.refused if name == policy), self.otherwise)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Which events made a standing, and until when it lasts: what a decision cites and a cohort does not need."""
+
+    granting: tuple[tuple[str, Acceptance], ...]  # policy, acceptance
+    opposing: tuple[str, ...]  # event ids
+
+
+NO_WINDOW = Window()
+
+
+def standing(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WINDOW) -> Standing:
+    """Where the subject stands at ``legal_at``. ``domain`` is the window of the whole study."""
+    return _View(state, legal_at, domain).standing()
+
+
+def sources(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WINDOW) -> Sources:
+    """The events behind ``standing`` for the same arguments."""
+    view = _View(state, legal_at, domain)
+    granting = ((name, view.granted(name)) for name in view.names())
+    return Sources(
+        granting=tuple((name, found) for name, found in granting if found is not None),
+        opposing=tuple(sorted({item.event_id for item in view.oppositions})),
+    )
+
+
+def end_of(acceptance: Acceptance, alternative: Alternative, *, domain: Window = NO_WINDOW) -> datetime | None:
+    """When this acceptance stops allowing this alternative (as signed): the earliest of all its ends, or None."""
+    ends = [acceptance.valid_to, acceptance.answer.valid_to, domain.end, _lapse(acceptance)]
+    ends += [_limit(acceptance, item) for item in alternative.modifiers if item.code == "TS"]
+    return min((end for end in ends if end is not None), default=None)
+
+
+class _View:
+    """One state at one legal time, with what is in force then."""
+
+    def __init__(self, state: ConsentState, legal_at: datetime, domain: Window) -> None:
+        self.state = state
+        self.at = legal_at
+        self.domain = domain
+        # INVARIANT: with a ledger head, opposition counts once recorded; only a question about the past waits for its legal time.
+        past = state.head is None
+        self.oppositions = [item for item in state.oppositions if not past or item.legal_time <= legal_at]
+        self.marks = [
+            item for item in state.marks if (item.status not in consent.RELIEVING and not past) or item.legal_time <= legal_at
+        ]
+        self.deceased = any(item.status is Status.DECEASED for item in self.marks)
+        freed = [item.legal_time for item in self.marks if item.status is Status.EMANCIPATED]
+        self.freed_at = min(freed, default=None)
+        self.in_force = [item for item in state.acceptances if self._fault(item) is None]
+
+    def standing(self) -> Standing:
+        grants, refused = [], []
+        for name in self.names():
+            found = self.granted(name)
+            if found is None:
+                refused.append((name, self._why(name)))
+            elif ":" not in name:
+                grants.append(Grant(name, self._alternatives(found), found.form, self._data_before(name, found)))
+        keys = dict(refused)
+        return Standing(
+            grants=tuple(grants),
+            refused=tuple(item for item in refused if ":" not in item[0]),
+            otherwise=self._otherwise(),
+            purposes=tuple(name.partition(":")[2] for name in keys if name.startswith("purpose:")),
+            recipients=tuple(name.partition(":")[2] for name in keys if name.startswith("recipient:")),
+            mask=self._mask(keys),
+            restricted=self._marked(Status.RESTRICTED, Status.RESTRICTION_LIFTED),
+            deceased=self.deceased,
+            capacity_lost=self._marked(Status.CAPACITY_LOST, Status.CAPACITY_REGAINED),
+        )
+
+    def names(self) -> list[str]:
+        """Every policy and scope key that anything was said about, sorted."""
+        names = set(self.state.asked)
+        for item in self.oppositions:
+            if item.scope.kind is ScopeKind.POLICY:
+                names.add(item.scope.value)
+            elif item.scope.kind not in {ScopeKind.EVERYTHING, ScopeKind.MODULE} and item.level >= Level.NO_NEW_USE:
+                names.add(item.scope.key)
+        return sorted(names)
+
+    def granted(self, name: str) -> Acceptance | None:
+        """The acceptance that grants ``name``, or None (consent.md §11): the latest, later than all opposition, naming it."""
+        latest = self._latest(name)
+        if latest is None:
+            return None
+        against = self._against(name)
+        if any(not (latest.legal_time > item.legal_time and latest.answer.explicit) for item in against):
+            return None
+        if any(_disagree(latest, item) for item in against):
+            return None
+        return latest
+
+    def _latest(self, name: str) -> Acceptance | None:
+        found = [item for item in self.in_force if item.answer.policy == name and not self._module_withdrawn(item)]
+        return max(found, key=lambda item: (item.legal_time, item.seq), default=None)
+
+    def _against(self, name: str) -> list[Opposition]:
+        return [item for item in self.oppositions if _covers(item, name) and _stops(item.level, name)]
+
+    def _module_withdrawn(self, acceptance: Acceptance) -> bool:
+        return any(
+            item.scope.kind is ScopeKind.MODULE
+            and item.scope.value == acceptance.answer.module
+            and _stops(item.level, acceptance.answer.policy)
+            and not (acceptance.legal_time > item.legal_time and acceptance.answer.explicit)
+            for item in self.oppositions
+        )
+
+    def _why(self, name: str) -> str:
+        against = self._against(name)
+        latest = self._latest(name)
+        if against:
+            last = max(against, key=lambda item: (item.legal_time, item.seq))
+            if latest is not None and latest.legal_time > last.legal_time:
+                return reasons.GUARDIANS_DISAGREE if latest.answer.explicit else reasons.NOT_NAMED_AGAIN
+            return last.cause
+        own = [item for item in self.state.acceptances if item.answer.policy == name]
+        if any(self._module_withdrawn(item) for item in own):
+            return reasons.WITHDRAWN
+        faults = {self._fault(item) for item in own}
+        for fault in (reasons.PENDING_RECONSENT, reasons.CONSENT_EXPIRED, reasons.CONSENT_NOT_YET_VALID):
+            if fault in faults:
+                return fault
+        if name in self.state.unchecked:
+            return reasons.CONSENT_NOT_CHECKED
+        return reasons.NO_ACTIVE_CONSENT if own or name not in self.state.asked else reasons.NOT_ASKED
+
+    def _otherwise(self) -> str:
+        """The reason for a policy about which nothing was ever said."""
+        whole = [item for item in self.oppositions if item.scope.kind is ScopeKind.EVERYTHING and item.level >= Level.NO_NEW_USE]
+        return max(whole, key=lambda item: (item.legal_time, item.seq)).cause if whole else reasons.NO_ACTIVE_CONSENT
+
+    def _fault(self, item: Acceptance) -> str | None:
+        """Why an acceptance is not in force at this time, or None."""
+        if item.signer is Signer.NEXT_OF_KIN and not self.deceased:
+            return reasons.NO_ACTIVE_CONSENT
+        if item.legal_time > self.at or (item.valid_from is not None and item.valid_from > self.at):
+            return reasons.CONSENT_NOT_YET_VALID
+        if item.signer is Signer.GUARDIAN and self._guardian_over(item):
+            return reasons.PENDING_RECONSENT
+        ends = (item.valid_to, item.answer.valid_to)
+        if any(end is not None and end <= self.at for end in ends) or not self.domain.holds(self.at):
+            return reasons.CONSENT_EXPIRED
+        return None
+
+    def _guardian_over(self, item: Acceptance) -> bool:
+        if self.freed_at is not None and self.freed_at <= self.at:
+            return True
+        if item.on_majority is Majority.CONTINUE_UNTIL_OBJECTION:
+            return False
+        return item.lapses_at is None or item.lapses_at <= self.at
+
+    def _alternatives(self, item: Acceptance) -> tuple[Alternative, ...]:
+        """The signed alternatives with time limits resolved to running or over, so that standings carry no dates."""
+        signed = item.answer.terms.alternatives if item.answer.terms is not None else ()
+        return tuple(self._resolved(item, alternative) for alternative in signed)
+
+    def _resolved(self, item: Acceptance, alternative: Alternative) -> Alternative:
+        if not any(mod.code == "TS" and mod.params for mod in alternative.modifiers):
+            return alternative
+        modifiers = tuple(self._timed(item, mod) if mod.code == "TS" and mod.params else mod for mod in alternative.modifiers)
+        return Alternative(
+            permission=alternative.permission,
+            diseases=alternative.diseases,
+            modifiers=modifiers,
+            data_classes=alternative.data_classes,
+            only=alternative.only,
+            exclude=alternative.exclude,
+            obligations=alternative.obligations,
+        )
+
+    def _timed(self, item: Acceptance, modifier: Modifier) -> Modifier:
+        end = _limit(item, modifier)
+        return modifier if end is None else Modifier("TS", (TS_RUNNING if self.at < end else TS_OVER,))
+
+    def _data_before(self, name: str, grant: Acceptance) -> datetime | None:
+        """From when on new data are excluded: withdrawals of that level which no later acceptance named away."""
+        stops = [
+            min(item.legal_time, item.recorded_at)
+            for item in self.oppositions
+            if item.level is Level.NO_NEW_DATA
+            and (_covers(item, name) or item.scope.key == f"module:{grant.answer.module}")
+            and not (grant.legal_time > item.legal_time and grant.answer.explicit)
+        ]
+        return min(stops, default=None)
+
+    def _mask(self, refused: dict[str, str]) -> tuple[LocusRule, ...]:
+        """The excluded places. A key whose places are not known is kept as a category of that name: then it cannot be resolved
+        unless a catalogue has it, and the release is refused rather than left unmasked.
+        """
+        known = dict(self.state.loci)
+        keys = [key for key in refused if key.startswith(f"{ScopeKind.LOCI}:")]
+        rules = {rule for key in keys for rule in known.get(key) or (LocusRule(RuleKind.CATEGORY, key.partition(":")[2]),)}
+        return tuple(sorted(rules))
+
+    def _marked(self, mark: Status, relief: Status) -> bool:
+        """Whether ``mark`` stands without a later ``relief``; on the same instant the mark wins."""
+        relieved = [item.legal_time for item in self.marks if item.status is relief]
+        return any(item.status is mark and not any(at > item.legal_time for at in relieved) for item in self.marks)
+
+
+def _covers(item: Opposition, name: str) -> bool:
+    """Whether an opposition reaches a policy or key: everything reaches all, another scope only its own name."""
+    if item.scope.kind is ScopeKind.EVERYTHING:
+        return True
+    return item.scope.value == name if item.scope.kind is ScopeKind.POLICY else item.scope.key == name
+
+
+def _stops(level: Level, name: str) -> bool:
+    return level >= Level.NO_NEW_USE or name in consent.CONTACT_POLICIES
+
+
+def _disagree(acceptance: Acceptance, item: Opposition) -> bool:
+    """Two guardians: unless they are known to be the same person, one's yes does not undo the other's no."""
+    both = acceptance.signer is Signer.GUARDIAN and item.signer is Signer.GUARDIAN
+    return both and not (acceptance.signer_ref and acceptance.signer_ref == item.signer_ref)
+
+
+def _lapse(acceptance: Acceptance) -> datetime | None:
+    lapses = acceptance.signer is Signer.GUARDIAN and acceptance.on_majority is Majority.LAPSE
+    return acceptance.lapses_at if lapses else None
+
+
+def _limit(acceptance: Acceptance, modifier: Modifier) -> datetime | None:
+    """When a time limit ends: the earliest of its values, months counted from the signature."""
+    ends = [
+        add_months(acceptance.legal_time, int(value)) if value.isdigit() else first_moment(value) for value in modifier.params
+    ]
+    return min((end for end in ends if end is not None), default=None)

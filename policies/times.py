@@ -1,0 +1,55 @@
+"""Days and instants: months added, birthdays reached, a day's first moment. The time zone and the leap-day rule are arguments."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, tzinfo
+from enum import StrEnum
+
+from policies import canonical
+from policies.errors import PolicyInputError
+
+
+class LeapDay(StrEnum):
+    """On which day a person born on 29 February comes of age in a year without one: the law differs, so it is declared."""
+
+    FEB_28 = "feb_28"
+    MAR_1 = "mar_1"
+
+
+def add_months(at: datetime, months: int) -> datetime:
+    """``at`` moved by whole months; a day that the month does not have becomes its last. Years end at 9999."""
+    count = at.year * 12 + at.month - 1 + months
+    year, month = divmod(count, 12)
+    if year > date.max.year:
+        return datetime.max.replace(tzinfo=UTC)
+    return at.replace(year=year, month=month + 1, day=min(at.day, _days(year, month + 1)))
+
+
+def comes_of_age(birth: date, years: int, *, zone: tzinfo, leap_day: LeapDay) -> datetime:
+    """The instant of majority in UTC: 00:00 local time of the birthday.
+
+    Raises:
+        PolicyInputError: ``bad_time`` when that year cannot be written.
+    """
+    year = birth.year + years
+    if year > date.max.year:
+        raise PolicyInputError("bad_time", "outside the years that can be written")
+    day = birth.replace(year=year) if birth.day <= _days(year, birth.month) else _leap(year, leap_day)
+    return canonical.aware(datetime.combine(day, time(), tzinfo=zone))
+
+
+def first_moment(text: str) -> datetime | None:
+    """00:00 UTC of a day in text, or None when the text is not a day."""
+    try:
+        return datetime.combine(canonical.parse_day(text), time(), tzinfo=UTC)
+    except PolicyInputError:
+        return None
+
+
+def _leap(year: int, rule: LeapDay) -> date:
+    return date(year, 2, 28) if rule is LeapDay.FEB_28 else date(year, 3, 1)
+
+
+def _days(year: int, month: int) -> int:
+    following = date(year + month // 12, month % 12 + 1, 1) if (year, month) != (date.max.year, 12) else None
+    return 31 if following is None else (following - date(year, month, 1)).days
