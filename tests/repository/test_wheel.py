@@ -1,0 +1,45 @@
+"""The built wheel holds the program, whole, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (wheel,) = folder.glob("genovault-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_it_holds_three_packages_and_every_file_of_them(unpacked):
+    tops = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
+    assert tops == {"vault", "policies", "cli"}
+    for package in tops:
+        listed = subprocess.run(["git", "ls-files", package], cwd=ROOT, check=True, capture_output=True, text=True)
+        for name in listed.stdout.split():
+            assert not (ROOT / name).exists() or (unpacked / name).exists(), name
+
+
+def test_it_runs_from_another_folder(unpacked, tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import cli.main, vault, policies\n"
+        "assert all(m.__file__.startswith(sys.argv[1]) for m in (cli.main, vault, policies)), 'imported from elsewhere'\n"
+        "sys.exit(cli.main.run(['--help']))\n"
+    )
+    command = [sys.executable, "-c", code, str(unpacked)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: genovault")
