@@ -1,0 +1,174 @@
+"""Loci that a panel lists and regions that a request names, and which sites of a dataset they are.
+
+A locus is a place on a contig, with alleles where the list gives them. Lists are BED (intervals), VCF (sites), or TSV with the
+header columns ``contig``, ``pos`` and optionally ``ref``, ``alt`` and ``id``. Contigs compare without "chr".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.errors import InputError
+from vault.genotypes.contigs import normal_contig
+from vault.genotypes.sites import Sites
+from vault.limits import MAX_PANEL_LOCI, MAX_POSITION
+
+
+@dataclass(frozen=True)
+class Locus:
+    """Positions ``first`` .. ``last`` of a contig, 1-based, both included; with ``ref`` (and ``alts``) one exact site."""
+
+    contig: str
+    first: int
+    last: int
+    ref: str = ""
+    alts: tuple[str, ...] = ()
+    name: str = ""
+
+    @property
+    def text(self) -> str:
+        """How reports name it: "contig:pos" or "contig:first-last"."""
+        span = str(self.first) if self.first == self.last or self.ref else f"{self.first}-{self.last}"
+        return f"{self.contig}:{span}"
+
+
+def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
+    """The loci of a list called ``name`` in errors, in its order; the format is told by its content.
+
+    Raises:
+        InputError: ``loci_malformed`` with the line; ``loci_empty``; ``loci_too_many``.
+    """
+    try:
+        lines = raw.decode().splitlines()
+    except UnicodeDecodeError:
+        raise InputError("loci_malformed", f"{name} is not UTF-8 text") from None
+    if lines and lines[0].startswith("##fileformat=VCF"):
+        found = list(_vcf(lines, name))
+    elif any(not line.startswith(("#", "track", "browser")) and _is_header(line) for line in lines[:1]):
+        found = list(_tsv(lines, name))
+    else:
+        found = list(_bed(lines, name))
+    if not found:
+        raise InputError("loci_empty", f"{name} lists no loci", hint="BED, VCF, or TSV with contig, pos, ref, alt")
+    if len(found) > MAX_PANEL_LOCI:
+        raise InputError("loci_too_many", f"{name} lists more than {MAX_PANEL_LOCI} loci")
+    return tuple(dict.fromkeys(found))
+
+
+def matching_rows(sites: Sites, loci: Sequence[Locus]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Rows of sorted ``sites`` that any locus names, ascending, and bool[len(loci)]: which loci found a site.
+
+    An exact locus names a site of the same position and REF that shares an ALT with it (or lists none, or of which none is
+    listed: a reference-only record answers too).
+    """
+    wanted = np.zeros(len(sites), np.bool_)
+    met = np.zeros(len(loci), np.bool_)
+    spans = _spans(sites)
+    for at, locus in enumerate(loci):
+        for first, last in spans.get(normal_contig(locus.contig), ()):
+            low = first + int(np.searchsorted(sites.pos[first:last], locus.first, "left"))
+            high = first + int(np.searchsorted(sites.pos[first:last], locus.last, "right"))
+            rows = [row for row in range(low, high) if _is_site(sites, row, locus)] if locus.ref else range(low, high)
+            if len(rows):
+                wanted[list(rows)] = True
+                met[at] = True
+    return np.flatnonzero(wanted), met
+
+
+def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Locus]) -> NDArray[np.intp]:
+    """Rows of sites with any position (POS .. ``ends``) in a region, ascending."""
+    wanted = np.zeros(len(sites), np.bool_)
+    names = [normal_contig(c) for c in sites.contigs]
+    for region in regions:
+        contig = np.array([name == normal_contig(region.contig) for name in names], np.bool_)
+        wanted |= contig[sites.contig] & (sites.pos <= region.last) & (ends >= region.first)
+    return np.flatnonzero(wanted)
+
+
+def _spans(sites: Sites) -> dict[str, list[tuple[int, int]]]:
+    """Runs of rows on one contig, by its plain name."""
+    edges = np.flatnonzero(np.diff(sites.contig, prepend=-1, append=-1)) if len(sites) else np.zeros(0, np.intp)
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        spans.setdefault(normal_contig(sites.contigs[int(sites.contig[first])]), []).append((first, last))
+    return spans
+
+
+def _is_site(sites: Sites, row: int, locus: Locus) -> bool:
+    ref, *alts = sites.alleles[row].decode().upper().split(",")
+    return ref == locus.ref.upper() and (not locus.alts or not alts or bool(set(alts) & {alt.upper() for alt in locus.alts}))
+
+
+def _vcf(lines: list[str], name: str) -> Iterator[Locus]:
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#") or not line:
+            continue
+        fields = line.split("\t")
+        if len(fields) < 5:
+            raise _bad(name, number, "a VCF line has at least CHROM, POS, ID, REF and ALT")
+        position = _position(fields[1], name, number)
+        alts = () if fields[4] == "." else tuple(fields[4].split(","))
+        yield Locus(_contig(fields[0], name, number), position, position, fields[3], alts, "" if fields[2] == "." else fields[2])
+
+
+def _tsv(lines: list[str], name: str) -> Iterator[Locus]:
+    rows = csv.reader(io.StringIO("\n".join(lines)), delimiter="\t", quoting=csv.QUOTE_NONE)
+    header = [column.strip().lower().lstrip("#") for column in next(rows)]
+    unknown = [column for column in header if column not in _COLUMNS]
+    if unknown or "pos" not in header or not {"contig", "chrom"} & set(header):
+        raise _bad(name, 1, "the columns are contig, pos, ref, alt, id")
+    for number, row in enumerate(rows, 2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise _bad(name, number, f"{len(row)} fields where the header has {len(header)}")
+        field = dict(zip(header, (item.strip() for item in row), strict=True))
+        position = _position(field["pos"], name, number)
+        alts = tuple(alt for alt in field.get("alt", "").split(",") if alt not in ("", "."))
+        contig = _contig(field.get("contig") or field.get("chrom", ""), name, number)
+        if alts and not field.get("ref"):
+            raise _bad(name, number, "an ALT without a REF")
+        yield Locus(contig, position, position, field.get("ref", ""), alts, field.get("id", ""))
+
+
+def _bed(lines: list[str], name: str) -> Iterator[Locus]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith(("#", "track", "browser")):
+            continue
+        fields = line.split("\t") if "\t" in line else line.split()
+        if len(fields) < 3:
+            raise _bad(name, number, "a BED line is contig, start, end")
+        start, end = _position(fields[1], name, number), _position(fields[2], name, number)
+        if start >= end:
+            raise _bad(name, number, "the start must lie before the end")
+        yield Locus(_contig(fields[0], name, number), start + 1, end, name=fields[3] if len(fields) > 3 else "")
+
+
+_COLUMNS = {"contig", "chrom", "pos", "ref", "alt", "id"}
+
+
+def _is_header(line: str) -> bool:
+    columns = {column.strip().lower().lstrip("#") for column in line.split("\t")}
+    return "pos" in columns
+
+
+def _contig(text: str, name: str, number: int) -> str:
+    if not text or any(c.isspace() for c in text):
+        raise _bad(name, number, "the contig's name is empty or holds spaces")
+    return text
+
+
+def _position(text: str, name: str, number: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > MAX_POSITION:
+        raise _bad(name, number, f"a position is a number up to {MAX_POSITION}")
+    return int(text)
+
+
+def _bad(name: str, number: int, reason: str) -> InputError:
+    return InputError("loci_malformed", f"{name}, line {number}: {reason}", hint="nothing was recorded")
