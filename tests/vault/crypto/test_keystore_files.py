@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests.vault.crypto.conftest import ANN, CHEAP
 from vault.crypto import keystore, keystore_files, slots
+from vault.crypto.context import encode_context
 from vault.crypto.keystore import Branch, PassphraseFactor, Role
 from vault.crypto.keystore_format import parse
-from vault.crypto.primitives import SigningKey, sha256
+from vault.crypto.primitives import SigningKey, hkdf_expand_sha256, sha256
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
 from vault.limits import MAX_KEYSTORE_BYTES
@@ -216,6 +218,28 @@ def test_a_damaged_slot_behind_the_right_passphrase_is_an_integrity_failure(fold
     edit(folder, damage)
     with raises("keystore_altered"):
         keystore.load(folder).unlock(ANN)
+
+
+def test_an_epoch_list_that_an_administrator_signed_must_still_match_the_keyring(founded, folder):
+    def more(document):
+        document["branches"]["books"]["epochs"] = [1, 2]
+
+    seed = hkdf_expand_sha256(founded.root.reveal(), encode_context("genovault/keystore-sign/v1"), 32)
+    edit(folder, more, sign=SigningKey(Secret(seed)))
+    with raises("keystore_altered"):
+        keystore.load(folder).unlock(ANN)
+
+
+def test_a_slot_that_holds_other_branches_than_its_role_is_refused(founded, folder):
+    slot = founded.slot
+    payload = slots.open_payload(slot, ANN, vault_id=founded.vault_id)
+    fewer = replace(payload, branch_keys={Branch.BOOKS: payload.branch_keys[Branch.BOOKS]})
+    sealed = slots.seal_payload(slot, ANN, fewer, vault_id=founded.vault_id, random=os.urandom)
+    edit(folder, lambda document: document["slots"][0].__setitem__("sealed", base64.b64encode(sealed).decode()))
+    with raises("keystore_altered"):
+        keystore.load(folder).unlock(ANN)
+    with raises("slot_malformed"):
+        slots.open_payload(replace(slot, sealed=sealed), ANN, vault_id=founded.vault_id)
 
 
 def set_kdf(name, value):
