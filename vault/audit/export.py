@@ -20,15 +20,13 @@ from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
 from vault.audit.verify import StoredEntry
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditTileRow
-from vault.storage.database import Database
 
 
 class LogSource:
     """The live database as the offline verifier wants it. ``vkey``: the log's own key, for a check without an outside one."""
 
-    def __init__(self, log: AuditLog, database: Database, vkey: str | None) -> None:
+    def __init__(self, log: AuditLog, vkey: str | None) -> None:
         self._log = log
-        self._database = database
         self._vkey = vkey
 
     def vkey(self) -> str | None:
@@ -41,7 +39,7 @@ class LogSource:
 
     def head(self) -> tuple[int, bytes] | None:
         """What appenders build on."""
-        with self._database.read() as session:
+        with self._log.database.read() as session:
             row = session.execute(select(AuditHeadRow.size, AuditHeadRow.stack)).first()
         if row is None:
             return 0, b""
@@ -52,7 +50,7 @@ class LogSource:
 
     def entries(self) -> Iterator[StoredEntry]:
         """All rows of the log, with whether each has a sealed detail."""
-        with self._database.read() as session:
+        with self._log.database.read() as session:
             detailed = set(session.scalars(select(AuditDetailRow.idx)))
         for entry in self._log.entries():
             yield StoredEntry(entry.index, entry.leaf, entry.leaf_hash, entry.index in detailed)
@@ -61,12 +59,12 @@ class LogSource:
         """Full tiles only; partial ones are not stored. A full one that is gone reads as empty."""
         if width < TILE_WIDTH:
             return None
-        with self._database.read() as session:
+        with self._log.database.read() as session:
             query = select(AuditTileRow.data).where(AuditTileRow.level == level, AuditTileRow.n == n)
             return session.scalar(query) or b""
 
 
-def export_tiles(log: AuditLog, database: Database, folder: Path, *, vkey: str) -> Checkpoint:
+def export_tiles(log: AuditLog, folder: Path, *, vkey: str) -> Checkpoint:
     """Write ``checkpoint``, ``log.vkey`` and ``tile/…`` up to the newest checkpoint into ``folder``, which must not exist.
 
     The folder appears whole: it is built beside its place and renamed.
@@ -87,7 +85,7 @@ def export_tiles(log: AuditLog, database: Database, folder: Path, *, vkey: str) 
     staging.mkdir(parents=True)
     _write(staging / "checkpoint", note.encode())
     _write(staging / "log.vkey", vkey.encode() + b"\n")
-    with database.read() as session:
+    with log.database.read() as session:
         tree = StoredTree(session)
         for level, n, width in tile_widths(checkpoint.size):
             _write(staging / tile_path(level, n, width), tree.tile(level, n, width))

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, exc, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from vault.audit import canonical
@@ -83,7 +83,7 @@ class AuditLog:
         random: RandomBytes,
     ) -> None:
         self.origin = origin
-        self._database = database
+        self.database = database
         self._vault_id = vault_id
         self._set_salt = set_salt
         self._audit_read_public = audit_read_public
@@ -153,10 +153,13 @@ class AuditLog:
         return self.record_many([event])[0]
 
     def record_many(self, events: Sequence[Event | Prepared]) -> list[Appended]:
-        """Append several entries with one commit. Raises as ``record``."""
+        """Append several entries with one commit. Prepared ones may be given again: what is there already is not written twice.
+
+        Raises as ``record``.
+        """
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         try:
-            with self._database.write() as session:
+            with self.database.write() as session:
                 return self.append_many(session, batch)
         except UnavailableError as error:
             found = self._read_back(batch)
@@ -164,13 +167,17 @@ class AuditLog:
                 raise UnavailableError(
                     "log_unavailable", "the audit log cannot be written, so nothing is released", hint=error.hint
                 ) from error
-            return found
+        except exc.IntegrityError as error:
+            found = self._read_back(batch)
+            if found is None:
+                raise _head_altered() from error
+        return found
 
     # Heads and proofs
 
     def size(self) -> int:
         """Entries in the log."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             return _read_head(session).size
 
     def checkpoint(self, signer: Signer, *, trusted: Sequence[VerifierKey] = ()) -> str:
@@ -183,7 +190,7 @@ class AuditLog:
                 extend what was signed), and those of ``note.open_checkpoint`` about the last note.
         """
         keys = (VerifierKey(self.origin, ED25519, signer.public), *trusted)
-        with self._database.read() as session:
+        with self.database.read() as session:
             last = _last_note(session)
             signed = (
                 Checkpoint(self.origin, 0, CompactRange().root()) if last is None else open_checkpoint(last, self.origin, keys)
@@ -192,7 +199,7 @@ class AuditLog:
         if last is not None and head.size == signed.size:
             return last
         note = sign_note(Checkpoint(self.origin, head.size, head.root()).to_text(), self.origin, signer)
-        with self._database.write() as session:
+        with self.database.write() as session:
             newest = session.scalar(select(func.max(AuditCheckpointRow.size)))
             if newest is not None and newest >= head.size:  # another process signed meanwhile, and looked at more
                 return _last_note(session) or note
@@ -202,12 +209,12 @@ class AuditLog:
 
     def latest_checkpoint(self) -> str | None:
         """The newest signed note, or None before the first."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             return _last_note(session)
 
     def checkpoints(self) -> list[str]:
         """Every signed note, oldest first."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             return list(session.scalars(select(AuditCheckpointRow.note).order_by(AuditCheckpointRow.size)))
 
     def receipt(self, index: int) -> str:
@@ -217,7 +224,7 @@ class AuditLog:
             InputError: ``no_such_entry``.
             UnavailableError: ``not_signed_yet``: no checkpoint covers the entry yet.
         """
-        with self._database.read() as session:
+        with self.database.read() as session:
             entry = _entry(_one(session, index))
             note = _last_note(session)
             size = 0 if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
@@ -229,19 +236,19 @@ class AuditLog:
 
     def entry(self, index: int) -> Entry:
         """One entry. Raises InputError (``no_such_entry``)."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             return _entry(_one(session, index))
 
     def find(self, event_id: str) -> Entry | None:
         """The entry of an event id, or None."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             row = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id == _uuid_bytes(event_id))).first()
             return None if row is None else _entry(row)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """Entries ``start`` to ``stop`` in order; gaps in the rows show as gaps in ``index``."""
         while stop is None or start < stop:
-            with self._database.read() as session:
+            with self.database.read() as session:
                 query = _SELECT_ENTRY.where(AuditLeafRow.idx >= start).order_by(AuditLeafRow.idx).limit(PAGE)
                 page = session.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
             if not page:
@@ -256,7 +263,7 @@ class AuditLog:
             InputError: ``no_such_entry``.
             IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``seal_broken`` and others of opening blobs.
         """
-        with self._database.read() as session:
+        with self.database.read() as session:
             entry = _entry(_one(session, index))
             query = (
                 select(AuditDetailRow.session_id, AuditDetailRow.sealed, AuditSessionRow.sealed_key)
@@ -280,7 +287,7 @@ class AuditLog:
 
     def entries_of(self, token: AuditToken) -> list[int]:
         """Indices of the entries that speak of the subject with this audit token, ascending."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             return entries_of_token(session, token)
 
     def subject_digest(self, tokens: Sequence[AuditToken]) -> bytes:
@@ -289,7 +296,7 @@ class AuditLog:
 
     def subjects_of(self, digest: bytes) -> list[AuditToken]:
         """The audit tokens of a set that entries name. Raises IntegrityError (``audit_set_altered``)."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             tokens = tokens_of_set(session, digest)
         if subject_set(tokens, self._set_salt).digest != digest:
             raise IntegrityError("audit_set_altered", "a stored set of subjects is not the one that the log names")
@@ -327,10 +334,10 @@ class AuditLog:
 
     def _read_back(self, batch: Sequence[Prepared]) -> list[Appended] | None:
         """Whether a commit that reported failure happened: the whole batch from a fresh connection, or None."""
-        self._database.close()
+        self.database.close()
         wanted = {_uuid_bytes(prepared.event_id): prepared for prepared in batch}
         try:
-            with self._database.read() as session:
+            with self.database.read() as session:
                 rows = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id.in_(wanted)).order_by(AuditLeafRow.idx)).all()
         except UnavailableError:
             return None
@@ -383,8 +390,12 @@ def _recompute(session: Session, signed: Checkpoint) -> CompactRange:
         hashes.append(row.leaf_hash)
     rebuilt = rebuilt.extend(hashes)
     if rebuilt != head:
-        raise IntegrityError("log_head_altered", "the audit log's head does not belong to its entries")
+        raise _head_altered()
     return head
+
+
+def _head_altered() -> IntegrityError:
+    return IntegrityError("log_head_altered", "the audit log's head does not belong to its entries")
 
 
 def _one(session: Session, index: int) -> _EntryRow:

@@ -71,11 +71,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that does not hold. ``entry`` is the first index that it concerns, None when it concerns no entry."""
+    """Something that does not hold, and where: at ``entry``, or somewhere from ``entry`` to ``last``. None: at no entry."""
 
     code: str
     entry: int | None
     message: str
+    last: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,11 @@ class Report:
 
     @property
     def first_bad(self) -> int | None:
-        """The first entry that something is wrong with."""
-        return min((f.entry for f in self.findings if f.entry is not None), default=None)
+        """The first entry that something is wrong with; the start of a range only if no finding names an entry in it."""
+        exact = [f.entry for f in self.findings if f.entry is not None and f.last is None]
+        ranges = [(f.entry, f.last) for f in self.findings if f.entry is not None and f.last is not None]
+        unexplained = [first for first, last in ranges if not any(first <= entry <= last for entry in exact)]
+        return min(exact + unexplained, default=None)
 
 
 class FolderSource:
@@ -181,9 +185,9 @@ def verify_folder(folder: Path, vkey: str | None = None) -> Report:
 class _Checks:
     findings: list[Finding] = field(default_factory=list)
 
-    def found(self, code: str, entry: int | None, message: str) -> None:
+    def found(self, code: str, entry: int | None, message: str, *, last: int | None = None) -> None:
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(code, entry, message))
+            self.findings.append(Finding(code, entry, message, last))
 
 
 class _Walk:
@@ -237,7 +241,12 @@ class _Walk:
                 "head_mismatch", min(head[0], self.size), f"the log says it has {head[0]} entries, but {self.size} are there"
             )
         elif head is not None and head[1] != self.root():
-            self._checks.found("head_mismatch", self._good, f"the log's head does not belong to its entries from {self._good} on")
+            self._checks.found(
+                "head_mismatch",
+                self._good,
+                f"the log's head does not belong to its entries from {self._good} on",
+                last=self.size - 1,
+            )
 
     def root(self) -> bytes:
         """Root of the entries taken so far."""
@@ -289,7 +298,12 @@ class _Walk:
             self._checks.found("entry_altered", index, f"entry {index} is not the one that the tree was built with")
         else:
             first = (n * _TILE + offset) * _TILE**level
-            self._checks.found("tile_altered", first, f"tile {level}/{n} does not belong to the entries from {first} on")
+            self._checks.found(
+                "tile_altered",
+                first,
+                f"tile {level}/{n} does not belong to the entries from {first} on",
+                last=first + _TILE**level - 1,
+            )
 
     def _check_root(self) -> None:
         wanted = self._heads.get(self.size)
@@ -299,11 +313,11 @@ class _Walk:
             self._good = self.size
         else:
             self._diverged = True
-            last = max(self.size - 1, 0)
             self._checks.found(
                 "root_mismatch",
                 self._good,
-                f"an entry from {self._good} to {last} is not what was signed, or a later key signed it",
+                f"an entry from {self._good} to {self.size - 1} is not the one that was signed",
+                last=self.size - 1,
             )
 
     def _read(self, index: int, leaf: bytes, *, has_detail: bool | None) -> None:
