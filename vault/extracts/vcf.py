@@ -6,6 +6,7 @@ and are written in order. Memory is the view's plus a few batches.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,21 +46,35 @@ def write_vcf(view: View, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping
     write_index(index, placed, contigs=len(view.sites.contigs), names=view.sites.contigs)
 
 
+class Scratch(threading.local):
+    """Memory that a thread writes batch after batch into: fresh pages would cost more than the text that fills them."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """uint8[size], valid until this thread's next call."""
+        if len(self._memory) < size:
+            self._memory = np.empty(size + size // 4, np.uint8)
+        return self._memory[:size]
+
+
 def write_runs(
     file: BinaryIO,
     batches: Iterator[tuple[int, int]],
-    render: Callable[[int, int], tuple[memoryview, NDArray[np.int64]]],
+    render: Callable[[int, int, Scratch], tuple[memoryview, NDArray[np.int64]]],
     *,
     at: int,
 ) -> NDArray[np.uint64]:
     """Render and compress batches on all threads, write them in order from file offset ``at``, then the EOF member.
 
-    ``render(first, last)`` gives the bytes of records first..last and where each begins. Returns uint64[records + 1]: virtual offset of each
-    record and of the end.
+    ``render(first, last, scratch)`` gives the bytes of records first..last and where each begins. Returns uint64[records + 1]: virtual
+    offset of each record and of the end.
     """
+    scratch = Scratch()
 
     def work(batch: tuple[int, int]) -> tuple[bgzf.Run, NDArray[np.int64]]:
-        data, starts = render(*batch)
+        data, starts = render(*batch, scratch)
         return bgzf.compress(data), starts
 
     offsets: list[NDArray[np.uint64]] = []
@@ -135,7 +150,7 @@ class _Lines:
         for first in range(0, len(self.codes), step):
             yield first, min(first + step, len(self.codes))
 
-    def render(self, first: int, last: int) -> tuple[memoryview, NDArray[np.int64]]:
+    def render(self, first: int, last: int, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:
         """Text of lines first..last, and int64[last - first]: where each begins."""
         prefix_ends = np.zeros(last - first + 1, np.int64)
         prefix = np.empty(kernels.fixed_columns(first, last, _NOTHING, prefix_ends, *self.columns), np.uint8)
@@ -143,7 +158,7 @@ class _Lines:
         starts = np.zeros(last - first + 1, np.int64)
         rows = (self.codes, first, last)
         kernels.measure_lines(*rows, prefix_ends, self.uneven, _LENGTHS, self.escape_site, self.escape_ends, starts)
-        out = np.empty(int(starts[-1]), np.uint8)
+        out = scratch.take(int(starts[-1]))
         escapes = (self.escape_site, self.escape_data, self.escape_ends)
         kernels.write_lines(*rows, prefix, prefix_ends, self.uneven, _LENGTHS, _TEXTS, *escapes, starts, out)
         return out.data, starts[:-1]

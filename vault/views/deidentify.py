@@ -5,7 +5,7 @@
     3  trim      region view only: sites and ALTs that no released subject carries go, the other ALTs are renumbered
     4  phase     kept where the profile says so, and never across a masked gap
     5  arrange   columns in the keyed order, calls translated in the same pass
-    6  describe  ID only on opt-in, END and SVTYPE only beside an ALT that needs them, contigs only where there are sites
+    6  describe  ID only on opt-in, END and SVTYPE only beside an ALT that needs them (and an END that can be), contigs only where there are sites
 
 Missing stays missing, and a site that a subject's part does not assay is missing too: that it was another part is nobody's business.
 Where phase is dropped, the alleles of a call are sorted, missing first ("1|0" and "1/0" become "0/1", "1|." becomes "./1"), because
@@ -36,7 +36,7 @@ from vault.ids import Pseudonym
 from vault.views import kernels
 from vault.views.arrays import over_rows, plain
 from vault.views.counts import AlleleCounts, count_calls
-from vault.views.spans import Interval, masked_sites, phase_holds
+from vault.views.spans import Interval, ends_before_start, masked_sites, phase_holds
 from vault.views.view import View
 
 
@@ -233,7 +233,7 @@ def _describe(chosen: Sites, rows: NDArray[np.intp], *, keep: NDArray[np.bool_],
     alleles = chosen.alleles if keep.all() else _trim(chosen.alleles, rows, keep, counts.offsets)
     special = np.zeros(len(alleles.data) + 1, np.int64)
     np.cumsum(np.isin(alleles.data, np.frombuffer(b"<[]", np.uint8)), out=special[1:])  # symbolic, or a breakend
-    needs_info = special[alleles.offsets[1:]] > special[alleles.offsets[:-1]]
+    needs_info = (special[alleles.offsets[1:]] > special[alleles.offsets[:-1]]) & ~ends_before_start(chosen)
     lengths = np.where(needs_info, np.diff(chosen.info.offsets), 0)
     info_offsets = np.zeros(m + 1, np.int64)
     np.cumsum(lengths, out=info_offsets[1:])

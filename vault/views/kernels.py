@@ -156,7 +156,7 @@ def drop_alleles(data, ends, rows, keep, offsets, out, out_ends):
 
 
 @numba.njit(nogil=True, cache=True)
-def ends_of(pos, allele_data, allele_offsets, info_data, info_offsets, ends):
+def ends_of(pos, allele_data, allele_offsets, info_data, info_offsets, ends, backward):
     for i in range(len(pos)):
         length = 0
         for p in range(allele_offsets[i], allele_offsets[i + 1]):
@@ -172,4 +172,5 @@ def ends_of(pos, allele_data, allele_offsets, info_data, info_offsets, ends):
             while p < stop and 48 <= info_data[p] <= 57:
                 value = value * 10 + info_data[p] - 48
                 p += 1
+            backward[i] = value < pos[i]
             ends[i] = max(ends[i], value)

@@ -35,16 +35,12 @@ def bare_contig(name: str) -> str:
 
 def site_ends(sites: Sites) -> NDArray[np.int64]:
     """int64[m]: last position of each site, 1-based: that of REF, or END where END lies further."""
-    ends = np.empty(len(sites), np.int64)
-    kernels.ends_of(
-        plain(sites.pos, np.int64),
-        plain(sites.alleles.data, np.uint8),
-        plain(sites.alleles.offsets, np.int64),
-        plain(sites.info.data, np.uint8),
-        plain(sites.info.offsets, np.int64),
-        ends,
-    )
-    return ends
+    return _ends(sites)[0]
+
+
+def ends_before_start(sites: Sites) -> NDArray[np.bool_]:
+    """bool[m]: the site has an END before its own position, which no reader accepts in silence."""
+    return _ends(sites)[1]
 
 
 def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
@@ -91,3 +87,18 @@ def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[
             bounds = np.array(joined, np.int64)
             result.append((number, bounds[:, 0].copy(), bounds[:, 1].copy()))
     return result
+
+
+def _ends(sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    ends = np.empty(len(sites), np.int64)
+    backward = np.zeros(len(sites), np.bool_)
+    kernels.ends_of(
+        plain(sites.pos, np.int64),
+        plain(sites.alleles.data, np.uint8),
+        plain(sites.alleles.offsets, np.int64),
+        plain(sites.info.data, np.uint8),
+        plain(sites.info.offsets, np.int64),
+        ends,
+        backward,
+    )
+    return ends, backward

@@ -121,6 +121,11 @@ def test_end_and_svtype_go_with_the_alt_that_needed_them():
     assert (view.sites.alleles.items(), view.sites.info.items()) == ([b"A,C", b"A,<DEL>"], [b"", b"END=8"])
 
 
+def test_an_end_before_the_start_is_dropped():
+    view = view_of([("22", 5, "A,<DEL>"), ("22", 6, "A,N[22:9[")], [["0|1"], ["0|1"]], info=["END=4;SVTYPE=DEL", "SVTYPE=BND"])
+    assert view.sites.info.items() == [b"", b"SVTYPE=BND"]
+
+
 def test_only_contigs_with_sites_are_named():
     view = view_of([("21", 5, "A,C"), ("22", 5, "A,C"), ("X", 5, "A,C")], [["0|0"], ["0|1"], ["0|0"]])
     assert (view.sites.contigs, view.sites.contig.tolist()) == (("22",), [0])
