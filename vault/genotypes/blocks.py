@@ -183,30 +183,35 @@ def decode_chunk(
     rows: NDArray[np.int64] | None = None,
     *,
     pool: Executor | None = None,
+    out: Codes | None = None,
 ) -> tuple[Codes, Escapes]:
     """Calls of the chosen subjects: ``codes`` uint8[len(rows), k] and the calls that do not fit a byte.
 
     ``payloads``: of k subjects, in the order wanted. ``rows``: ascending site numbers of the chunk, None for all. ``pool``: where
-    half of a large chunk's work may run (not the pool that this call itself runs in, unless it has a thread to spare).
+    half of a large chunk's work may run (not the pool that this call itself runs in, unless it has a thread to spare). ``out``: C
+    order uint8[len(rows), k] to write into instead of a fresh matrix.
 
     Raises:
         IntegrityError: ``site_table_malformed``, ``block_malformed``.
-        UsageError: ``chunk_rows``: rows not ascending or outside the chunk.
+        UsageError: ``chunk_rows``: rows not ascending or outside the chunk. ``chunk_shape``: ``out`` of another shape.
     """
     table = coding if isinstance(coding, Coding) else Coding.from_bytes(coding)
     chosen = _check_rows(rows, len(table))
+    shape = (len(chosen), len(payloads))
+    codes = np.empty(shape, np.uint8) if out is None else out
+    if codes.shape != shape or codes.dtype != np.uint8 or not codes.flags.c_contiguous:
+        raise UsageError("chunk_shape", "the matrix to decode into does not have the shape of what is asked for")
     if not payloads or not len(chosen):
-        return np.empty((len(chosen), len(payloads)), np.uint8), Escapes.empty()
-    return _ChunkDecoder(table, chosen, payloads).decode(pool)
+        return codes, Escapes.empty()
+    return _ChunkDecoder(table, chosen, payloads, codes).decode(pool)
 
 
 class _ChunkDecoder:
     """One call of ``decode_chunk``: what its two halves share."""
 
-    def __init__(self, table: Coding, chosen: NDArray[np.int64], payloads: Sequence[Payload]) -> None:
-        self._table, self._chosen = table, chosen
+    def __init__(self, table: Coding, chosen: NDArray[np.int64], payloads: Sequence[Payload], codes: Codes) -> None:
+        self._table, self._chosen, self._codes = table, chosen, codes
         self._data, self._start = join_payloads(payloads, len(table))
-        self._codes = np.empty((len(chosen), len(payloads)), np.uint8)
         wanted = np.zeros(len(table), np.uint8)
         wanted[chosen] = 1
         decode_kernels.close_references(table.reference, wanted)
@@ -281,7 +286,7 @@ class _ChunkDecoder:
 
     def _places(self) -> int:
         """How many places of the gap-coded part to read: all where exceptions could matter, else up to the last one wanted."""
-        if (self._table.plane == 2).any():  # noqa: PLR2004 - plane 2 = exceptions
+        if (self._table.plane == 2).any():
             return len(self._place_row)
         last = np.flatnonzero(self._place_row >= 0)
         return int(last[-1]) + 1 if len(last) else 0
@@ -291,9 +296,7 @@ class _ChunkDecoder:
         low, high = (int(self._chosen[i]) // TILE_SITES * TILE_SITES for i in (first, end - 1))
         begin, stop = np.searchsorted(self._needed, [low, high + TILE_SITES]).tolist()
         decode_kernels.undo_references(self._residual.view(np.uint64), self._references, begin, stop)
-        decode_kernels.expand(
-            self._residual, self._row_of, self._alphabet, self._table.alphabets, first, end, self._codes
-        )
+        decode_kernels.expand(self._residual, self._row_of, self._alphabet, self._table.alphabets, first, end, self._codes)
 
     def _tile_edge(self) -> int:
         """An output row near the middle where a tile begins; 0 if there is none."""

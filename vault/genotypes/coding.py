@@ -149,4 +149,5 @@ def _split16(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 
 def _join16(planes: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    return planes[0].astype(np.uint16) | (planes[1].astype(np.uint16) << 8)
+    joined: NDArray[np.uint16] = planes[0].astype(np.uint16) | (planes[1].astype(np.uint16) << 8)
+    return joined

@@ -20,6 +20,9 @@ from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_config: Any = numba.config  # its attributes are made at run time
+_struct: Any = cgutils.create_struct_proxy
+
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: the user's cache folder, by numba version."""
@@ -28,7 +31,7 @@ def cache_folder() -> Path:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(cache_folder())
+    _config.CACHE_DIR = str(cache_folder())
 
 
 def RO(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constructor in signatures
@@ -43,23 +46,22 @@ def RW(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constr
 
 def kernel(signature: Any) -> Callable[[F], F]:
     """Decorator: compile for ``signature`` now (or load from the cache), release the GIL while it runs."""
-    decorated: Callable[[F], F] = numba.njit(signature, cache=True, nogil=True, boundscheck=False)
-    return decorated
+    decorated: Any = numba.njit(signature, cache=True, nogil=True, boundscheck=False)
+    return decorated  # type: ignore[no-any-return]
 
 
 def helper(function: F) -> F:
     """Decorator: a function called by kernels only, inlined by LLVM where that pays."""
-    decorated: F = numba.njit(nogil=True, boundscheck=False)(function)
-    return decorated
+    decorated: Any = numba.njit(nogil=True, boundscheck=False)(function)
+    return decorated  # type: ignore[no-any-return]
 
 
-@intrinsic
-def load_u64(_typing: Any, array: Any, offset: Any) -> Any:
+def _load_u64(_typing: Any, array: Any, offset: Any) -> Any:
     """``load_u64(uint8[], offset)``: 8 bytes from a byte offset, little-endian, no alignment needed, no bounds check."""
     signature = types.uint64(array, types.int64)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+        data = _struct(sig.args[0])(context, builder, args[0]).data
         pointer = builder.gep(data, [args[1]])
         wide = builder.bitcast(pointer, ir.IntType(64).as_pointer())
         loaded = builder.load(wide)
@@ -70,13 +72,12 @@ def load_u64(_typing: Any, array: Any, offset: Any) -> Any:
     return signature, generate
 
 
-@intrinsic
-def store_u64(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
+def _store_u64(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
     """``store_u64(uint8[], offset, value)``: the reverse of ``load_u64``."""
     signature = types.void(array, types.int64, types.uint64)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+        data = _struct(sig.args[0])(context, builder, args[0]).data
         pointer = builder.gep(data, [args[1]])
         wide = builder.bitcast(pointer, ir.IntType(64).as_pointer())
         stored = builder.store(args[2], wide)
@@ -87,8 +88,7 @@ def store_u64(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
     return signature, generate
 
 
-@intrinsic
-def popcount(_typing: Any, word: Any) -> Any:
+def _popcount(_typing: Any, word: Any) -> Any:
     """``popcount(uint64) -> int64``: number of ones."""
     signature = types.int64(types.uint64)
 
@@ -99,8 +99,7 @@ def popcount(_typing: Any, word: Any) -> Any:
     return signature, generate
 
 
-@intrinsic
-def trailing_zeros(_typing: Any, word: Any) -> Any:
+def _trailing_zeros(_typing: Any, word: Any) -> Any:
     """``trailing_zeros(uint64) -> int64``: index of the lowest one; 64 for zero."""
     signature = types.int64(types.uint64)
 
@@ -109,3 +108,9 @@ def trailing_zeros(_typing: Any, word: Any) -> Any:
 
     _ = word
     return signature, generate
+
+
+load_u64: Any = intrinsic(_load_u64)
+store_u64: Any = intrinsic(_store_u64)
+popcount: Any = intrinsic(_popcount)
+trailing_zeros: Any = intrinsic(_trailing_zeros)

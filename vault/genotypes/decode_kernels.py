@@ -6,6 +6,9 @@ The residual matrix holds, for each wanted site, two bits per chosen subject: fi
 makes the kernel return an error, never read past its end by more than the 8 spare bytes behind the buffer.
 """
 
+# ruff: noqa: C901, PLR0911, PLR0912, PLR0915, PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
+# mypy: disable-error-code="assignment, operator, unreachable" - inside kernels the types are numba's, not numpy's
+
 from __future__ import annotations
 
 from typing import Any
@@ -163,9 +166,7 @@ def read_gaps(
     return count
 
 
-@kernel(
-    types.void(RO(types.uint8), RO(types.int64), types.int64, types.int64, types.int64, RO(types.int32), RW(types.uint8, 2))
-)
+@kernel(types.void(RO(types.uint8), RO(types.int64), types.int64, types.int64, types.int64, RO(types.int32), RW(types.uint8, 2)))
 def read_raw(data: Any, start: Any, first_subject: Any, end_subject: Any, n_raw: Any, row: Any, residual: Any) -> None:
     """Transpose the raw part: ``row[i]`` is the residual row of raw site i, -1 = not wanted. Subjects in fours."""
     for j in range(first_subject, end_subject, 4):

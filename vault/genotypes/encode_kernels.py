@@ -4,6 +4,9 @@ docs/formats/genotypes.md; ``blocks.ChunkEncoder`` is the only caller.
 Bits of a site: two per subject, the field ``2*b1 + b2`` at bits ``2*(j % 32)`` of word ``j // 32``; alphabet[field] is the call.
 """
 
+# ruff: noqa: C901, PLR0912, PLR0915, PLR0917, RUF046 - a kernel is one loop nest over arrays, which numba takes by position
+# mypy: disable-error-code="assignment, operator, unreachable" - inside kernels the types are numba's, not numpy's
+
 from __future__ import annotations
 
 import math
@@ -185,7 +188,9 @@ def _pack_any(codes: Any, start: Any, n: Any, state: Any, alphabet: Any, row: An
         field = fields[ploidy, code]
         if field == 255:
             other = fields[1 - ploidy, code]
-            if other != 255 and ((ploidy == 0 and code >= HAPLOID_BASE and code < ESCAPE) or (ploidy == 1 and code < HAPLOID_BASE)):
+            if other != 255 and (
+                (ploidy == 0 and code >= HAPLOID_BASE and code < ESCAPE) or (ploidy == 1 and code < HAPLOID_BASE)
+            ):
                 state[j] = 1 - ploidy
                 counters[ANY_HAPLOID] += 1 if ploidy == 0 else -1
                 events[at] = np.uint32(j) | (np.uint32(TOGGLE) << np.uint32(24))
@@ -493,12 +498,17 @@ def measure(by_subject: Any, first: Any, class_end: Any, plane: Any, default: An
 
 @kernel(
     types.void(
-        RO(types.uint32), RO(types.int64), RO(types.int64), RO(types.uint8), RO(types.uint8), RO(types.uint8), RO(types.int64), RW(types.uint8)
+        RO(types.uint32),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.uint8),
+        RO(types.uint8),
+        RO(types.int64),
+        RW(types.uint8),
     )
 )
-def write_gaps(
-    by_subject: Any, first: Any, class_end: Any, plane: Any, default: Any, shift: Any, start: Any, out: Any
-) -> None:
+def write_gaps(by_subject: Any, first: Any, class_end: Any, plane: Any, default: Any, shift: Any, start: Any, out: Any) -> None:
     """Write each subject's gap-coded part at byte ``start[j]`` of ``out`` (which has 16 spare bytes behind the last)."""
     n_classes = len(class_end)
     for j in range(len(shift)):

@@ -115,7 +115,7 @@ def check_escapes(codes: NDArray[np.uint8], n: int, escapes: Escapes) -> None:
 
 
 def escape_records(batches: Sequence[tuple[int, Escapes]], coding: Coding) -> dict[int, bytes]:
-    """subject -> its escape records in the order in which the gap-coded part meets them. Batches: (first site, escapes)."""
+    """Subject -> its escape records in the order in which the gap-coded part meets them. Batches: (first site, escapes)."""
     found: dict[int, list[tuple[int, bytes]]] = {}
     if not batches:
         return {}

@@ -1,0 +1,366 @@
+"""Parts: one import's chunks, written while the file is still being parsed, and read back for chosen sites and people.
+
+Objects that a part consists of (docs/formats/genotypes.md §1): for each chunk a sealed site table and one container per group of
+subjects; one sealed directory. Their names are random. The records here are what the books keep; SQL and object stores are the
+caller's. Nothing is shared between two parts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from vault.crypto.envelope import Binding, seal_blob
+from vault.crypto.primitives import sha256
+from vault.crypto.secret import Secret
+from vault.errors import UsageError
+from vault.genotypes.blocks import ChunkEncoder, EncodedChunk
+from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.containers import ContainerRef, seal_container
+from vault.genotypes.sites import Sites
+from vault.genotypes.tables import PartDirectory, SiteTable, site_ends
+from vault.ids import DatasetId, KeyId, PartId, RandomBytes, VaultId, new_id
+from vault.limits import CHUNK_SITES
+
+Put = Callable[[str, bytes], None]
+"""``put(name, data)``: durable when it returns; called from the writer's thread. Names are new each time."""
+
+NewTableKey = Callable[[], tuple[KeyId, Secret]]
+"""A fresh random 32-byte key and its id, already kept where the caller keeps such keys. Called from the writer's thread."""
+
+_QUEUE = 4  # batches and chunks that may wait for the writer's thread
+
+
+class Batch(Protocol):
+    """What a reader of genotype files yields (``ingest.source.SiteBatch``). The arrays must not be reused afterwards."""
+
+    @property
+    def sites(self) -> Sites:
+        """The m sites; positions ascend within a contig, and a contig does not come back."""
+
+    @property
+    def codes(self) -> Codes:
+        """uint8[m, sample columns]."""
+
+    @property
+    def escapes(self) -> Escapes:
+        """The calls that ``codes`` marks ESCAPE."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sample column's blocks go: slot ``slot`` of group ``group``. Slots of a group are 0..size-1, drawn at random."""
+
+    group: int
+    slot: int
+    block_key: bytes
+
+    def __repr__(self) -> str:
+        return f"Place(group={self.group}, slot={self.slot})"
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """One chunk as the books keep it. ``table_version`` counts rewrites of the site table (each under a new key)."""
+
+    ordinal: int
+    n_sites: int
+    table_name: str
+    table_bytes: int
+    table_sha256: bytes
+    table_key_id: KeyId
+    table_version: int
+    containers: tuple[ContainerRef, ...]  # by group
+    container_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """A part as the books keep it. ``length_key_id`` is the key of every container's length table."""
+
+    part_id: PartId
+    n_subjects: int
+    n_sites: int
+    n_chunks: int
+    total_bytes: int
+    directory_name: str
+    directory_bytes: int
+    directory_sha256: bytes
+    directory_key_id: KeyId
+    length_key_id: KeyId
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Vault, dataset and part that everything in a part is bound to."""
+
+    vault_id: VaultId
+    dataset_id: DatasetId
+    part_id: PartId
+
+    def table_binding(self, chunk: int, version: int, key_id: KeyId) -> Binding:
+        """Binding of a chunk's site table."""
+        return Binding(
+            vault_id=self.vault_id,
+            collection="site-table",
+            record_id=self.dataset_id + self.part_id + chunk.to_bytes(4, "big"),
+            key_id=key_id,
+            key_version=1,
+            content_type="genovault/site-table/1",
+            record_version=version,
+        )
+
+    def directory_binding(self, key_id: KeyId) -> Binding:
+        """Binding of the part's directory."""
+        return Binding(
+            vault_id=self.vault_id,
+            collection="part-directory",
+            record_id=self.dataset_id + self.part_id,
+            key_id=key_id,
+            key_version=1,
+            content_type="genovault/part-directory/1",
+        )
+
+
+class PartWriter:
+    """Writes one part. Use as a context manager: leaving it early drops what was not yet written; the objects already put are
+    the caller's to sweep.
+
+    ``places``: one per sample column of the batches, in their order.
+
+    Raises:
+        UsageError: ``part_places``: no columns, or groups and slots that do not run from 0 without a gap.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        places: Sequence[Place],
+        *,
+        put: Put,
+        new_table_key: NewTableKey,
+        random: RandomBytes,
+        chunk_sites: int = CHUNK_SITES,
+    ) -> None:
+        self._owner, self._put, self._new_key, self._random, self._chunk_sites = owner, put, new_table_key, random, chunk_sites
+        self._n = len(places)
+        self._groups = _by_group(places)
+        self._length_key_id, self._length_key = new_table_key()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="part-writer")
+        self._room = threading.BoundedSemaphore(_QUEUE)
+        self._failed = False
+        # what the caller's thread knows: where the file is
+        self._contig, self._last, self._filled = "", 0, 0
+        self._seen: set[str] = set()
+        # what the worker's thread holds: the open chunk and the directory so far
+        self._encoder: ChunkEncoder | None = None
+        self._sites: list[Sites] = []
+        self._contigs: dict[str, int] = {}
+        self._rows: list[tuple[int, int, int, int, int]] = []
+        self._bytes = 0
+        self._record: PartRecord | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    def write(self, batches: Iterable[Batch]) -> Iterator[ChunkRecord]:
+        """Take the batches; yield each chunk's record once its objects are put. The directory is written at the end.
+
+        Encoding, sealing and writing run in a thread of their own while the next batch is parsed; at most a few batches wait.
+
+        Raises:
+            UsageError: ``part_places``: a batch with another number of columns. ``part_order``: positions that go back or a
+                contig that comes back (readers of files refuse those, with the line).
+            and whatever ``batches``, ``put`` and ``new_table_key`` raise.
+        """
+        waiting: deque[Future[ChunkRecord | None]] = deque()
+        for batch in batches:
+            if batch.codes.shape != (len(batch.sites), self._n):
+                raise UsageError("part_places", "a batch does not have one column for each place")
+            for first, end, contig in _contig_runs(batch.sites):
+                self._take_run(batch, first, end, contig, waiting)
+            while waiting and waiting[0].done():
+                record = waiting.popleft().result()
+                if record is not None:
+                    yield record
+        self._close(waiting)
+        for future in waiting:
+            record = future.result()
+            if record is not None:
+                yield record
+        self._record = self._worker.submit(self._write_directory).result()
+
+    def finish(self) -> PartRecord:
+        """The part's record, after ``write`` has come to its end.
+
+        Raises:
+            UsageError: ``part_unfinished``.
+        """
+        if self._record is None:
+            raise UsageError("part_unfinished", "the part is not written to its end")
+        return self._record
+
+    def _take_run(self, batch: Batch, first: int, end: int, contig: str, waiting: deque[Future[ChunkRecord | None]]) -> None:
+        """Queue a batch's sites of one contig, cut where chunks end."""
+        if contig != self._contig:
+            self._close(waiting)
+            if contig in self._seen:
+                raise UsageError("part_order", "a contig comes back after another one")
+            self._seen.add(contig)
+            self._contig, self._last = contig, 0
+        pos = batch.sites.pos[first:end]
+        if int(pos[0]) < self._last or (np.diff(pos) < 0).any():
+            raise UsageError("part_order", "positions go back within a contig")
+        self._last = int(pos[-1])
+        while first < end:
+            stop = min(end, first + self._chunk_sites - self._filled)
+            waiting.append(self._submit(partial(self._encode, batch, first, stop)))
+            self._filled += stop - first
+            first = stop
+            if self._filled == self._chunk_sites:
+                self._close(waiting)
+
+    def _close(self, waiting: deque[Future[ChunkRecord | None]]) -> None:
+        if self._filled:
+            waiting.append(self._submit(self._write_chunk))
+            self._filled = 0
+
+    def _submit(self, job: Callable[[], ChunkRecord | None]) -> Future[ChunkRecord | None]:
+        self._room.acquire()
+
+        def run() -> ChunkRecord | None:
+            try:
+                return None if self._failed else job()
+            except BaseException:
+                self._failed = True
+                raise
+            finally:
+                self._room.release()
+
+        return self._worker.submit(run)
+
+    def _encode(self, batch: Batch, first: int, end: int) -> None:
+        if self._encoder is None:
+            self._encoder = ChunkEncoder(self._n, capacity=self._chunk_sites)
+        whole = end - first == len(batch.sites)
+        self._sites.append(batch.sites if whole else batch.sites.take(np.arange(first, end)))
+        self._encoder.add(batch.codes[first:end], batch.escapes if whole else slice_escapes(batch.escapes, first, end))
+
+    def _write_chunk(self) -> ChunkRecord | None:
+        if self._encoder is None:
+            return None
+        encoded = self._encoder.finish()
+        sites = _on_one_contig(self._sites)
+        self._encoder, self._sites = None, []
+        ordinal = len(self._rows)
+        contig = self._contigs.setdefault(sites.contigs[0], len(self._contigs))
+        ends = int(site_ends(sites).max())
+        self._rows.append((contig, int(sites.pos[0]), int(sites.pos[-1]), ends, len(sites)))
+        refs, names = self._write_containers(ordinal, encoded)
+        key_id, key = self._new_key()
+        table = seal_blob(
+            key,
+            self._owner.table_binding(ordinal, 1, key_id),
+            SiteTable(sites, encoded.coding).to_bytes(),
+            random=self._random,
+        )
+        name = self._store("sites", table)
+        return ChunkRecord(ordinal, len(sites), name, len(table), sha256(table), key_id, 1, refs, names)
+
+    def _write_containers(self, ordinal: int, encoded: EncodedChunk) -> tuple[tuple[ContainerRef, ...], tuple[str, ...]]:
+        payloads = encoded.split()
+        refs: list[ContainerRef] = []
+        names: list[str] = []
+        for group, (columns, keys) in enumerate(self._groups):
+            data, ref = seal_container(
+                keys,
+                [payloads[c] for c in columns],
+                vault_id=self._owner.vault_id,
+                dataset_id=self._owner.dataset_id,
+                part_id=self._owner.part_id,
+                chunk=ordinal,
+                group=group,
+                length_key_id=self._length_key_id,
+                length_key=self._length_key,
+                random=self._random,
+            )
+            names.append(self._store("blocks", data))
+            refs.append(ref)
+        return tuple(refs), tuple(names)
+
+    def _write_directory(self) -> PartRecord:
+        directory = PartDirectory.of(tuple(self._contigs), self._rows)
+        key_id, key = self._new_key()
+        data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
+        name = self._store("directory", data)
+        return PartRecord(
+            part_id=self._owner.part_id,
+            n_subjects=self._n,
+            n_sites=int(directory.n_sites.sum()),
+            n_chunks=len(directory),
+            total_bytes=self._bytes,
+            directory_name=name,
+            directory_bytes=len(data),
+            directory_sha256=sha256(data),
+            directory_key_id=key_id,
+            length_key_id=self._length_key_id,
+        )
+
+    def _store(self, kind: str, data: bytes) -> str:
+        """Put an object under a new random name."""
+        name = f"{self._owner.part_id.hex()}/{new_id(self._random).hex()}.{kind}"
+        self._put(name, data)
+        self._bytes += len(data)
+        return name
+
+
+def slice_escapes(escapes: Escapes, first: int, end: int) -> Escapes:
+    """The escapes of sites ``first`` to ``end``, counted from ``first``."""
+    a, b = np.searchsorted(escapes.site, [first, end]).tolist()
+    low, high = int(escapes.offset[a]), int(escapes.offset[b])
+    return Escapes(
+        escapes.site[a:b] - first,
+        escapes.sample[a:b],
+        escapes.offset[a : b + 1] - low,
+        escapes.alleles[low:high],
+        escapes.phased[low:high],
+    )
+
+
+def _by_group(places: Sequence[Place]) -> list[tuple[list[int], list[bytes]]]:
+    """For each group its (sample columns, block keys) in slot order."""
+    groups: dict[int, dict[int, int]] = {}
+    for column, place in enumerate(places):
+        groups.setdefault(place.group, {})[place.slot] = column
+    complete = sum(map(len, groups.values())) == len(places) and set(groups) == set(range(len(groups)))
+    if not groups or not complete or any(set(slots) != set(range(len(slots))) for slots in groups.values()):
+        raise UsageError("part_places", "groups and slots must run from 0 without a gap, one place for each column")
+    ordered = [[groups[g][slot] for slot in range(len(groups[g]))] for g in range(len(groups))]
+    return [(columns, [places[c].block_key for c in columns]) for columns in ordered]
+
+
+def _contig_runs(sites: Sites) -> list[tuple[int, int, str]]:
+    """(first, end, contig name) of each run of sites on one contig."""
+    if not len(sites):
+        return []
+    edges = [0, *(np.flatnonzero(np.diff(sites.contig)) + 1).tolist(), len(sites)]
+    return [(a, b, sites.contigs[int(sites.contig[a])]) for a, b in pairwise(edges)]
+
+
+def _on_one_contig(pieces: Sequence[Sites]) -> Sites:
+    """The pieces as one, with a dictionary of the one contig that they lie on."""
+    name = pieces[0].contigs[int(pieces[0].contig[0])]
+    joined = Sites.concat(pieces) if len(pieces) > 1 else pieces[0]
+    return replace(joined, contigs=(name,), contig=np.zeros(len(joined), np.int32))
