@@ -72,10 +72,7 @@ def require_logged(tx: Transaction, head: ledger.Head) -> None:
         IntegrityError: ``consent_ledger_behind``.
     """
     known = consent_head(tx)
-    if known is None:
-        same = head.seq == 0
-    else:
-        same = (known.seq, known.head) == (head.seq, head.digest)
+    same = head.seq == 0 if known is None else (known.seq, known.head) == (head.seq, head.digest)
     if not same:
         raise IntegrityError(
             "consent_ledger_behind",

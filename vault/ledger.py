@@ -1,8 +1,8 @@
 """The consent ledger: append-only rows, chained by a hash, read back whole and checked.
 
     head(0) = SHA-256(context("genovault/consent-chain/v1", vault id))
-    head(i) = SHA-256(context("genovault/consent-event/v1", head(i-1), i, event id, subject id, legal time, recorded at (decimal µs),
-                              SHA-256(said), SHA-256(sealed)))
+    head(i) = SHA-256(context("genovault/consent-event/v1", head(i-1), i, event id, subject id, legal time, recorded at (decimal
+                              µs), SHA-256(said), SHA-256(sealed)))
 
 Each audit entry about consent carries the head, and the gate compares ledger and log before it decides, so a row that was
 deleted, edited or moved is noticed, not merely a missing permission.
@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session as Transaction
 
 from policies import canonical, consent
+from policies.errors import PolicyInputError
 from policies.records import parse_event
 from vault.audit.entry import ConsentHead
 from vault.crypto.context import encode_context
@@ -107,20 +109,21 @@ def read(tx: Transaction, vault_id: VaultId, *, only: Iterable[SubjectId] | None
     wanted = None if only is None else set(only)
     events: dict[SubjectId, list[consent.ConsentEvent]] = {}
     head = Head(0, _start(vault_id))
-    parsed: dict[str, dict[str, object]] = {}
+    templates: dict[str, consent.ConsentEvent] = {}
     for row in tx.execute(select(ConsentEventRow.__table__).order_by(ConsentEventRow.seq)):
         digest = _link(head.digest, row)
         if row.seq != head.seq + 1 or digest != row.head:
             raise IntegrityError(
-                "consent_ledger_altered", f"the consent ledger is not whole at its event {head.seq + 1}", hint="run genovault doctor"
+                "consent_ledger_altered",
+                f"the consent ledger is not whole at its event {head.seq + 1}",
+                hint="run genovault doctor",
             )
         head = Head(row.seq, digest)
         subject = SubjectId(row.subject_id)
         if wanted is None or subject in wanted:
-            said = parsed.get(row.said)
-            if said is None:
-                said = parsed[row.said] = json.loads(row.said)
-            events.setdefault(subject, []).append(_event(row, said))
+            if row.said not in templates:
+                templates[row.said] = _template(row)
+            events.setdefault(subject, []).append(_event(row, templates[row.said]))
     return Ledger({subject: tuple(found) for subject, found in events.items()}, head)
 
 
@@ -134,16 +137,25 @@ def private(session: Session, tx: Transaction, subject: SubjectId) -> dict[str, 
     }
 
 
-def _event(row: ConsentEventRow, said: Mapping[str, object]) -> consent.ConsentEvent:
+def _template(row: Row[Any]) -> consent.ConsentEvent:
+    """What was said, parsed once for all events that say the same."""
     times = {name: canonical.instant_text(from_micros(getattr(row, name))) for name in ("legal_time", "recorded_at")}
-    return parse_event({**said, **times, "event_id": row.event_id, "seq": row.seq})
+    try:
+        return parse_event(canonical.dumps({**json.loads(row.said), **times, "event_id": row.event_id, "seq": row.seq}))
+    except (PolicyInputError, ValueError):
+        raise IntegrityError("consent_event_unknown", "a consent event is of an unknown form", hint="upgrade genovault") from None
+
+
+def _event(row: Row[Any], template: consent.ConsentEvent) -> consent.ConsentEvent:
+    times = {name: from_micros(getattr(row, name)) for name in ("legal_time", "recorded_at")}
+    return replace(template, event_id=row.event_id, seq=row.seq, **times)
 
 
 def _start(vault_id: VaultId) -> bytes:
     return sha256(encode_context("genovault/consent-chain/v1", vault_id))
 
 
-def _link(previous: bytes, row: ConsentEventRow) -> bytes:
+def _link(previous: bytes, row: ConsentEventRow | Row[Any]) -> bytes:
     fields = (row.seq, row.event_id, row.subject_id, str(row.legal_time), str(row.recorded_at), sha256(row.said.encode()))
     return sha256(encode_context("genovault/consent-event/v1", previous, *fields, sha256(row.sealed)))
 

@@ -1,0 +1,60 @@
+"""Consent forms a vault knows: those shipped with the program and those already answered, which are kept as they were."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import forms
+from policies.forms import Form
+from vault.crypto.primitives import sha256
+from vault.documents import declared, parse_yaml
+from vault.errors import InputError, IntegrityError
+from vault.session import Session
+from vault.storage.books import FormRow
+from vault.times import to_micros
+
+
+def shipped() -> list[tuple[Form, str]]:
+    """The forms that come with genovault, with their text, by name and version."""
+    folder = resources.files("policies") / "packs" / "forms"
+    texts = [item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".yaml")]
+    return sorted(((_parsed(text), text) for text in texts), key=lambda pair: (pair[0].id, pair[0].version))
+
+
+def find(session: Session, name: str) -> tuple[Form, str]:
+    """The form "NAME" (newest version) or "NAME@VERSION" with its text; what was answered before wins over what is shipped.
+
+    Raises:
+        InputError: ``form_unknown``.
+    """
+    wanted, _, version = name.partition("@")
+    with session.books.read() as tx:
+        kept = [(_kept(row), row.body) for row in tx.scalars(select(FormRow).where(FormRow.form_id == wanted))]
+    known = {form.version: (form, text) for form, text in [*shipped(), *kept] if form.id == wanted}
+    if not known or (version and version not in known):
+        raise InputError("form_unknown", f"there is no consent form {name}", hint="genovault consent forms")
+    return known[version] if version else known[max(known, key=_by_number)]
+
+
+def keep(tx: Transaction, session: Session, form: Form, text: str) -> None:
+    """Keep a form with the first event that answers it."""
+    if tx.get(FormRow, (form.id, form.version)) is None:
+        digest, now = sha256(text.encode()), to_micros(session.clock())
+        tx.add(FormRow(form_id=form.id, version=form.version, sha256=digest, body=text, created=now))
+
+
+def _kept(row: FormRow) -> Form:
+    if sha256(row.body.encode()) != row.sha256:
+        raise IntegrityError("form_altered", f"the kept text of form {row.form_id} was altered", hint="run genovault doctor")
+    return _parsed(row.body)
+
+
+def _parsed(text: str) -> Form:
+    return declared(lambda: forms.parse_form(parse_yaml(text.encode(), name="the form")), name="the form")
+
+
+def _by_number(version: str) -> tuple[int, str]:
+    return (int(version), "") if version.isdigit() else (-1, version)
