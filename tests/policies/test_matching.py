@@ -318,7 +318,13 @@ def test_the_published_duos_v4_cases():
     compared = 0
     for case in cases:
         asked = case["purpose"]
-        kinds = {"generalUse": G, "hmbResearch": H, "populationOriginsAncestry": POA, "methodsResearch": M, "diseaseRestrictions": DS}
+        kinds = {
+            "generalUse": G,
+            "hmbResearch": H,
+            "populationOriginsAncestry": POA,
+            "methodsResearch": M,
+            "diseaseRestrictions": DS,
+        }
         wanted = [kind for key, kind in kinds.items() if asked.get(key)]
         if not wanted:
             assert STRICTER[case["test"]] is None
