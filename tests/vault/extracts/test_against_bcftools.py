@@ -1,0 +1,77 @@
+"""De-identification and writer together against ``bcftools view -s … -a -c 1:nref``, on real files: the extract by hand that we replace."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.support.gt_text import calls_of, sites_of
+from tests.support.outside import shared, tool
+from vault.extracts.vcf import write_vcf
+from vault.views.deidentify import Kind, Profile, deidentify, row_order
+
+FILES = [
+    "data/1-real/1000G_p3_chr22_2504/1kg-phaseIII-v5a.20130502.genotypes.chr22-16-16.5mb.vcf.gz",
+    "data/1-real/chrX_ploidy_26/chrX-unphased/small.chrX.unphased.vcf.gz",
+    "data/1-real/1000G_chr20_shapeit4/unphased.bcf",
+    "data/1-real/SeqArray_CEU_Exon/CEU_Exon.vcf.gz",
+    "data/2-pgx/1kgp_GRCh38_3202/GRCh38/TPMT.vcf.gz",
+]
+ROWS = 500  # the oracle's reader is slow; these starts hold every kind of record that the files have
+
+
+def bcftools(*command):
+    return subprocess.run([tool("bcftools"), *map(str, command)], capture_output=True, check=True)
+
+
+def read(path):
+    """(fixed columns, GT texts) of each record."""
+    done = bcftools("query", "-f", "%CHROM\t%POS\t%REF\t%ALT\t%FILTER[\t%GT]\\n", path)
+    lines = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    return [line[:5] for line in lines], [line[5:] for line in lines]
+
+
+@pytest.mark.parametrize("relative", FILES)
+@pytest.mark.parametrize("share", [0.5, 0.02])
+def test_an_extract_equals_the_one_made_by_bcftools(tmp_path, relative, share):
+    source = shared(relative)
+    cut = tmp_path / "cut.vcf"
+    text = bcftools("annotate", "-x", "INFO,^FORMAT/GT", source).stdout.split(b"\n")
+    head = sum(line.startswith(b"#") for line in text)
+    cut.write_bytes(b"\n".join(text[: head + ROWS]) + b"\n" * (len(text) > head + ROWS))
+    fixed, texts = read(cut)
+    samples = bcftools("query", "-l", cut).stdout.decode().split()
+    rng = np.random.default_rng(7)
+    chosen = sorted(rng.choice(len(samples), max(1, int(share * len(samples))), replace=False).tolist())
+
+    rows = [[row[j] for j in chosen] for row in texts]
+    codes, escapes = calls_of(rows, len(chosen))
+    names = tuple(f"demo1{samples[j]}" for j in chosen)
+    order = row_order(b"k" * 32, names)
+    sites = sites_of(
+        [(c, int(p), f"{ref},{alt}" if alt != "." else ref) for c, p, ref, alt, _ in fixed], filters=[line[4] for line in fixed]
+    )
+    view = deidentify(
+        sites,
+        codes,
+        escapes=escapes,
+        pseudonyms=names,
+        order=order,
+        profile=Profile(keep_phase=True),
+        kind=Kind.REGION,
+        assembly="GRCh37",
+    )
+    ours = tmp_path / "genotypes.vcf.gz"
+    with ours.open("wb") as vcf, (tmp_path / "genotypes.vcf.gz.csi").open("wb") as index:
+        write_vcf(view, vcf, index, vault_view={"ID": "x"})
+
+    peer = tmp_path / "peer.vcf"
+    (tmp_path / "names").write_text("".join(f"{samples[chosen[i]]}\n" for i in order))
+    bcftools("view", "-S", tmp_path / "names", "-a", "-c", "1:nref", "-o", peer, cut)
+    columns = "%CHROM\t%POS\t%REF\t%ALT\t%FILTER\t%AC\t%AN[\t%GT]\\n"
+    mine = bcftools("query", "-f", columns, ours)
+    assert mine.stderr == b""
+    assert mine.stdout == bcftools("query", "-f", columns, peer).stdout
+    assert len(view.sites) > 0
