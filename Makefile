@@ -5,6 +5,7 @@
 #   make test-long   faults, attacks, fuzzing and oracles at length
 #   make check       lint, format, types, import rules
 #   make bench       the benchmarks
+#   make docs        write docs/commands.md from the commands' own help
 #   make lock        resolve requirements/ anew from pyproject.toml
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check bench lock clean
+.PHONY: help install demo test test-long check bench docs lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -48,6 +49,9 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
+
+docs: $(INSTALLED)
+	$(BIN)/python -m cli.reference > docs/commands.md
 
 # One resolution for every platform and every Python from 3.11 on: dev.txt first, core.txt held to the same versions.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

@@ -18,6 +18,9 @@ from cli.output import Output
 from vault.errors import UsageError
 
 COMMANDS = {
+    "demo": Entry(
+        "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
+    ),
     "status": Entry("cli.vaults", "Which vault this is, where its parts are and whether they are there.", single=True),
 }
 

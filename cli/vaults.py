@@ -12,11 +12,6 @@ from cli.lazy import group
 app = group("The vault as a whole.")
 
 
-@app.callback()
-def vaults() -> None:
-    """The vault as a whole."""
-
-
 @app.command()
 def status(ctx: typer.Context) -> None:
     """Which vault this is, where its parts are and whether they are there.
@@ -38,8 +33,8 @@ def status(ctx: typer.Context) -> None:
 
 
 def _shown(place: str) -> str:
-    """A place without the password that a database URL may hold."""
+    """A place without the user, password and parameters that a database URL may hold."""
     parts = urlsplit(place)
-    if parts.username is None and parts.password is None:
+    if not parts.netloc:
         return place
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
