@@ -5,18 +5,21 @@ Text is made record by record in htslib's own code; nothing here touches a singl
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from vault.errors import InputError, UnavailableError
+from vault.genotypes.ingest.streams import open_stream
 
 _PIECE = 1 << 20  # bytes of text made at a time
+_DAMAGE = (OSError, ValueError, NotImplementedError, KeyError, MemoryError)  # what pysam raises on malformed records
 
 
 class BcfStream:
     """A ``ByteStream`` of the VCF text of a BCF file. Needs pysam (the ``bcf`` extra).
 
-    Raises UnavailableError ``bcf_support_missing``, InputError ``bad_bcf``.
+    Raises UnavailableError ``bcf_support_missing``, InputError ``bad_bcf``, ``bad_compression``, ``file_truncated``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,11 +31,12 @@ class BcfStream:
             ) from None
         self._pysam = pysam
         self._name = path.name
+        _require_sound(path)
         self._quiet()
         try:
             self._file = pysam.VariantFile(str(path), "rb")
             self._pieces = self._texts()
-        except (OSError, ValueError):
+        except _DAMAGE:
             raise InputError("bad_bcf", f"{path.name}: not a BCF file that htslib can read") from None
         self._rest = memoryview(b"")
 
@@ -42,7 +46,7 @@ class BcfStream:
             self._quiet()
             try:
                 self._rest = memoryview(next(self._pieces, b""))
-            except (OSError, ValueError, UnicodeError):
+            except _DAMAGE:
                 raise InputError("bad_bcf", f"{self._name}: the BCF data is damaged or ends early") from None
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
@@ -55,7 +59,8 @@ class BcfStream:
 
     def close(self) -> None:
         """As ``ByteStream``."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # closing repeats an error that reading has reported
+            self._file.close()
 
     def _quiet(self) -> None:
         self._pysam.set_verbosity(0)  # htslib would write warnings, with names in them, to stderr
@@ -72,3 +77,14 @@ class BcfStream:
                 yield b"".join(parts)
                 parts, size = [], 0
         yield b"".join(parts)
+
+
+def _require_sound(path: Path) -> None:
+    """Check the whole file's compression first: htslib forgives some damage to block headers."""
+    stream = open_stream(path)
+    piece = memoryview(bytearray(_PIECE))
+    try:
+        while stream.readinto(piece):
+            pass
+    finally:
+        stream.close()

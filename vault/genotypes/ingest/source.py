@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class SiteBatch:
 
 
 class GenotypeSource(Protocol):
-    """An open genotype file."""
+    """An open genotype file; a context manager that closes it."""
 
     @property
     def samples(self) -> tuple[str, ...]:
@@ -41,7 +41,11 @@ class GenotypeSource(Protocol):
         """All sites, once, a few MiB of codes at a time. Raises InputError with file, line, column and reason."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; done by leaving the ``with`` block."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_exc: object) -> None: ...
 
 
 def open_source(path: str | Path) -> GenotypeSource:

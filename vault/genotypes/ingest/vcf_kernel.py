@@ -338,9 +338,7 @@ def _calls(
                 else:
                     quick = False
                 if quick:
-                    code = (
-                        (a - (a > 0)) * DIPLOID_STRIDE + (b - (b > 0)) + (PHASED_OFFSET if s == _BAR else 0)
-                    )
+                    code = (a - (a > 0)) * DIPLOID_STRIDE + (b - (b > 0)) + (PHASED_OFFSET if s == _BAR else 0)
                     p += 3
                 else:
                     status, p, ploidy = _long_call(buf, p, n_alleles, leading_phase, scratch)

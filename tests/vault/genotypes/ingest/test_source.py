@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
+from vault.errors import InputError, UnavailableError
+from vault.genotypes.ingest.source import open_source, reorder
+
+LINES = [
+    "1 5 rs1 A C . PASS . GT 0/1 1|1 0/1/1",
+    "1 6 . G T,A . . . GT:DP .:1 0:2 2|1:3",
+    "X 2 . A <DEL> . . END=9 GT 1/1/0 0/0/1 1",
+]
+
+
+@pytest.fixture
+def vcf(tmp_path):
+    path = tmp_path / "cohort.vcf"
+    meta = ["##contig=<ID=1>", "##contig=<ID=X>", '##INFO=<ID=END,Number=1,Type=Integer,Description="e">']
+    meta += ['##FORMAT=<ID=DP,Number=1,Type=Integer,Description="d">', '##ALT=<ID=DEL,Description="d">']
+    path.write_bytes(vcf_text(LINES, samples="A B C", meta=meta))
+    return path
+
+
+@pytest.fixture
+def batch(vcf):
+    with open_source(vcf) as source:
+        (only,) = source.batches()
+    return only
+
+
+@pytest.fixture
+def bcf(vcf, tmp_path):
+    pysam = pytest.importorskip("pysam")
+    path = tmp_path / "cohort.vcf.gz"  # content decides, not the name
+    with pysam.VariantFile(str(vcf)) as source, pysam.VariantFile(str(path), "wb", header=source.header) as sink:
+        for record in source:
+            sink.write(record)
+    return path
+
+
+def test_bcf_reads_as_the_vcf_it_was_made_of(vcf, bcf):
+    assert our_rows(bcf) == our_rows(vcf)
+    with open_source(bcf) as source:
+        (batch,) = source.batches()
+        assert batch.sites.info.items() == [b"", b"", b"END=9"]
+        assert source.samples == ("A", "B", "C")
+        assert source.progress[1] == bcf.stat().st_size
+
+
+def test_bcf_needs_pysam(bcf, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysam", None)
+    with pytest.raises(UnavailableError) as caught:
+        open_source(bcf)
+    assert caught.value.code == "bcf_support_missing"
+    assert "pip install" in caught.value.hint
+
+
+def test_damaged_bcf_is_refused(bcf, tmp_path, capfd):
+    rows = our_rows(bcf)
+    data = bcf.read_bytes()
+    path = tmp_path / "broken.bcf"
+    path.write_bytes(data[:-28])
+    with pytest.raises(InputError) as caught:
+        our_rows(path)
+    assert caught.value.code == "file_truncated"
+    refused = 0
+    for place in range(len(data) - 28):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        try:
+            assert our_rows(path) == rows  # bytes that gzip gives no meaning, such as its time stamp
+        except InputError:
+            refused += 1
+    assert refused >= len(data) - 28 - 2 * 8  # two blocks, eight such bytes each
+    assert capfd.readouterr().err == ""
+
+
+def test_reorder_permutes_columns_and_escapes(batch):
+    moved = reorder(batch, [2, 0, 1])
+    expected = [(*row[:-1], [row[-1][i] for i in (2, 0, 1)]) for row in batch_rows(batch)]
+    assert list(batch_rows(moved)) == expected
+    order = np.lexsort((moved.escapes.sample, moved.escapes.site))
+    assert order.tolist() == list(range(len(moved.escapes)))
+
+
+def test_reorder_takes_a_selection(batch):
+    assert [row[-1] for row in batch_rows(reorder(batch, [1]))] == [["1|1"], ["0"], ["0/0/1"]]
+    assert [row[-1] for row in batch_rows(reorder(batch, []))] == [[], [], []]
+    assert reorder(batch, [0, 1, 2]) is batch
+
+
+@pytest.mark.parametrize("columns", [[0, 0, 1], [0, 1, 3], [-1, 0, 1]])
+def test_reorder_wants_distinct_columns(batch, columns):
+    with pytest.raises(ValueError, match="distinct"):
+        reorder(batch, columns)
