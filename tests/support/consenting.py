@@ -38,7 +38,9 @@ def event(seq: int, *answers: PolicyAnswer, legal: float = 0, recorded: float | 
     return ConsentEvent(f"e{seq}", seq, day(legal), at, answers=answers, **rest)
 
 
-def accept(seq: int, expression: str = "GRU", *, legal: float = 0, policy: str = "research_use", explicit: bool = True, **rest: Any) -> ConsentEvent:
+def accept(
+    seq: int, expression: str = "GRU", *, legal: float = 0, policy: str = "research_use", explicit: bool = True, **rest: Any
+) -> ConsentEvent:
     """An acceptance of one policy."""
     return event(seq, answer(Answer.ACCEPTED, expression, policy=policy, explicit=explicit), legal=legal, **rest)
 

@@ -1,0 +1,182 @@
+"""A second, naive implementation of consent decisions, written from consent.md §9-§11 and sharing no rule with policies/.
+
+It reads events and purposes as data, loops over everything, and answers permit, deny or review. It knows what the generator of
+histories makes: the policies research_use and recontact, the scopes everything, policy and module, levels no_new_use and
+no_contact, guardians, quality states, corrections, windows, and the modifiers below.
+"""
+
+from __future__ import annotations
+
+ABOVE = {
+    "MONDO:0008903": {"MONDO:0004992", "MONDO:0000001"},
+    "MONDO:0004992": {"MONDO:0000001"},
+    "MONDO:0005015": {"MONDO:0000001"},
+    "MONDO:0000001": set(),
+}
+TABLE = {  # consent.md §9.1: columns general, hmb, disease, poa, methods; clinical care apart
+    "NRES": "P P P P P",
+    "GRU": "P P P P P",
+    "HMB": "D P P D m",
+    "DS": "D D d D m",
+    "POA": "D D D P D",
+}
+COLUMNS = ["general", "hmb", "disease", "poa", "methods"]
+OPPOSED = {"declined", "withdrawn", "invalidated", "objected"}
+
+
+def oracle(events, purpose, at):
+    """``permit``, ``deny`` or ``review`` for the research-use policy, all events known."""
+    opposing, accepting = collect(events)
+    live = [one for one in accepting if one["policy"] == "research_use" and in_force(one, at) and not module_gone(one, opposing)]
+    if not live:
+        return "deny"
+    latest = live[0]
+    for one in live:
+        if (one["time"], one["seq"]) > (latest["time"], latest["seq"]):
+            latest = one
+    for against in opposing:
+        if against["scope"] in {"everything", "policy:research_use"} and against["level"] >= 3:
+            if against["time"] >= latest["time"] or not latest["explicit"]:
+                return "deny"
+            if against["guardian"] and latest["guardian"] and (not latest["ref"] or latest["ref"] != against["ref"]):
+                return "deny"
+    answers = [alternative(one, purpose, latest["time"], at) for one in latest["alternatives"]]
+    for wanted in ("permit", "review"):
+        if wanted in answers:
+            return wanted
+    return "deny"
+
+
+def collect(events):
+    opposing, accepting = [], []
+    for event in events:
+        later = [one for one in events if one.supersedes == event.event_id and one.seq > event.seq]
+        gone = [one for one in later if one.qc != "invalid"]
+        undone = [
+            one
+            for one in later
+            if one.qc == "valid"
+            and one.evidence_hash
+            and one.withdrawal is None
+            and not any(item.answer in OPPOSED for item in one.answers)
+            and not any(two.supersedes == one.event_id and two.seq > one.seq for two in events)
+        ]
+        base = {
+            "time": event.legal_time,
+            "seq": event.seq,
+            "guardian": event.signer == "guardian",
+            "ref": event.signer_ref,
+            "lapse": event.lapses_at,
+            "majority": event.on_majority,
+            "until": [end for end in (event.valid_to,) if end is not None],
+            "since": event.valid_from,
+        }
+        if event.withdrawal is not None and event.qc != "invalid" and not undone:
+            opposing.append({**base, "scope": event.withdrawal.scope, "level": int(event.withdrawal.level)})
+        for item in event.answers:
+            if item.answer in OPPOSED and event.qc != "invalid" and not undone:
+                opposing.append({**base, "scope": f"policy:{item.policy}", "level": 3})
+            if item.answer == "accepted" and event.qc == "valid" and not gone:
+                ends = [*base["until"], *([item.valid_to] if item.valid_to else [])]
+                terms = list(item.terms.alternatives) if item.terms else []
+                accepting.append(
+                    {
+                        **base,
+                        "policy": item.policy,
+                        "explicit": item.explicit,
+                        "module": item.module,
+                        "until": ends,
+                        "alternatives": terms,
+                    }
+                )
+    return opposing, accepting
+
+
+def in_force(one, at):
+    if one["time"] > at or (one["since"] is not None and one["since"] > at):
+        return False
+    if any(end <= at for end in one["until"]):
+        return False
+    if one["guardian"] and one["majority"] == "lapse":
+        return one["lapse"] is not None and at < one["lapse"]
+    return True
+
+
+def module_gone(one, opposing):
+    own = [against for against in opposing if against["scope"] == f"module:{one['module']}" and against["level"] >= 3]
+    return any(against["time"] >= one["time"] or not one["explicit"] for against in own)
+
+
+def alternative(item, purpose, signed, at):
+    kinds = {str(kind) for kind in purpose.use_kinds}
+    codes = {modifier.code: modifier.params for modifier in item.modifiers}
+    found = [cell(item, kind, kinds, purpose, "CC" in codes) for kind in kinds]
+    for code, params in codes.items():
+        found.extend(modifier(code, params, purpose, signed=signed, at=at))
+    if "no_reid" not in purpose.commitments:
+        found.append("deny")
+    if "poa" in kinds and "ancestry" not in purpose.rulings:
+        found.append("review")
+    found.extend("review" for topic in purpose.topics if topic not in purpose.rulings)
+    if "deny" in found:
+        return "deny"
+    return "review" if "review" in found else "permit"
+
+
+def cell(item, kind, kinds, purpose, cares):
+    code = item.permission
+    if kind == "clinical_care":
+        if code == "NRES":
+            return "permit"
+        if code == "POA" or not cares:
+            return "deny"
+        return disease(item, purpose) if code == "DS" else "permit"
+    mark = TABLE[code].split()[COLUMNS.index(kind)]
+    if mark == "m":
+        return "permit" if "hmb" in kinds or "disease" in kinds else "review"
+    return disease(item, purpose) if mark == "d" else {"P": "permit", "D": "deny"}[mark]
+
+
+def disease(item, purpose):
+    if not purpose.diseases:
+        return "deny"
+    results = []
+    for wanted in purpose.diseases:
+        if wanted not in ABOVE:
+            results.append("review")
+        elif wanted in item.diseases or ABOVE[wanted] & set(item.diseases):
+            results.append("permit")
+        else:
+            results.append("review" if any(one not in ABOVE for one in item.diseases) else "deny")
+    if "deny" in results:
+        return "deny"
+    return "review" if "review" in results else "permit"
+
+
+def modifier(code, params, purpose, *, signed, at):
+    kinds = {str(kind) for kind in purpose.use_kinds}
+    org = purpose.organisation
+    if code == "NMDS":
+        yield "deny" if "methods" in kinds else "permit"
+    if code == "NPOA":
+        yield "deny" if "poa" in kinds else "permit"
+    if code in {"NPU", "NPUNCU"}:
+        yield "review" if org.profit is None else "permit" if org.profit == "non_profit" else "deny"
+    if code in {"NCU", "NPUNCU"}:
+        yield {None: "review", False: "permit", True: "deny"}[purpose.commercial]
+    if code == "GS":
+        yield "review" if not org.country else "permit" if org.country in params else "deny"
+        yield "permit" if "GS" in purpose.rulings else "review"
+    if code == "PUB":
+        yield "permit" if "publish" in purpose.commitments else "deny"
+        yield "permit" if "PUB" in purpose.rulings else "review"
+    if code == "RTN":
+        yield "permit" if "return_results" in purpose.commitments else "deny"
+    if code == "IRB":
+        good = purpose.irb_ref and purpose.irb_expires is not None and purpose.irb_expires > at
+        yield "permit" if good else "deny"
+        yield "permit" if "IRB" in purpose.rulings else "review"
+    if code == "TS":
+        month = signed.month - 1 + int(params[0])
+        end = signed.replace(year=signed.year + month // 12, month=month % 12 + 1)  # signatures of the generator lie on days 1-28
+        yield "permit" if at < end else "deny"
