@@ -1,0 +1,193 @@
+"""Numba kernels of the BCF writer: records as bytes, straight from the columns of a view (BCF 2.2; VCF specification §6.3).
+
+Called by ``vault.extracts.bcf`` only, with arrays that went through ``vault.views.arrays.plain``. All release the GIL. With an empty ``out`` the
+``put`` functions only count.
+"""
+# ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments)
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from vault.extracts.kernels import put_bytes
+from vault.genotypes.calls import ESCAPE
+
+INT8, INT16, INT32, CHAR = 1, 2, 3, 7
+_QUAL_MISSING = 0x7F800001
+_END_OF_VECTOR = 0x81  # int8: the call has fewer alleles than the row's widest
+_INLINE = 15  # lengths from here on follow their descriptor as a typed integer
+
+
+@numba.njit(nogil=True, cache=True)
+def put_little(out, at, value, size):
+    if len(out) > 0:
+        for k in range(size):
+            out[at + k] = (value >> (8 * k)) & 255
+    return at + size
+
+
+@numba.njit(nogil=True, cache=True)
+def integer_type(largest):
+    if largest <= 127:
+        return INT8
+    return INT16 if largest <= 32767 else INT32
+
+
+@numba.njit(nogil=True, cache=True)
+def put_head(out, at, length, kind):
+    """The descriptor of a vector."""
+    if length < _INLINE:
+        return put_little(out, at, (length << 4) | kind, 1)
+    at = put_little(out, at, 0xF0 | kind, 1)
+    return put_integer(out, at, length)
+
+
+@numba.njit(nogil=True, cache=True)
+def put_integer(out, at, value):
+    """A typed scalar."""
+    kind = integer_type(value)
+    at = put_little(out, at, 0x10 | kind, 1)
+    return put_little(out, at, value, 1 << (kind - 1))
+
+
+@numba.njit(nogil=True, cache=True)
+def put_text(out, at, data, start, stop):
+    at = put_head(out, at, stop - start, CHAR)
+    return put_bytes(out, at, data, start, stop)
+
+
+@numba.njit(nogil=True, cache=True)
+def put_info(out, at, data, start, stop, keys):
+    """END and SVTYPE of "END=…;SVTYPE=…"; (position after, number of fields). ``keys``: dictionary numbers of AC, AN, END, SVTYPE, GT."""
+    fields = 0
+    if start < stop and data[start] == 69:  # "E" of END=
+        value = 0
+        start += 4
+        while start < stop and 48 <= data[start] <= 57:
+            value = value * 10 + data[start] - 48
+            start += 1
+        at = put_integer(out, at, keys[2])
+        at = put_integer(out, at, value)
+        fields += 1
+        start += 1  # ";"
+    if start + 7 < stop and data[start] == 83:  # "S" of SVTYPE=
+        at = put_integer(out, at, keys[3])
+        at = put_text(out, at, data, start + 7, stop)
+        fields += 1
+    return at, fields
+
+
+@numba.njit(nogil=True, cache=True)
+def shared_parts(
+    first, last, out, starts, samples, contig, pos, ends,
+    id_data, id_ends, allele_data, allele_ends, filter_data, filter_ends, info_data, info_ends,
+    allele_offsets, counts, an, keys,
+):  # fmt: skip
+    """The shared part of records first..last, the two lengths at its front left open; ``starts[r + 1]`` becomes the end of part r."""
+    at = 0
+    for r in range(first, last):
+        front = at
+        alleles = allele_offsets[r + 1] - allele_offsets[r]
+        at = put_little(out, at + 8, contig[r], 4)
+        at = put_little(out, at, pos[r] - 1, 4)
+        at = put_little(out, at, ends[r] - pos[r] + 1, 4)
+        at = put_little(out, at, _QUAL_MISSING, 4)
+        counted = at
+        at += 8
+        unnamed = id_ends[r + 1] - id_ends[r] == 1 and id_data[id_ends[r]] == 46  # "."
+        at = put_text(out, at, id_data, id_ends[r + 1] if unnamed else id_ends[r], id_ends[r + 1])
+        start = allele_ends[r]
+        for p in range(allele_ends[r], allele_ends[r + 1]):
+            if allele_data[p] == 44:  # ","
+                at = put_text(out, at, allele_data, start, p)
+                start = p + 1
+        at = put_text(out, at, allele_data, start, allele_ends[r + 1])
+        at = put_bytes(out, at, filter_data, filter_ends[r], filter_ends[r + 1])
+        fields = 1
+        if alleles > 1:
+            at = put_integer(out, at, keys[0])
+            largest = 0
+            for k in range(allele_offsets[r] + 1, allele_offsets[r + 1]):
+                largest = max(largest, counts[k])
+            kind = integer_type(largest)
+            at = put_head(out, at, alleles - 1, kind)
+            for k in range(allele_offsets[r] + 1, allele_offsets[r + 1]):
+                at = put_little(out, at, counts[k], 1 << (kind - 1))
+            fields += 1
+        at = put_integer(out, at, keys[1])
+        at = put_integer(out, at, an[r])
+        at, extra = put_info(out, at, info_data, info_ends[r], info_ends[r + 1], keys)
+        put_little(out, counted, (alleles << 16) | (fields + extra), 4)
+        put_little(out, counted + 4, (1 << 24) | samples, 4)
+        put_little(out, front, at - front - 8, 4)
+        starts[r - first + 1] = at
+    return at
+
+
+@numba.njit(nogil=True, cache=True)
+def measure_records(first, last, shared_ends, samples, width, size, key, starts):
+    """``starts[r - first + 1]`` becomes the end of record r; ``width`` alleles a call and ``size`` bytes an allele are by row."""
+    nothing = np.empty(0, np.uint8)
+    at = 0
+    for r in range(first, last):
+        at += shared_ends[r - first + 1] - shared_ends[r - first]
+        at = put_integer(nothing, at, key)
+        at = put_head(nothing, at, width[r], size[r])
+        at += samples * width[r] * size[r]
+        starts[r - first + 1] = at
+
+
+@numba.njit(nogil=True, cache=True)
+def put_allele(out, at, value, inside, size):
+    """One allele; beyond the call's own (not ``inside``) the end-of-vector value."""
+    if size == 1:
+        out[at] = value if inside else _END_OF_VECTOR
+        return at + 1
+    return put_little(out, at, value if inside else 0x8001, 2)
+
+
+@numba.njit(nogil=True, cache=True)
+def put_uneven(out, at, line, width, size, pairs, e, escape_offset, escape_alleles, escape_phased):
+    """The calls of a row of any ploidy; (position after, next escape)."""
+    for j in range(len(line)):
+        pair = pairs[line[j]]
+        for k in range(width):
+            if line[j] == ESCAPE:
+                p = escape_offset[e] + k
+                inside = p < escape_offset[e + 1]
+                value = ((escape_alleles[p] + 1) << 1) | escape_phased[p] if inside else 0
+            else:
+                value = (pair >> (8 * k)) & 255 if k < 2 else _END_OF_VECTOR
+                inside = value != _END_OF_VECTOR
+            at = put_allele(out, at, value, inside, size)
+        if line[j] == ESCAPE:
+            e += 1
+    return at, e
+
+
+@numba.njit(nogil=True, cache=True)
+def write_records(
+    codes, first, last, shared, shared_ends, width, size, key, pairs,
+    escape_site, escape_offset, escape_alleles, escape_phased, starts, out,
+):  # fmt: skip
+    """Records first..last. ``pairs`` uint16[256]: the two int8 of each code, little-endian."""
+    n = codes.shape[1]
+    e = np.searchsorted(escape_site, first)
+    for r in range(first, last):
+        at = put_bytes(out, starts[r - first], shared, shared_ends[r - first], shared_ends[r - first + 1])
+        begin = at
+        at = put_integer(out, at, key)
+        at = put_head(out, at, width[r], size[r])
+        line = codes[r]
+        if width[r] == 2 and size[r] == 1 and (e == len(escape_site) or escape_site[e] != r):
+            for j in range(n):
+                pair = pairs[line[j]]
+                out[at + 2 * j] = pair & 255
+                out[at + 2 * j + 1] = pair >> 8
+            at += 2 * n
+        else:
+            calls = (escape_offset, escape_alleles, escape_phased)
+            at, e = put_uneven(out, at, line, width[r], size[r], pairs, e, *calls)
+        put_little(out, starts[r - first] + 4, at - begin, 4)
