@@ -13,6 +13,8 @@ from vault.errors import InputError, IntegrityError
 
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 MAX_INTEGER = 2**53 - 1  # what every JSON implementation holds exactly
 MAX_DEPTH = 16  # nesting of any document here is a handful
 
@@ -25,7 +27,7 @@ def encode(value: Json) -> bytes:
             another type.
     """
     try:
-        return json.dumps(_ordered(value, 0), ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(_ordered(value, 0)).encode()
     except UnicodeEncodeError:
         raise _not_encodable("text holds a lone surrogate") from None
 
@@ -57,7 +59,8 @@ def _ordered(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise _not_encodable("a key is not text")
-        return {key: _ordered(value[key], depth + 1) for key in sorted(value, key=_utf16)}
+        ordered = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+        return {key: _ordered(value[key], depth + 1) for key in ordered}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_ordered(item, depth + 1) for item in value]
     raise _not_encodable("a value is of a type that canonical JSON does not carry")

@@ -41,53 +41,50 @@ def tile_widths(size: int) -> list[tuple[int, int, int]]:
 
 
 class StoredTree:
-    """Hashes of a log's tree, read inside one transaction. Remembers the tiles it read."""
+    """Hashes of a log's tree, read inside one transaction. Reads each tile that it needs once."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._full: dict[tuple[int, int], bytes | None] = {}
+        self._tiles: dict[tuple[int, int], bytes] = {}
 
     def node(self, level: int, index: int) -> bytes:
-        """Root of the complete subtree (level, index): a ``merkle.ReadNode``."""
+        """Root of the complete subtree (level, index): a ``merkle.ReadNode``. Raises as ``tile``."""
         tile_level, height = divmod(level, TILE_LEVELS)
-        first, count = index << height, 1 << height
-        n, offset = divmod(first, TILE_WIDTH)
-        full = self._full_tile(tile_level, n) if height else None
-        if full is None:
-            hashes = self.hashes(tile_level, first, first + count)
-        else:
-            hashes = full[offset * HASH_BYTES : (offset + count) * HASH_BYTES]
+        count = 1 << height
+        n, offset = divmod(index << height, TILE_WIDTH)
+        hashes = self.tile(tile_level, n, offset + count)[offset * HASH_BYTES :]
         return perfect_root([hashes[i : i + HASH_BYTES] for i in range(0, len(hashes), HASH_BYTES)])
 
     def tile(self, level: int, n: int, width: int) -> bytes:
-        """``width`` concatenated hashes."""
-        full = self._full_tile(level, n)
-        if full is not None:
-            return full[: width * HASH_BYTES]
-        return self.hashes(level, n * TILE_WIDTH, n * TILE_WIDTH + width)
-
-    def hashes(self, level: int, start: int, stop: int) -> bytes:
-        """Hashes ``start`` to ``stop`` of a tile level, read from the rows below it.
+        """The first ``width`` hashes of a tile, concatenated.
 
         Raises:
             IntegrityError: ``log_incomplete``: a row is missing.
         """
-        if level == 0:
-            row, key = AuditLeafRow.leaf_hash, AuditLeafRow.idx
-            query: Any = select(row)
-        else:
-            row, key = AuditTileRow.root, AuditTileRow.n
-            query = select(row).where(AuditTileRow.level == level - 1)
-        found = self._session.scalars(query.where(key >= start, key < stop).order_by(key)).all()
-        if len(found) != stop - start:
-            raise IntegrityError("log_incomplete", f"the audit log lacks hashes of level {level} between {start} and {stop}")
-        return b"".join(found)
+        if (level, n) not in self._tiles:
+            stored = self._session.scalar(select(AuditTileRow.data).where(AuditTileRow.level == level, AuditTileRow.n == n))
+            self._tiles[level, n] = self._from_rows_below(level, n) if stored is None else stored
+        hashes = self._tiles[level, n][: width * HASH_BYTES]
+        if len(hashes) != width * HASH_BYTES:
+            raise _incomplete(level, n)
+        return hashes
 
-    def _full_tile(self, level: int, n: int) -> bytes | None:
-        if (level, n) not in self._full:
-            query = select(AuditTileRow.data).where(AuditTileRow.level == level, AuditTileRow.n == n)
-            self._full[level, n] = self._session.scalar(query)
-        return self._full[level, n]
+    def _from_rows_below(self, level: int, n: int) -> bytes:
+        """All hashes that a tile has so far: leaves' own, or roots of the tiles one level down."""
+        start = n * TILE_WIDTH
+        query: Any = (
+            select(AuditLeafRow.idx, AuditLeafRow.leaf_hash)
+            .where(AuditLeafRow.idx >= start, AuditLeafRow.idx < start + TILE_WIDTH)
+            .order_by(AuditLeafRow.idx)
+            if level == 0
+            else select(AuditTileRow.n, AuditTileRow.root)
+            .where(AuditTileRow.level == level - 1, AuditTileRow.n >= start, AuditTileRow.n < start + TILE_WIDTH)
+            .order_by(AuditTileRow.n)
+        )
+        rows = self._session.execute(query).all()
+        if any(position != start + i for i, (position, _) in enumerate(rows)):
+            raise _incomplete(level, n)
+        return b"".join(row[1] for row in rows)
 
 
 def store_full_tiles(session: Session, old: int, new: int) -> None:
@@ -98,8 +95,12 @@ def store_full_tiles(session: Session, old: int, new: int) -> None:
         tree = StoredTree(session)
         rows = []
         for n in range(old, new):
-            data = tree.hashes(level, n * TILE_WIDTH, (n + 1) * TILE_WIDTH)
+            data = tree.tile(level, n, TILE_WIDTH)
             root = perfect_root([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
             rows.append({"level": level, "n": n, "root": root, "data": data})
         session.execute(insert(AuditTileRow), rows)
         level += 1
+
+
+def _incomplete(level: int, n: int) -> IntegrityError:
+    return IntegrityError("log_incomplete", f"the audit log lacks hashes of tile {level}/{n}")

@@ -41,6 +41,14 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
+def _refuse(_text: str) -> Any:
+    raise ValueError("no floats in entries")
+
+
+_DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 class StoredEntry(NamedTuple):
     """An entry as a source has it. None means that this source does not keep that."""
 
@@ -361,9 +369,9 @@ class _Walk:
 def _parse_leaf(leaf: bytes) -> dict[str, Any] | None:
     """The fields of an entry of version 1, None unless its form is exact."""
     try:
-        fields = json.loads(leaf, parse_float=_refuse, parse_constant=_refuse)
-        canonical = json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-        return fields if canonical == leaf and _has_form(fields) else None
+        text = leaf.decode()
+        fields = _DECODER.decode(text)
+        return fields if _ENCODER.encode(fields) == text and _has_form(fields) else None
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None
 
@@ -494,10 +502,6 @@ def _partials(full: Path) -> list[Path]:
     folder = full.with_name(full.name + ".p")
     found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
     return sorted(found, key=lambda path: -int(path.name))
-
-
-def _refuse(_text: str) -> Any:
-    raise ValueError("no floats in entries")
 
 
 def lines_of(report: Report) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from tests.support.audit_log import event
+from tests.support.audit_log import event, tamper
 from vault.audit.merkle import CompactRange, leaf_hash, perfect_root
 from vault.audit.tiles import StoredTree, tile_path, tile_widths
 from vault.errors import IntegrityError
@@ -61,5 +61,13 @@ def test_stored_nodes_are_those_of_the_plain_tree(books):
 def test_a_missing_leaf_is_noticed(books):
     books.log.record(event())
     with books.database.read() as session, pytest.raises(IntegrityError) as caught:
-        StoredTree(session).hashes(0, 0, 2)
+        StoredTree(session).tile(0, 0, 2)
+    assert caught.value.code == "log_incomplete"
+
+
+def test_a_gap_is_noticed_and_never_closed_up(books):
+    books.log.record_many([event()] * 3)
+    tamper(books.path, "DELETE FROM audit_leaf WHERE idx = 0")
+    with books.database.read() as session, pytest.raises(IntegrityError) as caught:
+        StoredTree(session).tile(0, 0, 2)
     assert caught.value.code == "log_incomplete"
