@@ -32,6 +32,10 @@ def test_it_holds_three_packages_and_every_file_of_them(unpacked):
             assert not (ROOT / name).exists() or (unpacked / name).exists(), name
 
 
+def test_the_demo_finds_its_matching_engine(unpacked):
+    assert (unpacked / "cli" / "matching_engine" / "engine.py").is_file()
+
+
 def test_it_runs_from_another_folder(unpacked, tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
