@@ -80,7 +80,7 @@ class KeyBook:
         with self._database.read() as session:
             row = session.scalars(query.order_by(WrappedKeyRow.version.desc()).limit(1)).first()
         if row is None:
-            raise IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")
+            raise _missing(purpose)
         secret = unwrap_many(*self._shelf(purpose, row.epoch), [(row.key_id, row.owner, row.wrapped)])[0]
         return OpenKey(KeyId(row.key_id), row.version, Secret(secret))
 
@@ -98,8 +98,22 @@ class KeyBook:
             row["owner"]: OpenKey(KeyId(row["key_id"]), row["version"], Secret(key)) for row, key in self._newest(purpose, wanted)
         }
         if len(opened) != len(wanted):
-            raise IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")
+            raise _missing(purpose)
         return opened
+
+    def open_ids(self, purpose: KeyPurpose, key_ids: Iterable[bytes]) -> dict[bytes, Secret]:
+        """Keys by their ids; IntegrityError("key_missing") when one is gone."""
+        wanted = set(key_ids)
+        self._keyring.current(PURPOSE_BRANCH[purpose])
+        with self._database.read() as session:
+            query = select(WrappedKeyRow).where(WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.key_id.in_(wanted))
+            rows = session.scalars(query).all()
+        if len(rows) != len(wanted):
+            raise _missing(purpose)
+        opened = {
+            row.key_id: unwrap_many(*self._shelf(purpose, row.epoch), [(row.key_id, row.owner, row.wrapped)]) for row in rows
+        }
+        return {key_id: Secret(keys[0]) for key_id, keys in opened.items()}
 
     def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes]) -> int:
         """Delete wrapped keys (all versions) of the owners; returns how many there were. Bytes are overwritten on disk."""
@@ -180,3 +194,7 @@ class KeyBook:
     def _token(self, subject: SubjectId, salt: Secret) -> AuditToken:
         context = encode_context("genovault/subject-token/v1", self._vault_id, subject)
         return AuditToken(f"hmac-sha256:{TOKEN_KEY_ID}:{hmac_sha256(salt.reveal(), context).hex()}")
+
+
+def _missing(purpose: KeyPurpose) -> IntegrityError:
+    return IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")

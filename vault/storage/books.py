@@ -86,8 +86,12 @@ class PartRow(Base):
     n_subjects: Mapped[Count]
     n_sites: Mapped[Count]
     n_chunks: Mapped[Count]
+    total_bytes: Mapped[Count]
     directory_object: Mapped[Code]
+    directory_bytes: Mapped[Count]
     directory_sha256: Mapped[Digest]
+    directory_key_id: Mapped[Id]
+    length_key_id: Mapped[Id]  # key of the length tables of all containers
     created: Mapped[Micros]
 
 
@@ -112,7 +116,9 @@ class ChunkRow(Base):
     n_sites: Mapped[Count]
     table_version: Mapped[Count]
     table_object: Mapped[Code]
+    table_bytes: Mapped[Count]
     table_sha256: Mapped[Digest]
+    table_key_id: Mapped[Id]
 
 
 class ContainerRow(Base):

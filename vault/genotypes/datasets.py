@@ -1,0 +1,321 @@
+"""The book of datasets: parts, their chunks and members in SQL, and reading them through sealed objects.
+
+Reading needs block keys, and block keys come from the gate: nothing here decides who may be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.crypto.custody import KeyPurpose, block_key
+from vault.crypto.secret import Secret
+from vault.errors import InputError
+from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.containers import ContainerRef
+from vault.genotypes.loci import Locus, matching_rows, overlapping_rows
+from vault.genotypes.merge import PartCalls, merge_parts
+from vault.genotypes.part_reader import PartReader
+from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.sites import Sites
+from vault.genotypes.tables import PartDirectory, find_chunks, find_contig, site_ends
+from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
+from vault.session import Session
+from vault.storage.base import bulk_insert
+from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
+from vault.times import to_micros
+
+Rows = tuple[NDArray[np.intp], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One imported call set on one assembly."""
+
+    dataset_id: DatasetId
+    name: str
+    assembly: str
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """One line of ``dataset list``: nothing that depends on a single person."""
+
+    name: str
+    assembly: str
+    parts: int
+    subjects: int
+    sites: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which sites: everything, those overlapping ``regions``, or those that ``loci`` of a panel name."""
+
+    regions: tuple[Locus, ...] | None = None
+    loci: tuple[Locus, ...] | None = None
+
+    def places(self) -> tuple[Locus, ...] | None:
+        """Where to look; None: everywhere."""
+        return self.regions if self.loci is None else self.loci
+
+    def rows(self, sites: Sites) -> Rows:
+        """Chosen rows, and for each locus whether it found a site (for regions: nothing)."""
+        if self.loci is not None:
+            return matching_rows(sites, self.loci)
+        if self.regions is not None:
+            return overlapping_rows(sites, site_ends(sites), self.regions), np.zeros(0, np.bool_)
+        return np.arange(len(sites)), np.zeros(0, np.bool_)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a read gives. ``found`` bool[loci]: which loci of a panel the dataset has a site for."""
+
+    sites: Sites
+    codes: Codes
+    escapes: Escapes
+    found: NDArray[np.bool_]
+
+
+def by_name(session: Session, name: str) -> Dataset:
+    """A dataset by its name. Raises InputError ``dataset_unknown``."""
+    with session.books.read() as tx:
+        row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
+    if row is None:
+        raise InputError("dataset_unknown", f"there is no dataset {name}", hint="genovault dataset list")
+    return Dataset(DatasetId(row.dataset_id), row.name, row.assembly)
+
+
+def every(session: Session) -> list[DatasetSummary]:
+    """All datasets, by name."""
+    with session.books.read() as tx:
+        rows = tx.scalars(select(DatasetRow).order_by(DatasetRow.name)).all()
+        return [_summary(tx, row) for row in rows]
+
+
+def add_part(tx: Transaction, session: Session, dataset: Dataset, part: PartRecord, chunks: Sequence[ChunkRecord]) -> None:
+    """Name a written part's objects in the books, in the caller's transaction."""
+    ordinal = tx.scalar(select(func.count()).select_from(PartRow).where(PartRow.dataset_id == dataset.dataset_id)) or 0
+    row = PartRow(
+        part_id=part.part_id,
+        dataset_id=dataset.dataset_id,
+        ordinal=ordinal,
+        n_subjects=part.n_subjects,
+        n_sites=part.n_sites,
+        n_chunks=part.n_chunks,
+        total_bytes=part.total_bytes,
+        directory_object=part.directory_name,
+        directory_bytes=part.directory_bytes,
+        directory_sha256=part.directory_sha256,
+        directory_key_id=part.directory_key_id,
+        length_key_id=part.length_key_id,
+        created=to_micros(session.clock()),
+    )
+    tx.add(row)
+    tx.flush()
+    bulk_insert(tx, ChunkRow, [_chunk_fields(part.part_id, chunk) for chunk in chunks])
+    bulk_insert(tx, ContainerRow, [fields for chunk in chunks for fields in _container_fields(part.part_id, chunk)])
+
+
+def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tuple[int, int]]) -> None:
+    """Record each subject's (group, slot) in a part."""
+    rows = [{"part_id": part_id, "subject_id": s, "group_no": g, "slot": n} for s, (g, n) in members.items()]
+    bulk_insert(tx, PartMemberRow, rows)
+
+
+def directories(session: Session, dataset: Dataset) -> list[PartDirectory]:
+    """What each part of a dataset covers."""
+    return [_reader(session, dataset, part, []).directory for part in _parts(session, dataset)]
+
+
+def read(
+    session: Session, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+) -> Calls:
+    """The chosen sites' calls of the subjects, in their order; ABSENT where a subject's part lacks a site.
+
+    ``keys``: genotype keys by subject; a subject without one cannot be read.
+
+    Raises:
+        IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
+    """
+    found = np.zeros(len(selection.loci or ()), np.bool_)
+    pieces: list[PartCalls] = []
+    block_keys = {subject: block_key(keys[subject], dataset.dataset_id) for subject in subjects}
+    with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
+        for part in _parts(session, dataset):
+            places = _places(session, part, subjects, block_keys)
+            columns = [at for at, subject in enumerate(subjects) if subject in places]
+            reader, chosen, met = _choose(session, dataset, part, selection, pool)
+            found |= met
+            sites, codes, escapes = reader.read(
+                [ordinal for ordinal, _ in chosen], [rows for _, rows in chosen], [places[subjects[at]] for at in columns]
+            )
+            pieces.append(PartCalls(sites, codes, escapes, np.array(columns, np.int64)))
+    return Calls(*merge_parts(pieces, len(subjects)), found)
+
+
+def _choose(
+    session: Session, dataset: Dataset, part: PartRow, selection: Selection, pool: ThreadPoolExecutor
+) -> tuple[PartReader, list[tuple[int, NDArray[np.int64] | None]], NDArray[np.bool_]]:
+    """A reader of the chunks that matter, the rows wanted of each (None: all), and which loci were met."""
+    directory = _reader(session, dataset, part, []).directory
+    wanted = _ordinals(directory, selection)
+    reader = _reader(session, dataset, part, _chunks(session, dataset, part, wanted), pool=pool)
+    found = np.zeros(len(selection.loci or ()), np.bool_)
+    chosen: list[tuple[int, NDArray[np.int64] | None]] = []
+    for ordinal in wanted:
+        sites = reader.sites(ordinal)
+        rows, met = selection.rows(sites)
+        found |= met
+        if len(rows):
+            chosen.append((ordinal, None if len(rows) == len(sites) else rows.astype(np.int64)))
+    return reader, chosen, found
+
+
+def _ordinals(directory: PartDirectory, selection: Selection) -> list[int]:
+    places = selection.places()
+    if places is None:
+        return list(range(len(directory)))
+    spelled = ((find_contig(directory.contigs, p.contig), p) for p in places)
+    return find_chunks(directory, [(contig, p.first, p.last) for contig, p in spelled if contig is not None])
+
+
+def _parts(session: Session, dataset: Dataset) -> list[PartRow]:
+    with session.books.read() as tx:
+        query = select(PartRow).where(PartRow.dataset_id == dataset.dataset_id).order_by(PartRow.ordinal)
+        return list(tx.scalars(query))
+
+
+def _places(
+    session: Session, part: PartRow, subjects: Sequence[SubjectId], keys: Mapping[SubjectId, bytes]
+) -> dict[SubjectId, Place]:
+    wanted = set(subjects)
+    columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
+    with session.books.read() as tx:
+        rows = tx.execute(select(*columns).where(PartMemberRow.part_id == part.part_id)).all()
+    return {
+        SubjectId(row.subject_id): Place(row.group_no, row.slot, keys[SubjectId(row.subject_id)])
+        for row in rows
+        if row.subject_id in wanted
+    }
+
+
+def _reader(
+    session: Session, dataset: Dataset, part: PartRow, chunks: Sequence[ChunkRecord], *, pool: ThreadPoolExecutor | None = None
+) -> PartReader:
+    record = PartRecord(
+        part_id=PartId(part.part_id),
+        n_subjects=part.n_subjects,
+        n_sites=part.n_sites,
+        n_chunks=part.n_chunks,
+        total_bytes=part.total_bytes,
+        directory_name=part.directory_object,
+        directory_bytes=part.directory_bytes,
+        directory_sha256=part.directory_sha256,
+        directory_key_id=KeyId(part.directory_key_id),
+        length_key_id=KeyId(part.length_key_id),
+    )
+    owner = Owner(session.vault_id, dataset.dataset_id, record.part_id)
+    key_ids = [record.directory_key_id, record.length_key_id, *(chunk.table_key_id for chunk in chunks)]
+    return PartReader(
+        owner, record, chunks, get_range=session.objects.get_range, table_key=_table_keys(session, key_ids), pool=pool
+    )
+
+
+def _table_keys(session: Session, key_ids: Sequence[KeyId]) -> Callable[[KeyId], Secret]:
+    return session.keybook.open_ids(KeyPurpose.SITE_TABLE, key_ids).__getitem__
+
+
+def _chunks(session: Session, dataset: Dataset, part: PartRow, ordinals: Sequence[int]) -> list[ChunkRecord]:
+    """Records of some chunks, with their containers."""
+    whole = len(ordinals) == part.n_chunks
+    chunk_query = select(ChunkRow).where(ChunkRow.part_id == part.part_id).order_by(ChunkRow.ordinal)
+    container_query = (
+        select(ContainerRow).where(ContainerRow.part_id == part.part_id).order_by(ContainerRow.chunk, ContainerRow.group_no)
+    )
+    if not whole:
+        chunk_query = chunk_query.where(ChunkRow.ordinal.in_(ordinals))
+        container_query = container_query.where(ContainerRow.chunk.in_(ordinals))
+    with session.books.read() as tx:
+        containers: dict[int, list[ContainerRow]] = {}
+        for row in tx.scalars(container_query):
+            containers.setdefault(row.chunk, []).append(row)
+        return [_chunk(session, dataset, part, row, containers[row.ordinal]) for row in tx.scalars(chunk_query)]
+
+
+def _chunk(session: Session, dataset: Dataset, part: PartRow, row: ChunkRow, containers: Sequence[ContainerRow]) -> ChunkRecord:
+    return ChunkRecord(
+        ordinal=row.ordinal,
+        n_sites=row.n_sites,
+        table_name=row.table_object,
+        table_bytes=row.table_bytes,
+        table_sha256=row.table_sha256,
+        table_key_id=KeyId(row.table_key_id),
+        table_version=row.table_version,
+        containers=tuple(
+            ContainerRef(
+                container_id=ContainerId(c.container_id),
+                nonce8=c.nonce,
+                vault_id=session.vault_id,
+                dataset_id=dataset.dataset_id,
+                part_id=PartId(part.part_id),
+                chunk=c.chunk,
+                group=c.group_no,
+                n_slots=c.n_slots,
+                header_bytes=c.header_bytes,
+                total_bytes=c.total_bytes,
+                sha256=c.sha256,
+                length_key_id=part.length_key_id,
+            )
+            for c in containers
+        ),
+        container_names=tuple(c.object for c in containers),
+    )
+
+
+def _chunk_fields(part_id: PartId, chunk: ChunkRecord) -> dict[str, object]:
+    return {
+        "part_id": part_id,
+        "ordinal": chunk.ordinal,
+        "n_sites": chunk.n_sites,
+        "table_version": chunk.table_version,
+        "table_object": chunk.table_name,
+        "table_bytes": chunk.table_bytes,
+        "table_sha256": chunk.table_sha256,
+        "table_key_id": chunk.table_key_id,
+    }
+
+
+def _container_fields(part_id: PartId, chunk: ChunkRecord) -> list[dict[str, object]]:
+    return [
+        {
+            "container_id": ref.container_id,
+            "part_id": part_id,
+            "chunk": chunk.ordinal,
+            "group_no": ref.group,
+            "n_slots": ref.n_slots,
+            "nonce": ref.nonce8,
+            "header_bytes": ref.header_bytes,
+            "total_bytes": ref.total_bytes,
+            "object": name,
+            "sha256": ref.sha256,
+        }
+        for ref, name in zip(chunk.containers, chunk.container_names, strict=True)
+    ]
+
+
+def _summary(tx: Transaction, row: DatasetRow) -> DatasetSummary:
+    parts = tx.execute(
+        select(func.count(), func.sum(PartRow.n_sites), func.sum(PartRow.total_bytes)).where(PartRow.dataset_id == row.dataset_id)
+    ).one()
+    members = select(func.count(PartMemberRow.subject_id.distinct())).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
+    subjects = tx.scalar(members.where(PartRow.dataset_id == row.dataset_id)) or 0
+    return DatasetSummary(row.name, row.assembly, int(parts[0]), subjects, int(parts[1] or 0), int(parts[2] or 0))

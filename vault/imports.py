@@ -1,0 +1,320 @@
+"""Importing genotypes: files and samples to subjects and a new part of a dataset, all or nothing.
+
+1  read headers, agree on samples        5  write sealed objects under a lease
+2  match sample names to subjects        6  one transaction: subjects, part, members, audit entry
+3  draw groups and slots at random       on failure: the objects go, and nothing in the books names them
+4  make keys durable
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session as Transaction
+
+from vault import subjects
+from vault.audit.acts import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.custody import KeyPurpose, block_key
+from vault.crypto.secret import Secret
+from vault.errors import InputError
+from vault.genotypes import datasets
+from vault.genotypes.contigs import normal_contig
+from vault.genotypes.datasets import Dataset
+from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
+from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, PartWriter, Place
+from vault.ids import DatasetId, KeyId, PartId, SubjectId, new_id
+from vault.keybook import SUBJECT_PURPOSES
+from vault.limits import GROUP_SUBJECTS
+from vault.references import ReferenceIndex, registered_by, resolve_many
+from vault.session import Session
+from vault.sheets import Column, Problem, read_sheet, rejected, text
+from vault.storage.books import DatasetRow, LeaseRow
+from vault.subjects import Identity, NewSubject
+from vault.times import to_micros
+
+LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
+UNKNOWN = ("refuse", "skip", "register")
+
+Progress = Callable[[int, int, int], None]
+"""``progress(bytes read, bytes in all, sites so far)``."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How names become subjects. ``unknown``: what to do with samples that no subject has."""
+
+    append: bool = False
+    sample_map: Path | None = None
+    unknown: str = "refuse"
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What ``dataset import`` did."""
+
+    dataset: str
+    sites: int
+    matched: int
+    new: int
+    skipped: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """Sample columns of the first file and the subject of each; ``new`` are registered by this import."""
+
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    subjects: tuple[SubjectId, ...]
+    new: tuple[tuple[SubjectId, NewSubject], ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is about to be written: nothing of it is in the books yet."""
+
+    dataset: Dataset
+    is_new: bool
+    part_id: PartId
+    matched: _Matched
+    slots: Mapping[SubjectId, tuple[int, int]]
+
+
+def import_files(
+    session: Session, files: Sequence[Path], *, name: str, assembly: str, options: ImportOptions, progress: Progress | None = None
+) -> ImportReport:
+    """Import files (one set of samples; each contig in one file) as a part of a dataset.
+
+    Raises:
+        InputError: ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
+            ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``no_samples``, ``no_sites``, and what the
+            readers refuse, with file, line and reason.
+    """
+    with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
+        dataset, is_new = _dataset(session, name, assembly, append=options.append)
+        sources = [stack.enter_context(_opened(file)) for file in files]
+        columns = _agree(files, sources)
+        matched = _match(session, dataset, sources[0].samples, options)
+        plan = _Plan(dataset, is_new, PartId(new_id(session.random)), matched, _draw(session, matched.subjects))
+        with _lease(session, plan):
+            batches = _batches(sources, columns, matched.columns, progress)
+            part, chunks = _write(session, plan, _one_spelling(batches, {} if is_new else _spellings(session, dataset)))
+            with session.books.write() as tx:
+                _commit(tx, session, plan, part, chunks)
+    skipped = len(sources[0].samples) - len(matched.subjects)
+    return ImportReport(name, part.n_sites, len(matched.subjects) - len(matched.new), len(matched.new), skipped, part.total_bytes)
+
+
+def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
+    """The dataset to import into, and whether it is new."""
+    with session.books.read() as tx:
+        row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
+    if row is None:
+        if append:
+            raise InputError("dataset_unknown", f"there is no dataset {name} to append to", hint="leave out --append")
+        return Dataset(DatasetId(new_id(session.random)), name, assembly), True
+    if not append:
+        raise InputError(
+            "dataset_exists", f"there is a dataset {name} already", hint="add to it with --append, or choose another name"
+        )
+    if row.assembly != assembly:
+        raise InputError(
+            "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
+        )
+    return Dataset(DatasetId(row.dataset_id), name, assembly), False
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[GenotypeSource]:
+    source = open_source(file)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _agree(files: Sequence[Path], sources: Sequence[GenotypeSource]) -> list[list[int]]:
+    """For each file the columns that bring its samples into the first file's order."""
+    first = sources[0].samples
+    if not first:
+        raise InputError("no_samples", f"{files[0].name} has no samples", hint="genovault imports genotypes, not site lists")
+    columns = []
+    for file, source in zip(files, sources, strict=True):
+        place = {sample: at for at, sample in enumerate(source.samples)}
+        if set(place) != set(first):
+            raise InputError(
+                "samples_differ",
+                f"{file.name} does not have the samples of {files[0].name}",
+                hint="import it on its own with --append",
+            )
+        columns.append([place[sample] for sample in first])
+    return columns
+
+
+def _match(session: Session, dataset: Dataset, samples: Sequence[str], options: ImportOptions) -> _Matched:
+    """Which subject each sample is; unknown ones are refused, left out or registered."""
+    names = [f"{options.namespace}/{sample}" if options.namespace else sample for sample in samples]
+    known = _mapped(session, options.sample_map, samples) if options.sample_map else _registered(session, dataset, names)
+    unknown = [at for at, name in enumerate(names) if name not in known]
+    if unknown and options.unknown == "refuse":
+        raise InputError(
+            "samples_unknown",
+            f"{len(unknown)} of {len(samples)} samples belong to no subject (the first is sample column {unknown[0] + 1})",
+            hint="name them with subject import or --samples MAP.csv, or use --unknown skip or --register",
+        )
+    new: list[tuple[SubjectId, NewSubject]] = []
+    if unknown and options.unknown == "register":
+        fresh = subjects.prepare(session, len(unknown))
+        new = [(s, NewSubject(Identity(samples=(names[at],)), dataset.dataset_id)) for s, at in zip(fresh, unknown, strict=True)]
+        known |= {names[at]: s for (s, _), at in zip(new, unknown, strict=True)}
+    columns = [at for at, name in enumerate(names) if name in known]
+    chosen = [known[names[at]] for at in columns]
+    if not chosen:
+        raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
+    if len(set(chosen)) != len(chosen):
+        raise InputError(
+            "subject_twice",
+            "two samples belong to one subject",
+            hint="a part holds one sample for each subject: import them apart",
+        )
+    return _Matched(tuple(columns), tuple(names[at] for at in columns), tuple(chosen), tuple(new))
+
+
+def _registered(session: Session, dataset: Dataset, names: Sequence[str]) -> dict[str, SubjectId]:
+    """Subjects by sample name. A name that another dataset's import registered need not mean the same person."""
+    found = registered_by(session, names)
+    taken = [name for name, (_, owner) in found.items() if owner not in (None, dataset.dataset_id)]
+    if taken:
+        raise InputError(
+            "sample_taken",
+            f"{len(taken)} sample names were registered by another dataset and may be other people",
+            hint="--namespace NAME keeps them apart; --samples MAP.csv says who is who",
+        )
+    return {name: subject for name, (subject, _) in found.items()}
+
+
+SAMPLE = Column("sample", text, required=True, keys=lambda value: [value])
+REFERENCE = Column("subject", text, required=True)
+
+
+def _mapped(session: Session, path: Path, samples: Sequence[str]) -> dict[str, SubjectId]:
+    """Subjects by sample name from MAP.csv (columns sample, subject)."""
+    rows = read_sheet(path, columns=[SAMPLE, REFERENCE]).rows
+    found = resolve_many(session, [row[REFERENCE] for row in rows])
+    wanted = set(samples)
+    problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in wanted]
+    problems += [Problem(row.line, "subject", "does not name one subject") for row in rows if len(found[row[REFERENCE]]) != 1]
+    if problems:
+        raise rejected(problems)
+    return {row[SAMPLE]: next(iter(found[row[REFERENCE]])) for row in rows}
+
+
+def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
+    """A random (group, slot) for each subject: the order of the file says nothing about places."""
+    order = sorted(chosen, key=lambda _: session.random(16))
+    return {subject: divmod(at, GROUP_SUBJECTS) for at, subject in enumerate(order)}
+
+
+def _batches(
+    sources: Sequence[GenotypeSource], columns: Sequence[Sequence[int]], chosen: Sequence[int], progress: Progress | None
+) -> Iterator[SiteBatch]:
+    total = sum(source.progress[1] for source in sources)
+    before = sites = 0
+    seen: set[str] = set()
+    for source, order in zip(sources, columns, strict=True):
+        mine: set[str] = set()
+        picked = [order[at] for at in chosen]
+        for batch in source.batches():
+            mine.update(normal_contig(batch.sites.contigs[i]) for i in set(batch.sites.contig.tolist()))
+            if mine & seen:
+                raise InputError("contig_twice", "two of the files have sites on one contig", hint="give each contig in one file")
+            sites += len(batch.sites)
+            if progress is not None:
+                progress(before + source.progress[0], total, sites)
+            yield reorder(batch, picked)
+        seen |= mine
+        before += source.progress[1]
+    if not sites:
+        raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
+
+
+def _spellings(session: Session, dataset: Dataset) -> dict[str, str]:
+    return {normal_contig(c): c for directory in datasets.directories(session, dataset) for c in directory.contigs}
+
+
+def _one_spelling(batches: Iterator[SiteBatch], known: Mapping[str, str]) -> Iterator[SiteBatch]:
+    """Refuse "chr22" where the dataset's earlier parts say "22": a view could not merge them."""
+    for batch in batches:
+        for contig in batch.sites.contigs:
+            if known.get(normal_contig(contig), contig) != contig:
+                raise InputError(
+                    "contig_spelling",
+                    "the file spells contigs otherwise than the dataset",
+                    hint="rename them first (bcftools annotate --rename-chrs)",
+                )
+        yield batch
+
+
+def _write(session: Session, plan: _Plan, batches: Iterator[SiteBatch]) -> tuple[PartRecord, list[ChunkRecord]]:
+    """Write the sealed objects of a part."""
+    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, plan.matched.subjects)
+    dataset_id = plan.dataset.dataset_id
+    places = [Place(*plan.slots[subject], block_key(keys[subject], dataset_id)) for subject in plan.matched.subjects]
+    versions = itertools.count(1)
+
+    def new_table_key() -> tuple[KeyId, Secret]:
+        key = session.keybook.create(KeyPurpose.SITE_TABLE, [plan.part_id], version=next(versions))[0]
+        return key.key_id, key.secret
+
+    owner = Owner(session.vault_id, dataset_id, plan.part_id)
+    with PartWriter(owner, places, put=session.objects.put, new_table_key=new_table_key, random=session.random) as writer:
+        chunks = list(writer.write(batches))
+        return writer.finish(), chunks
+
+
+def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, chunks: Sequence[ChunkRecord]) -> None:
+    """Name everything in the books, with its audit entry, and end the lease."""
+    dataset, matched = plan.dataset, plan.matched
+    if plan.is_new:
+        now = to_micros(session.clock())
+        tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
+        tx.flush()
+    subjects.add(tx, session, ReferenceIndex(session), matched.new)
+    datasets.add_part(tx, session, dataset, part, chunks)
+    datasets.add_members(tx, part.part_id, plan.slots)
+    tx.execute(delete(LeaseRow).where(LeaseRow.prefix == plan.part_id.hex()))
+    session.append(
+        tx,
+        Act.DATASET_IMPORT,
+        Outcome.DONE,
+        obj=Obj("part", part.part_id.hex()),
+        subjects=list(matched.subjects),
+        counts={"sites": part.n_sites, "registered": len(matched.new), "bytes": part.total_bytes},
+        blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
+        detail={"dataset": dataset.name, "assembly": dataset.assembly},
+    )
+
+
+@contextmanager
+def _lease(session: Session, plan: _Plan) -> Iterator[None]:
+    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again."""
+    prefix = plan.part_id.hex()
+    with session.books.write() as tx:
+        tx.add(LeaseRow(prefix=prefix, expires=to_micros(session.clock() + LEASE)))
+    try:
+        yield
+    except BaseException:
+        session.objects.delete([name for name, _ in session.objects.list(prefix)])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *(s for s, _ in plan.matched.new)])
+        with session.books.write() as tx:
+            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
+        raise
