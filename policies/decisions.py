@@ -322,9 +322,11 @@ def _expires(behind: Sources, purpose: Purpose, found: Verdict, rules: Rules) ->
     if found.outcome is not Outcome.PERMIT:
         return None
     acceptance = dict(behind.granting).get(REQUIRED_POLICY[purpose.action])
-    if acceptance is None or acceptance.answer.terms is None or found.alternative is None:
+    if acceptance is None:
         return rules.domain.end
-    return end_of(acceptance, acceptance.answer.terms.alternatives[found.alternative], domain=rules.domain)
+    signed = acceptance.answer.terms.alternatives if acceptance.answer.terms is not None else ()
+    modifiers = signed[found.alternative].modifiers if found.alternative is not None else ()
+    return end_of(acceptance, modifiers, domain=rules.domain)
 
 
 def _evidence(state: ConsentState, behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Evidence, ...]:

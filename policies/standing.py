@@ -89,10 +89,10 @@ def sources(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WIND
     )
 
 
-def end_of(acceptance: Acceptance, alternative: Alternative, *, domain: Window = NO_WINDOW) -> datetime | None:
-    """When this acceptance stops allowing this alternative (as signed): the earliest of all its ends, or None."""
+def end_of(acceptance: Acceptance, modifiers: tuple[Modifier, ...], *, domain: Window = NO_WINDOW) -> datetime | None:
+    """When this acceptance stops allowing the alternative with these modifiers (as signed): the earliest end, or None."""
     ends = [acceptance.valid_to, acceptance.answer.valid_to, domain.end, _lapse(acceptance)]
-    ends += [_limit(acceptance, item) for item in alternative.modifiers if item.code == "TS"]
+    ends += [_limit(acceptance, item) for item in modifiers if item.code == "TS"]
     return min((end for end in ends if end is not None), default=None)
 
 

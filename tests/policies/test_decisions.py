@@ -1,0 +1,173 @@
+"""Combining alternatives (consent.md §9.3), cohorts, duties of a release, and golden decisions byte for byte."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from policies import obligations, reasons
+from policies.consent import Answer, ConsentState, fold
+from policies.decisions import HAS_SATISFIED_POLICY, NOT_APPLICABLE, decide_states, intern, refuse, tally
+from policies.loci import Interval, LocusRule, RuleKind
+from policies.matching import Outcome
+from policies.obligations import Obligations, merge, not_understood
+from policies.purposes import Commitment, Organisation, UseKind
+from policies.rules import DEFAULT, Rules
+from policies.terms import Alternative, Modifier, Terms, parse_expression
+from tests.support.consenting import CANCER, HMB, LUNG, NOW, accept, answer, ask, day, event, purpose, state_of, withdraw
+
+GOLDEN = Path(__file__).parent / "golden_decisions.jsonl"
+APOE = LocusRule(RuleKind.GENE, "APOE")
+PANEL = LocusRule(RuleKind.INTERVAL, "", "GRCh38", Interval("10", 94_700_000, 94_900_000))
+
+
+def test_one_alternative_is_used_and_its_scope_keeps_its_duties():
+    wide = Alternative("GRU", modifiers=(Modifier("RTN"),))
+    narrow = Alternative("GRU", only=(PANEL,))
+    promised = purpose(UseKind.HMB, commitments=(Commitment.NO_REID, Commitment.RETURN_RESULTS))
+    both = state_of(Terms.of(wide, narrow))
+    for what in (HMB, promised):
+        duties = ask(both, what).obligations
+        assert (duties.only == ()) == duties.return_derived, "never the wide scope without its duty"
+
+
+def test_the_least_obliging_alternative_is_preferred():
+    terms = parse_expression("GRU+RTN | HMB")
+    promised = purpose(UseKind.HMB, commitments=tuple(Commitment))
+    decision = ask(state_of(terms), promised)
+    assert terms.alternatives[decision.alternative].permission == "HMB"
+    assert not decision.obligations.return_derived
+
+
+def test_a_review_alternative_does_not_hide_a_permitting_one_and_beats_a_denying_one():
+    assert ask([accept(1, "HMB+NPU | HMB+CC")]).permitted
+    assert ask([accept(1, "HMB+NPU | POA")]).outcome is Outcome.REVIEW
+    assert ask([accept(1, f"DS({CANCER}) | POA")]).outcome is Outcome.DENY
+
+
+def test_an_alternative_whose_duty_cannot_be_kept_gives_way():
+    odd = Alternative("GRU", obligations=("burn_after_reading",))
+    assert ask(state_of(Terms.of(odd, Alternative("HMB", modifiers=(Modifier("NMDS"),))))).permitted
+
+
+def test_all_reasons_of_the_nearest_alternative_are_given():
+    decision = ask([accept(1, "HMB+NMDS+NPU")], purpose(UseKind.GENERAL, UseKind.METHODS, commitments=()))
+    codes = [reason.code for reason in decision.reasons]
+    assert codes == ["purpose_too_wide", "prohibited", "commitment_missing", "methods_need_ruling", "purpose_incomplete"]
+
+
+def test_data_classes_must_be_covered():
+    state = state_of(Terms.of(Alternative("GRU", data_classes=("genotypes",))))
+    assert ask(state, purpose(UseKind.HMB, data_classes=("genotypes", "phenotypes"))).reasons[0].code == "data_class_not_covered"
+    assert ask([accept(1)], purpose(UseKind.HMB, data_classes=("phenotypes",))).outcome is Outcome.DENY
+
+
+def test_an_acceptance_without_terms_permits_nothing():
+    assert ask([event(1, answer(Answer.ACCEPTED))]).reasons[0].code == "no_terms"
+
+
+def test_evidence_says_what_each_event_did():
+    decision = ask([accept(1, valid_to=day(1)), accept(2, legal=5)])
+    assert [item.outcome for item in decision.evidence] == [NOT_APPLICABLE, HAS_SATISFIED_POLICY]
+
+
+def test_a_permission_that_cannot_be_carried_out_becomes_a_refusal():
+    decision = refuse(ask([accept(1)]), reasons.NOTHING_LEFT)
+    assert decision.outcome is Outcome.DENY
+    assert [item.code for item in decision.reasons] == ["nothing_left"]
+    assert decision.obligations == Obligations()
+
+
+def test_a_cohort_counts_each_subject_once_under_its_first_reason():
+    states = [fold([accept(1)])] * 3 + [
+        fold([accept(1), withdraw(2, legal=1)]),
+        ConsentState(head=0),
+        fold([accept(1, "HMB+NPU")]),
+    ]
+    cohort = decide_states(states, HMB, legal_at=NOW)
+    assert tally(cohort).as_dict() == {
+        "subjects": 6,
+        "permit": 3,
+        "deny": {"no_active_consent": 1, "withdrawn": 1},
+        "review": {"purpose_incomplete": 1},
+    }
+
+
+def test_subjects_who_signed_on_different_days_share_one_verdict():
+    states = [fold([accept(number, legal=number)]) for number in range(1, 300)]
+    assert len(decide_states(states, HMB, legal_at=NOW).verdicts) == 1
+
+
+def test_an_empty_cohort_is_empty():
+    assert tally(decide_states([], HMB, legal_at=NOW)).as_dict() == {"subjects": 0, "permit": 0, "deny": {}, "review": {}}
+
+
+def test_intern_keeps_the_order_of_first_appearance():
+    assert intern("abca") == (("a", "b", "c"), (0, 1, 2, 0))
+
+
+def test_duties_add_up_to_the_strictest():
+    first = Obligations(mask=(APOE,), only=((PANEL,),), min_group=5, expires=day(9), max_bits=10, publish=True)
+    second = Obligations(min_group=20, expires=day(3), max_bits=90, watermark=True, unknown=("x",))
+    total = merge([first, second])
+    assert total == merge([second, first])
+    assert (total.mask, total.only, total.min_group, total.max_bits, total.expires) == ((APOE,), ((PANEL,),), 20, 10, day(3))
+    assert total.publish
+    assert total.watermark
+    assert not_understood(total, obligations.UNDERSTOOD) == ("x",)
+    assert merge([]) == Obligations()
+
+
+def test_the_site_s_settings_are_duties_and_change_the_pack_hash():
+    rules = Rules(min_group=20, max_bits=10)
+    assert ask([accept(1)], rules=rules).obligations.min_group == 20
+    assert rules.pack_sha256() != DEFAULT.pack_sha256()
+
+
+def test_every_reason_has_words_and_every_word_a_reason():
+    codes = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str) and name != "UNIFORM"}
+    assert codes == set(reasons.WORDS)
+
+
+def test_no_decision_names_a_subject_or_a_signer():
+    text = ask([accept(1, signer_ref="canary-signer", recorded_by="canary-clerk")]).explain()
+    assert "canary" not in text
+
+
+def golden() -> list[str]:
+    """Decisions whose bytes are pinned: any change here is a change of the rule set and needs a new id."""
+    whole = purpose(
+        UseKind.DISEASE,
+        diseases=(LUNG,),
+        commitments=tuple(Commitment),
+        commercial=False,
+        organisation=Organisation(id="ror:1", country="DE"),
+        irb_ref="1/25",
+        irb_expires=day(5000),
+        rulings=("GS", "IRB", "MOR"),
+    )
+    rich = accept(1, f"DS({CANCER})+GS(DE,FR)+IRB+MOR(2027-01-31)+TS(60) | POA", valid_to=day(900))
+    masked = withdraw(2, "loci:apoe", legal=3, loci=(APOE, PANEL))
+    cases = [
+        ask([]),
+        ask([accept(1)]),
+        ask([accept(1), withdraw(2, legal=3)]),
+        ask([rich, masked], whole),
+        ask([rich, masked], replace(whole, rulings=(), commitments=())),
+        ask([rich, masked], whole, ontology=None),
+        ask(fold([accept(1), withdraw(2, legal=30)], known_at=day(20)), at=day(20)),
+        ask(
+            [accept(1, "GRU+CC"), event(2, answer(Answer.DECLINED, policy="recontact"), legal=1)], purpose(UseKind.CLINICAL_CARE)
+        ),
+    ]
+    return [case.explain() for case in cases]
+
+
+def test_golden_decisions_are_byte_identical():
+    assert GOLDEN.read_bytes() == "".join(line + "\n" for line in golden()).encode()
+
+
+@pytest.mark.parametrize("line", range(8))
+def test_golden_decisions_are_what_the_rules_say(line):
+    expected = ["deny", "permit", "deny", "permit", "deny", "review", "permit", "permit"]
+    assert f'"decision":"{expected[line]}"' in golden()[line]

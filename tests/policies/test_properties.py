@@ -1,0 +1,151 @@
+"""The properties of consent.md §16.2, over random histories and purposes."""
+
+from dataclasses import replace
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, Withdrawal, fold
+from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide, decide_states, tally
+from policies.matching import Outcome
+from policies.purposes import Purpose, UseKind
+from policies.records import dump_event, parse_event
+from policies.terms import Alternative, Modifier, Terms, parse_expression
+from tests.support.consenting import CANCER, DISEASE, LUNG, ONTOLOGY, T0, state_of
+from tests.support.histories import AT, MODIFIERS, a_purpose, event, history, terms
+
+seeds = st.integers(0, 2**40).map(Random)
+PERMIT = Outcome.PERMIT
+
+
+def decided(events: list[ConsentEvent], what: Purpose) -> Decision:
+    return decide(fold(events), what, legal_at=AT, ontology=ONTOLOGY)
+
+
+def on_terms(alternatives: Terms, what: Purpose) -> Decision:
+    return decide(state_of(alternatives), what, legal_at=AT, ontology=ONTOLOGY)
+
+
+@given(seeds)
+def test_1_adding_a_withdrawal_never_opens_anything(random):
+    events, what = history(random), a_purpose(random)
+    reach = random.choice(
+        ["everything", "policy:research_use", "policy:recontact", "module:broad/use", "purpose:hmb", "recipient:x"]
+    )
+    withdrawal = Withdrawal(reach, random.choice(list(Level)))
+    extra = replace(event(random, len(events) + 1), withdrawal=withdrawal, answers=())
+    before, after = decided(events, what), decided([*events, extra], what)
+    assert before.permitted or not after.permitted
+
+
+@given(seeds)
+def test_2_the_order_in_which_events_are_given_changes_nothing(random):
+    events, what = history(random), a_purpose(random)
+    shuffled = random.sample(events, len(events))
+    assert decided(events, what).explain() == decided(shuffled, what).explain()
+
+
+@given(seeds, st.sampled_from([code for code in MODIFIERS if code != "CC"]))
+def test_3_a_narrowing_modifier_never_opens_anything(random, code):
+    what, wide = a_purpose(random), terms(random)
+    extra = parse_expression(f"GRU+{code}").alternatives[0].modifiers
+    narrow = Terms.of(*(replace(one, modifiers=(*one.modifiers, *extra)) for one in wide.alternatives))
+    assert on_terms(wide, what).permitted or not on_terms(narrow, what).permitted
+
+
+@given(seeds)
+def test_4_moving_down_from_gru_to_hmb_to_ds_never_opens_anything(random):
+    what = a_purpose(random)
+    modifiers = tuple(parse_expression(f"GRU+{code}").alternatives[0].modifiers[0] for code in random.sample(MODIFIERS, 2))
+    steps = [Alternative("GRU", (), modifiers), Alternative("HMB", (), modifiers), Alternative("DS", (CANCER,), modifiers)]
+    permits = [on_terms(Terms.of(step), what).permitted for step in steps]
+    assert permits == sorted(permits, reverse=True)
+
+
+@given(seeds, st.sampled_from([CANCER, DISEASE, LUNG]))
+def test_5_a_more_general_disease_never_opens_anything(random, allowed):
+    kinds = random.choice([(UseKind.DISEASE,), (UseKind.DISEASE, UseKind.METHODS)])
+    what = replace(a_purpose(random), use_kinds=kinds, diseases=(LUNG,))
+    consent = Terms.of(Alternative("DS", (allowed,)))
+    permits = [on_terms(consent, replace(what, diseases=(disease,))).permitted for disease in (LUNG, CANCER, DISEASE)]
+    assert permits == sorted(permits, reverse=True)
+
+
+@given(seeds)
+def test_6_a_withdrawal_of_everything_denies_every_purpose(random):
+    events, what = history(random), a_purpose(random)
+    last = ConsentEvent("last", 99, T0.replace(year=2100), AT, withdrawal=Withdrawal())
+    assert decided([*events, last], what).outcome is Outcome.DENY
+
+
+@given(seeds)
+def test_7_npuncu_is_npu_and_ncu(random):
+    what, base = a_purpose(random), terms(random).alternatives[0]
+    rest = tuple(item for item in base.modifiers if item.code not in {"NPU", "NCU", "NPUNCU"})
+    joined = on_terms(Terms.of(replace(base, modifiers=(*rest, Modifier("NPUNCU")))), what)
+    parts = on_terms(Terms.of(replace(base, modifiers=(*rest, Modifier("NPU"), Modifier("NCU")))), what)
+    assert (joined.outcome, set(joined.reasons), joined.obligations) == (parts.outcome, set(parts.reasons), parts.obligations)
+
+
+@given(seeds)
+def test_8_the_order_of_lists_changes_nothing(random):
+    what, alternatives = a_purpose(random), terms(random).alternatives
+    mixed = [
+        replace(one, modifiers=tuple(random.sample(one.modifiers, len(one.modifiers))), diseases=one.diseases[::-1])
+        for one in random.sample(alternatives, len(alternatives))
+    ]
+    other = replace(what, rulings=what.rulings[::-1], diseases=what.diseases[::-1], commitments=what.commitments[::-1])
+    first, second = on_terms(Terms.of(*alternatives), what), on_terms(Terms.of(*mixed), other)
+    assert (first.outcome, set(first.reasons), first.obligations) == (second.outcome, set(second.reasons), second.obligations)
+
+
+@given(seeds)
+def test_9_every_decision_gives_a_reason_and_permits_cite_the_event(random):
+    decision = decided(history(random), a_purpose(random))
+    assert decision.reasons
+    assert all(reason.words() for reason in decision.reasons)
+    if decision.permitted:
+        assert any(item.outcome == HAS_SATISFIED_POLICY for item in decision.evidence)
+        assert decision.obligations.no_reid
+
+
+@given(st.integers(0, 2**40))
+def test_10_the_same_inputs_give_the_same_bytes(seed):
+    first, second = (decided(history(random), a_purpose(random)).explain() for random in (Random(seed), Random(seed)))
+    assert first == second
+
+
+@given(seeds)
+def test_an_added_event_that_only_opposes_never_opens_anything(random):
+    events, what = history(random), a_purpose(random)
+    said = random.choice([Answer.DECLINED, Answer.OBJECTED, Answer.INVALIDATED, Answer.WITHDRAWN])
+    extra = replace(event(random, len(events) + 1), withdrawal=None, answers=(PolicyAnswer("research_use", said),))
+    before, after = decided(events, what), decided([*events, extra], what)
+    assert before.permitted or not after.permitted
+
+
+@given(seeds)
+def test_another_alternative_never_closes_anything(random):
+    what = a_purpose(random)
+    some, more = terms(random), terms(random)
+    both = Terms.of(*some.alternatives, *more.alternatives)
+    assert on_terms(both, what).permitted == (on_terms(some, what).permitted or on_terms(more, what).permitted)
+
+
+@given(seeds)
+def test_a_cohort_is_decided_as_its_members_are(random):
+    what = a_purpose(random)
+    states = [fold(history(random)) for _ in range(8)]
+    cohort = decide_states(states, what, legal_at=AT, ontology=ONTOLOGY)
+    single = [decide(state, what, legal_at=AT, ontology=ONTOLOGY) for state in states]
+    assert list(cohort.outcomes()) == [one.outcome for one in single]
+    assert [cohort.verdicts[at].reasons for at in cohort.index] == [one.reasons for one in single]
+    counts = tally(cohort).as_dict()
+    assert counts["subjects"] == 8 == counts["permit"] + sum(counts["deny"].values()) + sum(counts["review"].values())
+
+
+@given(seeds)
+def test_an_event_survives_its_stored_text(random):
+    one = event(random, 3)
+    assert parse_event(dump_event(one)) == one
