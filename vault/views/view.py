@@ -30,8 +30,8 @@ class View:
     receipt: str = ""
 
     @property
-    def genotypes(self) -> NDArray[np.int8]:
-        """int8[m, n, ploidy]: allele numbers; -1 missing, -2 absent (beyond the call's ploidy)."""
+    def genotypes(self) -> NDArray[np.int8] | NDArray[np.int16]:
+        """int8[m, n, ploidy]: allele numbers; -1 missing, -2 absent (beyond the call's ploidy). int16 where a call has an allele over 127."""
         table = np.full((256, 2), -1, np.int8)
         code = np.arange(HAPLOID_BASE)
         table[:HAPLOID_BASE, 0] = (code % PHASED_OFFSET) // 11 - 1
@@ -44,7 +44,8 @@ class View:
             return matrix
         lengths = np.diff(self.escapes.offset)
         ploidy = max(2, int(lengths.max()))
-        full = np.full((*self.codes.shape, ploidy), -2, np.int8)
+        wide = int(self.escapes.alleles.max()) > np.iinfo(np.int8).max
+        full: NDArray[np.int8] | NDArray[np.int16] = np.full((*self.codes.shape, ploidy), -2, np.int16 if wide else np.int8)
         full[:, :, :2] = matrix
         within = np.arange(len(self.escapes.alleles)) - np.repeat(self.escapes.offset[:-1], lengths)
         full[self.escapes.site, self.escapes.sample] = -2
