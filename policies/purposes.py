@@ -443,8 +443,8 @@ purpose:
   # topics: [ancestry]           # sensitive topics; a steward must rule on each
   # ethics: {reference: "2025-0117", expires: 2027-01-01}
   # collaboration: "agreement of 2025-01-31"
-  commitments: [no_reid]         # nobody tries to find out who these people are; no release goes without it
-                                 # also: publish, return_results, moratorium_ack, where a consent asks for them
+  commitments: [no_reid]         # nobody tries to find out who these people are: no release goes without it. A consent may
+                                 # ask for more: publish, return_results, moratorium_ack
 
 # organisation:
 #   id: "https://ror.org/00f54p054"

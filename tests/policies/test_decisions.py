@@ -171,3 +171,9 @@ def test_golden_decisions_are_byte_identical():
 def test_golden_decisions_are_what_the_rules_say(line):
     expected = ["deny", "permit", "deny", "permit", "deny", "review", "permit", "permit"]
     assert f'"decision":"{expected[line]}"' in golden()[line]
+
+
+def test_the_documentation_lists_every_reason():
+    page = (Path(__file__).parents[2] / "docs" / "consent.md").read_text(encoding="utf-8")
+    for code, words in reasons.WORDS.items():
+        assert f"| `{code}` | {words} |" in page
