@@ -131,12 +131,12 @@ def open_lengths(ref: ContainerRef, header: Payload, length_key: Secret) -> NDAr
     try:
         lengths = _unpack_lengths(open_blob(length_key, ref.length_binding(), bytes(header)), ref.n_slots)
     except GenovaultError:
-        raise _broken(ref) from None
+        raise container_broken(ref) from None
     start = np.zeros(ref.n_slots + 1, np.int64)
     np.cumsum(lengths, out=start[1:])
     start += ref.header_bytes
     if int(start[-1]) != ref.total_bytes or int(lengths.min()) < TAG_BYTES:
-        raise _broken(ref)
+        raise container_broken(ref)
     return start
 
 
@@ -183,8 +183,17 @@ def open_blocks(
         for key, nonce, block, view in zip(block_keys, nonces, sealed, views, strict=True):
             AesGcm(key).open_into(nonce, block, aad, memoryview(view))
     except IntegrityError:
-        raise _broken(ref) from None
+        raise container_broken(ref) from None
     return views
+
+
+def container_broken(ref: ContainerRef) -> IntegrityError:
+    """The one error of everything that a stored container can have wrong; it names the place, nothing of the content."""
+    return IntegrityError(
+        "block_broken",
+        f"stored genotypes are not what was written: chunk {ref.chunk}, group {ref.group}",
+        hint="restore the object from a backup, or import the dataset again",
+    )
 
 
 def _sealed_blocks(
@@ -224,13 +233,5 @@ def _unpack_lengths(data: bytes, n_slots: int) -> NDArray[np.int64]:
 def _read_exactly(ref: ContainerRef, read: Read, offset: int, length: int) -> Payload:
     data = read(offset, length)
     if len(data) != length:
-        raise _broken(ref)
+        raise container_broken(ref)
     return data
-
-
-def _broken(ref: ContainerRef) -> IntegrityError:
-    return IntegrityError(
-        "block_broken",
-        f"stored genotypes are not what was written: chunk {ref.chunk}, group {ref.group}",
-        hint="restore the object from a backup, or import the dataset again",
-    )

@@ -7,7 +7,8 @@ makes the kernel return an error, never read past its end by more than the 8 spa
 """
 
 # ruff: noqa: C901, PLR0911, PLR0912, PLR0915, PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
-# mypy: disable-error-code="assignment, operator, unreachable" - inside kernels the types are numba's, not numpy's
+# inside kernels the types are numba's, not numpy's:
+# mypy: disable-error-code="arg-type, assignment, operator, unreachable"
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ Bits of a site: two per subject, the field ``2*b1 + b2`` at bits ``2*(j % 32)`` 
 """
 
 # ruff: noqa: C901, PLR0912, PLR0915, PLR0917, RUF046 - a kernel is one loop nest over arrays, which numba takes by position
-# mypy: disable-error-code="assignment, operator, unreachable" - inside kernels the types are numba's, not numpy's
+# inside kernels the types are numba's, not numpy's:
+# mypy: disable-error-code="assignment, operator, unreachable"
 
 from __future__ import annotations
 

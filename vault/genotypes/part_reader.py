@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from vault.crypto.secret import Secret
 from vault.genotypes.blocks import decode_chunk
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.coding import Coding
-from vault.genotypes.containers import open_blocks, open_lengths
+from vault.genotypes.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.payloads import Payload
 from vault.genotypes.sites import Sites
@@ -162,10 +162,13 @@ class PartReader:
         payloads: list[Payload] = [b""] * n
         for group, slots, keys, columns in groups:
             ref, name = record.containers[group], record.container_names[group]
+            owner = Owner(ref.vault_id, ref.dataset_id, ref.part_id)
+            if (owner, ref.chunk, ref.group) != (self._owner, ordinal, group):
+                raise container_broken(ref)
             start = chunk.starts.get(group)
             if start is None and len(slots) <= _FEW_SUBJECTS:
                 start = chunk.starts[group] = open_lengths(ref, self._get(name, 0, ref.header_bytes), key)
-            blocks = open_blocks(ref, lambda at, size, name=name: self._get(name, at, size), key, slots, keys, start=start)
+            blocks = open_blocks(ref, partial(self._get, name), key, slots, keys, start=start)
             for column, block in zip(columns, blocks, strict=True):
                 payloads[column] = block
         return payloads

@@ -45,7 +45,7 @@ class Exceptions:
 
     def take(self, index: NDArray[np.intp] | slice) -> Exceptions:
         """The chosen ones, in the order given."""
-        return Exceptions(*(np.ascontiguousarray(c[index]) for c in (self.site, self.subject, self.value, self.record)))
+        return Exceptions(self.site[index], self.subject[index], self.value[index], self.record[index])
 
     @staticmethod
     def concat(parts: Sequence[Exceptions]) -> Exceptions:

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.vault.genotypes.chunks import integrity_code, simple_sites
+from vault.errors import IntegrityError, UsageError
+from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.tables import PartDirectory, SiteTable, find_chunks, find_contig, find_rows, site_ends
+from vault.limits import MAX_POSITION
+
+
+def sites_of(pos, alleles, *, contig="chr1", info=None):
+    m = len(pos)
+    return Sites(
+        (contig,),
+        np.zeros(m, np.int32),
+        np.array(pos, np.int64),
+        TextColumn.of(alleles),
+        TextColumn.of([b"rs%d" % p for p in pos]),
+        TextColumn.of([b"PASS"] * m),
+        TextColumn.of(info or [b""] * m),
+    )
+
+
+def same_sites(a: Sites, b: Sites) -> bool:
+    texts = all(
+        x.items() == y.items()
+        for x, y in zip((a.alleles, a.ids, a.filters, a.info), (b.alleles, b.ids, b.filters, b.info), strict=True)
+    )
+    names = [a.contigs[i] for i in a.contig] == [b.contigs[i] for i in b.contig]
+    return texts and names and np.array_equal(a.pos, b.pos)
+
+
+texts = st.binary(max_size=300)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, MAX_POSITION), texts, texts, texts, texts), min_size=1, max_size=30),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=40),
+    st.binary(max_size=50),
+)
+def test_a_table_comes_back_whole(rows, contig, coding):
+    rows.sort(key=lambda r: r[0])
+    columns = [TextColumn.of([r[i] for r in rows]) for i in range(1, 5)]
+    sites = Sites((contig,), np.zeros(len(rows), np.int32), np.array([r[0] for r in rows], np.int64), *columns)
+    back = SiteTable.from_bytes(SiteTable(sites, coding).to_bytes())
+    assert same_sites(back.sites, sites)
+    assert back.coding == coding
+
+
+def test_long_alleles_survive():
+    sites = sites_of([5, 6, 7], [b"A" * 254 + b",T", b"C" * 255 + b",G", b"G" * 100_000 + b",<DEL>"])
+    assert same_sites(SiteTable.from_bytes(SiteTable(sites, b"").to_bytes()).sites, sites)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_altered_tables_are_refused_or_tables(data):
+    raw = bytearray(SiteTable(simple_sites(20), b"coding").to_bytes())
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del raw[data.draw(st.integers(0, len(raw))) :]
+    assert integrity_code(lambda: SiteTable.from_bytes(bytes(raw))) in {None, "site_table_malformed"}
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused(raw):
+    for parse in (SiteTable.from_bytes, PartDirectory.from_bytes):
+        with pytest.raises(IntegrityError) as refused:
+            parse(raw)
+        assert refused.value.code == "site_table_malformed"
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [
+        sites_of([], []),
+        sites_of([5, 4], [b"A,T"] * 2),
+        sites_of([MAX_POSITION + 1], [b"A,T"]),
+        Sites.concat([sites_of([1], [b"A,T"]), sites_of([2], [b"A,T"], contig="chr2")]),
+    ],
+)
+def test_a_table_is_one_contig_in_order(sites):
+    with pytest.raises(UsageError) as refused:
+        SiteTable(sites, b"").to_bytes()
+    assert refused.value.code == "site_table_shape"
+
+
+def test_ends_follow_ref_and_end():
+    sites = sites_of(
+        [10, 20, 30, 40],
+        [b"A,T", b"ACGT,A,ACG", b"N,<DEL>", b"GG"],
+        info=[b"", b"", b"END=90;SVTYPE=DEL", b"END=x"],
+    )
+    assert site_ends(sites).tolist() == [10, 23, 90, 41]
+
+
+def directory() -> PartDirectory:
+    return PartDirectory.of(("1", "chr2"), [(0, 100, 200, 450, 10), (0, 200, 300, 300, 7), (1, 5, 5, 5, 1)])
+
+
+def test_a_directory_comes_back_whole():
+    back = PartDirectory.from_bytes(directory().to_bytes())
+    assert back.contigs == ("1", "chr2")
+    assert back.end.tolist() == [450, 300, 5]
+    assert back.n_sites.tolist() == [10, 7, 1]
+
+
+def test_an_empty_directory_comes_back():
+    assert len(PartDirectory.from_bytes(PartDirectory.of((), []).to_bytes())) == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_altered_directories_are_refused_or_directories(data):
+    raw = bytearray(directory().to_bytes())
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    assert integrity_code(lambda: PartDirectory.from_bytes(bytes(raw))) in {None, "site_table_malformed"}
+
+
+@pytest.mark.parametrize(
+    ("regions", "chunks"),
+    [
+        ([("1", 1, 99)], []),
+        ([("1", 100, 100)], [0]),
+        ([("1", 200, 200)], [0, 1]),
+        ([("1", 301, 450)], [0]),
+        ([("1", 451, 10_000)], []),
+        ([("chr2", 5, 5), ("1", 1, 99)], [2]),
+        ([("2", 5, 5)], []),
+        ([], []),
+    ],
+)
+def test_chunks_of_regions(regions, chunks):
+    assert find_chunks(directory(), regions) == chunks
+
+
+def test_rows_of_regions_overlap_by_ref_length():
+    sites = sites_of([10, 20, 30], [b"A,T", b"ACGTACGTACGT,A", b"C,G"])
+    assert find_rows(sites, [("chr1", 31, 31), ("chr1", 10, 11)]).tolist() == [0, 1]
+    assert find_rows(sites, [("chr1", 11, 19)]).tolist() == []
+    assert find_rows(sites, [("1", 1, 100)]).tolist() == []
+
+
+def test_contigs_are_found_with_and_without_prefix():
+    assert find_contig(("chr1", "chrM"), "1") == "chr1"
+    assert find_contig(("1", "MT"), "chrM") == "MT"
+    assert find_contig(("1", "chr1"), "chr1") == "chr1"
+    assert find_contig(("1",), "2") is None
