@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, exc, func, insert, select, update
+from sqlalchemy import Row, exc, func, insert, select
 from sqlalchemy.orm import Session
 
 from vault.audit import canonical
@@ -34,10 +34,11 @@ from vault.audit.entry import (
     prepare,
     subject_set,
 )
-from vault.audit.merkle import CompactRange, compact_range, inclusion_proof, leaf_hash
+from vault.audit.merkle import CompactRange, inclusion_proof, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
 from vault.audit.receipt import Receipt
 from vault.audit.sets import entries_of_token, store_set, tokens_of_set
+from vault.audit.stored_head import advance_head, head_altered, last_note, read_head, recompute
 from vault.audit.tiles import StoredTree, store_full_tiles
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError
@@ -127,7 +128,7 @@ class AuditLog:
         """Append several entries, in order, with one head update. Raises as ``append``."""
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
-        old = _read_head(session)
+        old = read_head(session)
         new = old.extend(hashes)
         rows = [
             {"idx": old.size + i, "event_id": _uuid_bytes(prepared.event_id), "leaf_hash": hashes[i], "leaf": prepared.leaf}
@@ -135,7 +136,7 @@ class AuditLog:
         ]
         if rows:
             session.execute(insert(AuditLeafRow), rows)
-        _advance_head(session, old, new)
+        advance_head(session, old, new)
         store_full_tiles(session, old.size, new.size)
         for index, prepared in enumerate(batch, old.size):
             if prepared.subjects is not None:
@@ -144,7 +145,7 @@ class AuditLog:
         return [Appended(old.size + i, prepared.event_id, prepared.leaf) for i, prepared in enumerate(batch)]
 
     def record(self, event: Event | Prepared) -> Appended:
-        """Append in a transaction of its own; on return the entry is on disk.
+        """Append in a transaction of its own; on return the entry is on disk. Not for use inside ``Database.write``.
 
         Raises:
             UnavailableError: ``log_unavailable``: the entry is not known to be in the log, and nothing may be released.
@@ -170,7 +171,7 @@ class AuditLog:
         except exc.IntegrityError as error:
             found = self._read_back(batch)
             if found is None:
-                raise _head_altered() from error
+                raise head_altered() from error
         return found
 
     # Heads and proofs
@@ -178,7 +179,7 @@ class AuditLog:
     def size(self) -> int:
         """Entries in the log."""
         with self.database.read() as session:
-            return _read_head(session).size
+            return read_head(session).size
 
     def checkpoint(self, signer: Signer, *, trusted: Sequence[VerifierKey] = ()) -> str:
         """Sign the present head, store the note and return it; the last one again if nothing was appended since.
@@ -191,18 +192,18 @@ class AuditLog:
         """
         keys = (VerifierKey(self.origin, ED25519, signer.public), *trusted)
         with self.database.read() as session:
-            last = _last_note(session)
+            last = last_note(session)
             signed = (
                 Checkpoint(self.origin, 0, CompactRange().root()) if last is None else open_checkpoint(last, self.origin, keys)
             )
-            head = _recompute(session, signed)
+            head = recompute(session, signed)
         if last is not None and head.size == signed.size:
             return last
         note = sign_note(Checkpoint(self.origin, head.size, head.root()).to_text(), self.origin, signer)
         with self.database.write() as session:
             newest = session.scalar(select(func.max(AuditCheckpointRow.size)))
             if newest is not None and newest >= head.size:  # another process signed meanwhile, and looked at more
-                return _last_note(session) or note
+                return last_note(session) or note
             row = {"size": head.size, "root": head.root(), "note": note, "created": to_micros(self._clock())}
             session.execute(insert(AuditCheckpointRow), [row])
         return note
@@ -210,7 +211,7 @@ class AuditLog:
     def latest_checkpoint(self) -> str | None:
         """The newest signed note, or None before the first."""
         with self.database.read() as session:
-            return _last_note(session)
+            return last_note(session)
 
     def checkpoints(self) -> list[str]:
         """Every signed note, oldest first."""
@@ -226,7 +227,7 @@ class AuditLog:
         """
         with self.database.read() as session:
             entry = _entry(_one(session, index))
-            note = _last_note(session)
+            note = last_note(session)
             size = 0 if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
             if note is None or size <= index:
                 raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint="sign one first")
@@ -348,54 +349,6 @@ class AuditLog:
 
 _EntryRow = Row[int, bytes, bytes | None, bytes]
 _SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
-
-
-def _read_head(session: Session) -> CompactRange:
-    row = session.execute(select(AuditHeadRow.size, AuditHeadRow.stack)).first()
-    if row is None:
-        raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
-    return CompactRange.from_bytes(row.size, row.stack)
-
-
-def _advance_head(session: Session, old: CompactRange, new: CompactRange) -> None:
-    statement = (
-        update(AuditHeadRow)
-        .where(AuditHeadRow.id == 1, AuditHeadRow.size == old.size)
-        .values(size=new.size, stack=new.to_bytes())
-        .execution_options(synchronize_session=False)
-    )
-    if session.connection().execute(statement).rowcount != 1:
-        raise UnavailableError("log_conflict", "somebody else appended to the audit log without its lock", hint="try again")
-
-
-def _last_note(session: Session) -> str | None:
-    return session.scalar(select(AuditCheckpointRow.note).order_by(AuditCheckpointRow.size.desc()).limit(1))
-
-
-def _recompute(session: Session, signed: Checkpoint) -> CompactRange:
-    """The head, rebuilt from what was signed and every leaf since. Raises as ``AuditLog.checkpoint``."""
-    head = _read_head(session)
-    if head.size < signed.size:
-        raise IntegrityError("log_forked", f"the audit log has {head.size} entries, but {signed.size} were signed")
-    rebuilt = compact_range(signed.size, StoredTree(session).node)
-    if rebuilt.root() != signed.root:
-        raise IntegrityError("log_forked", f"the first {signed.size} audit entries are not those that were signed")
-    query = _SELECT_ENTRY.where(AuditLeafRow.idx >= signed.size).order_by(AuditLeafRow.idx)
-    hashes = []
-    for expected, row in enumerate(session.execute(query.execution_options(yield_per=PAGE)), signed.size):
-        if row.idx != expected:
-            raise IntegrityError("log_incomplete", f"audit entry {expected} is missing")
-        if row.leaf is None or leaf_hash(row.leaf) != row.leaf_hash:
-            raise IntegrityError("log_tail_altered", f"audit entry {expected} was altered before it was signed")
-        hashes.append(row.leaf_hash)
-    rebuilt = rebuilt.extend(hashes)
-    if rebuilt != head:
-        raise _head_altered()
-    return head
-
-
-def _head_altered() -> IntegrityError:
-    return IntegrityError("log_head_altered", "the audit log's head does not belong to its entries")
 
 
 def _one(session: Session, index: int) -> _EntryRow:
