@@ -44,7 +44,6 @@ def test_files_of_others_are_read_as_htslib_reads_them_or_refused(folder, same, 
         try:
             ours = our_rows(path)
         except InputError as error:
-            assert error.message.startswith(path.name)
             counts[f"refused {error.code}{'' if theirs is None else ' (htslib reads it)'}"] += 1
             continue
         if theirs is None:
