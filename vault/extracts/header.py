@@ -19,6 +19,7 @@ from vault.views.arrays import plain
 from vault.views.view import View
 
 _ASSEMBLY = re.compile(r"[A-Za-z0-9._-]+")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SYMBOL = re.compile(rb"<([^<>,]+)>")
 _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
@@ -94,6 +95,8 @@ def _filter_text(name: str) -> str:
 
 
 def _vault_view(fields: Mapping[str, str]) -> str:
+    if not _ID.fullmatch(fields.get("ID", "")):
+        raise UsageError("header_value", "the vault_view line needs an ID of letters, digits and . _ : -")
     if any(not _KEY.fullmatch(key) for key in fields) or any(not value.isprintable() for value in fields.values()):
         raise UsageError("header_value", "a key or value of the vault_view line is not plain text")
     escaped = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in fields.items()}

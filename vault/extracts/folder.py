@@ -1,0 +1,49 @@
+"""Everything that goes into a release's folder but the receipt: genotypes, index, README and signed manifest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from vault.audit.note import Signer
+from vault.errors import UsageError
+from vault.extracts.bcf import write_bcf
+from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, file_entry, sign_manifest
+from vault.extracts.readme import readme_text
+from vault.extracts.staging import Staging
+from vault.extracts.vcf import write_vcf
+from vault.views.view import View
+
+Format = Literal["vcf", "bcf"]
+
+RECEIPT_NAME = f"{MANIFEST_NAME}.tlog-proof"
+_FORMATS = {"vcf": ("genotypes.vcf.gz", "vcf/4.3+bgzf", write_vcf), "bcf": ("genotypes.bcf", "bcf/2.2+bgzf", write_bcf)}
+
+
+def write_folder(
+    view: View, staging: Staging, *, file_format: Format, facts: Manifest, signing_key: Signer
+) -> tuple[Manifest, bytes]:
+    """Write the files of ``view`` into ``staging``; ``facts`` is the manifest as yet without files.
+
+    Returns the manifest with its files and the bytes of manifest.json, whose SHA-256 the log's outcome entry names.
+
+    Raises:
+        UsageError: ``manifest_counts`` if the counts are not the view's; ``view_empty``, ``header_value`` of the writers.
+        IntegrityError: ``call_outside_site``, ``sites_unsorted``.
+        UnavailableError: ``output_unwritable``.
+    """
+    counts = facts.counts
+    if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), len(view.sites), len(view.not_assayed)):
+        raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
+    name, spelled, write = _FORMATS[file_format]
+    line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
+    with staging.create(name) as genotypes, staging.create(f"{name}.csi") as index:
+        write(view, genotypes, index, vault_view=line)
+    with staging.create(README_NAME) as readme:
+        readme.write(readme_text(facts).encode())
+    manifest = facts
+    for file, kind in ((name, spelled), (f"{name}.csi", "csi/1"), (README_NAME, "text")):
+        manifest = manifest.with_file(file_entry(staging.path / file, file_format=kind))
+    data = sign_manifest(manifest, signing_key)
+    with staging.create(MANIFEST_NAME) as document:
+        document.write(data)
+    return manifest, data
