@@ -124,7 +124,7 @@ class FolderSource:
     def vkey(self) -> str | None:
         """The key beside the checkpoint."""
         path = self._folder / "log.vkey"
-        return path.read_text("utf-8").removesuffix("\n") if path.is_file() else None
+        return path.read_text("utf-8", errors="replace").removesuffix("\n") if path.is_file() else None
 
     def checkpoints(self) -> Sequence[str]:
         """The one checkpoint of an export."""
@@ -531,7 +531,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 4
     key = options.key
     if key is not None and "+" not in key and Path(key).is_file():
-        key = Path(key).read_text("utf-8").strip()
+        key = Path(key).read_text("utf-8", errors="replace").strip()
     report = verify_folder(options.export, key)
     if options.json:
         document = asdict(report) | {"ok": report.ok, "first_bad": report.first_bad}

@@ -7,9 +7,12 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pysqlite3 import dbapi2
 
 from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, make_books, open_log, tamper, token
@@ -410,3 +413,17 @@ def rebuild(path):
     connection.execute("UPDATE audit_head SET size = ?, stack = ?", (tree.size, tree.to_bytes()))
     connection.commit()
     connection.close()
+
+
+@given(st.binary(max_size=120), st.binary(max_size=80), st.binary(max_size=80), st.binary(max_size=40))
+def test_garbage_is_reported_and_never_raises(checkpoint, bundle, tile, key):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "tile/entries/000.p").mkdir(parents=True)
+        (folder / "tile/0").mkdir()
+        (folder / "checkpoint").write_bytes(checkpoint)
+        (folder / "tile/entries/000.p/3").write_bytes(bundle)
+        (folder / "tile/0/000").write_bytes(tile)
+        (folder / "log.vkey").write_bytes(key)
+        assert not verify_folder(folder).ok
+        assert not verify_folder(folder, KEY).ok
