@@ -26,7 +26,7 @@ LAXER = re.compile(r"failed_body_sample_00[78]\.vcf")
     ("folder", "same", "genotypes"),
     [
         ("data/1-real", 30, 20_000_000),
-        ("data/2-pgx", 50, 30_000_000),
+        ("data/2-pgx", 50, 20_000_000),
         ("data/3-hard/bcftools", 170, 1000),
         ("data/3-hard/htslib", 10, 100),
         ("data/3-hard/bio2zarr", 30, 1000),
