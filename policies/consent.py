@@ -5,7 +5,9 @@ an act takes effect, ``recorded_at`` when the vault learned of it, and ``seq`` i
 the ledger's head (a sequence number), never a time, and whatever opposes counts once it is recorded, whatever its legal time; only
 acceptances wait. ``known_at`` asks the historical question instead, and then both clocks filter (consent.md §2.2, §11).
 
-Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good. A withdrawal, decline
+Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good; where the later event
+opposes something, the acceptance also counts as invalidated from its own legal time, so that nothing older comes back in its
+place. A withdrawal, decline
 or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing itself and is not
 superseded in turn: so adding a withdrawal never opens anything.
 """
@@ -13,7 +15,7 @@ superseded in turn: so adding a withdrawal never opens anything.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
@@ -444,18 +446,32 @@ class _Ledger:
         reach = answer_scope(answer.policy)
         if answer.answer in OPPOSING:
             if event.qc is not QcState.INVALID and not undone:
-                self.asked.add(answer.policy)
-                self._name_loci(answer.policy, answer.loci)
+                self._name(answer)
                 self._oppose(event, reach, answer.answer, Level.NO_NEW_USE)
             return
-        if replaced or event.qc is QcState.INVALID:
+        if event.qc is QcState.INVALID:
             return
-        self.asked.add(answer.policy)
-        self._name_loci(answer.policy, answer.loci)
+        if replaced:
+            self._invalidate(event, answer, reach)
+            return
+        self._name(answer)
         if answer.answer is Answer.ACCEPTED and event.qc is QcState.VALID:
             self.acceptances.append(_acceptance(event, answer))
         elif answer.answer is Answer.ACCEPTED:
             self.unchecked.add(answer.policy)
+
+    def _invalidate(self, event: ConsentEvent, answer: PolicyAnswer, reach: Scope) -> None:
+        """An answer that an opposing event supersedes: it stays asked, and an acceptance turns against what is older."""
+        for later in self._later.get(event.event_id, ()):
+            annulled = any(self._undoes(last) for last in self._later.get(later.event_id, ()))
+            if later.opposes and later.qc is not QcState.INVALID and not annulled:
+                self._name(answer)
+                if answer.answer is Answer.ACCEPTED:
+                    self._oppose(replace(later, legal_time=event.legal_time), reach, Answer.INVALIDATED, Level.NO_NEW_USE)
+
+    def _name(self, answer: PolicyAnswer) -> None:
+        self.asked.add(answer.policy)
+        self._name_loci(answer.policy, answer.loci)
 
     def _oppose(self, event: ConsentEvent, reach: Scope, cause: Answer, level: Level) -> None:
         self.oppositions.append(

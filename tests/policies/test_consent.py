@@ -350,3 +350,17 @@ def test_scope_keys_round_trip(text):
 def test_a_bare_name_and_a_key_are_answers():
     assert answer_scope("research_use").key == "policy:research_use"
     assert answer_scope("loci:apoe").key == "loci:apoe"
+
+
+def test_a_withdrawal_that_supersedes_a_narrow_acceptance_does_not_bring_back_an_older_wide_one():
+    events = [accept(1, "GRU"), accept(2, "POA", legal=5)]
+    wrong = withdraw(3, "policy:recontact", legal=6, supersedes="e2", evidence_hash="ab")
+    assert not ask(events).permitted
+    assert why(ask([*events, wrong])) == ("deny", "invalidated")
+    assert ask([*events, wrong, accept(4, "GRU", legal=7)]).permitted
+
+
+def test_a_withdrawal_that_supersedes_a_no_to_companies_does_not_unask_it():
+    unasked = event(2, answer(Answer.NOT_ASKED, policy="purpose:commercial"), legal=1)
+    events = [accept(1), unasked]
+    assert why(ask([*events, withdraw(3, "policy:recontact", legal=2, supersedes="e2")])) == ("deny", "purpose_excluded")

@@ -1,4 +1,5 @@
 import json
+from importlib import resources
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,14 @@ def test_assembly_spellings(name, expected):
 def test_a_bad_catalogue_is_refused(change):
     with pytest.raises(PolicyInputError):
         parse_catalogue(json.dumps({**PACK, **change}), assembly="GRCh38")
+
+
+@pytest.mark.parametrize(
+    ("assembly", "rs429358", "rs7412"), [("GRCh37", 45_411_941, 45_412_079), ("GRCh38", 44_908_684, 44_908_822)]
+)
+def test_the_shipped_catalogue_masks_both_apoe_variants(assembly, rs429358, rs7412):
+    text = (resources.files("policies.packs") / "loci-2026-11-22.json").read_text(encoding="utf-8")
+    found = resolve([GENE], assembly=assembly, catalogue=parse_catalogue(text, assembly=assembly), margin=0)
+    assert found.unresolved == ()
+    assert found.mask.covers("chr19", rs429358)
+    assert found.mask.covers("chr19", rs7412)

@@ -52,15 +52,7 @@ def collect(events):
     for event in events:
         later = [one for one in events if one.supersedes == event.event_id and one.seq > event.seq]
         gone = [one for one in later if one.qc != "invalid"]
-        undone = [
-            one
-            for one in later
-            if one.qc == "valid"
-            and one.evidence_hash
-            and one.withdrawal is None
-            and not any(item.answer in OPPOSED for item in one.answers)
-            and not any(two.supersedes == one.event_id and two.seq > one.seq for two in events)
-        ]
+        undone = annulled(event, events)
         base = {
             "time": event.legal_time,
             "seq": event.seq,
@@ -76,6 +68,12 @@ def collect(events):
         for item in event.answers:
             if item.answer in OPPOSED and event.qc != "invalid" and not undone:
                 opposing.append({**base, "scope": f"policy:{item.policy}", "level": 3})
+            if item.answer == "accepted" and event.qc != "invalid":
+                for one in gone:
+                    against = one.withdrawal is not None or any(two.answer in OPPOSED for two in one.answers)
+                    if against and not annulled(one, events):
+                        mine = {"guardian": one.signer == "guardian", "ref": one.signer_ref}
+                        opposing.append({**base, **mine, "scope": f"policy:{item.policy}", "level": 3})
             if item.answer == "accepted" and event.qc == "valid" and not gone:
                 ends = [*base["until"], *([item.valid_to] if item.valid_to else [])]
                 terms = list(item.terms.alternatives) if item.terms else []
@@ -90,6 +88,20 @@ def collect(events):
                     }
                 )
     return opposing, accepting
+
+
+def annulled(event, events):
+    """Whether a checked, evidenced correction that opposes nothing, and that nothing supersedes, names this event."""
+    return any(
+        one.supersedes == event.event_id
+        and one.seq > event.seq
+        and one.qc == "valid"
+        and one.evidence_hash
+        and one.withdrawal is None
+        and not any(item.answer in OPPOSED for item in one.answers)
+        and not any(two.supersedes == one.event_id and two.seq > one.seq for two in events)
+        for one in events
+    )
 
 
 def in_force(one, at):
