@@ -17,12 +17,13 @@ from vault.errors import UsageError
 from vault.genotypes import decode_kernels, encode_kernels
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.coding import MAX_SITES, Coding
-from vault.genotypes.encode_kernels import N_ALPHABETS, N_EVENTS, N_RAW, N_SITES, TILE_SITES
+from vault.genotypes.encode_kernels import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES, TILE_SITES
 from vault.genotypes.payloads import (
     SPARE,
     Exceptions,
     Payload,
     block_malformed,
+    call_code_unknown,
     check_escapes,
     escape_records,
     head_bytes,
@@ -81,7 +82,7 @@ class ChunkEncoder:
         self._events = np.empty(3 * n_subjects + _FIRST_EVENTS, np.uint32)
         self._row_end = np.zeros(3 * capacity + 1, np.int64)
         self._raw_rows = np.empty((64, words), np.uint64)
-        self._counters = np.zeros(6, np.int64)
+        self._counters = np.zeros(7, np.int64)
         self._escapes: list[tuple[int, Escapes]] = []
 
     @property
@@ -100,17 +101,19 @@ class ChunkEncoder:
         if n != self._n or self.n_sites + m > self._capacity or codes.dtype != np.uint8:
             raise UsageError("chunk_shape", "the sites do not fit this chunk")
         flat = np.ascontiguousarray(codes).reshape(-1)
-        check_escapes(flat, n, escapes)
         if len(escapes):
+            check_escapes(flat, n, escapes)
             self._escapes.append((self.n_sites, escapes))
         done = 0
         while done < m:
             taken = self._encode(flat[done * n :], m - done)
             if taken < 0:
-                raise UsageError("call_code_unknown", "a call code outside 0..253 and 255")
+                raise call_code_unknown()
             done += taken
             if done < m:
                 self._grow()
+        if int(self._counters[N_ESCAPES]) != sum(len(e) for _, e in self._escapes):
+            raise call_code_unknown()
 
     def finish(self) -> EncodedChunk:
         """Payloads and coding of the sites taken; the encoder is spent afterwards."""

@@ -84,7 +84,7 @@ class Coding:
             np.ascontiguousarray(third),
             self.default,
         )
-        packed = zstandard.ZstdCompressor(level=12).compress(b"".join(c.tobytes() for c in columns))
+        packed = zstandard.ZstdCompressor(level=7).compress(b"".join(c.tobytes() for c in columns))
         head = np.array([(VERSION, 0, len(self), len(self.alphabets), len(packed))], _HEAD)
         return head.tobytes() + packed
 

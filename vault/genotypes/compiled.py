@@ -30,8 +30,24 @@ def cache_folder() -> Path:
     return Path(base) / "genovault" / f"kernels-numba-{numba.__version__}"
 
 
-if "NUMBA_CACHE_DIR" not in os.environ:
-    _config.CACHE_DIR = str(cache_folder())
+def _use_cache() -> bool:
+    """Point numba at the cache folder; False where none can be had (then kernels compile anew in each process).
+
+    Never a shared temporary folder: what lies in the cache is loaded as code.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return True
+    try:
+        folder = cache_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except (OSError, RuntimeError):  # read-only or no home folder
+        return False
+    _config.CACHE_DIR = str(folder)
+    return usable
+
+
+_CACHED = _use_cache()
 
 
 def RO(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constructor in signatures
@@ -46,7 +62,7 @@ def RW(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constr
 
 def kernel(signature: Any) -> Callable[[F], F]:
     """Decorator: compile for ``signature`` now (or load from the cache), release the GIL while it runs."""
-    decorated: Any = numba.njit(signature, cache=True, nogil=True, boundscheck=False)
+    decorated: Any = numba.njit(signature, cache=_CACHED, nogil=True, boundscheck=False)
     return decorated  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ subject's block key, and where a block belongs is bound into its seal.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -118,8 +118,7 @@ def seal_container(
     lengths = np.fromiter(map(len, blocks), np.uint32, len(blocks))
     header = seal_blob(length_key, draft.length_binding(), _pack_lengths(lengths), random=random)
     data = b"".join([header, *blocks])
-    sizes = {"header_bytes": len(header), "total_bytes": len(data), "sha256": sha256(data)}
-    return data, ContainerRef(**{**draft.__dict__, **sizes})
+    return data, replace(draft, header_bytes=len(header), total_bytes=len(data), sha256=sha256(data))
 
 
 def open_lengths(ref: ContainerRef, header: Payload, length_key: Secret) -> NDArray[np.int64]:

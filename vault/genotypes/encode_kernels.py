@@ -33,7 +33,7 @@ REFERENCE_BITS = 12.0  # what naming a reference costs in the site table
 SPLIT_RATIO = 3  # haplotype planes this different in density get a class each (unphased sites)
 
 # positions in the ``counters`` array shared by encoder and kernel
-N_SITES, N_EVENTS, N_RAW, N_ALPHABETS, TILE_FILL, ANY_HAPLOID = range(6)
+N_SITES, N_EVENTS, N_RAW, N_ALPHABETS, TILE_FILL, ANY_HAPLOID, N_ESCAPES = range(7)
 
 _HIGH = np.uint64(0x8080808080808080)
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
@@ -363,6 +363,7 @@ def encode_sites(
                 histogram[codes[start + j]] += 1
             if histogram[TOGGLE]:
                 return -1 - i
+            counters[N_ESCAPES] += histogram[ESCAPE]
             _choose_alphabet(histogram, n, plain, alphabet)
             end = _pack_any(codes, start, n, state, alphabet, row, events, begin, counters)
             ones = 0

@@ -111,7 +111,7 @@ def check_escapes(codes: NDArray[np.uint8], n: int, escapes: Escapes) -> None:
     ploidy = np.diff(escapes.offset)
     agree = len(where) == len(escapes) and bool((where == escapes.site * n + escapes.sample).all())
     if not agree or (len(escapes) and (ploidy.min() < 1 or ploidy.max() > MAX_PLOIDY or escapes.alleles.min() < -1)):
-        raise UsageError("call_code_unknown", "codes and escapes do not agree")
+        raise call_code_unknown()
 
 
 def escape_records(batches: Sequence[tuple[int, Escapes]], coding: Coding) -> dict[int, bytes]:
@@ -157,6 +157,11 @@ def toggles(found: Exceptions) -> Exceptions:
     """The places where a subject's default ploidy changes, by site."""
     chosen = found.take(np.flatnonzero(found.value == TOGGLE))
     return chosen.take(np.argsort(chosen.site, kind="stable"))
+
+
+def call_code_unknown() -> UsageError:
+    """The one error of a matrix that holds what is not a call."""
+    return UsageError("call_code_unknown", "a call code outside 0..253 and 255, or codes and escapes that do not agree")
 
 
 def block_malformed() -> IntegrityError:
