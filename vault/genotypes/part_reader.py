@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,12 +192,12 @@ def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
 
 def _by_group(subjects: Sequence[Place]) -> list[tuple[int, list[int], list[bytes], list[int]]]:
     """(group, slots ascending, their block keys, their output columns) of each group that is asked for."""
-    order = sorted(range(len(subjects)), key=lambda c: (subjects[c].group, subjects[c].slot))
-    groups: dict[int, tuple[list[int], list[bytes], list[int]]] = {}
-    for column in order:
-        place = subjects[column]
-        slots, keys, columns = groups.setdefault(place.group, ([], [], []))
-        slots.append(place.slot)
-        keys.append(place.block_key)
-        columns.append(column)
-    return [(group, *lists) for group, lists in groups.items()]
+    place = np.fromiter((s.group << 32 | s.slot for s in subjects), np.int64, len(subjects))
+    order = np.argsort(place, kind="stable")
+    edges = [0, *(np.flatnonzero(np.diff(place[order] >> 32)) + 1).tolist(), len(subjects)]
+    found = []
+    for a, b in pairwise(edges if len(subjects) else [0]):
+        columns = order[a:b].tolist()
+        slots = (place[order[a:b]] & 0xFFFFFFFF).tolist()
+        found.append((subjects[columns[0]].group, slots, [subjects[c].block_key for c in columns], columns))
+    return found
