@@ -13,7 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from policies import consent, obligations
-from policies.decisions import Cohort, Outcome, Tally, decide_states, tally
+from policies.decisions import Cohort, Tally, decide_states, tally
+from policies.matching import Outcome
 from policies.obligations import Obligations
 from policies.purposes import Purpose
 from vault import ledger

@@ -147,8 +147,8 @@ def _template(row: Row[Any]) -> consent.ConsentEvent:
 
 
 def _event(row: Row[Any], template: consent.ConsentEvent) -> consent.ConsentEvent:
-    times = {name: from_micros(getattr(row, name)) for name in ("legal_time", "recorded_at")}
-    return replace(template, event_id=row.event_id, seq=row.seq, **times)
+    legal, recorded = from_micros(row.legal_time), from_micros(row.recorded_at)
+    return replace(template, event_id=row.event_id, seq=row.seq, legal_time=legal, recorded_at=recorded)
 
 
 def _start(vault_id: VaultId) -> bytes:

@@ -6,7 +6,7 @@ it decides and again before it releases.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -22,7 +22,7 @@ from vault.errors import InputError, IntegrityError, RefusedError
 from vault.ids import ProjectId, new_id
 from vault.session import Session
 from vault.storage.books import PrincipalRow, ProjectRow
-from vault.times import to_micros
+from vault.times import from_micros, to_micros
 
 COLLECTION = "project"
 DRAFT, APPROVED, SUSPENDED, CLOSED = "draft", "approved", "suspended", "closed"
@@ -80,7 +80,7 @@ def change(session: Session, code: str, verb: str) -> Project:
             if own and _stewards(tx) > 1:
                 raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
             flags = ("self_approved",) if own else ()
-            row.approved_by, row.self_approved = session.principal, own
+            row.approved_by, row.self_approved, row.approved = session.principal, own, to_micros(session.clock())
         row.state, row.version = target, row.version + 1
         tx.flush()
         session.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
@@ -118,6 +118,7 @@ def _create(session: Session, declaration: purposes.Project) -> Project:
         created=to_micros(session.clock()),
         created_by=session.principal,
         approved_by=None,
+        approved=None,
         self_approved=False,
     )
     with session.books.write() as tx:
@@ -140,6 +141,10 @@ def _opened(session: Session, row: ProjectRow) -> Project:
     text = session.open_books(COLLECTION, row.project_id, row.sealed)
     if sha256(text) != row.declaration_sha256:
         raise IntegrityError("project_altered", "a project's declaration is not what was recorded", hint="run genovault doctor")
+    declaration = declared(lambda: purposes.parse_stored(text.decode()), name=f"project {row.code}")
+    if row.approved is not None:
+        # A form's material change binds purposes approved after it, so the declaration dates from its approval.
+        declaration = replace(declaration, purpose=replace(declaration.purpose, declared_at=from_micros(row.approved)))
     return Project(
         project_id=ProjectId(row.project_id),
         code=row.code,
@@ -148,7 +153,7 @@ def _opened(session: Session, row: ProjectRow) -> Project:
         created_by=row.created_by,
         approved_by=row.approved_by,
         self_approved=row.self_approved,
-        declaration=declared(lambda: purposes.parse_stored(text.decode()), name=f"project {row.code}"),
+        declaration=declaration,
         declaration_sha256=row.declaration_sha256,
     )
 

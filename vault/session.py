@@ -30,9 +30,9 @@ from vault.audit.note import ED25519, VerifierKey
 from vault.crypto import keystore
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, blob_key, open_blob, seal_blob
-from vault.crypto.keystore import Branch, Factor, PublicKeys, Unlocked
+from vault.crypto.keystore import Branch, Factor, KeyFileFactor, PassphraseFactor, PublicKeys, Unlocked
 from vault.crypto.primitives import Argon2Profile, SigningKey
-from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
+from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, new_id, utc_now
 from vault.keybook import KeyBook
 from vault.storage.books import PrincipalRow, VaultRow
@@ -43,6 +43,9 @@ from vault.times import to_micros
 
 VAULT_FORMAT = "genovault/vault/1"
 SETTINGS = "vault.json"
+
+PROFILES = {"default": Argon2Profile.DEFAULT, "high-memory": Argon2Profile.HIGH_MEMORY, "test-only": Argon2Profile.TEST_ONLY}
+"""What a guess of the passphrase costs, by name. "test-only" protects nothing."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,10 @@ class Session:
         key = self.keybook.branch_key(Branch.BOOKS, collection, epoch=epoch)
         return open_blob(key.secret, self._binding(collection, record_id, version, key.key_id, epoch), sealed)
 
+    def detail(self, index: int) -> dict[str, Any] | None:
+        """What auditors read of log entry ``index``; None when nothing was sealed with it. Raises as ``AuditLog.detail``."""
+        return self.log.detail(index, self.keyring.current(Branch.AUDIT_READ)[1])
+
     def close(self) -> None:
         """Sign what is unsigned, if this principal can, and return connections."""
         try:
@@ -232,6 +239,17 @@ def open_session(
         _record_failure(folder, settings, store.public, clock=clock, random=random)
         raise
     return Session(folder, settings, unlocked, clock=clock, random=random)
+
+
+def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Factor:
+    """What unlocks a slot: exactly one of a passphrase and a key file.
+
+    Raises:
+        UsageError: ``factor_needed``; and as ``KeyFileFactor.from_file``.
+    """
+    if (passphrase is None) == (key_file is None):
+        raise UsageError("factor_needed", "give a passphrase or a key file, one of the two")
+    return PassphraseFactor.from_text(passphrase) if passphrase is not None else KeyFileFactor.from_file(key_file or Path())
 
 
 def read_settings(folder: Path) -> Settings:

@@ -23,19 +23,23 @@ from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditTileRo
 
 
 class LogSource:
-    """The live database as the offline verifier wants it. ``vkey``: the log's own key, for a check without an outside one."""
+    """The live database as the offline verifier wants it.
 
-    def __init__(self, log: AuditLog, vkey: str | None) -> None:
+    ``vkey``: the log's own key, for a check without an outside one. ``anchors``: notes kept elsewhere, which must still hold.
+    """
+
+    def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = ()) -> None:
         self._log = log
         self._vkey = vkey
+        self._anchors = anchors
 
     def vkey(self) -> str | None:
         """The key that the vault itself names."""
         return self._vkey
 
     def checkpoints(self) -> Sequence[str]:
-        """Every note that was signed."""
-        return self._log.checkpoints()
+        """Every note that was signed, and those kept elsewhere."""
+        return [*self._log.checkpoints(), *self._anchors]
 
     def head(self) -> tuple[int, bytes] | None:
         """What appenders build on."""

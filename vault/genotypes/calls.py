@@ -56,6 +56,7 @@ class Escapes:
 
     @staticmethod
     def empty() -> Escapes:
+        """No escapes."""
         return Escapes(
             np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int16), np.zeros(0, np.uint8)
         )

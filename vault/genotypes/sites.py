@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ class TextColumn:
 
     @staticmethod
     def of(items: Iterable[bytes]) -> TextColumn:
+        """The column of these strings."""
         parts = list(items)
         offsets = np.zeros(len(parts) + 1, np.int64)
         np.cumsum([len(p) for p in parts], out=offsets[1:])
@@ -34,8 +36,9 @@ class TextColumn:
         return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
 
     def items(self) -> list[bytes]:
+        """Every string, in order."""
         raw, ends = self.data.tobytes(), self.offsets.tolist()
-        return [raw[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        return [raw[a:b] for a, b in pairwise(ends)]
 
     def take(self, index: NDArray[np.intp] | Sequence[int]) -> TextColumn:
         """The chosen items, in the order given."""
@@ -48,6 +51,7 @@ class TextColumn:
 
     @staticmethod
     def concat(columns: Sequence[TextColumn]) -> TextColumn:
+        """The columns, one after another."""
         offsets = [np.zeros(1, np.int64)]
         base = 0
         for column in columns:

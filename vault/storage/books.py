@@ -201,6 +201,7 @@ class ProjectRow(Base):
     created: Mapped[Micros]
     created_by: Mapped[Code]
     approved_by: Mapped[str | None] = mapped_column(Text)
+    approved: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
     self_approved: Mapped[bool] = mapped_column(Boolean)
 
 
@@ -225,16 +226,17 @@ class ReleaseRow(Base):
     __tablename__ = "release"
 
     release_id: Mapped[Code] = mapped_column(primary_key=True)
-    request_id: Mapped[Code] = mapped_column(ForeignKey("request.request_id"), index=True)
+    request_id: Mapped[str | None] = mapped_column(Text, ForeignKey("request.request_id"), index=True)  # None: an engine's view
     project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
-    state: Mapped[Code]  # staging | released | aborted
-    intent_index: Mapped[Count]
+    state: Mapped[Code]  # staging | committed | released | aborted
+    version: Mapped[Count]  # of the sealed record
+    intent_event: Mapped[Code]
     outcome_index: Mapped[int | None] = mapped_column(BIG)
     manifest_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     subject_set: Mapped[Digest]  # the audit log's set of the subjects in it
     n_subjects: Mapped[Count]
     n_sites: Mapped[Count]
-    sealed: Mapped[Sealed]  # manifest, obligations, output folder; books branch
+    sealed: Mapped[Sealed]  # folders, manifest, what was asked; books branch
     created: Mapped[Micros]
 
 

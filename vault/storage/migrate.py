@@ -37,4 +37,6 @@ def require_current(database: Database, base: str) -> None:
     except (UnavailableError, exc.ProgrammingError):
         raise IntegrityError("schema_missing", f"the {base} database is not a vault's or is damaged", hint="restore it") from None
     if found != HEADS[base]:
-        raise UnavailableError("schema_version", f"the {base} database has schema {found}, not {HEADS[base]}", hint="upgrade genovault")
+        raise UnavailableError(
+            "schema_version", f"the {base} database has schema {found}, not {HEADS[base]}", hint="upgrade genovault"
+        )

@@ -183,6 +183,7 @@ def upgrade() -> None:
         sa.Column("created", BIG, nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("approved_by", sa.Text(), nullable=True),
+        sa.Column("approved", BIG, nullable=True),
         sa.Column("self_approved", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", name=op.f("pk_project")),
         sa.UniqueConstraint("code", name=op.f("uq_project_code")),
@@ -338,10 +339,11 @@ def upgrade() -> None:
     op.create_table(
         "release",
         sa.Column("release_id", sa.Text(), nullable=False),
-        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("project_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("intent_index", BIG, nullable=False),
+        sa.Column("version", BIG, nullable=False),
+        sa.Column("intent_event", sa.Text(), nullable=False),
         sa.Column("outcome_index", BIG, nullable=True),
         sa.Column("manifest_sha256", sa.LargeBinary(length=32), nullable=True),
         sa.Column("subject_set", sa.LargeBinary(length=32), nullable=False),
@@ -358,7 +360,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_release_request_id"), ["request_id"], unique=False)
 
     for statement in TRIGGERS[op.get_bind().dialect.name]:
-        op.execute(sa.DDL(statement))
+        op.execute(sa.DDL(statement))  # type: ignore[no-untyped-call] # untyped in SQLAlchemy
 
 
 def downgrade() -> None:

@@ -1,0 +1,51 @@
+"""Checking a release's folder offline, with nothing but the log's public key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault.audit.entry import blob_list_digest, decode_leaf
+from vault.audit.note import VerifierKey
+from vault.audit.receipt import verify_receipt
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, IntegrityError
+from vault.extracts.folder import RECEIPT_NAME
+from vault.extracts.manifest import MANIFEST_NAME, Manifest, signer_of, verify_files, verify_manifest
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What ``release verify`` found to hold."""
+
+    manifest: Manifest
+    index: int
+    log_size: int
+    release_key: str  # the key that signed the manifest; the log's entry vouches for the manifest itself
+
+
+def verify_release(folder: Path, *, log_key: VerifierKey) -> Verified:
+    """Check a release's folder with nothing but the log's public key.
+
+    1 the receipt proves an entry of the log; 2 that entry names this very manifest; 3 the manifest's own signature holds;
+    4 every file is the one that the manifest names.
+
+    Raises:
+        InputError: ``file_unreadable``. IntegrityError: what does not hold, among them ``manifest_not_logged``.
+    """
+    manifest, receipt = _bytes(folder / MANIFEST_NAME), _bytes(folder / RECEIPT_NAME)
+    proven = verify_receipt(receipt.decode(errors="replace"), None, log_key.name, [log_key])
+    stated = decode_leaf(proven.leaf).get("blobs")
+    if stated != {"n": 1, "list": blob_list_digest([sha256(manifest)]).hex()}:
+        raise IntegrityError("manifest_not_logged", "the log's entry is about another manifest than this one")
+    signer = signer_of(manifest)
+    found = verify_manifest(manifest, signer.public)
+    verify_files(found, folder)
+    return Verified(found, proven.index, proven.checkpoint.size, signer.to_text())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise InputError("file_unreadable", f"{path.name} cannot be read", hint="name the manifest.json of a release") from None

@@ -1,0 +1,327 @@
+"""THE door. Genotypes leave the vault through this module and no other (DESIGN §3, rules 1 and 2).
+
+    1  load       project, dataset, what is asked
+    2  decide     every subject from the subject's own consent, on a ledger that the log vouches for
+    3  limit      the project's declaration, the duties that consents carry, group size
+    4  log        the intent, durable before anything is opened
+    5  open       blocks of the permitted subjects, with keys fetched only now
+    6  de-identify
+    7  log        the outcome, in the transaction that re-checks consent and project: that commit is the release
+    8  release    sign the log's head, receipt, make visible
+
+A refusal is logged and says why to stewards; researchers and engines hear one sentence whatever the reason (rule 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session as Transaction
+
+from policies import reasons
+from policies.decisions import Tally
+from policies.purposes import PseudonymScope
+from policies.rules import RULE_SET
+from vault import asks, cohorts, duties, ledger, projects, publication, releases
+from vault.asks import Ask
+from vault.audit.acts import Act, Outcome
+from vault.audit.entry import Obj
+from vault.audit.log import Appended
+from vault.cohorts import Decided
+from vault.crypto.custody import KeyPurpose
+from vault.crypto.keystore import Role
+from vault.crypto.primitives import sha256
+from vault.errors import GenovaultError, InputError, RefusedError, UnavailableError
+from vault.extracts.folder import Format, write_folder
+from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
+from vault.extracts.staging import Staging, discard_staged
+from vault.genotypes import datasets
+from vault.ids import Pseudonym
+from vault.pseudonyms import pseudonyms
+from vault.releases import Content, Release
+from vault.session import Session
+from vault.views.deidentify import Kind, Profile, deidentify, row_order
+from vault.views.view import View
+
+
+@dataclass(frozen=True)
+class _Access:
+    """One access on its way through the door."""
+
+    ask: Ask
+    decided: Decided
+    limits: duties.Limits
+    release_id: str
+    intent_act: Act
+    outcome_act: Act
+
+    def about(self) -> dict[str, Any]:
+        """What each of its entries says of it."""
+        project = self.ask.project
+        purpose = ",".join(project.declaration.purpose.use_kinds)
+        release = Obj("release", self.release_id)
+        return {"project": project.code, "request": self.ask.request_id, "purpose": purpose, "obj": release}
+
+
+TOLD_NOTHING = (Role.RESEARCHER, Role.ENGINE)
+WHOLE_DATASET = "all"  # how a manifest names a request without regions
+UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
+
+
+def check(session: Session, code: str) -> Tally:
+    """How a project stands with the subjects of its datasets: counts by reason. Opens nothing.
+
+    Raises:
+        InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohorts.decide``.
+    """
+    with session.attempting(Act.PROJECT_CHECK):
+        project = projects.load(session, code)
+        ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
+        with session.books.read() as tx:
+            decided = cohorts.decide(session, tx, project.declaration.purpose, ids, legal_at=session.clock())
+        session.record(Act.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
+    return decided.tally
+
+
+def view(session: Session, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
+    """A de-identified view in memory, for a program beside the vault; its receipt proves this very access.
+
+    Raises:
+        RefusedError; IntegrityError: stored data is not what it was; UnavailableError: the access cannot be logged.
+    """
+    with _refusing(session, Act.VIEW_INTENT):
+        ask = asks.of_view(session, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
+        access = _decide(session, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
+    content = Content(ask.detail(), access.decided.obligations.as_dict())
+    intent = _log_intent(session, access, content)
+    try:
+        made = _build(session, access)
+        outcome = _commit(session, access, intent, made, content)
+    except BaseException as error:
+        _log_failure(session, access, intent, error)
+        raise
+    return replace(made, receipt=publication.receive(session, outcome.index))
+
+
+def extract(session: Session, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
+    """Release what a request asks for as a folder that appears whole or not at all.
+
+    Raises:
+        InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError.
+    """
+    with _refusing(session, Act.EXTRACT_INTENT, request=request_id):
+        ask = asks.of_request(session, request_id)
+        access = _decide(session, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
+    with Staging(output, random=session.random) as staging, publication.working(session, access.release_id):
+        folders = {"staged": str(staging.path), "output": str(staging.output)}
+        content = Content(ask.detail(), access.decided.obligations.as_dict(), **folders)
+        intent = _log_intent(session, access, content)
+        try:
+            made = _build(session, access)
+            signer = session.release_signer()
+            facts = _facts(session, access, made)
+            _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
+            staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
+            _commit(session, access, intent, made, replace(content, manifest=document.decode()))
+        except BaseException as error:
+            _log_failure(session, access, intent, error, staged=staging.path)
+            raise
+        publication.finish(session, releases.load(session, access.release_id))
+    return releases.load(session, access.release_id)
+
+
+def recover(session: Session) -> int:
+    """Finish or abort what a killed process left half released; how many there were."""
+    found = 0
+    for release in releases.unfinished(session):
+        with publication.working(session, release.release_id) as mine:
+            if not mine:
+                continue
+            found += 1
+            if release.state == releases.COMMITTED and _still_permitted(session, release):
+                publication.finish(session, release)
+            else:
+                reason = "interrupted" if release.state == releases.STAGING else "consent_changed"
+                publication.abort(session, release, reason)
+    return found
+
+
+@contextmanager
+def _refusing(session: Session, act: Act, **fields: Any) -> Iterator[None]:
+    """Log refusals and errors; to those who are told nothing, all of them sound alike."""
+    try:
+        with session.attempting(act, **fields):
+            yield
+    except (RefusedError, InputError):
+        if session.role in TOLD_NOTHING:
+            raise RefusedError("refused", reasons.UNIFORM) from None
+        raise
+
+
+def _decide(session: Session, ask: Ask, intent_act: Act, outcome_act: Act) -> _Access:
+    now, declaration = session.clock(), ask.project.declaration
+    with session.books.read() as tx:
+        decided = cohorts.decide(session, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
+    held = duties.limits(
+        declaration, decided.obligations, permitted=len(decided.permitted), assembly=ask.dataset.assembly, now=now
+    )
+    return _Access(ask, decided, held, f"rel-{session.random(8).hex()}", intent_act, outcome_act)
+
+
+def _log_intent(session: Session, access: _Access, content: Content) -> Appended:
+    ask, decided = access.ask, access.decided
+    subjects = list(decided.permitted)
+    fields = {**access.about(), **_decision(decided)}
+    fields["detail"] = {**ask.detail(), "obligations": sorted(decided.obligations.names())}
+    with session.books.write() as tx:
+        intent = session.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
+        releases.begin(
+            tx,
+            session,
+            access.release_id,
+            project_id=ask.project.project_id,
+            request_id=ask.request_id,
+            intent=intent,
+            subjects=subjects,
+            content=content,
+        )
+    return intent
+
+
+def _build(session: Session, access: _Access) -> View:
+    """Steps 5 and 6: the only place where blocks are opened for a reader."""
+    ask, subjects = access.ask, access.decided.permitted
+    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+    calls = datasets.read(session, ask.dataset, ask.selection(), subjects, keys)
+    names = _names(session, access)
+    disclosure = ask.project.declaration.disclosure
+    loci = ask.panel.loci if ask.panel else ()
+    return deidentify(
+        calls.sites,
+        calls.codes,
+        escapes=calls.escapes,
+        pseudonyms=names,
+        order=row_order(session.random(32), names),
+        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(calls.sites.contigs)),
+        kind=ask.kind,
+        assembly=ask.dataset.assembly,
+        not_assayed=tuple(locus.text for locus, met in zip(loci, calls.found, strict=True) if not met),
+    )
+
+
+def _names(session: Session, access: _Access) -> list[Pseudonym]:
+    """Pseudonyms of the permitted subjects, in their order."""
+    project, subjects = access.ask.project, access.decided.permitted
+    if project.declaration.pseudonyms is PseudonymScope.PROJECT:
+        key, domain = session.keybook.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
+    else:
+        owner = sha256(access.release_id.encode())[:16]
+        key, domain = session.keybook.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
+    salts = session.keybook.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
+    return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
+
+
+def _commit(session: Session, access: _Access, intent: Appended, made: View, content: Content) -> Appended:
+    """Step 7. Raises RefusedError ``consent_changed``, ``project_changed`` if anything was taken back meanwhile."""
+    digest = sha256(content.manifest.encode()) if content.manifest else None
+    with session.books.write() as tx:
+        head = _recheck(session, tx, access)
+        outcome = session.append(
+            tx,
+            access.outcome_act,
+            Outcome.DONE,
+            refers=intent.event_id,
+            counts={"subjects": len(made.pseudonyms), "sites": len(made.sites)},
+            consent=head.entry(),
+            blobs=[digest] if digest else [],
+            **access.about(),
+        )
+        releases.commit(
+            tx,
+            session,
+            access.release_id,
+            outcome=outcome,
+            n_sites=len(made.sites),
+            content=content,
+            manifest_sha256=digest,
+            state=releases.COMMITTED if digest else releases.RELEASED,
+        )
+    return outcome
+
+
+def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
+    ask, decided = access.ask, access.decided
+    now = projects.by_id(session, tx, ask.project.project_id)
+    if (now.version, now.state) != (ask.project.version, projects.APPROVED):
+        raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
+    if ledger.last(tx, session.vault_id) == decided.head:
+        return decided.head
+    again = cohorts.decide(session, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=session.clock())
+    if set(decided.permitted) - set(again.permitted):
+        raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
+    return again.head
+
+
+def _log_failure(
+    session: Session, access: _Access, intent: Appended, error: BaseException, *, staged: Path | None = None
+) -> None:
+    """Say how an intent ended. Where the commit may have happened, or nothing can be written, recovery will say it."""
+    if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
+        return
+    if staged is not None:
+        discard_staged(staged)
+    outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
+    code = error.code if isinstance(error, GenovaultError) else "internal_error"
+    with session.books.write() as tx:
+        session.append(tx, access.outcome_act, outcome, refers=intent.event_id, reasons={code: 1}, **access.about())
+        releases.drop(tx, access.release_id)
+
+
+def _facts(session: Session, access: _Access, made: View) -> Manifest:
+    ask, decided = access.ask, access.decided
+    declaration, panel = ask.project.declaration, ask.panel
+    regions = () if panel else ask.regions or (WHOLE_DATASET,)
+    return make_manifest(
+        release=access.release_id,
+        log=session.origin,
+        project=ask.project.code,
+        request=ask.request_id or "",
+        purpose=",".join(declaration.purpose.use_kinds),
+        recipients=tuple(recipient.name for recipient in declaration.recipients),
+        dataset=ask.dataset.name,
+        assembly=ask.dataset.assembly,
+        kind="panel" if ask.kind is Kind.PANEL else "region",
+        loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
+        counts=Counts(subjects=len(made.pseudonyms), sites=len(made.sites), not_assayed=len(made.not_assayed)),
+        obligations=duties.stated(decided.obligations),
+        policies=(RULE_SET,),
+        created=session.clock(),
+        expires=min((end for end in (decided.obligations.expires, declaration.expires) if end), default=None),
+        files=(),
+    )
+
+
+def _still_permitted(session: Session, release: Release) -> bool:
+    """Whether everyone in a release could still be released."""
+    project = projects.load(session, release.project)
+    if project.state != projects.APPROVED:
+        return False
+    dataset = datasets.by_name(session, str(release.content.asked["dataset"]))
+    with session.books.read() as tx:
+        decided = cohorts.decide(session, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=session.clock())
+    return set(session.log.subjects_of(release.subject_set)) <= set(session.keybook.tokens(decided.permitted))
+
+
+def _decision(decided: Decided) -> dict[str, Any]:
+    """What an entry says of a decision: counts, reasons, and the ledger head it rests on."""
+    tally = decided.tally
+    spoken = {**dict(tally.deny), **{f"review:{code}": count for code, count in tally.review}}
+    return {
+        "counts": {"asked": tally.subjects, "permitted": tally.permit},
+        "reasons": spoken,
+        "consent": decided.head.entry(),
+    }

@@ -1,0 +1,82 @@
+"""From a committed release to a visible folder, and back out of one that must not become visible.
+
+A live process holds a lock on ``locks/<release>`` in the vault's folder, so recovery never touches work in progress.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vault import releases
+from vault.audit.acts import Act, Outcome
+from vault.audit.entry import Obj
+from vault.errors import IntegrityError
+from vault.extracts.folder import RECEIPT_NAME
+from vault.extracts.staging import discard_staged, publish_staged
+from vault.releases import RELEASED, Release
+from vault.session import Session
+
+
+def receive(session: Session, index: int) -> str:
+    """Sign the log's head and give the receipt of entry ``index``."""
+    session.checkpoint()
+    return session.log.receipt(index)
+
+
+def finish(session: Session, release: Release) -> None:
+    """Make a committed release visible: receipt beside the manifest, folder renamed, state set. Safe to repeat."""
+    staged, output = Path(release.content.staged), Path(release.content.output)
+    if release.outcome_index is None:
+        raise IntegrityError("release_incomplete", "a committed release has no outcome entry", hint="run genovault doctor")
+    if staged.is_dir():
+        _write_receipt(staged / RECEIPT_NAME, receive(session, release.outcome_index))
+    publish_staged(staged, output)
+    releases.mark(session, release.release_id, RELEASED)
+
+
+def abort(session: Session, release: Release, reason: str) -> None:
+    """Remove what was staged and log that nothing became visible."""
+    discard_staged(Path(release.content.staged))
+    with session.books.write() as tx:
+        releases.drop(tx, release.release_id)
+        session.append(
+            tx,
+            Act.EXTRACT_OUTCOME,
+            Outcome.ABORTED,
+            project=release.project,
+            request=release.request_id,
+            refers=release.intent_event,
+            reasons={reason: 1},
+            obj=Obj("release", release.release_id),
+        )
+
+
+@contextmanager
+def working(session: Session, release_id: str) -> Iterator[bool]:
+    """Hold the release's lock; False if another process does. The lock goes with the process, however it ends."""
+    folder = session.folder / "locks"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / release_id
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _write_receipt(path: Path, receipt: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(receipt)
+        file.flush()
+        os.fsync(handle)
