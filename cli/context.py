@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli.output import Output
 from cli.prompts import ask_passphrase
-from vault.errors import UsageError
+from vault.errors import GenovaultError, UsageError
+
+if TYPE_CHECKING:
+    from vault.audit.acts import Act
+    from vault.session import Session
 
 # Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
 FLAGS = ("--json",)
@@ -36,6 +42,39 @@ class Context:
     def passphrase(self, *, new: bool = False) -> str:
         """The passphrase of the principal's slot; ``new`` asks twice. Raises as ``ask_passphrase``."""
         return ask_passphrase(self.passphrase_file, new=new)
+
+    @contextmanager
+    def open(self) -> Iterator[Session]:
+        """The vault, unlocked and recovered; closing it signs the log. A folder without a vault is told before a passphrase is asked.
+
+        Raises as ``open_recovered``, ``ask_passphrase`` and ``session.factor``.
+        """
+        from vault.recovery import open_recovered
+        from vault.session import factor, read_settings
+
+        folder = self.vault_folder()
+        read_settings(folder)
+        secret = factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
+        session = open_recovered(folder, factor=secret, principal=self.principal)
+        try:
+            yield session
+        except BaseException:
+            with suppress(GenovaultError):  # the first error is the one that the person has to mend
+                session.close()
+            raise
+        session.close()
+
+    @contextmanager
+    def reading(self, act: Act, **fields: Any) -> Iterator[Session]:
+        """The vault for a command that only looks: logged as ``act`` when the block ends, failed where it does not end well.
+
+        Show what was read after the block: then the entry is durable, and signed, before anyone sees anything.
+        """
+        from vault.audit.acts import Outcome
+
+        with self.open() as session, session.attempting(act, **fields):
+            yield session
+            session.record(act, Outcome.DONE, **fields)
 
 
 def context_of(ctx: typer.Context) -> Context:

@@ -18,10 +18,20 @@ from cli.output import Output
 from vault.errors import UsageError
 
 COMMANDS = {
+    "init": Entry("cli.vaults", "Make a new vault.", single=True),
+    "status": Entry("cli.vaults", "Which vault this is, where its parts are and whether they are there.", single=True),
+    "subject": Entry("cli.subjects", "The people whose data is held."),
+    "dataset": Entry("cli.datasets", "Imported genotypes."),
+    "consent": Entry("cli.consents", "What people allowed, and what they took back."),
+    "panel": Entry("cli.panels", "Named lists of loci."),
+    "project": Entry("cli.projects", "Purposes that people's data may be used for."),
+    "request": Entry("cli.requests", "What projects ask for."),
+    "extract": Entry("cli.extract", "Release what a request asks for as a folder of files.", single=True),
+    "release": Entry("cli.releases", "Views that left the vault."),
+    "audit": Entry("cli.audit", "The log of every access."),
     "demo": Entry(
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),
-    "status": Entry("cli.vaults", "Which vault this is, where its parts are and whether they are there.", single=True),
 }
 
 

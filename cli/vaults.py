@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import typer
@@ -13,10 +15,53 @@ app = group("The vault as a whole.")
 
 
 @app.command()
+def init(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is absent or empty.", show_default=False)],
+    steward: Annotated[str, typer.Option(metavar="NAME", help="Name of the founding steward.", show_default=False)],
+    database: Annotated[str | None, typer.Option(metavar="URL", help="Books on PostgreSQL; default: SQLite in DIR.")] = None,
+    keys: Annotated[str | None, typer.Option(metavar="URL", help="Wrapped keys elsewhere; default: SQLite in DIR.")] = None,
+    objects: Annotated[str | None, typer.Option(metavar="URL", help="Genotype objects on S3; default: a folder in DIR.")] = None,
+    argon2_profile: Annotated[
+        Literal["default", "high-memory", "test-only"],
+        typer.Option(hidden=True, help="What a guess of the passphrase costs; test-only protects nothing."),
+    ] = "default",
+) -> None:
+    """Make a new vault.
+
+    The passphrase, or the key file of --key-file, unlocks it from now on; nobody can recover it. Then keep what
+    "audit key" prints somewhere else: with it "audit verify --key" proves the log.
+
+    JSON: {"folder", "vault", "steward"}.
+    """
+    context = context_of(ctx)
+    from dataclasses import replace
+
+    from vault.session import PROFILES, Places, factor
+    from vault.session import init as make_vault
+
+    if argon2_profile == "test-only":
+        typer.echo("genovault: test-only: this vault's passphrase is not protected against guessing", err=True)
+    if context.key_file is not None:
+        secret = factor(key_file=context.key_file)
+    else:
+        secret = factor(passphrase=context.passphrase(new=True))
+    named = {"books": database, "keys": keys, "objects": objects}
+    places = replace(Places(), **{name: place for name, place in named.items() if place is not None})
+    vault_id = make_vault(folder, steward=steward, factor=secret, places=places, profile=PROFILES[argon2_profile])
+    context.output.document({"folder": folder, "vault": vault_id.hex(), "steward": steward})
+    context.output.line(f"made vault {folder}")
+    context.output.line(f"id       {vault_id.hex()}")
+    context.output.line(f"steward  {steward}")
+
+
+@app.command()
 def status(ctx: typer.Context) -> None:
     """Which vault this is, where its parts are and whether they are there.
 
     Opens nothing: no passphrase is needed.
+
+    JSON: {"folder", "format", "vault", "books", "keys", "objects"}.
     """
     context = context_of(ctx)
     from vault.session import VAULT_FORMAT, read_settings

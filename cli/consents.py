@@ -1,0 +1,188 @@
+"""Commands about what people allowed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli.context import context_of
+from cli.inputs import instant
+from cli.lazy import group
+from cli.subjects import Ref
+from policies import canonical, consent, reasons
+
+if TYPE_CHECKING:
+    from vault.consents import History
+
+app = group("What people allowed, and what they took back.")
+
+LEVELS = {level.name.lower().replace("_", "-"): level for level in consent.Level}
+
+
+@app.command()
+def forms(ctx: typer.Context) -> None:
+    """The consent forms that come with genovault, and their questions. Needs no vault.
+
+    JSON: {"forms": [{"form", "version", "title", "language", "questions": [{"id", "kind", "required", "wording", "options"}]}]}.
+    """
+    context = context_of(ctx)
+    from vault.forms import shipped
+
+    known = [form for form, _ in shipped()]
+    described = [
+        {
+            "form": form.id,
+            "version": form.version,
+            "title": form.title,
+            "language": form.language,
+            "questions": [
+                {
+                    "id": question.id,
+                    "kind": question.kind,
+                    "required": question.required,
+                    "wording": question.wording.strip(),
+                    "options": [option.id for option in question.options],
+                }
+                for question in form.questions
+            ],
+        }
+        for form in known
+    ]
+    context.output.document({"forms": described})
+    rows = [(f"{form.id}@{form.version}", form.title, ", ".join(q.id for q in form.questions)) for form in known]
+    context.output.table(("form", "title", "questions"), rows)
+
+
+@app.command()
+def sheet(
+    ctx: typer.Context,
+    form: Annotated[str, typer.Argument(metavar="FORM", help="FORM or FORM@VERSION.", show_default=False)],
+    accept: Annotated[bool, typer.Option("--accept", help="Fill in acceptance of everything, for trials.")] = False,
+) -> None:
+    """Print an ANSWERS.csv with a row for everybody who has not answered the form.
+
+    JSON: {"columns": [...], "rows": [[...]]}.
+    """
+    context = context_of(ctx)
+    from vault.consents import blank_sheet
+    from vault.sheets import write_sheet
+
+    with context.open() as session:
+        header, rows = blank_sheet(session, form, accept=accept)
+    context.output.document({"columns": header, "rows": rows})
+    if not context.output.json:
+        text = io.StringIO(newline="")
+        write_sheet(text, columns=header, rows=rows)
+        sys.stdout.write(text.getvalue())
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    answers: Annotated[Path, typer.Argument(metavar="ANSWERS.csv", help="One row for each person.", show_default=False)],
+    form: Annotated[str, typer.Option(metavar="FORM[@VERSION]", help="The form that was answered.", show_default=False)],
+) -> None:
+    """Record a sheet of answers to one form; all rows or none.
+
+    Columns: subject (REF), legal_time, one for each question of the form, signer, evidence (a file or its SHA-256).
+
+    JSON: {"recorded": n, "form", "version"}.
+    """
+    context = context_of(ctx)
+    from vault.consents import import_answers
+
+    with context.open() as session:
+        report = import_answers(session, answers, form)
+    context.output.document(asdict(report))
+    context.output.line(f"{report.recorded} people's answers to {report.form}@{report.version} recorded")
+
+
+@app.command()
+def withdraw(
+    ctx: typer.Context,
+    ref: Ref,
+    scope: Annotated[
+        str, typer.Option(help="everything, policy:NAME, module:FORM/QUESTION, purpose:KEY, recipient:KEY or loci:KEY.")
+    ] = "everything",
+    level: Annotated[
+        Literal["no-contact", "no-new-data", "no-new-use", "erase"],
+        typer.Option(help='How far it goes; each includes those before it. "erase" asks a steward to erase.'),
+    ] = "no-new-use",
+) -> None:
+    """Record a person's withdrawal. It acts at once and never expires.
+
+    JSON: {"scope", "level"}.
+    """
+    context = context_of(ctx)
+    from vault.consents import withdraw as record
+
+    with context.open() as session:
+        record(session, ref, scope=scope, level=LEVELS[level])
+    context.output.document({"scope": scope, "level": level})
+    context.output.line(f"withdrawn: {scope}, {level}")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    ref: Ref,
+    at: Annotated[str | None, typer.Option(metavar="T", help="What was true at T; default: now.")] = None,
+    known_at: Annotated[str | None, typer.Option(metavar="T", help="By what was known at T; default: everything.")] = None,
+) -> None:
+    """A person's consent: every act, and what they add up to.
+
+    T is a day, or a date and time with a zone.
+
+    JSON: {"events": [{"seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
+    "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool}.
+    """
+    context = context_of(ctx)
+    from vault.consents import history
+
+    moment, known = instant(at, option="--at"), instant(known_at, option="--known-at")
+    with context.open() as session:
+        found = history(session, ref, at=moment, known_at=known)
+    context.output.document(_document(found))
+    context.output.table(("recorded", "legal time", "what"), [_row(event) for event in found.events])
+    standing = found.standing
+    context.output.line()
+    for grant in standing.grants:
+        context.output.line(f"allowed: {grant.policy} {_terms(grant.alternatives)}".rstrip())
+    for policy, reason in standing.refused:
+        context.output.line(f"not allowed: {policy}: {reasons.WORDS[reason]}")
+    if not standing.grants and not standing.refused:
+        context.output.line(f"not allowed: anything: {reasons.WORDS[standing.otherwise]}")
+    if standing.restricted:
+        context.output.line(reasons.WORDS[reasons.RESTRICTED])
+
+
+def _document(found: History) -> dict[str, object]:
+    standing = found.standing
+    return {
+        "events": [{**consent.as_dict(event), "private": dict(found.private[event.event_id])} for event in found.events],
+        "granted": [{"policy": g.policy, "terms": canonical.plain(g.alternatives)} for g in standing.grants],
+        "refused": dict(standing.refused),
+        "otherwise": standing.otherwise,
+        "restricted": standing.restricted,
+        "deceased": standing.deceased,
+    }
+
+
+def _row(event: consent.ConsentEvent) -> tuple[str, str, str]:
+    said = [f"{answer.policy} {answer.answer}" for answer in event.answers]
+    if event.withdrawal is not None:
+        said.append(f"withdrawn: {event.withdrawal.scope}, {event.withdrawal.level.name.lower().replace('_', '-')}")
+    if event.status is not None:
+        said.append(str(event.status))
+    form = f" ({event.form.form}@{event.form.version})" if event.form else ""
+    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}", f"{event.legal_time:%Y-%m-%d %H:%M:%S}", ", ".join(said) + form
+
+
+def _terms(alternatives: Iterable[Any]) -> str:
+    return " or ".join(str(item.permission) + "".join(f" + {m.code}" for m in item.modifiers) for item in alternatives)

@@ -1,0 +1,95 @@
+"""Commands about imported genotypes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cli.context import context_of
+from cli.lazy import group
+from vault.audit.acts import Act
+from vault.errors import UsageError
+
+app = group("Imported genotypes.")
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="VCF, VCF.gz or BCF; each contig in one file.", show_default=False)
+    ],
+    name: Annotated[str, typer.Option(metavar="N", help="The dataset's name.", show_default=False)],
+    assembly: Annotated[str, typer.Option(metavar="A", help="The reference, as GRCh38.", show_default=False)],
+    append: Annotated[bool, typer.Option("--append", help="Add to a dataset that is there.")] = False,
+    samples: Annotated[
+        Path | None, typer.Option(metavar="MAP.csv", help="Whose each sample is: columns sample, subject (REF).")
+    ] = None,
+    unknown: Annotated[
+        Literal["refuse", "skip", "register"] | None, typer.Option(help="Samples that belong to nobody; default: refuse.")
+    ] = None,
+    register: Annotated[bool, typer.Option("--register", help="The same as --unknown register.")] = False,
+    namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="Put NAME/ before every sample name that another cohort also uses.")
+    ] = "",
+) -> None:
+    """Import genotypes; all or nothing.
+
+    JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n}.
+    """
+    context = context_of(ctx)
+    if register and unknown not in (None, "register"):
+        raise UsageError("options_exclude", "--register is --unknown register, and another --unknown is given")
+    from vault.imports import ImportOptions, import_files
+
+    options = ImportOptions(
+        append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
+    )
+    with context.open() as session, context.output.progress("importing") as bar:
+        report = import_files(
+            session, files, name=name, assembly=assembly, options=options, progress=lambda done, total, _: bar(done, total)
+        )
+    context.output.document(asdict(report))
+    context.output.line(f"{report.dataset}: {report.sites:,} sites, {report.stored_bytes:,} bytes stored")
+    context.output.line(f"samples: {report.matched:,} of known people, {report.new:,} of new ones, {report.skipped:,} left out")
+
+
+@app.command("list")
+def list_(ctx: typer.Context) -> None:
+    """All datasets.
+
+    JSON: {"datasets": [{"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n}]}.
+    """
+    context = context_of(ctx)
+    from vault.genotypes import datasets
+
+    with context.reading(Act.DATASET_LIST) as session:
+        found = datasets.every(session)
+    context.output.document({"datasets": [asdict(dataset) for dataset in found]})
+    context.output.table(
+        ("dataset", "assembly", "parts", "people", "sites", "bytes"),
+        [(d.name, d.assembly, d.parts, f"{d.subjects:,}", f"{d.sites:,}", f"{d.stored_bytes:,}") for d in found],
+    )
+
+
+@app.command()
+def show(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="N", help="The dataset's name.", show_default=False)]
+) -> None:
+    """One dataset and the contigs it covers.
+
+    JSON: {"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n, "contigs": [...]}.
+    """
+    context = context_of(ctx)
+    from vault.genotypes import datasets
+
+    with context.reading(Act.DATASET_SHOW) as session:
+        dataset = datasets.by_name(session, name)
+        summary = next(found for found in datasets.every(session) if found.name == name)
+        contigs = list(dict.fromkeys(c for directory in datasets.directories(session, dataset) for c in directory.contigs))
+    context.output.document({**asdict(summary), "contigs": contigs})
+    for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():
+        context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")

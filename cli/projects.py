@@ -1,0 +1,189 @@
+"""Commands about projects: purposes that people's data may be used for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import Context, context_of
+from cli.lazy import group
+from policies import purposes
+from policies.errors import PolicyInputError
+from policies.reasons import WORDS
+from vault.audit.acts import Act
+
+if TYPE_CHECKING:
+    from vault.projects import Project
+
+app = group("Purposes that people's data may be used for.")
+
+Code = Annotated[str, typer.Argument(metavar="P", help="The project's code.", show_default=False)]
+File = Annotated[Path, typer.Argument(metavar="PROJECT.yaml", help="The declaration.", show_default=False)]
+
+
+@app.command()
+def template(
+    ctx: typer.Context,
+    code: Annotated[str, typer.Option(metavar="C", help="The project's code.")] = "demo",
+    dataset: Annotated[str, typer.Option(metavar="N", help="The dataset it uses.")] = "cohort",
+) -> None:
+    """Print a commented PROJECT.yaml that lints. Needs no vault.
+
+    JSON: {"template": text}.
+    """
+    context = context_of(ctx)
+    text = purposes.project_template(code, dataset)
+    context.output.document({"template": text})
+    if not context.output.json:
+        sys.stdout.write(text)
+
+
+@app.command()
+def lint(ctx: typer.Context, file: File) -> None:
+    """Check a declaration and name everything that is wrong with it. Needs no vault.
+
+    JSON: {"code", "sha256"}.
+    """
+    context = context_of(ctx)
+    from vault.documents import read_yaml
+
+    document = read_yaml(file)
+    problems = purposes.lint(document)
+    if problems:
+        raise PolicyInputError.of(list(problems))
+    declared = purposes.parse_project(document)
+    context.output.document({"code": declared.code, "sha256": declared.digest()})
+    context.output.line(f"{file.name}: nothing is wrong with it")
+
+
+@app.command()
+def create(ctx: typer.Context, file: File) -> None:
+    """Record a declaration as a draft.
+
+    JSON: as of show.
+    """
+    context = context_of(ctx)
+    from vault import projects
+    from vault.documents import read_yaml
+
+    document = read_yaml(file)
+    with context.open() as session:
+        project = projects.create(session, document)
+    _show_state(context, project)
+
+
+@app.command()
+def approve(ctx: typer.Context, code: Code) -> None:
+    """Allow a project's requests.
+
+    One's own only while there is one steward, and then the log says so.
+
+    JSON: as of show.
+    """
+    _change(context_of(ctx), code, "approve")
+
+
+@app.command()
+def suspend(ctx: typer.Context, code: Code) -> None:
+    """Stop a project until it is approved again.
+
+    JSON: as of show.
+    """
+    _change(context_of(ctx), code, "suspend")
+
+
+@app.command()
+def close(ctx: typer.Context, code: Code) -> None:
+    """End a project for good.
+
+    JSON: as of show.
+    """
+    _change(context_of(ctx), code, "close")
+
+
+@app.command("list")
+def list_(ctx: typer.Context) -> None:
+    """All projects.
+
+    JSON: {"projects": [as of show]}.
+    """
+    context = context_of(ctx)
+    from vault import projects
+
+    with context.reading(Act.PROJECT_SHOW) as session:
+        found = projects.every(session)
+    context.output.document({"projects": [_described(project) for project in found]})
+    rows = [(p.code, p.state, p.declaration.title, ", ".join(p.declaration.datasets)) for p in found]
+    context.output.table(("project", "state", "title", "datasets"), rows)
+
+
+@app.command()
+def show(ctx: typer.Context, code: Code) -> None:
+    """One project: its state, and what it declares.
+
+    JSON: {"code", "state", "version": n, "created_by", "approved_by", "self_approved": bool, "sha256", "declaration": {…}}.
+    """
+    context = context_of(ctx)
+    from vault import projects
+
+    with context.reading(Act.PROJECT_SHOW) as session:
+        project = projects.load(session, code)
+    _show_state(context, project)
+    if not context.output.json:
+        import yaml
+
+        text = yaml.safe_dump(purposes.as_dict(project.declaration), sort_keys=False, allow_unicode=True)
+        for line in text.splitlines():
+            context.output.line(line)
+
+
+@app.command()
+def check(ctx: typer.Context, code: Code) -> None:
+    """Who would be released now, and for the rest why not. For stewards.
+
+    Counts each person once, under the first reason. "review": a steward must rule; until then it is a no.
+
+    JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}}.
+    """
+    context = context_of(ctx)
+    from vault import gate
+
+    with context.open() as session:
+        tally = gate.check(session, code)
+    context.output.document(tally.as_dict())
+    context.output.line(f"{tally.permit:,} of {tally.subjects:,} people can be released")
+    rows = [("no", reason, f"{n:,}", WORDS[reason]) for reason, n in tally.deny]
+    rows += [("review", reason, f"{n:,}", WORDS[reason]) for reason, n in tally.review]
+    if rows:
+        context.output.table(("", "reason", "people", ""), rows)
+
+
+def _change(context: Context, code: str, verb: str) -> None:
+    from vault import projects
+
+    with context.open() as session:
+        project = projects.change(session, code, verb)
+    _show_state(context, project)
+
+
+def _show_state(context: Context, project: Project) -> None:
+    context.output.document(_described(project))
+    context.output.line(f"project {project.code} is {project.state} (version {project.version})")
+    if project.self_approved:
+        context.output.line(f"approved by {project.approved_by}, who also declared it: the log says so")
+
+
+def _described(project: Project) -> dict[str, object]:
+    return {
+        "code": project.code,
+        "state": project.state,
+        "version": project.version,
+        "created_by": project.created_by,
+        "approved_by": project.approved_by,
+        "self_approved": project.self_approved,
+        "sha256": project.declaration_sha256.hex(),
+        "declaration": purposes.as_dict(project.declaration),
+    }

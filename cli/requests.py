@@ -1,0 +1,136 @@
+"""Commands about requests: what a project asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import context_of
+from cli.inputs import read_text
+from cli.lazy import group
+from policies import loci
+from policies.purposes import RequestKind
+from vault.audit.acts import Act
+
+if TYPE_CHECKING:
+    from vault.requests import Request
+
+app = group("What projects ask for.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)]
+
+
+@app.command()
+def submit(
+    ctx: typer.Context,
+    project: Annotated[str, typer.Option(metavar="P", help="The project that asks.", show_default=False)],
+    dataset: Annotated[str, typer.Option(metavar="N", help="The dataset it asks of.", show_default=False)],
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="R", help="A region, 22:16000000-16100000; may be given again.")
+    ] = None,
+    regions_file: Annotated[Path | None, typer.Option(metavar="BED", help="Regions from a BED file.")] = None,
+    panel: Annotated[str | None, typer.Option(metavar="NAME", help="A panel's loci instead of regions.")] = None,
+    kind: Annotated[RequestKind, typer.Option(help="What it asks for.")] = RequestKind.RECORDS,
+    for_: Annotated[str | None, typer.Option("--for", metavar="PERSON", help="Whom a steward submits it for.")] = None,
+) -> None:
+    """Ask for a view. Without regions and panel: for the whole dataset.
+
+    JSON: as of show.
+    """
+    context = context_of(ctx)
+    from vault import requests
+
+    regions = [*(region or ()), *(_bed_regions(regions_file) if regions_file else ())]
+    spec = requests.Spec(regions=tuple(regions), panel=panel, submitted_for=for_)
+    with context.open() as session:
+        request = requests.submit(session, project, dataset, kind=kind, spec=spec)
+    context.output.document(_described(request))
+    context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
+
+
+@app.command("list")
+def list_(ctx: typer.Context) -> None:
+    """All requests, newest first.
+
+    JSON: {"requests": [as of show]}.
+    """
+    context = context_of(ctx)
+    from vault import requests
+
+    with context.reading(Act.REQUEST_SHOW) as session:
+        found = requests.every(session)
+    context.output.document({"requests": [_described(request) for request in found]})
+    rows = [(r.request_id, r.project, r.dataset, r.kind.value, _loci(r), r.state, r.created[:19]) for r in found]
+    context.output.table(("request", "project", "dataset", "kind", "loci", "state", "submitted"), rows)
+
+
+@app.command()
+def show(ctx: typer.Context, request_id: Id) -> None:
+    """One request.
+
+    JSON: {"request", "project", "dataset", "kind", "regions": [...], "panel", "panel_version", "for", "state", "submitted_by",
+    "created"}.
+    """
+    context = context_of(ctx)
+    from vault import requests
+
+    with context.reading(Act.REQUEST_SHOW) as session:
+        request = requests.load(session, request_id)
+    described = _described(request)
+    context.output.document(described)
+    for name, value in described.items():
+        shown = ", ".join(request.spec.regions) if name == "regions" else value
+        if shown:
+            context.output.line(f"{name:13} {shown}")
+
+
+@app.command()
+def deny(
+    ctx: typer.Context,
+    request_id: Id,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)],
+) -> None:
+    """Stop a request for good.
+
+    JSON: as of show.
+    """
+    context = context_of(ctx)
+    from vault import requests
+
+    with context.open() as session:
+        request = requests.deny(session, request_id, reason)
+    context.output.document(_described(request))
+    context.output.line(f"request {request.request_id} is denied")
+
+
+def _bed_regions(file: Path) -> list[str]:
+    from vault.limits import MAX_LINE_BYTES
+
+    mask = loci.parse_bed(read_text(file, limit=MAX_LINE_BYTES).splitlines(), place=file.name)
+    return [f"{item.contig}:{item.start + 1}-{item.end}" for item in mask.intervals]
+
+
+def _described(request: Request) -> dict[str, object]:
+    return {
+        "request": request.request_id,
+        "project": request.project,
+        "dataset": request.dataset,
+        "kind": request.kind.value,
+        "regions": list(request.spec.regions),
+        "panel": request.spec.panel,
+        "panel_version": request.spec.panel_version,
+        "for": request.spec.submitted_for,
+        "state": request.state,
+        "submitted_by": request.submitted_by,
+        "created": request.created,
+    }
+
+
+def _loci(request: Request) -> str:
+    if request.spec.panel:
+        return f"panel {request.spec.panel} version {request.spec.panel_version}"
+    if len(request.spec.regions) > 1:
+        return f"{len(request.spec.regions)} regions"
+    return request.spec.regions[0] if request.spec.regions else "all"

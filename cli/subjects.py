@@ -1,0 +1,96 @@
+"""Commands about the people whose data is held."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.context import context_of
+from cli.lazy import group
+from vault.audit.acts import Act
+
+app = group("The people whose data is held.")
+
+Ref = Annotated[
+    str,
+    typer.Argument(metavar="REF", help="An MRN, sample id or handle; mrn:, sample: or id: settles which.", show_default=False),
+]
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    sheet: Annotated[Path, typer.Argument(metavar="SHEET.csv", help="One row for each person.", show_default=False)],
+    update: Annotated[bool, typer.Option("--update", help="Attach identities to people who are known already.")] = False,
+) -> None:
+    """Register people from a sheet; all rows or none.
+
+    Columns: sample_id (required; several with ;), mrn, name, birth_date, sex, country, diagnoses, pedigree.
+
+    JSON: {"created": n, "updated": n}.
+    """
+    context = context_of(ctx)
+    from vault.subject_sheet import read_subject_sheet
+    from vault.subjects import import_sheet
+
+    with context.open() as session, session.attempting(Act.SUBJECT_IMPORT):
+        rows = read_subject_sheet(sheet, today=session.clock().date())
+        report = import_sheet(session, rows, update=update)
+    context.output.document(asdict(report))
+    context.output.line(f"{report.created} people registered, {report.updated} updated")
+
+
+@app.command("list")
+def list_(ctx: typer.Context) -> None:
+    """Everybody's handle and state; no name, no MRN, no sample id.
+
+    JSON: {"subjects": [{"handle", "state", "created"}]}.
+    """
+    context = context_of(ctx)
+    from vault.subjects import subject_list
+
+    with context.open() as session, session.attempting(Act.SUBJECT_LIST):
+        subjects = subject_list(session)
+    context.output.document({"subjects": [asdict(subject) for subject in subjects]})
+    context.output.table(("subject", "state", "since"), [(s.handle, s.state, s.created) for s in subjects])
+
+
+@app.command()
+def show(ctx: typer.Context, ref: Ref) -> None:
+    """One person with identity, for stewards.
+
+    JSON: {"handle", "state", "created", "identity": {"samples", "mrn", "name", "birth_date", "sex", "country", "diagnoses",
+    "pedigree"}}.
+    """
+    context = context_of(ctx)
+    from vault.subjects import subject_show
+
+    with context.open() as session, session.attempting(Act.SUBJECT_SHOW):
+        summary, identity = subject_show(session, ref)
+    context.output.document({**asdict(summary), "identity": asdict(identity)})
+    for name, value in {**asdict(summary), **asdict(identity)}.items():
+        shown = ", ".join(value) if isinstance(value, tuple) else value
+        if shown:
+            context.output.line(f"{name:11} {shown}")
+
+
+@app.command()
+def restrict(
+    ctx: typer.Context,
+    ref: Ref,
+    lift: Annotated[bool, typer.Option("--lift", help="End the restriction.")] = False,
+) -> None:
+    """Keep a person's data in storage and release nothing of it (GDPR Article 18).
+
+    JSON: {"restricted": bool}.
+    """
+    context = context_of(ctx)
+    from vault.consents import restrict as record
+
+    with context.open() as session:
+        record(session, ref, lift=lift)
+    context.output.document({"restricted": not lift})
+    context.output.line("the restriction is lifted" if lift else "restricted: nothing of this person's data will be released")
