@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
 
 from policies import loci
 from policies.purposes import RequestKind
@@ -110,6 +111,11 @@ def load(session: Session, request_id: str) -> Request:
     return found[0]
 
 
+def is_open(tx: Transaction, request_id: str) -> bool:
+    """Whether the request still stands, as the caller's transaction sees it."""
+    return tx.scalar(select(RequestRow.state).where(RequestRow.request_id == request_id)) == OPEN
+
+
 def every(session: Session) -> list[Request]:
     """All requests, newest first."""
     return _query(session, None)
@@ -129,7 +135,9 @@ def _checked(session: Session, dataset: datasets.Dataset, spec: Spec) -> Spec:
         raise InputError("loci_twice", "a request asks for a panel or for regions, not both")
     if len(spec.regions) > MAX_REGIONS:
         raise InputError("too_many_regions", f"at most {MAX_REGIONS} regions in one request", hint="make a panel")
-    declared(lambda: loci.parse_regions(spec.regions), name="the regions")
+    if spec.regions:
+        if spec.regions:
+        declared(lambda: loci.parse_regions(spec.regions), name="the regions")
     if spec.panel is None:
         return spec
     panel = panels.by_name(session, spec.panel)
