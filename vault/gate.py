@@ -15,7 +15,7 @@ A refusal is logged and says why to stewards; researchers and engines hear one s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
 from policies.rules import RULE_SET
-from vault import asks, cohorts, duties, ledger, projects, publication, releases
+from vault import asks, cohorts, duties, ledger, projects, publication, releases, requests
 from vault.asks import Ask
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
@@ -70,6 +70,7 @@ class _Access:
 TOLD_NOTHING = (Role.RESEARCHER, Role.ENGINE)
 WHOLE_DATASET = "all"  # how a manifest names a request without regions
 UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
+LOST_OUTPUT = ("output_not_empty", "staged_missing")  # a committed release whose folder can never appear
 
 
 def check(session: Session, code: str) -> Tally:
@@ -93,18 +94,20 @@ def view(session: Session, *, project: str, dataset: str, panel: str | None = No
     Raises:
         RefusedError; IntegrityError: stored data is not what it was; UnavailableError: the access cannot be logged.
     """
-    with _refusing(session, Act.VIEW_INTENT):
-        ask = asks.of_view(session, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-        access = _decide(session, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
-    content = Content(ask.detail(), access.decided.obligations.as_dict())
-    intent = _log_intent(session, access, content)
-    try:
-        made = _build(session, access)
-        outcome = _commit(session, access, intent, made, content)
-    except BaseException as error:
-        _log_failure(session, access, intent, error)
-        raise
-    return replace(made, receipt=publication.receive(session, outcome.index))
+    with _speaking(session):
+        with session.attempting(Act.VIEW_INTENT):
+            ask = asks.of_view(session, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
+            access = _decide(session, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
+        content = Content(ask.detail(), access.decided.obligations.as_dict())
+        with publication.working(session, access.release_id):
+            intent = _log_intent(session, access, content)
+            try:
+                made = _build(session, access)
+                outcome = _commit(session, access, intent, made, content)
+            except BaseException as error:
+                _log_failure(session, access, intent, error)
+                raise
+        return replace(made, receipt=publication.receive(session, outcome.index))
 
 
 def extract(session: Session, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
@@ -113,7 +116,12 @@ def extract(session: Session, request_id: str, output: Path, *, file_format: For
     Raises:
         InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError.
     """
-    with _refusing(session, Act.EXTRACT_INTENT, request=request_id):
+    with _speaking(session):
+        return _extract(session, request_id, output, file_format=file_format)
+
+
+def _extract(session: Session, request_id: str, output: Path, *, file_format: Format) -> Release:
+    with session.attempting(Act.EXTRACT_INTENT, request=request_id):
         ask = asks.of_request(session, request_id)
         access = _decide(session, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
     with Staging(output, random=session.random) as staging, publication.working(session, access.release_id):
@@ -135,27 +143,39 @@ def extract(session: Session, request_id: str, output: Path, *, file_format: For
 
 
 def recover(session: Session) -> int:
-    """Finish or abort what a killed process left half released; how many there were."""
+    """Finish or abort what a killed process left half released; how many there were.
+
+    What cannot be ended now (its folder is not writable, its ledger does not verify) waits for the next time: a vault opens.
+    """
     found = 0
-    for release in releases.unfinished(session):
-        with publication.working(session, release.release_id) as mine:
-            if not mine:
-                continue
-            found += 1
-            if release.state == releases.COMMITTED and _still_permitted(session, release):
-                publication.finish(session, release)
-            else:
-                reason = "interrupted" if release.state == releases.STAGING else "consent_changed"
-                publication.abort(session, release, reason)
+    for left in releases.unfinished(session):
+        with publication.working(session, left.release_id) as mine, suppress(GenovaultError):
+            release = releases.load(session, left.release_id)  # again: whoever held the lock may have ended it
+            if mine and release.state in releases.UNFINISHED:
+                found += 1
+                _end(session, release)
     return found
 
 
+def _end(session: Session, release: Release) -> None:
+    if release.state == releases.STAGING:
+        publication.abort(session, release, "interrupted")
+    elif not _still_permitted(session, release):
+        publication.abort(session, release, "consent_changed")
+    else:
+        try:
+            publication.finish(session, release)
+        except GenovaultError as error:
+            if error.code not in LOST_OUTPUT:
+                raise
+            publication.abort(session, release, error.code)
+
+
 @contextmanager
-def _refusing(session: Session, act: Act, **fields: Any) -> Iterator[None]:
-    """Log refusals and errors; to those who are told nothing, all of them sound alike."""
+def _speaking(session: Session) -> Iterator[None]:
+    """To those who are told nothing, every refusal sounds alike, whenever it comes."""
     try:
-        with session.attempting(act, **fields):
-            yield
+        yield
     except (RefusedError, InputError):
         if session.role in TOLD_NOTHING:
             raise RefusedError("refused", reasons.UNIFORM) from None
@@ -258,6 +278,8 @@ def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
     now = projects.by_id(session, tx, ask.project.project_id)
     if (now.version, now.state) != (ask.project.version, projects.APPROVED):
         raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
+    if ask.request_id is not None and not requests.is_open(tx, ask.request_id):
+        raise RefusedError("request_denied", f"request {ask.request_id} was denied while the view was made")
     if ledger.last(tx, session.vault_id) == decided.head:
         return decided.head
     again = cohorts.decide(session, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=session.clock())

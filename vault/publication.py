@@ -40,12 +40,13 @@ def finish(session: Session, release: Release) -> None:
 
 def abort(session: Session, release: Release, reason: str) -> None:
     """Remove what was staged and log that nothing became visible."""
-    discard_staged(Path(release.content.staged))
+    if release.content.staged:  # a view in memory has no folder
+        discard_staged(Path(release.content.staged))
     with session.books.write() as tx:
         releases.drop(tx, release.release_id)
         session.append(
             tx,
-            Act.EXTRACT_OUTCOME,
+            Act.VIEW_OUTCOME if release.request_id is None else Act.EXTRACT_OUTCOME,
             Outcome.ABORTED,
             project=release.project,
             request=release.request_id,
@@ -65,11 +66,16 @@ def working(session: Session, release_id: str) -> Iterator[bool]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(handle).st_nlink > 0  # whoever held it may have removed it since it was opened
         except BlockingIOError:
+            held = False
+        if not held:
             yield False
             return
-        yield True
-        path.unlink(missing_ok=True)
+        try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
     finally:
         os.close(handle)
 

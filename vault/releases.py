@@ -12,11 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.log import Appended
-from vault.errors import InputError
+from vault.errors import InputError, RefusedError
 from vault.ids import ProjectId, SubjectId
 from vault.session import Session
 from vault.storage.books import ProjectRow, ReleaseRow
@@ -24,6 +24,7 @@ from vault.times import from_micros, rfc3339, to_micros
 
 COLLECTION = "release"
 STAGING, COMMITTED, RELEASED, ABORTED = "staging", "committed", "released", "aborted"
+UNFINISHED = (STAGING, COMMITTED)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,14 @@ def commit(
     manifest_sha256: bytes | None,
     state: str,
 ) -> None:
-    """Record what was released, in the transaction of its outcome."""
+    """Record what was released, in the transaction of its outcome.
+
+    Raises:
+        RefusedError: ``release_ended``: somebody else ended it (recovery took its process for dead).
+    """
     row = tx.get_one(ReleaseRow, release_id)
+    if row.state != STAGING:
+        raise RefusedError("release_ended", "this release was ended meanwhile", hint="ask again")
     row.state, row.outcome_index, row.n_sites, row.manifest_sha256 = state, outcome.index, n_sites, manifest_sha256
     row.version += 1
     row.sealed = _seal(session, release_id, content, row.version)
@@ -117,25 +124,26 @@ def mark(session: Session, release_id: str, state: str) -> None:
 
 def every(session: Session) -> list[Release]:
     """All releases, newest first."""
-    query = select(ReleaseRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == ReleaseRow.project_id)
-    with session.books.read() as tx:
-        return [_opened(session, row, code) for row, code in tx.execute(query.order_by(ReleaseRow.created.desc()))]
+    return _query(session)
 
 
 def load(session: Session, release_id: str) -> Release:
     """A release by its id. Raises InputError ``release_unknown``."""
-    found = next((release for release in every(session) if release.release_id == release_id), None)
-    if found is None:
+    found = _query(session, ReleaseRow.release_id == release_id)
+    if not found:
         raise InputError("release_unknown", "there is no such release", hint="genovault release list")
-    return found
+    return found[0]
 
 
 def unfinished(session: Session) -> list[Release]:
     """Releases that were in the making, whoever makes them."""
+    return _query(session, ReleaseRow.state.in_(UNFINISHED))
+
+
+def _query(session: Session, *where: ColumnElement[bool]) -> list[Release]:
+    query = select(ReleaseRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == ReleaseRow.project_id)
     with session.books.read() as tx:
-        if tx.scalar(select(ReleaseRow.release_id).where(ReleaseRow.state.in_((STAGING, COMMITTED))).limit(1)) is None:
-            return []
-    return [release for release in every(session) if release.state in (STAGING, COMMITTED)]
+        return [_opened(session, row, code) for row, code in tx.execute(query.where(*where).order_by(ReleaseRow.created.desc()))]
 
 
 def _seal(session: Session, release_id: str, content: Content, version: int) -> bytes:

@@ -25,6 +25,8 @@ from vault.errors import InputError, UnavailableError, UsageError
 from vault.extracts.manifest import FILE_NAME
 from vault.ids import RandomBytes
 
+PREFIX = ".genovault-"  # of a folder in the making
+
 
 class Staging:
     """Use as a context manager; ``path`` is the folder in the making, ``output`` where it will be."""
@@ -38,7 +40,7 @@ class Staging:
         """
         self.output = output.resolve()
         _check_free(self.output)
-        self.path = self.output.parent / f".genovault-{random(8).hex()}"
+        self.path = self.output.parent / f"{PREFIX}{random(8).hex()}"
         self._retained = self._published = False
         try:
             self.path.mkdir(mode=0o700)
@@ -115,8 +117,11 @@ def discard_staged(staged: Path) -> None:
     """Remove a staged folder, complete or not; absent is fine.
 
     Raises:
+        UsageError: ``staging_name``: not a folder in the making; nothing else is ever removed.
         UnavailableError: ``output_unwritable``.
     """
+    if not staged.name.startswith(PREFIX):
+        raise UsageError("staging_name", "only a folder in the making is removed")
     try:
         shutil.rmtree(staged)
     except FileNotFoundError:

@@ -119,7 +119,10 @@ def test_the_staged_name_tells_nothing(tmp_path):
 
 
 def test_discarding_what_is_gone_is_fine(tmp_path):
-    discard_staged(tmp_path / "never")
+    discard_staged(tmp_path / ".genovault-never")
+    with pytest.raises(UsageError) as refused:
+        discard_staged(tmp_path)
+    assert refused.value.code == "staging_name"
     with pytest.raises(UnavailableError) as caught:
         publish_staged(tmp_path / "never", tmp_path / "out")
     assert caught.value.code == "staged_missing"
