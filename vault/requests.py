@@ -136,7 +136,6 @@ def _checked(session: Session, dataset: datasets.Dataset, spec: Spec) -> Spec:
     if len(spec.regions) > MAX_REGIONS:
         raise InputError("too_many_regions", f"at most {MAX_REGIONS} regions in one request", hint="make a panel")
     if spec.regions:
-        if spec.regions:
         declared(lambda: loci.parse_regions(spec.regions), name="the regions")
     if spec.panel is None:
         return spec
