@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
 
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import RowMapping, Table, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from vault.crypto.context import encode_context
@@ -18,16 +20,16 @@ from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap_many,
 from vault.crypto.keyring import Branch, Keyring
 from vault.crypto.primitives import AesGcm, hkdf_expand_sha256, hmac_sha256
 from vault.crypto.secret import Secret
-from vault.errors import IntegrityError, UnavailableError
+from vault.errors import IntegrityError, UnavailableError, UsageError
 from vault.ids import AuditToken, Clock, KeyId, RandomBytes, SubjectId, VaultId
 from vault.limits import MAX_KEK_WRAPS
 from vault.storage.base import bulk_insert
 from vault.storage.database import Database
-from vault.storage.keys import BranchEpochRow, SubjectTokenRow, WrappedKeyRow
-from vault.times import to_micros
+from vault.storage.keys import BranchEpochRow, ErasedRow, SubjectTokenRow, WrappedKeyRow
+from vault.times import from_micros, to_micros
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
-TOKEN_KEY_ID = "1"  # noqa: S105 - the <kid> of audit tokens made from 32-byte salts, not a secret
+DELETED_AT_ONCE = 10_000  # under the bound-parameter limits of both databases
 SCAN_FROM = 500  # owners from which one ordered scan of a purpose is cheaper than looking each up
 
 
@@ -38,6 +40,18 @@ class OpenKey:
     key_id: KeyId
     version: int
     secret: Secret
+
+
+@dataclass(frozen=True)
+class EpochUse:
+    """How much one epoch was used: ``wraps`` ever made, ``keys`` wrapped under it now."""
+
+    branch: Branch
+    epoch: int
+    wraps: int
+    keys: int
+    closed: bool
+    created: datetime
 
 
 class KeyBook:
@@ -63,7 +77,7 @@ class KeyBook:
                 keys = self._create(session, purpose, subjects, 1)
                 if purpose is KeyPurpose.AUDIT_SALT:
                     pairs = zip(subjects, keys, strict=True)
-                    rows = [{"subject_id": subject, "token": self._token(subject, key.secret)} for subject, key in pairs]
+                    rows = [self._token_row(subject, key) for subject, key in pairs]
                     bulk_insert(session, SubjectTokenRow, rows)
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
@@ -115,29 +129,169 @@ class KeyBook:
         }
         return {key_id: Secret(keys[0]) for key_id, keys in opened.items()}
 
-    def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes]) -> int:
-        """Delete wrapped keys (all versions) of the owners; returns how many there were. Bytes are overwritten on disk."""
+    def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes], *, erasure_id: str | None = None) -> int:
+        """Delete wrapped keys (all versions) and audit tokens of the owners, and remember which erasure asked for it.
+
+        Returns how many keys there were; none is fine. Bytes are overwritten on disk.
+
+        Raises:
+            UnavailableError: ``database_busy``: a reader holds the write-ahead log; the keys are deleted, call again to be sure.
+        """
+        names, gone = [purpose.value for purpose in purposes], 0
         with self._database.write() as session:
-            gone = session.execute(
-                delete(WrappedKeyRow).where(
-                    WrappedKeyRow.purpose.in_([p.value for p in purposes]), WrappedKeyRow.owner.in_(owners)
-                )
-            )
-            session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(owners)))
+            for start in range(0, len(owners), DELETED_AT_ONCE):
+                part = owners[start : start + DELETED_AT_ONCE]
+                wrapped = delete(WrappedKeyRow).where(WrappedKeyRow.purpose.in_(names), WrappedKeyRow.owner.in_(part))
+                gone += int(session.execute(wrapped).rowcount)  # type: ignore[attr-defined]
+                session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
         self._database.checkpoint_wal()
-        return int(gone.rowcount)  # type: ignore[attr-defined]
+        return gone
+
+    def destroy_ids(self, key_ids: Sequence[bytes]) -> None:
+        """Delete wrapped keys by their ids; those already gone are fine. Raises as ``destroy``."""
+        with self._database.write() as session:
+            session.execute(delete(WrappedKeyRow).where(WrappedKeyRow.key_id.in_(key_ids)))
+        self._database.checkpoint_wal()
+
+    def keyless(self, subjects: Iterable[SubjectId]) -> list[SubjectId]:
+        """Those of the subjects that have no identity key: erased ones. Needs no branch."""
+        wanted = list(subjects)
+        query = select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose == KeyPurpose.IDENTITY.value)
+        with self._database.read() as session:
+            held = set(session.scalars(query))
+        return [subject for subject in wanted if subject not in held]
+
+    def newest_version(self, purpose: KeyPurpose, owner: bytes) -> int:
+        """The newest version of an owner's key; 0 when there is none. Needs no branch."""
+        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)
+        with self._database.read() as session:
+            return session.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
+
+    def destroy_older(self, purpose: KeyPurpose, owner: bytes, *, than: int) -> None:
+        """Delete an owner's versions below ``than``. Raises as ``destroy``."""
+        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version < than)
+        with self._database.write() as session:
+            session.execute(delete(WrappedKeyRow).where(*place))
+        self._database.checkpoint_wal()
+
+    def renew_tokens(self, *, limit: int) -> int:
+        """A new audit salt and token for up to ``limit`` subjects that have only one of them; how many that were.
+
+        Raises:
+            UnavailableError: ``branch_closed``.
+        """
+        newest = select(SubjectTokenRow.subject_id, func.max(SubjectTokenRow.version).label("version")).group_by(
+            SubjectTokenRow.subject_id
+        )
+        with self._database.write() as session:
+            versions = newest.subquery()
+            low = session.scalar(select(func.min(versions.c.version)))
+            rows = session.execute(newest.having(func.max(SubjectTokenRow.version) == low).limit(limit)).all()
+            subjects = [SubjectId(row.subject_id) for row in rows]
+            if subjects:
+                keys = self._create(session, KeyPurpose.AUDIT_SALT, subjects, (low or 0) + 1)
+                bulk_insert(session, SubjectTokenRow, [self._token_row(s, k) for s, k in zip(subjects, keys, strict=True)])
+        return len(subjects)
+
+    def forget_old_tokens(self) -> int:
+        """Destroy all but the newest audit salt and token of every subject: older entries no longer link. Returns how many went."""
+        newest = select(func.max(SubjectTokenRow.version)).scalar_subquery()
+        with self._database.write() as session:
+            old_salts = (WrappedKeyRow.purpose == KeyPurpose.AUDIT_SALT.value, WrappedKeyRow.version < newest)
+            session.execute(delete(WrappedKeyRow).where(*old_salts))
+            gone = session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.version < newest))
+        self._database.checkpoint_wal()
+        return gone
+
+    def rewrap(self, purpose: KeyPurpose, *, limit: int) -> int:
+        """Wrap up to ``limit`` keys of a purpose anew under the newest epoch; how many that were. 0: all are.
+
+        Raises:
+            UnavailableError: ``branch_closed``; ``key_worn``; ``epoch_gone``. IntegrityError: ``seal_broken``.
+        """
+        branch = PURPOSE_BRANCH[purpose]
+        epoch, _ = self._keyring.current(branch)
+        table = cast("Table", WrappedKeyRow.__table__)
+        with self._database.write() as session:
+            query = select(table).where(table.c.purpose == purpose.value, table.c.epoch != epoch)
+            rows = session.execute(query.limit(limit)).mappings().all()
+            if not rows:
+                return 0
+            self._count(session, branch, epoch, len(rows))
+            for old in {row["epoch"] for row in rows}:
+                mine = [row for row in rows if row["epoch"] == old]
+                keys = unwrap_many(*self._shelf(purpose, old), ((r["key_id"], r["owner"], r["wrapped"]) for r in mine))
+                fresh = ((row["key_id"], row["owner"], key) for row, key in zip(mine, keys, strict=True))
+                wrapped = wrap_many(*self._shelf(purpose, epoch), fresh, random=self._random)
+                change = (
+                    update(table)
+                    .where(
+                        table.c.purpose == purpose.value,
+                        table.c.owner == bindparam("at_owner"),
+                        table.c.version == bindparam("at_version"),
+                    )
+                    .values(epoch=epoch, wrapped=bindparam("seal"))
+                )
+                pairs = zip(mine, wrapped, strict=True)
+                session.connection().execute(
+                    change, [{"at_owner": row["owner"], "at_version": row["version"], "seal": seal} for row, seal in pairs]
+                )
+        return len(rows)
+
+    def wraps(self) -> list[EpochUse]:
+        """Use counters of every epoch that has wrapped keys, and how many keys are under it now. Needs no branch."""
+        table = WrappedKeyRow.__table__
+        with self._database.read() as session:
+            held = session.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
+            keys: dict[tuple[str, int], int] = {}
+            for purpose, epoch, n in held:
+                place = PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch
+                keys[place] = keys.get(place, 0) + n
+            rows = session.scalars(select(BranchEpochRow).order_by(BranchEpochRow.branch, BranchEpochRow.epoch)).all()
+        return [
+            EpochUse(Branch(r.branch), r.epoch, r.wraps, keys.get((r.branch, r.epoch), 0), r.closed, from_micros(r.created))
+            for r in rows
+        ]
+
+    def close_epoch(self, branch: Branch, epoch: int) -> None:
+        """Let nothing more be wrapped under an epoch, whatever another process still holds.
+
+        Raises:
+            UsageError: ``epoch_in_use``: keys are wrapped under it.
+        """
+        purposes = [purpose.value for purpose, of in PURPOSE_BRANCH.items() if of is branch]
+        with self._database.write() as session:
+            query = select(func.count()).where(WrappedKeyRow.purpose.in_(purposes), WrappedKeyRow.epoch == epoch)
+            if held := session.scalar(query):
+                raise UsageError(
+                    "epoch_in_use", f"{held} keys are wrapped under epoch {epoch} of {branch.value}", hint="genovault key rotate"
+                )
+            place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
+            if session.execute(update(BranchEpochRow).where(*place).values(closed=True)).rowcount == 0:  # type: ignore[attr-defined]
+                now = to_micros(self._clock())
+                session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=0, closed=True, created=now))
+
+    def erasures(self) -> frozenset[str]:
+        """The erasures whose keys are gone from here."""
+        with self._database.read() as session:
+            return frozenset(session.scalars(select(ErasedRow.erasure_id)))
+
+    def use(self, keyring: Keyring) -> None:
+        """Go on with a keyring that has newer epochs."""
+        self._keyring = keyring
+        self._keks.clear()
 
     def tokens(self, subjects: Iterable[SubjectId]) -> list[AuditToken]:
         """Audit tokens of the subjects, in the order of the tokens' text (an order that says nothing)."""
         wanted = set(subjects)
-        query = select(SubjectTokenRow.subject_id, SubjectTokenRow.token)
-        if len(wanted) < SCAN_FROM:
-            query = query.where(SubjectTokenRow.subject_id.in_(wanted))
-        with self._database.read() as session:
-            found = [AuditToken(row.token) for row in session.execute(query) if row.subject_id in wanted]
+        found = {subject: tokens[-1] for subject, tokens in self._tokens(wanted).items()}
         if len(found) != len(wanted):
             raise IntegrityError("token_missing", "a subject has no audit token", hint="run genovault doctor")
-        return sorted(found)
+        return sorted(found.values())
+
+    def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
+        """Every token that entries may name each subject by, oldest first; erased subjects are left out."""
+        return self._tokens(set(subjects))
 
     def branch_key(self, branch: Branch, label: str, *, epoch: int | None = None) -> OpenKey:
         """A key of a branch itself, for blobs that belong to no owner (project declarations, panels)."""
@@ -145,6 +299,17 @@ class KeyBook:
         context = encode_context("genovault/branch-key/v1", self._vault_id, branch.value, number, label)
         key_id = hmac_sha256(self._vault_id, encode_context("genovault/branch-key-id/v1", branch.value, label))[:16]
         return OpenKey(KeyId(key_id), number, Secret(hkdf_expand_sha256(secret.reveal(), context, 32)))
+
+    def _tokens(self, wanted: set[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
+        query = select(SubjectTokenRow.subject_id, SubjectTokenRow.token).order_by(SubjectTokenRow.version)
+        if len(wanted) < SCAN_FROM:
+            query = query.where(SubjectTokenRow.subject_id.in_(wanted))
+        found: dict[SubjectId, list[AuditToken]] = {}
+        with self._database.read() as session:
+            for row in session.execute(query):
+                if row.subject_id in wanted:
+                    found.setdefault(SubjectId(row.subject_id), []).append(AuditToken(row.token))
+        return found
 
     def _newest(self, purpose: KeyPurpose, wanted: set[bytes]) -> list[tuple[RowMapping, bytes]]:
         """The newest row of each wanted owner and its opened key."""
@@ -177,13 +342,21 @@ class KeyBook:
 
     def _count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:
         place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
-        used = session.scalar(select(BranchEpochRow.wraps).where(*place))
-        if used is None:
-            session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=wraps, created=to_micros(self._clock())))
+        found = session.execute(select(BranchEpochRow.wraps, BranchEpochRow.closed).where(*place)).first()
+        if found is None:
+            now = to_micros(self._clock())
+            session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=wraps, closed=False, created=now))
+            session.flush()
             return
-        if used + wraps > MAX_KEK_WRAPS:
-            raise UnavailableError("key_worn", f"the {branch.value} key has wrapped {used} keys", hint="genovault key rotate")
-        session.execute(update(BranchEpochRow).where(*place).values(wraps=used + wraps))
+        if found.closed:
+            raise UnavailableError(
+                "epoch_closed", f"epoch {epoch} of {branch.value} is no longer used", hint="open the vault again"
+            )
+        if found.wraps + wraps > MAX_KEK_WRAPS:
+            raise UnavailableError(
+                "key_worn", f"the {branch.value} key has wrapped {found.wraps} keys", hint="genovault key rotate"
+            )
+        session.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
 
     def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, Shelf]:
         branch = PURPOSE_BRANCH[purpose]
@@ -191,9 +364,11 @@ class KeyBook:
             self._keks[branch, epoch] = wrapping_key(self._keyring.epoch(branch, epoch), branch)
         return self._keks[branch, epoch], Shelf(self._vault_id, epoch, purpose)
 
-    def _token(self, subject: SubjectId, salt: Secret) -> AuditToken:
+    def _token_row(self, subject: SubjectId, salt: OpenKey) -> dict[str, object]:
+        """A subject's token under a salt; the <kid> in it is the salt's version."""
         context = encode_context("genovault/subject-token/v1", self._vault_id, subject)
-        return AuditToken(f"hmac-sha256:{TOKEN_KEY_ID}:{hmac_sha256(salt.reveal(), context).hex()}")
+        token = f"hmac-sha256:{salt.version}:{hmac_sha256(salt.secret.reveal(), context).hex()}"
+        return {"subject_id": subject, "version": salt.version, "token": token}
 
 
 def _missing(purpose: KeyPurpose) -> IntegrityError:
