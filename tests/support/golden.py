@@ -1,0 +1,168 @@
+"""The golden comparison: a real file imported, everyone consenting, extracted again, judged against bcftools' reading of the source.
+
+    python -m tests.support.golden FILE…
+
+prints what was compared. bcftools alone says what must come out: it drops the sites and ALTs that nobody carries and counts AC and
+AN. Pseudonyms are mapped back from the vault's keys and identities (``Held.names``), not from anything that the extract says.
+One rule of ours enters: a call with a phase set (PS) comes out unphased, because the vault does not keep phase sets (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.held import Held
+
+FIELDS = r"%CHROM\t%POS\t%ID\t%REF\t%ALT\t%FILTER\t%INFO/AC\t%INFO/AN[\t%GT]\n"
+FIXED = ("CHROM", "POS", "ID", "REF", "ALT", "FILTER", "AC", "AN")
+
+
+@dataclass
+class Judged:
+    """What was compared and how often it differed. ``different`` counts by column; "genotype" for calls, "site" for whole sites."""
+
+    subjects: int = 0
+    sites: int = 0
+    genotypes: int = 0
+    different: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def differences(self) -> int:
+        return sum(self.different.values())
+
+    def note(self, what: str, times: int = 1) -> None:
+        if times:
+            self.different[what] = self.different.get(what, 0) + times
+
+    def __str__(self) -> str:
+        return f"subjects {self.subjects:,}  sites {self.sites:,}  genotypes compared {self.genotypes:,}  differences {self.differences:,}"
+
+
+def run(*command: str | Path) -> str:
+    """Output of an outside program that must succeed and say nothing on standard error."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert done.stderr == "", f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def samples_of(path: Path) -> list[str]:
+    """Sample names as bcftools lists them."""
+    return run("bcftools", "query", "-l", path).split("\n")[:-1]
+
+
+def extract_rows(path: Path) -> Iterator[list[str]]:
+    """FIXED and the genotypes of each record of an extract."""
+    with _lines(f"bcftools query -f '{FIELDS}' '{path}'") as lines:
+        yield from lines
+
+
+def carried_rows(source: Path, *, region: str = "") -> Iterator[list[str]]:
+    """FIXED and the genotypes of each record of a source, without the sites and ALTs that nobody carries."""
+    sets = "##FORMAT=<ID=PS," in run("bcftools", "view", "-h", source)
+    dropped = "ID,INFO,^FORMAT/GT" + (",FORMAT/PS" if sets else "")
+    # what bcftools warns about in a source is not ours, so its warnings go nowhere here
+    plain = f"bcftools annotate -x {dropped} -Ou '{source}' 2>/dev/null"
+    kept = f"bcftools view -a -c 1:nref {f'-t {region}' if region else ''} --targets-overlap 2 -Ou"
+    fields = FIELDS.replace("%GT", "%GT:%PS") if sets else FIELDS
+    with _lines(f"{plain} | {kept} | bcftools query -f '{fields}'") as lines:
+        for line in lines:
+            yield [*line[: len(FIXED)], *map(_without_set, line[len(FIXED) :])] if sets else line
+
+
+def _without_set(call: str) -> str:
+    text, _, phase_set = call.partition(":")
+    return text if phase_set == "." else text.replace("|", "/")
+
+
+@contextmanager
+def _lines(pipeline: str) -> Iterator[Iterator[list[str]]]:
+    with subprocess.Popen(["bash", "-o", "pipefail", "-c", pipeline], stdout=subprocess.PIPE, text=True) as process:
+        yield (line.rstrip("\n").split("\t") for line in process.stdout or ())
+    assert process.returncode == 0, pipeline
+
+
+def compare(extract: Path, source: Path, names: dict[str, str], *, region: str = "") -> Judged:
+    """Compare every site, count and genotype of an extract with the source."""
+    judged = Judged()
+    place = {sample: at for at, sample in enumerate(samples_of(source))}
+    columns = [place[names[pseudonym]] for pseudonym in samples_of(extract)]
+    judged.subjects = len(columns)
+    judged.note("subject", abs(len(place) - len(columns)) + len(columns) - len(set(columns)))
+    for ours, theirs in itertools.zip_longest(extract_rows(extract), carried_rows(source, region=region)):
+        if ours is None or theirs is None:
+            judged.note("site")
+            continue
+        judged.sites += 1
+        for column, mine, other in zip(FIXED, ours, theirs, strict=False):
+            judged.note(column, mine != other)
+        calls, expected = ours[len(FIXED) :], theirs[len(FIXED) :]
+        wanted = [expected[column] for column in columns]
+        judged.genotypes += len(calls)
+        if calls != wanted:
+            judged.note("genotype", sum(a != b for a, b in zip(calls, wanted, strict=True)))
+    return judged
+
+
+def round_trip(folder: Path, source: Path, *, regions: Sequence[str] = ()) -> tuple[Held, dict[str, Judged], dict[str, float]]:
+    """Import a source, let everyone consent, extract all of it and each region: the vault, what was judged, and the seconds taken."""
+    held = Held.make(folder)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "import"):
+        held.load(source)
+    with _timed(seconds, "consent"):
+        held.everyone_consents()
+        held.project("golden")
+    names = held.names("golden")
+    judged: dict[str, Judged] = {}
+    for at, region in enumerate(["", *regions]):
+        with _timed(seconds, f"extract {region or 'all'}"):
+            out = held.extract("golden", out=f"out{at}", regions=[region] if region else ())
+        judged[region or "all"] = compare(out / "genotypes.vcf.gz", source, names, region=region)
+    return held, judged, seconds
+
+
+def middle(source: Path) -> str:
+    """A region in the middle of a source's first contig: a tenth of its sites."""
+    places = [line.split("\t") for line in run("bcftools", "query", "-f", r"%CHROM\t%POS\n", source).splitlines()]
+    mine = [int(position) for contig, position in places if contig == places[0][0]]
+    first = len(mine) * 45 // 100
+    return f"{places[0][0]}:{mine[first]}-{mine[max(first, len(mine) * 55 // 100 - 1)]}"
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[what] = time.perf_counter() - start
+
+
+def main(files: Sequence[str]) -> int:
+    """Judge files and print the figures; 1 if anything differs."""
+    wrong = 0
+    for file in files:
+        with tempfile.TemporaryDirectory() as folder:
+            held, judged, seconds = round_trip(Path(folder), Path(file), regions=[middle(Path(file))])
+            report = held.verified()
+            held.session.close()
+        sys.stdout.write(f"{os.path.basename(file)}\n")  # noqa: PTH119 - the name alone
+        for what, result in judged.items():
+            sys.stdout.write(f"  {what:<24} {result}\n")
+            wrong += result.differences
+        sys.stdout.write("  " + "  ".join(f"{what} {took:.2f} s" for what, took in seconds.items()) + "\n")
+        sys.stdout.write(f"  log: {report.entries} entries, {'verifies' if report.ok else 'DOES NOT VERIFY'}\n")
+        wrong += not report.ok
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,144 @@
+"""A vault driven through its services, as the commands drive them: for tests at the level of the whole vault."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import MetaData, func, select
+
+from policies.purposes import RequestKind, project_template
+from vault import consents, gate, imports, projects, requests
+from vault.audit.export import LogSource
+from vault.audit.verify import Report, verify
+from vault.crypto.custody import KeyPurpose
+from vault.crypto.keystore import PassphraseFactor
+from vault.crypto.primitives import Argon2Profile
+from vault.ids import Clock, RandomBytes, SubjectId, utc_now
+from vault.imports import ImportOptions, ImportReport
+from vault.pseudonyms import pseudonyms
+from vault.recovery import open_recovered
+from vault.session import Session, init
+from vault.storage.base import Base, KeysBase
+from vault.storage.books import SubjectRow
+from vault.storage.database import Database
+from vault.subjects import open_identities
+
+FORM = "broad-research"
+FACTOR = PassphraseFactor.from_text("correct horse canary staple")
+
+LOGGING = frozenset(
+    {"audit_leaf", "audit_head", "audit_tile", "audit_detail", "audit_session", "audit_checkpoint", "branch_epoch"}
+)
+"""Tables that grow with every attempt, whatever comes of it: the log's, and the count of a branch's uses."""
+
+
+@dataclass
+class Held:
+    """An open vault and a folder for files beside it."""
+
+    folder: Path
+    session: Session
+    clock: Clock
+    random: RandomBytes
+
+    @staticmethod
+    def make(folder: Path, *, clock: Clock = utc_now, random: RandomBytes = os.urandom) -> Held:
+        """A new vault ``v`` in the folder, whose passphrase costs nothing to try."""
+        init(folder / "v", steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY, clock=clock, random=random)
+        return Held(folder, _opened(folder, clock, random), clock, random)
+
+    def reopen(self) -> None:
+        """Close the vault and open it again, as the next command does."""
+        self.session.close()
+        self.session = _opened(self.folder, self.clock, self.random)
+
+    def write(self, name: str, data: bytes | str) -> Path:
+        """A file beside the vault."""
+        path = self.folder / name
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return path
+
+    def load(self, *files: Path, name: str = "cohort", assembly: str = "GRCh38", **options: Any) -> ImportReport:
+        """Import files; unknown samples are registered unless ``unknown`` says otherwise."""
+        options.setdefault("unknown", "register")
+        return imports.import_files(self.session, files, name=name, assembly=assembly, options=ImportOptions(**options))
+
+    def answer(self, answers: Mapping[str, str]) -> None:
+        """Record "yes" or "no" to research by reference."""
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(["subject", "legal_time", "research_use", "recontact", "signer", "evidence"])
+        rows.writerows([reference, "", said, "", "self", ""] for reference, said in answers.items())
+        consents.import_answers(self.session, text.getvalue().encode(), FORM)
+
+    def everyone_consents(self) -> None:
+        """An acceptance from everyone who has not answered yet."""
+        header, rows = consents.blank_sheet(self.session, FORM, accept=True)
+        text = io.StringIO()
+        csv.writer(text).writerows([header, *rows])
+        consents.import_answers(self.session, text.getvalue().encode(), FORM)
+
+    def project(self, code: str, dataset: str = "cohort", **disclosure: Any) -> None:
+        """A project as the template declares it (phase kept), approved."""
+        document = yaml.safe_load(project_template(code, dataset))
+        document["disclosure"] |= disclosure
+        projects.create(self.session, document)
+        projects.change(self.session, code, "approve")
+
+    def request(self, code: str, dataset: str = "cohort", *, regions: Sequence[str] = (), panel: str | None = None) -> str:
+        """The id of a new request for records."""
+        spec = requests.Spec(regions=tuple(regions), panel=panel)
+        return requests.submit(self.session, code, dataset, kind=RequestKind.RECORDS, spec=spec).request_id
+
+    def extract(self, code: str, dataset: str = "cohort", *, out: str = "out", file_format: Any = "vcf", **spec: Any) -> Path:
+        """Request and extract; the folder."""
+        folder = self.folder / out
+        gate.extract(self.session, self.request(code, dataset, **spec), folder, file_format=file_format)
+        return folder
+
+    def names(self, code: str) -> dict[str, str]:
+        """Pseudonym → first sample name of every subject held, worked out from keys and identities, not from any release."""
+        book = self.session.keybook
+        with self.session.books.read() as tx:
+            subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id))]
+        people = open_identities(self.session, subjects)
+        key = book.open(KeyPurpose.PROJECT, projects.load(self.session, code).project_id).secret.reveal()
+        salts = book.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
+        known = pseudonyms(key, domain=f"project:{code}", prefix=code, subjects=subjects, salts=salts)
+        return {name: people[subject].samples[0] for name, subject in zip(known, subjects, strict=True)}
+
+    def entries(self, first: int = 0) -> list[dict[str, Any]]:
+        """The log's entries as its readers see them."""
+        return [json.loads(entry.leaf or b"{}") for entry in self.session.log.entries(first)]
+
+    def verified(self) -> Report:
+        """What the offline verifier says of the live log."""
+        keys = "\n".join(key.to_text() for key in self.session.log_keys())
+        return verify(LogSource(self.session.log, None), keys)
+
+    def traces(self) -> dict[str, object]:
+        """Rows of every table and names of all objects: what a refused import must leave as it was."""
+        sizes = [*_sizes(self.session.books, Base.metadata), *_sizes(self.session._keys, KeysBase.metadata)]
+        counts: dict[str, object] = dict(sizes)
+        return {**counts, "objects": sorted(name for name, _ in self.session.objects.list(""))}
+
+
+def _opened(folder: Path, clock: Clock, random: RandomBytes) -> Session:
+    return open_recovered(folder / "v", factor=FACTOR, clock=clock, random=random)
+
+
+def _sizes(database: Database, tables: MetaData) -> Iterable[tuple[str, int]]:
+    with database.read() as tx:
+        return [
+            (table.name, tx.scalar(select(func.count()).select_from(table)) or 0)
+            for table in tables.sorted_tables
+            if table.name not in LOGGING
+        ]
