@@ -339,13 +339,21 @@ def _read_answer(question: Question, text: str) -> tuple[Answer, Terms | None]:
     if word in OTHER:
         return OTHER[word], None
     if question.kind is QuestionKind.CODES and word not in YES:
-        return Answer.ACCEPTED, parse_expression(text, place=question.id)
+        return Answer.ACCEPTED, _coded(question, text)
     chosen = next((item for item in question.options if item.id == word), None)
     if chosen is not None:
         return Answer.ACCEPTED, chosen.terms
     if word not in YES or question.options or question.kind is QuestionKind.CODES:
-        raise PolicyInputError("unknown_answer", f"{text!r:.60}: {_wanted(question)}", question.id)
+        raise PolicyInputError("unknown_answer", _wanted(question), question.id)
     return Answer.ACCEPTED, question.terms
+
+
+def _coded(question: Question, text: str) -> Terms:
+    """The terms of a coded answer. An error does not repeat the text: in a sheet with shifted columns it is somebody's name."""
+    try:
+        return parse_expression(text, place=question.id)
+    except PolicyInputError as error:
+        raise PolicyInputError(error.code, _wanted(question), question.id) from None
 
 
 def _wanted(question: Question) -> str:
@@ -361,7 +369,7 @@ def _preference(text: str, place: str) -> str:
     plain = {**dict.fromkeys(YES, "want"), **dict.fromkeys(NO, "not_want"), **dict.fromkeys(BLANK, "undecided")}
     value = plain.get(word, word)
     if value not in PREFERENCES:
-        raise PolicyInputError("unknown_answer", f"{text!r:.60}: write want, not_want or undecided", place)
+        raise PolicyInputError("unknown_answer", "write want, not_want or undecided", place)
     return value
 
 

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from cli.demo_stage import forge
+from vault.audit.note import VerifierKey
+from vault.audit.receipt import verify_receipt
+
+FIELDS = {
+    "index",
+    "event",
+    "time",
+    "actor",
+    "role",
+    "for",
+    "act",
+    "outcome",
+    "project",
+    "request",
+    "purpose",
+    "object",
+    "subjects",
+    "reasons",
+    "counts",
+    "flags",
+    "refers",
+}
+
+
+@pytest.fixture
+def busy(consented):
+    """A shell whose vault has a log worth reading: 8 entries."""
+    consented.run("consent withdraw SAMPLE_7")
+    consented.try_("project show nope")
+    return consented
+
+
+def entries(shell, options: str = "") -> list[dict]:
+    return shell.run(f"audit log --json {options}").json["entries"]
+
+
+def test_the_log_is_listed_and_filtered(busy):
+    log = entries(busy)
+    assert all(set(entry) == FIELDS for entry in log)
+    assert [entry["index"] for entry in log] == list(range(8))
+    assert entries(busy)[8]["act"] == "audit.read"
+    assert [entry["index"] for entry in entries(busy, "--project demo")] == [4, 5]
+    assert [entry["act"] for entry in entries(busy, "--act project")] == ["project.create", "project.approve", "project.show"]
+    assert [entry["index"] for entry in entries(busy, "--act consent.withdraw")] == [6]
+    assert [entry["reasons"] for entry in entries(busy, "--outcome failed")] == [{"project_unknown": 1}]
+    assert entries(busy, "--who eve") == []
+    assert [entry["index"] for entry in entries(busy, "--who ann --last 2 --act consent")] == [3, 6]
+    assert entries(busy, "--since 2999-01-01") == []
+    assert entries(busy, f"--since {log[6]['time']}")[0]["index"] == 6
+    assert "consent.withdraw" in busy.run("audit log").out
+
+
+def test_bad_filters(busy):
+    assert busy.try_("audit log --since never --json").error == "bad_time"
+    assert busy.try_("audit log --outcome fine --json").code == 2
+    assert busy.try_("audit log --last 0 --json").code == 2
+
+
+def test_an_entry_is_shown_with_its_detail(busy):
+    shown = busy.run("audit show 1 --json").json
+    assert shown["detail"] == {"assembly": "GRCh38", "dataset": "cohort"}
+    assert shown["leaf"]["act"] == shown["act"] == "dataset.import"
+    assert "cohort" in busy.run("audit show 1").out
+    assert busy.run("audit show 0 --json").json["detail"] is None
+    ran = busy.try_("audit show 999 --json")
+    assert (ran.code, ran.error) == (4, "no_such_entry")
+    assert busy.try_("audit show -- -1").code == 2
+
+
+def test_a_whole_log_verifies_and_says_what_the_key_is_worth(busy):
+    document = busy.run("audit verify --json").json
+    assert (document["ok"], document["key_given"], document["findings"]) == (True, False, [])
+    assert document["signed"] == document["entries"]
+    assert "not independently trusted" in busy.run("audit verify").out
+    key = busy.run("audit key").out.strip()
+    proven = busy.run(f"audit verify --key {key} --json").json
+    assert (proven["ok"], proven["key_given"], proven["key"]) == (True, True, key)
+    assert "not independently trusted" not in busy.run(f"audit verify --key {key}").out
+    assert [entry["outcome"] for entry in entries(busy, "--act audit.verify")] == ["done"] * 4
+
+
+def test_another_key_is_exit_5_and_no_key_exit_4(busy):
+    busy.run("init other --steward eve --argon2-profile test-only")
+    key = busy.run("--vault other audit key --json").json["key"]
+    ran = busy.try_(f"audit verify --key {key} --json")
+    assert (ran.code, ran.json["ok"]) == (5, False)
+    busy.write("key.txt", "nothing")
+    assert busy.try_("audit verify --key key.txt --json").error == "bad_key"
+    assert busy.try_("audit verify --key none --json").error == "file_unreadable"
+    assert busy.try_("audit verify --key a+b+c --json").error == "bad_key"
+
+
+def test_a_forged_entry_is_exit_5_and_named(busy):
+    copy = busy.folder / "forged"
+    forge(busy.vault, copy, was=b"consent.withdraw", becomes=b"consent.show")
+    ran = busy.try_("--vault forged audit verify --json")
+    assert (ran.code, ran.json["ok"], ran.json["first_bad"]) == (5, False, 6)
+    assert "BAD" in busy.try_("--vault forged audit verify").out
+    busy.run("audit verify")
+
+
+def test_a_log_rolled_back_is_caught_by_a_checkpoint_kept_elsewhere(busy):
+    shutil.copytree(busy.vault, busy.folder / "old")
+    busy.script("subject list", "audit export --format tiles kept")
+    busy.run("audit verify --checkpoint kept/checkpoint")
+    busy.run("--vault old audit verify")
+    ran = busy.try_("--vault old audit verify --checkpoint kept/checkpoint --json")
+    assert ran.code == 5
+    assert ran.json["findings"]
+    assert busy.try_("audit verify --checkpoint none --json").error == "file_unreadable"
+
+
+def test_an_export_verifies_offline(busy):
+    made = busy.run("audit export --format tiles tiles --json").json
+    assert {path.name for path in (busy.folder / "tiles").iterdir()} == {"checkpoint", "log.vkey", "tile"}
+    key = busy.run("audit key").out.strip()
+    assert (busy.folder / "tiles" / "log.vkey").read_text().strip() == key
+    command = [sys.executable, "-m", "vault.audit.verify", str(busy.folder / "tiles"), "--key", key, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["entries"] == made["entries"] == 8
+    assert busy.try_("audit export --format tiles tiles --json").error == "output_exists"
+
+
+def test_lines_are_exported(busy):
+    made = busy.run("audit export --format jsonl log.jsonl --json").json
+    lines = [json.loads(line) for line in (busy.folder / "log.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == list(range(made["entries"]))
+    assert busy.try_("audit export --format jsonl log.jsonl --json").error == "output_exists"
+    assert busy.try_("audit export --format jsonl none/log.jsonl --json").error == "output_unwritable"
+    assert busy.try_("audit export --format xml x --json").code == 2
+
+
+def test_a_receipt_proves_an_entry(busy):
+    key = VerifierKey.from_text(busy.run("audit key").out.strip())
+    proven = verify_receipt(busy.run("audit prove 6").out, None, key.name, [key])
+    assert (proven.index, json.loads(proven.leaf)["act"]) == (6, "consent.withdraw")
+    assert busy.run("audit prove 6 --json").json["index"] == 6
+    assert busy.try_("audit prove 999 --json").error == "no_such_entry"

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import csv
+import io
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+
+def answers(*rows: str) -> str:
+    return "\n".join(["subject,legal_time,research_use,signer", *rows]) + "\n"
+
+
+def test_forms_are_listed_without_a_vault(shell):
+    forms = shell.run("consent forms --json").json["forms"]
+    (broad,) = [form for form in forms if form["form"] == "broad-research"]
+    assert [question["id"] for question in broad["questions"]] == ["research_use", "recontact"]
+    assert "broad-research@1" in shell.run("consent forms").out
+
+
+def test_a_sheet_has_a_row_for_everybody_who_has_not_answered(peopled):
+    rows = list(csv.DictReader(io.StringIO(peopled.run("consent sheet broad-research").out)))
+    assert len(rows) == 12
+    assert {row["research_use"] for row in rows} == {""}
+    peopled.write("a.csv", answers("SAMPLE_1,,yes,self", "SAMPLE_2,,no,self"))
+    assert peopled.run("consent import a.csv --form broad-research --json").json == {
+        "recorded": 2,
+        "form": "broad-research",
+        "version": "1",
+    }
+    document = peopled.run("consent sheet broad-research --accept --json").json
+    assert document["columns"][:3] == ["subject", "legal_time", "research_use"]
+    left = {row[0] for row in document["rows"]}
+    assert len(left) == 10
+    assert left.isdisjoint({"sample:SAMPLE_1", "sample:SAMPLE_2"})
+    assert {row[2] for row in document["rows"]} == {"yes"}
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("consent sheet nope --json", "form_unknown"),
+        ("consent sheet broad-research@9 --json", "form_unknown"),
+        ("consent import a.csv --form nope --json", "form_unknown"),
+        ("consent import none.csv --form broad-research --json", "sheet_unreadable"),
+        ("consent import bad.csv --form broad-research --json", "sheet_rejected"),
+        ("consent withdraw SAMPLE_1 --scope what --json", "withdrawal_malformed"),
+        ("consent show SAMPLE_1 --at yesterday --json", "bad_time"),
+        ("consent show SAMPLE_1 --known-at 2026-01-01T00:00:00 --json", "bad_time"),
+    ],
+)
+def test_bad_input_is_exit_4(peopled, line, error):
+    peopled.write("a.csv", answers("SAMPLE_1,,yes,self"))
+    peopled.write("bad.csv", answers("SAMPLE_1,,yes,self", "SAMPLE_1,,no,self", "SAMPLE_99,,yes,self", "SAMPLE_2,,perhaps,self"))
+    ran = peopled.try_(line)
+    assert (ran.code, ran.error) == (4, error)
+    assert peopled.run("consent show SAMPLE_1 --json").json["events"] == []
+
+
+def test_a_rejected_sheet_names_every_line(peopled):
+    peopled.write(
+        "bad.csv", answers("SAMPLE_1,,yes,self", "SAMPLE_1,,no,self", "SAMPLE_99,,yes,self", "SAMPLE_2,2999-01-01,yes,x")
+    )
+    first = peopled.try_("consent import bad.csv --form broad-research --json").json["error"]["problems"]
+    assert {problem["line"] for problem in first} <= {3, 4, 5}
+    assert first
+
+
+def test_a_withdrawal_acts_at_once_and_is_shown(consented):
+    assert consented.run("consent withdraw SAMPLE_2 --json").json == {"scope": "everything", "level": "no-new-use"}
+    assert consented.run("project check demo --json").json["deny"] == {"withdrawn": 1}
+    shown = consented.run("consent show SAMPLE_2 --json").json
+    assert shown["refused"] == {"research_use": "withdrawn"}
+    assert shown["granted"] == []
+    assert [sorted(set(event) & {"answers", "withdrawal"}) for event in shown["events"]] == [["answers"], ["withdrawal"]]
+    assert "withdrew" in consented.run("consent show SAMPLE_2").out
+
+
+def test_contact_alone_can_be_withdrawn(consented):
+    consented.run("consent withdraw SAMPLE_2 --level no-contact")
+    assert consented.run("project check demo --json").json["permit"] == 12
+
+
+def test_the_past_is_shown_as_it_was_known(consented):
+    before = datetime.now(UTC).isoformat()
+    time.sleep(0.01)
+    consented.run("consent withdraw SAMPLE_2")
+    then = consented.run(f"consent show SAMPLE_2 --known-at {before} --at {before} --json").json
+    assert [grant["policy"] for grant in then["granted"]] == ["research_use"]
+    assert len(then["events"]) == 1
+    assert consented.run("consent show SAMPLE_2 --at 2020-01-01 --json").json["granted"] == []
+
+
+def test_nobody_who_was_not_asked_is_released(peopled):
+    peopled.script("project template > p.yaml", "project create p.yaml")
+    assert peopled.run("project check demo --json").json == {
+        "subjects": 12,
+        "permit": 0,
+        "deny": {"no_active_consent": 12},
+        "review": {},
+    }

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+
+def test_the_template_lints_and_needs_no_vault(shell):
+    shell.run("project template --code study1 --dataset d > p.yaml")
+    assert shell.run("project lint p.yaml --json").json["code"] == "study1"
+    assert shell.run("project template --json").json["template"].startswith("# A project")
+    assert shell.try_("project template --code X --json").code == 4
+
+
+def test_a_bad_declaration_is_told_whole(shell):
+    shell.run("project template > p.yaml")
+    text = (shell.folder / "p.yaml").read_text()
+    shell.write("p.yaml", text.replace("code: demo", "code: De Mo").replace("[hmb]", "[hmb, wrong]") + "extra: 1\n")
+    ran = shell.try_("project lint p.yaml --json")
+    assert ran.code == 4
+    assert len(ran.json["error"]["problems"]) == 3
+    assert shell.try_("project lint none.yaml --json").error == "file_missing"
+    shell.write("p.yaml", "a: [")
+    assert shell.try_("project lint p.yaml --json").error == "document_malformed"
+
+
+def test_a_project_goes_through_its_states(peopled):
+    peopled.run("project template > p.yaml")
+    assert peopled.run("project create p.yaml --json").json["state"] == "draft"
+    approved = peopled.run("project approve demo --json").json
+    assert (approved["state"], approved["approved_by"], approved["self_approved"]) == ("approved", "ann", True)
+    assert approved["declaration"]["datasets"] == ["cohort"]
+    assert peopled.run("project suspend demo --json").json["state"] == "suspended"
+    assert peopled.run("project close demo --json").json["state"] == "closed"
+    ran = peopled.try_("project approve demo --json")
+    assert (ran.code, ran.error) == (4, "project_state")
+    assert [project["state"] for project in peopled.run("project list --json").json["projects"]] == ["closed"]
+    shown = peopled.run("project show demo").out
+    assert "closed" in shown
+    assert "use_kinds" in shown
+    log = peopled.run("audit log --act project.approve --json").json["entries"]
+    assert [(entry["outcome"], entry["flags"]) for entry in log] == [("done", ["self_approved"]), ("failed", [])]
+
+
+@pytest.mark.parametrize("verb", ["approve", "suspend", "close", "show", "check"])
+def test_an_unknown_project_is_exit_4(vault, verb):
+    ran = vault.try_(f"project {verb} nope --json")
+    assert (ran.code, ran.error) == (4, "project_unknown")
+
+
+def test_two_projects_of_one_code_are_refused(peopled):
+    peopled.script("project template > p.yaml", "project create p.yaml")
+    assert peopled.try_("project create p.yaml --json").error == "project_exists"
+
+
+def test_the_check_is_for_people_too(consented):
+    consented.run("consent withdraw SAMPLE_1")
+    out = consented.run("project check demo").out
+    assert "11 of 12 people" in out
+    assert "withdrawn" in out

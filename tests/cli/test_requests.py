@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+ASK = "request submit --project demo --dataset cohort"
+
+
+def test_requests_are_submitted_listed_shown_and_denied(consented):
+    consented.write("r.bed", "chr22\t15999999\t16000100\n22\t16000199\t16000200\n")
+    first = consented.run(f"{ASK} --region 22:16000000-16100000 --region X --for bob --json").json
+    assert first["regions"] == ["22:16000000-16100000", "X"]
+    assert (first["state"], first["kind"], first["for"], first["submitted_by"]) == ("open", "records", "bob", "ann")
+    second = consented.run(f"{ASK} --regions-file r.bed --json").json
+    assert second["regions"] == ["22:16000000-16000100", "22:16000200-16000200"]
+    listed = consented.run("request list --json").json["requests"]
+    assert {request["request"] for request in listed} == {first["request"], second["request"]}
+    assert first["request"] in consented.run("request list").out
+    assert consented.run(f"request show {first['request']} --json").json == first
+    assert "22:16000000" in consented.run(f"request show {first['request']}").out
+    denied = consented.run(f"request deny {first['request']} --reason 'not now' --json").json
+    assert denied["state"] == "denied"
+    ran = consented.try_(f"extract {first['request']} --output out --json")
+    assert (ran.code, ran.error) == (3, "request_denied")
+
+
+def test_a_panel_or_everything_can_be_asked_for(consented):
+    consented.write("p.bed", "22\t16000099\t16000200\n")
+    consented.run("panel create p --loci p.bed --dataset cohort")
+    asked = consented.run(f"{ASK} --panel p --json").json
+    assert (asked["panel"], asked["panel_version"], asked["regions"]) == ("p", 1, [])
+    assert consented.run(f"{ASK} --json").json["regions"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "error"),
+    [
+        ("--region 22:5-1", 4, "document_rejected"),
+        ("--regions-file none.bed", 4, "file_unreadable"),
+        ("--regions-file bad.bed", 4, "bad_bed"),
+        ("--panel nope", 4, "panel_unknown"),
+        ("--kind counts", 3, "outside_project"),
+        ("--kind everything", 2, "usage"),
+    ],
+)
+def test_bad_requests(consented, options, code, error):
+    consented.write("bad.bed", "22\t1\n")
+    ran = consented.try_(f"{ASK} {options} --json")
+    assert (ran.code, ran.error) == (code, error)
+    assert consented.run("request list --json").json == {"requests": []}
+
+
+def test_unknown_names_are_exit_4_and_a_draft_is_refused(consented):
+    assert consented.try_("request submit --project nope --dataset cohort --json").error == "project_unknown"
+    assert consented.try_("request submit --project demo --dataset nope --json").error == "dataset_unknown"
+    for line in ("request show r-1 --json", "request deny r-1 --reason x --json", "extract r-1 --output out --json"):
+        ran = consented.try_(line)
+        assert (ran.code, ran.error) == (4, "request_unknown")
+    consented.run("project suspend demo")
+    ran = consented.try_(f"{ASK} --json")
+    assert (ran.code, ran.error) == (3, "project_not_approved")
