@@ -18,7 +18,7 @@ from typing import Any
 from vault.audit import canonical
 from vault.audit.acts import Act, Outcome, Role
 from vault.audit.canonical import Json
-from vault.audit.note import encode_base64
+from vault.audit.note import Checkpoint, Note, encode_base64
 from vault.errors import InputError, IntegrityError
 from vault.ids import AuditToken
 from vault.limits import MAX_AUDIT_LEAF_BYTES
@@ -83,6 +83,7 @@ class Event:
     consent: ConsentHead | None = None
     blobs: Sequence[bytes] = ()  # SHA-256 of the sealed blobs written or manifest released, in a documented order
     refers: str | None = None  # event id of the intent that this entry closes
+    previous: str | None = None  # leaf 0 of a log that continues another: the last good checkpoint of that one, whole
     detail: Mapping[str, Json] | None = None  # for auditors only
 
 
@@ -114,6 +115,7 @@ class Prepared:
     leaf: bytes
     subjects: SubjectSet | None
     detail: bytes | None  # salt ‖ canonical JSON, what gets sealed
+    refers: str | None = None
 
 
 def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
@@ -121,7 +123,7 @@ def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
 
     Raises:
         InputError: ``audit_event_invalid``: a field does not match its pattern; ``audit_event_too_large``: over 65,535 bytes;
-            ``not_canonical_json``: from the detail.
+            ``not_canonical_json``: from the detail. IntegrityError: ``previous`` is no checkpoint.
     """
     subjects = subject_set(event.subjects, set_salt) if event.subjects else None
     detail = None if event.detail is None else stamp.detail_salt + canonical.encode(event.detail)
@@ -147,13 +149,14 @@ def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
         "consent": _consent(event.consent),
         "blobs": _blob_list(event.blobs),
         "refers": _optional(_EVENT_ID, event.refers, "refers"),
+        "prev": _note(event.previous),
         "detail": commitment(detail).hex() if detail else None,
     }
     leaf.update((name, value) for name, value in optional.items() if value)
     data = canonical.encode(leaf)
     if len(data) > MAX_AUDIT_LEAF_BYTES:
         raise InputError("audit_event_too_large", f"an audit entry of {len(data)} bytes exceeds {MAX_AUDIT_LEAF_BYTES}")
-    return Prepared(stamp.event_id, data, subjects, detail)
+    return Prepared(stamp.event_id, data, subjects, detail, event.refers)
 
 
 def decode_leaf(data: bytes) -> dict[str, Any]:
@@ -218,6 +221,13 @@ def _consent(consent: ConsentHead | None) -> Json:
 
 def _blob_list(blobs: Sequence[bytes]) -> Json:
     return {"n": len(blobs), "list": blob_list_digest(blobs).hex()} if blobs else None
+
+
+def _note(text: str | None) -> str | None:
+    """A signed note, which is public; anything else might not be."""
+    if text is not None:
+        Checkpoint.from_text(Note.from_text(text).text)
+    return text
 
 
 def _tally(tally: Mapping[str, int], name: str) -> dict[str, Json]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from sqlalchemy import select
 
-from vault.audit.log import AuditLog
+from vault.audit.log import AuditLog, Part
 from vault.audit.merkle import CompactRange
 from vault.audit.note import Checkpoint, Note
+from vault.audit.stored_head import newest_log
 from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
 from vault.audit.verify import StoredEntry
 from vault.errors import InputError, IntegrityError, UnavailableError
@@ -26,10 +28,12 @@ class LogSource:
     """The live database as the offline verifier wants it.
 
     ``vkey``: the log's own key, for a check without an outside one. ``anchors``: notes kept elsewhere, which must still hold.
+    ``part``: an earlier log of this vault, None for the one that is written now.
     """
 
-    def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = ()) -> None:
+    def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = (), part: Part | None = None) -> None:
         self._log = log
+        self._part = part
         self._vkey = vkey
         self._anchors = anchors
 
@@ -39,13 +43,15 @@ class LogSource:
 
     def checkpoints(self) -> Sequence[str]:
         """Every note that was signed, and those kept elsewhere."""
-        return [*self._log.checkpoints(), *self._anchors]
+        return [*self._log.checkpoints(self._part), *self._anchors]
 
     def head(self) -> tuple[int, bytes] | None:
-        """What appenders build on."""
+        """What appenders build on; of an earlier log, how far it went."""
+        if self._part is not None:
+            return None
         with self._log.database.read() as session:
-            row = session.execute(select(AuditHeadRow.size, AuditHeadRow.stack)).first()
-        if row is None:
+            row = session.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).first()
+        if row is None or row.base != self._newest_base:
             return 0, b""
         try:
             return row.size, CompactRange.from_bytes(row.size, row.stack).root()
@@ -54,22 +60,33 @@ class LogSource:
 
     def entries(self) -> Iterator[StoredEntry]:
         """All rows of the log, with whether each has a sealed detail."""
+        base, stop = self._base(), None if self._part is None else self._part.base + self._part.size
         with self._log.database.read() as session:
             detailed = set(session.scalars(select(AuditDetailRow.idx)))
-        for entry in self._log.entries():
-            yield StoredEntry(entry.index, entry.leaf, entry.leaf_hash, entry.index in detailed)
+        for entry in self._log.entries(base, stop):
+            yield StoredEntry(entry.index - base, entry.leaf, entry.leaf_hash, entry.index in detailed)
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
         """Full tiles only; partial ones are not stored. A full one that is gone reads as empty."""
         if width < TILE_WIDTH:
             return None
+        place = (AuditTileRow.base == self._base(), AuditTileRow.level == level, AuditTileRow.n == n)
         with self._log.database.read() as session:
-            query = select(AuditTileRow.data).where(AuditTileRow.level == level, AuditTileRow.n == n)
-            return session.scalar(query) or b""
+            return session.scalar(select(AuditTileRow.data).where(*place)) or b""
+
+    def _base(self) -> int:
+        return self._part.base if self._part is not None else self._newest_base
+
+    @cached_property
+    def _newest_base(self) -> int:
+        with self._log.database.read() as session:
+            return newest_log(session).base
 
 
-def export_tiles(log: AuditLog, folder: Path, *, vkey: str) -> Checkpoint:
+def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: Part | None = None) -> Checkpoint:
     """Write ``checkpoint``, ``log.vkey`` and ``tile/…`` up to the newest checkpoint into ``folder``, which must not exist.
+
+    ``part``: an earlier log of this vault; default: the one that is written now.
 
     The folder appears whole: it is built beside its place and renamed.
 
@@ -80,7 +97,8 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str) -> Checkpoint:
     """
     if folder.exists():
         raise InputError("output_exists", f"{folder} is already there", hint="choose another folder")
-    note = log.latest_checkpoint()
+    part = part or log.parts()[-1]
+    note = log.latest_checkpoint(part)
     if note is None:
         raise UnavailableError("not_signed_yet", "the audit log has no checkpoint yet", hint="sign one first")
     checkpoint = Checkpoint.from_text(Note.from_text(note).text)
@@ -90,10 +108,10 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str) -> Checkpoint:
     _write(staging / "checkpoint", note.encode())
     _write(staging / "log.vkey", vkey.encode() + b"\n")
     with log.database.read() as session:
-        tree = StoredTree(session)
+        tree = StoredTree(session, part.base)
         for level, n, width in tile_widths(checkpoint.size):
             _write(staging / tile_path(level, n, width), tree.tile(level, n, width))
-    for n, bundle in enumerate(_bundles(log, checkpoint.size)):
+    for n, bundle in enumerate(_bundles(log, part.base, checkpoint.size)):
         width = min(TILE_WIDTH, checkpoint.size - n * TILE_WIDTH)
         _write(staging / tile_path(None, n, width), bundle)
     staging.rename(folder)
@@ -111,12 +129,12 @@ def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None
     return written
 
 
-def _bundles(log: AuditLog, size: int) -> Iterator[bytes]:
+def _bundles(log: AuditLog, base: int, size: int) -> Iterator[bytes]:
     """Entry bundles: u16 length ‖ entry, 256 to a bundle; a dropped payload is an entry of length 0."""
     bundle = bytearray()
     expected = 0
-    for entry in log.entries(0, size):
-        if entry.index != expected:
+    for entry in log.entries(base, base + size):
+        if entry.index != base + expected:
             break
         leaf = entry.leaf or b""
         bundle += len(leaf).to_bytes(2, "big") + leaf
@@ -125,7 +143,7 @@ def _bundles(log: AuditLog, size: int) -> Iterator[bytes]:
             yield bytes(bundle)
             bundle.clear()
     if expected != size:
-        raise IntegrityError("log_incomplete", f"audit entry {expected} is missing")
+        raise IntegrityError("log_incomplete", f"audit entry {base + expected} is missing")
     if bundle:
         yield bytes(bundle)
 

@@ -7,6 +7,8 @@ Rules kept here:
 * The head is read from SQL under the database's write lock each time and advanced by compare-and-swap; nothing is remembered.
 * Appending needs no secret: details are sealed to the auditors' public key (``details``).
 * If the outcome of a commit is unknown, all connections are closed and the entry is looked up by its id before anyone is told.
+* Entries are numbered through for ever. A log that continues another (after a rollback) has its own origin and tree from its
+  ``base`` on: entry N of the vault is leaf N - base of its log.
 * A checkpoint is signed from a new read transaction, after the tail was rehashed and joined to the last signed checkpoint.
 """
 
@@ -37,13 +39,22 @@ from vault.audit.entry import (
 from vault.audit.merkle import CompactRange, inclusion_proof, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
 from vault.audit.receipt import Receipt
-from vault.audit.sets import entries_of_token, store_set, tokens_of_set
-from vault.audit.stored_head import advance_head, head_altered, last_note, read_head, recompute
+from vault.audit.sets import entries_of_token, store_sets, tokens_of_set
+from vault.audit.stored_head import Head, advance_head, head_altered, last_note, newest_log, read_head, recompute, tree_at
 from vault.audit.tiles import StoredTree, store_full_tiles
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.ids import AuditToken, Clock, RandomBytes, new_uuid7
-from vault.storage.audit_tables import AuditCheckpointRow, AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditSessionRow
+from vault.storage.audit_tables import (
+    AuditCheckpointRow,
+    AuditClosingRow,
+    AuditDetailRow,
+    AuditHeadRow,
+    AuditLeafRow,
+    AuditOriginRow,
+    AuditSessionRow,
+)
+from vault.storage.base import bulk_insert
 from vault.storage.database import Database
 from vault.times import to_micros
 
@@ -67,6 +78,15 @@ class Entry:
     event_id: str
     leaf: bytes | None
     leaf_hash: bytes
+
+
+@dataclass(frozen=True)
+class Part:
+    """One log of the vault: its origin line and the entries that are its leaves. Only the last part grows."""
+
+    origin: str
+    base: int  # number of the entry that is leaf 0
+    size: int
 
 
 class AuditLog:
@@ -94,7 +114,21 @@ class AuditLog:
 
     def create(self, session: Session) -> None:
         """Make the empty log. Only ``init`` calls this: a log that has lost its head is never begun again by itself."""
-        session.execute(insert(AuditHeadRow), [{"id": 1, "size": 0, "stack": b""}])
+        session.execute(insert(AuditHeadRow), [{"id": 1, "base": 0, "size": 0, "stack": b""}])
+        session.execute(insert(AuditOriginRow), [{"base": 0, "origin": self.origin}])
+
+    def continue_as(self, session: Session, origin: str, event: Event) -> Appended:
+        """Begin a new log in the caller's write transaction, with ``event`` as its leaf 0. The old one stays as it is.
+
+        Raises InputError (``origin_taken``), and as ``append``.
+        """
+        if session.scalar(select(AuditOriginRow.base).where(AuditOriginRow.origin == origin)) is not None:
+            raise InputError("origin_taken", "the vault has had a log of this origin")
+        old = read_head(session)
+        session.execute(insert(AuditOriginRow), [{"base": old.end, "origin": origin}])
+        advance_head(session, old, Head(old.end, CompactRange()))
+        self.origin = origin
+        return self.append(session, event)
 
     # Appending
 
@@ -129,20 +163,20 @@ class AuditLog:
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
         old = read_head(session)
-        new = old.extend(hashes)
+        new = Head(old.base, old.tree.extend(hashes))
         rows = [
-            {"idx": old.size + i, "event_id": _uuid_bytes(prepared.event_id), "leaf_hash": hashes[i], "leaf": prepared.leaf}
+            {"idx": old.end + i, "event_id": _uuid_bytes(prepared.event_id), "leaf_hash": hashes[i], "leaf": prepared.leaf}
             for i, prepared in enumerate(batch)
         ]
-        if rows:
-            session.execute(insert(AuditLeafRow), rows)
+        bulk_insert(session, AuditLeafRow, rows)
         advance_head(session, old, new)
-        store_full_tiles(session, old.size, new.size)
-        for index, prepared in enumerate(batch, old.size):
-            if prepared.subjects is not None:
-                store_set(session, prepared.subjects, index)
-        self._store_details(session, old.size, batch)
-        return [Appended(old.size + i, prepared.event_id, prepared.leaf) for i, prepared in enumerate(batch)]
+        store_full_tiles(session, old.base, old.tree.size, new.tree.size)
+        numbered = list(enumerate(batch, old.end))
+        store_sets(session, [(index, entry.subjects) for index, entry in numbered if entry.subjects is not None])
+        closing = [{"event_id": _uuid_bytes(e.refers), "idx": index} for index, e in numbered if e.refers is not None]
+        bulk_insert(session, AuditClosingRow, closing)
+        self._store_details(session, numbered)
+        return [Appended(index, prepared.event_id, prepared.leaf) for index, prepared in numbered]
 
     def record(self, event: Event | Prepared) -> Appended:
         """Append in a transaction of its own; on return the entry is on disk. Not for use inside ``Database.write``.
@@ -177,9 +211,14 @@ class AuditLog:
     # Heads and proofs
 
     def size(self) -> int:
-        """Entries in the log."""
+        """Entries ever written: the number of the next one."""
         with self.database.read() as session:
-            return read_head(session).size
+            return read_head(session).end
+
+    def parts(self) -> list[Part]:
+        """Every log of this vault, oldest first."""
+        with self.database.read() as session:
+            return _parts(session)
 
     def checkpoint(self, signer: Signer, *, trusted: Sequence[VerifierKey] = ()) -> str:
         """Sign the present head, store the note and return it; the last one again if nothing was appended since.
@@ -189,37 +228,48 @@ class AuditLog:
         Raises:
             IntegrityError: ``log_tail_altered``, ``log_incomplete``, ``log_head_altered``, ``log_forked`` (the log does not
                 extend what was signed), and those of ``note.open_checkpoint`` about the last note.
+            UnavailableError: ``log_continued``: meanwhile another process began a new log.
         """
         keys = (VerifierKey(self.origin, ED25519, signer.public), *trusted)
         with self.database.read() as session:
-            last = last_note(session)
+            base = self._own_base(session)
+            last = last_note(session, base)
             signed = (
                 Checkpoint(self.origin, 0, CompactRange().root()) if last is None else open_checkpoint(last, self.origin, keys)
             )
-            head = recompute(session, signed)
-        if last is not None and head.size == signed.size:
+            tree = recompute(session, base, signed).tree
+        if last is not None and tree.size == signed.size:
             return last
-        note = sign_note(Checkpoint(self.origin, head.size, head.root()).to_text(), self.origin, signer)
+        note = sign_note(Checkpoint(self.origin, tree.size, tree.root()).to_text(), self.origin, signer)
         with self.database.write() as session:
-            newest = session.scalar(select(func.max(AuditCheckpointRow.size)))
-            if newest is not None and newest >= head.size:  # another process signed meanwhile, and looked at more
-                return last_note(session) or note
-            row = {"size": head.size, "root": head.root(), "note": note, "created": to_micros(self._clock())}
-            session.execute(insert(AuditCheckpointRow), [row])
+            self._own_base(session)
+            newest = session.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
+            if newest is not None and newest >= tree.size:  # another process signed meanwhile, and looked at more
+                return last_note(session, base) or note
+            row = {"size": tree.size, "root": tree.root(), "note": note, "created": to_micros(self._clock())}
+            session.execute(insert(AuditCheckpointRow), [{"base": base, **row}])
         return note
 
-    def latest_checkpoint(self) -> str | None:
-        """The newest signed note, or None before the first."""
+    def latest_checkpoint(self, part: Part | None = None) -> str | None:
+        """The newest signed note of a log (default: the newest log), or None before the first."""
         with self.database.read() as session:
-            return last_note(session)
+            return last_note(session, part.base if part else newest_log(session).base)
 
-    def checkpoints(self) -> list[str]:
-        """Every signed note, oldest first."""
+    def checkpoints(self, part: Part | None = None) -> list[str]:
+        """Every signed note of a log (default: the newest log), oldest first."""
         with self.database.read() as session:
-            return list(session.scalars(select(AuditCheckpointRow.note).order_by(AuditCheckpointRow.size)))
+            base = part.base if part else newest_log(session).base
+            query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
+            return list(session.scalars(query.order_by(AuditCheckpointRow.size)))
+
+    def root_at(self, size: int) -> bytes | None:
+        """Root over the newest log's first ``size`` entries; None when it has fewer. Raises IntegrityError (``log_incomplete``)."""
+        with self.database.read() as session:
+            head = read_head(session)
+            return None if head.tree.size < size else tree_at(session, head.base, size).root()
 
     def receipt(self, index: int) -> str:
-        """The tlog-proof of entry ``index`` against the newest checkpoint, with the leaf in it.
+        """The tlog-proof of entry ``index`` against the newest checkpoint of its log, with the leaf in it.
 
         Raises:
             InputError: ``no_such_entry``.
@@ -227,11 +277,12 @@ class AuditLog:
         """
         with self.database.read() as session:
             entry = _entry(_one(session, index))
-            note = last_note(session)
+            part = next(part for part in reversed(_parts(session)) if part.base <= index)
+            note, leaf = last_note(session, part.base), index - part.base
             size = 0 if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
-            if note is None or size <= index:
+            if note is None or size <= leaf:
                 raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint="sign one first")
-            return Receipt(index, inclusion_proof(index, size, StoredTree(session).node), note, entry.leaf).to_text()
+            return Receipt(leaf, inclusion_proof(leaf, size, StoredTree(session, part.base).node), note, entry.leaf).to_text()
 
     # Reading
 
@@ -286,6 +337,12 @@ class AuditLog:
         detail: dict[str, Any] = canonical.decode(salted[DETAIL_SALT_BYTES:])
         return detail
 
+    def closing(self, event_id: str) -> list[Entry]:
+        """The entries that say how an intent ended, oldest first; none: assume fully disclosed."""
+        query = _SELECT_ENTRY.join(AuditClosingRow, AuditClosingRow.idx == AuditLeafRow.idx).order_by(AuditLeafRow.idx)
+        with self.database.read() as session:
+            return [_entry(row) for row in session.execute(query.where(AuditClosingRow.event_id == _uuid_bytes(event_id)))]
+
     def entries_of(self, token: AuditToken) -> list[int]:
         """Indices of the entries that speak of the subject with this audit token, ascending."""
         with self.database.read() as session:
@@ -303,15 +360,22 @@ class AuditLog:
             raise IntegrityError("audit_set_altered", "a stored set of subjects is not the one that the log names")
         return tokens
 
-    def _store_details(self, session: Session, first: int, batch: Sequence[Prepared]) -> None:
+    def _own_base(self, session: Session) -> int:
+        """Where the newest log begins, if it is still the one that this object may sign."""
+        newest = newest_log(session)
+        if newest.origin != self.origin:
+            raise UnavailableError("log_continued", "the audit log was continued under another name", hint="open the vault again")
+        return newest.base
+
+    def _store_details(self, session: Session, numbered: Sequence[tuple[int, Prepared]]) -> None:
         rows = []
-        for index, prepared in enumerate(batch, first):
+        for index, prepared in numbered:
             if prepared.detail is not None:
                 sealed = self._session.seal(_uuid_bytes(prepared.event_id), prepared.detail)
                 rows.append({"idx": index, "session_id": self._session.session_id, "sealed": sealed})
         if rows:
             self._store_session(session)
-            session.execute(insert(AuditDetailRow), rows)
+            bulk_insert(session, AuditDetailRow, rows)
 
     def _store_session(self, session: Session) -> None:
         """Looked up each time: the transaction that first wrote it may have been rolled back."""
@@ -349,6 +413,12 @@ class AuditLog:
 
 _EntryRow = Row[int, bytes, bytes | None, bytes]
 _SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+
+
+def _parts(session: Session) -> list[Part]:
+    rows = session.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base)).all()
+    ends = [row.base for row in rows[1:]] + [read_head(session).end]
+    return [Part(row.origin, row.base, end - row.base) for row, end in zip(rows, ends, strict=True)]
 
 
 def _one(session: Session, index: int) -> _EntryRow:

@@ -7,26 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from vault.audit.entry import SubjectSet
 from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditSetLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
+from vault.storage.base import bulk_insert
+
+T = TypeVar("T")
 
 LOOKUP_BATCH = 500  # bound parameters per statement, below every driver's limit
 
 
-def store_set(session: Session, subjects: SubjectSet, index: int) -> None:
-    """Make entry ``index`` findable from each token of its set, inside the entry's own transaction."""
-    set_id = session.scalar(select(AuditSetRow.set_id).where(AuditSetRow.digest == subjects.digest))
-    if set_id is None:
-        set_id = (session.scalar(select(func.max(AuditSetRow.set_id))) or 0) + 1
-        tokens = _token_ids(session, subjects.tokens)
-        session.execute(insert(AuditSetRow), [{"set_id": set_id, "digest": subjects.digest, "n": len(tokens)}])
-        session.execute(insert(AuditSetTokenRow), [{"token_id": token, "set_id": set_id} for token in sorted(tokens)])
-    session.execute(insert(AuditSetLeafRow), [{"set_id": set_id, "idx": index}])
+def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> None:
+    """Make entries findable from each token of their sets, inside the entries' own transaction. ``found``: (index, set)."""
+    if not found:
+        return
+    distinct = {subjects.digest: subjects for _, subjects in found}
+    known: dict[bytes, int] = {}
+    for batch in _batches(list(distinct)):
+        query = select(AuditSetRow.digest, AuditSetRow.set_id).where(AuditSetRow.digest.in_(batch))
+        known.update((digest, set_id) for digest, set_id in session.execute(query))
+    new = [subjects for digest, subjects in distinct.items() if digest not in known]
+    if new:
+        first = (session.scalar(select(func.max(AuditSetRow.set_id))) or 0) + 1
+        ids = _token_ids(session, sorted({token for subjects in new for token in subjects.tokens}))
+        rows = [{"set_id": first + i, "digest": s.digest, "n": len(s.tokens)} for i, s in enumerate(new)]
+        bulk_insert(session, AuditSetRow, rows)
+        pairs = sorted((ids[token], first + i) for i, subjects in enumerate(new) for token in subjects.tokens)
+        bulk_insert(session, AuditSetTokenRow, [{"token_id": token, "set_id": set_id} for token, set_id in pairs])
+        known.update((subjects.digest, first + i) for i, subjects in enumerate(new))
+    bulk_insert(session, AuditSetLeafRow, [{"set_id": known[s.digest], "idx": index} for index, s in found])
 
 
 def entries_of_token(session: Session, token: AuditToken) -> list[int]:
@@ -52,19 +66,21 @@ def tokens_of_set(session: Session, digest: bytes) -> list[AuditToken]:
     return sorted(AuditToken(token) for token in session.scalars(query))
 
 
-def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> list[int]:
+def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> dict[str, int]:
     known: dict[str, int] = {}
     for batch in _batches(tokens):
         query = select(AuditTokenRow.token, AuditTokenRow.token_id).where(AuditTokenRow.token.in_(batch))
         known.update((token, token_id) for token, token_id in session.execute(query))
     new = [token for token in tokens if token not in known]
-    first = (session.scalar(select(func.max(AuditTokenRow.token_id))) or 0) + 1
     if new:
-        session.execute(insert(AuditTokenRow), [{"token_id": first + i, "token": token} for i, token in enumerate(new)])
-    return [*known.values(), *range(first, first + len(new))]
+        first: int = (session.scalar(select(func.max(AuditTokenRow.token_id))) or 0) + 1
+        added: dict[str, int] = {token: first + i for i, token in enumerate(new)}
+        bulk_insert(session, AuditTokenRow, [{"token_id": token_id, "token": token} for token, token_id in added.items()])
+        known.update(added)
+    return known
 
 
-def _batches(tokens: Sequence[AuditToken]) -> Iterator[list[AuditToken]]:
-    remaining = iter(tokens)
+def _batches(items: Sequence[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
     while batch := list(islice(remaining, LOOKUP_BATCH)):
         yield batch

@@ -41,10 +41,11 @@ def tile_widths(size: int) -> list[tuple[int, int, int]]:
 
 
 class StoredTree:
-    """Hashes of a log's tree, read inside one transaction. Reads each tile that it needs once."""
+    """Hashes of the tree of the log that begins at entry ``base``, read inside one transaction. Reads each tile once."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, base: int = 0) -> None:
         self._session = session
+        self._base = base
         self._tiles: dict[tuple[int, int], bytes] = {}
 
     def node(self, level: int, index: int) -> bytes:
@@ -62,7 +63,8 @@ class StoredTree:
             IntegrityError: ``log_incomplete``: a row is missing.
         """
         if (level, n) not in self._tiles:
-            stored = self._session.scalar(select(AuditTileRow.data).where(AuditTileRow.level == level, AuditTileRow.n == n))
+            place = (AuditTileRow.base == self._base, AuditTileRow.level == level, AuditTileRow.n == n)
+            stored = self._session.scalar(select(AuditTileRow.data).where(*place))
             self._tiles[level, n] = self._from_rows_below(level, n) if stored is None else stored
         hashes = self._tiles[level, n][: width * HASH_BYTES]
         if len(hashes) != width * HASH_BYTES:
@@ -71,14 +73,15 @@ class StoredTree:
 
     def _from_rows_below(self, level: int, n: int) -> bytes:
         """All hashes that a tile has so far: leaves' own, or roots of the tiles one level down."""
-        start = n * TILE_WIDTH
+        start = n * TILE_WIDTH + (self._base if level == 0 else 0)
         query: Any = (
             select(AuditLeafRow.idx, AuditLeafRow.leaf_hash)
             .where(AuditLeafRow.idx >= start, AuditLeafRow.idx < start + TILE_WIDTH)
             .order_by(AuditLeafRow.idx)
             if level == 0
             else select(AuditTileRow.n, AuditTileRow.root)
-            .where(AuditTileRow.level == level - 1, AuditTileRow.n >= start, AuditTileRow.n < start + TILE_WIDTH)
+            .where(AuditTileRow.base == self._base, AuditTileRow.level == level - 1)
+            .where(AuditTileRow.n >= start, AuditTileRow.n < start + TILE_WIDTH)
             .order_by(AuditTileRow.n)
         )
         rows = self._session.execute(query).all()
@@ -87,17 +90,17 @@ class StoredTree:
         return b"".join(row[1] for row in rows)
 
 
-def store_full_tiles(session: Session, old: int, new: int) -> None:
-    """Write the tiles that growing from ``old`` to ``new`` entries completes, lowest level first."""
+def store_full_tiles(session: Session, base: int, old: int, new: int) -> None:
+    """Write the tiles that growing the log at ``base`` from ``old`` to ``new`` entries completes, lowest level first."""
     level = 0
     while old // TILE_WIDTH != new // TILE_WIDTH:
         old, new = old // TILE_WIDTH, new // TILE_WIDTH
-        tree = StoredTree(session)
+        tree = StoredTree(session, base)
         rows = []
         for n in range(old, new):
             data = tree.tile(level, n, TILE_WIDTH)
             root = perfect_root([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
-            rows.append({"level": level, "n": n, "root": root, "data": data})
+            rows.append({"base": base, "level": level, "n": n, "root": root, "data": data})
         session.execute(insert(AuditTileRow), rows)
         level += 1
 

@@ -31,7 +31,7 @@ MAX_FINDINGS = 100  # more say nothing new
 _TILE = 256
 _REQUIRED = frozenset({"v", "id", "t", "boot", "actor", "act", "outcome", "n"})
 _OPTIONAL = frozenset(
-    {"obj", "project", "req", "purpose", "reasons", "counts", "flags", "subj", "consent", "blobs", "refers", "detail"}
+    {"obj", "project", "req", "purpose", "reasons", "counts", "flags", "subj", "consent", "blobs", "refers", "prev", "detail"}
 )
 _OUTCOMES = frozenset({"intent", "done", "refused", "failed", "aborted"})
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

@@ -23,14 +23,24 @@ class AuditLeafRow(Base):
     leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+class AuditOriginRow(Base):
+    """A log, by its origin line. Entries are numbered through; a log that continues another has its own tree from ``base`` on."""
+
+    __tablename__ = "audit_origin"
+
+    base: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
+    origin: Mapped[Code] = mapped_column(unique=True)
+
+
 class AuditHeadRow(Base):
-    """The tree as appenders keep it: one row, advanced by compare-and-swap on ``size``."""
+    """The newest log's tree as appenders keep it: one row, advanced by compare-and-swap on ``base`` and ``size``."""
 
     __tablename__ = "audit_head"
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
 
     id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
-    size: Mapped[Count]
+    base: Mapped[Count]
+    size: Mapped[Count]  # of the tree: its entries are base .. base + size
     stack: Mapped[bytes] = mapped_column(LargeBinary)  # compact range, at most 63 hashes
 
 
@@ -39,6 +49,7 @@ class AuditTileRow(Base):
 
     __tablename__ = "audit_tile"
 
+    base: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     level: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     n: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     root: Mapped[Digest]
@@ -50,10 +61,21 @@ class AuditCheckpointRow(Base):
 
     __tablename__ = "audit_checkpoint"
 
+    base: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     size: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
     root: Mapped[Digest]
     note: Mapped[Code]
     created: Mapped[Micros]
+
+
+class AuditClosingRow(Base):
+    """intent -> the entry that says how it ended."""
+
+    __tablename__ = "audit_closing"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    event_id: Mapped[Id] = mapped_column(primary_key=True)  # the intent's
+    idx: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
 
 
 class AuditSessionRow(Base):
@@ -118,6 +140,8 @@ class AuditSetLeafRow(Base):
 
 _WRITTEN_ONCE = (
     AuditLeafRow,
+    AuditOriginRow,
+    AuditClosingRow,
     AuditTileRow,
     AuditCheckpointRow,
     AuditSessionRow,

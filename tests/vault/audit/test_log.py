@@ -17,6 +17,7 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.merkle import CompactRange, consistency_proof, leaf_hash, verify_consistency
 from vault.audit.note import ED25519, VerifierKey, open_checkpoint
 from vault.audit.receipt import verify_receipt
+from vault.audit.stored_head import Head
 from vault.audit.tiles import StoredTree
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
@@ -73,7 +74,7 @@ class TestAppend:
         assert caught.value.code == "log_head_missing"
 
     def test_an_appender_without_the_lock_is_noticed(self, books, monkeypatch):
-        stale = CompactRange().extend([leaf_hash(b"x")])
+        stale = Head(0, CompactRange().extend([leaf_hash(b"x")]))
         monkeypatch.setattr(log_module, "read_head", lambda _session: stale)
         with pytest.raises(UnavailableError) as caught:
             books.log.record(event())

@@ -234,7 +234,7 @@ class TestEditedRows:
     def test_a_fork_signed_by_the_log_itself_is_named(self, copy):
         """The same size signed twice with different roots cannot be stored; a later size that does not extend is caught."""
         fork = sign_note(Checkpoint(ORIGIN, 595, bytes(32)).to_text(), ORIGIN, SIGNER)
-        tamper(copy, ("INSERT INTO audit_checkpoint (size, root, note, created) VALUES (595, ?, ?, 0)", (bytes(32), fork)))
+        tamper(copy, ("INSERT INTO audit_checkpoint (base, size, root, note, created) VALUES (0, 595, ?, ?, 0)", (bytes(32), fork)))
         report = check(copy)
         assert (report.first_bad, codes(report)) == (590, {"root_mismatch"})
 
@@ -408,7 +408,7 @@ def rebuild(path):
     connection.execute("DELETE FROM audit_tile")
     for n in range(len(hashes) // 256):
         tile = hashes[n * 256 : (n + 1) * 256]
-        connection.execute("INSERT INTO audit_tile VALUES (0, ?, ?, ?)", (n, perfect_root(tile), b"".join(tile)))
+        connection.execute("INSERT INTO audit_tile VALUES (0, 0, ?, ?, ?)", (n, perfect_root(tile), b"".join(tile)))
     tree = CompactRange().extend(hashes)
     connection.execute("UPDATE audit_head SET size = ?, stack = ?", (tree.size, tree.to_bytes()))
     connection.commit()

@@ -14,6 +14,10 @@ TRIGGERS = {
     "sqlite": (
         "CREATE TRIGGER audit_leaf_no_update BEFORE UPDATE ON audit_leaf BEGIN SELECT RAISE(ABORT, 'audit_leaf is written once'); END",
         "CREATE TRIGGER audit_leaf_no_delete BEFORE DELETE ON audit_leaf BEGIN SELECT RAISE(ABORT, 'audit_leaf is written once'); END",
+        "CREATE TRIGGER audit_origin_no_update BEFORE UPDATE ON audit_origin BEGIN SELECT RAISE(ABORT, 'audit_origin is written once'); END",
+        "CREATE TRIGGER audit_origin_no_delete BEFORE DELETE ON audit_origin BEGIN SELECT RAISE(ABORT, 'audit_origin is written once'); END",
+        "CREATE TRIGGER audit_closing_no_update BEFORE UPDATE ON audit_closing BEGIN SELECT RAISE(ABORT, 'audit_closing is written once'); END",
+        "CREATE TRIGGER audit_closing_no_delete BEFORE DELETE ON audit_closing BEGIN SELECT RAISE(ABORT, 'audit_closing is written once'); END",
         "CREATE TRIGGER audit_tile_no_update BEFORE UPDATE ON audit_tile BEGIN SELECT RAISE(ABORT, 'audit_tile is written once'); END",
         "CREATE TRIGGER audit_tile_no_delete BEFORE DELETE ON audit_tile BEGIN SELECT RAISE(ABORT, 'audit_tile is written once'); END",
         "CREATE TRIGGER audit_checkpoint_no_update BEFORE UPDATE ON audit_checkpoint BEGIN SELECT RAISE(ABORT, 'audit_checkpoint is written once'); END",
@@ -35,6 +39,8 @@ TRIGGERS = {
     "postgresql": (
         "CREATE OR REPLACE FUNCTION audit_written_once() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'the audit log is written once'; END $body$",
         "CREATE TRIGGER audit_leaf_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_leaf FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()",
+        "CREATE TRIGGER audit_origin_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_origin FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()",
+        "CREATE TRIGGER audit_closing_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_closing FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()",
         "CREATE TRIGGER audit_tile_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_tile FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()",
         "CREATE TRIGGER audit_checkpoint_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()",
         "CREATE TRIGGER audit_session_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_session FOR EACH STATEMENT EXECUTE FUNCTION audit_written_once()",
@@ -53,11 +59,19 @@ def upgrade() -> None:
     """Create every table."""
     op.create_table(
         "audit_checkpoint",
+        sa.Column("base", BIG, autoincrement=False, nullable=False),
         sa.Column("size", BIG, autoincrement=False, nullable=False),
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("size", name=op.f("pk_audit_checkpoint")),
+        sa.PrimaryKeyConstraint("base", "size", name=op.f("pk_audit_checkpoint")),
+    )
+    op.create_table(
+        "audit_closing",
+        sa.Column("event_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("idx", BIG, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("event_id", "idx", name=op.f("pk_audit_closing")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "audit_detail",
@@ -69,6 +83,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_head",
         sa.Column("id", BIG, autoincrement=False, nullable=False),
+        sa.Column("base", BIG, nullable=False),
         sa.Column("size", BIG, nullable=False),
         sa.Column("stack", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_audit_head_single")),
@@ -82,6 +97,13 @@ def upgrade() -> None:
         sa.Column("leaf", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("idx", name=op.f("pk_audit_leaf")),
         sa.UniqueConstraint("event_id", name=op.f("uq_audit_leaf_event_id")),
+    )
+    op.create_table(
+        "audit_origin",
+        sa.Column("base", BIG, autoincrement=False, nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("base", name=op.f("pk_audit_origin")),
+        sa.UniqueConstraint("origin", name=op.f("uq_audit_origin_origin")),
     )
     op.create_table(
         "audit_session",
@@ -118,11 +140,12 @@ def upgrade() -> None:
 
     op.create_table(
         "audit_tile",
+        sa.Column("base", BIG, autoincrement=False, nullable=False),
         sa.Column("level", BIG, autoincrement=False, nullable=False),
         sa.Column("n", BIG, autoincrement=False, nullable=False),
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("level", "n", name=op.f("pk_audit_tile")),
+        sa.PrimaryKeyConstraint("base", "level", "n", name=op.f("pk_audit_tile")),
     )
     op.create_table(
         "audit_token",
@@ -130,6 +153,12 @@ def upgrade() -> None:
         sa.Column("token", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("token_id", name=op.f("pk_audit_token")),
         sa.UniqueConstraint("token", name=op.f("uq_audit_token_token")),
+    )
+    op.create_table(
+        "consent_batch",
+        sa.Column("last_seq", BIG, autoincrement=False, nullable=False),
+        sa.Column("head", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("last_seq", name=op.f("pk_consent_batch")),
     )
     op.create_table(
         "consent_form",
@@ -141,6 +170,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("form_id", "version", name=op.f("pk_consent_form")),
     )
     op.create_table(
+        "consent_said",
+        sa.Column("said_id", BIG, autoincrement=False, nullable=False),
+        sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("said_id", name=op.f("pk_consent_said")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_consent_said_sha256")),
+    )
+    op.create_table(
         "dataset",
         sa.Column("dataset_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -150,6 +187,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_dataset_name")),
     )
     op.create_table(
+        "erasure",
+        sa.Column("erasure_id", sa.Text(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("created", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("erasure_id", name=op.f("pk_erasure")),
+    )
+    op.create_table(
         "job",
         sa.Column("job_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -157,6 +201,15 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("created", BIG, nullable=False),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job")),
+    )
+    op.create_table(
+        "key_backup",
+        sa.Column("backup_id", sa.Text(), nullable=False),
+        sa.Column("keystore_seq", BIG, nullable=False),
+        sa.Column("created", BIG, nullable=False),
+        sa.Column("expires", BIG, nullable=False),
+        sa.Column("destroyed", BIG, nullable=True),
+        sa.PrimaryKeyConstraint("backup_id", name=op.f("pk_key_backup")),
     )
     op.create_table(
         "lease",
@@ -189,6 +242,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("code", name=op.f("uq_project_code")),
     )
     op.create_table(
+        "reference_document",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "version", name=op.f("pk_reference_document")),
+    )
+    op.create_table(
         "subject",
         sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -200,6 +262,8 @@ def upgrade() -> None:
         sa.Column("vault_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("set_salt", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("keystore_seq", BIG, nullable=False),
+        sa.Column("reference_version", BIG, nullable=False),
         sa.Column("created", BIG, nullable=False),
         sa.PrimaryKeyConstraint("vault_id", name=op.f("pk_vault")),
     )
@@ -210,9 +274,10 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("legal_time", BIG, nullable=False),
         sa.Column("recorded_at", BIG, nullable=False),
-        sa.Column("said", sa.Text(), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.Column("head", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("said_id", BIG, nullable=False),
+        sa.Column("times", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["said_id"], ["consent_said.said_id"], name=op.f("fk_consent_event_said_id")),
         sa.ForeignKeyConstraint(["subject_id"], ["subject.subject_id"], name=op.f("fk_consent_event_subject_id")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_consent_event")),
         sa.UniqueConstraint("event_id", name=op.f("uq_consent_event_event_id")),
@@ -293,6 +358,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_request_project_id"), ["project_id"], unique=False)
 
     op.create_table(
+        "ruling",
+        sa.Column("ruling_id", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("item", sa.Text(), nullable=False),
+        sa.Column("allows", sa.Boolean(), nullable=False),
+        sa.Column("ruled_by", sa.Text(), nullable=False),
+        sa.Column("ruled", BIG, nullable=False),
+        sa.Column("confirmed_by", sa.Text(), nullable=True),
+        sa.Column("confirmed", BIG, nullable=True),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.project_id"], name=op.f("fk_ruling_project_id")),
+        sa.PrimaryKeyConstraint("ruling_id", name=op.f("pk_ruling")),
+    )
+    with op.batch_alter_table("ruling", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ruling_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
         "chunk",
         sa.Column("part_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("ordinal", BIG, nullable=False),
@@ -305,6 +387,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["part_id"], ["part.part_id"], name=op.f("fk_chunk_part_id")),
         sa.PrimaryKeyConstraint("part_id", "ordinal", name=op.f("pk_chunk")),
     )
+    op.create_table(
+        "consent_private",
+        sa.Column("seq", BIG, autoincrement=False, nullable=False),
+        sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["seq"], ["consent_event.seq"], name=op.f("fk_consent_private_seq")),
+        sa.ForeignKeyConstraint(["subject_id"], ["subject.subject_id"], name=op.f("fk_consent_private_subject_id")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_consent_private")),
+    )
+    with op.batch_alter_table("consent_private", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_private_subject_id"), ["subject_id"], unique=False)
+
     op.create_table(
         "container",
         sa.Column("container_id", sa.LargeBinary(length=16), nullable=False),
@@ -323,6 +417,20 @@ def upgrade() -> None:
     with op.batch_alter_table("container", schema=None) as batch_op:
         batch_op.create_index("ix_container_place", ["part_id", "chunk", "group_no"], unique=True)
 
+    op.create_table(
+        "erasing_chunk",
+        sa.Column("job_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("part_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("ordinal", BIG, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("old_object", sa.Text(), nullable=True),
+        sa.Column("old_key_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("new_object", sa.Text(), nullable=True),
+        sa.Column("new_key_id", sa.LargeBinary(length=16), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["job.job_id"], name=op.f("fk_erasing_chunk_job_id")),
+        sa.ForeignKeyConstraint(["part_id"], ["part.part_id"], name=op.f("fk_erasing_chunk_part_id")),
+        sa.PrimaryKeyConstraint("job_id", "part_id", "ordinal", name=op.f("pk_erasing_chunk")),
+    )
     op.create_table(
         "part_member",
         sa.Column("part_id", sa.LargeBinary(length=16), nullable=False),
@@ -374,11 +482,20 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_part_member_subject_id"))
 
     op.drop_table("part_member")
+    op.drop_table("erasing_chunk")
     with op.batch_alter_table("container", schema=None) as batch_op:
         batch_op.drop_index("ix_container_place")
 
     op.drop_table("container")
+    with op.batch_alter_table("consent_private", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_consent_private_subject_id"))
+
+    op.drop_table("consent_private")
     op.drop_table("chunk")
+    with op.batch_alter_table("ruling", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ruling_project_id"))
+
+    op.drop_table("ruling")
     with op.batch_alter_table("request", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_request_project_id"))
 
@@ -402,12 +519,17 @@ def downgrade() -> None:
     op.drop_table("consent_event")
     op.drop_table("vault")
     op.drop_table("subject")
+    op.drop_table("reference_document")
     op.drop_table("project")
     op.drop_table("principal")
     op.drop_table("lease")
+    op.drop_table("key_backup")
     op.drop_table("job")
+    op.drop_table("erasure")
     op.drop_table("dataset")
+    op.drop_table("consent_said")
     op.drop_table("consent_form")
+    op.drop_table("consent_batch")
     op.drop_table("audit_token")
     op.drop_table("audit_tile")
     with op.batch_alter_table("audit_set_token", schema=None) as batch_op:
@@ -417,7 +539,9 @@ def downgrade() -> None:
     op.drop_table("audit_set_leaf")
     op.drop_table("audit_set")
     op.drop_table("audit_session")
+    op.drop_table("audit_origin")
     op.drop_table("audit_leaf")
     op.drop_table("audit_head")
     op.drop_table("audit_detail")
+    op.drop_table("audit_closing")
     op.drop_table("audit_checkpoint")

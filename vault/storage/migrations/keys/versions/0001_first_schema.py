@@ -18,14 +18,21 @@ def upgrade() -> None:
         sa.Column("branch", sa.Text(), nullable=False),
         sa.Column("epoch", BIG, nullable=False),
         sa.Column("wraps", BIG, nullable=False),
+        sa.Column("closed", sa.Boolean(), nullable=False),
         sa.Column("created", BIG, nullable=False),
         sa.PrimaryKeyConstraint("branch", "epoch", name=op.f("pk_branch_epoch")),
     )
     op.create_table(
+        "erased",
+        sa.Column("erasure_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("erasure_id", name=op.f("pk_erased")),
+    )
+    op.create_table(
         "subject_token",
         sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("version", BIG, nullable=False),
         sa.Column("token", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("subject_id", name=op.f("pk_subject_token")),
+        sa.PrimaryKeyConstraint("subject_id", "version", name=op.f("pk_subject_token")),
         sa.UniqueConstraint("token", name=op.f("uq_subject_token_token")),
     )
     op.create_table(
@@ -46,4 +53,5 @@ def downgrade() -> None:
     """Drop every table."""
     op.drop_table("wrapped_key")
     op.drop_table("subject_token")
+    op.drop_table("erased")
     op.drop_table("branch_epoch")
