@@ -7,7 +7,7 @@ never tried. On creation, keys are durable before anything that needs them is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -57,8 +57,18 @@ class EpochUse:
 class KeyBook:
     """Opens, creates and destroys stored keys for one unlocked principal."""
 
-    def __init__(self, database: Database, keyring: Keyring, vault_id: VaultId, *, clock: Clock, random: RandomBytes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        vault_id: VaultId,
+        *,
+        clock: Clock,
+        random: RandomBytes,
+        refresh: Callable[[], Keyring] | None = None,
+    ) -> None:
         self._database = database
+        self._refresh = refresh  # reads the keystore again, when a stored key names an epoch that is newer than this session
         self._keyring = keyring
         self._vault_id = vault_id
         self._clock = clock
@@ -144,6 +154,8 @@ class KeyBook:
                 wrapped = delete(WrappedKeyRow).where(WrappedKeyRow.purpose.in_(names), WrappedKeyRow.owner.in_(part))
                 gone += int(session.execute(wrapped).rowcount)  # type: ignore[attr-defined]
                 session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
+            if erasure_id is not None and session.get(ErasedRow, erasure_id) is None:
+                session.add(ErasedRow(erasure_id=erasure_id))
         self._database.checkpoint_wal()
         return gone
 
@@ -201,7 +213,7 @@ class KeyBook:
             session.execute(delete(WrappedKeyRow).where(*old_salts))
             gone = session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.version < newest))
         self._database.checkpoint_wal()
-        return gone
+        return int(gone.rowcount)  # type: ignore[attr-defined]
 
     def rewrap(self, purpose: KeyPurpose, *, limit: int) -> int:
         """Wrap up to ``limit`` keys of a purpose anew under the newest epoch; how many that were. 0: all are.
@@ -360,6 +372,8 @@ class KeyBook:
 
     def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, Shelf]:
         branch = PURPOSE_BRANCH[purpose]
+        if self._refresh is not None and epoch not in self._keyring.epochs(branch):
+            self.use(self._refresh())
         if (branch, epoch) not in self._keks:
             self._keks[branch, epoch] = wrapping_key(self._keyring.epoch(branch, epoch), branch)
         return self._keks[branch, epoch], Shelf(self._vault_id, epoch, purpose)
