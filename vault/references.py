@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session as Transaction
 from vault.crypto.context import encode_context
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.primitives import hmac_sha256
-from vault.errors import InputError
+from vault.errors import InputError, UnavailableError
 from vault.ids import DatasetId, SubjectId
 from vault.session import Session
-from vault.storage.books import ReferenceRow
+from vault.storage.books import ReferenceRow, VaultRow
 
 KINDS = ("mrn", "sample", "id")
 
@@ -26,7 +26,15 @@ class ReferenceIndex:
     """Keyed hashes of references."""
 
     def __init__(self, session: Session) -> None:
-        self._key = session.keybook.open(KeyPurpose.REFERENCE_INDEX, session.vault_id).secret
+        with session.books.read() as tx:
+            self.version = tx.scalars(select(VaultRow.reference_version)).one()
+        self._key = session.keybook.open(KeyPurpose.REFERENCE_INDEX, session.vault_id, version=self.version).secret
+        self._handle_key = session.keybook.open(KeyPurpose.HANDLE, session.vault_id).secret
+
+    def require_current(self, tx: Transaction) -> None:
+        """Refuse to write digests of a key that was renewed since. Raises UnavailableError ``references_renewed``."""
+        if tx.scalars(select(VaultRow.reference_version)).one() != self.version:
+            raise UnavailableError("references_renewed", "somebody was erased meanwhile", hint="repeat the command")
 
     def digest(self, kind: str, value: str) -> bytes:
         """Blind index of one reference, 32 bytes."""
@@ -34,7 +42,7 @@ class ReferenceIndex:
 
     def handle(self, subject: SubjectId) -> str:
         """What people see instead of the subject id."""
-        return "s-" + hmac_sha256(self._key.reveal(), encode_context("genovault/handle/v1", subject))[:8].hex()
+        return "s-" + hmac_sha256(self._handle_key.reveal(), encode_context("genovault/handle/v1", subject))[:8].hex()
 
 
 def resolve(session: Session, reference: str) -> SubjectId:

@@ -30,11 +30,12 @@ from vault.audit.note import ED25519, VerifierKey
 from vault.crypto import keystore
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, blob_key, open_blob, seal_blob
-from vault.crypto.keystore import Branch, Factor, KeyFileFactor, PassphraseFactor, PublicKeys, Unlocked
+from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, PublicKeys, Unlocked
 from vault.crypto.primitives import Argon2Profile, SigningKey
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, new_id, utc_now
 from vault.keybook import KeyBook
+from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.books import PrincipalRow, VaultRow
 from vault.storage.database import Database, create_sqlite_file
 from vault.storage.migrate import require_current, upgrade
@@ -77,27 +78,33 @@ class Session:
         self.random = random
         self.unlocked = unlocked
         self.public = unlocked.public
+        self.remembered: dict[str, Any] = {}  # what higher modules keep while the session lasts, by module
         self.keyring = unlocked.keyring
         self.books = Database(_inside(folder, settings.places.books))
         self._keys = Database(_inside(folder, settings.places.keys))
         self.objects = ObjectStore(_inside(folder, settings.places.objects))
         require_current(self.books, "books")
         require_current(self._keys, "keys")
-        self.keybook = KeyBook(self._keys, unlocked.keyring, self.vault_id, clock=clock, random=random)
+        self.keybook = KeyBook(
+            self._keys, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
+        )
         with self.books.read() as tx:
             row = tx.scalars(select(VaultRow)).one_or_none()
         if row is None or row.vault_id != self.vault_id:
             raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
+        if row.keystore_seq > self.public.seq and row.keystore_seq > keystore.load(folder).public.seq:
+            raise IntegrityError("keystore_behind", "the keystore is older than the log says", hint="restore the newest keystore")
         self.origin = row.origin
-        self.log = AuditLog(
-            self.books,
-            vault_id=self.vault_id,
-            origin=row.origin,
-            set_salt=row.set_salt,
-            audit_read_public=self.public.current(Branch.AUDIT_READ)[1],
-            clock=clock,
-            random=random,
-        )
+        self._set_salt = row.set_salt
+        self.log = self._new_log()
+
+    def adopt(self, unlocked: Unlocked) -> None:
+        """Go on with a keystore that this session has just changed."""
+        self.unlocked = unlocked
+        self.public = unlocked.public
+        self.keyring = unlocked.keyring
+        self.keybook.use(unlocked.keyring)
+        self.log = self._new_log()
 
     def append(
         self, tx: Transaction, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: object
@@ -157,7 +164,14 @@ class Session:
 
     def detail(self, index: int) -> dict[str, Any] | None:
         """What auditors read of log entry ``index``; None when nothing was sealed with it. Raises as ``AuditLog.detail``."""
-        return self.log.detail(index, self.keyring.current(Branch.AUDIT_READ)[1])
+        query = select(AuditSessionRow.audit_read_public).join(
+            AuditDetailRow, AuditDetailRow.session_id == AuditSessionRow.session_id
+        )
+        with self.books.read() as tx:
+            sealed_to = tx.scalar(query.where(AuditDetailRow.idx == index))
+        epoch = next((number for number, key in self.public.audit_read.items() if key == sealed_to), None)
+        current, newest = self.keyring.current(Branch.AUDIT_READ)
+        return self.log.detail(index, newest if epoch in (None, current) else self.keyring.epoch(Branch.AUDIT_READ, epoch))
 
     def close(self) -> None:
         """Sign what is unsigned, if this principal can, and return connections."""
@@ -167,6 +181,23 @@ class Session:
         finally:
             self.books.close()
             self._keys.close()
+
+    def _newer_keyring(self) -> Keyring:
+        """What another process has rotated to meanwhile."""
+        self.unlocked = self.unlocked.refreshed()
+        self.public, self.keyring = self.unlocked.public, self.unlocked.keyring
+        return self.keyring
+
+    def _new_log(self) -> AuditLog:
+        return AuditLog(
+            self.books,
+            vault_id=self.vault_id,
+            origin=self.origin,
+            set_salt=self._set_salt,
+            audit_read_public=self.public.current(Branch.AUDIT_READ)[1],
+            clock=self.clock,
+            random=self.random,
+        )
 
     def _record_quietly(self, act: Act, outcome: Outcome, code: str, fields: Mapping[str, Any]) -> None:
         # Nothing is released either way, and the first error is the one the person has to mend.
@@ -299,14 +330,17 @@ def _first_entry(folder: Path, settings: Settings, unlocked: Unlocked, *, clock:
         if tx.scalars(select(VaultRow)).first() is not None:
             raise InputError("vault_exists", "the database already holds a vault", hint="give each vault a database of its own")
         origin = f"genovault.local/{settings.vault_id.hex()}/log1"
-        tx.add(VaultRow(vault_id=settings.vault_id, origin=origin, set_salt=random(16), created=now))
+        first = {"keystore_seq": unlocked.public.seq, "reference_version": 1}
+        tx.add(VaultRow(vault_id=settings.vault_id, origin=origin, set_salt=random(16), created=now, **first))
         tx.add(PrincipalRow(name=unlocked.principal, role=unlocked.role.value, state="active", created=now))
     books.close()
     session = Session(folder, settings, unlocked, clock=clock, random=random)
     session.keybook.create(KeyPurpose.REFERENCE_INDEX, [settings.vault_id])
+    session.keybook.create(KeyPurpose.HANDLE, [settings.vault_id])
     with session.books.write() as tx:
         session.log.create(tx)
-    session.record(Act.VAULT_INIT, Outcome.DONE, obj=Obj("vault", settings.vault_id.hex()))
+    seq = {"keystore_seq": unlocked.public.seq}
+    session.record(Act.VAULT_INIT, Outcome.DONE, obj=Obj("vault", settings.vault_id.hex()), counts=seq)
     session.close()
 
 

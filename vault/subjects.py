@@ -121,6 +121,7 @@ def add(tx: Transaction, session: Session, index: ReferenceIndex, new: Sequence[
     """Insert prepared subjects, their sealed identities and references, in the caller's transaction."""
     if not new:
         return
+    index.require_current(tx)
     now = to_micros(session.clock())
     keys = session.keybook.open_keys(KeyPurpose.IDENTITY, [s for s, _ in new])
     bulk_insert(tx, SubjectRow, [{"subject_id": s, "state": "active", "created": now} for s, _ in new])
@@ -207,6 +208,7 @@ def _digests(index: ReferenceIndex, subject: SubjectId, identity: Identity) -> l
 
 def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
     """A new version of a known subject's identity; references it lacked are added, sample ids it had are kept."""
+    index.require_current(tx)
     row = tx.get_one(IdentityRow, subject)
     key = session.keybook.open(KeyPurpose.IDENTITY, subject)
     old = _open(session, subject, row, key)

@@ -33,6 +33,7 @@ class Act(StrEnum):
     DATASET_SHOW = "dataset.show"
     DATASET_VERIFY = "dataset.verify"
     PANEL_CREATE = "panel.create"
+    PANEL_BUILD = "panel.build"
     PANEL_SHOW = "panel.show"
 
     PROJECT_CREATE = "project.create"
@@ -72,9 +73,12 @@ class Act(StrEnum):
     SLOT_LIST = "slot.list"
     KEY_ROTATE = "key.rotate"
     KEY_DESTROY = "key.destroy"
+    KEY_LIST = "key.list"
+    KEYSTORE_RECONCILE = "keystore.reconcile"  # a change of the keystore whose own entry a killed process never wrote
 
     BACKUP_CREATE = "backup.create"
     BACKUP_RESTORE = "backup.restore"
+    BACKUP_DESTROYED = "backup.destroyed"
     DOCTOR_RUN = "doctor.run"
     JOB_START = "job.start"
     JOB_DONE = "job.done"
@@ -97,5 +101,6 @@ class Role(StrEnum):
     RESEARCHER = "researcher"
     AUDITOR = "auditor"
     ENGINE = "engine"
+    CUSTODIAN = "custodian"
     SYSTEM = "system"
     UNKNOWN = "unknown"

@@ -42,6 +42,8 @@ class KeyPurpose(StrEnum):
     PROJECT = "project"  # per project: pseudonym key
     RELEASE = "release"  # per release: pseudonym and order key
     BOOKS = "books"  # sealed columns of the books
+    HANDLE = "handle"  # one: what people see instead of subject ids
+    JOB = "job"  # per unfinished erasure: what it still has to do
 
 
 PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
@@ -59,6 +61,9 @@ PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
         KeyPurpose.PROJECT: Branch.PSEUDONYM,
         KeyPurpose.RELEASE: Branch.PSEUDONYM,
         KeyPurpose.BOOKS: Branch.BOOKS,
+        # Handles outlive the index key, which is renewed whenever somebody is erased.
+        KeyPurpose.HANDLE: Branch.IDENTITY,
+        KeyPurpose.JOB: Branch.IDENTITY,
     }
 )
 

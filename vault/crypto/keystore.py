@@ -43,6 +43,7 @@ from vault.crypto.slots import (
     Slot,
     SlotKind,
     new_slot,
+    open_payload,
     seal_payload,
 )
 from vault.crypto.unlocking import (
@@ -55,7 +56,7 @@ from vault.crypto.unlocking import (
     open_branch_key,
     open_keyring,
 )
-from vault.errors import InputError, UnavailableError, UsageError
+from vault.errors import InputError, IntegrityError, UnavailableError, UsageError
 from vault.ids import ID_BYTES, RandomBytes
 from vault.limits import MAX_SLOTS
 
@@ -78,6 +79,7 @@ __all__ = [
     "drop_epoch",
     "load",
     "remove_slot",
+    "renew",
 ]
 
 
@@ -187,6 +189,57 @@ def drop_epoch(unlocked: Unlocked, branch: Branch, number: int, *, random: Rando
         raise UsageError("epoch_current", "the newest epoch is in use", hint="start a new one first")
     del epochs[number]
     return _with_epochs(unlocked, branch, epochs, random=random)
+
+
+def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: RandomBytes) -> Unlocked:
+    """A new root key and new branch keys, for the slots whose factors (by slot id) are given; every other slot is dropped.
+
+    Epochs stay, so nothing that is wrapped or sealed changes. Whoever kept the old root or branch keys cannot open this keystore
+    or a later one; epochs that they have seen they still know, so start new ones and wrap everything anew.
+
+    Raises:
+        InputError: ``slot_unknown``. UsageError: ``last_administrator``: none of the slots that stay administers.
+        UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``: a factor is not its slot's.
+    """
+    old_root, document = _administered(unlocked)
+    kept = [slot for slot in document.slots if slot.slot_id in factors]
+    if len(kept) != len(factors):
+        raise InputError("slot_unknown", "there is no such slot")
+    if not any(slot.administers for slot in kept):
+        raise UsageError("last_administrator", "no slot that administers would be left", hint="give its passphrase or key file")
+    for slot in kept:
+        _require_opens(slot, factors[slot.slot_id], document.vault_id)
+    root = Secret(random(KEY_BYTES))
+    branch_keys = {branch: Secret(random(KEY_BYTES)) for branch in Branch}
+    records = {}
+    for branch, key in branch_keys.items():
+        epochs = open_keyring(document, branch, open_branch_key(document, branch, old_root))
+        wrapped = _seal(root, branch_key_context(document.vault_id, branch), key.reveal(), random)
+        public = document.branches[branch].public
+        records[branch] = _record(branch, epochs, key, wrapped=wrapped, public=public, vault_id=document.vault_id, random=random)
+    slots = []
+    for slot in kept:
+        own = {branch: branch_keys[branch] for branch in ROLE_BRANCHES[slot.role]}
+        payload = Payload(_signing_key(root).public, root if slot.administers else None, own)
+        sealed = seal_payload(slot, factors[slot.slot_id], payload, vault_id=document.vault_id, random=random)
+        slots.append(replace(slot, sealed=sealed))
+    changed = _next(document, root, slots=tuple(slots), branches=records)
+    for slot in slots:
+        Keystore(unlocked.keystore.folder, changed).unlock(factors[slot.slot_id], principal=slot.principal)
+    mine = next((slot for slot in slots if slot.slot_id == unlocked.slot.slot_id), next(s for s in slots if s.administers))
+    committed = _commit(unlocked, changed)
+    return committed.keystore.unlock(factors[mine.slot_id], principal=mine.principal)
+
+
+def _require_opens(slot: Slot, factor: Factor, vault_id: bytes) -> None:
+    """A slot sealed anew under a mistyped passphrase would lock its owner out."""
+    try:
+        if slot.opened_by(factor):
+            open_payload(slot, factor, vault_id=vault_id)
+            return
+    except IntegrityError:
+        pass
+    raise UnavailableError("cannot_unlock", "a passphrase or key file does not open its slot")
 
 
 def _with_epochs(unlocked: Unlocked, branch: Branch, epochs: dict[int, Secret], *, random: RandomBytes) -> Unlocked:

@@ -116,7 +116,7 @@ class Keystore:
             rings = {branch: open_keyring(document, branch, key) for branch, key in payload.branch_keys.items()}
         except IntegrityError:
             raise IntegrityError("keystore_altered", "the keystore was changed by somebody who may not") from None
-        return Unlocked(slot.principal, slot.role, Keyring(rings), self, slot, payload.root)
+        return Unlocked(slot.principal, slot.role, Keyring(rings), self, slot, payload, payload.root)
 
     def _spend_a_guess(self, factor: Factor) -> None:
         """Do for nobody what would have been done for somebody."""
@@ -134,12 +134,30 @@ class Unlocked:
     keyring: Keyring
     keystore: Keystore
     slot: Slot
-    root: Secret | None = None
+    payload: Payload = field(repr=False)
+    root: Secret | None = field(default=None, repr=False)
 
     @property
     def administers(self) -> bool:
         """Whether this slot may change the keystore."""
         return self.root is not None
+
+    def refreshed(self) -> Unlocked:
+        """The same slot's keys as the file holds them now, with epochs that another process has started since.
+
+        Raises:
+            UnavailableError: ``slot_outdated``: the branch keys were renewed, so the slot must be opened anew; as ``load``.
+            IntegrityError: ``keystore_altered``; as ``load``.
+        """
+        now = load(self.keystore.folder)
+        if now.document.seq < self.keystore.document.seq:
+            raise IntegrityError("keystore_altered", "the keystore on disk is older than the one that was opened")
+        if now.document == self.keystore.document:
+            return self
+        try:
+            return now._opened(self.slot, self.payload)  # noqa: SLF001 - the keystore's own other half
+        except IntegrityError:
+            raise UnavailableError("slot_outdated", "the vault's keys were renewed", hint="unlock it again") from None
 
     @property
     def vault_id(self) -> bytes:

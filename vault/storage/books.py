@@ -20,6 +20,8 @@ class VaultRow(Base):
     vault_id: Mapped[Id] = mapped_column(primary_key=True)
     origin: Mapped[Code]  # origin line of the log's checkpoints
     set_salt: Mapped[Id]  # salt of subject sets in audit leaves
+    keystore_seq: Mapped[Count]  # newest keystore that an entry of the log speaks of: an older one is a rollback
+    reference_version: Mapped[Count]  # version of the key that the digests of ``reference`` are made with
     created: Mapped[Micros]
 
 
@@ -156,6 +158,48 @@ class PanelRow(Base):
     __table_args__ = (Index("ix_panel_name_version", "name", "version", unique=True),)
 
 
+class PanelBuildRow(Base):
+    """What a panel names of one part, as one sealed block per subject. Derived: it may go at any time and is made again.
+
+    ``table_versions``: sum of the part's table versions when it was made; with any other sum it is stale and not read.
+    """
+
+    __tablename__ = "panel_build"
+
+    build_id: Mapped[Id] = mapped_column(primary_key=True)
+    panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"))
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), index=True)
+    table_versions: Mapped[Count]
+    n_sites: Mapped[Count]
+    total_bytes: Mapped[Count]
+    table_object: Mapped[Code]
+    table_bytes: Mapped[Count]
+    table_sha256: Mapped[Digest]
+    table_key_id: Mapped[Id]
+    length_key_id: Mapped[Id]
+    created: Mapped[Micros]
+
+    __table_args__ = (Index("ix_panel_build_place", "panel_id", "part_id", unique=True),)
+
+
+class PanelContainerRow(Base):
+    """The blocks of a panel's build for one group of the part."""
+
+    __tablename__ = "panel_container"
+
+    container_id: Mapped[Id] = mapped_column(primary_key=True)
+    build_id: Mapped[Id] = mapped_column(ForeignKey("panel_build.build_id"))
+    group_no: Mapped[Count]
+    n_slots: Mapped[Count]
+    nonce: Mapped[bytes] = mapped_column(LargeBinary(8))
+    header_bytes: Mapped[Count]
+    total_bytes: Mapped[Count]
+    object: Mapped[Code]
+    sha256: Mapped[Digest]
+
+    __table_args__ = (Index("ix_panel_container_place", "build_id", "group_no", unique=True),)
+
+
 class FormRow(Base):
     """A consent form as it was when somebody first answered it. Its text is public."""
 
@@ -168,12 +212,18 @@ class FormRow(Base):
     created: Mapped[Micros]
 
 
-class ConsentEventRow(Base):
-    """One immutable entry of the consent ledger, in ledger order.
+class ConsentSaidRow(Base):
+    """One distinct thing that was said, as canonical text without ids and times: many people say the same."""
 
-    ``said`` is the canonical text of the codes that decide (few distinct ones exist, so deciding interns them); ``sealed`` holds
-    signer, evidence and notes under the subject's identity key; ``head`` chains all rows.
-    """
+    __tablename__ = "consent_said"
+
+    said_id: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    sha256: Mapped[Digest] = mapped_column(unique=True)
+    body: Mapped[str] = mapped_column(Text)
+
+
+class ConsentEventRow(Base):
+    """One immutable entry of the consent ledger, in ledger order: all that decides. ``ConsentBatchRow`` chains the rows."""
 
     __tablename__ = "consent_event"
 
@@ -182,9 +232,56 @@ class ConsentEventRow(Base):
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
     legal_time: Mapped[Micros]
     recorded_at: Mapped[Micros]
-    said: Mapped[str] = mapped_column(Text)
+    said_id: Mapped[int] = mapped_column(BIG, ForeignKey("consent_said.said_id"))
+    times: Mapped[bytes] = mapped_column(LargeBinary)  # what the marks of ``said`` stand for: 8 bytes each, signed, big-endian
+    sealed_sha256: Mapped[Digest]
+
+
+class ConsentPrivateRow(Base):
+    """What of a consent event names somebody: signer, evidence, notes. Sealed under the subject's identity key."""
+
+    __tablename__ = "consent_private"
+
+    seq: Mapped[int] = mapped_column(BIG, ForeignKey("consent_event.seq"), primary_key=True, autoincrement=False)
+    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
     sealed: Mapped[Sealed]
+
+
+class ConsentBatchRow(Base):
+    """Events that were recorded together, up to ``last_seq``, and the chain's value after them."""
+
+    __tablename__ = "consent_batch"
+
+    last_seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
     head: Mapped[Digest]
+
+
+class RulingRow(Base):
+    """A steward's ruling on one condition of a project. Never changed but for its confirmation by a second steward."""
+
+    __tablename__ = "ruling"
+
+    ruling_id: Mapped[Code] = mapped_column(primary_key=True)
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
+    item: Mapped[Code]  # a topic or a modifier's code
+    allows: Mapped[bool] = mapped_column(Boolean)
+    ruled_by: Mapped[Code]
+    ruled: Mapped[Micros]
+    confirmed_by: Mapped[str | None] = mapped_column(Text)
+    confirmed: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC; in force from then on
+    sealed: Mapped[Sealed]  # the reason given; books branch
+
+
+class ReferenceDocumentRow(Base):
+    """Public data that decisions use: a disease ontology, named places on the genome. The newest of a kind counts."""
+
+    __tablename__ = "reference_document"
+
+    kind: Mapped[Code] = mapped_column(primary_key=True)  # ontology | loci
+    version: Mapped[Code] = mapped_column(primary_key=True)
+    sha256: Mapped[Digest]
+    body: Mapped[bytes] = mapped_column(LargeBinary)  # zstd
+    created: Mapped[Micros]
 
 
 class ProjectRow(Base):
@@ -247,9 +344,49 @@ class JobRow(Base):
 
     job_id: Mapped[Id] = mapped_column(primary_key=True)
     kind: Mapped[Code]
-    state: Mapped[Code]  # pending | done
-    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[Code]  # the last step that is complete; done
+    payload: Mapped[bytes] = mapped_column(LargeBinary)  # empty once done
     created: Mapped[Micros]
+
+
+class ErasingChunkRow(Base):
+    """A chunk whose site table may still list what only an erased person carried: unreadable until the row is gone.
+
+    ``old_*``, ``new_*``: the table being replaced and its successor, so that a killed process leaves neither object nor key.
+    """
+
+    __tablename__ = "erasing_chunk"
+
+    job_id: Mapped[Id] = mapped_column(ForeignKey("job.job_id"), primary_key=True)
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
+    ordinal: Mapped[Count] = mapped_column(primary_key=True)  # of the chunk
+    state: Mapped[Code]  # pending | writing | swapped
+    old_object: Mapped[str | None] = mapped_column(Text)
+    old_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    new_object: Mapped[str | None] = mapped_column(Text)
+    new_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+
+
+class ErasureRow(Base):
+    """An erasure that was completed, with its signed certificate. Nothing here says of whom."""
+
+    __tablename__ = "erasure"
+
+    erasure_id: Mapped[Code] = mapped_column(primary_key=True)
+    certificate: Mapped[str] = mapped_column(Text)
+    created: Mapped[Micros]
+
+
+class KeyBackupRow(Base):
+    """A copy of the keys that was made: until it expires or is destroyed, what was erased since can be opened with it."""
+
+    __tablename__ = "key_backup"
+
+    backup_id: Mapped[Code] = mapped_column(primary_key=True)
+    keystore_seq: Mapped[Count]
+    created: Mapped[Micros]
+    expires: Mapped[Micros]
+    destroyed: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
 
 
 class LeaseRow(Base):

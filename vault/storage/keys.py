@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Boolean
 from sqlalchemy.orm import Mapped, mapped_column
 
 from vault.storage.base import Code, Count, Id, KeysBase, Micros, Sealed
@@ -32,6 +33,7 @@ class SubjectTokenRow(KeysBase):
     __tablename__ = "subject_token"
 
     subject_id: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Count] = mapped_column(primary_key=True)  # of the audit salt; entries are written with the newest
     token: Mapped[Code] = mapped_column(unique=True)
 
 
@@ -43,4 +45,13 @@ class BranchEpochRow(KeysBase):
     branch: Mapped[Code] = mapped_column(primary_key=True)
     epoch: Mapped[Count] = mapped_column(primary_key=True)
     wraps: Mapped[Count]
+    closed: Mapped[bool] = mapped_column(Boolean)  # about to be destroyed: nothing is wrapped under it any more
     created: Mapped[Micros]
+
+
+class ErasedRow(KeysBase):
+    """An erasure whose keys are gone, by its random id: says whether this key database is older than the books."""
+
+    __tablename__ = "erased"
+
+    erasure_id: Mapped[Code] = mapped_column(primary_key=True)

@@ -432,6 +432,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "part_id", "ordinal", name=op.f("pk_erasing_chunk")),
     )
     op.create_table(
+        "panel_build",
+        sa.Column("build_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("panel_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("part_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("table_versions", BIG, nullable=False),
+        sa.Column("n_sites", BIG, nullable=False),
+        sa.Column("total_bytes", BIG, nullable=False),
+        sa.Column("table_object", sa.Text(), nullable=False),
+        sa.Column("table_bytes", BIG, nullable=False),
+        sa.Column("table_sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("table_key_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("length_key_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("created", BIG, nullable=False),
+        sa.ForeignKeyConstraint(["panel_id"], ["panel.panel_id"], name=op.f("fk_panel_build_panel_id")),
+        sa.ForeignKeyConstraint(["part_id"], ["part.part_id"], name=op.f("fk_panel_build_part_id")),
+        sa.PrimaryKeyConstraint("build_id", name=op.f("pk_panel_build")),
+    )
+    with op.batch_alter_table("panel_build", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_panel_build_part_id"), ["part_id"], unique=False)
+        batch_op.create_index("ix_panel_build_place", ["panel_id", "part_id"], unique=True)
+
+    op.create_table(
         "part_member",
         sa.Column("part_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
@@ -467,12 +489,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_release_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_release_request_id"), ["request_id"], unique=False)
 
+    op.create_table(
+        "panel_container",
+        sa.Column("container_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("build_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("group_no", BIG, nullable=False),
+        sa.Column("n_slots", BIG, nullable=False),
+        sa.Column("nonce", sa.LargeBinary(length=8), nullable=False),
+        sa.Column("header_bytes", BIG, nullable=False),
+        sa.Column("total_bytes", BIG, nullable=False),
+        sa.Column("object", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["build_id"], ["panel_build.build_id"], name=op.f("fk_panel_container_build_id")),
+        sa.PrimaryKeyConstraint("container_id", name=op.f("pk_panel_container")),
+    )
+    with op.batch_alter_table("panel_container", schema=None) as batch_op:
+        batch_op.create_index("ix_panel_container_place", ["build_id", "group_no"], unique=True)
+
     for statement in TRIGGERS[op.get_bind().dialect.name]:
         op.execute(sa.DDL(statement))  # type: ignore[no-untyped-call] # untyped in SQLAlchemy
 
 
 def downgrade() -> None:
     """Drop every table."""
+    with op.batch_alter_table("panel_container", schema=None) as batch_op:
+        batch_op.drop_index("ix_panel_container_place")
+
+    op.drop_table("panel_container")
     with op.batch_alter_table("release", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_release_request_id"))
         batch_op.drop_index(batch_op.f("ix_release_project_id"))
@@ -482,6 +525,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_part_member_subject_id"))
 
     op.drop_table("part_member")
+    with op.batch_alter_table("panel_build", schema=None) as batch_op:
+        batch_op.drop_index("ix_panel_build_place")
+        batch_op.drop_index(batch_op.f("ix_panel_build_part_id"))
+
+    op.drop_table("panel_build")
     op.drop_table("erasing_chunk")
     with op.batch_alter_table("container", schema=None) as batch_op:
         batch_op.drop_index("ix_container_place")
