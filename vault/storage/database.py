@@ -8,6 +8,7 @@ is unknown: read back before trying again (reference: SQLite and PostgreSQL both
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -58,7 +59,11 @@ class Database:
         Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
         """
         with _wrapped(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()  # BEGIN IMMEDIATE now, not with the first statement
             if self.dialect == "postgresql":
+                session.execute(
+                    text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                )  # else the lock would not renew the snapshot
                 session.execute(text("SET LOCAL synchronous_commit = on"))
                 session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
             yield session
@@ -125,8 +130,11 @@ def _require_file(path: Path) -> None:
 
 
 def _engine(url: URL, **options: Any) -> Engine:
-    # Parameters hold sealed data and ids: they never belong in a message.
-    return sqlalchemy_engine(url, hide_parameters=True, **options)
+    # Parameters hold sealed data and ids: they never belong in a message. Rows do too, and a program that turns on SQLAlchemy's
+    # logging would have each one written out, so the engine is given a logger of its own that leads nowhere.
+    engine = sqlalchemy_engine(url, hide_parameters=True, **options)
+    engine.logger = logging.Logger("vault.storage.silent", logging.CRITICAL)  # noqa: LOG001 - getLogger would join it to the tree
+    return engine
 
 
 def _sqlite(url: URL, *, writer: bool) -> Engine:

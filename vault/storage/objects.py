@@ -1,20 +1,24 @@
 """The object store: immutable blobs under names that say nothing (random hex), in a folder or any S3 bucket, through obstore.
 
 Guarantees that the rest relies on: ``put`` never overwrites and is durable when it returns; ``get_range`` returns exactly the
-bytes asked for or raises; deleting what is gone is no error.
+bytes asked for or raises; deleting what is gone is no error. A name that could lead anywhere else is refused before it is used.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import obstore
 from obstore.store import LocalStore, from_url
+from obstore.store import ObjectStore as ObjectStoreClient
 
-from vault.errors import IntegrityError, UnavailableError
+from vault.errors import InputError, IntegrityError, UnavailableError
+
+NAME = re.compile(r"\w+(\.\w+)*(/\w+(\.\w+)*)*", re.ASCII)  # no part that begins with a dot or is empty: it cannot lead away
 
 
 class ObjectReader(Protocol):
@@ -33,7 +37,7 @@ class ObjectStore:
     def __init__(self, location: str) -> None:
         self._folder: Path | None = None
         if "://" in location:
-            self._store = from_url(location)
+            self._store = _remote(location)
             return
         self._folder = Path(location)
         if not self._folder.is_dir():
@@ -54,8 +58,14 @@ class ObjectStore:
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``; IntegrityError("object_truncated") when there are fewer."""
-        with _Wrapped(name):
-            data = bytes(obstore.get_range(self._store, name, start=offset, length=length)) if length else b""
+        try:
+            with _Wrapped(name):
+                data = bytes(obstore.get_range(self._store, name, start=offset, length=length)) if length else b""
+        except UnavailableError:
+            # Stores say "invalid range" in ways of their own when an object ends before the offset.
+            if self._size(name) >= offset + length:
+                raise
+            data = b""
         if len(data) != length:
             raise IntegrityError("object_truncated", "a genotype object is shorter than recorded", hint="run genovault doctor")
         return data
@@ -63,6 +73,7 @@ class ObjectStore:
     def delete(self, names: list[str]) -> None:
         """Remove objects; those already gone are fine."""
         for name in names:
+            _require_name(name)
             try:
                 obstore.delete(self._store, name)
             except FileNotFoundError:
@@ -75,6 +86,10 @@ class ObjectStore:
         for batch in obstore.list(self._store, prefix or None):
             for item in batch:
                 yield str(item["path"]), int(item["size"])
+
+    def _size(self, name: str) -> int:
+        with _Wrapped(name):
+            return int(obstore.head(self._store, name)["size"])
 
     def _sync(self, name: str) -> None:
         # obstore renames into place without fsync: without this a power cut could lose an object that SQL already names.
@@ -92,14 +107,26 @@ class ObjectStore:
                 break
 
 
+def _remote(location: str) -> ObjectStoreClient:
+    try:
+        return from_url(location)
+    except Exception:  # noqa: BLE001 - obstore's errors have no common root, and its text repeats the URL
+        raise InputError("bad_url", "the URL of the objects cannot be used", hint="a folder, or s3://BUCKET/PREFIX") from None
+
+
+def _require_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise IntegrityError("object_name", "the books name an object that no vault writes", hint="run genovault doctor")
+
+
 class _Wrapped:
-    """Maps the store's exceptions to ours."""
+    """Around one call about the object ``name``: refuses a bad name, maps the store's exceptions to ours."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __enter__(self) -> None:
-        return None
+        _require_name(self._name)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or not isinstance(error, Exception):
