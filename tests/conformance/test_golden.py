@@ -15,7 +15,7 @@ MEDIUM = "data/1-real/beacon2_1000G_2504/test_1000G.vcf.gz"
 
 LARGE = [  # file, samples, and the genotypes that at least must have been compared
     ("data/1-real/1000G_p3_chr22_2504/1kg-phaseIII-v5a.20130502.genotypes.chr22-16-16.5mb.vcf.gz", 2504, 15_000_000),
-    ("data/1-real/1000G_chr20_shapeit4/unphased.bcf", 203, 4_000_000),
+    ("data/1-real/1000G_chr20_shapeit4/unphased.bcf", 203, 3_600_000),
     ("data/1-real/hapmap_r22_CEU/hapmap_r22.chr20.CEU.hg19.recode.bcf", 60, 2_000_000),
     ("data/1-real/chrX_ploidy_26/chrX-unphased/small.chrX.unphased.vcf.gz", 26, 800_000),
     ("data/2-pgx/1kgp_GRCh38_3202/GRCh38/CYP4F2.vcf.gz", 3202, 4_000_000),
@@ -25,7 +25,7 @@ LARGE = [  # file, samples, and the genotypes that at least must have been compa
 
 def judge(folder: Path, source: Path, capsys: pytest.CaptureFixture[str], *, samples: int, genotypes: int) -> None:
     tool("bcftools")
-    held, judged, seconds = round_trip(folder, source, regions=[middle(source)])
+    held, judged, seconds = round_trip(folder, source, regions=[middle(source)], panel=True)
     with capsys.disabled():
         took = "  ".join(f"{what} {number:.1f} s" for what, number in seconds.items())
         lines = [f"  {what:<28} {result}\n" for what, result in judged.items()]

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.held import Held
+from vault.genotypes import datasets, panels
+from vault.genotypes.loci import parse_loci
 
 FIELDS = r"%CHROM\t%POS\t%ID\t%REF\t%ALT\t%FILTER\t%INFO/AC\t%INFO/AN[\t%GT]\n"
 FIXED = ("CHROM", "POS", "ID", "REF", "ALT", "FILTER", "AC", "AN")
@@ -66,13 +68,15 @@ def extract_rows(path: Path) -> Iterator[list[str]]:
         yield from lines
 
 
-def carried_rows(source: Path, *, region: str = "") -> Iterator[list[str]]:
-    """FIXED and the genotypes of each record of a source, without the sites and ALTs that nobody carries."""
+def source_rows(source: Path, *, region: str = "", carried: bool = True) -> Iterator[list[str]]:
+    """FIXED and the genotypes of each record of a source; ``carried``: without the sites and ALTs that nobody carries."""
     sets = "##FORMAT=<ID=PS," in run("bcftools", "view", "-h", source)
     dropped = "ID,INFO,^FORMAT/GT" + (",FORMAT/PS" if sets else "")
     # what bcftools warns about in a source is not ours, so its warnings go nowhere here
     plain = f"bcftools annotate -x {dropped} -Ou '{source}' 2>/dev/null"
-    kept = f"bcftools view -a -c 1:nref {f'-t {region}' if region else ''} --targets-overlap 2 -Ou"
+    kept = (
+        f"bcftools view {'-a -c 1:nref' if carried else '-c 0:nref'} {f'-t {region}' if region else ''} --targets-overlap 2 -Ou"
+    )
     fields = FIELDS.replace("%GT", "%GT:%PS") if sets else FIELDS
     with _lines(f"{plain} | {kept} | bcftools query -f '{fields}'") as lines:
         for line in lines:
@@ -91,14 +95,14 @@ def _lines(pipeline: str) -> Iterator[Iterator[list[str]]]:
     assert process.returncode == 0, pipeline
 
 
-def compare(extract: Path, source: Path, names: dict[str, str], *, region: str = "") -> Judged:
+def compare(extract: Path, source: Path, names: dict[str, str], *, region: str = "", carried: bool = True) -> Judged:
     """Compare every site, count and genotype of an extract with the source."""
     judged = Judged()
     place = {sample: at for at, sample in enumerate(samples_of(source))}
     columns = [place[names[pseudonym]] for pseudonym in samples_of(extract)]
     judged.subjects = len(columns)
     judged.note("subject", abs(len(place) - len(columns)) + len(columns) - len(set(columns)))
-    for ours, theirs in itertools.zip_longest(extract_rows(extract), carried_rows(source, region=region)):
+    for ours, theirs in itertools.zip_longest(extract_rows(extract), source_rows(source, region=region, carried=carried)):
         if ours is None or theirs is None:
             judged.note("site")
             continue
@@ -113,8 +117,14 @@ def compare(extract: Path, source: Path, names: dict[str, str], *, region: str =
     return judged
 
 
-def round_trip(folder: Path, source: Path, *, regions: Sequence[str] = ()) -> tuple[Held, dict[str, Judged], dict[str, float]]:
-    """Import a source, let everyone consent, extract all of it and each region: the vault, what was judged, and the seconds taken."""
+def round_trip(
+    folder: Path, source: Path, *, regions: Sequence[str] = (), panel: bool = False
+) -> tuple[Held, dict[str, Judged], dict[str, float]]:
+    """Import a source, let everyone consent, extract all of it, each region, and with ``panel`` every site as a panel.
+
+    Gives the vault, what was judged of each extract, and the seconds that each step took. The panel has the sites that nobody
+    carries too, so it is the extract in which no genotype of the source is left out.
+    """
     held = Held.make(folder)
     seconds: dict[str, float] = {}
     with _timed(seconds, "import"):
@@ -128,6 +138,13 @@ def round_trip(folder: Path, source: Path, *, regions: Sequence[str] = ()) -> tu
         with _timed(seconds, f"extract {region or 'all'}"):
             out = held.extract("golden", out=f"out{at}", regions=[region] if region else ())
         judged[region or "all"] = compare(out / "genotypes.vcf.gz", source, names, region=region)
+    if panel:
+        places = run("bcftools", "query", "-f", r"%CHROM\t%POS\t%REF\t%ALT\n", source)
+        loci = parse_loci(f"contig\tpos\tref\talt\n{places}".encode(), name="every site")
+        with _timed(seconds, "panel"):
+            panels.create(held.session, "every-site", loci, dataset_id=datasets.by_name(held.session, "cohort").dataset_id)
+            out = held.extract("golden", out="panel", panel="every-site")
+        judged["panel of every site"] = compare(out / "genotypes.vcf.gz", source, names, carried=False)
     return held, judged, seconds
 
 
@@ -151,7 +168,7 @@ def main(files: Sequence[str]) -> int:
     wrong = 0
     for file in files:
         with tempfile.TemporaryDirectory() as folder:
-            held, judged, seconds = round_trip(Path(folder), Path(file), regions=[middle(Path(file))])
+            held, judged, seconds = round_trip(Path(folder), Path(file), regions=[middle(Path(file))], panel=True)
             report = held.verified()
             held.session.close()
         sys.stdout.write(f"{os.path.basename(file)}\n")  # noqa: PTH119 - the name alone
