@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from policies import canonical, consent, obligations, reasons
-from policies.consent import ConsentState
 from policies.matching import Match, Outcome, match, match_without_terms, preference
 from policies.obligations import Obligations
 from policies.ontology import Ontology
@@ -20,7 +19,8 @@ from policies.purposes import REQUIRED_POLICY, Purpose, UseKind
 from policies.reasons import Reason
 from policies.rules import DEFAULT, EVALUATOR, RULE_SET, Rules
 from policies.standing import Grant, Sources, Standing, end_of, sources, standing
-from policies.terms import Alternative
+from policies.states import Acceptance, ConsentState
+from policies.terms import Alternative, Modifier
 
 PLAIN_POLICIES = frozenset({consent.RECONTACT, consent.RETURN_OF_RESULTS})
 """Policies that are a plain yes and need no DUO terms."""
@@ -110,6 +110,14 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """An acceptance that a permission rests on, and the modifiers of the alternative that was used, as signed."""
+
+    acceptance: Acceptance
+    modifiers: tuple[Modifier, ...]
+
+
+@dataclass(frozen=True)
 class Cohort:
     """Verdicts of many subjects: ``verdicts[index[i]]`` is that of subject i."""
 
@@ -193,6 +201,23 @@ def judge(where: Standing, ask: Ask) -> Verdict:
     if denied or open_questions:
         return _refusal(denied, open_questions, alternative=index)
     return Verdict(Outcome.PERMIT, best.reasons, duties, index)
+
+
+def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...]:
+    """The acceptances on which a permission rests: when the first of them ends, so does the permission.
+
+    These are the policy asked for, use after death for somebody who has died, and the purposes, recipients and places that are in
+    only because they were accepted.
+    """
+    policy = REQUIRED_POLICY[purpose.action]
+    rests = []
+    for name, acceptance in behind.granting:
+        if name == policy:
+            signed = acceptance.answer.terms.alternatives if acceptance.answer.terms is not None else ()
+            rests.append(Basis(acceptance, signed[found.alternative].modifiers if found.alternative is not None else ()))
+        elif ":" in name or (name == consent.USE_AFTER_DEATH and behind.deceased):
+            rests.append(Basis(acceptance, ()))
+    return tuple(rests)
 
 
 def decide_states(
@@ -321,12 +346,8 @@ def _tried(item: Alternative, ask: Ask) -> Match:
 def _expires(behind: Sources, purpose: Purpose, found: Verdict, rules: Rules) -> datetime | None:
     if found.outcome is not Outcome.PERMIT:
         return None
-    acceptance = dict(behind.granting).get(REQUIRED_POLICY[purpose.action])
-    if acceptance is None:
-        return rules.domain.end
-    signed = acceptance.answer.terms.alternatives if acceptance.answer.terms is not None else ()
-    modifiers = signed[found.alternative].modifiers if found.alternative is not None else ()
-    return end_of(acceptance, modifiers, domain=rules.domain)
+    ends = [end_of(item.acceptance, item.modifiers, domain=rules.domain) for item in bases(behind, purpose, found)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _evidence(state: ConsentState, behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Evidence, ...]:
@@ -345,7 +366,7 @@ def _evidence(state: ConsentState, behind: Sources, purpose: Purpose, found: Ver
             outcome = NO_MATCHING_POLICY
         else:
             outcome = NOT_APPLICABLE
-        outcomes.append(Evidence(event.event_id, event.sha256, outcome))
+        outcomes.append(Evidence(event.event_id, consent.digest(event), outcome))
     return tuple(outcomes)
 
 

@@ -1,8 +1,14 @@
-"""A consent event as stored text, and back: ``dump_event`` and ``parse_event`` are exact inverses."""
+"""A consent event as stored text, and back.
+
+``dump_event`` and ``parse_event`` are exact inverses. A ledger of millions keeps events apart instead: what was *said*, which few
+distinct texts hold (``separate``), and the ids and times, which differ for everybody. In a said text, times are numbered marks.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from policies import canonical, consent
 from policies.consent import Answer, ConsentEvent, FormRef, Level, Majority, PolicyAnswer, QcState, Signer, Status, Withdrawal
@@ -12,6 +18,8 @@ from policies.reading import Section
 from policies.terms import Terms, read_alternative
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+OWN_COLUMNS = ("event_id", "seq", "legal_time", "recorded_at")  # of an event, which are not said
 
 
 def dump_event(event: ConsentEvent) -> str:
@@ -62,6 +70,65 @@ def parse_event(text: str) -> ConsentEvent:
         supersedes=supersedes,
         **rest,
     )
+
+
+def separate(event: ConsentEvent) -> tuple[str, tuple[datetime, ...]]:
+    """What an event says, as canonical JSON without ids and times, and the distinct times that its marks stand for."""
+    times: list[datetime] = []
+
+    def mark(at: datetime) -> datetime:
+        if at not in times:
+            times.append(at)
+        return _NEVER + times.index(at) * _MICROSECOND
+
+    marked = _with_times(event, mark)
+    said = {name: value for name, value in consent.as_dict(marked).items() if name not in OWN_COLUMNS}
+    return canonical.dumps(said), tuple(times)
+
+
+def parse_said(text: str) -> ConsentEvent:
+    """The pattern that ``separate`` made, as an event without an id of its own; ``join`` makes real events of it.
+
+    Raises:
+        PolicyInputError: with every problem and its place.
+    """
+    said = canonical.loads(text)
+    if not isinstance(said, dict) or set(OWN_COLUMNS) & set(said):
+        raise PolicyInputError("bad_said", "not what an event says")
+    never = canonical.instant_text(_NEVER)
+    own: dict[str, object] = {"event_id": "-", "seq": 0, "legal_time": never, "recorded_at": never}
+    return parse_event(canonical.dumps({**said, **own}))
+
+
+def join(
+    pattern: ConsentEvent, *, event_id: str, seq: int, legal_time: datetime, recorded_at: datetime, times: Sequence[datetime]
+) -> ConsentEvent:
+    """The event that ``separate`` took apart.
+
+    Raises:
+        PolicyInputError: ``bad_said``: a mark stands for no time, or the event is not one.
+    """
+
+    def real(at: datetime) -> datetime:
+        number = mark_number(at)
+        if number >= len(times):
+            raise PolicyInputError("bad_said", "a mark stands for no time")
+        return times[number]
+
+    event = replace(pattern, event_id=event_id, seq=seq, legal_time=legal_time, recorded_at=recorded_at)
+    return _with_times(event, real) if times else event
+
+
+def mark_number(at: datetime) -> int:
+    """Which of the times a mark in a pattern stands for, from 0."""
+    return (at - _NEVER) // _MICROSECOND
+
+
+def _with_times(event: ConsentEvent, change: Callable[[datetime], datetime]) -> ConsentEvent:
+    """The event with each of its times but the two clocks changed, in a fixed order."""
+    start, end, lapse = (None if at is None else change(at) for at in (event.valid_from, event.valid_to, event.lapses_at))
+    answers = tuple(item if item.valid_to is None else replace(item, valid_to=change(item.valid_to)) for item in event.answers)
+    return replace(event, answers=answers, valid_from=start, valid_to=end, lapses_at=lapse)
 
 
 def _required(section: Section, key: str) -> datetime:

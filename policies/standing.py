@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies import consent, reasons
-from policies.consent import Acceptance, ConsentState, FormRef, Level, Majority, Opposition, ScopeKind, Signer, Status
+from policies.consent import FormRef, Level, Majority, ScopeKind, Signer, Status
 from policies.loci import LocusRule, RuleKind
+from policies.states import Acceptance, ConsentState, Opposition
 from policies.terms import Alternative, Modifier
 from policies.times import add_months, first_moment
 
@@ -65,10 +66,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Sources:
-    """Which events made a standing, and until when it lasts: what a decision cites and a cohort does not need."""
+    """Which events made a standing: what a decision cites, and what its end depends on."""
 
-    granting: tuple[tuple[str, Acceptance], ...]  # policy, acceptance
+    granting: tuple[tuple[str, Acceptance], ...]  # policy or scope key, acceptance
     opposing: tuple[str, ...]  # event ids
+    deceased: bool = False
 
 
 NO_WINDOW = Window()
@@ -86,12 +88,13 @@ def sources(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WIND
     return Sources(
         granting=tuple((name, found) for name, found in granting if found is not None),
         opposing=tuple(sorted({item.event_id for item in view.oppositions})),
+        deceased=view.deceased,
     )
 
 
 def end_of(acceptance: Acceptance, modifiers: tuple[Modifier, ...], *, domain: Window = NO_WINDOW) -> datetime | None:
     """When this acceptance stops allowing the alternative with these modifiers (as signed): the earliest end, or None."""
-    ends = [acceptance.valid_to, acceptance.answer.valid_to, domain.end, _lapse(acceptance)]
+    ends = [acceptance.valid_to, acceptance.answer.valid_to, domain.end, acceptance.lapse]
     ends += [_limit(acceptance, item) for item in modifiers if item.code == "TS"]
     return min((end for end in ends if end is not None), default=None)
 
@@ -281,11 +284,6 @@ def _disagree(acceptance: Acceptance, item: Opposition) -> bool:
     """Two guardians: unless they are known to be the same person, one's yes does not undo the other's no."""
     both = acceptance.signer is Signer.GUARDIAN and item.signer is Signer.GUARDIAN
     return both and not (acceptance.signer_ref and acceptance.signer_ref == item.signer_ref)
-
-
-def _lapse(acceptance: Acceptance) -> datetime | None:
-    lapses = acceptance.signer is Signer.GUARDIAN and acceptance.on_majority is Majority.LAPSE
-    return acceptance.lapses_at if lapses else None
 
 
 def _limit(acceptance: Acceptance, modifier: Modifier) -> datetime | None:

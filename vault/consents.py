@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from policies import canonical, consent, times
+from policies import canonical, states, times
 from policies.consent import ConsentEvent, Level, Signer, Status, Withdrawal
 from policies.errors import PolicyInputError
 from policies.forms import Form, answers_to_event, preferences
@@ -91,22 +91,21 @@ def history(session: Session, reference: str, *, at: datetime | None = None, kno
     with session.attempting(Act.CONSENT_SHOW):
         subject = resolve(session, reference)
         with session.books.read() as tx:
-            book = ledger.read(tx, session.vault_id, only=[subject])
+            book = ledger.read(tx, session)
             private = ledger.private(session, tx, subject)
-        events = book.events.get(subject, ())
+        events = book.of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
-        state = consent.fold(events, known_at=known_at) if known_at else consent.fold(events, head=book.head.seq)
+        state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
         session.record(Act.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
-    return History(known, standing(state, legal_at=at or session.clock()), {e.event_id: private[e.event_id] for e in known})
+    return History(known, standing(state, legal_at=at or session.clock()), {e.event_id: private[e.seq] for e in known})
 
 
 def blank_sheet(session: Session, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
     """Header and rows of an ANSWERS.csv: every subject that has not answered the form; with ``accept``, all accepted now."""
     form, _ = forms.find(session, form_name)
     with session.books.read() as tx:
-        book = ledger.read(tx, session.vault_id)
+        answered = ledger.read(tx, session).who_answered(form.id)
         subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
-    answered = {s for s, events in book.events.items() if any(e.form and e.form.form == form.id for e in events)}
     open_ = [s for s in subjects if s not in answered]
     identities = open_identities(session, open_)
     session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(open_)})

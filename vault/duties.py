@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies import loci
+from policies.loci import Catalogue
 from policies.obligations import Obligations
 from policies.purposes import Project as Declaration
 from vault.errors import RefusedError
@@ -30,8 +31,8 @@ class Limits:
         return self.masks + tuple(gap for group in self.only for contig in contigs for gap in _outside(group, contig))
 
 
-def limits(declaration: Declaration, duties: Obligations, *, permitted: int, assembly: str, now: datetime) -> Limits:
-    """What the view must hide, once every other limit holds.
+def limits(declaration: Declaration, duties: Obligations, *, permitted: int, places: Catalogue, now: datetime) -> Limits:
+    """What the view must hide, once every other limit holds. ``places``: the named places of the data's assembly.
 
     Raises:
         RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``.
@@ -45,8 +46,8 @@ def limits(declaration: Declaration, duties: Obligations, *, permitted: int, ass
     smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)
     if permitted < smallest:
         raise RefusedError("group_too_small", f"fewer subjects than the smallest group of {smallest}")
-    hidden = loci.resolve(duties.mask, assembly=assembly)
-    groups = [loci.resolve(rules, assembly=assembly, margin=0) for rules in duties.only]
+    hidden = loci.resolve(duties.mask, assembly=places.assembly, catalogue=places)
+    groups = [loci.resolve(rules, assembly=places.assembly, catalogue=places, margin=0) for rules in duties.only]
     if hidden.unresolved or any(group.unresolved for group in groups):
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
     masks = tuple(Interval(i.contig, i.start + 1, i.end) for i in hidden.mask.intervals)

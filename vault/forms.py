@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from policies import forms
 from policies.forms import Form
+from policies.rules import MaterialChange, Rules
 from vault.crypto.primitives import sha256
 from vault.documents import declared, parse_yaml
 from vault.errors import InputError, IntegrityError
@@ -44,6 +45,19 @@ def keep(tx: Transaction, session: Session, form: Form, text: str) -> None:
     if tx.get(FormRow, (form.id, form.version)) is None:
         digest, now = sha256(text.encode()), to_micros(session.clock())
         tx.add(FormRow(form_id=form.id, version=form.version, sha256=digest, body=text, created=now))
+
+
+def rules(session: Session, tx: Transaction) -> Rules:
+    """This vault's rules: the strict defaults, with the material changes of the forms it keeps."""
+    changed = []
+    for row in tx.scalars(select(FormRow)):
+        key = f"vault.forms:{row.sha256.hex()}"
+        if key not in session.remembered:
+            session.remembered[key] = _kept(row)
+        form: Form = session.remembered[key]
+        if form.material_change and form.effective is not None:
+            changed.append(MaterialChange(form.id, form.version, form.effective))
+    return Rules(material_changes=tuple(sorted(changed)))
 
 
 def _kept(row: FormRow) -> Form:

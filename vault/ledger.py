@@ -1,41 +1,45 @@
-"""The consent ledger: append-only rows, chained by a hash, read back whole and checked.
+"""The consent ledger: append-only events, chained by a hash, read back whole and checked (``ledger_columns``).
 
-    head(0) = SHA-256(context("genovault/consent-chain/v1", vault id))
-    head(i) = SHA-256(context("genovault/consent-event/v1", head(i-1), i, event id, subject id, legal time, recorded at (decimal
-                              µs), SHA-256(said), SHA-256(sealed)))
-
-Each audit entry about consent carries the head, and the gate compares ledger and log before it decides, so a row that was
-deleted, edited or moved is noticed, not merely a missing permission.
+Each audit entry about consent carries the head, and the gate compares ledger and log before it decides, so an event that was
+deleted, edited or moved is noticed, not merely a missing permission. A session keeps what it has checked and reads only what came
+after; its copy cannot be edited from outside.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import Row, select
+import numpy as np
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from policies import canonical, consent
-from policies.errors import PolicyInputError
-from policies.records import parse_event
+from policies import records
+from policies.consent import ConsentEvent
+from vault import ledger_columns
 from vault.audit.entry import ConsentHead
-from vault.crypto.context import encode_context
+from vault.audit.heads import consent_head
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.ids import SubjectId, VaultId
 from vault.keybook import OpenKey
+from vault.ledger_columns import ROW, Columns, Row, Said
 from vault.session import Session
 from vault.storage.base import bulk_insert
-from vault.storage.books import ConsentEventRow
-from vault.times import from_micros, to_micros
+from vault.storage.books import ConsentBatchRow, ConsentEventRow, ConsentPrivateRow, ConsentSaidRow
+from vault.times import to_micros
 
-COLUMNS = ("event_id", "seq", "legal_time", "recorded_at")  # of an event: kept as columns, the rest is ``said``
 CONTENT_TYPE = "genovault/consent-private/1"
+SEALED_EVIDENCE = "sealed"  # stands in an event for the evidence whose digest is in the private part
+KEPT = "vault.ledger"  # where a session keeps the columns it has checked
+
+_EVENTS = (
+    "SELECT seq, event_id, subject_id, legal_time, recorded_at, said_id, times, sealed_sha256"
+    " FROM consent_event WHERE seq > {} ORDER BY seq"
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class NewEvent:
     """An event to be recorded (its ``seq`` is set on recording) and what of it is sealed."""
 
     subject: SubjectId
-    event: consent.ConsentEvent
+    event: ConsentEvent
     private: Mapping[str, str]
 
 
@@ -61,103 +65,166 @@ class Head:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Events by subject, in ledger order, and the head they lead to."""
+    """A ledger that was read and found whole."""
 
-    events: Mapping[SubjectId, tuple[consent.ConsentEvent, ...]]
-    head: Head
+    columns: Columns
+
+    @property
+    def head(self) -> Head:
+        """Its end."""
+        return Head(len(self.columns), self.columns.head)
+
+    def of(self, subject: SubjectId) -> tuple[ConsentEvent, ...]:
+        """One subject's events, in ledger order."""
+        number = self.columns.subjects.get(subject)
+        if number is None:
+            return ()
+        return tuple(self.columns.event(int(at)) for at in np.flatnonzero(self.columns.subject == number))
+
+    def who_answered(self, form: str) -> set[SubjectId]:
+        """Subjects with an answer to any version of a form."""
+        columns = self.columns
+        saids = [int(said) for said in np.unique(columns.said)]
+        named = [said for said in saids if (ref := columns.texts.pattern(said).form) is not None and ref.form == form]
+        numbers = set(np.unique(columns.subject[np.isin(columns.said, named)]).tolist())
+        return {subject for subject, number in columns.subjects.items() if number in numbers}
 
 
-def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[Head, list[consent.ConsentEvent]]:
-    """Record events in the caller's write transaction; the new head and the events as recorded."""
+def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
+    """Record events in the caller's write transaction, as one batch; the new head and the events as recorded."""
     head = last(tx, session.vault_id)
+    if not new:
+        return head, []
     keys = session.keybook.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
-    rows: list[dict[str, object]] = []
-    recorded: list[consent.ConsentEvent] = []
-    for item in new:
-        event = replace(item.event, seq=head.seq + 1)
-        said = canonical.dumps({name: value for name, value in consent.as_dict(event).items() if name not in COLUMNS})
-        text = json.dumps(dict(item.private), ensure_ascii=False, sort_keys=True).encode()
-        binding = _binding(session.vault_id, item.subject, event.event_id, keys[item.subject])
-        row: dict[str, object] = {
-            "seq": event.seq,
-            "event_id": event.event_id,
-            "subject_id": item.subject,
-            "legal_time": to_micros(event.legal_time),
-            "recorded_at": to_micros(event.recorded_at),
-            "said": said,
-            "sealed": seal_blob(keys[item.subject].secret, binding, text, random=session.random),
-        }
-        head = Head(event.seq, _link(head.digest, ConsentEventRow(**row)))
-        rows.append({**row, "head": head.digest})
-        recorded.append(event)
-    bulk_insert(tx, ConsentEventRow, rows)
-    return head, recorded
+    recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
+    parts = [records.separate(event) for event in recorded]
+    saids = _intern(tx, [text for text, _ in parts])
+    fixed, moments = np.zeros(len(new), ROW), []
+    events: list[dict[str, object]] = []
+    private: list[dict[str, object]] = []
+    for at, (item, event, (text, times)) in enumerate(zip(new, recorded, parts, strict=True)):
+        sealed = _seal(session, item, keys[item.subject])
+        packed = b"".join(to_micros(moment).to_bytes(8, "big", signed=True) for moment in times)
+        clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
+        digest = sha256(sealed)
+        fixed[at] = (event.event_id.encode(), item.subject, *clocks, saids[text][1], len(times), digest)
+        moments.append(packed)
+        row: Row = (event.seq, event.event_id, item.subject, *clocks, saids[text][0], packed, digest)
+        events.append(dict(zip(_COLUMNS, row, strict=True)))
+        private.append({"seq": event.seq, "subject_id": item.subject, "sealed": sealed})
+    bulk_insert(tx, ConsentEventRow, events)
+    bulk_insert(tx, ConsentPrivateRow, private)
+    digest = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), b"".join(moments))
+    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), head=digest))
+    tx.flush()
+    return Head(head.seq + len(new), digest), recorded
 
 
 def last(tx: Transaction, vault_id: VaultId) -> Head:
-    """The head as the newest row states it."""
-    row = tx.execute(select(ConsentEventRow.seq, ConsentEventRow.head).order_by(ConsentEventRow.seq.desc()).limit(1)).first()
-    return Head(0, _start(vault_id)) if row is None else Head(row.seq, row.head)
+    """The head as the newest batch states it."""
+    query = select(ConsentBatchRow.last_seq, ConsentBatchRow.head).order_by(ConsentBatchRow.last_seq.desc()).limit(1)
+    row = tx.execute(query).first()
+    return Head(0, ledger_columns.start(vault_id)) if row is None else Head(row.last_seq, row.head)
 
 
-def read(tx: Transaction, vault_id: VaultId, *, only: Iterable[SubjectId] | None = None) -> Ledger:
-    """The ledger, every row's place in the chain checked; events of the subjects asked for (default: all).
+def read(tx: Transaction, session: Session) -> Ledger:
+    """The ledger, every event's place in the chain checked, and its end compared with the log's.
 
     Raises:
-        IntegrityError: ``consent_ledger_altered``.
+        IntegrityError: ``consent_ledger_altered``; ``consent_ledger_behind``: the log knows of events that the ledger lacks.
     """
-    wanted = None if only is None else set(only)
-    events: dict[SubjectId, list[consent.ConsentEvent]] = {}
-    head = Head(0, _start(vault_id))
-    templates: dict[str, consent.ConsentEvent] = {}
-    for row in tx.execute(select(ConsentEventRow.__table__).order_by(ConsentEventRow.seq)):
-        digest = _link(head.digest, row)
-        if row.seq != head.seq + 1 or digest != row.head:
-            raise IntegrityError(
-                "consent_ledger_altered",
-                f"the consent ledger is not whole at its event {head.seq + 1}",
-                hint="run genovault doctor",
-            )
-        head = Head(row.seq, digest)
-        subject = SubjectId(row.subject_id)
-        if wanted is None or subject in wanted:
-            if row.said not in templates:
-                templates[row.said] = _template(row)
-            events.setdefault(subject, []).append(_event(row, templates[row.said]))
-    return Ledger({subject: tuple(found) for subject, found in events.items()}, head)
+    kept = session.remembered.get(KEPT)
+    known: Columns = kept if isinstance(kept, Columns) else ledger_columns.empty(session.vault_id)
+    columns = _extended(tx, session.vault_id, known)
+    session.remembered[KEPT] = columns
+    book = Ledger(columns)
+    _require_logged(tx, book.head)
+    return book
 
 
-def private(session: Session, tx: Transaction, subject: SubjectId) -> dict[str, dict[str, str]]:
-    """What is sealed of a subject's events, by event id. Callers log the access."""
+def private(session: Session, tx: Transaction, subject: SubjectId) -> dict[int, dict[str, str]]:
+    """What is sealed of a subject's events, by ``seq``. Callers log the access.
+
+    Raises:
+        IntegrityError: ``consent_ledger_altered``: a sealed part is not the one that was recorded.
+    """
     key = session.keybook.open(KeyPurpose.IDENTITY, subject)
-    rows = tx.scalars(select(ConsentEventRow).where(ConsentEventRow.subject_id == subject)).all()
-    return {
-        row.event_id: json.loads(open_blob(key.secret, _binding(session.vault_id, subject, row.event_id, key), row.sealed))
-        for row in rows
-    }
+    query = (
+        select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed, ConsentEventRow.event_id, ConsentEventRow.sealed_sha256)
+        .join(ConsentEventRow, ConsentEventRow.seq == ConsentPrivateRow.seq)
+        .where(ConsentEventRow.subject_id == subject)
+    )
+    found = {}
+    for row in tx.execute(query):
+        if sha256(row.sealed) != row.sealed_sha256:
+            raise ledger_columns.altered(row.seq)
+        found[row.seq] = json.loads(open_blob(key.secret, _binding(session.vault_id, subject, row.event_id, key), row.sealed))
+    return found
 
 
-def _template(row: Row[Any]) -> consent.ConsentEvent:
-    """What was said, parsed once for all events that say the same."""
-    times = {name: canonical.instant_text(from_micros(getattr(row, name))) for name in ("legal_time", "recorded_at")}
-    try:
-        return parse_event(canonical.dumps({**json.loads(row.said), **times, "event_id": row.event_id, "seq": row.seq}))
-    except (PolicyInputError, ValueError):
-        raise IntegrityError("consent_event_unknown", "a consent event is of an unknown form", hint="upgrade genovault") from None
+_COLUMNS = ("seq", "event_id", "subject_id", "legal_time", "recorded_at", "said_id", "times", "sealed_sha256")
 
 
-def _event(row: Row[Any], template: consent.ConsentEvent) -> consent.ConsentEvent:
-    legal, recorded = from_micros(row.legal_time), from_micros(row.recorded_at)
-    return replace(template, event_id=row.event_id, seq=row.seq, legal_time=legal, recorded_at=recorded)
+def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
+    """What is known and what came after it; from the beginning if the books no longer hold what was known."""
+    batches = tx.execute(
+        select(ConsentBatchRow.last_seq, ConsentBatchRow.head)
+        .where(ConsentBatchRow.last_seq >= len(known))
+        .order_by(ConsentBatchRow.last_seq)
+    ).all()
+    if len(known) and (not batches or (batches[0].last_seq, batches[0].head) != (len(known), known.head)):
+        return _extended(tx, vault_id, ledger_columns.empty(vault_id))
+    fresh = [(row.last_seq, row.head) for row in batches if row.last_seq > len(known)]
+    # Raw rows: a million objects of the mapper would take longer than everything else.
+    rows = tx.connection().exec_driver_sql(_EVENTS.format(len(known))).cursor.fetchall()
+    return ledger_columns.extended(known, rows, fresh, _texts(tx, known.texts))
 
 
-def _start(vault_id: VaultId) -> bytes:
-    return sha256(encode_context("genovault/consent-chain/v1", vault_id))
+def _texts(tx: Transaction, known: Said) -> Said:
+    texts = Said(dict(known.bodies), dict(known.digests), known.patterns)
+    for row in tx.execute(select(ConsentSaidRow).where(ConsentSaidRow.said_id > max(known.bodies, default=0))).scalars():
+        texts.add(row.said_id, row.sha256, row.body)
+    return texts
 
 
-def _link(previous: bytes, row: ConsentEventRow | Row[Any]) -> bytes:
-    fields = (row.seq, row.event_id, row.subject_id, str(row.legal_time), str(row.recorded_at), sha256(row.said.encode()))
-    return sha256(encode_context("genovault/consent-event/v1", previous, *fields, sha256(row.sealed)))
+def _require_logged(tx: Transaction, head: Head) -> None:
+    known = consent_head(tx)
+    same = head.seq == 0 if known is None else (known.seq, known.head) == (head.seq, head.digest)
+    if not same:
+        raise IntegrityError(
+            "consent_ledger_behind",
+            "the consent ledger and the audit log disagree on what was recorded",
+            hint="run genovault doctor",
+        )
+
+
+def _numbered(item: NewEvent, seq: int) -> ConsentEvent:
+    """The event as the ledger keeps it: the digest of its evidence, which may tell who it is, goes to the private part."""
+    evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
+    return replace(item.event, seq=seq, evidence_hash=evidence)
+
+
+def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Id and digest of each text; those not yet held are added."""
+    digests = {text: sha256(text.encode()) for text in texts}
+    known: dict[bytes, int] = {}
+    wanted = list(digests.values())
+    for at in range(0, len(wanted), 500):
+        query = select(ConsentSaidRow.sha256, ConsentSaidRow.said_id).where(ConsentSaidRow.sha256.in_(wanted[at : at + 500]))
+        known.update((row.sha256, row.said_id) for row in tx.execute(query))
+    following = (tx.scalar(select(func.max(ConsentSaidRow.said_id))) or 0) + 1
+    fresh = [text for text, digest in digests.items() if digest not in known]
+    known.update((digests[text], following + at) for at, text in enumerate(fresh))
+    rows = [{"said_id": known[digests[text]], "sha256": digests[text], "body": text} for text in fresh]
+    bulk_insert(tx, ConsentSaidRow, rows)
+    return {text: (known[digest], digest) for text, digest in digests.items()}
+
+
+def _seal(session: Session, item: NewEvent, key: OpenKey) -> bytes:
+    evidence = {"evidence": item.event.evidence_hash} if item.event.evidence_hash else {}
+    text = json.dumps({**item.private, **evidence}, ensure_ascii=False, sort_keys=True).encode()
+    binding = _binding(session.vault_id, item.subject, item.event.event_id, key)
+    return seal_blob(key.secret, binding, text, random=session.random)
 
 
 def _binding(vault_id: VaultId, subject: SubjectId, event_id: str, key: OpenKey) -> Binding:

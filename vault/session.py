@@ -2,7 +2,7 @@
 
 A vault is a folder:
 
-    vault.json              format, vault id, where books, keys and objects are
+    vault.json              format, vault id, where books, keys and objects are, the log's anchors
     keystore.a keystore.b   slots and branch keyrings, two copies
     books.db keys.db        unless elsewhere by URL
     objects/                genotype objects, unless elsewhere by URL
@@ -24,7 +24,9 @@ from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.acts import Act, Outcome
 from vault.audit.acts import Role as ActorRole
-from vault.audit.entry import Actor, Event, Obj
+from vault.audit.anchors import Anchor
+from vault.audit.committer import GroupCommitter
+from vault.audit.entry import Actor, Event, Obj, Prepared
 from vault.audit.log import Appended, AuditLog
 from vault.audit.note import ED25519, VerifierKey
 from vault.crypto import keystore
@@ -64,6 +66,7 @@ class Settings:
 
     vault_id: VaultId
     places: Places
+    anchors: tuple[Path, ...] = ()
 
 
 class Session:
@@ -97,6 +100,8 @@ class Session:
         self.origin = row.origin
         self._set_salt = row.set_salt
         self.log = self._new_log()
+        self.anchors = tuple(Anchor(folder) for folder in settings.anchors)
+        self._committer = GroupCommitter(self._commit_entries)
 
     def adopt(self, unlocked: Unlocked) -> None:
         """Go on with a keystore that this session has just changed."""
@@ -110,11 +115,17 @@ class Session:
         self, tx: Transaction, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: object
     ) -> Appended:
         """An entry in the caller's transaction: the state change and its entry are one."""
-        return self.log.append(tx, self._event(act, outcome, subjects, fields))
+        return self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
 
     def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
-        """An entry of its own, durable when this returns."""
-        return self.log.record(self._event(act, outcome, subjects, fields))
+        """An entry of its own, durable when this returns; threads of one process share commits."""
+        return self._committer.record(self.log.prepare(self.event(act, outcome, subjects=subjects, **fields)))
+
+    def event(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Event:
+        """An event of this principal, to be appended by the caller."""
+        tokens = tuple(self.keybook.tokens(subjects)) if subjects else ()
+        actor = Actor(ActorRole(self.role.value), self.principal)
+        return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 
     @contextmanager
     def attempting(self, act: Act, **fields: Any) -> Iterator[None]:
@@ -133,13 +144,19 @@ class Session:
             raise
 
     def checkpoint(self) -> str:
-        """Sign the log's head; the note's text. UnavailableError("branch_closed") without the log-sign branch."""
-        return self.log.checkpoint(self.log_signer(), trusted=self.log_keys())
+        """Sign the log's head and put it to every anchor; the note's text.
 
-    def log_keys(self) -> tuple[VerifierKey, ...]:
-        """The log's verifier keys, newest first."""
+        UnavailableError("branch_closed") without the log-sign branch, ("anchor_unreachable") when an anchor cannot take it.
+        """
+        note = self.log.checkpoint(self.log_signer(), trusted=self.log_keys())
+        for anchor in self.anchors:
+            anchor.publish(note)
+        return note
+
+    def log_keys(self, origin: str | None = None) -> tuple[VerifierKey, ...]:
+        """The verifier keys of the log (or of an earlier one, by its origin), newest first."""
         keys = self.public.by_epoch[Branch.LOG_SIGN]
-        return tuple(VerifierKey(self.origin, ED25519, keys[epoch]) for epoch in sorted(keys, reverse=True))
+        return tuple(VerifierKey(origin or self.origin, ED25519, keys[epoch]) for epoch in sorted(keys, reverse=True))
 
     def log_signer(self) -> SigningKey:
         """The log's signing key."""
@@ -175,12 +192,21 @@ class Session:
 
     def close(self) -> None:
         """Sign what is unsigned, if this principal can, and return connections."""
+        self._committer.close()
         try:
             if self.keyring.has(Branch.LOG_SIGN):
                 self.checkpoint()
         finally:
-            self.books.close()
-            self._keys.close()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Return connections and sign nothing: for a log that must not be signed as it is."""
+        self._committer.close()
+        self.books.close()
+        self._keys.close()
+
+    def _commit_entries(self, batch: Sequence[Prepared]) -> list[Appended]:
+        return self.log.record_many(batch)
 
     def _newer_keyring(self) -> Keyring:
         """What another process has rotated to meanwhile."""
@@ -203,11 +229,6 @@ class Session:
         # Nothing is released either way, and the first error is the one the person has to mend.
         with suppress(GenovaultError):
             self.record(act, outcome, reasons={code: 1}, **fields)
-
-    def _event(self, act: Act, outcome: Outcome, subjects: Sequence[SubjectId], fields: Mapping[str, Any]) -> Event:
-        tokens = tuple(self.keybook.tokens(subjects)) if subjects else ()
-        actor = Actor(ActorRole(self.role.value), self.principal)
-        return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 
     def _binding(self, collection: str, record_id: bytes, version: int, key_id: bytes, epoch: int) -> Binding:
         return Binding(
@@ -293,11 +314,31 @@ def read_settings(folder: Path) -> Settings:
         document = json.loads(raw)
         fields = {name: document.pop(name) for name in ("format", "vault_id", "books", "keys", "objects")}
         vault_id = VaultId(bytes.fromhex(fields["vault_id"]))
+        anchors = tuple(Path(place) for place in document.pop("anchors", ()))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IntegrityError("settings_malformed", f"{SETTINGS} cannot be read", hint="restore it from a backup") from None
     if document or fields["format"] != VAULT_FORMAT or len(vault_id) != 16:
         raise IntegrityError("settings_unknown", f"{SETTINGS} is of an unknown format", hint="upgrade genovault")
-    return Settings(vault_id, Places(fields["books"], fields["keys"], fields["objects"]))
+    return Settings(vault_id, Places(fields["books"], fields["keys"], fields["objects"]), anchors)
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Replace vault.json; a reader finds the old one or the new one, whole."""
+    document: dict[str, object] = {"format": VAULT_FORMAT, "vault_id": settings.vault_id.hex(), **vars(settings.places)}
+    if settings.anchors:
+        document["anchors"] = [str(place) for place in settings.anchors]
+    fresh = folder / f".{SETTINGS}.new"
+    descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(document, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.rename(folder / SETTINGS)
+    parent = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
 
 
 def _furnish(
@@ -313,12 +354,7 @@ def _furnish(
         database.close()
     if "://" not in places.objects:
         Path(_inside(folder, places.objects)).mkdir(mode=0o700)
-    document = {"format": VAULT_FORMAT, "vault_id": vault_id.hex(), **vars(places)}
-    descriptor = os.open(folder / SETTINGS, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump(document, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_settings(folder, Settings(vault_id, places))
     _first_entry(folder, Settings(vault_id, places), unlocked, clock=clock, random=random)
     return vault_id
 

@@ -16,7 +16,6 @@ from policies.consent import (
     Signer,
     Status,
     answer_scope,
-    fold,
     scope,
 )
 from policies.decisions import decide
@@ -25,6 +24,7 @@ from policies.loci import Interval, LocusRule, RuleKind
 from policies.purposes import Action, Organisation, UseKind
 from policies.rules import MaterialChange, Rules
 from policies.standing import Window
+from policies.states import fold
 from policies.times import LeapDay, add_months, comes_of_age
 from tests.support.consenting import HMB, NOW, accept, answer, ask, day, event, purpose, why, withdraw
 

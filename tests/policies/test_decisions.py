@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from policies import obligations, reasons
-from policies.consent import Answer, ConsentState, fold
+from policies.consent import Answer
 from policies.decisions import HAS_SATISFIED_POLICY, NOT_APPLICABLE, decide_states, intern, refuse, tally
 from policies.loci import Interval, LocusRule, RuleKind
 from policies.matching import Outcome
 from policies.obligations import Obligations, merge, not_understood
 from policies.purposes import Commitment, Organisation, UseKind
 from policies.rules import DEFAULT, Rules
+from policies.states import ConsentState, fold
 from policies.terms import Alternative, Modifier, Terms, parse_expression
 from tests.support.consenting import CANCER, HMB, LUNG, NOW, accept, answer, ask, day, event, purpose, state_of, withdraw
 

@@ -5,10 +5,11 @@ import pytest
 import yaml
 
 from policies import forms
-from policies.consent import Answer, fold
+from policies.consent import Answer
 from policies.errors import PolicyInputError
 from policies.forms import answers_to_event, parse_form, preferences
 from policies.purposes import Action, UseKind
+from policies.states import fold
 from tests.support.consenting import CANCER, HMB, LUNG, NOW, T0, ask, day, purpose, why
 
 SHIPPED = ["broad-research-1", "clinical-matching-1", "disease-research-1", "duo-codes-1"]

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from policies.consent import fold
 from policies.decisions import decide
+from policies.states import fold
 from tests.support.consent_oracle import oracle
 from tests.support.consenting import ONTOLOGY
 from tests.support.histories import AT, a_purpose, history

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from policies.consent import Answer, ConsentEvent, ConsentState, PolicyAnswer, Withdrawal, fold
+from policies.consent import Answer, ConsentEvent, PolicyAnswer, Withdrawal
 from policies.decisions import Decision, decide
 from policies.ontology import TermGraph
 from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind
+from policies.states import ConsentState, fold
 from policies.terms import Terms, parse_expression
 
 T0 = datetime(2025, 1, 1, tzinfo=UTC)

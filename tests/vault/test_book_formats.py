@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from pathlib import Path
-from types import SimpleNamespace
 
-from vault import ledger
-from vault.ids import SubjectId, VaultId
+from vault import ledger_columns
+from vault.ids import VaultId
+from vault.times import from_micros
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats" / "books.md").read_text()
 VAULT, SUBJECT, KEY = bytes(range(16)), bytes(range(16, 32)), bytes(range(32))
@@ -36,22 +36,24 @@ def test_references_handles_and_tokens():
 
 
 def test_the_consent_chain_of_the_page_is_the_codes():
-    said, sealed = '{"answers":[{"answer":"accepted","policy":"research_use"}]}', b"sealed"
+    said = '{"answers":[{"answer":"accepted","policy":"research_use","valid_to":"0001-01-01T00:00:00Z"}],"qc":"valid","signer":"self"}'
     event = "01890000-0000-7000-8000-000000000001"
     start = hashlib.sha256(context("genovault/consent-chain/v1", VAULT)).digest()
-    digests = hashlib.sha256(said.encode()).digest(), hashlib.sha256(sealed).digest()
-    link = context("genovault/consent-event/v1", start, 1, event, SUBJECT, "1700000000000000", "1700000001000000", *digests)
+    digests = hashlib.sha256(said.encode()).digest(), hashlib.sha256(b"sealed").digest()
+    legal, recorded, time = (micros.to_bytes(8, "big") for micros in (1700000000000000, 1700000001000000, 1800000000000000))
+    row = event.encode() + SUBJECT + legal + recorded + digests[0] + b"\x00\x01" + digests[1]
+    link = context("genovault/consent-batch/v1", start, 1, 1, hashlib.sha256(row + time).digest())
     first = hashlib.sha256(link).digest()
     assert start.hex() in PAGE
+    assert said in PAGE
     assert first.hex() in PAGE
-    row = SimpleNamespace(
-        seq=1,
-        event_id=event,
-        subject_id=SubjectId(SUBJECT),
-        legal_time=1700000000000000,
-        recorded_at=1700000001000000,
-        said=said,
-        sealed=sealed,
-    )
-    assert ledger._start(VaultId(VAULT)) == start
-    assert ledger._link(start, row) == first
+    assert ledger_columns.start(VaultId(VAULT)) == start
+    assert ledger_columns.batch_head(start, 1, row, time) == first
+    assert len(row) == ledger_columns.ROW.itemsize
+
+    texts = ledger_columns.Said()
+    texts.add(1, digests[0], said)
+    held = (1, event, SUBJECT, 1700000000000000, 1700000001000000, 1, time, digests[1])
+    columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [held], [(1, first)], texts)
+    assert columns.head == first
+    assert columns.event(0).answers[0].valid_to == from_micros(1800000000000000)

@@ -26,6 +26,10 @@ class Act(StrEnum):
     CONSENT_EXPLAIN = "consent.explain"
     CONSENT_EXPORT = "consent.export"
     CONSENT_COVERAGE = "consent.coverage"
+    CONSENT_EXPIRING = "consent.expiring"
+    CONSENT_QUEUE = "consent.queue"
+    CONSENT_FORM = "consent.form"
+    CONSENT_PACK = "consent.pack"
 
     DATASET_IMPORT = "dataset.import"
     DATASET_REMOVE = "dataset.remove"
@@ -42,6 +46,7 @@ class Act(StrEnum):
     PROJECT_CLOSE = "project.close"
     PROJECT_CHECK = "project.check"
     PROJECT_SHOW = "project.show"
+    PROJECT_RULE = "project.rule"
 
     REQUEST_SUBMIT = "request.submit"
     REQUEST_APPROVE = "request.approve"
@@ -63,6 +68,8 @@ class Act(StrEnum):
     AUDIT_EXPORT = "audit.export"
     AUDIT_ANCHOR = "audit.anchor"
     AUDIT_DISCLOSURES = "audit.disclosures"
+    AUDIT_REPORT = "audit.report"
+    LOG_CONTINUE = "log.continue"  # leaf 0 of a log that continues another
 
     PRINCIPAL_ADD = "principal.add"
     PRINCIPAL_DISABLE = "principal.disable"

@@ -1,0 +1,251 @@
+"""What the events of one subject add up to, before it is asked at which legal time.
+
+For a release "known" is
+the ledger's head (a sequence number), never a time, and whatever opposes counts once it is recorded, whatever its legal time; only
+acceptances wait. ``known_at`` asks the historical question instead, and then both clocks filter (consent.md §2.2, §11).
+
+Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good; where the later event
+opposes something, the acceptance also counts as invalidated from its own legal time, so that nothing older comes back in its
+place. A withdrawal, decline
+or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing itself and is not
+superseded in turn: so adding a withdrawal never opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from policies.consent import (
+    OPPOSING,
+    RELIEVING,
+    Answer,
+    ConsentEvent,
+    FormRef,
+    Level,
+    Majority,
+    PolicyAnswer,
+    QcState,
+    Scope,
+    Signer,
+    Status,
+    Withdrawal,
+    answer_scope,
+    scope,
+)
+from policies.errors import PolicyInputError
+from policies.loci import LocusRule
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """One acceptance that survived supersession and its quality check."""
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    answer: PolicyAnswer
+    form: FormRef | None
+    signer: Signer
+    signer_ref: str
+    lapses_at: datetime | None
+    on_majority: Majority
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+    @property
+    def lapse(self) -> datetime | None:
+        """When a guardian's signature lapses; None for every other, and where the form lets it continue."""
+        lapses = self.signer is Signer.GUARDIAN and self.on_majority is Majority.LAPSE
+        return self.lapses_at if lapses else None
+
+
+@dataclass(frozen=True)
+class Opposition:
+    """One withdrawal, decline, objection or invalidation that stands. ``cause`` is a reason code."""
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    recorded_at: datetime
+    cause: str
+    scope: Scope
+    level: Level
+    signer: Signer
+    signer_ref: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One status that stands."""
+
+    event_id: str
+    seq: int
+    legal_time: datetime
+    status: Status
+
+
+@dataclass(frozen=True)
+class ConsentState:
+    """What the known events of one subject add up to, before the question at which legal time is asked.
+
+    ``head`` is the ledger position up to which events count, or None when ``known_at`` asked for history.
+    ``asked`` holds every policy and scope key that was ever put to the person, ``unchecked`` those whose acceptance lacks its
+    quality check, ``loci`` the places that each ``loci:`` key stands for.
+    """
+
+    acceptances: tuple[Acceptance, ...] = ()
+    oppositions: tuple[Opposition, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    asked: frozenset[str] = frozenset()
+    unchecked: frozenset[str] = frozenset()
+    loci: tuple[tuple[str, tuple[LocusRule, ...]], ...] = ()
+    events: tuple[ConsentEvent, ...] = ()
+    head: int | None = None
+    known_at: datetime | None = None
+
+
+def fold(events: Iterable[ConsentEvent], *, head: int | None = None, known_at: datetime | None = None) -> ConsentState:
+    """What the events of one subject add up to; the order in which they are given does not matter.
+
+    ``head``: count events up to this ledger position (default: all of them). ``known_at``: count what was recorded by that
+    instant instead, for a question about the past.
+
+    Raises:
+        PolicyInputError: ``duplicate_event`` for a repeated id or position, ``two_clocks`` for both ``head`` and ``known_at``.
+    """
+    if head is not None and known_at is not None:
+        raise PolicyInputError("two_clocks", "give the ledger head or a time, not both")
+    known = sorted(events, key=lambda event: event.seq)
+    if len({event.event_id for event in known}) != len(known) or len({event.seq for event in known}) != len(known):
+        raise PolicyInputError("duplicate_event", "an event id or ledger position appears twice")
+    if head is None and known_at is None:
+        head = known[-1].seq if known else 0
+    known = [event for event in known if (event.seq <= head if head is not None else _recorded(event, known_at))]
+    ledger = _Ledger(known)
+    for event in known:
+        ledger.add(event)
+    return ConsentState(
+        acceptances=tuple(ledger.acceptances),
+        oppositions=tuple(ledger.oppositions),
+        marks=tuple(ledger.marks),
+        asked=frozenset(ledger.asked),
+        unchecked=frozenset(ledger.unchecked),
+        loci=tuple(sorted((key, tuple(sorted(rules))) for key, rules in ledger.loci.items())),
+        events=tuple(known),
+        head=head,
+        known_at=known_at,
+    )
+
+
+def _recorded(event: ConsentEvent, known_at: datetime | None) -> bool:
+    return known_at is not None and event.recorded_at <= known_at
+
+
+@dataclass
+class _Ledger:
+    """The fold in progress: first who supersedes whom, then each event in ledger order."""
+
+    known: list[ConsentEvent]
+    acceptances: list[Acceptance] = field(default_factory=list)
+    oppositions: list[Opposition] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
+    loci: dict[str, set[LocusRule]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._later: dict[str, list[ConsentEvent]] = {}
+        places = {event.event_id: event.seq for event in self.known}
+        for event in self.known:
+            if event.supersedes and places.get(event.supersedes, event.seq) < event.seq:
+                self._later.setdefault(event.supersedes, []).append(event)
+
+    def add(self, event: ConsentEvent) -> None:
+        replaced = any(later.qc is not QcState.INVALID for later in self._later.get(event.event_id, ()))
+        undone = any(self._undoes(later) for later in self._later.get(event.event_id, ()))
+        if event.withdrawal is not None and event.qc is not QcState.INVALID and not undone:
+            self._withdraw(event, event.withdrawal)
+        for answer in event.answers:
+            self._answer(event, answer, replaced=replaced, undone=undone)
+        if event.status is not None:
+            relieving = event.status in RELIEVING
+            stands = event.qc is QcState.VALID and not replaced if relieving else event.qc is not QcState.INVALID and not undone
+            if stands:
+                self.marks.append(Mark(event.event_id, event.seq, event.legal_time, event.status))
+
+    def _undoes(self, later: ConsentEvent) -> bool:
+        """Whether a superseding event may undo something that opposes: checked, evidenced, opposing nothing, itself standing."""
+        return later.qc is QcState.VALID and bool(later.evidence_hash) and not later.opposes and later.event_id not in self._later
+
+    def _withdraw(self, event: ConsentEvent, withdrawal: Withdrawal) -> None:
+        reach = scope(withdrawal.scope)
+        self._name_loci(reach.key, withdrawal.loci)
+        self._oppose(event, reach, Answer.WITHDRAWN, withdrawal.level)
+
+    def _answer(self, event: ConsentEvent, answer: PolicyAnswer, *, replaced: bool, undone: bool) -> None:
+        reach = answer_scope(answer.policy)
+        if answer.answer in OPPOSING:
+            if event.qc is not QcState.INVALID and not undone:
+                self._name(answer)
+                self._oppose(event, reach, answer.answer, Level.NO_NEW_USE)
+            return
+        if event.qc is QcState.INVALID:
+            return
+        if replaced:
+            self._invalidate(event, answer, reach)
+            return
+        self._name(answer)
+        if answer.answer is Answer.ACCEPTED and event.qc is QcState.VALID:
+            self.acceptances.append(_acceptance(event, answer))
+        elif answer.answer is Answer.ACCEPTED:
+            self.unchecked.add(answer.policy)
+
+    def _invalidate(self, event: ConsentEvent, answer: PolicyAnswer, reach: Scope) -> None:
+        """An answer that an opposing event supersedes: it stays asked, and an acceptance turns against what is older."""
+        for later in self._later.get(event.event_id, ()):
+            annulled = any(self._undoes(last) for last in self._later.get(later.event_id, ()))
+            if later.opposes and later.qc is not QcState.INVALID and not annulled:
+                self._name(answer)
+                if answer.answer is Answer.ACCEPTED:
+                    self._oppose(replace(later, legal_time=event.legal_time), reach, Answer.INVALIDATED, Level.NO_NEW_USE)
+
+    def _name(self, answer: PolicyAnswer) -> None:
+        self.asked.add(answer.policy)
+        self._name_loci(answer.policy, answer.loci)
+
+    def _oppose(self, event: ConsentEvent, reach: Scope, cause: Answer, level: Level) -> None:
+        self.oppositions.append(
+            Opposition(
+                event_id=event.event_id,
+                seq=event.seq,
+                legal_time=event.legal_time,
+                recorded_at=event.recorded_at,
+                cause=str(cause),
+                scope=reach,
+                level=level,
+                signer=event.signer,
+                signer_ref=event.signer_ref,
+            )
+        )
+
+    def _name_loci(self, key: str, rules: tuple[LocusRule, ...]) -> None:
+        if rules:
+            self.loci.setdefault(key, set()).update(rules)
+
+
+def _acceptance(event: ConsentEvent, answer: PolicyAnswer) -> Acceptance:
+    return Acceptance(
+        event_id=event.event_id,
+        seq=event.seq,
+        legal_time=event.legal_time,
+        answer=answer,
+        form=event.form,
+        signer=event.signer,
+        signer_ref=event.signer_ref,
+        lapses_at=event.lapses_at,
+        on_majority=event.on_majority,
+        valid_from=event.valid_from,
+        valid_to=event.valid_to,
+    )
