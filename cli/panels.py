@@ -28,18 +28,18 @@ def create(
     ],
     dataset: Annotated[str, typer.Option(metavar="N", help="The dataset it is of.", show_default=False)],
 ) -> None:
-    """Record a panel, or the next version of one.
+    """Record a panel, or the next version of one, and seal its sites apart for quick reading.
 
     JSON: {"name", "version": n, "dataset", "loci": n, "sha256"}.
     """
     context = context_of(ctx)
-    from vault.genotypes import datasets, panels
+    from vault.genotypes import datasets, panel_building
     from vault.genotypes.loci import parse_loci
     from vault.limits import MAX_LINE_BYTES
 
     listed = parse_loci(read_file(loci, limit=MAX_LINE_BYTES), name=loci.name)
     with context.open() as session:
-        panel = panels.create(session, name, listed, dataset_id=datasets.by_name(session, dataset).dataset_id)
+        panel = panel_building.create(session, datasets.by_name(session, dataset), name, listed)
     described = {"name": name, "version": panel.version, "dataset": dataset, "loci": len(panel.loci), "sha256": panel.sha256}
     context.output.document(described)
     context.output.line(f"{name} version {panel.version}: {len(panel.loci):,} loci of {dataset}")

@@ -11,12 +11,11 @@ from vault import projects, requests
 from vault.documents import declared
 from vault.errors import InputError, RefusedError
 from vault.genotypes import datasets, panels
-from vault.genotypes.datasets import Dataset, Selection
+from vault.genotypes.datasets import Dataset, PanelLoci, Selection
 from vault.genotypes.loci import Locus
 from vault.genotypes.panels import Panel
 from vault.projects import Project
 from vault.session import Session
-from vault.views.deidentify import Kind
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,10 @@ class Ask:
     regions: tuple[str, ...]
     request_id: str | None = None
 
-    @property
-    def kind(self) -> Kind:
-        """A panel view keeps every locus; any other shows what released subjects carry."""
-        return Kind.PANEL if self.panel else Kind.REGION
-
     def selection(self) -> Selection:
         """The sites to read."""
         if self.panel is not None:
-            return Selection(loci=self.panel.loci)
+            return Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
         if not self.regions:
             return Selection()
         mask = declared(lambda: loci.parse_regions(self.regions), name="the regions")

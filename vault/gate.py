@@ -26,7 +26,7 @@ from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
 from policies.rules import RULE_SET
-from vault import asks, cohorts, duties, ledger, projects, publication, releases, requests
+from vault import asks, cohorts, duties, ledger, packs, projects, publication, releases, requests
 from vault.asks import Ask
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
@@ -186,9 +186,8 @@ def _decide(session: Session, ask: Ask, intent_act: Act, outcome_act: Act) -> _A
     now, declaration = session.clock(), ask.project.declaration
     with session.books.read() as tx:
         decided = cohorts.decide(session, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
-    held = duties.limits(
-        declaration, decided.obligations, permitted=len(decided.permitted), assembly=ask.dataset.assembly, now=now
-    )
+        places = packs.catalogue(tx, ask.dataset.assembly)
+    held = duties.limits(declaration, decided.obligations, permitted=len(decided.permitted), places=places, now=now)
     return _Access(ask, decided, held, f"rel-{session.random(8).hex()}", intent_act, outcome_act)
 
 
@@ -283,7 +282,8 @@ def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
     if ledger.last(tx, session.vault_id) == decided.head:
         return decided.head
     again = cohorts.decide(session, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=session.clock())
-    if set(decided.permitted) - set(again.permitted):
+    # A place that somebody excluded meanwhile is a withdrawal as much as a person who left.
+    if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
     return again.head
 
@@ -335,7 +335,8 @@ def _still_permitted(session: Session, release: Release) -> bool:
     dataset = datasets.by_name(session, str(release.content.asked["dataset"]))
     with session.books.read() as tx:
         decided = cohorts.decide(session, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=session.clock())
-    return set(session.log.subjects_of(release.subject_set)) <= set(session.keybook.tokens(decided.permitted))
+    same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
+    return same_places and set(session.log.subjects_of(release.subject_set)) <= set(session.keybook.tokens(decided.permitted))
 
 
 def _decision(decided: Decided) -> dict[str, Any]:

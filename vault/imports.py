@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,8 +23,8 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
-from vault.errors import InputError
-from vault.genotypes import datasets
+from vault.errors import GenovaultError, InputError
+from vault.genotypes import datasets, panel_building
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
@@ -110,6 +110,8 @@ def import_files(
             part, chunks = _write(session, plan, _one_spelling(batches, {} if is_new else _spellings(session, dataset)))
             with session.books.write() as tx:
                 _commit(tx, session, plan, part, chunks)
+    with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
+        panel_building.rebuild(session, dataset)
     skipped = len(sources[0].samples) - len(matched.subjects)
     return ImportReport(name, part.n_sites, len(matched.subjects) - len(matched.new), len(matched.new), skipped, part.total_bytes)
 

@@ -30,13 +30,13 @@ def open_recovered(
 
 
 def sweep(session: Session) -> int:
-    """Remove objects and keys of imports whose lease has run out; how many imports those were."""
+    """Remove objects and keys of imports and panel builds whose lease has run out; how many those were."""
     now = to_micros(session.clock())
     with session.books.read() as tx:
         expired = list(tx.scalars(select(LeaseRow.prefix).where(LeaseRow.expires < now)))
     for prefix in expired:
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE], [bytes.fromhex(prefix)])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])
         with session.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
     return len(expired)

@@ -17,9 +17,11 @@ from sqlalchemy.orm import Session as Transaction
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
 from vault.errors import InputError
+from vault.genotypes import panel_builds
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.containers import ContainerRef
-from vault.genotypes.loci import Locus, matching_rows, overlapping_rows
+from vault.genotypes.loci import Locus, overlapping_rows
+from vault.genotypes.matching import LocusIndex
 from vault.genotypes.merge import PartCalls, merge_parts
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
@@ -31,7 +33,7 @@ from vault.storage.base import bulk_insert
 from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
 from vault.times import to_micros
 
-Rows = tuple[NDArray[np.intp], NDArray[np.bool_]]
+_FEW = 500  # subjects up to which looking each up beats a scan
 
 
 @dataclass(frozen=True)
@@ -56,33 +58,46 @@ class DatasetSummary:
 
 
 @dataclass(frozen=True)
+class PanelLoci:
+    """The loci of one version of a panel; blocks that were made of it are read instead of the chunks."""
+
+    panel_id: bytes
+    index: LocusIndex
+
+
+@dataclass(frozen=True)
 class Selection:
-    """Which sites: everything, those overlapping ``regions``, or those that ``loci`` of a panel name."""
+    """Which sites: everything, those overlapping ``regions``, or those that the loci of a panel name."""
 
     regions: tuple[Locus, ...] | None = None
-    loci: tuple[Locus, ...] | None = None
+    panel: PanelLoci | None = None
 
-    def places(self) -> tuple[Locus, ...] | None:
-        """Where to look; None: everywhere."""
-        return self.regions if self.loci is None else self.loci
-
-    def rows(self, sites: Sites) -> Rows:
-        """Chosen rows, and for each locus whether it found a site (for regions: nothing)."""
-        if self.loci is not None:
-            return matching_rows(sites, self.loci)
+    def rows(self, sites: Sites) -> NDArray[np.int64]:
+        """Chosen rows, ascending."""
+        if self.panel is not None:
+            return self.panel.index.match(sites).rows
         if self.regions is not None:
-            return overlapping_rows(sites, site_ends(sites), self.regions), np.zeros(0, np.bool_)
-        return np.arange(len(sites)), np.zeros(0, np.bool_)
+            return overlapping_rows(sites, site_ends(sites), self.regions).astype(np.int64)
+        return np.arange(len(sites))
+
+    def chunks(self, directory: PartDirectory) -> list[int]:
+        """Ordinals, ascending, of the chunks that may hold a chosen row."""
+        if self.panel is not None:
+            touched = self.panel.index.touching(directory.contigs, directory.contig, directory.first, directory.end)
+            return np.flatnonzero(touched).tolist()
+        if self.regions is not None:
+            spelled = ((find_contig(directory.contigs, p.contig), p) for p in self.regions)
+            return find_chunks(directory, [(contig, p.first, p.last) for contig, p in spelled if contig is not None])
+        return list(range(len(directory)))
 
 
 @dataclass(frozen=True)
 class Calls:
-    """What a read gives. ``found`` bool[loci]: which loci of a panel the dataset has a site for."""
+    """What a read gives."""
 
     sites: Sites
     codes: Codes
     escapes: Escapes
-    found: NDArray[np.bool_]
 
 
 def by_name(session: Session, name: str) -> Dataset:
@@ -133,7 +148,7 @@ def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tu
 
 def directories(session: Session, dataset: Dataset) -> list[PartDirectory]:
     """What each part of a dataset covers."""
-    return [_reader(session, dataset, part, []).directory for part in _parts(session, dataset)]
+    return [_reader(session, dataset, part, []).directory for part in parts(session, dataset)]
 
 
 def read(
@@ -146,66 +161,65 @@ def read(
     Raises:
         IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
     """
-    found = np.zeros(len(selection.loci or ()), np.bool_)
     pieces: list[PartCalls] = []
-    block_keys = {subject: block_key(keys[subject], dataset.dataset_id) for subject in subjects}
     with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
-        for part in _parts(session, dataset):
-            places = _places(session, part, subjects, block_keys)
-            columns = [at for at, subject in enumerate(subjects) if subject in places]
-            reader, chosen, met = _choose(session, dataset, part, selection, pool)
-            found |= met
-            sites, codes, escapes = reader.read(
-                [ordinal for ordinal, _ in chosen], [rows for _, rows in chosen], [places[subjects[at]] for at in columns]
-            )
-            pieces.append(PartCalls(sites, codes, escapes, np.array(columns, np.int64)))
-    return Calls(*merge_parts(pieces, len(subjects)), found)
+        for part in parts(session, dataset):
+            slots = members(session, part, subjects)
+            columns = np.array([at for at, subject in enumerate(subjects) if subject in slots], np.int64)
+            reader, chosen, owner = _choose(session, dataset, part, selection, pool)
+            places = [Place(*slots[s], block_key(keys[s], owner)) for s in (subjects[at] for at in columns.tolist())]
+            pieces.append(PartCalls(*reader.read([at for at, _ in chosen], [rows for _, rows in chosen], places), columns))
+    return Calls(*merge_parts(pieces, len(subjects)))
+
+
+Chosen = list[tuple[int, NDArray[np.int64] | None]]
+"""Chunks and the rows wanted of each; None: all."""
 
 
 def _choose(
     session: Session, dataset: Dataset, part: PartRow, selection: Selection, pool: ThreadPoolExecutor
-) -> tuple[PartReader, list[tuple[int, NDArray[np.int64] | None]], NDArray[np.bool_]]:
-    """A reader of the chunks that matter, the rows wanted of each (None: all), and which loci were met."""
-    directory = _reader(session, dataset, part, []).directory
-    wanted = _ordinals(directory, selection)
+) -> tuple[PartReader, Chosen, bytes]:
+    """A reader of what is to be read, and whose block keys open it: the panel's own blocks where they stand, else the chunks that matter."""
+    if selection.panel is not None:
+        build = panel_builds.find(session, dataset.dataset_id, PartId(part.part_id), selection.panel.panel_id)
+        if build is not None:
+            return panel_builds.open_build(session, build, pool=pool), [(0, None)], build.owner.part_id
+    return *choose_chunks(session, dataset, part, selection, pool), dataset.dataset_id
+
+
+def choose_chunks(
+    session: Session, dataset: Dataset, part: PartRow, selection: Selection, pool: ThreadPoolExecutor
+) -> tuple[PartReader, Chosen]:
+    """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
+    wanted = selection.chunks(_reader(session, dataset, part, []).directory)
     reader = _reader(session, dataset, part, _chunks(session, dataset, part, wanted), pool=pool)
-    found = np.zeros(len(selection.loci or ()), np.bool_)
-    chosen: list[tuple[int, NDArray[np.int64] | None]] = []
+    chosen: Chosen = []
     for ordinal in wanted:
         sites = reader.sites(ordinal)
-        rows, met = selection.rows(sites)
-        found |= met
+        rows = selection.rows(sites)
         if len(rows):
-            chosen.append((ordinal, None if len(rows) == len(sites) else rows.astype(np.int64)))
-    return reader, chosen, found
+            chosen.append((ordinal, None if len(rows) == len(sites) else rows))
+    return reader, chosen
 
 
-def _ordinals(directory: PartDirectory, selection: Selection) -> list[int]:
-    places = selection.places()
-    if places is None:
-        return list(range(len(directory)))
-    spelled = ((find_contig(directory.contigs, p.contig), p) for p in places)
-    return find_chunks(directory, [(contig, p.first, p.last) for contig, p in spelled if contig is not None])
-
-
-def _parts(session: Session, dataset: Dataset) -> list[PartRow]:
+def parts(session: Session, dataset: Dataset) -> list[PartRow]:
+    """The dataset's parts in order."""
     with session.books.read() as tx:
         query = select(PartRow).where(PartRow.dataset_id == dataset.dataset_id).order_by(PartRow.ordinal)
         return list(tx.scalars(query))
 
 
-def _places(
-    session: Session, part: PartRow, subjects: Sequence[SubjectId], keys: Mapping[SubjectId, bytes]
-) -> dict[SubjectId, Place]:
-    wanted = set(subjects)
-    columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
+def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
+    """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
+    query = select(PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot).where(
+        PartMemberRow.part_id == part.part_id
+    )
+    wanted = None if subjects is None else set(subjects)
+    if wanted is not None and len(wanted) <= _FEW:
+        query = query.where(PartMemberRow.subject_id.in_(wanted))
     with session.books.read() as tx:
-        rows = tx.execute(select(*columns).where(PartMemberRow.part_id == part.part_id)).all()
-    return {
-        SubjectId(row.subject_id): Place(row.group_no, row.slot, keys[SubjectId(row.subject_id)])
-        for row in rows
-        if row.subject_id in wanted
-    }
+        rows = tx.execute(query).all()
+    return {SubjectId(s): (group, slot) for s, group, slot in rows if wanted is None or s in wanted}
 
 
 def _reader(

@@ -1,4 +1,4 @@
-"""Loci that a panel lists and regions that a request names, and which sites of a dataset they are.
+"""Loci that a panel lists, and regions that a request names.
 
 A locus is a place on a contig, with alleles where the list gives them. Lists are BED (intervals), VCF (sites), or TSV with the
 header columns ``contig``, ``pos`` and optionally ``ref``, ``alt`` and ``id``. Contigs compare without "chr".
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,11 @@ class Locus:
     ref: str = ""
     alts: tuple[str, ...] = ()
     name: str = ""
+
+    @property
+    def is_interval(self) -> bool:
+        """More than one position, and no REF that makes it one site."""
+        return not self.ref and self.last > self.first
 
     @property
     def text(self) -> str:
@@ -61,26 +66,6 @@ def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def matching_rows(sites: Sites, loci: Sequence[Locus]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Rows of sorted ``sites`` that any locus names, ascending, and bool[len(loci)]: which loci found a site.
-
-    An exact locus names a site of the same position and REF that shares an ALT with it (or lists none, or of which none is
-    listed: a reference-only record answers too).
-    """
-    wanted = np.zeros(len(sites), np.bool_)
-    met = np.zeros(len(loci), np.bool_)
-    spans = _spans(sites)
-    for at, locus in enumerate(loci):
-        for first, last in spans.get(normal_contig(locus.contig), ()):
-            low = first + int(np.searchsorted(sites.pos[first:last], locus.first, "left"))
-            high = first + int(np.searchsorted(sites.pos[first:last], locus.last, "right"))
-            rows = [row for row in range(low, high) if _is_site(sites, row, locus)] if locus.ref else range(low, high)
-            if len(rows):
-                wanted[list(rows)] = True
-                met[at] = True
-    return np.flatnonzero(wanted), met
-
-
 def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Locus]) -> NDArray[np.intp]:
     """Rows of sites with any position (POS .. ``ends``) in a region, ascending."""
     wanted = np.zeros(len(sites), np.bool_)
@@ -89,20 +74,6 @@ def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Lo
         contig = np.array([name == normal_contig(region.contig) for name in names], np.bool_)
         wanted |= contig[sites.contig] & (sites.pos <= region.last) & (ends >= region.first)
     return np.flatnonzero(wanted)
-
-
-def _spans(sites: Sites) -> dict[str, list[tuple[int, int]]]:
-    """Runs of rows on one contig, by its plain name."""
-    edges = np.flatnonzero(np.diff(sites.contig, prepend=-1, append=-1)) if len(sites) else np.zeros(0, np.intp)
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        spans.setdefault(normal_contig(sites.contigs[int(sites.contig[first])]), []).append((first, last))
-    return spans
-
-
-def _is_site(sites: Sites, row: int, locus: Locus) -> bool:
-    ref, *alts = sites.alleles[row].decode().upper().split(",")
-    return ref == locus.ref.upper() and (not locus.alts or not alts or bool(set(alts) & {alt.upper() for alt in locus.alts}))
 
 
 def _vcf(lines: list[str], name: str) -> Iterator[Locus]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from sqlalchemy import func, select
 
@@ -13,6 +14,7 @@ from vault.audit.entry import Obj
 from vault.crypto.primitives import sha256
 from vault.errors import InputError
 from vault.genotypes.loci import Locus
+from vault.genotypes.matching import LocusIndex
 from vault.ids import DatasetId, new_id
 from vault.session import Session
 from vault.storage.books import DatasetRow, PanelRow
@@ -25,6 +27,7 @@ COLLECTION = "panel"
 class Panel:
     """A panel in one version."""
 
+    panel_id: bytes
     name: str
     version: int
     dataset_id: DatasetId
@@ -32,9 +35,14 @@ class Panel:
     loci: tuple[Locus, ...]
     sha256: str  # of the canonical list of loci
 
+    @cached_property
+    def index(self) -> LocusIndex:
+        """The loci arranged for look-up."""
+        return LocusIndex(self.loci)
+
 
 def create(session: Session, name: str, loci: Sequence[Locus], *, dataset_id: DatasetId) -> Panel:
-    """Record a panel; a name that is there already gets its next version.
+    """Record a panel; a name that is there already gets its next version. ``panel_building`` makes its blocks.
 
     Raises:
         InputError: ``panel_of_other_dataset``.
@@ -83,7 +91,12 @@ def every(session: Session) -> list[Panel]:
     return [_opened(session, *row) for row in rows]
 
 
+def newest(session: Session, dataset_id: DatasetId) -> list[Panel]:
+    """The newest version of each panel of a dataset."""
+    return list({panel.name: panel for panel in every(session) if panel.dataset_id == dataset_id}.values())
+
+
 def _opened(session: Session, row: PanelRow, dataset: str) -> Panel:
     content = session.open_books(COLLECTION, row.panel_id, row.sealed)
     loci = tuple(Locus(**{**item, "alts": tuple(item["alts"])}) for item in json.loads(content))
-    return Panel(row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())
+    return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())

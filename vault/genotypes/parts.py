@@ -131,6 +131,62 @@ class Owner:
         )
 
 
+class ChunkSealer:
+    """Seals encoded chunks of one owner and puts them under new random names.
+
+    ``places``: one per subject of the chunks, in their order. Raises UsageError ``part_places`` as ``PartWriter`` does.
+    """
+
+    def __init__(
+        self, owner: Owner, places: Sequence[Place], *, put: Put, new_table_key: NewTableKey, random: RandomBytes
+    ) -> None:
+        self._owner, self._put, self._new_key, self._random = owner, put, new_table_key, random
+        self._groups = _by_group(places)
+        self.length_key_id, self._length_key = new_table_key()
+        self.stored_bytes = 0
+
+    def seal(self, ordinal: int, sites: Sites, encoded: EncodedChunk) -> ChunkRecord:
+        """One container for each group, then the site table."""
+        refs, names = self._containers(ordinal, encoded)
+        key_id, key = self._new_key()
+        table = seal_blob(
+            key,
+            self._owner.table_binding(ordinal, 1, key_id),
+            SiteTable(sites, encoded.coding).to_bytes(),
+            random=self._random,
+        )
+        name = self.store("sites", table)
+        return ChunkRecord(ordinal, len(sites), name, len(table), sha256(table), key_id, 1, refs, names)
+
+    def store(self, kind: str, data: bytes) -> str:
+        """Put an object under a new random name."""
+        name = f"{self._owner.part_id.hex()}/{new_id(self._random).hex()}.{kind}"
+        self._put(name, data)
+        self.stored_bytes += len(data)
+        return name
+
+    def _containers(self, ordinal: int, encoded: EncodedChunk) -> tuple[tuple[ContainerRef, ...], tuple[str, ...]]:
+        payloads = encoded.split()
+        refs: list[ContainerRef] = []
+        names: list[str] = []
+        for group, (columns, keys) in enumerate(self._groups):
+            data, ref = seal_container(
+                keys,
+                [payloads[c] for c in columns],
+                vault_id=self._owner.vault_id,
+                dataset_id=self._owner.dataset_id,
+                part_id=self._owner.part_id,
+                chunk=ordinal,
+                group=group,
+                length_key_id=self.length_key_id,
+                length_key=self._length_key,
+                random=self._random,
+            )
+            names.append(self.store("blocks", data))
+            refs.append(ref)
+        return tuple(refs), tuple(names)
+
+
 class PartWriter:
     """Writes one part. Use as a context manager: leaving it early drops what was not yet written; the objects already put are
     the caller's to sweep.
@@ -151,10 +207,9 @@ class PartWriter:
         random: RandomBytes,
         chunk_sites: int = CHUNK_SITES,
     ) -> None:
-        self._owner, self._put, self._new_key, self._random, self._chunk_sites = owner, put, new_table_key, random, chunk_sites
+        self._owner, self._new_key, self._random, self._chunk_sites = owner, new_table_key, random, chunk_sites
         self._n = len(places)
-        self._groups = _by_group(places)
-        self._length_key_id, self._length_key = new_table_key()
+        self._sealer = ChunkSealer(owner, places, put=put, new_table_key=new_table_key, random=random)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="part-writer")
         self._room = threading.BoundedSemaphore(_QUEUE)
         self._failed = False
@@ -166,7 +221,6 @@ class PartWriter:
         self._sites: list[Sites] = []
         self._contigs: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, int, int]] = []
-        self._bytes = 0
         self._record: PartRecord | None = None
 
     def __enter__(self) -> Self:
@@ -268,62 +322,25 @@ class PartWriter:
         contig = self._contigs.setdefault(sites.contigs[0], len(self._contigs))
         ends = int(site_ends(sites).max())
         self._rows.append((contig, int(sites.pos[0]), int(sites.pos[-1]), ends, len(sites)))
-        refs, names = self._write_containers(ordinal, encoded)
-        key_id, key = self._new_key()
-        table = seal_blob(
-            key,
-            self._owner.table_binding(ordinal, 1, key_id),
-            SiteTable(sites, encoded.coding).to_bytes(),
-            random=self._random,
-        )
-        name = self._store("sites", table)
-        return ChunkRecord(ordinal, len(sites), name, len(table), sha256(table), key_id, 1, refs, names)
-
-    def _write_containers(self, ordinal: int, encoded: EncodedChunk) -> tuple[tuple[ContainerRef, ...], tuple[str, ...]]:
-        payloads = encoded.split()
-        refs: list[ContainerRef] = []
-        names: list[str] = []
-        for group, (columns, keys) in enumerate(self._groups):
-            data, ref = seal_container(
-                keys,
-                [payloads[c] for c in columns],
-                vault_id=self._owner.vault_id,
-                dataset_id=self._owner.dataset_id,
-                part_id=self._owner.part_id,
-                chunk=ordinal,
-                group=group,
-                length_key_id=self._length_key_id,
-                length_key=self._length_key,
-                random=self._random,
-            )
-            names.append(self._store("blocks", data))
-            refs.append(ref)
-        return tuple(refs), tuple(names)
+        return self._sealer.seal(ordinal, sites, encoded)
 
     def _write_directory(self) -> PartRecord:
         directory = PartDirectory.of(tuple(self._contigs), self._rows)
         key_id, key = self._new_key()
         data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
-        name = self._store("directory", data)
+        name = self._sealer.store("directory", data)
         return PartRecord(
             part_id=self._owner.part_id,
             n_subjects=self._n,
             n_sites=int(directory.n_sites.sum()),
             n_chunks=len(directory),
-            total_bytes=self._bytes,
+            total_bytes=self._sealer.stored_bytes,
             directory_name=name,
             directory_bytes=len(data),
             directory_sha256=sha256(data),
             directory_key_id=key_id,
-            length_key_id=self._length_key_id,
+            length_key_id=self._sealer.length_key_id,
         )
-
-    def _store(self, kind: str, data: bytes) -> str:
-        """Put an object under a new random name."""
-        name = f"{self._owner.part_id.hex()}/{new_id(self._random).hex()}.{kind}"
-        self._put(name, data)
-        self._bytes += len(data)
-        return name
 
 
 def slice_escapes(escapes: Escapes, first: int, end: int) -> Escapes:

@@ -18,7 +18,8 @@ from vault.genotypes.contigs import normal_contig
 from vault.genotypes.sites import Sites, TextColumn
 from vault.limits import MAX_POSITION
 
-TABLE_VERSION = 1
+TABLE_VERSION = 1  # sites of one contig: a chunk of a part
+RUNS_VERSION = 2  # runs of sites on several contigs: what a panel's blocks are over
 DIRECTORY_VERSION = 1
 MAX_TABLE_BYTES = 1 << 30  # unpacked columns of one chunk
 MAX_CHUNKS = 1 << 24
@@ -38,7 +39,7 @@ _LONG = 255  # a text length that does not fit a byte follows in the list of lon
 
 @dataclass(frozen=True)
 class SiteTable:
-    """One chunk's sites (all on one contig, positions ascending) and the coding of its blocks (``coding.Coding`` as bytes)."""
+    """One chunk's sites (positions ascending within runs of one contig) and the coding of its blocks (``coding.Coding`` as bytes)."""
 
     sites: Sites
     coding: bytes
@@ -47,21 +48,27 @@ class SiteTable:
         """The serialised form.
 
         Raises:
-            UsageError: ``site_table_shape``: not one contig, positions out of order or range, too large.
+            UsageError: ``site_table_shape``: no sites or too many, positions out of order or range, too large.
         """
         sites, m = self.sites, len(self.sites)
-        contig = sites.contigs[int(sites.contig[0])].encode() if m else b""
+        if not 0 < m <= MAX_SITES:
+            raise UsageError("site_table_shape", "a chunk holds 1 to 65,535 sites")
+        starts = np.flatnonzero(np.diff(sites.contig, prepend=-1))
+        names = [sites.contigs[number].encode() for number in sites.contig[starts].tolist()]
+        contig = names[0] if len(starts) == 1 else _run_bytes(names, np.diff(starts, append=m).tolist())
+        if len(contig) > MAX_CONTIG_BYTES or len(set(names)) != len(names):
+            raise UsageError("site_table_shape", "a chunk's contig names are too long, or one comes back after another")
         steps = np.diff(sites.pos, prepend=0)
-        if not 0 < m <= MAX_SITES or (sites.contig != sites.contig[0]).any() or len(contig) > MAX_CONTIG_BYTES:
-            raise UsageError("site_table_shape", "a chunk holds 1 to 65,535 sites of one contig")
-        if (steps < 0).any() or int(sites.pos[-1]) > MAX_POSITION:
+        steps[starts] = sites.pos[starts]
+        if (steps < 0).any() or int(sites.pos.max()) > MAX_POSITION:
             raise UsageError("site_table_shape", "the positions of a chunk are not ascending or out of range")
         texts = [part for column in (sites.alleles, sites.ids, sites.filters, sites.info) for part in _text_bytes(column)]
         plain = b"".join([_planes(steps.astype("<u4")), *texts])
         if len(plain) > MAX_TABLE_BYTES:
             raise UsageError("site_table_shape", "a chunk's alleles and names are larger than 1 GiB")
         packed = zstandard.ZstdCompressor(level=9).compress(plain)
-        head = np.array([(TABLE_VERSION, 0, len(contig), m, len(plain), len(packed))], _TABLE_HEAD)
+        version = TABLE_VERSION if len(starts) == 1 else RUNS_VERSION
+        head = np.array([(version, 0, len(contig), m, len(plain), len(packed))], _TABLE_HEAD)
         return b"".join([head.tobytes(), contig, packed, self.coding])
 
     @staticmethod
@@ -77,18 +84,22 @@ class SiteTable:
         m, plain_bytes = int(head["sites"]), int(head["plain"])
         packed_at = _TABLE_HEAD.itemsize + int(head["contig"])
         coding_at = packed_at + int(head["packed"])
-        if head["version"] != TABLE_VERSION or head["reserved"] or not 0 < m <= MAX_SITES:
+        if head["version"] not in (TABLE_VERSION, RUNS_VERSION) or head["reserved"] or not 0 < m <= MAX_SITES:
             raise malformed()
         if coding_at > len(data) or plain_bytes > MAX_TABLE_BYTES:
             raise malformed()
         cursor = _Cursor(np.frombuffer(unpack(data[packed_at:coding_at], plain_bytes), np.uint8))
         steps = cursor.take(4 * m).reshape(4, m).astype(np.int64)
+        named = bytes(data[_TABLE_HEAD.itemsize : packed_at])
+        contigs, sizes = ((_name(named),), [m]) if head["version"] == TABLE_VERSION else _runs(named, m)
         pos = np.cumsum(steps[0] | steps[1] << 8 | steps[2] << 16 | steps[3] << 24)
+        first = np.cumsum([0, *sizes[:-1]])
+        pos -= np.repeat(np.append(0, pos)[first], sizes)
         alleles, ids, filters, info = (cursor.text(m) for _ in range(4))
-        if cursor.left or int(pos[-1]) > MAX_POSITION:
+        if cursor.left or int(pos.max()) > MAX_POSITION:
             raise malformed()
-        contigs = (_name(data[_TABLE_HEAD.itemsize : packed_at]),)
-        return SiteTable(Sites(contigs, np.zeros(m, np.int32), pos, alleles, ids, filters, info), data[coding_at:])
+        contig = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        return SiteTable(Sites(contigs, contig, pos, alleles, ids, filters, info), data[coding_at:])
 
 
 @dataclass(frozen=True)
@@ -233,6 +244,27 @@ def _text_bytes(column: TextColumn) -> tuple[bytes, bytes, bytes]:
     short = np.minimum(lengths, _LONG).astype(np.uint8)
     long = lengths[lengths >= _LONG].astype("<u4")
     return short.tobytes(), long.tobytes(), column.data[column.offsets[0] : column.offsets[-1]].tobytes()
+
+
+def _run_bytes(names: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+    """For each run u32 sites, u16 length, name."""
+    return b"".join(
+        size.to_bytes(4, "little") + len(name).to_bytes(2, "little") + name for name, size in zip(names, sizes, strict=True)
+    )
+
+
+def _runs(data: bytes, m: int) -> tuple[tuple[str, ...], list[int]]:
+    names, sizes, at = [], [], 0
+    while at < len(data):
+        sizes.append(int.from_bytes(data[at : at + 4], "little"))
+        end = at + 6 + int.from_bytes(data[at + 4 : at + 6], "little")
+        if end > len(data):
+            raise malformed()
+        names.append(_name(data[at + 6 : end]))
+        at = end
+    if len(names) < 2 or min(sizes) < 1 or sum(sizes) != m or len(set(names)) != len(names):
+        raise malformed()
+    return tuple(names), sizes
 
 
 def _planes(values: NDArray[np.uint32]) -> bytes:

@@ -1,12 +1,13 @@
 """From released subjects' calls to a view (DESIGN §3 rule 6; disclosure.md §8.2, §11). Pure.
 
     1  check     the parts fit each other, the order is a permutation
-    2  mask      sites in masked intervals: left out of a region view, ``./.`` for everybody in a panel view
-    3  trim      region view only: sites and ALTs that no released subject carries go, the other ALTs are renumbered
+    2  mask      sites in masked intervals are left out; those that a panel fixes stay, ``./.`` for everybody
+    3  trim      sites that no released subject carries go unless a panel fixes them, ALTs unless a panel names them; the rest is renumbered
     4  phase     kept where the profile says so, and never across a masked gap
     5  arrange   columns in the keyed order, calls translated in the same pass
     6  describe  ID only on opt-in, END and SVTYPE only beside an ALT that needs them (and an END that can be), contigs only where there are sites
 
+A fixed site that is masked shows no ALT but the named ones: an ALT that only its carriers put there would tell of them.
 Missing stays missing, and a site that a subject's part does not assay is missing too: that it was another part is nobody's business.
 Where phase is dropped, the alleles of a call are sorted, missing first ("1|0" and "1/0" become "0/1", "1|." becomes "./1"), because
 the written order of an unphased call may be what is left of a haplotype. REF and ALT keep the spelling of the dataset.
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +38,6 @@ from vault.views.arrays import over_rows, plain
 from vault.views.counts import AlleleCounts, count_calls
 from vault.views.spans import Interval, ends_before_start, masked_sites, phase_holds
 from vault.views.view import View
-
-
-class Kind(StrEnum):
-    """What decides which sites a view has: the released subjects (region) or a fixed list of loci (panel)."""
-
-    REGION = "region"
-    PANEL = "panel"
 
 
 @dataclass(frozen=True)
@@ -70,13 +63,16 @@ def deidentify(
     pseudonyms: Sequence[Pseudonym],
     order: NDArray[np.intp],
     profile: Profile,
-    kind: Kind,
     assembly: str,
+    fixed: NDArray[np.bool_] | None = None,
+    named: NDArray[np.bool_] | None = None,
     not_assayed: tuple[str, ...] = (),
 ) -> View:
     """The view of these calls.
 
     ``codes`` uint8[m, n], one column per released subject in the order of ``pseudonyms``; ``order`` intp[n] as ``row_order`` gives it.
+    Of a panel view: ``fixed`` bool[m], the sites that stay whoever carries them; ``named`` bool[alleles of all sites, REF first], the ALTs
+    that stay.
     The caller's arrays are not changed. ``codes`` itself becomes part of the view where nothing needs translating and ``order`` is 0, 1, 2, ….
 
     Raises:
@@ -84,16 +80,16 @@ def deidentify(
         IntegrityError: ``call_outside_site`` if a call names an allele that its site does not list.
     """
     _check(sites, codes, pseudonyms, order)
+    if (fixed is not None and fixed.shape != (len(sites),)) or (named is not None and len(named) != int(sites.n_alleles().sum())):
+        raise UsageError("view_parts", "the panel's marks do not fit the sites")
     masked = masked_sites(sites, profile.masks)
     counts = count_calls(sites, codes, escapes)
-    keep = counts.counts > 0
+    keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
     keep[counts.offsets[:-1]] = True  # REF stays whoever carries it
-    if kind is Kind.PANEL:
-        keep[:] = True
-        rows = np.arange(len(sites))
-    else:
-        carried = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)
-        rows = np.flatnonzero(carried & ~masked)
+    shows = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)
+    rows = np.flatnonzero(shows if fixed is None else shows | fixed)
+    if named is not None:
+        keep |= named
     renumber = _renumber(keep, counts)
     chosen = sites.take(rows)
     holds = np.full(len(rows), profile.keep_phase)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.gt_text import calls_of, sites_of
 from tests.support.outside import shared, tool
 from vault.extracts.vcf import write_vcf
-from vault.views.deidentify import Kind, Profile, deidentify, row_order
+from vault.views.deidentify import Profile, deidentify, row_order
 
 FILES = [
     "data/1-real/1000G_p3_chr22_2504/1kg-phaseIII-v5a.20130502.genotypes.chr22-16-16.5mb.vcf.gz",
@@ -60,7 +60,6 @@ def test_an_extract_equals_the_one_made_by_bcftools(tmp_path, relative, share):
         pseudonyms=names,
         order=order,
         profile=Profile(keep_phase=True),
-        kind=Kind.REGION,
         assembly="GRCh37",
     )
     ours = tmp_path / "genotypes.vcf.gz"

@@ -81,7 +81,7 @@ def test_noise_is_refused(raw):
         sites_of([], []),
         sites_of([5, 4], [b"A,T"] * 2),
         sites_of([MAX_POSITION + 1], [b"A,T"]),
-        Sites.concat([sites_of([1], [b"A,T"]), sites_of([2], [b"A,T"], contig="chr2")]),
+        Sites.concat([sites_of([p], [b"A,T"], contig=c) for p, c in [(1, "chr1"), (2, "chr2"), (3, "chr1")]]),
     ],
 )
 def test_a_table_is_one_contig_in_order(sites):

@@ -14,7 +14,7 @@ from tests.support.vcf_text import genotypes
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.calls import Escapes
 from vault.views.counts import allele_counts
-from vault.views.deidentify import Kind, Profile, deidentify, row_order
+from vault.views.deidentify import Profile, deidentify, row_order
 from vault.views.spans import Interval
 from vault.views.view import View
 
@@ -23,8 +23,17 @@ def names(n):
     return tuple(f"p1{i}" for i in range(n))
 
 
-def view_of(records, rows, *, kind=Kind.REGION, profile=None, order=None, **columns) -> View:
+def marks(records, fixed, named):
+    """The arrays of a panel view: ``fixed`` site numbers, ``named`` {site number: its ALT numbers that a locus names}."""
+    flags = [[a in named.get(i, ()) for a in range(alleles.count(",") + 1)] for i, (_, _, alleles) in enumerate(records)]
+    return np.array([i in fixed for i in range(len(records))], np.bool_), np.array(
+        [flag for site in flags for flag in site], np.bool_
+    )
+
+
+def view_of(records, rows, *, fixed=None, named=None, profile=None, order=None, **columns) -> View:
     n = len(rows[0]) if rows else 2
+    fixes, names_ = (None, None) if fixed is None else marks(records, fixed, named or {})
     codes, escapes = calls_of(rows, n)
     return deidentify(
         sites_of(records, **columns),
@@ -33,8 +42,9 @@ def view_of(records, rows, *, kind=Kind.REGION, profile=None, order=None, **colu
         pseudonyms=names(n),
         order=np.arange(n) if order is None else np.array(order),
         profile=profile or Profile(keep_phase=True),
-        kind=kind,
         assembly="GRCh38",
+        fixed=fixes,
+        named=names_,
     )
 
 
@@ -71,12 +81,34 @@ def test_dropping_phase_sorts_alleles_missing_first():
     assert shown(view)[0][2] == ["0/1", "1/2", "./1", "2", "./0/1/2"]
 
 
-def test_a_panel_view_keeps_every_site_and_alt():
-    records = [("22", 5, "A,C,G"), ("22", 9, "A,<DEL>"), ("22", 11, "A")]
-    rows = [["0|0", "0|2"], ["./.", "0|0"], ["0|0", "."]]
-    view = view_of(records, rows, kind=Kind.PANEL, info=["", "END=20;SVTYPE=DEL", ""])
-    assert shown(view) == [(5, b"A,C,G", rows[0]), (9, b"A,<DEL>", rows[1]), (11, b"A", rows[2])]
-    assert view.sites.info.items() == [b"", b"END=20;SVTYPE=DEL", b""]
+def test_a_panel_view_keeps_fixed_sites_and_named_alts_whoever_carries_them():
+    records = [("22", 5, "A,C,G,T"), ("22", 9, "A,<DEL>"), ("22", 11, "A"), ("22", 12, "A,C"), ("22", 13, "A,C,G")]
+    rows = [["0|0", "0|3"], ["./.", "0|0"], ["0|0", "."], ["0|0", "0|0"], ["0|0", "2|0"]]
+    info = ["", "END=20;SVTYPE=DEL", "", "", ""]
+    view = view_of(records, rows, fixed={0, 1, 2}, named={0: [1], 1: [1]}, info=info)
+    assert shown(view) == [
+        (5, b"A,C,T", ["0|0", "0|2"]),
+        (9, b"A,<DEL>", ["./.", "0|0"]),
+        (11, b"A", ["0|0", "."]),
+        (13, b"A,G", ["0|0", "1|0"]),
+    ]
+    assert view.sites.info.items() == [b"", b"END=20;SVTYPE=DEL", b"", b""]
+
+
+def test_a_fixed_site_that_no_locus_names_alts_of_may_be_left_without_alts():
+    view = view_of([("22", 5, "A,C,<DEL>")], [["0/0", "./."]], fixed={0}, info=["END=9;SVTYPE=DEL"])
+    assert shown(view) == [(5, b"A", ["0/0", "./."])]
+    assert view.sites.info.items() == [b""]
+
+
+def test_a_masked_fixed_site_shows_only_the_alts_that_a_locus_names():
+    records, rows = [("22", 9, "A,C,G"), ("22", 10, "A,C")], [["0|2", "0|1"], ["0|1", "1|1"]]
+    view = view_of(records, rows, profile=MASK, fixed={0, 1}, named={0: [1]})
+    assert shown(view) == [(9, b"A,C", ["./.", "./."]), (10, b"A", ["./.", "./."])]
+
+
+def test_a_masked_site_that_is_not_fixed_leaves_a_panel_view_too():
+    assert shown(view_of([("22", 9, "A,C")], [["0|1"]], profile=MASK, fixed=set())) == []
 
 
 MASK = Profile(keep_phase=True, masks=(Interval("chr22", 8, 10),))
@@ -92,8 +124,8 @@ def test_masked_sites_leave_a_region_view_with_anything_that_reaches_into_the_ma
     ]
 
 
-def test_masked_sites_are_missing_for_everybody_in_a_panel_view():
-    view = view_of(MASKED, MASKED_ROWS, profile=MASK, kind=Kind.PANEL)
+def test_masked_sites_that_a_panel_fixes_are_missing_for_everybody():
+    view = view_of(MASKED, MASKED_ROWS, profile=MASK, fixed=set(range(5)))
     assert [row for _, _, row in shown(view)] == [["0/1", "0"], ["./.", "./."], ["./.", "./."], ["1|0", "1"], ["1|1", "0|1|1"]]
 
 
@@ -141,7 +173,6 @@ def test_columns_follow_the_order_given_and_the_callers_arrays_are_left_alone():
         pseudonyms=names(3),
         order=np.array([2, 0, 1]),
         profile=Profile(),
-        kind=Kind.REGION,
         assembly="GRCh38",
     )
     assert view.pseudonyms == ("p12", "p10", "p11")
@@ -158,7 +189,16 @@ def test_row_order_is_keyed_and_independent_of_the_input_order():
     assert first != people
 
 
-@pytest.mark.parametrize("change", [{"pseudonyms": names(1)}, {"pseudonyms": ("a", "a")}, {"order": np.array([0, 0])}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pseudonyms": names(1)},
+        {"pseudonyms": ("a", "a")},
+        {"order": np.array([0, 0])},
+        {"fixed": np.zeros(2, np.bool_)},
+        {"named": np.zeros(1, np.bool_)},
+    ],
+)
 def test_parts_that_do_not_fit_are_refused(change):
     codes, escapes = calls_of([["0|1", "1"]], 2)
     parts = {"pseudonyms": names(2), "order": np.array([1, 0])} | change
@@ -168,7 +208,6 @@ def test_parts_that_do_not_fit_are_refused(change):
             codes,
             escapes=escapes,
             profile=Profile(),
-            kind=Kind.REGION,
             assembly="x",
             **parts,
         )
@@ -191,7 +230,6 @@ def test_an_unused_code_is_an_integrity_error():
             pseudonyms=names(1),
             order=np.array([0]),
             profile=Profile(),
-            kind=Kind.PANEL,
             assembly="x",
         )
 
@@ -217,24 +255,34 @@ def cohorts(draw):
     return n, records, rows, tuple(Interval(c, p, p + w) for c, p, w in masks), draw(st.permutations(range(n)))
 
 
-def oracle(records, rows, *, masks, kind, keep_phase, order):
+@st.composite
+def panels(draw):
+    """Which sites a panel fixes and which ALTs of them it names; None: a region view."""
+    if draw(st.booleans()):
+        return None
+    fixed = draw(st.sets(st.integers(0, 5)))
+    return fixed, {i: draw(st.sets(st.integers(1, 12))) for i in fixed}
+
+
+def oracle(records, rows, *, masks, panel, keep_phase, order):
     """The same rules on texts: [(pos, alleles, texts)]. Follows disclosure.md §11 literally."""
     out = []
-    for (contig, pos, spelled), row in zip(records, rows, strict=True):
+    fixed, named = panel or (set(), {})
+    for i, ((contig, pos, spelled), row) in enumerate(zip(records, rows, strict=True)):
         alleles = spelled.split(",")
         last = pos + len(alleles[0]) - 1
         masked = any(m.contig.removeprefix("chr") == contig and pos <= m.last and last >= m.first for m in masks)
-        carried = sorted({int(a) for text in row if text for a in re.split(r"[/|]", text) if a != "."} | {0})
-        if kind is Kind.PANEL:
-            carried = list(range(len(alleles)))
-        elif masked or len(carried) == 1:
+        carried = {int(a) for text in row if text for a in re.split(r"[/|]", text) if a != "."} | {0}
+        if i not in fixed and (masked or len(carried) == 1):
             continue
+        known = {a for a in named.get(i, ()) if a < len(alleles)}
+        kept = sorted({0} | known | (set() if masked else carried))
         texts = []
-        for i in order:
-            text = "./." if row[i] is None or masked else row[i]
-            texts.append(re.sub(r"\d+", lambda hit, new=carried: str(new.index(int(hit[0]))), text))
+        for j in order:
+            text = "./." if row[j] is None or masked else row[j]
+            texts.append(re.sub(r"\d+", lambda hit, new=kept: str(new.index(int(hit[0]))), text))
         gaps = sum(m.contig.removeprefix("chr") == contig and m.first <= pos for m in _join(masks))
-        out.append((contig, pos, [alleles[a] for a in carried], texts, masked, gaps))
+        out.append((contig, pos, [alleles[a] for a in kept], texts, masked, gaps))
     sizes: dict[tuple[str, int], int] = {}
     for contig, _, _, _, masked, gaps in out:
         if not masked:
@@ -267,9 +315,10 @@ def _sorted(text):
 
 
 @settings(max_examples=150, deadline=None)
-@given(cohorts(), st.sampled_from(Kind), st.booleans())
-def test_agrees_with_the_oracle(cohort, kind, keep_phase):
+@given(cohorts(), panels(), st.booleans())
+def test_agrees_with_the_oracle(cohort, panel, keep_phase):
     n, records, rows, masks, order = cohort
+    fixed, named = (None, None) if panel is None else marks(records, *panel)
     codes, escapes = calls_of(rows, n)
     view = deidentify(
         sites_of(records),
@@ -278,10 +327,11 @@ def test_agrees_with_the_oracle(cohort, kind, keep_phase):
         pseudonyms=names(n),
         order=np.array(order),
         profile=Profile(keep_phase=keep_phase, masks=masks),
-        kind=kind,
         assembly="GRCh38",
+        fixed=fixed,
+        named=named,
     )
-    assert shown(view) == oracle(records, rows, masks=masks, kind=kind, keep_phase=keep_phase, order=order)
+    assert shown(view) == oracle(records, rows, masks=masks, panel=panel, keep_phase=keep_phase, order=order)
     again, escaped = calls_of(texts_of(view.codes, view.escapes), n)  # calls are in their one canonical form
     assert np.array_equal(again, view.codes)
     assert np.array_equal(escaped.alleles, view.escapes.alleles)

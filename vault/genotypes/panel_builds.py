@@ -1,0 +1,169 @@
+"""The book of panel builds: where the blocks of a panel lie that were made of one part, and whether they may still be read.
+
+A build is one chunk over every site of the part that the panel names, so one small sealed block per subject, in the part's own groups
+and slots. Its keys derive from (genotype key, build). It holds nothing that the part does not: it may go at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.crypto.custody import KeyPurpose
+from vault.genotypes.containers import ContainerRef
+from vault.genotypes.part_reader import PartReader
+from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, PartRecord
+from vault.ids import ContainerId, DatasetId, KeyId, PartId
+from vault.session import Session
+from vault.storage.base import bulk_insert
+from vault.storage.books import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow
+from vault.times import to_micros
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build that may be read. ``owner.part_id`` is the build's own id: it stands where a part's does."""
+
+    owner: Owner
+    record: PartRecord
+    chunk: ChunkRecord
+
+
+def find(session: Session, dataset_id: DatasetId, part_id: PartId, panel_id: bytes) -> Build | None:
+    """The build of a panel over a part, unless there is none or the part's site tables were rewritten since, or are about to be."""
+    query = select(PanelBuildRow).where(PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
+    with session.books.read() as tx:
+        row = tx.scalars(query).one_or_none()
+        if row is None or row.table_versions != table_versions(tx, part_id) or _is_erasing(tx, part_id):
+            return None
+        containers = tx.scalars(
+            select(PanelContainerRow).where(PanelContainerRow.build_id == row.build_id).order_by(PanelContainerRow.group_no)
+        ).all()
+    return _build(session, dataset_id, row, containers)
+
+
+def open_build(session: Session, build: Build, *, pool: Executor | None = None) -> PartReader:
+    """A reader of a build's one chunk, which has ordinal 0."""
+    keys = session.keybook.open_ids(KeyPurpose.PANEL, [build.record.length_key_id, build.chunk.table_key_id])
+    return PartReader(
+        build.owner, build.record, [build.chunk], get_range=session.objects.get_range, table_key=keys.__getitem__, pool=pool
+    )
+
+
+def table_versions(tx: Transaction, part_id: PartId) -> int:
+    """What a build of the part has to have been made at: it grows whenever a site table is rewritten."""
+    return int(tx.scalar(select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id)) or 0)
+
+
+def add(
+    tx: Transaction, session: Session, *, panel_id: bytes, part_id: PartId, versions: int, sealer: ChunkSealer, chunk: ChunkRecord
+) -> None:
+    """Name a build's objects in the books."""
+    build_id = chunk.containers[0].part_id
+    row = PanelBuildRow(
+        build_id=build_id,
+        panel_id=panel_id,
+        part_id=part_id,
+        table_versions=versions,
+        n_sites=chunk.n_sites,
+        total_bytes=sealer.stored_bytes,
+        table_object=chunk.table_name,
+        table_bytes=chunk.table_bytes,
+        table_sha256=chunk.table_sha256,
+        table_key_id=chunk.table_key_id,
+        length_key_id=sealer.length_key_id,
+        created=to_micros(session.clock()),
+    )
+    tx.add(row)
+    tx.flush()
+    rows = [
+        {
+            "container_id": ref.container_id,
+            "build_id": build_id,
+            "group_no": ref.group,
+            "n_slots": ref.n_slots,
+            "nonce": ref.nonce8,
+            "header_bytes": ref.header_bytes,
+            "total_bytes": ref.total_bytes,
+            "object": name,
+            "sha256": ref.sha256,
+        }
+        for ref, name in zip(chunk.containers, chunk.container_names, strict=True)
+    ]
+    bulk_insert(tx, PanelContainerRow, rows)
+
+
+def of_parts(session: Session, part_ids: Iterable[PartId]) -> list[bytes]:
+    """Ids of all builds over these parts, readable or not."""
+    with session.books.read() as tx:
+        return list(tx.scalars(select(PanelBuildRow.build_id).where(PanelBuildRow.part_id.in_(list(part_ids)))))
+
+
+def of_place(session: Session, panel_id: bytes, part_id: PartId) -> list[bytes]:
+    """The build of a panel over a part, readable or not: none or one."""
+    place = (PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
+    with session.books.read() as tx:
+        return list(tx.scalars(select(PanelBuildRow.build_id).where(*place)))
+
+
+def remove(session: Session, build_ids: Sequence[bytes]) -> None:
+    """Destroy builds: first the books forget them, then their keys go, then their objects. Doing it twice does no harm."""
+    with session.books.write() as tx:
+        tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(build_ids)))
+        tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(build_ids)))
+    session.keybook.destroy([KeyPurpose.PANEL], build_ids)
+    for build_id in build_ids:
+        session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
+
+
+def _is_erasing(tx: Transaction, part_id: PartId) -> bool:
+    return tx.scalars(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == part_id).limit(1)).first() is not None
+
+
+def _build(session: Session, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]) -> Build:
+    owner = Owner(session.vault_id, dataset_id, PartId(row.build_id))
+    refs = tuple(
+        ContainerRef(
+            container_id=ContainerId(c.container_id),
+            nonce8=c.nonce,
+            vault_id=session.vault_id,
+            dataset_id=dataset_id,
+            part_id=owner.part_id,
+            chunk=0,
+            group=c.group_no,
+            n_slots=c.n_slots,
+            header_bytes=c.header_bytes,
+            total_bytes=c.total_bytes,
+            sha256=c.sha256,
+            length_key_id=row.length_key_id,
+        )
+        for c in containers
+    )
+    chunk = ChunkRecord(
+        ordinal=0,
+        n_sites=row.n_sites,
+        table_name=row.table_object,
+        table_bytes=row.table_bytes,
+        table_sha256=row.table_sha256,
+        table_key_id=KeyId(row.table_key_id),
+        table_version=1,
+        containers=refs,
+        container_names=tuple(c.object for c in containers),
+    )
+    record = PartRecord(
+        part_id=owner.part_id,
+        n_subjects=sum(c.n_slots for c in containers),
+        n_sites=row.n_sites,
+        n_chunks=1,
+        total_bytes=row.total_bytes,
+        directory_name="",  # one chunk needs no directory
+        directory_bytes=0,
+        directory_sha256=b"",
+        directory_key_id=KeyId(b""),
+        length_key_id=KeyId(row.length_key_id),
+    )
+    return Build(owner, record, chunk)
