@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from vault import gate
+from vault import anchoring, gate
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch, Factor
 from vault.ids import Clock, RandomBytes, utc_now
@@ -21,8 +21,16 @@ WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG
 def open_recovered(
     folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
 ) -> Session:
-    """Unlock a vault and, if this principal can, clear up after processes that were killed. Raises as ``open_session``."""
+    """Unlock a vault and, if this principal can, clear up after processes that were killed.
+
+    Raises as ``open_session``, and as ``anchoring.guard``: nobody works with a vault that its anchors know to be an old copy.
+    """
     session = open_session(folder, factor=factor, principal=principal, clock=clock, random=random)
+    try:
+        anchoring.guard(session)
+    except BaseException:
+        session.abandon()
+        raise
     if all(session.keyring.has(branch) for branch in WORKERS):
         gate.recover(session)
         sweep(session)
