@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from cli.context import Context, context_of
 from cli.inputs import instant, read_text, vkey
 from cli.lazy import group
 from vault.audit.acts import Act, Outcome
-from vault.errors import GenovaultError, InputError
+from vault.errors import GenovaultError, InputError, UnavailableError
 
 if TYPE_CHECKING:
     from vault.audit.verify import Report
@@ -131,7 +132,7 @@ def prove(ctx: typer.Context, number: Number) -> None:
     """
     context = context_of(ctx)
     with context.reading(Act.AUDIT_PROVE) as session:
-        session.checkpoint()
+        _sign(session)
         proof = session.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
     if not context.output.json:
@@ -155,7 +156,7 @@ def export(
     from vault.audit.export import export_tiles
 
     with context.reading(Act.AUDIT_EXPORT) as session:
-        session.checkpoint()
+        _sign(session)
         if file_format == "tiles":
             entries = export_tiles(session.log, dest, vkey=session.log_keys()[0].to_text()).size
         else:
@@ -226,10 +227,14 @@ def _say(context: Context, report: Report) -> None:
         context.output.line(line)
 
 
+def _sign(session: Session) -> None:
+    """Sign the newest entries too. An auditor holds no signing key, and works with what a steward signed."""
+    with suppress(UnavailableError):
+        session.checkpoint()
+
+
 def _record_failure(session: Session, report: Report) -> None:
     """Said aloud already: a log too damaged to take the entry changes nothing about it."""
-    from contextlib import suppress
-
     codes = {finding.code for finding in report.findings}
     with suppress(GenovaultError):
         session.record(Act.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))

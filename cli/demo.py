@@ -207,7 +207,7 @@ def audit(stage: Stage) -> int:
     )
     entries = stage.run_json("audit", "log")["entries"]
     acts = Counter(f"{entry['act']} ({entry['outcome']})" for entry in entries)
-    stage.table(("entries", "of"), [(str(n), act) for act, n in acts.most_common(8)])
+    stage.table(("entries", "of"), [(str(n), act) for act, n in acts.items()])
     stage.run("audit", "verify")
     return len(entries)
 

@@ -28,7 +28,8 @@ from vault.errors import UnavailableError
 if TYPE_CHECKING:
     from rich.console import Console
 
-ENGINES = (Path(__file__).with_name("matching_engine"), Path(__file__).parents[1] / "examples" / "matching_engine")
+ROOT = Path(__file__).parents[1]
+ENGINES = (Path(__file__).with_name("matching_engine"), ROOT / "examples" / "matching_engine")
 SHOWN_LINES = 8  # of a command's output
 
 
@@ -113,7 +114,7 @@ class Stage:
         self.console.print(Text(f"$ {shown}" + (f" > {into.name}" if into else ""), style="cyan"))
 
     def _short(self, argument: str) -> str:
-        return argument.removeprefix(f"{self.folder}{os.sep}")
+        return argument.removeprefix(f"{self.folder}{os.sep}").removeprefix(f"{ROOT}{os.sep}")
 
     def _quote(self, text: str, *, style: str = "dim") -> None:
         from rich.text import Text
