@@ -165,7 +165,14 @@ def _agree(files: Sequence[Path], sources: Sequence[GenotypeSource]) -> list[lis
 def _match(session: Session, dataset: Dataset, samples: Sequence[str], options: ImportOptions) -> _Matched:
     """Which subject each sample is; unknown ones are refused, left out or registered."""
     names = [f"{options.namespace}/{sample}" if options.namespace else sample for sample in samples]
-    known = _mapped(session, options.sample_map, samples) if options.sample_map else _registered(session, dataset, names)
+    mapped = _mapped(session, options.sample_map, dict(zip(samples, names, strict=True))) if options.sample_map else {}
+    known = mapped | _registered(session, dataset, [name for name in names if name not in mapped])
+    if len(set(known.values())) != len(known):
+        raise InputError(
+            "subject_twice",
+            "two samples belong to one subject",
+            hint="a part holds one sample for each subject: import them apart",
+        )
     unknown = [at for at, name in enumerate(names) if name not in known]
     if unknown and options.unknown == "refuse":
         raise InputError(
@@ -173,22 +180,15 @@ def _match(session: Session, dataset: Dataset, samples: Sequence[str], options: 
             f"{len(unknown)} of {len(samples)} samples belong to no subject (the first is sample column {unknown[0] + 1})",
             hint="name them with subject import or --samples MAP.csv, or use --unknown skip or --register",
         )
+    if not known and options.unknown == "skip":
+        raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
     new: list[tuple[SubjectId, NewSubject]] = []
     if unknown and options.unknown == "register":
-        fresh = subjects.prepare(session, len(unknown))
+        fresh = subjects.prepare(session, len(unknown))  # last: a refusal leaves no keys behind
         new = [(s, NewSubject(Identity(samples=(names[at],)), dataset.dataset_id)) for s, at in zip(fresh, unknown, strict=True)]
         known |= {names[at]: s for (s, _), at in zip(new, unknown, strict=True)}
     columns = [at for at, name in enumerate(names) if name in known]
-    chosen = [known[names[at]] for at in columns]
-    if not chosen:
-        raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
-    if len(set(chosen)) != len(chosen):
-        raise InputError(
-            "subject_twice",
-            "two samples belong to one subject",
-            hint="a part holds one sample for each subject: import them apart",
-        )
-    return _Matched(tuple(columns), tuple(names[at] for at in columns), tuple(chosen), tuple(new))
+    return _Matched(tuple(columns), tuple(names[at] for at in columns), tuple(known[names[at]] for at in columns), tuple(new))
 
 
 def _registered(session: Session, dataset: Dataset, names: Sequence[str]) -> dict[str, SubjectId]:
@@ -208,16 +208,15 @@ SAMPLE = Column("sample", text, required=True, keys=lambda value: [value])
 REFERENCE = Column("subject", text, required=True)
 
 
-def _mapped(session: Session, path: Path, samples: Sequence[str]) -> dict[str, SubjectId]:
-    """Subjects by sample name from MAP.csv (columns sample, subject)."""
+def _mapped(session: Session, path: Path, names: Mapping[str, str]) -> dict[str, SubjectId]:
+    """Subjects by name from MAP.csv (columns sample, subject). ``names``: of each sample in the file, its name in the vault."""
     rows = read_sheet(path, columns=[SAMPLE, REFERENCE]).rows
     found = resolve_many(session, [row[REFERENCE] for row in rows])
-    wanted = set(samples)
-    problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in wanted]
+    problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in names]
     problems += [Problem(row.line, "subject", "does not name one subject") for row in rows if len(found[row[REFERENCE]]) != 1]
     if problems:
         raise rejected(problems)
-    return {row[SAMPLE]: next(iter(found[row[REFERENCE]])) for row in rows}
+    return {names[row[SAMPLE]]: next(iter(found[row[REFERENCE]])) for row in rows}
 
 
 def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
