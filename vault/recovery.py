@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from vault import anchoring, gate
+from vault import anchoring, erasure, gate, principals
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch, Factor
 from vault.ids import Clock, RandomBytes, utc_now
@@ -31,8 +31,10 @@ def open_recovered(
     except BaseException:
         session.abandon()
         raise
+    principals.reconcile(session)
     if all(session.keyring.has(branch) for branch in WORKERS):
         gate.recover(session)
+        erasure.resume(session)
         sweep(session)
     return session
 

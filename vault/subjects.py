@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session as Transaction
 from vault.audit.acts import Act, Outcome
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, open_blob, seal_blob
+from vault.errors import UnavailableError
 from vault.ids import DatasetId, SubjectId, new_id
 from vault.keybook import OpenKey
 from vault.references import ReferenceIndex, batched, reference_rows, resolve
@@ -170,6 +171,14 @@ def open_identities(session: Session, subjects: Iterable[SubjectId]) -> dict[Sub
         subject = SubjectId(row.subject_id)
         opened[subject] = _open(session, subject, row, keys[subject])
     return opened
+
+
+def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
+    """Refuse to add anything to subjects that were erased meanwhile. Raises UnavailableError ``subject_erased``."""
+    wanted = set(subjects)
+    gone = tx.execute(select(SubjectRow.subject_id).where(SubjectRow.state.in_(("erasing", "erased")))).scalars()
+    if not wanted.isdisjoint(gone):
+        raise UnavailableError("subject_erased", "a person was erased meanwhile", hint="repeat the command")
 
 
 def count(tx: Transaction) -> int:

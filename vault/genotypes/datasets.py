@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
-from vault.errors import InputError
+from vault.errors import InputError, UnavailableError
 from vault.genotypes import panel_builds
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.containers import ContainerRef
@@ -30,7 +30,7 @@ from vault.genotypes.tables import PartDirectory, find_chunks, find_contig, site
 from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.base import bulk_insert
-from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
+from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, ErasingChunkRow, PartMemberRow, PartRow
 from vault.times import to_micros
 
 _FEW = 500  # subjects up to which looking each up beats a scan
@@ -192,14 +192,32 @@ def choose_chunks(
 ) -> tuple[PartReader, Chosen]:
     """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
     wanted = selection.chunks(_reader(session, dataset, part, []).directory)
+    _require_blanked(session, part, wanted)
     reader = _reader(session, dataset, part, _chunks(session, dataset, part, wanted), pool=pool)
     chosen: Chosen = []
     for ordinal in wanted:
         sites = reader.sites(ordinal)
         rows = selection.rows(sites)
+        rows = rows[np.diff(sites.alleles.offsets)[rows] > 0]  # what an erasure blanked is nobody's any more
         if len(rows):
             chosen.append((ordinal, None if len(rows) == len(sites) else rows))
     return reader, chosen
+
+
+def open_part(session: Session, dataset: Dataset, part: PartRow, ordinals: Sequence[int]) -> PartReader:
+    """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself."""
+    return _reader(session, dataset, part, _chunks(session, dataset, part, ordinals))
+
+
+def _require_blanked(session: Session, part: PartRow, ordinals: Sequence[int]) -> None:
+    """Refuse chunks whose site table may list what only an erased person carried."""
+    with session.books.read() as tx:
+        query = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == part.part_id)
+        pending = set(tx.scalars(query))
+    if not pending.isdisjoint(ordinals):
+        raise UnavailableError(
+            "erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor says how to finish it"
+        )
 
 
 def parts(session: Session, dataset: Dataset) -> list[PartRow]:
