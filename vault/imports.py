@@ -23,7 +23,7 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
-from vault.errors import GenovaultError, InputError
+from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.genotypes import datasets, panel_building
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
@@ -308,13 +308,21 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
 
 @contextmanager
 def _lease(session: Session, plan: _Plan) -> Iterator[None]:
-    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again."""
+    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again.
+
+    Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
+    """
     prefix = plan.part_id.hex()
     with session.books.write() as tx:
         tx.add(LeaseRow(prefix=prefix, expires=to_micros(session.clock() + LEASE)))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
+            raise
+        with session.books.read() as tx:
+            if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
+                raise
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
         session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *(s for s, _ in plan.matched.new)])
         with session.books.write() as tx:

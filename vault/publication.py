@@ -16,7 +16,7 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.errors import IntegrityError
 from vault.extracts.folder import RECEIPT_NAME
-from vault.extracts.staging import discard_staged, publish_staged
+from vault.extracts.staging import discard_staged, publish_staged, unwritable
 from vault.releases import RELEASED, Release
 from vault.session import Session
 
@@ -81,8 +81,11 @@ def working(session: Session, release_id: str) -> Iterator[bool]:
 
 
 def _write_receipt(path: Path, receipt: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(receipt)
-        file.flush()
-        os.fsync(handle)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(receipt)
+            file.flush()
+            os.fsync(handle)
+    except OSError as error:
+        raise unwritable(error) from None

@@ -47,7 +47,7 @@ class Staging:
         except FileNotFoundError:
             raise InputError("output_parent_missing", "the folder that should hold the output does not exist") from None
         except OSError as error:
-            raise _unwritable(error) from None
+            raise unwritable(error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +75,7 @@ class Staging:
         except FileExistsError:
             raise UsageError("staging_name", "a file of that name is there already") from None
         except OSError as error:
-            raise _unwritable(error) from None
+            raise unwritable(error) from None
 
     def retain(self) -> None:
         """The release is committed: keep the folder whatever happens next."""
@@ -110,7 +110,7 @@ def publish_staged(staged: Path, output: Path) -> None:
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise _not_empty() from None
-        raise _unwritable(error) from None
+        raise unwritable(error) from None
 
 
 def discard_staged(staged: Path) -> None:
@@ -127,7 +127,7 @@ def discard_staged(staged: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unwritable(error) from None
+        raise unwritable(error) from None
 
 
 def _check_free(output: Path) -> None:
@@ -135,7 +135,7 @@ def _check_free(output: Path) -> None:
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise _not_empty()
     except OSError as error:
-        raise _unwritable(error) from None
+        raise unwritable(error) from None
 
 
 def _sync(folder: Path) -> None:
@@ -152,5 +152,6 @@ def _not_empty() -> InputError:
     )
 
 
-def _unwritable(error: OSError) -> UnavailableError:
+def unwritable(error: OSError) -> UnavailableError:
+    """What an operating system's error about the output is to a person."""
     return UnavailableError("output_unwritable", f"the output cannot be written: {os.strerror(error.errno or errno.EIO)}")
