@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import RowMapping, Table, bindparam, delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from vault.crypto.context import encode_context
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap_many, wrap_many, wrapping_key
@@ -186,32 +186,39 @@ class KeyBook:
             session.execute(delete(WrappedKeyRow).where(*place))
         self._database.checkpoint_wal()
 
-    def renew_tokens(self, *, limit: int) -> int:
-        """A new audit salt and token for up to ``limit`` subjects that have only one of them; how many that were.
+    def token_version(self) -> int:
+        """The newest version of any subject's token; 0 when there are no subjects."""
+        with self._database.read() as session:
+            return session.scalar(select(func.max(SubjectTokenRow.version))) or 0
+
+    def renew_tokens(self, version: int, *, limit: int) -> int:
+        """A new audit salt and token for up to ``limit`` subjects that have none of this version; how many that were.
 
         Raises:
             UnavailableError: ``branch_closed``.
         """
-        newest = select(SubjectTokenRow.subject_id, func.max(SubjectTokenRow.version).label("version")).group_by(
-            SubjectTokenRow.subject_id
-        )
+        behind = select(SubjectTokenRow.subject_id).group_by(SubjectTokenRow.subject_id)
         with self._database.write() as session:
-            versions = newest.subquery()
-            low = session.scalar(select(func.min(versions.c.version)))
-            rows = session.execute(newest.having(func.max(SubjectTokenRow.version) == low).limit(limit)).all()
-            subjects = [SubjectId(row.subject_id) for row in rows]
+            query = behind.having(func.max(SubjectTokenRow.version) < version).limit(limit)
+            subjects = [SubjectId(subject) for subject in session.scalars(query)]
             if subjects:
-                keys = self._create(session, KeyPurpose.AUDIT_SALT, subjects, (low or 0) + 1)
+                keys = self._create(session, KeyPurpose.AUDIT_SALT, subjects, version)
                 bulk_insert(session, SubjectTokenRow, [self._token_row(s, k) for s, k in zip(subjects, keys, strict=True)])
         return len(subjects)
 
     def forget_old_tokens(self) -> int:
-        """Destroy all but the newest audit salt and token of every subject: older entries no longer link. Returns how many went."""
-        newest = select(func.max(SubjectTokenRow.version)).scalar_subquery()
+        """Destroy every audit salt and token but each subject's newest: older entries no longer link. How many tokens went."""
+        tokens, salts = aliased(SubjectTokenRow), aliased(WrappedKeyRow)
+        newest_token = select(func.max(tokens.version)).where(tokens.subject_id == SubjectTokenRow.subject_id).scalar_subquery()
+        of_salts = (salts.purpose == KeyPurpose.AUDIT_SALT.value, salts.owner == WrappedKeyRow.owner)
+        newest_salt = select(func.max(salts.version)).where(*of_salts).scalar_subquery()
+        old_salts = (WrappedKeyRow.purpose == KeyPurpose.AUDIT_SALT.value, WrappedKeyRow.version < newest_salt)
+        quietly = {"synchronize_session": False}
         with self._database.write() as session:
-            old_salts = (WrappedKeyRow.purpose == KeyPurpose.AUDIT_SALT.value, WrappedKeyRow.version < newest)
-            session.execute(delete(WrappedKeyRow).where(*old_salts))
-            gone = session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.version < newest))
+            session.execute(delete(WrappedKeyRow).where(*old_salts), execution_options=quietly)
+            gone = session.execute(
+                delete(SubjectTokenRow).where(SubjectTokenRow.version < newest_token), execution_options=quietly
+            )
         self._database.checkpoint_wal()
         return int(gone.rowcount)  # type: ignore[attr-defined]
 
@@ -307,6 +314,8 @@ class KeyBook:
 
     def branch_key(self, branch: Branch, label: str, *, epoch: int | None = None) -> OpenKey:
         """A key of a branch itself, for blobs that belong to no owner (project declarations, panels)."""
+        if epoch is not None and self._refresh is not None and epoch not in self._keyring.epochs(branch):
+            self.use(self._refresh())
         number, secret = self._keyring.current(branch) if epoch is None else (epoch, self._keyring.epoch(branch, epoch))
         context = encode_context("genovault/branch-key/v1", self._vault_id, branch.value, number, label)
         key_id = hmac_sha256(self._vault_id, encode_context("genovault/branch-key-id/v1", branch.value, label))[:16]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from vault import anchoring, erasure, gate, principals
+from vault import anchoring, erasure, gate, principals, rotation
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch, Factor
 from vault.ids import Clock, RandomBytes, utc_now
@@ -35,6 +35,7 @@ def open_recovered(
     if all(session.keyring.has(branch) for branch in WORKERS):
         gate.recover(session)
         erasure.resume(session)
+        rotation.resume(session)
         sweep(session)
     return session
 

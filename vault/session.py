@@ -148,10 +148,17 @@ class Session:
 
         UnavailableError("branch_closed") without the log-sign branch, ("anchor_unreachable") when an anchor cannot take it.
         """
-        note = self.log.checkpoint(self.log_signer(), trusted=self.log_keys())
-        for anchor in self.anchors:
-            anchor.publish(note)
-        return note
+        try:
+            return self._sign_head(self.log_signer())
+        except IntegrityError as error:
+            if error.code != "note_signature_missing":
+                raise
+            self.keybook.use(self._newer_keyring())  # another process has rotated the signing key and signed since
+            return self._sign_head(self.log_signer())
+
+    def hand_over(self, old_epoch: int) -> str:
+        """Sign the log's head with the new and the old signing key, so that whoever trusts the old one can follow to the new."""
+        return self._sign_head(self.log_signer(), SigningKey(self.keyring.epoch(Branch.LOG_SIGN, old_epoch)))
 
     def log_keys(self, origin: str | None = None) -> tuple[VerifierKey, ...]:
         """The verifier keys of the log (or of an earlier one, by its origin), newest first."""
@@ -207,6 +214,12 @@ class Session:
 
     def _commit_entries(self, batch: Sequence[Prepared]) -> list[Appended]:
         return self.log.record_many(batch)
+
+    def _sign_head(self, *signers: SigningKey) -> str:
+        note = self.log.checkpoint(*signers, trusted=self.log_keys())
+        for anchor in self.anchors:
+            anchor.publish(note)
+        return note
 
     def _newer_keyring(self) -> Keyring:
         """What another process has rotated to meanwhile."""

@@ -220,10 +220,11 @@ class AuditLog:
         with self.database.read() as session:
             return _parts(session)
 
-    def checkpoint(self, signer: Signer, *, trusted: Sequence[VerifierKey] = ()) -> str:
+    def checkpoint(self, signer: Signer, *also: Signer, trusted: Sequence[VerifierKey] = ()) -> str:
         """Sign the present head, store the note and return it; the last one again if nothing was appended since.
 
-        ``trusted`` are the log's earlier keys, for the first checkpoint after a rotation of the signing key.
+        ``trusted`` are the log's earlier keys, for the first checkpoint after a rotation of the signing key; ``also`` is the earlier
+        key itself, which signs the one that hands over.
 
         Raises:
             IntegrityError: ``log_tail_altered``, ``log_incomplete``, ``log_head_altered``, ``log_forked`` (the log does not
@@ -240,7 +241,7 @@ class AuditLog:
             tree = recompute(session, base, signed).tree
         if last is not None and tree.size == signed.size:
             return last
-        note = sign_note(Checkpoint(self.origin, tree.size, tree.root()).to_text(), self.origin, signer)
+        note = sign_note(Checkpoint(self.origin, tree.size, tree.root()).to_text(), self.origin, signer, *also)
         with self.database.write() as session:
             self._own_base(session)
             newest = session.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))

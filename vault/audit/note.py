@@ -142,10 +142,11 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
 
-def sign_note(text: str, name: str, signer: Signer) -> str:
-    """A note with one Ed25519 signature under ``name``."""
-    key = VerifierKey(name, ED25519, signer.public)
-    return Note(text, (NoteSignature(name, key.key_id, signer.sign(text.encode())),)).to_text()
+def sign_note(text: str, name: str, *signers: Signer) -> str:
+    """A note with an Ed25519 signature by each signer under ``name``: two where one key hands over to another."""
+    keys = [VerifierKey(name, ED25519, signer.public) for signer in signers]
+    signed = (signer.sign(text.encode()) for signer in signers)
+    return Note(text, tuple(NoteSignature(name, k.key_id, s) for k, s in zip(keys, signed, strict=True))).to_text()
 
 
 def cosign(note: str, name: str, signer: Signer, *, time: int) -> str:
