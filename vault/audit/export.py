@@ -14,12 +14,12 @@ from typing import TextIO
 
 from sqlalchemy import select
 
-from vault.audit.log import AuditLog, Part
+from vault.audit.log import AuditLog, Entry, Part
 from vault.audit.merkle import CompactRange
 from vault.audit.note import Checkpoint, Note
 from vault.audit.stored_head import newest_log
 from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
-from vault.audit.verify import StoredEntry
+from vault.audit.verify import Chunk
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditTileRow
 
@@ -58,13 +58,29 @@ class LogSource:
         except IntegrityError:
             return row.size, b""
 
-    def entries(self) -> Iterator[StoredEntry]:
-        """All rows of the log, with whether each has a sealed detail."""
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows of the log, with whether each has a sealed detail; a gap in the rows ends a chunk."""
         base, stop = self._base(), None if self._part is None else self._part.base + self._part.size
-        with self._log.database.read() as session:
-            detailed = set(session.scalars(select(AuditDetailRow.idx)))
+        run: list[Entry] = []
         for entry in self._log.entries(base, stop):
-            yield StoredEntry(entry.index - base, entry.leaf, entry.leaf_hash, entry.index in detailed)
+            if run and (entry.index != run[-1].index + 1 or (entry.index - base) % TILE_WIDTH == 0):
+                yield self._chunk(run, base)
+                run = []
+            run.append(entry)
+        if run:
+            yield self._chunk(run, base)
+
+    def _chunk(self, run: Sequence[Entry], base: int) -> Chunk:
+        first, last = run[0].index, run[-1].index
+        query = select(AuditDetailRow.idx).where(AuditDetailRow.idx >= first, AuditDetailRow.idx <= last)
+        with self._log.database.read() as session:
+            detailed = set(session.scalars(query))
+        return Chunk(
+            first - base,
+            [entry.leaf for entry in run],
+            [entry.leaf_hash for entry in run],
+            [entry.index in detailed for entry in run],
+        )
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
         """Full tiles only; partial ones are not stored. A full one that is gone reads as empty."""

@@ -17,10 +17,15 @@ import base64
 import binascii
 import hashlib
 import json
+import multiprocessing
+import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +33,8 @@ from vault.crypto.primitives import verify_signature
 from vault.errors import IntegrityError
 
 MAX_FINDINGS = 100  # more say nothing new
+PARALLEL_FROM = 50_000  # signed entries from which starting further processes pays
+_CHUNKS_PER_TASK = 16  # 4,096 entries: sending a task costs little beside hashing it
 _TILE = 256
 _REQUIRED = frozenset({"v", "id", "t", "boot", "actor", "act", "outcome", "n"})
 _OPTIONAL = frozenset(
@@ -45,17 +52,41 @@ def _refuse(_text: str) -> Any:
     raise ValueError("no floats in entries")
 
 
+def _quick_form() -> re.Pattern[bytes]:
+    """A leaf as the writer nearly always writes it, in one pattern: whatever matches is canonical and has the form.
+
+    What does not match (text beyond plain ASCII, a field of a rarer kind, anything wrong) takes the exact way, ``_parse_leaf``.
+    """
+    text, number, digest = r'"[ !#-\[\]-~]*+"', r"(?:0|[1-9][0-9]{0,14})", '"[0-9a-f]{64}"'
+    event, tally = f'"({_ID.pattern})"', rf"(\{{{text}:{number}(?:,{text}:{number})*+\}})"
+    fields = (
+        rf'\{{"act":{text},"actor":\{{(?:"for":{text},)?"id":{text},"kind":{text}\}}',
+        rf'(?:,"blobs":\{{"list":{digest},"n":{number}\}})?',
+        rf',"boot":\{{"id":"[0-9a-f]{{32}}","seq":{number}\}}',
+        rf'(?:,"consent":\{{(?:"added":({number}),)?"head":"([0-9a-f]{{64}})","seq":({number})\}})?',
+        rf'(?:,"counts":{tally})?(,"detail":{digest})?(?:,"flags":\[{text}(?:,{text})*+\])?',
+        rf',"id":{event},"n":"{_NONCE.pattern}"(?:,"obj":\{{"kind":{text},"ref":{text}\}})?',
+        rf',"outcome":"(intent|done|refused|failed|aborted)"(?:,"project":{text})?(?:,"purpose":{text})?',
+        rf'(?:,"reasons":{tally})?(?:,"refers":{event})?(?:,"req":{text})?(?:,"subj":\{{"n":{number},"set":{digest}\}})?',
+        rf',"t":"{_TIME.pattern}","v":1\}}',
+    )
+    return re.compile("".join(fields).encode())
+
+
+_QUICK = _quick_form()
+_TALLIED = re.compile(rb'"([ !#-\[\]-~]*+)":')
 _DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-class StoredEntry(NamedTuple):
-    """An entry as a source has it. None means that this source does not keep that."""
+class Chunk(NamedTuple):
+    """Consecutive entries as a source has them: up to a tile's worth, from a multiple of 256 on where none is missing."""
 
-    position: int
-    leaf: bytes | None  # None: payload dropped by retention, only the hash is left
-    leaf_hash: bytes | None
-    has_detail: bool | None
+    first: int
+    leaves: Sequence[bytes | None]  # None: payload dropped by retention, only the hash is left
+    hashes: Sequence[bytes] | None = None  # stored beside the entries; None: this source keeps none
+    detailed: Sequence[bool] | None = None  # whether each has a sealed detail; None: this source keeps none
+    bundle: bytes = b""  # the entries as tlog-tiles bundles them, instead of ``leaves``
 
 
 class Source(Protocol):
@@ -70,7 +101,7 @@ class Source(Protocol):
     def head(self) -> tuple[int, bytes] | None:
         """(size, root) that the log believes to have, signed or not."""
 
-    def entries(self) -> Iterator[StoredEntry]:
+    def chunks(self) -> Iterator[Chunk]:
         """All entries, ascending."""
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
@@ -135,7 +166,7 @@ class FolderSource:
         """An export has no head besides the checkpoint."""
         return None
 
-    def entries(self) -> Iterator[StoredEntry]:
+    def chunks(self) -> Iterator[Chunk]:
         """A bundle is missing where no full or partial one exists; whatever follows it is not read."""
         n = 0
         while True:
@@ -143,8 +174,7 @@ class FolderSource:
             bundles = [full] if full.is_file() else _partials(full)
             if not bundles:
                 return
-            for i, leaf in enumerate(_unbundle(bundles[0].read_bytes())):
-                yield StoredEntry(n * _TILE + i, leaf or None, None, None)
+            yield Chunk(n * _TILE, (), bundle=bundles[0].read_bytes())
             if bundles[0] != full:
                 return
             n += 1
@@ -166,10 +196,10 @@ def verify(source: Source, vkey: str | None = None) -> Report:
     heads = [head for note in source.checkpoints() if (head := _checked_head(note, keys, checks)) is not None]
     if not heads:
         checks.found("unsigned", None, "no signed checkpoint covers this log")
-    walk = _Walk(source, heads, checks)
-    for entry in source.entries():
-        walk.take(entry)
     signed = max((size for size, _ in heads), default=0)
+    walk = _Walk(source, heads, checks)
+    for found in _examined(source.chunks(), parallel=signed >= PARALLEL_FROM):
+        walk.take(found)
     walk.finish(signed)
     return Report(
         entries=walk.size,
@@ -198,41 +228,142 @@ class _Checks:
             self.findings.append(Finding(code, entry, message, last))
 
 
+@dataclass
+class _Examined:
+    """What can be said of a chunk by itself, so that other processes can say it. Positions are offsets in the chunk."""
+
+    first: int
+    hashes: bytes  # of the entries, 32 bytes each; zeros where only the source's tile has it
+    root: bytes  # of a whole chunk of 256, otherwise empty
+    ids: list[bytes]  # event ids; empty where there is none
+    unhashed: list[int] = field(default_factory=list)
+    redacted: list[int] = field(default_factory=list)
+    altered: list[int] = field(default_factory=list)
+    malformed: list[int] = field(default_factory=list)
+    detail_missing: list[int] = field(default_factory=list)
+    detail_foreign: list[int] = field(default_factory=list)
+    intents: list[int] = field(default_factory=list)
+    refers: list[tuple[int, bytes]] = field(default_factory=list)
+    consents: list[tuple[int, int, bytes, int]] = field(default_factory=list)  # offset, seq, head, added
+    continues: bool = False  # the first entry says that this log goes on where another ended
+
+
+def _examine(chunk: Chunk) -> _Examined:
+    """Hash and read the entries of a chunk."""
+    leaves = list(_unbundle(chunk.bundle)) if chunk.bundle else chunk.leaves
+    hashes: list[bytes] = []
+    found = _Examined(chunk.first, b"", b"", [])
+    for i, leaf in enumerate(leaves):
+        if not leaf:
+            stored = chunk.hashes[i] if chunk.hashes is not None else b""
+            found.redacted.append(i)
+            found.ids.append(b"")
+            hashes.append(stored if len(stored) == 32 else bytes(32))
+            if len(stored) != 32:
+                found.unhashed.append(i)
+            continue
+        hashed = hashlib.sha256(b"\x00" + leaf).digest()
+        hashes.append(hashed)
+        if chunk.hashes is not None and chunk.hashes[i] != hashed:
+            found.altered.append(i)
+        fields = _fields_of(leaf)
+        if fields is None:
+            found.malformed.append(i)
+            found.ids.append(b"")
+            continue
+        _note_fields(found, i, fields, None if chunk.detailed is None else chunk.detailed[i])
+    found.hashes = b"".join(hashes)
+    if len(hashes) == _TILE and not found.unhashed:
+        found.root = _root(hashes)
+    return found
+
+
+def _note_fields(found: _Examined, i: int, fields: _Fields, detailed: bool | None) -> None:  # noqa: FBT001 - one of many facts
+    found.ids.append(fields.event_id)
+    if fields.intent:
+        found.intents.append(i)
+    if fields.refers is not None:
+        found.refers.append((i, fields.refers))
+    if fields.consent is not None:
+        found.consents.append((i, *fields.consent))
+    if detailed is False and fields.committed:
+        found.detail_missing.append(i)
+    if detailed and not fields.committed:
+        found.detail_foreign.append(i)
+    if i == 0 and found.first == 0:
+        found.continues = fields.continues
+
+
+def _examine_all(chunks: Sequence[Chunk]) -> list[_Examined]:
+    return [_examine(chunk) for chunk in chunks]
+
+
+def _examined(chunks: Iterator[Chunk], *, parallel: bool) -> Iterator[_Examined]:
+    """Every chunk examined, in order; with ``parallel`` by as many processes as there are processors."""
+    workers = min(os.cpu_count() or 1, 8)
+    if not parallel or workers == 1:
+        yield from map(_examine, chunks)
+        return
+    # Spawned, not forked: the process may have threads, and a fork would copy their locks as they are.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        under_way: deque[Future[list[_Examined]]] = deque()
+        while task := list(islice(chunks, _CHUNKS_PER_TASK)):
+            under_way.append(pool.submit(_examine_all, task))
+            if len(under_way) > 2 * workers:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
+
+
 class _Walk:
-    """One pass over the entries: hash, compare with the tiles, grow the tree, follow intents and the consent ledger."""
+    """One pass over the entries: compare with the tiles, grow the tree, follow intents and the consent ledger."""
 
     def __init__(self, source: Source, heads: Sequence[tuple[int, bytes]], checks: _Checks) -> None:
         self.size = 0
         self.redacted = 0
-        self.intents: dict[str, int] = {}  # event id -> index
+        self.intents: dict[bytes, int] = {}  # event id -> index
         self._source = source
         self._heads = dict(heads)
         self._checks = checks
         self._good = 0  # size of the newest checkpoint whose root was reproduced
         self._diverged = False
         self._broken = False
+        self._perfect: list[tuple[int, bytes]] = []  # (height, root) of the perfect subtrees, the leftmost first
         self._levels: list[list[bytes]] = [[]]  # hashes of the unfinished tile of each level
         self._done: list[int] = [0]  # finished tiles of each level
-        self._ids: set[str] = set()
+        self._ids: set[bytes] = set()
+        self._continues = False
         self._consent_seq = 0
-        self._consent_heads: dict[int, str] = {}
+        self._consent_heads: dict[int, bytes] = {}
         self._check_root()
 
-    def take(self, entry: StoredEntry) -> None:
-        """The next entry of the source."""
-        index = self.size
+    def take(self, found: _Examined) -> None:
+        """The next entries of the source."""
         if self._broken:
             return
-        if entry.position != index:
-            self._checks.found("entry_missing", index, f"entry {index} is missing: entry {entry.position} comes next")
+        first = self.size
+        if found.first != first:
+            self._checks.found("entry_missing", first, f"entry {first} is missing: entry {found.first} comes next")
             self._broken = True  # what follows a gap cannot be placed in the tree
             return
-        hashed = self._hash(entry)
-        if entry.leaf is not None:
-            self._read(index, entry.leaf, has_detail=entry.has_detail)
-        self._grow(0, hashed)
-        self.size += 1
-        self._check_root()
+        self._say(found)
+        self._follow(found)
+        hashes = [found.hashes[i : i + 32] for i in range(0, len(found.hashes), 32)]
+        for i in found.unhashed:
+            hashes[i] = self._tile_hash(first + i)
+        if found.root and not self._levels[0] and not any(size in self._heads for size in range(first + 1, first + _TILE)):
+            self._compare_tile(0, self._done[0], found.hashes)
+            self._done[0] += 1
+            self._push(8, found.root)
+            self.size += _TILE
+            self._grow(1, found.root)
+            self._check_root()
+            return
+        for hashed in hashes:
+            self._push(0, hashed)
+            self.size += 1
+            self._grow(0, hashed)
+            self._check_root()
 
     def finish(self, signed: int) -> None:
         """What can only be said at the end."""
@@ -259,26 +390,56 @@ class _Walk:
     def root(self) -> bytes:
         """Root of the entries taken so far."""
         root = b""
-        for hashes in self._levels:
-            pending = [*hashes, root] if root else list(hashes)
-            root = _root(pending) if pending else b""
+        for _, left in reversed(self._perfect):
+            root = _node(left, root) if root else left
         return root or hashlib.sha256().digest()
 
-    def _hash(self, entry: StoredEntry) -> bytes:
-        if entry.leaf is None:
-            self.redacted += 1
-            stored = entry.leaf_hash or self._tile_hash(entry.position)
-            if len(stored) != 32:
-                self._checks.found("entry_missing", entry.position, f"entry {entry.position} has neither content nor hash")
-            return stored
-        hashed = hashlib.sha256(b"\x00" + entry.leaf).digest()
-        if entry.leaf_hash is not None and entry.leaf_hash != hashed:
-            self._checks.found("entry_altered", entry.position, f"entry {entry.position} does not have the hash stored with it")
-        return hashed
+    def _push(self, height: int, root: bytes) -> None:
+        while self._perfect and self._perfect[-1][0] == height:
+            root = _node(self._perfect.pop()[1], root)
+            height += 1
+        self._perfect.append((height, root))
+
+    def _say(self, found: _Examined) -> None:
+        """What is wrong with single entries."""
+        self.redacted += len(found.redacted)
+        for code, positions, message in (
+            ("entry_altered", found.altered, "entry {} does not have the hash stored with it"),
+            ("entry_malformed", found.malformed, "entry {} does not have the form of an entry"),
+            ("detail_missing", found.detail_missing, "the sealed detail of entry {} is missing"),
+            ("detail_foreign", found.detail_foreign, "entry {} has a sealed detail that it does not commit to"),
+        ):
+            for i in positions:
+                self._checks.found(code, found.first + i, message.format(found.first + i))
+
+    def _follow(self, found: _Examined) -> None:
+        """Intents, their outcomes and the consent ledger, in the order of the entries."""
+        first = found.first
+        if first == 0:
+            self._continues = found.continues
+        for i, event_id in enumerate(found.ids):
+            if event_id:
+                if event_id in self._ids:
+                    self._checks.found("entry_repeated", first + i, f"entry {first + i} repeats an earlier event")
+                self._ids.add(event_id)
+        self.intents.update((found.ids[i], first + i) for i in found.intents)
+        position = {event_id: first + i for i, event_id in enumerate(found.ids)} if found.refers else {}
+        for i, refers in found.refers:
+            # A log that continues another may close intents of that one.
+            unknown = refers not in self._ids or position.get(refers, -1) > first + i
+            if unknown and not self._continues:
+                self._checks.found("intent_missing", first + i, f"entry {first + i} closes an intent that is not in the log")
+            if not unknown:
+                self.intents.pop(refers, None)
+        for i, seq, head, added in found.consents:
+            self._follow_consent(first + i, seq, head, added)
 
     def _tile_hash(self, index: int) -> bytes:
         n, offset = divmod(index, _TILE)
-        return (self._source.tile(0, n, offset + 1) or b"")[offset * 32 : offset * 32 + 32]
+        stored = (self._source.tile(0, n, offset + 1) or b"")[offset * 32 : offset * 32 + 32]
+        if len(stored) != 32:
+            self._checks.found("entry_missing", index, f"entry {index} has neither content nor hash")
+        return stored
 
     def _grow(self, level: int, hashed: bytes) -> None:
         if level == len(self._levels):
@@ -328,32 +489,11 @@ class _Walk:
                 last=self.size - 1,
             )
 
-    def _read(self, index: int, leaf: bytes, *, has_detail: bool | None) -> None:
-        fields = _parse_leaf(leaf)
-        if fields is None:
-            self._checks.found("entry_malformed", index, f"entry {index} does not have the form of an entry")
-            return
-        event_id = fields["id"]
-        if event_id in self._ids:
-            self._checks.found("entry_repeated", index, f"entry {index} repeats an earlier event")
-        self._ids.add(event_id)
-        if fields["outcome"] == "intent":
-            self.intents[event_id] = index
-        if "refers" in fields:
-            if fields["refers"] not in self._ids:
-                self._checks.found("intent_missing", index, f"entry {index} closes an intent that is not in the log")
-            self.intents.pop(fields["refers"], None)
-        if "consent" in fields:
-            self._follow_consent(index, fields["consent"])
-        if has_detail is False and "detail" in fields:
-            self._checks.found("detail_missing", index, f"the sealed detail of entry {index} is missing")
-        if has_detail and "detail" not in fields:
-            self._checks.found("detail_foreign", index, f"entry {index} has a sealed detail that it does not commit to")
-
-    def _follow_consent(self, index: int, consent: dict[str, Any]) -> None:
+    def _follow_consent(self, index: int, seq: int, head: bytes, added: int) -> None:
         """The ledger grows without gaps, and whoever relies on it quotes a head that it had."""
-        seq, head, added = consent["seq"], consent["head"], consent.get("added", 0)
-        if added:
+        if index == 0 and self._continues:
+            self._consent_seq, self._consent_heads[seq] = seq, head
+        elif added:
             if seq != self._consent_seq + added:
                 self._checks.found(
                     "consent_gap", index, f"entry {index} continues the consent ledger at {seq - added}, not {self._consent_seq}"
@@ -364,6 +504,49 @@ class _Walk:
             self._checks.found("consent_gap", index, f"entry {index} relies on consent events that the log does not have")
         elif seq and self._consent_heads.get(seq) != head:
             self._checks.found("consent_fork", index, f"entry {index} relies on another consent ledger than the logged one")
+
+
+class _Fields(NamedTuple):
+    """What the checks need of an entry."""
+
+    event_id: bytes
+    intent: bool
+    refers: bytes | None
+    consent: tuple[int, bytes, int] | None  # seq, head, added
+    committed: bool  # there is a detail
+    continues: bool  # leaf 0 of a log that goes on where another ended
+
+
+def _fields_of(leaf: bytes) -> _Fields | None:
+    """None unless the form is exact."""
+    match = _QUICK.fullmatch(leaf)
+    if match is None:
+        return _exact_fields(leaf)
+    added, head, seq, counts, detail, event_id, outcome, reasons, refers = match.groups()
+    if (counts and not _keys_ascend(counts)) or (reasons and not _keys_ascend(reasons)):
+        return _exact_fields(leaf)
+    consent = None if head is None else (int(seq), head, int(added or 0))
+    return _Fields(event_id, outcome == b"intent", refers, consent, detail is not None, continues=False)
+
+
+def _keys_ascend(tally: bytes) -> bool:
+    keys = _TALLIED.findall(tally)
+    return all(keys[i] < keys[i + 1] for i in range(len(keys) - 1))
+
+
+def _exact_fields(leaf: bytes) -> _Fields | None:
+    fields = _parse_leaf(leaf)
+    if fields is None:
+        return None
+    consent, refers = fields.get("consent"), fields.get("refers")
+    return _Fields(
+        fields["id"].encode(),
+        fields["outcome"] == "intent",
+        None if refers is None else refers.encode(),
+        None if consent is None else (consent["seq"], consent["head"].encode(), consent.get("added", 0)),
+        "detail" in fields,
+        continues="prev" in fields,
+    )
 
 
 def _parse_leaf(leaf: bytes) -> dict[str, Any] | None:
@@ -393,6 +576,7 @@ def _has_form(fields: dict[str, Any]) -> bool:
         and _DIGEST.fullmatch(consent["head"])
         and _DIGEST.fullmatch(fields.get("detail", "0" * 64))
         and _ID.fullmatch(fields.get("refers", fields["id"]))
+        and isinstance(fields.get("prev", ""), str)
     )
 
 
@@ -470,12 +654,15 @@ def _base64(text: str) -> bytes | None:
 
 
 def _root(hashes: Sequence[bytes]) -> bytes:
-    """MTH of a list of equally high subtrees, level by level: an odd one at the right edge moves up as it is."""
-    level = list(hashes)
+    """Root over a tile's worth of equally high subtrees, level by level."""
+    level, sha256 = list(hashes), hashlib.sha256
     while len(level) > 1:
-        paired = [hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
-        level = paired + level[len(paired) * 2 :]
+        level = [sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level), 2)]
     return level[0]
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def _unbundle(data: bytes) -> Iterable[bytes]:

@@ -11,17 +11,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pysqlite3 import dbapi2
 
 from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, make_books, open_log, tamper, token
 from vault.audit import verify as verify_module
-from vault.audit.acts import Act, Outcome
-from vault.audit.entry import ConsentHead
+from vault.audit.acts import Act, Outcome, Role
+from vault.audit.entry import Actor, ConsentHead, Event, Obj
 from vault.audit.export import LogSource, export_jsonl, export_tiles
 from vault.audit.merkle import CompactRange, leaf_hash, perfect_root
 from vault.audit.note import ED25519, Checkpoint, VerifierKey, sign_note
+from vault.audit.receipt import verify_receipt
 from vault.audit.verify import lines_of, main, verify, verify_folder
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
@@ -234,7 +235,9 @@ class TestEditedRows:
     def test_a_fork_signed_by_the_log_itself_is_named(self, copy):
         """The same size signed twice with different roots cannot be stored; a later size that does not extend is caught."""
         fork = sign_note(Checkpoint(ORIGIN, 595, bytes(32)).to_text(), ORIGIN, SIGNER)
-        tamper(copy, ("INSERT INTO audit_checkpoint (base, size, root, note, created) VALUES (0, 595, ?, ?, 0)", (bytes(32), fork)))
+        tamper(
+            copy, ("INSERT INTO audit_checkpoint (base, size, root, note, created) VALUES (0, 595, ?, ?, 0)", (bytes(32), fork))
+        )
         report = check(copy)
         assert (report.first_bad, codes(report)) == (590, {"root_mismatch"})
 
@@ -415,6 +418,7 @@ def rebuild(path):
     connection.close()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120), st.binary(max_size=80), st.binary(max_size=80), st.binary(max_size=40))
 def test_garbage_is_reported_and_never_raises(checkpoint, bundle, tile, key):
     with tempfile.TemporaryDirectory() as name:
@@ -427,3 +431,108 @@ def test_garbage_is_reported_and_never_raises(checkpoint, bundle, tile, key):
         (folder / "log.vkey").write_bytes(key)
         assert not verify_folder(folder).ok
         assert not verify_folder(folder, KEY).ok
+
+
+class TestQuickForm:
+    """The one-pattern check of a leaf never accepts what the exact one refuses, and reads the same."""
+
+    EVENTS = (
+        event(),
+        event(Act.VIEW_INTENT, Outcome.INTENT, project="demo", purpose="HMB", counts={"asked": 3, "permitted": 2}),
+        event(subjects=[token(1)], detail={"a": 1}, request="r-1", obj=Obj("release", "rel-1"), flags=["a", "b"]),
+        event(reasons={"a": 1, "b": 0, "c": 7}, consent=ConsentHead(3, bytes(32), 2), blobs=[bytes(32)]),
+        event(refers="019b7ca9-8c88-739e-9e46-3feb14a152cd", consent=ConsentHead(0, bytes(32))),
+        Event(act=Act.SUBJECT_LIST, actor=Actor(Role.STEWARD, "ann", asserted_for="bob"), outcome=Outcome.DONE),
+    )
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def leaves(cls, tmp_path_factory):
+        books = make_books(tmp_path_factory.mktemp("quick"))
+        books.database.close()
+        return [books.log.prepare(made).leaf for made in cls.EVENTS]
+
+    def test_what_the_writer_writes_takes_the_quick_way(self, leaves):
+        for leaf in leaves:
+            assert verify_module._QUICK.fullmatch(leaf)
+            assert verify_module._fields_of(leaf) == verify_module._exact_fields(leaf) is not None
+
+    @settings(deadline=None, max_examples=400)
+    @given(data=st.data())
+    def test_whatever_was_done_to_a_leaf_both_ways_agree(self, leaves, data):
+        leaf = bytearray(data.draw(st.sampled_from(leaves)))
+        for _ in range(data.draw(st.integers(1, 3))):
+            at = data.draw(st.integers(0, len(leaf) - 1))
+            width = data.draw(st.integers(0, 12))
+            piece = data.draw(
+                st.one_of(
+                    st.binary(max_size=3),
+                    st.sampled_from(
+                        [b'"', b'","', b"0", b"00", b"-1", b"9" * 17, b",", b'"z":1,', b'"a":1', b"\\", b"\x7f", b" "]
+                    ),
+                    st.just(bytes(leaf[at : at + width]) * 2),
+                )
+            )
+            leaf[at : at + width] = piece
+        assert verify_module._fields_of(bytes(leaf)) == verify_module._exact_fields(bytes(leaf))
+
+    def test_tallies_out_of_order_are_refused(self, leaves):
+        swapped = leaves[1].replace(b'{"asked":3,"permitted":2}', b'{"permitted":2,"asked":3}')
+        doubled = leaves[1].replace(b'{"asked":3,"permitted":2}', b'{"asked":3,"asked":2}')
+        assert swapped != leaves[1] != doubled
+        assert verify_module._fields_of(swapped) is None
+        assert verify_module._fields_of(doubled) is None
+
+
+class TestParallel:
+    def test_several_processes_find_the_same(self, export, monkeypatch):
+        bundle = export / "tile/entries/001"
+        bundle.write_bytes(bundle.read_bytes().replace(b'"ann"', b'"bob"', 1))
+        alone = verify_folder(export, KEY)
+        monkeypatch.setattr(verify_module, "PARALLEL_FROM", 1)
+        monkeypatch.setattr(verify_module.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(verify_module, "_CHUNKS_PER_TASK", 1)
+        assert verify_folder(export, KEY) == alone
+        assert alone.first_bad == 256
+
+
+class TestContinuedLog:
+    """Leaf 0 of a log that continues another carries over what the other left open."""
+
+    def test_it_holds_and_its_past_is_not_asked_for(self, books):
+        books.log.record(event(consent=ConsentHead(5, bytes(32), 5)))
+        intent = books.log.record(event(Act.VIEW_INTENT, Outcome.INTENT))
+        note = books.log.checkpoint(SIGNER)
+        first = event(Act.LOG_CONTINUE, obj=Obj("log", ORIGIN), previous=note, consent=ConsentHead(5, bytes(32)))
+        with books.database.write() as tx:
+            books.log.continue_as(tx, f"{ORIGIN}2", first)
+        books.log.record(event(Act.VIEW_OUTCOME, Outcome.ABORTED, refers=intent.event_id))
+        books.log.record(event(consent=ConsentHead(6, b"\x01" * 32, 1)))
+        books.log.checkpoint(SIGNER)
+        newer = VerifierKey(f"{ORIGIN}2", ED25519, SIGNER.public).to_text()
+        old, new = books.log.parts()
+        assert (old.base, old.size, new.base, new.size) == (0, 2, 2, 3)
+        reports = verify(LogSource(books.log, newer), newer), verify(LogSource(books.log, KEY, part=old), KEY)
+        assert [report.findings for report in reports] == [(), ()]
+        assert reports[1].open_intents == (1,)
+        assert [entry.index for entry in books.log.closing(intent.event_id)] == [3]
+        assert verify_receipt(books.log.receipt(4), None, f"{ORIGIN}2", [VerifierKey.from_text(newer)]).index == 2
+        assert verify_receipt(books.log.receipt(1), None, ORIGIN, [VKEY]).index == 1
+
+    def test_the_same_origin_is_never_used_twice(self, books):
+        with pytest.raises(InputError) as caught, books.database.write() as tx:
+            books.log.continue_as(tx, ORIGIN, event())
+        assert caught.value.code == "origin_taken"
+
+    def test_a_log_of_more_than_a_tile_continues(self, books, tmp_path):
+        books.log.record_many([event() for _ in range(300)])
+        books.log.checkpoint(SIGNER)
+        with books.database.write() as tx:
+            books.log.continue_as(tx, f"{ORIGIN}2", event(Act.LOG_CONTINUE))
+        books.log.record_many([event() for _ in range(600)])
+        books.log.checkpoint(SIGNER)
+        newer = VerifierKey(f"{ORIGIN}2", ED25519, SIGNER.public).to_text()
+        for part, key, size in zip(books.log.parts(), (KEY, newer), (300, 601), strict=True):
+            assert export_tiles(books.log, tmp_path / str(size), vkey=key, part=part).size == size
+            assert verify_folder(tmp_path / str(size), key).ok
+        assert verify(LogSource(books.log, newer), newer).ok
