@@ -108,8 +108,7 @@ def question(session: Session, tx: Transaction, purpose: Purpose, *, legal_at: d
 
 def decide_members(known: Histories, held: Members, ask: Ask) -> Answers:
     """Decide subjects from loaded histories; each class of equal subjects once."""
-    numbers = histories.numbers_of(known.columns, held.subjects)
-    total = len(known.columns.subjects)
+    numbers, total = known.columns.numbers(held.subjects), len(known.columns.ids)
     wanted, data_at = np.zeros(total + 1, bool), np.zeros(total + 1, np.int64)
     wanted[numbers], data_at[numbers] = True, held.data_at  # the last element takes what subjects without events have
     by_number = np.zeros(total + 1, np.int64)

@@ -92,7 +92,7 @@ def history(session: Session, reference: str, *, at: datetime | None = None, kno
         subject = resolve(session, reference)
         with session.books.read() as tx:
             book = ledger.read(tx, session)
-            private = ledger.private(session, tx, subject)
+            private = ledger.private(session, tx, book, subject)
         events = book.of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)

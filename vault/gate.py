@@ -44,7 +44,7 @@ from vault.ids import Pseudonym
 from vault.pseudonyms import pseudonyms
 from vault.releases import Content, Release
 from vault.session import Session
-from vault.views.deidentify import Kind, Profile, deidentify, row_order
+from vault.views.deidentify import Profile, deidentify, row_order
 from vault.views.view import View
 
 
@@ -218,7 +218,7 @@ def _build(session: Session, access: _Access) -> View:
     calls = datasets.read(session, ask.dataset, ask.selection(), subjects, keys)
     names = _names(session, access)
     disclosure = ask.project.declaration.disclosure
-    loci = ask.panel.loci if ask.panel else ()
+    named = ask.panel.index.match(calls.sites) if ask.panel else None
     return deidentify(
         calls.sites,
         calls.codes,
@@ -226,9 +226,10 @@ def _build(session: Session, access: _Access) -> View:
         pseudonyms=names,
         order=row_order(session.random(32), names),
         profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(calls.sites.contigs)),
-        kind=ask.kind,
         assembly=ask.dataset.assembly,
-        not_assayed=tuple(locus.text for locus, met in zip(loci, calls.found, strict=True) if not met),
+        fixed=named.fixed if named else None,
+        named=named.named if named else None,
+        not_assayed=named.not_assayed() if named else (),
     )
 
 
@@ -316,7 +317,7 @@ def _facts(session: Session, access: _Access, made: View) -> Manifest:
         recipients=tuple(recipient.name for recipient in declaration.recipients),
         dataset=ask.dataset.name,
         assembly=ask.dataset.assembly,
-        kind="panel" if ask.kind is Kind.PANEL else "region",
+        kind="panel" if ask.panel else "region",
         loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
         counts=Counts(subjects=len(made.pseudonyms), sites=len(made.sites), not_assayed=len(made.not_assayed)),
         obligations=duties.stated(decided.obligations),

@@ -19,7 +19,6 @@ from policies.decisions import Basis
 from policies.records import mark_number
 from policies.states import Acceptance, ConsentState, fold
 from policies.times import first_moment
-from vault.ids import SubjectId
 from vault.ledger_columns import Columns, Ints
 from vault.times import to_micros
 
@@ -57,7 +56,7 @@ class Group:
 
 @dataclass
 class Histories:
-    """All subjects of a ledger who said anything. Subjects are numbered as in ``Columns.subjects``."""
+    """All subjects of a ledger who said anything. Subjects are numbered as in ``Columns``."""
 
     columns: Columns
     groups: tuple[Group, ...]
@@ -66,13 +65,12 @@ class Histories:
     @classmethod
     def of(cls, columns: Columns) -> Histories:
         """The histories of a ledger."""
-        order = np.argsort(columns.subject, kind="stable")
-        sizes = np.bincount(columns.subject, minlength=len(columns.subjects))
+        sizes = np.bincount(columns.subject, minlength=len(columns.ids))
         firsts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]
         groups = []
         for size in np.unique(sizes).tolist():
             subjects = np.flatnonzero(sizes == size)
-            events = order[firsts[subjects][:, None] + np.arange(size)[None, :]]
+            events = columns.order[firsts[subjects][:, None] + np.arange(size)[None, :]]
             groups.append(_group(columns, subjects, events))
         return cls(columns, tuple(groups))
 
@@ -224,9 +222,3 @@ def _numbered(key: Ints, size: int) -> tuple[Indices, Indices]:
     examples = np.zeros(int(present.sum()), np.int64)
     examples[numbers] = np.arange(len(key))
     return numbers, examples
-
-
-def numbers_of(columns: Columns, subjects: list[SubjectId]) -> Indices:
-    """The number of each subject in the ledger, -1 for those who said nothing."""
-    find = columns.subjects.get
-    return np.fromiter((find(subject, -1) for subject in subjects), np.int64, len(subjects))

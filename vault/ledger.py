@@ -26,20 +26,15 @@ from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.ids import SubjectId, VaultId
 from vault.keybook import OpenKey
-from vault.ledger_columns import ROW, Columns, Row, Said
+from vault.ledger_columns import EVENT, Batch, Columns, Said
 from vault.session import Session
 from vault.storage.base import bulk_insert
-from vault.storage.books import ConsentBatchRow, ConsentEventRow, ConsentPrivateRow, ConsentSaidRow
+from vault.storage.books import ConsentBatchRow, ConsentPrivateRow, ConsentSaidRow
 from vault.times import to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # stands in an event for the evidence whose digest is in the private part
 KEPT = "vault.ledger"  # where a session keeps the columns it has checked
-
-_EVENTS = (
-    "SELECT seq, event_id, subject_id, legal_time, recorded_at, said_id, times, sealed_sha256"
-    " FROM consent_event WHERE seq > {} ORDER BY seq"
-)
 
 
 @dataclass(frozen=True)
@@ -76,8 +71,8 @@ class Ledger:
 
     def of(self, subject: SubjectId) -> tuple[ConsentEvent, ...]:
         """One subject's events, in ledger order."""
-        number = self.columns.subjects.get(subject)
-        if number is None:
+        number = int(self.columns.numbers([subject])[0])
+        if number < 0:
             return ()
         return tuple(self.columns.event(int(at)) for at in np.flatnonzero(self.columns.subject == number))
 
@@ -86,8 +81,8 @@ class Ledger:
         columns = self.columns
         saids = [int(said) for said in np.unique(columns.said)]
         named = [said for said in saids if (ref := columns.texts.pattern(said).form) is not None and ref.form == form]
-        numbers = set(np.unique(columns.subject[np.isin(columns.said, named)]).tolist())
-        return {subject for subject, number in columns.subjects.items() if number in numbers}
+        numbers = np.unique(columns.subject[np.isin(columns.said, named)]).tolist()
+        return {columns.subject_id(number) for number in numbers}
 
 
 def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
@@ -99,24 +94,18 @@ def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[
     recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
     parts = [records.separate(event) for event in recorded]
     saids = _intern(tx, [text for text, _ in parts])
-    fixed, moments = np.zeros(len(new), ROW), []
-    events: list[dict[str, object]] = []
-    private: list[dict[str, object]] = []
+    fixed, private = np.zeros(len(new), EVENT), []
     for at, (item, event, (text, times)) in enumerate(zip(new, recorded, parts, strict=True)):
         sealed = _seal(session, item, keys[item.subject])
-        packed = b"".join(to_micros(moment).to_bytes(8, "big", signed=True) for moment in times)
+        owner, said = np.frombuffer(item.subject, ">u8"), np.frombuffer(saids[text][1], ">u8")
         clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
-        digest = sha256(sealed)
-        fixed[at] = (event.event_id.encode(), item.subject, *clocks, saids[text][1], len(times), digest)
-        moments.append(packed)
-        row: Row = (event.seq, event.event_id, item.subject, *clocks, saids[text][0], packed, digest)
-        events.append(dict(zip(_COLUMNS, row, strict=True)))
+        fixed[at] = (event.event_id.encode(), owner, *clocks, saids[text][0], said, len(times), sha256(sealed))
         private.append({"seq": event.seq, "subject_id": item.subject, "sealed": sealed})
-    bulk_insert(tx, ConsentEventRow, events)
-    bulk_insert(tx, ConsentPrivateRow, private)
-    digest = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), b"".join(moments))
-    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), head=digest))
+    moments = np.array([to_micros(moment) for _, times in parts for moment in times], ">i8").tobytes()
+    digest = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), moments)
+    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), events=fixed.tobytes(), times=moments, head=digest))
     tx.flush()
+    bulk_insert(tx, ConsentPrivateRow, private)
     return Head(head.seq + len(new), digest), recorded
 
 
@@ -142,42 +131,34 @@ def read(tx: Transaction, session: Session) -> Ledger:
     return book
 
 
-def private(session: Session, tx: Transaction, subject: SubjectId) -> dict[int, dict[str, str]]:
+def private(session: Session, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
     """What is sealed of a subject's events, by ``seq``. Callers log the access.
 
     Raises:
-        IntegrityError: ``consent_ledger_altered``: a sealed part is not the one that was recorded.
+        IntegrityError: ``consent_ledger_altered``: a sealed part is missing or not the one that was recorded.
     """
     key = session.keybook.open(KeyPurpose.IDENTITY, subject)
-    query = (
-        select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed, ConsentEventRow.event_id, ConsentEventRow.sealed_sha256)
-        .join(ConsentEventRow, ConsentEventRow.seq == ConsentPrivateRow.seq)
-        .where(ConsentEventRow.subject_id == subject)
-    )
+    rows = tx.execute(select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed).where(ConsentPrivateRow.subject_id == subject))
+    held = {row.seq: row.sealed for row in rows}
     found = {}
-    for row in tx.execute(query):
-        if sha256(row.sealed) != row.sealed_sha256:
-            raise ledger_columns.altered(row.seq)
-        found[row.seq] = json.loads(open_blob(key.secret, _binding(session.vault_id, subject, row.event_id, key), row.sealed))
+    for event in book.of(subject):
+        sealed = held.get(event.seq, b"")
+        if sha256(sealed) != book.columns.fixed["sealed"][event.seq - 1].tobytes():
+            raise ledger_columns.altered(event.seq)
+        binding = _binding(session.vault_id, subject, event.event_id, key)
+        found[event.seq] = json.loads(open_blob(key.secret, binding, sealed))
     return found
-
-
-_COLUMNS = ("seq", "event_id", "subject_id", "legal_time", "recorded_at", "said_id", "times", "sealed_sha256")
 
 
 def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
     """What is known and what came after it; from the beginning if the books no longer hold what was known."""
-    batches = tx.execute(
-        select(ConsentBatchRow.last_seq, ConsentBatchRow.head)
-        .where(ConsentBatchRow.last_seq >= len(known))
-        .order_by(ConsentBatchRow.last_seq)
-    ).all()
-    if len(known) and (not batches or (batches[0].last_seq, batches[0].head) != (len(known), known.head)):
-        return _extended(tx, vault_id, ledger_columns.empty(vault_id))
-    fresh = [(row.last_seq, row.head) for row in batches if row.last_seq > len(known)]
-    # Raw rows: a million objects of the mapper would take longer than everything else.
-    rows = tx.connection().exec_driver_sql(_EVENTS.format(len(known))).cursor.fetchall()
-    return ledger_columns.extended(known, rows, fresh, _texts(tx, known.texts))
+    if len(known):
+        held = tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == len(known)))
+        if held != known.head:
+            known = ledger_columns.empty(vault_id)
+    query = select(ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
+    rows = tx.execute(query.where(ConsentBatchRow.last_seq > len(known)).order_by(ConsentBatchRow.last_seq))
+    return ledger_columns.extended(known, [Batch(*row) for row in rows], _texts(tx, known.texts))
 
 
 def _texts(tx: Transaction, known: Said) -> Said:

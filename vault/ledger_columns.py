@@ -1,15 +1,15 @@
 """The consent ledger as columns: a million events are a few arrays, and what was said is kept once.
 
     head(0)  = SHA-256(context("genovault/consent-chain/v1", vault id))
-    head(b)  = SHA-256(context("genovault/consent-batch/v1", head(b-1), first seq, number of events, SHA-256(rows ‖ times)))
+    head(b)  = SHA-256(context("genovault/consent-batch/v1", head(b-1), first seq, number of events, SHA-256(events ‖ times)))
 
-for each batch of events that were recorded together. ``rows`` are their fixed parts (``ROW``) in order, ``times`` what the marks of
-their texts stand for. An event that was deleted, edited, moved or put between others changes the value of its batch.
+for each batch of events that were recorded together. ``events`` are their fixed parts (``EVENT``) in order, ``times`` what the marks
+of their texts stand for. An event that was deleted, edited, moved or put between others changes the value of its batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,22 +24,32 @@ from vault.errors import IntegrityError
 from vault.ids import SubjectId, VaultId
 from vault.times import from_micros
 
-ROW = np.dtype(
+EVENT = np.dtype(
     [
         ("event_id", "S36"),  # ASCII
-        ("subject", "V16"),
+        ("subject", ">u8", 2),  # the 16 bytes of its id
         ("legal_time", ">i8"),  # µs since 1970 UTC, as all times
         ("recorded_at", ">i8"),
-        ("said", "V32"),  # SHA-256 of the text
+        ("said_id", ">u4"),
+        ("said", ">u8", 4),  # SHA-256 of the text
         ("n_times", ">u2"),
         ("sealed", "V32"),  # SHA-256 of the sealed part
     ]
 )
-"""The fixed part of one event, 134 bytes without padding."""
+"""The fixed part of one event, 138 bytes without padding."""
 
 Ints = npt.NDArray[np.int64]
-Row = tuple[int, str, bytes, int, int, int, bytes, bytes]
-"""seq, event id, subject id, legal time, recorded at, said id, times, SHA-256 of the sealed part: as the books hold an event."""
+Ids = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events that were recorded together, as the books hold them."""
+
+    last_seq: int
+    events: bytes
+    times: bytes
+    head: bytes
 
 
 @dataclass(frozen=True)
@@ -70,23 +80,24 @@ class Said:
 class Columns:
     """Events 1 … n of a ledger, one array element each; ``starts[i]:starts[i + 1]`` are event i's elements of ``times``.
 
-    ``subjects`` are the subjects in order of first appearance, and ``subject[i]`` that of event i. ``head`` is the chain's value.
+    Subjects are numbered from 0 in the order of their ids: ``subject[i]`` is that of event i, ``ids[number]`` its id as two big-endian
+    halves, and ``order`` lists the events by subject, each subject's in ledger order. ``head`` is the chain's value.
     """
 
-    event_ids: npt.NDArray[np.bytes_]  # S36
-    subject: npt.NDArray[np.int32]
+    fixed: npt.NDArray[np.void]  # EVENT
     legal_time: Ints
     recorded_at: Ints
-    said: npt.NDArray[np.int32]
+    said: Ints
     starts: Ints
     times: Ints
-    sealed: npt.NDArray[np.void]  # V32
-    subjects: dict[SubjectId, int]
+    subject: Ints
+    order: Ints
+    ids: Ids  # [n, 2]
     texts: Said
     head: bytes
 
     def __len__(self) -> int:
-        return len(self.subject)
+        return len(self.fixed)
 
     def event(self, at: int) -> ConsentEvent:
         """Event ``at`` (from 0). Raises IntegrityError ``consent_event_unknown``."""
@@ -95,7 +106,7 @@ class Columns:
         try:
             return records.join(
                 pattern,
-                event_id=self.event_ids[at].decode(),
+                event_id=self.fixed["event_id"][at].decode(),
                 seq=at + 1,
                 legal_time=from_micros(int(self.legal_time[at])),
                 recorded_at=from_micros(int(self.recorded_at[at])),
@@ -104,12 +115,42 @@ class Columns:
         except PolicyInputError:
             raise _unknown() from None
 
+    def numbers(self, subjects: Sequence[SubjectId]) -> Ints:
+        """The number of each subject, -1 for those who said nothing."""
+        wanted = np.frombuffer(b"".join(subjects), ">u8").astype(np.uint64).reshape(-1, 2)
+        found = np.full(len(wanted), -1)
+        if len(self.ids):
+            at = np.searchsorted(self.ids[:, 0], wanted[:, 0])
+            same = np.zeros(len(wanted), bool)
+            while not same.all():  # once, unless two ids begin with the same 8 bytes
+                within = np.minimum(at, len(self.ids) - 1)
+                same = (at >= len(self.ids)) | (self.ids[within, 0] != wanted[:, 0]) | (self.ids[within, 1] == wanted[:, 1])
+                at += ~same
+            hit = (at < len(self.ids)) & (self.ids[np.minimum(at, len(self.ids) - 1)] == wanted).all(axis=1)
+            found[hit] = at[hit]
+        return found
+
+    def subject_id(self, number: int) -> SubjectId:
+        """The id of a numbered subject."""
+        return SubjectId(self.ids[number].astype(">u8").tobytes())
+
 
 def empty(vault_id: VaultId) -> Columns:
     """A ledger without events."""
-    none, counts = np.zeros(0, np.int64), np.zeros(1, np.int64)
-    ids, nobody, sealed = np.zeros(0, "S36"), np.zeros(0, np.int32), np.zeros(0, "V32")
-    return Columns(ids, nobody, none, none, nobody, counts, none, sealed, {}, Said(), start(vault_id))
+    none = np.zeros(0, np.int64)
+    return Columns(
+        np.zeros(0, EVENT),
+        none,
+        none,
+        none,
+        np.zeros(1, np.int64),
+        none,
+        none,
+        none,
+        np.zeros((0, 2), np.uint64),
+        Said(),
+        start(vault_id),
+    )
 
 
 def start(vault_id: VaultId) -> bytes:
@@ -117,103 +158,78 @@ def start(vault_id: VaultId) -> bytes:
     return sha256(encode_context("genovault/consent-chain/v1", vault_id))
 
 
-def batch_head(previous: bytes, first_seq: int, rows: bytes | memoryview, times: bytes | memoryview) -> bytes:
-    """The chain's value after a batch of ``rows`` (a multiple of ``ROW.itemsize`` bytes) with their times."""
-    content = sha256(b"".join((rows, times)))
-    count = len(rows) // ROW.itemsize
-    return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, content))
+def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> bytes:
+    """The chain's value after a batch of ``events`` (a multiple of ``EVENT.itemsize`` bytes) with their times."""
+    count = len(events) // EVENT.itemsize
+    return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
 
 
-def extended(known: Columns, rows: Sequence[Row], batches: Sequence[tuple[int, bytes]], texts: Said) -> Columns:
-    """The ledger with further rows, each batch of them checked against the chain.
+def extended(known: Columns, batches: Sequence[Batch], texts: Said) -> Columns:
+    """The ledger with further batches, each checked against the chain.
 
     Raises:
         IntegrityError: ``consent_ledger_altered``.
     """
-    if not rows and not batches:
+    if not batches:
         return known
-    first = len(known) + 1
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 8
-    seqs, ids, owners, legal, recorded, saids, times, sealed = columns
-    count = len(rows)
-    if not np.array_equal(np.fromiter(seqs, np.int64, count), np.arange(first, first + count)):
-        raise altered(first)
-    fixed = np.zeros(count, ROW)
-    sizes = np.fromiter(map(len, times), np.int64, count)
-    fixed["event_id"] = _exactly(_joined(ids, first).encode("ascii", "replace"), "S36", count, first)
-    fixed["subject"] = _exactly(b"".join(owners), "V16", count, first)
-    fixed["legal_time"], fixed["recorded_at"] = np.fromiter(legal, np.int64, count), np.fromiter(recorded, np.int64, count)
-    said = np.fromiter(saids, np.int64, count)
-    if np.any(sizes % 8) or not set(np.unique(said).tolist()) <= set(texts.digests):
-        raise altered(first)
-    fixed["said"] = _by_id(texts)[said] if count else fixed["said"]
-    fixed["n_times"] = sizes // 8
-    fixed["sealed"] = _exactly(b"".join(sealed), "V32", count, first)
-    moments = b"".join(times)
-    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-    _require_chain(known, fixed, (moments, offsets), batches)
-    subjects = dict(known.subjects)
-    owner = np.fromiter((subjects.setdefault(SubjectId(s), len(subjects)) for s in owners), np.int32, count)
-    return Columns(
-        event_ids=np.concatenate((known.event_ids, fixed["event_id"])),
-        subject=np.concatenate((known.subject, owner)),
-        legal_time=np.concatenate((known.legal_time, fixed["legal_time"].astype(np.int64))),
-        recorded_at=np.concatenate((known.recorded_at, fixed["recorded_at"].astype(np.int64))),
-        said=np.concatenate((known.said, said.astype(np.int32))),
-        starts=np.concatenate((known.starts, offsets[1:] // 8 + known.starts[-1])),
-        times=np.concatenate((known.times, np.frombuffer(moments, ">i8").astype(np.int64))),
-        sealed=np.concatenate((known.sealed, fixed["sealed"])),
-        subjects=subjects,
-        texts=texts,
-        head=batches[-1][1],
-    )
+    head, first = known.head, len(known) + 1
+    for batch in batches:
+        count, rest = divmod(len(batch.events), EVENT.itemsize)
+        head = batch_head(head, first, batch.events, batch.times)
+        if rest or not count or batch.last_seq != first + count - 1 or batch.head != head:
+            raise altered(first)
+        first = batch.last_seq + 1
+    fresh = np.frombuffer(b"".join(batch.events for batch in batches), EVENT)
+    moments = np.frombuffer(b"".join(batch.times for batch in batches), ">i8").astype(np.int64)
+    if fresh["n_times"].sum(dtype=np.int64) != len(moments) or not _as_said(fresh, texts):
+        raise altered(len(known) + 1)
+    return _columns(np.concatenate((known.fixed, fresh)), np.concatenate((known.times, moments)), texts, head)
 
 
 def altered(seq: int) -> IntegrityError:
     """The error of a ledger that is not what was recorded, at or after event ``seq`` (0: in what was said)."""
     place = f" in the batch from its event {seq}" if seq else ""
-    message = f"the consent ledger is not whole{place}"
-    return IntegrityError("consent_ledger_altered", message, hint="run genovault doctor")
+    return IntegrityError("consent_ledger_altered", f"the consent ledger is not whole{place}", hint="run genovault doctor")
 
 
-def _require_chain(
-    known: Columns, fixed: npt.NDArray[np.void], times: tuple[bytes, Ints], batches: Sequence[tuple[int, bytes]]
-) -> None:
-    """Compare each batch of rows with the chain; every row lies in a batch."""
-    head, first, at = known.head, len(known) + 1, 0
-    rows, (moments, offsets) = memoryview(fixed.tobytes()), times
-    held = memoryview(moments)
-    for last_seq, stated in batches:
-        stop = last_seq - first + 1
-        if not at < stop <= len(fixed):
-            raise altered(first + at)
-        part = rows[at * ROW.itemsize : stop * ROW.itemsize]
-        head = batch_head(head, first + at, part, held[offsets[at] : offsets[stop]])
-        if head != stated:
-            raise altered(first + at)
-        at = stop
-    if at != len(fixed):
-        raise altered(first + at)
+def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: Said, head: bytes) -> Columns:
+    ids = fixed["subject"].astype(np.uint64)
+    order = np.argsort(ids[:, 0], kind="stable")
+    sorted_ids = ids[order]
+    same = (sorted_ids[1:, 0] == sorted_ids[:-1, 0]) & (sorted_ids[1:, 1] != sorted_ids[:-1, 1])
+    if same.any():
+        order = np.lexsort((ids[:, 1], ids[:, 0]))
+        sorted_ids = ids[order]
+    first = np.concatenate((np.ones(1, bool), (sorted_ids[1:] != sorted_ids[:-1]).any(axis=1)))
+    subject = np.empty(len(fixed), np.int64)
+    subject[order] = np.cumsum(first) - 1
+    return Columns(
+        fixed=fixed,
+        legal_time=fixed["legal_time"].astype(np.int64),
+        recorded_at=fixed["recorded_at"].astype(np.int64),
+        said=fixed["said_id"].astype(np.int64),
+        starts=np.concatenate((np.zeros(1, np.int64), np.cumsum(fixed["n_times"], dtype=np.int64))),
+        times=times,
+        subject=subject,
+        order=order,
+        ids=sorted_ids[first],
+        texts=texts,
+        head=head,
+    )
 
 
-def _by_id(texts: Said) -> npt.NDArray[np.void]:
-    digests = np.zeros(max(texts.digests) + 1, "V32")
-    for said_id, digest in texts.digests.items():
-        digests[said_id] = np.void(digest)
-    return digests
+def _as_said(events: npt.NDArray[np.void], texts: Said) -> bool:
+    """Whether each event's text is held and is the one that was recorded."""
+    used = np.unique(events["said_id"]).tolist()
+    if not set(used) <= set(texts.digests):
+        return False
+    digests = np.zeros((max(used) + 1, 4), np.uint64)
+    digests[used] = _halves(texts.digests[said_id] for said_id in used)
+    return bool((digests[events["said_id"]] == events["said"]).all())
 
 
-def _joined(ids: Sequence[str], first: int) -> str:
-    text = "".join(ids)
-    if not text.isascii():
-        raise altered(first)
-    return text
-
-
-def _exactly(data: bytes, dtype: str, count: int, first: int) -> npt.NDArray[np.void]:
-    if len(data) != count * np.dtype(dtype).itemsize:
-        raise altered(first)
-    return np.frombuffer(data, dtype)
+def _halves(digests: Iterable[bytes]) -> Ids:
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, 4)
 
 
 def _unknown() -> IntegrityError:

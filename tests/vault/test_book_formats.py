@@ -41,7 +41,7 @@ def test_the_consent_chain_of_the_page_is_the_codes():
     start = hashlib.sha256(context("genovault/consent-chain/v1", VAULT)).digest()
     digests = hashlib.sha256(said.encode()).digest(), hashlib.sha256(b"sealed").digest()
     legal, recorded, time = (micros.to_bytes(8, "big") for micros in (1700000000000000, 1700000001000000, 1800000000000000))
-    row = event.encode() + SUBJECT + legal + recorded + digests[0] + b"\x00\x01" + digests[1]
+    row = event.encode() + SUBJECT + legal + recorded + b"\x00\x00\x00\x01" + digests[0] + b"\x00\x01" + digests[1]
     link = context("genovault/consent-batch/v1", start, 1, 1, hashlib.sha256(row + time).digest())
     first = hashlib.sha256(link).digest()
     assert start.hex() in PAGE
@@ -49,11 +49,11 @@ def test_the_consent_chain_of_the_page_is_the_codes():
     assert first.hex() in PAGE
     assert ledger_columns.start(VaultId(VAULT)) == start
     assert ledger_columns.batch_head(start, 1, row, time) == first
-    assert len(row) == ledger_columns.ROW.itemsize
+    assert len(row) == ledger_columns.EVENT.itemsize
 
     texts = ledger_columns.Said()
     texts.add(1, digests[0], said)
-    held = (1, event, SUBJECT, 1700000000000000, 1700000001000000, 1, time, digests[1])
-    columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [held], [(1, first)], texts)
+    batch = ledger_columns.Batch(1, row, time, first)
+    columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [batch], texts)
     assert columns.head == first
     assert columns.event(0).answers[0].valid_to == from_micros(1800000000000000)

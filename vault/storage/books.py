@@ -222,19 +222,18 @@ class ConsentSaidRow(Base):
     body: Mapped[str] = mapped_column(Text)
 
 
-class ConsentEventRow(Base):
-    """One immutable entry of the consent ledger, in ledger order: all that decides. ``ConsentBatchRow`` chains the rows."""
+class ConsentBatchRow(Base):
+    """Consent events that were recorded together, up to ``last_seq``: all that decides, packed as the chain hashes it.
 
-    __tablename__ = "consent_event"
+    Columns of numbers and random ids, so that a million events are read in one go (``vault.ledger_columns``).
+    """
 
-    seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
-    event_id: Mapped[Code] = mapped_column(unique=True)
-    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
-    legal_time: Mapped[Micros]
-    recorded_at: Mapped[Micros]
-    said_id: Mapped[int] = mapped_column(BIG, ForeignKey("consent_said.said_id"))
-    times: Mapped[bytes] = mapped_column(LargeBinary)  # what the marks of ``said`` stand for: 8 bytes each, signed, big-endian
-    sealed_sha256: Mapped[Digest]
+    __tablename__ = "consent_batch"
+
+    last_seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    events: Mapped[bytes] = mapped_column(LargeBinary)  # one fixed part for each event
+    times: Mapped[bytes] = mapped_column(LargeBinary)  # what the marks of the texts stand for
+    head: Mapped[Digest]  # the chain's value after them
 
 
 class ConsentPrivateRow(Base):
@@ -242,18 +241,9 @@ class ConsentPrivateRow(Base):
 
     __tablename__ = "consent_private"
 
-    seq: Mapped[int] = mapped_column(BIG, ForeignKey("consent_event.seq"), primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
     sealed: Mapped[Sealed]
-
-
-class ConsentBatchRow(Base):
-    """Events that were recorded together, up to ``last_seq``, and the chain's value after them."""
-
-    __tablename__ = "consent_batch"
-
-    last_seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
-    head: Mapped[Digest]
 
 
 class RulingRow(Base):

@@ -157,6 +157,8 @@ def upgrade() -> None:
     op.create_table(
         "consent_batch",
         sa.Column("last_seq", BIG, autoincrement=False, nullable=False),
+        sa.Column("events", sa.LargeBinary(), nullable=False),
+        sa.Column("times", sa.LargeBinary(), nullable=False),
         sa.Column("head", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("last_seq", name=op.f("pk_consent_batch")),
     )
@@ -268,22 +270,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("vault_id", name=op.f("pk_vault")),
     )
     op.create_table(
-        "consent_event",
+        "consent_private",
         sa.Column("seq", BIG, autoincrement=False, nullable=False),
-        sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
-        sa.Column("legal_time", BIG, nullable=False),
-        sa.Column("recorded_at", BIG, nullable=False),
-        sa.Column("said_id", BIG, nullable=False),
-        sa.Column("times", sa.LargeBinary(), nullable=False),
-        sa.Column("sealed_sha256", sa.LargeBinary(length=32), nullable=False),
-        sa.ForeignKeyConstraint(["said_id"], ["consent_said.said_id"], name=op.f("fk_consent_event_said_id")),
-        sa.ForeignKeyConstraint(["subject_id"], ["subject.subject_id"], name=op.f("fk_consent_event_subject_id")),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_consent_event")),
-        sa.UniqueConstraint("event_id", name=op.f("uq_consent_event_event_id")),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["subject_id"], ["subject.subject_id"], name=op.f("fk_consent_private_subject_id")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_consent_private")),
     )
-    with op.batch_alter_table("consent_event", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_consent_event_subject_id"), ["subject_id"], unique=False)
+    with op.batch_alter_table("consent_private", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_private_subject_id"), ["subject_id"], unique=False)
 
     op.create_table(
         "identity",
@@ -387,18 +382,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["part_id"], ["part.part_id"], name=op.f("fk_chunk_part_id")),
         sa.PrimaryKeyConstraint("part_id", "ordinal", name=op.f("pk_chunk")),
     )
-    op.create_table(
-        "consent_private",
-        sa.Column("seq", BIG, autoincrement=False, nullable=False),
-        sa.Column("subject_id", sa.LargeBinary(length=16), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["seq"], ["consent_event.seq"], name=op.f("fk_consent_private_seq")),
-        sa.ForeignKeyConstraint(["subject_id"], ["subject.subject_id"], name=op.f("fk_consent_private_subject_id")),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_consent_private")),
-    )
-    with op.batch_alter_table("consent_private", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_consent_private_subject_id"), ["subject_id"], unique=False)
-
     op.create_table(
         "container",
         sa.Column("container_id", sa.LargeBinary(length=16), nullable=False),
@@ -535,10 +518,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_container_place")
 
     op.drop_table("container")
-    with op.batch_alter_table("consent_private", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_consent_private_subject_id"))
-
-    op.drop_table("consent_private")
     op.drop_table("chunk")
     with op.batch_alter_table("ruling", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ruling_project_id"))
@@ -561,10 +540,10 @@ def downgrade() -> None:
 
     op.drop_table("panel")
     op.drop_table("identity")
-    with op.batch_alter_table("consent_event", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_consent_event_subject_id"))
+    with op.batch_alter_table("consent_private", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_consent_private_subject_id"))
 
-    op.drop_table("consent_event")
+    op.drop_table("consent_private")
     op.drop_table("vault")
     op.drop_table("subject")
     op.drop_table("reference_document")

@@ -1,0 +1,180 @@
+"""Deciding one purpose for a million people, from their own consents, in the books of a real vault.
+
+    python benchmarks/consent.py [--people 1000000] [--states 1000] [--work FOLDER]
+
+Two ledgers, one event for each person: ``states`` has that many distinct texts (terms, validity, guardians, declines) on distinct
+days; ``dates`` has one form with a validity of 30 years, and a different legal time, hence a different end, for every person.
+Printed for each: reading the ledger from SQLite with its chain verified, grouping it, the first decision and a later one, and the
+sum of them all from a session that knows nothing. Best of three, in seconds; the people are the dataset's members, read from SQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy.orm import Session as Transaction
+
+from policies import records
+from policies.consent import Answer, ConsentEvent, FormRef, PolicyAnswer, Signer
+from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind
+from policies.terms import parse_expression
+from policies.times import add_months
+from vault import cohorts, ledger, ledger_columns
+from vault.audit.acts import Act, Outcome
+from vault.crypto.keystore import PassphraseFactor
+from vault.crypto.primitives import Argon2Profile
+from vault.ids import DatasetId
+from vault.ledger import Head
+from vault.session import Session, init, open_session
+from vault.storage.base import bulk_insert
+from vault.storage.books import ConsentBatchRow, ConsentSaidRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
+from vault.times import to_micros
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+BATCH = 10_000  # events recorded together, as an import of a sheet does
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+DATASET = DatasetId(b"benchmark-data-1")
+PART = b"benchmark-part-1"
+FORM = FormRef("benchmark", "1", "0" * 64)
+PURPOSE = Purpose(
+    (UseKind.HMB,), commercial=False, commitments=(Commitment.NO_REID,), organisation=Organisation(profit=Profit.NON_PROFIT)
+)
+FACTOR = PassphraseFactor.from_text("a benchmark keeps no secret")
+TERMS = (
+    "GRU",
+    "HMB",
+    "HMB + NPU",
+    "GRU + NCU",
+    "DS(MONDO:0004992)",
+    "POA",
+    "HMB + TS(36)",
+    "GRU | HMB + NPU",
+    "NRES",
+    "HMB + GS(DE)",
+)
+
+
+def event(number: int, states: int) -> ConsentEvent:
+    """What person ``number`` says, one of ``states`` texts (1: the form whose end differs for everybody)."""
+    legal = START + timedelta(days=number % 1000) if states > 1 else START + timedelta(seconds=number)
+    kind = number % states
+    declines = states > 1 and kind % 7 == 0
+    answer = PolicyAnswer(
+        "research_use",
+        Answer.DECLINED if declines else Answer.ACCEPTED,
+        version=str(kind),  # makes the texts distinct, as many versions of many forms do
+        terms=None if declines else parse_expression(TERMS[kind % len(TERMS)] if states > 1 else "GRU"),
+        valid_to=None if declines or (states > 1 and kind % 3) else add_months(legal, 360),
+    )
+    guardian = states > 1 and kind % 11 == 0
+    return ConsentEvent(
+        event_id=f"{number:08x}-0000-7000-8000-000000000000",
+        seq=number + 1,
+        legal_time=legal,
+        recorded_at=legal + timedelta(days=1),
+        answers=(answer,),
+        form=FORM,
+        signer=Signer.GUARDIAN if guardian else Signer.SELF,
+        lapses_at=legal + timedelta(days=number % 3000) if guardian else None,
+    )
+
+
+def fill(session: Session, people: int, states: int) -> None:
+    """People, their membership of a dataset, and one event each, written as the ledger writes them."""
+    owners = [hashlib.sha256(b"%d" % number).digest()[:16] for number in range(people)]
+    dataset = {"dataset_id": DATASET, "name": "benchmark", "assembly": "GRCh38", "created": 0}
+    part = {"part_id": PART, "dataset_id": DATASET, "ordinal": 0, "n_subjects": people, "n_sites": 0, "n_chunks": 0}
+    empty = {"total_bytes": 0, "directory_object": "", "directory_bytes": 0, "directory_sha256": bytes(32), "created": 0}
+    with session.books.write() as tx:
+        bulk_insert(tx, SubjectRow, [{"subject_id": owner, "state": "active", "created": 0} for owner in owners])
+        bulk_insert(tx, DatasetRow, [dataset])
+        bulk_insert(tx, PartRow, [{**part, **empty, "directory_key_id": bytes(16), "length_key_id": bytes(16)}])
+        members = [{"part_id": PART, "subject_id": s, "group_no": at // 4096, "slot": at % 4096} for at, s in enumerate(owners)]
+        bulk_insert(tx, PartMemberRow, members)
+        head = _events(tx, session, owners, states)
+        session.append(tx, Act.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
+
+
+def _events(tx: Transaction, session: Session, owners: list[bytes], states: int) -> Head:
+    saids: dict[str, tuple[int, bytes]] = {}
+    fixed, moments = np.zeros(len(owners), ledger_columns.EVENT), []
+    for number, owner in enumerate(owners):
+        one = event(number, states)
+        text, times = records.separate(one)
+        said_id, digest = saids.setdefault(text, (len(saids) + 1, hashlib.sha256(text.encode()).digest()))
+        halves = np.frombuffer(owner, ">u8"), np.frombuffer(digest, ">u8")
+        clocks = to_micros(one.legal_time), to_micros(one.recorded_at)
+        fixed[number] = (one.event_id.encode(), halves[0], *clocks, said_id, halves[1], len(times), bytes(32))
+        moments += [to_micros(at) for at in times]
+    bulk_insert(tx, ConsentSaidRow, [{"said_id": n, "sha256": d, "body": t} for t, (n, d) in saids.items()])
+    head, content, at = Head(0, ledger_columns.start(session.vault_id)), np.array(moments, ">i8"), 0
+    for first in range(0, len(owners), BATCH):
+        part = fixed[first : first + BATCH]
+        stop = at + int(part["n_times"].sum())
+        events, times = part.tobytes(), content[at:stop].tobytes()
+        head = Head(first + len(part), ledger_columns.batch_head(head.digest, first + 1, events, times))
+        bulk_insert(tx, ConsentBatchRow, [{"last_seq": head.seq, "events": events, "times": times, "head": head.digest}])
+        at = stop
+    return head
+
+
+def measure(folder: Path, people: int, states: int) -> dict[str, float]:
+    """Seconds for each step, the best of three."""
+    init(folder, steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
+    session = open_session(folder, factor=FACTOR)
+    fill(session, people, states)
+    found: dict[str, float] = {}
+
+    def timed(step: str, act: Callable[[], object]) -> object:
+        began = time.perf_counter()
+        made = act()
+        took = time.perf_counter() - began
+        found[step] = min(found.get(step, took), took)
+        return made
+
+    for _ in range(3):
+        session.remembered.clear()
+        with session.books.read() as tx:
+            whole = time.perf_counter()
+            book = timed("read, verified", lambda: ledger.read(tx, session))
+            known = timed("group", lambda: cohorts.kept(session, book))  # noqa: B023
+            held = timed("members", lambda: cohorts.members(tx, [DATASET]))
+            ask = cohorts.question(session, tx, PURPOSE, legal_at=NOW)
+            answers = timed("first decision", lambda: cohorts.decide_members(known, held, ask))  # noqa: B023
+            cold = time.perf_counter() - whole
+            found["cold, all of it"] = min(found.get("cold, all of it", cold), cold)
+            timed("later decision", lambda: cohorts.decide_members(known, held, ask))  # noqa: B023
+    found["permitted"] = int(answers.permits().sum())
+    found["classes"] = len(answers.verdicts)
+    session.close()
+    return found
+
+
+def main() -> None:
+    """Both ledgers, printed as a table."""
+    parser = argparse.ArgumentParser(description="Decide one purpose for many people.")
+    parser.add_argument("--people", type=int, default=1_000_000)
+    parser.add_argument("--states", type=int, default=1_000)
+    parser.add_argument("--work", type=Path)
+    chosen = parser.parse_args()
+    work = Path(tempfile.mkdtemp(dir=chosen.work))
+    try:
+        for name, states in (("states", chosen.states), ("dates", 1)):
+            found = measure(work / name, chosen.people, states)
+            print(f"{name}: {chosen.people:,} people, {states:,} distinct texts")
+            for step, value in found.items():
+                print(f"  {step:16} {value:10,.3f}" if isinstance(value, float) else f"  {step:16} {value:10,}")
+    finally:
+        shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    main()
