@@ -40,6 +40,7 @@ FACTOR = PassphraseFactor.from_text(PASSPHRASE)
 TODAY = date(2026, 6, 1)
 SAMPLES = tuple(f"S{i:02}" for i in range(1, 13))
 PERMITTED = SAMPLES[:10]
+INSIDE = Places()
 SHEET = "sample_id,mrn,name,birth_date,sex,country,diagnoses\n" + "".join(
     f"{sample},MRN{at:04},Person {at},19{50 + at}-02-03,{'FM'[at % 2]},DE,MONDO:0007254\n" for at, sample in enumerate(SAMPLES, 1)
 )
@@ -66,7 +67,7 @@ def tiny() -> SmallVcf:
     return vcf(" ".join(SAMPLES), *(f"22 {1000 + 10 * n} A G {gts(n + 1)}" for n in range(12)))
 
 
-def make(folder: Path, *, places: Places = Places(), whole: bool = True) -> None:
+def make(folder: Path, *, places: Places = INSIDE, whole: bool = True) -> None:
     """The vault, step by step as a steward works; not ``whole``: one small dataset only."""
     session.init(folder, steward="ann", factor=FACTOR, places=places, profile=Argon2Profile.TEST_ONLY)
     with opened(folder) as s:

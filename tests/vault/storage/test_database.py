@@ -39,16 +39,24 @@ def test_a_write_commits_on_leaving(counter):
 
 
 def test_any_exception_rolls_back(counter):
-    with pytest.raises(KeyboardInterrupt), counter.write() as tx:
-        tx.execute(text("UPDATE counter SET n = 7"))
-        raise KeyboardInterrupt
+    def interrupted():
+        with counter.write() as tx:
+            tx.execute(text("UPDATE counter SET n = 7"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert value(counter) == 0
 
 
 def test_tables_made_in_a_failed_write_are_gone(counter):
-    with pytest.raises(ZeroDivisionError), counter.write() as tx:
-        tx.execute(text("CREATE TABLE other (n BIGINT)"))
-        raise ZeroDivisionError
+    def failed():
+        with counter.write() as tx:
+            tx.execute(text("CREATE TABLE other (n BIGINT)"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failed()
     with pytest.raises((UnavailableError, exc.DBAPIError)), counter.read() as tx:
         tx.execute(text("SELECT * FROM other"))
 
@@ -116,10 +124,14 @@ def test_a_violated_constraint_is_the_callers_to_name(counter):
 
 
 def test_a_lost_connection_is_one_documented_error(counter):
-    with pytest.raises(UnavailableError) as caught, counter.write() as tx:
-        tx.execute(text("UPDATE counter SET n = 3"))
-        tx.connection().connection.dbapi_connection.close()
-        tx.execute(text("SELECT n FROM counter"))
+    def cut_off():
+        with counter.write() as tx:
+            tx.execute(text("UPDATE counter SET n = 3"))
+            tx.connection().connection.dbapi_connection.close()
+            tx.execute(text("SELECT n FROM counter"))
+
+    with pytest.raises(UnavailableError) as caught:
+        cut_off()
     assert caught.value.code == "database_unavailable"
     assert value(counter) == 0
 

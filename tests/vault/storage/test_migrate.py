@@ -83,17 +83,17 @@ def test_another_schema_is_refused(database, version):
 
 
 def test_a_failed_upgrade_leaves_nothing(database, monkeypatch):
-    class Halted(Exception):
+    class HaltedError(Exception):
         pass
 
     create, made = op.create_table, []
 
     def halt(name, *columns, **options):
         if len(made) == 5:
-            raise Halted
+            raise HaltedError
         made.append(create(name, *columns, **options))
 
     monkeypatch.setattr(op, "create_table", halt)
-    with pytest.raises(Halted):
+    with pytest.raises(HaltedError):
         upgrade(database, "books")
     assert inspect(database.engine).get_table_names() == []
