@@ -10,7 +10,10 @@ from typing import Protocol, Self
 import numpy as np
 
 from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.ingest.streams import open_file
 from vault.genotypes.sites import Sites
+
+PLINK_MAGIC = b"\x6c\x1b"  # .pgen and .bed alike
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,22 @@ class GenotypeSource(Protocol):
 
 
 def open_source(path: str | Path) -> GenotypeSource:
-    """Open a genotype file by its content: VCF text (plain, gzip, BGZF) or BCF.
+    """Open a genotype file by its content: VCF text (plain, gzip, BGZF, zstd), BCF, or PGEN with its .pvar and .psam beside it.
 
     Raises InputError (``no_such_file``, ``not_a_vcf``, ``bad_header``, ``duplicate_sample``, ``file_truncated``, …), and
-    UnavailableError ``bcf_support_missing`` for BCF without the ``bcf`` extra.
+    UnavailableError ``bcf_support_missing``, ``pgen_support_missing`` without the extra that a format needs.
     """
     # Kernels and libraries load with the first file, not with the command line.
+    path = Path(path)
+    with open_file(path) as file:
+        start = file.read(len(PLINK_MAGIC))
+    if start == PLINK_MAGIC:
+        from vault.genotypes.ingest.pgen import open_pgen  # noqa: PLC0415
+
+        return open_pgen(path)
     from vault.genotypes.ingest.vcf import open_vcf  # noqa: PLC0415
 
-    return open_vcf(Path(path))
+    return open_vcf(path)
 
 
 def reorder(batch: SiteBatch, columns: Sequence[int]) -> SiteBatch:

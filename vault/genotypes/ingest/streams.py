@@ -1,4 +1,4 @@
-"""Byte streams under a genotype file: plain, gzip and BGZF, told apart by their first bytes.
+"""Byte streams under a genotype file: plain, gzip, BGZF and zstd, told apart by their first bytes.
 
 A stream fills a buffer that the caller gives, so what a compressed file may expand to at a time is bounded by that buffer. Damage
 (a wrong checksum, a file that ends early, rubbish behind the last member) is an error of the read that meets it.
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Final, Protocol, cast
 
+import zstandard
 from isal import igzip
 from isal.igzip_lib import IsalError
 
@@ -19,6 +20,8 @@ from vault.errors import InputError
 BGZF_EOF: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every whole BGZF file (SAM specification §4.1.2)."""
 
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_READ_BYTES = 1 << 10  # compressed bytes per step: they expand to 32 MiB at the most, a block of 128 KiB for each four bytes
 _READ_BYTES = 1 << 18  # compressed bytes per read
 _DAMAGE = (OSError, cast("type[Exception]", IsalError))  # isal's stub calls its error an instance
 
@@ -51,12 +54,15 @@ def open_file(path: Path) -> io.FileIO:
 
 
 def open_stream(path: Path) -> ByteStream:
-    """A plain, gzip or BGZF stream by what the file starts with.
+    """A plain, gzip, BGZF or zstd stream by what the file starts with.
 
     Raises InputError ``no_such_file``, ``file_unreadable``, or ``file_truncated`` for a BGZF file without its end block.
     """
     file = open_file(path)
     start = file.read(18)
+    if start[:4] == _ZSTD_MAGIC:
+        file.seek(0)
+        return _ZstdStream(file, path.name)
     if start[:2] != b"\x1f\x8b":
         file.seek(0)
         return _PlainStream(file)
@@ -117,3 +123,43 @@ class _GzipStream:
 
     def close(self) -> None:
         self._file.close()
+
+
+class _ZstdStream:
+    """One or more zstd frames, each to its end."""
+
+    def __init__(self, file: io.FileIO, name: str) -> None:
+        self._file, self._name = file, name
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._input = b""
+        self._rest = memoryview(b"")
+
+    def readinto(self, buffer: memoryview) -> int:
+        while not self._rest:
+            self._input = self._input or self._file.read(_ZSTD_READ_BYTES)
+            if not self._input:
+                if self._frame is not None:
+                    raise InputError("file_truncated", f"{self._name}: the compressed data ends early")
+                return 0
+            self._rest = memoryview(self._step())
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def position(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _step(self) -> bytes:
+        """What the bytes at hand decompress to; what lies behind a frame's end is kept for the next."""
+        frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        try:
+            text = frame.decompress(self._input)
+        except zstandard.ZstdError:
+            raise InputError("bad_compression", f"{self._name}: the compressed data is damaged") from None
+        self._input = frame.unused_data if frame.eof else b""
+        self._frame = None if frame.eof else frame
+        return text

@@ -162,6 +162,11 @@ class VcfSource:
         self.close()
 
 
+def lines_of(stream: ByteStream, file: str) -> _Lines:
+    """Body lines for a ``VcfSource`` whose header came from elsewhere."""
+    return _Lines(stream, file)
+
+
 class _Lines:
     """A buffer over a stream that always holds whole lines in ``bytes[start:stop]``."""
 
