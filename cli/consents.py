@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -99,7 +98,7 @@ def import_(
 
     with context.open() as session:
         report = import_answers(session, answers, form)
-    context.output.document(asdict(report))
+    context.output.document({"recorded": report.recorded, "form": report.form, "version": report.version})
     context.output.line(f"{report.recorded} people's answers to {report.form}@{report.version} recorded")
 
 

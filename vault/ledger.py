@@ -81,8 +81,18 @@ class Ledger:
         columns = self.columns
         saids = [int(said) for said in np.unique(columns.said)]
         named = [said for said in saids if (ref := columns.texts.pattern(said).form) is not None and ref.form == form]
-        numbers = np.unique(columns.subject[np.isin(columns.said, named)]).tolist()
-        return {columns.subject_id(number) for number in numbers}
+        return self._subjects(named)
+
+    def who_withdrew(self) -> set[SubjectId]:
+        """Subjects who ever withdrew from everything, whatever came after."""
+        columns = self.columns
+        saids = [int(said) for said in np.unique(columns.said)]
+        patterns = {said: columns.texts.pattern(said).withdrawal for said in saids}
+        return self._subjects([said for said, item in patterns.items() if item is not None and item.scope == "everything"])
+
+    def _subjects(self, saids: list[int]) -> set[SubjectId]:
+        numbers = np.unique(self.columns.subject[np.isin(self.columns.said, saids)]).tolist()
+        return {self.columns.subject_id(number) for number in numbers}
 
 
 def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:

@@ -1,6 +1,7 @@
-"""Public data that decisions use: the disease ontology, and the named places on the genome; by version and digest.
+"""Public data that decisions use: the disease ontology, named places on the genome, ages of majority; by version and digest.
 
-A site loads its own; the newest of a kind counts. Places come with the program too, and a site's own names are added to them.
+A site loads its own; the newest of a kind counts. Places and ages come with the program too; a site's places are added to them, its
+ages stand in their stead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session as Transaction
 from policies import loci
 from policies.errors import PolicyInputError
 from policies.loci import Catalogue
+from policies.majority import Majority, parse_majority
 from policies.ontology import Ontology, TermGraph
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
@@ -25,7 +27,7 @@ from vault.session import Session
 from vault.storage.books import ReferenceDocumentRow
 from vault.times import to_micros
 
-ONTOLOGY, LOCI = "ontology", "loci"
+ONTOLOGY, LOCI, MAJORITY = "ontology", "loci", "majority"
 MAX_BYTES = 256 * 2**20  # of a pack once unpacked: MONDO's pairs are 1 MB
 ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
 
@@ -40,7 +42,7 @@ class Pack:
 
 
 def load(session: Session, kind: str, text: str, *, version: str) -> Pack:
-    """Keep an ontology (``child<TAB>parent`` lines) or a pack of named places (JSON) for every decision from now on.
+    """Keep an ontology (``child<TAB>parent`` lines), named places or ages of majority (JSON) for every decision from now on.
 
     Raises:
         InputError: ``document_rejected`` with the place of what is wrong; ``pack_exists``: that version is another text.
@@ -86,7 +88,7 @@ def ontology(session: Session, tx: Transaction) -> Ontology | None:
 
 def catalogue(tx: Transaction, assembly: str) -> Catalogue:
     """The named places of an assembly: those shipped, and over them those of the newest pack the site loaded."""
-    shipped = _shipped(assembly)
+    shipped = loci.parse_catalogue(_shipped(LOCI), assembly=assembly)
     row = _newest(tx, LOCI)
     if row is None:
         return shipped
@@ -99,10 +101,16 @@ def catalogue(tx: Transaction, assembly: str) -> Catalogue:
     )
 
 
-def _shipped(assembly: str) -> Catalogue:
+def majority(tx: Transaction) -> Majority:
+    """Ages of majority: the newest pack the site loaded, else the one shipped."""
+    row = _newest(tx, MAJORITY)
+    return parse_majority(_shipped(MAJORITY) if row is None else _text(row))
+
+
+def _shipped(kind: str) -> str:
     folder = resources.files("policies") / "packs"
-    newest = max((item for item in folder.iterdir() if item.name.startswith("loci-")), key=lambda item: item.name)
-    return loci.parse_catalogue(newest.read_text(encoding="utf-8"), assembly=assembly)
+    named = [item for item in folder.iterdir() if item.name.startswith(f"{kind}-")]
+    return max(named, key=lambda item: item.name).read_text(encoding="utf-8")
 
 
 def _newest(tx: Transaction, kind: str) -> ReferenceDocumentRow | None:
@@ -125,6 +133,12 @@ def _parse(kind: str, text: str, version: str) -> None:
         raise PolicyInputError("too_large", f"more than {MAX_BYTES} bytes")
     if kind == ONTOLOGY:
         TermGraph.parse(text, version=version)
-        return
+    elif kind == MAJORITY:
+        parse_majority(text)
+    else:
+        _require_places(text)
+
+
+def _require_places(text: str) -> None:
     for assembly in ASSEMBLIES:
         loci.parse_catalogue(text, assembly=assembly)

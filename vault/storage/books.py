@@ -267,7 +267,7 @@ class ReferenceDocumentRow(Base):
 
     __tablename__ = "reference_document"
 
-    kind: Mapped[Code] = mapped_column(primary_key=True)  # ontology | loci
+    kind: Mapped[Code] = mapped_column(primary_key=True)  # ontology | loci | majority
     version: Mapped[Code] = mapped_column(primary_key=True)
     sha256: Mapped[Digest]
     body: Mapped[bytes] = mapped_column(LargeBinary)  # zstd
