@@ -278,7 +278,7 @@ def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
     now = projects.by_id(session, tx, ask.project.project_id)
     if (now.version, now.state) != (ask.project.version, projects.APPROVED):
         raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
-    if ask.request_id is not None and not requests.is_open(tx, ask.request_id):
+    if ask.request_id is not None and not requests.is_open(session, tx, ask.request_id):
         raise RefusedError("request_denied", f"request {ask.request_id} was denied while the view was made")
     if ledger.last(tx, session.vault_id) == decided.head:
         return decided.head

@@ -1,11 +1,12 @@
 """The book of projects: approved purposes, each with its own pseudonym key.
 
-The declaration is sealed under the books branch; every change of state raises the project's version, which the gate reads before
-it decides and again before it releases.
+The declaration and the project's standing are sealed under the books branch, so that nobody approves a project by editing its row;
+every change of state raises the project's version, which the gate reads before it decides and again before it releases.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +47,7 @@ class Project:
     approved_by: str | None
     self_approved: bool
     declaration: purposes.Project
+    declaration_text: str  # as it was recorded
     declaration_sha256: bytes
 
 
@@ -82,6 +84,7 @@ def change(session: Session, code: str, verb: str) -> Project:
             flags = ("self_approved",) if own else ()
             row.approved_by, row.self_approved, row.approved = session.principal, own, to_micros(session.clock())
         row.state, row.version = target, row.version + 1
+        row.sealed = _seal(session, row, project.declaration_text)
         tx.flush()
         session.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
     return _opened(session, row)
@@ -105,7 +108,7 @@ def every(session: Session) -> list[Project]:
 
 
 def _create(session: Session, declaration: purposes.Project) -> Project:
-    text = canonical.dumps(purposes.as_dict(declaration)).encode()
+    text = canonical.dumps(purposes.as_dict(declaration))
     project_id = ProjectId(new_id(session.random))
     session.keybook.create(KeyPurpose.PROJECT, [project_id])
     row = ProjectRow(
@@ -113,14 +116,15 @@ def _create(session: Session, declaration: purposes.Project) -> Project:
         code=declaration.code,
         version=1,
         state=DRAFT,
-        sealed=session.seal_books(COLLECTION, project_id, text),
-        declaration_sha256=sha256(text),
+        sealed=b"",
+        declaration_sha256=sha256(text.encode()),
         created=to_micros(session.clock()),
         created_by=session.principal,
         approved_by=None,
         approved=None,
         self_approved=False,
     )
+    row.sealed = _seal(session, row, text)
     with session.books.write() as tx:
         if tx.scalar(select(ProjectRow.code).where(ProjectRow.code == declaration.code)) is not None:
             raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
@@ -137,11 +141,29 @@ def _row(tx: Transaction, code: str) -> ProjectRow:
     return row
 
 
+def _seal(session: Session, row: ProjectRow, declaration: str) -> bytes:
+    content = canonical.dumps({"declaration": declaration, "standing": _standing(row)})
+    return session.seal_books(COLLECTION, row.project_id, content.encode())
+
+
+def _standing(row: ProjectRow) -> dict[str, Any]:
+    """The clear columns that decide, as they are sealed too."""
+    return {
+        "code": row.code,
+        "state": row.state,
+        "created_by": row.created_by,
+        "approved_by": row.approved_by or "",
+        "approved": str(row.approved or ""),
+        "self_approved": row.self_approved,
+    }
+
+
 def _opened(session: Session, row: ProjectRow) -> Project:
-    text = session.open_books(COLLECTION, row.project_id, row.sealed)
-    if sha256(text) != row.declaration_sha256:
-        raise IntegrityError("project_altered", "a project's declaration is not what was recorded", hint="run genovault doctor")
-    declaration = declared(lambda: purposes.parse_stored(text.decode()), name=f"project {row.code}")
+    content = json.loads(session.open_books(COLLECTION, row.project_id, row.sealed))
+    text = content["declaration"]
+    if content["standing"] != _standing(row) or sha256(text.encode()) != row.declaration_sha256:
+        raise IntegrityError("project_altered", "a project is not as it was recorded", hint="run genovault doctor")
+    declaration = declared(lambda: purposes.parse_stored(text), name=f"project {row.code}")
     if row.approved is not None:
         # A form's material change binds purposes approved after it, so the declaration dates from its approval.
         declaration = replace(declaration, purpose=replace(declaration.purpose, declared_at=from_micros(row.approved)))
@@ -154,6 +176,7 @@ def _opened(session: Session, row: ProjectRow) -> Project:
         approved_by=row.approved_by,
         self_approved=row.self_approved,
         declaration=declaration,
+        declaration_text=text,
         declaration_sha256=row.declaration_sha256,
     )
 

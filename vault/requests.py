@@ -14,7 +14,7 @@ from policies.purposes import RequestKind
 from vault import projects
 from vault.audit.acts import Act, Outcome
 from vault.documents import declared
-from vault.errors import InputError, RefusedError
+from vault.errors import InputError, IntegrityError, RefusedError
 from vault.genotypes import datasets, panels
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
@@ -77,7 +77,7 @@ def submit(session: Session, project_code: str, dataset_name: str, *, kind: Requ
             submitted_by=session.principal,
             created=to_micros(session.clock()),
         )
-        row.sealed = session.seal_books(COLLECTION, row.request_id.encode(), json.dumps(asdict(spec)).encode())
+        row.sealed = _seal(session, row, spec)
         with session.books.write() as tx:
             tx.add(row)
             tx.flush()
@@ -98,7 +98,9 @@ def deny(session: Session, request_id: str, reason: str) -> Request:
         row = tx.get(RequestRow, request_id)
         if row is None:
             raise _unknown()
+        spec = _spec(session, row)
         row.state = DENIED
+        row.sealed = _seal(session, row, spec)
         session.append(tx, Act.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
     return load(session, request_id)
 
@@ -111,9 +113,11 @@ def load(session: Session, request_id: str) -> Request:
     return found[0]
 
 
-def is_open(tx: Transaction, request_id: str) -> bool:
-    """Whether the request still stands, as the caller's transaction sees it."""
-    return tx.scalar(select(RequestRow.state).where(RequestRow.request_id == request_id)) == OPEN
+def is_open(session: Session, tx: Transaction, request_id: str) -> bool:
+    """Whether the request still stands, as the caller's transaction sees it. Raises IntegrityError ``request_altered``."""
+    row = tx.get_one(RequestRow, request_id)
+    _spec(session, row)
+    return row.state == OPEN
 
 
 def every(session: Session) -> list[Request]:
@@ -157,8 +161,24 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
     }
 
 
+def _seal(session: Session, row: RequestRow, spec: Spec) -> bytes:
+    content = {"spec": asdict(spec), "standing": _standing(row)}
+    return session.seal_books(COLLECTION, row.request_id.encode(), json.dumps(content).encode())
+
+
+def _standing(row: RequestRow) -> list[str]:
+    """The clear columns that decide, as they are sealed too."""
+    return [row.project_id.hex(), row.dataset_id.hex(), row.kind, row.state, row.submitted_by]
+
+
+def _spec(session: Session, row: RequestRow) -> Spec:
+    content = json.loads(session.open_books(COLLECTION, row.request_id.encode(), row.sealed))
+    if content["standing"] != _standing(row):
+        raise IntegrityError("request_altered", "a request is not as it was recorded", hint="run genovault doctor")
+    return Spec(**{**content["spec"], "regions": tuple(content["spec"]["regions"])})
+
+
 def _opened(session: Session, row: RequestRow, project: str, dataset: str) -> Request:
-    fields = json.loads(session.open_books(COLLECTION, row.request_id.encode(), row.sealed))
     return Request(
         request_id=row.request_id,
         project_id=ProjectId(row.project_id),
@@ -166,7 +186,7 @@ def _opened(session: Session, row: RequestRow, project: str, dataset: str) -> Re
         dataset_id=DatasetId(row.dataset_id),
         dataset=dataset,
         kind=RequestKind(row.kind),
-        spec=Spec(**{**fields, "regions": tuple(fields["regions"])}),
+        spec=_spec(session, row),
         state=row.state,
         submitted_by=row.submitted_by,
         created=rfc3339(from_micros(row.created)),
