@@ -35,12 +35,12 @@ from vault.cohorts import Decided
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
-from vault.errors import GenovaultError, InputError, RefusedError, UnavailableError
+from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
 from vault.extracts.folder import Format, write_folder
 from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes import datasets
-from vault.ids import Pseudonym
+from vault.ids import Pseudonym, SubjectId
 from vault.pseudonyms import pseudonyms
 from vault.releases import Content, Release
 from vault.session import Session
@@ -195,7 +195,7 @@ def _log_intent(session: Session, access: _Access, content: Content) -> Appended
     ask, decided = access.ask, access.decided
     subjects = list(decided.permitted)
     fields = {**access.about(), **_decision(decided)}
-    fields["detail"] = {**ask.detail(), "obligations": sorted(decided.obligations.names())}
+    fields["detail"] = {**ask.detail(), **_recipients(ask), "obligations": sorted(decided.obligations.names())}
     with session.books.write() as tx:
         intent = session.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
         releases.begin(
@@ -211,10 +211,18 @@ def _log_intent(session: Session, access: _Access, content: Content) -> Appended
     return intent
 
 
+def _recipients(ask: Ask) -> dict[str, Any]:
+    """Who gets it and what for: what an accounting of disclosures has to tell a person."""
+    declaration = ask.project.declaration
+    organisation = declaration.purpose.organisation
+    named = [recipient.name for recipient in declaration.recipients] or [organisation.name or ask.project.code]
+    return {"recipients": named, "organisation": organisation.name, "country": organisation.country, "title": declaration.title}
+
+
 def _build(session: Session, access: _Access) -> View:
     """Steps 5 and 6: the only place where blocks are opened for a reader."""
     ask, subjects = access.ask, access.decided.permitted
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+    keys = _keys(session, KeyPurpose.GENOTYPE, subjects)
     calls = datasets.read(session, ask.dataset, ask.selection(), subjects, keys)
     names = _names(session, access)
     disclosure = ask.project.declaration.disclosure
@@ -241,8 +249,15 @@ def _names(session: Session, access: _Access) -> list[Pseudonym]:
     else:
         owner = sha256(access.release_id.encode())[:16]
         key, domain = session.keybook.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
-    salts = session.keybook.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
+    salts = _keys(session, KeyPurpose.PSEUDONYM_SALT, subjects)
     return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
+
+
+def _keys(session: Session, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
+    found = session.keybook.open_many(purpose, subjects)
+    if len(found) != len(subjects):
+        raise IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")
+    return found
 
 
 def _commit(session: Session, access: _Access, intent: Appended, made: View, content: Content) -> Appended:

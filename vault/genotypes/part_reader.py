@@ -5,19 +5,23 @@ Who may be read is decided elsewhere: a caller without a subject's block key can
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vault.crypto.envelope import open_blob
+from vault.crypto.primitives import AesGcm
 from vault.crypto.secret import Secret
+from vault.errors import IntegrityError
 from vault.genotypes.blocks import decode_chunk
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.coding import Coding
@@ -47,11 +51,26 @@ class _OpenChunk:
     starts: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
 
+@functools.cache
+def decoding_pool() -> Executor:
+    """Where decoding runs beside the opening of blocks: two threads, started once for the process."""
+    return ThreadPoolExecutor(2, thread_name_prefix="decode")
+
+
+class _Group(NamedTuple):
+    """Blocks to open of one group: ascending slots, the cipher and output column of each."""
+
+    group: int
+    slots: list[int]
+    ciphers: list[AesGcm]
+    columns: list[int]
+
+
 class PartReader:
     """Reads one part. Safe to use from several threads.
 
     ``pool``: where decoding may run beside the opening of blocks; two threads are enough. Opened site tables and length tables
-    are kept (``CACHED_CHUNKS`` of them) until ``forget``, which erasure must call.
+    are kept (``CACHED_CHUNKS`` of them) until another version of a chunk is brought by ``learn``, or until ``forget``.
     """
 
     def __init__(
@@ -68,6 +87,23 @@ class PartReader:
         self._chunks = {chunk.ordinal: chunk for chunk in chunks}
         self._open: OrderedDict[int, _OpenChunk] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def part(self) -> PartRecord:
+        """The record that it reads by."""
+        return self._part
+
+    def known(self, ordinal: int) -> ChunkRecord | None:
+        """What it knows of a chunk."""
+        return self._chunks.get(ordinal)
+
+    def learn(self, chunks: Iterable[ChunkRecord]) -> None:
+        """Take chunks' records; what was opened of an older version of a chunk is dropped."""
+        with self._lock:
+            for chunk in chunks:
+                if self._chunks.get(chunk.ordinal) != chunk:
+                    self._open.pop(chunk.ordinal, None)
+                self._chunks[chunk.ordinal] = chunk
 
     @cached_property
     def directory(self) -> PartDirectory:
@@ -154,14 +190,14 @@ class PartReader:
                 self._open.popitem(last=False)
         return opened
 
-    def _payloads(
-        self, ordinal: int, chunk: _OpenChunk, groups: Sequence[tuple[int, list[int], list[bytes], list[int]]], n: int
-    ) -> list[Payload]:
+    def _payloads(self, ordinal: int, chunk: _OpenChunk, groups: Sequence[_Group], n: int) -> list[Payload]:
         """The payload of each subject, in the order wanted."""
         record = self._chunks[ordinal]
         key = self._key(self._part.length_key_id)
         payloads: list[Payload] = [b""] * n
-        for group, slots, keys, columns in groups:
+        for group, slots, ciphers, columns in groups:
+            if group >= len(record.containers) or slots[-1] >= record.containers[group].n_slots:
+                raise IntegrityError("block_broken", "the books name a place that no container has", hint="run genovault doctor")
             ref, name = record.containers[group], record.container_names[group]
             owner = Owner(ref.vault_id, ref.dataset_id, ref.part_id)
             if (owner, ref.chunk, ref.group) != (self._owner, ordinal, group):
@@ -169,7 +205,7 @@ class PartReader:
             start = chunk.starts.get(group)
             if start is None and len(slots) <= _FEW_SUBJECTS:
                 start = chunk.starts[group] = open_lengths(ref, self._get(name, 0, ref.header_bytes), key)
-            blocks = open_blocks(ref, partial(self._get, name), key, slots, keys, start=start)
+            blocks = open_blocks(ref, partial(self._get, name), key, slots, ciphers, start=start)
             for column, block in zip(columns, blocks, strict=True):
                 payloads[column] = block
         return payloads
@@ -190,8 +226,8 @@ def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
     )
 
 
-def _by_group(subjects: Sequence[Place]) -> list[tuple[int, list[int], list[bytes], list[int]]]:
-    """(group, slots ascending, their block keys, their output columns) of each group that is asked for."""
+def _by_group(subjects: Sequence[Place]) -> list[_Group]:
+    """What to open of each group that is asked for."""
     place = np.fromiter((s.group << 32 | s.slot for s in subjects), np.int64, len(subjects))
     order = np.argsort(place, kind="stable")
     edges = [0, *(np.flatnonzero(np.diff(place[order] >> 32)) + 1).tolist(), len(subjects)]
@@ -199,5 +235,5 @@ def _by_group(subjects: Sequence[Place]) -> list[tuple[int, list[int], list[byte
     for a, b in pairwise(edges if len(subjects) else [0]):
         columns = order[a:b].tolist()
         slots = (place[order[a:b]] & 0xFFFFFFFF).tolist()
-        found.append((subjects[columns[0]].group, slots, [subjects[c].block_key for c in columns], columns))
+        found.append(_Group(subjects[columns[0]].group, slots, [subjects[c].cipher for c in columns], columns))
     return found
