@@ -46,6 +46,7 @@ from vault.references import resolve
 from vault.session import Session
 from vault.site_purge import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
 from vault.storage.books import (
+    ConsentPrivateRow,
     DatasetRow,
     ErasingChunkRow,
     ErasureRow,
@@ -218,6 +219,7 @@ def _forget(session: Session, job: _Job) -> _Plan:
     with session.books.write() as tx:
         references = tx.execute(delete(ReferenceRow).where(ReferenceRow.subject_id == job.subject))
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
+        tx.execute(delete(ConsentPrivateRow).where(ConsentPrivateRow.subject_id == job.subject))
         tx.execute(update(SubjectRow).where(SubjectRow.subject_id == job.subject).values(state=ERASED))
     session.books.checkpoint_wal()
     count = int(references.rowcount)  # type: ignore[attr-defined]

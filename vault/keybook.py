@@ -179,6 +179,17 @@ class KeyBook:
         with self._database.read() as session:
             return session.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
 
+    def has_version(self, purpose: KeyPurpose, owner: bytes, version: int) -> bool:
+        """Whether this version of an owner's key is held. Needs no branch."""
+        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version == version)
+        with self._database.read() as session:
+            return session.scalar(select(WrappedKeyRow.key_id).where(*place)) is not None
+
+    def missing_ids(self, key_ids: Iterable[bytes]) -> set[bytes]:
+        """Those of the key ids that are not held. Needs no branch."""
+        with self._database.read() as session:
+            return set(key_ids) - set(session.scalars(select(WrappedKeyRow.key_id)))
+
     def destroy_older(self, purpose: KeyPurpose, owner: bytes, *, than: int) -> None:
         """Delete an owner's versions below ``than``. Raises as ``destroy``."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version < than)

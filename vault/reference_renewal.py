@@ -7,6 +7,8 @@ digest and says which version they are of, then the old version is destroyed; ea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session as Transaction
 
@@ -34,15 +36,15 @@ def renew(session: Session) -> int:
     owner = session.vault_id
     index = ReferenceIndex(session)
     version = session.keybook.newest_version(KeyPurpose.REFERENCE_INDEX, owner)
-    if version == index.version:
+    if version <= index.version:
         version += 1
         session.keybook.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
     key = session.keybook.open(KeyPurpose.REFERENCE_INDEX, owner, version=version).secret
     known = _read(session, {})
     with session.books.write() as tx:
-        datasets = {row.digest: row.dataset_id for row in tx.scalars(select(ReferenceRow))}
+        registered_by = _registered_by(tx, session, index)
         rows = [
-            {"digest": _digest(key, kind, value), "subject_id": subject, "dataset_id": datasets.get(index.digest(kind, value))}
+            {"digest": _digest(key, kind, value), "subject_id": subject, "dataset_id": registered_by(subject, kind, value)}
             for subject, (_, identity) in _current(tx, session, known).items()
             for kind, value in _references(identity, index.handle(subject))
         ]
@@ -52,6 +54,21 @@ def renew(session: Session) -> int:
     session.keybook.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
     session.books.checkpoint_wal()
     return len(rows)
+
+
+def _registered_by(tx: Transaction, session: Session, index: ReferenceIndex) -> Callable[[SubjectId, str, str], bytes | None]:
+    """The dataset whose import registered a reference. Books that were restored beside newer keys cannot be asked by digest any
+    more: there, a person's references are all taken to come from where the first of them came.
+    """
+    rows = tx.scalars(select(ReferenceRow)).all()
+    held = session.keybook.has_version(KeyPurpose.REFERENCE_INDEX, session.vault_id, index.version)
+    by_digest = {row.digest: row.dataset_id for row in rows} if held else {}
+    by_subject = {} if held else {row.subject_id: row.dataset_id for row in reversed(rows)}
+
+    def registered(subject: SubjectId, kind: str, value: str) -> bytes | None:
+        return by_digest.get(index.digest(kind, value)) if held else by_subject.get(subject)
+
+    return registered
 
 
 def _read(session: Session, known: Named, only: list[SubjectId] | None = None) -> Named:

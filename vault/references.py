@@ -7,6 +7,7 @@ The key of the index belongs to the identity branch, so the books alone do not s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session as Transaction
 from vault.crypto.context import encode_context
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.primitives import hmac_sha256
+from vault.crypto.secret import Secret
 from vault.errors import InputError, UnavailableError
 from vault.ids import DatasetId, SubjectId
 from vault.session import Session
@@ -28,8 +30,12 @@ class ReferenceIndex:
     def __init__(self, session: Session) -> None:
         with session.books.read() as tx:
             self.version = tx.scalars(select(VaultRow.reference_version)).one()
-        self._key = session.keybook.open(KeyPurpose.REFERENCE_INDEX, session.vault_id, version=self.version).secret
+        self._session = session
         self._handle_key = session.keybook.open(KeyPurpose.HANDLE, session.vault_id).secret
+
+    @cached_property
+    def _key(self) -> Secret:
+        return self._session.keybook.open(KeyPurpose.REFERENCE_INDEX, self._session.vault_id, version=self.version).secret
 
     def require_current(self, tx: Transaction) -> None:
         """Refuse to write digests of a key that was renewed since. Raises UnavailableError ``references_renewed``."""

@@ -119,7 +119,11 @@ class Session:
 
     def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
         """An entry of its own, durable when this returns; threads of one process share commits."""
-        return self._committer.record(self.log.prepare(self.event(act, outcome, subjects=subjects, **fields)))
+        return self.record_event(self.event(act, outcome, subjects=subjects, **fields))
+
+    def record_event(self, event: Event) -> Appended:
+        """As ``record``, of a ready event."""
+        return self._committer.record(self.log.prepare(event))
 
     def event(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Event:
         """An event of this principal, to be appended by the caller."""
@@ -196,6 +200,10 @@ class Session:
         epoch = next((number for number, key in self.public.audit_read.items() if key == sealed_to), None)
         current, newest = self.keyring.current(Branch.AUDIT_READ)
         return self.log.detail(index, newest if epoch in (None, current) else self.keyring.epoch(Branch.AUDIT_READ, epoch))
+
+    def copy_keys(self, path: Path) -> None:
+        """A consistent copy of the key database as a new SQLite file. Raises as ``Database.copy_to``."""
+        self._keys.copy_to(path)
 
     def close(self) -> None:
         """Sign what is unsigned, if this principal can, and return connections."""

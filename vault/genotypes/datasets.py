@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
-from vault.errors import InputError, UnavailableError
+from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.genotypes import panel_builds
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.containers import ContainerRef
@@ -161,6 +161,8 @@ def read(
     Raises:
         IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
     """
+    if any(subject not in keys for subject in subjects):
+        raise IntegrityError("key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor")
     pieces: list[PartCalls] = []
     with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
         for part in parts(session, dataset):
@@ -218,99 +220,6 @@ def _require_blanked(session: Session, part: PartRow, ordinals: Sequence[int]) -
         raise UnavailableError(
             "erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor says how to finish it"
         )
-
-
-def parts(session: Session, dataset: Dataset) -> list[PartRow]:
-    """The dataset's parts in order."""
-    with session.books.read() as tx:
-        query = select(PartRow).where(PartRow.dataset_id == dataset.dataset_id).order_by(PartRow.ordinal)
-        return list(tx.scalars(query))
-
-
-def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
-    """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
-    query = select(PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot).where(
-        PartMemberRow.part_id == part.part_id
-    )
-    wanted = None if subjects is None else set(subjects)
-    if wanted is not None and len(wanted) <= _FEW:
-        query = query.where(PartMemberRow.subject_id.in_(wanted))
-    with session.books.read() as tx:
-        rows = tx.execute(query).all()
-    return {SubjectId(s): (group, slot) for s, group, slot in rows if wanted is None or s in wanted}
-
-
-def _reader(
-    session: Session, dataset: Dataset, part: PartRow, chunks: Sequence[ChunkRecord], *, pool: ThreadPoolExecutor | None = None
-) -> PartReader:
-    record = PartRecord(
-        part_id=PartId(part.part_id),
-        n_subjects=part.n_subjects,
-        n_sites=part.n_sites,
-        n_chunks=part.n_chunks,
-        total_bytes=part.total_bytes,
-        directory_name=part.directory_object,
-        directory_bytes=part.directory_bytes,
-        directory_sha256=part.directory_sha256,
-        directory_key_id=KeyId(part.directory_key_id),
-        length_key_id=KeyId(part.length_key_id),
-    )
-    owner = Owner(session.vault_id, dataset.dataset_id, record.part_id)
-    key_ids = [record.directory_key_id, record.length_key_id, *(chunk.table_key_id for chunk in chunks)]
-    return PartReader(
-        owner, record, chunks, get_range=session.objects.get_range, table_key=_table_keys(session, key_ids), pool=pool
-    )
-
-
-def _table_keys(session: Session, key_ids: Sequence[KeyId]) -> Callable[[KeyId], Secret]:
-    return session.keybook.open_ids(KeyPurpose.SITE_TABLE, key_ids).__getitem__
-
-
-def _chunks(session: Session, dataset: Dataset, part: PartRow, ordinals: Sequence[int]) -> list[ChunkRecord]:
-    """Records of some chunks, with their containers."""
-    whole = len(ordinals) == part.n_chunks
-    chunk_query = select(ChunkRow).where(ChunkRow.part_id == part.part_id).order_by(ChunkRow.ordinal)
-    container_query = (
-        select(ContainerRow).where(ContainerRow.part_id == part.part_id).order_by(ContainerRow.chunk, ContainerRow.group_no)
-    )
-    if not whole:
-        chunk_query = chunk_query.where(ChunkRow.ordinal.in_(ordinals))
-        container_query = container_query.where(ContainerRow.chunk.in_(ordinals))
-    with session.books.read() as tx:
-        containers: dict[int, list[ContainerRow]] = {}
-        for row in tx.scalars(container_query):
-            containers.setdefault(row.chunk, []).append(row)
-        return [_chunk(session, dataset, part, row, containers[row.ordinal]) for row in tx.scalars(chunk_query)]
-
-
-def _chunk(session: Session, dataset: Dataset, part: PartRow, row: ChunkRow, containers: Sequence[ContainerRow]) -> ChunkRecord:
-    return ChunkRecord(
-        ordinal=row.ordinal,
-        n_sites=row.n_sites,
-        table_name=row.table_object,
-        table_bytes=row.table_bytes,
-        table_sha256=row.table_sha256,
-        table_key_id=KeyId(row.table_key_id),
-        table_version=row.table_version,
-        containers=tuple(
-            ContainerRef(
-                container_id=ContainerId(c.container_id),
-                nonce8=c.nonce,
-                vault_id=session.vault_id,
-                dataset_id=dataset.dataset_id,
-                part_id=PartId(part.part_id),
-                chunk=c.chunk,
-                group=c.group_no,
-                n_slots=c.n_slots,
-                header_bytes=c.header_bytes,
-                total_bytes=c.total_bytes,
-                sha256=c.sha256,
-                length_key_id=part.length_key_id,
-            )
-            for c in containers
-        ),
-        container_names=tuple(c.object for c in containers),
-    )
 
 
 def _chunk_fields(part_id: PartId, chunk: ChunkRecord) -> dict[str, object]:

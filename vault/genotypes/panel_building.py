@@ -103,6 +103,9 @@ def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow, pool
     reader, chosen = datasets.choose_chunks(session, dataset, part, selection, pool)
     slots = datasets.members(session, part)
     keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
+    # The place of somebody who was erased belongs to nobody, and is kept.
+    vacant = sorted(set(datasets.all_places(session, part)) - set(slots.values()))
+    slots = {**slots, **{SubjectId(new_id(session.random)): place for place in vacant}}
     work = _Work(panel, dataset, PartId(part.part_id), reader, chosen, sorted(slots, key=slots.__getitem__), slots, keys)
     if not 0 < work.n_sites() <= MAX_SITES or not keys:
         return False

@@ -88,6 +88,27 @@ class Database:
                 "database_busy", "a reader keeps the write-ahead log open", hint="try again when it has finished"
             )
 
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy as a new SQLite file, made while others read and write (SQLite only).
+
+        Raises:
+            UnavailableError: ``copy_needs_sqlite``; ``database_unavailable``: the disk is full, or the database does not answer.
+            InputError: ``vault_exists``: the file is already there.
+        """
+        if self.dialect != "sqlite":
+            raise UnavailableError(
+                "copy_needs_sqlite", "a PostgreSQL database is not copied from here", hint="use pg_dump or base backups"
+            )
+        create_sqlite_file(path)
+        target = _sqlite(make_url(f"sqlite:///{path}"), writer=True)
+        try:
+            with _wrapped(), self._reader.connect() as source, target.connect() as copy:
+                # The snapshot is one: all pages are copied in one step, under one read lock.
+                source.connection.dbapi_connection.backup(copy.connection.dbapi_connection)  # type: ignore[union-attr]
+                copy.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        finally:
+            target.dispose()
+
     def close(self) -> None:
         """Return all connections."""
         self._writer.dispose()
