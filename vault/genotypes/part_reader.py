@@ -183,6 +183,8 @@ class PartReader:
         sealed = self._get(record.table_name, 0, record.table_bytes)
         binding = self._owner.table_binding(ordinal, record.table_version, record.table_key_id)
         table = SiteTable.from_bytes(open_blob(self._key(record.table_key_id), binding, bytes(sealed)))
+        if len(table.sites) != record.n_sites:
+            raise IntegrityError("site_table_malformed", "the books count other sites than the sealed table has")
         opened = _OpenChunk(table.sites, Coding.from_bytes(table.coding))
         with self._lock:
             self._open[ordinal] = opened
