@@ -21,10 +21,11 @@ from pysqlite3 import dbapi2
 
 from policies.purposes import RequestKind, project_template
 from tests.support.vcf_text import SmallVcf, vcf
-from vault import consents, imports, projects, requests, session, subjects
+from vault import cohorts, consents, imports, projects, requests, session, subjects
 from vault.audit.export import LogSource
 from vault.audit.verify import Report, verify
 from vault.crypto import keystore
+from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.documents import parse_yaml
@@ -135,12 +136,12 @@ def add_role(folder: Path, role: Role) -> PassphraseFactor:
 
 @contextmanager
 def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | None = "ann") -> Iterator[Session]:
-    """An opened vault, recovered first; closed without signing if the test fails."""
+    """An opened vault, recovered first; closed without signing where the block fails."""
     s = open_recovered(folder, factor=factor, principal=principal)
     try:
         yield s
     except BaseException:
-        s.books.close()
+        s.abandon()
         raise
     s.close()
 
@@ -148,6 +149,14 @@ def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | 
 def verified(s: Session) -> Report:
     """The offline verifier's report on the live log, by the key that the keystore vouches for."""
     return verify(LogSource(s.log, None), s.log_keys()[0].to_text())
+
+
+def read_all(s: Session, name: str = "cohort") -> datasets.Calls:
+    """Every genotype of a dataset, opened past the gate: what an attack on stored bytes would have to change."""
+    dataset = datasets.by_name(s, name)
+    with s.books.read() as tx:
+        everyone = cohorts.members(tx, [dataset.dataset_id]).subjects
+    return datasets.read(s, dataset, datasets.Selection(), everyone, s.keybook.open_many(KeyPurpose.GENOTYPE, everyone))
 
 
 @functools.cache
