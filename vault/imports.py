@@ -101,7 +101,7 @@ def import_files(
     """
     with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
         dataset, is_new = _dataset(session, name, assembly, append=options.append)
-        sources = [stack.enter_context(_opened(file)) for file in files]
+        sources = [stack.enter_context(_opened(file, assembly)) for file in files]
         columns = _agree(files, sources)
         matched = _match(session, dataset, sources[0].samples, options)
         plan = _Plan(dataset, is_new, PartId(new_id(session.random)), matched, _draw(session, matched.subjects))
@@ -136,8 +136,8 @@ def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tup
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[GenotypeSource]:
-    source = open_source(file)
+def _opened(file: Path, assembly: str) -> Iterator[GenotypeSource]:
+    source = open_source(file, assembly=assembly)
     try:
         yield source
     finally:

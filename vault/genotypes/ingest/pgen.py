@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import InputError, UnavailableError
+from vault.genotypes.assemblies import Assembly
 from vault.genotypes.calls import ESCAPE, Codes, Escapes
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.ingest import pgen_kernel
@@ -35,7 +36,7 @@ _BATCH_CALLS = 4 << 20  # calls read at a time: pgenlib gives nine bytes for eac
 _DAMAGE = (RuntimeError, ValueError, OSError, MemoryError, OverflowError)
 
 
-def open_pgen(path: Path) -> PgenSource:
+def open_pgen(path: Path, assembly: Assembly) -> PgenSource:
     """Open a .pgen file and what lies beside it.
 
     Raises:
@@ -65,7 +66,7 @@ def open_pgen(path: Path) -> PgenSource:
     people = read_psam(path.with_suffix(".psam"))
     if len(people) != samples:
         _refuse(path, f"{samples} samples, but the .psam lists {len(people)}")
-    alleles = _count_alleles(path, provisional_marks=reference == _REF_IN_PVAR)
+    alleles = _count_alleles(path, assembly, provisional_marks=reference == _REF_IN_PVAR)
     if len(alleles) != variants:
         _refuse(path, f"{variants} variants, but the .pvar lists {len(alleles)}")
     offsets = np.zeros(variants + 1, np.uintp)
@@ -74,7 +75,7 @@ def open_pgen(path: Path) -> PgenSource:
         reader = pgenlib.PgenReader(str(path).encode(), raw_sample_ct=samples, variant_ct=variants, allele_idx_offsets=offsets)
     except _DAMAGE:
         _refuse(path, "not a PGEN file that pgenlib can read")
-    return PgenSource(path, reader, people, variants=variants, size=size)
+    return PgenSource(path, reader, people, variants=variants, size=size, assembly=assembly)
 
 
 def refuse_plink1(path: Path) -> NoReturn:
@@ -89,8 +90,11 @@ def refuse_plink1(path: Path) -> NoReturn:
 class PgenSource:
     """A ``GenotypeSource`` over a PGEN fileset."""
 
-    def __init__(self, path: Path, reader: Any, people: tuple[Person, ...], *, variants: int, size: int) -> None:
+    def __init__(
+        self, path: Path, reader: Any, people: tuple[Person, ...], *, variants: int, size: int, assembly: Assembly
+    ) -> None:
         self._path, self._reader, self._people, self._variants, self._size = path, reader, people, variants, size
+        self._assembly = assembly
         self._done = 0
 
     @property
@@ -101,7 +105,7 @@ class PgenSource:
     @property
     def contigs(self) -> Mapping[str, int | None]:
         """As the .pvar declares them."""
-        with open_pvar(self._path) as pvar:
+        with open_pvar(self._path, self._assembly) as pvar:
             return pvar.contigs
 
     @property
@@ -113,7 +117,7 @@ class PgenSource:
         """All sites, once. Raises InputError ``bad_pgen`` and as ``plink_text`` does."""
         at_once = max(1, _BATCH_CALLS // len(self._people))
         self._done, carried = 0, bool(self._reader.hardcall_phase_present())
-        with open_pvar(self._path) as pvar:
+        with open_pvar(self._path, self._assembly) as pvar:
             for batch in pvar.batches():
                 for first in range(0, len(batch.sites), at_once):
                     sites = batch.sites.take(np.arange(first, min(first + at_once, len(batch.sites))))
@@ -154,10 +158,10 @@ class PgenSource:
         return men if name == "X" else np.full(len(men), name in ("Y", "MT"))
 
 
-def _count_alleles(path: Path, *, provisional_marks: bool) -> NDArray[np.int64]:
+def _count_alleles(path: Path, assembly: Assembly, *, provisional_marks: bool) -> NDArray[np.int64]:
     """int64[variants]: alleles of each line of the .pvar, all of which is checked on the way."""
     counts = [np.zeros(0, np.int64)]
-    with open_pvar(path) as pvar:
+    with open_pvar(path, assembly) as pvar:
         counts.extend(batch.sites.n_alleles() for batch in pvar.batches())
         if provisional_marks and pvar.has_provisional_marks:
             _refuse_provisional(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vault.errors import InputError
+from vault.genotypes.assemblies import Assembly
 from vault.genotypes.ingest.streams import ByteStream, open_stream
 from vault.genotypes.ingest.vcf import VcfSource, lines_of
 from vault.genotypes.ingest.vcf_header import VcfHeader
@@ -31,7 +32,7 @@ class Person:
     is_male: bool
 
 
-def open_pvar(pgen: Path) -> PvarSource:
+def open_pvar(pgen: Path, assembly: Assembly) -> PvarSource:
     """The sites of a .pgen's .pvar, .pvar.zst or .pvar.gz.
 
     Raises:
@@ -42,7 +43,7 @@ def open_pvar(pgen: Path) -> PvarSource:
         if path.exists():
             stream = open_stream(path)
             try:
-                return PvarSource(_PvarText(stream, path.name), path.stat().st_size)
+                return PvarSource(_PvarText(stream, path.name), path.stat().st_size, assembly)
             except BaseException:
                 stream.close()
                 raise
@@ -52,10 +53,10 @@ def open_pvar(pgen: Path) -> PvarSource:
 class PvarSource(VcfSource):
     """Sites without samples; ``has_provisional_marks`` after reading: whether some INFO has the flag PR."""
 
-    def __init__(self, text: _PvarText, size: int) -> None:
+    def __init__(self, text: _PvarText, size: int, assembly: Assembly) -> None:
         self._text = text
         header = VcfHeader(minor=3, samples=(), contigs={}, filters=(), lines=text.header_lines)
-        super().__init__(lines_of(text, text.file), header, text, size)
+        super().__init__(lines_of(text, text.file), header, text, size, assembly=assembly)
 
     @property
     def has_provisional_marks(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from vault.genotypes.assemblies import find_assembly
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.ingest.streams import open_file
 from vault.genotypes.sites import Sites
@@ -51,10 +52,12 @@ class GenotypeSource(Protocol):
     def __exit__(self, *_exc: object) -> None: ...
 
 
-def open_source(path: str | Path) -> GenotypeSource:
+def open_source(path: str | Path, *, assembly: str = "") -> GenotypeSource:
     """Open a genotype file by its content: VCF text (plain, gzip, BGZF, zstd), BCF, or PGEN with its .pvar and .psam beside it.
 
-    Raises InputError (``no_such_file``, ``not_a_vcf``, ``bad_header``, ``duplicate_sample``, ``file_truncated``, …), and
+    Contigs are held to ``assembly`` where its contigs are known.
+
+    Raises InputError (``no_such_file``, ``not_a_vcf``, ``bad_header``, ``duplicate_sample``, ``file_truncated``, ``assembly_mismatch``, …), and
     UnavailableError ``bcf_support_missing``, ``pgen_support_missing`` without the extra that a format needs.
     """
     # Kernels and libraries load with the first file, not with the command line.
@@ -64,10 +67,10 @@ def open_source(path: str | Path) -> GenotypeSource:
     if start == PLINK_MAGIC:
         from vault.genotypes.ingest.pgen import open_pgen  # noqa: PLC0415
 
-        return open_pgen(path)
+        return open_pgen(path, find_assembly(assembly))
     from vault.genotypes.ingest.vcf import open_vcf  # noqa: PLC0415
 
-    return open_vcf(path)
+    return open_vcf(path, find_assembly(assembly))
 
 
 def reorder(batch: SiteBatch, columns: Sequence[int]) -> SiteBatch:

@@ -14,6 +14,7 @@ from typing import NoReturn, Self
 import numpy as np
 
 from vault.errors import InputError
+from vault.genotypes.assemblies import Assembly
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest import vcf_kernel as kernel
 from vault.genotypes.ingest.source import SiteBatch
@@ -36,6 +37,7 @@ _REASONS: dict[int, tuple[str, str, str]] = {
     kernel.CONTROL_BYTE: ("control_character", "column", "a control character"),
     kernel.LINE_TOO_LONG: ("line_too_long", "", f"longer than {MAX_LINE_BYTES >> 20} MiB"),
     kernel.BAD_POSITION: ("bad_position", "column", f"not a whole number from 0 to {MAX_POSITION}"),
+    kernel.BEYOND_CONTIG: ("beyond_contig", "column", "beyond the end of the contig in this assembly"),
     kernel.UNSORTED: ("unsorted", "column", "the position is smaller than the line before's"),
     kernel.EMPTY_COLUMN: ("empty_column", "column", "empty"),
     kernel.BAD_REF: ("bad_ref", "column", "not a sequence of bases"),
@@ -43,7 +45,7 @@ _REASONS: dict[int, tuple[str, str, str]] = {
     kernel.TOO_MANY_ALTS: ("too_many_alts", "column", f"more than {MAX_ALTS} ALT alleles"),
     kernel.ALLELE_TOO_LONG: ("allele_too_long", "column", f"an allele longer than {MAX_ALLELE_BYTES >> 20} MiB"),
     kernel.BAD_QUAL: ("bad_qual", "column", "not a number"),
-    kernel.BAD_FILTER: ("bad_filter", "column", "an empty filter name"),
+    kernel.BAD_FILTER: ("bad_filter", "column", "an empty filter name, or one with a space, a comma or an angle bracket"),
     kernel.BAD_FORMAT: ("bad_format", "column", "an empty or repeated key"),
     kernel.BAD_END: ("bad_info", "column", "END is not a whole number"),
     kernel.BAD_GT: ("bad_genotype", "column", "GT is malformed"),
@@ -55,8 +57,8 @@ _REASONS: dict[int, tuple[str, str, str]] = {
 _COLUMN_NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 
 
-def open_vcf(path: Path) -> VcfSource:
-    """Open VCF text, or BCF as the VCF text that htslib makes of it; reads the header.
+def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
+    """Open VCF text, or BCF as the VCF text that htslib makes of it; reads the header. Contigs are held to ``assembly``.
 
     Raises as ``open_source`` says.
     """
@@ -70,7 +72,7 @@ def open_vcf(path: Path) -> VcfSource:
             stream.close()
             stream = BcfStream(path)
             lines = _Lines(stream, path.name)
-        return VcfSource(lines, lines.header(), stream, size)
+        return VcfSource(lines, lines.header(assembly), stream, size, assembly=assembly)
     except BaseException:
         stream.close()
         raise
@@ -79,7 +81,8 @@ def open_vcf(path: Path) -> VcfSource:
 class VcfSource:
     """A ``GenotypeSource`` over VCF text."""
 
-    def __init__(self, lines: _Lines, header: VcfHeader, stream: ByteStream, size: int) -> None:
+    def __init__(self, lines: _Lines, header: VcfHeader, stream: ByteStream, size: int, *, assembly: Assembly) -> None:
+        self._assembly = assembly
         self._lines = lines
         self._header = header
         self._stream = stream
@@ -104,8 +107,7 @@ class VcfSource:
     def batches(self) -> Iterator[SiteBatch]:
         """All sites, once."""
         header, lines = self._header, self._lines
-        contigs: dict[bytes, int] = {}
-        names: list[str] = []
+        names: dict[str, None] = {}
         current = np.zeros(0, np.uint8)
         batch = _Batch(len(header.samples))
         fill = np.zeros(kernel.FILL_SLOTS, np.int64)
@@ -134,12 +136,11 @@ class VcfSource:
                     break
                 if status == kernel.NEW_CONTIG:
                     name = lines.contig_at(cursor)
-                    text = require_contig_name(name, lines.file, line + 1)
-                    if name in contigs:
+                    text, fill[kernel.LIMIT] = self._next_contig(name, line + 1)
+                    if text in names:
                         reason = "the contig comes back after another one; records must be sorted"
                         raise InputError("unsorted", f"{lines.file}: line {line + 1}: CHROM: {reason}")
-                    contigs[name] = len(names)
-                    names.append(text)
+                    names[text] = None
                     current = np.frombuffer(bytearray(name), np.uint8)
                     fill[kernel.LAST_POSITION] = -1
                 elif status in (kernel.BATCH_FULL, kernel.TEXT_FULL, kernel.ESCAPES_FULL):
@@ -150,6 +151,15 @@ class VcfSource:
                     _refuse(lines.file, line + 1, status, int(fill[kernel.COLUMN]))
         if fill[kernel.ROW]:
             yield batch.finish(fill, tuple(names))
+
+    def _next_contig(self, name: bytes, line: int) -> tuple[str, int]:
+        """The contig's name and the largest position it can have."""
+        text = require_contig_name(name, self._lines.file, line)
+        limit = self._assembly.limit(text)
+        if limit is None:
+            reason = f"not a contig of {self._assembly.name}"
+            raise InputError("contig_unknown", f"{self._lines.file}: line {line}: CHROM: {reason}")
+        return text, limit
 
     def close(self) -> None:
         """Let go of the file."""
@@ -185,7 +195,7 @@ class _Lines:
             self._read(_BLOCK)
         return self._raw.startswith(magic)
 
-    def header(self) -> VcfHeader:
+    def header(self, assembly: Assembly) -> VcfHeader:
         """Read and parse the header; the body's lines follow."""
         if not self.starts_with(b"##") or bytes(self._raw[:13]).lower() != b"##fileformat=":
             bom = " (it starts with a byte order mark)" if self._raw.startswith(b"\xef\xbb\xbf") else ""
@@ -206,7 +216,7 @@ class _Lines:
             position = end + 1
         self.start = end + 1
         self.stop = self._raw.rfind(b"\n", 0, self._filled) + 1
-        return parse_header(bytes(self._raw[: end + 1]), self.file)
+        return parse_header(bytes(self._raw[: end + 1]), self.file, assembly)
 
     def next_block(self) -> bool:
         """Make at least one whole unread line available; False at the end of the file.

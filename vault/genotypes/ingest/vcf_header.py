@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from vault.errors import InputError
+from vault.genotypes.assemblies import Assembly
 from vault.limits import MAX_SAMPLES
 
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _FILEFORMAT = re.compile(r"##file[fF]ormat=VCFv4\.(\d)")  # both spellings are in use
-_CONTIG_NAME = re.compile(r"<?[0-9A-Za-z!#$%&+./:;?@^_|~\-][0-9A-Za-z!#$%&*+./:;=?@^_|~\-]*>?")
+_CONTIG_NAME = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~\-][0-9A-Za-z!#$%&*+./:;=?@^_|~\-]*")
 _ID = re.compile(r"[<,]ID=([^,>]+)")
 _LENGTH = re.compile(r"[<,]length=(\d{1,12})[,>]")
 
@@ -29,10 +30,11 @@ class VcfHeader:
     lines: int
 
 
-def parse_header(text: bytes, file: str) -> VcfHeader:
+def parse_header(text: bytes, file: str, assembly: Assembly) -> VcfHeader:
     """Parse a whole header, from ##fileformat to the #CHROM line.
 
-    Raises InputError ``not_a_vcf``, ``bad_header``, ``bad_utf8``, ``duplicate_sample``, ``too_many_samples``.
+    Raises InputError ``not_a_vcf``, ``bad_header``, ``bad_utf8``, ``duplicate_sample``, ``too_many_samples``; ``assembly_mismatch``:
+    a declared length is another assembly's.
     """
     try:
         lines = text.decode().split("\n")
@@ -53,6 +55,11 @@ def parse_header(text: bytes, file: str) -> VcfHeader:
         if name and line.startswith("##contig=<"):
             length = _LENGTH.search(line)
             contigs[name[1]] = int(length[1]) if length else None
+            other = assembly.belongs_to(name[1], int(length[1])) if length else None
+            if other is not None:
+                _refuse(
+                    file, number, f"##contig: the length is that of {other}, not of {assembly.name}", code="assembly_mismatch"
+                )
         elif name and line.startswith("##FILTER=<"):
             filters.append(name[1])
     samples = _samples(lines[-1], len(lines), file)
@@ -60,12 +67,14 @@ def parse_header(text: bytes, file: str) -> VcfHeader:
 
 
 def require_contig_name(name: bytes, file: str, line: int) -> str:
-    """The name as text, if the specification allows it (VCF 4.3 §1.4.7): then it is safe to write into any header.
+    """The name as text, if the specification allows it in a header (VCF 4.3 §1.4.7): then it is safe to write into any.
+
+    "<name>", a contig of an ##assembly file, is refused: no ##contig line can declare it, so no extract could hold it.
 
     Raises InputError ``bad_contig``.
     """
     text = name.decode("latin-1")
-    if not _CONTIG_NAME.fullmatch(text) or text.startswith("<") != text.endswith(">"):
+    if not _CONTIG_NAME.fullmatch(text):
         raise InputError("bad_contig", f"{file}: line {line}: CHROM: not a contig name that VCF allows")
     return text
 

@@ -36,7 +36,8 @@ CURSOR: Final = 5  # where in ``buf`` the next line starts
 LINES: Final = 6  # body lines read so far
 COLUMN: Final = 7  # 1-based column that an error status is about
 HIGH: Final = 8  # bit 7 is set when some byte of this call's lines was above 127
-FILL_SLOTS: Final = 9
+LIMIT: Final = 9  # largest position that a site of the current contig may have or reach
+FILL_SLOTS: Final = 10
 
 # Statuses.
 DONE: Final = 0
@@ -67,6 +68,7 @@ LEADING_PHASE: Final = 29
 TOO_MANY_SUBFIELDS: Final = 30
 COMMENT_LINE: Final = 31
 BAD_FILTER: Final = 32
+BEYOND_CONTIG: Final = 33
 
 SLACK: Final = 8  # bytes of ``buf`` behind ``stop`` that may be read
 
@@ -476,6 +478,8 @@ def _parse_lines(
             position = position * 10 + digit
         if position > MAX_POSITION:
             return BAD_POSITION
+        if position > fill[LIMIT]:
+            return BEYOND_CONTIG
         if position < fill[LAST_POSITION]:
             return UNSORTED
 
@@ -485,6 +489,8 @@ def _parse_lines(
         for q in range(ends[2] + 1, ends[3]):
             if not _IS_BASE[buf[q]]:
                 return BAD_REF
+        if position + (ends[3] - ends[2] - 2) > fill[LIMIT]:
+            return BEYOND_CONTIG
 
         fill[COLUMN] = 5
         n_alleles = 1
@@ -516,6 +522,8 @@ def _parse_lines(
                 if q == start:
                     return BAD_FILTER
                 start = q + 1
+            elif buf[q] == 32 or buf[q] == _COMMA or buf[q] == _LESS or buf[q] == _GREATER or buf[q] == 127:
+                return BAD_FILTER  # it could not be declared in the header of an extract
 
         # INFO: only END and SVTYPE, only where an ALT has no bases of its own.
         fill[COLUMN] = 8
