@@ -22,6 +22,7 @@ _ASSEMBLY = re.compile(r"[A-Za-z0-9._-]+")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SYMBOL = re.compile(rb"<([^<>,]+)>")
+_UNSAFE = re.compile("[\x00-\x20\x7f]")
 _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
 
 
@@ -72,7 +73,7 @@ def header_text(view: View, header: Header, vault_view: Mapping[str, str]) -> st
     if not view.pseudonyms:
         raise UsageError("view_empty", "a view without subjects has no genotypes to write")
     names = (*header.filters, *header.symbols, *header.contigs, *view.pseudonyms)
-    if any(not name.isprintable() or " " in name for name in names):
+    if any(_UNSAFE.search(name) for name in names):
         raise UsageError("header_value", "a name in the header holds a space or a control character")
     return "\n".join([*lines, "\t".join([_COLUMNS, *view.pseudonyms])]) + "\n"
 

@@ -1,0 +1,70 @@
+"""Odd characters in what a view keeps of a source: refused at import, or in an extract that bcftools reads without a warning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.golden import run
+from tests.support.held import Held
+from tests.support.outside import tool
+from vault.errors import GenovaultError, InputError
+
+ODD = [
+    *(f"a{c}b" for c in " ,=<>\"\\;:%#'|&*/[]"),
+    "0",
+    "1",
+    "-1",
+    ".x",
+    "PASS",
+    "GT",
+    "<1>",
+    "é",
+    "\u00a0",
+    "\u2028",
+    "a\u0080",
+    "a\x7f",
+    b"\xff",
+    "x" * 1000,
+]
+
+COLUMNS = {  # a record with the odd text in one column
+    "filter": b"1\t100\t.\tA\tC\t.\t%s\t.\tGT\t0/1",
+    "id": b"1\t100\t%s\tA\tC\t.\tPASS\t.\tGT\t0/1",
+    "symbol": b"1\t100\t.\tA\t<%s>\t.\tPASS\tEND=200\tGT\t0/1",
+    "svtype": b"1\t100\t.\tA\t<DEL>\t.\tPASS\tEND=200;SVTYPE=%s\tGT\t0/1",
+    "contig": b"%s\t100\t.\tA\tC\t.\tPASS\t.\tGT\t0/1",
+    "mate": b"1\t100\t.\tA\tA]%s:5]\t.\tPASS\t.\tGT\t0/1",
+}
+HEADER = b'##fileformat=VCFv4.3\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+HEADER += b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS\n"
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("file_format", ["vcf", "bcf"])
+def test_odd_texts_are_refused_or_come_out_readable(tmp_path: Path, column: str, file_format: str):
+    tool("bcftools")
+    held = Held.make(tmp_path)
+    wrong, taken = [], 0
+    for number, odd in enumerate(ODD):
+        record = COLUMNS[column] % (odd if isinstance(odd, bytes) else odd.encode())
+        path = held.write(f"{number}.vcf", HEADER + record + b"\n")
+        try:
+            held.load(path, name=f"d{number}", namespace=f"n{number}")
+        except InputError as error:
+            assert "line 4" in error.message
+            continue
+        taken += 1
+        try:
+            held.answer({f"sample:n{number}/S": "yes"})
+            held.project(f"p{number}", f"d{number}", keep_ids=True)
+            out = held.extract(f"p{number}", f"d{number}", out=f"out{number}", file_format=file_format)
+            written = run("bcftools", "view", "-H", out / f"genotypes.{'vcf.gz' if file_format == 'vcf' else 'bcf'}")
+            if column != "contig":  # whose END and AC, AN stand in INFO too
+                assert written.split("\t")[:7] == record.decode().split("\t")[:7]
+        except (GenovaultError, AssertionError, ValueError) as error:
+            wrong.append(f"{odd!r}: {type(error).__name__} {error}"[:200])
+    assert not wrong, "\n" + "\n".join(wrong)
+    assert taken >= 3
+    held.session.close()
