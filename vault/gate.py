@@ -124,13 +124,13 @@ def _extract(session: Session, request_id: str, output: Path, *, file_format: Fo
     with session.attempting(Act.EXTRACT_INTENT, request=request_id):
         ask = asks.of_request(session, request_id)
         access = _decide(session, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
+        signer = session.release_signer()  # who cannot sign the manifest opens nothing
     with Staging(output, random=session.random) as staging, publication.working(session, access.release_id):
         folders = {"staged": str(staging.path), "output": str(staging.output)}
         content = Content(ask.detail(), access.decided.obligations.as_dict(), **folders)
         intent = _log_intent(session, access, content)
         try:
             made = _build(session, access)
-            signer = session.release_signer()
             facts = _facts(session, access, made)
             _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder

@@ -206,4 +206,4 @@ def _wrapped() -> Iterator[None]:
             "database_unavailable",
             f"the database did not answer ({name})",
             hint="check disk space, permissions and other writers",
-        ) from error
+        ) from None  # drivers repeat stored values in their messages
