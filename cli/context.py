@@ -16,7 +16,7 @@ from vault.errors import GenovaultError, UsageError
 
 if TYPE_CHECKING:
     from vault.audit.acts import Act
-    from vault.session import Session
+    from vault.session import Factor, Session
 
 # Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
 FLAGS = ("--json",)
@@ -43,24 +43,33 @@ class Context:
         """The passphrase of the principal's slot; ``new`` asks twice. Raises as ``ask_passphrase``."""
         return ask_passphrase(self.passphrase_file, new=new)
 
+    def factor(self) -> Factor:
+        """What opens the principal's slot: the key file, else the passphrase. Raises as ``ask_passphrase`` and ``session.factor``."""
+        from vault.session import factor
+
+        return factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
+
     @contextmanager
-    def open(self) -> Iterator[Session]:
+    def open(self, *, guarded: bool = True) -> Iterator[Session]:
         """The vault, unlocked and recovered; closing it signs the log. A folder without a vault is told before a passphrase is asked.
+
+        ``guarded=False`` opens also what its anchors refuse, and signs nothing unless the block ends well.
 
         Raises as ``open_recovered``, ``ask_passphrase`` and ``session.factor``.
         """
         from vault.recovery import open_recovered
-        from vault.session import factor, read_settings
+        from vault.session import open_session, read_settings
 
         folder = self.vault_folder()
         read_settings(folder)
-        secret = factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
-        session = open_recovered(folder, factor=secret, principal=self.principal)
+        secret = self.factor()
+        opening = open_recovered if guarded else open_session
+        session = opening(folder, factor=secret, principal=self.principal)
         try:
             yield session
         except BaseException:
             with suppress(GenovaultError):  # the first error is the one that the person has to mend
-                session.close()
+                session.close() if guarded else session.abandon()
             raise
         session.close()
 

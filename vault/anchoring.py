@@ -18,9 +18,9 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.entry import Obj
 from vault.audit.log import Appended
-from vault.audit.note import Checkpoint, Note
-from vault.crypto.keystore import Branch
-from vault.errors import InputError, IntegrityError
+from vault.audit.note import checkpoint_in
+from vault.crypto.keystore import Branch, Role
+from vault.errors import InputError, IntegrityError, RefusedError
 from vault.session import Session, read_settings, write_settings
 from vault.storage.books import VaultRow
 
@@ -38,6 +38,7 @@ def add(session: Session, folder: Path) -> None:
     if place.is_relative_to(session.folder.resolve()):
         raise InputError("anchor_inside", "an anchor inside the vault guards nothing", hint="name a folder on another mount")
     with session.attempting(Act.AUDIT_ANCHOR):
+        _require_steward(session)
         settings = read_settings(session.folder)
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
@@ -52,6 +53,7 @@ def remove(session: Session, folder: Path) -> None:
     """Give an anchor up. Raises InputError (``anchor_unknown``)."""
     place = folder.resolve()
     with session.attempting(Act.AUDIT_ANCHOR):
+        _require_steward(session)
         settings = read_settings(session.folder)
         if place not in settings.anchors:
             raise InputError("anchor_unknown", f"{place} is no anchor of this vault")
@@ -78,9 +80,10 @@ def continue_log(session: Session) -> Appended:
 
     For a session that ``recovery.open_recovered`` would refuse, opened with ``session.open_session``.
     """
+    _require_steward(session)
     part = session.log.parts()[-1]
     notes = [anchor.newest(part.origin) for anchor in session.anchors] + [session.log.latest_checkpoint()]
-    known = max((note for note in notes if note is not None), key=lambda note: _head(note).size, default=None)
+    known = max((note for note in notes if note is not None), key=lambda note: checkpoint_in(note).size, default=None)
     origin = _next_origin(session, part.origin)
     with session.books.write() as tx:
         event = session.event(
@@ -89,7 +92,7 @@ def continue_log(session: Session) -> Appended:
             obj=Obj("log", part.origin),
             previous=known,
             consent=ledger.last(tx, session.vault_id).entry(),
-            counts={"kept": part.size, "signed": 0 if known is None else _head(known).size},
+            counts={"kept": part.size, "signed": 0 if known is None else checkpoint_in(known).size},
         )
         appended = session.log.continue_as(tx, origin, event)
         tx.execute(update(VaultRow).values(origin=origin))
@@ -111,6 +114,11 @@ def _announce(session: Session) -> None:
             anchor.continue_log(ended.origin, session.log.receipt(newest.base))
 
 
+def _require_steward(session: Session) -> None:
+    if session.role is not Role.STEWARD:
+        raise RefusedError("steward_needed", "anchors and logs are begun and given up by stewards")
+
+
 def _check(session: Session, anchor: Anchor, *, fresh: bool) -> None:
     origin = session.origin
     if anchor.continued(origin):
@@ -123,7 +131,7 @@ def _check(session: Session, anchor: Anchor, *, fresh: bool) -> None:
         if fresh or any(anchor.newest(part.origin) for part in session.log.parts()[:-1]):
             return
         raise anchor.without(origin)
-    claimed = _head(note)
+    claimed = checkpoint_in(note)
     root = session.log.root_at(claimed.size)
     if root is None:
         raise IntegrityError(
@@ -140,10 +148,6 @@ def _check(session: Session, anchor: Anchor, *, fresh: bool) -> None:
 
 
 _HINT = "this looks like an old or edited copy of the vault; genovault audit continue goes on under a new log"
-
-
-def _head(note: str) -> Checkpoint:
-    return Checkpoint.from_text(Note.from_text(note).text)
 
 
 def _next_origin(session: Session, origin: str) -> str:

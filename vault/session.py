@@ -201,6 +201,10 @@ class Session:
         current, newest = self.keyring.current(Branch.AUDIT_READ)
         return self.log.detail(index, newest if epoch in (None, current) else self.keyring.epoch(Branch.AUDIT_READ, epoch))
 
+    def databases(self) -> tuple[tuple[str, Database], ...]:
+        """Books and keys, by name: to look them over."""
+        return ("books", self.books), ("keys", self._keys)
+
     def copy_keys(self, path: Path) -> None:
         """A consistent copy of the key database as a new SQLite file. Raises as ``Database.copy_to``."""
         self._keys.copy_to(path)
@@ -323,6 +327,11 @@ def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Fa
     if (passphrase is None) == (key_file is None):
         raise UsageError("factor_needed", "give a passphrase or a key file, one of the two")
     return PassphraseFactor.from_text(passphrase) if passphrase is not None else KeyFileFactor.from_file(key_file or Path())
+
+
+def open_books(folder: Path) -> Database:
+    """The books of a vault that is not unlocked. Raises as ``read_settings`` and ``Database``."""
+    return Database(_inside(folder, read_settings(folder).places.books))
 
 
 def read_settings(folder: Path) -> Settings:

@@ -13,7 +13,8 @@ from vault.errors import InputError, IntegrityError
 
 Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+_SORTING = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, sort_keys=True)
 
 MAX_INTEGER = 2**53 - 1  # what every JSON implementation holds exactly
 MAX_DEPTH = 16  # nesting of any document here is a handful
@@ -27,6 +28,8 @@ def encode(value: Json) -> bytes:
             another type.
     """
     try:
+        if _is_plain(value, 0):
+            return _SORTING.encode(value).encode()
         return _ENCODER.encode(_ordered(value, 0)).encode()
     except UnicodeEncodeError:
         raise _not_encodable("text holds a lone surrogate") from None
@@ -45,6 +48,23 @@ def decode(data: bytes) -> Any:
     except (ValueError, RecursionError, InputError):
         pass
     raise IntegrityError("not_canonical_json", "a document is not canonical JSON")
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether the library's own sorting gives the canonical order: built-in types, ASCII keys. Nearly always so, and thrice as
+    fast; whatever is not plain is ordered, or refused with its reason, by ``_ordered``.
+    """
+    kind = type(value)
+    if kind is int:
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
+    if kind is dict and depth < MAX_DEPTH:
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not _is_plain(item, depth + 1):
+                return False
+        return True
+    if kind in {list, tuple} and depth < MAX_DEPTH:
+        return all(_is_plain(item, depth + 1) for item in value)
+    return kind in {str, bool, type(None)}
 
 
 def _ordered(value: Any, depth: int) -> Any:

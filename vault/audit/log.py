@@ -39,7 +39,7 @@ from vault.audit.entry import (
 from vault.audit.merkle import CompactRange, inclusion_proof, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
 from vault.audit.receipt import Receipt
-from vault.audit.sets import entries_of_token, store_sets, tokens_of_set
+from vault.audit.sets import entries_of_token, most_named, store_sets, tokens_of_set
 from vault.audit.stored_head import Head, advance_head, head_altered, last_note, newest_log, read_head, recompute, tree_at
 from vault.audit.tiles import StoredTree, store_full_tiles
 from vault.crypto.secret import Secret
@@ -216,9 +216,14 @@ class AuditLog:
             return read_head(session).end
 
     def parts(self) -> list[Part]:
-        """Every log of this vault, oldest first."""
+        """Every log of this vault, oldest first. Raises as ``append`` when the head is gone."""
         with self.database.read() as session:
             return _parts(session)
+
+    def origins(self) -> list[str]:
+        """The origin of every log of this vault, oldest first."""
+        with self.database.read() as session:
+            return list(session.scalars(select(AuditOriginRow.origin).order_by(AuditOriginRow.base)))
 
     def checkpoint(self, signer: Signer, *also: Signer, trusted: Sequence[VerifierKey] = ()) -> str:
         """Sign the present head, store the note and return it; the last one again if nothing was appended since.
@@ -338,16 +343,41 @@ class AuditLog:
         detail: dict[str, Any] = canonical.decode(salted[DETAIL_SALT_BYTES:])
         return detail
 
-    def closing(self, event_id: str) -> list[Entry]:
-        """The entries that say how an intent ended, oldest first; none: assume fully disclosed."""
-        query = _SELECT_ENTRY.join(AuditClosingRow, AuditClosingRow.idx == AuditLeafRow.idx).order_by(AuditLeafRow.idx)
-        with self.database.read() as session:
-            return [_entry(row) for row in session.execute(query.where(AuditClosingRow.event_id == _uuid_bytes(event_id)))]
+    def entries_at(self, indices: Sequence[int]) -> list[Entry]:
+        """The entries of these numbers, ascending; numbers without an entry are left out."""
+        found: list[Entry] = []
+        for first in range(0, len(indices), PAGE):
+            query = _SELECT_ENTRY.where(AuditLeafRow.idx.in_(sorted(indices)[first : first + PAGE])).order_by(AuditLeafRow.idx)
+            with self.database.read() as session:
+                found += map(_entry, session.execute(query))
+        return found
+
+    def closings(self, event_ids: Sequence[str]) -> dict[str, list[Entry]]:
+        """Intent -> the entries that say how it ended, oldest first. None at all: assume fully disclosed."""
+        found: dict[str, list[Entry]] = {}
+        for first in range(0, len(event_ids), PAGE):
+            wanted = [_uuid_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
+            query = (
+                _SELECT_ENTRY.add_columns(AuditClosingRow.event_id.label("intent"))
+                .join(AuditClosingRow, AuditClosingRow.idx == AuditLeafRow.idx)
+                .where(AuditClosingRow.event_id.in_(wanted))
+                .order_by(AuditLeafRow.idx)
+            )
+            with self.database.read() as session:
+                for row in session.execute(query):
+                    entry = Entry(row.idx, str(uuid.UUID(bytes=row.event_id)), row.leaf, row.leaf_hash)
+                    found.setdefault(str(uuid.UUID(bytes=row.intent)), []).append(entry)
+        return found
 
     def entries_of(self, token: AuditToken) -> list[int]:
         """Indices of the entries that speak of the subject with this audit token, ascending."""
         with self.database.read() as session:
             return entries_of_token(session, token)
+
+    def most_named(self, indices: Sequence[int], most: int) -> list[tuple[AuditToken, int]]:
+        """The tokens that these entries speak of most often, with how often."""
+        with self.database.read() as session:
+            return most_named(session, indices, most)
 
     def subject_digest(self, tokens: Sequence[AuditToken]) -> bytes:
         """The digest under which entries name this set of subjects (32 bytes)."""

@@ -142,6 +142,11 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
 
+def checkpoint_in(note: str) -> Checkpoint:
+    """What a note says, unverified: to learn which log it speaks of. Raises as ``Note`` and ``Checkpoint``."""
+    return Checkpoint.from_text(Note.from_text(note).text)
+
+
 def sign_note(text: str, name: str, *signers: Signer) -> str:
     """A note with an Ed25519 signature by each signer under ``name``: two where one key hands over to another."""
     keys = [VerifierKey(name, ED25519, signer.public) for signer in signers]

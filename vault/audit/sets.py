@@ -5,7 +5,8 @@ The token of a subject comes from the key database; without it these rows link n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -64,6 +65,22 @@ def tokens_of_set(session: Session, digest: bytes) -> list[AuditToken]:
         .where(AuditSetRow.digest == digest)
     )
     return sorted(AuditToken(token) for token in session.scalars(query))
+
+
+def most_named(session: Session, indices: Iterable[int], most: int) -> list[tuple[AuditToken, int]]:
+    """The tokens that these entries name most often, with how often; equals in the order of their text."""
+    wanted = set(indices)
+    sets = Counter(
+        set_id for set_id, idx in session.execute(select(AuditSetLeafRow.set_id, AuditSetLeafRow.idx)) if idx in wanted
+    )
+    named: Counter[int] = Counter()
+    for token_id, set_id in session.execute(select(AuditSetTokenRow.token_id, AuditSetTokenRow.set_id)):
+        if set_id in sets:
+            named[token_id] += sets[set_id]
+    ranked = named.most_common(most)
+    query = select(AuditTokenRow.token_id, AuditTokenRow.token).where(AuditTokenRow.token_id.in_([i for i, _ in ranked]))
+    tokens = {token_id: AuditToken(token) for token_id, token in session.execute(query)}
+    return sorted(((tokens[token_id], n) for token_id, n in ranked if token_id in tokens), key=lambda item: (-item[1], item[0]))
 
 
 def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> dict[str, int]:

@@ -515,7 +515,7 @@ class TestContinuedLog:
         reports = verify(LogSource(books.log, newer), newer), verify(LogSource(books.log, KEY, part=old), KEY)
         assert [report.findings for report in reports] == [(), ()]
         assert reports[1].open_intents == (1,)
-        assert [entry.index for entry in books.log.closing(intent.event_id)] == [3]
+        assert [entry.index for entry in books.log.closings([intent.event_id])[intent.event_id]] == [3]
         assert verify_receipt(books.log.receipt(4), None, f"{ORIGIN}2", [VerifierKey.from_text(newer)]).index == 2
         assert verify_receipt(books.log.receipt(1), None, ORIGIN, [VKEY]).index == 1
 

@@ -1,0 +1,91 @@
+"""Plots as inline SVG: bars over time, ranked bars, a grid of hours. Every text is escaped; colours come from the page's style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+WIDTH = 760
+_LABEL = 220  # width of a ranked bar's name
+_ROW = 24
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200) -> str:
+    """Bars side by side, one per (label, count), with the first, the last and the highest labelled."""
+    if not values:
+        return _nothing()
+    top, left, bottom = max(count for _, count in values) or 1, 44, 26
+    step = (WIDTH - left) / len(values)
+    parts = [_line(left, y, WIDTH, y) + _text(left - 6, y + 4, f"{n:,}", "end") for y, n in _scale(top, height - bottom)]
+    for i, (label, count) in enumerate(values):
+        tall = (height - bottom - 12) * count / top
+        x, y = left + i * step, height - bottom - tall
+        parts.append(
+            f'<rect class="bar" x="{x + step * 0.1:.1f}" y="{y:.1f}" width="{max(step * 0.8, 0.5):.1f}" height="{tall:.1f}">'
+            f"<title>{escape(label)}: {count:,}</title></rect>"
+        )
+    parts.append(_text(left, height - 8, values[0][0], "start"))
+    if len(values) > 1:
+        parts.append(_text(WIDTH, height - 8, values[-1][0], "end"))
+    return _svg(title, height, parts)
+
+
+def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12) -> str:
+    """Bars one below the other, the largest first; what is beyond ``most`` is added up."""
+    if not values:
+        return _nothing()
+    shown = list(values[:most])
+    if rest := sum(count for _, count in values[most:]):
+        shown.append((f"{len(values) - most} others", rest))
+    top = max(count for _, count in shown) or 1
+    parts = []
+    for i, (label, count) in enumerate(shown):
+        y, wide = i * _ROW, (WIDTH - _LABEL - 70) * count / top
+        parts.append(_text(_LABEL - 8, y + 16, label if len(label) <= 34 else f"{label[:33]}…", "end", hint=label))
+        parts.append(f'<rect class="bar" x="{_LABEL}" y="{y + 4}" width="{max(wide, 1):.1f}" height="{_ROW - 8}"/>')
+        parts.append(_text(_LABEL + wide + 6, y + 16, f"{count:,}", "start"))
+    return _svg(title, len(shown) * _ROW + 2, parts)
+
+
+def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:
+    """7 weekdays x 24 hours, darker where there was more; what lies outside working hours is framed."""
+    top = max(max(row) for row in grid)
+    if not top:
+        return _nothing()
+    left, cell = 44, (WIDTH - 44) / 24
+    parts = [_text(left + hour * cell + cell / 2, 12, f"{hour:02}", "middle") for hour in range(0, 24, 2)]
+    for weekday, row in enumerate(grid):
+        y = 20 + weekday * _ROW
+        parts.append(_text(left - 8, y + 16, _DAYS[weekday], "end"))
+        for hour, count in enumerate(row):
+            off = "" if weekday < 5 and hour in working else " off"
+            opacity = 0.06 if not count else 0.2 + 0.8 * count / top
+            parts.append(
+                f'<rect class="cell{off if count else ""}" x="{left + hour * cell + 1:.1f}" y="{y + 1}" width="{cell - 2:.1f}" '
+                f'height="{_ROW - 2}" fill-opacity="{opacity:.2f}"><title>{_DAYS[weekday]} {hour:02}:00 UTC: {count:,}</title></rect>'
+            )
+    return _svg(title, 20 + 7 * _ROW + 2, parts)
+
+
+def _scale(top: int, height: float) -> list[tuple[float, int]]:
+    """(y, count) of at most four lines at whole numbers."""
+    step = max(1, -(-top // 4))
+    return [(height - (height - 12) * n / top, n) for n in range(0, top + 1, step)]
+
+
+def _svg(title: str, height: float, parts: Sequence[str]) -> str:
+    return f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}"><title>{escape(title)}</title>{"".join(parts)}</svg>'
+
+
+def _text(x: float, y: float, text: str, anchor: str, *, hint: str = "") -> str:
+    tip = f"<title>{escape(hint)}</title>" if hint else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}{tip}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _nothing() -> str:
+    return '<p class="none">Nothing to show.</p>'

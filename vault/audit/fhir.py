@@ -1,0 +1,138 @@
+"""Entries as FHIR R4 AuditEvent resources, one JSON document to a line (``application/fhir+ndjson``), after IHE BALP.
+
+An access to genotypes is a Privacy Disclosure (source); a read by people is an Export, Read or Query of the vault. Patients are
+named by nothing here: a resource refers to the set of subjects as the leaf does, by its salted digest, so that an export is as
+public as the log. The profile of a resource is stated only where the resource has everything that the profile asks for; BALP's
+disclosure profile asks for the patient, so a resource states it only if whoever exports resolves one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TextIO
+
+from vault.audit.acts import Act, Outcome
+from vault.audit.log import AuditLog
+from vault.audit.records import Record, records
+
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+INTERACTION = "http://hl7.org/fhir/restful-interaction"
+LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
+SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
+DUO = "http://purl.obolibrary.org/obo/duo.owl"
+OURS = "https://genovault.example/fhir"  # a namespace, not an address
+
+_OUTCOMES = {Outcome.REFUSED.value: "4", Outcome.FAILED.value: "8", Outcome.ABORTED.value: "8"}  # audit-event-outcome
+_EXPORTS = (Act.VIEW_INTENT.value, Act.VIEW_OUTCOME.value, Act.EXTRACT_INTENT.value, Act.EXTRACT_OUTCOME.value)
+_ACTIONS = {  # the last word of an act -> C, R, U, D or E
+    "import": "C", "init": "C", "create": "C", "add": "C", "submit": "C", "record": "C",
+    "update": "U", "withdraw": "U", "approve": "U", "deny": "U", "suspend": "U", "close": "U", "restrict": "U", "disable": "U",
+    "rotate": "U", "restore": "U", "anchor": "U",
+    "erase": "D", "remove": "D", "destroy": "D", "destroyed": "D",
+    "show": "R", "list": "R", "read": "R", "intent": "R", "outcome": "R", "export": "R", "explain": "R", "coverage": "R",
+    "disclosures": "R", "prove": "R", "report": "R",
+}  # fmt: skip
+_WORDS = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "operation"}
+
+
+def export_fhir(log: AuditLog, out: TextIO, *, origin: str) -> int:
+    """Every entry that still has its payload, one AuditEvent to a line; how many."""
+    written = 0
+    for record in records(log):
+        if record.act is not None:
+            out.write(json.dumps(audit_event(record, origin=origin), ensure_ascii=False) + "\n")
+            written += 1
+    return written
+
+
+def audit_event(record: Record, *, origin: str) -> dict[str, Any]:
+    """One entry. ``origin``: the log's origin line, which names the vault as the source of the event."""
+    act = record.act or ""
+    action = _ACTIONS.get(act.rpartition(".")[2], "E")
+    exported = act in _EXPORTS
+    vault = {"display": origin}
+    resource: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "id": record.event,
+        "type": _coding(DCM, "110106", "Export") if exported else _coding(EVENT_TYPE, "rest", "RESTful Operation"),
+        "subtype": [_subtype(exported=exported, action=action), _coding(f"{OURS}/act", act)],
+        "action": action,
+        "recorded": record.time,
+        "outcome": _OUTCOMES.get(record.outcome or "", "0"),
+        "outcomeDesc": record.outcome,
+        "agent": [_actor(record, exported=exported), _source(vault)],
+        "source": {"site": origin, "observer": vault, "type": [_coding(SOURCE_TYPE, "4", "Application Server")]},
+        "entity": _entities(record),
+    }
+    if record.purpose:
+        resource["purposeOfEvent"] = [{"coding": [_coding(DUO, term)]} for term in record.purpose.split(",")]
+    return resource
+
+
+def _subtype(*, exported: bool, action: str) -> dict[str, str]:
+    if exported:
+        return _coding(LIFECYCLE, "disclose", "Disclose Record Lifecycle Event")
+    return _coding(INTERACTION, _WORDS[action])
+
+
+def _actor(record: Record, *, exported: bool) -> dict[str, Any]:
+    """Whoever acts. Of an export they are the one that the data goes to (destination)."""
+    kind = _coding(DCM, "110152", "Destination Role ID") if exported else _coding(DCM, "110150", "Application")
+    agent: dict[str, Any] = {
+        "type": {"coding": [kind]},
+        "role": [{"coding": [_coding(f"{OURS}/role", record.role or "unknown")]}],
+        "who": {"identifier": {"system": f"{OURS}/principal", "value": record.actor}},
+        "requestor": True,
+        "network": {"address": "localhost", "type": "1"},
+    }
+    if record.asserted_for:
+        agent["altId"] = record.asserted_for
+    return agent
+
+
+def _source(vault: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": {"coding": [_coding(DCM, "110153", "Source Role ID")]},
+        "who": vault,
+        "requestor": False,
+        "network": {"address": "localhost", "type": "1"},
+    }
+
+
+def _entities(record: Record) -> list[dict[str, Any]]:
+    """What it was about: the entry of the log itself, the object, the request and the set of people."""
+    found = [_entity("log-entry", str(record.index), "4", "Other", detail=[("leaf_hash", record.leaf_hash)])]
+    if record.object:
+        kind, _, ref = record.object.partition(":")
+        found.append(_entity(kind, ref, "2", "System Object"))
+    if record.request:
+        found.append(_entity("request", record.request, "2", "System Object"))
+    if record.project:
+        found.append(_entity("project", record.project, "2", "System Object"))
+    if record.subject_set:
+        counted = [("subjects", str(record.subjects)), *((name, str(n)) for name, n in record.counts.items())]
+        people = _entity("subject-set", record.subject_set, "1", "Person", detail=counted)
+        people["role"] = _coding(OBJECT_ROLE, "1", "Patient")
+        found.append(people)
+    if record.reasons:
+        found.append(
+            _entity("reasons", record.event, "4", "Other", detail=[(code, str(n)) for code, n in record.reasons.items()])
+        )
+    return found
+
+
+def _entity(kind: str, value: str, code: str, display: str, *, detail: list[tuple[str, str]] | None = None) -> dict[str, Any]:
+    entity: dict[str, Any] = {
+        "what": {"identifier": {"system": f"{OURS}/{kind}", "value": value}},
+        "type": _coding(ENTITY_TYPE, code, display),
+    }
+    if detail:
+        entity["detail"] = [{"type": name, "valueString": text} for name, text in detail]
+    return entity
+
+
+def _coding(system: str, code: str, display: str | None = None) -> dict[str, str]:
+    return {"system": system, "code": code} | ({"display": display} if display else {})

@@ -1,0 +1,146 @@
+"""Entries as people read them: one flat record each, filters, and CSV that a spreadsheet cannot be tricked by."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TextIO
+
+from vault.audit.log import AuditLog, Entry
+
+COLUMNS = (
+    "index", "time", "actor", "role", "for", "act", "outcome", "project", "request", "purpose", "object", "subjects", "subject_set",
+    "reasons", "counts", "flags", "event", "refers", "leaf_hash",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is run by spreadsheets
+
+
+@dataclass(frozen=True)
+class Record:
+    """An entry, flat. What an entry does not say is None, 0 or empty; of one whose payload was dropped, only the hash is left."""
+
+    index: int
+    leaf_hash: str  # hex
+    event: str
+    time: str = ""
+    actor: str | None = None
+    role: str | None = None
+    asserted_for: str | None = None
+    act: str | None = None
+    outcome: str | None = None
+    project: str | None = None
+    request: str | None = None
+    purpose: str | None = None
+    object: str | None = None
+    subjects: int = 0
+    subject_set: str | None = None  # hex
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    refers: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """By the names of ``COLUMNS``."""
+        named = {**vars(self), "for": self.asserted_for, "flags": list(self.flags)}
+        return {name: named[name] for name in COLUMNS}
+
+
+def record_of(entry: Entry) -> Record:
+    """An entry as a record. The leaf is trusted to be a leaf; ``verify`` is what checks that."""
+    event = entry.event_id
+    if entry.leaf is None:
+        return Record(entry.index, entry.leaf_hash.hex(), event)
+    leaf = json.loads(entry.leaf)
+    actor, about, subjects = leaf["actor"], leaf.get("obj"), leaf.get("subj", {})
+    return Record(
+        entry.index,
+        entry.leaf_hash.hex(),
+        event,
+        time=leaf["t"],
+        actor=actor["id"],
+        role=actor["kind"],
+        asserted_for=actor.get("for"),
+        act=leaf["act"],
+        outcome=leaf["outcome"],
+        project=leaf.get("project"),
+        request=leaf.get("req"),
+        purpose=leaf.get("purpose"),
+        object=f"{about['kind']}:{about['ref']}" if about else None,
+        subjects=subjects.get("n", 0),
+        subject_set=subjects.get("set"),
+        reasons=leaf.get("reasons", {}),
+        counts=leaf.get("counts", {}),
+        flags=tuple(leaf.get("flags", ())),
+        refers=leaf.get("refers"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What somebody wants to see; None and () mean anything. Several conditions all hold."""
+
+    who: str | None = None  # the actor, or the person that a steward says they act for
+    act: str | None = None  # an act ("extract.intent") or a kind of act ("extract")
+    outcome: str | None = None
+    project: str | None = None
+    purpose: str | None = None  # a DUO term: among those of the entry
+    request: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None  # before this
+    first: int = 0  # number of the first entry looked at
+    among: frozenset[int] | None = None  # entry numbers, as those about one person
+
+    def holds(self, record: Record) -> bool:
+        """Whether a record is wanted."""
+        return (
+            record.index >= self.first
+            and (self.among is None or record.index in self.among)
+            and self.who in {None, record.actor, record.asserted_for}
+            and (self.act is None or record.act == self.act or str(record.act).startswith(f"{self.act}."))
+            and self.outcome in {None, record.outcome}
+            and self.project in {None, record.project}
+            and self.request in {None, record.request}
+            and (self.purpose is None or self.purpose in (record.purpose or "").split(","))
+            and (self.reason is None or self.reason in record.reasons)
+            and self._in_time(record.time)
+        )
+
+    def _in_time(self, time: str) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        if not time:
+            return False
+        at = datetime.fromisoformat(time)
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+
+def records(log: AuditLog, wanted: Filter = Filter()) -> Iterator[Record]:
+    """The wanted entries, ascending."""
+    entries = log.entries(wanted.first) if wanted.among is None else iter(log.entries_at(sorted(wanted.among)))
+    return (record for record in map(record_of, entries) if wanted.holds(record))
+
+
+def export_csv(log: AuditLog, out: TextIO) -> int:
+    """One row per entry under a header of ``COLUMNS``; lists and counts as ``name=n`` joined by ``;``. How many rows."""
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    written = 0
+    for record in records(log):
+        writer.writerow([cell(value) for value in record.as_dict().values()])
+        written += 1
+    return written
+
+
+def cell(value: object) -> str:
+    """A value as a CSV cell. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    if isinstance(value, Mapping):
+        text = ";".join(f"{name}={n}" for name, n in value.items())
+    elif isinstance(value, list):
+        text = ";".join(map(str, value))
+    else:
+        text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
