@@ -179,6 +179,8 @@ class PartReader:
             if ordinal in self._open:
                 self._open.move_to_end(ordinal)
                 return self._open[ordinal]
+        if ordinal not in self._chunks:
+            raise IntegrityError("part_incomplete", "the books lack a chunk that the part has", hint="run genovault doctor")
         record = self._chunks[ordinal]
         sealed = self._get(record.table_name, 0, record.table_bytes)
         binding = self._owner.table_binding(ordinal, record.table_version, record.table_key_id)
