@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli import consent_forms, consent_work
 from cli.context import context_of
-from cli.inputs import instant
+from cli.inputs import instant, write_report
 from cli.lazy import group
 from cli.subjects import Ref
 from policies import canonical, consent, reasons
@@ -24,38 +25,21 @@ app = group("What people allowed, and what they took back.")
 LEVELS = {level.name.lower().replace("_", "-"): level for level in consent.Level}
 
 
-@app.command()
-def forms(ctx: typer.Context) -> None:
-    """The consent forms that come with genovault, and their questions. Needs no vault.
-
-    JSON: {"forms": [{"form", "version", "title", "language", "questions": [{"id", "kind", "required", "wording", "options"}]}]}.
-    """
-    context = context_of(ctx)
-    from vault.forms import shipped
-
-    known = [form for form, _ in shipped()]
-    described = [
-        {
-            "form": form.id,
-            "version": form.version,
-            "title": form.title,
-            "language": form.language,
-            "questions": [
-                {
-                    "id": question.id,
-                    "kind": question.kind,
-                    "required": question.required,
-                    "wording": question.wording.strip(),
-                    "options": [option.id for option in question.options],
-                }
-                for question in form.questions
-            ],
-        }
-        for form in known
-    ]
-    context.output.document({"forms": described})
-    rows = [(f"{form.id}@{form.version}", form.title, ", ".join(q.id for q in form.questions)) for form in known]
-    context.output.table(("form", "title", "questions"), rows)
+for command in (
+    consent_forms.forms,
+    consent_forms.lint,
+    consent_forms.add,
+    consent_forms.load,
+    consent_work.record,
+    consent_work.note,
+    consent_work.explain,
+    consent_work.coverage,
+    consent_work.expiring,
+    consent_work.queue,
+    consent_work.rule,
+    consent_work.export,
+):
+    app.command()(command)
 
 
 @app.command()
@@ -86,10 +70,14 @@ def import_(
     ctx: typer.Context,
     answers: Annotated[Path, typer.Argument(metavar="ANSWERS.csv", help="One row for each person.", show_default=False)],
     form: Annotated[str, typer.Option(metavar="FORM[@VERSION]", help="The form that was answered.", show_default=False)],
+    report: Annotated[
+        Path | None, typer.Option(metavar="REPORT.csv", help="Write what became of each row: its line and its event.")
+    ] = None,
 ) -> None:
     """Record a sheet of answers to one form; all rows or none.
 
-    Columns: subject (REF), legal_time, one for each question of the form, signer, evidence (a file or its SHA-256).
+    Columns: subject (REF), legal_time, one for each question of the form, signer, signed_by (a guardian's name), evidence (a file or
+    its SHA-256), channel, qc (valid or pending). Refused with it: an acceptance from somebody who withdrew; record it for that one.
 
     JSON: {"recorded": n, "form", "version"}.
     """
@@ -97,9 +85,11 @@ def import_(
     from vault.consents import import_answers
 
     with context.open() as session:
-        report = import_answers(session, answers, form)
-    context.output.document({"recorded": report.recorded, "form": report.form, "version": report.version})
-    context.output.line(f"{report.recorded} people's answers to {report.form}@{report.version} recorded")
+        done = import_answers(session, answers, form)
+    if report is not None:
+        write_report(report, ("line", "event"), done.rows)
+    context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
+    context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} recorded")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def instant(text: str | None, *, option: str) -> datetime | None:
     except (ValueError, PolicyInputError):
         hint = "for example 2026-01-31 or 2026-01-31T09:00:00Z"
         raise InputError("bad_time", f"{option} is not a day, nor a date and time with a zone", hint=hint) from None
+
+
+def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
+    """A sheet that is not there yet. Raises InputError ``output_exists``, ``output_unwritable``."""
+    from vault.sheets import write_sheet
+
+    try:
+        with path.open("x", newline="", encoding="utf-8") as stream:
+            write_sheet(stream, columns=columns, rows=rows)
+    except FileExistsError:
+        raise InputError("output_exists", f"{path} is already there", hint="name a file that does not exist yet") from None
+    except OSError as error:
+        raise InputError("output_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
 
 
 def vkey(text: str | None) -> str | None:

@@ -230,6 +230,3 @@ SIGNER_NAME = Column(SIGNED_BY, text)
 EVIDENCE = Column("evidence", evidence_digest)
 CHANNEL = Column("channel", text, max_chars=40)
 QC = Column("qc", _one_of((QcState.VALID, QcState.PENDING)))
-
-RESERVED = frozenset({"subject", "legal_time", "signer", SIGNED_BY, "evidence", "channel", "qc"})
-"""Names that no question of a form may have, because a sheet has a column of that name."""

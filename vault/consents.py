@@ -137,7 +137,8 @@ def withdraw(
     """Record a withdrawal; it acts from the moment this returns.
 
     Raises:
-        InputError: ``bad_scope``, ``subject_unknown``, ``subject_ambiguous``.
+        InputError: ``withdrawal_malformed``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
+            ``event_unknown``: the event to be corrected is not this person's.
     """
     withdrawal = Withdrawal(scope, level)
     return _record(session, Act.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
@@ -184,6 +185,7 @@ def blank_sheet(session: Session, form_name: str, *, accept: bool) -> tuple[list
     skipped = book.who_answered(form.id) | book.who_withdrew()
     wanted = [s for s in subjects if s not in skipped]
     opened = open_identities(session, wanted)
+    session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
     filled = form.accept_all() if accept else {}
     header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
     names = sorted(_named(opened[subject].samples, opened[subject].mrn) for subject in wanted)
@@ -220,7 +222,7 @@ def _record(
                 channel=signed.channel,
             )
         except PolicyInputError as error:
-            raise InputError(error.code, str(error)) from None
+            raise InputError("withdrawal_malformed" if withdrawal else "record_malformed", str(error)) from None
         private = {answers.SIGNED_BY: signed.signed_by} if signed.signed_by else {}
         with session.books.write() as tx:
             head, _ = ledger.append(tx, session, [NewEvent(subject, event, private)])

@@ -10,12 +10,17 @@ from sqlalchemy.orm import Session as Transaction
 from policies import forms
 from policies.forms import Form
 from policies.rules import MaterialChange, Rules
+from vault.audit.acts import Act, Outcome
+from vault.audit.entry import Obj
 from vault.crypto.primitives import sha256
 from vault.documents import declared, parse_yaml
 from vault.errors import InputError, IntegrityError
 from vault.session import Session
 from vault.storage.books import FormRow
 from vault.times import to_micros
+
+RESERVED = frozenset({"subject", "legal_time", "signer", "signed_by", "evidence", "channel", "qc"})
+"""Names that no question may have, because a sheet of answers has a column of that name."""
 
 
 def shipped() -> list[tuple[Form, str]]:
@@ -38,6 +43,51 @@ def find(session: Session, name: str) -> tuple[Form, str]:
     if not known or (version and version not in known):
         raise InputError("form_unknown", f"there is no consent form {name}", hint="genovault consent forms")
     return known[version] if version else known[max(known, key=_by_number)]
+
+
+def every(session: Session) -> list[Form]:
+    """All forms: those that come with genovault, and those this vault keeps, by name and version."""
+    with session.books.read() as tx:
+        kept = [_kept(row) for row in tx.scalars(select(FormRow))]
+    known = {(form.id, form.version): form for form in [*(form for form, _ in shipped()), *kept]}
+    return [known[key] for key in sorted(known)]
+
+
+def parse(text: str) -> Form:
+    """A form from its YAML.
+
+    Raises:
+        InputError: ``document_too_large``, ``document_malformed`` with the line; ``document_rejected`` with every place.
+    """
+    form = _parsed(text)
+    clashes = [question.id for question in form.questions if question.id in RESERVED]
+    if clashes:
+        names = ", ".join(clashes)
+        raise InputError("document_rejected", f"the form: a question cannot be called {names}: a sheet has such a column")
+    return form
+
+
+def add(session: Session, text: str) -> Form:
+    """Keep a site's own form. A version that is held stays as it is: other words are another version.
+
+    Raises:
+        InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
+    """
+    with session.attempting(Act.CONSENT_FORM):
+        form = parse(text)
+        with session.books.write() as tx:
+            held = tx.get(FormRow, (form.id, form.version))
+            known = {f"{one.id}@{one.version}": one for one, _ in shipped()}
+            other = _kept(held) if held is not None else known.get(f"{form.id}@{form.version}")
+            if other is not None and other.digest != form.digest:
+                raise InputError(
+                    "form_exists", f"{form.id}@{form.version} is held and says something else", hint="raise its version"
+                )
+            keep(tx, session, form, text)
+            tx.flush()
+            detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
+            session.append(tx, Act.CONSENT_FORM, Outcome.DONE, obj=Obj("form", form.digest), detail=detail)
+    return form
 
 
 def keep(tx: Transaction, session: Session, form: Form, text: str) -> None:

@@ -72,14 +72,14 @@ def change(session: Session, code: str, verb: str) -> Project:
     """
     act, allowed, target = CHANGES[verb]
     with session.attempting(act), session.books.write() as tx:
-        row = _row(tx, code)
+        row = row_of(tx, code)
         project = _opened(session, row)
         if row.state not in allowed:
             raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
         flags: tuple[str, ...] = ()
         if verb == "approve":
             own = row.created_by == session.principal
-            if own and _stewards(tx) > 1:
+            if own and stewards(tx) > 1:
                 raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
             flags = ("self_approved",) if own else ()
             row.approved_by, row.self_approved, row.approved = session.principal, own, to_micros(session.clock())
@@ -90,10 +90,20 @@ def change(session: Session, code: str, verb: str) -> Project:
     return _opened(session, row)
 
 
+def settle(session: Session, tx: Transaction, row: ProjectRow, item: str, *, allows: bool) -> None:
+    """Put a ruling in force, or take it out, in the caller's write transaction; what is in progress is decided anew."""
+    text = _opened(session, row).declaration_text
+    held = {one for one in row.rulings.split(",") if one}
+    row.rulings = ",".join(sorted(held | {item} if allows else held - {item}))
+    row.version += 1
+    row.sealed = _seal(session, row, text)
+    tx.flush()
+
+
 def load(session: Session, code: str) -> Project:
     """A project by its code. Raises InputError ``project_unknown``."""
     with session.books.read() as tx:
-        return _opened(session, _row(tx, code))
+        return _opened(session, row_of(tx, code))
 
 
 def by_id(session: Session, tx: Transaction, project_id: ProjectId) -> Project:
@@ -123,6 +133,7 @@ def _create(session: Session, declaration: purposes.Project) -> Project:
         approved_by=None,
         approved=None,
         self_approved=False,
+        rulings="",
     )
     row.sealed = _seal(session, row, text)
     with session.books.write() as tx:
@@ -134,7 +145,8 @@ def _create(session: Session, declaration: purposes.Project) -> Project:
     return _opened(session, row)
 
 
-def _row(tx: Transaction, code: str) -> ProjectRow:
+def row_of(tx: Transaction, code: str) -> ProjectRow:
+    """The row of a project in the caller's transaction. Raises InputError ``project_unknown``."""
     row = tx.scalars(select(ProjectRow).where(ProjectRow.code == code)).one_or_none()
     if row is None:
         raise InputError("project_unknown", f"there is no project {code}", hint="genovault project list")
@@ -155,6 +167,7 @@ def _standing(row: ProjectRow) -> dict[str, Any]:
         "approved_by": row.approved_by or "",
         "approved": str(row.approved or ""),
         "self_approved": row.self_approved,
+        "rulings": row.rulings,
     }
 
 
@@ -167,6 +180,9 @@ def _opened(session: Session, row: ProjectRow) -> Project:
     if row.approved is not None:
         # A form's material change binds purposes approved after it, so the declaration dates from its approval.
         declaration = replace(declaration, purpose=replace(declaration.purpose, declared_at=from_micros(row.approved)))
+    ruled = (*declaration.purpose.rulings, *(item for item in row.rulings.split(",") if item))
+    in_force = tuple(item for item in purposes.RULABLE if item in ruled)
+    declaration = replace(declaration, purpose=replace(declaration.purpose, rulings=in_force))
     return Project(
         project_id=ProjectId(row.project_id),
         code=row.code,
@@ -181,7 +197,8 @@ def _opened(session: Session, row: ProjectRow) -> Project:
     )
 
 
-def _stewards(tx: Transaction) -> int:
+def stewards(tx: Transaction) -> int:
+    """How many stewards there are."""
     query = select(func.count()).select_from(PrincipalRow).where(PrincipalRow.role == "steward", PrincipalRow.state == "active")
     return tx.scalar(query) or 0
 

@@ -290,6 +290,7 @@ class ProjectRow(Base):
     approved_by: Mapped[str | None] = mapped_column(Text)
     approved: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
     self_approved: Mapped[bool] = mapped_column(Boolean)
+    rulings: Mapped[Code]  # items that stewards have allowed, sorted, with commas
 
 
 class RequestRow(Base):

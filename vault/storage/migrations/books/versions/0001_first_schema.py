@@ -240,6 +240,7 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Text(), nullable=True),
         sa.Column("approved", BIG, nullable=True),
         sa.Column("self_approved", sa.Boolean(), nullable=False),
+        sa.Column("rulings", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", name=op.f("pk_project")),
         sa.UniqueConstraint("code", name=op.f("uq_project_code")),
     )

@@ -1,0 +1,115 @@
+"""Commands about consent forms and the public data that decisions use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.context import Context, context_of
+from cli.inputs import read_text
+
+if TYPE_CHECKING:
+    from policies.forms import Form
+
+FormFile = Annotated[Path, typer.Argument(metavar="FORM.yaml", help="The form.", show_default=False)]
+
+
+def forms(
+    ctx: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Also the forms that this vault keeps.")] = False,
+) -> None:
+    """The consent forms that come with genovault, and their questions. Needs no vault.
+
+    JSON: {"forms": [{"form", "version", "title", "language", "sha256", "questions": [{"id", "kind", "required", "wording",
+    "options"}]}]}.
+    """
+    context = context_of(ctx)
+    from vault import forms as kept
+
+    if every:
+        with context.open() as session:
+            known = kept.every(session)
+    else:
+        known = [form for form, _ in kept.shipped()]
+    context.output.document({"forms": [_described(form) for form in known]})
+    rows = [(f"{form.id}@{form.version}", form.title, ", ".join(q.id for q in form.questions)) for form in known]
+    context.output.table(("form", "title", "questions"), rows)
+
+
+def lint(ctx: typer.Context, file: FormFile) -> None:
+    """Check a form of your own and name everything that is wrong with it. Needs no vault.
+
+    JSON: {"form", "version", "sha256", "wording_sha256"}.
+    """
+    context = context_of(ctx)
+    from vault.forms import parse
+    from vault.limits import MAX_YAML_BYTES
+
+    form = parse(read_text(file, limit=MAX_YAML_BYTES))
+    _show(context, form, "nothing is wrong with it")
+
+
+def add(ctx: typer.Context, file: FormFile) -> None:
+    """Keep a form of your own, so that it can be answered. Other words are another version.
+
+    JSON: as of lint.
+    """
+    context = context_of(ctx)
+    from vault.forms import add as keep
+    from vault.limits import MAX_YAML_BYTES
+
+    text = read_text(file, limit=MAX_YAML_BYTES)
+    with context.open() as session:
+        form = keep(session, text)
+    _show(context, form, "kept")
+
+
+def load(
+    ctx: typer.Context,
+    kind: Annotated[Literal["ontology", "loci", "majority"], typer.Argument(help="What it is.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The data.", show_default=False)],
+    release: Annotated[str, typer.Option(metavar="V", help="Its version, for example mondo-2026-10.", show_default=False)],
+) -> None:
+    """Load a disease ontology, named places on the genome, or ages of majority; the newest of a kind counts.
+
+    An ontology is child-parent pairs (.tsv), OBO Graph JSON (.json) or, with pronto installed, OBO or OWL.
+
+    JSON: {"kind", "version", "sha256"}.
+    """
+    context = context_of(ctx)
+    from vault import ontologies, packs
+
+    text = ontologies.pairs_of(file) if kind == packs.ONTOLOGY else read_text(file, limit=packs.MAX_BYTES)
+    with context.open() as session:
+        pack = packs.load(session, kind, text, version=release)
+    context.output.document(asdict(pack))
+    context.output.line(f"{kind} {release} loaded")
+
+
+def _show(context: Context, form: Form, said: str) -> None:
+    shown = {"form": form.id, "version": form.version, "sha256": form.digest, "wording_sha256": form.wording_sha256}
+    context.output.document(shown)
+    context.output.line(f"{form.id}@{form.version}: {said}")
+
+
+def _described(form: Form) -> dict[str, object]:
+    return {
+        "form": form.id,
+        "version": form.version,
+        "title": form.title,
+        "language": form.language,
+        "sha256": form.digest,
+        "questions": [
+            {
+                "id": question.id,
+                "kind": question.kind,
+                "required": question.required,
+                "wording": question.wording.strip(),
+                "options": [option.id for option in question.options],
+            }
+            for question in form.questions
+        ],
+    }

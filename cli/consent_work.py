@@ -1,0 +1,276 @@
+"""Commands of a steward's day: one person at a time, and what waits."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.context import context_of
+from cli.inputs import instant
+from cli.prompts import has_terminal
+from cli.subjects import Ref
+from policies import consent
+from policies.reasons import WORDS
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from policies.forms import Form
+    from vault.consents import Signature
+    from vault.coverage import Share
+
+At = Annotated[str | None, typer.Option(metavar="T", help="When it took effect: a day, or a time with a zone; default: now.")]
+SignerName = Annotated[Literal["self", "guardian", "legal_rep", "next_of_kin"], typer.Option(help="Who signed.")]
+SignedBy = Annotated[str, typer.Option(metavar="NAME", help="Name of whoever signed for the person; kept sealed.")]
+Evidence = Annotated[str, typer.Option(metavar="FILE", help="The signed paper: a file, or its SHA-256; only the digest is kept.")]
+Corrects = Annotated[str, typer.Option(metavar="EVENT", help="The event that this one corrects, as show prints it.")]
+BAR = 30  # characters of a full bar
+
+
+def record(
+    ctx: typer.Context,
+    ref: Ref,
+    form: Annotated[str, typer.Option(metavar="FORM[@VERSION]", help="The form that was answered.", show_default=False)],
+    answer: Annotated[
+        list[str] | None, typer.Option(metavar="QUESTION=ANSWER", help="One answer; may be repeated. Without any you are asked.")
+    ] = None,
+    at: At = None,
+    signer: SignerName = "self",
+    signed_by: SignedBy = "",
+    evidence: Evidence = "",
+    channel: Annotated[str, typer.Option(metavar="TEXT", help="How it came: paper, portal, phone.")] = "",
+    corrects: Corrects = "",
+    pending: Annotated[
+        bool, typer.Option("--pending", help="It has still to pass its quality check: it permits nothing yet.")
+    ] = False,
+) -> None:
+    """Record one person's answers to a form.
+
+    JSON: {"event", "seq": n, "form", "version"}.
+    """
+    context = context_of(ctx)
+    from policies.consent import QcState
+    from vault import consents, forms
+
+    signature = _signature(at, signer, signed_by, evidence, channel=channel, corrects=corrects)
+    given = _pairs(answer or [])
+    with context.open() as session:
+        asked, _ = forms.find(session, form)
+        said = given or _asked(asked)
+        state = QcState.PENDING if pending else QcState.VALID
+        event = consents.record(session, ref, form, said, signature=replace(signature, qc=state))
+    context.output.document({"event": event.event_id, "seq": event.seq, "form": asked.id, "version": asked.version})
+    context.output.line(f"recorded: answers to {asked.id}@{asked.version}")
+
+
+def note(
+    ctx: typer.Context,
+    ref: Ref,
+    fact: Annotated[
+        Literal["deceased", "capacity_lost", "capacity_regained", "emancipated", "restricted", "restriction_lifted"],
+        typer.Argument(help="What happened.", show_default=False),
+    ],
+    at: At = None,
+    evidence: Evidence = "",
+    corrects: Corrects = "",
+) -> None:
+    """Record a fact that bears on every decision about a person: a death, loss of capacity, a restriction.
+
+    JSON: {"recorded": fact}.
+    """
+    context = context_of(ctx)
+    from vault import consents
+
+    signature = _signature(at, "self", "", evidence, corrects=corrects)
+    with context.open() as session:
+        consents.note(session, ref, consent.Status(fact), signature=signature)
+    context.output.document({"recorded": fact})
+    context.output.line(f"recorded: {fact}")
+
+
+def explain(
+    ctx: typer.Context,
+    ref: Ref,
+    project: Annotated[str, typer.Option(metavar="P", help="The project's code.", show_default=False)],
+) -> None:
+    """Why a person is, or is not, in a project: in plain words, with what they read and answered.
+
+    JSON: {"project", "has_data": bool, "words": [...], "clauses": [{"seq", "legal_time", "form", "question", "wording", "answer"}],
+    "decision": {…}}.
+    """
+    context = context_of(ctx)
+    import json
+
+    from vault.explanations import explain as explained
+
+    with context.open() as session:
+        found = explained(session, ref, project)
+    clauses = [asdict(clause) for clause in found.clauses]
+    decision = json.loads(found.decision.explain())
+    context.output.document(
+        {"project": found.project, "has_data": found.has_data, "words": found.words, "clauses": clauses, "decision": decision}
+    )
+    for line in found.words:
+        context.output.line(line)
+    for clause in found.clauses:
+        source = f"{clause.form}, {clause.question}: " if clause.form else ""
+        context.output.line(f"  {clause.legal_time}  {source}{clause.wording}")
+        context.output.line(f"              answered: {clause.answer}" if clause.form else f"              {clause.answer}")
+
+
+def coverage(
+    ctx: typer.Context,
+    project: Annotated[
+        str | None, typer.Option(metavar="P", help="One project's people and purpose; default: everybody held.")
+    ] = None,
+) -> None:
+    """What fraction of the people a purpose could use, by reason.
+
+    JSON: {"coverage": [{"purpose", "people": n, "usable": n, "reasons": [{"outcome", "reason", "about", "people"}]}]}.
+    """
+    context = context_of(ctx)
+    from vault.coverage import coverage as measured
+
+    with context.open() as session:
+        shares = measured(session, project)
+    context.output.document({"coverage": [_share(share) for share in shares]})
+    for share in shares:
+        context.output.line(f"{share.purpose}: {share.usable:,} of {share.people:,} people")
+        for outcome, reason, people in share.counts:
+            bar = _bar(people, share.people)
+            context.output.line(f"  {bar} {people / share.people:6.1%}  {people:>9,}  {outcome}: {reason.words()}")
+
+
+def expiring(
+    ctx: typer.Context,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="How far to look ahead.")] = 90,
+) -> None:
+    """Whose consent ends soon, or who comes of age.
+
+    JSON: {"expiring": [{"subject", "policy", "ends", "cause": "majority" or "validity"}]}.
+    """
+    context = context_of(ctx)
+    from vault.agenda import expiring as found_expiring
+
+    with context.open() as session:
+        found = found_expiring(session, within=timedelta(days=days))
+    rows = [(due.handle, due.policy, due.ends, due.cause) for due in found]
+    context.output.document({"expiring": [dict(zip(("subject", "policy", "ends", "cause"), row, strict=True)) for row in rows]})
+    context.output.line(f"{len({due.handle for due in found}):,} people within {days} days")
+    if rows:
+        context.output.table(("subject", "policy", "ends", "because of"), [(a, b, f"{c:%Y-%m-%d}", d) for a, b, c, d in rows])
+
+
+def queue(ctx: typer.Context) -> None:
+    """What projects leave open, how many people it holds back, and what a ruling can settle.
+
+    JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
+    "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}]}.
+    """
+    context = context_of(ctx)
+    from vault.agenda import queue as waiting
+
+    with context.open() as session:
+        found = waiting(session)
+    items = [
+        {"project": w.project, "reason": w.reason.code, "about": w.reason.about, "people": w.people, "by_ruling": w.by_ruling}
+        for w in found.waiting
+    ]
+    names = ("project", "item", "ruled_by", "ruled", "reason")
+    unconfirmed = [{name: getattr(ruling, name) for name in names} for ruling in found.unconfirmed]
+    context.output.document({"queue": items, "unconfirmed": unconfirmed})
+    rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
+    context.output.line(f"{len(rows)} open questions")
+    if rows:
+        context.output.table(("project", "people", "about", "", "settled by"), rows)
+    for ruling in found.unconfirmed:
+        context.output.line(f"{ruling.ruled_by} ruled on {ruling.item} for {ruling.project}: another steward confirms")
+
+
+def rule(
+    ctx: typer.Context,
+    project: Annotated[str, typer.Argument(metavar="P", help="The project's code.", show_default=False)],
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="A topic or a modifier, as queue prints it.", show_default=False)],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept sealed.", show_default=False)],
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take a ruling back; acts at once.")] = False,
+) -> None:
+    """Rule on what a project leaves open. With two stewards the second confirms by ruling the same.
+
+    JSON: {"project", "item", "allows": bool, "in_force": bool}.
+    """
+    context = context_of(ctx)
+    from vault.rulings import rule as ruled
+
+    with context.open() as session:
+        found = ruled(session, project, item, reason=reason, allows=not revoke)
+    in_force = found.confirmed_by is not None
+    context.output.document({"project": project, "item": item, "allows": found.allows, "in_force": in_force})
+    context.output.line(f"{item}: {'in force' if in_force else 'waits for another steward'}")
+
+
+def export(
+    ctx: typer.Context,
+    ref: Ref,
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that does not exist yet.", show_default=False)],
+) -> None:
+    """A person's own copy: all acts, decisions and disclosures about them, as JSON and as a page to read.
+
+    JSON: {"files": [...]}.
+    """
+    context = context_of(ctx)
+    from vault import dossiers
+
+    with context.open() as session:
+        dossiers.export(session, ref, dest)
+    files = [str(dest / name) for name in (dossiers.JSON_NAME, dossiers.PAGE_NAME)]
+    context.output.document({"files": files})
+    for name in files:
+        context.output.line(name)
+
+
+def _signature(at: str | None, signer: str, signed_by: str, evidence: str, *, channel: str = "", corrects: str = "") -> Signature:
+    from vault.consents import Signature
+
+    moment = instant(at, option="--at")
+    return Signature(moment, consent.Signer(signer), signed_by, evidence, channel, corrects)
+
+
+def _pairs(answers: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in answers:
+        question, equals, said = text.partition("=")
+        if not equals or question in found:
+            raise UsageError("bad_answer", "each --answer is QUESTION=ANSWER, each question once")
+        found[question] = said
+    return found
+
+
+def _asked(form: Form) -> dict[str, str]:
+    """The answers, asked for at the terminal one question after another."""
+    if not has_terminal():
+        raise UsageError("answers_needed", "no answer is given and there is no terminal to ask at", hint="give --answer")
+    found = {}
+    for question in form.questions:
+        choices = ", ".join(option.id for option in question.options) or "yes"
+        sys.stderr.write(f"\n{' '.join(question.wording.split())}\n{question.id} ({choices}, no, or nothing): ")
+        sys.stderr.flush()
+        found[question.id] = sys.stdin.readline().strip()
+    return found
+
+
+def _share(share: Share) -> dict[str, object]:
+    found = [{"outcome": o, "reason": r.code, "about": r.about, "people": n} for o, r, n in share.counts]
+    return {"purpose": share.purpose, "people": share.people, "usable": share.usable, "reasons": found}
+
+
+def _bar(part: int, whole: int) -> str:
+    filled = round(BAR * part / whole) if whole else 0
+    return "█" * filled + "·" * (BAR - filled)
+
+
+def _settled(by_ruling: bool) -> str:
+    return "a ruling" if by_ruling else "the project or the person"
