@@ -33,7 +33,7 @@ from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
-from vault.genotypes import datasets, panel_building, panel_builds
+from vault.genotypes import datasets, panel_building, panel_builds, part_book
 from vault.genotypes.blanking import Alts
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.parts import Place
@@ -317,15 +317,15 @@ def _parts(session: Session, part_ids: list[PartId]) -> list[tuple[Dataset, Part
 
 def _listed(session: Session, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
     """What the person carries, chunk by chunk."""
-    slot = datasets.members(session, part, [subject])[subject]
+    slot = part_book.members(session, part, [subject])[subject]
     key = session.keybook.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-    reader = datasets.open_part(session, dataset, part, range(part.n_chunks))
+    reader = datasets.open_part(session, part, range(part.n_chunks))
     place = Place(*slot, block_key(key, dataset.dataset_id))
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
 
 
 def _others(session: Session, dataset: Dataset, part: PartRow) -> list[Place]:
-    slots = datasets.members(session, part)
+    slots = part_book.members(session, part)
     keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
     return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]
 

@@ -56,7 +56,7 @@ def purge_chunk(session: Session, dataset: Dataset, part: PartRow, work: Work, *
     """
     if _tidied(session, work):
         return 0
-    reader = datasets.open_part(session, dataset, part, [work.ordinal])
+    reader = datasets.open_part(session, part, [work.ordinal])
     private = only_theirs(reader, work.ordinal, alts, others)
     if not len(private):
         _close(session, work)
@@ -88,7 +88,7 @@ def purge_directory(session: Session, dataset: Dataset, part: PartRow, work: Wor
     with session.books.read() as tx:
         rewritten = select(ChunkRow.ordinal).where(ChunkRow.part_id == part.part_id, ChunkRow.table_version > 1)
         ordinals = list(tx.scalars(rewritten))
-    reader = datasets.open_part(session, dataset, part, ordinals)
+    reader = datasets.open_part(session, part, ordinals)
     directory = reader.directory
     columns = (directory.contig, directory.first, directory.last, directory.end, directory.n_sites)
     rows = [tuple(map(int, row)) for row in zip(*columns, strict=True)]

@@ -131,6 +131,12 @@ def block_key(genotype_key: bytes, dataset_id: bytes) -> bytes:
     return hkdf_expand_sha256(genotype_key, encode_context("genovault/block/v1", dataset_id), KEY_BYTES)
 
 
+def block_keys(genotype_keys: Iterable[bytes], dataset_id: bytes) -> list[bytes]:
+    """As ``block_key`` for each genotype key, in order."""
+    info = encode_context("genovault/block/v1", dataset_id)
+    return [hkdf_expand_sha256(key, info, KEY_BYTES) for key in genotype_keys]
+
+
 def _context_ends(shelf: Shelf) -> tuple[bytes, bytes]:
     """The fields of the context before the key id, and those after the subject id."""
     return encode_context("genovault/dek/v1", shelf.vault_id), encode_context(shelf.epoch, shelf.purpose)

@@ -111,6 +111,18 @@ class AesGcm:
         raise TypeError("a key is not pickled")
 
 
+def open_each(ciphers: Iterable[AesGcm], nonces: Iterable[bytes], sealed: Iterable[Octets], aad: bytes) -> list[bytes]:
+    """``ciphers[i].open(nonces[i], sealed[i], aad)`` for each i, without the cost of a call for each; one broken seal fails all.
+
+    Raises:
+        IntegrityError: ``seal_broken``.
+    """
+    try:
+        return [cipher._aead.decrypt(nonce, data, aad) for cipher, nonce, data in zip(ciphers, nonces, sealed, strict=True)]  # noqa: SLF001 - this module's own class
+    except InvalidTag:
+        raise _seal_broken() from None
+
+
 @final
 class SigningKey:
     """Ed25519 from a 32-byte seed."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vault.crypto.context import encode_context
 from vault.crypto.envelope import Binding, open_blob, seal_blob
-from vault.crypto.primitives import TAG_BYTES, AesGcm, sha256
+from vault.crypto.primitives import TAG_BYTES, AesGcm, open_each, sha256
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, UsageError
 from vault.genotypes.payloads import Payload
@@ -144,11 +144,11 @@ def open_blocks(
     read: Read,
     length_key: Secret,
     slots: Sequence[int],
-    block_keys: Sequence[bytes],
+    ciphers: Sequence[AesGcm],
     *,
     start: NDArray[np.int64] | None = None,
 ) -> list[Payload]:
-    """Payloads of the slots asked for (ascending), each opened with its key. Large ones share one fresh buffer.
+    """Payloads of the slots asked for (ascending), each opened with the cipher of its block key. Large ones share one fresh buffer.
 
     ``start``: what ``open_lengths`` gave earlier for this container, to save reading it again.
 
@@ -157,7 +157,7 @@ def open_blocks(
         UsageError: ``container_slots``: slots not ascending or outside the container, or not one key for each.
     """
     wanted = np.asarray(slots, np.int64)
-    if len(wanted) != len(block_keys) or (np.diff(wanted) <= 0).any():
+    if len(wanted) != len(ciphers) or (np.diff(wanted) <= 0).any():
         raise UsageError("container_slots", "slots must be ascending, with one key each")
     if not len(wanted):
         return []
@@ -175,12 +175,13 @@ def open_blocks(
     sizes = start[wanted + 1] - start[wanted] - TAG_BYTES
     try:
         if int(sizes.sum()) < LARGE_BLOCK_BYTES * len(wanted):
-            return [AesGcm(key).open(nonce, block, aad) for key, nonce, block in zip(block_keys, nonces, sealed, strict=True)]
+            opened: list[Payload] = [*open_each(ciphers, nonces, sealed, aad)]
+            return opened
         ends = np.cumsum(sizes)
         out = memoryview(bytearray(int(ends[-1])))
         views: list[Payload] = [out[a:b] for a, b in zip((ends - sizes).tolist(), ends.tolist(), strict=True)]
-        for key, nonce, block, view in zip(block_keys, nonces, sealed, views, strict=True):
-            AesGcm(key).open_into(nonce, block, aad, memoryview(view))
+        for cipher, nonce, block, view in zip(ciphers, nonces, sealed, views, strict=True):
+            cipher.open_into(nonce, block, aad, memoryview(view))
     except IntegrityError:
         raise container_broken(ref) from None
     return views

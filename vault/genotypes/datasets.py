@@ -5,35 +5,32 @@ Reading needs block keys, and block keys come from the gate: nothing here decide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from vault.crypto.custody import KeyPurpose, block_key
-from vault.crypto.secret import Secret
-from vault.errors import InputError, IntegrityError, UnavailableError
-from vault.genotypes import panel_builds
+from vault.crypto.custody import block_keys
+from vault.errors import InputError, IntegrityError
+from vault.genotypes import panel_builds, part_book
 from vault.genotypes.calls import Codes, Escapes
-from vault.genotypes.containers import ContainerRef
 from vault.genotypes.loci import Locus, overlapping_rows
 from vault.genotypes.matching import LocusIndex
 from vault.genotypes.merge import PartCalls, merge_parts
-from vault.genotypes.part_reader import PartReader
-from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.part_book import OpenPart
+from vault.genotypes.part_reader import PartReader, decoding_pool, join_escapes
+from vault.genotypes.parts import ChunkRecord, PartRecord, Place
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import PartDirectory, find_chunks, find_contig, site_ends
-from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
+from vault.genotypes.tables import PartDirectory, find_chunks, find_contig
+from vault.ids import DatasetId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.base import bulk_insert
-from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, ErasingChunkRow, PartMemberRow, PartRow
+from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
 from vault.times import to_micros
-
-_FEW = 500  # subjects up to which looking each up beats a scan
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,12 @@ class Selection:
     regions: tuple[Locus, ...] | None = None
     panel: PanelLoci | None = None
 
-    def rows(self, sites: Sites) -> NDArray[np.int64]:
-        """Chosen rows, ascending."""
+    def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Chosen rows, ascending. ``ends``: ``tables.site_ends`` of the sites."""
         if self.panel is not None:
             return self.panel.index.match(sites).rows
         if self.regions is not None:
-            return overlapping_rows(sites, site_ends(sites), self.regions).astype(np.int64)
+            return overlapping_rows(sites, ends, self.regions).astype(np.int64)
         return np.arange(len(sites))
 
     def chunks(self, directory: PartDirectory) -> list[int]:
@@ -148,7 +145,7 @@ def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tu
 
 def directories(session: Session, dataset: Dataset) -> list[PartDirectory]:
     """What each part of a dataset covers."""
-    return [_reader(session, dataset, part, []).directory for part in parts(session, dataset)]
+    return [part.reader.directory for part in part_book.open_parts(session, dataset.dataset_id)]
 
 
 def read(
@@ -160,66 +157,167 @@ def read(
 
     Raises:
         IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
+        UnavailableError: ``erasure_pending``.
     """
-    if any(subject not in keys for subject in subjects):
-        raise IntegrityError("key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor")
-    pieces: list[PartCalls] = []
-    with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
-        for part in parts(session, dataset):
-            slots = members(session, part, subjects)
-            columns = np.array([at for at, subject in enumerate(subjects) if subject in slots], np.int64)
-            reader, chosen, owner = _choose(session, dataset, part, selection, pool)
-            places = [Place(*slots[s], block_key(keys[s], owner)) for s in (subjects[at] for at in columns.tolist())]
-            pieces.append(PartCalls(*reader.read([at for at, _ in chosen], [rows for _, rows in chosen], places), columns))
-    return Calls(*merge_parts(pieces, len(subjects)))
+    return GenotypeReader(session, dataset, subjects, keys).read(selection)
 
 
 Chosen = list[tuple[int, NDArray[np.int64] | None]]
 """Chunks and the rows wanted of each; None: all."""
 
 
-def _choose(
-    session: Session, dataset: Dataset, part: PartRow, selection: Selection, pool: ThreadPoolExecutor
-) -> tuple[PartReader, Chosen, bytes]:
-    """A reader of what is to be read, and whose block keys open it: the panel's own blocks where they stand, else the chunks that matter."""
-    if selection.panel is not None:
-        build = panel_builds.find(session, dataset.dataset_id, PartId(part.part_id), selection.panel.panel_id)
-        if build is not None:
-            return panel_builds.open_build(session, build, pool=pool), [(0, None)], build.owner.part_id
-    return *choose_chunks(session, dataset, part, selection, pool), dataset.dataset_id
+class GenotypeReader:
+    """Reads a dataset for some subjects, who are settled when it is made: it opens their blocks and no one else's, and of these only
+    those of chunks that are asked for. It is one access: make a new one after each decision.
+
+    ``keep_bytes``: how much of what was decoded may stay in memory; a chunk stays when it is asked for a second time.
+    Arguments and errors otherwise as ``read``.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        dataset: Dataset,
+        subjects: Sequence[SubjectId],
+        keys: Mapping[bytes, bytes],
+        *,
+        keep_bytes: int = 0,
+    ) -> None:
+        if any(subject not in keys for subject in subjects):
+            raise IntegrityError(
+                "key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor"
+            )
+        self._session, self._dataset, self._subjects, self._keys, self._keep = session, dataset, subjects, keys, keep_bytes
+        self._parts = [_PartAccess(self, part) for part in part_book.open_parts(session, dataset.dataset_id)]
+
+    def read(self, selection: Selection) -> Calls:
+        """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
+        return Calls(*merge_parts([part.read(selection) for part in self._parts], len(self._subjects)))
+
+    def close(self) -> None:
+        """Let go of everything that was decoded."""
+        for part in self._parts:
+            part.decoded.clear()
 
 
-def choose_chunks(
-    session: Session, dataset: Dataset, part: PartRow, selection: Selection, pool: ThreadPoolExecutor
-) -> tuple[PartReader, Chosen]:
+class _PartAccess:
+    """One part as a ``GenotypeReader`` reads it."""
+
+    def __init__(self, whole: GenotypeReader, part: OpenPart) -> None:
+        self._session, self._dataset = whole._session, whole._dataset  # noqa: SLF001 - the reader's own half
+        self._keys, self._keep = whole._keys, whole._keep  # noqa: SLF001
+        self._part = part
+        slots = part_book.members(self._session, part.row, whole._subjects)  # noqa: SLF001
+        self._columns = np.array([at for at, subject in enumerate(whole._subjects) if subject in slots], np.int64)  # noqa: SLF001
+        self._members = [whole._subjects[at] for at in self._columns.tolist()]  # noqa: SLF001
+        self._slots = [slots[subject] for subject in self._members]
+        self._learned: set[int] = set()
+        self._asked: set[int] = set()
+        self.decoded: dict[int, tuple[Codes, Escapes]] = {}
+
+    @cached_property
+    def _places(self) -> list[Place]:
+        return self._placed(self._dataset.dataset_id)
+
+    def read(self, selection: Selection) -> PartCalls:
+        if selection.panel is not None:
+            build = panel_builds.find(self._session, self._dataset.dataset_id, self._part.part_id, selection.panel.panel_id)
+            if build is not None:
+                reader = panel_builds.open_build(self._session, build, pool=decoding_pool())
+                return PartCalls(*reader.read([0], None, self._placed(build.owner.part_id)), self._columns)
+        chosen = self._choose(selection)
+        if self._keep and self._kept(chosen):
+            return self._recall(chosen)
+        return PartCalls(
+            *self._part.reader.read([at for at, _ in chosen], [rows for _, rows in chosen], self._places), self._columns
+        )
+
+    def _placed(self, owner: bytes) -> list[Place]:
+        keys = block_keys((self._keys[subject] for subject in self._members), owner)
+        return [Place(group, slot, key) for (group, slot), key in zip(self._slots, keys, strict=True)]
+
+    def _choose(self, selection: Selection) -> Chosen:
+        wanted = selection.chunks(self._part.reader.directory)
+        new = [ordinal for ordinal in wanted if ordinal not in self._learned]
+        if new:
+            part_book.learn(self._session, self._part, new)
+            self._learned.update(new)
+        return choose_rows(self._part.reader, selection, wanted)
+
+    def _kept(self, chosen: Chosen) -> bool:
+        """Whether the chunks are decoded in memory; those that are asked for again become so where there is room."""
+        ordinals = [ordinal for ordinal, _ in chosen]
+        missing = [ordinal for ordinal in ordinals if ordinal not in self.decoded]
+        if missing:
+            again = self._asked.issuperset(missing)
+            self._asked.update(missing)
+            sizes = [self._part.reader.directory.n_sites[ordinal] for ordinal in {*missing, *self.decoded}]
+            if not again or int(sum(sizes)) * len(self._members) > self._keep:
+                return False
+            for ordinal in missing:
+                self.decoded[ordinal] = self._part.reader.read([ordinal], None, self._places)[1:]
+        return True
+
+    def _recall(self, chosen: Chosen) -> PartCalls:
+        sites, codes, escapes = [], [], []
+        for ordinal, rows in chosen:
+            whole, held = self.decoded[ordinal]
+            table = self._part.reader.sites(ordinal)
+            picked = np.arange(len(table)) if rows is None else rows
+            run = int(picked[-1]) - int(picked[0]) + 1 == len(picked)
+            sites.append(table.take(picked))
+            codes.append(whole[int(picked[0]) : int(picked[-1]) + 1] if run else whole[picked])
+            escapes.append(_at_rows(held, picked, len(table)))
+        edges = np.concatenate([[0], np.cumsum([len(s) for s in sites])]).astype(np.int64).tolist()
+        joined = codes[0] if len(codes) == 1 else np.concatenate([np.zeros((0, len(self._members)), np.uint8), *codes])
+        return PartCalls(
+            sites[0] if len(sites) == 1 else Sites.concat(sites), joined, join_escapes(escapes, edges), self._columns
+        )
+
+
+def _at_rows(escapes: Escapes, rows: NDArray[np.int64], n_sites: int) -> Escapes:
+    """The escapes of the chosen rows, counted among them."""
+    if not len(escapes):
+        return escapes
+    place = np.full(n_sites, -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    kept = np.flatnonzero(place[escapes.site] >= 0)
+    lengths = np.diff(escapes.offset)[kept]
+    offset = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(lengths, out=offset[1:])
+    source = np.repeat(escapes.offset[:-1][kept] - offset[:-1], lengths) + np.arange(offset[-1])
+    return Escapes(place[escapes.site[kept]], escapes.sample[kept], offset, escapes.alleles[source], escapes.phased[source])
+
+
+def choose_chunks(session: Session, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
     """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
-    wanted = selection.chunks(_reader(session, dataset, part, []).directory)
-    _require_blanked(session, part, wanted)
-    reader = _reader(session, dataset, part, _chunks(session, dataset, part, wanted), pool=pool)
+    opened = part_book.opened(session, part)
+    wanted = selection.chunks(opened.reader.directory)
+    part_book.learn(session, opened, wanted)
+    return opened.reader, choose_rows(opened.reader, selection, wanted)
+
+
+def choose_rows(reader: PartReader, selection: Selection, ordinals: Sequence[int]) -> Chosen:
+    """The chosen rows of some chunks; chunks without any are left out."""
     chosen: Chosen = []
-    for ordinal in wanted:
+    for ordinal in ordinals:
         sites = reader.sites(ordinal)
-        rows = selection.rows(sites)
+        rows = selection.rows(sites, reader.ends(ordinal))
         rows = rows[np.diff(sites.alleles.offsets)[rows] > 0]  # what an erasure blanked is nobody's any more
         if len(rows):
             chosen.append((ordinal, None if len(rows) == len(sites) else rows))
-    return reader, chosen
+    return chosen
 
 
-def open_part(session: Session, dataset: Dataset, part: PartRow, ordinals: Sequence[int]) -> PartReader:
-    """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself."""
-    return _reader(session, dataset, part, _chunks(session, dataset, part, ordinals))
+def open_part(session: Session, part: PartRow, ordinals: Sequence[int]) -> PartReader:
+    """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself.
 
-
-def _require_blanked(session: Session, part: PartRow, ordinals: Sequence[int]) -> None:
-    """Refuse chunks whose site table may list what only an erased person carried."""
-    with session.books.read() as tx:
-        query = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == part.part_id)
-        pending = set(tx.scalars(query))
-    if not pending.isdisjoint(ordinals):
-        raise UnavailableError(
-            "erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor says how to finish it"
-        )
+    Whatever the session kept of parts goes: it may list what the erased person carried.
+    """
+    part_book.forget(session)
+    opened = part_book.opened(session, part, keep=False)
+    part_book.learn(session, opened, ordinals, erasing=True)
+    return opened.reader
 
 
 def _chunk_fields(part_id: PartId, chunk: ChunkRecord) -> dict[str, object]:

@@ -7,7 +7,6 @@ A panel that names more than ``MAX_SITES`` sites of a part gets no blocks of its
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +19,7 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
-from vault.genotypes import datasets, panel_builds, panels
+from vault.genotypes import datasets, panel_builds, panels, part_book
 from vault.genotypes.blocks import ChunkEncoder
 from vault.genotypes.calls import MISSING_DIPLOID, Codes, Escapes
 from vault.genotypes.datasets import Chosen, Dataset, PanelLoci, Selection
@@ -82,29 +81,29 @@ def rebuild(session: Session, dataset: Dataset) -> int:
 def build(session: Session, dataset: Dataset, panel: Panel) -> int:
     """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
     made = 0
-    with session.attempting(Act.PANEL_BUILD), ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
-        for part in datasets.parts(session, dataset):
+    with session.attempting(Act.PANEL_BUILD):
+        for part in part_book.parts(session, dataset.dataset_id):
             if panel_builds.find(session, dataset.dataset_id, PartId(part.part_id), panel.panel_id) is None:
-                made += _build(session, dataset, panel, part, pool)
+                made += _build(session, dataset, panel, part)
     return made
 
 
 def forget(session: Session, dataset: Dataset) -> int:
     """Destroy all blocks of panels over a dataset, as erasure does before it rewrites a site table; how many builds there were."""
-    found = panel_builds.of_parts(session, [PartId(part.part_id) for part in datasets.parts(session, dataset)])
+    found = panel_builds.of_parts(session, [PartId(part.part_id) for part in part_book.parts(session, dataset.dataset_id)])
     panel_builds.remove(session, found)
     return len(found)
 
 
-def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow, pool: ThreadPoolExecutor) -> bool:
+def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow) -> bool:
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
     with session.books.read() as tx:
         versions = panel_builds.table_versions(tx, PartId(part.part_id))
-    reader, chosen = datasets.choose_chunks(session, dataset, part, selection, pool)
-    slots = datasets.members(session, part)
+    reader, chosen = datasets.choose_chunks(session, part, selection)
+    slots = part_book.members(session, part)
     keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
     # The place of somebody who was erased belongs to nobody, and is kept.
-    vacant = sorted(set(datasets.all_places(session, part)) - set(slots.values()))
+    vacant = sorted(set(part_book.all_places(session, part)) - set(slots.values()))
     slots = {**slots, **{SubjectId(new_id(session.random)): place for place in vacant}}
     work = _Work(panel, dataset, PartId(part.part_id), reader, chosen, sorted(slots, key=slots.__getitem__), slots, keys)
     if not 0 < work.n_sites() <= MAX_SITES or not keys:

@@ -29,7 +29,7 @@ from vault.genotypes.containers import container_broken, open_blocks, open_lengt
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.payloads import Payload
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows
+from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows, site_ends
 from vault.ids import KeyId
 
 GetRange = Callable[[str, int, int], Payload]
@@ -49,6 +49,10 @@ class _OpenChunk:
     sites: Sites
     coding: Coding
     starts: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        return site_ends(self.sites)
 
 
 @functools.cache
@@ -124,6 +128,10 @@ class PartReader:
             IntegrityError: as ``directory``.
         """
         return self._chunk(ordinal).sites
+
+    def ends(self, ordinal: int) -> NDArray[np.int64]:
+        """int64[m]: the last position of each site of a chunk (``tables.site_ends``)."""
+        return self._chunk(ordinal).ends
 
     def find(self, regions: Sequence[Region]) -> list[tuple[int, NDArray[np.int64]]]:
         """(chunk, its rows) for all sites overlapping the regions, in order; contigs spelled as the part does."""

@@ -49,6 +49,11 @@ class TextColumn:
         source = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return TextColumn(self.data[source], offsets)
 
+    def run(self, first: int, end: int) -> TextColumn:
+        """Items ``first`` to ``end``, on the same memory."""
+        offsets = self.offsets[first : end + 1]
+        return TextColumn(self.data[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     @staticmethod
     def concat(columns: Sequence[TextColumn]) -> TextColumn:
         """The columns, one after another."""
@@ -82,8 +87,13 @@ class Sites:
         return len(self.pos)
 
     def take(self, index: NDArray[np.intp] | Sequence[int]) -> Sites:
-        """The chosen sites, in the order given."""
+        """The chosen sites, in the order given; a run of neighbours shares the memory of the whole."""
         chosen = np.asarray(index, np.int64)
+        first, last = (int(chosen[0]), int(chosen[-1])) if len(chosen) else (0, -1)
+        if len(chosen) == last - first + 1 and first >= 0 and bool((np.diff(chosen) == 1).all()):
+            run = slice(first, last + 1)
+            texts = (self.alleles, self.ids, self.filters, self.info)
+            return Sites(self.contigs, self.contig[run], self.pos[run], *(column.run(first, last + 1) for column in texts))
         return Sites(
             self.contigs,
             self.contig[chosen],

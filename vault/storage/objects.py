@@ -60,7 +60,13 @@ class ObjectStore:
         """Exactly ``length`` bytes from ``offset``; IntegrityError("object_truncated") when there are fewer."""
         try:
             with _Wrapped(name):
-                data = bytes(obstore.get_range(self._store, name, start=offset, length=length)) if length else b""
+                data = b""
+                if (
+                    self._folder is not None
+                ):  # a read of a file takes 20 µs, a round through the store's own threads fifty times that
+                    data = _read(self._folder / name, offset, length)
+                elif length:
+                    data = bytes(obstore.get_range(self._store, name, start=offset, length=length))
         except UnavailableError:
             # Stores say "invalid range" in ways of their own when an object ends before the offset.
             if self._size(name) >= offset + length:
@@ -105,6 +111,18 @@ class ObjectStore:
                 os.close(descriptor)
             if target == self._folder:
                 break
+
+
+def _read(path: Path, offset: int, length: int) -> bytes:
+    """Up to ``length`` bytes of a file from ``offset``."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.pread(descriptor, length, offset)
+        while len(data) < length and (more := os.pread(descriptor, length - len(data), offset + len(data))):
+            data += more  # Linux reads at most 2 GiB at a time
+    finally:
+        os.close(descriptor)
+    return data
 
 
 def _remote(location: str) -> ObjectStoreClient:

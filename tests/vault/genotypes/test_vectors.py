@@ -12,6 +12,7 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.vault.genotypes.vectors.generate import ESCAPED, _code
+from vault.crypto.primitives import AesGcm
 from vault.crypto.secret import Secret
 from vault.genotypes.blocks import decode_chunk
 from vault.genotypes.containers import ContainerRef, open_blocks
@@ -56,7 +57,7 @@ def test_the_container_opens(vectors):
     )
     keys = [bytes.fromhex(k) for k in c["block_keys"]]
     opened = open_blocks(
-        ref, lambda at, size: data[at : at + size], Secret(bytes.fromhex(c["length_key"])), range(len(keys)), keys
+        ref, lambda at, size: data[at : at + size], Secret(bytes.fromhex(c["length_key"])), range(len(keys)), list(map(AesGcm, keys))
     )
     assert [bytes(p).hex() for p in opened] == vectors["payloads"]
     assert hashlib.sha256(data).hexdigest() == c["sha256"]

@@ -1,0 +1,211 @@
+"""What the books say of parts, and readers of parts that a session keeps between reads.
+
+A kept reader holds opened site tables (which belong to no one person) and the keys of tables, no block and no block key. Before each
+use it is held against the books: a part whose directory was rewritten gets a new reader, a chunk whose site table was rewritten is
+opened anew, so an erasure in this or another process is never read past.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import select
+
+from vault.crypto.custody import KeyPurpose
+from vault.crypto.secret import Secret
+from vault.errors import IntegrityError, UnavailableError
+from vault.genotypes.containers import ContainerRef
+from vault.genotypes.part_reader import PartReader, decoding_pool
+from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
+from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
+from vault.session import Session
+from vault.storage.books import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
+
+
+class TableKeys:
+    """Keys of site tables, directories and length tables, fetched once; a ``part_reader.TableKey``."""
+
+    def __init__(self, session: Session) -> None:
+        self._open = session.keybook.open_ids
+        self._keys: dict[bytes, Secret] = {}
+
+    def __call__(self, key_id: KeyId) -> Secret:
+        """A key that was fetched."""
+        return self._keys[key_id]
+
+    def fetch(self, key_ids: Iterable[KeyId]) -> None:
+        """Raises IntegrityError ``key_missing`` when one is destroyed."""
+        wanted = [key_id for key_id in key_ids if key_id not in self._keys]
+        if wanted:
+            self._keys.update(self._open(KeyPurpose.SITE_TABLE, wanted))
+
+
+@dataclass(frozen=True)
+class OpenPart:
+    """A part's row, its reader and the keys that this opens tables with."""
+
+    row: PartRow
+    reader: PartReader
+    keys: TableKeys
+
+    @property
+    def part_id(self) -> PartId:
+        """The part."""
+        return self.reader.part.part_id
+
+
+_FEW = 500  # subjects up to which looking each up beats a scan
+
+_KEPT: WeakKeyDictionary[Session, dict[PartId, OpenPart]] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def parts(session: Session, dataset_id: DatasetId) -> list[PartRow]:
+    """The dataset's parts in order."""
+    with session.books.read() as tx:
+        return list(tx.scalars(select(PartRow).where(PartRow.dataset_id == dataset_id).order_by(PartRow.ordinal)))
+
+
+def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
+    """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
+    query = select(PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot).where(
+        PartMemberRow.part_id == part.part_id
+    )
+    wanted = None if subjects is None else set(subjects)
+    if wanted is not None and len(wanted) <= _FEW:
+        query = query.where(PartMemberRow.subject_id.in_(wanted))
+    with session.books.read() as tx:
+        rows = tx.execute(query).all()
+    return {SubjectId(s): (group, slot) for s, group, slot in rows if wanted is None or s in wanted}
+
+
+def all_places(session: Session, part: PartRow) -> list[tuple[int, int]]:
+    """Every (group, slot) of a part, also of people who were erased since."""
+    query = select(ContainerRow.group_no, ContainerRow.n_slots).where(
+        ContainerRow.part_id == part.part_id, ContainerRow.chunk == 0
+    )
+    with session.books.read() as tx:
+        return [(group, slot) for group, n_slots in tx.execute(query) for slot in range(n_slots)]
+
+
+def open_parts(session: Session, dataset_id: DatasetId) -> list[OpenPart]:
+    """The dataset's parts in order, as the books now have them; they know no chunk, or what an earlier read taught them (``learn``)."""
+    return [opened(session, row) for row in parts(session, dataset_id)]
+
+
+def opened(session: Session, row: PartRow, *, keep: bool = True) -> OpenPart:
+    """One part. ``keep=False``: apart from what the session keeps."""
+    record = _record(row)
+    with _LOCK:
+        kept = _KEPT.setdefault(session, {}) if keep else {}
+        found = kept.get(record.part_id)
+        if found is None or found.reader.part != record:
+            owner = Owner(session.vault_id, DatasetId(row.dataset_id), record.part_id)
+            keys = TableKeys(session)
+            keys.fetch([record.directory_key_id, record.length_key_id])
+            reader = PartReader(owner, record, [], get_range=session.objects.get_range, table_key=keys, pool=decoding_pool())
+            found = kept[record.part_id] = OpenPart(row, reader, keys)
+    return found
+
+
+def forget(session: Session) -> None:
+    """Let go of every reader that is kept for the session."""
+    with _LOCK:
+        _KEPT.pop(session, None)
+
+
+def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing: bool = False) -> None:
+    """Bring the reader's chunks up to what the books have.
+
+    Raises:
+        UnavailableError: ``erasure_pending``: a site table may list what only an erased person carried (not with ``erasing``).
+        IntegrityError: ``key_missing``.
+    """
+    row, reader = part.row, part.reader
+    query = select(ChunkRow.ordinal, ChunkRow.table_version, ChunkRow.table_key_id).where(ChunkRow.part_id == row.part_id)
+    if len(ordinals) < row.n_chunks:
+        query = query.where(ChunkRow.ordinal.in_(ordinals))
+    with session.books.read() as tx:
+        pending = set(tx.scalars(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == row.part_id)))
+        now = tx.execute(query).all()
+    if not erasing and not pending.isdisjoint(ordinals):
+        raise UnavailableError(
+            "erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor says how to finish it"
+        )
+    stale = [
+        ordinal
+        for ordinal, version, key_id in now
+        if (chunk := reader.known(ordinal)) is None or (chunk.table_version, chunk.table_key_id) != (version, key_id)
+    ]
+    if stale:
+        chunks = _chunks(session, row, stale)
+        part.keys.fetch([chunk.table_key_id for chunk in chunks])
+        reader.learn(chunks)
+
+
+def _chunks(session: Session, part: PartRow, ordinals: Sequence[int]) -> list[ChunkRecord]:
+    """Records of some chunks, with their containers."""
+    whole = len(ordinals) == part.n_chunks
+    chunk_query = select(ChunkRow).where(ChunkRow.part_id == part.part_id).order_by(ChunkRow.ordinal)
+    container_query = (
+        select(ContainerRow).where(ContainerRow.part_id == part.part_id).order_by(ContainerRow.chunk, ContainerRow.group_no)
+    )
+    if not whole:
+        chunk_query = chunk_query.where(ChunkRow.ordinal.in_(ordinals))
+        container_query = container_query.where(ContainerRow.chunk.in_(ordinals))
+    with session.books.read() as tx:
+        containers: dict[int, list[ContainerRow]] = {}
+        for row in tx.scalars(container_query):
+            containers.setdefault(row.chunk, []).append(row)
+        rows = list(tx.scalars(chunk_query))
+    if len(rows) != len(ordinals) or any(row.ordinal not in containers for row in rows):
+        raise IntegrityError("part_incomplete", "the books lack chunks that a part has", hint="run genovault doctor")
+    return [_chunk(session, part, row, containers[row.ordinal]) for row in rows]
+
+
+def _chunk(session: Session, part: PartRow, row: ChunkRow, containers: Sequence[ContainerRow]) -> ChunkRecord:
+    return ChunkRecord(
+        ordinal=row.ordinal,
+        n_sites=row.n_sites,
+        table_name=row.table_object,
+        table_bytes=row.table_bytes,
+        table_sha256=row.table_sha256,
+        table_key_id=KeyId(row.table_key_id),
+        table_version=row.table_version,
+        containers=tuple(
+            ContainerRef(
+                container_id=ContainerId(c.container_id),
+                nonce8=c.nonce,
+                vault_id=session.vault_id,
+                dataset_id=DatasetId(part.dataset_id),
+                part_id=PartId(part.part_id),
+                chunk=c.chunk,
+                group=c.group_no,
+                n_slots=c.n_slots,
+                header_bytes=c.header_bytes,
+                total_bytes=c.total_bytes,
+                sha256=c.sha256,
+                length_key_id=part.length_key_id,
+            )
+            for c in containers
+        ),
+        container_names=tuple(c.object for c in containers),
+    )
+
+
+def _record(part: PartRow) -> PartRecord:
+    return PartRecord(
+        part_id=PartId(part.part_id),
+        n_subjects=part.n_subjects,
+        n_sites=part.n_sites,
+        n_chunks=part.n_chunks,
+        total_bytes=part.total_bytes,
+        directory_name=part.directory_object,
+        directory_bytes=part.directory_bytes,
+        directory_sha256=part.directory_sha256,
+        directory_key_id=KeyId(part.directory_key_id),
+        length_key_id=KeyId(part.length_key_id),
+    )
