@@ -16,7 +16,7 @@ from vault.errors import GenovaultError, UsageError
 
 if TYPE_CHECKING:
     from vault.audit.acts import Act
-    from vault.session import Factor, Session
+    from vault.session import Opener, Session
 
 # Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
 FLAGS = ("--json",)
@@ -43,7 +43,7 @@ class Context:
         """The passphrase of the principal's slot; ``new`` asks twice. Raises as ``ask_passphrase``."""
         return ask_passphrase(self.passphrase_file, new=new)
 
-    def factor(self) -> Factor:
+    def factor(self) -> Opener:
         """What opens the principal's slot: the key file, else the passphrase. Raises as ``ask_passphrase`` and ``session.factor``."""
         from vault.session import factor
 

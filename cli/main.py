@@ -29,6 +29,19 @@ COMMANDS = {
     "extract": Entry("cli.extract", "Release what a request asks for as a folder of files.", single=True),
     "release": Entry("cli.releases", "Views that left the vault."),
     "audit": Entry("cli.audit", "The log of every access."),
+    "key": Entry("cli.keys", "Unlock slots, key epochs and backups of keys."),
+    "principal": Entry("cli.principals", "Who acts, and in which role."),
+    "backup": Entry("cli.backups", "Copy the vault's data while it is in use. A backup of data never holds a key.", single=True),
+    "restore": Entry(
+        "cli.backups",
+        "Make the vault's folder a vault again, from a backup and the newest keys, or from backups and an anchor.",
+        single=True,
+    ),
+    "doctor": Entry(
+        "cli.backups",
+        "Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.",
+        single=True,
+    ),
     "demo": Entry(
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),

@@ -14,8 +14,11 @@ PASSPHRASE_VARIABLE = "GENOVAULT_PASSPHRASE"  # noqa: S105 — the variable's na
 _MAX_PASSPHRASE_BYTES = 4096
 
 
-def ask_passphrase(file: Path | None, *, new: bool = False) -> str:
-    """From the file (its first line), else from GENOVAULT_PASSPHRASE, else from the terminal, twice if ``new``.
+NEW_PASSPHRASE_VARIABLE = "GENOVAULT_NEW_PASSPHRASE"  # noqa: S105 — as above: the passphrase of a slot that is being added
+
+
+def ask_passphrase(file: Path | None, *, new: bool = False, variable: str = PASSPHRASE_VARIABLE) -> str:
+    """From the file (its first line), else from the environment's ``variable``, else from the terminal, twice if ``new``.
 
     Raises:
         UnavailableError: ``passphrase_needed``: there is no terminal to ask at.
@@ -23,10 +26,10 @@ def ask_passphrase(file: Path | None, *, new: bool = False) -> str:
     """
     if file is not None:
         return _checked(_first_line(file))
-    if PASSPHRASE_VARIABLE in os.environ:
-        return _checked(os.environ[PASSPHRASE_VARIABLE])
+    if variable in os.environ:
+        return _checked(os.environ[variable])
     if not has_terminal():
-        hint = f"give --passphrase-file FILE or set {PASSPHRASE_VARIABLE}"
+        hint = f"give --passphrase-file FILE or set {variable}"
         raise UnavailableError("passphrase_needed", "a passphrase is needed and there is no terminal to ask at", hint=hint)
     passphrase = _checked(getpass.getpass("New passphrase: " if new else "Passphrase: "))
     if new and getpass.getpass("Once more: ") != passphrase:

@@ -94,3 +94,49 @@ def restrict(
         record(session, ref, lift=lift)
     context.output.document({"restricted": not lift})
     context.output.line("the restriction is lifted" if lift else "restricted: nothing of this person's data will be released")
+
+
+@app.command()
+def erase(
+    ctx: typer.Context,
+    ref: Ref,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the signed certificate here; the vault keeps it too.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Destroy a person's keys, identity and references for good. Nobody can read them from the first seconds on.
+
+    What is derived from several people is blanked or made anew after that; a killed run goes on at the next open. The certificate
+    says what was destroyed, what remains, and when the last backup of the keys expires.
+
+    JSON: the certificate's content: {"erasure", "asked", "unreadable", "completed", "destroyed": {what: n}, "releases": [...],
+    "key_backups": [...], "horizon", "remains": [...], ...}.
+    """
+    context = context_of(ctx)
+    from cli.prompts import confirm
+    from vault.erasure import DESTROYED
+    from vault.erasure import erase as destroy
+    from vault.errors import UsageError
+
+    if certificate is not None and certificate.exists():
+        raise UsageError("file_exists", f"{certificate} is there already", hint="name another file")
+    if not confirm("Erase this person for good? Nothing can bring the data back.", yes=yes):
+        raise UsageError("not_confirmed", "nothing was changed")
+
+    def told(reached: str) -> None:
+        if reached == DESTROYED:
+            context.output.line("the keys are destroyed: nobody can read this person any more")
+
+    with context.open() as session:
+        issued = destroy(session, ref, told=told)
+    if certificate is not None:
+        certificate.write_text(issued.text)
+    content = issued.content
+    context.output.document(content)
+    context.output.line(f"erased: {issued.erasure_id}")
+    for release in content["releases"]:
+        context.output.line(f"remains in release {release['release']}, held by {', '.join(release['recipients'])}")
+    horizon = content["horizon"]
+    context.output.line(f"backups of the keys open it until {horizon}" if horizon else "no backup of the keys can open it")
+    context.output.line("make a backup of the data now: older ones lack keys that were destroyed")

@@ -61,20 +61,26 @@ def status(ctx: typer.Context) -> None:
 
     Opens nothing: no passphrase is needed.
 
-    JSON: {"folder", "format", "vault", "books", "keys", "objects"}.
+    JSON: {"folder", "format", "vault", "books", "keys", "objects", "key_backups": [{"backup", "created", "expires", "destroyed"}]}.
     """
     context = context_of(ctx)
+    from vault import key_backups
     from vault.session import VAULT_FORMAT, read_settings
 
     folder = context.vault_folder()
     settings = read_settings(folder)
     places = {name: _shown(getattr(settings.places, name)) for name in ("books", "keys", "objects")}
-    context.output.document({"folder": folder, "format": VAULT_FORMAT, "vault": settings.vault_id.hex(), **places})
+    copies = [backup.as_dict() for backup in key_backups.of_vault(folder)]
+    about = {"folder": folder, "format": VAULT_FORMAT, "vault": settings.vault_id.hex(), **places, "key_backups": copies}
+    context.output.document(about)
     context.output.line(f"vault    {folder}")
     context.output.line(f"format   {VAULT_FORMAT}")
     context.output.line(f"id       {settings.vault_id.hex()}")
     for name, place in places.items():
         context.output.line(f"{name:8} {place}")
+    for copy in copies:
+        end = f"destroyed {copy['destroyed']}" if copy["destroyed"] else f"expires {copy['expires']}"
+        context.output.line(f"{'backup':8} of the keys: {copy['backup']}, {end}")
 
 
 def _shown(place: str) -> str:

@@ -31,6 +31,7 @@ from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.genotypes.inventory import Stored, named_objects
 from vault.key_backups import KeyBackup
+from vault.principals import require_administrator
 from vault.session import Session
 from vault.storage.database import Database
 from vault.times import rfc3339
@@ -91,6 +92,7 @@ def backup_keys(session: Session, destination: Path, *, expires: datetime) -> Ke
             ``backup_restless``: keys kept being rotated meanwhile.
     """
     with session.attempting(Act.BACKUP_CREATE):
+        require_administrator(session)
         if expires <= session.clock():
             raise InputError("expiry_past", "a key backup has to expire in the future")
         with _appearing(session, destination) as staging:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import select
 
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.errors import InputError
-from vault.session import Session
+from vault.principals import require_administrator
+from vault.session import Session, open_books
 from vault.storage.books import KeyBackupRow
 from vault.storage.database import Database
 from vault.times import from_micros, rfc3339, to_micros
@@ -49,6 +51,15 @@ def every(books: Database) -> list[KeyBackup]:
         ]
 
 
+def of_vault(folder: Path) -> list[KeyBackup]:
+    """As ``every``, for whoever has the folder and has not unlocked it. Raises as ``session.open_books``."""
+    books = open_books(folder)
+    try:
+        return every(books)
+    finally:
+        books.close()
+
+
 def horizon(backups: list[KeyBackup], *, at: datetime) -> datetime | None:
     """When the last copy that is still held expires; None: there is none."""
     return max((backup.expires for backup in backups if backup.held(at)), default=None)
@@ -79,7 +90,13 @@ def destroyed(session: Session, backup_id: str) -> None:
     Raises:
         InputError: ``backup_unknown``; ``backup_destroyed``.
     """
-    with session.attempting(Act.BACKUP_DESTROYED), session.books.write() as tx:
+    with session.attempting(Act.BACKUP_DESTROYED):
+        require_administrator(session)
+        _record_destroyed(session, backup_id)
+
+
+def _record_destroyed(session: Session, backup_id: str) -> None:
+    with session.books.write() as tx:
         row = tx.get(KeyBackupRow, backup_id)
         if row is None:
             raise InputError("backup_unknown", "there is no such key backup", hint="genovault key backups lists them")

@@ -8,8 +8,10 @@ made without its entry is told by ``reconcile``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Transaction
@@ -17,10 +19,12 @@ from sqlalchemy.orm import Session as Transaction
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto import keystore
-from vault.crypto.keystore import Factor, Role, Slot, Unlocked
-from vault.crypto.primitives import Argon2Profile
-from vault.errors import InputError, UsageError
-from vault.session import Session
+from vault.crypto.calibration import Timer, calibrate
+from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
+from vault.crypto.primitives import KEY_BYTES, Argon2Profile
+from vault.errors import InputError, UnavailableError, UsageError
+from vault.ids import RandomBytes
+from vault.session import PROFILES, Session
 from vault.storage.books import PrincipalRow, VaultRow
 from vault.times import from_micros, rfc3339, to_micros
 
@@ -66,6 +70,7 @@ def add(
         UsageError: ``factor_needed``. UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     with session.attempting(Act.PRINCIPAL_ADD):
+        require_administrator(session)
         with session.books.read() as tx:
             if tx.get(PrincipalRow, name) is not None:
                 raise InputError(
@@ -112,6 +117,7 @@ def disable(session: Session, name: str) -> None:
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     with session.attempting(Act.PRINCIPAL_DISABLE):
+        require_administrator(session)
         _require_active(session, name)
 
         def book(tx: Transaction) -> None:
@@ -159,6 +165,7 @@ def add_slot(
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     with session.attempting(Act.SLOT_ADD):
+        require_administrator(session)
         role = _require_active(session, name)
         before = {slot.slot_id for slot in session.unlocked.keystore.slots}
         change_keystore(
@@ -185,6 +192,7 @@ def remove_slot(session: Session, slot_id: str) -> None:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``; UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     with session.attempting(Act.SLOT_REMOVE):
+        require_administrator(session)
         found = [slot for slot in session.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
         if len(found) != 1 or not slot_id:
             raise InputError("slot_unknown", "no one slot has this id", hint="genovault key slots lists them")
@@ -229,6 +237,12 @@ def reconcile(session: Session) -> bool:
     return True
 
 
+def require_administrator(session: Session) -> None:
+    """Raises UnavailableError ``not_administrator``. The keys would refuse as well; the books alone would not."""
+    if not session.unlocked.administers:
+        raise UnavailableError("not_administrator", "this slot does not administer the keystore")
+
+
 def require_name(name: str) -> None:
     """Raises InputError ``principal_invalid``."""
     Slot(bytes(16), keystore.SlotKind.KEYFILE, name, Role.STEWARD, administers=False, profile=None, salt=b"")
@@ -254,3 +268,41 @@ def _require_active(session: Session, name: str) -> Role:
 def _summary(slot: Slot) -> SlotSummary:
     cost = f"{slot.profile.m_kib // 1024} MiB, {slot.profile.t} passes" if slot.profile else ""
     return SlotSummary(slot.slot_id.hex(), slot.principal, slot.role.value, slot.kind.value, slot.administers, cost)
+
+
+def role_named(name: str) -> Role:
+    """Raises UsageError ``role_unknown``."""
+    if name not in set(Role):
+        raise UsageError("role_unknown", f"there is no role {name}", hint=", ".join(Role))
+    return Role(name)
+
+
+def profile_named(name: str, *, timer: Timer) -> Argon2Profile:
+    """A profile of ``session.PROFILES``, or with "calibrated" the costliest that unlocks in about a second here.
+
+    Raises:
+        UsageError: ``profile_unknown``.
+    """
+    if name == "calibrated":
+        return calibrate(timer=timer)
+    if name not in PROFILES:
+        raise UsageError("profile_unknown", f"there is no profile {name}", hint=", ".join([*PROFILES, "calibrated"]))
+    return PROFILES[name]
+
+
+def key_file(path: Path, *, random: RandomBytes) -> Factor:
+    """The factor of a key file, made with 32 random bytes and mode 0600 if it is not there.
+
+    Raises:
+        InputError: ``key_file_invalid``; ``file_unwritable``.
+    """
+    if not path.exists():
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(random(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError("file_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
+    return KeyFileFactor.from_file(path)

@@ -28,7 +28,7 @@ from vault.errors import InputError, UsageError
 from vault.ids import new_id
 from vault.keybook import EpochUse
 from vault.limits import ALARM_KEK_WRAPS
-from vault.principals import change_keystore
+from vault.principals import change_keystore, require_administrator
 from vault.session import Session
 from vault.storage.books import JobRow, PanelRow, ProjectRow, ReleaseRow, RequestRow, RulingRow
 from vault.times import to_micros
@@ -62,7 +62,7 @@ def rotate(session: Session, branches: Sequence[Branch] = BY_DEFAULT, *, progres
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``branch_closed``.
     """
     with session.attempting(Act.KEY_ROTATE):
-        _require_administrator(session)
+        require_administrator(session)
         signing = session.keyring.current(Branch.LOG_SIGN)[0] if Branch.LOG_SIGN in branches else 0
         row = JobRow(
             job_id=new_id(session.random),
@@ -107,6 +107,7 @@ def renew_root(session: Session, factors: Mapping[str, Factor]) -> list[str]:
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``.
     """
     with session.attempting(Act.KEY_ROTATE):
+        require_administrator(session)
         given = {bytes.fromhex(slot): factor for slot, factor in factors.items()}
         before = [slot.slot_id for slot in session.unlocked.keystore.slots]
         change_keystore(
@@ -125,6 +126,7 @@ def renew_tokens(session: Session, *, progress: Progress = lambda _: None) -> in
         UnavailableError: ``branch_closed``.
     """
     with session.attempting(Act.KEY_ROTATE):
+        require_administrator(session)
         renewed = 0
         target = session.keybook.token_version() + 1
         while count := session.keybook.renew_tokens(target, limit=BATCH):
@@ -137,6 +139,7 @@ def renew_tokens(session: Session, *, progress: Progress = lambda _: None) -> in
 def destroy_old_tokens(session: Session) -> int:
     """Destroy all but the newest audit salts and tokens: entries written under them link to nobody any more; how many went."""
     with session.attempting(Act.KEY_DESTROY):
+        require_administrator(session)
         gone = session.keybook.forget_old_tokens()
         session.record(Act.KEY_DESTROY, Outcome.DONE, obj=Obj("tokens", "old"), counts={"tokens": gone})
     return gone
@@ -149,6 +152,7 @@ def renew_project(session: Session, code: str, *, keep_old: bool = False) -> int
         InputError: ``project_unknown``. UnavailableError: ``branch_closed``.
     """
     with session.attempting(Act.KEY_ROTATE, project=code):
+        require_administrator(session)
         with session.books.read() as tx:
             project_id = tx.scalar(select(ProjectRow.project_id).where(ProjectRow.code == code))
         if project_id is None:
@@ -186,7 +190,7 @@ def destroy_epoch(session: Session, branch: Branch, number: int) -> None:
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     with session.attempting(Act.KEY_DESTROY):
-        _require_administrator(session)
+        require_administrator(session)
         numbers = session.unlocked.keystore.epochs(branch)
         if number not in numbers:
             raise InputError("epoch_unknown", f"{branch.value} has no epoch {number}", hint="genovault key epochs lists them")
@@ -200,6 +204,13 @@ def destroy_epoch(session: Session, branch: Branch, number: int) -> None:
             lambda unlocked: keystore.drop_epoch(unlocked, branch, number, random=session.random),
             about=Obj("epoch", f"{branch.value}:{number}"),
         )
+
+
+def branch_named(name: str) -> Branch:
+    """Raises UsageError ``branch_unknown``."""
+    if name not in set(Branch):
+        raise UsageError("branch_unknown", f"there is no branch {name}", hint=", ".join(Branch))
+    return Branch(name)
 
 
 def _finish(session: Session, job_id: bytes, job: Mapping[str, object], progress: Progress) -> int:
@@ -220,11 +231,6 @@ def _finish(session: Session, job_id: bytes, job: Mapping[str, object], progress
 
 def _worn(use: EpochUse | None) -> bool:
     return use is not None and use.wraps >= ALARM_KEK_WRAPS
-
-
-def _require_administrator(session: Session) -> None:
-    if not session.unlocked.administers:
-        keystore.add_epoch(session.unlocked, Branch.BOOKS, random=session.random)  # raises: nothing is written without the root
 
 
 def _require_unsealed(session: Session, branch: Branch, number: int) -> None:

@@ -51,6 +51,10 @@ PROFILES = {"default": Argon2Profile.DEFAULT, "high-memory": Argon2Profile.HIGH_
 """What a guess of the passphrase costs, by name. "test-only" protects nothing."""
 
 
+Opener = PassphraseFactor | KeyFileFactor
+"""What opens an unlock slot (``factor`` makes one), for callers above the keys."""
+
+
 @dataclass(frozen=True)
 class Places:
     """Where the parts of a vault are; relative SQLite files and folders are inside the vault's folder."""

@@ -88,6 +88,24 @@ class Database:
                 "database_busy", "a reader keeps the write-ahead log open", hint="try again when it has finished"
             )
 
+    def settings(self) -> list[tuple[str, str | int]]:
+        """The value that each of ``PRAGMAS`` has now (SQLite only)."""
+        if self.dialect != "sqlite":
+            return []
+        with _wrapped(), self._reader.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            return [(name, raw.execute(f"PRAGMA {name}").fetchone()[0]) for name, _ in PRAGMAS]  # type: ignore[union-attr]
+
+    def damage(self) -> list[str]:
+        """What SQLite's own check of pages and foreign keys finds wrong; nothing on PostgreSQL, which checks itself."""
+        if self.dialect != "sqlite":
+            return []
+        with _wrapped(), self._reader.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            pages = [row[0] for row in raw.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]  # type: ignore[union-attr]
+            dangling = {row[0] for row in raw.execute("PRAGMA foreign_key_check")}  # type: ignore[union-attr]
+        return [*map(str, pages), *(f"rows of {table} refer to what is not there" for table in sorted(dangling))]
+
     def copy_to(self, path: Path) -> None:
         """A consistent copy as a new SQLite file, made while others read and write (SQLite only).
 

@@ -1,0 +1,120 @@
+"""Commands about copies of a vault and about its health."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.context import context_of
+from cli.lazy import group
+
+app = group("Copies of a vault, and its health.")
+
+
+@app.command()
+def backup(
+    ctx: typer.Context,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that is absent or empty.", show_default=False)],
+    keys: Annotated[bool, typer.Option("--keys", help="Copy the keys instead; keep them away from the data.")] = False,
+    days: Annotated[
+        int, typer.Option(metavar="N", min=1, help="With --keys: it expires, and must be destroyed, in N days.")
+    ] = 30,
+) -> None:
+    """Copy the vault's data while it is in use. A backup of data never holds a key.
+
+    A backup of keys (--keys) opens what is erased after it was made, until it is destroyed: its expiry is recorded, and stands
+    in every certificate of erasure. Make a backup of data after each erasure: an older one lacks keys that erasure destroyed.
+
+    JSON: {"folder", "created", "objects": n, "stored_bytes": n, "entries": n}; with --keys {"backup", "created", "expires"}.
+    """
+    context = context_of(ctx)
+    from vault import backup as copies
+
+    if keys:
+        with context.open() as session:
+            made = copies.backup_keys(session, destination, expires=session.clock() + timedelta(days=days))
+        shown = made.as_dict()
+        shown.pop("destroyed")
+        context.output.document(shown)
+        context.output.line(f"keys copied to {destination}, as {made.backup_id}")
+        context.output.line(f"destroy it by {made.expires.date()}, then: genovault key backup-destroyed {made.backup_id}")
+        return
+    with context.open() as session, context.output.progress("copying objects") as bar:
+        report = copies.backup(session, destination, progress=bar)
+    context.output.document(asdict(report))
+    context.output.line(f"data copied to {destination}: {report.objects} objects, {report.entries} entries of the log")
+
+
+@app.command()
+def restore(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A backup of data.", show_default=False)],
+    keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A backup of the keys, where the vault's own are lost.")
+    ] = None,
+    anchor: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="An anchor of the log.")] = None,
+    new_log: Annotated[
+        bool,
+        typer.Option("--new-log", help="Where the backup is behind an anchor, go on under a new log, beside the newest keys."),
+    ] = False,
+) -> None:
+    """Make the vault's folder a vault again, from a backup and the newest keys, or from backups and an anchor.
+
+    Books and objects must be gone from the folder; keys that are still there are used. Everything is verified first, and
+    whoever was erased since stays erased.
+
+    JSON: {"folder", "newest_keys": bool, "anchored": bool, "new_log": bool, "entries": n, "objects": n, "erased_again": n,
+    "unreadable": n}.
+    """
+    context = context_of(ctx)
+    from vault.restoring import restore as bring_back
+
+    report = bring_back(
+        source,
+        context.vault_folder(),
+        factor=context.factor(),
+        principal=context.principal,
+        keys=keys,
+        anchors=anchor or [],
+        new_log=new_log,
+    )
+    context.output.document(asdict(report))
+    met = [name for name, yes in (("the newest keys", report.newest_keys), ("an anchor", report.anchored)) if yes]
+    context.output.line(f"restored {report.folder}: {report.objects} objects, {report.entries} entries of the log")
+    context.output.line(f"vouched for by {' and '.join(met)}" + (", under a new log" if report.new_log else ""))
+    if report.erased_again:
+        context.output.line(f"{report.erased_again} people whom the backup still held were erased again")
+    if report.unreadable:
+        context.output.line(f"{report.unreadable} site tables were destroyed since the backup: import those datasets again")
+
+
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    mend: Annotated[bool, typer.Option("--mend", help="Remove orphans and write both copies of the keystore anew.")] = False,
+) -> None:
+    """Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.
+
+    JSON: {"ok": bool, "findings": [{"severity", "code", "message", "remedy"}], "skipped": [...]}.
+    """
+    context = context_of(ctx)
+    from vault import doctor as health
+
+    with context.open() as session:
+        if mend:
+            health.sweep_orphans(session)
+            health.mend_keystore(session.folder)
+        report = health.examine(session)
+    context.output.document({"ok": report.ok, "findings": [asdict(f) for f in report.findings], "skipped": list(report.skipped)})
+    rows = [(f.severity.value, f.code, f.message, f.remedy) for f in report.findings]
+    if rows:
+        context.output.table(("severity", "code", "what", "mended by"), rows)
+    for name in report.skipped:
+        context.output.line(f"not looked at, for want of keys: {name}")
+    context.output.line("no errors" if report.ok else "there are errors")
+    if not report.ok:
+        raise typer.Exit(5)

@@ -1,0 +1,315 @@
+"""Looking a vault over: what is damaged, left over, unfinished or worn, and the command that mends each.
+
+Nothing is changed. What a principal's role cannot open is not looked into, and the report says so.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from vault import anchoring, key_backups, ledger
+from vault.audit.acts import Act, Outcome
+from vault.audit.export import LogSource
+from vault.audit.verify import verify
+from vault.crypto import keystore_files
+from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
+from vault.crypto.keystore import Branch
+from vault.crypto.primitives import sha256
+from vault.erasure import DONE, ERASED
+from vault.errors import GenovaultError
+from vault.genotypes.containers import ContainerRef, open_lengths
+from vault.genotypes.inventory import named_objects, table_keys
+from vault.ids import ContainerId, DatasetId, PartId, SubjectId
+from vault.limits import ALARM_KEK_WRAPS
+from vault.session import Session
+from vault.storage.books import (
+    ContainerRow,
+    ErasureRow,
+    JobRow,
+    LeaseRow,
+    PartRow,
+    PrincipalRow,
+    ReleaseRow,
+    SubjectRow,
+    VaultRow,
+)
+from vault.storage.database import PRAGMAS
+from vault.times import to_micros
+
+Look = Callable[[Session], Iterator["Finding"]]
+
+
+class Severity(StrEnum):
+    """``error``: data or a promise is in danger now. ``warning``: will be. ``note``: worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found. ``remedy``: a command, or what a person has to do."""
+
+    severity: Severity
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything found, the gravest first, and what was not looked at."""
+
+    findings: tuple[Finding, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is an error."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def examine(session: Session, *, told: Callable[[str], None] = lambda _: None) -> Report:
+    """Look everything over; ``told`` hears what is being looked at. The run is an entry of the log.
+
+    Raises:
+        UnavailableError: a database or the object store does not answer.
+    """
+    found: list[Finding] = []
+    skipped: list[str] = []
+    with session.attempting(Act.DOCTOR_RUN):
+        for name, look, branches in _LOOKS:
+            if not all(session.keyring.has(branch) for branch in branches):
+                skipped.append(name)
+                continue
+            told(name)
+            found.extend(look(session))
+        counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
+        session.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
+    order = list(Severity)
+    return Report(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
+
+
+def _keystore(session: Session) -> Iterator[Finding]:
+    if not keystore_files.copies_agree(session.folder):
+        yield _warning("keystore_copies", "the two copies of the keystore differ or one is damaged", "genovault doctor --mend")
+    with session.books.read() as tx:
+        known = tx.scalars(select(VaultRow.keystore_seq)).one()
+        active = set(tx.scalars(select(PrincipalRow.name).where(PrincipalRow.state == "active")))
+    if known < session.public.seq:
+        yield _warning("keystore_unlogged", "the log does not know of the newest keystore", "open the vault as a steward")
+    slots = session.unlocked.keystore.slots
+    strangers = {slot.principal for slot in slots} - active
+    if strangers:
+        yield _error(
+            "slot_of_nobody", f"{len(strangers)} names have slots and are no active principals", "genovault key remove-slot ID"
+        )
+    if sum(slot.administers for slot in slots) == 1:
+        yield _note(
+            "one_administrator", "one slot alone administers the keys: if it is lost, so is that", "genovault key add-slot"
+        )
+
+
+def _permissions(session: Session) -> Iterator[Finding]:
+    paths = [session.folder, *session.folder.iterdir()]
+    exposed = [path for path in paths if path.lstat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.is_symlink()]
+    for path in exposed:
+        yield _error("open_permissions", f"{path.name} is open to other users", f"chmod go= {path}")
+    for path in session.folder.glob(".*"):
+        yield _note("left_over", f"{path.name} was left by a process that died", f"rm -r {path}")
+    beside = f".{session.folder.name}."
+    for path in session.folder.parent.glob(f"{beside}*"):
+        if path.suffix in (".backup", ".restore", ".init"):
+            yield _warning("left_over", f"{path.name} was left by a process that died; it may hold keys", f"rm -r {path}")
+
+
+def _databases(session: Session) -> Iterator[Finding]:
+    for name, database in session.databases():
+        for pragma, found in database.settings():
+            if found != dict(PRAGMAS)[pragma]:
+                yield _error("sqlite_setting", f"{name}: {pragma} is {found}", "use a local file system")
+        for message in database.damage():
+            yield _error("database_damaged", f"{name}: {message}", "genovault restore SRC")
+
+
+def _log(session: Session) -> Iterator[Finding]:
+    report = verify(LogSource(session.log, None), "\n".join(key.to_text() for key in session.log_keys()))
+    for finding in report.findings:
+        yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
+    if not session.anchors:
+        yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
+    try:
+        anchoring.guard(session)
+    except GenovaultError as error:
+        yield _error(error.code, error.message, error.hint)
+
+
+def _ledger(session: Session) -> Iterator[Finding]:
+    try:
+        with session.books.read() as tx:
+            ledger.read(tx, session)
+    except GenovaultError as error:
+        yield _error(error.code, error.message, "genovault restore SRC")
+
+
+def _objects(session: Session) -> Iterator[Finding]:
+    """Every object's length and digest; objects that nothing names."""
+    with session.books.read() as tx:
+        named = {stored.name: stored for stored in named_objects(tx)}
+        leased = tuple(tx.scalars(select(LeaseRow.prefix)))
+    present = dict(session.objects.list())
+    for name in sorted(set(named) - set(present)):
+        yield _error("object_missing", f"object {name} is missing", "genovault restore SRC, or import the dataset again")
+    for name in sorted(set(named) & set(present)):
+        data = session.objects.get(name)
+        if len(data) != named[name].size or sha256(data) != named[name].sha256:
+            yield _error("object_altered", f"object {name} is not what was written", "restore it from a backup")
+    orphans = [name for name in present if name not in named and not name.startswith(leased)]
+    if orphans:
+        yield _warning("orphans", f"{len(orphans)} objects that nothing names", "genovault doctor --mend")
+
+
+def _containers(session: Session) -> Iterator[Finding]:
+    """Whether each container is bound to its place: its length table opens there and adds up to its size."""
+    query = select(ContainerRow, PartRow).join(PartRow, PartRow.part_id == ContainerRow.part_id)
+    with session.books.read() as tx:
+        rows = tx.execute(query).all()
+    for c, part in rows:
+        ref = ContainerRef(
+            container_id=ContainerId(c.container_id),
+            nonce8=c.nonce,
+            vault_id=session.vault_id,
+            dataset_id=DatasetId(part.dataset_id),
+            part_id=PartId(part.part_id),
+            chunk=c.chunk,
+            group=c.group_no,
+            n_slots=c.n_slots,
+            header_bytes=c.header_bytes,
+            total_bytes=c.total_bytes,
+            sha256=c.sha256,
+            length_key_id=part.length_key_id,
+        )
+        try:
+            key = session.keybook.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
+            open_lengths(ref, session.objects.get_range(c.object, 0, c.header_bytes), key)
+        except GenovaultError as error:
+            yield _error(error.code, f"container {c.object}: {error.message}", "restore it from a backup")
+
+
+def _keys(session: Session) -> Iterator[Finding]:
+    """Keys that are named and gone, subjects without keys, use counters."""
+    with session.books.read() as tx:
+        needed = table_keys(tx)
+        live = [
+            SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.in_(("active", "restricted"))))
+        ]
+        erased = set(tx.scalars(select(ErasureRow.erasure_id)))
+    if missing := session.keybook.missing_ids(key_id for _, key_id in needed):
+        yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
+    if keyless := session.keybook.keyless(live):
+        yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
+    if erased - session.keybook.erasures():
+        yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
+    held = {(branch, number) for branch in Branch for number in session.unlocked.keystore.epochs(branch)}
+    for use in session.keybook.wraps():
+        if use.wraps >= ALARM_KEK_WRAPS:
+            yield _warning("key_worn", f"epoch {use.epoch} of {use.branch} has wrapped {use.wraps} keys", "genovault key rotate")
+        if use.keys and (use.branch, use.epoch) not in held:
+            yield _error(
+                "epoch_gone", f"{use.keys} keys are under a destroyed epoch of {use.branch}", "restore the newest keystore"
+            )
+        newest = max(number for branch, number in held if branch is use.branch)
+        if use.keys and use.epoch < newest:
+            text = f"{use.keys} keys of {use.branch} are still under epoch {use.epoch}"
+            yield _warning("rotation_unfinished", text, "open the vault as a steward")
+
+
+def _unfinished(session: Session) -> Iterator[Finding]:
+    now = to_micros(session.clock())
+    with session.books.read() as tx:
+        jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
+        leases = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now)) or 0
+        halves = tx.scalar(select(func.count()).where(ReleaseRow.state.in_(("staging", "committed")))) or 0
+    for kind, state in jobs:
+        yield _warning("job_unfinished", f"a job ({kind}) stopped after: {state}", "open the vault as a steward: it goes on")
+    if leases:
+        yield _note("lease_expired", f"{leases} imports were given up", "open the vault: it removes what they left")
+    if halves:
+        yield _note("release_unfinished", f"{halves} releases are being made, or were given up", "open the vault: it ends them")
+
+
+def _copies(session: Session) -> Iterator[Finding]:
+    now = session.clock()
+    backups = key_backups.every(session.books)
+    for backup in backups:
+        if backup.destroyed is None and backup.expires <= now:
+            text = f"key backup {backup.backup_id} has expired and is not recorded as destroyed"
+            yield _warning("key_backup_expired", text, f"destroy it, then genovault key backup-destroyed {backup.backup_id}")
+    if not any(backup.held(now) for backup in backups):
+        yield _note(
+            "no_key_backup", "no backup of the keys is known: losing them loses everything", "genovault backup --keys DEST"
+        )
+    with session.books.read() as tx:
+        erased = tx.scalar(select(func.count()).where(SubjectRow.state == ERASED)) or 0
+    if erased and (end := key_backups.horizon(backups, at=now)):
+        text = f"{erased} erased people can be opened with key backups until {end.date()}"
+        yield _note("erasure_horizon", text, "destroy the key backups that were made before, and record it")
+
+
+def _error(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Severity.ERROR, code, message, remedy)
+
+
+def _warning(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Severity.WARNING, code, message, remedy)
+
+
+def _note(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Severity.NOTE, code, message, remedy)
+
+
+_LOOKS: tuple[tuple[str, Look, tuple[Branch, ...]], ...] = (
+    ("keystore", _keystore, ()),
+    ("permissions", _permissions, ()),
+    ("databases", _databases, ()),
+    ("log", _log, ()),
+    ("consent ledger", _ledger, ()),
+    ("keys", _keys, ()),
+    ("objects", _objects, ()),
+    ("containers", _containers, (PURPOSE_BRANCH[KeyPurpose.SITE_TABLE],)),
+    ("unfinished work", _unfinished, ()),
+    ("copies of the keys", _copies, ()),
+)
+"""What is looked at, how, and which branches it takes."""
+
+
+def sweep_orphans(session: Session) -> int:
+    """Remove objects that nothing names and nobody is writing; how many. Logged."""
+    with session.attempting(Act.DOCTOR_RUN):
+        with session.books.read() as tx:
+            named = {stored.name for stored in named_objects(tx)}
+            leased = tuple(tx.scalars(select(LeaseRow.prefix)))
+        orphans = [name for name, _ in session.objects.list() if name not in named and not name.startswith(leased)]
+        session.objects.delete(orphans)
+        session.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(orphans)}, flags=["swept"])
+    return len(orphans)
+
+
+def mend_keystore(folder: Path) -> bool:
+    """Write both copies of the keystore from the newest whole one; whether that was needed.
+
+    Raises:
+        IntegrityError: ``keystore_damaged``, ``keystore_conflict``: no one copy can be relied on.
+    """
+    if keystore_files.copies_agree(folder):
+        return False
+    with keystore_files.locked(folder):
+        keystore_files.write(folder, keystore_files.read(folder))
+    return True
