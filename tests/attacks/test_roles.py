@@ -1,0 +1,201 @@
+"""What a principal's slot does not hold, no code opens: our own internals, driven by somebody who has them at hand."""
+
+from __future__ import annotations
+
+import pytest
+
+import vault
+from tests.support import vaults
+from tests.support.vaults import ask, opened
+from vault import consents, gate, projects, references, requests, subjects
+from vault.audit.entry import decode_leaf
+from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
+from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
+from vault.errors import GenovaultError, RefusedError, UnavailableError
+from vault.genotypes import datasets, panels
+from vault.ids import SubjectId
+from vault.storage.books import SubjectRow
+
+
+@pytest.fixture
+def someone(small):
+    """Open the vault in a role; a subject's id, as whoever reads the books has it."""
+
+    def open_as(role):
+        factor = vaults.add_role(small, role)
+        return opened(small, factor=factor, principal=role.value)
+
+    return open_as
+
+
+def anybody(s):
+    with s.books.read() as tx:
+        return SubjectId(tx.query(SubjectRow.subject_id).first()[0])
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN])
+def test_no_key_of_a_branch_that_the_role_lacks(someone, role):
+    with someone(role) as s:
+        subject = anybody(s)
+        for branch in set(Branch) - ROLE_BRANCHES[role]:
+            with pytest.raises(UnavailableError) as caught:
+                s.keyring.current(branch)
+            assert caught.value.code == "branch_closed"
+            with pytest.raises(UnavailableError):
+                s.keyring.epoch(branch, 1)
+            with pytest.raises(UnavailableError):
+                s.keybook.branch_key(branch, "project")
+        for purpose in KeyPurpose:
+            if PURPOSE_BRANCH[purpose] not in ROLE_BRANCHES[role]:
+                for attempt in (
+                    lambda p=purpose: s.keybook.open(p, subject),
+                    lambda p=purpose: s.keybook.open_many(p, [subject]),
+                    lambda p=purpose: s.keybook.open_keys(p, [subject]),
+                    lambda p=purpose: s.keybook.open_ids(p, [subject]),
+                    lambda p=purpose: s.keybook.create(p, [subject]),
+                ):
+                    with pytest.raises(UnavailableError) as caught:
+                        attempt()
+                    assert caught.value.code == "branch_closed"
+
+
+def test_an_auditor_opens_nothing_but_the_log(someone, small, tmp_path):
+    with opened(small) as s:
+        request = ask(s)
+    with someone(Role.AUDITOR) as s:
+        for attempt in (
+            lambda: gate.view(s, project="demo", dataset="cohort"),
+            lambda: gate.extract(s, request, tmp_path / "out"),
+            lambda: gate.check(s, "demo"),
+            lambda: subjects.subject_list(s),
+            lambda: subjects.subject_show(s, "S01"),
+            lambda: references.resolve(s, "S01"),
+            lambda: consents.history(s, "S01"),
+            lambda: consents.withdraw(s, "S01"),
+            lambda: consents.blank_sheet(s, "broad-research", accept=True),
+            lambda: projects.load(s, "demo"),
+            lambda: projects.change(s, "demo", "suspend"),
+            lambda: requests.load(s, request),
+            lambda: requests.deny(s, request, "x"),
+            lambda: panels.by_name(s, "pgx"),
+            lambda: vaults.read_all(s),
+            lambda: datasets.directories(s, datasets.by_name(s, "cohort")),
+            s.log_signer,
+            s.release_signer,
+            s.checkpoint,
+        ):
+            with pytest.raises(GenovaultError) as caught:
+                attempt()
+            assert caught.value.code in {"branch_closed", "refused"}
+        assert not (tmp_path / "out").exists()
+        index = max(entry.index for entry in s.log.entries() if decode_leaf(entry.leaf)["act"] == "request.submit")
+        assert s.detail(index)["regions"] == ["22:1-1200"]
+
+
+def test_what_an_auditor_tried_is_in_the_log(someone, small):
+    with someone(Role.AUDITOR) as s:
+        with pytest.raises(UnavailableError):
+            gate.view(s, project="demo", dataset="cohort")
+        last = decode_leaf(list(s.log.entries())[-1].leaf)
+    assert (last["act"], last["outcome"], last["actor"]["kind"]) == ("view.intent", "failed", "auditor")
+
+
+def test_an_engine_names_nobody(someone, small):
+    with someone(Role.ENGINE) as s:
+        view = gate.view(s, project="demo", dataset="cohort")
+        assert len(view.pseudonyms) == len(vaults.PERMITTED)
+        for attempt in (
+            lambda: subjects.subject_list(s),
+            lambda: subjects.subject_show(s, "S01"),
+            lambda: subjects.open_identities(s, [anybody(s)]),
+            lambda: references.resolve(s, "S01"),
+            lambda: references.registered_by(s, ["S01"]),
+            lambda: consents.history(s, "S01"),
+            lambda: consents.blank_sheet(s, "broad-research", accept=False),
+            lambda: consents.withdraw(s, "S01"),
+            s.release_signer,
+            lambda: s.detail(0) if s.log.entry(0) is None else s.keyring.current(Branch.AUDIT_READ),
+        ):
+            with pytest.raises(UnavailableError) as caught:
+                attempt()
+            assert caught.value.code == "branch_closed"
+
+
+def test_an_engines_extract_opens_no_block(someone, small, tmp_path):
+    """It could not sign the manifest: that is found out before anything is opened."""
+    with opened(small) as s:
+        request = ask(s)
+    with someone(Role.ENGINE) as s, pytest.raises(GenovaultError):
+        gate.extract(s, request, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def through_the_door(small, factor, **asked):
+    with (
+        vault.open(small, principal="engine", passphrase=factor.passphrase.reveal().decode()) as v,
+        pytest.raises(RefusedError) as caught,
+    ):
+        v.view(**asked)
+    return caught.value.code, str(caught.value), caught.value.hint, repr(caught.value.__cause__)
+
+
+def test_whatever_the_reason_an_engine_hears_one_sentence(small):
+    with opened(small) as s:
+        vaults.approve(s, "draftonly", "cohort")
+        projects.change(s, "draftonly", "suspend")
+        vaults.approve(s, "big", "cohort", disclosure={"min_group": 1000})
+        vaults.approve(s, "ancestry", "cohort", purpose={"use_kinds": ["poa"], "commitments": ["no_reid"]})
+    factor = vaults.add_role(small, Role.ENGINE)
+    heard = {
+        through_the_door(small, factor, project="nosuch", dataset="cohort"),
+        through_the_door(small, factor, project="demo", dataset="nosuch"),
+        through_the_door(small, factor, project="demo", dataset="cohort", panel="nosuch"),
+        through_the_door(small, factor, project="demo", dataset="cohort", regions=["no such place:x"]),
+        through_the_door(small, factor, project="draftonly", dataset="cohort"),
+        through_the_door(small, factor, project="big", dataset="cohort"),
+        through_the_door(small, factor, project="ancestry", dataset="cohort"),
+    }
+    assert len(heard) == 1
+    with opened(small) as s:
+        leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()]
+    reasons = {
+        code for leaf in leaves if leaf["actor"]["kind"] == "engine" and leaf["act"] == "view.intent" for code in leaf["reasons"]
+    }
+    assert {"project_unknown", "dataset_unknown", "panel_unknown", "project_not_approved", "group_too_small"} <= reasons
+
+
+def test_nobody_permitted_and_unknown_sound_alike(small):
+    with opened(small) as s:
+        for sample in vaults.PERMITTED:
+            consents.withdraw(s, sample)
+    factor = vaults.add_role(small, Role.ENGINE)
+    assert through_the_door(small, factor, project="demo", dataset="cohort") == through_the_door(
+        small, factor, project="nosuch", dataset="cohort"
+    )
+
+
+def test_the_door_gives_nothing_but_views(small):
+    with vault.open(small, passphrase=vaults.PASSPHRASE) as v:
+        public = {name for name in dir(v) if not name.startswith("_")}
+        assert public <= {"view", "close", "match"}
+        assert vaults.PASSPHRASE not in repr(v)
+
+
+@pytest.mark.parametrize("wrong", ["", "x", vaults.PASSPHRASE + " ", vaults.PASSPHRASE.upper(), "\0"])
+def test_a_wrong_passphrase_opens_nothing_and_is_logged(small, wrong):
+    with pytest.raises(GenovaultError) as caught:
+        vault.open(small, passphrase=wrong)
+    assert caught.value.code in {"cannot_unlock", "passphrase_empty"}
+    if wrong:
+        with opened(small) as s:
+            acts = [decode_leaf(entry.leaf)["act"] for entry in s.log.entries()]
+        assert "vault.unlock.failed" in acts
+
+
+def test_an_unknown_name_and_a_wrong_passphrase_are_told_alike(small):
+    told = set()
+    for principal, passphrase in (("ann", "wrong"), ("nobody", "wrong"), ("nobody", vaults.PASSPHRASE)):
+        with pytest.raises(UnavailableError) as caught:
+            vault.open(small, principal=principal, passphrase=passphrase)
+        told.add((caught.value.code, str(caught.value)))
+    assert len(told) == 1
