@@ -54,6 +54,19 @@ def bcftools_rows(path: Path, bcftools: str) -> list[Row] | None:
     return None if done.returncode else text_rows(done.stdout.decode("utf-8", "surrogateescape"))
 
 
+def htslib_rows(path: Path) -> list[Row] | None:
+    """As ``bcftools_rows``, in this process and with pysam's htslib, which is newer."""
+    import pysam  # noqa: PLC0415 - an extra
+
+    pysam.set_verbosity(0)
+    try:
+        with pysam.VariantFile(str(path)) as file:
+            text = str(file.header) + "".join(str(record) for record in file)
+    except (OSError, ValueError, UnicodeError, NotImplementedError):
+        return None
+    return text_rows(text)
+
+
 def text_rows(text: str) -> list[Row]:
     """Rows of VCF text that htslib wrote."""
     samples = 0

@@ -6,14 +6,13 @@ import contextlib
 import re
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.outside import shared, tool
-from tests.support.vcf_reading import bcftools_rows, our_rows, text_rows, vcf_text
+from tests.support.vcf_reading import bcftools_rows, htslib_rows, our_rows, vcf_text
 from vault.errors import InputError
 
 SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bgz", ".bcf")
@@ -75,18 +74,6 @@ def test_hts_specs_files_that_must_pass_are_refused_only_for_order_alleles_or_as
         "passed_body_pos.vcf bad_contig": 3,
         "zero_length_LAA.vcf unsorted": 1,
     }
-
-
-def htslib_rows(path: Path):
-    """As ``bcftools_rows``, in this process and with a newer htslib."""
-    pysam = pytest.importorskip("pysam")
-    pysam.set_verbosity(0)
-    try:
-        with pysam.VariantFile(str(path)) as file:
-            text = str(file.header) + "".join(str(record) for record in file)
-    except (OSError, ValueError, UnicodeError, NotImplementedError):
-        return None
-    return text_rows(text)
 
 
 META = [

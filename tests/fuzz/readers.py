@@ -1,0 +1,151 @@
+"""Fuzz one reader of files that come from outside, guided by coverage of its Python code:
+
+    python -m tests.fuzz.readers TARGET [CORPUS] [libFuzzer options, such as -max_total_time=60]
+
+TARGET: vcf, packed (gzip and BGZF), bcf, pvar, loci. A reader may refuse with InputError or read; what it reads as VCF or BCF must be what htslib
+reads, if htslib reads it at all. Anything else ends the run with the input that did it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+from tests.support.vcf_reading import htslib_rows, our_rows, vcf_text
+from vault.errors import InputError
+from vault.genotypes import loci, matching
+from vault.genotypes.assemblies import find_assembly
+from vault.genotypes.ingest import bcf, plink_text, streams, vcf, vcf_header
+from vault.genotypes.ingest.plink_text import open_pvar
+from vault.genotypes.loci import parse_loci
+from vault.genotypes.matching import LocusIndex
+
+SEED = vcf_text(
+    [
+        "1 5 rs1 A C,<DEL> 9 PASS END=9;SVTYPE=DEL GT:DP 0|1:3 ./.:.",
+        "1 5 . AT A . q10 . DP:GT:PS 3:1|1:5 4:2",
+        "chr2 7 . A . . . . GT 0 0/0/0",
+    ],
+    meta=[
+        '##FORMAT=<ID=DP,Number=1,Type=Integer,Description="d">',
+        '##FORMAT=<ID=PS,Number=1,Type=Integer,Description="p">',
+        '##INFO=<ID=END,Number=1,Type=Integer,Description="e">',
+        '##INFO=<ID=SVTYPE,Number=1,Type=String,Description="s">',
+        '##FILTER=<ID=q10,Description="f">',
+        '##ALT=<ID=DEL,Description="d">',
+        "##contig=<ID=1,length=99>",
+        "##contig=<ID=chr2>",
+    ],
+)
+TOKENS = (
+    "\\x09",
+    "\\x0a",
+    "\\x0d\\x0a",
+    "GT",
+    ":PS",
+    "./.",
+    "0|1",
+    "|0/1",
+    "<DEL>",
+    "END=",
+    "N[2:5[",
+    "chr2",
+    "*",
+    "##",
+    "#CHROM",
+    "\\xff",
+)
+PVAR = b"##x\n#CHROM\tPOS\tID\tREF\tALT\tFILTER\tINFO\n1\t5\trs1\tA\tC,G\tPASS\tPR\n2\t7\t.\tA\t.\t.\t.\n"
+LOCI = b"contig\tpos\tref\talt\tid\n1\t5\tA\tC\trs1\n2\t7\t\t\t\n"
+
+
+def judged(path: Path) -> None:
+    """Refused, or read as htslib reads it."""
+    try:
+        ours = our_rows(path)
+    except InputError:
+        return
+    expected = htslib_rows(path)
+    if expected is not None and ours != expected:
+        raise AssertionError(f"we read {ours}, htslib reads {expected}")
+
+
+def read_pvar(path: Path) -> None:
+    """Refused or read."""
+    try:
+        with open_pvar(path.with_suffix(".pgen"), find_assembly("GRCh38")) as source:
+            for _ in source.batches():
+                pass
+    except InputError:
+        return
+
+
+def read_loci(path: Path) -> None:
+    """Refused, or loci that can be arranged."""
+    try:
+        LocusIndex(parse_loci(path.read_bytes(), name="x"))
+    except InputError:
+        return
+
+
+def bcf_of(text: bytes, folder: Path) -> bytes:
+    """The VCF as htslib writes it in BCF, uncompressed: no checksum keeps changes away from the parser."""
+    import pysam  # noqa: PLC0415 - an extra
+
+    (folder / "seed.vcf").write_bytes(text)
+    with (
+        pysam.VariantFile(str(folder / "seed.vcf")) as source,
+        pysam.VariantFile(str(folder / "seed.bcf"), "wb", header=source.header) as out,
+    ):
+        for record in source:
+            out.write(record)
+    return gzip.decompress((folder / "seed.bcf").read_bytes())
+
+
+TARGETS: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], bytes]]] = {
+    "vcf": ("x.vcf", judged, lambda _: SEED),
+    "packed": ("x.vcf.gz", judged, lambda _: gzip.compress(SEED, 1)),
+    "bcf": ("x.bcf", judged, lambda folder: bcf_of(SEED, folder)),
+    "pvar": ("x.pvar", read_pvar, lambda _: PVAR),
+    "loci": ("x.tsv", read_loci, lambda _: LOCI),
+}
+"""Name of the file, what reads it, a first input."""
+
+
+def instrument() -> None:
+    """Make the readers' functions report their branches. (Imports are not hooked: numba wants the bytecode of kernels as it is.)"""
+    for module in (bcf, loci, matching, plink_text, streams, vcf, vcf_header):
+        owners = [module, *(c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__)]
+        for function in [f for owner in owners for f in vars(owner).values() if inspect.isfunction(f)]:
+            if function.__module__ == module.__name__:
+                atheris.instrument_func(function)
+
+
+def main() -> None:
+    """Run libFuzzer; it ends the process."""
+    instrument()
+    name, read, seed = TARGETS[sys.argv[1]]
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder, "corpus")
+        corpus.mkdir()
+        (corpus / "seed").write_bytes(seed(Path(folder)))
+        path, words = Path(folder, name), Path(folder, "words")
+        words.write_text("".join(f'"{token}"\n' for token in TOKENS))
+
+        def one(data: bytes) -> None:
+            path.write_bytes(data)
+            read(path)
+
+        one((corpus / "seed").read_bytes())
+        atheris.Setup([sys.argv[0], f"-dict={words}", *sys.argv[2:], str(corpus)], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 20
+
+
+@pytest.mark.long
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
+@pytest.mark.parametrize("target", ["vcf", "packed", "bcf", "pvar", "loci"])
+def test_a_reader_refuses_or_reads_and_agrees_with_htslib(tmp_path, target):
+    options = [f"-max_total_time={SECONDS}", f"-artifact_prefix={tmp_path}/", "-max_len=4096", "-timeout=20"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.readers", target, *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
