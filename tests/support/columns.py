@@ -1,0 +1,59 @@
+"""Ledger columns from events in memory, as the books would hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from policies import records
+from policies.consent import ConsentEvent
+from vault.crypto.primitives import sha256
+from vault.ids import SubjectId, VaultId
+from vault.ledger_columns import EVENT, Batch, Columns, Said, batch_head, empty, extended, start
+from vault.times import to_micros
+
+VAULT = VaultId(bytes(range(16)))
+
+
+def subject(number: int) -> SubjectId:
+    """A made-up subject id; neighbours share their first half now and then."""
+    return SubjectId((number // 3).to_bytes(8, "big") + number.to_bytes(8, "big"))
+
+
+def batches_of(events: Sequence[tuple[SubjectId, ConsentEvent]], *, size: int = 3) -> tuple[list[Batch], Said]:
+    """The events (numbered here, in order) packed in batches of ``size``."""
+    texts, known, batches, head = Said(), {}, [], start(VAULT)
+    for first in range(0, len(events), size):
+        part = events[first : first + size]
+        fixed, moments = np.zeros(len(part), EVENT), []
+        for at, (owner, event) in enumerate(part):
+            text, times = records.separate(event)
+            digest = sha256(text.encode())
+            if text not in known:
+                known[text] = len(known) + 1
+                texts.add(known[text], digest, text)
+            halves = np.frombuffer(owner, ">u8"), np.frombuffer(digest, ">u8")
+            clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
+            fixed[at] = (event.event_id.encode(), halves[0], *clocks, known[text], halves[1], len(times), bytes(32))
+            moments += [to_micros(moment) for moment in times]
+        packed, times_bytes = fixed.tobytes(), np.array(moments, ">i8").tobytes()
+        head = batch_head(head, first + 1, packed, times_bytes)
+        batches.append(Batch(first + len(part), packed, times_bytes, head))
+    return batches, texts
+
+
+def columns_of(histories: Sequence[Sequence[ConsentEvent]]) -> tuple[Columns, list[list[ConsentEvent]]]:
+    """Columns of several subjects' events, interleaved, and each one's events as the ledger numbers them."""
+    flat = [(number, event) for number, events in enumerate(histories) for event in events]
+    flat.sort(key=lambda item: (item[1].seq, item[0]))
+    renamed: list[list[ConsentEvent]] = [[] for _ in histories]
+    named: list[tuple[SubjectId, ConsentEvent]] = []
+    for seq, (number, event) in enumerate(flat, start=1):
+        correction = f"{number}-{event.supersedes}" if event.supersedes else ""
+        told = replace(event, event_id=f"{number}-{event.event_id}", seq=seq, supersedes=correction)
+        renamed[number].append(told)
+        named.append((subject(number), told))
+    batches, texts = batches_of(named)
+    return extended(empty(VAULT), batches, texts), renamed
