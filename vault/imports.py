@@ -32,6 +32,7 @@ from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, PartWriter, Pl
 from vault.ids import DatasetId, KeyId, PartId, SubjectId, new_id
 from vault.keybook import SUBJECT_PURPOSES
 from vault.limits import GROUP_SUBJECTS
+from vault.names import require_name
 from vault.references import ReferenceIndex, registered_by, resolve_many
 from vault.session import Session
 from vault.sheets import Column, Problem, read_sheet, rejected, text
@@ -95,11 +96,12 @@ def import_files(
     """Import files (one set of samples; each contig in one file) as a part of a dataset.
 
     Raises:
-        InputError: ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
+        InputError: ``name_malformed``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
             ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``no_samples``, ``no_sites``, and what the
             readers refuse, with file, line and reason.
     """
     with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
+        require_name(name, what="dataset")
         dataset, is_new = _dataset(session, name, assembly, append=options.append)
         sources = [stack.enter_context(_opened(file, assembly)) for file in files]
         columns = _agree(files, sources)

@@ -16,6 +16,7 @@ from vault.errors import InputError
 from vault.genotypes.loci import Locus
 from vault.genotypes.matching import LocusIndex
 from vault.ids import DatasetId, new_id
+from vault.names import require_name
 from vault.session import Session
 from vault.storage.books import DatasetRow, PanelRow
 from vault.times import to_micros
@@ -45,11 +46,12 @@ def create(session: Session, name: str, loci: Sequence[Locus], *, dataset_id: Da
     """Record a panel; a name that is there already gets its next version. ``panel_building`` makes its blocks.
 
     Raises:
-        InputError: ``panel_of_other_dataset``.
+        InputError: ``name_malformed``; ``panel_of_other_dataset``.
     """
     content = json.dumps([asdict(locus) for locus in loci], sort_keys=True, separators=(",", ":")).encode()
     panel_id = new_id(session.random)
     with session.attempting(Act.PANEL_CREATE), session.books.write() as tx:
+        require_name(name, what="panel")
         others = set(tx.scalars(select(PanelRow.dataset_id).where(PanelRow.name == name)))
         if others - {dataset_id}:
             raise InputError("panel_of_other_dataset", f"panel {name} is of another dataset", hint="choose another name")
