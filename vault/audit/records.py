@@ -86,7 +86,7 @@ class Filter:
     act: str | None = None  # an act ("extract.intent") or a kind of act ("extract")
     outcome: str | None = None
     project: str | None = None
-    purpose: str | None = None  # a DUO term: among those of the entry
+    purpose: str | None = None  # a DUO term, in either case: among those of the entry
     request: str | None = None
     reason: str | None = None
     since: datetime | None = None
@@ -104,7 +104,7 @@ class Filter:
             and self.outcome in {None, record.outcome}
             and self.project in {None, record.project}
             and self.request in {None, record.request}
-            and (self.purpose is None or self.purpose in (record.purpose or "").split(","))
+            and (self.purpose is None or self.purpose.lower() in (record.purpose or "").lower().split(","))
             and (self.reason is None or self.reason in record.reasons)
             and self._in_time(record.time)
         )

@@ -1,0 +1,154 @@
+"""The log for people: one person's disclosures, the report, exports, anchors, going on after a rollback."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from vault.audit.verify import verify_folder
+
+
+@pytest.fixture
+def released(consented):
+    """SAMPLE_7 withdrew; the rest went out once; a request of a suspended project was refused."""
+    consented.run("consent withdraw SAMPLE_7")
+    request = consented.run("request submit --project demo --dataset cohort --json").json["request"]
+    consented.run(f"extract {request} --output out")
+    consented.run("project suspend demo")
+    consented.try_(f"extract {request} --output again")
+    return consented
+
+
+def disclosures(shell, who):
+    return shell.run(f"audit disclosures {who} --json").json
+
+
+class TestDisclosures:
+    def test_who_got_what_when_and_why(self, released):
+        found = disclosures(released, "SAMPLE_1")
+        (one,) = found["disclosures"]
+        assert (one["ended"], one["disclosed"], one["project"], one["actor"]) == ("done", True, "demo", "ann")
+        assert one["purpose"] == "hmb"
+        assert one["recipients"]
+        assert one["what"]["dataset"] == "cohort"
+        assert one["release"].startswith("rel-")
+        assert one["outcome_index"] > one["index"]
+        assert {p["law"] for p in found["paragraphs"]} == {"GDPR", "HIPAA"}
+        assert all(p["source"] and p["read"] for p in found["paragraphs"])
+        shown = released.run("audit disclosures SAMPLE_1").out
+        assert "1 disclosures, 0 accesses that came to nothing" in shown
+        assert "GDPR" in shown
+
+    def test_whoever_withdrew_before_was_not_disclosed(self, released):
+        found = disclosures(released, "SAMPLE_7")
+        assert found["disclosures"] == []
+        assert "consent.withdraw" in {entry["act"] for entry in found["other"]}
+
+    def test_a_token_names_the_same_person(self, released):
+        by_name = disclosures(released, "SAMPLE_1")
+        (token,) = by_name["tokens"]
+        by_token = disclosures(released, token)
+        assert by_token["disclosures"] == by_name["disclosures"]
+        assert by_token["other"][-1]["act"] == "audit.disclosures"  # the look itself is about this person
+
+    def test_an_access_without_an_end_counts_as_disclosed(self, released):
+        from pysqlite3 import dbapi2  # noqa: PLC0415 - only here
+
+        books = dbapi2.connect(str(released.folder / "v/books.db"))
+        for (name,) in books.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            books.execute(f"DROP TRIGGER {name}")
+        books.execute("DELETE FROM audit_closing")
+        books.commit()
+        books.close()
+        (one,) = disclosures(released, "SAMPLE_1")["disclosures"]
+        assert (one["ended"], one["disclosed"], one["outcome_index"]) == ("assumed", True, None)
+
+    @pytest.mark.parametrize(("who", "code"), [("NOBODY", "subject_unknown"), ("hmac-sha256:1:" + "0" * 64, "token_unknown")])
+    def test_unknown_people(self, released, who, code):
+        ran = released.try_(f"audit disclosures {who} --json")
+        assert (ran.code, ran.error) == (4, code)
+
+
+class TestFilters:
+    def test_by_person_purpose_request_and_reason(self, released):
+        def listed(options):
+            return [entry["act"] for entry in released.run(f"audit log --json {options}").json["entries"]]
+
+        assert listed("--purpose HMB --act extract") == ["extract.intent", "extract.outcome"]
+        assert "extract.intent" in listed("--subject SAMPLE_1")
+        assert "extract.intent" not in listed("--subject SAMPLE_7")
+        assert listed("--reason project_not_approved") == ["extract.intent"]
+        assert listed("--until 2000-01-01") == []
+
+    def test_since_a_checkpoint_that_was_kept(self, released):
+        released.run("audit export tiles --format tiles")
+        kept = released.folder / "tiles/checkpoint"
+        size = int(kept.read_text().split("\n")[1])
+        found = released.run("audit log --since-checkpoint tiles/checkpoint --json").json["entries"]
+        assert found[0]["index"] == size
+        kept.write_text(kept.read_text().replace("\n", "x\n", 1))
+        assert released.try_("audit log --since-checkpoint tiles/checkpoint --json").error == "origin_unknown"
+
+
+class TestExports:
+    def test_csv(self, released):
+        released.run("audit export log.csv --format csv")
+        rows = list(csv.DictReader((released.folder / "log.csv").read_text().splitlines()))
+        assert [int(row["index"]) for row in rows] == list(range(len(rows)))
+        assert "extract.outcome" in {row["act"] for row in rows}
+        assert released.try_("audit export log.csv --format csv --json").error == "output_exists"
+
+    def test_fhir(self, released):
+        count = released.run("audit export log.ndjson --format fhir --json").json["entries"]
+        lines = (released.folder / "log.ndjson").read_text().splitlines()
+        assert len(lines) == count
+        assert {json.loads(line)["resourceType"] for line in lines} == {"AuditEvent"}
+
+
+class TestReport:
+    def test_a_page(self, released):
+        made = released.run("audit report report.html --json").json
+        assert (made["ok"], made["accesses"], made["disclosed"], made["open_intents"]) == (True, 1, 1, 0)
+        text = (released.folder / "report.html").read_text()
+        assert "Every entry is in its place" in text
+        assert "project_not_approved" in text
+        assert released.try_("audit report report.html --json").error == "output_exists"
+        assert released.run("audit log --json --act audit.report").json["entries"]
+
+
+class TestAnchors:
+    def test_an_old_copy_is_refused_until_a_new_log_is_begun(self, vault):
+        (vault.folder / "anchor").mkdir()
+        place = str(vault.folder / "anchor")
+        assert vault.run(f"audit anchor {place} --json").json["anchors"] == [place]
+        shutil.copytree(vault.folder / "v", vault.folder / "old")
+        vault.run("subject list")
+        shutil.rmtree(vault.folder / "v")
+        (vault.folder / "old").rename(vault.folder / "v")
+        ran = vault.try_("audit log --json")
+        assert (ran.code, ran.error) == (5, "log_behind_anchor")
+        begun = vault.run("audit continue --json").json
+        assert begun["origin"].endswith("/log2")
+        log = vault.run("audit log --json").json["entries"]
+        assert log[begun["entry"]]["act"] == "log.continue"
+        checked = vault.run("audit verify --json").json
+        assert checked["ok"]
+        assert [old["ok"] for old in checked["earlier"]] == [True]
+        vault.run("audit export new --format tiles")
+        vault.run(f"audit export older --format tiles --origin {checked['earlier'][0]['origin']}")
+        assert verify_folder(vault.folder / "new").ok
+        assert verify_folder(vault.folder / "older").ok
+        assert vault.try_("audit export x --format tiles --origin no/such --json").error == "origin_unknown"
+
+    def test_a_lost_anchor_is_given_up(self, vault):
+        place = vault.folder / "anchor"
+        place.mkdir()
+        vault.run(f"audit anchor {place}")
+        shutil.rmtree(place)
+        ran = vault.try_("audit log --json")
+        assert (ran.code, ran.error) == (6, "anchor_unreachable")
+        assert vault.run(f"audit anchor {place} --remove --json").json["anchors"] == []
+        assert vault.run("audit anchor").out.strip() == "no anchors"
