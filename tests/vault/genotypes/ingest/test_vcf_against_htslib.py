@@ -24,8 +24,8 @@ LAXER = re.compile(r"failed_body_sample_00[78]\.vcf")
 @pytest.mark.parametrize(
     ("folder", "same", "genotypes"),
     [
-        ("data/1-real", 30, 20_000_000),
-        ("data/2-pgx", 50, 20_000_000),
+        pytest.param("data/1-real", 30, 20_000_000, marks=pytest.mark.long),
+        pytest.param("data/2-pgx", 50, 20_000_000, marks=pytest.mark.long),
         ("data/3-hard/bcftools", 170, 1000),
         ("data/3-hard/htslib", 10, 100),
         ("data/3-hard/bio2zarr", 30, 1000),
@@ -125,7 +125,7 @@ def bodies(draw):
 
 
 quick = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
