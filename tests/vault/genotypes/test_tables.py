@@ -52,6 +52,45 @@ def test_a_table_comes_back_whole(rows, contig, coding):
     assert back.coding == coding
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["1", "chr2", "X", "é"]), st.integers(0, MAX_POSITION), texts), min_size=1, max_size=20)
+)
+def test_a_table_of_several_contigs_comes_back_whole(rows):
+    rows.sort(key=lambda r: r[:2])
+    sites = Sites.concat([sites_of([pos], [text], contig=contig) for contig, pos, text in rows])
+    raw = SiteTable(sites, b"coding").to_bytes()
+    back = SiteTable.from_bytes(raw)
+    assert raw[0] == (2 if len({r[0] for r in rows}) > 1 else 1)
+    assert same_sites(back.sites, sites)
+    assert back.coding == b"coding"
+
+
+def several() -> bytes:
+    return SiteTable(Sites.concat([sites_of([7, 9], [b"A,T"] * 2, contig=c) for c in ("1", "2", "X")]), b"coding").to_bytes()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_altered_tables_of_several_contigs_are_refused_or_tables(data):
+    raw = bytearray(several())
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    assert integrity_code(lambda: SiteTable.from_bytes(bytes(raw))) in {None, "site_table_malformed"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw.replace(b"\x02\0\0\0\x01\0" + b"X", b"\x03\0\0\0\x01\0" + b"X"),  # more sites than the table has
+        lambda raw: raw.replace(b"\x01\0" + b"2", b"\x01\0" + b"1"),  # one name twice
+        lambda raw: raw.replace(b"\x01\0" + b"X", b"\x02\0" + b"X"),  # a name that runs on
+    ],
+)
+def test_runs_that_do_not_fit_are_refused(change):
+    raw = several()
+    assert change(raw) != raw
+    assert integrity_code(lambda: SiteTable.from_bytes(change(raw))) == "site_table_malformed"
+
+
 def test_long_alleles_survive():
     sites = sites_of([5, 6, 7], [b"A" * 254 + b",T", b"C" * 255 + b",G", b"G" * 100_000 + b",<DEL>"])
     assert same_sites(SiteTable.from_bytes(SiteTable(sites, b"").to_bytes()).sites, sites)
@@ -84,7 +123,7 @@ def test_noise_is_refused(raw):
         Sites.concat([sites_of([p], [b"A,T"], contig=c) for p, c in [(1, "chr1"), (2, "chr2"), (3, "chr1")]]),
     ],
 )
-def test_a_table_is_one_contig_in_order(sites):
+def test_a_table_without_order_is_refused(sites):
     with pytest.raises(UsageError) as refused:
         SiteTable(sites, b"").to_bytes()
     assert refused.value.code == "site_table_shape"
