@@ -75,7 +75,7 @@ def load(
 ) -> None:
     """Load a disease ontology, named places on the genome, or ages of majority; the newest of a kind counts.
 
-    An ontology is child-parent pairs (.tsv), OBO Graph JSON (.json) or, with pronto installed, OBO or OWL.
+    An ontology is child-parent pairs (.tsv, .tsv.gz), OBO Graph JSON (.json) or, with pronto installed, OBO or OWL.
 
     JSON: {"kind", "version", "sha256"}.
     """

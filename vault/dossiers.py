@@ -59,7 +59,7 @@ def _document(session: Session, subject: SubjectId) -> dict[str, Any]:
         "format": FORMAT,
         "made": canonical.instant_text(now),
         "handle": ReferenceIndex(session).handle(subject),
-        "identity": {name: value for name, value in vars(identity).items() if value},
+        "identity": {name: list(value) if isinstance(value, tuple) else value for name, value in vars(identity).items() if value},
         "consent": [{**consent.as_dict(event), "private": dict(private[event.seq])} for event in events],
         "standing": _standing(where),
         "preferences": preferences(events, private),
@@ -121,7 +121,7 @@ def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
     if leaf is None:
         return {"entry": index}
     told = json.loads(leaf)
-    found = {"entry": index, "time": told["t"], "act": told["act"], "outcome": told["outcome"], "by": told["actor"]["handle"]}
+    found = {"entry": index, "time": told["t"], "act": told["act"], "outcome": told["outcome"], "by": told["actor"]["id"]}
     return found | {key: told[key] for key in ("project", "purpose") if key in told}
 
 

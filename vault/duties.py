@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies import loci
+from policies import loci, reasons
 from policies.loci import Catalogue
 from policies.obligations import Obligations
 from policies.purposes import Project as Declaration
@@ -31,11 +31,16 @@ class Limits:
         return self.masks + tuple(gap for group in self.only for contig in contigs for gap in _outside(group, contig))
 
 
-def limits(declaration: Declaration, duties: Obligations, *, permitted: int, places: Catalogue, now: datetime) -> Limits:
-    """What the view must hide, once every other limit holds. ``places``: the named places of the data's assembly.
+def limits(
+    declaration: Declaration, duties: Obligations, *, permitted: int, places: Catalogue, regions: Sequence[str], now: datetime
+) -> Limits:
+    """What the view must hide, once every other limit holds.
+
+    ``places``: the named places of the data's assembly. ``regions``: what is asked for; empty for a panel or the whole dataset.
 
     Raises:
-        RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``.
+        RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
+            ``nothing_left``.
     """
     if declaration.expires is not None and declaration.expires <= now:
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
@@ -50,6 +55,8 @@ def limits(declaration: Declaration, duties: Obligations, *, permitted: int, pla
     groups = [loci.resolve(rules, assembly=places.assembly, catalogue=places, margin=0) for rules in duties.only]
     if hidden.unresolved or any(group.unresolved for group in groups):
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
+    if regions and not _left(regions, hidden.mask, [group.mask for group in groups]):
+        raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
     masks = tuple(Interval(i.contig, i.start + 1, i.end) for i in hidden.mask.intervals)
     return Limits(masks, tuple(group.mask for group in groups))
 
@@ -68,6 +75,14 @@ def stated(duties: Obligations) -> tuple[Obligation, ...]:
     if duties.return_derived:
         found.append(Obligation(code="RTN", text="Return data derived from these records to the vault's stewards."))
     return tuple(found)
+
+
+def _left(regions: Sequence[str], hidden: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
+    """Whether anything of the regions may be shown."""
+    left = loci.parse_regions(regions).minus(hidden)
+    for group in groups:
+        left = left.intersection(group)
+    return bool(left.intervals)
 
 
 def _outside(group: loci.Mask, contig: str) -> list[Interval]:

@@ -187,7 +187,9 @@ def _decide(session: Session, ask: Ask, intent_act: Act, outcome_act: Act) -> _A
     with session.books.read() as tx:
         decided = cohorts.decide(session, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
         places = packs.catalogue(tx, ask.dataset.assembly)
-    held = duties.limits(declaration, decided.obligations, permitted=len(decided.permitted), places=places, now=now)
+    held = duties.limits(
+        declaration, decided.obligations, permitted=len(decided.permitted), places=places, regions=ask.regions, now=now
+    )
     return _Access(ask, decided, held, f"rel-{session.random(8).hex()}", intent_act, outcome_act)
 
 

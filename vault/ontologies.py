@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,7 @@ def pairs_of(path: Path) -> str:
         InputError: ``file_unreadable``, ``file_too_large``, ``ontology_unreadable``, ``ontology_empty``.
         UnavailableError: ``extra_missing``: OBO and OWL files need pronto.
     """
-    try:
-        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
-    except OSError as error:
-        raise InputError("file_unreadable", f"{path}: {error.strerror or 'cannot be read'}") from None
-    if data is None:
-        raise InputError("file_too_large", f"{path} is larger than {MAX_BYTES} bytes")
+    data = _bytes(path)
     if path.suffix == ".json":
         pairs = _obo_graph(data, path.name)
     elif path.suffix in {".obo", ".owl"}:
@@ -39,6 +36,17 @@ def pairs_of(path: Path) -> str:
     if not lines:
         raise InputError("ontology_empty", f"{path.name} holds no is-a between MONDO diseases")
     return "".join(lines)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError("file_unreadable", f"{path.name}: {getattr(error, 'strerror', None) or 'cannot be read'}") from None
+    if len(data) > MAX_BYTES:
+        raise InputError("file_too_large", f"{path.name} is larger than {MAX_BYTES} bytes")
+    return data
 
 
 def _text(data: bytes, name: str) -> str:

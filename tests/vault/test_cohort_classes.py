@@ -25,6 +25,7 @@ from vault import cohorts, histories
 from vault.histories import Histories
 from vault.times import to_micros
 
+MIN, MAX = datetime(1900, 1, 1), datetime(2900, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone itself
 seeds = st.integers(0, 2**40).map(Random)
 
 
@@ -96,9 +97,7 @@ def test_classes_decide_as_their_members_alone_5000_cohorts():
         compare(Random(seed))
 
 
-@given(
-    st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC)), min_size=1), st.integers(1, 1200)
-)
+@given(st.lists(st.datetimes(MIN, MAX, timezones=st.just(UTC)), min_size=1), st.integers(1, 1200))
 def test_months_are_added_as_the_rules_add_them(moments, months):
     moved = histories.add_months(np.array([to_micros(at) for at in moments]), months)
     assert moved.tolist() == [to_micros(exact_months(at, months)) for at in moments]
