@@ -10,7 +10,7 @@ from tests.support.shell import Shell
 def tiny(vault: Shell) -> None:
     """One more of each role that has a slot, opened by key files that cost nothing."""
     for role in ("auditor", "engine", "custodian", "steward"):
-        vault.run(f"principal add {role}1 --role {role} --new-key-file {role}.key")
+        vault.run(f"--as ann principal add {role}1 --role {role} --new-key-file {role}.key")
 
 
 def test_a_new_principal_unlocks_with_what_was_made_for_it(vault, monkeypatch):
