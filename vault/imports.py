@@ -291,7 +291,8 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
         now = to_micros(session.clock())
         tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
         tx.flush()
-    subjects.require_held(tx, [s for s in matched.subjects if s not in dict(matched.new)])
+    fresh = {subject for subject, _ in matched.new}
+    subjects.require_held(tx, [subject for subject in matched.subjects if subject not in fresh])
     subjects.add(tx, session, ReferenceIndex(session), matched.new)
     datasets.add_part(tx, session, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
