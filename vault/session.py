@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ from vault.keybook import KeyBook
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.books import PrincipalRow, VaultRow
 from vault.storage.database import Database, create_sqlite_file
-from vault.storage.migrate import require_current, upgrade
+from vault.storage.keys import WrappedKeyRow
+from vault.storage.migrate import has_tables, remove, require_current, upgrade
 from vault.storage.objects import ObjectStore
 from vault.times import to_micros
 
@@ -284,7 +285,7 @@ def init(
     """Make a new vault in a folder that is absent or empty; it appears whole.
 
     Raises:
-        InputError: ``vault_exists``: something is already there (folder or database).
+        InputError: ``vault_exists``: something is already there (folder or database); ``one_database``.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
@@ -378,40 +379,73 @@ def write_settings(folder: Path, settings: Settings) -> None:
 def _furnish(
     folder: Path, *, steward: str, factor: Factor, places: Places, profile: Argon2Profile, clock: Clock, random: RandomBytes
 ) -> VaultId:
-    vault_id = VaultId(new_id(random))
-    unlocked = keystore.create(folder, vault_id=vault_id, principal=steward, factor=factor, profile=profile, random=random)
-    for place, base in ((places.books, "books"), (places.keys, "keys")):
-        if place.startswith("sqlite:///"):
-            create_sqlite_file(Path(_inside(folder, place).removeprefix("sqlite:///")))
-        database = Database(_inside(folder, place))
-        upgrade(database, base)
-        database.close()
-    if "://" not in places.objects:
-        Path(_inside(folder, places.objects)).mkdir(mode=0o700)
-    write_settings(folder, Settings(vault_id, places))
-    _first_entry(folder, Settings(vault_id, places), unlocked, clock=clock, random=random)
-    return vault_id
+    if places.books == places.keys:
+        raise InputError("one_database", "books and keys need a database each", hint="keys are backed up apart from data")
+    settings = Settings(VaultId(new_id(random)), places)
+    unlocked = keystore.create(
+        folder, vault_id=settings.vault_id, principal=steward, factor=factor, profile=profile, random=random
+    )
+    with ExitStack() as undo:
+        books, keys = (_new_database(folder, place, base, undo) for place, base in ((places.books, "books"), (places.keys, "keys")))
+        if "://" not in places.objects:
+            Path(_inside(folder, places.objects)).mkdir(mode=0o700)
+        write_settings(folder, settings)
+        keybook = KeyBook(keys, unlocked.keyring, settings.vault_id, clock=clock, random=random)
+        for purpose in (KeyPurpose.REFERENCE_INDEX, KeyPurpose.HANDLE):
+            keybook.create(purpose, [settings.vault_id])
+        _first_entry(books, settings.vault_id, unlocked, clock=clock, random=random)
+        books.close()
+        keys.close()
+        Session(folder, settings, unlocked, clock=clock, random=random).close()
+        undo.pop_all()
+    return settings.vault_id
 
 
-def _first_entry(folder: Path, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
+def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Database:
+    """A database with empty tables; what was made outside the folder is taken away again if ``undo`` runs."""
+    if place.startswith("sqlite:///"):
+        path = Path(_inside(folder, place).removeprefix("sqlite:///"))
+        create_sqlite_file(path)
+        undo.callback(path.unlink, missing_ok=True)
+    database = Database(_inside(folder, place))
+    undo.callback(database.close)
+    if not has_tables(database):
+        undo.callback(remove, database, base)
+    upgrade(database, base)
+    with database.read() as tx:
+        if tx.scalars(select(VaultRow.vault_id) if base == "books" else select(WrappedKeyRow.key_id).limit(1)).first() is not None:
+            raise InputError("vault_exists", "the database already holds a vault", hint="give each vault databases of its own")
+    return database
+
+
+def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
+    """The vault's row, its first principal, the empty log and the log's first entry, in one transaction."""
     now = to_micros(clock())
-    books = Database(_inside(folder, settings.places.books))
+    row = VaultRow(
+        vault_id=vault_id,
+        origin=f"genovault.local/{vault_id.hex()}/log1",
+        set_salt=random(16),
+        created=now,
+        keystore_seq=unlocked.public.seq,
+        reference_version=1,
+    )
+    log = AuditLog(
+        books,
+        vault_id=vault_id,
+        origin=row.origin,
+        set_salt=row.set_salt,
+        audit_read_public=unlocked.public.current(Branch.AUDIT_READ)[1],
+        clock=clock,
+        random=random,
+    )
+    actor, seq = Actor(ActorRole(unlocked.role.value), unlocked.principal), {"keystore_seq": unlocked.public.seq}
+    entry = Event(act=Act.VAULT_INIT, outcome=Outcome.DONE, actor=actor, obj=Obj("vault", vault_id.hex()), counts=seq)
     with books.write() as tx:
-        if tx.scalars(select(VaultRow)).first() is not None:
-            raise InputError("vault_exists", "the database already holds a vault", hint="give each vault a database of its own")
-        origin = f"genovault.local/{settings.vault_id.hex()}/log1"
-        first = {"keystore_seq": unlocked.public.seq, "reference_version": 1}
-        tx.add(VaultRow(vault_id=settings.vault_id, origin=origin, set_salt=random(16), created=now, **first))
+        tx.add(row)
         tx.add(PrincipalRow(name=unlocked.principal, role=unlocked.role.value, state="active", created=now))
-    books.close()
-    session = Session(folder, settings, unlocked, clock=clock, random=random)
-    session.keybook.create(KeyPurpose.REFERENCE_INDEX, [settings.vault_id])
-    session.keybook.create(KeyPurpose.HANDLE, [settings.vault_id])
-    with session.books.write() as tx:
-        session.log.create(tx)
-    seq = {"keystore_seq": unlocked.public.seq}
-    session.record(Act.VAULT_INIT, Outcome.DONE, obj=Obj("vault", settings.vault_id.hex()), counts=seq)
-    session.close()
+        tx.flush()
+        log.create(tx)
+        log.append(tx, entry)
 
 
 def _record_failure(folder: Path, settings: Settings, public: PublicKeys, *, clock: Clock, random: RandomBytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import exc, text
+from sqlalchemy import exc, inspect, text
 
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.database import Database
@@ -15,6 +15,22 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 def upgrade(database: Database, base: str) -> None:
     """Bring a database (``books`` or ``keys``) to the newest schema, in one transaction."""
+    _run(database, base, "upgrade", "head")
+
+
+def remove(database: Database, base: str) -> None:
+    """Drop every table that ``upgrade`` made, in one transaction."""
+    _run(database, base, "downgrade", "base")
+    with database.write() as session:
+        session.execute(text("DROP TABLE alembic_version"))
+
+
+def has_tables(database: Database) -> bool:
+    """Whether anything of a vault was ever made in this database."""
+    return inspect(database.engine).has_table("alembic_version")
+
+
+def _run(database: Database, base: str, verb: str, revision: str) -> None:
     from alembic import command  # noqa: PLC0415 - 0.15 s that opening a vault must not pay
     from alembic.config import Config  # noqa: PLC0415 - as above
 
@@ -22,7 +38,7 @@ def upgrade(database: Database, base: str) -> None:
     config.set_main_option("script_location", str(SCRIPTS / base))
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        getattr(command, verb)(config, revision)
 
 
 def require_current(database: Database, base: str) -> None:
