@@ -6,7 +6,8 @@ Rules kept here:
   its own and returns once the entry is on disk. Indices are contiguous from 0.
 * The head is read from SQL under the database's write lock each time and advanced by compare-and-swap; nothing is remembered.
 * Appending needs no secret: details are sealed to the auditors' public key (``details``).
-* If the outcome of a commit is unknown, all connections are closed and the entry is looked up by its id before anyone is told.
+* If the outcome of a commit is unknown, all connections are closed, and the entry is looked up by its id, and made sure to be on
+  disk, before anyone is told.
 * Entries are numbered through for ever. A log that continues another (after a rollback) has its own origin and tree from its
   ``base`` on: entry N of the vault is leaf N - base of its log.
 * A checkpoint is signed from a new read transaction, after the tail was rehashed and joined to the last signed checkpoint.
@@ -429,10 +430,15 @@ class AuditLog:
         return self._session
 
     def _read_back(self, batch: Sequence[Prepared]) -> list[Appended] | None:
-        """Whether a commit that reported failure happened: the whole batch from a fresh connection, or None."""
+        """Whether a commit that reported failure happened: the whole batch from a fresh connection, or None.
+
+        Being readable is not enough: what a failed sync left in the write-ahead log may be in memory only, and no later sync of
+        that file says otherwise. Folding it into the database file writes it anew and syncs that file.
+        """
         self.database.close()
         wanted = {_uuid_bytes(prepared.event_id): prepared for prepared in batch}
         try:
+            self.database.checkpoint_wal()
             with self.database.read() as session:
                 rows = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id.in_(wanted)).order_by(AuditLeafRow.idx)).all()
         except UnavailableError:
