@@ -22,7 +22,7 @@ from vault.genotypes.loci import Locus, overlapping_rows
 from vault.genotypes.matching import LocusIndex
 from vault.genotypes.merge import PartCalls, merge_parts
 from vault.genotypes.part_book import OpenPart
-from vault.genotypes.part_reader import PartReader, decoding_pool, join_escapes
+from vault.genotypes.part_reader import PartReader, join_escapes
 from vault.genotypes.parts import ChunkRecord, PartRecord, Place
 from vault.genotypes.sites import Sites
 from vault.genotypes.tables import PartDirectory, find_chunks, find_contig
@@ -211,6 +211,7 @@ class _PartAccess:
         self._columns = np.array([at for at, subject in enumerate(whole._subjects) if subject in slots], np.int64)  # noqa: SLF001
         self._members = [whole._subjects[at] for at in self._columns.tolist()]  # noqa: SLF001
         self._slots = [slots[subject] for subject in self._members]
+        self._builds: dict[bytes, PartReader | None] = {}
         self._learned: set[int] = set()
         self._asked: set[int] = set()
         self.decoded: dict[int, tuple[Codes, Escapes]] = {}
@@ -221,10 +222,12 @@ class _PartAccess:
 
     def read(self, selection: Selection) -> PartCalls:
         if selection.panel is not None:
-            build = panel_builds.find(self._session, self._dataset.dataset_id, self._part.part_id, selection.panel.panel_id)
+            panel_id = selection.panel.panel_id
+            if panel_id not in self._builds:
+                self._builds[panel_id] = panel_builds.find(self._session, self._part.part_id, panel_id)
+            build = self._builds[panel_id]
             if build is not None:
-                reader = panel_builds.open_build(self._session, build, pool=decoding_pool())
-                return PartCalls(*reader.read([0], None, self._placed(build.owner.part_id)), self._columns)
+                return PartCalls(*build.read([0], None, self._placed(build.part.part_id)), self._columns)
         chosen = self._choose(selection)
         if self._keep and self._kept(chosen):
             return self._recall(chosen)

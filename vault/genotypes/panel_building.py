@@ -83,7 +83,7 @@ def build(session: Session, dataset: Dataset, panel: Panel) -> int:
     made = 0
     with session.attempting(Act.PANEL_BUILD):
         for part in part_book.parts(session, dataset.dataset_id):
-            if panel_builds.find(session, dataset.dataset_id, PartId(part.part_id), panel.panel_id) is None:
+            if panel_builds.find(session, PartId(part.part_id), panel.panel_id) is None:
                 made += _build(session, dataset, panel, part)
     return made
 

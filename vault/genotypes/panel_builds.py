@@ -7,51 +7,45 @@ and slots. Its keys derive from (genotype key, build). It holds nothing that the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
 from vault.genotypes.containers import ContainerRef
-from vault.genotypes.part_reader import PartReader
+from vault.genotypes.part_reader import PartReader, decoding_pool
 from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, PartRecord
 from vault.ids import ContainerId, DatasetId, KeyId, PartId
 from vault.session import Session
 from vault.storage.base import bulk_insert
-from vault.storage.books import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow
+from vault.storage.books import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
 from vault.times import to_micros
 
-
-@dataclass(frozen=True)
-class Build:
-    """A build that may be read. ``owner.part_id`` is the build's own id: it stands where a part's does."""
-
-    owner: Owner
-    record: PartRecord
-    chunk: ChunkRecord
+_KEPT: WeakKeyDictionary[Session, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
+"""Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
 
 
-def find(session: Session, dataset_id: DatasetId, part_id: PartId, panel_id: bytes) -> Build | None:
-    """The build of a panel over a part, unless there is none or the part's site tables were rewritten since, or are about to be."""
-    query = select(PanelBuildRow).where(PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
+def find(session: Session, part_id: PartId, panel_id: bytes) -> PartReader | None:
+    """A reader of a panel's build over a part, unless there is none, or the part's site tables were rewritten since or are about to be.
+
+    The build is the reader's one chunk, of ordinal 0, and the reader's part id is the build's: block keys derive from it.
+    The books are asked each time; what they name may be open already.
+
+    Raises:
+        IntegrityError: ``key_missing``.
+    """
+    place = (PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
     with session.books.read() as tx:
-        row = tx.scalars(query).one_or_none()
-        if row is None or row.table_versions != table_versions(tx, part_id) or _is_erasing(tx, part_id):
-            return None
-        containers = tx.scalars(
-            select(PanelContainerRow).where(PanelContainerRow.build_id == row.build_id).order_by(PanelContainerRow.group_no)
-        ).all()
-    return _build(session, dataset_id, row, containers)
-
-
-def open_build(session: Session, build: Build, *, pool: Executor | None = None) -> PartReader:
-    """A reader of a build's one chunk, which has ordinal 0."""
-    keys = session.keybook.open_ids(KeyPurpose.PANEL, [build.record.length_key_id, build.chunk.table_key_id])
-    return PartReader(
-        build.owner, build.record, [build.chunk], get_range=session.objects.get_range, table_key=keys.__getitem__, pool=pool
-    )
+        build_id = tx.scalar(select(PanelBuildRow.build_id).where(*place, _stands(part_id)))
+    kept = _KEPT.setdefault(session, {})
+    reader = kept.pop((panel_id, part_id), None)
+    if build_id is None:
+        return None
+    if reader is None or reader.part.part_id != build_id:
+        reader = _open(session, build_id)
+    kept[panel_id, part_id] = reader
+    return reader
 
 
 def table_versions(tx: Transaction, part_id: PartId) -> int:
@@ -115,16 +109,34 @@ def remove(session: Session, build_ids: Sequence[bytes]) -> None:
     with session.books.write() as tx:
         tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(build_ids)))
         tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(build_ids)))
+    _KEPT.pop(session, None)
     session.keybook.destroy([KeyPurpose.PANEL], build_ids)
     for build_id in build_ids:
         session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
 
 
-def _is_erasing(tx: Transaction, part_id: PartId) -> bool:
-    return tx.scalars(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == part_id).limit(1)).first() is not None
+def _stands(part_id: PartId) -> ColumnElement[bool]:
+    """The build was made of the part's site tables as they are, and no erasure is about to change them."""
+    versions = select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id).scalar_subquery()
+    erasing = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == part_id).exists()
+    return (PanelBuildRow.table_versions == versions) & ~erasing
 
 
-def _build(session: Session, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]) -> Build:
+def _open(session: Session, build_id: bytes) -> PartReader:
+    query = select(PanelBuildRow, PartRow.dataset_id).join(PartRow, PartRow.part_id == PanelBuildRow.part_id)
+    containers = select(PanelContainerRow).where(PanelContainerRow.build_id == build_id).order_by(PanelContainerRow.group_no)
+    with session.books.read() as tx:
+        row, dataset_id = tx.execute(query.where(PanelBuildRow.build_id == build_id)).one()
+        owner, record, chunk = _records(session, DatasetId(dataset_id), row, tx.scalars(containers).all())
+    keys = session.keybook.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
+    return PartReader(
+        owner, record, [chunk], get_range=session.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool()
+    )
+
+
+def _records(
+    session: Session, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]
+) -> tuple[Owner, PartRecord, ChunkRecord]:
     owner = Owner(session.vault_id, dataset_id, PartId(row.build_id))
     refs = tuple(
         ContainerRef(
@@ -166,4 +178,4 @@ def _build(session: Session, dataset_id: DatasetId, row: PanelBuildRow, containe
         directory_key_id=KeyId(b""),
         length_key_id=KeyId(row.length_key_id),
     )
-    return Build(owner, record, chunk)
+    return owner, record, chunk

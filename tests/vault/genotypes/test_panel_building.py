@@ -110,10 +110,10 @@ def test_stale_blocks_are_not_served_and_made_anew(session, dataset):
     expected, before = read(session, dataset, panel), builds(session)
     with session.books.read() as tx:
         part_id = tx.scalars(select(PartRow.part_id)).one()
-    assert panel_builds.find(session, dataset.dataset_id, part_id, panel.panel_id) is not None
+    assert panel_builds.find(session, part_id, panel.panel_id) is not None
     with session.books.write() as tx:  # as erasure does; the table's seal says 1, so it is put back below
         tx.execute(update(ChunkRow).where(ChunkRow.ordinal == 0).values(table_version=2))
-    assert panel_builds.find(session, dataset.dataset_id, part_id, panel.panel_id) is None
+    assert panel_builds.find(session, part_id, panel.panel_id) is None
     with session.books.write() as tx:
         tx.execute(update(ChunkRow).values(table_version=1))
         tx.execute(update(PanelBuildRow).values(table_versions=99))
