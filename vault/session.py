@@ -386,7 +386,9 @@ def _furnish(
         folder, vault_id=settings.vault_id, principal=steward, factor=factor, profile=profile, random=random
     )
     with ExitStack() as undo:
-        books, keys = (_new_database(folder, place, base, undo) for place, base in ((places.books, "books"), (places.keys, "keys")))
+        books, keys = (
+            _new_database(folder, place, base, undo) for place, base in ((places.books, "books"), (places.keys, "keys"))
+        )
         if "://" not in places.objects:
             Path(_inside(folder, places.objects)).mkdir(mode=0o700)
         write_settings(folder, settings)
@@ -413,7 +415,10 @@ def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Datab
         undo.callback(remove, database, base)
     upgrade(database, base)
     with database.read() as tx:
-        if tx.scalars(select(VaultRow.vault_id) if base == "books" else select(WrappedKeyRow.key_id).limit(1)).first() is not None:
+        if (
+            tx.scalars(select(VaultRow.vault_id) if base == "books" else select(WrappedKeyRow.key_id).limit(1)).first()
+            is not None
+        ):
             raise InputError("vault_exists", "the database already holds a vault", hint="give each vault databases of its own")
     return database
 

@@ -26,8 +26,9 @@ def remove(database: Database, base: str) -> None:
 
 
 def has_tables(database: Database) -> bool:
-    """Whether anything of a vault was ever made in this database."""
-    return inspect(database.engine).has_table("alembic_version")
+    """Whether anything of a vault was ever made in this database. Raises UnavailableError ``database_unavailable``."""
+    with database.read() as session:
+        return inspect(session.connection()).has_table("alembic_version")
 
 
 def _run(database: Database, base: str, verb: str, revision: str) -> None:

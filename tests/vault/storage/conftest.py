@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.clusters import cluster, new_postgres, new_sqlite
+from tests.support.clusters import new_postgres, new_sqlite
 from vault.storage.database import Database
-
-
-@pytest.fixture(scope="session")
-def server():
-    with cluster() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

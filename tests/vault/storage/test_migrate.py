@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage import audit_tables, books, keys
 from vault.storage.base import Base, KeysBase
-from vault.storage.migrate import HEADS, SCRIPTS, require_current, upgrade
+from vault.storage.migrate import HEADS, SCRIPTS, has_tables, remove, require_current, upgrade
 
 MODELS = {"books": Base.metadata, "keys": KeysBase.metadata}
 MODULES = (audit_tables, books, keys)  # imported so that the metadata knows their tables
@@ -50,6 +50,17 @@ def test_the_log_is_guarded_after_upgrading(database):
     }
     with database.read() as tx:
         assert set(tx.execute(text(query)).scalars()) == wanted
+
+
+@pytest.mark.parametrize("base", ["books", "keys"])
+def test_what_was_made_can_be_taken_away(database, base):
+    assert not has_tables(database)
+    upgrade(database, base)
+    assert has_tables(database)
+    remove(database, base)
+    assert inspect(database.engine).get_table_names() == []
+    upgrade(database, base)
+    require_current(database, base)
 
 
 @pytest.mark.parametrize("base", ["books", "keys"])
