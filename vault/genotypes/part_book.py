@@ -71,12 +71,11 @@ def parts(session: Session, dataset_id: DatasetId) -> list[PartRow]:
 
 def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
     """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
-    query = select(PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot).where(
-        PartMemberRow.part_id == part.part_id
-    )
+    c = PartMemberRow.__table__.c
+    query = select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)
     wanted = None if subjects is None else set(subjects)
     if wanted is not None and len(wanted) <= _FEW:
-        query = query.where(PartMemberRow.subject_id.in_(wanted))
+        query = query.where(c.subject_id.in_(wanted))
     with session.books.read() as tx:
         rows = tx.execute(query).all()
     return {SubjectId(s): (group, slot) for s, group, slot in rows if wanted is None or s in wanted}
@@ -125,9 +124,10 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
         IntegrityError: ``key_missing``.
     """
     row, reader = part.row, part.reader
-    query = select(ChunkRow.ordinal, ChunkRow.table_version, ChunkRow.table_key_id).where(ChunkRow.part_id == row.part_id)
+    c = ChunkRow.__table__.c
+    query = select(c.ordinal, c.table_version, c.table_key_id).where(c.part_id == row.part_id)
     if len(ordinals) < row.n_chunks:
-        query = query.where(ChunkRow.ordinal.in_(ordinals))
+        query = query.where(c.ordinal.in_(ordinals))
     with session.books.read() as tx:
         pending = set(tx.scalars(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == row.part_id)))
         now = tx.execute(query).all()

@@ -247,5 +247,5 @@ def _by_group(subjects: Sequence[Place]) -> list[_Group]:
     for a, b in pairwise(edges if len(subjects) else [0]):
         columns = order[a:b].tolist()
         slots = (place[order[a:b]] & 0xFFFFFFFF).tolist()
-        found.append(_Group(subjects[columns[0]].group, slots, [subjects[c].cipher for c in columns], columns))
+        found.append(_Group(subjects[columns[0]].group, slots, [AesGcm(subjects[c].block_key) for c in columns], columns))
     return found

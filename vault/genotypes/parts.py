@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,7 +20,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from vault.crypto.envelope import Binding, seal_blob
-from vault.crypto.primitives import AesGcm, sha256
+from vault.crypto.primitives import sha256
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
 from vault.genotypes.blocks import ChunkEncoder, EncodedChunk
@@ -63,11 +63,6 @@ class Place:
     group: int
     slot: int
     block_key: bytes
-
-    @cached_property
-    def cipher(self) -> AesGcm:
-        """What opens the blocks: made once, as it costs as much as opening one."""
-        return AesGcm(self.block_key)
 
     def __repr__(self) -> str:
         return f"Place(group={self.group}, slot={self.slot})"

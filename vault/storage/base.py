@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -39,6 +40,19 @@ class KeysBase(DeclarativeBase):
 
 
 def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert many rows without making an object of each: 400,000 wrapped keys are one statement."""
-    if rows:
-        session.connection().execute(cast("Table", table.__table__).insert(), rows)
+    """Insert many rows, all with the same columns, without making an object of each: 400,000 wrapped keys are one statement.
+
+    The values go to the driver as they are, which is a fifth of the cost of having SQLAlchemy look at each.
+    """
+    if not rows:
+        return
+    connection = session.connection()
+    statement = cast("Table", table.__table__).insert().compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    if not isinstance(statement, SQLCompiler) or statement.insert_prefetch or any(len(row) != len(rows[0]) for row in rows):
+        connection.execute(cast("Table", table.__table__).insert(), rows)  # columns that SQLAlchemy fills in
+        return
+    order = statement.positiontup
+    if order is None:
+        connection.exec_driver_sql(str(statement), [dict(row) for row in rows])
+    else:
+        connection.exec_driver_sql(str(statement), [tuple([row[name] for name in order]) for row in rows])

@@ -1,0 +1,157 @@
+"""genovault's side: one process that opens a vault and times what a reader does there, net of the process's start.
+
+    python -m benchmarks.ours VAULT KEY_FILE PLAN.json        prints {task: {"seconds": […], "digest": …}}
+
+"First touch": an open session that holds no table and no block, with the genotype keys of the subjects opened. "Again": the same
+``GenotypeReader``, its chunks decoded. Reads go through ``datasets``, below the door, because the peers decide and log nothing; the
+door's own share has a row of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vault import session as sessions
+from vault.crypto.custody import KeyPurpose
+from vault.crypto.keystore import KeyFileFactor
+from vault.extracts.bcf import write_bcf
+from vault.extracts.vcf import write_vcf
+from vault.genotypes import datasets, part_book
+from vault.genotypes.datasets import Calls, Dataset, GenotypeReader, Selection
+from vault.genotypes.loci import Locus
+from vault.ids import SubjectId
+from vault.references import registered_by
+from vault.session import Session
+from vault.views.counts import count_calls
+from vault.views.deidentify import Profile, deidentify
+from vault.views.view import View
+
+KEPT = 1 << 31  # bytes of decoded chunks for the "again" rows
+WARM = 1  # runs of each task that are not counted
+
+
+def digest(matrix: np.ndarray) -> str:
+    """SHA-256 of int8 allele numbers, -1 missing."""
+    return hashlib.sha256(np.ascontiguousarray(matrix, np.int8).tobytes()).hexdigest()
+
+
+class Bench:
+    """A vault under measurement. ``plan``: samples in file order, the half asked for, a region, a site, a panel's positions."""
+
+    def __init__(self, folder: Path, key_file: Path, plan: dict[str, Any]) -> None:
+        self.plan = plan
+        self.session = session = sessions.open_session(folder, factor=KeyFileFactor.from_file(key_file))
+        self.dataset: Dataset = datasets.by_name(session, "cohort")
+        found = registered_by(session, plan["samples"])
+        self.everyone = [found[name][0] for name in plan["samples"]]
+        self.half = [found[name][0] for name in plan["half"]]
+
+    def region(self) -> Selection:
+        contig, first, last = self.plan["region"]
+        return Selection(regions=(Locus(contig, first, last),))
+
+    def site(self) -> Selection:
+        contig, position = self.plan["site"]
+        return Selection(regions=(Locus(contig, position, position),))
+
+    def panel(self) -> Selection:
+        return Selection(regions=tuple(Locus(contig, position, position) for contig, position in self.plan["panel"]))
+
+    def first_touch(self, subjects: list[SubjectId], act: Callable[[Session, dict[bytes, bytes]], Any]) -> tuple[float, Any]:
+        session = self.session
+        part_book.forget(session)
+        keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+        started = time.perf_counter()
+        made = act(session, keys)
+        return time.perf_counter() - started, made
+
+    def read(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
+        return lambda: self.first_touch(subjects, lambda s, k: datasets.read(s, self.dataset, selection, subjects, k))
+
+    def again(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
+        keys = self.session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+        reader = GenotypeReader(self.session, self.dataset, subjects, keys, keep_bytes=KEPT)
+        for _ in range(3):
+            reader.read(selection)
+
+        def once() -> tuple[float, Any]:
+            started = time.perf_counter()
+            made = reader.read(selection)
+            return time.perf_counter() - started, made
+
+        return once
+
+    def view(self, session: Session, keys: dict[bytes, bytes]) -> View:
+        calls = datasets.read(session, self.dataset, Selection(), self.half, keys)
+        names: Any = [f"P{at:07}" for at in range(len(self.half))]
+        order = np.arange(len(names))
+        profile = Profile(keep_phase=True)
+        return deidentify(
+            calls.sites, calls.codes, escapes=calls.escapes, pseudonyms=names, order=order, profile=profile, assembly="GRCh38"
+        )
+
+    def extract(self, kind: str) -> Callable[[], tuple[float, Any]]:
+        """Read, de-identify, write beside the vault; the file stays for the comparison."""
+        write = write_bcf if kind == "bcf" else write_vcf
+        path = Path(self.plan["out"]) / f"ours.{kind}"
+
+        def act(session: Session, keys: dict[bytes, bytes]) -> None:
+            with path.open("wb") as file, Path(f"{path}.csi").open("wb") as index:
+                write(self.view(session, keys), file, index, vault_view={"ID": "bench"})
+
+        return lambda: self.first_touch(self.half, act)
+
+    def counts(self) -> Callable[[], tuple[float, Any]]:
+        def act(session: Session, keys: dict[bytes, bytes]) -> np.ndarray:
+            calls = datasets.read(session, self.dataset, Selection(), self.half, keys)
+            counts = count_calls(calls.sites, calls.codes, calls.escapes)
+            return np.stack([counts.counts[counts.offsets[:-1] + 1], counts.an])
+
+        return lambda: self.first_touch(self.half, act)
+
+    def tasks(self) -> dict[str, Callable[[], tuple[float, Any]]]:
+        """Every task by name."""
+        return {
+            "region": self.read(self.region(), self.half),
+            "region_again": self.again(self.region(), self.half),
+            "subject": self.read(Selection(), self.half[:1]),
+            "panel": self.read(self.panel(), self.half[:1]),
+            "panel_again": self.again(self.panel(), self.half[:1]),
+            "site": self.read(self.site(), self.everyone),
+            "site_again": self.again(self.site(), self.everyone),
+            "counts": self.counts(),
+            "all": self.read(Selection(), self.half),
+            "bcf": self.extract("bcf"),
+            "vcf": self.extract("vcf"),
+        }
+
+
+def _summary(made: Any) -> str:
+    if isinstance(made, Calls):
+        view = View((), made.sites, made.codes, made.escapes, "")
+        return digest(np.where(view.genotypes == -2, -1, view.genotypes)) if made.codes.size < 1 << 27 else ""
+    return hashlib.sha256(made.astype("<i8").tobytes()).hexdigest() if isinstance(made, np.ndarray) else ""
+
+
+def main() -> None:
+    folder, key_file, plan = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
+    bench = Bench(folder, key_file, plan)
+    tasks, results = bench.tasks, {}
+    for name, task in {name: task for name, task in tasks().items() if name in plan["tasks"]}.items():
+        made = [task() for _ in range(WARM + plan["repeats"])]
+        results[name] = {"seconds": [taken for taken, _ in made[WARM:]], "digest": _summary(made[-1][1])}
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True) if isinstance(sys.stdout, io.TextIOWrapper) else None
+    main()
