@@ -11,18 +11,20 @@ from tests.support.vcf_reading import Row
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def shown(row: Row) -> list[str] | None:
-    """CHROM, POS, ID, REF, ALT, FILTER, AC, AN and the calls of a record as released; None if nobody carries an ALT of it."""
+def shown(row: Row, *, fixed: bool = False) -> list[str] | None:
+    """CHROM, POS, ID, REF, ALT, FILTER, AC, AN and the calls of a record as released; None if nobody carries an ALT of it and it is not
+    a ``fixed`` site of a panel.
+    """
     contig, position, _, ref, alt, filters, calls = row
     alts = [] if alt == "." else alt.split(",")
     counts = Counter(int(allele) for call, times in Counter(calls).items() for allele in _NUMBER.findall(call) * times)
     kept = [number for number in range(1, len(alts) + 1) if counts[number]]
-    if not kept:
+    if not kept and not fixed:
         return None
     renumbered = {str(old): str(new) for new, old in enumerate([0, *kept])}
     translated = {call: _NUMBER.sub(lambda found: renumbered[found[0]], call) for call in set(calls)}
-    ac, an = ",".join(str(counts[number]) for number in kept), str(sum(counts.values()))
-    left = ",".join(alts[number - 1] for number in kept)
+    ac, an = ",".join(str(counts[number]) for number in kept) or ".", str(sum(counts.values()))
+    left = ",".join(alts[number - 1] for number in kept) or "."
     return [contig, position, ".", ref, left, filters, ac, an, *(translated[call] for call in calls)]
 
 

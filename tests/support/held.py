@@ -56,7 +56,7 @@ class Held:
     @staticmethod
     def make(folder: Path, *, clock: Clock = utc_now, random: RandomBytes = os.urandom) -> Held:
         """A new vault ``v`` in the folder, whose passphrase costs nothing to try."""
-        if (clock, random) == (utc_now, os.urandom):
+        if random is os.urandom:
             shutil.copytree(_empty(), folder / "v")
         else:
             _init(folder / "v", clock, random)
@@ -115,7 +115,7 @@ class Held:
         """Pseudonym → first sample name of every subject held, worked out from keys and identities, not from any release."""
         book = self.session.keybook
         with self.session.books.read() as tx:
-            subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id))]
+            subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
         people = open_identities(self.session, subjects)
         key = book.open(KeyPurpose.PROJECT, projects.load(self.session, code).project_id).secret.reveal()
         salts = book.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
