@@ -184,7 +184,7 @@ def queue(ctx: typer.Context) -> None:
     unconfirmed = [{name: getattr(ruling, name) for name in names} for ruling in found.unconfirmed]
     context.output.document({"queue": items, "unconfirmed": unconfirmed})
     rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
-    context.output.line(f"{len(rows)} open questions")
+    context.output.line(f"open questions: {len(rows)}")
     if rows:
         context.output.table(("project", "people", "about", "", "settled by"), rows)
     for ruling in found.unconfirmed:
