@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sqlalchemy import func, select
@@ -41,9 +41,9 @@ KEPT = "vault.ledger"  # where a session keeps the columns it has checked
 class NewEvent:
     """An event to be recorded (its ``seq`` is set on recording) and what of it is sealed."""
 
-    subject: SubjectId
+    subject: SubjectId = field(repr=False)
     event: ConsentEvent
-    private: Mapping[str, str]
+    private: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)

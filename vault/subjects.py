@@ -38,9 +38,9 @@ class SubjectSummary:
     created: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Identity:
-    """What is known of a person. Every field but ``samples`` may be empty."""
+    """What is known of a person. Every field but ``samples`` may be empty. No repr: it would print who somebody is."""
 
     samples: tuple[str, ...]
     mrn: str = ""
