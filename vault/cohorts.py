@@ -7,7 +7,7 @@ said the same are decided once (``histories``), by the rules of ``policies``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import compress
 
@@ -79,9 +79,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Decided:
-    """Who may be released, what it obliges to, and the ledger head that it rests on."""
+    """Who may be released, what it obliges to, and the ledger head that it rests on. Ids are not printed."""
 
-    permitted: tuple[SubjectId, ...]
+    permitted: tuple[SubjectId, ...] = field(repr=False)
     tally: Tally
     obligations: Obligations
     head: ledger.Head
