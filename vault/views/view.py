@@ -12,7 +12,7 @@ from vault.genotypes.sites import Sites
 from vault.ids import Pseudonym
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class View:
     """Pseudonyms x sites x calls.
 
@@ -28,6 +28,9 @@ class View:
     assembly: str
     not_assayed: tuple[str, ...] = ()
     receipt: str = ""
+
+    def __repr__(self) -> str:
+        return f"View({len(self.pseudonyms)} pseudonyms, {len(self.sites)} sites)"  # genotypes end in no log by accident
 
     @property
     def genotypes(self) -> NDArray[np.int8] | NDArray[np.int16]:
