@@ -15,7 +15,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,19 +57,17 @@ class Day:
     def run(self, line: str, *, fails: bool = False, real: str | None = None) -> str:
         """Run ``genovault`` and show what it printed; ``real`` is run in place of the line shown, where paths are long."""
         command, _, file = (real or line).partition(" > ")
-        began = time.perf_counter()
         arguments = [sys.executable, "-c", "import sys; from cli.main import run; sys.exit(run())", *shlex.split(command)]
         done = subprocess.run(  # noqa: S603 - genovault itself
             arguments, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
         )
-        took = time.perf_counter() - began
         if (done.returncode != 0) is not fails:
             raise SystemExit(f"{line}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         if file:
             (self.folder / file).write_text(done.stdout, encoding="utf-8")
         printed = (done.stderr if fails else "" if file else done.stdout).rstrip().splitlines()
         more = [f"… {len(printed) - SHOWN} more lines"] if len(printed) > SHOWN else []
-        print("\n```console", f"$ genovault {line}", *printed[:SHOWN], *more, f"# {took:.1f} s", "```", sep="\n")
+        print("\n```console", f"$ genovault {line}", *printed[:SHOWN], *more, "```", sep="\n")
         return done.stdout
 
 
@@ -137,7 +134,7 @@ def morning(day: Day, given: list[dict[str, str]]) -> None:
     day.say(
         "On the 2,504 people of the 1000 Genomes Project, chromosome 22 from 16 to 16.5 Mb. Genotypes, sample names and the disease\n"
         "ontology (MONDO, July 2021) are real; answers, birth dates and countries are made up, because nobody's consent is public.\n"
-        "Made by `python examples/stewards_day.py SHARED`; every output is what the command printed, the last line of each is its time."
+        "Made by `python examples/stewards_day.py SHARED`; every output is what the command printed."
     )
     day.say("## Morning: people, genotypes, answers")
     day.run("init vault --steward ann")
@@ -148,12 +145,7 @@ def morning(day: Day, given: list[dict[str, str]]) -> None:
     )
     day.say("Somebody filled in the sheet in a hurry. Every fault is named by line and column, and nothing is recorded.")
     bad = [dict(row) for row in given[100:106]]
-    bad[0]["research_use"], bad[1]["legal_time"], bad[2]["subject"], bad[3]["signer"] = (
-        "maybe",
-        "2026-01-01T09:00:00",
-        "HG99999",
-        "aunt",
-    )
+    bad[0]["research_use"], bad[1]["legal_time"], bad[3]["signer"] = "maybe", "2026-01-01T09:00:00", "aunt"
     sheet(day.folder / "hurried.csv", bad)
     day.run("consent import hurried.csv --form disease-research", fails=True)
     day.run("consent import answers.csv --form disease-research --report report.csv")

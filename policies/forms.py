@@ -192,6 +192,18 @@ def answers_to_event(
     )
 
 
+def check_answer(question: Question, text: str) -> None:
+    """Whether the text is an answer to the question; a blank one is, as far as the question alone can tell.
+
+    Raises:
+        PolicyInputError: ``unknown_answer`` and what a bad expression raises, with the question as place.
+    """
+    if question.kind is QuestionKind.PREFERENCE:
+        _preference(text, question.id)
+    else:
+        _read_answer(question, text.strip())
+
+
 def preferences(form: Form, answers: Mapping[str, str]) -> tuple[Preference, ...]:
     """The preferences among the answers, in the form's order; blank is ``undecided``.
 

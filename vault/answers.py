@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Transaction
 from policies import canonical, states
 from policies.consent import Answer, ConsentEvent, QcState, Signer
 from policies.errors import PolicyInputError
-from policies.forms import Form, answers_to_event, preferences
+from policies.forms import Form, Question, answers_to_event, check_answer, preferences
 from policies.majority import Majority
 from policies.standing import standing
 from vault import ledger, packs
@@ -55,7 +55,7 @@ class Given:
 def columns(form: Form, now: datetime) -> list[Column[str]]:
     """The columns that an ANSWERS.csv for this form may have."""
     fixed = [SUBJECT, Column("legal_time", _instant(now)), SIGNER, SIGNER_NAME, EVIDENCE, CHANNEL, QC]
-    return [*fixed, *(Column(question.id, text) for question in form.questions)]
+    return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
 def given(session: Session, form: Form, rows: Sequence[Row], now: datetime) -> list[Given]:
@@ -184,6 +184,17 @@ def _require_no_override(event: ConsentEvent, history: tuple[ConsentEvent, ...])
             for item in state.acceptances
         ):
             raise PolicyInputError("overlapping_guardianship", TWO_GUARDIANS, "signer")
+
+
+def _answer(question: Question) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        try:
+            check_answer(question, value)
+        except PolicyInputError as error:
+            raise BadField(error.problems[0].message if error.code == "unknown_answer" else "is not a DUO expression") from None
+        return text(value)
+
+    return parse
 
 
 def _instant(now: datetime) -> Callable[[str], str]:

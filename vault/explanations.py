@@ -82,8 +82,10 @@ def explain(session: Session, reference: str, code: str) -> Explanation:
             data_at=data_at,
             understood=ask.understood,
         )
-        policy = REQUIRED_POLICY[ask.purpose.action]
-        clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(session, event, policy))
+        asked = {REQUIRED_POLICY[ask.purpose.action]}
+        if any(event.status is consent.Status.DECEASED for event in events):
+            asked.add(consent.USE_AFTER_DEATH)
+        clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(session, event, asked))
         session.record(Act.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
     words = [VERDICTS[decision.outcome], *(reason.words() for reason in decision.reasons)]
     if not has_data:
@@ -94,15 +96,15 @@ def explain(session: Session, reference: str, code: str) -> Explanation:
 
 
 def _deciding(decision: Decision, events: tuple[ConsentEvent, ...]) -> list[ConsentEvent]:
-    """The events that allowed or refused; if none did, all that were looked at."""
+    """The events that allowed or refused, and facts about the person; if none did, all that were looked at."""
     spoke = {item.event_id for item in decision.evidence if item.outcome.endswith("SATISFIED_POLICY")}
     if not decision.permitted:
         against = {item.event_id for item in decision.evidence if item.outcome == NO_SATISFIED_POLICY}
         spoke = against or spoke
-    return [event for event in events if event.event_id in spoke] or list(events)
+    return [event for event in events if event.event_id in spoke or (spoke and event.status)] or list(events)
 
 
-def _clauses(session: Session, event: ConsentEvent, policy: str) -> list[Clause]:
+def _clauses(session: Session, event: ConsentEvent, asked: set[str]) -> list[Clause]:
     found = []
     when = event.legal_time.date().isoformat()
     if event.withdrawal is not None:
@@ -110,7 +112,7 @@ def _clauses(session: Session, event: ConsentEvent, policy: str) -> list[Clause]
         found.append(Clause(event.seq, when, "", "", f"withdrawal of {event.withdrawal.scope}", level))
     if event.status is not None:
         found.append(Clause(event.seq, when, "", "", "recorded fact", str(event.status)))
-    spoken = [answer for answer in event.answers if answer.policy == policy or ":" in answer.policy]
+    spoken = [answer for answer in event.answers if answer.policy in asked or ":" in answer.policy]
     return found + [replace(_clause(session, event, answer), seq=event.seq, legal_time=when) for answer in spoken]
 
 
