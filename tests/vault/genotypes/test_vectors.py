@@ -57,7 +57,11 @@ def test_the_container_opens(vectors):
     )
     keys = [bytes.fromhex(k) for k in c["block_keys"]]
     opened = open_blocks(
-        ref, lambda at, size: data[at : at + size], Secret(bytes.fromhex(c["length_key"])), range(len(keys)), list(map(AesGcm, keys))
+        ref,
+        lambda at, size: data[at : at + size],
+        Secret(bytes.fromhex(c["length_key"])),
+        range(len(keys)),
+        list(map(AesGcm, keys)),
     )
     assert [bytes(p).hex() for p in opened] == vectors["payloads"]
     assert hashlib.sha256(data).hexdigest() == c["sha256"]
@@ -91,9 +95,25 @@ def test_the_site_table_and_directory_parse(vectors):
     assert table.sites.ids[8] == b"rs8"
     assert table.sites.info[8] == b"END=9000;SVTYPE=DEL"
     assert table.coding.hex() == vectors["coding"]
+    assert_runs(bytes.fromhex(vectors["site_table_of_runs"]))
     directory = PartDirectory.from_bytes(bytes.fromhex(vectors["directory"]))
     assert directory.contigs == ("chr21", "chr22")
     assert directory.end.tolist() == [7, 9000]
+
+
+def assert_runs(raw: bytes) -> None:
+    """Version 2, by the code and by hand."""
+    table = SiteTable.from_bytes(raw)
+    assert [(table.sites.contigs[c], p) for c, p in zip(table.sites.contig, table.sites.pos.tolist(), strict=True)] == [
+        ("chr21", 5),
+        ("chr21", 9),
+        ("chr22", 7),
+    ]
+    assert table.coding == b"coding"
+    assert raw[:8] == b"\x02\x00\x16\x00\x03\x00\x00\x00"
+    assert raw[16:38] == b"\x02\0\0\0\x05\0chr21\x01\0\0\0\x05\0chr22"
+    columns = zstandard.decompress(raw[38 : 38 + int.from_bytes(raw[12:16], "little")])
+    assert columns[:12] == bytes([5, 4, 7]) + bytes(9)
 
 
 def plain_decode(coding: bytes, payload: bytes) -> list:  # noqa: C901 - the specification in one piece

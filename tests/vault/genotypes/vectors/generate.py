@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,6 +66,9 @@ def main() -> None:
         TextColumn.of([b"PASS"] * m),
         TextColumn.of([b""] * 8 + [b"END=9000;SVTYPE=DEL"]),
     )
+    runs = replace(
+        sites.take(np.arange(3)), contigs=("chr21", "chr22"), contig=np.array([0, 0, 1], np.int32), pos=np.array([5, 9, 7])
+    )
     directory = PartDirectory.of(("chr21", "chr22"), [(0, 7, 7, 7, 1), (1, 100, 2500, 9000, m)])
     json.dump(
         {
@@ -85,6 +89,7 @@ def main() -> None:
                 "bytes": container.hex(),
             },
             "site_table": SiteTable(sites, chunk.coding).to_bytes().hex(),
+            "site_table_of_runs": SiteTable(runs, b"coding").to_bytes().hex(),
             "directory": directory.to_bytes().hex(),
         },
         sys.stdout,
