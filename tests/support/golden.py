@@ -1,6 +1,6 @@
 """The golden comparison: a real file imported, everyone consenting, extracted again, judged against bcftools' reading of the source.
 
-    python -m tests.support.golden FILE…
+    python -m tests.support.golden ASSEMBLY FILE…
 
 prints what was compared. bcftools alone says what must come out: it drops the sites and ALTs that nobody carries and counts AC and
 AN. Pseudonyms are mapped back from the vault's keys and identities (``Held.names``), not from anything that the extract says.
@@ -118,7 +118,7 @@ def compare(extract: Path, source: Path, names: dict[str, str], *, region: str =
 
 
 def round_trip(
-    folder: Path, source: Path, *, regions: Sequence[str] = (), panel: bool = False
+    folder: Path, source: Path, *, assembly: str, regions: Sequence[str] = (), panel: bool = False
 ) -> tuple[Held, dict[str, Judged], dict[str, float]]:
     """Import a source, let everyone consent, extract all of it, each region, and with ``panel`` every site as a panel.
 
@@ -128,7 +128,7 @@ def round_trip(
     held = Held.make(folder)
     seconds: dict[str, float] = {}
     with _timed(seconds, "import"):
-        held.load(source)
+        held.load(source, assembly=assembly)
     with _timed(seconds, "consent"):
         held.everyone_consents()
         held.project("golden")
@@ -163,12 +163,15 @@ def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
     seconds[what] = time.perf_counter() - start
 
 
-def main(files: Sequence[str]) -> int:
-    """Judge files and print the figures; 1 if anything differs."""
+def main(arguments: Sequence[str]) -> int:
+    """Judge files of one assembly and print the figures; 1 if anything differs."""
+    assembly, *files = arguments
     wrong = 0
     for file in files:
         with tempfile.TemporaryDirectory() as folder:
-            held, judged, seconds = round_trip(Path(folder), Path(file), regions=[middle(Path(file))], panel=True)
+            held, judged, seconds = round_trip(
+                Path(folder), Path(file), assembly=assembly, regions=[middle(Path(file))], panel=True
+            )
             report = held.verified()
             held.session.close()
         sys.stdout.write(f"{os.path.basename(file)}\n")  # noqa: PTH119 - the name alone
