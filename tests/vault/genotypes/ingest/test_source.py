@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import sys
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.ingest.source import open_source, reorder
+from vault.genotypes.ingest.streams import BGZF_EOF
 
 LINES = [
     "1 5 rs1 A C . PASS . GT 0/1 1|1 0/1/1",
@@ -96,3 +98,15 @@ def test_reorder_takes_a_selection(batch):
 def test_reorder_wants_distinct_columns(batch, columns):
     with pytest.raises(ValueError, match="distinct"):
         reorder(batch, columns)
+
+
+@pytest.mark.parametrize("suffix", [".csi", ".tbi"])
+@pytest.mark.parametrize("content", [b"", b"rubbish", BGZF_EOF])
+def test_a_lying_index_is_not_looked_at(vcf, bcf, suffix, content, capfd):
+    packed = vcf.with_name("packed.vcf.gz")
+    packed.write_bytes(gzip.compress(vcf.read_bytes()))
+    expected = our_rows(vcf)
+    for path in (vcf, packed, bcf):
+        path.with_name(path.name + suffix).write_bytes(content)
+        assert our_rows(path) == expected
+    assert capfd.readouterr().err == ""
