@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy.orm import Session as Transaction
 
 from policies import reasons
@@ -44,7 +45,6 @@ from vault.ids import Pseudonym, SubjectId
 from vault.pseudonyms import pseudonyms
 from vault.releases import Content, Release
 from vault.session import Session
-from vault.views.deidentify import Profile, deidentify, row_order
 from vault.views.view import View
 
 
@@ -223,18 +223,22 @@ def _recipients(ask: Ask) -> dict[str, Any]:
 
 def _build(session: Session, access: _Access) -> View:
     """Steps 5 and 6: the only place where blocks are opened for a reader."""
+    from vault.views.deidentify import Profile, deidentify, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
     ask, subjects = access.ask, access.decided.permitted
     keys = _keys(session, KeyPurpose.GENOTYPE, subjects)
-    calls = datasets.read(session, ask.dataset, ask.selection(), subjects, keys)
     names = _names(session, access)
+    order = row_order(session.random(32), names)
+    # Blocks are decoded straight into the order of the view.
+    calls = datasets.read(session, ask.dataset, ask.selection(), [subjects[at] for at in order.tolist()], keys)
     disclosure = ask.project.declaration.disclosure
     named = ask.panel.index.match(calls.sites) if ask.panel else None
     return deidentify(
         calls.sites,
         calls.codes,
         escapes=calls.escapes,
-        pseudonyms=names,
-        order=row_order(session.random(32), names),
+        pseudonyms=[names[at] for at in order.tolist()],
+        order=np.arange(len(names)),
         profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(calls.sites.contigs)),
         assembly=ask.dataset.assembly,
         fixed=named.fixed if named else None,

@@ -6,17 +6,15 @@ from typing import Literal
 
 from vault.audit.note import Signer
 from vault.errors import UsageError
-from vault.extracts.bcf import write_bcf
 from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, file_entry, sign_manifest
 from vault.extracts.readme import readme_text
 from vault.extracts.staging import Staging
-from vault.extracts.vcf import write_vcf
 from vault.views.view import View
 
 Format = Literal["vcf", "bcf"]
 
 RECEIPT_NAME = f"{MANIFEST_NAME}.tlog-proof"
-_FORMATS = {"vcf": ("genotypes.vcf.gz", "vcf/4.3+bgzf", write_vcf), "bcf": ("genotypes.bcf", "bcf/2.2+bgzf", write_bcf)}
+_FORMATS = {"vcf": ("genotypes.vcf.gz", "vcf/4.3+bgzf"), "bcf": ("genotypes.bcf", "bcf/2.2+bgzf")}
 
 
 def write_folder(
@@ -34,7 +32,11 @@ def write_folder(
     counts = facts.counts
     if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), len(view.sites), len(view.not_assayed)):
         raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
-    name, spelled, write = _FORMATS[file_format]
+    from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+    from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - as above
+
+    name, spelled = _FORMATS[file_format]
+    write = {"vcf": write_vcf, "bcf": write_bcf}[file_format]
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
     with staging.create(name) as genotypes, staging.create(f"{name}.csi") as index:
         write(view, genotypes, index, vault_view=line)

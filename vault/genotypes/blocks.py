@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from vault.errors import UsageError
 from vault.genotypes import decode_kernels, encode_kernels
 from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.code_numbers import TILE_SITES, Payload
 from vault.genotypes.coding import MAX_SITES, Coding
-from vault.genotypes.encode_kernels import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES, TILE_SITES
+from vault.genotypes.encode_kernels import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES
 from vault.genotypes.payloads import (
     SPARE,
     Exceptions,
-    Payload,
     block_malformed,
     call_code_unknown,
     check_escapes,

@@ -13,7 +13,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from vault.errors import IntegrityError
-from vault.genotypes.encode_kernels import EMPTY, GOLOMB, MAX_K, RAW, TILE_SITES
+from vault.genotypes.code_numbers import EMPTY, GOLOMB, MAX_K, RAW, TILE_SITES
 
 VERSION = 1
 MAX_SITES = 65_535  # sites of a chunk: a reference and a table index fit 16 bits

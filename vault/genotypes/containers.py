@@ -19,7 +19,7 @@ from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.primitives import TAG_BYTES, AesGcm, open_each, sha256
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, UsageError
-from vault.genotypes.payloads import Payload
+from vault.genotypes.code_numbers import Payload
 from vault.ids import ContainerId, DatasetId, PartId, RandomBytes, VaultId, new_id
 
 FORMAT = 1

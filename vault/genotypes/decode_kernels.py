@@ -18,14 +18,12 @@ import numpy as np
 from numba import types
 
 from vault.genotypes.calls import ESCAPE, HAPLOID_BASE, PHASED_OFFSET
+from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE
 from vault.genotypes.compiled import RO, RW, kernel, load_u64, trailing_zeros
-from vault.genotypes.encode_kernels import TOGGLE
 from vault.limits import MAX_PLOIDY
 
 MALFORMED = -1
 FULL = -2
-
-HAS_ESCAPES = 0x08
 
 _U0, _U1 = np.uint64(0), np.uint64(1)
 _B3 = np.uint64(3)

@@ -17,14 +17,8 @@ import numpy as np
 from numba import types
 
 from vault.genotypes.calls import ESCAPE, HAPLOID_BASE, PHASED_OFFSET
+from vault.genotypes.code_numbers import EMPTY, GOLOMB, MAX_K, RAW, TILE_SITES, TOGGLE
 from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, popcount, store_u64, trailing_zeros
-
-TILE_SITES = 2048
-TOGGLE = 254  # in an exception list: the subject's default ploidy changes at this site
-EMPTY = 0  # row classes: no ones at all
-RAW = 1  # two bits a subject as they are
-GOLOMB = 2  # GOLOMB + k: runs of zeros coded with parameter 2**k
-MAX_K = 20
 
 RAW_DENSITY = 0.36  # above this share of ones gap coding saves less than it costs to decode
 SEARCH = 64  # earlier sites tried as XOR reference

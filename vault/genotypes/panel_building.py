@@ -20,7 +20,6 @@ from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_key
 from vault.crypto.secret import Secret
 from vault.genotypes import datasets, panel_builds, panels, part_book
-from vault.genotypes.blocks import ChunkEncoder
 from vault.genotypes.calls import MISSING_DIPLOID, Codes, Escapes
 from vault.genotypes.datasets import Chosen, Dataset, PanelLoci, Selection
 from vault.genotypes.loci import Locus
@@ -128,6 +127,8 @@ def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow) -> b
 
 def _seal(session: Session, work: _Work, build_id: PartId) -> tuple[ChunkSealer, ChunkRecord]:
     """Open what the panel names, a piece at a time, and seal it as one chunk."""
+    from vault.genotypes.blocks import ChunkEncoder  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
     versions = count(1)
 
     def new_key() -> tuple[KeyId, Secret]:

@@ -22,12 +22,11 @@ from vault.crypto.envelope import open_blob
 from vault.crypto.primitives import AesGcm
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
-from vault.genotypes.blocks import decode_chunk
 from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.code_numbers import Payload
 from vault.genotypes.coding import Coding
 from vault.genotypes.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
-from vault.genotypes.payloads import Payload
 from vault.genotypes.sites import Sites
 from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows, site_ends
 from vault.ids import KeyId
@@ -148,6 +147,8 @@ class PartReader:
         Raises:
             IntegrityError: ``block_broken``, ``block_malformed``, and as ``directory``.
         """
+        from vault.genotypes.blocks import decode_chunk  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
+
         chosen = list(rows) if rows is not None else [None] * len(chunks)
         counts = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
         edges = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64).tolist()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -23,13 +23,15 @@ from vault.crypto.envelope import Binding, seal_blob
 from vault.crypto.primitives import sha256
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
-from vault.genotypes.blocks import ChunkEncoder, EncodedChunk
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.containers import ContainerRef, seal_container
 from vault.genotypes.sites import Sites
 from vault.genotypes.tables import PartDirectory, SiteTable, site_ends
 from vault.ids import DatasetId, KeyId, PartId, RandomBytes, VaultId, new_id
 from vault.limits import CHUNK_SITES
+
+if TYPE_CHECKING:
+    from vault.genotypes.blocks import ChunkEncoder, EncodedChunk
 
 Put = Callable[[str, bytes], None]
 """``put(name, data)``: durable when it returns; called from the writer's thread. Names are new each time."""
@@ -306,6 +308,8 @@ class PartWriter:
         return self._worker.submit(run)
 
     def _encode(self, batch: Batch, first: int, end: int) -> None:
+        from vault.genotypes.blocks import ChunkEncoder  # noqa: PLC0415 - kernels load with the first batch, not with a list of datasets
+
         if self._encoder is None:
             self._encoder = ChunkEncoder(self._n, capacity=self._chunk_sites)
         whole = end - first == len(batch.sites)

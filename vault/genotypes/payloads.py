@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.calls import ESCAPE, Codes, Escapes
+from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE, Payload
 from vault.genotypes.coding import Coding
-from vault.genotypes.decode_kernels import HAS_ESCAPES, put_exceptions
-from vault.genotypes.encode_kernels import TOGGLE
+from vault.genotypes.decode_kernels import put_exceptions
 from vault.limits import MAX_PLOIDY
-
-Payload = bytes | bytearray | memoryview
 
 SPARE = 16  # bytes behind a buffer that kernels may read and ignore
 PACKED = 0x01  # head bit: the rest is one zstd frame of the payload

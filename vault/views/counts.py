@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from vault.errors import IntegrityError
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.sites import Sites
-from vault.views import kernels
 from vault.views.arrays import over_rows, plain
 from vault.views.view import View
 
@@ -44,6 +43,8 @@ def allele_counts(view: View) -> AlleleCounts:
 
 def count_calls(sites: Sites, codes: Codes, escapes: Escapes) -> AlleleCounts:
     """As ``allele_counts``, of the parts of a view. One pass over the codes, two threads."""
+    from vault.views import kernels  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
     m, n = codes.shape
     offsets = np.zeros(m + 1, np.int64)
     np.cumsum(sites.n_alleles(), out=offsets[1:])

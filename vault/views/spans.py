@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from vault.errors import UsageError
 from vault.genotypes.sites import Sites
-from vault.views import kernels
 from vault.views.arrays import plain
 
 
@@ -90,6 +89,8 @@ def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[
 
 
 def _ends(sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    from vault.views import kernels  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
     ends = np.empty(len(sites), np.int64)
     backward = np.zeros(len(sites), np.bool_)
     kernels.ends_of(

@@ -1,0 +1,13 @@
+"""Numbers of the block code that its format fixes (docs/formats/genotypes.md §2-3), apart from the kernels, which take a second to load."""
+
+from __future__ import annotations
+
+TILE_SITES = 2048  # a site refers to earlier ones of its tile only
+EMPTY = 0  # row classes: no ones at all
+RAW = 1  # two bits a subject as they are
+GOLOMB = 2  # GOLOMB + k: runs of zeros coded with parameter 2**k
+MAX_K = 20
+TOGGLE = 254  # in an exception list: the subject's default ploidy changes at this site
+HAS_ESCAPES = 0x08  # bit of a payload's head
+
+Payload = bytes | bytearray | memoryview
