@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import pytest
+import zstandard
 from isal import igzip
 
 from tests.support.vcf_reading import our_rows, vcf_text
@@ -41,7 +42,22 @@ def code_of(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("pack", [lambda d: d, gzip.compress, bgzf, lambda d: gzip.compress(d[:1000]) + gzip.compress(d[1000:])])
+def zstd(data: bytes) -> bytes:
+    """A zstd frame with a checksum and no word of its size, as programs that stream write it."""
+    return zstandard.ZstdCompressor(write_checksum=True, write_content_size=False).compress(data)
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda d: d,
+        gzip.compress,
+        bgzf,
+        lambda d: gzip.compress(d[:1000]) + gzip.compress(d[1000:]),
+        zstd,
+        lambda d: zstd(d[:1000]) + zstd(d[1000:70_000]) + zstd(d[70_000:]),
+    ],
+)
 def test_the_same_rows_however_compressed(tmp_path, pack):
     path = tmp_path / "cohort.anything"
     path.write_bytes(pack(TEXT))
@@ -90,6 +106,36 @@ def test_a_gzip_bomb_is_stopped_by_the_limits_on_line_and_header(code_of):
     endless = b"x" * (MAX_LINE_BYTES + (8 << 20))
     assert code_of(igzip.compress(TEXT + endless, 0)) == "line_too_long"
     assert code_of(igzip.compress(b"##fileformat=VCFv4.3\n##" + endless, 0)) == "header_too_long"
+
+
+@pytest.mark.parametrize("keep", [5, 0.5, -1])
+def test_a_zstd_file_that_ends_early_is_truncated(code_of, keep):
+    packed = zstd(TEXT)
+    assert code_of(packed[: int(len(packed) * keep) if isinstance(keep, float) else keep]) == "file_truncated"
+
+
+def test_a_damaged_zstd_file_and_rubbish_behind_one_are_damage(code_of):
+    damaged = bytearray(zstd(TEXT))
+    damaged[-1] ^= 1
+    assert code_of(bytes(damaged)) == "bad_compression"
+    assert code_of(zstd(TEXT) + b"rubbish") == "bad_compression"
+
+
+def test_a_zstd_bomb_expands_by_a_bounded_step(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.zst"
+    path.write_bytes(zstd(bytes(1 << 28)))
+    assert path.stat().st_size < 50_000
+    sizes = []
+    step = streams._ZstdStream._step
+    monkeypatch.setattr(streams._ZstdStream, "_step", lambda self: (found := step(self), sizes.append(len(found)))[0])
+    stream = streams.open_stream(path)
+    buffer = memoryview(bytearray(1 << 20))
+    total = 0
+    while count := stream.readinto(buffer):
+        total += count
+    stream.close()
+    assert total == 1 << 28
+    assert max(sizes) <= 32 << 20
 
 
 def test_what_a_read_expands_to_is_bounded(tmp_path, monkeypatch):
