@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import exc, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.acts import Act, Outcome
@@ -72,42 +72,37 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     """Make a subject of every row (line number, parsed row), or with ``update`` attach its identity to the subject it names.
 
     All or nothing. A row collides when its MRN or a sample id already belongs to a subject and ``update`` is off, or when its
-    references name different subjects; every colliding line is named.
+    references name different subjects, or a subject that an earlier line names; every colliding line is named.
 
     Raises:
-        InputError: ``sheet_rejected`` with ``problems``.
+        InputError: ``sheet_rejected`` with ``problems``. UnavailableError: ``changed_meanwhile``.
     """
     index = ReferenceIndex(session)
     with session.books.read() as tx:
         owners = _owners(tx, index, rows)
-    problems = [
-        Problem(
-            line,
-            "sample_id",
-            "the sample ids and MRN belong to different subjects"
-            if len(found) > 1
-            else "already known; --update attaches identities",
-        )
-        for (line, _), found in zip(rows, owners, strict=True)
-        if len(found) > 1 or (found and not update)
-    ]
+    problems = _collisions(rows, owners, update=update)
     if problems:
         raise rejected(problems)
     identities = [_identity(row) for _, row in rows]
     fresh = [NewSubject(i) for i, found in zip(identities, owners, strict=True) if not found]
     known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
     subjects = prepare(session, len(fresh))
-    with session.books.write() as tx:
-        add(tx, session, index, list(zip(subjects, fresh, strict=True)))
-        for subject, identity in known:
-            _replace(tx, session, index, subject, identity)
-        session.append(
-            tx,
-            Act.SUBJECT_IMPORT,
-            Outcome.DONE,
-            subjects=[*subjects, *(s for s, _ in known)],
-            counts={"created": len(fresh), "updated": len(known)},
-        )
+    try:
+        with session.books.write() as tx:
+            add(tx, session, index, list(zip(subjects, fresh, strict=True)))
+            for subject, identity in known:
+                _replace(tx, session, index, subject, identity)
+            session.append(
+                tx,
+                Act.SUBJECT_IMPORT,
+                Outcome.DONE,
+                subjects=[*subjects, *(s for s, _ in known)],
+                counts={"created": len(fresh), "updated": len(known)},
+            )
+    except exc.IntegrityError:  # another process gave a name of the sheet to somebody since it was looked up
+        raise UnavailableError(
+            "changed_meanwhile", "somebody else imported one of these people", hint="repeat the command"
+        ) from None
     return SheetReport(len(fresh), len(known))
 
 
@@ -184,6 +179,18 @@ def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
 def count(tx: Transaction) -> int:
     """Subjects held, whatever their state."""
     return tx.scalar(select(func.count()).select_from(SubjectRow)) or 0
+
+
+def _collisions(rows: Sequence[tuple[int, SheetRow]], owners: Sequence[set[SubjectId]], *, update: bool) -> list[Problem]:
+    problems, lines = [], dict[SubjectId, int]()
+    for (line, _), found in zip(rows, owners, strict=True):
+        if len(found) > 1:
+            problems.append(Problem(line, "sample_id", "the sample ids and MRN belong to different subjects"))
+        elif found and not update:
+            problems.append(Problem(line, "sample_id", "already known; --update attaches identities"))
+        elif found and (earlier := lines.setdefault(next(iter(found)), line)) != line:
+            problems.append(Problem(line, "sample_id", f"the same subject as on line {earlier}"))
+    return problems
 
 
 def _owners(tx: Transaction, index: ReferenceIndex, rows: Sequence[tuple[int, SheetRow]]) -> list[set[SubjectId]]:
