@@ -200,9 +200,7 @@ class AuditLog:
         except UnavailableError as error:
             found = self._read_back(batch)
             if found is None:
-                raise UnavailableError(
-                    "log_unavailable", "the audit log cannot be written, so nothing is released", hint=error.hint
-                ) from error
+                raise _unavailable(error) from error
         except exc.IntegrityError as error:
             found = self._read_back(batch)
             if found is None:
@@ -430,7 +428,7 @@ class AuditLog:
         return self._session
 
     def _read_back(self, batch: Sequence[Prepared]) -> list[Appended] | None:
-        """Whether a commit that reported failure happened: the whole batch from a fresh connection, or None.
+        """Whether a commit that reported failure happened: the whole batch from a fresh connection, or None if it did not.
 
         Being readable is not enough: what a failed sync left in the write-ahead log may be in memory only, and no later sync of
         that file says otherwise. Folding it into the database file writes it anew and syncs that file.
@@ -441,8 +439,8 @@ class AuditLog:
             self.database.checkpoint_wal()
             with self.database.read() as session:
                 rows = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id.in_(wanted)).order_by(AuditLeafRow.idx)).all()
-        except UnavailableError:
-            return None
+        except UnavailableError as error:
+            raise _unavailable(error) from error
         if len(rows) != len(batch) or any(row.leaf != wanted[row.event_id].leaf for row in rows):
             return None
         return [Appended(row.idx, wanted[row.event_id].event_id, row.leaf) for row in rows]
@@ -450,6 +448,10 @@ class AuditLog:
 
 _EntryRow = Row[int, bytes, bytes | None, bytes]
 _SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+
+
+def _unavailable(error: UnavailableError) -> UnavailableError:
+    return UnavailableError("log_unavailable", "the audit log cannot be written, so nothing is released", hint=error.hint)
 
 
 def _parts(session: Session) -> list[Part]:

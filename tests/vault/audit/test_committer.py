@@ -44,6 +44,14 @@ def in_threads(count, work):
     return found
 
 
+def until(holds):
+    """Wait for something, but not for ever."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 class Gate:
     """A commit that waits until it is let through, and counts."""
 
@@ -82,8 +90,7 @@ def test_what_gathers_during_a_commit_shares_the_next(books):
     others = [threading.Thread(target=lambda: committer.record(books.log.prepare(event()))) for _ in range(20)]
     for thread in others:
         thread.start()
-    while committer._line.queue.qsize() < 20:
-        time.sleep(0.001)
+    until(lambda: committer._line.queue.qsize() == 20)
     gate.open.set()
     for thread in [first, *others]:
         thread.join()
@@ -135,11 +142,11 @@ def test_too_many_waiting_are_refused_at_once(books):
     gate = Gate()
     committer = GroupCommitter(gate, max_waiting=2)
     threads = [threading.Thread(target=lambda: committer.record(books.log.prepare(event()))) for _ in range(3)]
-    for thread in threads:
+    threads[0].start()
+    assert gate.entered.wait(10)  # alone in its batch, so that the next two wait
+    for thread in threads[1:]:
         thread.start()
-    assert gate.entered.wait(10)
-    while committer._line.queue.qsize() < 2:
-        time.sleep(0.001)
+    until(lambda: committer._line.queue.qsize() == 2)
     with pytest.raises(UnavailableError) as caught:
         committer.record(books.log.prepare(event()))
     assert caught.value.code == "log_busy"
