@@ -72,7 +72,7 @@ class Selection:
     def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
         """Chosen rows, ascending. ``ends``: ``tables.site_ends`` of the sites."""
         if self.panel is not None:
-            return self.panel.index.match(sites).rows
+            return self.panel.index.match(sites, ends).rows
         if self.regions is not None:
             return overlapping_rows(sites, ends, self.regions).astype(np.int64)
         return np.arange(len(sites))

@@ -49,6 +49,7 @@ class _OnContig:
     number: NDArray[np.int64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
+    is_interval: NDArray[np.bool_]
 
 
 class LocusIndex:
@@ -61,28 +62,20 @@ class LocusIndex:
             by_contig.setdefault(normal_contig(locus.contig), []).append(number)
         self._contigs = {contig: self._arranged(numbers) for contig, numbers in by_contig.items()}
 
-    def match(self, sites: Sites) -> Match:
-        """What the loci name of ``sites`` (sorted by position within runs of one contig)."""
+    def match(self, sites: Sites, ends: NDArray[np.int64] | None = None) -> Match:
+        """What the loci name of ``sites`` (sorted by position within runs of one contig). ``ends``: their last positions, if known."""
         offsets = np.zeros(len(sites) + 1, np.int64)
         np.cumsum(sites.n_alleles(), out=offsets[1:])
         chosen, fixed = np.zeros(len(sites), np.bool_), np.zeros(len(sites), np.bool_)
         named, met = np.zeros(int(offsets[-1]), np.bool_), np.zeros(len(self._loci), np.bool_)
-        ends = site_ends(sites)
-        for first, last, number in self._candidates(sites, ends):
+        for rows, number in self._candidates(sites, site_ends(sites) if ends is None else ends):
             locus = self._loci[number]
-            for row in range(first, last):
-                if locus.is_interval:
-                    hit = int(ends[row]) >= locus.first
-                elif locus.ref:
-                    listed = _exact(sites, row, locus)
-                    hit = listed is not None
-                    if listed:
-                        named[offsets[row] + 1 : offsets[row + 1]] |= listed
-                else:
-                    hit = int(sites.pos[row]) == locus.first
-                chosen[row] |= hit
-                fixed[row] |= hit and not locus.is_interval
-                met[number] |= hit
+            mine = [row for row in rows.tolist() if _shares(sites, row, locus)] if locus.ref else rows
+            chosen[mine] = True
+            fixed[mine] |= not locus.is_interval
+            met[number] |= len(mine) > 0
+            for row in mine if locus.alts else ():
+                named[offsets[row] : offsets[row + 1]] |= _listed(sites, row, locus)
         return Match(np.flatnonzero(chosen), fixed, named, met, self._loci)
 
     def touching(
@@ -101,28 +94,39 @@ class LocusIndex:
 
     def _arranged(self, numbers: Sequence[int]) -> _OnContig:
         order = sorted(numbers, key=lambda n: self._loci[n].first)
-        first, last = ([getattr(self._loci[n], end) for n in order] for end in ("first", "last"))
-        return _OnContig(np.array(order, np.int64), np.array(first, np.int64), np.array(last, np.int64))
+        places = np.array([(n, self._loci[n].first, self._loci[n].last) for n in order], np.int64)
+        number, first, last = np.ascontiguousarray(places.T)
+        return _OnContig(number, first, last, np.array([self._loci[n].is_interval for n in order], np.bool_))
 
-    def _candidates(self, sites: Sites, ends: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
-        """(first row, row behind the last, locus) wherever a locus may name a site."""
+    def _candidates(self, sites: Sites, ends: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
+        """(rows, locus) wherever a locus has any: those at its position, or of an interval those that reach into it."""
         edges = np.flatnonzero(np.diff(sites.contig, prepend=-1, append=-1)) if len(sites) else np.zeros(0, np.intp)
         for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             loci = self._contigs.get(normal_contig(sites.contigs[int(sites.contig[start])]))
             if loci is None:
                 continue
-            reach = np.maximum.accumulate(ends[start:stop])
-            low = start + np.searchsorted(reach, loci.first, "left")
-            high = start + np.searchsorted(sites.pos[start:stop], loci.last, "right")
-            some = np.flatnonzero(high > low)
-            yield from zip(low[some].tolist(), high[some].tolist(), loci.number[some].tolist(), strict=True)
+            pos, reach = sites.pos[start:stop], np.maximum.accumulate(ends[start:stop])
+            low = np.searchsorted(pos, loci.first, "left")
+            low[loci.is_interval] = np.searchsorted(reach, loci.first[loci.is_interval], "left")
+            high = np.searchsorted(pos, loci.last, "right")
+            for at in np.flatnonzero(high > low).tolist():
+                rows = np.arange(start + int(low[at]), start + int(high[at]))
+                reaching = rows[ends[rows] >= loci.first[at]] if loci.is_interval[at] else rows
+                if len(reaching):
+                    yield reaching, int(loci.number[at])
 
 
-def _exact(sites: Sites, row: int, locus: Locus) -> list[bool] | None:
-    """For each ALT of the site whether the locus lists it; None: the site is not the locus's."""
-    if int(sites.pos[row]) != locus.first:
-        return None
-    ref, *alts = sites.alleles[row].decode().upper().split(",")
+def _shares(sites: Sites, row: int, locus: Locus) -> bool:
+    """The site has the locus's REF and one of its ALTs, or either has none."""
+    ref, *alts = _alleles(sites, row)
+    return ref == locus.ref.upper() and (not locus.alts or not alts or any(_listed(sites, row, locus)))
+
+
+def _listed(sites: Sites, row: int, locus: Locus) -> list[bool]:
+    """For REF (never) and each ALT of the site whether the locus lists it."""
     wanted = {alt.upper() for alt in locus.alts}
-    listed = [alt in wanted for alt in alts]
-    return listed if ref == locus.ref.upper() and (not wanted or not alts or any(listed)) else None
+    return [False, *(alt in wanted for alt in _alleles(sites, row)[1:])]
+
+
+def _alleles(sites: Sites, row: int) -> list[str]:
+    return sites.alleles[row].decode().upper().split(",")
