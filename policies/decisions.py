@@ -1,15 +1,14 @@
 """The decision for one subject and one purpose, and for many subjects at once.
 
 ``decide`` is a pure function of the consent state, the purpose, the legal time and the rule set: the same inputs give the same bytes
-of ``Decision.explain()``. A cohort is decided by its distinct standings (``decide_states``), through the very same rules.
+of ``Decision.explain()``. ``judge`` is what it comes to once a standing is known; whoever decides
+many people at once puts each distinct standing to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 from policies import canonical, consent, obligations, reasons
 from policies.matching import Match, Outcome, match, match_without_terms, preference
@@ -24,8 +23,6 @@ from policies.terms import Alternative, Modifier
 
 PLAIN_POLICIES = frozenset({consent.RECONTACT, consent.RETURN_OF_RESULTS})
 """Policies that are a plain yes and need no DUO terms."""
-
-_T = TypeVar("_T", bound=Hashable)
 
 NOT_APPLICABLE = "NOT_APPLICABLE"
 NO_MATCHING_POLICY = "NO_MATCHING_POLICY"
@@ -118,18 +115,6 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Cohort:
-    """Verdicts of many subjects: ``verdicts[index[i]]`` is that of subject i."""
-
-    verdicts: tuple[Verdict, ...]
-    index: tuple[int, ...]
-
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """The outcome of each subject, in the order given."""
-        return tuple(self.verdicts[at].outcome for at in self.index)
-
-
-@dataclass(frozen=True)
 class Tally:
     """How a purpose stands in a cohort: each subject once, under its first reason."""
 
@@ -218,57 +203,6 @@ def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...
         elif ":" in name or (name == consent.USE_AFTER_DEATH and behind.deceased):
             rests.append(Basis(acceptance, ()))
     return tuple(rests)
-
-
-def decide_states(
-    states: Sequence[ConsentState],
-    purpose: Purpose,
-    *,
-    legal_at: datetime,
-    ontology: Ontology | None = None,
-    rules: Rules = DEFAULT,
-    data_at: datetime | None = None,
-    understood: frozenset[str] = obligations.UNDERSTOOD,
-) -> Cohort:
-    """The verdicts of many subjects; each distinct standing is decided once. ``expires`` is left to ``decide``.
-
-    Raises:
-        PolicyInputError: ``time_without_zone``.
-    """
-    ask = Ask(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
-    seen: dict[int, Standing] = {}
-    for state in states:
-        if id(state) not in seen:
-            seen[id(state)] = standing(state, legal_at=ask.legal_at, domain=rules.domain)
-    distinct, index = intern(seen[id(state)] for state in states)
-    verdicts = tuple(judge(where, ask) for where in distinct)
-    return Cohort(verdicts, index)
-
-
-def intern(values: Iterable[_T]) -> tuple[tuple[_T, ...], tuple[int, ...]]:
-    """The distinct values in order of first appearance, and for each value given the place of its equal among them."""
-    places: dict[_T, int] = {}
-    index = tuple(places.setdefault(value, len(places)) for value in values)
-    return tuple(places), index
-
-
-def tally(cohort: Cohort) -> Tally:
-    """Counts over a cohort, each subject under its first reason."""
-    sizes = [0] * len(cohort.verdicts)
-    for at in cohort.index:
-        sizes[at] += 1
-    counts: dict[Outcome, dict[str, int]] = {outcome: {} for outcome in Outcome}
-    for verdict, size in zip(cohort.verdicts, sizes, strict=True):
-        first = verdict.reasons[0].code
-        counts[verdict.outcome][first] = counts[verdict.outcome].get(first, 0) + size
-    deny, review = (tuple(sorted(counts[outcome].items())) for outcome in (Outcome.DENY, Outcome.REVIEW))
-    return Tally(len(cohort.index), sum(counts[Outcome.PERMIT].values()), deny, review)
-
-
-def refuse(decision: Decision, reason: str, about: str = "") -> Decision:
-    """A permission that could not be carried out (``nothing_left``, ``loci_unresolved``) as the refusal it then is."""
-    spoken = (Reason(reason, about), *(item for item in decision.reasons if item.code != reasons.CONSENT_COVERS_PURPOSE))
-    return replace(decision, outcome=Outcome.DENY, reasons=spoken, obligations=Obligations())
 
 
 def _refusal(denied: list[Reason], open_questions: list[Reason], *, alternative: int | None = None) -> Verdict:

@@ -7,15 +7,15 @@ import pytest
 
 from policies import obligations, reasons
 from policies.consent import Answer
-from policies.decisions import HAS_SATISFIED_POLICY, NOT_APPLICABLE, decide_states, intern, refuse, tally
+from policies.decisions import HAS_SATISFIED_POLICY, NOT_APPLICABLE
 from policies.loci import Interval, LocusRule, RuleKind
 from policies.matching import Outcome
 from policies.obligations import Obligations, merge, not_understood
 from policies.purposes import Commitment, Organisation, UseKind
 from policies.rules import DEFAULT, Rules
-from policies.states import ConsentState, fold
+from policies.states import fold
 from policies.terms import Alternative, Modifier, Terms, parse_expression
-from tests.support.consenting import CANCER, HMB, LUNG, NOW, accept, answer, ask, day, event, purpose, state_of, withdraw
+from tests.support.consenting import CANCER, HMB, LUNG, accept, answer, ask, day, event, purpose, state_of, withdraw
 
 GOLDEN = Path(__file__).parent / "golden_decisions.jsonl"
 APOE = LocusRule(RuleKind.GENE, "APOE")
@@ -70,41 +70,6 @@ def test_an_acceptance_without_terms_permits_nothing():
 def test_evidence_says_what_each_event_did():
     decision = ask([accept(1, valid_to=day(1)), accept(2, legal=5)])
     assert [item.outcome for item in decision.evidence] == [NOT_APPLICABLE, HAS_SATISFIED_POLICY]
-
-
-def test_a_permission_that_cannot_be_carried_out_becomes_a_refusal():
-    decision = refuse(ask([accept(1)]), reasons.NOTHING_LEFT)
-    assert decision.outcome is Outcome.DENY
-    assert [item.code for item in decision.reasons] == ["nothing_left"]
-    assert decision.obligations == Obligations()
-
-
-def test_a_cohort_counts_each_subject_once_under_its_first_reason():
-    states = [fold([accept(1)])] * 3 + [
-        fold([accept(1), withdraw(2, legal=1)]),
-        ConsentState(head=0),
-        fold([accept(1, "HMB+NPU")]),
-    ]
-    cohort = decide_states(states, HMB, legal_at=NOW)
-    assert tally(cohort).as_dict() == {
-        "subjects": 6,
-        "permit": 3,
-        "deny": {"no_active_consent": 1, "withdrawn": 1},
-        "review": {"purpose_incomplete": 1},
-    }
-
-
-def test_subjects_who_signed_on_different_days_share_one_verdict():
-    states = [fold([accept(number, legal=number)]) for number in range(1, 300)]
-    assert len(decide_states(states, HMB, legal_at=NOW).verdicts) == 1
-
-
-def test_an_empty_cohort_is_empty():
-    assert tally(decide_states([], HMB, legal_at=NOW)).as_dict() == {"subjects": 0, "permit": 0, "deny": {}, "review": {}}
-
-
-def test_intern_keeps_the_order_of_first_appearance():
-    assert intern("abca") == (("a", "b", "c"), (0, 1, 2, 0))
 
 
 def test_duties_add_up_to_the_strictest():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, QcState, Withdrawal
-from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide, decide_states, tally
+from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide
 from policies.matching import Outcome
 from policies.purposes import Purpose, UseKind
 from policies.records import dump_event, parse_event
@@ -143,18 +143,6 @@ def test_another_alternative_never_closes_anything(random):
     some, more = terms(random), terms(random)
     both = Terms.of(*some.alternatives, *more.alternatives)
     assert on_terms(both, what).permitted == (on_terms(some, what).permitted or on_terms(more, what).permitted)
-
-
-@given(seeds)
-def test_a_cohort_is_decided_as_its_members_are(random):
-    what = a_purpose(random)
-    states = [fold(history(random)) for _ in range(8)]
-    cohort = decide_states(states, what, legal_at=AT, ontology=ONTOLOGY)
-    single = [decide(state, what, legal_at=AT, ontology=ONTOLOGY) for state in states]
-    assert list(cohort.outcomes()) == [one.outcome for one in single]
-    assert [cohort.verdicts[at].reasons for at in cohort.index] == [one.reasons for one in single]
-    counts = tally(cohort).as_dict()
-    assert counts["subjects"] == 8 == counts["permit"] + sum(counts["deny"].values()) + sum(counts["review"].values())
 
 
 @given(seeds)

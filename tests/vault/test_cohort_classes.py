@@ -19,7 +19,7 @@ from policies.states import fold
 from policies.terms import parse_expression
 from policies.times import add_months as exact_months
 from tests.support.columns import columns_of, subject
-from tests.support.consenting import HMB, ONTOLOGY, T0, accept, day, purpose
+from tests.support.consenting import HMB, ONTOLOGY, T0, accept, day, purpose, withdraw
 from tests.support.histories import AT, a_purpose, history
 from vault import cohorts, histories
 from vault.histories import Histories
@@ -153,3 +153,16 @@ def test_an_accepted_purpose_that_runs_out_ends_the_release_too():
     found = cohorts.decide_members(Histories.of(columns), held_of(1), Ask(asked, AT))
     assert found.verdicts[found.index[0]].outcome is Outcome.PERMIT
     assert found.expires == day(300)
+
+
+def test_everybody_counts_once_under_the_first_reason():
+    told = [[accept(1)]] * 3 + [[accept(1), withdraw(2, legal=1)], [], [accept(1, "HMB+NPU")]]
+    columns, _ = columns_of(told)
+    answers = cohorts.decide_members(Histories.of(columns), held_of(6), Ask(HMB, AT))
+    assert answers.tally().as_dict() == {
+        "subjects": 6,
+        "permit": 3,
+        "deny": {"no_active_consent": 1, "withdrawn": 1},
+        "review": {"purpose_incomplete": 1},
+    }
+    assert next(iter(answers.counts().values())) == 3  # the most frequent first
