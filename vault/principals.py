@@ -227,6 +227,9 @@ def anchor(tx: Transaction, session: Session, act: Act, *, about: Obj, refers: s
 
 def reconcile(session: Session) -> bool:
     """Tell the log of a keystore that is newer than it knows (a process was killed between the two); whether there was one."""
+    with session.books.read() as tx:
+        if tx.scalars(select(VaultRow.keystore_seq)).one() >= session.public.seq:
+            return False
     with session.books.write() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= session.public.seq:
             return False

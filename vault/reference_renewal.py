@@ -60,7 +60,7 @@ def _registered_by(tx: Transaction, session: Session, index: ReferenceIndex) -> 
     """The dataset whose import registered a reference. Books that were restored beside newer keys cannot be asked by digest any
     more: there, a person's references are all taken to come from where the first of them came.
     """
-    rows = tx.scalars(select(ReferenceRow)).all()
+    rows = tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)).all()
     held = session.keybook.has_version(KeyPurpose.REFERENCE_INDEX, session.vault_id, index.version)
     by_digest = {row.digest: row.dataset_id for row in rows} if held else {}
     by_subject = {} if held else {row.subject_id: row.dataset_id for row in reversed(rows)}

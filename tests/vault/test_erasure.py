@@ -189,6 +189,24 @@ def test_chunks_that_are_not_blanked_yet_are_refused(vault, monkeypatch):
         assert gate.view(s, project="rarity", dataset="rare").sites.pos.tolist() == [100, 300]
 
 
+def test_an_erasure_stops_a_view_that_is_being_made(vault, monkeypatch):
+    build = gate._build
+
+    def slow(session, access):
+        made = build(session, access)
+        with vaults.opened(vault) as other:
+            erasure.erase(other, WHO)
+        return made
+
+    with vaults.opened(vault) as s:
+        monkeypatch.setattr(gate, "_build", slow)
+        with pytest.raises(GenovaultError) as caught:
+            gate.view(s, project="demo", dataset="cohort")
+        assert caught.value.code == "consent_changed"
+        monkeypatch.undo()
+        assert gate.view(s, project="demo", dataset="cohort").genotypes.shape[1] == len(vaults.PERMITTED) - 1
+
+
 def erase_it(folder: str) -> None:
     with vaults.opened(Path(folder)) as s:
         erasure.erase(s, WHO)

@@ -1,0 +1,131 @@
+"""Each thing that can be wrong is found, with its severity and what mends it; a healthy vault has no errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, insert
+
+from tests.support import vaults
+from vault import backup, doctor
+from vault.doctor import Severity
+from vault.session import Session
+from vault.storage.books import LeaseRow
+from vault.storage.keys import WrappedKeyRow
+from vault.times import to_micros
+
+
+@pytest.fixture
+def vault(tmp_path) -> Path:
+    return vaults.copy(tmp_path, whole=False)
+
+
+def an_object(vault: Path, kind: str) -> Path:
+    return next((vault / "objects").rglob(f"*.{kind}"))
+
+
+def lose_an_object(vault: Path, _s: Session) -> None:
+    an_object(vault, "sites").unlink()
+
+
+def swap_two_objects(vault: Path, _s: Session) -> None:
+    path = an_object(vault, "blocks")
+    path.write_bytes(bytes(len(path.read_bytes())))
+
+
+def leave_an_orphan(vault: Path, _s: Session) -> None:
+    (vault / "objects" / "stray").write_bytes(b"x")
+
+
+def open_a_file(vault: Path, _s: Session) -> None:
+    (vault / "vault.json").chmod(0o644)
+
+
+def leave_a_restore(vault: Path, _s: Session) -> None:
+    (vault.parent / f".{vault.name}.00ff.restore").mkdir()
+
+
+def lose_a_keystore_copy(vault: Path, _s: Session) -> None:
+    (vault / "keystore.a").write_bytes(b"{}")
+
+
+def lose_table_keys(_vault: Path, s: Session) -> None:
+    with s._keys.write() as tx:
+        tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.purpose == "site-table"))
+
+
+def lose_a_person_s_keys(_vault: Path, s: Session) -> None:
+    with s._keys.write() as tx:
+        tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.purpose == "identity"))
+
+
+def edit_the_log(vault: Path, _s: Session) -> None:
+    vaults.sql(vault / "books.db", "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'done', 'none') AS BLOB) WHERE idx = 2")
+
+
+def break_a_reference(vault: Path, _s: Session) -> None:
+    vaults.sql(vault / "books.db", "PRAGMA foreign_keys = 0", "DELETE FROM subject WHERE rowid = 3")
+
+
+def let_a_lease_run_out(_vault: Path, s: Session) -> None:
+    with s.books.write() as tx:
+        tx.execute(insert(LeaseRow), [{"prefix": "00" * 16, "expires": 1}])
+
+
+def let_a_key_backup_expire(vault: Path, s: Session) -> None:
+    now = s.clock()
+    backup.backup_keys(s, vault.parent / "k", expires=now + timedelta(days=3))
+    with s.books.write() as tx:
+        past = to_micros(now - timedelta(days=1))
+        tx.connection().exec_driver_sql(f"UPDATE key_backup SET expires = {past}")
+
+
+CASES: dict[str, tuple[Callable[[Path, Session], None], str, Severity]] = {
+    "a missing object": (lose_an_object, "object_missing", Severity.ERROR),
+    "an altered object": (swap_two_objects, "object_altered", Severity.ERROR),
+    "an orphan": (leave_an_orphan, "orphans", Severity.WARNING),
+    "an exposed file": (open_a_file, "open_permissions", Severity.ERROR),
+    "a left-over restore": (leave_a_restore, "left_over", Severity.WARNING),
+    "a damaged keystore copy": (lose_a_keystore_copy, "keystore_copies", Severity.WARNING),
+    "missing table keys": (lose_table_keys, "key_missing", Severity.ERROR),
+    "people without keys": (lose_a_person_s_keys, "subject_keyless", Severity.ERROR),
+    "an edited log": (edit_the_log, "log_broken", Severity.ERROR),
+    "a dangling row": (break_a_reference, "database_damaged", Severity.ERROR),
+    "an expired lease": (let_a_lease_run_out, "lease_expired", Severity.NOTE),
+    "an expired key backup": (let_a_key_backup_expire, "key_backup_expired", Severity.WARNING),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_wrong_is_found(vault, name):
+    work, code, severity = CASES[name]
+    with vaults.opened(vault) as s:
+        work(vault, s)
+        report = doctor.examine(s)
+        found = {finding.code: finding for finding in report.findings}
+        assert code in found
+        assert found[code].severity is severity
+        assert found[code].remedy
+        assert report.ok is (severity is not Severity.ERROR)
+        s.close = lambda: None  # some of these vaults can sign no more
+        s.abandon()
+
+
+def test_a_healthy_vault_has_only_notes(vault):
+    with vaults.opened(vault) as s:
+        report = doctor.examine(s)
+    assert {finding.severity for finding in report.findings} <= {Severity.NOTE}
+    assert report.skipped == ()
+
+
+def test_mending_takes_away_what_nothing_names(vault):
+    leave_an_orphan(vault, None)
+    lose_a_keystore_copy(vault, None)
+    with vaults.opened(vault) as s:
+        assert doctor.sweep_orphans(s) == 1
+        assert doctor.mend_keystore(s.folder)
+        assert not doctor.mend_keystore(s.folder)
+        assert not {"orphans", "keystore_copies"} & {finding.code for finding in doctor.examine(s).findings}
