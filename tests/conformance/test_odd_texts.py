@@ -41,9 +41,10 @@ HEADER = b'##fileformat=VCFv4.3\n##FORMAT=<ID=GT,Number=1,Type=String,Descriptio
 HEADER += b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS\n"
 
 
-@pytest.mark.parametrize("column", COLUMNS)
-@pytest.mark.parametrize("file_format", ["vcf", "bcf"])
-def test_odd_texts_are_refused_or_come_out_readable(tmp_path: Path, column: str, file_format: str):
+@pytest.mark.parametrize(
+    "column", [pytest.param(column, marks=[] if column == "filter" else [pytest.mark.long]) for column in COLUMNS]
+)
+def test_odd_texts_are_refused_or_come_out_readable(tmp_path: Path, column: str):
     tool("bcftools")
     held = Held.make(tmp_path)
     wrong, taken = [], 0
@@ -59,9 +60,9 @@ def test_odd_texts_are_refused_or_come_out_readable(tmp_path: Path, column: str,
         try:
             held.answer({f"sample:n{number}/S": "yes"})
             held.project(f"p{number}", f"d{number}", keep_ids=True)
-            out = held.extract(f"p{number}", f"d{number}", out=f"out{number}", file_format=file_format)
-            written = run("bcftools", "view", "-H", out / f"genotypes.{'vcf.gz' if file_format == 'vcf' else 'bcf'}")
-            if column != "contig":  # whose END and AC, AN stand in INFO too
+            for kind, name in (("vcf", "genotypes.vcf.gz"), ("bcf", "genotypes.bcf")):
+                out = held.extract(f"p{number}", f"d{number}", out=f"{kind}{number}", file_format=kind)
+                written = run("bcftools", "view", "-H", out / name)
                 assert written.split("\t")[:7] == record.decode().split("\t")[:7]
         except (GenovaultError, AssertionError, ValueError) as error:
             wrong.append(f"{odd!r}: {type(error).__name__} {error}"[:200])
