@@ -31,6 +31,7 @@ from vault.audit.export import export_tiles
 from vault.audit.log import AuditLog
 from vault.audit.merkle import inclusion_proof, perfect_root, verify_inclusion
 from vault.audit.note import ED25519, VerifierKey
+from vault.audit.stored_head import tree_at
 from vault.audit.tiles import TILE_WIDTH, StoredTree
 from vault.audit.verify import verify_folder
 from vault.crypto.primitives import SigningKey, hpke_public
@@ -183,7 +184,7 @@ def at_rate(work: Callable[[int], object], *, rate: int, seconds: float) -> list
 
 def proof(folder: Path, leaves: int) -> list[Row]:
     """One inclusion proof, of a tree whose full tiles are all stored, as a log of that size would have them."""
-    log, database = new_log(folder)
+    _, database = new_log(folder)
     level, below = 0, [os.urandom(32) for _ in range(leaves // TILE_WIDTH * TILE_WIDTH)]
     size, first_level = len(below), below
     with database.write() as session:
@@ -196,7 +197,7 @@ def proof(folder: Path, leaves: int) -> list[Row]:
             bulk_insert(session, AuditTileRow, rows)
             below, level = above, level + 1
     with database.read() as session:
-        root = log_root(session, size)
+        root = tree_at(session, 0, size).root()
     waits = []
     for i in range(200):
         index = i * (size // 200) + 17
@@ -210,12 +211,6 @@ def proof(folder: Path, leaves: int) -> list[Row]:
         (f"inclusion proof from {size:,} entries, median", statistics.median(waits) * 1e3, "ms", ""),
         (f"inclusion proof from {size:,} entries, worst of 200", max(waits) * 1e3, "ms", "< 5"),
     ]
-
-
-def log_root(session: object, size: int) -> bytes:
-    from vault.audit.stored_head import tree_at  # noqa: PLC0415 - only here
-
-    return tree_at(session, 0, size).root()  # type: ignore[arg-type]
 
 
 def grown(folder: Path, entries: int) -> tuple[AuditLog, Database, float]:

@@ -7,6 +7,7 @@ import json
 import shutil
 
 import pytest
+from pysqlite3 import dbapi2
 
 from vault.audit.verify import verify_folder
 
@@ -26,97 +27,82 @@ def disclosures(shell, who):
     return shell.run(f"audit disclosures {who} --json").json
 
 
-class TestDisclosures:
-    def test_who_got_what_when_and_why(self, released):
-        found = disclosures(released, "SAMPLE_1")
-        (one,) = found["disclosures"]
-        assert (one["ended"], one["disclosed"], one["project"], one["actor"]) == ("done", True, "demo", "ann")
-        assert one["purpose"] == "hmb"
-        assert one["recipients"]
-        assert one["what"]["dataset"] == "cohort"
-        assert one["release"].startswith("rel-")
-        assert one["outcome_index"] > one["index"]
-        assert {p["law"] for p in found["paragraphs"]} == {"GDPR", "HIPAA"}
-        assert all(p["source"] and p["read"] for p in found["paragraphs"])
-        shown = released.run("audit disclosures SAMPLE_1").out
-        assert "1 disclosures, 0 accesses that came to nothing" in shown
-        assert "GDPR" in shown
+def test_one_persons_disclosures(released):
+    found = disclosures(released, "SAMPLE_1")
+    (one,) = found["disclosures"]
+    assert (one["ended"], one["disclosed"], one["project"], one["actor"]) == ("done", True, "demo", "ann")
+    assert (one["purpose"], one["what"]["dataset"]) == ("hmb", "cohort")
+    assert one["recipients"]
+    assert one["release"].startswith("rel-")
+    assert one["outcome_index"] > one["index"]
+    assert {p["law"] for p in found["paragraphs"]} == {"GDPR", "HIPAA"}
+    assert all(p["source"] and p["read"] for p in found["paragraphs"])
+    shown = released.run("audit disclosures SAMPLE_1").out
+    assert "1 disclosures, 0 accesses that came to nothing" in shown
+    assert "GDPR" in shown
 
-    def test_whoever_withdrew_before_was_not_disclosed(self, released):
-        found = disclosures(released, "SAMPLE_7")
-        assert found["disclosures"] == []
-        assert "consent.withdraw" in {entry["act"] for entry in found["other"]}
+    withdrawn = disclosures(released, "SAMPLE_7")
+    assert withdrawn["disclosures"] == []
+    assert "consent.withdraw" in {entry["act"] for entry in withdrawn["other"]}
 
-    def test_a_token_names_the_same_person(self, released):
-        by_name = disclosures(released, "SAMPLE_1")
-        (token,) = by_name["tokens"]
-        by_token = disclosures(released, token)
-        assert by_token["disclosures"] == by_name["disclosures"]
-        assert by_token["other"][-1]["act"] == "audit.disclosures"  # the look itself is about this person
+    (token,) = found["tokens"]
+    by_token = disclosures(released, token)
+    assert by_token["disclosures"] == found["disclosures"]
+    assert by_token["other"][-1]["act"] == "audit.disclosures"  # the look itself is about this person
 
-    def test_an_access_without_an_end_counts_as_disclosed(self, released):
-        from pysqlite3 import dbapi2  # noqa: PLC0415 - only here
-
-        books = dbapi2.connect(str(released.folder / "v/books.db"))
-        for (name,) in books.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            books.execute(f"DROP TRIGGER {name}")
-        books.execute("DELETE FROM audit_closing")
-        books.commit()
-        books.close()
-        (one,) = disclosures(released, "SAMPLE_1")["disclosures"]
-        assert (one["ended"], one["disclosed"], one["outcome_index"]) == ("assumed", True, None)
-
-    @pytest.mark.parametrize(("who", "code"), [("NOBODY", "subject_unknown"), ("hmac-sha256:1:" + "0" * 64, "token_unknown")])
-    def test_unknown_people(self, released, who, code):
+    for who, code in (("NOBODY", "subject_unknown"), ("hmac-sha256:1:" + "0" * 64, "token_unknown")):
         ran = released.try_(f"audit disclosures {who} --json")
         assert (ran.code, ran.error) == (4, code)
 
-
-class TestFilters:
-    def test_by_person_purpose_request_and_reason(self, released):
-        def listed(options):
-            return [entry["act"] for entry in released.run(f"audit log --json {options}").json["entries"]]
-
-        assert listed("--purpose HMB --act extract") == ["extract.intent", "extract.outcome"]
-        assert "extract.intent" in listed("--subject SAMPLE_1")
-        assert "extract.intent" not in listed("--subject SAMPLE_7")
-        assert listed("--reason project_not_approved") == ["extract.intent"]
-        assert listed("--until 2000-01-01") == []
-
-    def test_since_a_checkpoint_that_was_kept(self, released):
-        released.run("audit export tiles --format tiles")
-        kept = released.folder / "tiles/checkpoint"
-        size = int(kept.read_text().split("\n")[1])
-        found = released.run("audit log --since-checkpoint tiles/checkpoint --json").json["entries"]
-        assert found[0]["index"] == size
-        kept.write_text(kept.read_text().replace("\n", "x\n", 1))
-        assert released.try_("audit log --since-checkpoint tiles/checkpoint --json").error == "origin_unknown"
+    forget_how_intents_ended(released.folder / "v/books.db")
+    (one,) = disclosures(released, "SAMPLE_1")["disclosures"]
+    assert (one["ended"], one["disclosed"], one["outcome_index"]) == ("assumed", True, None)
 
 
-class TestExports:
-    def test_csv(self, released):
-        released.run("audit export log.csv --format csv")
-        rows = list(csv.DictReader((released.folder / "log.csv").read_text().splitlines()))
-        assert [int(row["index"]) for row in rows] == list(range(len(rows)))
-        assert "extract.outcome" in {row["act"] for row in rows}
-        assert released.try_("audit export log.csv --format csv --json").error == "output_exists"
-
-    def test_fhir(self, released):
-        count = released.run("audit export log.ndjson --format fhir --json").json["entries"]
-        lines = (released.folder / "log.ndjson").read_text().splitlines()
-        assert len(lines) == count
-        assert {json.loads(line)["resourceType"] for line in lines} == {"AuditEvent"}
+def forget_how_intents_ended(path):
+    books = dbapi2.connect(str(path))
+    for (name,) in books.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        books.execute(f"DROP TRIGGER {name}")
+    books.execute("DELETE FROM audit_closing")
+    books.commit()
+    books.close()
 
 
-class TestReport:
-    def test_a_page(self, released):
-        made = released.run("audit report report.html --json").json
-        assert (made["ok"], made["accesses"], made["disclosed"], made["open_intents"]) == (True, 1, 1, 0)
-        text = (released.folder / "report.html").read_text()
-        assert "Every entry is in its place" in text
-        assert "project_not_approved" in text
-        assert released.try_("audit report report.html --json").error == "output_exists"
-        assert released.run("audit log --json --act audit.report").json["entries"]
+def test_filters_exports_and_the_report(released):
+    def listed(options):
+        return [entry["act"] for entry in released.run(f"audit log --json {options}").json["entries"]]
+
+    assert listed("--purpose HMB --act extract") == ["extract.intent", "extract.outcome"]
+    assert "extract.intent" in listed("--subject SAMPLE_1")
+    assert "extract.intent" not in listed("--subject SAMPLE_7")
+    assert listed("--reason project_not_approved") == ["extract.intent"]
+    assert listed("--until 2000-01-01") == []
+
+    released.run("audit export tiles --format tiles")
+    kept = released.folder / "tiles/checkpoint"
+    size = int(kept.read_text().split("\n")[1])
+    assert released.run("audit log --since-checkpoint tiles/checkpoint --json").json["entries"][0]["index"] == size
+    kept.write_text(kept.read_text().replace("\n", "x\n", 1))
+    assert released.try_("audit log --since-checkpoint tiles/checkpoint --json").error == "origin_unknown"
+
+    released.run("audit export log.csv --format csv")
+    rows = list(csv.DictReader((released.folder / "log.csv").read_text().splitlines()))
+    assert [int(row["index"]) for row in rows] == list(range(len(rows)))
+    assert "extract.outcome" in {row["act"] for row in rows}
+    assert released.try_("audit export log.csv --format csv --json").error == "output_exists"
+
+    count = released.run("audit export log.ndjson --format fhir --json").json["entries"]
+    lines = (released.folder / "log.ndjson").read_text().splitlines()
+    assert len(lines) == count
+    assert {json.loads(line)["resourceType"] for line in lines} == {"AuditEvent"}
+
+    made = released.run("audit report report.html --json").json
+    assert (made["ok"], made["accesses"], made["disclosed"], made["open_intents"]) == (True, 1, 1, 0)
+    text = (released.folder / "report.html").read_text()
+    assert "Every entry is in its place" in text
+    assert "project_not_approved" in text
+    assert released.try_("audit report report.html --json").error == "output_exists"
+    assert released.run("audit log --json --act audit.report").json["entries"]
 
 
 class TestAnchors:
