@@ -63,6 +63,7 @@ KIND = "erase"
 LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", "done"
 ERASING, ERASED = "erasing", "erased"  # states of a subject
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
+HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))
 MAX_LIST_BYTES = 4 << 20  # of one chunk's list, unpacked: 65,535 sites, 8 alleles of 4 bytes
 
 Told = Callable[[str], None]
@@ -221,7 +222,7 @@ def _forget(session: Session, job: _Job) -> _Plan:
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
         tx.execute(delete(ConsentPrivateRow).where(ConsentPrivateRow.subject_id == job.subject))
         tx.execute(update(SubjectRow).where(SubjectRow.subject_id == job.subject).values(state=ERASED))
-    session.books.checkpoint_wal()
+    session.books.checkpoint_wal(*HOLDING_NAMES)
     count = int(references.rowcount)  # type: ignore[attr-defined]
     return replace(job.plan, destroyed={**job.plan.destroyed, "identities": 1, "references": count})
 
@@ -247,7 +248,7 @@ def _purge(session: Session, job: _Job) -> _Plan:
             else:
                 alts = _unpack(lists[str(ordinal)])
                 blanked += purge_chunk(session, dataset, part, work, alts=alts, others=others)
-    session.books.checkpoint_wal()
+    session.books.checkpoint_wal(*HOLDING_NAMES)
     for dataset in {dataset for dataset, _ in _parts(session, part_ids)}:
         panel_building.rebuild(session, dataset)
     counts = {"alts_blanked": blanked, "directories_rewritten": directories, "panel_builds": len(builds)}
@@ -277,7 +278,7 @@ def _finish(session: Session, job: _Job) -> Certificate:
             tx.add(ErasureRow(erasure_id=job.erasure_id, certificate=certificate.text, created=to_micros(now)))
             tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=DONE, payload=b""))
     session.keybook.destroy([KeyPurpose.JOB], [job.job_id])
-    session.books.checkpoint_wal()
+    session.books.checkpoint_wal(*HOLDING_NAMES)
     with session.books.read() as tx:
         row = tx.get_one(ErasureRow, job.erasure_id)
     return Certificate(row.erasure_id, row.certificate)

@@ -30,6 +30,7 @@ from vault.times import from_micros, to_micros
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
 DELETED_AT_ONCE = 10_000  # under the bound-parameter limits of both databases
+HOLDING_KEYS = (WrappedKeyRow.__tablename__, SubjectTokenRow.__tablename__)
 SCAN_FROM = 500  # owners from which one ordered scan of a purpose is cheaper than looking each up
 
 
@@ -156,14 +157,14 @@ class KeyBook:
                 session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
             if erasure_id is not None and session.get(ErasedRow, erasure_id) is None:
                 session.add(ErasedRow(erasure_id=erasure_id))
-        self._database.checkpoint_wal()
+        self._database.checkpoint_wal(*HOLDING_KEYS)
         return gone
 
     def destroy_ids(self, key_ids: Sequence[bytes]) -> None:
         """Delete wrapped keys by their ids; those already gone are fine. Raises as ``destroy``."""
         with self._database.write() as session:
             session.execute(delete(WrappedKeyRow).where(WrappedKeyRow.key_id.in_(key_ids)))
-        self._database.checkpoint_wal()
+        self._database.checkpoint_wal(*HOLDING_KEYS)
 
     def keyless(self, subjects: Iterable[SubjectId]) -> list[SubjectId]:
         """Those of the subjects that have no identity key: erased ones. Needs no branch."""
@@ -195,7 +196,7 @@ class KeyBook:
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version < than)
         with self._database.write() as session:
             session.execute(delete(WrappedKeyRow).where(*place))
-        self._database.checkpoint_wal()
+        self._database.checkpoint_wal(*HOLDING_KEYS)
 
     def token_version(self) -> int:
         """The newest version of any subject's token; 0 when there are no subjects."""
@@ -230,7 +231,7 @@ class KeyBook:
             gone = session.execute(
                 delete(SubjectTokenRow).where(SubjectTokenRow.version < newest_token), execution_options=quietly
             )
-        self._database.checkpoint_wal()
+        self._database.checkpoint_wal(*HOLDING_KEYS)
         return int(gone.rowcount)  # type: ignore[attr-defined]
 
     def rewrap(self, purpose: KeyPurpose, *, limit: int) -> int:

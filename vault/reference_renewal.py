@@ -52,7 +52,7 @@ def renew(session: Session) -> int:
         bulk_insert(tx, ReferenceRow, rows)
         tx.execute(update(VaultRow).values(reference_version=version))
     session.keybook.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
-    session.books.checkpoint_wal()
+    session.books.checkpoint_wal(ReferenceRow.__tablename__)
     return len(rows)
 
 

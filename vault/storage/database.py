@@ -76,9 +76,14 @@ class Database:
                 session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield session
 
-    def checkpoint_wal(self) -> None:
-        """Fold the write-ahead log into the database file, so that deleted bytes are gone from both (SQLite only)."""
+    def checkpoint_wal(self, *tables: str) -> None:
+        """Let deleted bytes be gone: fold SQLite's write-ahead log into the file. On PostgreSQL, VACUUM the tables named, which frees the
+        rows; its own log, archives and replicas keep them as long as they are kept (``docs/operations.md``).
+        """
         if self.dialect != "sqlite":
+            with _wrapped(), self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in tables:
+                    connection.exec_driver_sql(f"VACUUM {table}")
             return
         with _wrapped(), self._writer.connect() as connection:
             raw = connection.connection.dbapi_connection
