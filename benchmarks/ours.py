@@ -2,7 +2,7 @@
 
     python -m benchmarks.ours VAULT KEY_FILE PLAN.json        prints {task: {"seconds": […], "digest": …}}
 
-"First touch": an open session that holds no table and no block, with the genotype keys of the subjects opened. "Again": the same
+"First touch": an open session that holds no table and no block, with the block keys of the subjects derived. "Again": the same
 ``GenotypeReader``, its chunks decoded. Reads go through ``datasets``, below the door, because the peers decide and log nothing; the
 door's own share has a row of its own.
 """
@@ -25,12 +25,11 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import KeyFileFactor
 from vault.extracts.bcf import write_bcf
 from vault.extracts.vcf import write_vcf
-from vault.genotypes import datasets, part_book
-from vault.genotypes.datasets import Calls, Dataset, GenotypeReader, Selection
+from vault.genotypes import datasets, panel_building, panels, part_book
+from vault.genotypes.datasets import Calls, Dataset, GenotypeReader, PanelLoci, Selection
 from vault.genotypes.loci import Locus
 from vault.ids import SubjectId
 from vault.references import registered_by
-from vault.session import Session
 from vault.views.counts import count_calls
 from vault.views.deidentify import Profile, deidentify
 from vault.views.view import View
@@ -49,6 +48,7 @@ class Bench:
 
     def __init__(self, folder: Path, key_file: Path, plan: dict[str, Any]) -> None:
         self.plan = plan
+        self._panel: Selection | None = None
         self.session = session = sessions.open_session(folder, factor=KeyFileFactor.from_file(key_file))
         self.dataset: Dataset = datasets.by_name(session, "cohort")
         found = registered_by(session, plan["samples"])
@@ -64,18 +64,29 @@ class Bench:
         return Selection(regions=(Locus(contig, position, position),))
 
     def panel(self) -> Selection:
-        return Selection(regions=tuple(Locus(contig, position, position) for contig, position in self.plan["panel"]))
+        if self._panel is None:
+            loci = tuple(Locus(contig, position, position) for contig, position in self.plan["panel"])
+            names = {panel.name for panel in panels.every(self.session)}
+            made = (
+                panels.by_name(self.session, "bench")
+                if "bench" in names
+                else panel_building.create(self.session, self.dataset, "bench", loci)
+            )
+            self._panel = Selection(panel=PanelLoci(made.panel_id, made.index))
+        return self._panel
 
-    def first_touch(self, subjects: list[SubjectId], act: Callable[[Session, dict[bytes, bytes]], Any]) -> tuple[float, Any]:
+    def first_touch(self, subjects: list[SubjectId], act: Callable[[GenotypeReader], Any]) -> tuple[float, Any]:
         session = self.session
         part_book.forget(session)
         keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+        reader = GenotypeReader(session, self.dataset, subjects, keys)
+        reader.derive()
         started = time.perf_counter()
-        made = act(session, keys)
+        made = act(reader)
         return time.perf_counter() - started, made
 
     def read(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
-        return lambda: self.first_touch(subjects, lambda s, k: datasets.read(s, self.dataset, selection, subjects, k))
+        return lambda: self.first_touch(subjects, lambda reader: reader.read(selection))
 
     def again(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
         keys = self.session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
@@ -90,8 +101,8 @@ class Bench:
 
         return once
 
-    def view(self, session: Session, keys: dict[bytes, bytes]) -> View:
-        calls = datasets.read(session, self.dataset, Selection(), self.half, keys)
+    def view(self, reader: GenotypeReader) -> View:
+        calls = reader.read(Selection())
         names: Any = [f"P{at:07}" for at in range(len(self.half))]
         order = np.arange(len(names))
         profile = Profile(keep_phase=True)
@@ -104,15 +115,15 @@ class Bench:
         write = write_bcf if kind == "bcf" else write_vcf
         path = Path(self.plan["out"]) / f"ours.{kind}"
 
-        def act(session: Session, keys: dict[bytes, bytes]) -> None:
+        def act(reader: GenotypeReader) -> None:
             with path.open("wb") as file, Path(f"{path}.csi").open("wb") as index:
-                write(self.view(session, keys), file, index, vault_view={"ID": "bench"})
+                write(self.view(reader), file, index, vault_view={"ID": "bench"})
 
         return lambda: self.first_touch(self.half, act)
 
     def counts(self) -> Callable[[], tuple[float, Any]]:
-        def act(session: Session, keys: dict[bytes, bytes]) -> np.ndarray:
-            calls = datasets.read(session, self.dataset, Selection(), self.half, keys)
+        def act(reader: GenotypeReader) -> np.ndarray:
+            calls = reader.read(Selection())
             counts = count_calls(calls.sites, calls.codes, calls.escapes)
             return np.stack([counts.counts[counts.offsets[:-1] + 1], counts.an])
 

@@ -104,7 +104,7 @@ def wrap_many(kek: AesGcm, shelf: Shelf, rows: Iterable[tuple[bytes, bytes, byte
         if len(key) != KEY_BYTES:
             raise UsageError("key_length", "a wrapped key has 32 bytes")
         nonce = random(NONCE_BYTES)
-        aad = prefix + encode_context(key_id, subject_id) + suffix
+        aad = b"".join((prefix, len(key_id).to_bytes(2, "big"), key_id, len(subject_id).to_bytes(2, "big"), subject_id, suffix))
         wrapped.append(nonce + kek.seal(nonce, key, aad))
     return wrapped
 

@@ -194,10 +194,15 @@ class GenotypeReader:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
         return Calls(*merge_parts([part.read(selection) for part in self._parts], len(self._subjects)))
 
+    def derive(self) -> None:
+        """Derive the block keys now, so that the first read need not."""
+        for part in self._parts:
+            part.derive()
+
     def close(self) -> None:
         """Let go of everything that was decoded."""
         for part in self._parts:
-            part.decoded.clear()
+            part.forget()
 
 
 class _PartAccess:
@@ -214,11 +219,19 @@ class _PartAccess:
         self._builds: dict[bytes, PartReader | None] = {}
         self._learned: set[int] = set()
         self._asked: set[int] = set()
-        self.decoded: dict[int, tuple[Codes, Escapes]] = {}
+        self._decoded: dict[int, tuple[Codes, Escapes]] = {}
+        self._panels: dict[bytes, PartCalls] = {}
 
     @cached_property
     def _places(self) -> list[Place]:
         return self._placed(self._dataset.dataset_id)
+
+    def derive(self) -> None:
+        _ = self._places
+
+    def forget(self) -> None:
+        self._decoded.clear()
+        self._panels.clear()
 
     def read(self, selection: Selection) -> PartCalls:
         if selection.panel is not None:
@@ -227,7 +240,12 @@ class _PartAccess:
                 self._builds[panel_id] = panel_builds.find(self._session, self._part.part_id, panel_id)
             build = self._builds[panel_id]
             if build is not None:
-                return PartCalls(*build.read([0], None, self._placed(build.part.part_id)), self._columns)
+                if panel_id not in self._panels:
+                    found = PartCalls(*build.read([0], None, self._placed(build.part.part_id)), self._columns)
+                    if found.codes.size > self._keep:
+                        return found
+                    self._panels[panel_id] = found
+                return self._panels[panel_id]
         chosen = self._choose(selection)
         if self._keep and self._kept(chosen):
             return self._recall(chosen)
@@ -250,21 +268,21 @@ class _PartAccess:
     def _kept(self, chosen: Chosen) -> bool:
         """Whether the chunks are decoded in memory; those that are asked for again become so where there is room."""
         ordinals = [ordinal for ordinal, _ in chosen]
-        missing = [ordinal for ordinal in ordinals if ordinal not in self.decoded]
+        missing = [ordinal for ordinal in ordinals if ordinal not in self._decoded]
         if missing:
             again = self._asked.issuperset(missing)
             self._asked.update(missing)
-            sizes = [self._part.reader.directory.n_sites[ordinal] for ordinal in {*missing, *self.decoded}]
+            sizes = [self._part.reader.directory.n_sites[ordinal] for ordinal in {*missing, *self._decoded}]
             if not again or int(sum(sizes)) * len(self._members) > self._keep:
                 return False
             for ordinal in missing:
-                self.decoded[ordinal] = self._part.reader.read([ordinal], None, self._places)[1:]
+                self._decoded[ordinal] = self._part.reader.read([ordinal], None, self._places)[1:]
         return True
 
     def _recall(self, chosen: Chosen) -> PartCalls:
         sites, codes, escapes = [], [], []
         for ordinal, rows in chosen:
-            whole, held = self.decoded[ordinal]
+            whole, held = self._decoded[ordinal]
             table = self._part.reader.sites(ordinal)
             picked = np.arange(len(table)) if rows is None else rows
             run = int(picked[-1]) - int(picked[0]) + 1 == len(picked)
