@@ -190,9 +190,9 @@ def _require_logged(tx: Transaction, head: Head) -> None:
 
 
 def _numbered(item: NewEvent, seq: int) -> ConsentEvent:
-    """The event as the ledger keeps it: the digest of its evidence, which may tell who it is, goes to the private part."""
+    """The event as the ledger keeps it: the digest of its evidence and the free text of its channel go to the private part."""
     evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
-    return replace(item.event, seq=seq, evidence_hash=evidence)
+    return replace(item.event, seq=seq, evidence_hash=evidence, channel="")
 
 
 def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
@@ -212,8 +212,9 @@ def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes
 
 
 def _seal(session: Session, item: NewEvent, key: OpenKey) -> bytes:
-    evidence = {"evidence": item.event.evidence_hash} if item.event.evidence_hash else {}
-    text = json.dumps({**item.private, **evidence}, ensure_ascii=False, sort_keys=True).encode()
+    own = {"evidence": item.event.evidence_hash, "channel": item.event.channel}
+    content = {**item.private, **{name: value for name, value in own.items() if value}}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
     binding = _binding(session.vault_id, item.subject, item.event.event_id, key)
     return seal_blob(key.secret, binding, text, random=session.random)
 

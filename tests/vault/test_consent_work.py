@@ -206,9 +206,12 @@ def test_the_report_names_line_and_event(held):
 
 def test_a_digest_of_the_evidence_is_sealed(held):
     paper = held.write("paper.pdf", b"signed")
-    consents.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(evidence=str(paper)))
+    signature = Signature(evidence=str(paper), channel="told Dr Who on the phone")
+    consents.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=signature)
     shown = consents.history(held.session, "SAMPLE_3")
-    assert shown.events[0].evidence_hash == "sealed"
+    assert (shown.events[0].evidence_hash, shown.events[0].channel) == ("sealed", "")
+    assert shown.private[shown.events[0].event_id]["channel"] == "told Dr Who on the phone"
+    assert b"Dr Who" not in (held.folder / "v" / "books.db").read_bytes() + (held.folder / "v" / "books.db-wal").read_bytes()
     assert len(shown.private[shown.events[0].event_id]["evidence"]) == 64
     with pytest.raises(InputError) as caught:
         consents.withdraw(held.session, "SAMPLE_3", signature=Signature(evidence="nothing-here"))
