@@ -97,4 +97,4 @@ def test_a_sample_of_hard_files_comes_out_as_it_went_in_or_is_refused(tmp_path, 
 @pytest.mark.parametrize("part", range(4))
 def test_every_hard_file_comes_out_as_it_went_in_or_is_refused(tmp_path, capsys, part):
     counts = judge(tmp_path, every_file()[part::4], capsys)
-    assert counts["accepted, the same"] >= 150
+    assert counts["accepted, the same"] >= 100
