@@ -129,6 +129,8 @@ def test_every_call(base, tmp_path):
     assert counted["pwrite64"] >= ENTRIES
     assert counted["fsync"] + counted["fdatasync"] >= ENTRIES
     for call, count in counted.items():
+        # Each place once and each fault often; the few syncs with every fault. All of it is half an hour.
+        each = FAULTS if "sync" in call else FAULTS[:1]
         for when in range(1, count + 1):
-            for fault in FAULTS:
-                inject(base, tmp_path / "run", call, fault, str(when))
+            for turn, _ in enumerate(each):
+                inject(base, tmp_path / "run", call, FAULTS[(when + turn) % len(FAULTS)], str(when))

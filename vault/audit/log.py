@@ -112,6 +112,7 @@ class AuditLog:
         self._clock = clock
         self._random = random
         self._session = self._new_session()
+        self._stored = b""  # the session whose row is known to be on disk
 
     def create(self, session: Session) -> None:
         """Make the empty log. Only ``init`` calls this: a log that has lost its head is never begun again by itself."""
@@ -196,7 +197,7 @@ class AuditLog:
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         try:
             with self.database.write() as session:
-                return self.append_many(session, batch)
+                appended = self.append_many(session, batch)
         except UnavailableError as error:
             found = self._read_back(batch)
             if found is None:
@@ -205,6 +206,10 @@ class AuditLog:
             found = self._read_back(batch)
             if found is None:
                 raise head_altered() from error
+        else:
+            if any(prepared.detail is not None for prepared in batch):
+                self._stored = self._session.session_id
+            return appended
         return found
 
     # Heads and proofs
@@ -408,8 +413,10 @@ class AuditLog:
             bulk_insert(session, AuditDetailRow, rows)
 
     def _store_session(self, session: Session) -> None:
-        """Looked up each time: the transaction that first wrote it may have been rolled back."""
+        """Looked up until a commit is known to have kept it: the transaction that first wrote it may have been rolled back."""
         mine = self._session
+        if mine.session_id == self._stored:
+            return
         if session.scalar(select(AuditSessionRow.session_id).where(AuditSessionRow.session_id == mine.session_id)) is None:
             row = {
                 "session_id": mine.session_id,

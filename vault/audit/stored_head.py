@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from vault.audit.merkle import CompactRange, compact_range, leaf_hash
@@ -13,6 +13,10 @@ from vault.audit.tiles import StoredTree
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.audit_tables import AuditCheckpointRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
 
+_HEAD = select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)
+_ADVANCE = update(AuditHeadRow.__table__).where(  # type: ignore[arg-type] # typed as any FROM clause; it is a Table
+    AuditHeadRow.id == 1, AuditHeadRow.base == bindparam("old_base"), AuditHeadRow.size == bindparam("old_size")
+)  # the values to set are those given by their columns' names
 ROWS_AT_ONCE = 1_000  # entries fetched at a time while a tail is rehashed
 
 
@@ -31,7 +35,7 @@ class Head:
 
 def read_head(session: Session) -> Head:
     """The stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
-    row = session.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).first()
+    row = session.connection().execute(_HEAD).first()
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
     return Head(row.base, CompactRange.from_bytes(row.size, row.stack))
@@ -39,13 +43,9 @@ def read_head(session: Session) -> Head:
 
 def advance_head(session: Session, old: Head, new: Head) -> None:
     """Move the head by compare-and-swap. Raises UnavailableError (``log_conflict``)."""
-    statement = (
-        update(AuditHeadRow)
-        .where(AuditHeadRow.id == 1, AuditHeadRow.base == old.base, AuditHeadRow.size == old.tree.size)
-        .values(base=new.base, size=new.tree.size, stack=new.tree.to_bytes())
-        .execution_options(synchronize_session=False)
-    )
-    if session.connection().execute(statement).rowcount != 1:
+    place = {"old_base": old.base, "old_size": old.tree.size}
+    values = {"base": new.base, "size": new.tree.size, "stack": new.tree.to_bytes()}
+    if session.connection().execute(_ADVANCE, {**place, **values}).rowcount != 1:
         raise UnavailableError("log_conflict", "somebody else appended to the audit log without its lock", hint="try again")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, cast
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -47,12 +48,27 @@ def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[M
     if not rows:
         return
     connection = session.connection()
-    statement = cast("Table", table.__table__).insert().compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    if not isinstance(statement, SQLCompiler) or statement.insert_prefetch or any(len(row) != len(rows[0]) for row in rows):
+    columns = tuple(rows[0])
+    compiled = _compiled(table, connection.dialect, columns)
+    if compiled is None or any(len(row) != len(columns) for row in rows):
         connection.execute(cast("Table", table.__table__).insert(), rows)  # columns that SQLAlchemy fills in
         return
-    order = statement.positiontup
+    statement, order = compiled
     if order is None:
-        connection.exec_driver_sql(str(statement), [dict(row) for row in rows])
+        connection.exec_driver_sql(statement, [dict(row) for row in rows])
     else:
-        connection.exec_driver_sql(str(statement), [tuple([row[name] for name in order]) for row in rows])
+        connection.exec_driver_sql(statement, [tuple([row[name] for name in order]) for row in rows])
+
+
+@lru_cache(maxsize=256)
+def _compiled(
+    table: type[DeclarativeBase], dialect: Dialect, columns: tuple[str, ...]
+) -> tuple[str, tuple[str, ...] | None] | None:
+    """The INSERT and the order of its values (None: by name); None where SQLAlchemy has to fill something in.
+
+    Kept, because compiling one costs more than inserting a hundred rows.
+    """
+    statement = cast("Table", table.__table__).insert().compile(dialect=dialect, column_keys=list(columns))
+    if not isinstance(statement, SQLCompiler) or statement.insert_prefetch:
+        return None
+    return str(statement), None if statement.positiontup is None else tuple(statement.positiontup)
