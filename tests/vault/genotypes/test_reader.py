@@ -1,0 +1,129 @@
+"""Reading a dataset: what is kept between reads gives the same calls, and never outlives the books."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sqlalchemy import select, update
+
+from tests.support.gt_text import texts_of
+from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
+from vault.crypto.custody import KeyPurpose
+from vault.errors import IntegrityError
+from vault.genotypes import datasets, panel_building, part_book, part_reader
+from vault.genotypes.datasets import GenotypeReader, PanelLoci, Selection
+from vault.genotypes.loci import Locus
+from vault.storage.books import ChunkRow, PartMemberRow
+
+REGION = Selection(regions=(Locus("1", 100, 150),))
+SCATTERED = Selection(regions=(Locus("1", 100, 100), Locus("2", 100, 110), Locus("1", 130, 140)))
+NOWHERE = Selection(regions=(Locus("9", 1, 5),))
+EVERYTHING = Selection()
+
+
+@pytest.fixture
+def session(tmp_path):
+    opened = open_vault(tmp_path)
+    load(opened, tmp_path, cohort_vcf(samples=20, contigs=("1", "2"), sites=12), "cohort")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def dataset(session):
+    return datasets.by_name(session, "cohort")
+
+
+@pytest.fixture
+def subjects(session):
+    with session.books.read() as tx:
+        return list(tx.scalars(select(PartMemberRow.subject_id).distinct().order_by(PartMemberRow.subject_id)))
+
+
+def reader(session, dataset, subjects, keep=0):
+    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+    return GenotypeReader(session, dataset, subjects, keys, keep_bytes=keep)
+
+
+def shown(calls):
+    sites = calls.sites
+    return (
+        [(sites.contigs[c], p) for c, p in zip(sites.contig, sites.pos.tolist(), strict=True)],
+        sites.alleles.items(),
+        texts_of(calls.codes, calls.escapes),
+    )
+
+
+@pytest.mark.parametrize("selection", [REGION, SCATTERED, NOWHERE, EVERYTHING])
+def test_what_is_kept_decoded_reads_the_same(session, dataset, subjects, selection):
+    some = subjects[3:15]
+    expected = shown(reader(session, dataset, some).read(selection))
+    keeping = reader(session, dataset, some, keep=1 << 20)
+    for _ in range(4):
+        assert shown(keeping.read(selection)) == expected
+
+
+def test_a_chunk_asked_for_again_is_opened_no_more(session, dataset, subjects, monkeypatch):
+    keeping = reader(session, dataset, subjects, keep=1 << 20)
+    keeping.read(REGION)
+    keeping.read(REGION)
+    monkeypatch.setattr(part_reader, "open_blocks", None)
+    assert shown(keeping.read(Selection(regions=(Locus("1", 120, 120),))))[0] == [("1", 120)]
+    keeping.close()
+    with pytest.raises(TypeError):
+        keeping.read(REGION)
+
+
+def test_what_does_not_fit_is_not_kept(session, dataset, subjects, monkeypatch):
+    keeping = reader(session, dataset, subjects, keep=10)
+    keeping.read(REGION)
+    keeping.read(REGION)
+    monkeypatch.setattr(part_reader, "open_blocks", None)
+    with pytest.raises(TypeError):
+        keeping.read(REGION)
+
+
+def test_a_panel_asked_for_again_reads_the_same(session, dataset, subjects):
+    panel = panel_building.create(session, dataset, "few", [Locus("1", 100, 100), Locus("2", 110, 120)])
+    selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
+    keeping = reader(session, dataset, subjects, keep=1 << 20)
+    assert (
+        shown(keeping.read(selection))
+        == shown(keeping.read(selection))
+        == shown(reader(session, dataset, subjects).read(selection))
+    )
+
+
+def test_the_order_of_subjects_is_the_callers(session, dataset, subjects):
+    forward = reader(session, dataset, subjects).read(EVERYTHING)
+    backward = reader(session, dataset, subjects[::-1]).read(EVERYTHING)
+    assert (forward.codes == backward.codes[:, ::-1]).all()
+
+
+def test_deriving_early_changes_nothing(session, dataset, subjects):
+    early = reader(session, dataset, subjects)
+    early.derive()
+    assert np.array_equal(early.read(REGION).codes, reader(session, dataset, subjects).read(REGION).codes)
+
+
+def test_a_subject_without_a_key_is_not_read(session, dataset, subjects):
+    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects[1:])
+    with pytest.raises(IntegrityError) as error:
+        GenotypeReader(session, dataset, subjects, keys)
+    assert error.value.code == "key_missing"
+
+
+def test_a_rewritten_site_table_is_not_read_past(session, dataset, subjects):
+    """The session has the table open; the books then name another version, which is not the object that is there."""
+    reader(session, dataset, subjects).read(REGION)
+    with session.books.write() as tx:
+        tx.execute(update(ChunkRow).values(table_version=2))
+    with pytest.raises(IntegrityError):
+        reader(session, dataset, subjects).read(REGION)
+
+
+def test_forgetting_opens_tables_anew(session, dataset, subjects):
+    before = part_book.open_parts(session, dataset.dataset_id)[0].reader
+    assert part_book.open_parts(session, dataset.dataset_id)[0].reader is before
+    part_book.forget(session)
+    assert part_book.open_parts(session, dataset.dataset_id)[0].reader is not before
