@@ -13,6 +13,7 @@ from policies import loci, reasons
 from policies.loci import Catalogue
 from policies.obligations import Obligations
 from policies.purposes import Project as Declaration
+from vault.documents import declared
 from vault.errors import RefusedError
 from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
 from vault.limits import MAX_POSITION
@@ -41,6 +42,7 @@ def limits(
     Raises:
         RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
             ``nothing_left``.
+        InputError: ``document_rejected``: a region is none.
     """
     if declaration.expires is not None and declaration.expires <= now:
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
@@ -78,8 +80,12 @@ def stated(duties: Obligations) -> tuple[Obligation, ...]:
 
 
 def _left(regions: Sequence[str], hidden: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
-    """Whether anything of the regions may be shown."""
-    left = loci.parse_regions(regions).minus(hidden)
+    """Whether anything of the regions may be shown; nearly always the first region answers."""
+    asked = declared(lambda: loci.parse_regions(regions), name="the regions")
+    return any(_remains(loci.Mask((region,)).minus(hidden), groups) for region in asked.intervals)
+
+
+def _remains(left: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
     for group in groups:
         left = left.intersection(group)
     return bool(left.intervals)
