@@ -156,7 +156,7 @@ class Cohort:
         command = [*genovault, "dataset", "import", self.vcf, "--name", "cohort", "--assembly", "GRCh38", "--register"]
         self._note("genovault", row.ours, run(command))
         if plink2 := self.tools.path("plink2"):
-            made = run([plink2, "--vcf", self.vcf, "--make-pgen", "--threads", "2", "--out", self.pgen])
+            made = run([plink2, "--vcf", self.vcf, "--vcf-half-call", "m", "--make-pgen", "--threads", "2", "--out", self.pgen])
             self._note("plink2", row.peers.setdefault("plink2", []), made)
         made = run(["bcftools", "view", "--no-version", "--threads", "2", "-Ob", "-o", self.out / "peer.bcf", self.vcf])
         self._note("bcftools", row.peers.setdefault("bcftools", []), made)
