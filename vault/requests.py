@@ -115,7 +115,9 @@ def load(session: Session, request_id: str) -> Request:
 
 def is_open(session: Session, tx: Transaction, request_id: str) -> bool:
     """Whether the request still stands, as the caller's transaction sees it. Raises IntegrityError ``request_altered``."""
-    row = tx.get_one(RequestRow, request_id)
+    row = tx.get(RequestRow, request_id)
+    if row is None:
+        return False
     _spec(session, row)
     return row.state == OPEN
 

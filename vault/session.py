@@ -456,7 +456,9 @@ def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, cloc
 def _record_failure(folder: Path, settings: Settings, public: PublicKeys, *, clock: Clock, random: RandomBytes) -> None:
     books = Database(_inside(folder, settings.places.books))
     with books.read() as tx:
-        row = tx.scalars(select(VaultRow)).one()
+        row = tx.scalars(select(VaultRow)).one_or_none()
+    if row is None or row.vault_id != settings.vault_id:
+        raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
     log = AuditLog(
         books,
         vault_id=settings.vault_id,
