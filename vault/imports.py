@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exc, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault import subjects
@@ -99,6 +99,7 @@ def import_files(
         InputError: ``name_malformed``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
             ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``no_samples``, ``no_sites``, and what the
             readers refuse, with file, line and reason.
+        UnavailableError: ``changed_meanwhile``.
     """
     with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
@@ -110,7 +111,7 @@ def import_files(
         with _lease(session, plan):
             batches = _batches(sources, columns, matched.columns, progress)
             part, chunks = _write(session, plan, _one_spelling(batches, {} if is_new else _spellings(session, dataset)))
-            with session.books.write() as tx:
+            with _unless_overtaken(), session.books.write() as tx:
                 _commit(tx, session, plan, part, chunks)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_building.rebuild(session, dataset)
@@ -307,6 +308,17 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
         detail={"dataset": dataset.name, "assembly": dataset.assembly},
     )
+
+
+@contextmanager
+def _unless_overtaken() -> Iterator[None]:
+    """Two imports may look up the same names before either has committed: the second one's is then a name twice."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise UnavailableError(
+            "changed_meanwhile", "another import took the dataset's or a sample's name", hint="repeat the command"
+        ) from None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from tests.support.held import Held
 from tests.support.vcf_text import SmallVcf, vcf
 from vault import consents, gate, imports, projects, subjects
-from vault.errors import GenovaultError, InputError
+from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.keybook import SUBJECT_PURPOSES
 from vault.references import resolve
 from vault.storage.books import PartMemberRow
@@ -359,6 +359,30 @@ def test_a_commit_that_fails_takes_everything_back(held, monkeypatch):
 
     monkeypatch.setattr("vault.genotypes.datasets.add_members", failing)
     refused(held, "commit_failed", held.write("a.vcf", TWO.data))
+
+
+@pytest.mark.parametrize(("name", "namespace"), [("cohort", "other"), ("other", "")])
+def test_an_import_that_another_overtakes_is_refused_without_a_trace(held, name, namespace):
+    """The other one takes the dataset's name, or registers the samples' names, after this one has looked."""
+    path = held.write("a.vcf", TWO.data)
+    options = imports.ImportOptions(unknown="register")
+    told: list[int] = []
+
+    def overtaken(*_: int) -> None:
+        if not told:
+            told.append(1)
+            held.load(path, name=name, namespace=namespace)
+
+    with pytest.raises(UnavailableError) as caught:
+        imports.import_files(held.session, [path], name="cohort", assembly="GRCh38", options=options, progress=overtaken)
+    assert caught.value.code == "changed_meanwhile"
+    traces = held.traces()
+    assert (traces["dataset"], traces["part"], traces["subject"], traces["lease"]) == (1, 1, 2, 0)
+    entry = next(e for e in held.entries() if e["outcome"] == "failed")
+    assert entry["reasons"] == {"changed_meanwhile": 1}
+    prefixes = {object_name.split("/")[0] for object_name, _ in held.session.objects.list("")}
+    assert len(prefixes) == 1
+    assert held.verified().ok
 
 
 def test_places_in_containers_say_nothing_of_the_order_in_the_file(tmp_path):
