@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 
 import pytest
 from pysqlite3 import dbapi2
 
+from tests.support.shell import PASSPHRASE
 from vault.audit.verify import verify_folder
+from vault.crypto import keystore
+from vault.crypto.keystore import KeyFileFactor, PassphraseFactor, Role
+from vault.crypto.primitives import Argon2Profile
+from vault.crypto.secret import Secret
 
 
 @pytest.fixture
@@ -23,8 +29,17 @@ def released(consented):
     return consented
 
 
+def add_auditor(shell):
+    """A principal "aud" who holds audit-read and nothing else, and the key file "key"."""
+    unlocked = keystore.load(shell.vault).unlock(PassphraseFactor.from_text(PASSPHRASE))
+    factor = KeyFileFactor(Secret(bytes(range(32))))
+    profile = Argon2Profile.TEST_ONLY
+    keystore.add_slot(unlocked, principal="aud", role=Role.AUDITOR, factor=factor, profile=profile, random=os.urandom)
+    shell.write("key", bytes(range(32)))
+
+
 def disclosures(shell, who):
-    return shell.run(f"audit disclosures {who} --json").json
+    return shell.run(f"--as ann audit disclosures {who} --json").json
 
 
 def test_one_persons_disclosures(released):
@@ -138,3 +153,19 @@ class TestAnchors:
         assert (ran.code, ran.error) == (6, "anchor_unreachable")
         assert vault.run(f"audit anchor {place} --remove --json").json["anchors"] == []
         assert vault.run("audit anchor").out.strip() == "no anchors"
+
+
+def test_an_auditor_sees_disclosures_by_token_and_the_report(released):
+    (token,) = disclosures(released, "SAMPLE_1")["tokens"]
+    add_auditor(released)
+    as_auditor = "--as aud --key-file key"
+    (one,) = released.run(f"{as_auditor} audit disclosures {token} --json").json["disclosures"]
+    assert (one["ended"], one["what"]["dataset"]) == ("done", "cohort")
+    assert released.run(f"{as_auditor} audit report report.html --json").json["ok"]
+    assert released.run(f"{as_auditor} audit log --subject {token} --json").json["entries"]
+    by_name = released.try_(f"{as_auditor} audit disclosures SAMPLE_1 --json")
+    assert by_name.code == 6  # names need the identity branch
+    for line in ("audit anchor elsewhere", "audit continue"):
+        (released.folder / "elsewhere").mkdir(exist_ok=True)
+        ran = released.try_(f"{as_auditor} {line} --json")
+        assert (ran.code, ran.error) == (3, "steward_needed")
