@@ -335,3 +335,12 @@ def test_who_cannot_sign_closes_all_the_same(folder):
     assert not auditor.keyring.has(Branch.LOG_SIGN)
     auditor.record(Act.AUDIT_READ, Outcome.DONE)
     auditor.close()
+
+
+def test_a_failed_unlock_is_not_written_into_other_books(folder, tmp_path):
+    vaults.make(tmp_path / "w", whole=False)
+    for path in folder.glob("books.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "w/books.db", folder / "books.db")
+    wrong = PassphraseFactor.from_text("wrong")
+    assert refused(IntegrityError, lambda: session.open_session(folder, factor=wrong)) == "wrong_books"
