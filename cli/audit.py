@@ -406,7 +406,8 @@ def _verified(session: Session, given: str | None, anchors: list[str]) -> list[t
             own = "\n".join(own_key.to_text() for own_key in session.log_keys(part.origin))
             found.append((part.origin, check(LogSource(session.log, own, part=part))))
     own = "\n".join(own_key.to_text() for own_key in session.log_keys())
-    return [*found, (newest, check(LogSource(session.log, own, anchors=anchors), given))]
+    kept = [note for note in (anchor.newest(newest) for anchor in session.anchors) if note is not None]
+    return [*found, (newest, check(LogSource(session.log, own, anchors=[*anchors, *kept]), given))]
 
 
 def _say(context: Context, found: Report, earlier: Sequence[tuple[str, Report]] = ()) -> None:
