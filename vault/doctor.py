@@ -24,7 +24,7 @@ from vault.crypto.primitives import sha256
 from vault.erasure import DONE, ERASED
 from vault.errors import GenovaultError
 from vault.genotypes.containers import ContainerRef, open_lengths
-from vault.genotypes.inventory import named_objects, table_keys
+from vault.genotypes.inventory import being_written, named_objects, table_keys
 from vault.ids import ContainerId, DatasetId, PartId, SubjectId
 from vault.limits import ALARM_KEK_WRAPS
 from vault.session import Session
@@ -163,7 +163,7 @@ def _objects(session: Session) -> Iterator[Finding]:
     """Every object's length and digest; objects that nothing names."""
     with session.books.read() as tx:
         named = {stored.name: stored for stored in named_objects(tx)}
-        leased = tuple(tx.scalars(select(LeaseRow.prefix)))
+        leased = being_written(tx)
     present = dict(session.objects.list())
     for name in sorted(set(named) - set(present)):
         yield _error("object_missing", f"object {name} is missing", "genovault restore SRC, or import the dataset again")
@@ -295,7 +295,7 @@ def sweep_orphans(session: Session) -> int:
     with session.attempting(Act.DOCTOR_RUN):
         with session.books.read() as tx:
             named = {stored.name for stored in named_objects(tx)}
-            leased = tuple(tx.scalars(select(LeaseRow.prefix)))
+            leased = being_written(tx)
         orphans = [name for name, _ in session.objects.list() if name not in named and not name.startswith(leased)]
         session.objects.delete(orphans)
         session.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(orphans)}, flags=["swept"])

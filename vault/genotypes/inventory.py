@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
-from vault.storage.books import ChunkRow, ContainerRow, PanelBuildRow, PanelContainerRow, PartRow
+from vault.storage.books import ChunkRow, ContainerRow, ErasingChunkRow, LeaseRow, PanelBuildRow, PanelContainerRow, PartRow
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ def named_objects(tx: Transaction) -> Iterator[Stored]:
     for name, size, digest in columns:
         for row in tx.execute(select(name, size, digest).execution_options(yield_per=1_000)):
             yield Stored(*row)
+
+
+def being_written(tx: Transaction) -> tuple[str, ...]:
+    """How names begin that nothing names yet, or no longer, because somebody is at work on them: no orphans."""
+    moving = tx.execute(select(ErasingChunkRow.new_object, ErasingChunkRow.old_object)).all()
+    return (*tx.scalars(select(LeaseRow.prefix)), *(name for row in moving for name in row if name))
 
 
 def table_keys(tx: Transaction) -> list[tuple[str, bytes]]:
