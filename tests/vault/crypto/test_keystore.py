@@ -205,7 +205,7 @@ def test_no_key_of_an_auditor_opens_another_branch_or_the_root_wraps(founded):
                         open_chunks(key, context, sealed, label=LABEL)
                         reached.add((branch, sealed == record.keyring))
                     except IntegrityError as error:
-                        assert error.code == "commitment_mismatch"  # noqa: PT017 - most attempts fail, one must not
+                        assert error.code == "commitment_mismatch"
     assert reached == {(Branch.AUDIT_READ, True)}
 
 
@@ -381,7 +381,7 @@ class SlotChanges(RuleBasedStateMachine):
         try:
             self.unlocked = keystore.remove_slot(self.unlocked, slot.slot_id)
         except UsageError as error:
-            assert error.code == "last_administrator"  # noqa: PT017 - refusal is one of two right answers
+            assert error.code == "last_administrator"
             assert sum(one.administers for one in self.unlocked.keystore.slots) == 1
         else:
             del self.factors[slot.slot_id]
