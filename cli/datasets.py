@@ -20,7 +20,10 @@ app = group("Imported genotypes.")
 def import_(
     ctx: typer.Context,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="VCF (plain, gzip, BGZF, zstd), BCF or PGEN; each contig in one file.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="FILE…", help="VCF (plain, gzip, BGZF, zstd), BCF or PGEN; each contig in one file.", show_default=False
+        ),
     ],
     name: Annotated[str, typer.Option(metavar="N", help="The dataset's name.", show_default=False)],
     assembly: Annotated[str, typer.Option(metavar="A", help="The reference, as GRCh38.", show_default=False)],
