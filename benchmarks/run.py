@@ -311,14 +311,15 @@ class Cohort:
 
 def _genotypes(arguments: list[Any]) -> str:
     """SHA-256 of position, alleles and GT of every carried site."""
-    view = subprocess.Popen(["bcftools", "view", "--no-version", "-c", "1", "-Ou", *arguments], stdout=subprocess.PIPE)
-    query = subprocess.Popen(["bcftools", "query", "-f", "%POS %REF %ALT[ %GT]\n"], stdin=view.stdout, stdout=subprocess.PIPE)
-    if query.stdout is None:
-        raise RuntimeError("bcftools query has no output")
     total = hashlib.sha256()
-    while piece := query.stdout.read(1 << 20):
-        total.update(piece)
-    if view.wait() or query.wait():
+    shape = "%POS %REF %ALT[ %GT]\n"
+    with (
+        subprocess.Popen(["bcftools", "view", "--no-version", "-c", "1", "-Ou", *arguments], stdout=subprocess.PIPE) as view,
+        subprocess.Popen(["bcftools", "query", "-f", shape], stdin=view.stdout, stdout=subprocess.PIPE) as query,
+    ):
+        while query.stdout is not None and (piece := query.stdout.read(1 << 20)):
+            total.update(piece)
+    if view.returncode or query.returncode:
         raise RuntimeError("bcftools query failed")
     return total.hexdigest()
 

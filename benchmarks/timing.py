@@ -31,20 +31,22 @@ def run(
     """
     with Path(stdout or os.devnull).open("wb") as sink:
         started = time.perf_counter()
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if keep else sink,
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
-        )
-        output, said = process.communicate() if keep else (b"", process.stderr.read() if process.stderr else b"")
-        # communicate() has reaped the process where output is kept: then only wall time is known
-        usage = None if keep else os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-    status = process.returncode if usage is None else os.waitstatus_to_exitcode(usage[1])
-    if usage is not None:
-        process.returncode = status
+        ) as process:
+            output, said, usage = b"", b"", None
+            if keep:
+                output, said = process.communicate()  # which reaps the process: then only wall time is known
+            elif process.stderr is not None:
+                said = process.stderr.read()
+                usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(usage[1])
+            wall = time.perf_counter() - started
+    status = process.returncode
     if status:
         raise RuntimeError(f"{command[0]} ended with {status}: {said[-400:].decode(errors='replace')}")
     if usage is None:
