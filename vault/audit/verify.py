@@ -33,7 +33,7 @@ from vault.crypto.primitives import verify_signature
 from vault.errors import IntegrityError
 
 MAX_FINDINGS = 100  # more say nothing new
-PARALLEL_FROM = 50_000  # signed entries from which starting further processes pays
+PARALLEL_FROM = 200_000  # signed entries from which starting further processes pays
 _CHUNKS_PER_TASK = 16  # 4,096 entries: sending a task costs little beside hashing it
 _TILE = 256
 _REQUIRED = frozenset({"v", "id", "t", "boot", "actor", "act", "outcome", "n"})
