@@ -6,6 +6,15 @@ Two ledgers, one event for each person: ``states`` has that many distinct texts 
 days; ``dates`` has one form with a validity of 30 years, and a different legal time, hence a different end, for every person.
 Printed for each: reading the ledger from SQLite with its chain verified, grouping it, the first decision and a later one, and the
 sum of them all from a session that knows nothing. Best of three, in seconds; the people are the dataset's members, read from SQL.
+
+Last results (2026-11-22, two cores shared with other work; a million people):
+
+| ledger | read, verified | group | members | first decision | all of it, cold | later decision |
+|---|---|---|---|---|---|---|
+| states (1,000 texts) | 0.76 | 0.47 | 1.21 | 0.21 | 2.67 | 0.15 |
+| dates (1 text) | 0.53 | 0.08 | 1.26 | 0.10 | 1.99 | 0.10 |
+
+With eight other processes busy the same took 4.6 s cold and 0.21 s later (states).
 """
 
 from __future__ import annotations
