@@ -206,7 +206,8 @@ class Cohort:
         ours = json.loads(run([sys.executable, "-m", "benchmarks.ours", self.vault, self.key_file, plan], keep=True).output)
         for task, found in ours.items():
             self.row(self.TASKS[task]).ours += found["seconds"]
-        python = self.tools.path("python") or sys.executable
+        beside = self.tools.bin / "python"
+        python = beside if beside.exists() else Path(sys.executable)
         peers = json.loads(run([python, HERE / "in_process.py", plan], keep=True).output)
         for (library, task), found in ((name.split(), found) for name, found in peers.items()):
             for suffix in ("", "_again"):
