@@ -452,7 +452,7 @@ purpose:
 #   type: university
 #   country: "DE"                # ISO 3166-1, in quotes
 #   profit: non_profit           # or for_profit
-# people: [ann]                  # who works with the data
+# people: [ann]                  # who works with the data; an engine gets views only of projects that name it here
 
 datasets: ["@DATASET@"]
 kinds: [records]                 # records (genotypes for each person), counts, presence

@@ -8,6 +8,7 @@ from typing import Any
 from policies import loci
 from policies.purposes import RequestKind
 from vault import projects, requests
+from vault.crypto.keystore import Role
 from vault.documents import declared
 from vault.errors import InputError, RefusedError
 from vault.genotypes import datasets, panels
@@ -58,7 +59,8 @@ def of_request(session: Session, request_id: str) -> Ask:
     spec = request.spec
     panel = None if spec.panel is None else panels.by_name(session, spec.panel, version=spec.panel_version)
     return _allowed(
-        Ask(projects.load(session, request.project), datasets.by_name(session, request.dataset), panel, spec.regions, request_id)
+        session,
+        Ask(projects.load(session, request.project), datasets.by_name(session, request.dataset), panel, spec.regions, request_id),
     )
 
 
@@ -67,17 +69,19 @@ def of_view(session: Session, *, project: str, dataset: str, panel: str | None, 
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``loci_twice``.
-        RefusedError: ``project_not_approved``, ``outside_project``.
+        RefusedError: ``project_not_approved``, ``outside_project``, ``not_of_project``.
     """
     if panel is not None and regions:
         raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
     found = None if panel is None else panels.by_name(session, panel)
-    return _allowed(Ask(projects.load(session, project), datasets.by_name(session, dataset), found, regions))
+    return _allowed(session, Ask(projects.load(session, project), datasets.by_name(session, dataset), found, regions))
 
 
-def _allowed(ask: Ask) -> Ask:
-    """The question itself, if the project's declaration covers it."""
+def _allowed(session: Session, ask: Ask) -> Ask:
+    """The question itself, if the project's declaration covers it and, for an engine, names the engine."""
     project, dataset, panel = ask.project, ask.dataset, ask.panel
+    if session.role is Role.ENGINE and session.principal not in project.declaration.purpose.people:
+        raise RefusedError("not_of_project", f"project {project.code} does not name {session.principal} among its people")
     if project.state != projects.APPROVED:
         raise RefusedError("project_not_approved", f"project {project.code} is {project.state}")
     if dataset.name not in project.declaration.datasets or RequestKind.RECORDS not in project.declaration.kinds:

@@ -109,7 +109,10 @@ def answer(s: Session, *, decline: tuple[str, ...] = ("S11",)) -> None:
 
 def approve(s: Session, code: str, *names: str, **changes: object) -> None:
     """A project over some datasets, approved by the one steward there is."""
-    document = parse_yaml(project_template(code, names[0]).encode(), name="template") | {"datasets": list(names)}
+    document = parse_yaml(project_template(code, names[0]).encode(), name="template") | {
+        "datasets": list(names),
+        "people": ["engine", "matcher"],
+    }
     projects.create(s, document | changes)
     projects.change(s, code, "approve")
 

@@ -8,6 +8,7 @@ import pytest
 import vault
 from tests.support import vaults
 from tests.support.vaults import PASSPHRASE, PERMITTED, opened, verified
+from vault.audit.entry import decode_leaf
 from vault.crypto import keystore
 from vault.crypto.keystore import KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -66,3 +67,17 @@ def test_what_is_not_a_vault(tmp_path):
 def test_every_error_of_the_door_has_one_root():
     for error in (vault.UsageError, vault.RefusedError, vault.InputError, vault.IntegrityError, vault.UnavailableError):
         assert issubclass(error, vault.GenovaultError)
+
+
+def test_an_engine_sees_only_the_projects_that_name_it(folder):
+    factor = vaults.add_role(folder, Role.ENGINE)
+    with vaults.opened(folder) as s:
+        vaults.approve(s, "other", "cohort", people=["somebody"])
+    with vault.open(folder, principal="engine", passphrase=factor.passphrase.reveal().decode()) as v:
+        assert len(v.view(project="demo", dataset="cohort").pseudonyms) == len(PERMITTED)
+        with pytest.raises(vault.RefusedError) as caught:
+            v.view(project="other", dataset="cohort")
+    assert caught.value.code == "refused"
+    with vaults.opened(folder) as s:
+        leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()]
+    assert {"not_of_project": 1} in [leaf.get("reasons") for leaf in leaves if leaf["act"] == "view.intent"]
