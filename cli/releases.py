@@ -83,12 +83,10 @@ def verify(
             "not_a_manifest", f"{manifest.name} is not a release's {MANIFEST_NAME}", hint="name the file in its folder"
         )
     if given is not None:
-        log_key = VerifierKey.from_text(given)
-        found = verify_release(manifest.parent, log_key=log_key)
+        found = verify_release(manifest.parent, log_keys=[VerifierKey.from_text(given)])
     else:
         with context.reading(Act.RELEASE_VERIFY) as session:
-            log_key = session.log_keys()[0]
-            found = verify_release(manifest.parent, log_key=log_key)
+            found = verify_release(manifest.parent, log_keys=session.log_keys())
     facts = found.manifest
     context.output.document(
         {
@@ -99,7 +97,7 @@ def verify(
             "files": [entry.name for entry in facts.files],
             "entry": found.index,
             "log_size": found.log_size,
-            "log_key": log_key.to_text(),
+            "log_key": found.log_key.to_text(),
             "release_key": found.release_key,
         }
     )

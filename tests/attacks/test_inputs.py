@@ -323,7 +323,7 @@ def test_no_byte_of_a_release_can_be_changed(small, tmp_path, offset):
     with opened(small) as s:
         gate.extract(s, ask(s), tmp_path / "out")
         key = s.log_keys()[0]
-    verify_release(tmp_path / "out", log_key=key)
+    verify_release(tmp_path / "out", log_keys=[key])
     for path in sorted((tmp_path / "out").iterdir()):
         data = path.read_bytes()
         for at in range(offset, len(data), 10):
@@ -331,9 +331,9 @@ def test_no_byte_of_a_release_can_be_changed(small, tmp_path, offset):
             changed[at] ^= 1 << at % 8
             path.write_bytes(bytes(changed))
             with pytest.raises(GenovaultError):
-                verify_release(tmp_path / "out", log_key=key)
+                verify_release(tmp_path / "out", log_keys=[key])
         path.write_bytes(data[:-1])
         with pytest.raises(GenovaultError):
-            verify_release(tmp_path / "out", log_key=key)
+            verify_release(tmp_path / "out", log_keys=[key])
         path.write_bytes(data)
-    verify_release(tmp_path / "out", log_key=key)
+    verify_release(tmp_path / "out", log_keys=[key])

@@ -112,7 +112,7 @@ def found(folder):
             assert not Path(release.content.staged).exists()
             assert shown.exists() == (release.state == releases.RELEASED)
             if shown.exists():
-                verify_release(shown, log_key=key)
+                verify_release(shown, log_keys=[key])
     return Found(tuple(i.name for i in listed), events, people, tuple(r.state for r in ended if r.content.output))
 
 

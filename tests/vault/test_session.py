@@ -120,7 +120,7 @@ def test_the_whole_path_on_postgresql(tmp_path, places):
         assert view.codes.shape[1] == len(PERMITTED)
         release = gate.extract(s, vaults.ask(s), tmp_path / "out")
         assert release.state == "released"
-        verify_release(tmp_path / "out", log_key=s.log_keys()[0])
+        verify_release(tmp_path / "out", log_keys=[s.log_keys()[0]])
         consents.withdraw(s, "S03")
         assert gate.check(s, "demo").permit == len(PERMITTED) - 1
         assert subjects.subject_show(s, "S03")[1].mrn == "MRN0003"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vault.audit.entry import blob_list_digest, decode_leaf
 from vault.audit.note import VerifierKey
-from vault.audit.receipt import verify_receipt
+from vault.audit.receipt import Proven, verify_receipt
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.extracts.folder import RECEIPT_NAME
@@ -21,11 +22,12 @@ class Verified:
     manifest: Manifest
     index: int
     log_size: int
+    log_key: VerifierKey  # the one of the log's keys that signed the receipt
     release_key: str  # the key that signed the manifest; the log's entry vouches for the manifest itself
 
 
-def verify_release(folder: Path, *, log_key: VerifierKey) -> Verified:
-    """Check a release's folder with nothing but the log's public key.
+def verify_release(folder: Path, *, log_keys: Sequence[VerifierKey]) -> Verified:
+    """Check a release's folder with nothing but the log's public keys: the present one, and earlier ones for earlier releases.
 
     1 the receipt proves an entry of the log; 2 that entry names this very manifest; 3 the manifest's own signature holds;
     4 every file is the one that the manifest names.
@@ -34,14 +36,25 @@ def verify_release(folder: Path, *, log_key: VerifierKey) -> Verified:
         InputError: ``file_unreadable``. IntegrityError: what does not hold, among them ``manifest_not_logged``.
     """
     manifest, receipt = _bytes(folder / MANIFEST_NAME), _bytes(folder / RECEIPT_NAME)
-    proven = verify_receipt(receipt.decode(errors="replace"), None, log_key.name, [log_key])
+    log_key, proven = _proven(receipt.decode(errors="replace"), log_keys)
     stated = decode_leaf(proven.leaf).get("blobs")
     if stated != {"n": 1, "list": blob_list_digest([sha256(manifest)]).hex()}:
         raise IntegrityError("manifest_not_logged", "the log's entry is about another manifest than this one")
     signer = signer_of(manifest)
     found = verify_manifest(manifest, signer.public)
     verify_files(found, folder)
-    return Verified(found, proven.index, proven.checkpoint.size, signer.to_text())
+    return Verified(found, proven.index, proven.checkpoint.size, log_key, signer.to_text())
+
+
+def _proven(receipt: str, log_keys: Sequence[VerifierKey]) -> tuple[VerifierKey, Proven]:
+    """What the receipt proves, and under which key; the first key's objection where it proves nothing under any."""
+    objection: IntegrityError | None = None
+    for key in log_keys:
+        try:
+            return key, verify_receipt(receipt, None, key.name, [key])
+        except IntegrityError as error:
+            objection = objection or error
+    raise objection or IntegrityError("no_log_key", "no key of the log is given")
 
 
 def _bytes(path: Path) -> bytes:
