@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,10 @@ SECONDS = 20
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 @pytest.mark.parametrize("target", ["vcf", "packed", "bcf", "pvar", "loci"])
 def test_a_reader_refuses_or_reads_and_agrees_with_htslib(tmp_path, target):
+    # A child starts with the peak of whoever forked it, which libFuzzer would take for the reader's own.
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # MiB
     options = [f"-max_total_time={SECONDS}", f"-artifact_prefix={tmp_path}/", "-max_len=4096", "-timeout=20"]
+    options.append(f"-rss_limit_mb={inherited + 2048}")
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.readers", target, *options], cwd=ROOT, capture_output=True, text=True, check=False
     )
