@@ -18,6 +18,7 @@ from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError
+from vault.extracts.verification import verify_release
 from vault.limits import ALARM_KEK_WRAPS, MAX_KEK_WRAPS
 from vault.references import resolve
 from vault.storage.keys import BranchEpochRow, WrappedKeyRow
@@ -53,6 +54,16 @@ def test_every_key_is_wrapped_anew_and_everything_opens(vault, monkeypatch):
         assert set(gate.view(s, project="demo", dataset="cohort").pseudonyms) == set(before)
     with vaults.opened(vault) as s:
         works(s)
+
+
+def test_a_release_from_before_the_log_changed_its_key_still_verifies(vault, tmp_path):
+    with vaults.opened(vault) as s:
+        gate.extract(s, vaults.ask(s), tmp_path / "out")
+        old = s.log_keys()[0]
+        rotation.rotate(s, [Branch.LOG_SIGN])
+        assert verify_release(tmp_path / "out", log_keys=s.log_keys()).log_key == old
+        with pytest.raises(GenovaultError):
+            verify_release(tmp_path / "out", log_keys=s.log_keys()[:1])
 
 
 def test_a_session_that_was_open_meanwhile_goes_on(vault):

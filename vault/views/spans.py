@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import UsageError
+from vault.genotypes.contigs import normal_contig
 from vault.genotypes.sites import Sites
 from vault.views.arrays import plain
 
@@ -24,12 +25,6 @@ class Interval:
     def __post_init__(self) -> None:
         if not 1 <= self.first <= self.last:
             raise UsageError("interval_order", "an interval runs from a position of at least 1 to one not before it")
-
-
-def bare_contig(name: str) -> str:
-    """Contig name without its spelling: no "chr", and MT for the mitochondrion."""
-    bare = name[3:] if name[:3].lower() == "chr" else name
-    return "MT" if bare.upper() in ("M", "MT") else bare
 
 
 def site_ends(sites: Sites) -> NDArray[np.int64]:
@@ -75,7 +70,7 @@ def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[
     """(contig number, starts, ends) of the disjoint sorted intervals of each contig that has both sites and masks."""
     result = []
     for number, name in enumerate(sites.contigs):
-        mine = sorted((i.first, i.last) for i in masks if bare_contig(i.contig) == bare_contig(name))
+        mine = sorted((i.first, i.last) for i in masks if normal_contig(i.contig) == normal_contig(name))
         joined: list[list[int]] = []
         for first, last in mine:
             if joined and first <= joined[-1][1] + 1:
