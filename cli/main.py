@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -46,6 +47,10 @@ COMMANDS = {
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),
 }
+
+
+# Modules and compiled kernels are made once and stay: looking through them every 700 objects, as Python does, costs a fifth of the start.
+_COLLECT = (50_000, 20, 50)
 
 
 class Root(LazyGroup):
@@ -87,6 +92,20 @@ def root(
     if ctx.invoked_subcommand is None:
         raise UsageError("command_missing", "no command is given", hint="genovault --help lists the commands")
     ctx.obj = Context(output=output, folder=vault, principal=principal, passphrase_file=passphrase_file, key_file=key_file)
+
+
+def main() -> NoReturn:
+    """The process's command line, from ``run`` straight to its end.
+
+    What a command opened it has closed. Taking the program itself apart would cost a tenth of a second and give back nothing that the
+    system does not take anyway.
+    """
+    gc.set_threshold(*_COLLECT)
+    code = run()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from vault import ledger
 from vault.audit.acts import Act, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.entry import Obj
@@ -80,6 +79,8 @@ def continue_log(session: Session) -> Appended:
 
     For a session that ``recovery.open_recovered`` would refuse, opened with ``session.open_session``.
     """
+    from vault import ledger  # noqa: PLC0415 - brings the policies, and every command that opens a vault asks its anchors
+
     _require_steward(session)
     part = session.log.parts()[-1]
     notes = [anchor.newest(part.origin) for anchor in session.anchors] + [session.log.latest_checkpoint()]

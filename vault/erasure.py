@@ -46,6 +46,7 @@ from vault.references import resolve
 from vault.session import Session
 from vault.site_purge import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
 from vault.storage.books import (
+    JOB_DONE,
     ConsentPrivateRow,
     DatasetRow,
     ErasingChunkRow,
@@ -60,7 +61,7 @@ from vault.storage.books import (
 from vault.times import rfc3339, to_micros
 
 KIND = "erase"
-LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", "done"
+LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", JOB_DONE
 ERASING, ERASED = "erasing", "erased"  # states of a subject
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
 HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
-from vault import anchoring, erasure, gate, principals, rotation
+from vault import anchoring, principals
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch, Factor
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.session import Session, open_session
-from vault.storage.books import LeaseRow
+from vault.storage.books import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, ReleaseRow
 from vault.times import to_micros
 
 WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # what finishing a release takes
@@ -33,11 +33,23 @@ def open_recovered(
         raise
     principals.reconcile(session)
     if all(session.keyring.has(branch) for branch in WORKERS):
-        gate.recover(session)
-        erasure.resume(session)
-        rotation.resume(session)
+        _finish_unfinished(session)
         sweep(session)
     return session
+
+
+def _finish_unfinished(session: Session) -> None:
+    """Releases, erasures and rotations that a killed process left."""
+    releases = exists().where(ReleaseRow.state.in_(RELEASE_UNFINISHED))
+    jobs = exists().where(JobRow.state != JOB_DONE)
+    with session.books.read() as tx:
+        if not tx.scalar(select(releases | jobs)):
+            return
+    from vault import erasure, gate, rotation  # noqa: PLC0415 - half of the program: most commands find nothing unfinished
+
+    gate.recover(session)
+    erasure.resume(session)
+    rotation.resume(session)
 
 
 def sweep(session: Session) -> int:

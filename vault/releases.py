@@ -19,12 +19,12 @@ from vault.audit.log import Appended
 from vault.errors import InputError, RefusedError
 from vault.ids import ProjectId, SubjectId
 from vault.session import Session
-from vault.storage.books import ProjectRow, ReleaseRow
+from vault.storage.books import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
 from vault.times import from_micros, rfc3339, to_micros
 
 COLLECTION = "release"
-STAGING, COMMITTED, RELEASED, ABORTED = "staging", "committed", "released", "aborted"
-UNFINISHED = (STAGING, COMMITTED)
+UNFINISHED = STAGING, COMMITTED = RELEASE_UNFINISHED
+RELEASED, ABORTED = "released", "aborted"
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ from vault.keybook import EpochUse
 from vault.limits import ALARM_KEK_WRAPS
 from vault.principals import change_keystore, require_administrator
 from vault.session import Session
-from vault.storage.books import JobRow, PanelRow, ProjectRow, ReleaseRow, RequestRow, RulingRow
+from vault.storage.books import JOB_DONE, JobRow, PanelRow, ProjectRow, ReleaseRow, RequestRow, RulingRow
 from vault.times import to_micros
 
 KIND = "rotate"
 BATCH = 5_000  # keys wrapped anew in one transaction: about 0.1 s for other writers to wait
-REWRAPPING, DONE = "rewrapping", "done"
+REWRAPPING, DONE = "rewrapping", JOB_DONE
 BY_DEFAULT = (Branch.GENOTYPE, Branch.IDENTITY, Branch.PSEUDONYM)
 _SEALED_IN_BOOKS = (PanelRow.sealed, ProjectRow.sealed, ReleaseRow.sealed, RequestRow.sealed, RulingRow.sealed)
 

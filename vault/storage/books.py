@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from vault.storage.base import BIG, Base, Code, Count, Digest, Id, Micros, Sealed
 
+RELEASE_UNFINISHED = ("staging", "committed")  # states of a release that a killed process leaves behind
+JOB_DONE = "done"
+
 
 class VaultRow(Base):
     """The vault itself: one row."""
