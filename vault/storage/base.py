@@ -43,7 +43,8 @@ class KeysBase(DeclarativeBase):
 def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, object]]) -> None:
     """Insert many rows, all with the same columns, without making an object of each: 400,000 wrapped keys are one statement.
 
-    The values go to the driver as they are, which is a fifth of the cost of having SQLAlchemy look at each.
+    The values go to the driver as they are, which is a fifth of the cost of having SQLAlchemy look at each. SQLite's driver takes a
+    bytearray as it is, but asks a registry of adapters about each bytes, which costs three times what the row does.
     """
     if not rows:
         return
@@ -57,7 +58,8 @@ def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[M
     if order is None:
         connection.exec_driver_sql(statement, [dict(row) for row in rows])
     else:
-        connection.exec_driver_sql(statement, [tuple([row[name] for name in order]) for row in rows])
+        bare = [tuple([bytearray(v) if type(v) is bytes else v for v in map(row.__getitem__, order)]) for row in rows]
+        connection.exec_driver_sql(statement, bare)
 
 
 @lru_cache(maxsize=256)

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from vault.errors import InputError, IntegrityError, UnavailableError
 
 SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which loses commits silently
+WRITER_CACHE_KIB = 65_536  # what an import touches in random order stays in memory, not in the log again and again
 BUSY_MILLISECONDS = 30_000  # as long as the slowest writer (an import's final transaction) may hold the lock
 WRITER_LOCK = 0x67656E6F  # any constant: the advisory lock all writers of one PostgreSQL database share
 
@@ -197,8 +198,7 @@ def _sqlite(url: URL, *, writer: bool) -> Engine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # BEGIN is ours: the driver's legacy mode starts transactions late
         _set_pragmas(connection)
-        if not writer:
-            connection.execute("PRAGMA query_only=1")
+        connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}" if writer else "PRAGMA query_only=1")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
