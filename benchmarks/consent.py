@@ -40,9 +40,10 @@ from vault import cohorts, ledger, ledger_columns
 from vault.audit.acts import Act, Outcome
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
+from vault.founding import init
 from vault.ids import DatasetId
 from vault.ledger import Head
-from vault.session import Session, init, open_session
+from vault.session import Session, open_session
 from vault.storage.base import bulk_insert
 from vault.storage.books import ConsentBatchRow, ConsentSaidRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
 from vault.times import to_micros

@@ -27,8 +27,9 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch, PassphraseFactor
 from vault.crypto.primitives import Argon2Profile, argon2id
 from vault.crypto.secret import Secret
+from vault.founding import init
 from vault.restoring import restore
-from vault.session import Session, init, open_session
+from vault.session import Session, open_session
 
 FACTOR = PassphraseFactor.from_text("benchmark")
 

@@ -58,7 +58,8 @@ class Context:
         Raises as ``open_recovered``, ``ask_passphrase`` and ``session.factor``.
         """
         from vault.recovery import open_recovered
-        from vault.session import open_session, read_settings
+        from vault.session import open_session
+        from vault.settings import read_settings
 
         folder = self.vault_folder()
         read_settings(folder)

@@ -37,8 +37,10 @@ def init(
     context = context_of(ctx)
     from dataclasses import replace
 
-    from vault.session import PROFILES, Places, factor
-    from vault.session import init as make_vault
+    from vault.founding import PROFILES
+    from vault.founding import init as make_vault
+    from vault.session import factor
+    from vault.settings import Places
 
     if argon2_profile == "test-only":
         typer.echo("genovault: test-only: this vault's passphrase is not protected against guessing", err=True)
@@ -65,7 +67,7 @@ def status(ctx: typer.Context) -> None:
     """
     context = context_of(ctx)
     from vault import key_backups
-    from vault.session import VAULT_FORMAT, read_settings
+    from vault.settings import VAULT_FORMAT, read_settings
 
     folder = context.vault_folder()
     settings = read_settings(folder)

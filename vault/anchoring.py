@@ -20,7 +20,8 @@ from vault.audit.log import Appended
 from vault.audit.note import checkpoint_in
 from vault.crypto.keystore import Branch, Role
 from vault.errors import InputError, IntegrityError, RefusedError
-from vault.session import Session, read_settings, write_settings
+from vault.session import Session
+from vault.settings import read_settings, write_settings
 from vault.storage.books import VaultRow
 
 _NUMBERED = re.compile(r"(?P<stem>.*/log)(?P<number>[0-9]+)")

@@ -23,8 +23,9 @@ from vault.crypto.calibration import Timer, calibrate
 from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile
 from vault.errors import InputError, UnavailableError, UsageError
+from vault.founding import PROFILES
 from vault.ids import RandomBytes
-from vault.session import PROFILES, Session
+from vault.session import Session
 from vault.storage.books import PrincipalRow, VaultRow
 from vault.times import from_micros, rfc3339, to_micros
 
@@ -281,7 +282,7 @@ def role_named(name: str) -> Role:
 
 
 def profile_named(name: str, *, timer: Timer) -> Argon2Profile:
-    """A profile of ``session.PROFILES``, or with "calibrated" the costliest that unlocks in about a second here.
+    """A profile of ``founding.PROFILES``, or with "calibrated" the costliest that unlocks in about a second here.
 
     Raises:
         UsageError: ``profile_unknown``.

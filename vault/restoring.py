@@ -40,7 +40,8 @@ from vault.genotypes.inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
 from vault.keybook import SUBJECT_PURPOSES
 from vault.references import ReferenceIndex
-from vault.session import SETTINGS, Places, Session, Settings, read_settings, write_settings
+from vault.session import Session
+from vault.settings import SETTINGS, Places, Settings, read_settings, write_settings
 from vault.storage.books import (
     ConsentPrivateRow,
     ErasingChunkRow,

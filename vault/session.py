@@ -1,4 +1,4 @@
-"""An opened vault: databases, objects, log and the keys that one principal's slot holds. Init alone creates; open never does.
+"""An opened vault: databases, objects, log and the keys that one principal's slot holds. ``founding`` alone creates; opening never does.
 
 A vault is a folder:
 
@@ -10,12 +10,9 @@ A vault is a folder:
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,52 +23,25 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.acts import Role as ActorRole
 from vault.audit.anchors import Anchor
 from vault.audit.committer import GroupCommitter
-from vault.audit.entry import Actor, Event, Obj, Prepared
+from vault.audit.entry import Actor, Event, Prepared
 from vault.audit.log import Appended, AuditLog
 from vault.audit.note import ED25519, VerifierKey
 from vault.crypto import keystore
-from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, blob_key, open_blob, seal_blob
 from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, PublicKeys, Unlocked
-from vault.crypto.primitives import Argon2Profile, SigningKey
-from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
-from vault.ids import Clock, RandomBytes, SubjectId, VaultId, new_id, utc_now
+from vault.crypto.primitives import SigningKey
+from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError, UsageError
+from vault.ids import Clock, RandomBytes, SubjectId, utc_now
 from vault.keybook import KeyBook
+from vault.settings import SETTINGS, Settings, inside, read_settings
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
-from vault.storage.books import PrincipalRow, VaultRow
-from vault.storage.database import Database, create_sqlite_file
-from vault.storage.keys import WrappedKeyRow
-from vault.storage.migrate import has_tables, remove, require_current, upgrade
+from vault.storage.books import VaultRow
+from vault.storage.database import Database
+from vault.storage.migrate import require_current
 from vault.storage.objects import ObjectStore
-from vault.times import to_micros
-
-VAULT_FORMAT = "genovault/vault/1"
-SETTINGS = "vault.json"
-
-PROFILES = {"default": Argon2Profile.DEFAULT, "high-memory": Argon2Profile.HIGH_MEMORY, "test-only": Argon2Profile.TEST_ONLY}
-"""What a guess of the passphrase costs, by name. "test-only" protects nothing."""
-
 
 Opener = PassphraseFactor | KeyFileFactor
 """What opens an unlock slot (``factor`` makes one), for callers above the keys."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the parts of a vault are; relative SQLite files and folders are inside the vault's folder."""
-
-    books: str = "sqlite:///books.db"
-    keys: str = "sqlite:///keys.db"
-    objects: str = "objects"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The parsed vault.json."""
-
-    vault_id: VaultId
-    places: Places
-    anchors: tuple[Path, ...] = ()
 
 
 class Session:
@@ -88,9 +58,9 @@ class Session:
         self.public = unlocked.public
         self.remembered: dict[str, Any] = {}  # what higher modules keep while the session lasts, by module
         self.keyring = unlocked.keyring
-        self.books = Database(_inside(folder, settings.places.books))
-        self._keys = Database(_inside(folder, settings.places.keys))
-        self.objects = ObjectStore(_inside(folder, settings.places.objects))
+        self.books = Database(inside(folder, settings.places.books))
+        self._keys = Database(inside(folder, settings.places.keys))
+        self.objects = ObjectStore(inside(folder, settings.places.objects))
         require_current(self.books, "books")
         require_current(self._keys, "keys")
         self.keybook = KeyBook(
@@ -272,37 +242,6 @@ class Session:
         )
 
 
-def init(
-    folder: Path,
-    *,
-    steward: str,
-    factor: Factor,
-    places: Places = Places(),
-    profile: Argon2Profile = Argon2Profile.DEFAULT,
-    clock: Clock = utc_now,
-    random: RandomBytes = os.urandom,
-) -> VaultId:
-    """Make a new vault in a folder that is absent or empty; it appears whole.
-
-    Raises:
-        InputError: ``vault_exists``: something is already there (folder or database); ``one_database``.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = folder.parent / f".{folder.name}.{random(6).hex()}.init"
-    staging.mkdir(mode=0o700)
-    try:
-        vault_id = _furnish(staging, steward=steward, factor=factor, places=places, profile=profile, clock=clock, random=random)
-        if folder.exists():
-            folder.rmdir()
-        staging.rename(folder)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    return vault_id
-
-
 def open_session(
     folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
 ) -> Session:
@@ -336,125 +275,11 @@ def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Fa
 
 def open_books(folder: Path) -> Database:
     """The books of a vault that is not unlocked. Raises as ``read_settings`` and ``Database``."""
-    return Database(_inside(folder, read_settings(folder).places.books))
-
-
-def read_settings(folder: Path) -> Settings:
-    """Parse vault.json strictly."""
-    try:
-        raw = (folder / SETTINGS).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise UnavailableError("no_vault", f"{folder} holds no vault", hint="genovault init DIR --steward NAME") from None
-    try:
-        document = json.loads(raw)
-        fields = {name: document.pop(name) for name in ("format", "vault_id", "books", "keys", "objects")}
-        vault_id = VaultId(bytes.fromhex(fields["vault_id"]))
-        anchors = tuple(Path(place) for place in document.pop("anchors", ()))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise IntegrityError("settings_malformed", f"{SETTINGS} cannot be read", hint="restore it from a backup") from None
-    if document or fields["format"] != VAULT_FORMAT or len(vault_id) != 16:
-        raise IntegrityError("settings_unknown", f"{SETTINGS} is of an unknown format", hint="upgrade genovault")
-    return Settings(vault_id, Places(fields["books"], fields["keys"], fields["objects"]), anchors)
-
-
-def write_settings(folder: Path, settings: Settings) -> None:
-    """Replace vault.json; a reader finds the old one or the new one, whole."""
-    document: dict[str, object] = {"format": VAULT_FORMAT, "vault_id": settings.vault_id.hex(), **vars(settings.places)}
-    if settings.anchors:
-        document["anchors"] = [str(place) for place in settings.anchors]
-    fresh = folder / f".{SETTINGS}.new"
-    descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump(document, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.rename(folder / SETTINGS)
-    parent = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
-
-
-def _furnish(
-    folder: Path, *, steward: str, factor: Factor, places: Places, profile: Argon2Profile, clock: Clock, random: RandomBytes
-) -> VaultId:
-    if places.books == places.keys:
-        raise InputError("one_database", "books and keys need a database each", hint="keys are backed up apart from data")
-    settings = Settings(VaultId(new_id(random)), places)
-    unlocked = keystore.create(
-        folder, vault_id=settings.vault_id, principal=steward, factor=factor, profile=profile, random=random
-    )
-    with ExitStack() as undo:
-        books, keys = (
-            _new_database(folder, place, base, undo) for place, base in ((places.books, "books"), (places.keys, "keys"))
-        )
-        if "://" not in places.objects:
-            Path(_inside(folder, places.objects)).mkdir(mode=0o700)
-        write_settings(folder, settings)
-        keybook = KeyBook(keys, unlocked.keyring, settings.vault_id, clock=clock, random=random)
-        for purpose in (KeyPurpose.REFERENCE_INDEX, KeyPurpose.HANDLE):
-            keybook.create(purpose, [settings.vault_id])
-        _first_entry(books, settings.vault_id, unlocked, clock=clock, random=random)
-        books.close()
-        keys.close()
-        Session(folder, settings, unlocked, clock=clock, random=random).close()
-        undo.pop_all()
-    return settings.vault_id
-
-
-def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Database:
-    """A database with empty tables; what was made outside the folder is taken away again if ``undo`` runs."""
-    if place.startswith("sqlite:///"):
-        path = Path(_inside(folder, place).removeprefix("sqlite:///"))
-        create_sqlite_file(path)
-        undo.callback(path.unlink, missing_ok=True)
-    database = Database(_inside(folder, place))
-    undo.callback(database.close)
-    if not has_tables(database):
-        undo.callback(remove, database, base)
-    upgrade(database, base)
-    with database.read() as tx:
-        if (
-            tx.scalars(select(VaultRow.vault_id) if base == "books" else select(WrappedKeyRow.key_id).limit(1)).first()
-            is not None
-        ):
-            raise InputError("vault_exists", "the database already holds a vault", hint="give each vault databases of its own")
-    return database
-
-
-def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
-    """The vault's row, its first principal, the empty log and the log's first entry, in one transaction."""
-    now = to_micros(clock())
-    row = VaultRow(
-        vault_id=vault_id,
-        origin=f"genovault.local/{vault_id.hex()}/log1",
-        set_salt=random(16),
-        created=now,
-        keystore_seq=unlocked.public.seq,
-        reference_version=1,
-    )
-    log = AuditLog(
-        books,
-        vault_id=vault_id,
-        origin=row.origin,
-        set_salt=row.set_salt,
-        audit_read_public=unlocked.public.current(Branch.AUDIT_READ)[1],
-        clock=clock,
-        random=random,
-    )
-    actor, seq = Actor(ActorRole(unlocked.role.value), unlocked.principal), {"keystore_seq": unlocked.public.seq}
-    entry = Event(act=Act.VAULT_INIT, outcome=Outcome.DONE, actor=actor, obj=Obj("vault", vault_id.hex()), counts=seq)
-    with books.write() as tx:
-        tx.add(row)
-        tx.add(PrincipalRow(name=unlocked.principal, role=unlocked.role.value, state="active", created=now))
-        tx.flush()
-        log.create(tx)
-        log.append(tx, entry)
+    return Database(inside(folder, read_settings(folder).places.books))
 
 
 def _record_failure(folder: Path, settings: Settings, public: PublicKeys, *, clock: Clock, random: RandomBytes) -> None:
-    books = Database(_inside(folder, settings.places.books))
+    books = Database(inside(folder, settings.places.books))
     with books.read() as tx:
         row = tx.scalars(select(VaultRow)).one_or_none()
     if row is None or row.vault_id != settings.vault_id:
@@ -470,10 +295,3 @@ def _record_failure(folder: Path, settings: Settings, public: PublicKeys, *, clo
     )
     log.record(Event(act=Act.VAULT_UNLOCK_FAILED, outcome=Outcome.REFUSED, actor=Actor(ActorRole.UNKNOWN, "unknown")))
     books.close()
-
-
-def _inside(folder: Path, place: str) -> str:
-    """A relative SQLite URL or folder made absolute inside the vault's folder; other URLs as they are."""
-    if place.startswith("sqlite:///"):
-        return f"sqlite:///{folder.resolve() / place.removeprefix('sqlite:///')}"
-    return place if "://" in place else str(folder.resolve() / place)

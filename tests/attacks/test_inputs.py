@@ -21,6 +21,7 @@ from vault.errors import GenovaultError, InputError
 from vault.genotypes import datasets, panels
 from vault.genotypes.loci import parse_loci
 from vault.names import MAX_NAME_CHARS
+from vault.session import open_session
 from vault.sheets import Column, read_sheet, text, write_sheet
 
 HEADER_LINE = re.compile(r'##\w+=(<(\w+=("(\\.|[^"\\])*"|[^",<>\\][^,<>\\]*),?)+>|[^<].*)')
@@ -300,7 +301,7 @@ def test_no_byte_of_the_settings_can_be_changed(small, offset):
         changed[at] ^= 1
         (small / "vault.json").write_bytes(bytes(changed))
         with pytest.raises(GenovaultError):
-            vaults.session.open_session(small, factor=vaults.FACTOR).abandon()
+            open_session(small, factor=vaults.FACTOR).abandon()
 
 
 @pytest.mark.parametrize("offset", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 8))])

@@ -20,6 +20,8 @@ from vault import consents, gate, imports, ledger, references, releases, request
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError
+from vault.founding import init
+from vault.session import open_session
 from vault.storage.books import SubjectRow
 
 NAME, MRN, BIRTH, SAMPLE = "Canarina Vogelsang", "MRN-CANARY-7317", "1971-03-17", "CANARY_SAMPLE_42"
@@ -68,8 +70,8 @@ class Watched:
         return objects[0]
 
     def run(self):
-        vaults.session.init(self.vault, steward="ann", factor=vaults.FACTOR, profile=Argon2Profile.TEST_ONLY)
-        self.fail(lambda: vaults.session.open_session(self.vault, factor=vaults.PassphraseFactor.from_text(PASSPHRASE + "x")))
+        init(self.vault, steward="ann", factor=vaults.FACTOR, profile=Argon2Profile.TEST_ONLY)
+        self.fail(lambda: open_session(self.vault, factor=vaults.PassphraseFactor.from_text(PASSPHRASE + "x")))
         with opened(self.vault) as s:
             self.keep(s, s.keybook, s.unlocked, s.keyring, s.public, s.log, s.books, s.objects, vaults.FACTOR)
             rows = self.keep(vaults.read_subject_sheet(SHEET, today=vaults.TODAY))
@@ -266,7 +268,7 @@ def test_a_secret_of_the_session_is_not_kept_by_an_error(watched):
     del watched
     gc.collect()
     try:
-        vaults.session.open_session(vaults.template(whole=False), factor=vaults.PassphraseFactor.from_text("canary-phrase-99"))
+        open_session(vaults.template(whole=False), factor=vaults.PassphraseFactor.from_text("canary-phrase-99"))
     except GenovaultError as error:
         frame = error.__traceback__
         while frame is not None:

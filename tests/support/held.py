@@ -25,11 +25,12 @@ from vault.audit.verify import Report, verify
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
+from vault.founding import init
 from vault.ids import Clock, RandomBytes, SubjectId, utc_now
 from vault.imports import ImportOptions, ImportReport
 from vault.pseudonyms import pseudonyms
 from vault.recovery import open_recovered
-from vault.session import Session, init
+from vault.session import Session
 from vault.storage.base import Base, KeysBase
 from vault.storage.books import SubjectRow
 from vault.storage.database import Database

@@ -21,7 +21,7 @@ from pysqlite3 import dbapi2
 
 from policies.purposes import RequestKind, project_template
 from tests.support.vcf_text import SmallVcf, vcf
-from vault import cohorts, consents, imports, projects, requests, session, subjects
+from vault import cohorts, consents, imports, projects, requests, subjects
 from vault.audit.export import LogSource
 from vault.audit.verify import Report, verify
 from vault.crypto import keystore
@@ -29,10 +29,12 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.documents import parse_yaml
+from vault.founding import init
 from vault.genotypes import datasets, panels
 from vault.genotypes.loci import parse_loci
 from vault.recovery import open_recovered
-from vault.session import Places, Session
+from vault.session import Session
+from vault.settings import IN_FOLDER, Places
 from vault.sheets import write_sheet
 from vault.subject_sheet import read_subject_sheet
 
@@ -41,7 +43,6 @@ FACTOR = PassphraseFactor.from_text(PASSPHRASE)
 TODAY = date(2026, 6, 1)
 SAMPLES = tuple(f"S{i:02}" for i in range(1, 13))
 PERMITTED = SAMPLES[:10]
-INSIDE = Places()
 SHEET = "sample_id,mrn,name,birth_date,sex,country,diagnoses\n" + "".join(
     f"{sample},MRN{at:04},Person {at},19{50 + at}-02-03,{'FM'[at % 2]},DE,MONDO:0007254\n" for at, sample in enumerate(SAMPLES, 1)
 )
@@ -68,9 +69,9 @@ def tiny() -> SmallVcf:
     return vcf(" ".join(SAMPLES), *(f"22 {1000 + 10 * n} A G {gts(n + 1)}" for n in range(12)))
 
 
-def make(folder: Path, *, places: Places = INSIDE, whole: bool = True) -> None:
+def make(folder: Path, *, places: Places = IN_FOLDER, whole: bool = True) -> None:
     """The vault, step by step as a steward works; not ``whole``: one small dataset only."""
-    session.init(folder, steward="ann", factor=FACTOR, places=places, profile=Argon2Profile.TEST_ONLY)
+    init(folder, steward="ann", factor=FACTOR, places=places, profile=Argon2Profile.TEST_ONLY)
     with opened(folder) as s:
         subjects.import_sheet(s, read_subject_sheet(SHEET.encode(), today=TODAY), update=False)
         bring(s, cohort22() if whole else tiny(), "cohort")

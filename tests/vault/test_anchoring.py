@@ -15,8 +15,10 @@ from vault.audit.receipt import verify_receipt
 from vault.audit.verify import verify
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.founding import init
 from vault.recovery import open_recovered
-from vault.session import factor, init, open_session, read_settings
+from vault.session import factor, open_session
+from vault.settings import read_settings
 
 SECRET = factor(passphrase="correct horse battery staple")
 

@@ -11,8 +11,10 @@ from tests.support.postgres import postgres_url
 from tests.support.shell import cohort
 from vault import agenda, consents, coverage, gate, packs, rulings
 from vault.crypto.primitives import Argon2Profile
+from vault.founding import init
 from vault.ids import utc_now
-from vault.session import Places, init, open_session
+from vault.session import open_session
+from vault.settings import Places
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ from tests.support.postgres import postgres_url
 from vault import doctor, erasure, gate, rotation
 from vault.errors import GenovaultError
 from vault.references import resolve
-from vault.session import Places
+from vault.settings import Places
 
 pytestmark = pytest.mark.long
 

@@ -9,12 +9,13 @@ import pytest
 from tests.support import vaults
 from tests.support.clusters import new_postgres
 from tests.support.vaults import opened, sql
-from vault import keybook, session
+from vault import keybook
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.errors import IntegrityError, UnavailableError
+from vault.founding import init
 from vault.ids import SubjectId
-from vault.session import Places
+from vault.settings import Places
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -22,7 +23,7 @@ def book(request, tmp_path):
     """The key book of a new vault, on both databases."""
     places = Places() if request.param == "sqlite" else Places(keys=new_postgres(request.getfixturevalue("server")))
     profile = vaults.Argon2Profile.TEST_ONLY
-    session.init(tmp_path / "v", steward="ann", factor=vaults.FACTOR, places=places, profile=profile)
+    init(tmp_path / "v", steward="ann", factor=vaults.FACTOR, places=places, profile=profile)
     with opened(tmp_path / "v") as s:
         yield s.keybook
 

@@ -10,6 +10,7 @@ from vault import consents, ledger
 from vault.audit.heads import consent_head
 from vault.errors import IntegrityError
 from vault.references import resolve
+from vault.session import open_session
 
 
 def read(s):
@@ -85,7 +86,7 @@ def test_two_vaults_begin_with_different_chains(folder, tmp_path):
 
 def test_a_ledger_without_its_log_is_refused(folder):
     sql(folder / "books.db", "DELETE FROM audit_leaf WHERE CAST(leaf AS TEXT) LIKE '%\"consent\"%'")
-    s = vaults.session.open_session(folder, factor=vaults.FACTOR)
+    s = open_session(folder, factor=vaults.FACTOR)
     with pytest.raises(IntegrityError) as caught:
         read(s)
     assert caught.value.code == "consent_ledger_behind"
