@@ -15,7 +15,7 @@ from typing import Any
 
 from vault import references
 from vault.audit.acts import Act, Outcome
-from vault.audit.log import Entry
+from vault.audit.reader import Entry
 from vault.audit.records import Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError

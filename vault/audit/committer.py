@@ -1,11 +1,14 @@
 """Group commit: many threads' entries in one transaction each time, because a commit costs the same for one entry as for 256.
 
-Threads hand prepared entries in and wait; one thread takes what has gathered, writes it with one commit, and tells each waiter.
-While a commit runs the next batch gathers by itself, so nobody waits for company. An entry is acknowledged only after its commit;
-every other end is an error, and then nothing may be released:
+Threads add prepared entries to the group that is gathering and wait for it; one thread takes the group, writes it with one commit
+and opens it, which lets its waiters through one after the other: the committer wakes one of them and goes on. While a commit runs
+the next group gathers by itself. Threads that have just been answered come back at about the same time, so after a group of many
+the committer waits for as many again, but never longer than ``LINGER_SECONDS``; a thread on its own waits for nobody.
+
+An entry is acknowledged only after its commit; every other end is an error, and then nothing may be released:
 
 * the wait is bounded: an entry not yet taken up is withdrawn and will not be written; of one that was taken up nobody knows;
-* a batch whose commit failed was looked up again by ``AuditLog.record_many`` before its waiters are told;
+* a group whose commit failed was looked up again by ``AuditLog.record_many`` before its waiters are told;
 * too many waiting is an error at once.
 
 Other processes have committers of their own: the database's write lock orders them all.
@@ -15,8 +18,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
 
 from vault.audit.entry import Prepared
 from vault.audit.log import Appended
@@ -25,6 +28,7 @@ from vault.errors import GenovaultError, IntegrityError, UnavailableError
 MAX_BATCH = 256  # entries in one commit: more only make the first of them wait
 MAX_WAITING = 4_096  # entries under way in one process, as Tessera's pushback
 WAIT_SECONDS = 45.0  # longer than the database's own patience for its lock (30 s), so that its answer is heard
+LINGER_SECONDS = 0.002  # a few commits' time
 
 Commit = Callable[[Sequence[Prepared]], list[Appended]]
 """Writes a batch with one commit, in order; ``AuditLog.record_many``."""
@@ -50,19 +54,17 @@ class GroupCommitter:
             IntegrityError: as ``AuditLog.append``.
         """
         line = self._current_line()
-        if line.queue.qsize() >= self._max_waiting:
-            raise UnavailableError("log_busy", "too many entries wait for the audit log", hint="try again")
-        waiting = _Waiting(entry)
-        line.queue.put(waiting)
-        if not waiting.done.acquire(timeout=self._wait):
-            if waiting.claim.acquire(blocking=False):
-                raise UnavailableError("log_unavailable", "the audit log did not answer in time; the entry was withdrawn")
+        group, place = line.add(entry, self._max_waiting)
+        if group.door.acquire(timeout=self._wait):
+            group.door.release()  # for the next one who waits
+        elif line.withdraw(group, place):
+            raise UnavailableError("log_unavailable", "the audit log did not answer in time; the entry was withdrawn")
+        answer = group.answers.get(place)
+        if answer is None:
             raise UnavailableError("log_unavailable", "the audit log did not answer in time, so nothing is released")
-        if waiting.error is not None:
-            raise _copy(waiting.error) from waiting.error
-        if waiting.appended is None:
-            raise RuntimeError("the committer gave no answer")
-        return waiting.appended
+        if isinstance(answer, Appended):
+            return answer
+        raise _copy(answer) from answer
 
     def close(self) -> None:
         """Write what is under way and end the thread; later entries are refused."""
@@ -70,7 +72,7 @@ class GroupCommitter:
             self._closed = True
             line, self._line = self._line, None
         if line is not None and line.process == os.getpid():
-            line.queue.put(None)
+            line.end()
             line.thread.join(self._wait)
 
     def _current_line(self) -> _Line:
@@ -85,67 +87,114 @@ class GroupCommitter:
             return self._line
 
 
-class _Waiting:
-    """One entry under way. Whoever takes ``claim`` first decides: the committer to write it, the waiter to withdraw it."""
+class _Group:
+    """Entries that one commit writes, and what became of each. ``door`` is shut until then."""
 
-    __slots__ = ("appended", "claim", "done", "entry", "error")
+    __slots__ = ("answers", "door", "entries", "taken")
 
-    def __init__(self, entry: Prepared) -> None:
-        self.entry = entry
-        self.claim = threading.Lock()
-        self.done = threading.Lock()
-        self.done.acquire()
-        self.appended: Appended | None = None
-        self.error: BaseException | None = None
+    def __init__(self) -> None:
+        self.entries: list[Prepared | None] = []  # None: withdrawn
+        self.answers: dict[int, Appended | BaseException] = {}
+        self.taken = False
+        self.door = threading.Lock()
+        self.door.acquire()
 
 
 class _Line:
-    """A queue and the thread that serves it, in the process that made it."""
+    """Groups that wait, and the thread that commits them, in the process that made it."""
 
     def __init__(self, commit: Commit) -> None:
         self.process = os.getpid()
-        self.queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._commit = commit
+        self._lock = threading.Lock()  # guards what follows; nobody holds it for longer than a few assignments
+        self._groups = deque([_Group()])  # the last one gathers
+        self._waiting = 0  # entries in them
+        self._wanted = 1  # with how many entries the committer wants to be woken
+        self._ended = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self.thread = threading.Thread(target=self._serve, name="audit-committer", daemon=True)
         self.thread.start()
 
+    def add(self, entry: Prepared, most: int) -> tuple[_Group, int]:
+        """The group that takes an entry, and its place there. Raises UnavailableError (``log_busy``, ``log_unavailable``)."""
+        with self._lock:
+            if self._ended:
+                raise UnavailableError("log_unavailable", "the audit log was closed")
+            if self._waiting >= most:
+                raise UnavailableError("log_busy", "too many entries wait for the audit log", hint="try again")
+            group = self._groups[-1]
+            place = len(group.entries)
+            group.entries.append(entry)
+            if place + 1 == MAX_BATCH:
+                self._groups.append(_Group())
+            self._waiting += 1
+            if self._waiting == self._wanted:
+                self._ring()
+        return group, place
+
+    def withdraw(self, group: _Group, place: int) -> bool:
+        """Whether an entry was not taken up yet, and never will be."""
+        with self._lock:
+            if group.taken:
+                return False
+            group.entries[place] = None
+            return True
+
+    def end(self) -> None:
+        """Let the thread end once everything is written."""
+        with self._lock:
+            self._ended = True
+            self._ring()
+
+    def _ring(self) -> None:
+        if self._bell.locked():
+            self._bell.release()
+
     def _serve(self) -> None:
-        ending = False
-        while not ending:
-            batch, ending = self._gather()
-            self._write([waiting for waiting in batch if waiting.claim.acquire(blocking=False)])
+        last = 1
+        while group := self._gathered(last):
+            places = [place for place, entry in enumerate(group.entries) if entry is not None]
+            self._write(group, places)
+            group.door.release()
+            last = len(places)
 
-    def _gather(self) -> tuple[list[_Waiting], bool]:
-        """What is waiting, at least one; and whether this is the end."""
-        batch: list[_Waiting] = []
-        item = self.queue.get()
-        while item is not None:
-            batch.append(item)
-            if len(batch) == MAX_BATCH:
-                return batch, False
-            try:
-                item = self.queue.get_nowait()
-            except Empty:
-                return batch, False
-        return batch, True
+    def _gathered(self, last: int) -> _Group | None:
+        """The next group, of at least one entry; None at the end. ``last``: how many the one before had."""
+        self._await(1, timeout=-1)
+        if last > 1:
+            self._await(last, timeout=LINGER_SECONDS)
+        with self._lock:
+            group = self._groups.popleft()
+            if not self._groups:
+                self._groups.append(_Group())
+            self._waiting -= len(group.entries)
+            group.taken = True
+            return group if group.entries else None
 
-    def _write(self, batch: Sequence[_Waiting]) -> None:
-        if not batch:
-            return
-        try:
-            for waiting, appended in zip(batch, self._commit([waiting.entry for waiting in batch]), strict=True):
-                waiting.appended = appended
-        except IntegrityError as error:
-            if len(batch) > 1:  # one entry may be there already, which would speak against its neighbours
-                for waiting in batch:
-                    self._write([waiting])
+    def _await(self, wanted: int, *, timeout: float) -> None:
+        """Until so many entries wait, or the end is near, or time is up."""
+        with self._lock:
+            self._wanted = wanted
+            if self._waiting >= wanted or self._ended:
                 return
-            batch[0].error = error
+            self._bell.acquire(blocking=False)  # what was rung for something else
+        self._bell.acquire(timeout=timeout)
+
+    def _write(self, group: _Group, places: Sequence[int]) -> None:
+        if not places:
+            return
+        entries = [entry for place in places if (entry := group.entries[place]) is not None]
+        try:
+            group.answers.update(zip(places, self._commit(entries), strict=True))
+        except IntegrityError as error:
+            if len(places) > 1:  # one entry may be there already, which would speak against its neighbours
+                for place in places:
+                    self._write(group, [place])
+                return
+            group.answers[places[0]] = error
         except BaseException as error:  # noqa: BLE001 - whatever it is, every waiter has to hear of it
-            for waiting in batch:
-                waiting.error = error
-        for waiting in batch:
-            waiting.done.release()
+            group.answers.update(dict.fromkeys(places, error))
 
 
 def _copy(error: BaseException) -> GenovaultError:

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from vault.crypto.context import encode_context
-from vault.crypto.envelope import Binding, open_blob, seal_blob
+from vault.crypto.envelope import Binding, Sealer, open_blob
 from vault.crypto.primitives import KEY_BYTES, hpke_open, hpke_seal
 from vault.crypto.secret import Secret
-from vault.ids import ID_BYTES, RandomBytes
+from vault.ids import ID_BYTES, Clock, RandomBytes
+from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
+from vault.storage.base import bulk_insert
+from vault.storage.statements import Statement
+from vault.times import to_micros
+
+_SESSION = Statement(select(AuditSessionRow.session_id).where(AuditSessionRow.session_id == bindparam("session_id")))
 
 
 class DetailSession:
@@ -24,9 +34,10 @@ class DetailSession:
         self.session_id = random(ID_BYTES)
         self.audit_read_public = audit_read_public
         self.process = os.getpid()
+        self.stored = False  # whether this session's row is known to be on disk
         self._vault_id = vault_id
-        self._random = random
         self._key = Secret(random(KEY_BYTES))
+        self._sealer = Sealer(self._key, _binding(vault_id, self.session_id, b""), random=random)
         self._seq = 0
         self._lock = threading.Lock()
 
@@ -36,13 +47,36 @@ class DetailSession:
             self._seq += 1
             return self._seq - 1
 
+    def store(self, session: Session, details: Sequence[tuple[int, bytes, bytes]], *, clock: Clock) -> None:
+        """Seal and write (entry, event id, salted detail) in the entries' own transaction, and this session's row if need be."""
+        if not details:
+            return
+        self._store_itself(session, clock)
+        sealed = [
+            {"idx": index, "session_id": self.session_id, "sealed": self.seal(event_id, salted)}
+            for index, event_id, salted in details
+        ]
+        bulk_insert(session, AuditDetailRow, sealed)
+
     def sealed_key(self) -> bytes:
         """The session key, sealed to the auditors."""
         return hpke_seal(self.audit_read_public, _info(self._vault_id, self.session_id), self._key.reveal())
 
     def seal(self, event_id: bytes, salted_detail: bytes) -> bytes:
         """A detail as a blob bound to its event."""
-        return seal_blob(self._key, _binding(self._vault_id, self.session_id, event_id), salted_detail, random=self._random)
+        return self._sealer.seal(event_id, salted_detail)
+
+    def _store_itself(self, session: Session, clock: Clock) -> None:
+        """Looked up until a commit is known to have kept it: the transaction that first wrote it may have been rolled back."""
+        if self.stored or _SESSION.rows(session, session_id=self.session_id):
+            return
+        row = {
+            "session_id": self.session_id,
+            "audit_read_public": self.audit_read_public,
+            "sealed_key": self.sealed_key(),
+            "created": to_micros(clock()),
+        }
+        bulk_insert(session, AuditSessionRow, [row])
 
 
 def open_detail(

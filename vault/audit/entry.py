@@ -144,7 +144,7 @@ def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
         "purpose": _optional(_PURPOSE, event.purpose, "purpose"),
         "reasons": _tally(event.reasons, "reasons"),
         "counts": _tally(event.counts, "counts"),
-        "flags": sorted({_matching(_CODE, flag, "flags") for flag in event.flags}),
+        "flags": sorted({_matching(_CODE, flag, "flags") for flag in event.flags}) if event.flags else None,
         "subj": {"n": len(subjects.tokens), "set": subjects.digest.hex()} if subjects else None,
         "consent": _consent(event.consent),
         "blobs": _blob_list(event.blobs),
@@ -152,8 +152,8 @@ def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
         "prev": _note(event.previous),
         "detail": commitment(detail).hex() if detail else None,
     }
-    leaf.update((name, value) for name, value in optional.items() if value)
-    data = canonical.encode(leaf)
+    leaf.update({name: value for name, value in optional.items() if value})
+    data = canonical.encode_plain(leaf)  # plain by all the checks above
     if len(data) > MAX_AUDIT_LEAF_BYTES:
         raise InputError("audit_event_too_large", f"an audit entry of {len(data)} bytes exceeds {MAX_AUDIT_LEAF_BYTES}")
     return Prepared(stamp.event_id, data, subjects, detail, event.refers)
@@ -195,6 +195,17 @@ def commitment(salted_detail: bytes) -> bytes:
     return hashlib.sha256(b"\x02" + salted_detail).digest()
 
 
+def event_id_bytes(event_id: str) -> bytes:
+    """The 16 bytes by which tables know an event."""
+    return bytes.fromhex(event_id.replace("-", ""))
+
+
+def event_id_text(raw: bytes) -> str:
+    """As the leaf writes it."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def _actor(actor: Actor) -> dict[str, Json]:
     fields: dict[str, Json] = {"kind": actor.role.value, "id": _matching(_HANDLE, actor.handle, "actor")}
     if actor.asserted_for is not None:
@@ -230,8 +241,10 @@ def _note(text: str | None) -> str | None:
     return text
 
 
-def _tally(tally: Mapping[str, int], name: str) -> dict[str, Json]:
-    if len(tally) > MAX_REASONS or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in tally.values()):
+def _tally(tally: Mapping[str, int], name: str) -> dict[str, Json] | None:
+    if not tally:
+        return None
+    if len(tally) > MAX_REASONS or any(type(n) is not int or not 0 <= n <= canonical.MAX_INTEGER for n in tally.values()):
         raise _invalid(name)
     return {_matching(_CODE, code, name): n for code, n in tally.items()}
 

@@ -14,9 +14,10 @@ from typing import TextIO
 
 from sqlalchemy import select
 
-from vault.audit.log import AuditLog, Entry, Part
+from vault.audit.log import AuditLog
 from vault.audit.merkle import CompactRange
 from vault.audit.note import Checkpoint, Note
+from vault.audit.reader import Entry, Part
 from vault.audit.stored_head import newest_log
 from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
 from vault.audit.verify import Chunk

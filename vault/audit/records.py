@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TextIO
 
-from vault.audit.log import AuditLog, Entry
+from vault.audit.log import AuditLog
+from vault.audit.reader import Entry
 
 COLUMNS = (
     "index", "time", "actor", "role", "for", "act", "outcome", "project", "request", "purpose", "object", "subjects", "subject_set",

@@ -6,21 +6,25 @@ The token of a subject comes from the key database; without it these rows link n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from vault.audit.entry import SubjectSet
 from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditSetLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
 from vault.storage.base import bulk_insert
+from vault.storage.statements import Statement
 
-T = TypeVar("T")
+Key = TypeVar("Key", bytes, AuditToken)
 
-LOOKUP_BATCH = 500  # bound parameters per statement, below every driver's limit
+LOOKUP_BATCH = 512  # bound parameters per statement, below every driver's limit
+
+_LAST_SET = Statement(select(func.max(AuditSetRow.set_id)))
+_LAST_TOKEN = Statement(select(func.max(AuditTokenRow.token_id)))
 
 
 def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> None:
@@ -28,13 +32,10 @@ def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> Non
     if not found:
         return
     distinct = {subjects.digest: subjects for _, subjects in found}
-    known: dict[bytes, int] = {}
-    for batch in _batches(list(distinct)):
-        query = select(AuditSetRow.digest, AuditSetRow.set_id).where(AuditSetRow.digest.in_(batch))
-        known.update((digest, set_id) for digest, set_id in session.execute(query))
+    known = _look_up(session, _sets_among, list(distinct))
     new = [subjects for digest, subjects in distinct.items() if digest not in known]
     if new:
-        first = (session.scalar(select(func.max(AuditSetRow.set_id))) or 0) + 1
+        first = (_LAST_SET.rows(session)[0][0] or 0) + 1
         ids = _token_ids(session, sorted({token for subjects in new for token in subjects.tokens}))
         rows = [{"set_id": first + i, "digest": s.digest, "n": len(s.tokens)} for i, s in enumerate(new)]
         bulk_insert(session, AuditSetRow, rows)
@@ -83,21 +84,38 @@ def most_named(session: Session, indices: Iterable[int], most: int) -> list[tupl
     return sorted(((tokens[token_id], n) for token_id, n in ranked if token_id in tokens), key=lambda item: (-item[1], item[0]))
 
 
-def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> dict[str, int]:
-    known: dict[str, int] = {}
-    for batch in _batches(tokens):
-        query = select(AuditTokenRow.token, AuditTokenRow.token_id).where(AuditTokenRow.token.in_(batch))
-        known.update((token, token_id) for token, token_id in session.execute(query))
+def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> dict[AuditToken, int]:
+    known = _look_up(session, _tokens_among, tokens)
     new = [token for token in tokens if token not in known]
     if new:
-        first: int = (session.scalar(select(func.max(AuditTokenRow.token_id))) or 0) + 1
-        added: dict[str, int] = {token: first + i for i, token in enumerate(new)}
+        first = (_LAST_TOKEN.rows(session)[0][0] or 0) + 1
+        added = {token: first + i for i, token in enumerate(new)}
         bulk_insert(session, AuditTokenRow, [{"token_id": token_id, "token": token} for token, token_id in added.items()])
         known.update(added)
     return known
 
 
-def _batches(items: Sequence[T]) -> Iterator[list[T]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, LOOKUP_BATCH)):
-        yield batch
+def _look_up(session: Session, statement: Callable[[int], Statement], keys: Sequence[Key]) -> dict[Key, int]:
+    """The numbers of those keys that are stored."""
+    found: dict[Key, int] = {}
+    for start in range(0, len(keys), LOOKUP_BATCH):
+        batch = keys[start : start + LOOKUP_BATCH]
+        width = 1 << (len(batch) - 1).bit_length()  # a power of two, so that few statements serve any number
+        padded = [*batch, *[batch[-1]] * (width - len(batch))]
+        rows = statement(width).rows(session, **{f"k{i}": key for i, key in enumerate(padded)})
+        found.update((key, number) for key, number in rows)
+    return found
+
+
+@lru_cache
+def _sets_among(width: int) -> Statement:
+    return Statement(select(AuditSetRow.digest, AuditSetRow.set_id).where(AuditSetRow.digest.in_(_places(width))))
+
+
+@lru_cache
+def _tokens_among(width: int) -> Statement:
+    return Statement(select(AuditTokenRow.token, AuditTokenRow.token_id).where(AuditTokenRow.token.in_(_places(width))))
+
+
+def _places(width: int) -> list[BindParameter[Any]]:
+    return [bindparam(f"k{i}") for i in range(width)]

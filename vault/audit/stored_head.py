@@ -12,11 +12,14 @@ from vault.audit.note import Checkpoint
 from vault.audit.tiles import StoredTree
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.audit_tables import AuditCheckpointRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
+from vault.storage.statements import Statement
 
-_HEAD = select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)
-_ADVANCE = update(AuditHeadRow.__table__).where(  # type: ignore[arg-type] # typed as any FROM clause; it is a Table
-    AuditHeadRow.id == 1, AuditHeadRow.base == bindparam("old_base"), AuditHeadRow.size == bindparam("old_size")
-)  # the values to set are those given by their columns' names
+_HEAD = Statement(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack))
+_ADVANCE = Statement(
+    update(AuditHeadRow)
+    .where(AuditHeadRow.id == 1, AuditHeadRow.base == bindparam("old_base"), AuditHeadRow.size == bindparam("old_size"))
+    .values(base=bindparam("new_base"), size=bindparam("new_size"), stack=bindparam("new_stack"))
+)
 ROWS_AT_ONCE = 1_000  # entries fetched at a time while a tail is rehashed
 
 
@@ -35,7 +38,7 @@ class Head:
 
 def read_head(session: Session) -> Head:
     """The stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
-    row = session.connection().execute(_HEAD).first()
+    row = next(iter(_HEAD.rows(session)), None)
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
     return Head(row.base, CompactRange.from_bytes(row.size, row.stack))
@@ -43,9 +46,11 @@ def read_head(session: Session) -> Head:
 
 def advance_head(session: Session, old: Head, new: Head) -> None:
     """Move the head by compare-and-swap. Raises UnavailableError (``log_conflict``)."""
-    place = {"old_base": old.base, "old_size": old.tree.size}
-    values = {"base": new.base, "size": new.tree.size, "stack": new.tree.to_bytes()}
-    if session.connection().execute(_ADVANCE, {**place, **values}).rowcount != 1:
+    moved = _ADVANCE.changed(
+        session, old_base=old.base, old_size=old.tree.size,
+        new_base=new.base, new_size=new.tree.size, new_stack=new.tree.to_bytes(),
+    )  # fmt: skip
+    if moved != 1:
         raise UnavailableError("log_conflict", "somebody else appended to the audit log without its lock", hint="try again")
 
 

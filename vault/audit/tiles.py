@@ -6,14 +6,14 @@ completes it and never again; the hashes of level L + 1 are the roots of level L
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from vault.audit.merkle import HASH_BYTES, perfect_root
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditLeafRow, AuditTileRow
+from vault.storage.base import bulk_insert
+from vault.storage.statements import Statement
 
 TILE_WIDTH = 256  # hashes in a full tile, entries in a full bundle
 TILE_LEVELS = 8  # tree levels that a tile spans
@@ -40,6 +40,24 @@ def tile_widths(size: int) -> list[tuple[int, int, int]]:
     return found
 
 
+_TILE = Statement(
+    select(AuditTileRow.data).where(
+        AuditTileRow.base == bindparam("base"), AuditTileRow.level == bindparam("level"), AuditTileRow.n == bindparam("n")
+    )
+)
+_LEAF_HASHES = Statement(
+    select(AuditLeafRow.idx, AuditLeafRow.leaf_hash)
+    .where(AuditLeafRow.idx >= bindparam("start"), AuditLeafRow.idx < bindparam("stop"))
+    .order_by(AuditLeafRow.idx)
+)
+_TILE_ROOTS = Statement(
+    select(AuditTileRow.n, AuditTileRow.root)
+    .where(AuditTileRow.base == bindparam("base"), AuditTileRow.level == bindparam("level"))
+    .where(AuditTileRow.n >= bindparam("start"), AuditTileRow.n < bindparam("stop"))
+    .order_by(AuditTileRow.n)
+)
+
+
 class StoredTree:
     """Hashes of the tree of the log that begins at entry ``base``, read inside one transaction. Reads each tile once."""
 
@@ -63,9 +81,8 @@ class StoredTree:
             IntegrityError: ``log_incomplete``: a row is missing.
         """
         if (level, n) not in self._tiles:
-            place = (AuditTileRow.base == self._base, AuditTileRow.level == level, AuditTileRow.n == n)
-            stored = self._session.scalar(select(AuditTileRow.data).where(*place))
-            self._tiles[level, n] = self._from_rows_below(level, n) if stored is None else stored
+            stored = next(iter(_TILE.rows(self._session, base=self._base, level=level, n=n)), None)
+            self._tiles[level, n] = self._from_rows_below(level, n) if stored is None else stored[0]
         hashes = self._tiles[level, n][: width * HASH_BYTES]
         if len(hashes) != width * HASH_BYTES:
             raise _incomplete(level, n)
@@ -74,20 +91,14 @@ class StoredTree:
     def _from_rows_below(self, level: int, n: int) -> bytes:
         """All hashes that a tile has so far: leaves' own, or roots of the tiles one level down."""
         start = n * TILE_WIDTH + (self._base if level == 0 else 0)
-        query: Any = (
-            select(AuditLeafRow.idx, AuditLeafRow.leaf_hash)
-            .where(AuditLeafRow.idx >= start, AuditLeafRow.idx < start + TILE_WIDTH)
-            .order_by(AuditLeafRow.idx)
-            if level == 0
-            else select(AuditTileRow.n, AuditTileRow.root)
-            .where(AuditTileRow.base == self._base, AuditTileRow.level == level - 1)
-            .where(AuditTileRow.n >= start, AuditTileRow.n < start + TILE_WIDTH)
-            .order_by(AuditTileRow.n)
-        )
-        rows = self._session.execute(query).all()
+        place = {"start": start, "stop": start + TILE_WIDTH}
+        if level == 0:
+            rows = _LEAF_HASHES.rows(self._session, **place)
+        else:
+            rows = _TILE_ROOTS.rows(self._session, base=self._base, level=level - 1, **place)
         if any(position != start + i for i, (position, _) in enumerate(rows)):
             raise _incomplete(level, n)
-        return b"".join(row[1] for row in rows)
+        return b"".join([row[1] for row in rows])
 
 
 def store_full_tiles(session: Session, base: int, old: int, new: int) -> None:
@@ -101,7 +112,7 @@ def store_full_tiles(session: Session, base: int, old: int, new: int) -> None:
             data = tree.tile(level, n, TILE_WIDTH)
             root = perfect_root([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
             rows.append({"base": base, "level": level, "n": n, "root": root, "data": data})
-        session.execute(insert(AuditTileRow), rows)
+        bulk_insert(session, AuditTileRow, rows)
         level += 1
 
 

@@ -52,11 +52,12 @@ class Binding:
 
     def context(self) -> bytes:
         """The canonical bytes bound into the derivation (``docs/formats/keys.md`` §2.2)."""
-        return encode_context(
-            "genovault/blob/v1",
-            self.vault_id,
-            self.collection,
-            self.record_id,
+        before, after = self.around_record()
+        return before + encode_context(self.record_id) + after
+
+    def around_record(self) -> tuple[bytes, bytes]:
+        """What stands before and after the record in the context."""
+        return encode_context("genovault/blob/v1", self.vault_id, self.collection), encode_context(
             self.subject_id,
             self.record_version,
             self.key_id,
@@ -81,6 +82,21 @@ def seal_blob(key: Secret, binding: Binding, plaintext: bytes, *, random: Random
     """The sealed blob: 97 bytes longer than the plaintext, and 16 more for each whole 16 KiB of it."""
     sealed = seal_chunks(key.reveal(), binding.context(), plaintext, salt=random(SALT_BYTES), label=LABEL)
     return binding.header() + sealed
+
+
+class Sealer:
+    """``seal_blob`` for many records whose bindings differ in nothing else: what they share is encoded once."""
+
+    def __init__(self, key: Secret, binding: Binding, *, random: RandomBytes) -> None:
+        self._key = key
+        self._header = binding.header()
+        self._before, self._after = binding.around_record()
+        self._random = random
+
+    def seal(self, record_id: bytes, plaintext: bytes) -> bytes:
+        """As ``seal_blob`` with the binding of this record."""
+        context = self._before + encode_context(record_id) + self._after
+        return self._header + seal_chunks(self._key.reveal(), context, plaintext, salt=self._random(SALT_BYTES), label=LABEL)
 
 
 def open_blob(key: Secret, binding: Binding, blob: bytes) -> bytes:

@@ -90,7 +90,7 @@ def test_what_gathers_during_a_commit_shares_the_next(books):
     others = [threading.Thread(target=lambda: committer.record(books.log.prepare(event()))) for _ in range(20)]
     for thread in others:
         thread.start()
-    until(lambda: committer._line.queue.qsize() == 20)
+    until(lambda: committer._line._waiting == 20)
     gate.open.set()
     for thread in [first, *others]:
         thread.join()
@@ -146,7 +146,7 @@ def test_too_many_waiting_are_refused_at_once(books):
     assert gate.entered.wait(10)  # alone in its batch, so that the next two wait
     for thread in threads[1:]:
         thread.start()
-    until(lambda: committer._line.queue.qsize() == 2)
+    until(lambda: committer._line._waiting == 2)
     with pytest.raises(UnavailableError) as caught:
         committer.record(books.log.prepare(event()))
     assert caught.value.code == "log_busy"

@@ -1,0 +1,249 @@
+"""Reading the log: entries, their details, the people they name, signed heads and proofs (``docs/formats/audit.md``).
+
+Entries are numbered through for ever. A log that continues another (after a rollback) has its own origin and tree from its
+``base`` on: entry N of the vault is leaf N - base of its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from vault.audit import canonical
+from vault.audit.details import open_detail
+from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, subject_set
+from vault.audit.merkle import inclusion_proof
+from vault.audit.note import Checkpoint
+from vault.audit.receipt import Receipt
+from vault.audit.sets import entries_of_token, most_named, tokens_of_set
+from vault.audit.stored_head import last_note, newest_log, read_head, tree_at
+from vault.audit.tiles import StoredTree
+from vault.crypto.secret import Secret
+from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.ids import AuditToken
+from vault.storage.audit_tables import (
+    AuditCheckpointRow,
+    AuditClosingRow,
+    AuditDetailRow,
+    AuditLeafRow,
+    AuditOriginRow,
+    AuditSessionRow,
+)
+from vault.storage.database import Database
+
+PAGE = 1_000  # entries read per transaction, so that a long reader does not hold the write-ahead log
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored entry; ``leaf`` is None once retention dropped the payload."""
+
+    index: int
+    event_id: str
+    leaf: bytes | None
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True)
+class Part:
+    """One log of the vault: its origin line and the entries that are its leaves. Only the last part grows."""
+
+    origin: str
+    base: int  # number of the entry that is leaf 0
+    size: int
+
+
+class LogReader:
+    """What a log says. Thread-safe: every method works in its own transaction, or in the one it is given."""
+
+    def __init__(self, database: Database, *, vault_id: bytes, set_salt: bytes) -> None:
+        self.database = database
+        self._vault_id = vault_id
+        self._set_salt = set_salt
+
+    # Heads and proofs
+
+    def size(self) -> int:
+        """Entries ever written: the number of the next one."""
+        with self.database.read() as session:
+            return read_head(session).end
+
+    def parts(self) -> list[Part]:
+        """Every log of this vault, oldest first. Raises as ``append`` when the head is gone."""
+        with self.database.read() as session:
+            return _parts(session)
+
+    def origins(self) -> list[str]:
+        """The origin of every log of this vault, oldest first."""
+        with self.database.read() as session:
+            return list(session.scalars(select(AuditOriginRow.origin).order_by(AuditOriginRow.base)))
+
+    def latest_checkpoint(self, part: Part | None = None) -> str | None:
+        """The newest signed note of a log (default: the newest log), or None before the first."""
+        with self.database.read() as session:
+            return last_note(session, part.base if part else newest_log(session).base)
+
+    def checkpoints(self, part: Part | None = None) -> list[str]:
+        """Every signed note of a log (default: the newest log), oldest first."""
+        with self.database.read() as session:
+            base = part.base if part else newest_log(session).base
+            query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
+            return list(session.scalars(query.order_by(AuditCheckpointRow.size)))
+
+    def root_at(self, size: int) -> bytes | None:
+        """Root over the newest log's first ``size`` entries; None when it has fewer. Raises IntegrityError (``log_incomplete``)."""
+        with self.database.read() as session:
+            head = read_head(session)
+            return None if head.tree.size < size else tree_at(session, head.base, size).root()
+
+    def receipt(self, index: int) -> str:
+        """The tlog-proof of entry ``index`` against the newest checkpoint of its log, with the leaf in it.
+
+        Raises:
+            InputError: ``no_such_entry``.
+            UnavailableError: ``not_signed_yet``: no checkpoint covers the entry yet.
+        """
+        with self.database.read() as session:
+            entry = _entry(_one(session, index))
+            part = next(part for part in reversed(_parts(session)) if part.base <= index)
+            note, leaf = last_note(session, part.base), index - part.base
+            size = 0 if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
+            if note is None or size <= leaf:
+                raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint="sign one first")
+            return Receipt(leaf, inclusion_proof(leaf, size, StoredTree(session, part.base).node), note, entry.leaf).to_text()
+
+    # Reading
+
+    def entry(self, index: int) -> Entry:
+        """One entry. Raises InputError (``no_such_entry``)."""
+        with self.database.read() as session:
+            return _entry(_one(session, index))
+
+    def find(self, event_id: str) -> Entry | None:
+        """The entry of an event id, or None."""
+        with self.database.read() as session:
+            row = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id == event_id_bytes(event_id))).first()
+            return None if row is None else _entry(row)
+
+    def entries_with(self, event_ids: Sequence[str]) -> dict[str, Entry]:
+        """Event id -> entry, of those that are there."""
+        found: dict[str, Entry] = {}
+        for first in range(0, len(event_ids), PAGE):
+            wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
+            with self.database.read() as session:
+                rows = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id.in_(wanted)))
+                found.update((entry.event_id, entry) for entry in map(_entry, rows))
+        return found
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Entries ``start`` to ``stop`` in order; gaps in the rows show as gaps in ``index``."""
+        while stop is None or start < stop:
+            with self.database.read() as session:
+                query = _SELECT_ENTRY.where(AuditLeafRow.idx >= start).order_by(AuditLeafRow.idx).limit(PAGE)
+                page = session.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
+            if not page:
+                return
+            yield from map(_entry, page)
+            start = page[-1].idx + 1
+
+    def detail(self, index: int, private: Secret) -> dict[str, Any] | None:
+        """What was sealed beside entry ``index``, opened with the audit-read private key; None when it has no detail.
+
+        Raises:
+            InputError: ``no_such_entry``.
+            IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``seal_broken`` and others of opening blobs.
+        """
+        with self.database.read() as session:
+            entry = _entry(_one(session, index))
+            query = (
+                select(AuditDetailRow.session_id, AuditDetailRow.sealed, AuditSessionRow.sealed_key)
+                .join(AuditSessionRow, AuditSessionRow.session_id == AuditDetailRow.session_id)
+                .where(AuditDetailRow.idx == index)
+            )
+            row = session.execute(query).first()
+        committed = None if entry.leaf is None else decode_leaf(entry.leaf).get("detail")
+        if committed is None:
+            return None
+        if row is None:
+            raise IntegrityError("audit_detail_missing", f"the sealed detail of audit entry {index} is missing")
+        event_id = event_id_bytes(entry.event_id)
+        salted = open_detail(
+            private, row.sealed_key, row.sealed, vault_id=self._vault_id, session_id=row.session_id, event_id=event_id
+        )
+        if commitment(salted).hex() != committed:
+            raise IntegrityError("audit_detail_altered", f"the sealed detail of audit entry {index} is not what was logged")
+        detail: dict[str, Any] = canonical.decode(salted[DETAIL_SALT_BYTES:])
+        return detail
+
+    def entries_at(self, indices: Sequence[int]) -> list[Entry]:
+        """The entries of these numbers, ascending; numbers without an entry are left out."""
+        found: list[Entry] = []
+        for first in range(0, len(indices), PAGE):
+            query = _SELECT_ENTRY.where(AuditLeafRow.idx.in_(sorted(indices)[first : first + PAGE])).order_by(AuditLeafRow.idx)
+            with self.database.read() as session:
+                found += map(_entry, session.execute(query))
+        return found
+
+    def closings(self, event_ids: Sequence[str]) -> dict[str, list[Entry]]:
+        """Intent -> the entries that say how it ended, oldest first. None at all: assume fully disclosed."""
+        found: dict[str, list[Entry]] = {}
+        for first in range(0, len(event_ids), PAGE):
+            wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
+            query = (
+                _SELECT_ENTRY.add_columns(AuditClosingRow.event_id.label("intent"))
+                .join(AuditClosingRow, AuditClosingRow.idx == AuditLeafRow.idx)
+                .where(AuditClosingRow.event_id.in_(wanted))
+                .order_by(AuditLeafRow.idx)
+            )
+            with self.database.read() as session:
+                for row in session.execute(query):
+                    entry = Entry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)
+                    found.setdefault(event_id_text(row.intent), []).append(entry)
+        return found
+
+    def entries_of(self, token: AuditToken) -> list[int]:
+        """Indices of the entries that speak of the subject with this audit token, ascending."""
+        with self.database.read() as session:
+            return entries_of_token(session, token)
+
+    def most_named(self, indices: Sequence[int], most: int) -> list[tuple[AuditToken, int]]:
+        """The tokens that these entries speak of most often, with how often."""
+        with self.database.read() as session:
+            return most_named(session, indices, most)
+
+    def subject_digest(self, tokens: Sequence[AuditToken]) -> bytes:
+        """The digest under which entries name this set of subjects (32 bytes)."""
+        return subject_set(tokens, self._set_salt).digest
+
+    def subjects_of(self, digest: bytes) -> list[AuditToken]:
+        """The audit tokens of a set that entries name. Raises IntegrityError (``audit_set_altered``)."""
+        with self.database.read() as session:
+            tokens = tokens_of_set(session, digest)
+        if subject_set(tokens, self._set_salt).digest != digest:
+            raise IntegrityError("audit_set_altered", "a stored set of subjects is not the one that the log names")
+        return tokens
+
+
+_EntryRow = Row[int, bytes, bytes | None, bytes]
+_SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+
+
+def _parts(session: Session) -> list[Part]:
+    rows = session.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base)).all()
+    ends = [row.base for row in rows[1:]] + [read_head(session).end]
+    return [Part(row.origin, row.base, end - row.base) for row, end in zip(rows, ends, strict=True)]
+
+
+def _one(session: Session, index: int) -> _EntryRow:
+    row = session.execute(_SELECT_ENTRY.where(AuditLeafRow.idx == index)).first()
+    if row is None:
+        raise InputError("no_such_entry", f"there is no audit entry {index}")
+    return row
+
+
+def _entry(row: _EntryRow) -> Entry:
+    return Entry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)

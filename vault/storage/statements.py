@@ -1,0 +1,52 @@
+"""Statements compiled once for each dialect, because having SQLAlchemy look at one anew costs more than the driver takes to run it.
+
+For the few that run with every audit entry. Values go to the driver as they are, so only types that every driver takes (integers,
+text, bytes) belong in them; failures are SQLAlchemy's, as of any other statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import CursorResult, Dialect, Executable, Row
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+
+
+class _Compiled(NamedTuple):
+    text: str
+    order: tuple[str, ...] | None  # of the values; None: by name
+    given: Mapping[str, Any]  # values that stand in the statement itself
+
+
+class Statement:
+    """One statement; ``bindparam`` names what is given each time, and nothing in it may vary in length."""
+
+    def __init__(self, executable: Executable) -> None:
+        self._executable = executable
+        self._compiled: dict[str, _Compiled] = {}  # by dialect
+
+    def rows(self, session: Session, **values: object) -> Sequence[Row[*tuple[Any, ...]]]:
+        """The rows that it finds, in the caller's transaction."""
+        return self._run(session, values).all()
+
+    def changed(self, session: Session, **values: object) -> int:
+        """How many rows it changed, in the caller's transaction."""
+        return self._run(session, values).rowcount
+
+    def _run(self, session: Session, values: Mapping[str, object]) -> CursorResult[Any]:
+        connection = session.connection()
+        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        named = {**compiled.given, **values}
+        if compiled.order is None:
+            return connection.exec_driver_sql(compiled.text, named)
+        return connection.exec_driver_sql(compiled.text, tuple([named[name] for name in compiled.order]))
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        made = self._executable.compile(dialect=dialect)  # type: ignore[attr-defined] # of every executable that is a clause
+        if not isinstance(made, SQLCompiler):
+            raise TypeError("only statements with values can be kept compiled")
+        order = None if made.positiontup is None else tuple(made.positiontup)
+        self._compiled[dialect.name] = compiled = _Compiled(str(made), order, dict(made.params))
+        return compiled
