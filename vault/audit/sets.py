@@ -99,12 +99,15 @@ def _look_up(session: Session, statement: Callable[[int], Statement], keys: Sequ
     """The numbers of those keys that are stored."""
     found: dict[Key, int] = {}
     for start in range(0, len(keys), LOOKUP_BATCH):
-        batch = keys[start : start + LOOKUP_BATCH]
-        width = 1 << (len(batch) - 1).bit_length()  # a power of two, so that few statements serve any number
-        padded = [*batch, *[batch[-1]] * (width - len(batch))]
-        rows = statement(width).rows(session, **{f"k{i}": key for i, key in enumerate(padded)})
-        found.update((key, number) for key, number in rows)
+        values = _filled(keys[start : start + LOOKUP_BATCH])
+        found.update((key, number) for key, number in statement(len(values)).rows(session, **values))
     return found
+
+
+def _filled(keys: Sequence[object]) -> dict[str, object]:
+    """A value for each place of a statement with a power of two of them, so that few statements serve any number of keys."""
+    width = 1 << (len(keys) - 1).bit_length()
+    return {f"k{i}": keys[min(i, len(keys) - 1)] for i in range(width)}
 
 
 @lru_cache
