@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cohorts import cohort
-from vault import backup, erasure, imports, rotation
+from vault import backup, erasure, erasure_job, imports, rotation
 from vault.consents import blank_sheet
 from vault.crypto.calibration import calibrate
 from vault.crypto.custody import KeyPurpose
@@ -98,8 +98,8 @@ def erasing(work: Path, file: Path) -> None:
             told=lambda state, reached=reached, start=start: reached.update({state: time.perf_counter() - start}),
         )  # type: ignore[misc]
         done = erasure.issued(session)[-1].content["destroyed"]
-        say("erase one: nobody can read it after", f"{reached[erasure.DESTROYED]:.2f} s")
-        say("  everything purged after", f"{reached[erasure.DONE]:.1f} s; {done}")
+        say("erase one: nobody can read it after", f"{reached[erasure_job.DESTROYED]:.2f} s")
+        say("  everything purged after", f"{reached[erasure_job.DONE]:.1f} s; {done}")
         say("  by step", ", ".join(f"{state} {seconds:.2f}" for state, seconds in reached.items()))
     session.close()
     shutil.rmtree(folder)

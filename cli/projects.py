@@ -10,7 +10,7 @@ import typer
 
 from cli.context import Context, context_of
 from cli.lazy import group
-from policies import purposes
+from policies import declarations, purposes
 from policies.errors import PolicyInputError
 from policies.reasons import WORDS
 from vault.audit.acts import Act
@@ -35,7 +35,7 @@ def template(
     JSON: {"template": text}.
     """
     context = context_of(ctx)
-    text = purposes.project_template(code, dataset)
+    text = declarations.project_template(code, dataset)
     context.output.document({"template": text})
     if not context.output.json:
         sys.stdout.write(text)
@@ -51,10 +51,10 @@ def lint(ctx: typer.Context, file: File) -> None:
     from vault.documents import read_yaml
 
     document = read_yaml(file)
-    problems = purposes.lint(document)
+    problems = declarations.lint(document)
     if problems:
         raise PolicyInputError.of(list(problems))
-    declared = purposes.parse_project(document)
+    declared = declarations.parse_project(document)
     context.output.document({"code": declared.code, "sha256": declared.digest()})
     context.output.line(f"{file.name}: nothing is wrong with it")
 

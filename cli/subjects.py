@@ -115,8 +115,8 @@ def erase(
     """
     context = context_of(ctx)
     from cli.prompts import confirm
-    from vault.erasure import DESTROYED
     from vault.erasure import erase as destroy
+    from vault.erasure_job import DESTROYED
     from vault.errors import UsageError
 
     if certificate is not None and certificate.exists():

@@ -21,7 +21,8 @@ from vault.crypto import keystore_files
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
-from vault.erasure import DONE, ERASED
+from vault.erasure import ERASED
+from vault.erasure_job import DONE
 from vault.errors import GenovaultError
 from vault.genotypes.containers import ContainerRef, open_lengths
 from vault.genotypes.inventory import being_written, named_objects, table_keys

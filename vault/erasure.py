@@ -11,16 +11,12 @@ done        the done entry and the certificate are written, the job and its key 
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-import zstandard
 from sqlalchemy import delete, select, update
 
 from policies.consent import ConsentEvent, Level, Withdrawal
@@ -29,16 +25,31 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.certificates import Certificate
 from vault.crypto.custody import KeyPurpose, block_key
-from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
+from vault.erasure_job import (
+    DESTROYED,
+    DONE,
+    FORGOTTEN,
+    LISTED,
+    PURGED,
+    REINDEXED,
+    Job,
+    Plan,
+    erasure_id,
+    load,
+    pack,
+    save,
+    seal,
+    unpack,
+)
 from vault.errors import InputError, UnavailableError
 from vault.genotypes import datasets, panel_building, panel_builds, part_book
 from vault.genotypes.blanking import Alts
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.parts import Place
 from vault.ids import DatasetId, PartId, SubjectId, new_id, new_uuid7
-from vault.keybook import SUBJECT_PURPOSES, OpenKey
+from vault.keybook import SUBJECT_PURPOSES
 from vault.ledger import NewEvent
 from vault.private_sites import carried
 from vault.publication import working
@@ -46,7 +57,6 @@ from vault.references import resolve
 from vault.session import Session
 from vault.site_purge import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
 from vault.storage.books import (
-    JOB_DONE,
     ConsentPrivateRow,
     DatasetRow,
     ErasingChunkRow,
@@ -61,42 +71,12 @@ from vault.storage.books import (
 from vault.times import rfc3339, to_micros
 
 KIND = "erase"
-LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", JOB_DONE
 ERASING, ERASED = "erasing", "erased"  # states of a subject
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
 HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))
-MAX_LIST_BYTES = 4 << 20  # of one chunk's list, unpacked: 65,535 sites, 8 alleles of 4 bytes
 
 Told = Callable[[str], None]
 """Hears each state as it is reached; at ``destroyed`` nobody can read the person any more."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What a job still has to do, and what it did so far. Sealed under the job's own key."""
-
-    subject: str
-    intent: str
-    asked: str
-    unreadable: str = ""
-    releases: tuple[Mapping[str, Any], ...] = ()
-    alts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # part -> chunk -> packed list
-    destroyed: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Job:
-    job_id: bytes
-    state: str
-    plan: _Plan
-
-    @property
-    def erasure_id(self) -> str:
-        return _erasure_id(self.job_id)
-
-    @property
-    def subject(self) -> SubjectId:
-        return SubjectId(bytes.fromhex(self.plan.subject))
 
 
 def erase(session: Session, reference: str, *, told: Told = lambda _: None) -> Certificate:
@@ -151,7 +131,7 @@ def _begin(session: Session, subject: SubjectId) -> bytes:
     now = session.clock()
     alts = {
         part.part_id.hex(): {
-            str(ordinal): _pack(found) for ordinal, found in _listed(session, dataset, part, subject) if len(found)
+            str(ordinal): pack(found) for ordinal, found in _listed(session, dataset, part, subject) if len(found)
         }
         for dataset, part in _parts_of(session, subject)
     }
@@ -175,7 +155,7 @@ def _begin(session: Session, subject: SubjectId) -> bytes:
             Act.SUBJECT_ERASE,
             Outcome.INTENT,
             subjects=[subject],
-            obj=Obj("erasure", _erasure_id(job_id)),
+            obj=Obj("erasure", erasure_id(job_id)),
             consent=head.entry(added=1),
         )
         row.state = ERASING
@@ -183,8 +163,8 @@ def _begin(session: Session, subject: SubjectId) -> bytes:
         if {part.hex() for part in parts} != set(alts):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
-        plan = _Plan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
-        sealed = _seal(session, key, job_id, plan)
+        plan = Plan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
+        sealed = seal(session, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=KIND, state=LISTED, payload=sealed, created=to_micros(now)))
         tx.flush()
         for part, chunks in alts.items():
@@ -194,30 +174,30 @@ def _begin(session: Session, subject: SubjectId) -> bytes:
 
 
 def _carry_on(session: Session, job_id: bytes, told: Told) -> Certificate:
-    steps: dict[str, tuple[Callable[[Session, _Job], _Plan], str]] = {
+    steps: dict[str, tuple[Callable[[Session, Job], Plan], str]] = {
         LISTED: (_destroy, DESTROYED),
         DESTROYED: (_forget, FORGOTTEN),
         FORGOTTEN: (_purge, PURGED),
         PURGED: (_reindex, REINDEXED),
     }
-    job = _load(session, job_id)
+    job = load(session, job_id)
     while job.state in steps:
         step, reached = steps[job.state]
         job = replace(job, plan=step(session, job), state=reached)
-        _save(session, job)
+        save(session, job)
         told(reached)
     certificate = _finish(session, job)
     told(DONE)
     return certificate
 
 
-def _destroy(session: Session, job: _Job) -> _Plan:
+def _destroy(session: Session, job: Job) -> Plan:
     gone = session.keybook.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
     # A killed process may have destroyed them already, and not come to say how many.
     return replace(job.plan, unreadable=rfc3339(session.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
 
 
-def _forget(session: Session, job: _Job) -> _Plan:
+def _forget(session: Session, job: Job) -> Plan:
     with session.books.write() as tx:
         references = tx.execute(delete(ReferenceRow).where(ReferenceRow.subject_id == job.subject))
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
@@ -228,7 +208,7 @@ def _forget(session: Session, job: _Job) -> _Plan:
     return replace(job.plan, destroyed={**job.plan.destroyed, "identities": 1, "references": count})
 
 
-def _purge(session: Session, job: _Job) -> _Plan:
+def _purge(session: Session, job: Job) -> Plan:
     with session.books.read() as tx:
         query = select(ErasingChunkRow.part_id, ErasingChunkRow.ordinal).where(ErasingChunkRow.job_id == job.job_id)
         waiting: dict[bytes, list[int]] = {}
@@ -247,7 +227,7 @@ def _purge(session: Session, job: _Job) -> _Plan:
             if ordinal == DIRECTORY:
                 directories += purge_directory(session, dataset, part, work)
             else:
-                alts = _unpack(lists[str(ordinal)])
+                alts = unpack(lists[str(ordinal)])
                 blanked += purge_chunk(session, dataset, part, work, alts=alts, others=others)
     session.books.checkpoint_wal(*HOLDING_NAMES)
     for dataset in {dataset for dataset, _ in _parts(session, part_ids)}:
@@ -256,12 +236,12 @@ def _purge(session: Session, job: _Job) -> _Plan:
     return replace(job.plan, alts={}, destroyed={**job.plan.destroyed, **counts, "parts": len(part_ids)})
 
 
-def _reindex(session: Session, job: _Job) -> _Plan:
+def _reindex(session: Session, job: Job) -> Plan:
     reference_renewal.renew(session)
     return job.plan
 
 
-def _finish(session: Session, job: _Job) -> Certificate:
+def _finish(session: Session, job: Job) -> Certificate:
     """The done entry, the certificate, and the end of the job, in one transaction; then the job's key."""
     if job.state != DONE:
         now, plan = session.clock(), job.plan
@@ -285,7 +265,7 @@ def _finish(session: Session, job: _Job) -> Certificate:
     return Certificate(row.erasure_id, row.certificate)
 
 
-def _content(session: Session, job: _Job, now: datetime) -> dict[str, Any]:
+def _content(session: Session, job: Job, now: datetime) -> dict[str, Any]:
     plan = job.plan
     unreadable = datetime.fromisoformat(plan.unreadable)
     copies = [backup for backup in key_backups.every(session.books) if backup.held(now) and backup.created <= unreadable]
@@ -356,50 +336,3 @@ def _alone(session: Session) -> Iterator[None]:
         if not mine:
             raise UnavailableError("erasure_running", "another erasure is being carried out", hint="try again when it has ended")
         yield
-
-
-def _load(session: Session, job_id: bytes) -> _Job:
-    with session.books.read() as tx:
-        row = tx.get_one(JobRow, job_id)
-    if row.state == DONE:
-        return _Job(job_id, DONE, _Plan("", "", ""))
-    key = session.keybook.open(KeyPurpose.JOB, job_id)
-    fields = json.loads(open_blob(key.secret, _binding(session, key, job_id), row.payload))
-    fields["releases"] = tuple(fields["releases"])
-    return _Job(job_id, row.state, _Plan(**fields))
-
-
-def _save(session: Session, job: _Job) -> None:
-    key = session.keybook.open(KeyPurpose.JOB, job.job_id)
-    sealed = _seal(session, key, job.job_id, job.plan)
-    with session.books.write() as tx:
-        tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=job.state, payload=sealed))
-
-
-def _seal(session: Session, key: OpenKey, job_id: bytes, plan: _Plan) -> bytes:
-    text = json.dumps(asdict(plan), separators=(",", ":"))
-    return seal_blob(key.secret, _binding(session, key, job_id), text.encode(), random=session.random)
-
-
-def _binding(session: Session, key: OpenKey, job_id: bytes) -> Binding:
-    return Binding(
-        vault_id=session.vault_id,
-        collection="job",
-        record_id=job_id,
-        key_id=key.key_id,
-        key_version=key.version,
-        content_type="genovault/job/1",
-    )
-
-
-def _pack(alts: Alts) -> str:
-    return base64.b64encode(zstandard.ZstdCompressor().compress(alts.astype("<u2").tobytes())).decode()
-
-
-def _unpack(text: str) -> Alts:
-    raw = zstandard.ZstdDecompressor().decompress(base64.b64decode(text), max_output_size=MAX_LIST_BYTES)
-    return np.frombuffer(raw, "<u2").reshape(-1, 2).astype(np.int64)
-
-
-def _erasure_id(job_id: bytes) -> str:
-    return f"er-{job_id[:8].hex()}"

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from policies import canonical, purposes
+from policies import canonical, declarations, purposes
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose
@@ -58,7 +58,7 @@ def create(session: Session, document: dict[str, Any]) -> Project:
         InputError: ``document_rejected``; ``project_exists``.
     """
     with session.attempting(Act.PROJECT_CREATE):
-        return _create(session, declared(lambda: purposes.parse_project(document), name="the declaration"))
+        return _create(session, declared(lambda: declarations.parse_project(document), name="the declaration"))
 
 
 def change(session: Session, code: str, verb: str) -> Project:
@@ -176,7 +176,7 @@ def _opened(session: Session, row: ProjectRow) -> Project:
     text = content["declaration"]
     if content["standing"] != _standing(row) or sha256(text.encode()) != row.declaration_sha256:
         raise IntegrityError("project_altered", "a project is not as it was recorded", hint="run genovault doctor")
-    declaration = declared(lambda: purposes.parse_stored(text), name=f"project {row.code}")
+    declaration = declared(lambda: declarations.parse_stored(text), name=f"project {row.code}")
     if row.approved is not None:
         # A form's material change binds purposes approved after it, so the declaration dates from its approval.
         declaration = replace(declaration, purpose=replace(declaration.purpose, declared_at=from_micros(row.approved)))

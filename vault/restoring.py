@@ -33,8 +33,9 @@ from vault.backup import BOOKS, DATA_FORMAT, KEYS, KEYS_FORMAT, KEYSTORE, OBJECT
 from vault.crypto import keystore
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Factor
-from vault.erasure import DONE, ERASED, ERASING
+from vault.erasure import ERASED, ERASING
 from vault.erasure import KIND as ERASURE_JOB
+from vault.erasure_job import DONE
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.genotypes.inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now

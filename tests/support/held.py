@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 from sqlalchemy import MetaData, func, select
 
-from policies.purposes import RequestKind, project_template
+from policies.declarations import project_template
+from policies.purposes import RequestKind
 from vault import consents, gate, imports, projects, requests
 from vault.audit.export import LogSource
 from vault.audit.verify import Report, verify

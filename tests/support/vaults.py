@@ -19,7 +19,8 @@ from pathlib import Path
 
 from pysqlite3 import dbapi2
 
-from policies.purposes import RequestKind, project_template
+from policies.declarations import project_template
+from policies.purposes import RequestKind
 from tests.support.vcf_text import SmallVcf, vcf
 from vault import cohorts, consents, imports, projects, requests, subjects
 from vault.audit.export import LogSource

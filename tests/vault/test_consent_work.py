@@ -14,7 +14,7 @@ import yaml
 from sqlalchemy import update
 
 from policies.consent import Level, Signer, Status
-from policies.purposes import project_template
+from policies.declarations import project_template
 from tests.support.held import Held
 from tests.support.shell import cohort
 from vault import agenda, consents, coverage, dossiers, explanations, forms, gate, ledger, packs, projects, releases, rulings

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from policies.declarations import parse_project, project_template
 from policies.loci import Catalogue
 from policies.obligations import Obligations
-from policies.purposes import parse_project, project_template
 from vault.documents import parse_yaml
 from vault.duties import limits, stated
 from vault.errors import RefusedError
