@@ -43,7 +43,7 @@ def backup(
         context.output.line(f"keys copied to {destination}, as {made.backup_id}")
         context.output.line(f"destroy it by {made.expires.date()}, then: genovault key backup-destroyed {made.backup_id}")
         return
-    with context.open() as session, context.output.progress("copying objects") as bar:
+    with context.open() as session, context.output.progress("copying", unit="objects") as bar:
         report = copies.backup(session, destination, progress=bar)
     context.output.document(asdict(report))
     context.output.line(f"data copied to {destination}: {report.objects} objects, {report.entries} entries of the log")

@@ -51,9 +51,14 @@ def import_(
     options = ImportOptions(
         append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
     )
-    with context.open() as session, context.output.progress("importing") as bar:
+    with context.open() as session, context.output.progress("importing", unit="bytes") as bar:
         report = import_files(
-            session, files, name=name, assembly=assembly, options=options, progress=lambda done, total, _: bar(done, total)
+            session,
+            files,
+            name=name,
+            assembly=assembly,
+            options=options,
+            progress=lambda done, total, sites: bar(done, total, f"{sites:,} sites"),
         )
     context.output.document(asdict(report))
     context.output.line(f"{report.dataset}: {report.sites:,} sites, {report.stored_bytes:,} bytes stored")

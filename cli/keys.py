@@ -105,7 +105,7 @@ def rotate(
     if root and not confirm("Every slot but yours will be dropped. Go on?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
     done: dict[str, object] = {"rewrapped": 0, "branches": [], "slots_dropped": [], "tokens": 0, "project_key": None}
-    with context.open() as session, context.output.progress("wrapping keys") as bar:
+    with context.open() as session, context.output.progress("wrapping", unit="keys") as bar:
         if tokens:
             done["tokens"] = rotation.renew_tokens(session, progress=lambda count: bar(count, None))
         elif project is not None:

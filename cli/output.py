@@ -60,9 +60,12 @@ class Output:
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[ProgressBar]:
-        """A bar on stderr for work that takes more than a second, if stderr is a terminal."""
-        bar = ProgressBar(what, shown=sys.stderr.isatty())
+    def progress(self, what: str, *, unit: str) -> Iterator[ProgressBar]:
+        """A bar on stderr, with rate and time left, for work that takes more than a second, if stderr is a terminal.
+
+        ``unit``: what is counted; "bytes" are shown as kB, MB and so on.
+        """
+        bar = ProgressBar(what, unit=unit, shown=sys.stderr.isatty())
         try:
             yield bar
         finally:
@@ -72,27 +75,34 @@ class Output:
 class ProgressBar:
     """Called with (done, total); total None while nobody knows it."""
 
-    def __init__(self, what: str, *, shown: bool) -> None:
+    def __init__(self, what: str, *, unit: str, shown: bool) -> None:
         self._what = what
+        self._unit = unit
         self._shown = shown
         self._started = time.monotonic()
         self._progress: Progress | None = None
 
-    def __call__(self, done: int, total: int | None = None) -> None:
-        """Show how far the work is."""
+    def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Show how far the work is; ``note`` says more of what is done."""
         if not self._shown or time.monotonic() - self._started < _PROGRESS_AFTER:
             return
         if self._progress is None:
             self._progress = _new_progress()
-            self._progress.add_task(printable(self._what), total=total)
+            self._progress.add_task(printable(self._what), total=total, rate="", note="")
             self._progress.start()
-        self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+        rate = f"{self._amount(done / (time.monotonic() - self._started))}/s"
+        self._progress.update(self._progress.task_ids[0], completed=done, total=total, rate=rate, note=printable(note))
 
     def close(self) -> None:
         """Take the bar away."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def _amount(self, count: float) -> str:
+        from rich.filesize import decimal
+
+        return decimal(int(count)) if self._unit == "bytes" else f"{count:,.0f} {self._unit}"
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -121,7 +131,9 @@ def _new_progress() -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
         console=Console(stderr=True),
         transient=True,
     )

@@ -53,19 +53,30 @@ def test_printable_leaves_plain_text():
 
 def test_progress_is_silent_without_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(output, "_PROGRESS_AFTER", 0.0)
-    with Output().progress("importing") as tick:
+    with Output().progress("importing", unit="bytes") as tick:
         tick(1, 2)
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "")
 
 
 def test_progress_waits_a_second_then_goes_to_stderr(capsys, monkeypatch):
-    bar = ProgressBar("importing", shown=True)
+    bar = ProgressBar("importing", unit="bytes", shown=True)
     bar(1, 2)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(output, "_PROGRESS_AFTER", 0.0)
-    bar(2, 2)
+    bar(2, 2, "7 sites")
     bar.close()
     bar.close()
     shown = capsys.readouterr()
     assert shown.out == ""
+
+
+@pytest.mark.parametrize(("unit", "shown"), [("bytes", "2.0 MB/s"), ("keys", "2,000,000 keys/s")])
+def test_progress_says_rate_and_note(unit, shown, monkeypatch):
+    clock = iter([0.0, 2.0, 2.0])
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock, 2.0))
+    bar = ProgressBar("importing", unit=unit, shown=True)
+    bar(4_000_000, 8_000_000, "7 sites")
+    (task,) = bar._progress.tasks
+    bar.close()
+    assert (task.fields["rate"], task.fields["note"], task.percentage) == (shown, "7 sites", 50.0)
