@@ -30,6 +30,12 @@ def new_id(random: RandomBytes) -> bytes:
     return random(ID_BYTES)
 
 
+def draw(random: RandomBytes, count: int, width: int) -> list[bytes]:
+    """``count`` random values of ``width`` bytes, from one call."""
+    data = random(count * width)
+    return [data[at : at + width] for at in range(0, count * width, width)]
+
+
 def new_uuid7(random: RandomBytes, now: datetime) -> str:
     """UUIDv7 text (RFC 9562 §5.7): 48-bit Unix milliseconds, then 74 random bits."""
     millis = int(now.timestamp() * 1000) & ((1 << 48) - 1)

@@ -10,28 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from operator import itemgetter
+from typing import Any, cast
 
-from sqlalchemy import RowMapping, Table, bindparam, delete, func, select, update
+from sqlalchemy import Row, Table, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from vault.crypto.context import encode_context
+from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap_many, wrap_many, wrapping_key
 from vault.crypto.keyring import Branch, Keyring
-from vault.crypto.primitives import AesGcm, hkdf_expand_sha256, hmac_sha256
+from vault.crypto.primitives import KEY_BYTES, AesGcm, hkdf_expand_sha256, hmac_sha256
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError, UsageError
-from vault.ids import AuditToken, Clock, KeyId, RandomBytes, SubjectId, VaultId
+from vault.ids import ID_BYTES, AuditToken, Clock, KeyId, RandomBytes, SubjectId, VaultId, draw
 from vault.limits import MAX_KEK_WRAPS
-from vault.storage.base import bulk_insert
 from vault.storage.database import Database
 from vault.storage.keys import BranchEpochRow, ErasedRow, SubjectTokenRow, WrappedKeyRow
+from vault.storage.packed import insert_columns, rows_among
 from vault.times import from_micros, to_micros
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
 DELETED_AT_ONCE = 10_000  # under the bound-parameter limits of both databases
 HOLDING_KEYS = (WrappedKeyRow.__tablename__, SubjectTokenRow.__tablename__)
-SCAN_FROM = 500  # owners from which one ordered scan of a purpose is cheaper than looking each up
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class OpenKey:
     key_id: KeyId
     version: int
     secret: Secret
+
+
+@dataclass(frozen=True, repr=False)
+class FreshKeys:
+    """Keys just made: ids and raw keys in the order of their owners."""
+
+    owners: Sequence[bytes]
+    key_ids: Sequence[bytes]
+    keys: Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -79,17 +88,24 @@ class KeyBook:
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
         """New random keys, one for each owner, durable when this returns."""
         with self._database.write() as session:
-            return self._create(session, purpose, owners, version)
+            made = self._create(session, purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
+        return [OpenKey(KeyId(key_id), version, Secret(key)) for key_id, key in zip(made.key_ids, made.keys, strict=True)]
 
-    def create_subjects(self, subjects: Sequence[SubjectId]) -> None:
-        """All four keys of new subjects and their audit tokens, durable when this returns."""
+    def create_subjects(self, subjects: Sequence[SubjectId]) -> dict[KeyPurpose, FreshKeys]:
+        """All four keys of new subjects and their audit tokens, durable when this returns; owners ascend.
+
+        Keys are of version 1. Ids ascend with the rows, so that table and index are written from one end to the other.
+        """
+        if not subjects:
+            return {purpose: FreshKeys((), (), ()) for purpose in SUBJECT_PURPOSES}
+        ordered, made = sorted(subjects), dict[KeyPurpose, FreshKeys]()
+        ids = sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES))
         with self._database.write() as session:
-            for purpose in SUBJECT_PURPOSES:
-                keys = self._create(session, purpose, subjects, 1)
-                if purpose is KeyPurpose.AUDIT_SALT:
-                    pairs = zip(subjects, keys, strict=True)
-                    rows = [self._token_row(subject, key) for subject, key in pairs]
-                    bulk_insert(session, SubjectTokenRow, rows)
+            for at, purpose in enumerate(sorted(SUBJECT_PURPOSES)):
+                mine = ids[at * len(ordered) : (at + 1) * len(ordered)]
+                made[purpose] = self._create(session, purpose, ordered, mine, 1)
+            self._add_tokens(session, made[KeyPurpose.AUDIT_SALT], 1)
+        return made
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
         """The newest (or the named) version of one owner's key.
@@ -114,14 +130,12 @@ class KeyBook:
 
         Raw bytes, because a cohort's keys are used once each in a loop of a microsecond a key.
         """
-        return {row["owner"]: key for row, key in self._newest(purpose, set(owners))}
+        return {row.owner: key for row, key in self._newest(purpose, owners)}
 
     def open_keys(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> dict[bytes, OpenKey]:
         """As ``open_many``, with the key's name and version, for blobs; IntegrityError("key_missing") if an owner has none."""
         wanted = set(owners)
-        opened = {
-            row["owner"]: OpenKey(KeyId(row["key_id"]), row["version"], Secret(key)) for row, key in self._newest(purpose, wanted)
-        }
+        opened = {row.owner: OpenKey(KeyId(row.key_id), row.version, Secret(key)) for row, key in self._newest(purpose, wanted)}
         if len(opened) != len(wanted):
             raise _missing(purpose)
         return opened
@@ -131,14 +145,10 @@ class KeyBook:
         wanted = set(key_ids)
         self._keyring.current(PURPOSE_BRANCH[purpose])
         with self._database.read() as session:
-            query = select(WrappedKeyRow).where(WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.key_id.in_(wanted))
-            rows = session.scalars(query).all()
+            rows = rows_among(session, _STORED, WrappedKeyRow.key_id, list(wanted), purpose=purpose.value)
         if len(rows) != len(wanted):
             raise _missing(purpose)
-        opened = {
-            row.key_id: unwrap_many(*self._shelf(purpose, row.epoch), [(row.key_id, row.owner, row.wrapped)]) for row in rows
-        }
-        return {key_id: Secret(keys[0]) for key_id, keys in opened.items()}
+        return {row.key_id: Secret(key) for row, key in self._unwrap(purpose, rows)}
 
     def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes], *, erasure_id: str | None = None) -> int:
         """Delete wrapped keys (all versions) and audit tokens of the owners, and remember which erasure asked for it.
@@ -188,8 +198,10 @@ class KeyBook:
 
     def missing_ids(self, key_ids: Iterable[bytes]) -> set[bytes]:
         """Those of the key ids that are not held. Needs no branch."""
+        wanted = set(key_ids)
         with self._database.read() as session:
-            return set(key_ids) - set(session.scalars(select(WrappedKeyRow.key_id)))
+            held = rows_among(session, [WrappedKeyRow.key_id], WrappedKeyRow.key_id, list(wanted))
+        return wanted - {row.key_id for row in held}
 
     def destroy_older(self, purpose: KeyPurpose, owner: bytes, *, than: int) -> None:
         """Delete an owner's versions below ``than``. Raises as ``destroy``."""
@@ -214,8 +226,8 @@ class KeyBook:
             query = behind.having(func.max(SubjectTokenRow.version) < version).limit(limit)
             subjects = [SubjectId(subject) for subject in session.scalars(query)]
             if subjects:
-                keys = self._create(session, KeyPurpose.AUDIT_SALT, subjects, version)
-                bulk_insert(session, SubjectTokenRow, [self._token_row(s, k) for s, k in zip(subjects, keys, strict=True)])
+                ids = draw(self._random, len(subjects), ID_BYTES)
+                self._add_tokens(session, self._create(session, KeyPurpose.AUDIT_SALT, subjects, ids, version), version)
         return len(subjects)
 
     def forget_old_tokens(self) -> int:
@@ -322,7 +334,7 @@ class KeyBook:
 
     def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
         """Every token that entries may name each subject by, oldest first; erased subjects are left out."""
-        return self._tokens(set(subjects))
+        return self._tokens(subjects)
 
     def branch_key(self, branch: Branch, label: str, *, epoch: int | None = None) -> OpenKey:
         """A key of a branch itself, for blobs that belong to no owner (project declarations, panels)."""
@@ -333,45 +345,60 @@ class KeyBook:
         key_id = hmac_sha256(self._vault_id, encode_context("genovault/branch-key-id/v1", branch.value, label))[:16]
         return OpenKey(KeyId(key_id), number, Secret(hkdf_expand_sha256(secret.reveal(), context, 32)))
 
-    def _tokens(self, wanted: set[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
-        query = select(SubjectTokenRow.subject_id, SubjectTokenRow.token).order_by(SubjectTokenRow.version)
-        if len(wanted) < SCAN_FROM:
-            query = query.where(SubjectTokenRow.subject_id.in_(wanted))
-        found: dict[SubjectId, list[AuditToken]] = {}
+    def _tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
+        columns = (SubjectTokenRow.subject_id, SubjectTokenRow.version, SubjectTokenRow.token)
         with self._database.read() as session:
-            for row in session.execute(query):
-                if row.subject_id in wanted:
-                    found.setdefault(SubjectId(row.subject_id), []).append(AuditToken(row.token))
+            rows = rows_among(session, columns, SubjectTokenRow.subject_id, list(set(subjects)))
+        found: dict[SubjectId, list[AuditToken]] = {}
+        for subject, _, token in sorted(rows, key=_version):
+            found.setdefault(SubjectId(subject), []).append(AuditToken(token))
         return found
 
-    def _newest(self, purpose: KeyPurpose, wanted: set[bytes]) -> list[tuple[RowMapping, bytes]]:
+    def _newest(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> list[tuple[Row[*tuple[Any, ...]], bytes]]:
         """The newest row of each wanted owner and its opened key."""
-        table = WrappedKeyRow.__table__
-        query = select(table).where(table.c.purpose == purpose.value).order_by(table.c.owner, table.c.version)
-        if len(wanted) < SCAN_FROM:
-            query = query.where(table.c.owner.in_(wanted))
         self._keyring.current(PURPOSE_BRANCH[purpose])
         with self._database.read() as session:
-            newest = {row["owner"]: row for row in session.execute(query).mappings() if row["owner"] in wanted}
-        opened: list[tuple[RowMapping, bytes]] = []
-        for epoch in {row["epoch"] for row in newest.values()}:
-            rows = [row for row in newest.values() if row["epoch"] == epoch]
-            keys = unwrap_many(*self._shelf(purpose, epoch), ((r["key_id"], r["owner"], r["wrapped"]) for r in rows))
-            opened.extend(zip(rows, keys, strict=True))
+            rows = rows_among(session, _STORED, WrappedKeyRow.owner, list(set(owners)), purpose=purpose.value)
+        newest = {row.owner: row for row in sorted(rows, key=_version)}
+        return self._unwrap(purpose, list(newest.values()))
+
+    def _unwrap(self, purpose: KeyPurpose, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[tuple[Row[*tuple[Any, ...]], bytes]]:
+        """Rows of ``_STORED`` and their opened keys."""
+        opened: list[tuple[Row[*tuple[Any, ...]], bytes]] = []
+        for epoch in {row.epoch for row in rows}:
+            mine = [row for row in rows if row.epoch == epoch]
+            keys = unwrap_many(*self._shelf(purpose, epoch), ((key_id, owner, seal) for owner, _, key_id, _, seal in mine))
+            opened.extend(zip(mine, keys, strict=True))
         return opened
 
-    def _create(self, session: Session, purpose: KeyPurpose, owners: Sequence[bytes], version: int) -> list[OpenKey]:
+    def _create(
+        self, session: Session, purpose: KeyPurpose, owners: Sequence[bytes], key_ids: Sequence[bytes], version: int
+    ) -> FreshKeys:
         branch = PURPOSE_BRANCH[purpose]
         epoch, _ = self._keyring.current(branch)
         self._count(session, branch, epoch, len(owners))
-        fresh = [(self._random(16), owner, self._random(32)) for owner in owners]
-        wrapped = wrap_many(*self._shelf(purpose, epoch), fresh, random=self._random)
-        rows = [
-            {"purpose": purpose.value, "owner": owner, "version": version, "key_id": key_id, "epoch": epoch, "wrapped": seal}
-            for (key_id, owner, _), seal in zip(fresh, wrapped, strict=True)
-        ]
-        bulk_insert(session, WrappedKeyRow, rows)
-        return [OpenKey(KeyId(key_id), version, Secret(key)) for key_id, _, key in fresh]
+        keys = draw(self._random, len(owners), KEY_BYTES)
+        wrapped = wrap_many(*self._shelf(purpose, epoch), zip(key_ids, owners, keys, strict=True), random=self._random)
+        columns = {
+            "purpose": purpose.value,
+            "owner": owners,
+            "version": version,
+            "key_id": key_ids,
+            "epoch": epoch,
+            "wrapped": wrapped,
+        }
+        insert_columns(session, WrappedKeyRow, columns)
+        return FreshKeys(owners, key_ids, keys)
+
+    def _add_tokens(self, session: Session, salts: FreshKeys, version: int) -> None:
+        """The subjects' tokens under their salts; the <kid> in a token is the salt's version."""
+        before = encode_context("genovault/subject-token/v1", self._vault_id)
+        digests = (
+            hmac_sha256(salt, before + SHORT_LENGTH[len(subject)] + subject)
+            for subject, salt in zip(salts.owners, salts.keys, strict=True)
+        )
+        tokens = [f"hmac-sha256:{version}:{digest.hex()}" for digest in digests]
+        insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": version, "token": tokens})
 
     def _count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:
         place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
@@ -399,11 +426,9 @@ class KeyBook:
             self._keks[branch, epoch] = wrapping_key(self._keyring.epoch(branch, epoch), branch)
         return self._keks[branch, epoch], Shelf(self._vault_id, epoch, purpose)
 
-    def _token_row(self, subject: SubjectId, salt: OpenKey) -> dict[str, object]:
-        """A subject's token under a salt; the <kid> in it is the salt's version."""
-        context = encode_context("genovault/subject-token/v1", self._vault_id, subject)
-        token = f"hmac-sha256:{salt.version}:{hmac_sha256(salt.secret.reveal(), context).hex()}"
-        return {"subject_id": subject, "version": salt.version, "token": token}
+
+_STORED = (WrappedKeyRow.owner, WrappedKeyRow.version, WrappedKeyRow.key_id, WrappedKeyRow.epoch, WrappedKeyRow.wrapped)
+_version = itemgetter(1)  # of a stored key or token
 
 
 def _missing(purpose: KeyPurpose) -> IntegrityError:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from vault.errors import IntegrityError, UsageError
 
 MAX_FIELD_BYTES = 0xFFFF  # the length prefix is u16
+SHORT_LENGTH = tuple(n.to_bytes(2, "big") for n in range(256))
+"""The two bytes before a field of n bytes, for loops over a cohort that spell the rest of their context out once."""
 
 
 def encode_context(*fields: str | bytes | int) -> bytes:

@@ -13,14 +13,14 @@ opens under one key only. Genotype blocks do not use this format (DESIGN §5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vault.crypto.context import encode_context
+from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.primitives import NONCE_BYTES, TAG_BYTES, AesGcm, constant_time_equal, hkdf_expand_sha512
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
-from vault.ids import RandomBytes
+from vault.ids import RandomBytes, draw
 
 MAGIC = b"GVB1"
 SUITE = 1
@@ -99,6 +99,21 @@ class Sealer:
         return self._header + seal_chunks(self._key.reveal(), context, plaintext, salt=self._random(SALT_BYTES), label=LABEL)
 
 
+def seal_blobs(shared: Binding, rows: Sequence[tuple[bytes, bytes, bytes, bytes, bytes]], *, random: RandomBytes) -> list[bytes]:
+    """As ``seal_blob`` for each row of (record id, subject id, key id, key, plaintext), in order; ``shared`` says the rest of the bindings."""
+    before = encode_context("genovault/blob/v1", shared.vault_id, shared.collection)
+    version = encode_context(shared.record_version)
+    after = encode_context(shared.key_version, shared.content_type, shared.genome_build, CHUNK_BYTES)
+    start, end = MAGIC + bytes([SUITE]), shared.header()[-4:]
+    lengths, join, sealed = SHORT_LENGTH, b"".join, list[bytes]()
+    for salt, (record, subject, key_id, key, plaintext) in zip(draw(random, len(rows), SALT_BYTES), rows, strict=True):
+        # Binding.context() with what the blobs share encoded once: this runs for each person of a cohort
+        who = (before, lengths[len(record)], record, lengths[len(subject)], subject)
+        context = join((*who, version, lengths[len(key_id)], key_id, after))
+        sealed.append(join((start, key_id, end, seal_chunks(key, context, plaintext, salt=salt, label=LABEL))))
+    return sealed
+
+
 def open_blob(key: Secret, binding: Binding, blob: bytes) -> bytes:
     """The plaintext of a blob that was sealed with this key for this place.
 
@@ -155,6 +170,9 @@ def open_range(key: Secret, binding: Binding, read: Read, *, size: int, start: i
 
 def seal_chunks(key: bytes, context: bytes, plaintext: bytes, *, salt: bytes, label: bytes) -> bytes:
     """``salt ‖ commitment ‖ chunks``. The salt must be new: it is an argument for the vectors of other labels."""
+    if len(plaintext) < CHUNK_BYTES:
+        derived = _derive(key, context, salt, label)
+        return b"".join((salt, derived[44:], AesGcm(derived[:32]).seal(derived[32:44], plaintext, b"")))
     chunks = _Chunks.derive(key, context, salt=salt, label=label)
     view = memoryview(plaintext)
     parts = [salt, chunks.commitment]
@@ -190,9 +208,7 @@ class _Chunks:
 
     @classmethod
     def derive(cls, key: bytes, context: bytes, *, salt: bytes, label: bytes) -> _Chunks:
-        if len(key) != 32:
-            raise UsageError("key_length", "a blob's key has 32 bytes")
-        derived = hkdf_expand_sha512(key, label + salt + context, 76)
+        derived = _derive(key, context, salt, label)
         return cls(AesGcm(derived[:32]), int.from_bytes(derived[32:44], "big"), derived[44:])
 
     def nonce(self, index: int) -> bytes:
@@ -204,6 +220,13 @@ class _Chunks:
 
     def open(self, index: int, sealed: bytes) -> bytes:
         return self.aead.open(self.nonce(index), sealed, b"")
+
+
+def _derive(key: bytes, context: bytes, salt: bytes, label: bytes) -> bytes:
+    """``message key 32 ‖ base nonce 12 ‖ commitment 32``."""
+    if len(key) != 32:
+        raise UsageError("key_length", "a blob's key has 32 bytes")
+    return hkdf_expand_sha512(key, label + salt + context, 76)
 
 
 def _check_header(binding: Binding, header: bytes) -> None:

@@ -16,10 +16,11 @@ from typing import ClassVar, NoReturn, SupportsIndex, final
 import argon2.exceptions
 import argon2.low_level
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError, UsageError
@@ -40,19 +41,45 @@ def sha256(data: Octets) -> bytes:
 
 def hmac_sha256(key: bytes, message: Octets) -> bytes:
     """HMAC-SHA256, 32 bytes."""
-    return hmac.digest(key, message, "sha256")
+    # RFC 2104 spelled out over two hashes: half the cost of hmac.digest, which looks its algorithm up each time.
+    block = (key if len(key) <= 64 else sha256(key)).ljust(64, b"\x00")
+    return sha256(block.translate(_OUTER_PAD) + sha256(block.translate(_INNER_PAD) + message))
+
+
+@final
+class HmacSha256:
+    """HMAC-SHA256 of many messages under one key: what depends on the key alone is hashed once."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: Secret) -> None:
+        block = key.reveal().ljust(64, b"\x00")
+        if len(block) > 64:
+            raise UsageError("key_length", "a key of HMAC-SHA256 has at most 64 bytes")
+        self._inner = hashlib.sha256(block.translate(_INNER_PAD))
+        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
+
+    def digest(self, message: Octets) -> bytes:
+        """As ``hmac_sha256`` of this key."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a key is not pickled")
 
 
 def hkdf_expand_sha256(key: bytes, info: bytes, length: int) -> bytes:
     """HKDF-Expand with SHA-256. ``key`` must be uniformly random, at least 32 bytes; ``length`` is at most 8,160 bytes."""
-    if length <= 32:
-        return hmac.digest(key, info + b"\x01", "sha256")[:length]
-    return _hkdf_expand(key, info, length, digest="sha256", digest_bytes=32)
+    if 0 < length <= 32:
+        return hmac_sha256(key, info + b"\x01")[:length]
+    return _hkdf_expand(_SHA256, key, info, length)
 
 
 def hkdf_expand_sha512(key: bytes, info: bytes, length: int) -> bytes:
     """HKDF-Expand with SHA-512. ``key`` must be uniformly random, at least 32 bytes; ``length`` is at most 16,320 bytes."""
-    return _hkdf_expand(key, info, length, digest="sha512", digest_bytes=64)
+    return _hkdf_expand(_SHA512, key, info, length)
 
 
 def constant_time_equal(a: bytes, b: bytes) -> bool:
@@ -77,6 +104,11 @@ class AesGcm:
     def seal(self, nonce: bytes, plaintext: Octets, aad: bytes) -> bytes:
         """``ciphertext ‖ tag``: 16 bytes longer than the plaintext."""
         return self._aead.encrypt(nonce, plaintext, aad)
+
+    def seal_many(self, items: Iterable[tuple[bytes, bytes, bytes]]) -> list[bytes]:
+        """``nonce ‖ ciphertext ‖ tag`` of each (nonce, plaintext, aad), in order."""
+        encrypt = self._aead.encrypt
+        return [nonce + encrypt(nonce, plaintext, aad) for nonce, plaintext, aad in items]
 
     def open(self, nonce: bytes, sealed: Octets, aad: bytes) -> bytes:
         """The plaintext.
@@ -238,6 +270,9 @@ def hpke_open(private: Secret, info: bytes, sealed: bytes) -> bytes:
         raise _seal_broken() from None
 
 
+_SHA256, _SHA512 = hashes.SHA256(), hashes.SHA512()
+_INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))  # RFC 2104 §2
+
 _HPKE_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
@@ -247,15 +282,10 @@ def _x25519(private: Secret) -> X25519PrivateKey:
     return X25519PrivateKey.from_private_bytes(private.reveal())
 
 
-def _hkdf_expand(key: bytes, info: bytes, length: int, *, digest: str, digest_bytes: int) -> bytes:
-    if not 0 <= length <= 255 * digest_bytes:
+def _hkdf_expand(algorithm: hashes.HashAlgorithm, key: bytes, info: bytes, length: int) -> bytes:
+    if not 0 <= length <= 255 * algorithm.digest_size:
         raise UsageError("hkdf_length", "HKDF-Expand yields at most 255 digests")
-    blocks: list[bytes] = []
-    previous = b""
-    for counter in range(1, -(-length // digest_bytes) + 1):
-        previous = hmac.digest(key, previous + info + bytes([counter]), digest)
-        blocks.append(previous)
-    return b"".join(blocks)[:length]
+    return HKDFExpand(algorithm, length, info).derive(key) if length else b""
 
 
 def _seal_broken() -> IntegrityError:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vault.crypto.vectors import generate
-from vault.crypto.envelope import Binding, blob_key, open_blob, open_chunks, open_range, seal_blob, seal_chunks
+from vault.crypto.envelope import Binding, blob_key, open_blob, open_chunks, open_range, seal_blob, seal_blobs, seal_chunks
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
 
@@ -54,6 +54,21 @@ def test_blobs_round_trip_at_every_edge(size):
 @given(st.binary(max_size=2_000))
 def test_any_content_round_trips(plaintext):
     assert open_blob(KEY, BINDING, seal_blob(KEY, BINDING, plaintext, random=os.urandom)) == plaintext
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, 40_000])
+def test_blobs_sealed_together_open_one_by_one(size):
+    rows = [(bytes([n]) * 3, bytes([n]) * 16, bytes([n + 50]) * 16, bytes([n + 90]) * 32, bytes([n]) * size) for n in range(3)]
+    for blob, (record, subject, key_id, key, plaintext) in zip(seal_blobs(BINDING, rows, random=os.urandom), rows, strict=True):
+        place = replace(BINDING, record_id=record, subject_id=subject, key_id=key_id)
+        assert open_blob(Secret(key), place, blob) == plaintext
+    assert seal_blobs(BINDING, [], random=os.urandom) == []
+
+
+def test_blobs_sealed_together_are_those_sealed_apart():
+    row = (BINDING.record_id, BINDING.subject_id, BINDING.key_id, KEY.reveal(), b"text")
+    fixed = lambda n: bytes(range(n))  # noqa: E731
+    assert seal_blobs(BINDING, [row], random=fixed) == [seal_blob(KEY, BINDING, b"text", random=fixed)]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.support.outside import shared
 from vault.crypto.primitives import (
     AesGcm,
     Argon2Profile,
+    HmacSha256,
     SigningKey,
     argon2id,
     constant_time_equal,
@@ -61,6 +62,24 @@ def test_hmac_agrees_with_wycheproof():
         key, message, tag = unhex(test["key"], test["msg"], test["tag"])
         ours = hmac_sha256(key, message)[: group["tagSize"] // 8]
         assert constant_time_equal(ours, tag) == (test["result"] == "valid"), test["tcId"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 63, 64, 65, 200])
+def test_hmac_agrees_with_the_standard_library(length):
+    key = bytes(range(256))[:length]
+    for message in (b"", b"m", bytes(63), bytes(64), bytes(1_000), memoryview(b"view"), bytearray(b"array")):
+        assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
+        if length <= 64:
+            assert HmacSha256(Secret(key)).digest(message) == hmac.digest(key, message, "sha256")
+
+
+def test_one_keyed_hash_serves_many_messages():
+    keyed = HmacSha256(Secret(KEY))
+    assert [keyed.digest(bytes([n])) for n in (1, 2, 1)] == [hmac_sha256(KEY, bytes([n])) for n in (1, 2, 1)]
+    with raises("key_length", UsageError):
+        HmacSha256(Secret(bytes(65)))
+    with pytest.raises(TypeError):
+        pickle.dumps(keyed)
 
 
 def test_hkdf_expand_rfc_5869_case_1():
@@ -111,6 +130,12 @@ def test_open_into_fills_the_buffer_and_open_many_keeps_order():
     buffer = bytearray(20)
     assert aead.open_into(*items[3], buffer) == 20
     assert buffer == bytes([3]) * 20
+
+
+def test_seal_many_puts_each_nonce_before_its_seal():
+    aead = AesGcm(KEY)
+    items = [(bytes([i]) * 12, bytes([i]) * i, b"aad") for i in range(5)]
+    assert aead.seal_many(items) == [nonce + aead.seal(nonce, plain, aad) for nonce, plain, aad in items]
 
 
 def test_one_broken_seal_fails_every_way_of_opening():
