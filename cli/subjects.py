@@ -70,8 +70,8 @@ def show(ctx: typer.Context, ref: Ref) -> None:
 
     with context.open() as session, session.attempting(Act.SUBJECT_SHOW):
         summary, identity = subject_show(session, ref)
-    context.output.document({**asdict(summary), "identity": asdict(identity)})
-    for name, value in {**asdict(summary), **asdict(identity)}.items():
+    context.output.document({**asdict(summary), "identity": identity._asdict()})
+    for name, value in {**asdict(summary), **identity._asdict()}.items():
         shown = ", ".join(value) if isinstance(value, tuple) else value
         if shown:
             context.output.line(f"{name:11} {shown}")

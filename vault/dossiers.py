@@ -59,7 +59,9 @@ def _document(session: Session, subject: SubjectId) -> dict[str, Any]:
         "format": FORMAT,
         "made": canonical.instant_text(now),
         "handle": ReferenceIndex(session).handle(subject),
-        "identity": {name: list(value) if isinstance(value, tuple) else value for name, value in vars(identity).items() if value},
+        "identity": {
+            name: list(value) if isinstance(value, tuple) else value for name, value in identity._asdict().items() if value
+        },
         "consent": [{**consent.as_dict(event), "private": dict(private[event.seq])} for event in events],
         "standing": _standing(where),
         "preferences": preferences(events, private),

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session as Transaction
 from vault import subjects
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
-from vault.crypto.custody import KeyPurpose, block_key
+from vault.crypto.custody import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.genotypes import datasets, panel_building
@@ -29,7 +29,7 @@ from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, PartWriter, Place
-from vault.ids import DatasetId, KeyId, PartId, SubjectId, new_id
+from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
 from vault.keybook import SUBJECT_PURPOSES
 from vault.limits import GROUP_SUBJECTS
 from vault.names import require_name
@@ -37,7 +37,7 @@ from vault.references import ReferenceIndex, registered_by, resolve_many
 from vault.session import Session
 from vault.sheets import Column, Problem, read_sheet, rejected, text
 from vault.storage.books import DatasetRow, LeaseRow
-from vault.subjects import Identity, NewSubject
+from vault.subjects import Identity, NewSubjects
 from vault.times import to_micros
 
 LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
@@ -73,10 +73,9 @@ class ImportReport:
 class _Matched:
     """Sample columns of the first file and the subject of each; ``new`` are registered by this import."""
 
-    columns: tuple[int, ...]
-    names: tuple[str, ...]
-    subjects: tuple[SubjectId, ...]
-    new: tuple[tuple[SubjectId, NewSubject], ...]
+    columns: Sequence[int]
+    subjects: Sequence[SubjectId]
+    new: NewSubjects
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,8 @@ def import_files(
                 _commit(tx, session, plan, part, chunks)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_building.rebuild(session, dataset)
-    skipped = len(sources[0].samples) - len(matched.subjects)
-    return ImportReport(name, part.n_sites, len(matched.subjects) - len(matched.new), len(matched.new), skipped, part.total_bytes)
+    skipped, new = len(sources[0].samples) - len(matched.subjects), len(matched.new.subjects)
+    return ImportReport(name, part.n_sites, len(matched.subjects) - new, new, skipped, part.total_bytes)
 
 
 def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
@@ -185,13 +184,11 @@ def _match(session: Session, dataset: Dataset, samples: Sequence[str], options: 
         )
     if not known and options.unknown == "skip":
         raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
-    new: list[tuple[SubjectId, NewSubject]] = []
-    if unknown and options.unknown == "register":
-        fresh = subjects.prepare(session, len(unknown))  # last: a refusal leaves no keys behind
-        new = [(s, NewSubject(Identity(samples=(names[at],)), dataset.dataset_id)) for s, at in zip(fresh, unknown, strict=True)]
-        known |= {names[at]: s for (s, _), at in zip(new, unknown, strict=True)}
+    fresh = unknown if options.unknown == "register" else []
+    new = subjects.prepare(session, [Identity((names[at],)) for at in fresh])  # last: a refusal leaves no keys behind
+    known.update(zip((names[at] for at in fresh), new.ids, strict=True))
     columns = [at for at, name in enumerate(names) if name in known]
-    return _Matched(tuple(columns), tuple(names[at] for at in columns), tuple(known[names[at]] for at in columns), tuple(new))
+    return _Matched(columns, [known[names[at]] for at in columns], new)
 
 
 def _registered(session: Session, dataset: Dataset, names: Sequence[str]) -> dict[str, SubjectId]:
@@ -224,8 +221,8 @@ def _mapped(session: Session, path: Path, names: Mapping[str, str]) -> dict[str,
 
 def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
     """A random (group, slot) for each subject: the order of the file says nothing about places."""
-    order = sorted(chosen, key=lambda _: session.random(16))
-    return {subject: divmod(at, GROUP_SUBJECTS) for at, subject in enumerate(order)}
+    order = sorted(zip(draw(session.random, len(chosen), ID_BYTES), chosen, strict=True))
+    return {subject: divmod(at, GROUP_SUBJECTS) for at, (_, subject) in enumerate(order)}
 
 
 def _batches(
@@ -270,9 +267,11 @@ def _one_spelling(batches: Iterator[SiteBatch], known: Mapping[str, str]) -> Ite
 
 def _write(session: Session, plan: _Plan, batches: Iterator[SiteBatch]) -> tuple[PartRecord, list[ChunkRecord]]:
     """Write the sealed objects of a part."""
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, plan.matched.subjects)
-    dataset_id = plan.dataset.dataset_id
-    places = [Place(*plan.slots[subject], block_key(keys[subject], dataset_id)) for subject in plan.matched.subjects]
+    matched, dataset_id = plan.matched, plan.dataset.dataset_id
+    made = matched.new.genotype_keys
+    keys = {**made, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in matched.subjects if s not in made])}
+    derived = block_keys((keys[subject] for subject in matched.subjects), dataset_id)
+    places = [Place(*plan.slots[subject], key) for subject, key in zip(matched.subjects, derived, strict=True)]
     versions = itertools.count(1)
 
     def new_table_key() -> tuple[KeyId, Secret]:
@@ -292,9 +291,9 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
         now = to_micros(session.clock())
         tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
         tx.flush()
-    fresh = {subject for subject, _ in matched.new}
+    fresh = set(matched.new.subjects)
     subjects.require_held(tx, [subject for subject in matched.subjects if subject not in fresh])
-    subjects.add(tx, session, ReferenceIndex(session), matched.new)
+    subjects.add(tx, session, ReferenceIndex(session), matched.new, dataset=dataset.dataset_id)
     datasets.add_part(tx, session, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
     tx.execute(delete(LeaseRow).where(LeaseRow.prefix == plan.part_id.hex()))
@@ -304,7 +303,7 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
         Outcome.DONE,
         obj=Obj("part", part.part_id.hex()),
         subjects=list(matched.subjects),
-        counts={"sites": part.n_sites, "registered": len(matched.new), "bytes": part.total_bytes},
+        counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
         detail={"dataset": dataset.name, "assembly": dataset.assembly},
     )
@@ -339,7 +338,7 @@ def _lease(session: Session, plan: _Plan) -> Iterator[None]:
             if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
                 raise
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *(s for s, _ in plan.matched.new)])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *plan.matched.new.subjects])
         with session.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
         raise

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session as Transaction
 
-from vault.crypto.context import encode_context
+from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.custody import KeyPurpose
-from vault.crypto.primitives import hmac_sha256
-from vault.crypto.secret import Secret
+from vault.crypto.primitives import HmacSha256
 from vault.errors import InputError, UnavailableError
 from vault.ids import DatasetId, SubjectId
 from vault.session import Session
 from vault.storage.books import ReferenceRow, VaultRow
+from vault.storage.packed import rows_among
 
 KINDS = ("mrn", "sample", "id")
 
@@ -31,11 +32,16 @@ class ReferenceIndex:
         with session.books.read() as tx:
             self.version = tx.scalars(select(VaultRow.reference_version)).one()
         self._session = session
-        self._handle_key = session.keybook.open(KeyPurpose.HANDLE, session.vault_id).secret
 
     @cached_property
-    def _key(self) -> Secret:
-        return self._session.keybook.open(KeyPurpose.REFERENCE_INDEX, self._session.vault_id, version=self.version).secret
+    def _references(self) -> HmacSha256:
+        return HmacSha256(
+            self._session.keybook.open(KeyPurpose.REFERENCE_INDEX, self._session.vault_id, version=self.version).secret
+        )
+
+    @cached_property
+    def _handles(self) -> HmacSha256:
+        return HmacSha256(self._session.keybook.open(KeyPurpose.HANDLE, self._session.vault_id).secret)
 
     def require_current(self, tx: Transaction) -> None:
         """Refuse to write digests of a key that was renewed since. Raises UnavailableError ``references_renewed``."""
@@ -44,11 +50,20 @@ class ReferenceIndex:
 
     def digest(self, kind: str, value: str) -> bytes:
         """Blind index of one reference, 32 bytes."""
-        return hmac_sha256(self._key.reveal(), encode_context("genovault/reference/v1", kind, value))
+        return self.digests(kind, [value])[0]
+
+    def digests(self, kind: str, values: Iterable[str]) -> list[bytes]:
+        """As ``digest`` of each value of a kind, in order."""
+        return _keyed(self._references, encode_context("genovault/reference/v1", kind), (value.encode() for value in values))
 
     def handle(self, subject: SubjectId) -> str:
         """What people see instead of the subject id."""
-        return "s-" + hmac_sha256(self._handle_key.reveal(), encode_context("genovault/handle/v1", subject))[:8].hex()
+        return self.handles([subject])[0]
+
+    def handles(self, subjects: Iterable[SubjectId]) -> list[str]:
+        """As ``handle`` of each, in order."""
+        digests = _keyed(self._handles, encode_context("genovault/handle/v1"), subjects)
+        return [f"s-{digest[:8].hex()}" for digest in digests]
 
 
 def resolve(session: Session, reference: str) -> SubjectId:
@@ -76,24 +91,26 @@ def resolve_many(session: Session, references: Sequence[str]) -> dict[str, froze
 
 def registered_by(session: Session, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
     """For the sample names that some subject has: the subject, and the dataset that registered the name (None: a sheet)."""
-    index = ReferenceIndex(session)
-    names = {index.digest("sample", name): name for name in samples}
+    names = dict(zip(ReferenceIndex(session).digests("sample", samples), samples, strict=True))
     with session.books.read() as tx:
-        rows = reference_rows(tx, list(names))
+        rows = reference_rows(tx, names)
     return {
-        names[row.digest]: (SubjectId(row.subject_id), None if row.dataset_id is None else DatasetId(row.dataset_id))
-        for row in rows
+        names[digest]: (SubjectId(subject), None if dataset is None else DatasetId(dataset)) for digest, subject, dataset in rows
     }
 
 
-def reference_rows(tx: Transaction, digests: Sequence[bytes]) -> list[ReferenceRow]:
-    """The index rows of some digests."""
-    return [row for part in batched(digests) for row in tx.scalars(select(ReferenceRow).where(ReferenceRow.digest.in_(part)))]
+def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[Row[*tuple[Any, ...]]]:
+    """(digest, subject_id, dataset_id) of those of the digests that are references."""
+    columns = (ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)
+    return rows_among(tx, columns, ReferenceRow.digest, list(set(digests)))
 
 
-def batched(items: Sequence[bytes], size: int = 10_000) -> Iterable[Sequence[bytes]]:
-    """Runs of at most ``size``, under the bound-parameter limits of both databases."""
-    return (items[i : i + size] for i in range(0, len(items), size))
+def _keyed(key: HmacSha256, before: bytes, fields: Iterable[bytes]) -> list[bytes]:
+    """HMAC of a context that ends in the field, for each: a cohort has thousands, so all before it is encoded once."""
+    return [
+        key.digest(before + (SHORT_LENGTH[len(field)] + field if len(field) < len(SHORT_LENGTH) else encode_context(field)))
+        for field in fields
+    ]
 
 
 def _meanings(reference: str) -> list[tuple[str, str]]:

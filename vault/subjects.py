@@ -8,25 +8,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import exc, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.acts import Act, Outcome
 from vault.crypto.custody import KeyPurpose
-from vault.crypto.envelope import Binding, open_blob, seal_blob
+from vault.crypto.envelope import Binding, open_blob, seal_blob, seal_blobs
 from vault.errors import UnavailableError
-from vault.ids import DatasetId, SubjectId, new_id
+from vault.ids import ID_BYTES, DatasetId, SubjectId, draw
 from vault.keybook import OpenKey
-from vault.references import ReferenceIndex, batched, reference_rows, resolve
+from vault.references import ReferenceIndex, reference_rows, resolve
 from vault.session import Session
 from vault.sheets import Problem, rejected
-from vault.storage.base import bulk_insert
 from vault.storage.books import IdentityRow, ReferenceRow, SubjectRow
+from vault.storage.packed import insert_columns, rows_among
 from vault.subject_sheet import IdentityRow as SheetRow
 from vault.times import from_micros, to_micros
 
 IDENTITY_FORMAT = "genovault/identity/1"
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,7 @@ class SubjectSummary:
     created: str
 
 
-@dataclass(frozen=True, repr=False)
-class Identity:
+class Identity(NamedTuple):
     """What is known of a person. Every field but ``samples`` may be empty. No repr: it would print who somebody is."""
 
     samples: tuple[str, ...]
@@ -51,13 +53,22 @@ class Identity:
     diagnoses: tuple[str, ...] = ()
     pedigree: str = ""
 
+    def __repr__(self) -> str:
+        return "Identity(…)"
 
-@dataclass(frozen=True)
-class NewSubject:
-    """A subject to be made, with the dataset whose import registers it (None: a sheet names it)."""
 
-    identity: Identity
-    dataset: DatasetId | None = None
+@dataclass(frozen=True, repr=False)
+class NewSubjects:
+    """People who have keys and are not in the books yet; the columns are in the order of ``subjects``, which ascend.
+
+    ``ids``: the same people in the order that their identities were given in.
+    """
+
+    ids: Sequence[SubjectId]
+    subjects: Sequence[SubjectId]
+    identities: Sequence[Identity]
+    sealed: Sequence[bytes]
+    genotype_keys: Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -84,49 +95,65 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     if problems:
         raise rejected(problems)
     identities = [_identity(row) for _, row in rows]
-    fresh = [NewSubject(i) for i, found in zip(identities, owners, strict=True) if not found]
     known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
-    subjects = prepare(session, len(fresh))
+    new = prepare(session, [i for i, found in zip(identities, owners, strict=True) if not found])
     try:
         with session.books.write() as tx:
-            add(tx, session, index, list(zip(subjects, fresh, strict=True)))
+            add(tx, session, index, new)
             for subject, identity in known:
                 _replace(tx, session, index, subject, identity)
             session.append(
                 tx,
                 Act.SUBJECT_IMPORT,
                 Outcome.DONE,
-                subjects=[*subjects, *(s for s, _ in known)],
-                counts={"created": len(fresh), "updated": len(known)},
+                subjects=[*new.subjects, *(s for s, _ in known)],
+                counts={"created": len(new.subjects), "updated": len(known)},
             )
     except exc.IntegrityError:  # another process gave a name of the sheet to somebody since it was looked up
         raise UnavailableError(
             "changed_meanwhile", "somebody else imported one of these people", hint="repeat the command"
         ) from None
-    return SheetReport(len(fresh), len(known))
+    return SheetReport(len(new.subjects), len(known))
 
 
-def prepare(session: Session, count: int) -> list[SubjectId]:
-    """Ids and durable keys for new subjects: keys come first, so a crash leaves unused keys and never a subject without one."""
-    subjects = [SubjectId(new_id(session.random)) for _ in range(count)]
-    session.keybook.create_subjects(subjects)
-    return subjects
+def prepare(session: Session, identities: Sequence[Identity]) -> NewSubjects:
+    """Ids, durable keys and sealed identities of new people: keys come first, so a crash leaves unused keys and never a subject
+    without one.
+    """
+    ids = [SubjectId(drawn) for drawn in draw(session.random, len(identities), ID_BYTES)]
+    named = dict(zip(ids, identities, strict=True))
+    keys = session.keybook.create_subjects(ids)
+    own, genotypes = keys[KeyPurpose.IDENTITY], keys[KeyPurpose.GENOTYPE]
+    subjects = [SubjectId(owner) for owner in own.owners]
+    rows = [
+        (subject, subject, key_id, key, _text(named[subject]))
+        for subject, key_id, key in zip(subjects, own.key_ids, own.keys, strict=True)
+    ]
+    sealed = seal_blobs(_binding(session, b"", 1, bytes(ID_BYTES), 1), rows, random=session.random)
+    return NewSubjects(
+        ids, subjects, [named[s] for s in subjects], sealed, dict(zip(genotypes.owners, genotypes.keys, strict=True))
+    )
 
 
-def add(tx: Transaction, session: Session, index: ReferenceIndex, new: Sequence[tuple[SubjectId, NewSubject]]) -> None:
-    """Insert prepared subjects, their sealed identities and references, in the caller's transaction."""
-    if not new:
+def add(tx: Transaction, session: Session, index: ReferenceIndex, new: NewSubjects, *, dataset: DatasetId | None = None) -> None:
+    """Insert prepared subjects, their sealed identities and references, in the caller's transaction.
+
+    ``dataset``: the one whose import registers them (None: a sheet names them).
+    """
+    if not new.subjects:
         return
     index.require_current(tx)
-    now = to_micros(session.clock())
-    keys = session.keybook.open_keys(KeyPurpose.IDENTITY, [s for s, _ in new])
-    bulk_insert(tx, SubjectRow, [{"subject_id": s, "state": "active", "created": now} for s, _ in new])
-    sealed = [{"subject_id": s, "version": 1, "sealed": _seal(session, s, n.identity, 1, keys[s])} for s, n in new]
-    bulk_insert(tx, IdentityRow, sealed)
-    references = [
-        {"digest": digest, "subject_id": s, "dataset_id": n.dataset} for s, n in new for digest in _digests(index, s, n.identity)
-    ]
-    bulk_insert(tx, ReferenceRow, references)
+    insert_columns(tx, SubjectRow, {"subject_id": new.subjects, "state": "active", "created": to_micros(session.clock())})
+    insert_columns(tx, IdentityRow, {"subject_id": new.subjects, "version": 1, "sealed": new.sealed})
+    samples = [(s, name) for s, identity in zip(new.subjects, new.identities, strict=True) for name in identity.samples]
+    numbers = [(s, identity.mrn) for s, identity in zip(new.subjects, new.identities, strict=True) if identity.mrn]
+    handles = zip(new.subjects, index.handles(new.subjects), strict=True)
+    digests: list[tuple[bytes, SubjectId]] = []
+    for kind, named in (("sample", samples), ("mrn", numbers), ("id", list(handles))):
+        digests += zip(index.digests(kind, [value for _, value in named]), [subject for subject, _ in named], strict=True)
+    digests.sort()
+    found, whose = [digest for digest, _ in digests], [subject for _, subject in digests]
+    insert_columns(tx, ReferenceRow, {"digest": found, "subject_id": whose, "dataset_id": dataset})
 
 
 def subject_list(session: Session) -> list[SubjectSummary]:
@@ -158,14 +185,9 @@ def open_identities(session: Session, subjects: Iterable[SubjectId]) -> dict[Sub
     wanted = list(subjects)
     keys = session.keybook.open_keys(KeyPurpose.IDENTITY, wanted)
     with session.books.read() as tx:
-        rows = [
-            row for part in batched(wanted) for row in tx.scalars(select(IdentityRow).where(IdentityRow.subject_id.in_(part)))
-        ]
-    opened = {}
-    for row in rows:
-        subject = SubjectId(row.subject_id)
-        opened[subject] = _open(session, subject, row, keys[subject])
-    return opened
+        columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
+        rows = rows_among(tx, columns, IdentityRow.subject_id, list(set(wanted)))
+    return {SubjectId(s): _open(session, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
 
 
 def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
@@ -195,10 +217,17 @@ def _collisions(rows: Sequence[tuple[int, SheetRow]], owners: Sequence[set[Subje
 
 def _owners(tx: Transaction, index: ReferenceIndex, rows: Sequence[tuple[int, SheetRow]]) -> list[set[SubjectId]]:
     """For each row the subjects that any of its references belongs to."""
-    digests = [[index.digest(kind, value) for kind, value in _named(_identity(row))] for _, row in rows]
-    found = reference_rows(tx, [d for row in digests for d in row])
-    owner = {row.digest: SubjectId(row.subject_id) for row in found}
-    return [{owner[d] for d in row if d in owner} for row in digests]
+    identities = [_identity(row) for _, row in rows]
+    numbered = [(at, i.mrn) for at, i in enumerate(identities) if i.mrn]
+    named = [(at, sample) for at, i in enumerate(identities) for sample in i.samples]
+    lines: dict[bytes, int] = {}
+    for kind, values in (("sample", named), ("mrn", numbered)):
+        digests = index.digests(kind, [value for _, value in values])
+        lines.update(zip(digests, [at for at, _ in values], strict=True))
+    owners: list[set[SubjectId]] = [set() for _ in rows]
+    for digest, subject, _ in reference_rows(tx, lines):
+        owners[lines[digest]].add(SubjectId(subject))
+    return owners
 
 
 def _identity(row: SheetRow) -> Identity:
@@ -214,12 +243,9 @@ def _identity(row: SheetRow) -> Identity:
     )
 
 
-def _named(identity: Identity) -> list[tuple[str, str]]:
-    return [("sample", name) for name in identity.samples] + ([("mrn", identity.mrn)] if identity.mrn else [])
-
-
-def _digests(index: ReferenceIndex, subject: SubjectId, identity: Identity) -> list[bytes]:
-    return [index.digest(kind, value) for kind, value in [*_named(identity), ("id", index.handle(subject))]]
+def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -> list[bytes]:
+    named = [("sample", name) for name in identity.samples] + ([("mrn", identity.mrn)] if identity.mrn else [])
+    return [index.digest(kind, value) for kind, value in [*named, ("id", index.handle(subject))]]
 
 
 def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
@@ -227,37 +253,38 @@ def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: 
     index.require_current(tx)
     row = tx.get_one(IdentityRow, subject)
     key = session.keybook.open(KeyPurpose.IDENTITY, subject)
-    old = _open(session, subject, row, key)
+    old = _open(session, subject, row.version, row.sealed, key)
     samples = tuple(dict.fromkeys([*old.samples, *identity.samples]))
-    merged = Identity(**{**vars(identity), "samples": samples})
+    merged = identity._replace(samples=samples)
     known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == subject)))
     tx.add_all(
         ReferenceRow(digest=digest, subject_id=subject, dataset_id=None)
-        for digest in _digests(index, subject, merged)
+        for digest in _references(index, subject, merged)
         if digest not in known
     )
     row.version += 1
-    row.sealed = _seal(session, subject, merged, row.version, key)
+    binding = _binding(session, subject, row.version, key.key_id, key.version)
+    row.sealed = seal_blob(key.secret, binding, _text(merged), random=session.random)
 
 
-def _binding(session: Session, subject: SubjectId, version: int, key: OpenKey) -> Binding:
+def _binding(session: Session, subject: bytes, version: int, key_id: bytes, key_version: int) -> Binding:
     return Binding(
         vault_id=session.vault_id,
         collection="identity",
         record_id=subject,
         subject_id=subject,
         record_version=version,
-        key_id=key.key_id,
-        key_version=key.version,
+        key_id=key_id,
+        key_version=key_version,
         content_type=IDENTITY_FORMAT,
     )
 
 
-def _seal(session: Session, subject: SubjectId, identity: Identity, version: int, key: OpenKey) -> bytes:
-    text = json.dumps(vars(identity), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return seal_blob(key.secret, _binding(session, subject, version, key), text.encode(), random=session.random)
+def _text(identity: Identity) -> bytes:
+    return _JSON.encode(identity._asdict()).encode()
 
 
-def _open(session: Session, subject: SubjectId, row: IdentityRow, key: OpenKey) -> Identity:
-    fields: Mapping[str, object] = json.loads(open_blob(key.secret, _binding(session, subject, row.version, key), row.sealed))
+def _open(session: Session, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
+    binding = _binding(session, subject, version, key.key_id, key.version)
+    fields: Mapping[str, object] = json.loads(open_blob(key.secret, binding, sealed))
     return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]

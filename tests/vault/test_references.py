@@ -8,7 +8,7 @@ from tests.support import vaults
 from tests.support.vaults import opened, sql
 from vault import subjects
 from vault.errors import InputError
-from vault.references import ReferenceIndex, batched, registered_by, resolve, resolve_many
+from vault.references import ReferenceIndex, registered_by, resolve, resolve_many
 
 
 def sheet(s, text, **options):
@@ -76,10 +76,3 @@ def test_two_vaults_know_nobody_in_common(folder, tmp_path):
     vaults.make(tmp_path / "w", whole=False)
     mine, theirs = (set(sql(p / "books.db", "SELECT digest FROM reference")) for p in (folder, tmp_path / "w"))
     assert not mine & theirs
-
-
-def test_batches_cover_everything_once():
-    items = [bytes([n]) for n in range(10)]
-    for size in (1, 3, 10, 11):
-        assert [item for part in batched(items, size) for item in part] == items
-    assert list(batched([])) == []

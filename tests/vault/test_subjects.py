@@ -110,7 +110,7 @@ def test_many_identities_open_in_one_go(s):
 
 def test_keys_that_were_prepared_for_nobody_do_no_harm(folder, s):
     """A crash between keys and books: unused keys, never a subject without one."""
-    subjects.prepare(s, 3)
+    subjects.prepare(s, [subjects.Identity((str(n),)) for n in range(3)])
     assert people(folder) == 12
     with opened(folder) as again:
         assert len(subjects.subject_list(again)) == 12

@@ -30,6 +30,7 @@ from vault.ids import DatasetId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.base import bulk_insert
 from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
+from vault.storage.packed import insert_columns
 from vault.times import to_micros
 
 
@@ -139,8 +140,9 @@ def add_part(tx: Transaction, session: Session, dataset: Dataset, part: PartReco
 
 def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tuple[int, int]]) -> None:
     """Record each subject's (group, slot) in a part."""
-    rows = [{"part_id": part_id, "subject_id": s, "group_no": g, "slot": n} for s, (g, n) in members.items()]
-    bulk_insert(tx, PartMemberRow, rows)
+    subjects = sorted(members)
+    groups, slots = ([members[subject][at] for subject in subjects] for at in (0, 1))
+    insert_columns(tx, PartMemberRow, {"part_id": part_id, "subject_id": subjects, "group_no": groups, "slot": slots})
 
 
 def directories(session: Session, dataset: Dataset) -> list[PartDirectory]:

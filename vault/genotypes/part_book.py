@@ -23,6 +23,7 @@ from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
 from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.books import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
+from vault.storage.packed import rows_among
 
 
 class TableKeys:
@@ -57,8 +58,6 @@ class OpenPart:
         return self.reader.part.part_id
 
 
-_FEW = 500  # subjects up to which looking each up beats a scan
-
 _KEPT: WeakKeyDictionary[Session, dict[PartId, OpenPart]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -71,14 +70,14 @@ def parts(session: Session, dataset_id: DatasetId) -> list[PartRow]:
 
 def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
     """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
-    c = PartMemberRow.__table__.c
-    query = select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)
-    wanted = None if subjects is None else set(subjects)
-    if wanted is not None and len(wanted) <= _FEW:
-        query = query.where(c.subject_id.in_(wanted))
     with session.books.read() as tx:
-        rows = tx.execute(query).all()
-    return {SubjectId(s): (group, slot) for s, group, slot in rows if wanted is None or s in wanted}
+        if subjects is None:
+            c = PartMemberRow.__table__.c
+            rows = tx.execute(select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)).all()
+        else:
+            columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
+            rows = rows_among(tx, columns, PartMemberRow.subject_id, list(set(subjects)), part_id=part.part_id)
+    return {SubjectId(subject): (group, slot) for subject, group, slot in rows}
 
 
 def all_places(session: Session, part: PartRow) -> list[tuple[int, int]]:
