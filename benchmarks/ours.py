@@ -26,11 +26,12 @@ from vault.crypto.keystore import KeyFileFactor
 from vault.extracts.bcf import write_bcf
 from vault.extracts.vcf import write_vcf
 from vault.genotypes import datasets, panel_building, panels, part_book
-from vault.genotypes.datasets import Calls, Dataset, GenotypeReader, PanelLoci, Selection
+from vault.genotypes.datasets import Dataset
 from vault.genotypes.loci import Locus
+from vault.genotypes.reader import Calls, GenotypeReader
+from vault.genotypes.selections import PanelLoci, Selection
 from vault.ids import SubjectId
 from vault.references import registered_by
-from vault.views.counts import count_calls
 from vault.views.deidentify import Profile, deidentify
 from vault.views.view import View
 
@@ -123,8 +124,7 @@ class Bench:
 
     def counts(self) -> Callable[[], tuple[float, Any]]:
         def act(reader: GenotypeReader) -> np.ndarray:
-            calls = reader.read(Selection())
-            counts = count_calls(calls.sites, calls.codes, calls.escapes)
+            _, counts = reader.count(Selection())
             return np.stack([counts.counts[counts.offsets[:-1] + 1], counts.an])
 
         return lambda: self.first_touch(self.half, act)

@@ -12,9 +12,10 @@ from vault.crypto.keystore import Role
 from vault.documents import declared
 from vault.errors import InputError, RefusedError
 from vault.genotypes import datasets, panels
-from vault.genotypes.datasets import Dataset, PanelLoci, Selection
+from vault.genotypes.datasets import Dataset
 from vault.genotypes.loci import Locus
 from vault.genotypes.panels import Panel
+from vault.genotypes.selections import PanelLoci, Selection
 from vault.projects import Project
 from vault.session import Session
 

@@ -44,7 +44,7 @@ from vault.erasure_job import (
     unpack,
 )
 from vault.errors import InputError, UnavailableError
-from vault.genotypes import datasets, panel_building, panel_builds, part_book
+from vault.genotypes import panel_building, panel_builds, part_book
 from vault.genotypes.blanking import Alts
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.parts import Place
@@ -301,7 +301,7 @@ def _listed(session: Session, dataset: Dataset, part: PartRow, subject: SubjectI
     """What the person carries, chunk by chunk."""
     slot = part_book.members(session, part, [subject])[subject]
     key = session.keybook.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-    reader = datasets.open_part(session, part, range(part.n_chunks))
+    reader = part_book.open_part(session, part, range(part.n_chunks))
     place = Place(*slot, block_key(key, dataset.dataset_id))
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
 

@@ -40,7 +40,7 @@ from vault.errors import GenovaultError, InputError, IntegrityError, RefusedErro
 from vault.extracts.folder import Format, write_folder
 from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
 from vault.extracts.staging import Staging, discard_staged
-from vault.genotypes import datasets
+from vault.genotypes import datasets, reader
 from vault.ids import Pseudonym, SubjectId
 from vault.pseudonyms import pseudonyms
 from vault.releases import Content, Release
@@ -230,7 +230,7 @@ def _build(session: Session, access: _Access) -> View:
     names = _names(session, access)
     order = row_order(session.random(32), names)
     # Blocks are decoded straight into the order of the view.
-    calls = datasets.read(session, ask.dataset, ask.selection(), [subjects[at] for at in order.tolist()], keys)
+    calls = reader.read(session, ask.dataset, ask.selection(), [subjects[at] for at in order.tolist()], keys)
     disclosure = ask.project.declaration.disclosure
     named = ask.panel.index.match(calls.sites) if ask.panel else None
     return deidentify(

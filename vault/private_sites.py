@@ -13,10 +13,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from vault.genotypes.access import Access
+from vault.genotypes.allele_counts import AlleleCounts
 from vault.genotypes.blanking import Alts
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import Place
-from vault.views.counts import AlleleCounts, count_calls
 
 FIRST_BATCH = 256  # people who carry, between them, nearly every common allele
 BATCH = 4_096  # people read at once after that: a container's worth
@@ -24,8 +25,7 @@ BATCH = 4_096  # people read at once after that: a container's worth
 
 def carried(reader: PartReader, ordinal: int, person: Place) -> Alts:
     """The ALTs that a person carries in a chunk."""
-    sites, codes, escapes = reader.read([ordinal], None, [person])
-    counts = count_calls(sites, codes, escapes)
+    _, counts = reader.count([ordinal], None, _access([person]))
     flat = np.flatnonzero(counts.counts)
     row = np.searchsorted(counts.offsets, flat, "right") - 1
     found = np.stack([row, flat - counts.offsets[row]], axis=1).astype(np.int64)
@@ -39,7 +39,7 @@ def only_theirs(reader: PartReader, ordinal: int, alts: Alts, others: Sequence[P
         if not len(left):
             break
         rows = np.unique(left[:, 0])
-        counts = count_calls(*reader.read([ordinal], [rows], batch))
+        _, counts = reader.count([ordinal], [rows], _access(batch))
         left = left[~_has(counts, np.searchsorted(rows, left[:, 0]), left[:, 1])]
     return left
 
@@ -47,6 +47,10 @@ def only_theirs(reader: PartReader, ordinal: int, alts: Alts, others: Sequence[P
 def _has(counts: AlleleCounts, at: NDArray[np.int64], allele: NDArray[np.int64]) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = counts.counts[counts.offsets[at] + allele] > 0
     return found
+
+
+def _access(people: Sequence[Place]) -> Access:
+    return Access.of([(place.group, place.slot) for place in people], [place.block_key for place in people])
 
 
 def _batches(people: Sequence[Place]) -> Iterator[list[Place]]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as Transaction
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.primitives import sha256
-from vault.genotypes import datasets
+from vault.genotypes import part_book
 from vault.genotypes.blanking import Alts, blank, extent
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.parts import Owner, Place
@@ -56,7 +56,7 @@ def purge_chunk(session: Session, dataset: Dataset, part: PartRow, work: Work, *
     """
     if _tidied(session, work):
         return 0
-    reader = datasets.open_part(session, part, [work.ordinal])
+    reader = part_book.open_part(session, part, [work.ordinal])
     private = only_theirs(reader, work.ordinal, alts, others)
     if not len(private):
         _close(session, work)
@@ -88,7 +88,7 @@ def purge_directory(session: Session, dataset: Dataset, part: PartRow, work: Wor
     with session.books.read() as tx:
         rewritten = select(ChunkRow.ordinal).where(ChunkRow.part_id == part.part_id, ChunkRow.table_version > 1)
         ordinals = list(tx.scalars(rewritten))
-    reader = datasets.open_part(session, part, ordinals)
+    reader = part_book.open_part(session, part, ordinals)
     directory = reader.directory
     columns = (directory.contig, directory.first, directory.last, directory.end, directory.n_sites)
     rows = [tuple(map(int, row)) for row in zip(*columns, strict=True)]

@@ -25,7 +25,7 @@ from vault.storage.books import LeaseRow
 from vault.storage.database import PRAGMAS, Database
 from vault.storage.objects import ObjectStore
 
-OPEN_BLOCKS = "vault.genotypes.datasets.read"
+OPEN_BLOCKS = "vault.genotypes.reader.read"
 
 
 @pytest.fixture

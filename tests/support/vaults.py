@@ -31,8 +31,9 @@ from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.documents import parse_yaml
 from vault.founding import init
-from vault.genotypes import datasets, panels
+from vault.genotypes import datasets, panels, reader
 from vault.genotypes.loci import parse_loci
+from vault.genotypes.selections import Selection
 from vault.recovery import open_recovered
 from vault.session import Session
 from vault.settings import IN_FOLDER, Places
@@ -156,12 +157,12 @@ def verified(s: Session) -> Report:
     return verify(LogSource(s.log, None), s.log_keys()[0].to_text())
 
 
-def read_all(s: Session, name: str = "cohort") -> datasets.Calls:
+def read_all(s: Session, name: str = "cohort") -> reader.Calls:
     """Every genotype of a dataset, opened past the gate: what an attack on stored bytes would have to change."""
     dataset = datasets.by_name(s, name)
     with s.books.read() as tx:
         everyone = cohorts.members(tx, [dataset.dataset_id]).subjects
-    return datasets.read(s, dataset, datasets.Selection(), everyone, s.keybook.open_many(KeyPurpose.GENOTYPE, everyone))
+    return reader.read(s, dataset, Selection(), everyone, s.keybook.open_many(KeyPurpose.GENOTYPE, everyone))
 
 
 @functools.cache

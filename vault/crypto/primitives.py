@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from operator import call
 from typing import ClassVar, NoReturn, SupportsIndex, final
 
 import argon2.exceptions
@@ -32,6 +34,9 @@ TAG_BYTES = 16
 SIGNATURE_BYTES = 64
 
 Octets = bytes | bytearray | memoryview
+
+Opener = Callable[[bytes, Octets, bytes], bytes]
+"""One AES-256-GCM key, ready to open with: (nonce, sealed, aad) to plaintext. For ``open_each``, which says what its errors mean."""
 
 
 def sha256(data: Octets) -> bytes:
@@ -143,14 +148,28 @@ class AesGcm:
         raise TypeError("a key is not pickled")
 
 
-def open_each(ciphers: Iterable[AesGcm], nonces: Iterable[bytes], sealed: Iterable[Octets], aad: bytes) -> list[bytes]:
-    """``ciphers[i].open(nonces[i], sealed[i], aad)`` for each i, without the cost of a call for each; one broken seal fails all.
+def openers(keys: Iterable[bytes]) -> list[Opener]:
+    """For each 32-byte key what ``open_each`` opens with: the costly half of opening, done beforehand.
 
     Raises:
-        IntegrityError: ``seal_broken``.
+        UsageError: ``key_length``.
     """
+    kept = list(keys)
+    if any(len(key) != KEY_BYTES for key in kept):
+        raise UsageError("key_length", "an AES-256 key has 32 bytes")
+    return [AESGCM(key).decrypt for key in kept]
+
+
+def open_each(ready: Sequence[Opener], nonces: Sequence[bytes], sealed: Sequence[Octets], aad: bytes) -> list[bytes]:
+    """``sealed[i]`` opened under the i-th key and nonce, for each i, without the cost of a call for each; one broken seal fails all.
+
+    Raises:
+        IntegrityError: ``seal_broken``. UsageError: ``seal_count``: not one nonce and one seal for each key.
+    """
+    if not len(ready) == len(nonces) == len(sealed):
+        raise UsageError("seal_count", "each seal needs one key and one nonce")
     try:
-        return [cipher._aead.decrypt(nonce, data, aad) for cipher, nonce, data in zip(ciphers, nonces, sealed, strict=True)]  # noqa: SLF001 - this module's own class
+        return list(map(call, ready, nonces, sealed, repeat(aad)))
     except InvalidTag:
         raise _seal_broken() from None
 

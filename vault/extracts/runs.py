@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.extracts import bgzf
-from vault.views.arrays import THREADS
+from vault.genotypes.threads import THREADS
 
 BATCH_BYTES = 1 << 22  # rendered by one task: 64 members, small beside the view
 

@@ -17,10 +17,10 @@ from vault.extracts import bgzf, kernels
 from vault.extracts.csi import Placed, write_index
 from vault.extracts.header import header_of, header_text
 from vault.extracts.runs import BATCH_BYTES, Scratch, write_runs
+from vault.genotypes.allele_counts import HAS_UNEVEN, AlleleCounts
 from vault.genotypes.calls import ESCAPE, call_texts
 from vault.views.arrays import plain
-from vault.views.counts import AlleleCounts, allele_counts
-from vault.views.kernels import HAS_UNEVEN
+from vault.views.counts import allele_counts
 from vault.views.spans import site_ends
 from vault.views.view import View
 

@@ -19,13 +19,13 @@ from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.primitives import TAG_BYTES, AesGcm, open_each, sha256
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, UsageError
+from vault.genotypes.access import GroupAccess
 from vault.genotypes.code_numbers import Payload
 from vault.ids import ContainerId, DatasetId, PartId, RandomBytes, VaultId, new_id
 
 FORMAT = 1
 NONCE_PREFIX_BYTES = 8
 MAX_SLOTS = 1 << 24  # bounds what a length table may unpack to
-LARGE_BLOCK_BYTES = 4096  # from here on opening into one buffer beats a bytes object for each block
 CLOSE_BYTES = 64 * 1024  # two wanted blocks no further apart than this are read in one go
 
 Read = Callable[[int, int], Payload]
@@ -140,51 +140,35 @@ def open_lengths(ref: ContainerRef, header: Payload, length_key: Secret) -> NDAr
 
 
 def open_blocks(
-    ref: ContainerRef,
-    read: Read,
-    length_key: Secret,
-    slots: Sequence[int],
-    ciphers: Sequence[AesGcm],
-    *,
-    start: NDArray[np.int64] | None = None,
-) -> list[Payload]:
-    """Payloads of the slots asked for (ascending), each opened with the cipher of its block key. Large ones share one fresh buffer.
+    ref: ContainerRef, read: Read, length_key: Secret, wanted: GroupAccess, *, start: NDArray[np.int64] | None = None
+) -> tuple[list[bytes], NDArray[np.int64]]:
+    """Payloads of the slots asked for, in their order, and the length of each.
 
     ``start``: what ``open_lengths`` gave earlier for this container, to save reading it again.
 
     Raises:
         IntegrityError: ``block_broken``: wrong key, or a container that is altered, truncated, swapped or replayed.
-        UsageError: ``container_slots``: slots not ascending or outside the container, or not one key for each.
+        UsageError: ``container_slots``: a slot lies outside the container.
     """
-    wanted = np.asarray(slots, np.int64)
-    if len(wanted) != len(ciphers) or (np.diff(wanted) <= 0).any():
-        raise UsageError("container_slots", "slots must be ascending, with one key each")
-    if not len(wanted):
-        return []
-    if int(wanted[0]) < 0 or int(wanted[-1]) >= ref.n_slots:
+    slots = wanted.slots
+    if not len(slots):
+        return [], np.zeros(0, np.int64)
+    if int(slots[-1]) >= ref.n_slots:
         raise UsageError("container_slots", "a slot lies outside the container")
     whole: Payload | None = None
     if start is None:
-        if 4 * len(wanted) >= ref.n_slots:
+        if 4 * len(slots) >= ref.n_slots:
             whole = _read_exactly(ref, read, 0, ref.total_bytes)
         header = memoryview(whole)[: ref.header_bytes] if whole is not None else _read_exactly(ref, read, 0, ref.header_bytes)
         start = open_lengths(ref, header, length_key)
-    sealed = _sealed_blocks(ref, read, start[wanted], start[wanted + 1], whole)
-    nonces = [ref.nonce8 + slot.to_bytes(4, "big") for slot in wanted.tolist()]
-    aad = ref.aad()
-    sizes = start[wanted + 1] - start[wanted] - TAG_BYTES
+    begins, ends = start[slots], start[slots + 1]
+    sealed = _sealed_blocks(ref, read, begins, ends, whole)
+    prefix = ref.nonce8
+    nonces = [prefix + number for number in wanted.numbers]
     try:
-        if int(sizes.sum()) < LARGE_BLOCK_BYTES * len(wanted):
-            opened: list[Payload] = [*open_each(ciphers, nonces, sealed, aad)]
-            return opened
-        ends = np.cumsum(sizes)
-        out = memoryview(bytearray(int(ends[-1])))
-        views: list[Payload] = [out[a:b] for a, b in zip((ends - sizes).tolist(), ends.tolist(), strict=True)]
-        for cipher, nonce, block, view in zip(ciphers, nonces, sealed, views, strict=True):
-            cipher.open_into(nonce, block, aad, memoryview(view))
+        return open_each(wanted.openers, nonces, sealed, ref.aad()), ends - begins - TAG_BYTES
     except IntegrityError:
         raise container_broken(ref) from None
-    return views
 
 
 def container_broken(ref: ContainerRef) -> IntegrityError:

@@ -1,8 +1,9 @@
-"""Kernels that turn chosen subjects' payloads straight into a site-major code matrix. ``blocks.decode_chunk`` is the only caller;
-the code itself is described in docs/formats/genotypes.md.
+"""Kernels that turn chosen subjects' payloads straight into a site-major code matrix, or into counts of it. ``decoding`` is the only
+caller; the code itself is described in docs/formats/genotypes.md.
 
-The residual matrix holds, for each wanted site, two bits per chosen subject: field ``2*b1 + b2`` at bits ``2*(j % 4)`` of byte
-``j // 4``; rows are padded to whole 64-bit words. Every read of a payload is bounded: a payload that says more than it holds
+People are decoded in strips of 256. The fields of a strip, ``2*b1 + b2`` of subject j at bits ``2*(j % 32)`` of word ``j // 32``, one
+row for each wanted site and each site that such a site refers to, stay in the processor's second-level cache from the first bit read
+to the last code written, whatever the size of the cohort. Every read of a payload is bounded: a payload that says more than it holds
 makes the kernel return an error, never read past its end by more than the 8 spare bytes behind the buffer.
 """
 
@@ -19,14 +20,20 @@ from numba import types
 
 from vault.genotypes.calls import ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE
-from vault.genotypes.compiled import RO, RW, kernel, load_u64, trailing_zeros
+from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, popcount, store_u64, trailing_zeros
 from vault.limits import MAX_PLOIDY
 
+STRIP = 256  # subjects
+
+DONE = 0
 MALFORMED = -1
 FULL = -2
 
+UNWANTED = -1  # of a place's target
+
 _U0, _U1 = np.uint64(0), np.uint64(1)
-_B3 = np.uint64(3)
+_LOW = np.uint64(0x5555555555555555)
+_BYTES = np.uint64(0x0101010101010101)
 
 
 @kernel(types.void(RO(types.int64), RW(types.uint8)))
@@ -37,74 +44,77 @@ def close_references(reference: Any, wanted: Any) -> None:
             wanted[reference[s]] = 1
 
 
-@kernel(
-    types.int64(
-        RO(types.uint8),  # payloads, 16 spare bytes at the end
-        RO(types.int64),  # start[k + 1]
-        types.int64,  # first subject
-        types.int64,  # end subject
-        types.int64,  # bytes of the raw part
-        RO(types.int64),  # class_end
-        types.int64,  # places to read (all, or up to the last one wanted)
-        RO(types.int32),  # residual row of each place, -1 = not wanted
-        RO(types.uint8),  # plane of each place: 0 b1, 1 b2, 2 exceptions
-        RO(types.int32),  # site of each place
-        RO(types.uint8),  # default exception of each place
-        RW(types.uint8, 2),  # residual matrix
-        RW(types.int32),  # exceptions: site
-        RW(types.int32),  # exceptions: subject
-        RW(types.uint8),  # exceptions: value
-        RW(types.int64),  # exceptions: byte offset of the escape record
-    )
-)
-def read_gaps(
+@kernel(types.int64(RO(types.int64), RO(types.int32), RW(types.int32)))
+def aim(order: Any, row: Any, target: Any) -> Any:
+    """Where a one at each place goes: ``2 * row + bit`` of the fields, UNWANTED, or ``-2 - site`` for an exception.
+
+    ``row[site]``: row of the fields, -1 where not wanted. Returns how many places are to be read: all where exceptions could matter,
+    else up to the last one wanted.
+    """
+    last = 0
+    exceptions = False
+    for place in range(len(order)):
+        site = order[place] // 3
+        plane = order[place] - 3 * site
+        if plane == 2:
+            target[place] = -2 - site
+            exceptions = True
+        elif row[site] >= 0:
+            target[place] = 2 * row[site] + 1 - plane
+            last = place + 1
+        else:
+            target[place] = UNWANTED
+    return len(order) if exceptions else last
+
+
+@helper
+def _read_gaps(
     data: Any,
-    start: Any,
-    first_subject: Any,
-    end_subject: Any,
+    begin: Any,
+    end: Any,
+    first: Any,
+    stop: Any,
     raw_bytes: Any,
     class_end: Any,
     n_places: Any,
-    row: Any,
-    plane: Any,
-    site: Any,
+    target: Any,
     default: Any,
-    residual: Any,
+    fields: Any,
     out_site: Any,
     out_subject: Any,
     out_value: Any,
     out_escape: Any,
+    count: Any,
 ) -> Any:
-    """Scatter the gap-coded ones of some subjects. Returns the number of exceptions, MALFORMED, or FULL (lists too short)."""
-    count = 0
+    """Scatter the gap-coded ones of a strip. Returns the number of exceptions in the lists, MALFORMED, or FULL (lists too short)."""
     n_classes = len(class_end)
-    for j in range(first_subject, end_subject):
-        begin = start[j]
-        end_bit = start[j + 1] * 8
-        bit = (begin + 1 + raw_bytes) * 8
+    for j in range(first, stop):
+        at_head = begin[j]
+        end_bit = end[j] * 8
+        bit = (at_head + 1 + raw_bytes) * 8
         if bit > end_bit:
             return MALFORMED
-        head = data[begin]
+        head = data[at_head]
         shift = np.int64((head >> 1) & 3) - 1
         mine = count
         escapes = 0
-        column = j >> 2
-        low = 2 * (j & 3)
+        word_of = (j - first) >> 5
+        low = 2 * ((j - first) & 31)
         place = np.int64(0)
         k = 0
         while k < n_classes and place < n_places:
-            end = class_end[k]
+            stop_place = class_end[k]
             used = max(k + shift, 0)
             k += 1
-            while place < end:
+            while place < stop_place:
                 if bit > end_bit:
                     return MALFORMED
                 word = load_u64(data, bit >> 3) >> np.uint64(bit & 7)
                 ones = trailing_zeros(~word)
-                needed = (end - place + (np.int64(1) << used) - 1) >> used
+                needed = (stop_place - place + (np.int64(1) << used) - 1) >> used
                 if ones >= needed:
                     bit += needed
-                    place = end
+                    place = stop_place
                     break
                 if ones >= 48:
                     bit += 48
@@ -120,27 +130,26 @@ def read_gaps(
                 rest = np.int64(word & ((_U1 << np.uint64(used)) - _U1))
                 bit += used
                 place += (ones << used) + rest
-                if place >= end or place >= n_places:
-                    if place >= end:
+                if place >= stop_place or place >= n_places:
+                    if place >= stop_place:
                         return MALFORMED
                     break
-                kind = plane[place]
-                if kind < 2:
-                    at = row[place]
-                    if at >= 0:
-                        residual[at, column] |= np.uint8(1 << (low + 1 - kind))
-                else:
+                aimed = target[place]
+                if aimed >= 0:
+                    fields[aimed >> 1, word_of] |= _U1 << np.uint64(low + (aimed & 1))
+                elif aimed != UNWANTED:
                     if bit > end_bit:
                         return MALFORMED
                     word = load_u64(data, bit >> 3) >> np.uint64(bit & 7)
-                    value = np.int64(default[place])
+                    site = -2 - aimed
+                    value = np.int64(default[site])
                     bit += 1
                     if word & _U1:
                         value = np.int64((word >> _U1) & np.uint64(0xFF))
                         bit += 8
                     if count >= len(out_site):
                         return FULL
-                    out_site[count] = site[place]
+                    out_site[count] = site
                     out_subject[count] = j
                     out_value[count] = value
                     out_escape[count] = 0
@@ -149,7 +158,7 @@ def read_gaps(
                 place += 1
         if place < n_places:
             return MALFORMED
-        if n_places < len(plane):
+        if n_places < len(target):
             continue
         if bit > end_bit:
             return MALFORMED
@@ -157,96 +166,236 @@ def read_gaps(
         for e in range(mine, count):
             if out_value[e] == ESCAPE:
                 out_escape[e] = at_byte
-                if at_byte + 2 > start[j + 1] or data[at_byte] < 1 or data[at_byte] > MAX_PLOIDY:
+                if at_byte + 2 > end[j] or data[at_byte] < 1 or data[at_byte] > MAX_PLOIDY:
                     return MALFORMED
                 at_byte += 2 + 2 * np.int64(data[at_byte])
-        if at_byte != start[j + 1] or (escapes > 0) != ((head & HAS_ESCAPES) != 0):
+        if at_byte != end[j] or (escapes > 0) != ((head & HAS_ESCAPES) != 0):
             return MALFORMED
     return count
 
 
-@kernel(types.void(RO(types.uint8), RO(types.int64), types.int64, types.int64, types.int64, RO(types.int32), RW(types.uint8, 2)))
-def read_raw(data: Any, start: Any, first_subject: Any, end_subject: Any, n_raw: Any, row: Any, residual: Any) -> None:
-    """Transpose the raw part: ``row[i]`` is the residual row of raw site i, -1 = not wanted. Subjects in fours."""
-    for j in range(first_subject, end_subject, 4):
-        width = min(4, end_subject - j)
-        column = j >> 2
+@helper
+def _read_raw(data: Any, begin: Any, first: Any, stop: Any, raw_row: Any, fields: Any) -> None:
+    """The raw part of a strip: ``raw_row[i]`` is the row of raw site i, -1 = not wanted. Subjects in fours, which share a byte."""
+    n_raw = len(raw_row)
+    columns = fields.view(np.uint8)
+    for j in range(first, stop, 4):
+        width = min(4, stop - j)
+        column = (j - first) >> 2
         for quad in range((n_raw + 3) // 4):
-            word = np.uint64(0)
+            word = _U0
             for i in range(width):
-                word |= np.uint64(data[start[j + i] + 1 + quad]) << np.uint64(8 * i)
+                word |= np.uint64(data[begin[j + i] + 1 + quad]) << np.uint64(8 * i)
             # 4 x 4 transpose of two-bit fields: byte i = subject, field q = site, to byte q, field i
             swap = (word ^ (word >> np.uint64(6))) & np.uint64(0x00CC00CC)
             word ^= swap ^ (swap << np.uint64(6))
             swap = (word ^ (word >> np.uint64(12))) & np.uint64(0x0000F0F0)
             word ^= swap ^ (swap << np.uint64(12))
             for q in range(min(4, n_raw - 4 * quad)):
-                at = row[4 * quad + q]
+                at = raw_row[4 * quad + q]
                 if at >= 0:
-                    residual[at, column] = np.uint8((word >> np.uint64(8 * q)) & np.uint64(0xFF))
+                    columns[at, column] = np.uint8((word >> np.uint64(8 * q)) & np.uint64(0xFF))
 
 
-@kernel(
-    types.void(
-        RW(types.uint64, 2),  # residual rows as words
-        RO(types.int32),  # reference row of each residual row, -1 = none
-        types.int64,
-        types.int64,
-    )
-)
-def undo_references(residual: Any, reference: Any, first_row: Any, end_row: Any) -> None:
-    """XOR each row with the row it refers to, in order. The range must hold whole tiles."""
-    words = residual.shape[1]
-    for r in range(first_row, end_row):
+@helper
+def _undo_references(fields: Any, reference: Any) -> None:
+    """XOR each row with the row it refers to, in order."""
+    width = fields.shape[1]
+    for r in range(len(reference)):
         source = reference[r]
         if source >= 0:
-            for w in range(words):
-                residual[r, w] ^= residual[source, w]
+            if width == 8:  # a whole strip, which the compiler makes one vector instruction of
+                for w in range(8):
+                    fields[r, w] ^= fields[source, w]
+            else:
+                for w in range(width):
+                    fields[r, w] ^= fields[source, w]
+
+
+@helper
+def _expand(fields: Any, row: Any, site_alphabet: Any, alphabets: Any, first: Any, stop: Any, codes: Any, n: Any) -> None:
+    """Fields to codes: ``codes`` flat, ``n`` subjects a site."""
+    columns = stop - first
+    for i in range(len(row)):
+        r = row[i]
+        alphabet = site_alphabet[i]
+        one, two, three = alphabets[alphabet, 1], alphabets[alphabet, 2], alphabets[alphabet, 3]
+        zero = alphabets[alphabet, 0]
+        all_zero = np.uint64(zero) * _BYTES
+        if_low, if_high = np.uint64(zero ^ one), np.uint64(zero ^ two)
+        if_both = np.uint64(zero ^ one ^ two ^ three)
+        out = i * n + first
+        for w in range(columns >> 5):
+            word = fields[r, w]
+            for _ in range(4):
+                spread = all_zero
+                if word != _U0:
+                    # eight fields of two bits to eight bytes
+                    x = word & np.uint64(0xFFFF)
+                    x = (x | (x << np.uint64(24))) & np.uint64(0x000000FF000000FF)
+                    x = (x | (x << np.uint64(12))) & np.uint64(0x000F000F000F000F)
+                    x = (x | (x << np.uint64(6))) & np.uint64(0x0303030303030303)
+                    low, high = x & _BYTES, (x >> _U1) & _BYTES
+                    spread ^= low * if_low ^ high * if_high ^ (low & high) * if_both
+                    word >>= np.uint64(16)
+                store_u64(codes, out, spread)
+                out += 8
+        for j in range(columns & ~31, columns):
+            codes[i * n + first + j] = alphabets[alphabet, (fields[r, j >> 5] >> np.uint64(2 * (j & 31))) & np.uint64(3)]
+
+
+@helper
+def _count(fields: Any, row: Any, columns: Any, tally: Any) -> None:
+    """Add to ``tally[i, f]`` how often field f stands in the row of each wanted site."""
+    width = fields.shape[1]
+    for i in range(len(row)):
+        r = row[i]
+        lows, highs, boths = np.int64(0), np.int64(0), np.int64(0)
+        for w in range(width):
+            word = fields[r, w]
+            low, high = word & _LOW, (word >> _U1) & _LOW
+            lows += popcount(low)
+            highs += popcount(high)
+            boths += popcount(low & high)
+        tally[i, 0] += columns - lows - highs + boths
+        tally[i, 1] += lows - boths
+        tally[i, 2] += highs - boths
+        tally[i, 3] += boths
+
+
+@helper
+def _discount(
+    fields: Any,
+    first: Any,
+    row: Any,
+    row_of_site: Any,
+    site: Any,
+    subject: Any,
+    value: Any,
+    begin: Any,
+    stop: Any,
+    marks: Any,
+    tally: Any,
+) -> None:
+    """Take the fields of exceptions out of ``tally``, and move those of haploid stretches from column f to column 4 + f."""
+    e = begin
+    while e < stop:
+        j = subject[e]
+        word, low = (j - first) >> 5, np.uint64(2 * ((j - first) & 31))
+        mine = e
+        changes = False
+        while e < stop and subject[e] == j:
+            at = row_of_site[site[e]]
+            if value[e] == TOGGLE:
+                changes = True
+            elif at >= 0:
+                tally[at, (fields[row[at], word] >> low) & np.uint64(3)] -= 1
+            e += 1
+        if changes:
+            for x in range(mine, e):
+                marks[site[x]] = 1 if value[x] == TOGGLE else 2
+            haploid = 0
+            for s in range(len(marks)):
+                mark = marks[s]
+                haploid ^= mark & 1
+                at = row_of_site[s]
+                if haploid and mark < 2 and at >= 0:
+                    field = (fields[row[at], word] >> low) & np.uint64(3)
+                    tally[at, field] -= 1
+                    tally[at, field + np.uint64(4)] += 1
+            for x in range(mine, e):
+                marks[site[x]] = 0
 
 
 @kernel(
-    types.void(
-        RO(types.uint8, 2),  # fields, one row per wanted site
-        RO(types.int64),  # row of each output site
-        RO(types.uint16),  # alphabet of each output site
+    types.int64(
+        RO(types.uint8),  # payloads, 16 spare bytes at the end
+        RO(types.int64),  # begin of each subject's payload
+        RO(types.int64),  # end
+        types.int64,  # end strip; progress[0] is the first
+        RO(types.int64),  # class_end
+        types.int64,  # places to read
+        RO(types.int32),  # target of each place
+        RO(types.uint8),  # default exception of each site
+        RO(types.int32),  # row of each raw site
+        RO(types.int32),  # row that each row refers to, -1 = none
+        RW(types.int32),  # exceptions: site
+        RW(types.int32),  # exceptions: subject
+        RW(types.uint8),  # exceptions: value
+        RW(types.int64),  # exceptions: byte offset of the escape record
+        RW(types.int64),  # progress: next strip, number of exceptions
+        RO(types.int32),  # row of each wanted site
+        RO(types.int32),  # place among the wanted of each site, -1 = not wanted
+        RO(types.uint16),  # alphabet of each wanted site
         RO(types.uint8, 2),  # alphabets
-        types.int64,
-        types.int64,
-        RW(types.uint8, 2),  # codes
+        RW(types.uint8),  # codes, flat; empty when counting
+        RW(types.int32, 2),  # tally[wanted sites, 8]; empty when decoding
     )
 )
-def expand(fields: Any, row: Any, site_alphabet: Any, alphabets: Any, first: Any, end: Any, codes: Any) -> None:
-    """Fields to codes for the output sites of a range."""
-    n = codes.shape[1]
-    table = np.empty((256, 4), np.uint8)
-    words = table.view(np.uint32)
-    current = np.int64(-1)
-    full = n >> 2
-    for i in range(first, end):
-        alphabet = np.int64(site_alphabet[i])
-        if alphabet != current:
-            current = alphabet
-            for byte in range(256):
-                for q in range(4):
-                    table[byte, q] = alphabets[alphabet, (byte >> (2 * q)) & 3]
-        source = fields[row[i]]
-        out = codes[i]
-        zero = table[0, 0]
-        step = 0
-        while step + 8 <= full:
-            if load_u64(source, step) == _U0:
-                for q in range(4 * step, 4 * step + 32):
-                    out[q] = zero
-            else:
-                for q in range(step, step + 8):
-                    four = words[source[q], 0]
-                    out[4 * q] = np.uint8(four & np.uint32(255))
-                    out[4 * q + 1] = np.uint8((four >> np.uint32(8)) & np.uint32(255))
-                    out[4 * q + 2] = np.uint8((four >> np.uint32(16)) & np.uint32(255))
-                    out[4 * q + 3] = np.uint8((four >> np.uint32(24)) & np.uint32(255))
-            step += 8
-        for j in range(4 * step, n):
-            out[j] = alphabets[alphabet, (source[j >> 2] >> (2 * (j & 3))) & 3]
+def decode_strips(
+    data: Any,
+    begin: Any,
+    end: Any,
+    end_strip: Any,
+    class_end: Any,
+    n_places: Any,
+    target: Any,
+    default: Any,
+    raw_row: Any,
+    reference: Any,
+    out_site: Any,
+    out_subject: Any,
+    out_value: Any,
+    out_escape: Any,
+    progress: Any,
+    row: Any,
+    row_of_site: Any,
+    site_alphabet: Any,
+    alphabets: Any,
+    codes: Any,
+    tally: Any,
+) -> Any:
+    """Decode (or count) strips ``progress[0]`` to ``end_strip``. Returns DONE, MALFORMED, or FULL: go on with longer lists."""
+    n = len(begin)
+    width = min(STRIP, n) + 31 >> 5
+    fields = np.empty((len(reference), width), np.uint64)
+    marks = np.zeros(len(row_of_site), np.uint8)
+    raw_bytes = (len(raw_row) + 3) // 4
+    counting = len(tally) > 0
+    while progress[0] < end_strip:
+        first = STRIP * progress[0]
+        stop = min(first + STRIP, n)
+        fields[:] = 0
+        found = _read_gaps(
+            data,
+            begin,
+            end,
+            first,
+            stop,
+            raw_bytes,
+            class_end,
+            n_places,
+            target,
+            default,
+            fields,
+            out_site,
+            out_subject,
+            out_value,
+            out_escape,
+            progress[1],
+        )
+        if found < 0:
+            return found
+        _read_raw(data, begin, first, stop, raw_row, fields)
+        _undo_references(fields, reference)
+        if counting:
+            _count(fields, row, stop - first, tally)
+            _discount(fields, first, row, row_of_site, out_site, out_subject, out_value, progress[1], found, marks, tally)
+        else:
+            _expand(fields, row, site_alphabet, alphabets, first, stop, codes, n)
+        progress[0] += 1
+        progress[1] = found
+    return DONE
 
 
 @kernel(types.void(RW(types.uint8, 2), RO(types.int64), RO(types.int32), RO(types.int32)))
@@ -271,7 +420,7 @@ def apply_ploidy(codes: Any, sites: Any, toggle_site: Any, toggle_subject: Any) 
                     codes[i, j] = haploid[codes[i, j]]
 
 
-@kernel(types.void(RW(types.uint8, 2), RO(types.int64), RO(types.int32), RO(types.int32), RO(types.uint8)))
+@kernel(types.void(RW(types.uint8, 2), RO(types.int32), RO(types.int32), RO(types.int32), RO(types.uint8)))
 def put_exceptions(codes: Any, row_of_site: Any, site: Any, subject: Any, value: Any) -> None:
     """Write explicit calls. ``row_of_site[s]``: output row, -1 = not wanted."""
     for e in range(len(site)):

@@ -1,4 +1,4 @@
-"""What several parts give for one view, as one matrix over the union of their sites.
+"""What several parts give for one view, as one matrix (or one table of counts) over the union of their sites.
 
 A site is (contig, position, REF and ALTs as written); two records with the same key in one part stay two. Where a subject's part
 lacks a site the call is ABSENT, never a reference call (DESIGN §3 rule 6). Contigs come in the order in which the parts bring
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vault.genotypes.allele_counts import HAS_ABSENT, AlleleCounts
 from vault.genotypes.calls import ABSENT, ESCAPE, Codes, Escapes
 from vault.genotypes.sites import Sites
 
@@ -44,6 +45,36 @@ def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Code
         taken[part.columns] = True
         _put(codes, place, part, keep=not fresh)
     return everything.take(first), codes, _escapes(parts, places, codes)
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """What one part gives where only counts are asked for. ``columns`` as in ``PartCalls``."""
+
+    sites: Sites
+    counts: AlleleCounts
+    columns: NDArray[np.int64]
+
+
+def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, AlleleCounts] | None:
+    """What counting the calls of ``merge_parts`` would give; None where two parts hold a call of the same subject at the same site."""
+    if len(parts) == 1 and len(parts[0].columns) == n_columns:
+        return parts[0].sites, parts[0].counts
+    everything = Sites.concat([p.sites for p in parts])
+    rows, first = _unite(everything, [len(p.sites) for p in parts])
+    united = everything.take(first)
+    total = AlleleCounts.none(united.n_alleles())
+    ends = np.cumsum([len(p.sites) for p in parts]).tolist()
+    places = [rows[end - len(p.sites) : end] for p, end in zip(parts, ends, strict=True)]
+    held = np.zeros(len(first), np.int64)
+    for at, (part, place) in enumerate(zip(parts, places, strict=True)):
+        for earlier, there in zip(parts[:at], places[:at], strict=True):
+            if np.intersect1d(earlier.columns, part.columns).size and np.intersect1d(there, place).size:
+                return None
+        total.add(part.counts, place)
+        held[place] += len(part.columns)
+    total.flags[held < n_columns] |= HAS_ABSENT
+    return united, total
 
 
 def _unite(sites: Sites, sizes: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,15 +17,17 @@ from sqlalchemy import delete
 
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
-from vault.crypto.custody import KeyPurpose, block_key
+from vault.crypto.custody import KeyPurpose, block_key, block_keys
 from vault.crypto.secret import Secret
-from vault.genotypes import datasets, panel_builds, panels, part_book
+from vault.genotypes import panel_builds, panels, part_book
+from vault.genotypes.access import Access
 from vault.genotypes.calls import MISSING_DIPLOID, Codes, Escapes
-from vault.genotypes.datasets import Chosen, Dataset, PanelLoci, Selection
+from vault.genotypes.datasets import Dataset
 from vault.genotypes.loci import Locus
 from vault.genotypes.panels import Panel
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, Place
+from vault.genotypes.selections import Chosen, PanelLoci, Selection, choose_chunks
 from vault.genotypes.sites import Sites
 from vault.ids import KeyId, PartId, SubjectId, new_id
 from vault.limits import CHUNK_SITES
@@ -98,7 +100,7 @@ def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow) -> b
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
     with session.books.read() as tx:
         versions = panel_builds.table_versions(tx, PartId(part.part_id))
-    reader, chosen = datasets.choose_chunks(session, part, selection)
+    reader, chosen = choose_chunks(session, part, selection)
     slots = part_book.members(session, part)
     keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
     # The place of somebody who was erased belongs to nobody, and is kept.
@@ -150,13 +152,16 @@ def _seal(session: Session, work: _Work, build_id: PartId) -> tuple[ChunkSealer,
 def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
     """Sites and calls of all slots, at most ``_PIECE_CALLS`` at a time."""
     readable = work.readable()
-    places = [work.place(subject, work.dataset.dataset_id) for subject in readable]
+    access = Access.of(
+        [work.slots[subject] for subject in readable],
+        block_keys((work.keys[subject] for subject in readable), work.dataset.dataset_id),
+    )
     columns = np.flatnonzero([subject in work.keys for subject in work.subjects])
-    at_once = max(1, _PIECE_CALLS // len(places))
+    at_once = max(1, _PIECE_CALLS // access.size)
     for ordinal, rows in work.chosen:
         numbers = np.arange(len(work.reader.sites(ordinal))) if rows is None else rows
         for first in range(0, len(numbers), at_once):
-            sites, codes, escapes = work.reader.read([ordinal], [numbers[first : first + at_once]], places)
+            sites, codes, escapes = work.reader.read([ordinal], [numbers[first : first + at_once]], access)
             if len(readable) < len(work.subjects):
                 whole = np.full((len(sites), len(work.subjects)), MISSING_DIPLOID, np.uint8)
                 whole[:, columns] = codes

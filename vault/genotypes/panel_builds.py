@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
 from vault.genotypes.containers import ContainerRef
-from vault.genotypes.part_reader import PartReader, decoding_pool
+from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, PartRecord
+from vault.genotypes.threads import decoding_pool
 from vault.ids import ContainerId, DatasetId, KeyId, PartId
 from vault.session import Session
 from vault.storage.base import bulk_insert

@@ -18,8 +18,9 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes.containers import ContainerRef
-from vault.genotypes.part_reader import PartReader, decoding_pool
+from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
+from vault.genotypes.threads import decoding_pool
 from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.books import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
@@ -143,6 +144,17 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
         chunks = _chunks(session, row, stale)
         part.keys.fetch([chunk.table_key_id for chunk in chunks])
         reader.learn(chunks)
+
+
+def open_part(session: Session, part: PartRow, ordinals: Sequence[int]) -> PartReader:
+    """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself.
+
+    Whatever the session kept of parts goes: it may list what the erased person carried.
+    """
+    forget(session)
+    apart = opened(session, part, keep=False)
+    learn(session, apart, ordinals, erasing=True)
+    return apart.reader
 
 
 def _chunks(session: Session, part: PartRow, ordinals: Sequence[int]) -> list[ChunkRecord]:

@@ -5,31 +5,35 @@ Who may be read is decided elsewhere: a caller without a subject's block key can
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vault.crypto.envelope import open_blob
-from vault.crypto.primitives import AesGcm
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
+from vault.genotypes.access import Access
+from vault.genotypes.allele_counts import AlleleCounts, count_fields
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.code_numbers import Payload
 from vault.genotypes.coding import Coding
 from vault.genotypes.containers import container_broken, open_blocks, open_lengths
-from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
 from vault.genotypes.sites import Sites
 from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows, site_ends
 from vault.ids import KeyId
+
+if TYPE_CHECKING:
+    from vault.genotypes.decoding import Plan
+    from vault.genotypes.payloads import Payloads
 
 GetRange = Callable[[str, int, int], Payload]
 """``get_range(name, offset, length)``: those bytes, fewer only if the object is shorter. Safe to call from several threads."""
@@ -48,25 +52,46 @@ class _OpenChunk:
     sites: Sites
     coding: Coding
     starts: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    _whole: Plan | None = None
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
         return site_ends(self.sites)
 
+    @cached_property
+    def n_alleles(self) -> NDArray[np.int64]:
+        return self.sites.n_alleles()
 
-@functools.cache
-def decoding_pool() -> Executor:
-    """Where decoding runs beside the opening of blocks: two threads, started once for the process."""
-    return ThreadPoolExecutor(2, thread_name_prefix="decode")
+    def plan(self, rows: NDArray[np.int64] | None) -> Plan:
+        from vault.genotypes.decoding import Plan  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
+
+        if rows is not None:
+            return Plan.of(self.coding, rows)
+        if self._whole is None:
+            self._whole = Plan.of(self.coding)
+        return self._whole
 
 
-class _Group(NamedTuple):
-    """Blocks to open of one group: ascending slots, the cipher and output column of each."""
+class _Opened(NamedTuple):
+    """Payloads as they were opened: their lengths, and the column that each goes to."""
 
-    group: int
-    slots: list[int]
-    ciphers: list[AesGcm]
-    columns: list[int]
+    pieces: list[bytes]
+    lengths: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    def join(self, n_sites: int) -> Payloads:
+        """All of them in one buffer, by column."""
+        from vault.genotypes.payloads import Payloads  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
+
+        return Payloads.join(self.pieces, n_sites, lengths=self.lengths, columns=self.columns)
+
+
+R = TypeVar("R")
+Job = Callable[[], R]
+MakeJob = Callable[["_OpenChunk", NDArray[np.int64] | None, _Opened, Executor | None], Job[R]]
+"""Chunk, rows of it (None: all), what was opened, and a pool that the job may use for itself."""
+
+_NOBODY = np.zeros(0, np.int64)
 
 
 class PartReader:
@@ -138,45 +163,52 @@ class PartReader:
         return [(ordinal, rows) for ordinal, rows in found if len(rows)]
 
     def read(
-        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None, subjects: Sequence[Place]
+        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None, access: Access
     ) -> tuple[Sites, Codes, Escapes]:
-        """Sites and calls: ``codes`` uint8[sites, subjects], subjects in the order given.
+        """Sites and calls: ``codes`` uint8[sites, columns of the access].
 
         ``rows``: for each chunk its ascending site numbers, None for all of them; None for all of every chunk.
 
         Raises:
             IntegrityError: ``block_broken``, ``block_malformed``, and as ``directory``.
         """
-        from vault.genotypes.blocks import decode_chunk  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
+        from vault.genotypes.decoding import decode_chunk  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
 
         chosen = list(rows) if rows is not None else [None] * len(chunks)
-        counts = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
-        edges = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64).tolist()
-        codes = np.empty((edges[-1], len(subjects)), np.uint8)
-        groups = _by_group(subjects)
-        sites: list[Sites] = []
-        pending: list[Future[Escapes] | Escapes] = []
-        alone = self._pool if len(chunks) == 1 else None  # one chunk is split inside; several run beside each other
-        for ordinal, picked, first, end in zip(chunks, chosen, edges, edges[1:], strict=False):
-            chunk = self._chunk(ordinal)
-            sites.append(chunk.sites if picked is None else chunk.sites.take(picked))
-            payloads = self._payloads(ordinal, chunk, groups, len(subjects))
-            part = codes[first:end]
+        sizes = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
+        edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64).tolist()
+        codes = np.empty((edges[-1], access.size), np.uint8)
+        outs = iter([codes[a:b] for a, b in pairwise(edges)])
 
-            def decode(
-                coding: Coding = chunk.coding,
-                payloads: list[Payload] = payloads,
-                picked: NDArray[np.int64] | None = picked,
-                part: Codes = part,
-            ) -> Escapes:
-                return decode_chunk(coding, payloads, picked, pool=alone, out=part)[1]
+        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened, pool: Executor | None) -> Job[Escapes]:
+            out = next(outs)
+            return lambda: decode_chunk(chunk.plan(picked), opened.join(len(chunk.sites)), pool=pool, out=out)[1]
 
-            if self._pool is None or alone is not None:
-                pending.append(decode())
-            else:
-                pending.append(self._pool.submit(decode))
-        escapes = [p.result() if isinstance(p, Future) else p for p in pending]
-        return Sites.concat(sites), codes, join_escapes(escapes, edges)
+        found = self._each(chunks, chosen, access, job)
+        return Sites.concat([sites for sites, _ in found]), codes, join_escapes([escapes for _, escapes in found], edges)
+
+    def count(
+        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None, access: Access
+    ) -> tuple[Sites, AlleleCounts]:
+        """Sites, and how often the people of the access carry each of their alleles, which no matrix of calls is made for.
+
+        Arguments as ``read``.
+
+        Raises:
+            IntegrityError: as ``read``, and ``call_outside_site`` if a call names an allele that its site does not list.
+        """
+        from vault.genotypes.decoding import count_chunk  # noqa: PLC0415 - as in ``read``
+
+        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened, pool: Executor | None) -> Job[AlleleCounts]:
+            def run() -> AlleleCounts:
+                plan = chunk.plan(picked)
+                n_alleles = chunk.n_alleles if picked is None else chunk.n_alleles[picked]
+                return count_fields(plan, count_chunk(plan, opened.join(len(chunk.sites)), pool=pool), n_alleles)
+
+            return run
+
+        found = self._each(chunks, list(rows) if rows is not None else [None] * len(chunks), access, job)
+        return Sites.concat([sites for sites, _ in found]), AlleleCounts.concat([counts for _, counts in found])
 
     def forget(self) -> None:
         """Drop every opened site table and length table."""
@@ -203,25 +235,41 @@ class PartReader:
                 self._open.popitem(last=False)
         return opened
 
-    def _payloads(self, ordinal: int, chunk: _OpenChunk, groups: Sequence[_Group], n: int) -> list[Payload]:
-        """The payload of each subject, in the order wanted."""
+    def _each(
+        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None], access: Access, make: MakeJob[R]
+    ) -> list[tuple[Sites, R]]:
+        """Open the blocks of one chunk after another, while the jobs made of those before run beside."""
+        pending: list[tuple[Sites, R | Future[R]]] = []
+        alone = len(chunks) == 1  # one chunk is split inside; several run beside each other
+        for ordinal, picked in zip(chunks, rows, strict=True):
+            chunk = self._chunk(ordinal)
+            sites = chunk.sites if picked is None else chunk.sites.take(picked)
+            job = make(chunk, picked, self._open_blocks(ordinal, chunk, access), self._pool if alone else None)
+            pending.append((sites, job() if alone or self._pool is None else self._pool.submit(job)))
+        return [(sites, found.result() if isinstance(found, Future) else found) for sites, found in pending]
+
+    def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: Access) -> _Opened:
+        """The payloads of everybody in the access."""
         record = self._chunks[ordinal]
         key = self._key(self._part.length_key_id)
-        payloads: list[Payload] = [b""] * n
-        for group, slots, ciphers, columns in groups:
-            if group >= len(record.containers) or slots[-1] >= record.containers[group].n_slots:
+        pieces: list[bytes] = []
+        lengths, columns = [], []
+        for wanted in access.groups:
+            group = wanted.group
+            if group >= len(record.containers) or int(wanted.slots[-1]) >= record.containers[group].n_slots:
                 raise IntegrityError("block_broken", "the books name a place that no container has", hint="run genovault doctor")
             ref, name = record.containers[group], record.container_names[group]
             owner = Owner(ref.vault_id, ref.dataset_id, ref.part_id)
             if (owner, ref.chunk, ref.group) != (self._owner, ordinal, group):
                 raise container_broken(ref)
             start = chunk.starts.get(group)
-            if start is None and len(slots) <= _FEW_SUBJECTS:
+            if start is None and len(wanted) <= _FEW_SUBJECTS:
                 start = chunk.starts[group] = open_lengths(ref, self._get(name, 0, ref.header_bytes), key)
-            blocks = open_blocks(ref, partial(self._get, name), key, slots, ciphers, start=start)
-            for column, block in zip(columns, blocks, strict=True):
-                payloads[column] = block
-        return payloads
+            blocks, sizes = open_blocks(ref, partial(self._get, name), key, wanted, start=start)
+            pieces += blocks
+            lengths.append(sizes)
+            columns.append(wanted.columns)
+        return _Opened(pieces, np.concatenate([_NOBODY, *lengths]), np.concatenate([_NOBODY, *columns]))
 
 
 def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
@@ -237,16 +285,3 @@ def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
         np.concatenate([e.alleles for e, _ in kept]),
         np.concatenate([e.phased for e, _ in kept]),
     )
-
-
-def _by_group(subjects: Sequence[Place]) -> list[_Group]:
-    """What to open of each group that is asked for."""
-    place = np.fromiter((s.group << 32 | s.slot for s in subjects), np.int64, len(subjects))
-    order = np.argsort(place, kind="stable")
-    edges = [0, *(np.flatnonzero(np.diff(place[order] >> 32)) + 1).tolist(), len(subjects)]
-    found = []
-    for a, b in pairwise(edges if len(subjects) else [0]):
-        columns = order[a:b].tolist()
-        slots = (place[order[a:b]] & 0xFFFFFFFF).tolist()
-        found.append(_Group(subjects[columns[0]].group, slots, [AesGcm(subjects[c].block_key) for c in columns], columns))
-    return found

@@ -13,10 +13,9 @@ import zstandard
 from numpy.typing import NDArray
 
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.calls import ESCAPE, Codes, Escapes
+from vault.genotypes.calls import ESCAPE, Escapes
 from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE, Payload
 from vault.genotypes.coding import Coding
-from vault.genotypes.decode_kernels import put_exceptions
 from vault.limits import MAX_PLOIDY
 
 SPARE = 16  # bytes behind a buffer that kernels may read and ignore
@@ -45,6 +44,14 @@ class Exceptions:
         """The chosen ones, in the order given."""
         return Exceptions(self.site[index], self.subject[index], self.value[index], self.record[index])
 
+    def grown(self, used: int) -> Exceptions:
+        """Columns eight times as long, the first ``used`` entries kept."""
+        longer = Exceptions.room(8 * len(self.site))
+        for old, new in ((self.site, longer.site), (self.subject, longer.subject), (self.value, longer.value)):
+            new[:used] = old[:used]
+        longer.record[:used] = self.record[:used]
+        return longer
+
     @staticmethod
     def concat(parts: Sequence[Exceptions]) -> Exceptions:
         """All of them, one after another."""
@@ -56,25 +63,48 @@ class Exceptions:
         )
 
 
-def join_payloads(payloads: Sequence[Payload], n_sites: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """One buffer (with spare bytes behind it) and ``start`` int64[k+1], zstd forms unpacked.
+@dataclass(frozen=True)
+class Payloads:
+    """Chosen subjects' payloads in one buffer (``data``, spare bytes behind it): subject j's from ``begin[j]`` to ``end[j]``."""
 
-    Raises:
-        IntegrityError: ``block_malformed``.
-    """
-    lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
-    if not lengths.all():
-        raise block_malformed()
-    start = np.zeros(len(payloads) + 1, np.int64)
-    np.cumsum(lengths, out=start[1:])
-    data = np.frombuffer(b"".join([*payloads, bytes(SPARE)]), np.uint8)
-    packed = np.flatnonzero(data[start[:-1]] & PACKED)
-    if not len(packed):
-        return data, start
-    unpacked = list(payloads)
-    for j in packed.tolist():
-        unpacked[j] = _unpack(payloads[j], n_sites)
-    return join_payloads(unpacked, n_sites)
+    data: NDArray[np.uint8]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+    @staticmethod
+    def join(
+        pieces: Sequence[Payload],
+        n_sites: int,
+        *,
+        lengths: NDArray[np.int64] | None = None,
+        columns: NDArray[np.int64] | None = None,
+    ) -> Payloads:
+        """Payloads put together, zstd forms unpacked. ``columns``: which subject each is of; in order unless given.
+
+        Raises:
+            IntegrityError: ``block_malformed``.
+        """
+        sizes = np.fromiter(map(len, pieces), np.int64, len(pieces)) if lengths is None else lengths
+        if not sizes.all():
+            raise block_malformed()
+        end = np.cumsum(sizes)
+        begin = end - sizes
+        data = np.frombuffer(b"".join([*pieces, bytes(SPARE)]), np.uint8)
+        packed = np.flatnonzero(data[begin] & PACKED)
+        if len(packed):
+            unpacked = [_unpack(pieces[j], n_sites) for j in packed.tolist()]
+            data = np.frombuffer(b"".join([*pieces, *unpacked, bytes(SPARE)]), np.uint8)
+            grown = np.fromiter(map(len, unpacked), np.int64, len(unpacked))
+            end[packed] = int(sizes.sum()) + np.cumsum(grown)
+            begin[packed] = end[packed] - grown
+        if columns is None:
+            return Payloads(data, begin, end)
+        placed = np.empty((2, len(pieces)), np.int64)
+        placed[:, columns] = begin, end
+        return Payloads(data, placed[0], placed[1])
+
+    def __len__(self) -> int:
+        return len(self.begin)
 
 
 def pack_long(payloads: bytes, lengths: NDArray[np.int64]) -> tuple[bytes, NDArray[np.uint32]]:
@@ -131,13 +161,12 @@ def escape_records(batches: Sequence[tuple[int, Escapes]], coding: Coding) -> di
     return {j: b"".join(record for _, record in sorted(records)) for j, records in found.items()}
 
 
-def put_calls(codes: Codes, row_of_site: NDArray[np.int64], found: Exceptions, data: NDArray[np.uint8]) -> Escapes:
-    """Write the explicit calls into ``codes``; the ones that fit no byte are returned. ``row_of_site[s]``: row or -1."""
-    put_exceptions(codes, row_of_site, found.site, found.subject, found.value)
+def escapes_of(row_of_site: NDArray[np.int32], found: Exceptions, data: NDArray[np.uint8]) -> Escapes:
+    """The calls among the exceptions that fit no byte. ``row_of_site[s]``: row, or -1 for what is not wanted."""
     chosen = np.flatnonzero((found.value == ESCAPE) & (row_of_site[found.site] >= 0))
     if not len(chosen):
         return Escapes.empty()
-    rows, subjects = row_of_site[found.site[chosen]], found.subject[chosen].astype(np.int64)
+    rows, subjects = row_of_site[found.site[chosen]].astype(np.int64), found.subject[chosen].astype(np.int64)
     order = np.lexsort((subjects, rows))
     record = found.record[chosen][order]
     ploidy = data[record].astype(np.int64)

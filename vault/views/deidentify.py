@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from vault.crypto.primitives import hmac_sha256
 from vault.errors import UsageError
+from vault.genotypes.allele_counts import HAS_ABSENT, AlleleCounts, count_calls
 from vault.genotypes.calls import (
     DIPLOID_STRIDE,
     HAPLOID_BASE,
@@ -32,10 +33,10 @@ from vault.genotypes.calls import (
     Escapes,
 )
 from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.threads import over_rows
 from vault.ids import Pseudonym
 from vault.views import kernels
-from vault.views.arrays import over_rows, plain
-from vault.views.counts import AlleleCounts, count_calls
+from vault.views.arrays import plain
 from vault.views.spans import Interval, ends_before_start, masked_sites, phase_holds
 from vault.views.view import View
 
@@ -140,7 +141,7 @@ def _arrange(
     counts: AlleleCounts,
 ) -> Codes:
     moved = _moved(renumber, counts)[rows]
-    absent = (counts.flags[rows] & kernels.HAS_ABSENT).astype(np.bool_)
+    absent = (counts.flags[rows] & HAS_ABSENT).astype(np.bool_)
     in_order = np.array_equal(order, np.arange(len(order)))
     if in_order and len(rows) == len(codes) and holds.all() and not (blank | moved | absent).any():
         return codes

@@ -14,77 +14,13 @@ from numpy.typing import NDArray
 from vault.genotypes.calls import (
     ABSENT,
     DIPLOID_STRIDE,
-    ESCAPE,
     HAPLOID_BASE,
     MAX_CODED_ALLELE,
     MISSING_DIPLOID,
     PHASED_OFFSET,
-    diploid,
 )
 
-HAS_ABSENT = 1  # the row has a call that its part does not assay
-HAS_UNEVEN = 2  # the row has a call that is not diploid with one-digit alleles (haploid or escaped)
-IS_INVALID = 4  # the row has a call that its site cannot have
-
 AS_IS, TRANSLATE, RENUMBER, BLANK = range(4)  # what ``arrange`` does with a row
-
-_REF_PHASED = diploid(0, 0, phased=True)
-_REF_UNPHASED = diploid(0, 0, phased=False)
-_RUN = 64  # calls looked at together: most runs of a rare site are all reference, which vector code sees at 10 GB/s
-
-
-@numba.njit(nogil=True, cache=True)
-def count(codes, first, last, offsets, counts, an, flags):
-    n = codes.shape[1]
-    histogram = np.zeros(256, np.int64)
-    for row in range(first, last):
-        histogram[:] = 0
-        line = codes[row]
-        for start in range(0, n, _RUN):
-            stop = min(start + _RUN, n)
-            other = False
-            for j in range(start, stop):
-                other |= (line[j] != _REF_PHASED) & (line[j] != _REF_UNPHASED)
-            if other:
-                for j in range(start, stop):
-                    histogram[line[j]] += 1
-            else:
-                histogram[_REF_PHASED] += stop - start
-        base = offsets[row]
-        alleles = offsets[row + 1] - base
-        flag = 0
-        called = 0
-        for code in range(256):
-            times = histogram[code]
-            if times == 0:
-                continue
-            if code == ABSENT:
-                flag |= HAS_ABSENT
-                continue
-            if code >= HAPLOID_BASE:
-                flag |= HAS_UNEVEN
-                if code == ESCAPE:
-                    continue
-                if code > ESCAPE:
-                    flag |= IS_INVALID
-                    continue
-                a = code - HAPLOID_BASE - 1
-                b = -1
-            else:
-                pair = code % PHASED_OFFSET
-                a = pair // DIPLOID_STRIDE - 1
-                b = pair % DIPLOID_STRIDE - 1
-            if a >= alleles or b >= alleles:
-                flag |= IS_INVALID
-                continue
-            if a >= 0:
-                counts[base + a] += times
-                called += times
-            if b >= 0:
-                counts[base + b] += times
-                called += times
-        an[row] += called
-        flags[row] = flag
 
 
 def _tables() -> NDArray[np.uint8]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from vault.errors import IntegrityError
 from vault.genotypes.calls import ABSENT, ESCAPE, Codes, Escapes
+from vault.genotypes.code_numbers import Payload
+from vault.genotypes.coding import Coding
+from vault.genotypes.decoding import Plan, decode_chunk
+from vault.genotypes.payloads import Payloads
 from vault.genotypes.sites import Sites, TextColumn
 
 
@@ -152,6 +157,12 @@ def fixed_random(seed: str) -> Callable[[int], bytes]:
         return out[:size]
 
     return random
+
+
+def decode(coding: bytes, payloads: Sequence[Payload], rows: np.ndarray | None = None, **options: Any) -> tuple[Codes, Escapes]:
+    """``decode_chunk`` of payloads in the order given."""
+    plan = Plan.of(Coding.from_bytes(coding), rows)
+    return decode_chunk(plan, Payloads.join(payloads, len(plan.coding)), **options)
 
 
 def integrity_code(action: Callable[[], object]) -> str | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.vault.genotypes.chunks import (
     MIXES,
     code_matrices,
+    decode,
     integrity_code,
     linked_codes,
     mixed_codes,
@@ -18,7 +19,7 @@ from tests.vault.genotypes.chunks import (
     take_escapes,
 )
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.blocks import PLAIN_SUBJECTS, ChunkEncoder, EncodedChunk, decode_chunk
+from vault.genotypes.blocks import PLAIN_SUBJECTS, ChunkEncoder, EncodedChunk
 from vault.genotypes.calls import ESCAPE, Codes, Escapes
 from vault.genotypes.coding import Coding
 from vault.genotypes.parts import slice_escapes
@@ -34,7 +35,7 @@ def encode(codes: Codes, escapes: Escapes, *, batch: int = 1 << 30) -> EncodedCh
 
 def assert_round_trip(codes: Codes, escapes: Escapes, *, batch: int = 1 << 30) -> EncodedChunk:
     chunk = encode(codes, escapes, batch=batch)
-    back, escaped = decode_chunk(chunk.coding, chunk.split())
+    back, escaped = decode(chunk.coding, chunk.split())
     assert np.array_equal(back, codes)
     assert same_escapes(escaped, escapes)
     return chunk
@@ -49,7 +50,7 @@ def test_any_calls_come_back_whole_and_by_selection(matrix, data):
     rows = np.array(sorted(data.draw(st.sets(st.integers(0, m - 1)))), np.int64)
     columns = np.array(data.draw(st.permutations(range(n))), np.int64)[: data.draw(st.integers(0, n))]
     payloads = chunk.split()
-    back, escaped = decode_chunk(chunk.coding, [payloads[c] for c in columns], rows)
+    back, escaped = decode(chunk.coding, [payloads[c] for c in columns], rows)
     assert np.array_equal(back, codes[np.ix_(rows, columns)])
     assert same_escapes(escaped, take_escapes(codes, escapes, rows, columns))
 
@@ -78,7 +79,7 @@ def test_two_threads_give_what_one_gives():
     escapes = random_escapes(codes, rng)
     chunk = encode(codes, escapes)
     with ThreadPoolExecutor(2) as pool:
-        back, escaped = decode_chunk(chunk.coding, chunk.split(), pool=pool)
+        back, escaped = decode(chunk.coding, chunk.split(), pool=pool)
     assert np.array_equal(back, codes)
     assert same_escapes(escaped, escapes)
 
@@ -91,7 +92,7 @@ def test_read_only_inputs_and_a_matrix_to_write_into():
     rows = np.arange(10, 20)
     rows.flags.writeable = False
     out = np.zeros((30, 20), np.uint8)
-    decode_chunk(chunk.coding, [bytes(p) for p in chunk.split()], rows, out=out[10:20])
+    decode(chunk.coding, [bytes(p) for p in chunk.split()], rows, out=out[10:20])
     assert np.array_equal(out[10:20], codes[10:20])
     assert not out[:10].any()
     assert not out[20:].any()
@@ -158,7 +159,7 @@ def test_a_chunk_takes_no_more_sites_than_it_has_room_for():
 def test_rows_must_be_ascending_sites_of_the_chunk(rows):
     chunk = encode(np.full((5, 2), 133, np.uint8), Escapes.empty())
     with pytest.raises(UsageError) as refused:
-        decode_chunk(chunk.coding, chunk.split(), np.array(rows))
+        decode(chunk.coding, chunk.split(), np.array(rows))
     assert refused.value.code == "chunk_rows"
 
 
@@ -175,7 +176,7 @@ def test_altered_payloads_are_errors_or_calls_never_a_crash(data):
         victim[data.draw(st.integers(0, len(victim) - 1))] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         del victim[data.draw(st.integers(0, len(victim) - 1)) :]
-    assert integrity_code(lambda: decode_chunk(chunk.coding, payloads)) in {None, "block_malformed"}
+    assert integrity_code(lambda: decode(chunk.coding, payloads)) in {None, "block_malformed"}
 
 
 @settings(max_examples=300, deadline=None)
@@ -186,7 +187,7 @@ def test_altered_codings_are_refused_or_consistent(data):
     chunk = encode(codes, Escapes.empty())
     raw = bytearray(chunk.coding)
     raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    assert integrity_code(lambda: decode_chunk(bytes(raw), chunk.split())) in {None, "site_table_malformed", "block_malformed"}
+    assert integrity_code(lambda: decode(bytes(raw), chunk.split())) in {None, "site_table_malformed", "block_malformed"}
 
 
 def test_coding_columns_survive_serialising():

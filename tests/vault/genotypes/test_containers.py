@@ -5,16 +5,15 @@ from dataclasses import replace
 import pytest
 
 from tests.vault.genotypes.chunks import fixed_random
-from vault.crypto.primitives import AesGcm
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
+from vault.genotypes.access import GroupAccess
 from vault.genotypes.containers import ContainerRef, open_blocks, open_lengths, seal_container
 
 random = fixed_random("containers")
 VAULT, DATASET, PART = (random(16) for _ in range(3))
 LENGTH_KEY_ID, LENGTH_KEY = random(16), Secret(random(32))
 KEYS = [random(32) for _ in range(9)]
-CIPHERS = [AesGcm(key) for key in KEYS]
 PAYLOADS = [bytes([i]) * (3 + 5 * i) for i in range(9)]
 
 
@@ -43,8 +42,13 @@ def reader(data: bytes, log: list | None = None):
 
 
 def opened(data: bytes, ref: ContainerRef, slots=range(9), keys=KEYS):
-    slots = list(slots)
-    return [bytes(p) for p in open_blocks(ref, reader(data), LENGTH_KEY, slots, [AesGcm(keys[s]) for s in slots])]
+    blocks, lengths = open_blocks(ref, reader(data), LENGTH_KEY, wanted(slots, keys))
+    assert lengths.tolist() == list(map(len, blocks))
+    return blocks
+
+
+def wanted(slots, keys=KEYS):
+    return GroupAccess.of(1, list(slots), [keys[slot] for slot in slots])
 
 
 def assert_broken(data: bytes, ref: ContainerRef, slots=range(9), keys=KEYS):
@@ -74,15 +78,15 @@ def test_reads_are_few_and_contiguous():
     payloads = [bytes([i]) * 70_000 for i in range(9)]
     data, ref = seal(payloads)
     log: list = []
-    open_blocks(ref, reader(data, log), LENGTH_KEY, range(9), CIPHERS)
+    open_blocks(ref, reader(data, log), LENGTH_KEY, wanted(range(9)))
     assert log == [(0, len(data))]
     log.clear()
-    open_blocks(ref, reader(data, log), LENGTH_KEY, [4], [CIPHERS[4]])
+    open_blocks(ref, reader(data, log), LENGTH_KEY, wanted([4]))
     assert len(log) == 2
     assert sum(size for _, size in log) < 71_000
     log.clear()
     start = open_lengths(ref, data[: ref.header_bytes], LENGTH_KEY)
-    open_blocks(ref, reader(data, log), LENGTH_KEY, [1, 2, 8], [CIPHERS[1], CIPHERS[2], CIPHERS[8]], start=start)
+    open_blocks(ref, reader(data, log), LENGTH_KEY, wanted([1, 2, 8]), start=start)
     assert len(log) == 2
 
 
@@ -147,7 +151,7 @@ def test_a_nonce_that_is_not_the_containers_opens_nothing():
 def test_slots_must_be_ascending_and_inside(slots):
     data, ref = seal()
     with pytest.raises(UsageError) as refused:
-        open_blocks(ref, reader(data), LENGTH_KEY, slots, [CIPHERS[0]] * len(slots))
+        open_blocks(ref, reader(data), LENGTH_KEY, GroupAccess.of(1, slots, [KEYS[0]] * len(slots)))
     assert refused.value.code == "container_slots"
 
 

@@ -10,9 +10,9 @@ from tests.support.gt_text import texts_of
 from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
 from vault.crypto.custody import KeyPurpose
 from vault.errors import IntegrityError
-from vault.genotypes import datasets, panel_building, panel_builds, panels, part_reader
-from vault.genotypes.datasets import PanelLoci, Selection
+from vault.genotypes import datasets, panel_building, panel_builds, panels, part_reader, reader
 from vault.genotypes.loci import Locus
+from vault.genotypes.selections import PanelLoci, Selection
 from vault.storage.books import ChunkRow, LeaseRow, PanelBuildRow, PartMemberRow, PartRow
 
 LOCI = (
@@ -44,7 +44,7 @@ def subjects_of(session):
 def read(session, dataset, panel, subjects=None):
     chosen = subjects or subjects_of(session)
     keys = session.keybook.open_many(KeyPurpose.GENOTYPE, chosen)
-    calls = datasets.read(session, dataset, Selection(panel=PanelLoci(panel.panel_id, panel.index)), chosen, keys)
+    calls = reader.read(session, dataset, Selection(panel=PanelLoci(panel.panel_id, panel.index)), chosen, keys)
     sites = [
         (calls.sites.contigs[c], p, a)
         for c, p, a in zip(calls.sites.contig, calls.sites.pos.tolist(), calls.sites.alleles.items(), strict=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from tests.vault.genotypes.chunks import (
 )
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
+from vault.genotypes.access import Access
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.part_reader import PartReader
@@ -92,6 +94,13 @@ class Part:
             pool=pool,
         )
 
+    def access(self, n: int | None = None) -> Access:
+        return access_of(self.places[:n])
+
+
+def access_of(places: Sequence[Place]) -> Access:
+    return Access.of([(p.group, p.slot) for p in places], [p.block_key for p in places])
+
 
 def make_part(kind="missing", m=2 * CHUNK + 13, n=20, **options) -> Part:
     rng = np.random.default_rng(12)
@@ -103,7 +112,7 @@ def make_part(kind="missing", m=2 * CHUNK + 13, n=20, **options) -> Part:
 @pytest.mark.parametrize("batch", [1, 30, 50, 500])
 def test_a_part_comes_back_whole(kind, batch):
     part = make_part(kind, batch=batch)
-    sites, codes, escapes = part.reader.read(range(3), None, part.places)
+    sites, codes, escapes = part.reader.read(range(3), None, part.access())
     assert np.array_equal(codes, part.codes)
     assert same_escapes(escapes, part.escapes)
     assert np.array_equal(sites.pos, part.sites.pos)
@@ -121,7 +130,9 @@ def test_regions_and_chosen_people(threads):
         found = part.reader.find([("22", first, last)])
         assert [c for c, _ in found] == [0, 1, 2]
         columns = [19, 3, 7, 0]
-        sites, codes, escapes = part.reader.read([c for c, _ in found], [r for _, r in found], [part.places[c] for c in columns])
+        sites, codes, escapes = part.reader.read(
+            [c for c, _ in found], [r for _, r in found], access_of([part.places[c] for c in columns])
+        )
     rows = np.arange(45, 105)
     assert np.array_equal(codes, part.codes[np.ix_(rows, columns)])
     assert same_escapes(escapes, take_escapes(part.codes, part.escapes, rows, np.array(columns)))
@@ -130,9 +141,9 @@ def test_regions_and_chosen_people(threads):
 
 def test_a_second_read_of_one_subject_costs_one_block_a_chunk():
     part = make_part()
-    part.reader.read([0, 1, 2], None, part.places[:1])
+    part.reader.read([0, 1, 2], None, part.access(1))
     part.shelf.read_bytes = 0
-    _, codes, _ = part.reader.read([0, 1, 2], None, part.places[:1])
+    _, codes, _ = part.reader.read([0, 1, 2], None, part.access(1))
     assert np.array_equal(codes, part.codes[:, :1])
     assert part.shelf.read_bytes < 400
 
@@ -143,7 +154,7 @@ def test_several_contigs_cut_chunks():
     part = Part(sites, codes, Escapes.empty())
     assert [c.n_sites for c in part.chunks] == [50, 20, 20, 50, 10]
     assert part.reader.directory.contigs == ("1", "chrX", "2")
-    back, read, _ = part.reader.read(range(5), None, part.places)
+    back, read, _ = part.reader.read(range(5), None, part.access())
     assert np.array_equal(read, codes)
     assert [back.contigs[i] for i in back.contig] == [sites.contigs[i] for i in sites.contig]
 
@@ -179,7 +190,7 @@ def test_blocks_of_another_owner_are_refused_though_their_tables_open():
     part = make_part()
     other = [replace(c, containers=tuple(replace(r, part_id=bytes(16)) for r in c.containers)) for c in part.chunks]
     with pytest.raises(IntegrityError) as broken:
-        part.open(chunks=other).read([0], None, part.places)
+        part.open(chunks=other).read([0], None, part.access())
     assert broken.value.code == "block_broken"
 
 
@@ -195,7 +206,7 @@ def test_site_tables_and_containers_of_other_chunks_are_noticed():
     swapped = [replace(zero, containers=one.containers, container_names=one.container_names), *part.chunks[1:]]
     reader = part.open(chunks=swapped)
     with pytest.raises(IntegrityError) as broken:
-        reader.read([0], None, part.places)
+        reader.read([0], None, part.access())
     assert broken.value.code == "block_broken"
 
 
@@ -204,7 +215,7 @@ def test_every_object_cut_short_is_noticed():
     for name, data in list(part.shelf.objects.items()):
         part.shelf.objects[name] = data[:-1]
         reader = part.open()
-        assert integrity_code(lambda reader=reader: (reader.directory, reader.read([0, 1, 2], None, part.places)))
+        assert integrity_code(lambda reader=reader: (reader.directory, reader.read([0, 1, 2], None, part.access())))
         part.shelf.objects[name] = data
 
 

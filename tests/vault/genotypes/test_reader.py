@@ -11,8 +11,9 @@ from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
 from vault.crypto.custody import KeyPurpose
 from vault.errors import IntegrityError
 from vault.genotypes import datasets, panel_building, part_book, part_reader
-from vault.genotypes.datasets import GenotypeReader, PanelLoci, Selection
 from vault.genotypes.loci import Locus
+from vault.genotypes.reader import GenotypeReader
+from vault.genotypes.selections import PanelLoci, Selection
 from vault.storage.books import ChunkRow, PartMemberRow
 
 REGION = Selection(regions=(Locus("1", 100, 150),))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.outside import shared
 from tests.vault.genotypes.chunks import same_escapes, simple_sites
-from tests.vault.genotypes.test_parts import Shelf, make_places
+from tests.vault.genotypes.test_parts import Shelf, access_of, make_places
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest.source import SiteBatch, open_source
 from vault.genotypes.part_reader import PartReader, join_escapes
@@ -43,7 +43,7 @@ def written_and_read(batches: list[SiteBatch], n: int):
         record = writer.finish()
     with ThreadPoolExecutor(2) as pool:
         reader = PartReader(owner, record, chunks, get_range=shelf.get_range, table_key=shelf.keys.__getitem__, pool=pool)
-        return record, reader.read([c.ordinal for c in chunks], None, places)
+        return record, reader.read([c.ordinal for c in chunks], None, access_of(places))
 
 
 @pytest.mark.parametrize("file", FILES)

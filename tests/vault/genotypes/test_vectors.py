@@ -11,10 +11,10 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tests.vault.genotypes.chunks import decode
 from tests.vault.genotypes.vectors.generate import ESCAPED, _code
-from vault.crypto.primitives import AesGcm
 from vault.crypto.secret import Secret
-from vault.genotypes.blocks import decode_chunk
+from vault.genotypes.access import GroupAccess
 from vault.genotypes.containers import ContainerRef, open_blocks
 from vault.genotypes.tables import PartDirectory, SiteTable
 
@@ -26,7 +26,7 @@ def vectors():
 
 def test_payloads_decode_to_the_calls(vectors):
     payloads = [bytes.fromhex(p) for p in vectors["payloads"]]
-    codes, escapes = decode_chunk(bytes.fromhex(vectors["coding"]), payloads)
+    codes, escapes = decode(bytes.fromhex(vectors["coding"]), payloads)
     rows = [line.split() for line in vectors["gt"]]
     assert codes.tolist() == [[_code(gt) for gt in row] for row in rows]
     for e, (site, sample) in enumerate(zip(escapes.site, escapes.sample, strict=True)):
@@ -56,14 +56,13 @@ def test_the_container_opens(vectors):
         total_bytes=len(data),
     )
     keys = [bytes.fromhex(k) for k in c["block_keys"]]
-    opened = open_blocks(
+    opened, _ = open_blocks(
         ref,
         lambda at, size: data[at : at + size],
         Secret(bytes.fromhex(c["length_key"])),
-        range(len(keys)),
-        list(map(AesGcm, keys)),
+        GroupAccess.of(0, range(len(keys)), keys),
     )
-    assert [bytes(p).hex() for p in opened] == vectors["payloads"]
+    assert [p.hex() for p in opened] == vectors["payloads"]
     assert hashlib.sha256(data).hexdigest() == c["sha256"]
 
 

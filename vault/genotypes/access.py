@@ -1,0 +1,71 @@
+"""The right to open some people's blocks in one part, made ready once: where their blocks lie and what opens each.
+
+Whoever makes an ``Access`` has decided who may be read. It holds nothing of anybody else, so a read through it cannot open more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.crypto.primitives import Opener, openers
+from vault.errors import UsageError
+
+
+@dataclass(frozen=True, repr=False)
+class GroupAccess:
+    """Some slots of one group.
+
+    ``slots`` int64[k] ascending; ``columns`` int64[k]: the column of the matrix that each goes to; ``openers``: of their block keys;
+    ``numbers``: their slots as the nonces of blocks end in them.
+    """
+
+    group: int
+    slots: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    openers: Sequence[Opener]
+    numbers: Sequence[bytes]
+
+    @staticmethod
+    def of(group: int, slots: Sequence[int], block_keys: Sequence[bytes], columns: Sequence[int] | None = None) -> GroupAccess:
+        """Of ascending slots; columns 0, 1, 2 … unless given.
+
+        Raises:
+            UsageError: ``container_slots``: slots not ascending, or not one key for each.
+        """
+        wanted = np.array(slots, np.int64)
+        if len(wanted) != len(block_keys) or (np.diff(wanted) <= 0).any() or (len(wanted) and wanted[0] < 0):
+            raise UsageError("container_slots", "slots must be ascending, with one key each")
+        raw = wanted.astype(">u4").tobytes()
+        numbers = [raw[at : at + 4] for at in range(0, len(raw), 4)]
+        placed = np.arange(len(wanted)) if columns is None else np.array(columns, np.int64)
+        return GroupAccess(group, wanted, placed, openers(block_keys), numbers)
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+
+@dataclass(frozen=True, repr=False)
+class Access:
+    """``groups`` ascending; between them their columns are 0 to ``size`` - 1."""
+
+    groups: tuple[GroupAccess, ...]
+    size: int
+
+    @staticmethod
+    def of(places: Sequence[tuple[int, int]], block_keys: Sequence[bytes]) -> Access:
+        """Of people by (group, slot), with the block key of each; columns in the order given. Raises as ``GroupAccess.of``."""
+        table = np.array(places, np.int64).reshape(-1, 2)
+        order = np.lexsort((table[:, 1], table[:, 0]))
+        groups = table[order, 0]
+        edges = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(order)] if len(order) else [0]
+        made = []
+        for a, b in pairwise(edges):
+            columns = order[a:b].tolist()
+            keys = [block_keys[column] for column in columns]
+            made.append(GroupAccess.of(int(groups[a]), table[order[a:b], 1].tolist(), keys, columns))
+        return Access(tuple(made), len(table))

@@ -1,0 +1,195 @@
+"""Chosen subjects' payloads over chosen sites of a chunk, as calls or as counts (the other half is ``blocks``, which writes them).
+
+A ``Plan`` is what depends on the sites alone; the kernels then go over the subjects, in strips, without a matrix in between.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.errors import UsageError
+from vault.genotypes import decode_kernels
+from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.code_numbers import TOGGLE
+from vault.genotypes.coding import Coding
+from vault.genotypes.decode_kernels import STRIP
+from vault.genotypes.payloads import Exceptions, Payloads, block_malformed, escapes_of, toggles
+
+_SPLIT_SUBJECTS = 2 * STRIP  # from here on two threads take half of the strips each …
+_SPLIT_BYTES = 1 << 16  # … where there are that many bytes to decode
+_NO_CODES = np.empty(0, np.uint8)
+_NO_TALLY = np.empty((0, 8), np.int32)
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """Which sites of a chunk are decoded, and all that the kernels need to know of them. Belongs to nobody; may be kept.
+
+    Rows are those of the fields that a kernel works on: the m wanted sites, and those that they refer to. ``sites`` int64[m];
+    ``row`` int32[m]: row of each; ``place`` int32[all sites]: number among the wanted, or -1; ``reference``: row that a row is
+    XOR-ed with, or -1; ``target``, ``n_places``: of ``decode_kernels.aim``.
+    """
+
+    coding: Coding
+    sites: NDArray[np.int64]
+    row: NDArray[np.int32]
+    place: NDArray[np.int32]
+    alphabet: NDArray[np.uint16]
+    reference: NDArray[np.int32]
+    raw_row: NDArray[np.int32]
+    target: NDArray[np.int32]
+    n_places: int
+
+    @staticmethod
+    def of(coding: Coding, sites: NDArray[np.int64] | None = None) -> Plan:
+        """For ascending site numbers; all sites if None.
+
+        Raises:
+            UsageError: ``chunk_rows``: not ascending, or outside the chunk.
+        """
+        n_sites = len(coding)
+        row_of_site = np.full(n_sites + 1, -1, np.int32)  # the entry behind the last serves index -1, "no reference"
+        place = np.full(n_sites, -1, np.int32)
+        if sites is None:
+            chosen = needed = np.arange(n_sites)
+        else:
+            chosen = _check(sites, n_sites)
+            wanted = np.zeros(n_sites, np.uint8)
+            wanted[chosen] = 1
+            decode_kernels.close_references(coding.reference, wanted)
+            needed = np.flatnonzero(wanted)
+        row_of_site[needed] = np.arange(len(needed), dtype=np.int32)
+        place[chosen] = np.arange(len(chosen), dtype=np.int32)
+        target = np.empty(len(coding.order), np.int32)
+        n_places = decode_kernels.aim(coding.order, row_of_site, target)
+        return Plan(
+            coding,
+            chosen,
+            row_of_site[chosen],
+            place,
+            coding.alphabet[chosen],
+            row_of_site[coding.reference[needed]],
+            row_of_site[coding.raw_sites],
+            target,
+            n_places,
+        )
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+
+@dataclass(frozen=True, repr=False)
+class FieldCounts:
+    """How often each call stands at m sites, uncollected.
+
+    ``tally`` int32[m, 8]: subjects whose field is f (column f), and whose field is f while their default is haploid (column 4 + f).
+    Explicit calls: ``row`` int32[k] among the m, ``value`` uint8[k] the call code; ``escapes`` are the calls of those that are ESCAPE.
+    """
+
+    tally: NDArray[np.int32]
+    row: NDArray[np.int32]
+    value: NDArray[np.uint8]
+    escapes: Escapes
+
+
+def decode_chunk(
+    plan: Plan, payloads: Payloads, *, pool: Executor | None = None, out: Codes | None = None
+) -> tuple[Codes, Escapes]:
+    """``codes`` uint8[m, subjects] and the calls that do not fit a byte.
+
+    ``pool``: where half of a large chunk's work may run (not the pool that this call itself runs in, unless it has a thread to
+    spare). ``out``: C order, to write into instead of a fresh matrix.
+
+    Raises:
+        IntegrityError: ``block_malformed``. UsageError: ``chunk_shape``: ``out`` of another shape.
+    """
+    shape = (len(plan), len(payloads))
+    codes = np.empty(shape, np.uint8) if out is None else out
+    if codes.shape != shape or codes.dtype != np.uint8 or not codes.flags.c_contiguous:
+        raise UsageError("chunk_shape", "the matrix to decode into does not have the shape of what is asked for")
+    if not codes.size:
+        return codes, Escapes.empty()
+    found = _over_strips(plan, payloads, pool, codes.reshape(-1), _NO_TALLY)[0]
+    if len(found.site):
+        changes = toggles(found)
+        if len(changes.site):
+            decode_kernels.apply_ploidy(codes, plan.sites, changes.site, changes.subject)
+        decode_kernels.put_exceptions(codes, plan.place, found.site, found.subject, found.value)
+    return codes, escapes_of(plan.place, found, payloads.data)
+
+
+def count_chunk(plan: Plan, payloads: Payloads, *, pool: Executor | None = None) -> FieldCounts:
+    """What ``decode_chunk`` would give, counted by site instead of written down.
+
+    Raises:
+        IntegrityError: ``block_malformed``.
+    """
+    if not len(plan) or not len(payloads):
+        return FieldCounts(np.zeros((len(plan), 8), np.int32), np.empty(0, np.int32), _NO_CODES, Escapes.empty())
+    found, tally = _over_strips(plan, payloads, pool, _NO_CODES, np.zeros((len(plan), 8), np.int32))
+    row = plan.place[found.site]
+    called = np.flatnonzero((row >= 0) & (found.value != TOGGLE))
+    return FieldCounts(tally, row[called], found.value[called], escapes_of(plan.place, found, payloads.data))
+
+
+def _over_strips(
+    plan: Plan, payloads: Payloads, pool: Executor | None, codes: NDArray[np.uint8], tally: NDArray[np.int32]
+) -> tuple[Exceptions, NDArray[np.int32]]:
+    """Run the kernel over all subjects; their exceptions, in order, and the tally."""
+    n = len(payloads)
+    strips = -(-n // STRIP)
+    if pool is None or n < _SPLIT_SUBJECTS or len(payloads.data) < _SPLIT_BYTES:
+        return _run(plan, payloads, range(strips), codes, tally), tally
+    middle = strips // 2
+    other_tally = np.zeros_like(tally)
+    other = pool.submit(_run, plan, payloads, range(middle, strips), codes, other_tally)
+    found = _run(plan, payloads, range(middle), codes, tally)
+    both = Exceptions.concat([found, other.result()])
+    tally += other_tally
+    return both, tally
+
+
+def _run(plan: Plan, payloads: Payloads, strips: range, codes: NDArray[np.uint8], tally: NDArray[np.int32]) -> Exceptions:
+    coding = plan.coding
+    progress = np.array([strips.start, 0], np.int64)
+    found = Exceptions.room(64)
+    while True:
+        status = decode_kernels.decode_strips(
+            payloads.data,
+            payloads.begin,
+            payloads.end,
+            strips.stop,
+            coding.class_end,
+            plan.n_places,
+            plan.target,
+            coding.default,
+            plan.raw_row,
+            plan.reference,
+            found.site,
+            found.subject,
+            found.value,
+            found.record,
+            progress,
+            plan.row,
+            plan.place,
+            plan.alphabet,
+            coding.alphabets,
+            codes,
+            tally,
+        )
+        if status == decode_kernels.DONE:
+            return found.take(slice(int(progress[1])))
+        if status == decode_kernels.MALFORMED:
+            raise block_malformed()
+        found = found.grown(int(progress[1]))
+
+
+def _check(sites: NDArray[np.int64], n_sites: int) -> NDArray[np.int64]:
+    chosen = np.ascontiguousarray(sites, np.int64)
+    if len(chosen) and (int(chosen[0]) < 0 or int(chosen[-1]) >= n_sites or bool((np.diff(chosen) <= 0).any())):
+        raise UsageError("chunk_rows", "the rows asked for are not ascending sites of the chunk")
+    return chosen
