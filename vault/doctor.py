@@ -208,9 +208,7 @@ def _keys(session: Session) -> Iterator[Finding]:
     """Keys that are named and gone, subjects without keys, use counters."""
     with session.books.read() as tx:
         needed = table_keys(tx)
-        live = [
-            SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.in_(("active", "restricted"))))
-        ]
+        live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
     if missing := session.keybook.missing_ids(key_id for _, key_id in needed):
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")

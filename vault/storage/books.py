@@ -45,7 +45,7 @@ class SubjectRow(Base):
     __tablename__ = "subject"
 
     subject_id: Mapped[Id] = mapped_column(primary_key=True)
-    state: Mapped[Code]  # active | restricted | erased
+    state: Mapped[Code]  # active | erasing | erased; what may be done with the data is in the consent ledger
     created: Mapped[Micros]
 
 
