@@ -16,9 +16,10 @@ from pathlib import Path
 from sqlalchemy.orm import Session as Transaction
 
 from policies import canonical, states
+from policies.answering import answers_to_event, check_answer, preferences
 from policies.consent import Answer, ConsentEvent, QcState, Signer
 from policies.errors import PolicyInputError
-from policies.forms import Form, Question, answers_to_event, check_answer, preferences
+from policies.forms import Form, Question
 from policies.majority import Majority
 from policies.standing import standing
 from vault import ledger, packs

@@ -1,26 +1,15 @@
 from copy import deepcopy
-from importlib import resources
 
 import pytest
-import yaml
 
 from policies import forms
-from policies.consent import Answer
 from policies.errors import PolicyInputError
-from policies.forms import answers_to_event, parse_form, preferences
+from policies.forms import parse_form
 from policies.purposes import Action, UseKind
 from policies.states import fold
-from tests.support.consenting import CANCER, HMB, LUNG, NOW, T0, ask, day, purpose, why
+from tests.support.consenting import CANCER, HMB, LUNG, NOW, T0, ask, day, load, purpose, said, why
 
 SHIPPED = ["broad-research-1", "clinical-matching-1", "disease-research-1", "duo-codes-1"]
-
-
-def load(name):
-    return yaml.safe_load((resources.files("policies.packs") / "forms" / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
-def said(form, **answers):
-    return answers_to_event(form, answers, event_id="e1", seq=1, legal_time=T0, recorded_at=T0)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -90,61 +79,10 @@ def test_clinical_matching_covers_care_and_masks_what_was_not_allowed():
         assert [rule.name for rule in decision.obligations.mask] == ["APOE"]
 
 
-def test_preferences_never_enter_the_decision():
-    form = parse_form(load("clinical-matching-1"))
-    events = [said(form, matching="yes", results_carrier=word) for word in ("want", "not want")]
-    assert events[0].answers == events[1].answers
-    found = preferences(form, {"results_carrier": "not want", "results_drugs": "yes"})
-    assert [(item.category, item.value) for item in found] == [
-        ("pharmacogenes", "want"),
-        ("actionable", "undecided"),
-        ("carrier", "not_want"),
-    ]
-
-
 def test_coded_consents():
     form = parse_form(load("duo-codes-1"))
     assert ask([said(form, research_use="HMB + NMDS | POA")]).permitted
     assert why(ask([said(form, research_use="POA")])) == ("deny", "ancestry_not_covered")
-
-
-@pytest.mark.parametrize(
-    ("word", "answer"),
-    [
-        ("YES", Answer.ACCEPTED),
-        (" accepted ", Answer.ACCEPTED),
-        ("1", Answer.ACCEPTED),
-        ("No", Answer.DECLINED),
-        ("declined", Answer.DECLINED),
-        ("withdrawn", Answer.WITHDRAWN),
-        ("objected", Answer.OBJECTED),
-        ("invalidated", Answer.INVALIDATED),
-    ],
-)
-def test_words_for_answers(word, answer):
-    assert said(parse_form(load("broad-research-1")), research_use=word).answers[0].answer is answer
-
-
-@pytest.mark.parametrize(
-    ("answers", "code", "place"),
-    [
-        ({}, "answer_missing", "research_use"),
-        ({"research_use": " "}, "answer_missing", "research_use"),
-        ({"research_use": "maybe"}, "unknown_answer", "research_use"),
-        ({"research_use": "yes", "other": "yes"}, "unknown_question", "other"),
-        ({"research_use": "yes", "recontact": "perhaps"}, "unknown_answer", "recontact"),
-    ],
-)
-def test_bad_answers_are_refused_with_the_question(answers, code, place):
-    with pytest.raises(PolicyInputError) as caught:
-        said(parse_form(load("broad-research-1")), **answers)
-    assert (caught.value.code, caught.value.place) == (code, place)
-
-
-def test_yes_is_not_an_option():
-    with pytest.raises(PolicyInputError) as caught:
-        said(parse_form(load("disease-research-1")), research_use="yes")
-    assert caught.value.code == "unknown_answer"
 
 
 def test_a_bundle_is_not_explicit():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from typing import Any
 
+import yaml
+
+from policies.answering import answers_to_event
 from policies.consent import Answer, ConsentEvent, PolicyAnswer, Withdrawal
 from policies.decisions import Decision, decide
+from policies.forms import Form
 from policies.ontology import TermGraph
 from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind
 from policies.states import ConsentState, fold
@@ -76,3 +81,13 @@ def why(decision: Decision) -> tuple[str, str]:
 def state_of(terms: Terms) -> ConsentState:
     """A subject who accepted exactly these terms."""
     return fold([event(1, PolicyAnswer("research_use", Answer.ACCEPTED, terms=terms))])
+
+
+def load(name: str) -> Any:
+    """A shipped form as YAML gives it."""
+    return yaml.safe_load((resources.files("policies.packs") / "forms" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def said(form: Form, **answers: str) -> ConsentEvent:
+    """The event of these answers."""
+    return answers_to_event(form, answers, event_id="e1", seq=1, legal_time=T0, recorded_at=T0)

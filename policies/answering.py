@@ -1,0 +1,176 @@
+"""What people answer to a consent form: words of an ANSWERS.csv to the event of the ledger, and preferences apart from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies import canonical
+from policies.consent import Answer, ConsentEvent, PolicyAnswer, QcState, Signer
+from policies.errors import PolicyInputError
+from policies.forms import BLANK, NO, OTHER, YES, Form, Question, QuestionKind
+from policies.terms import Terms, parse_expression
+from policies.times import add_months
+
+PREFERENCES = ("want", "not_want", "undecided")
+
+
+@dataclass(frozen=True)
+class Preference:
+    """One preference a person stated; kept apart from consent."""
+
+    question: str
+    category: str
+    value: str
+
+
+def answers_to_event(
+    form: Form,
+    answers: Mapping[str, str],
+    *,
+    event_id: str,
+    seq: int,
+    legal_time: datetime,
+    recorded_at: datetime,
+    signer: Signer = Signer.SELF,
+    signer_ref: str = "",
+    lapses_at: datetime | None = None,
+    qc: QcState = QcState.VALID,
+    supersedes: str = "",
+    recorded_by: str = "",
+    evidence_hash: str = "",
+    channel: str = "",
+) -> ConsentEvent:
+    """The event that these answers make. A question that is missing or blank is ``NOT_ASKED``.
+
+    Raises:
+        PolicyInputError: ``unknown_question``, ``answer_missing``, ``unknown_answer`` (place: the question) and what a bad
+            expression or event raises.
+    """
+    for name in answers:
+        if form.question(name) is None:
+            raise PolicyInputError("unknown_question", f"the form {form.id}@{form.version} has no question {name!r:.60}", name)
+    legal_time = canonical.aware(legal_time, place="legal_time")
+    given = [item for question in form.questions for item in _answers(form, question, answers.get(question.id, ""), legal_time)]
+    if not given:
+        raise PolicyInputError("empty_event", "only preferences are answered: there is no consent to record")
+    return ConsentEvent(
+        event_id=event_id,
+        seq=seq,
+        legal_time=legal_time,
+        recorded_at=recorded_at,
+        answers=tuple(given),
+        form=form.ref(),
+        signer=signer,
+        signer_ref=signer_ref,
+        lapses_at=lapses_at,
+        on_majority=form.on_majority,
+        valid_from=form.valid_from,
+        valid_to=form.valid_to,
+        qc=qc,
+        supersedes=supersedes,
+        recorded_by=recorded_by,
+        evidence_hash=evidence_hash,
+        channel=channel,
+        language=form.language,
+    )
+
+
+def check_answer(question: Question, text: str) -> None:
+    """Whether the text is an answer to the question; a blank one is, as far as the question alone can tell.
+
+    Raises:
+        PolicyInputError: ``unknown_answer`` and what a bad expression raises, with the question as place.
+    """
+    if question.kind is QuestionKind.PREFERENCE:
+        _preference(text, question.id)
+    else:
+        _read_answer(question, text.strip())
+
+
+def preferences(form: Form, answers: Mapping[str, str]) -> tuple[Preference, ...]:
+    """The preferences among the answers, in the form's order; blank is ``undecided``.
+
+    Raises:
+        PolicyInputError: ``unknown_answer`` with the question as place.
+    """
+    found = []
+    for question in form.questions:
+        if question.kind is QuestionKind.PREFERENCE:
+            value = _preference(answers.get(question.id, ""), question.id)
+            found.append(Preference(question.id, question.category or question.id, value))
+    return tuple(found)
+
+
+def _answers(form: Form, question: Question, text: str, legal_time: datetime) -> list[PolicyAnswer]:
+    """The answers to the policies of one question; none for a preference."""
+    if question.kind is QuestionKind.PREFERENCE:
+        _preference(text, question.id)
+        return []
+    answer, terms = _read_answer(question, text.strip())
+    if answer is Answer.NOT_ASKED and question.required:
+        raise PolicyInputError("answer_missing", "this question needs an answer", question.id)
+    accepted = answer is Answer.ACCEPTED
+    return [
+        PolicyAnswer(
+            policy=policy,
+            answer=answer,
+            version=form.version,
+            module=f"{form.id}/{question.id}",
+            explicit=len(question.policies) == 1,
+            terms=terms if accepted else None,
+            loci=question.loci,
+            valid_to=_end(form, question, legal_time) if accepted else None,
+        )
+        for policy in question.policies
+    ]
+
+
+def _read_answer(question: Question, text: str) -> tuple[Answer, Terms | None]:
+    word = text.lower()
+    if word in BLANK:
+        return Answer.NOT_ASKED, None
+    if word in NO:
+        return Answer.DECLINED, None
+    if word in OTHER:
+        return OTHER[word], None
+    if question.kind is QuestionKind.CODES and word not in YES:
+        return Answer.ACCEPTED, _coded(question, text)
+    chosen = next((item for item in question.options if item.id == word), None)
+    if chosen is not None:
+        return Answer.ACCEPTED, chosen.terms
+    if word not in YES or question.options or question.kind is QuestionKind.CODES:
+        raise PolicyInputError("unknown_answer", _wanted(question), question.id)
+    return Answer.ACCEPTED, question.terms
+
+
+def _coded(question: Question, text: str) -> Terms:
+    """The terms of a coded answer. An error does not repeat the text: in a sheet with shifted columns it is somebody's name."""
+    try:
+        return parse_expression(text, place=question.id)
+    except PolicyInputError as error:
+        raise PolicyInputError(error.code, _wanted(question), question.id) from None
+
+
+def _wanted(question: Question) -> str:
+    if question.kind is QuestionKind.CODES:
+        return "write a DUO expression such as GRU or HMB + NPU, no, or nothing"
+    if question.options:
+        return f"write {', '.join(item.id for item in question.options)}, no, or nothing"
+    return "write yes, no, or nothing"
+
+
+def _preference(text: str, place: str) -> str:
+    word = text.strip().lower().replace(" ", "_")
+    plain = {**dict.fromkeys(YES, "want"), **dict.fromkeys(NO, "not_want"), **dict.fromkeys(BLANK, "undecided")}
+    value = plain.get(word, word)
+    if value not in PREFERENCES:
+        raise PolicyInputError("unknown_answer", "write want, not_want or undecided", place)
+    return value
+
+
+def _end(form: Form, question: Question, legal_time: datetime) -> datetime | None:
+    """The end that the form gives: the shortest of its own and the question's period from the signature."""
+    months = [item for item in (form.validity_months, question.validity_months) if item is not None]
+    return add_months(legal_time, min(months)) if months else None
