@@ -20,10 +20,10 @@ from vault.extracts.header import Header, header_of, header_text
 from vault.extracts.kernels import differs
 from vault.extracts.runs import BATCH_BYTES, Scratch, write_runs
 from vault.genotypes.calls import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
+from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import TextColumn
 from vault.views.arrays import plain
 from vault.views.counts import allele_counts
-from vault.views.spans import site_ends
 from vault.views.view import View
 
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127

@@ -19,9 +19,9 @@ from vault.extracts.header import header_of, header_text
 from vault.extracts.runs import BATCH_BYTES, Scratch, write_runs
 from vault.genotypes.allele_counts import HAS_UNEVEN, AlleleCounts
 from vault.genotypes.calls import ESCAPE, call_texts
+from vault.genotypes.extents import site_ends
 from vault.views.arrays import plain
 from vault.views.counts import allele_counts
-from vault.views.spans import site_ends
 from vault.views.view import View
 
 

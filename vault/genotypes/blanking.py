@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import UsageError
+from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites, TextColumn
-from vault.genotypes.tables import SiteTable, site_ends
+from vault.genotypes.tables import SiteTable
 
 Alts = NDArray[np.int64]
 """int64[k, 2]: rows and allele numbers (1 is the first ALT), in ascending order."""

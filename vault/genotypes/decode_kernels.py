@@ -19,7 +19,7 @@ import numpy as np
 from numba import types
 
 from vault.genotypes.calls import ESCAPE, HAPLOID_BASE, PHASED_OFFSET
-from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE
+from vault.genotypes.code_numbers import GOLOMB, HAS_ESCAPES, TOGGLE
 from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, popcount, store_u64, trailing_zeros
 from vault.limits import MAX_PLOIDY
 
@@ -44,27 +44,42 @@ def close_references(reference: Any, wanted: Any) -> None:
             wanted[reference[s]] = 1
 
 
-@kernel(types.int64(RO(types.int64), RO(types.int32), RW(types.int32)))
-def aim(order: Any, row: Any, target: Any) -> Any:
+@kernel(types.int64(RO(types.uint8, 2), RO(types.int32), RW(types.int64), RW(types.int32)))
+def aim(classes: Any, row: Any, class_end: Any, target: Any) -> Any:
     """Where a one at each place goes: ``2 * row + bit`` of the fields, UNWANTED, or ``-2 - site`` for an exception.
 
-    ``row[site]``: row of the fields, -1 where not wanted. Returns how many places are to be read: all where exceptions could matter,
-    else up to the last one wanted.
+    ``row[site]``: row of the fields, -1 where not wanted. Fills ``class_end`` (the places of each parameter lie together, by row) and
+    as much of ``target`` as there are places; returns how many of them are to be read: all where exceptions could matter, else up to
+    the last one wanted.
     """
+    class_end[:] = 0
+    for site in range(len(classes)):
+        for plane in range(3):
+            if classes[site, plane] >= GOLOMB:
+                class_end[classes[site, plane] - GOLOMB] += 1
+    next_place = np.empty(len(class_end), np.int64)
+    total = 0
+    for k in range(len(class_end)):
+        next_place[k] = total
+        total += class_end[k]
+        class_end[k] = total
     last = 0
-    exceptions = False
-    for place in range(len(order)):
-        site = order[place] // 3
-        plane = order[place] - 3 * site
-        if plane == 2:
-            target[place] = -2 - site
-            exceptions = True
-        elif row[site] >= 0:
-            target[place] = 2 * row[site] + 1 - plane
-            last = place + 1
-        else:
-            target[place] = UNWANTED
-    return len(order) if exceptions else last
+    for site in range(len(classes)):
+        for plane in range(3):
+            if classes[site, plane] < GOLOMB:
+                continue
+            k = classes[site, plane] - GOLOMB
+            place = next_place[k]
+            next_place[k] += 1
+            if plane == 2:
+                target[place] = -2 - site
+                last = total
+            elif row[site] >= 0:
+                target[place] = 2 * row[site] + 1 - plane
+                last = max(last, place + 1)
+            else:
+                target[place] = UNWANTED
+    return last
 
 
 @helper

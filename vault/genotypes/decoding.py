@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vault.errors import UsageError
 from vault.genotypes import decode_kernels
 from vault.genotypes.calls import Codes, Escapes
-from vault.genotypes.code_numbers import TOGGLE
+from vault.genotypes.code_numbers import MAX_K, TOGGLE
 from vault.genotypes.coding import Coding
 from vault.genotypes.decode_kernels import STRIP
 from vault.genotypes.payloads import Exceptions, Payloads, block_malformed, escapes_of, toggles
@@ -31,7 +31,7 @@ class Plan:
 
     Rows are those of the fields that a kernel works on: the m wanted sites, and those that they refer to. ``sites`` int64[m];
     ``row`` int32[m]: row of each; ``place`` int32[all sites]: number among the wanted, or -1; ``reference``: row that a row is
-    XOR-ed with, or -1; ``target``, ``n_places``: of ``decode_kernels.aim``.
+    XOR-ed with, or -1; ``class_end``, ``target``, ``n_places``: of ``decode_kernels.aim``.
     """
 
     coding: Coding
@@ -41,6 +41,7 @@ class Plan:
     alphabet: NDArray[np.uint16]
     reference: NDArray[np.int32]
     raw_row: NDArray[np.int32]
+    class_end: NDArray[np.int64]
     target: NDArray[np.int32]
     n_places: int
 
@@ -64,8 +65,8 @@ class Plan:
             needed = np.flatnonzero(wanted)
         row_of_site[needed] = np.arange(len(needed), dtype=np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
-        target = np.empty(len(coding.order), np.int32)
-        n_places = decode_kernels.aim(coding.order, row_of_site, target)
+        class_end, target = np.empty(MAX_K + 1, np.int64), np.empty(3 * n_sites, np.int32)
+        n_places = decode_kernels.aim(coding.classes, row_of_site, class_end, target)
         return Plan(
             coding,
             chosen,
@@ -74,7 +75,8 @@ class Plan:
             coding.alphabet[chosen],
             row_of_site[coding.reference[needed]],
             row_of_site[coding.raw_sites],
-            target,
+            class_end,
+            target[: int(class_end[-1])],
             n_places,
         )
 
@@ -163,7 +165,7 @@ def _run(plan: Plan, payloads: Payloads, strips: range, codes: NDArray[np.uint8]
             payloads.begin,
             payloads.end,
             strips.stop,
-            coding.class_end,
+            plan.class_end,
             plan.n_places,
             plan.target,
             coding.default,

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.extents import site_ends
 from vault.genotypes.loci import Locus
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import site_ends
 
 
 @dataclass(frozen=True)

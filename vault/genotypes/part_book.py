@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import select
+from sqlalchemy import BindParameter, Row, bindparam, select
 
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.secret import Secret
@@ -58,6 +59,18 @@ class OpenPart:
         """The part."""
         return self.reader.part.part_id
 
+
+# Statements are made once: a first read of a panel takes less time than putting one of them together.
+_PART: BindParameter[bytes] = bindparam("part")
+_ORDINALS: BindParameter[int] = bindparam("ordinals", expanding=True)
+_CHUNK, _CONTAINER, _PENDING = ChunkRow.__table__.c, ContainerRow.__table__.c, ErasingChunkRow.__table__.c
+_ERASING = select(_PENDING.ordinal).where(_PENDING.part_id == _PART)
+_CHUNKS = select(ChunkRow.__table__).where(_CHUNK.part_id == _PART, _CHUNK.ordinal.in_(_ORDINALS)).order_by(_CHUNK.ordinal)
+_CONTAINERS = (
+    select(ContainerRow.__table__)
+    .where(_CONTAINER.part_id == _PART, _CONTAINER.chunk.in_(_ORDINALS))
+    .order_by(_CONTAINER.chunk, _CONTAINER.group_no)
+)
 
 _KEPT: WeakKeyDictionary[Session, dict[PartId, OpenPart]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
@@ -124,26 +137,27 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
         IntegrityError: ``key_missing``.
     """
     row, reader = part.row, part.reader
-    c = ChunkRow.__table__.c
-    query = select(c.ordinal, c.table_version, c.table_key_id).where(c.part_id == row.part_id)
-    if len(ordinals) < row.n_chunks:
-        query = query.where(c.ordinal.in_(ordinals))
+    wanted = {"part": row.part_id, "ordinals": list(ordinals)}
     with session.books.read() as tx:
-        pending = set(tx.scalars(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == row.part_id)))
-        now = tx.execute(query).all()
-    if not erasing and not pending.isdisjoint(ordinals):
-        raise UnavailableError(
-            "erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor says how to finish it"
-        )
-    stale = [
-        ordinal
-        for ordinal, version, key_id in now
-        if (chunk := reader.known(ordinal)) is None or (chunk.table_version, chunk.table_key_id) != (version, key_id)
-    ]
-    if stale:
-        chunks = _chunks(session, row, stale)
-        part.keys.fetch([chunk.table_key_id for chunk in chunks])
-        reader.learn(chunks)
+        pending = set(tx.scalars(_ERASING, wanted))
+        if not erasing and not pending.isdisjoint(ordinals):
+            raise UnavailableError(
+                "erasure_pending",
+                "an erasure is still being carried out on this data",
+                hint="genovault doctor says how to finish it",
+            )
+        chunks = tx.execute(_CHUNKS, wanted).all()
+        if len(chunks) != len(ordinals):
+            raise _incomplete()
+        stale = [chunk for chunk in chunks if _is_news(reader.known(chunk.ordinal), chunk)]
+        if not stale:
+            return
+        containers: dict[int, list[Row[*tuple[Any, ...]]]] = {chunk.ordinal: [] for chunk in stale}
+        for container in tx.execute(_CONTAINERS, {**wanted, "ordinals": list(containers)}):
+            containers[container.chunk].append(container)
+    learned = [_chunk(session, row, chunk, containers[chunk.ordinal]) for chunk in stale]
+    part.keys.fetch([chunk.table_key_id for chunk in learned])
+    reader.learn(learned)
 
 
 def open_part(session: Session, part: PartRow, ordinals: Sequence[int]) -> PartReader:
@@ -157,27 +171,19 @@ def open_part(session: Session, part: PartRow, ordinals: Sequence[int]) -> PartR
     return apart.reader
 
 
-def _chunks(session: Session, part: PartRow, ordinals: Sequence[int]) -> list[ChunkRecord]:
-    """Records of some chunks, with their containers."""
-    whole = len(ordinals) == part.n_chunks
-    chunk_query = select(ChunkRow).where(ChunkRow.part_id == part.part_id).order_by(ChunkRow.ordinal)
-    container_query = (
-        select(ContainerRow).where(ContainerRow.part_id == part.part_id).order_by(ContainerRow.chunk, ContainerRow.group_no)
-    )
-    if not whole:
-        chunk_query = chunk_query.where(ChunkRow.ordinal.in_(ordinals))
-        container_query = container_query.where(ContainerRow.chunk.in_(ordinals))
-    with session.books.read() as tx:
-        containers: dict[int, list[ContainerRow]] = {}
-        for row in tx.scalars(container_query):
-            containers.setdefault(row.chunk, []).append(row)
-        rows = list(tx.scalars(chunk_query))
-    if len(rows) != len(ordinals) or any(row.ordinal not in containers for row in rows):
-        raise IntegrityError("part_incomplete", "the books lack chunks that a part has", hint="run genovault doctor")
-    return [_chunk(session, part, row, containers[row.ordinal]) for row in rows]
+def _is_news(known: ChunkRecord | None, chunk: Row[*tuple[Any, ...]]) -> bool:
+    return known is None or (known.table_version, known.table_key_id) != (chunk.table_version, chunk.table_key_id)
 
 
-def _chunk(session: Session, part: PartRow, row: ChunkRow, containers: Sequence[ContainerRow]) -> ChunkRecord:
+def _incomplete() -> IntegrityError:
+    return IntegrityError("part_incomplete", "the books lack chunks that a part has", hint="run genovault doctor")
+
+
+def _chunk(
+    session: Session, part: PartRow, row: Row[*tuple[Any, ...]], containers: Sequence[Row[*tuple[Any, ...]]]
+) -> ChunkRecord:
+    if not containers:
+        raise _incomplete()
     return ChunkRecord(
         ordinal=row.ordinal,
         n_sites=row.n_sites,

@@ -26,9 +26,10 @@ from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.code_numbers import Payload
 from vault.genotypes.coding import Coding
 from vault.genotypes.containers import container_broken, open_blocks, open_lengths
+from vault.genotypes.extents import site_ends
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows, site_ends
+from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows
 from vault.ids import KeyId
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class PartReader:
         return self._chunk(ordinal).sites
 
     def ends(self, ordinal: int) -> NDArray[np.int64]:
-        """int64[m]: the last position of each site of a chunk (``tables.site_ends``)."""
+        """int64[m]: the last position of each site of a chunk (``extents.site_ends``)."""
         return self._chunk(ordinal).ends
 
     def find(self, regions: Sequence[Region]) -> list[tuple[int, NDArray[np.int64]]]:

@@ -25,8 +25,9 @@ from vault.crypto.secret import Secret
 from vault.errors import UsageError
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.containers import ContainerRef, seal_container
+from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import PartDirectory, SiteTable, site_ends
+from vault.genotypes.tables import PartDirectory, SiteTable
 from vault.ids import DatasetId, KeyId, PartId, RandomBytes, VaultId, new_id
 from vault.limits import CHUNK_SITES
 

@@ -34,7 +34,7 @@ class Selection:
     panel: PanelLoci | None = None
 
     def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Chosen rows, ascending. ``ends``: ``tables.site_ends`` of the sites."""
+        """Chosen rows, ascending. ``ends``: ``extents.site_ends`` of the sites."""
         if self.panel is not None:
             return self.panel.index.match(sites, ends).rows
         if self.regions is not None:

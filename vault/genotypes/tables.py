@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vault.errors import UsageError
 from vault.genotypes.coding import MAX_SITES, malformed, unpack
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites, TextColumn
 from vault.limits import MAX_POSITION
 
@@ -193,22 +194,6 @@ def find_contig(contigs: Sequence[str], name: str) -> str | None:
         return name
     wanted = normal_contig(name)
     return next((c for c in contigs if normal_contig(c) == wanted), None)
-
-
-def site_ends(sites: Sites) -> NDArray[np.int64]:
-    """int64[m]: last position of each site: POS + length of REF - 1, or END of its INFO if that is larger."""
-    m = len(sites)
-    commas = np.flatnonzero(sites.alleles.data == ord(","))
-    starts, stops = sites.alleles.offsets[:-1], sites.alleles.offsets[1:]
-    index = np.searchsorted(commas, starts)
-    first_comma = np.append(commas, np.iinfo(np.int64).max)[index]
-    ends: NDArray[np.int64] = sites.pos + np.minimum(first_comma, stops) - starts - 1
-    if m:
-        for i in np.flatnonzero(np.diff(sites.info.offsets)).tolist():
-            for field in sites.info[i].split(b";"):
-                if field.startswith(b"END=") and field[4:].isdigit():
-                    ends[i] = max(int(ends[i]), min(int(field[4:]), MAX_POSITION))
-    return ends
 
 
 class _Cursor:

@@ -32,12 +32,13 @@ from vault.genotypes.calls import (
     Codes,
     Escapes,
 )
+from vault.genotypes.extents import ends_before_start
 from vault.genotypes.sites import Sites, TextColumn
 from vault.genotypes.threads import over_rows
 from vault.ids import Pseudonym
 from vault.views import kernels
 from vault.views.arrays import plain
-from vault.views.spans import Interval, ends_before_start, masked_sites, phase_holds
+from vault.views.spans import Interval, masked_sites, phase_holds
 from vault.views.view import View
 
 

@@ -89,24 +89,3 @@ def drop_alleles(data, ends, rows, keep, offsets, out, out_ends):
                 size += 1
         out_ends[r + 1] = size
     return size
-
-
-@numba.njit(nogil=True, cache=True)
-def ends_of(pos, allele_data, allele_offsets, info_data, info_offsets, ends, backward):
-    for i in range(len(pos)):
-        length = 0
-        for p in range(allele_offsets[i], allele_offsets[i + 1]):
-            if allele_data[p] == 44:  # ","
-                break
-            length += 1
-        ends[i] = pos[i] + max(length, 1) - 1
-        p, stop = info_offsets[i], info_offsets[i + 1]
-        # "END=" is first where there is one (Sites)
-        if stop - p > 4 and info_data[p] == 69 and info_data[p + 1] == 78 and info_data[p + 2] == 68 and info_data[p + 3] == 61:
-            value = 0
-            p += 4
-            while p < stop and 48 <= info_data[p] <= 57:
-                value = value * 10 + info_data[p] - 48
-                p += 1
-            backward[i] = value < pos[i]
-            ends[i] = max(ends[i], value)

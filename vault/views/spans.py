@@ -1,4 +1,4 @@
-"""Which stretch of its contig a site covers, and which stretches a profile masks."""
+"""Which stretches of contigs a profile masks, and which sites lie in them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from vault.errors import UsageError
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites
-from vault.views.arrays import plain
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,6 @@ class Interval:
     def __post_init__(self) -> None:
         if not 1 <= self.first <= self.last:
             raise UsageError("interval_order", "an interval runs from a position of at least 1 to one not before it")
-
-
-def site_ends(sites: Sites) -> NDArray[np.int64]:
-    """int64[m]: last position of each site, 1-based: that of REF, or END where END lies further."""
-    return _ends(sites)[0]
-
-
-def ends_before_start(sites: Sites) -> NDArray[np.bool_]:
-    """bool[m]: the site has an END before its own position, which no reader accepts in silence."""
-    return _ends(sites)[1]
 
 
 def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
@@ -81,20 +71,3 @@ def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[
             bounds = np.array(joined, np.int64)
             result.append((number, bounds[:, 0].copy(), bounds[:, 1].copy()))
     return result
-
-
-def _ends(sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    from vault.views import kernels  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
-
-    ends = np.empty(len(sites), np.int64)
-    backward = np.zeros(len(sites), np.bool_)
-    kernels.ends_of(
-        plain(sites.pos, np.int64),
-        plain(sites.alleles.data, np.uint8),
-        plain(sites.alleles.offsets, np.int64),
-        plain(sites.info.data, np.uint8),
-        plain(sites.info.offsets, np.int64),
-        ends,
-        backward,
-    )
-    return ends, backward

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.vault.genotypes.chunks import integrity_code, simple_sites
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.sites import Sites, TextColumn
-from vault.genotypes.tables import PartDirectory, SiteTable, find_chunks, find_contig, find_rows, site_ends
+from vault.genotypes.tables import PartDirectory, SiteTable, find_chunks, find_contig, find_rows
 from vault.limits import MAX_POSITION
 
 
@@ -127,15 +127,6 @@ def test_a_table_without_order_is_refused(sites):
     with pytest.raises(UsageError) as refused:
         SiteTable(sites, b"").to_bytes()
     assert refused.value.code == "site_table_shape"
-
-
-def test_ends_follow_ref_and_end():
-    sites = sites_of(
-        [10, 20, 30, 40],
-        [b"A,T", b"ACGT,A,ACG", b"N,<DEL>", b"GG"],
-        info=[b"", b"", b"END=90;SVTYPE=DEL", b"END=x"],
-    )
-    assert site_ends(sites).tolist() == [10, 23, 90, 41]
 
 
 def directory() -> PartDirectory:
