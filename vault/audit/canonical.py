@@ -29,15 +29,10 @@ def encode(value: Json) -> bytes:
     """
     try:
         if _is_plain(value, 0):
-            return encode_plain(value)
+            return _SORTING.encode(value).encode()
         return _ENCODER.encode(_ordered(value, 0)).encode()
     except UnicodeEncodeError:
         raise _not_encodable("text holds a lone surrogate") from None
-
-
-def encode_plain(value: Any) -> bytes:
-    """As ``encode``, of a value known to be of built-in types, with ASCII keys and integers of at most 53 bits."""
-    return _SORTING.encode(value).encode()
 
 
 def decode(data: bytes) -> Any:

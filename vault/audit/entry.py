@@ -127,33 +127,30 @@ def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
     """
     subjects = subject_set(event.subjects, set_salt) if event.subjects else None
     detail = None if event.detail is None else stamp.detail_salt + canonical.encode(event.detail)
-    leaf: dict[str, Json] = {
-        "v": LEAF_VERSION,
-        "id": _matching(_EVENT_ID, stamp.event_id, "id"),
-        "t": rfc3339(stamp.time),
-        "boot": {"id": stamp.session.hex(), "seq": stamp.seq},
-        "actor": _actor(event.actor),
-        "act": event.act.value,
-        "outcome": event.outcome.value,
-        "n": encode_base64(stamp.nonce),
-    }
-    optional: dict[str, Json] = {
-        "obj": _obj(event.obj),
-        "project": _optional(_HANDLE, event.project, "project"),
-        "req": _optional(_OPAQUE, event.request, "request"),
-        "purpose": _optional(_PURPOSE, event.purpose, "purpose"),
-        "reasons": _tally(event.reasons, "reasons"),
-        "counts": _tally(event.counts, "counts"),
-        "flags": sorted({_matching(_CODE, flag, "flags") for flag in event.flags}) if event.flags else None,
-        "subj": {"n": len(subjects.tokens), "set": subjects.digest.hex()} if subjects else None,
-        "consent": _consent(event.consent),
-        "blobs": _blob_list(event.blobs),
-        "refers": _optional(_EVENT_ID, event.refers, "refers"),
-        "prev": _note(event.previous),
-        "detail": commitment(detail).hex() if detail else None,
-    }
-    leaf.update({name: value for name, value in optional.items() if value})
-    data = canonical.encode_plain(leaf)  # plain by all the checks above
+    members = (  # in canonical order
+        f'"act":"{event.act.value}"',
+        f'"actor":{_actor(event.actor)}',
+        f'"blobs":{_blob_list(event.blobs)}' if event.blobs else "",
+        f'"boot":{{"id":"{stamp.session.hex()}","seq":{stamp.seq}}}',
+        f'"consent":{_consent(event.consent)}' if event.consent is not None else "",
+        f'"counts":{_tally(event.counts, "counts")}' if event.counts else "",
+        f'"detail":"{commitment(detail).hex()}"' if detail else "",
+        f'"flags":{_flags(event.flags)}' if event.flags else "",
+        f'"id":"{_matching(_EVENT_ID, stamp.event_id, "id")}"',
+        f'"n":"{encode_base64(stamp.nonce)}"',
+        f'"obj":{_obj(event.obj)}' if event.obj is not None else "",
+        f'"outcome":"{event.outcome.value}"',
+        f'"prev":{_note(event.previous)}' if event.previous is not None else "",
+        f'"project":"{_matching(_HANDLE, event.project, "project")}"' if event.project is not None else "",
+        f'"purpose":"{_matching(_PURPOSE, event.purpose, "purpose")}"' if event.purpose is not None else "",
+        f'"reasons":{_tally(event.reasons, "reasons")}' if event.reasons else "",
+        f'"refers":"{_matching(_EVENT_ID, event.refers, "refers")}"' if event.refers is not None else "",
+        f'"req":"{_matching(_OPAQUE, event.request, "request")}"' if event.request is not None else "",
+        f'"subj":{{"n":{len(subjects.tokens)},"set":"{subjects.digest.hex()}"}}' if subjects else "",
+        f'"t":"{rfc3339(stamp.time)}"',
+        f'"v":{LEAF_VERSION}',
+    )
+    data = f"{{{','.join([member for member in members if member])}}}".encode()
     if len(data) > MAX_AUDIT_LEAF_BYTES:
         raise InputError("audit_event_too_large", f"an audit entry of {len(data)} bytes exceeds {MAX_AUDIT_LEAF_BYTES}")
     return Prepared(stamp.event_id, data, subjects, detail, event.refers)
@@ -206,51 +203,46 @@ def event_id_text(raw: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _actor(actor: Actor) -> dict[str, Json]:
-    fields: dict[str, Json] = {"kind": actor.role.value, "id": _matching(_HANDLE, actor.handle, "actor")}
-    if actor.asserted_for is not None:
-        fields["for"] = _matching(_HANDLE, actor.asserted_for, "actor")
-    return fields
+# Parts of the leaf, in canonical JSON. What matched one of the patterns above needs no escapes: it is its own JSON text.
 
 
-def _obj(obj: Obj | None) -> Json:
-    if obj is None:
-        return None
-    return {"kind": _matching(_CODE, obj.kind, "obj"), "ref": _matching(_OPAQUE, obj.ref, "obj")}
+def _actor(actor: Actor) -> str:
+    acting = f'"id":"{_matching(_HANDLE, actor.handle, "actor")}","kind":"{actor.role.value}"'
+    if actor.asserted_for is None:
+        return f"{{{acting}}}"
+    return f'{{"for":"{_matching(_HANDLE, actor.asserted_for, "actor")}",{acting}}}'
 
 
-def _consent(consent: ConsentHead | None) -> Json:
-    if consent is None:
-        return None
-    if len(consent.head) != 32 or consent.seq < 0 or not 0 <= consent.added <= consent.seq:
+def _obj(obj: Obj) -> str:
+    return f'{{"kind":"{_matching(_CODE, obj.kind, "obj")}","ref":"{_matching(_OPAQUE, obj.ref, "obj")}"}}'
+
+
+def _consent(consent: ConsentHead) -> str:
+    if len(consent.head) != 32 or not 0 <= consent.added <= consent.seq <= canonical.MAX_INTEGER:
         raise _invalid("consent")
-    fields: dict[str, Json] = {"seq": consent.seq, "head": consent.head.hex()}
-    if consent.added:
-        fields["added"] = consent.added
-    return fields
+    added = f'"added":{consent.added},' if consent.added else ""
+    return f'{{{added}"head":"{consent.head.hex()}","seq":{consent.seq}}}'
 
 
-def _blob_list(blobs: Sequence[bytes]) -> Json:
-    return {"n": len(blobs), "list": blob_list_digest(blobs).hex()} if blobs else None
+def _blob_list(blobs: Sequence[bytes]) -> str:
+    return f'{{"list":"{blob_list_digest(blobs).hex()}","n":{len(blobs)}}}'
 
 
-def _note(text: str | None) -> str | None:
+def _flags(flags: Sequence[str]) -> str:
+    distinct = sorted({_matching(_CODE, flag, "flags") for flag in flags})
+    return "[" + ",".join([f'"{flag}"' for flag in distinct]) + "]"
+
+
+def _note(text: str) -> str:
     """A signed note, which is public; anything else might not be."""
-    if text is not None:
-        Checkpoint.from_text(Note.from_text(text).text)
-    return text
+    Checkpoint.from_text(Note.from_text(text).text)
+    return canonical.encode(text).decode()
 
 
-def _tally(tally: Mapping[str, int], name: str) -> dict[str, Json] | None:
-    if not tally:
-        return None
+def _tally(tally: Mapping[str, int], name: str) -> str:
     if len(tally) > MAX_REASONS or any(type(n) is not int or not 0 <= n <= canonical.MAX_INTEGER for n in tally.values()):
         raise _invalid(name)
-    return {_matching(_CODE, code, name): n for code, n in tally.items()}
-
-
-def _optional(pattern: re.Pattern[str], value: str | None, name: str) -> str | None:
-    return None if value is None else _matching(pattern, value, name)
+    return "{" + ",".join([f'"{_matching(_CODE, code, name)}":{tally[code]}' for code in sorted(tally)]) + "}"
 
 
 def _matching(pattern: re.Pattern[str], value: str, name: str) -> str:

@@ -23,6 +23,7 @@ Key = TypeVar("Key", bytes, AuditToken)
 
 LOOKUP_BATCH = 512  # bound parameters per statement, below every driver's limit
 
+_NAMES = tuple([f"k{i}" for i in range(LOOKUP_BATCH)])
 _LAST_SET = Statement(select(func.max(AuditSetRow.set_id)))
 _LAST_TOKEN = Statement(select(func.max(AuditTokenRow.token_id)))
 
@@ -107,7 +108,7 @@ def _look_up(session: Session, statement: Callable[[int], Statement], keys: Sequ
 def _filled(keys: Sequence[object]) -> dict[str, object]:
     """A value for each place of a statement with a power of two of them, so that few statements serve any number of keys."""
     width = 1 << (len(keys) - 1).bit_length()
-    return {f"k{i}": keys[min(i, len(keys) - 1)] for i in range(width)}
+    return dict(zip(_NAMES, [*keys, *[keys[-1]] * (width - len(keys))], strict=False))
 
 
 @lru_cache
@@ -121,4 +122,4 @@ def _tokens_among(width: int) -> Statement:
 
 
 def _places(width: int) -> list[BindParameter[Any]]:
-    return [bindparam(f"k{i}") for i in range(width)]
+    return [bindparam(name) for name in _NAMES[:width]]
