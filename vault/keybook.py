@@ -7,13 +7,15 @@ never tried. On creation, keys are durable before anything that needs them is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Row, Table, bindparam, delete, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
@@ -26,7 +28,7 @@ from vault.ids import ID_BYTES, AuditToken, Clock, KeyId, RandomBytes, SubjectId
 from vault.limits import MAX_KEK_WRAPS
 from vault.storage.database import Database
 from vault.storage.keys import BranchEpochRow, ErasedRow, SubjectTokenRow, WrappedKeyRow
-from vault.storage.packed import insert_columns, rows_among
+from vault.storage.packed import Column, Value, insert_columns, rows_among
 from vault.times import from_micros, to_micros
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
@@ -45,11 +47,15 @@ class OpenKey:
 
 @dataclass(frozen=True, repr=False)
 class FreshKeys:
-    """Keys just made: ids and raw keys in the order of their owners."""
+    """Keys just made, by columns in the order of their owners."""
 
+    purpose: KeyPurpose
+    epoch: int
+    version: int
     owners: Sequence[bytes]
     key_ids: Sequence[bytes]
     keys: Sequence[bytes]
+    wrapped: Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -87,25 +93,31 @@ class KeyBook:
 
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
         """New random keys, one for each owner, durable when this returns."""
+        made = self._make(purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
         with self._database.write() as session:
-            made = self._create(session, purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
+            self._store(session, made)
         return [OpenKey(KeyId(key_id), version, Secret(key)) for key_id, key in zip(made.key_ids, made.keys, strict=True)]
 
-    def create_subjects(self, subjects: Sequence[SubjectId]) -> dict[KeyPurpose, FreshKeys]:
-        """All four keys of new subjects and their audit tokens, durable when this returns; owners ascend.
+    def create_subjects(self, subjects: Sequence[SubjectId]) -> None:
+        """All four keys of new subjects and their audit tokens, durable when this returns."""
+        with self.creating_subjects(subjects):
+            pass
 
-        Keys are of version 1. Ids ascend with the rows, so that table and index are written from one end to the other.
+    @contextmanager
+    def creating_subjects(self, subjects: Sequence[SubjectId]) -> Iterator[Mapping[KeyPurpose, FreshKeys]]:
+        """As ``create_subjects``; the block gets the keys (of version 1, owners ascending) while they are being stored, and they are
+        durable when it is left. Nothing that needs them may become durable inside it.
         """
-        if not subjects:
-            return {purpose: FreshKeys((), (), ()) for purpose in SUBJECT_PURPOSES}
         ordered, made = sorted(subjects), dict[KeyPurpose, FreshKeys]()
+        # Ids ascend with the rows, so that the table and its index are written from one end to the other.
         ids = sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES))
-        with self._database.write() as session:
-            for at, purpose in enumerate(sorted(SUBJECT_PURPOSES)):
-                mine = ids[at * len(ordered) : (at + 1) * len(ordered)]
-                made[purpose] = self._create(session, purpose, ordered, mine, 1)
-            self._add_tokens(session, made[KeyPurpose.AUDIT_SALT], 1)
-        return made
+        for at, purpose in enumerate(sorted(SUBJECT_PURPOSES)):
+            made[purpose] = self._make(purpose, ordered, ids[at * len(ordered) : (at + 1) * len(ordered)], 1)
+        tokens = self._make_tokens(made[KeyPurpose.AUDIT_SALT])
+        with ThreadPoolExecutor(1, thread_name_prefix="keys") as beside:  # the database leaves Python's lock alone meanwhile
+            stored = beside.submit(self._store_subjects, list(made.values()), tokens)
+            yield made
+            stored.result()
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
         """The newest (or the named) version of one owner's key.
@@ -122,7 +134,7 @@ class KeyBook:
             row = session.scalars(query.order_by(WrappedKeyRow.version.desc()).limit(1)).first()
         if row is None:
             raise _missing(purpose)
-        secret = unwrap_many(*self._shelf(purpose, row.epoch), [(row.key_id, row.owner, row.wrapped)])[0]
+        secret = unwrap_many(*self._shelf(purpose, row.epoch), [row.key_id], [row.owner], [row.wrapped])[0]
         return OpenKey(KeyId(row.key_id), row.version, Secret(secret))
 
     def open_many(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -130,12 +142,13 @@ class KeyBook:
 
         Raw bytes, because a cohort's keys are used once each in a loop of a microsecond a key.
         """
-        return {row.owner: key for row, key in self._newest(purpose, owners)}
+        return {owner: key for owner, _, _, key in self._newest(purpose, owners)}
 
     def open_keys(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> dict[bytes, OpenKey]:
         """As ``open_many``, with the key's name and version, for blobs; IntegrityError("key_missing") if an owner has none."""
         wanted = set(owners)
-        opened = {row.owner: OpenKey(KeyId(row.key_id), row.version, Secret(key)) for row, key in self._newest(purpose, wanted)}
+        found = self._newest(purpose, wanted)
+        opened = {owner: OpenKey(KeyId(key_id), version, Secret(key)) for owner, version, key_id, key in found}
         if len(opened) != len(wanted):
             raise _missing(purpose)
         return opened
@@ -148,7 +161,7 @@ class KeyBook:
             rows = rows_among(session, _STORED, WrappedKeyRow.key_id, list(wanted), purpose=purpose.value)
         if len(rows) != len(wanted):
             raise _missing(purpose)
-        return {row.key_id: Secret(key) for row, key in self._unwrap(purpose, rows)}
+        return {key_id: Secret(key) for _, _, key_id, key in self._unwrap(purpose, rows)}
 
     def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes], *, erasure_id: str | None = None) -> int:
         """Delete wrapped keys (all versions) and audit tokens of the owners, and remember which erasure asked for it.
@@ -201,7 +214,7 @@ class KeyBook:
         wanted = set(key_ids)
         with self._database.read() as session:
             held = rows_among(session, [WrappedKeyRow.key_id], WrappedKeyRow.key_id, list(wanted))
-        return wanted - {row.key_id for row in held}
+        return wanted.difference(key_id for (key_id,) in held)
 
     def destroy_older(self, purpose: KeyPurpose, owner: bytes, *, than: int) -> None:
         """Delete an owner's versions below ``than``. Raises as ``destroy``."""
@@ -227,7 +240,9 @@ class KeyBook:
             subjects = [SubjectId(subject) for subject in session.scalars(query)]
             if subjects:
                 ids = draw(self._random, len(subjects), ID_BYTES)
-                self._add_tokens(session, self._create(session, KeyPurpose.AUDIT_SALT, subjects, ids, version), version)
+                salts = self._make(KeyPurpose.AUDIT_SALT, subjects, ids, version)
+                self._store(session, salts)
+                self._store_tokens(session, salts, self._make_tokens(salts))
         return len(subjects)
 
     def forget_old_tokens(self) -> int:
@@ -263,9 +278,9 @@ class KeyBook:
             self._count(session, branch, epoch, len(rows))
             for old in {row["epoch"] for row in rows}:
                 mine = [row for row in rows if row["epoch"] == old]
-                keys = unwrap_many(*self._shelf(purpose, old), ((r["key_id"], r["owner"], r["wrapped"]) for r in mine))
-                fresh = ((row["key_id"], row["owner"], key) for row, key in zip(mine, keys, strict=True))
-                wrapped = wrap_many(*self._shelf(purpose, epoch), fresh, random=self._random)
+                key_ids, owners = [row["key_id"] for row in mine], [row["owner"] for row in mine]
+                keys = unwrap_many(*self._shelf(purpose, old), key_ids, owners, [row["wrapped"] for row in mine])
+                wrapped = wrap_many(*self._shelf(purpose, epoch), key_ids, owners, keys, random=self._random)
                 change = (
                     update(table)
                     .where(
@@ -327,14 +342,17 @@ class KeyBook:
     def tokens(self, subjects: Iterable[SubjectId]) -> list[AuditToken]:
         """Audit tokens of the subjects, in the order of the tokens' text (an order that says nothing)."""
         wanted = set(subjects)
-        found = {subject: tokens[-1] for subject, tokens in self._tokens(wanted).items()}
+        found = {subject: token for subject, _, token in self._tokens(wanted)}
         if len(found) != len(wanted):
             raise IntegrityError("token_missing", "a subject has no audit token", hint="run genovault doctor")
         return sorted(found.values())
 
     def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
         """Every token that entries may name each subject by, oldest first; erased subjects are left out."""
-        return self._tokens(subjects)
+        found: dict[SubjectId, list[AuditToken]] = {}
+        for subject, _, token in self._tokens(subjects):
+            found.setdefault(subject, []).append(token)
+        return found
 
     def branch_key(self, branch: Branch, label: str, *, epoch: int | None = None) -> OpenKey:
         """A key of a branch itself, for blobs that belong to no owner (project declarations, panels)."""
@@ -345,60 +363,65 @@ class KeyBook:
         key_id = hmac_sha256(self._vault_id, encode_context("genovault/branch-key-id/v1", branch.value, label))[:16]
         return OpenKey(KeyId(key_id), number, Secret(hkdf_expand_sha256(secret.reveal(), context, 32)))
 
-    def _tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
+    def _tokens(self, subjects: Iterable[SubjectId]) -> list[tuple[SubjectId, int, AuditToken]]:
+        """(subject, version, token), older versions first."""
         columns = (SubjectTokenRow.subject_id, SubjectTokenRow.version, SubjectTokenRow.token)
         with self._database.read() as session:
             rows = rows_among(session, columns, SubjectTokenRow.subject_id, list(set(subjects)))
-        found: dict[SubjectId, list[AuditToken]] = {}
-        for subject, _, token in sorted(rows, key=_version):
-            found.setdefault(SubjectId(subject), []).append(AuditToken(token))
-        return found
+        rows.sort(key=_version)
+        return rows
 
-    def _newest(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> list[tuple[Row[*tuple[Any, ...]], bytes]]:
-        """The newest row of each wanted owner and its opened key."""
+    def _newest(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> Iterator[_Opened]:
+        """The newest key of each owner that has one."""
         self._keyring.current(PURPOSE_BRANCH[purpose])
         with self._database.read() as session:
             rows = rows_among(session, _STORED, WrappedKeyRow.owner, list(set(owners)), purpose=purpose.value)
-        newest = {row.owner: row for row in sorted(rows, key=_version)}
-        return self._unwrap(purpose, list(newest.values()))
+        rows.sort(key=_version)
+        return self._unwrap(purpose, {row[0]: row for row in rows}.values())
 
-    def _unwrap(self, purpose: KeyPurpose, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[tuple[Row[*tuple[Any, ...]], bytes]]:
-        """Rows of ``_STORED`` and their opened keys."""
-        opened: list[tuple[Row[*tuple[Any, ...]], bytes]] = []
-        for epoch in {row.epoch for row in rows}:
-            mine = [row for row in rows if row.epoch == epoch]
-            keys = unwrap_many(*self._shelf(purpose, epoch), ((key_id, owner, seal) for owner, _, key_id, _, seal in mine))
-            opened.extend(zip(mine, keys, strict=True))
-        return opened
+    def _unwrap(self, purpose: KeyPurpose, rows: Collection[_Stored]) -> Iterator[_Opened]:
+        """Opened keys of rows of ``_STORED``."""
+        for epoch in {row[3] for row in rows}:
+            mine = [row for row in rows if row[3] == epoch]
+            owners, versions, key_ids, _, wrapped = zip(*mine, strict=True)
+            keys = unwrap_many(*self._shelf(purpose, epoch), key_ids, owners, wrapped)
+            yield from zip(owners, versions, key_ids, keys, strict=True)
 
-    def _create(
-        self, session: Session, purpose: KeyPurpose, owners: Sequence[bytes], key_ids: Sequence[bytes], version: int
-    ) -> FreshKeys:
-        branch = PURPOSE_BRANCH[purpose]
-        epoch, _ = self._keyring.current(branch)
-        self._count(session, branch, epoch, len(owners))
+    def _store_subjects(self, made: Sequence[FreshKeys], tokens: Sequence[AuditToken]) -> None:
+        if tokens:
+            with self._database.write() as session:
+                for keys in made:
+                    self._store(session, keys)
+                self._store_tokens(session, made[0], tokens)
+
+    def _make(self, purpose: KeyPurpose, owners: Sequence[bytes], key_ids: Sequence[bytes], version: int) -> FreshKeys:
+        """New random keys, wrapped and not stored."""
+        epoch, _ = self._keyring.current(PURPOSE_BRANCH[purpose])
         keys = draw(self._random, len(owners), KEY_BYTES)
-        wrapped = wrap_many(*self._shelf(purpose, epoch), zip(key_ids, owners, keys, strict=True), random=self._random)
-        columns = {
-            "purpose": purpose.value,
-            "owner": owners,
-            "version": version,
-            "key_id": key_ids,
-            "epoch": epoch,
-            "wrapped": wrapped,
+        wrapped = wrap_many(*self._shelf(purpose, epoch), key_ids, owners, keys, random=self._random)
+        return FreshKeys(purpose, epoch, version, owners, key_ids, keys, wrapped)
+
+    def _store(self, session: Session, made: FreshKeys) -> None:
+        self._count(session, PURPOSE_BRANCH[made.purpose], made.epoch, len(made.owners))
+        columns: dict[str, Column | Value] = {
+            "purpose": made.purpose.value,
+            "owner": made.owners,
+            "version": made.version,
+            "key_id": made.key_ids,
+            "epoch": made.epoch,
+            "wrapped": made.wrapped,
         }
         insert_columns(session, WrappedKeyRow, columns)
-        return FreshKeys(owners, key_ids, keys)
 
-    def _add_tokens(self, session: Session, salts: FreshKeys, version: int) -> None:
+    def _make_tokens(self, salts: FreshKeys) -> list[AuditToken]:
         """The subjects' tokens under their salts; the <kid> in a token is the salt's version."""
         before = encode_context("genovault/subject-token/v1", self._vault_id)
-        digests = (
-            hmac_sha256(salt, before + SHORT_LENGTH[len(subject)] + subject)
-            for subject, salt in zip(salts.owners, salts.keys, strict=True)
-        )
-        tokens = [f"hmac-sha256:{version}:{digest.hex()}" for digest in digests]
-        insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": version, "token": tokens})
+        contexts = (before + SHORT_LENGTH[len(subject)] + subject for subject in salts.owners)
+        digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
+        return [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
+
+    def _store_tokens(self, session: Session, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:
+        insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
 
     def _count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:
         place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
@@ -429,6 +452,9 @@ class KeyBook:
 
 _STORED = (WrappedKeyRow.owner, WrappedKeyRow.version, WrappedKeyRow.key_id, WrappedKeyRow.epoch, WrappedKeyRow.wrapped)
 _version = itemgetter(1)  # of a stored key or token
+
+_Stored = tuple[bytes, int, bytes, int, bytes]  # the columns of _STORED
+_Opened = tuple[bytes, int, bytes, bytes]  # owner, version, key id, key
 
 
 def _missing(purpose: KeyPurpose) -> IntegrityError:

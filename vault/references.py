@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
@@ -85,7 +84,8 @@ def resolve_many(session: Session, references: Sequence[str]) -> dict[str, froze
     index = ReferenceIndex(session)
     digests = {reference: [index.digest(kind, value) for kind, value in _meanings(reference)] for reference in references}
     with session.books.read() as tx:
-        owner = {row.digest: SubjectId(row.subject_id) for row in reference_rows(tx, [d for ds in digests.values() for d in ds])}
+        rows = reference_rows(tx, (digest for several in digests.values() for digest in several))
+    owner = {digest: SubjectId(subject) for digest, subject, _ in rows}
     return {reference: frozenset(owner[d] for d in ds if d in owner) for reference, ds in digests.items()}
 
 
@@ -99,7 +99,7 @@ def registered_by(session: Session, samples: Sequence[str]) -> dict[str, tuple[S
     }
 
 
-def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[Row[*tuple[Any, ...]]]:
+def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[tuple[bytes, bytes, bytes | None]]:
     """(digest, subject_id, dataset_id) of those of the digests that are references."""
     columns = (ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)
     return rows_among(tx, columns, ReferenceRow.digest, list(set(digests)))

@@ -29,7 +29,7 @@ from vault.times import from_micros, to_micros
 
 IDENTITY_FORMAT = "genovault/identity/1"
 
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_quoted = json.encoder.encode_basestring  # text as JSON, not escaped to ASCII
 
 
 @dataclass(frozen=True)
@@ -122,17 +122,14 @@ def prepare(session: Session, identities: Sequence[Identity]) -> NewSubjects:
     """
     ids = [SubjectId(drawn) for drawn in draw(session.random, len(identities), ID_BYTES)]
     named = dict(zip(ids, identities, strict=True))
-    keys = session.keybook.create_subjects(ids)
-    own, genotypes = keys[KeyPurpose.IDENTITY], keys[KeyPurpose.GENOTYPE]
-    subjects = [SubjectId(owner) for owner in own.owners]
-    rows = [
-        (subject, subject, key_id, key, _text(named[subject]))
-        for subject, key_id, key in zip(subjects, own.key_ids, own.keys, strict=True)
-    ]
-    sealed = seal_blobs(_binding(session, b"", 1, bytes(ID_BYTES), 1), rows, random=session.random)
-    return NewSubjects(
-        ids, subjects, [named[s] for s in subjects], sealed, dict(zip(genotypes.owners, genotypes.keys, strict=True))
-    )
+    with session.keybook.creating_subjects(ids) as keys:  # stored by the time the block is left
+        own, genotypes = keys[KeyPurpose.IDENTITY], keys[KeyPurpose.GENOTYPE]
+        subjects = [SubjectId(owner) for owner in own.owners]
+        ordered = [named[subject] for subject in subjects]
+        shared = _binding(session, b"", 1, bytes(ID_BYTES), 1)
+        own_keys = zip(own.key_ids, own.keys, strict=True)
+        sealed = seal_blobs(shared, subjects, own_keys, map(_text, ordered), random=session.random)
+    return NewSubjects(ids, subjects, ordered, sealed, dict(zip(genotypes.owners, genotypes.keys, strict=True)))
 
 
 def add(tx: Transaction, session: Session, index: ReferenceIndex, new: NewSubjects, *, dataset: DatasetId | None = None) -> None:
@@ -145,15 +142,16 @@ def add(tx: Transaction, session: Session, index: ReferenceIndex, new: NewSubjec
     index.require_current(tx)
     insert_columns(tx, SubjectRow, {"subject_id": new.subjects, "state": "active", "created": to_micros(session.clock())})
     insert_columns(tx, IdentityRow, {"subject_id": new.subjects, "version": 1, "sealed": new.sealed})
-    samples = [(s, name) for s, identity in zip(new.subjects, new.identities, strict=True) for name in identity.samples]
-    numbers = [(s, identity.mrn) for s, identity in zip(new.subjects, new.identities, strict=True) if identity.mrn]
-    handles = zip(new.subjects, index.handles(new.subjects), strict=True)
-    digests: list[tuple[bytes, SubjectId]] = []
-    for kind, named in (("sample", samples), ("mrn", numbers), ("id", list(handles))):
-        digests += zip(index.digests(kind, [value for _, value in named]), [subject for subject, _ in named], strict=True)
-    digests.sort()
-    found, whose = [digest for digest, _ in digests], [subject for _, subject in digests]
-    insert_columns(tx, ReferenceRow, {"digest": found, "subject_id": whose, "dataset_id": dataset})
+    people = list(zip(new.subjects, new.identities, strict=True))
+    whose = [subject for subject, identity in people for _ in identity.samples]
+    digests = index.digests("sample", (name for _, identity in people for name in identity.samples))
+    whose += [subject for subject, identity in people if identity.mrn]
+    digests += index.digests("mrn", (identity.mrn for _, identity in people if identity.mrn))
+    whose += new.subjects
+    digests += index.digests("id", index.handles(new.subjects))
+    order = sorted(range(len(digests)), key=digests.__getitem__)  # as the index has them
+    ordered, owners = [digests[at] for at in order], [whose[at] for at in order]
+    insert_columns(tx, ReferenceRow, {"digest": ordered, "subject_id": owners, "dataset_id": dataset})
 
 
 def subject_list(session: Session) -> list[SubjectSummary]:
@@ -281,7 +279,13 @@ def _binding(session: Session, subject: bytes, version: int, key_id: bytes, key_
 
 
 def _text(identity: Identity) -> bytes:
-    return _JSON.encode(identity._asdict()).encode()
+    """JSON with sorted keys, spelled out: a person of a cohort has hardly more than a sample name."""
+    samples, diagnoses = (",".join(map(_quoted, several)) for several in (identity.samples, identity.diagnoses))
+    return (
+        f'{{"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":[{diagnoses}],'
+        f'"mrn":{_quoted(identity.mrn)},"name":{_quoted(identity.name)},"pedigree":{_quoted(identity.pedigree)},'
+        f'"samples":[{samples}],"sex":{_quoted(identity.sex)}}}'
+    ).encode()
 
 
 def _open(session: Session, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:

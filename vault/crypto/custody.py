@@ -12,7 +12,7 @@ below ``limits.MAX_KEK_WRAPS`` wraps; whoever stores the wraps counts them. No S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -84,7 +84,7 @@ def wrapping_key(epoch_key: Secret, branch: Branch) -> AesGcm:
 
 def wrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, key: bytes, random: RandomBytes, subject_id: bytes = b"") -> bytes:
     """The 60-byte wrap of a 32-byte key."""
-    return wrap_many(kek, shelf, [(key_id, subject_id, key)], random=random)[0]
+    return wrap_many(kek, shelf, [key_id], [subject_id], [key], random=random)[0]
 
 
 def unwrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, wrapped: bytes, subject_id: bytes = b"") -> bytes:
@@ -93,30 +93,33 @@ def unwrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, wrapped: bytes, subject_
     Raises:
         IntegrityError: ``seal_broken``: another key, subject, epoch, purpose or vault, or altered bytes.
     """
-    return unwrap_many(kek, shelf, [(key_id, subject_id, wrapped)])[0]
+    return unwrap_many(kek, shelf, [key_id], [subject_id], [wrapped])[0]
 
 
-def wrap_many(kek: AesGcm, shelf: Shelf, rows: Iterable[tuple[bytes, bytes, bytes]], *, random: RandomBytes) -> list[bytes]:
-    """As ``wrap`` for rows of (key id, subject id, key)."""
-    context = _contexts(shelf)
-    rows = list(rows)
-    if any(len(key) != KEY_BYTES for _, _, key in rows):
+def wrap_many(
+    kek: AesGcm,
+    shelf: Shelf,
+    key_ids: Sequence[bytes],
+    subject_ids: Sequence[bytes],
+    keys: Sequence[bytes],
+    *,
+    random: RandomBytes,
+) -> list[bytes]:
+    """As ``wrap`` of each key, in order."""
+    if not {KEY_BYTES}.issuperset(map(len, keys)):
         raise UsageError("key_length", "a wrapped key has 32 bytes")
-    nonces = draw(random, len(rows), NONCE_BYTES)
-    return kek.seal_many(
-        (nonce, key, context(key_id, subject_id)) for nonce, (key_id, subject_id, key) in zip(nonces, rows, strict=True)
-    )
+    nonces = draw(random, len(keys), NONCE_BYTES)
+    return kek.seal_many(zip(nonces, keys, _contexts(shelf, key_ids, subject_ids), strict=True))
 
 
-def unwrap_many(kek: AesGcm, shelf: Shelf, rows: Iterable[tuple[bytes, bytes, bytes]]) -> list[bytes]:
-    """As ``unwrap`` for rows of (key id, subject id, wrapped), in order; one bad row fails the whole call."""
-    context = _contexts(shelf)
-    rows = list(rows)
-    if any(len(wrapped) != WRAPPED_BYTES for _, _, wrapped in rows):
+def unwrap_many(
+    kek: AesGcm, shelf: Shelf, key_ids: Sequence[bytes], subject_ids: Sequence[bytes], wrapped: Sequence[bytes]
+) -> list[bytes]:
+    """As ``unwrap`` of each, in order; one bad wrap fails the whole call."""
+    if not {WRAPPED_BYTES}.issuperset(map(len, wrapped)):
         raise IntegrityError("seal_broken", "a wrapped key does not have 60 bytes")
-    return kek.open_many(
-        (wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context(key_id, subject_id)) for key_id, subject_id, wrapped in rows
-    )
+    contexts = zip(wrapped, _contexts(shelf, key_ids, subject_ids), strict=True)
+    return kek.open_many((seal[:NONCE_BYTES], seal[NONCE_BYTES:], context) for seal, context in contexts)
 
 
 def block_key(genotype_key: bytes, dataset_id: bytes) -> bytes:
@@ -130,12 +133,11 @@ def block_keys(genotype_keys: Iterable[bytes], dataset_id: bytes) -> list[bytes]
     return [hkdf_expand_sha256(key, info, KEY_BYTES) for key in genotype_keys]
 
 
-def _contexts(shelf: Shelf) -> Callable[[bytes, bytes], bytes]:
-    """The context of a wrap by its key id and subject id. What all wraps of a call share is encoded once: a cohort has thousands."""
+def _contexts(shelf: Shelf, key_ids: Sequence[bytes], subject_ids: Sequence[bytes]) -> Iterator[bytes]:
+    """The context of each wrap. What all wraps of a call share is encoded once: a cohort has thousands."""
     before, after = encode_context("genovault/dek/v1", shelf.vault_id), encode_context(shelf.epoch, shelf.purpose)
     lengths, join = SHORT_LENGTH, b"".join
-
-    def context(key_id: bytes, subject_id: bytes) -> bytes:
-        return join((before, lengths[len(key_id)], key_id, lengths[len(subject_id)], subject_id, after))
-
-    return context
+    return (
+        join((before, lengths[len(key_id)], key_id, lengths[len(subject_id)], subject_id, after))
+        for key_id, subject_id in zip(key_ids, subject_ids, strict=True)
+    )

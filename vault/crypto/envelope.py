@@ -13,7 +13,7 @@ opens under one key only. Genotype blocks do not use this format (DESIGN §5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
@@ -99,17 +99,28 @@ class Sealer:
         return self._header + seal_chunks(self._key.reveal(), context, plaintext, salt=self._random(SALT_BYTES), label=LABEL)
 
 
-def seal_blobs(shared: Binding, rows: Sequence[tuple[bytes, bytes, bytes, bytes, bytes]], *, random: RandomBytes) -> list[bytes]:
-    """As ``seal_blob`` for each row of (record id, subject id, key id, key, plaintext), in order; ``shared`` says the rest of the bindings."""
+def seal_blobs(
+    shared: Binding,
+    subject_ids: Sequence[bytes],
+    keys: Iterable[tuple[bytes, bytes]],
+    plaintexts: Iterable[bytes],
+    *,
+    random: RandomBytes,
+) -> list[bytes]:
+    """As ``seal_blob`` for one record of each subject, whose id is the record's too, under the subject's own (key id, key).
+
+    ``shared`` says the rest of the bindings, the version of all keys among it.
+    """
     before = encode_context("genovault/blob/v1", shared.vault_id, shared.collection)
     version = encode_context(shared.record_version)
     after = encode_context(shared.key_version, shared.content_type, shared.genome_build, CHUNK_BYTES)
     start, end = MAGIC + bytes([SUITE]), shared.header()[-4:]
     lengths, join, sealed = SHORT_LENGTH, b"".join, list[bytes]()
-    for salt, (record, subject, key_id, key, plaintext) in zip(draw(random, len(rows), SALT_BYTES), rows, strict=True):
+    salts = draw(random, len(subject_ids), SALT_BYTES)
+    for salt, subject, (key_id, key), plaintext in zip(salts, subject_ids, keys, plaintexts, strict=True):
         # Binding.context() with what the blobs share encoded once: this runs for each person of a cohort
-        who = (before, lengths[len(record)], record, lengths[len(subject)], subject)
-        context = join((*who, version, lengths[len(key_id)], key_id, after))
+        length = lengths[len(subject)]
+        context = join((before, length, subject, length, subject, version, lengths[len(key_id)], key_id, after))
         sealed.append(join((start, key_id, end, seal_chunks(key, context, plaintext, salt=salt, label=LABEL))))
     return sealed
 

@@ -87,7 +87,8 @@ def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | Non
     with session.books.read() as tx:
         if subjects is None:
             c = PartMemberRow.__table__.c
-            rows = tx.execute(select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)).all()
+            query = select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)
+            rows = [(subject, group, slot) for subject, group, slot in tx.execute(query)]
         else:
             columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
             rows = rows_among(tx, columns, PartMemberRow.subject_id, list(set(subjects)), part_id=part.part_id)

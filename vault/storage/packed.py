@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, text
+from sqlalchemy import Table, text
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
 Value = bytes | str | int | None
@@ -50,14 +50,14 @@ def insert_columns(session: Session, table: type[DeclarativeBase], columns: Mapp
 
 def rows_among(
     session: Session, wanted: Sequence[InstrumentedAttribute[Any]], key: InstrumentedAttribute[Any], values: Column, **same: Value
-) -> list[Row[*tuple[Any, ...]]]:
+) -> list[tuple[Any, ...]]:
     """The ``wanted`` columns of the rows whose ``key`` is among the values (distinct ones) and whose columns named in ``same`` are as said.
 
     For keys that an index finds. In no order that may be relied on; raw values: for columns that the driver gives as they are.
     """
     into = cast("Table", key.class_.__table__)
     quoted = session.connection().dialect.identifier_preparer
-    found: list[Row[*tuple[Any, ...]]] = []
+    found: list[tuple[Any, ...]] = []
     ordered = cast("Column", sorted(values))  # neighbours in the index share pages
     for start, stop in _runs(len(ordered)):
         statement = _Statement(session, stop - start)
@@ -66,7 +66,9 @@ def rows_among(
         names = ", ".join(f"t.{quoted.quote(column.name)}" for column in wanted)
         # CROSS JOIN: on SQLite the values come first and the index is asked for each, whatever the planner guesses of sizes.
         query = f"SELECT {names} FROM n CROSS JOIN {quoted.format_table(into)} AS t WHERE {' AND '.join(conditions)}"  # noqa: S608
-        found += statement.run(query).all()
+        result = statement.run(query)
+        found += result.cursor.fetchall()  # bare tuples: a Row around each costs as much again
+        result.close()
     return found
 
 

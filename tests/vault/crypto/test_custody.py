@@ -93,15 +93,17 @@ def test_every_flipped_byte_and_every_cut_is_noticed():
 
 
 def test_many_come_back_in_order_and_one_bad_row_fails_all():
-    rows = [(os.urandom(16), os.urandom(16), os.urandom(32)) for _ in range(50)]
-    wrapped = wrap_many(KEK, SHELF, rows, random=os.urandom)
-    stored = [(key_id, subject, one) for (key_id, subject, _), one in zip(rows, wrapped, strict=True)]
-    assert unwrap_many(KEK, SHELF, stored) == [key for _, _, key in rows]
-    assert unwrap_many(KEK, SHELF, iter(stored)) == [key for _, _, key in rows]
-    stored[10], stored[11] = (*stored[10][:2], stored[11][2]), (*stored[11][:2], stored[10][2])
+    ids, subjects, keys = ([os.urandom(width) for _ in range(50)] for width in (16, 16, 32))
+    wrapped = wrap_many(KEK, SHELF, ids, subjects, keys, random=os.urandom)
+    assert unwrap_many(KEK, SHELF, ids, subjects, wrapped) == keys
+    assert [unwrap(KEK, SHELF, key_id=i, wrapped=w, subject_id=s) for i, s, w in zip(ids, subjects, wrapped, strict=True)] == keys
+    assert len({seal[:12] for seal in wrapped}) == 50
+    wrapped[10], wrapped[11] = wrapped[11], wrapped[10]
     with raises("seal_broken"):
-        unwrap_many(KEK, SHELF, stored)
-    assert unwrap_many(KEK, SHELF, []) == []
+        unwrap_many(KEK, SHELF, ids, subjects, wrapped)
+    assert unwrap_many(KEK, SHELF, [], [], []) == []
+    with pytest.raises(ValueError, match="zip"):
+        wrap_many(KEK, SHELF, ids[1:], subjects, keys, random=os.urandom)
 
 
 @pytest.mark.parametrize("key", [b"", bytes(16), bytes(33)])

@@ -58,17 +58,22 @@ def test_any_content_round_trips(plaintext):
 
 @pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, 40_000])
 def test_blobs_sealed_together_open_one_by_one(size):
-    rows = [(bytes([n]) * 3, bytes([n]) * 16, bytes([n + 50]) * 16, bytes([n + 90]) * 32, bytes([n]) * size) for n in range(3)]
-    for blob, (record, subject, key_id, key, plaintext) in zip(seal_blobs(BINDING, rows, random=os.urandom), rows, strict=True):
-        place = replace(BINDING, record_id=record, subject_id=subject, key_id=key_id)
+    subjects, texts = [bytes([n]) * 16 for n in range(3)], [bytes([n]) * size for n in range(3)]
+    keys = [(bytes([n + 50]) * 16, bytes([n + 90]) * 32) for n in range(3)]
+    sealed = seal_blobs(BINDING, subjects, keys, texts, random=os.urandom)
+    for blob, subject, (key_id, key), plaintext in zip(sealed, subjects, keys, texts, strict=True):
+        place = replace(BINDING, record_id=subject, subject_id=subject, key_id=key_id)
         assert open_blob(Secret(key), place, blob) == plaintext
-    assert seal_blobs(BINDING, [], random=os.urandom) == []
+    assert seal_blobs(BINDING, [], [], [], random=os.urandom) == []
 
 
 def test_blobs_sealed_together_are_those_sealed_apart():
-    row = (BINDING.record_id, BINDING.subject_id, BINDING.key_id, KEY.reveal(), b"text")
-    fixed = lambda n: bytes(range(n))  # noqa: E731
-    assert seal_blobs(BINDING, [row], random=fixed) == [seal_blob(KEY, BINDING, b"text", random=fixed)]
+    def fixed(length):
+        return bytes(range(length))
+
+    place = replace(BINDING, record_id=BINDING.subject_id)
+    together = seal_blobs(place, [place.subject_id], [(place.key_id, KEY.reveal())], [b"text"], random=fixed)
+    assert together == [seal_blob(KEY, place, b"text", random=fixed)]
 
 
 @pytest.mark.parametrize(
