@@ -11,19 +11,22 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, bindparam, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from vault.audit.entry import SubjectSet
 from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditSetLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
 from vault.storage.base import bulk_insert
+from vault.storage.packed import insert_columns, rows_among
 from vault.storage.statements import Statement
 
 Key = TypeVar("Key", bytes, AuditToken)
 
-LOOKUP_BATCH = 512  # bound parameters per statement, below every driver's limit
+LOOKUP_BATCH = 512  # bound parameters per statement, below every driver's limit; more keys travel packed
 
 _NAMES = tuple([f"k{i}" for i in range(LOOKUP_BATCH)])
+_SET = (AuditSetRow.digest, AuditSetRow.set_id)
+_TOKEN = (AuditTokenRow.token, AuditTokenRow.token_id)
 _LAST_SET = Statement(select(func.max(AuditSetRow.set_id)))
 _LAST_TOKEN = Statement(select(func.max(AuditTokenRow.token_id)))
 
@@ -33,15 +36,15 @@ def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> Non
     if not found:
         return
     distinct = {subjects.digest: subjects for _, subjects in found}
-    known = _look_up(session, _sets_among, list(distinct))
+    known = _look_up(session, _sets_among, _SET, list(distinct))
     new = [subjects for digest, subjects in distinct.items() if digest not in known]
     if new:
         first = (_LAST_SET.rows(session)[0][0] or 0) + 1
         ids = _token_ids(session, sorted({token for subjects in new for token in subjects.tokens}))
         rows = [{"set_id": first + i, "digest": s.digest, "n": len(s.tokens)} for i, s in enumerate(new)]
         bulk_insert(session, AuditSetRow, rows)
-        pairs = sorted((ids[token], first + i) for i, subjects in enumerate(new) for token in subjects.tokens)
-        bulk_insert(session, AuditSetTokenRow, [{"token_id": token, "set_id": set_id} for token, set_id in pairs])
+        token_ids, set_ids = zip(*sorted((ids[token], first + i) for i, s in enumerate(new) for token in s.tokens), strict=True)
+        insert_columns(session, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
         known.update((subjects.digest, first + i) for i, subjects in enumerate(new))
     bulk_insert(session, AuditSetLeafRow, [{"set_id": known[s.digest], "idx": index} for index, s in found])
 
@@ -86,23 +89,26 @@ def most_named(session: Session, indices: Iterable[int], most: int) -> list[tupl
 
 
 def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> dict[AuditToken, int]:
-    known = _look_up(session, _tokens_among, tokens)
+    known = _look_up(session, _tokens_among, _TOKEN, tokens)
     new = [token for token in tokens if token not in known]
     if new:
         first = (_LAST_TOKEN.rows(session)[0][0] or 0) + 1
         added = {token: first + i for i, token in enumerate(new)}
-        bulk_insert(session, AuditTokenRow, [{"token_id": token_id, "token": token} for token, token_id in added.items()])
+        insert_columns(session, AuditTokenRow, {"token_id": list(added.values()), "token": new})
         known.update(added)
     return known
 
 
-def _look_up(session: Session, statement: Callable[[int], Statement], keys: Sequence[Key]) -> dict[Key, int]:
+def _look_up(
+    session: Session, statement: Callable[[int], Statement], columns: Sequence[InstrumentedAttribute[Any]], keys: Sequence[Key]
+) -> dict[Key, int]:
     """The numbers of those keys that are stored."""
-    found: dict[Key, int] = {}
-    for start in range(0, len(keys), LOOKUP_BATCH):
-        values = _filled(keys[start : start + LOOKUP_BATCH])
-        found.update((key, number) for key, number in statement(len(values)).rows(session, **values))
-    return found
+    if len(keys) > LOOKUP_BATCH:
+        return dict(rows_among(session, columns, columns[0], keys))
+    if not keys:
+        return {}
+    values = _filled(keys)
+    return {key: number for key, number in statement(len(values)).rows(session, **values)}  # noqa: C416 - rows are no pairs to a type checker
 
 
 def _filled(keys: Sequence[object]) -> dict[str, object]:

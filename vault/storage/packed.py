@@ -14,10 +14,13 @@ from typing import Any, cast
 from sqlalchemy import Table, text
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
+from vault.storage.base import bulk_insert
+
 Value = bytes | str | int | None
 Column = Sequence[bytes] | Sequence[str] | Sequence[int]
 
 AT_ONCE = 1 << 16  # rows of one statement: its parameters are a few MiB
+FEW = 8  # rows up to which making the statement costs more than binding their values
 _DIGITS = 20  # of a number in a parameter, so that all have one width
 _ROWS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :n)",
@@ -38,7 +41,12 @@ def insert_columns(session: Session, table: type[DeclarativeBase], columns: Mapp
     lengths = {len(column) for column in lists.values()}
     if len(lengths) != 1:
         raise ValueError("the columns of one insert have different lengths")
-    for start, stop in _runs(lengths.pop()):
+    n = lengths.pop()
+    if n <= FEW:
+        rows = [{name: lists[name][at] if name in lists else value for name, value in columns.items()} for at in range(n)]
+        bulk_insert(session, table, rows)
+        return
+    for start, stop in _runs(n):
         statement = _Statement(session, stop - start)
         values = [
             statement.each(lists[name][start:stop]) if name in lists else statement.one(cast("Value", column))

@@ -26,8 +26,9 @@ class Thing(Base):
     blob: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
-@pytest.fixture
-def table(database):
+@pytest.fixture(params=[0, 9], ids=["packed", "few"])
+def table(request, database, monkeypatch):
+    monkeypatch.setattr(packed, "FEW", request.param)
     Base.metadata.create_all(database.engine)
     return database
 
