@@ -104,6 +104,22 @@ def _store_u64(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
     return signature, generate
 
 
+def _store_u32(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
+    """``store_u32(uint8[], offset, value)``: 4 bytes, little-endian, no alignment needed, no bounds check."""
+    signature = types.void(array, types.int64, types.uint32)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = _struct(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.gep(data, [args[1]])
+        wide = builder.bitcast(pointer, ir.IntType(32).as_pointer())
+        stored = builder.store(args[2], wide)
+        stored.align = 1
+        return context.get_dummy_value()
+
+    _ = (offset, value)
+    return signature, generate
+
+
 def _popcount(_typing: Any, word: Any) -> Any:
     """``popcount(uint64) -> int64``: number of ones."""
     signature = types.int64(types.uint64)
@@ -128,5 +144,6 @@ def _trailing_zeros(_typing: Any, word: Any) -> Any:
 
 load_u64: Any = intrinsic(_load_u64)
 store_u64: Any = intrinsic(_store_u64)
+store_u32: Any = intrinsic(_store_u32)
 popcount: Any = intrinsic(_popcount)
 trailing_zeros: Any = intrinsic(_trailing_zeros)

@@ -1,6 +1,6 @@
 """Kernels that count the alleles of calls, site by site. ``allele_counts`` is the only caller."""
 
-# ruff: noqa: PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
+# ruff: noqa: C901, PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
 # inside kernels the types are numba's, not numpy's:
 # mypy: disable-error-code="arg-type, assignment, operator"
 
@@ -91,11 +91,40 @@ def count_fields(
     tally: Any, site_alphabet: Any, alphabets: Any, rows: Any, values: Any, offsets: Any, counts: Any, an: Any, flags: Any
 ) -> None:
     """Add what ``decoding.count_chunk`` found."""
+    # whether all four fields of an alphabet are diploid calls, and the alleles + 1 of each (0: missing)
+    plain = np.empty(len(alphabets), np.bool_)
+    one, two = np.zeros((len(alphabets), 4), np.int64), np.zeros((len(alphabets), 4), np.int64)
+    for alphabet in range(len(alphabets)):
+        plain[alphabet] = True
+        for field in range(4):
+            code = np.int64(alphabets[alphabet, field])
+            plain[alphabet] &= code < HAPLOID_BASE
+            one[alphabet, field] = code % PHASED_OFFSET // DIPLOID_STRIDE
+            two[alphabet, field] = code % PHASED_OFFSET % DIPLOID_STRIDE
+    held = np.zeros(DIPLOID_STRIDE, np.int64)
     for row in range(len(tally)):
+        alphabet = site_alphabet[row]
+        haploid = tally[row, 4] | tally[row, 5] | tally[row, 6] | tally[row, 7]
+        base, alleles = offsets[row], offsets[row + 1] - offsets[row]
+        if plain[alphabet] and haploid == 0:  # nearly every site: no branch depends on who carries what
+            for field in range(4):
+                held[one[alphabet, field]] += tally[row, field]
+                held[two[alphabet, field]] += tally[row, field]
+            called, listed = 0, 0
+            for allele in range(1, DIPLOID_STRIDE):
+                called += held[allele]
+            for allele in range(min(alleles, DIPLOID_STRIDE - 1)):
+                counts[base + allele] += held[allele + 1]
+                listed += held[allele + 1]
+            an[row] += called
+            if listed != called:
+                flags[row] |= IS_INVALID
+            held[:] = 0
+            continue
         for field in range(8):
             times = tally[row, field]
             if times > 0:
-                code = np.int64(alphabets[site_alphabet[row], field & 3])
+                code = np.int64(alphabets[alphabet, field & 3])
                 if field >= 4 and code < HAPLOID_BASE:
                     code = HAPLOID_BASE + (code % PHASED_OFFSET) // DIPLOID_STRIDE
                 _add(code, times, row, offsets, counts, an, flags)
