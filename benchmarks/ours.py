@@ -3,7 +3,8 @@
     python -m benchmarks.ours VAULT KEY_FILE PLAN.json        prints {task: {"seconds": […], "digest": …}}
 
 "First touch": an open session that holds no table and no block, with the block keys of the subjects derived. "Again": the same
-``GenotypeReader``, its chunks decoded. Reads go through ``datasets``, below the door, because the peers decide and log nothing; the
+``GenotypeReader``, its chunks decoded. "Another subject": as first touch, but the panel's site table, which belongs to nobody, is
+open, and the books were asked where its blocks lie when the reader was made. Reads go through ``datasets``, below the door, because the peers decide and log nothing; the
 door's own share has a row of its own.
 """
 
@@ -89,6 +90,21 @@ class Bench:
     def read(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
         return lambda: self.first_touch(subjects, lambda reader: reader.read(selection))
 
+    def another(self, selection: Selection) -> Callable[[], tuple[float, Any]]:
+        """What a matching engine does all day: one more person, of whom nothing is open, while the panel's own table is."""
+        session, people = self.session, iter(self.half)
+        keys = session.keybook.open_many(KeyPurpose.GENOTYPE, self.half)
+        GenotypeReader(session, self.dataset, [next(people)], keys).read(selection)
+
+        def once() -> tuple[float, Any]:
+            reader = GenotypeReader(session, self.dataset, [next(people)], keys)
+            reader.derive(selection.panel)
+            started = time.perf_counter()
+            made = reader.read(selection)
+            return time.perf_counter() - started, made
+
+        return once
+
     def again(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
         keys = self.session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
         reader = GenotypeReader(self.session, self.dataset, subjects, keys, keep_bytes=KEPT)
@@ -136,6 +152,7 @@ class Bench:
             "region_again": self.again(self.region(), self.half),
             "subject": self.read(Selection(), self.half[:1]),
             "panel": self.read(self.panel(), self.half[:1]),
+            "panel_another": self.another(self.panel()),
             "panel_again": self.again(self.panel(), self.half[:1]),
             "site": self.read(self.site(), self.everyone),
             "site_again": self.again(self.site(), self.everyone),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -49,6 +50,7 @@ class ContainerRef:
     sha256: bytes
     length_key_id: bytes
 
+    @cached_property
     def aad(self) -> bytes:
         """SHA-256 of the canonical context: the associated data of every block."""
         return sha256(
@@ -69,7 +71,7 @@ class ContainerRef:
         return Binding(
             vault_id=self.vault_id,
             collection="block-lengths",
-            record_id=self.aad(),
+            record_id=self.aad,
             key_id=self.length_key_id,
             key_version=1,
             content_type=f"genovault/block-lengths/{FORMAT}",
@@ -110,7 +112,7 @@ def seal_container(
         sha256=b"",
         length_key_id=length_key_id,
     )
-    prefix, aad = draft.nonce8, draft.aad()
+    prefix, aad = draft.nonce8, draft.aad
     blocks = [
         AesGcm(key).seal(prefix + slot.to_bytes(4, "big"), payload, aad)
         for slot, (key, payload) in enumerate(zip(block_keys, payloads, strict=True))
@@ -166,7 +168,7 @@ def open_blocks(
     prefix = ref.nonce8
     nonces = [prefix + number for number in wanted.numbers]
     try:
-        return open_each(wanted.openers, nonces, sealed, ref.aad()), ends - begins - TAG_BYTES
+        return open_each(wanted.openers, nonces, sealed, ref.aad), ends - begins - TAG_BYTES
     except IntegrityError:
         raise container_broken(ref) from None
 
@@ -186,8 +188,8 @@ def _sealed_blocks(
     """The sealed blocks between the offsets given, fetched in few contiguous reads."""
     if whole is not None:
         return [whole[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
-    breaks = np.flatnonzero(begins[1:] - ends[:-1] > CLOSE_BYTES) + 1
-    edges = [0, *breaks.tolist(), len(begins)]
+    (breaks,) = (begins[1:] - ends[:-1] > CLOSE_BYTES).nonzero()
+    edges = [0, *(breaks + 1).tolist(), len(begins)]
     found: list[Payload] = []
     for a, b in pairwise(edges):
         offset = int(begins[a])

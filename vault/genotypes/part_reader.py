@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -177,7 +177,7 @@ class PartReader:
 
         chosen = list(rows) if rows is not None else [None] * len(chunks)
         sizes = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
-        edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64).tolist()
+        edges = [0, *accumulate(sizes)]
         codes = np.empty((edges[-1], access.size), np.uint8)
         outs = iter([codes[a:b] for a, b in pairwise(edges)])
 
@@ -270,12 +270,16 @@ class PartReader:
             pieces += blocks
             lengths.append(sizes)
             columns.append(wanted.columns)
+        if len(lengths) == 1:
+            return _Opened(pieces, lengths[0], columns[0])
         return _Opened(pieces, np.concatenate([_NOBODY, *lengths]), np.concatenate([_NOBODY, *columns]))
 
 
 def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
     """Escapes of runs of sites, one run after another; run i's sites begin at row ``first_row[i]`` of the whole."""
     kept = [(e, row) for e, row in zip(parts, first_row, strict=False) if len(e)]
+    if len(kept) == 1 and kept[0][1] == 0:
+        return kept[0][0]
     if not kept:
         return Escapes.empty()
     lengths = np.concatenate([np.diff(e.offset) for e, _ in kept])

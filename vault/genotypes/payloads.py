@@ -87,10 +87,10 @@ class Payloads:
         sizes = np.fromiter(map(len, pieces), np.int64, len(pieces)) if lengths is None else lengths
         if not sizes.all():
             raise block_malformed()
-        end = np.cumsum(sizes)
+        end = sizes.cumsum()
         begin = end - sizes
         data = np.frombuffer(b"".join([*pieces, bytes(SPARE)]), np.uint8)
-        packed = np.flatnonzero(data[begin] & PACKED)
+        (packed,) = (data[begin] & PACKED).nonzero()
         if len(packed):
             unpacked = [_unpack(pieces[j], n_sites) for j in packed.tolist()]
             data = np.frombuffer(b"".join([*pieces, *unpacked, bytes(SPARE)]), np.uint8)
@@ -163,6 +163,8 @@ def escape_records(batches: Sequence[tuple[int, Escapes]], coding: Coding) -> di
 
 def escapes_of(row_of_site: NDArray[np.int32], found: Exceptions, data: NDArray[np.uint8]) -> Escapes:
     """The calls among the exceptions that fit no byte. ``row_of_site[s]``: row, or -1 for what is not wanted."""
+    if not len(found.site):
+        return Escapes.empty()
     chosen = np.flatnonzero((found.value == ESCAPE) & (row_of_site[found.site] >= 0))
     if not len(chosen):
         return Escapes.empty()

@@ -107,6 +107,8 @@ class Sites:
     @staticmethod
     def concat(parts: Sequence[Sites]) -> Sites:
         """Sites of several runs, one after another; contig dictionaries are united in order of appearance."""
+        if len(parts) == 1:
+            return parts[0]
         names: dict[str, int] = {}
         contig = []
         for part in parts:

@@ -64,7 +64,7 @@ class ObjectStore:
                 if (
                     self._folder is not None
                 ):  # a read of a file takes 20 µs, a round through the store's own threads fifty times that
-                    data = _read(self._folder / name, offset, length)
+                    data = _read(f"{self._folder}/{name}", offset, length)
                 elif length:
                     data = bytes(obstore.get_range(self._store, name, start=offset, length=length))
         except UnavailableError:
@@ -113,7 +113,7 @@ class ObjectStore:
                 break
 
 
-def _read(path: Path, offset: int, length: int) -> bytes:
+def _read(path: str, offset: int, length: int) -> bytes:
     """Up to ``length`` bytes of a file from ``offset``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

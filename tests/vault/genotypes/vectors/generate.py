@@ -81,7 +81,7 @@ def main() -> None:
                 "group": 2,
                 "container_id": ref.container_id.hex(),
                 "nonce8": ref.nonce8.hex(),
-                "aad": ref.aad().hex(),
+                "aad": ref.aad.hex(),
                 "header_bytes": ref.header_bytes,
                 "sha256": ref.sha256.hex(),
                 "block_keys": [k.hex() for k in keys],
