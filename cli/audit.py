@@ -396,7 +396,7 @@ def _after(session: Session, path: Path | None) -> int:
 
 def _verified(session: Session, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
     """(origin, result) of each log of the vault, the newest last. A key given is the newest log's; earlier ones had the same keys."""
-    from vault.audit.export import LogSource
+    from vault.audit.live import LogSource
     from vault.audit.verify import verify as check
 
     *earlier, newest = session.log.origins()

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from vault import anchoring, key_backups, ledger
 from vault.audit.acts import Act, Outcome
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.verify import verify
 from vault.crypto import keystore_files
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose

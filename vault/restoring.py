@@ -27,7 +27,7 @@ from vault import anchoring, ledger, reference_renewal
 from vault.audit.acts import Act, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.entry import Obj
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.verify import verify
 from vault.backup import BOOKS, DATA_FORMAT, KEYS, KEYS_FORMAT, KEYSTORE, OBJECTS, check_object, read_about, sync, sync_tree
 from vault.crypto import keystore

@@ -21,7 +21,7 @@ from sqlalchemy import MetaData, func, select
 from policies.declarations import project_template
 from policies.purposes import RequestKind
 from vault import consents, gate, imports, projects, requests
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.verify import Report, verify
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor

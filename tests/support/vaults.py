@@ -23,7 +23,7 @@ from policies.declarations import project_template
 from policies.purposes import RequestKind
 from tests.support.vcf_text import SmallVcf, vcf
 from vault import cohorts, consents, imports, projects, requests, subjects
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.verify import Report, verify
 from vault.crypto import keystore
 from vault.crypto.custody import KeyPurpose

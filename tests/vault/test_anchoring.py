@@ -10,7 +10,7 @@ from pysqlite3 import dbapi2
 
 from vault import anchoring
 from vault.audit.acts import Act, Outcome
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.receipt import verify_receipt
 from vault.audit.verify import verify
 from vault.crypto.primitives import Argon2Profile

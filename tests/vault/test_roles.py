@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from tests.support import vaults
 from vault import backup, consents, doctor, erasure, gate, key_backups, principals, rotation, subjects
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.verify import verify
 from vault.crypto.context import encode_context
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tests.support import vaults
 from tests.support.crashing import killed_at
 from vault import gate, principals, rotation, subjects
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.verify import verify
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import Branch, KeyFileFactor, Role

@@ -13,7 +13,7 @@ from tests.support.accesses import ENGINE, access, grow
 from tests.support.audit_log import ORIGIN, VKEY, event, tamper
 from tests.support.outside import tool
 from vault.audit.acts import Act, Outcome
-from vault.audit.export import LogSource
+from vault.audit.live import LogSource
 from vault.audit.records import Record, records
 from vault.audit.report import MOST_ROWS, Content, page
 from vault.audit.statistics import count

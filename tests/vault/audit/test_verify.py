@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, make_books, ope
 from vault.audit import verify as verify_module
 from vault.audit.acts import Act, Outcome, Role
 from vault.audit.entry import Actor, ConsentHead, Event, Obj
-from vault.audit.export import LogSource, export_jsonl, export_tiles
+from vault.audit.export import export_jsonl, export_tiles
+from vault.audit.live import LogSource
 from vault.audit.merkle import CompactRange, leaf_hash, perfect_root
 from vault.audit.note import ED25519, Checkpoint, VerifierKey, sign_note
 from vault.audit.receipt import verify_receipt
@@ -31,6 +33,7 @@ from vault.storage.database import Database
 
 KEY = VKEY.to_text()
 SIZE = 600
+BARE = {"entry_missing", "head_mismatch"}  # of an unsigned entry with neither content nor hash
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +234,28 @@ class TestEditedRows:
         assert codes(check(copy)) == {"tile_missing"}
         tamper(copy, ("UPDATE audit_tile SET data = ? WHERE n = 1", (bytes(8192),)))
         assert codes(check(copy)) == {"tile_missing", "entry_altered"}
+
+    @pytest.mark.parametrize(
+        ("statement", "first_bad", "found"),
+        [
+            ("UPDATE audit_leaf SET leaf = CAST(leaf AS TEXT) WHERE idx = 7", 7, {"entry_malformed"}),
+            ("UPDATE audit_leaf SET leaf = 12 WHERE idx = 7", 7, {"entry_malformed"}),
+            ("UPDATE audit_leaf SET leaf = '' WHERE idx = 7", 7, {"entry_malformed"}),
+            ("UPDATE audit_leaf SET leaf_hash = 'none' WHERE idx = 7", 7, {"entry_altered"}),
+            ("UPDATE audit_leaf SET leaf_hash = substr(hex(leaf_hash), 1, 32) WHERE idx = 7", 7, {"entry_altered"}),
+            ("UPDATE audit_leaf SET leaf = 'x', leaf_hash = 'y' WHERE idx = 597", 597, BARE | {"entry_malformed"}),
+            ("UPDATE audit_leaf SET leaf = NULL, leaf_hash = 'y' WHERE idx = 597", 597, BARE),
+            ("UPDATE audit_tile SET data = CAST(hex(data) AS TEXT) WHERE level = 0 AND n = 0", None, {"tile_missing"}),
+            ("UPDATE audit_head SET stack = CAST(hex(stack) AS TEXT)", 590, {"head_mismatch"}),
+            ("UPDATE audit_head SET size = 'many'", 0, {"head_mismatch"}),
+            ("UPDATE audit_checkpoint SET note = x'00' WHERE size = 300", None, {"checkpoint_malformed"}),
+        ],
+    )
+    def test_values_of_another_type_are_findings(self, copy, statement, first_bad, found):
+        """SQLite keeps in a column whatever is put there."""
+        tamper(copy, statement)
+        report = check(copy)
+        assert (report.first_bad, codes(report)) == (first_bad, found)
 
     def test_a_fork_signed_by_the_log_itself_is_named(self, copy):
         """The same size signed twice with different roots cannot be stored; a later size that does not extend is caught."""
@@ -491,9 +516,40 @@ class TestParallel:
         alone = verify_folder(export, KEY)
         monkeypatch.setattr(verify_module, "PARALLEL_FROM", 1)
         monkeypatch.setattr(verify_module.os, "cpu_count", lambda: 2)
-        monkeypatch.setattr(verify_module, "_CHUNKS_PER_TASK", 1)
+        monkeypatch.setattr(verify_module, "_CHUNKS_AT_ONCE", 1)
         assert verify_folder(export, KEY) == alone
         assert alone.first_bad == 256
+
+    def test_several_processes_judge_signatures_alike(self, copy, monkeypatch):
+        tamper(copy, "UPDATE audit_checkpoint SET note = replace(note, '300', '299') WHERE size = 300")
+        alone = check(copy)
+        monkeypatch.setattr(verify_module, "PARALLEL_SIGNATURES_FROM", 1)
+        monkeypatch.setattr(verify_module.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(verify_module, "_SIGNATURES_AT_ONCE", 1)
+        assert check(copy) == alone
+        assert codes(alone) == {"signature_bad"}
+
+    def test_helpers_are_other_processes_that_can_be_done_without(self):
+        helpers = verify_module._Helpers()
+        assert helpers.run(eval, "os.getpid()") != os.getpid()
+        assert helpers.run(eval, "sys.argv[0] == '-c' and os._exit(1)") is False  # it has gone, so it was done here
+        assert helpers.run(eval, "os.getpid()") == os.getpid()
+        helpers.end()
+
+    def test_the_command_has_helpers_too(self, export):
+        program = (
+            "import os, runpy, sys, vault.audit.verify as v;"
+            "v.PARALLEL_FROM = 1; os.cpu_count = lambda: 2;"
+            "v._examine = None;"  # whoever examines here fails
+            "runpy.run_module('vault.audit.verify', run_name='__main__')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program, str(export), "--key", KEY],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "everything holds"), done.stderr
 
 
 class TestContinuedLog:
