@@ -57,8 +57,11 @@ TARGETS = {
     ("D1", "allele counts, half", "bcftools"): 0.05,
     ("D1", "allele counts, half", "plink2"): 2.0,
     ("D1", "panel of 100 x 1 subject", "cyvcf2"): 0.01,
+    ("D1", "panel of 100 x another subject", "cyvcf2"): 0.01,
     ("D1", "one site x all, again", "cyvcf2"): 1.0,
 }
+COST = "a million genotypes of all x half"
+TARGETS["D1, D2", COST, "genovault on D1"] = 1.1
 FIRST_SITE_LIMIT = 0.018  # seconds
 
 
@@ -124,6 +127,7 @@ class Cohort:
         first, last = places[0][1], places[-1][1]
         middle, half_span = (first + last) // 2, max(1, (last - first) // 200)
         a, b = middle - half_span, middle + half_span
+        self.n_sites = len(places)
         rows = [at for at, (_, position) in enumerate(places) if a <= position <= b]
         columns = sorted(choice.sample(range(len(samples)), len(samples) // 2))
         panel = sorted({places[at] for at in choice.sample(range(len(places)), min(PANEL, len(places) // 2))})
@@ -188,14 +192,16 @@ class Cohort:
         "region_again": "1 % x half, again",
         "subject": "one subject x all",
         "panel": "panel of 100 x 1 subject",
+        "panel_another": "panel of 100 x another subject",
         "panel_again": "panel of 100 x 1 subject, again",
         "site": "one site x all",
         "site_again": "one site x all, again",
         "counts": "allele counts, half",
+        "all": "all x half → matrix",
         "bcf": "all x half → BCF",
         "vcf": "all x half → VCF.gz",
     }
-    SMALL = ("region", "region_again", "site", "site_again")
+    SMALL = ("region", "region_again", "site", "site_again", "all")
 
     def measure_reads(self, tasks: Sequence[str]) -> None:
         self.plan["tasks"] = list(tasks)
@@ -211,7 +217,7 @@ class Cohort:
         python = beside if beside.exists() else Path(sys.executable)
         peers = json.loads(run([python, HERE / "in_process.py", plan], keep=True).output)
         for (library, task), found in ((name.split(), found) for name, found in peers.items()):
-            for suffix in ("", "_again"):
+            for suffix in ("", "_again", "_another"):
                 if task + suffix in tasks:
                     self.row(self.TASKS[task + suffix]).peers.setdefault(library, []).extend(found["seconds"])
             if task in ours and ours[task]["digest"] != found["digest"] and self.name != "D3":
@@ -326,6 +332,13 @@ def _genotypes(arguments: list[Any]) -> str:
     return total.hexdigest()
 
 
+def per_genotype(small: Cohort, large: Cohort) -> Row:
+    """What a genotype costs in the larger cohort, beside the smaller: seconds for a million of them, all x half."""
+    work = Cohort.TASKS["all"]
+    costs = [[1e6 * taken / (len(each.plan["half"]) * each.n_sites) for taken in each.rows[work].ours] for each in (small, large)]
+    return Row(f"{small.name}, {large.name}", COST, costs[1], {f"genovault on {small.name}": costs[0]})
+
+
 def _bytes(folder: Path) -> float:
     return float(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
 
@@ -398,7 +411,7 @@ def write_readme(text: str) -> None:
     path.write_text(f"{before}{begin}{text}\n{end}{rest.split(end, 1)[1]}")
 
 
-def measure(name: str, options: argparse.Namespace, tools: Tools, say: Callable[[str], None]) -> list[Row]:
+def measure(name: str, options: argparse.Namespace, tools: Tools, say: Callable[[str], None]) -> Cohort:
     this = Cohort(name, options.work, options.scale, tools)
     for at in range(options.rounds):
         this.measure_import(zarr=at == 0 and (name == "D1" or options.zarr))
@@ -412,7 +425,7 @@ def measure(name: str, options: argparse.Namespace, tools: Tools, say: Callable[
     if name == "D1":
         this.compare_extracts()
         this.rows |= {row.work: row for row in startup(options.rounds, this.key_file, this.vault)}
-    return list(this.rows.values())
+    return this
 
 
 def main() -> None:
@@ -432,7 +445,10 @@ def main() -> None:
             HERE.parent / package, quiet=1
         )  # as an installed wheel is, whatever the environment says of bytecode
     tools = Tools(options.peers)
-    rows = [row for name in options.only for row in measure(name, options, tools, lambda text: print(text, file=sys.stderr))]
+    cohorts = {name: measure(name, options, tools, lambda text: print(text, file=sys.stderr)) for name in options.only}
+    rows = [row for each in cohorts.values() for row in each.rows.values()]
+    if {"D1", "D2"} <= cohorts.keys():
+        rows.append(per_genotype(cohorts["D1"], cohorts["D2"]))
     text = f"{versions(tools)}\n\n{table(rows)}"
     print(text)
     if options.readme:

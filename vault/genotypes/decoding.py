@@ -103,8 +103,7 @@ def decode_chunk(
 ) -> tuple[Codes, Escapes]:
     """``codes`` uint8[m, subjects] and the calls that do not fit a byte.
 
-    ``pool``: where half of a large chunk's work may run (not the pool that this call itself runs in, unless it has a thread to
-    spare). ``out``: C order, to write into instead of a fresh matrix.
+    ``pool``: where half of a large chunk's work may run, the one that this call itself runs in if need be. ``out``: C order, to write into instead of a fresh matrix.
 
     Raises:
         IntegrityError: ``block_malformed``. UsageError: ``chunk_shape``: ``out`` of another shape.
@@ -150,9 +149,10 @@ def _over_strips(
     other_tally = np.zeros_like(tally)
     other = pool.submit(_run, plan, payloads, range(middle, strips), codes, other_tally)
     found = _run(plan, payloads, range(middle), codes, tally)
-    both = Exceptions.concat([found, other.result()])
+    # Whoever waits for a pool that waits for him would wait for ever: what nobody has begun is done here.
+    rest = _run(plan, payloads, range(middle, strips), codes, other_tally) if other.cancel() else other.result()
     tally += other_tally
-    return both, tally
+    return Exceptions.concat([found, rest]), tally
 
 
 def _run(plan: Plan, payloads: Payloads, strips: range, codes: NDArray[np.uint8], tally: NDArray[np.int32]) -> Exceptions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import BindParameter, bindparam, delete, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
@@ -22,6 +22,18 @@ from vault.session import Session
 from vault.storage.base import bulk_insert
 from vault.storage.books import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
 from vault.times import to_micros
+
+# Made once: a first read of a panel takes less time than putting the statement together.
+_PART: BindParameter[bytes] = bindparam("part")
+_VERSIONS = select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == _PART).scalar_subquery()
+_ERASING = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == _PART).exists()
+_STANDING = select(PanelBuildRow.build_id).where(
+    PanelBuildRow.panel_id == bindparam("panel"),
+    PanelBuildRow.part_id == _PART,
+    # made of the part's site tables as they are, and no erasure is about to change them
+    PanelBuildRow.table_versions == _VERSIONS,
+    ~_ERASING,
+)
 
 _KEPT: WeakKeyDictionary[Session, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
 """Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
@@ -36,9 +48,8 @@ def find(session: Session, part_id: PartId, panel_id: bytes) -> PartReader | Non
     Raises:
         IntegrityError: ``key_missing``.
     """
-    place = (PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
     with session.books.read() as tx:
-        build_id = tx.scalar(select(PanelBuildRow.build_id).where(*place, _stands(part_id)))
+        build_id = tx.scalar(_STANDING, {"panel": panel_id, "part": part_id})
     kept = _KEPT.setdefault(session, {})
     reader = kept.pop((panel_id, part_id), None)
     if build_id is None:
@@ -114,13 +125,6 @@ def remove(session: Session, build_ids: Sequence[bytes]) -> None:
     session.keybook.destroy([KeyPurpose.PANEL], build_ids)
     for build_id in build_ids:
         session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
-
-
-def _stands(part_id: PartId) -> ColumnElement[bool]:
-    """The build was made of the part's site tables as they are, and no erasure is about to change them."""
-    versions = select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id).scalar_subquery()
-    erasing = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == part_id).exists()
-    return (PanelBuildRow.table_versions == versions) & ~erasing
 
 
 def _open(session: Session, build_id: bytes) -> PartReader:

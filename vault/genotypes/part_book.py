@@ -64,6 +64,7 @@ class OpenPart:
 _PART: BindParameter[bytes] = bindparam("part")
 _ORDINALS: BindParameter[int] = bindparam("ordinals", expanding=True)
 _CHUNK, _CONTAINER, _PENDING = ChunkRow.__table__.c, ContainerRow.__table__.c, ErasingChunkRow.__table__.c
+_PARTS = select(PartRow).where(PartRow.dataset_id == bindparam("dataset")).order_by(PartRow.ordinal)
 _ERASING = select(_PENDING.ordinal).where(_PENDING.part_id == _PART)
 _CHUNKS = select(ChunkRow.__table__).where(_CHUNK.part_id == _PART, _CHUNK.ordinal.in_(_ORDINALS)).order_by(_CHUNK.ordinal)
 _CONTAINERS = (
@@ -79,7 +80,7 @@ _LOCK = threading.Lock()
 def parts(session: Session, dataset_id: DatasetId) -> list[PartRow]:
     """The dataset's parts in order."""
     with session.books.read() as tx:
-        return list(tx.scalars(select(PartRow).where(PartRow.dataset_id == dataset_id).order_by(PartRow.ordinal)))
+        return list(tx.scalars(_PARTS, {"dataset": dataset_id}))
 
 
 def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:

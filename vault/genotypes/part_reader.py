@@ -89,8 +89,8 @@ class _Opened(NamedTuple):
 
 R = TypeVar("R")
 Job = Callable[[], R]
-MakeJob = Callable[["_OpenChunk", NDArray[np.int64] | None, _Opened, Executor | None], Job[R]]
-"""Chunk, rows of it (None: all), what was opened, and a pool that the job may use for itself."""
+MakeJob = Callable[["_OpenChunk", NDArray[np.int64] | None, _Opened], Job[R]]
+"""Of a chunk, rows of it (None: all), and what was opened."""
 
 _NOBODY = np.zeros(0, np.int64)
 
@@ -181,9 +181,9 @@ class PartReader:
         codes = np.empty((edges[-1], access.size), np.uint8)
         outs = iter([codes[a:b] for a, b in pairwise(edges)])
 
-        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened, pool: Executor | None) -> Job[Escapes]:
+        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened) -> Job[Escapes]:
             out = next(outs)
-            return lambda: decode_chunk(chunk.plan(picked), opened.join(len(chunk.sites)), pool=pool, out=out)[1]
+            return lambda: decode_chunk(chunk.plan(picked), opened.join(len(chunk.sites)), pool=self._pool, out=out)[1]
 
         found = self._each(chunks, chosen, access, job)
         return Sites.concat([sites for sites, _ in found]), codes, join_escapes([escapes for _, escapes in found], edges)
@@ -200,11 +200,11 @@ class PartReader:
         """
         from vault.genotypes.decoding import count_chunk  # noqa: PLC0415 - as in ``read``
 
-        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened, pool: Executor | None) -> Job[AlleleCounts]:
+        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened) -> Job[AlleleCounts]:
             def run() -> AlleleCounts:
                 plan = chunk.plan(picked)
                 n_alleles = chunk.n_alleles if picked is None else chunk.n_alleles[picked]
-                return count_fields(plan, count_chunk(plan, opened.join(len(chunk.sites)), pool=pool), n_alleles)
+                return count_fields(plan, count_chunk(plan, opened.join(len(chunk.sites)), pool=self._pool), n_alleles)
 
             return run
 
@@ -241,12 +241,11 @@ class PartReader:
     ) -> list[tuple[Sites, R]]:
         """Open the blocks of one chunk after another, while the jobs made of those before run beside."""
         pending: list[tuple[Sites, R | Future[R]]] = []
-        alone = len(chunks) == 1  # one chunk is split inside; several run beside each other
         for ordinal, picked in zip(chunks, rows, strict=True):
             chunk = self._chunk(ordinal)
             sites = chunk.sites if picked is None else chunk.sites.take(picked)
-            job = make(chunk, picked, self._open_blocks(ordinal, chunk, access), self._pool if alone else None)
-            pending.append((sites, job() if alone or self._pool is None else self._pool.submit(job)))
+            job = make(chunk, picked, self._open_blocks(ordinal, chunk, access))
+            pending.append((sites, job() if len(chunks) == 1 or self._pool is None else self._pool.submit(job)))
         return [(sites, found.result() if isinstance(found, Future) else found) for sites, found in pending]
 
     def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: Access) -> _Opened:
