@@ -24,9 +24,11 @@ from vault.crypto.primitives import sha256
 from vault.erasure import ERASED
 from vault.erasure_job import DONE
 from vault.errors import GenovaultError
-from vault.genotypes.containers import ContainerRef, open_lengths
+from vault.genotypes.containers import open_lengths
 from vault.genotypes.inventory import being_written, named_objects, table_keys
-from vault.ids import ContainerId, DatasetId, PartId, SubjectId
+from vault.genotypes.parts import Owner
+from vault.genotypes.stored import container_of
+from vault.ids import DatasetId, PartId, SubjectId
 from vault.limits import ALARM_KEK_WRAPS
 from vault.session import Session
 from vault.storage.books import (
@@ -183,20 +185,8 @@ def _containers(session: Session) -> Iterator[Finding]:
     with session.books.read() as tx:
         rows = tx.execute(query).all()
     for c, part in rows:
-        ref = ContainerRef(
-            container_id=ContainerId(c.container_id),
-            nonce8=c.nonce,
-            vault_id=session.vault_id,
-            dataset_id=DatasetId(part.dataset_id),
-            part_id=PartId(part.part_id),
-            chunk=c.chunk,
-            group=c.group_no,
-            n_slots=c.n_slots,
-            header_bytes=c.header_bytes,
-            total_bytes=c.total_bytes,
-            sha256=c.sha256,
-            length_key_id=part.length_key_id,
-        )
+        owner = Owner(session.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
+        ref = container_of(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
         try:
             key = session.keybook.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
             open_lengths(ref, session.objects.get_range(c.object, 0, c.header_bytes), key)

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from vault.genotypes.calls import ESCAPE, HAPLOID_BASE, PHASED_OFFSET
-from vault.genotypes.code_numbers import GOLOMB, HAS_ESCAPES, TOGGLE
+from vault.genotypes.calls import ESCAPE
+from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE
 from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, popcount, store_u32, trailing_zeros
+from vault.genotypes.plan_kernels import UNWANTED
 from vault.limits import MAX_PLOIDY
 
 STRIP = 256  # subjects
@@ -29,57 +30,9 @@ DONE = 0
 MALFORMED = -1
 FULL = -2
 
-UNWANTED = -1  # of a place's target
-
 _U0, _U1 = np.uint64(0), np.uint64(1)
 _LOW = np.uint64(0x5555555555555555)
 _FOUR = np.uint32(0x01010101)
-
-
-@kernel(types.void(RO(types.int64), RW(types.uint8)))
-def close_references(reference: Any, wanted: Any) -> None:
-    """Mark, beside the wanted sites, every site they are XOR-ed with. ``reference[s]`` < s, or -1."""
-    for s in range(len(wanted) - 1, -1, -1):
-        if wanted[s] and reference[s] >= 0:
-            wanted[reference[s]] = 1
-
-
-@kernel(types.int64(RO(types.uint8, 2), RO(types.int32), RW(types.int64), RW(types.int32)))
-def aim(classes: Any, row: Any, class_end: Any, target: Any) -> Any:
-    """Where a one at each place goes: ``2 * row + bit`` of the fields, UNWANTED, or ``-2 - site`` for an exception.
-
-    ``row[site]``: row of the fields, -1 where not wanted. Fills ``class_end`` (the places of each parameter lie together, by row) and
-    as much of ``target`` as there are places; returns how many of them are to be read: all where exceptions could matter, else up to
-    the last one wanted.
-    """
-    class_end[:] = 0
-    for site in range(len(classes)):
-        for plane in range(3):
-            if classes[site, plane] >= GOLOMB:
-                class_end[classes[site, plane] - GOLOMB] += 1
-    next_place = np.empty(len(class_end), np.int64)
-    total = 0
-    for k in range(len(class_end)):
-        next_place[k] = total
-        total += class_end[k]
-        class_end[k] = total
-    last = 0
-    for site in range(len(classes)):
-        for plane in range(3):
-            if classes[site, plane] < GOLOMB:
-                continue
-            k = classes[site, plane] - GOLOMB
-            place = next_place[k]
-            next_place[k] += 1
-            if plane == 2:
-                target[place] = -2 - site
-                last = total
-            elif row[site] >= 0:
-                target[place] = 2 * row[site] + 1 - plane
-                last = max(last, place + 1)
-            else:
-                target[place] = UNWANTED
-    return last
 
 
 @helper
@@ -408,34 +361,3 @@ def decode_strips(
         progress[0] += 1
         progress[1] = found
     return DONE
-
-
-@kernel(types.void(RW(types.uint8, 2), RO(types.int64), RO(types.int32), RO(types.int32)))
-def apply_ploidy(codes: Any, sites: Any, toggle_site: Any, toggle_subject: Any) -> None:
-    """Turn the calls of subjects that are haploid at a site into haploid codes. Toggles are sorted by site."""
-    n = codes.shape[1]
-    state = np.zeros(n, np.uint8)
-    haploid = np.empty(256, np.uint8)
-    for code in range(256):
-        haploid[code] = HAPLOID_BASE + (code % PHASED_OFFSET) // 11 if code < HAPLOID_BASE else code
-    active = 0
-    t = 0
-    for i in range(len(sites)):
-        while t < len(toggle_site) and toggle_site[t] <= sites[i]:
-            j = toggle_subject[t]
-            active += 1 - 2 * np.int64(state[j])
-            state[j] ^= 1
-            t += 1
-        if active:
-            for j in range(n):
-                if state[j]:
-                    codes[i, j] = haploid[codes[i, j]]
-
-
-@kernel(types.void(RW(types.uint8, 2), RO(types.int32), RO(types.int32), RO(types.int32), RO(types.uint8)))
-def put_exceptions(codes: Any, row_of_site: Any, site: Any, subject: Any, value: Any) -> None:
-    """Write explicit calls. ``row_of_site[s]``: output row, -1 = not wanted."""
-    for e in range(len(site)):
-        at = row_of_site[site[e]]
-        if at >= 0 and value[e] != TOGGLE:
-            codes[at, subject[e]] = value[e]

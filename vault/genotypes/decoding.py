@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import UsageError
-from vault.genotypes import decode_kernels
+from vault.genotypes import decode_kernels, exception_kernels, plan_kernels
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.code_numbers import MAX_K, TOGGLE
 from vault.genotypes.coding import Coding
@@ -31,7 +31,7 @@ class Plan:
 
     Rows are those of the fields that a kernel works on: the m wanted sites, and those that they refer to. ``sites`` int64[m];
     ``row`` int32[m]: row of each; ``place`` int32[all sites]: number among the wanted, or -1; ``reference``: row that a row is
-    XOR-ed with, or -1; ``class_end``, ``target``, ``n_places``: of ``decode_kernels.aim``.
+    XOR-ed with, or -1; ``class_end``, ``target``, ``n_places``: of ``plan_kernels.aim``.
     """
 
     coding: Coding
@@ -61,12 +61,12 @@ class Plan:
             chosen = _check(sites, n_sites)
             wanted = np.zeros(n_sites, np.uint8)
             wanted[chosen] = 1
-            decode_kernels.close_references(coding.reference, wanted)
+            plan_kernels.close_references(coding.reference, wanted)
             needed = np.flatnonzero(wanted)
         row_of_site[needed] = np.arange(len(needed), dtype=np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
         class_end, target = np.empty(MAX_K + 1, np.int64), np.empty(3 * n_sites, np.int32)
-        n_places = decode_kernels.aim(coding.classes, row_of_site, class_end, target)
+        n_places = plan_kernels.aim(coding.classes, row_of_site, class_end, target)
         return Plan(
             coding,
             chosen,
@@ -118,8 +118,8 @@ def decode_chunk(
     if len(found.site):
         changes = toggles(found)
         if len(changes.site):
-            decode_kernels.apply_ploidy(codes, plan.sites, changes.site, changes.subject)
-        decode_kernels.put_exceptions(codes, plan.place, found.site, found.subject, found.value)
+            exception_kernels.apply_ploidy(codes, plan.sites, changes.site, changes.subject)
+        exception_kernels.put_exceptions(codes, plan.place, found.site, found.subject, found.value)
     return codes, escapes_of(plan.place, found, payloads.data)
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import BindParameter, bindparam, delete, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
-from vault.genotypes.containers import ContainerRef
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, PartRecord
+from vault.genotypes.stored import chunk_of
 from vault.genotypes.threads import decoding_pool
-from vault.ids import ContainerId, DatasetId, KeyId, PartId
+from vault.ids import DatasetId, KeyId, PartId
 from vault.session import Session
 from vault.storage.base import bulk_insert
 from vault.storage.books import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
@@ -143,34 +143,7 @@ def _records(
     session: Session, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]
 ) -> tuple[Owner, PartRecord, ChunkRecord]:
     owner = Owner(session.vault_id, dataset_id, PartId(row.build_id))
-    refs = tuple(
-        ContainerRef(
-            container_id=ContainerId(c.container_id),
-            nonce8=c.nonce,
-            vault_id=session.vault_id,
-            dataset_id=dataset_id,
-            part_id=owner.part_id,
-            chunk=0,
-            group=c.group_no,
-            n_slots=c.n_slots,
-            header_bytes=c.header_bytes,
-            total_bytes=c.total_bytes,
-            sha256=c.sha256,
-            length_key_id=row.length_key_id,
-        )
-        for c in containers
-    )
-    chunk = ChunkRecord(
-        ordinal=0,
-        n_sites=row.n_sites,
-        table_name=row.table_object,
-        table_bytes=row.table_bytes,
-        table_sha256=row.table_sha256,
-        table_key_id=KeyId(row.table_key_id),
-        table_version=1,
-        containers=refs,
-        container_names=tuple(c.object for c in containers),
-    )
+    chunk = chunk_of(owner, row, containers, ordinal=0, table_version=1, length_key_id=row.length_key_id)
     record = PartRecord(
         part_id=owner.part_id,
         n_subjects=sum(c.n_slots for c in containers),

@@ -18,11 +18,11 @@ from sqlalchemy import BindParameter, Row, bindparam, select
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.containers import ContainerRef
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
+from vault.genotypes.stored import chunk_of
 from vault.genotypes.threads import decoding_pool
-from vault.ids import ContainerId, DatasetId, KeyId, PartId, SubjectId
+from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.books import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
 from vault.storage.packed import rows_among
@@ -157,7 +157,20 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
         containers: dict[int, list[Row[*tuple[Any, ...]]]] = {chunk.ordinal: [] for chunk in stale}
         for container in tx.execute(_CONTAINERS, {**wanted, "ordinals": list(containers)}):
             containers[container.chunk].append(container)
-    learned = [_chunk(session, row, chunk, containers[chunk.ordinal]) for chunk in stale]
+    if not all(containers.values()):
+        raise _incomplete()
+    owner = Owner(session.vault_id, DatasetId(row.dataset_id), PartId(row.part_id))
+    learned = [
+        chunk_of(
+            owner,
+            chunk,
+            containers[chunk.ordinal],
+            ordinal=chunk.ordinal,
+            table_version=chunk.table_version,
+            length_key_id=row.length_key_id,
+        )
+        for chunk in stale
+    ]
     part.keys.fetch([chunk.table_key_id for chunk in learned])
     reader.learn(learned)
 
@@ -179,40 +192,6 @@ def _is_news(known: ChunkRecord | None, chunk: Row[*tuple[Any, ...]]) -> bool:
 
 def _incomplete() -> IntegrityError:
     return IntegrityError("part_incomplete", "the books lack chunks that a part has", hint="run genovault doctor")
-
-
-def _chunk(
-    session: Session, part: PartRow, row: Row[*tuple[Any, ...]], containers: Sequence[Row[*tuple[Any, ...]]]
-) -> ChunkRecord:
-    if not containers:
-        raise _incomplete()
-    return ChunkRecord(
-        ordinal=row.ordinal,
-        n_sites=row.n_sites,
-        table_name=row.table_object,
-        table_bytes=row.table_bytes,
-        table_sha256=row.table_sha256,
-        table_key_id=KeyId(row.table_key_id),
-        table_version=row.table_version,
-        containers=tuple(
-            ContainerRef(
-                container_id=ContainerId(c.container_id),
-                nonce8=c.nonce,
-                vault_id=session.vault_id,
-                dataset_id=DatasetId(part.dataset_id),
-                part_id=PartId(part.part_id),
-                chunk=c.chunk,
-                group=c.group_no,
-                n_slots=c.n_slots,
-                header_bytes=c.header_bytes,
-                total_bytes=c.total_bytes,
-                sha256=c.sha256,
-                length_key_id=part.length_key_id,
-            )
-            for c in containers
-        ),
-        container_names=tuple(c.object for c in containers),
-    )
 
 
 def _record(part: PartRow) -> PartRecord:

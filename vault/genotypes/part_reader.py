@@ -42,6 +42,7 @@ GetRange = Callable[[str, int, int], Payload]
 TableKey = Callable[[KeyId], Secret]
 """The key of a site table, directory or length table by its id; raises where it was destroyed."""
 
+FIRST_VERSION = 1  # of a site table, as it is imported
 CACHED_CHUNKS = 32  # opened site tables kept: about 1 MiB each
 _FEW_SUBJECTS = 16  # reads of fewer people keep the length tables, so that the next such read costs one range
 
@@ -125,6 +126,10 @@ class PartReader:
     def known(self, ordinal: int) -> ChunkRecord | None:
         """What it knows of a chunk."""
         return self._chunks.get(ordinal)
+
+    def was_rewritten(self, ordinal: int) -> bool:
+        """Whether the site table of a chunk is another than was imported: only then may it have blanked sites."""
+        return self._chunks[ordinal].table_version > FIRST_VERSION
 
     def learn(self, chunks: Iterable[ChunkRecord]) -> None:
         """Take chunks' records; what was opened of an older version of a chunk is dropped."""

@@ -67,7 +67,11 @@ def choose_chunks(session: Session, part: PartRow, selection: Selection) -> tupl
 def choose_rows(reader: PartReader, selection: Selection, ordinals: Sequence[int]) -> Chosen:
     """The chosen rows of some chunks; chunks without any are left out."""
     chosen: Chosen = []
+    everything = selection.regions is None and selection.panel is None
     for ordinal in ordinals:
+        if everything and not reader.was_rewritten(ordinal):
+            chosen.append((ordinal, None))  # without opening a table that will be opened when its blocks are
+            continue
         sites = reader.sites(ordinal)
         rows = selection.rows(sites, reader.ends(ordinal))
         rows = rows[np.diff(sites.alleles.offsets)[rows] > 0]  # what an erasure blanked is nobody's any more
