@@ -376,7 +376,7 @@ def _why(found: Disclosure) -> str:
 def _about(session: Session, who: str) -> frozenset[int]:
     from vault.disclosures import tokens_of
 
-    return frozenset(index for token in tokens_of(session, who) for index in session.log.entries_of(token))
+    return frozenset(session.log.entries_of(*tokens_of(session, who)))
 
 
 def _after(session: Session, path: Path | None) -> int:
@@ -396,18 +396,17 @@ def _after(session: Session, path: Path | None) -> int:
 
 def _verified(session: Session, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
     """(origin, result) of each log of the vault, the newest last. A key given is the newest log's; earlier ones had the same keys."""
-    from vault.audit.live import LogSource
-    from vault.audit.verify import verify as check
+    from vault.audit.live import check_live
 
     *earlier, newest = session.log.origins()
     found = []
     for part in session.log.parts() if earlier else []:
         if part.origin != newest:
             own = "\n".join(own_key.to_text() for own_key in session.log_keys(part.origin))
-            found.append((part.origin, check(LogSource(session.log, own, part=part))))
+            found.append((part.origin, check_live(session.log, own, part=part)))
     own = "\n".join(own_key.to_text() for own_key in session.log_keys())
     kept = [note for note in (anchor.newest(newest) for anchor in session.anchors) if note is not None]
-    return [*found, (newest, check(LogSource(session.log, own, anchors=[*anchors, *kept]), given))]
+    return [*found, (newest, check_live(session.log, own, given, anchors=[*anchors, *kept]))]
 
 
 def _say(context: Context, found: Report, earlier: Sequence[tuple[str, Report]] = ()) -> None:

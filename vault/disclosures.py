@@ -77,11 +77,12 @@ def of(session: Session, who: str) -> Accounting:
     """The accounting for the person whom an audit token or (for those who know identities) a REF names.
 
     Raises:
+        IntegrityError: ``audit_set_altered``, ``log_incomplete``: what is stored would not give all of them.
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``token_unknown``: no entry has this token.
     """
     with session.attempting(Act.AUDIT_DISCLOSURES):
         tokens = tokens_of(session, who)
-        indices = sorted({index for token in tokens for index in session.log.entries_of(token)})
+        indices = session.log.entries_of(*tokens)
         if not indices and who.startswith(_TOKEN):
             raise InputError("token_unknown", "no entry of the log has this audit token")
         entries = session.log.entries_at(indices)

@@ -15,8 +15,7 @@ from sqlalchemy import func, select
 
 from vault import anchoring, key_backups, ledger
 from vault.audit.acts import Act, Outcome
-from vault.audit.live import LogSource
-from vault.audit.verify import verify
+from vault.audit.live import check_live
 from vault.crypto import keystore_files
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import Branch
@@ -143,7 +142,7 @@ def _databases(session: Session) -> Iterator[Finding]:
 
 
 def _log(session: Session) -> Iterator[Finding]:
-    report = verify(LogSource(session.log, None), "\n".join(key.to_text() for key in session.log_keys()))
+    report = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
     for finding in report.findings:
         yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
     if not session.anchors:

@@ -27,8 +27,7 @@ from vault import anchoring, ledger, reference_renewal
 from vault.audit.acts import Act, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.entry import Obj
-from vault.audit.live import LogSource
-from vault.audit.verify import verify
+from vault.audit.live import check_live
 from vault.backup import BOOKS, DATA_FORMAT, KEYS, KEYS_FORMAT, KEYSTORE, OBJECTS, check_object, read_about, sync, sync_tree
 from vault.crypto import keystore
 from vault.crypto.custody import KeyPurpose
@@ -173,7 +172,7 @@ def _checked(session: Session, folder: Path, *, live: bool, new_log: bool) -> Re
     # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
     if (erased - session.keybook.erasures()) if live else (keyless or missing):
         raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
-    found = verify(LogSource(session.log, None), "\n".join(key.to_text() for key in session.log_keys()))
+    found = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
     if not found.ok:
         raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
     behind = _behind(session, allowed=live and new_log)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +15,7 @@ from vault.audit.merkle import CompactRange
 from vault.audit.reader import Part
 from vault.audit.stored_head import newest_log
 from vault.audit.tiles import TILE_WIDTH
-from vault.audit.verify import Chunk
+from vault.audit.verify import MAX_FINDINGS, Chunk, Finding, Report, verify
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditTileRow
 from vault.storage.statements import Statement
@@ -30,6 +32,24 @@ _DETAILED = Statement(
     select(AuditDetailRow.idx).where(AuditDetailRow.idx >= bindparam("first"), AuditDetailRow.idx <= bindparam("last"))
 )
 _END = 2**62  # beyond every entry
+
+
+def check_live(
+    log: AuditLog, own: str | None, given: str | None = None, *, anchors: Sequence[str] = (), part: Part | None = None
+) -> Report:
+    """Verify a log where it lives, and that whom its entries name is still stored as it was (``people_altered``). Arguments as those
+    of ``LogSource``; ``given`` is a key from outside.
+    """
+    report = verify(LogSource(log, own, anchors=anchors, part=part), given)
+    part = part or log.parts()[-1] if report.entries else None
+    if part is None:
+        return report
+    with suppress(IntegrityError):  # of missing entries, which the report names
+        lost = [index - part.base for index in log.entries_without_set() if part.base <= index < part.base + part.size]
+        message = "the people whom entry {} names are not stored as they were"
+        findings = [Finding("people_altered", index, message.format(index)) for index in lost[:MAX_FINDINGS]]
+        return replace(report, findings=(*report.findings, *findings)) if findings else report
+    return report
 
 
 class LogSource:

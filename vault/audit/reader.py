@@ -17,9 +17,10 @@ from vault.audit import canonical
 from vault.audit.details import open_detail
 from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, subject_set
 from vault.audit.merkle import inclusion_proof
+from vault.audit.naming import entries_naming, entries_without_set
 from vault.audit.note import Checkpoint
 from vault.audit.receipt import Receipt
-from vault.audit.sets import entries_of_token, most_named, tokens_of_set
+from vault.audit.sets import most_named, tokens_of_set
 from vault.audit.stored_head import last_note, newest_log, read_head, tree_at
 from vault.audit.tiles import StoredTree
 from vault.crypto.secret import Secret
@@ -205,10 +206,15 @@ class LogReader:
                     found.setdefault(event_id_text(row.intent), []).append(entry)
         return found
 
-    def entries_of(self, token: AuditToken) -> list[int]:
-        """Indices of the entries that speak of the subject with this audit token, ascending."""
+    def entries_of(self, *tokens: AuditToken) -> list[int]:
+        """Numbers of all entries that speak of the subject with these audit tokens, ascending. Raises as ``naming.entries_naming``."""
         with self.database.read() as session:
-            return entries_of_token(session, token)
+            return entries_naming(session, tokens, set_salt=self._set_salt)
+
+    def entries_without_set(self) -> list[int]:
+        """Numbers of the entries that name a set of people which is not stored as it was."""
+        with self.database.read() as session:
+            return entries_without_set(session, set_salt=self._set_salt)
 
     def most_named(self, indices: Sequence[int], most: int) -> list[tuple[AuditToken, int]]:
         """The tokens that these entries speak of most often, with how often."""
