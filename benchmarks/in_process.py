@@ -5,6 +5,7 @@ python in_process.py PLAN.json        prints {task: {"seconds": […], "digest":
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import sys
@@ -74,6 +75,7 @@ def main() -> None:
     for name, task in tasks.items():
         seconds, made = [], None
         for _ in range(WARM + plan["repeats"]):
+            gc.collect()
             started = time.perf_counter()
             made = task()
             seconds.append(time.perf_counter() - started)

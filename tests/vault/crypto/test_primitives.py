@@ -25,6 +25,8 @@ from vault.crypto.primitives import (
     hpke_open,
     hpke_public,
     hpke_seal,
+    open_each,
+    openers,
     sha256,
     verify_signature,
 )
@@ -136,6 +138,21 @@ def test_seal_many_puts_each_nonce_before_its_seal():
     aead = AesGcm(KEY)
     items = [(bytes([i]) * 12, bytes([i]) * i, b"aad") for i in range(5)]
     assert aead.seal_many(items) == [nonce + aead.seal(nonce, plain, aad) for nonce, plain, aad in items]
+
+
+def test_many_seals_under_many_keys_open_together():
+    keys, nonces = [bytes([i]) * 32 for i in range(4)], [bytes([i]) * 12 for i in range(4)]
+    sealed = [AesGcm(key).seal(nonce, b"plain" + key[:1], b"aad") for key, nonce in zip(keys, nonces, strict=True)]
+    assert open_each(openers(keys), nonces, sealed, b"aad") == [b"plain" + key[:1] for key in keys]
+    for wrong in ([*sealed[:3], sealed[0]], [*sealed[:3], b""], [*sealed[:3], sealed[3][:-1]]):
+        with raises("seal_broken"):
+            open_each(openers(keys), nonces, wrong, b"aad")
+    for some in (sealed[:3], [*sealed, sealed[0]]):
+        with pytest.raises(UsageError) as refused:
+            open_each(openers(keys), nonces, some, b"aad")
+        assert refused.value.code == "seal_count"
+    with pytest.raises(UsageError):
+        openers([bytes(16)])
 
 
 def test_one_broken_seal_fails_every_way_of_opening():

@@ -84,6 +84,14 @@ def test_two_threads_give_what_one_gives():
     assert same_escapes(escaped, escapes)
 
 
+def test_decoding_inside_a_busy_pool_waits_for_nobody():
+    codes = linked_codes(np.random.default_rng(16), 3000, 1300)
+    chunk = encode(codes, Escapes.empty())
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(decode, chunk.coding, chunk.split(), pool=pool) for _ in range(6)]
+        assert all(np.array_equal(job.result(timeout=60)[0], codes) for job in jobs)
+
+
 def test_read_only_inputs_and_a_matrix_to_write_into():
     rng = np.random.default_rng(7)
     codes = linked_codes(rng, 100, 20)

@@ -75,6 +75,20 @@ def test_a_chunk_asked_for_again_is_opened_no_more(session, dataset, subjects, m
         keeping.read(REGION)
 
 
+def test_reading_everything_opens_each_table_once(session, dataset, subjects, monkeypatch):
+    monkeypatch.setattr(part_reader, "CACHED_CHUNKS", 1)
+    read, tables = session.objects.get_range, []
+
+    def counting(name, offset, length):
+        tables.extend([name] if name.endswith(".sites") else [])
+        return read(name, offset, length)
+
+    monkeypatch.setattr(session.objects, "get_range", counting)
+    fresh = reader(session, dataset, subjects)
+    assert len(fresh.read(EVERYTHING).sites) == 24
+    assert len(tables) == len(set(tables)) == 2
+
+
 def test_what_does_not_fit_is_not_kept(session, dataset, subjects, monkeypatch):
     keeping = reader(session, dataset, subjects, keep=10)
     keeping.read(REGION)
