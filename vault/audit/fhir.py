@@ -1,19 +1,21 @@
 """Entries as FHIR R4 AuditEvent resources, one JSON document to a line (``application/fhir+ndjson``), after IHE BALP.
 
-An access to genotypes is a Privacy Disclosure (source); a read by people is an Export, Read or Query of the vault. Patients are
-named by nothing here: a resource refers to the set of subjects as the leaf does, by its salted digest, so that an export is as
-public as the log. The profile of a resource is stated only where the resource has everything that the profile asks for; BALP's
-disclosure profile asks for the patient, so a resource states it only if whoever exports resolves one.
+An access to genotypes is a Privacy Disclosure (source). By default patients are named by nothing here: a resource refers to the set
+of subjects as the leaf does, by its salted digest, so that an export is as public as the log. By person, an entry becomes one
+resource for each person that it names, by audit token. Then a disclosure that took place claims BALP's profile, which wants the
+patient; nothing else claims one, because BALP's other profiles are about RESTful interactions, and this vault has none.
 """
 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, TextIO
 
 from vault.audit.acts import Act, Outcome
 from vault.audit.log import AuditLog
 from vault.audit.records import Record, records
+from vault.ids import AuditToken
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -23,6 +25,7 @@ ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 DUO = "http://purl.obolibrary.org/obo/duo.owl"
+DISCLOSURE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Source"
 OURS = "https://genovault.example/fhir"  # a namespace, not an address
 
 _OUTCOMES = {Outcome.REFUSED.value: "4", Outcome.FAILED.value: "8", Outcome.ABORTED.value: "8"}  # audit-event-outcome
@@ -38,14 +41,34 @@ _ACTIONS = {  # the last word of an act -> C, R, U, D or E
 _WORDS = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "operation"}
 
 
-def export_fhir(log: AuditLog, out: TextIO, *, origin: str) -> int:
-    """Every entry that still has its payload, one AuditEvent to a line; how many."""
+def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = False) -> int:
+    """Every entry that still has its payload, one AuditEvent to a line; how many lines.
+
+    ``by_person``: one for each person that an entry names, by audit token. Raises IntegrityError (``audit_set_altered``).
+    """
+    members = lru_cache(maxsize=64)(lambda digest: log.subjects_of(bytes.fromhex(digest)))  # cohorts recur
     written = 0
     for record in records(log):
-        if record.act is not None:
-            out.write(json.dumps(audit_event(record, origin=origin), ensure_ascii=False) + "\n")
+        if record.act is None:
+            continue
+        resource = audit_event(record, origin=origin)
+        named = members(record.subject_set) if by_person and record.subject_set else []
+        for made in [_about(resource, record, n, token) for n, token in enumerate(named)] or [resource]:
+            out.write(json.dumps(made, ensure_ascii=False) + "\n")
             written += 1
     return written
+
+
+def _about(resource: dict[str, Any], record: Record, number: int, token: AuditToken) -> dict[str, Any]:
+    """The resource of an entry as being about one of the people whom it names."""
+    others = resource["entity"][:-1]  # the last one is the set
+    patient = {
+        "what": {"type": "Patient", "identifier": {"system": f"{OURS}/audit-token", "value": token}},
+        "type": _coding(ENTITY_TYPE, "1", "Person"),
+        "role": _coding(OBJECT_ROLE, "1", "Patient"),
+    }
+    profile = {"meta": {"profile": [DISCLOSURE]}} if record.act in _EXPORTS and record.outcome == Outcome.DONE.value else {}
+    return {**resource, "id": f"{record.event}-{number}", **profile, "entity": [*others, patient]}
 
 
 def audit_event(record: Record, *, origin: str) -> dict[str, Any]:
@@ -103,7 +126,7 @@ def _source(vault: dict[str, str]) -> dict[str, Any]:
 
 
 def _entities(record: Record) -> list[dict[str, Any]]:
-    """What it was about: the entry of the log itself, the object, the request and the set of people."""
+    """What it was about: the entry of the log itself, the object, the request, and last the set of people."""
     found = [_entity("log-entry", str(record.index), "4", "Other", detail=[("leaf_hash", record.leaf_hash)])]
     if record.object:
         kind, _, ref = record.object.partition(":")
@@ -112,15 +135,15 @@ def _entities(record: Record) -> list[dict[str, Any]]:
         found.append(_entity("request", record.request, "2", "System Object"))
     if record.project:
         found.append(_entity("project", record.project, "2", "System Object"))
+    if record.reasons:
+        found.append(
+            _entity("reasons", record.event, "4", "Other", detail=[(code, str(n)) for code, n in record.reasons.items()])
+        )
     if record.subject_set:
         counted = [("subjects", str(record.subjects)), *((name, str(n)) for name, n in record.counts.items())]
         people = _entity("subject-set", record.subject_set, "1", "Person", detail=counted)
         people["role"] = _coding(OBJECT_ROLE, "1", "Patient")
         found.append(people)
-    if record.reasons:
-        found.append(
-            _entity("reasons", record.event, "4", "Other", detail=[(code, str(n)) for code, n in record.reasons.items()])
-        )
     return found
 
 

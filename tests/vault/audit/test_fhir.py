@@ -13,13 +13,14 @@ from tests.support.accesses import ENGINE, access, grow
 from tests.support.audit_log import ORIGIN, event, tamper, token
 from tests.support.outside import shared
 from vault.audit.acts import Act, Outcome
-from vault.audit.fhir import audit_event, export_fhir
+from vault.audit.entry import Obj
+from vault.audit.fhir import DISCLOSURE, audit_event, export_fhir
 from vault.audit.records import record_of
 
 
-def resources(log):
+def resources(log, **how):
     out = io.StringIO()
-    written = export_fhir(log, out, origin=ORIGIN)
+    written = export_fhir(log, out, origin=ORIGIN, **how)
     found = [json.loads(line) for line in out.getvalue().splitlines()]
     assert len(found) == written
     return found
@@ -66,6 +67,40 @@ def test_an_access_is_an_export_by_its_source_to_its_recipient(books):
     people = resource["entity"][-1]
     assert people["type"]["code"] == "1"
     assert {d["type"]: d["valueString"] for d in people["detail"]}["subjects"] == "2"
+
+
+def coded(parts, code):
+    """Those of type ``code``."""
+    return [part for part in parts if code in (part["type"].get("code"), *(c["code"] for c in part["type"].get("coding", [])))]
+
+
+def test_by_person_a_disclosure_is_what_the_balp_profile_asks_for(books, schema):
+    """IHE.BasicAudit.PrivacyDisclosure.Source of BALP 1.1: type, subtype, action, agents and the one patient."""
+    books.log.record(access(ENGINE, "demo", "HMB", "rel-1", [1, 2]))
+    done = event(Act.VIEW_OUTCOME, Outcome.DONE, subjects=[token(1), token(2)], reasons={"x": 1}, obj=Obj("release", "rel-1"))
+    books.log.record(done)
+    books.log.record(event(Act.SUBJECT_SHOW, subjects=[token(3)]))
+    books.log.record(event(Act.SUBJECT_LIST))
+    found = resources(books.log, by_person=True)
+    assert [error.message for resource in found for error in schema.iter_errors(resource)] == []
+    assert len({resource["id"] for resource in found}) == len(found) == 6
+    claimed = [resource for resource in found if "meta" in resource]
+    assert [resource["id"][-2:] for resource in claimed] == ["-0", "-1"]
+    named = []
+    for resource in claimed:
+        assert resource["meta"]["profile"] == [DISCLOSURE]
+        assert (resource["type"]["code"], resource["action"], resource["outcome"]) == ("110106", "R", "0")
+        assert "disclose" in [subtype["code"] for subtype in resource["subtype"]]
+        (source,), (recipient,) = coded(resource["agent"], "110153"), coded(resource["agent"], "110152")
+        assert source["who"] == resource["source"]["observer"]
+        assert source["network"] == recipient["network"]
+        assert recipient["who"]
+        (patient,) = coded(resource["entity"], "1")
+        assert (patient["role"]["code"], patient["what"]["type"]) == ("1", "Patient")
+        assert len(resource["entity"]) >= 2
+        named.append(patient["what"]["identifier"]["value"])
+    assert named == sorted([token(1), token(2)])
+    assert "subject-set" not in json.dumps(claimed)
 
 
 @pytest.mark.parametrize(

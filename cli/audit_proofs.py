@@ -1,0 +1,218 @@
+"""Commands that prove the log or hand it out: verification, receipts, exports, the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from cli.context import Context, context_of
+from cli.inputs import read_text, vkey
+from vault.audit.acts import Act, Outcome
+from vault.errors import GenovaultError, InputError, UnavailableError
+
+if TYPE_CHECKING:
+    from vault.audit.verify import Report
+    from vault.session import Session
+
+Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
+
+
+def verify(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A checkpoint kept elsewhere, that the log must still agree with.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="VKEY", help="The log's public key, or a file that holds it, kept elsewhere.")
+    ] = None,
+) -> None:
+    """Check the whole log: every entry, the tree, every signed head. Exit code 5 if something does not hold.
+
+    Without --key the vault's own key is used, which proves nothing against somebody who could replace the whole vault.
+
+    JSON: {"ok": bool, "entries": n, "signed": n, "root", "unsigned": [first, last] or [], "redacted": n, "key_given": bool, "key",
+    "open_intents": [...], "first_bad": n or null, "findings": [{"code", "entry", "last", "message"}], "earlier": [the same of each
+    log that this one continues, with "origin"]}.
+    """
+    context = context_of(ctx)
+    from vault.limits import MAX_NOTE_BYTES
+
+    given = vkey(key)
+    anchors = [read_text(checkpoint, limit=MAX_NOTE_BYTES)] if checkpoint else []
+    with context.open() as session:
+        *earlier, (_, report) = _verified(session, given, anchors)
+        whole = report.ok and all(old.ok for _, old in earlier)
+        if whole:
+            session.record(Act.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
+        else:
+            _say(context, report, earlier)
+            _record_failure(session, [report, *(old for _, old in earlier)])
+            raise typer.Exit(5)
+    _say(context, report, earlier)
+
+
+def prove(ctx: typer.Context, number: Number) -> None:
+    """Print the receipt of an entry: a proof that it is in the log, for anyone with the log's key.
+
+    JSON: {"index": n, "proof": text}.
+    """
+    context = context_of(ctx)
+    with context.reading(Act.AUDIT_PROVE) as session:
+        _sign(session)
+        proof = session.log.receipt(number)
+    context.output.document({"index": number, "proof": proof})
+    if not context.output.json:
+        sys.stdout.write(proof)
+
+
+def export(
+    ctx: typer.Context,
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="What to write; must not exist.", show_default=False)],
+    file_format: Annotated[
+        Literal["tiles", "jsonl", "csv", "fhir"],
+        typer.Option(
+            "--format",
+            help="tiles: a folder for any verifier; jsonl: one entry to a line; csv: for a spreadsheet; fhir: R4 AuditEvents.",
+            show_default=False,
+        ),
+    ],
+    origin: Annotated[
+        str | None, typer.Option(metavar="ORIGIN", help="With tiles: an earlier log, that the present one continues.")
+    ] = None,
+    by_person: Annotated[
+        bool, typer.Option("--by-person", help="With fhir: a resource for each person an entry names, by audit token.")
+    ] = False,
+) -> None:
+    """Write the log out. No form holds anything private, but --by-person shows which entries are about the same person.
+
+    JSON: {"format", "entries": n, "dest"}.
+    """
+    context = context_of(ctx)
+    from vault.audit.export import export_jsonl, export_tiles
+    from vault.audit.fhir import export_fhir
+    from vault.audit.records import export_csv
+
+    if by_person and file_format != "fhir":
+        raise InputError("by_person_is_fhir", "--by-person belongs to --format fhir")
+    with context.reading(Act.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as session:
+        _sign(session)
+        if file_format == "tiles":
+            part = next((part for part in session.log.parts() if part.origin == (origin or session.origin)), None)
+            if part is None:
+                raise InputError(
+                    "origin_unknown", "the vault has had no log of this origin", hint="genovault audit verify lists them"
+                )
+            entries = export_tiles(session.log, dest, vkey=session.log_keys(part.origin)[0].to_text(), part=part).size
+        elif file_format == "jsonl":
+            entries = _written(dest, lambda out: export_jsonl(session.log, out))
+        elif file_format == "csv":
+            entries = _written(dest, lambda out: export_csv(session.log, out))
+        else:
+            entries = _written(dest, lambda out: export_fhir(session.log, out, origin=session.origin, by_person=by_person))
+    context.output.document({"format": file_format, "entries": entries, "dest": dest})
+    context.output.line(f"{entries:,} entries in {dest}")
+
+
+def report(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write; must not exist.", show_default=False)],
+    key: Annotated[
+        str | None, typer.Option(metavar="VKEY", help="The log's public key, or a file that holds it, kept elsewhere.")
+    ] = None,
+) -> None:
+    """One page about the whole log: whether it holds, who looked at what, refusals, unusual hours and volumes. Needs no network.
+
+    JSON: {"ok": bool, "entries": n, "accesses": n, "disclosed": n, "open_intents": n, "refusals": n, "dest"}.
+    """
+    context = context_of(ctx)
+    from vault.audit.records import records
+    from vault.audit.report import MOST_ROWS, Content, page
+    from vault.audit.statistics import count
+
+    given = vkey(key)
+    with context.reading(Act.AUDIT_REPORT) as session:
+        _sign(session)
+        verified = _verified(session, given, [])
+        counted = count(records(session.log))
+        most = session.log.most_named(counted.access_indices, MOST_ROWS)
+        text = page(Content(session.origin, session.clock(), verified, counted, most))
+        _written(out, lambda stream: stream.write(text))
+    whole = all(found.ok for _, found in verified)
+    context.output.document(
+        {
+            "ok": whole,
+            "entries": counted.entries,
+            "accesses": counted.accesses,
+            "disclosed": counted.disclosed,
+            "open_intents": len(counted.open_intents),
+            "refusals": sum(n for _, n in counted.refusals),
+            "dest": out,
+        }
+    )
+    context.output.line(
+        f"{counted.entries:,} entries, {counted.accesses:,} accesses; {'everything holds' if whole else 'NOT whole'}"
+    )
+    context.output.line(f"the page is {out}")
+    if not whole:
+        raise typer.Exit(5)
+
+
+def _verified(session: Session, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
+    """(origin, result) of each log of the vault, the newest last. A key given is the newest log's; earlier ones had the same keys."""
+    from vault.audit.live import check_live
+
+    *earlier, newest = session.log.origins()
+    found = []
+    for part in session.log.parts() if earlier else []:
+        if part.origin != newest:
+            own = "\n".join(own_key.to_text() for own_key in session.log_keys(part.origin))
+            found.append((part.origin, check_live(session.log, own, part=part)))
+    own = "\n".join(own_key.to_text() for own_key in session.log_keys())
+    kept = [note for note in (anchor.newest(newest) for anchor in session.anchors) if note is not None]
+    return [*found, (newest, check_live(session.log, own, given, anchors=[*anchors, *kept]))]
+
+
+def _say(context: Context, found: Report, earlier: Sequence[tuple[str, Report]] = ()) -> None:
+    from vault.audit.verify import lines_of
+
+    context.output.document({**_plain(found), "earlier": [{"origin": origin, **_plain(old)} for origin, old in earlier]})
+    for origin, old in earlier:
+        context.output.line(f"the earlier log {origin}:")
+        for line in lines_of(old):
+            context.output.line(f"  {line}")
+    for line in lines_of(found):
+        context.output.line(line)
+
+
+def _plain(found: Report) -> dict[str, Any]:
+    return {**asdict(found), "ok": found.ok, "first_bad": found.first_bad}
+
+
+def _sign(session: Session) -> None:
+    """Sign the newest entries too. An auditor holds no signing key, and works with what a steward signed."""
+    with suppress(UnavailableError):
+        session.checkpoint()
+
+
+def _record_failure(session: Session, found: Sequence[Report]) -> None:
+    """Said aloud already: a log too damaged to take the entry changes nothing about it."""
+    codes = {finding.code for report in found for finding in report.findings}
+    with suppress(GenovaultError):
+        session.record(Act.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
+
+
+def _written(dest: Path, write: Callable[[TextIO], int]) -> int:
+    """Write a new file whole; what ``write`` returned."""
+    try:
+        with dest.open("x", encoding="utf-8", newline="") as stream:
+            return write(stream)
+    except FileExistsError:
+        raise InputError("output_exists", f"{dest} is already there", hint="choose another name") from None
+    except OSError as error:
+        raise InputError("output_unwritable", f"{dest}: {error.strerror or 'cannot be written'}") from None

@@ -1,0 +1,186 @@
+"""Commands that read the log: entries by filters, one entry whole, one person's disclosures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.context import context_of
+from cli.inputs import instant, read_text
+from vault.audit.acts import Act, Outcome
+from vault.errors import InputError
+
+if TYPE_CHECKING:
+    from vault.audit.records import Record
+    from vault.disclosures import Disclosure
+    from vault.session import Session
+
+Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
+
+
+def log_(
+    ctx: typer.Context,
+    who: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this principal did, or had done.")] = None,
+    act: Annotated[
+        str | None, typer.Option(metavar="ACT", help="Only this act (extract.intent) or kind of act (extract).")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(metavar="DUO", help="Only accesses for this data use term (HMB).")] = None,
+    project: Annotated[str | None, typer.Option(metavar="P", help="Only entries about this project.")] = None,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="Only entries about this request.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Only entries about this person: an audit token, or for stewards a REF.")
+    ] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only what ended so.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="CODE", help="Only entries that give this reason.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Only from T on: a day, or a date and time with a zone.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Only before T.")] = None,
+    since_checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only what was written after this checkpoint, kept from an earlier look.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the last N of them.")] = None,
+) -> None:
+    """List entries, oldest first. Reading the log is an entry too.
+
+    JSON: {"entries": [{"index": n, "event", "time", "actor", "role", "for", "act", "outcome", "project", "request", "purpose",
+    "object", "subjects": n, "reasons": {code: n}, "counts": {what: n}, "flags": [...], "refers"}]}. What an entry does not say
+    is null, 0 or empty.
+    """
+    context = context_of(ctx)
+    from vault.audit.records import Filter, records
+
+    start, end = instant(since, option="--since"), instant(until, option="--until")
+    with context.reading(Act.AUDIT_READ) as session:
+        wanted = Filter(
+            who=who, act=act, outcome=outcome, project=project, purpose=purpose, request=request, reason=reason,
+            since=start, until=end,
+            first=_after(session, since_checkpoint),
+            among=None if subject is None else _about(session, subject),
+        )  # fmt: skip
+        entries = list(records(session.log, wanted))
+    shown = entries[-last:] if last else entries
+    context.output.document({"entries": [_document(record) for record in shown]})
+    context.output.table(
+        ("entry", "time", "who", "act", "outcome", "project", "people", "reasons"),
+        [
+            (
+                record.index,
+                record.time[:19],
+                record.actor,
+                record.act,
+                record.outcome,
+                record.project,
+                record.subjects or None,
+                ", ".join(f"{code} {n}" for code, n in record.reasons.items()),
+            )
+            for record in shown
+        ],
+    )
+
+
+def show(ctx: typer.Context, number: Number) -> None:
+    """One entry, with the detail that only auditors can open.
+
+    JSON: as an entry of log, with {"leaf": {…}, "leaf_hash", "detail": {…} or null}.
+    """
+    context = context_of(ctx)
+    from vault.audit.records import record_of
+
+    with context.reading(Act.AUDIT_READ) as session:
+        entry = session.log.entry(number)
+        detail = session.detail(number)
+    leaf = None if entry.leaf is None else json.loads(entry.leaf)
+    described = _document(record_of(entry))
+    context.output.document({**described, "leaf": leaf, "leaf_hash": entry.leaf_hash.hex(), "detail": detail})
+    for name, value in {**described, "leaf_hash": entry.leaf_hash.hex()}.items():
+        if value not in (None, {}, [], ""):
+            context.output.line(f"{name:10} {value}")
+    for name, value in (detail or {}).items():
+        context.output.line(f"detail     {name}: {value}")
+
+
+def disclosures(
+    ctx: typer.Context,
+    who: Annotated[str, typer.Argument(metavar="WHO", help="An audit token, or for stewards a REF.", show_default=False)],
+) -> None:
+    """What left the vault about one person: when, to whom, what and why. The look itself is logged as one about this person.
+
+    An access that never said how it ended counts as disclosed. Names, datasets and loci are shown to holders of audit-read.
+
+    JSON: {"tokens": [...], "disclosures": [{"index": n, "time", "actor", "for", "project", "request", "release", "purpose", "ended",
+    "disclosed": bool, "outcome_index": n or null, "recipients": [...], "what": {…}}], "other": [entries of log], "pack",
+    "paragraphs": [{"law", "paragraph", "says", "source", "read"}]}.
+    """
+    context = context_of(ctx)
+    from vault import disclosures as accounts
+
+    with context.open() as session:
+        found = accounts.of(session, who)
+    context.output.document(
+        {
+            "tokens": list(found.tokens),
+            "disclosures": [_disclosure(disclosure) for disclosure in found.disclosures],
+            "other": [_document(record) for record in found.other],
+            "pack": found.pack,
+            "paragraphs": [asdict(paragraph) for paragraph in found.paragraphs],
+        }
+    )
+    told = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
+    context.output.line(f"{len(told)} disclosures, {len(found.disclosures) - len(told)} accesses that came to nothing")
+    context.output.table(
+        ("entry", "time", "to", "what", "why", "by", "ended"),
+        [
+            (d.index, d.time[:19], ", ".join(d.recipients), _what(d), _why(d), d.asserted_for or d.actor, d.ended)
+            for d in found.disclosures
+        ],
+    )
+    context.output.line(f"{len(found.other)} further entries about this person: genovault audit log --subject")
+    for paragraph in found.paragraphs:
+        context.output.line(f"{paragraph.law} ({paragraph.paragraph}): {paragraph.says}")
+        context.output.line(f"  {found.pack}; read {paragraph.read}; {paragraph.source}")
+
+
+def _document(record: Record) -> dict[str, Any]:
+    shown = record.as_dict()
+    return {name: value for name, value in shown.items() if name not in {"leaf_hash", "subject_set"}}
+
+
+def _disclosure(found: Disclosure) -> dict[str, Any]:
+    named = {**vars(found), "for": found.asserted_for, "disclosed": found.disclosed, "recipients": list(found.recipients)}
+    del named["asserted_for"]
+    return named
+
+
+def _what(found: Disclosure) -> str:
+    what = found.what
+    loci = what.get("panel") or ", ".join(what.get("regions", [])[:3]) or ("all sites" if what else "")
+    return f"{what.get('dataset', '')} {loci}".strip()
+
+
+def _why(found: Disclosure) -> str:
+    title = found.what.get("title")
+    return f"{found.purpose or ''} ({found.project}{f': {title}' if title else ''})"
+
+
+def _about(session: Session, who: str) -> frozenset[int]:
+    from vault.disclosures import tokens_of
+
+    return frozenset(session.log.entries_of(*tokens_of(session, who)))
+
+
+def _after(session: Session, path: Path | None) -> int:
+    """The number of the first entry after a checkpoint, which has to be one of this vault's logs."""
+    if path is None:
+        return 0
+    from vault.audit.note import checkpoint_in, open_checkpoint
+    from vault.limits import MAX_NOTE_BYTES
+
+    note = read_text(path, limit=MAX_NOTE_BYTES)
+    origin = checkpoint_in(note).origin
+    part = next((part for part in session.log.parts() if part.origin == origin), None)
+    if part is None:
+        raise InputError("origin_unknown", f"{path} is a checkpoint of another log")
+    return part.base + open_checkpoint(note, origin, session.log_keys(origin)).size
