@@ -234,14 +234,14 @@ def _batches(
     for source, order in zip(sources, columns, strict=True):
         mine: set[str] = set()
         picked = [order[at] for at in chosen]
-        for batch in source.batches():
+        for batch in reorder(source.batches(), picked, len(source.samples)):
             mine.update(normal_contig(batch.sites.contigs[i]) for i in set(batch.sites.contig.tolist()))
             if mine & seen:
                 raise InputError("contig_twice", "two of the files have sites on one contig", hint="give each contig in one file")
             sites += len(batch.sites)
             if progress is not None:
                 progress(before + source.progress[0], total, sites)
-            yield reorder(batch, picked)
+            yield batch
         seen |= mine
         before += source.progress[1]
     if not sites:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from vault.errors import UsageError
 from vault.genotypes import encode_kernels
-from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.call_rows import CallRows
+from vault.genotypes.calls import Escapes
 from vault.genotypes.code_numbers import TILE_SITES
 from vault.genotypes.coding import MAX_SITES, Coding
 from vault.genotypes.encode_kernels import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES
@@ -73,6 +74,7 @@ class ChunkEncoder:
         self._row_end = np.zeros(3 * capacity + 1, np.int64)
         self._raw_rows = np.empty((64, words), np.uint64)
         self._counters = np.zeros(7, np.int64)
+        self._spare = np.empty(n_subjects, np.uint8)
         self._escapes: list[tuple[int, Escapes]] = []
 
     @property
@@ -80,26 +82,25 @@ class ChunkEncoder:
         """Sites taken so far."""
         return int(self._counters[N_SITES])
 
-    def add(self, codes: Codes, escapes: Escapes) -> None:
-        """Take the next sites: ``codes`` uint8[m, n_subjects], and the calls that ``codes`` marks ESCAPE.
+    def add(self, rows: CallRows, escapes: Escapes) -> None:
+        """Take the next sites: rows of n_subjects calls, and the calls that they mark ESCAPE.
 
         Raises:
             UsageError: ``chunk_shape`` (wrong shape, more sites than the chunk holds), ``call_code_unknown`` (code 254, or codes
                 and escapes that do not agree).
         """
-        m, n = codes.shape
-        if n != self._n or self.n_sites + m > self._capacity or codes.dtype != np.uint8:
+        m, n = rows.shape
+        if n != self._n or self.n_sites + m > self._capacity or rows.codes.dtype != np.uint8:
             raise UsageError("chunk_shape", "the sites do not fit this chunk")
-        flat = np.ascontiguousarray(codes).reshape(-1)
         if len(escapes):
-            check_escapes(flat, n, escapes)
+            check_escapes(rows, escapes)
             self._escapes.append((self.n_sites, escapes))
+        flat = np.ascontiguousarray(rows.codes).reshape(-1)
         done = 0
         while done < m:
-            taken = self._encode(flat[done * n :], m - done)
-            if taken < 0:
+            done = self._encode(rows, flat, done)
+            if done < 0:
                 raise call_code_unknown()
-            done += taken
             if done < m:
                 self._grow()
         if int(self._counters[N_ESCAPES]) != sum(len(e) for _, e in self._escapes):
@@ -136,11 +137,15 @@ class ChunkEncoder:
         payloads, lengths = pack_long(out[: start[-1]].tobytes(), np.diff(start))
         return EncodedChunk(m, payloads, lengths, coding.to_bytes())
 
-    def _encode(self, flat: NDArray[np.uint8], m: int) -> int:
-        taken: int = encode_kernels.encode_sites(
+    def _encode(self, rows: CallRows, flat: NDArray[np.uint8], first: int) -> int:
+        following: int = encode_kernels.encode_sites(
+            rows.form,
+            rows.bits,
             flat,
             self._n,
-            m,
+            first,
+            self._spare,
+            self._spare,
             self._n < PLAIN_SUBJECTS,
             self._search,
             self._state,
@@ -156,7 +161,7 @@ class ChunkEncoder:
             self._raw_rows,
             self._counters,
         )
-        return taken
+        return following
 
     def _grow(self) -> None:
         """Room for more events or raw rows, whichever ran out."""

@@ -1,4 +1,4 @@
-"""How kernels are compiled: one decorator, one cache folder, and the three machine instructions numba has no name for.
+"""How kernels are compiled: one decorator, one cache folder, and the machine instructions numba has no name for.
 
 Every kernel of the genotype store is declared with ``kernel(signature)``: compiled for exactly that signature (read-only and
 writable arrays alike are accepted where the signature says ``RO``), without the GIL, and kept in a cache folder that does not
@@ -142,7 +142,75 @@ def _trailing_zeros(_typing: Any, word: Any) -> Any:
     return signature, generate
 
 
+_VECTOR = 64  # bytes that a mask is over
+_BYTES = ir.VectorType(ir.IntType(8), _VECTOR)
+
+
+def _load_vector(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    data = _struct(sig.args[0])(context, builder, args[0]).data
+    wide = builder.bitcast(builder.gep(data, [args[1]]), _BYTES.as_pointer())
+    loaded = builder.load(wide)
+    loaded.align = 1
+    return loaded
+
+
+def _repeat(builder: Any, value: Any, lanes: int) -> Any:
+    """A vector with the value in every lane."""
+    shape = ir.VectorType(value.type, lanes)
+    one = builder.insert_element(ir.Constant(shape, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    same = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return builder.shuffle_vector(one, ir.Constant(shape, ir.Undefined), same)
+
+
+def _mask(builder: Any, relation: str, left: Any, right: Any) -> Any:
+    return builder.bitcast(builder.icmp_unsigned(relation, left, right), ir.IntType(_VECTOR))
+
+
+def _masks_apart(_typing: Any, array: Any, offset: Any, pattern: Any) -> Any:
+    """``masks_apart(uint8[], offset, uint32) -> (uint64, uint64)``: 64 bytes from a byte offset XOR the four of the pattern, repeated:
+    which of them are not 0, and which are above 1.
+    """
+    pair: Any = types.UniTuple(types.uint64, 2)  # type: ignore[no-untyped-call]
+    signature = pair(array, types.int64, types.uint32)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        repeated = builder.bitcast(_repeat(builder, args[2], _VECTOR // 4), _BYTES)
+        apart = builder.xor(_load_vector(context, builder, sig, args), repeated)
+        masks = [
+            _mask(builder, relation, apart, ir.Constant(_BYTES, [value] * _VECTOR)) for relation, value in (("!=", 0), (">", 1))
+        ]
+        return context.make_tuple(builder, sig.return_type, masks)
+
+    _ = (offset, pattern)
+    return signature, generate
+
+
+def _mask_equal(_typing: Any, array: Any, offset: Any, byte: Any) -> Any:
+    """``mask_equal(uint8[], offset, uint8) -> uint64``: which of the 64 bytes from a byte offset are this one."""
+    signature = types.uint64(array, types.int64, types.uint8)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _mask(builder, "==", _load_vector(context, builder, sig, args), _repeat(builder, args[2], _VECTOR))
+
+    _ = (offset, byte)
+    return signature, generate
+
+
+def _mask_below(_typing: Any, array: Any, offset: Any, byte: Any) -> Any:
+    """``mask_below(uint8[], offset, uint8) -> uint64``: which of the 64 bytes from a byte offset are smaller."""
+    signature = types.uint64(array, types.int64, types.uint8)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _mask(builder, "<", _load_vector(context, builder, sig, args), _repeat(builder, args[2], _VECTOR))
+
+    _ = (offset, byte)
+    return signature, generate
+
+
 load_u64: Any = intrinsic(_load_u64)
+masks_apart: Any = intrinsic(_masks_apart)
+mask_equal: Any = intrinsic(_mask_equal)
+mask_below: Any = intrinsic(_mask_below)
 store_u64: Any = intrinsic(_store_u64)
 store_u32: Any = intrinsic(_store_u32)
 popcount: Any = intrinsic(_popcount)

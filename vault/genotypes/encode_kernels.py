@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from vault.genotypes.call_rows import CODED, PHASED
 from vault.genotypes.calls import ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.code_numbers import EMPTY, GOLOMB, MAX_K, RAW, TILE_SITES, TOGGLE
 from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, popcount, store_u64, trailing_zeros
 
 RAW_DENSITY = 0.36  # above this share of ones gap coding saves less than it costs to decode
 SEARCH = 64  # earlier sites tried as XOR reference
+SPARSE = (
+    8  # with fewer than one word in this many used, going through a list of those words is quicker than through all in vectors
+)
 REFERENCE_BITS = 12.0  # what naming a reference costs in the site table
 
 SPLIT_RATIO = 3  # haplotype planes this different in density get a class each (unphased sites)
@@ -88,6 +92,15 @@ def _pack_biallelic(codes: Any, start: Any, n: Any, phased: Any, row: Any) -> An
             word |= np.uint64(2 * first + second) << np.uint64(2 * (j - full * 32))
         row[full] = word
     return True
+
+
+@helper
+def _codes_of(packed: Any, n: Any, phased: Any, spare: Any) -> None:
+    """The call codes of a packed row."""
+    base = 133 if phased else 12
+    for j in range(n):
+        field = (packed[j >> 5] >> np.uint64(2 * (j & 31))) & _B3
+        spare[j] = np.uint8(base + 11 * np.int64(field >> _U1) + np.int64(field & _U1))
 
 
 @helper
@@ -213,18 +226,17 @@ def _cost(ones: Any, bits: Any) -> Any:
 
 
 @helper
-def _find_reference(bits: Any, counts: Any, t: Any, words: Any, n: Any, search: Any) -> Any:
+def _find_reference(bits: Any, counts: Any, t: Any, words: Any, n: Any, search: Any, used: Any) -> Any:
     """Earlier site of the tile whose bits are nearest to site t's, if XOR with it pays: (its index or -1, ones left)."""
     ones = counts[t]
     if ones < 3:
         return -1, ones
-    used = np.empty(words, np.int64)
     n_used = 0
     for w in range(words):
         if bits[t, w] != _U0:
             used[n_used] = w
             n_used += 1
-    sparse = n_used * 2 < words
+    sparse = n_used * SPARSE < words
     best, left = -1, ones
     tried = 0
     for r in range(t - 1, -1, -1):
@@ -274,9 +286,13 @@ def _append_plane(row: Any, mask: Any, words: Any, events: Any, at: Any) -> Any:
 
 
 _ENCODE = types.int64(
-    RO(types.uint8),  # codes, flat
+    RO(types.uint8),  # form, packed rows and flat codes of the sites
+    RO(types.uint64, 2),
+    RO(types.uint8),
     types.int64,  # n subjects
-    types.int64,  # sites in codes
+    types.int64,  # first site to take
+    RW(types.uint8),  # spare[n], and the same to read from
+    RO(types.uint8),
     types.boolean,  # plain
     types.int64,  # search
     RW(types.uint8),  # state[n]: 1 = haploid by default
@@ -296,9 +312,13 @@ _ENCODE = types.int64(
 
 @kernel(_ENCODE)
 def encode_sites(
+    form: Any,
+    packed: Any,
     codes: Any,
     n: Any,
-    n_sites: Any,
+    first_site: Any,
+    spare: Any,
+    spare_codes: Any,
     plain: Any,
     search: Any,
     state: Any,
@@ -314,14 +334,15 @@ def encode_sites(
     raw_rows: Any,
     counters: Any,
 ) -> Any:
-    """Take as many of the sites as the buffers have room for; returns how many, or -1 - i if site i has an unknown code."""
+    """Take sites from the first on while the buffers have room; returns the next one, or -1 - i if site i has an unknown code."""
     words = bits.shape[1]
+    used = np.empty(words, np.int64)
     alphabet = np.empty(4, np.uint8)
     histogram = np.zeros(256, np.int64)
     residual = np.empty(words, np.uint64)
     last_mask = ~_U0 if n % 32 == 0 else (_U1 << np.uint64(2 * (n % 32))) - _U1
     phased = True
-    for i in range(n_sites):
+    for i in range(first_site, len(form)):
         if counters[N_EVENTS] + 3 * n > len(events) or counters[N_RAW] >= len(raw_rows):
             return i
         if counters[TILE_FILL] == TILE_SITES:
@@ -329,11 +350,19 @@ def encode_sites(
         t = counters[TILE_FILL]
         site = counters[N_SITES]
         row = bits[t]
-        start = i * n
+        source, start = codes, i * n
         begin = counters[N_EVENTS]
         end = begin
         known = False
-        if counters[ANY_HAPLOID] == 0:
+        if form[i] != CODED and counters[ANY_HAPLOID] == 0:
+            known = True
+            phased = form[i] == PHASED
+            for w in range(words):
+                row[w] = packed[i, w]
+        elif form[i] != CODED:
+            source, start = spare_codes, 0
+            _codes_of(packed[i], n, form[i] == PHASED, spare)
+        elif counters[ANY_HAPLOID] == 0:
             known = _pack_biallelic(codes, start, n, phased, row)
             if not known:
                 known = _pack_biallelic(codes, start, n, not phased, row)
@@ -354,12 +383,12 @@ def encode_sites(
         else:
             histogram[:] = 0
             for j in range(n):
-                histogram[codes[start + j]] += 1
+                histogram[source[start + j]] += 1
             if histogram[TOGGLE]:
                 return -1 - i
             counters[N_ESCAPES] += histogram[ESCAPE]
             _choose_alphabet(histogram, n, plain, alphabet)
-            end = _pack_any(codes, start, n, state, alphabet, row, events, begin, counters)
+            end = _pack_any(source, start, n, state, alphabet, row, events, begin, counters)
             ones = 0
             for w in range(words):
                 ones += popcount(row[w])
@@ -370,7 +399,7 @@ def encode_sites(
         # XOR reference; where the call is an exception the bits are free, so they follow the reference
         best = -1
         if not plain:
-            best, _left = _find_reference(bits, counts, t, words, n, search)
+            best, _left = _find_reference(bits, counts, t, words, n, search, used)
         reference[site] = t - best if best >= 0 else 0
         if best >= 0:
             for e in range(begin, end):
@@ -430,7 +459,7 @@ def encode_sites(
             classes[site, 2] = GOLOMB + (5 if plain else _parameter(exceptions, n))
         counters[N_SITES] = site + 1
         counters[TILE_FILL] = t + 1
-    return n_sites
+    return len(form)
 
 
 @kernel(types.void(RO(types.uint32), RO(types.int64), RO(types.int64), RW(types.int64)))

@@ -21,6 +21,7 @@ from vault.crypto.custody import KeyPurpose, block_key, block_keys
 from vault.crypto.secret import Secret
 from vault.genotypes import panel_builds, panels, part_book
 from vault.genotypes.access import Access
+from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import MISSING_DIPLOID, Codes, Escapes
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.loci import Locus
@@ -145,7 +146,7 @@ def _seal(session: Session, work: _Work, build_id: PartId) -> tuple[ChunkSealer,
     sites = []
     for some, codes, escapes in _pieces(work):
         sites.append(some)
-        encoder.add(codes, escapes)
+        encoder.add(CallRows.of(codes), escapes)
     return sealer, sealer.seal(0, Sites.concat(sites), encoder.finish())
 
 

@@ -23,7 +23,8 @@ from vault.crypto.envelope import Binding, seal_blob
 from vault.crypto.primitives import sha256
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
-from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.call_rows import CallRows
+from vault.genotypes.calls import Escapes
 from vault.genotypes.containers import ContainerRef, seal_container
 from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites
@@ -51,12 +52,12 @@ class Batch(Protocol):
         """The m sites; positions ascend within a contig, and a contig does not come back."""
 
     @property
-    def codes(self) -> Codes:
-        """uint8[m, sample columns]."""
+    def rows(self) -> CallRows:
+        """The calls of the m sites in all sample columns."""
 
     @property
     def escapes(self) -> Escapes:
-        """The calls that ``codes`` marks ESCAPE."""
+        """The calls that the rows mark ESCAPE."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class PartWriter:
         """
         waiting: deque[Future[ChunkRecord | None]] = deque()
         for batch in batches:
-            if batch.codes.shape != (len(batch.sites), self._n):
+            if batch.rows.shape != (len(batch.sites), self._n):
                 raise UsageError("part_places", "a batch does not have one column for each place")
             for first, end, contig in _contig_runs(batch.sites):
                 self._take_run(batch, first, end, contig, waiting)
@@ -315,7 +316,7 @@ class PartWriter:
             self._encoder = ChunkEncoder(self._n, capacity=self._chunk_sites)
         whole = end - first == len(batch.sites)
         self._sites.append(batch.sites if whole else batch.sites.take(np.arange(first, end)))
-        self._encoder.add(batch.codes[first:end], batch.escapes if whole else slice_escapes(batch.escapes, first, end))
+        self._encoder.add(batch.rows.run(first, end), batch.escapes if whole else slice_escapes(batch.escapes, first, end))
 
     def _write_chunk(self) -> ChunkRecord | None:
         if self._encoder is None:

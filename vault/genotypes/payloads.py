@@ -13,6 +13,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from vault.errors import IntegrityError, UsageError
+from vault.genotypes.call_rows import CODED, CallRows
 from vault.genotypes.calls import ESCAPE, Escapes
 from vault.genotypes.code_numbers import HAS_ESCAPES, TOGGLE, Payload
 from vault.genotypes.coding import Coding
@@ -129,16 +130,18 @@ def pack_long(payloads: bytes, lengths: NDArray[np.int64]) -> tuple[bytes, NDArr
     return b"".join([*parts, payloads[at:]]), lengths.astype(np.uint32)
 
 
-def check_escapes(codes: NDArray[np.uint8], n: int, escapes: Escapes) -> None:
-    """Escapes are sorted, of sane ploidy, and exactly where the flat ``codes`` of ``n`` subjects a site say so.
+def check_escapes(rows: CallRows, escapes: Escapes) -> None:
+    """Escapes are in order, of sane ploidy, and where the rows say so. (That none is missing is for the caller to count.)
 
     Raises:
         UsageError: ``call_code_unknown``.
     """
-    where = np.flatnonzero(codes == ESCAPE)
-    ploidy = np.diff(escapes.offset)
-    agree = len(where) == len(escapes) and bool((where == escapes.site * n + escapes.sample).all())
-    if not agree or (len(escapes) and (ploidy.min() < 1 or ploidy.max() > MAX_PLOIDY or escapes.alleles.min() < -1)):
+    m, n = rows.shape
+    site, sample, ploidy = escapes.site, escapes.sample, np.diff(escapes.offset)
+    inside = bool((np.diff(site * n + sample) > 0).all() and site.min() >= 0 and site.max() < m)
+    inside = inside and bool(sample.min() >= 0 and sample.max() < n and ploidy.min() >= 1 and ploidy.max() <= MAX_PLOIDY)
+    agree = inside and bool((rows.form[site] == CODED).all() and (rows.codes[site, sample] == ESCAPE).all())
+    if not agree or escapes.alleles.min() < -1:
         raise call_code_unknown()
 
 

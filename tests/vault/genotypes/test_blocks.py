@@ -14,22 +14,32 @@ from tests.vault.genotypes.chunks import (
     integrity_code,
     linked_codes,
     mixed_codes,
+    packed_rows,
     random_escapes,
     same_escapes,
     take_escapes,
 )
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.blocks import PLAIN_SUBJECTS, ChunkEncoder, EncodedChunk
+from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import ESCAPE, Codes, Escapes
 from vault.genotypes.coding import Coding
 from vault.genotypes.parts import slice_escapes
 
 
 def encode(codes: Codes, escapes: Escapes, *, batch: int = 1 << 30) -> EncodedChunk:
-    encoder = ChunkEncoder(codes.shape[1], capacity=max(1, codes.shape[0]))
-    for first in range(0, codes.shape[0], batch):
-        end = min(first + batch, codes.shape[0])
-        encoder.add(codes[first:end], slice_escapes(escapes, first, end))
+    """The chunk, which is the same whether rows that can be packed are or not."""
+    chunk, other = (_encode(rows, escapes, batch) for rows in (CallRows.of(codes), packed_rows(codes)))
+    assert (chunk.payloads, chunk.coding) == (other.payloads, other.coding)
+    return chunk
+
+
+def _encode(rows: CallRows, escapes: Escapes, batch: int) -> EncodedChunk:
+    m, n = rows.shape
+    encoder = ChunkEncoder(n, capacity=max(1, m))
+    for first in range(0, m, batch):
+        end = min(first + batch, m)
+        encoder.add(rows.run(first, end), slice_escapes(escapes, first, end))
     return encoder.finish()
 
 
@@ -155,12 +165,12 @@ def test_codes_and_escapes_must_agree():
 
 def test_a_chunk_takes_no_more_sites_than_it_has_room_for():
     encoder = ChunkEncoder(3, capacity=4)
-    encoder.add(np.full((4, 3), 133, np.uint8), Escapes.empty())
+    encoder.add(CallRows.of(np.full((4, 3), 133, np.uint8)), Escapes.empty())
     with pytest.raises(UsageError) as refused:
-        encoder.add(np.full((1, 3), 133, np.uint8), Escapes.empty())
+        encoder.add(CallRows.of(np.full((1, 3), 133, np.uint8)), Escapes.empty())
     assert refused.value.code == "chunk_shape"
     with pytest.raises(UsageError):
-        encoder.add(np.full((1, 4), 133, np.uint8), Escapes.empty())
+        encoder.add(CallRows.of(np.full((1, 4), 133, np.uint8)), Escapes.empty())
 
 
 @pytest.mark.parametrize("rows", [[3, 2], [1, 1], [-1, 2], [0, 5]])

@@ -12,6 +12,7 @@ from tests.vault.genotypes.chunks import (
     MIXES,
     integrity_code,
     mixed_codes,
+    packed_rows,
     random_escapes,
     same_escapes,
     simple_sites,
@@ -61,7 +62,7 @@ def make_places(n: int, group_size: int = 7) -> list[Place]:
 def batches_of(sites: Sites, codes, escapes: Escapes, size: int):
     for a in range(0, len(sites), size):
         b = min(len(sites), a + size)
-        yield SiteBatch(sites.take(np.arange(a, b)), codes[a:b], slice_escapes(escapes, a, b))
+        yield SiteBatch(sites.take(np.arange(a, b)), packed_rows(codes[a:b]), slice_escapes(escapes, a, b))
 
 
 class Part:

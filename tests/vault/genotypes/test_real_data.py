@@ -12,6 +12,7 @@ import pytest
 from tests.support.outside import shared
 from tests.vault.genotypes.chunks import same_escapes, simple_sites
 from tests.vault.genotypes.test_parts import Shelf, access_of, make_places
+from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest.source import SiteBatch, open_source
 from vault.genotypes.part_reader import PartReader, join_escapes
@@ -72,6 +73,6 @@ def test_a_simulated_cohort_comes_back_and_is_small():
     trees = msprime.sim_mutations(trees, rate=1.25e-8, random_seed=4, model=msprime.BinaryMutationModel())
     matrix = trees.genotype_matrix()
     codes = (133 + 11 * matrix[:, 0::2] + matrix[:, 1::2]).astype(np.uint8)
-    record, (_, back, _) = written_and_read([SiteBatch(simple_sites(len(codes)), codes, Escapes.empty())], n)
+    record, (_, back, _) = written_and_read([SiteBatch(simple_sites(len(codes)), CallRows.of(codes), Escapes.empty())], n)
     assert np.array_equal(back, codes)
     assert record.total_bytes * 8 / codes.size < 0.4

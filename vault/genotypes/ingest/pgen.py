@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.assemblies import Assembly
+from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import ESCAPE, Codes, Escapes
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.ingest import pgen_kernel
@@ -123,7 +124,7 @@ class PgenSource:
                     sites = batch.sites.take(np.arange(first, min(first + at_once, len(batch.sites))))
                     codes, escapes, carried = self._read(sites, carried=carried)
                     self._done += len(sites)
-                    yield SiteBatch(sites, codes, escapes)
+                    yield SiteBatch(sites, CallRows.of(codes), escapes)
 
     def close(self) -> None:
         """Let go of the file."""

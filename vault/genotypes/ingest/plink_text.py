@@ -13,8 +13,9 @@ from typing import NoReturn
 
 from vault.errors import InputError
 from vault.genotypes.assemblies import Assembly
+from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.streams import ByteStream, open_stream
-from vault.genotypes.ingest.vcf import VcfSource, lines_of
+from vault.genotypes.ingest.vcf import VcfSource
 from vault.genotypes.ingest.vcf_header import VcfHeader
 from vault.limits import MAX_HEADER_BYTES, MAX_LINE_BYTES, MAX_SAMPLES
 
@@ -56,7 +57,7 @@ class PvarSource(VcfSource):
     def __init__(self, text: _PvarText, size: int, assembly: Assembly) -> None:
         self._text = text
         header = VcfHeader(minor=3, samples=(), contigs={}, filters=(), lines=text.header_lines)
-        super().__init__(lines_of(text, text.file), header, text, size, assembly=assembly)
+        super().__init__(Lines(text, text.file), header, text, size, assembly=assembly)
 
     @property
     def has_provisional_marks(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from vault.genotypes.assemblies import find_assembly
+from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.ingest.streams import open_file
 from vault.genotypes.sites import Sites
@@ -19,11 +20,16 @@ PLINK_MAGIC = b"\x6c\x1b"  # .pgen and .bed alike
 
 @dataclass(frozen=True)
 class SiteBatch:
-    """Some consecutive sites of a file. ``codes`` uint8[sites, samples]; ``escapes`` index into ``codes``."""
+    """Some consecutive sites of a file and the calls of all samples; ``escapes`` are the calls marked ESCAPE."""
 
     sites: Sites
-    codes: Codes
+    rows: CallRows
     escapes: Escapes
+
+    @property
+    def codes(self) -> Codes:
+        """uint8[sites, samples]: every call's code, made of the rows anew."""
+        return self.rows.matrix()
 
 
 class GenotypeSource(Protocol):
@@ -73,17 +79,21 @@ def open_source(path: str | Path, *, assembly: str = "") -> GenotypeSource:
     return open_vcf(path, find_assembly(assembly))
 
 
-def reorder(batch: SiteBatch, columns: Sequence[int]) -> SiteBatch:
-    """The batch with the chosen sample columns in the order given: a permutation, or fewer columns."""
-    from vault.genotypes.ingest.vcf_kernel import permute  # noqa: PLC0415 - as above
+def reorder(batches: Iterable[SiteBatch], columns: Sequence[int], samples: int) -> Iterator[SiteBatch]:
+    """The batches, each with the chosen of its ``samples`` columns in the order given: a permutation, or fewer columns.
 
-    n = batch.codes.shape[1]
+    Raises ValueError for columns that are not distinct column numbers.
+    """
     chosen = np.asarray(columns, np.int64)
-    if len(chosen) and (chosen.min() < 0 or chosen.max() >= n or len(np.unique(chosen)) != len(chosen)):
+    if len(chosen) and (chosen.min() < 0 or chosen.max() >= samples or len(np.unique(chosen)) != len(chosen)):
         raise ValueError("columns must be distinct column numbers of the batch")
-    if np.array_equal(chosen, np.arange(n)):
-        return batch
-    return SiteBatch(batch.sites, permute(batch.codes, chosen), _reordered(batch.escapes, chosen, n))
+    if np.array_equal(chosen, np.arange(samples)):
+        yield from batches
+        return
+    from vault.genotypes.ingest.column_kernel import permute  # noqa: PLC0415 - as above
+
+    for batch in batches:
+        yield SiteBatch(batch.sites, permute(batch.rows, chosen), _reordered(batch.escapes, chosen, samples))
 
 
 def _reordered(escapes: Escapes, chosen: np.ndarray, n: int) -> Escapes:

@@ -15,18 +15,19 @@ import numpy as np
 
 from vault.errors import InputError
 from vault.genotypes.assemblies import Assembly
+from vault.genotypes.call_rows import CallRows, words_of
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest import vcf_kernel as kernel
+from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.ingest.streams import ByteStream, open_stream
-from vault.genotypes.ingest.vcf_header import VcfHeader, parse_header, require_contig_name
+from vault.genotypes.ingest.vcf_header import VcfHeader, require_contig_name
 from vault.genotypes.sites import Sites, TextColumn
-from vault.limits import CHUNK_SITES, MAX_ALLELE_BYTES, MAX_ALTS, MAX_HEADER_BYTES, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
+from vault.limits import CHUNK_SITES, MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
 
 BATCH_CODES = 12 << 20  # call codes in a batch
 BATCH_TEXT = 8 << 20  # site text in a batch, beyond which it ends early
 BATCH_ESCAPES = 1 << 18  # escaped calls in a batch, beyond which it ends early
-_BLOCK = 1 << 21  # text parsed at a time: large against a kernel call, small against the cache
 
 _REASONS: dict[int, tuple[str, str, str]] = {
     kernel.BLANK_LINE: ("column_count", "", "the line is empty"),
@@ -65,13 +66,13 @@ def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
     size = path.stat().st_size if path.is_file() else 0
     stream = open_stream(path)
     try:
-        lines = _Lines(stream, path.name)
+        lines = Lines(stream, path.name)
         if lines.starts_with(b"BCF"):
             from vault.genotypes.ingest.bcf import BcfStream  # noqa: PLC0415 - pysam is an extra
 
             stream.close()
             stream = BcfStream(path)
-            lines = _Lines(stream, path.name)
+            lines = Lines(stream, path.name)
         return VcfSource(lines, lines.header(assembly), stream, size, assembly=assembly)
     except BaseException:
         stream.close()
@@ -81,13 +82,12 @@ def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
 class VcfSource:
     """A ``GenotypeSource`` over VCF text."""
 
-    def __init__(self, lines: _Lines, header: VcfHeader, stream: ByteStream, size: int, *, assembly: Assembly) -> None:
+    def __init__(self, lines: Lines, header: VcfHeader, stream: ByteStream, size: int, *, assembly: Assembly) -> None:
         self._assembly = assembly
         self._lines = lines
         self._header = header
         self._stream = stream
         self._size = size
-        self._read = 0
 
     @property
     def samples(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class VcfSource:
     @property
     def progress(self) -> tuple[int, int]:
         """(bytes read, bytes in all)."""
-        return self._read, self._size
+        return self._lines.position, self._size
 
     def batches(self) -> Iterator[SiteBatch]:
         """All sites, once."""
@@ -112,18 +112,18 @@ class VcfSource:
         batch = _Batch(len(header.samples))
         fill = np.zeros(kernel.FILL_SLOTS, np.int64)
         fill[kernel.LAST_POSITION] = -1
-        while lines.next_block():
-            self._read = self._stream.position()
+        while lines.next_block(header.lines + int(fill[kernel.LINES]) + 1):
             fill[kernel.CURSOR] = lines.start
             while True:
                 start = int(fill[kernel.CURSOR])
                 status = kernel.parse_lines(
-                    lines.bytes,
+                    lines.text,
                     lines.stop,
                     samples=len(header.samples),
                     leading_phase=header.minor >= 4,
                     contig=current,
-                    batch=(batch.codes, batch.pos, batch.bounds, batch.text),
+                    rows=(batch.rows.form, batch.rows.bits, batch.rows.codes),
+                    batch=(batch.pos, batch.bounds, batch.text),
                     escapes=batch.escapes,
                     fill=fill,
                 )
@@ -163,6 +163,7 @@ class VcfSource:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._lines.close()
         self._stream.close()
 
     def __enter__(self) -> Self:
@@ -172,108 +173,15 @@ class VcfSource:
         self.close()
 
 
-def lines_of(stream: ByteStream, file: str) -> _Lines:
-    """Body lines for a ``VcfSource`` whose header came from elsewhere."""
-    return _Lines(stream, file)
-
-
-class _Lines:
-    """A buffer over a stream that always holds whole lines in ``bytes[start:stop]``."""
-
-    def __init__(self, stream: ByteStream, file: str) -> None:
-        self.file = file
-        self.start = 0
-        self.stop = 0  # behind the last newline
-        self._stream = stream
-        self._filled = 0
-        self._ended = False
-        self._raw = bytearray(2 * _BLOCK)
-        self.bytes = np.frombuffer(self._raw, np.uint8)
-
-    def starts_with(self, magic: bytes) -> bool:
-        while self._filled < 16 and not self._ended:
-            self._read(_BLOCK)
-        return self._raw.startswith(magic)
-
-    def header(self, assembly: Assembly) -> VcfHeader:
-        """Read and parse the header; the body's lines follow."""
-        if not self.starts_with(b"##") or bytes(self._raw[:13]).lower() != b"##fileformat=":
-            bom = " (it starts with a byte order mark)" if self._raw.startswith(b"\xef\xbb\xbf") else ""
-            raise InputError("not_a_vcf", f"{self.file}: line 1: not a VCF: the first line is not ##fileformat=VCFv4.x{bom}")
-        position = 0
-        while True:
-            end = self._raw.find(b"\n", position, self._filled)
-            if end < 0:
-                if self._ended:
-                    number = self._raw.count(b"\n", 0, self._filled) + 1
-                    raise InputError("bad_header", f"{self.file}: line {number}: the file ends before the #CHROM line")
-                if self._filled > MAX_HEADER_BYTES:
-                    raise InputError("header_too_long", f"{self.file}: the header is longer than {MAX_HEADER_BYTES >> 20} MiB")
-                self._read(_BLOCK)
-                continue
-            if not self._raw.startswith(b"##", position):
-                break
-            position = end + 1
-        self.start = end + 1
-        self.stop = self._raw.rfind(b"\n", 0, self._filled) + 1
-        return parse_header(bytes(self._raw[: end + 1]), self.file, assembly)
-
-    def next_block(self) -> bool:
-        """Make at least one whole unread line available; False at the end of the file.
-
-        Raises InputError ``line_too_long`` and as the stream does.
-        """
-        while self.start == self.stop:
-            if self._ended:
-                return False
-            rest = self._filled - self.start
-            if rest > MAX_LINE_BYTES:
-                raise InputError("line_too_long", f"{self.file}: a line is longer than {MAX_LINE_BYTES >> 20} MiB")
-            self._raw[:rest] = bytes(memoryview(self._raw)[self.start : self._filled])
-            self.start, self._filled = 0, rest
-            self._read(_BLOCK)
-            self.stop = self._raw.rfind(b"\n", rest, self._filled) + 1
-        return True
-
-    def contig_at(self, position: int) -> bytes:
-        return bytes(self._raw[position : self._raw.index(b"\t", position)])
-
-    def require_utf8(self, start: int, end: int, last_line: int) -> None:
-        try:
-            bytes(self._raw[start:end]).decode()
-        except UnicodeDecodeError as error:
-            line = last_line - self._raw.count(b"\n", start + error.start, end) + 1
-            raise InputError("bad_utf8", f"{self.file}: line {line}: not valid UTF-8") from None
-
-    def _read(self, size: int) -> None:
-        """Append up to ``size`` bytes, and a newline if the file ends without one."""
-        if self._filled + size + 1 + kernel.SLACK > len(self._raw):
-            self._resize(2 * len(self._raw))
-        target = self._filled + size
-        while self._filled < target:
-            with memoryview(self._raw)[self._filled : target] as free:
-                count = self._stream.readinto(free)
-            if count == 0:
-                self._ended = True
-                if self._filled and self._raw[self._filled - 1] != 10:
-                    self._raw[self._filled] = 10
-                    self._filled += 1
-                return
-            self._filled += count
-
-    def _resize(self, size: int) -> None:
-        raw = bytearray(size)
-        raw[: self._filled] = memoryview(self._raw)[: self._filled]
-        self._raw = raw
-        self.bytes = np.frombuffer(raw, np.uint8)
-
-
 class _Batch:
     """The kernel's output arrays, until they are full."""
 
     def __init__(self, samples: int) -> None:
         rows = max(1, min(CHUNK_SITES, BATCH_CODES // max(1, samples)))
-        self.codes = np.empty((rows, samples), np.uint8)
+        # what a row does not need of these is never touched, and takes no memory
+        self.rows = CallRows(
+            np.empty(rows, np.uint8), np.empty((rows, words_of(samples)), np.uint64), np.empty((rows, samples), np.uint8)
+        )
         self.pos = np.empty(rows, np.int64)
         self.bounds = np.empty((rows, kernel.BOUNDS), np.int64)
         self.text = np.empty(64 * rows + 4096, np.uint8)
@@ -311,7 +219,7 @@ class _Batch:
         sites = Sites(contigs, self._contig[:rows], self.pos[:rows], *columns)
         site, sample, offset, values, phased = self.escapes
         escapes = Escapes(site[:escaped], sample[:escaped], offset[: escaped + 1], values[:alleles], phased[:alleles])
-        return SiteBatch(sites, self.codes[:rows], escapes)
+        return SiteBatch(sites, self.rows.run(0, rows), escapes)
 
 
 _EscapeArrays = tuple["np.ndarray", "np.ndarray", "np.ndarray", "np.ndarray", "np.ndarray"]

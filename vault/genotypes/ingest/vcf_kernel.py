@@ -22,8 +22,9 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from vault.genotypes.call_rows import CODED, PHASED, UNPHASED
 from vault.genotypes.calls import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, MAX_CODED_ALLELE, MISSING_HAPLOID, PHASED_OFFSET
-from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, popcount, trailing_zeros
+from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, masks_apart, popcount, trailing_zeros
 from vault.limits import MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
 
 # Slots of ``fill``, the state that outlives a call.
@@ -70,14 +71,15 @@ COMMENT_LINE: Final = 31
 BAD_FILTER: Final = 32
 BEYOND_CONTIG: Final = 33
 
-SLACK: Final = 8  # bytes of ``buf`` behind ``stop`` that may be read
+SLACK: Final = 64  # bytes of ``buf`` behind ``stop`` that may be read
 
 # Bounds of a row's text in ``text``: alleles, id, filter and info lie between consecutive ones.
 BOUNDS: Final = 5
 
 _PARSE_SIGNATURE = types.int64(
     RW(types.uint8), types.int64, types.int64, types.boolean, RW(types.uint8),  # buf … contig
-    RW(types.uint8, 2), RW(types.int64), RW(types.int64, 2), RW(types.uint8),  # codes, pos, bounds, text
+    RW(types.uint8), RW(types.uint64, 2), RW(types.uint8, 2),  # form, bits, codes
+    RW(types.int64), RW(types.int64, 2), RW(types.uint8),  # pos, bounds, text
     RW(types.int64), RW(types.int64), RW(types.int64), RW(types.int16), RW(types.uint8),  # escapes
     RW(types.int64), RW(types.int64),  # scratch, fill
 )  # fmt: skip
@@ -90,6 +92,10 @@ _HIGH = np.uint64(0x8080808080808080)
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
 _SPACES = np.uint64(0x2020202020202020)
 _COLONS = np.uint64(0x3A3A3A3A3A3A3A3A)
+_FOURTHS = np.uint64(0x1111111111111111)
+_NOT_ALLELES = np.uint64(0xAAAAAAAAAAAAAAAA)  # of a cell of four bytes, the second and the fourth
+_CELL_PHASED = np.uint32(int.from_bytes(b"0|0\t", "little"))
+_CELL_UNPHASED = np.uint32(int.from_bytes(b"0/0\t", "little"))
 
 _IS_BASE = np.zeros(256, np.bool_)
 _IS_BASE[list(b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv")] = True
@@ -104,21 +110,23 @@ def parse_lines(
     samples: int,
     leading_phase: bool,
     contig: NDArray[np.uint8],
-    batch: tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]],
+    rows: tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8]],
+    batch: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]],
     escapes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]],
     fill: NDArray[np.int64],
 ) -> int:
     """Parse the lines of ``buf[fill[CURSOR]:stop]`` and return a status; the one typed entrance to the kernel.
 
-    ``buf`` uint8[], ``buf[stop - 1]`` a newline, with SLACK bytes behind ``stop``. ``contig``: name of the current contig. ``batch``: codes
-    uint8[rows, samples], pos int64[rows], bounds int64[rows, BOUNDS], text uint8[]. ``escapes``: site, sample, offset (one longer),
-    alleles, phased, with room to spare; ``fill``: int64[FILL_SLOTS].
+    ``buf`` uint8[], ``buf[stop - 1]`` a newline, with SLACK bytes behind ``stop``. ``contig``: name of the current contig. ``rows``: form,
+    bits and codes of ``CallRows``. ``batch``: pos int64[rows], bounds int64[rows, BOUNDS], text uint8[]. ``escapes``: site, sample, offset
+    (one longer), alleles, phased, with room to spare; ``fill``: int64[FILL_SLOTS].
     """
-    codes, pos, bounds, text = batch
+    form, bits, codes = rows
+    pos, bounds, text = batch
     site, sample, offset, alleles, phased = escapes
     return int(
         _parse_lines(
-            buf, stop, samples, leading_phase, contig, codes, pos, bounds, text,
+            buf, stop, samples, leading_phase, contig, form, bits, codes, pos, bounds, text,
             site, sample, offset, alleles, phased, np.empty(2 * MAX_PLOIDY, np.int64), fill,
         )
     )  # fmt: skip
@@ -133,13 +141,6 @@ def gather(
     data = np.empty(int(offsets[-1]), np.uint8)
     _gather(text, np.ascontiguousarray(starts), offsets, data)
     return data, offsets
-
-
-def permute(codes: NDArray[np.uint8], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """uint8[m, len(columns)]: the chosen columns of ``codes``, in the order given."""
-    out = np.empty((len(codes), len(columns)), np.uint8)
-    _permute(codes, columns, out)
-    return out
 
 
 @helper
@@ -200,14 +201,63 @@ def _alt_kind(buf: Any, start: Any, end: Any) -> Any:
 
 
 @helper
-def _fixed_calls(buf: Any, p: Any, stop: Any, n_alleles: Any, out: Any) -> Any:
-    """Whether the line is nothing but "a|b" fields of one digit, and if so their codes: four bytes a call, in vector registers."""
-    n = len(out)
-    end = p + 4 * n - 1
+def _ends_line(buf: Any, end: Any, stop: Any) -> Any:
+    """Whether the line ends right at ``end``."""
     if end >= stop:
         return False
     c = buf[end]
-    if c != _LF and not (c == _CR and buf[end + 1] == _LF):
+    return c == _LF or (c == _CR and buf[end + 1] == _LF)
+
+
+@helper
+def _fields(apart: Any) -> Any:
+    """32 bits of a packed row from the ones among 16 "a|b" cells: bit 4i is cell i's first allele, bit 4i + 2 its second."""
+    word = ((apart & _FOURTHS) << _U1) | ((apart >> np.uint64(2)) & _FOURTHS)
+    word = (word | (word >> np.uint64(2))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    word = (word | (word >> np.uint64(4))) & np.uint64(0x00FF00FF00FF00FF)
+    word = (word | (word >> np.uint64(8))) & np.uint64(0x0000FFFF0000FFFF)
+    return (word | (word >> np.uint64(16))) & np.uint64(0xFFFFFFFF)
+
+
+@helper
+def _packed_calls(buf: Any, p: Any, stop: Any, n: Any, row: Any) -> Any:
+    """UNPHASED or PHASED if the line is nothing but "a|b" cells of 0 and 1 under one mark, and then ``row`` is filled; else CODED.
+
+    A cell that is 0|0 is one comparison in sixteen, and most cells of most sites are.
+    """
+    if not _ends_line(buf, p + 4 * n - 1, stop):
+        return CODED
+    mark = buf[p + 1]
+    if mark != _BAR and mark != _SLASH:
+        return CODED
+    pattern = _CELL_PHASED if mark == _BAR else _CELL_UNPHASED
+    full = (n - 1) // 32  # the last cell has no tab
+    for w in range(full):
+        low, wrong = masks_apart(buf, p, pattern)
+        high, wrong_too = masks_apart(buf, p + 64, pattern)
+        if (wrong | wrong_too | ((low | high) & _NOT_ALLELES)) != _U0:
+            return CODED
+        word = _U0
+        if (low | high) != _U0:
+            word = _fields(low) | (_fields(high) << np.uint64(32))
+        row[w] = word
+        p += 128
+    word = _U0
+    for j in range(n - 32 * full):
+        a, b = np.int64(buf[p]) - _ZERO, np.int64(buf[p + 2]) - _ZERO
+        if a < 0 or a > 1 or b < 0 or b > 1 or buf[p + 1] != mark or (buf[p + 3] != _TAB and j != n - 32 * full - 1):
+            return CODED
+        word |= np.uint64(2 * a + b) << np.uint64(2 * j)
+        p += 4
+    row[full] = word
+    return PHASED if mark == _BAR else UNPHASED
+
+
+@helper
+def _fixed_calls(buf: Any, p: Any, stop: Any, n_alleles: Any, out: Any) -> Any:
+    """Whether the line is nothing but "a|b" fields of one digit, and if so their codes: four bytes a call, in vector registers."""
+    n = len(out)
+    if not _ends_line(buf, p + 4 * n - 1, stop):
         return False
     # Unaligned little-endian words: first | separator << 8 | second << 16 | tab << 24.
     words = buf[p : p + 4 * n].view(np.uint32)
@@ -408,6 +458,8 @@ def _parse_lines(
     samples: Any,
     leading_phase: Any,
     contig: Any,
+    form: Any,
+    bits: Any,
     codes: Any,
     pos: Any,
     bounds: Any,
@@ -425,7 +477,7 @@ def _parse_lines(
     fill[HIGH] = 0
     while fill[CURSOR] < stop:
         row = fill[ROW]
-        if row == codes.shape[0]:
+        if row == len(form):
             return BATCH_FULL
         line = fill[CURSOR]
 
@@ -575,9 +627,12 @@ def _parse_lines(
             return TEXT_FULL
 
         escaped, escaped_alleles = fill[ESCAPES], fill[ESCAPE_ALLELES]
+        packed = CODED
+        if gt == 0 and keys == 1 and n_alleles > 1:
+            packed = _packed_calls(buf, p, stop, samples, bits[row])
         if samples == 0:
             p = ends[fixed - 1]
-        elif gt == 0 and keys == 1 and _fixed_calls(buf, p, stop, n_alleles, codes[row]):
+        elif packed != CODED or (gt == 0 and keys == 1 and _fixed_calls(buf, p, stop, n_alleles, codes[row])):
             p += 4 * samples - 1
         else:
             status, p, seen, escaped, escaped_alleles = _calls(
@@ -610,6 +665,7 @@ def _parse_lines(
         t = _copy(buf, type_from, type_to, text, t)
         bounds[row, 4] = t
         pos[row] = position
+        form[row] = packed
         fill[TEXT] = t
         fill[ESCAPES] = escaped
         fill[ESCAPE_ALLELES] = escaped_alleles
@@ -627,10 +683,3 @@ def _gather(text: Any, starts: Any, offsets: Any, data: Any) -> None:
         shift = starts[i] - offsets[i]
         for k in range(offsets[i], offsets[i + 1]):
             data[k] = text[k + shift]
-
-
-@kernel(types.void(RO(types.uint8, 2), RO(types.int64), RW(types.uint8, 2)))
-def _permute(codes: Any, columns: Any, out: Any) -> None:
-    for i in range(codes.shape[0]):
-        for j in range(len(columns)):
-            out[i, j] = codes[i, columns[j]]

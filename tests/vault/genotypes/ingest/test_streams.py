@@ -10,7 +10,7 @@ from isal import igzip
 
 from tests.support.vcf_reading import our_rows, vcf_text
 from vault.errors import InputError
-from vault.genotypes.ingest import streams, vcf
+from vault.genotypes.ingest import lines, streams
 from vault.genotypes.ingest.source import open_source
 from vault.limits import MAX_LINE_BYTES
 
@@ -142,7 +142,7 @@ def test_what_a_read_expands_to_is_bounded(tmp_path, monkeypatch):
     path = tmp_path / "cohort.vcf.gz"
     path.write_bytes(gzip.compress(TEXT))
     asked = []
-    monkeypatch.setattr(vcf, "_BLOCK", 10_000)
+    monkeypatch.setattr(lines, "_BLOCK", 10_000)
     original = streams._GzipStream.readinto
 
     def readinto(self, buffer):

@@ -5,10 +5,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
-from tests.support.vcf_reading import vcf_text
-from vault.genotypes.ingest import vcf, vcf_kernel
+from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
+from tests.vault.genotypes.chunks import linked_codes, mixed_codes, packed_rows
+from vault.errors import InputError
+from vault.genotypes.call_rows import CODED
+from vault.genotypes.ingest import lines, vcf, vcf_kernel
+from vault.genotypes.ingest.column_kernel import permute
 from vault.genotypes.ingest.source import open_source
+
+SEVENTY = " ".join(f"S{i}" for i in range(70))
 
 PROGRAM = """
 import sys
@@ -39,24 +46,66 @@ def test_a_second_process_loads_the_kernel_from_the_cache(tmp_path):
 
 def test_every_reason_for_refusal_has_a_text():
     numbers = {name: value for name, value in vars(vcf_kernel).items() if name.isupper() and isinstance(value, int)}
-    errors = {value for name, value in numbers.items() if vcf_kernel.BLANK_LINE <= value < 100 and not name.startswith("_")}
+    errors = {value for name, value in numbers.items() if vcf_kernel.BLANK_LINE <= value < 60 and not name.startswith("_")}
     assert errors == set(vcf._REASONS)
 
 
-def test_permute_and_gather_take_read_only_arrays():
-    codes = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    codes.flags.writeable = False
-    assert vcf_kernel.permute(codes, np.array([3, 0])).tolist() == [[3, 0], [7, 4], [11, 8]]
+@pytest.mark.parametrize("samples", [1, 2, 31, 32, 33, 64, 65, 130])
+@pytest.mark.parametrize("mark", ["|", "/"])
+def test_rows_of_zeros_and_ones_are_packed_and_no_others(tmp_path, samples, mark):
+    rng = np.random.default_rng(samples)
+    calls = rng.integers(0, 2, (40, samples, 2)) * (rng.random((40, 1, 1)) < 0.7)
+    texts = [[f"{a}{mark}{b}" for a, b in row] for row in calls.tolist()]
+    packed = []
+    for i, row in enumerate(texts):
+        other = ["", "", ".", "2", f".{mark}.", "0", f"0{mark}2", "0/1/1", f"0{'/|'.replace(mark, '')}1"][i % 9]
+        if other:
+            row[int(rng.integers(samples))] = other
+        packed.append(not other or (samples == 1 and i % 9 == 8))
+    path = tmp_path / "in.vcf"
+    lines = [f"1 {i + 1} . A C,G . . . GT {' '.join(row)}" for i, row in enumerate(texts)]
+    path.write_bytes(vcf_text(lines, samples=" ".join(f"S{i}" for i in range(samples))))
+    with open_source(path) as source:
+        (batch,) = source.batches()
+    assert [form != CODED for form in batch.rows.form.tolist()] == packed
+    assert [row[-1] for row in batch_rows(batch)] == texts
+    assert not (batch.rows.bits[batch.rows.form != CODED, -1] >> np.uint64(2 * ((samples - 1) % 32) + 1) >> np.uint64(1)).any()
+
+
+def test_an_allele_that_the_line_lacks_is_refused_in_any_cell(tmp_path):
+    path = tmp_path / "in.vcf"
+    for place in (0, 40, 69):
+        path.write_bytes(
+            vcf_text([f"1 5 . A . . . . GT {' '.join(['0|0'] * place + ['0|1'] + ['0|0'] * (69 - place))}"], samples=SEVENTY)
+        )
+        with pytest.raises(InputError) as caught:
+            our_rows(path)
+        assert caught.value.code == "bad_genotype"
+        assert f"column {10 + place}:" in caught.value.message
+
+
+@pytest.mark.parametrize("n", [1, 5, 31, 32, 33, 70])
+def test_chosen_columns_keep_their_form(n):
+    rng = np.random.default_rng(n)
+    codes = np.concatenate([linked_codes(rng, 30, n), linked_codes(rng, 10, n, phased=False), mixed_codes("missing", rng, 20, n)])
+    rows = packed_rows(codes)
+    for columns in (rng.permutation(n), rng.permutation(n)[: n // 2]):
+        moved = permute(rows, columns)
+        assert np.array_equal(moved.form, rows.form)
+        assert np.array_equal(moved.matrix(), codes[:, columns])
+
+
+def test_gather_takes_read_only_arrays():
     data, offsets = vcf_kernel.gather(np.frombuffer(b"abcdef", np.uint8), np.array([4, 1, 0]), np.array([6, 1, 2]))
     assert (data.tobytes(), offsets.tolist()) == (b"efab", [0, 2, 2, 4])
 
 
 def test_the_kernel_stays_inside_its_buffer(tmp_path, monkeypatch):
     """Bytes behind the last newline never change the result: every block is read with hostile rubbish behind it."""
-    lines = [f"1 {i} . A C . . . {'GT' if i % 2 else 'GT:DP'} {'0|1 1|1' if i % 2 else '0|1:3 1|1:4'}" for i in range(1, 300)]
+    body = [f"1 {i} . A C . . . {'GT' if i % 2 else 'GT:DP'} {'0|1 1|1' if i % 2 else '0|1:3 1|1:4'}" for i in range(1, 300)]
     path = tmp_path / "in.vcf"
-    path.write_bytes(vcf_text(lines))
-    monkeypatch.setattr(vcf, "_BLOCK", 200)
+    path.write_bytes(vcf_text(body))
+    monkeypatch.setattr(lines, "_BLOCK", 200)
     original = vcf_kernel.parse_lines
 
     def poisoned(buf, stop, **rest):

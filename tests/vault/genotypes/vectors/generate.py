@@ -17,6 +17,7 @@ import numpy as np
 from tests.vault.genotypes.chunks import fixed_random
 from vault.crypto.secret import Secret
 from vault.genotypes.blocks import ChunkEncoder
+from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import Escapes
 from vault.genotypes.containers import seal_container
 from vault.genotypes.sites import Sites, TextColumn
@@ -50,7 +51,7 @@ def main() -> None:
         np.concatenate([p[3] for p in places]).astype(np.uint8),
     )
     encoder = ChunkEncoder(codes.shape[1], capacity=len(codes))
-    encoder.add(codes, escapes)
+    encoder.add(CallRows.of(codes), escapes)
     chunk = encoder.finish()
     ids = {name: random(16) for name in ("vault_id", "dataset_id", "part_id", "length_key_id")}
     keys = [random(32) for _ in chunk.split()]
