@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vault.crypto.context import encode_context
 from vault.crypto.envelope import Binding, open_blob, seal_blob
-from vault.crypto.primitives import TAG_BYTES, AesGcm, open_each, sha256
+from vault.crypto.primitives import TAG_BYTES, AesGcm, open_each, seal_each, sha256
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, UsageError
 from vault.genotypes.access import GroupAccess
@@ -112,11 +112,8 @@ def seal_container(
         sha256=b"",
         length_key_id=length_key_id,
     )
-    prefix, aad = draft.nonce8, draft.aad
-    blocks = [
-        AesGcm(key).seal(prefix + slot.to_bytes(4, "big"), payload, aad)
-        for slot, (key, payload) in enumerate(zip(block_keys, payloads, strict=True))
-    ]
+    nonces = [draft.nonce8 + slot.to_bytes(4, "big") for slot in range(len(payloads))]
+    blocks = seal_each(block_keys, nonces, payloads, draft.aad)
     lengths = np.fromiter(map(len, blocks), np.uint32, len(blocks))
     header = seal_blob(length_key, draft.length_binding(), _pack_lengths(lengths), random=random)
     data = b"".join([header, *blocks])
