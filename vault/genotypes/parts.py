@@ -36,12 +36,16 @@ if TYPE_CHECKING:
     from vault.genotypes.blocks import ChunkEncoder, EncodedChunk
 
 Put = Callable[[str, bytes], None]
-"""``put(name, data)``: durable when it returns; called from the writer's thread. Names are new each time."""
+"""``put(name, data)``: durable when it returns; called from one thread of the writer's. Names are new each time."""
 
 NewTableKey = Callable[[], tuple[KeyId, Secret]]
-"""A fresh random 32-byte key and its id, already kept where the caller keeps such keys. Called from the writer's thread."""
+"""A fresh random 32-byte key and its id, already kept where the caller keeps such keys. Called as ``Put`` is."""
 
-_QUEUE = 4  # batches and chunks that may wait for the writer's thread
+_QUEUE = 4  # batches that may wait to be encoded
+_CHUNKS = 2  # chunks that are being sealed or wait for it, while the next one is encoded
+
+
+_Waiting = deque[Future["Future[ChunkRecord] | None"]]
 
 
 class Batch(Protocol):
@@ -214,15 +218,18 @@ class PartWriter:
         self._owner, self._new_key, self._random, self._chunk_sites = owner, new_table_key, random, chunk_sites
         self._n = len(places)
         self._sealer = ChunkSealer(owner, places, put=put, new_table_key=new_table_key, random=random)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="part-writer")
+        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="part-encoder")
+        self._sealing = ThreadPoolExecutor(1, thread_name_prefix="part-sealer")
         self._room = threading.BoundedSemaphore(_QUEUE)
+        self._chunk_room = threading.BoundedSemaphore(_CHUNKS)
         self._failed = False
         # what the caller's thread knows: where the file is
         self._contig, self._last, self._filled = "", 0, 0
         self._seen: set[str] = set()
-        # what the worker's thread holds: the open chunk and the directory so far
+        # what the encoding thread holds: the open chunk
         self._encoder: ChunkEncoder | None = None
         self._sites: list[Sites] = []
+        # what the sealing thread holds: the directory so far
         self._contigs: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, int, int]] = []
         self._record: PartRecord | None = None
@@ -231,34 +238,38 @@ class PartWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._failed = self._failed or kind is not None
+        self._encoding.shutdown(wait=True, cancel_futures=True)  # first: it may be waiting for the other one
+        self._sealing.shutdown(wait=True, cancel_futures=True)
 
     def write(self, batches: Iterable[Batch]) -> Iterator[ChunkRecord]:
         """Take the batches; yield each chunk's record once its objects are put. The directory is written at the end.
 
-        Encoding, sealing and writing run in a thread of their own while the next batch is parsed; at most a few batches wait.
+        While the next batch is parsed, one thread encodes and another finishes, seals and puts the chunk before; at most a few
+        batches and two chunks wait.
 
         Raises:
             UsageError: ``part_places``: a batch with another number of columns. ``part_order``: positions that go back or a
                 contig that comes back (readers of files refuse those, with the line).
             and whatever ``batches``, ``put`` and ``new_table_key`` raise.
         """
-        waiting: deque[Future[ChunkRecord | None]] = deque()
+        waiting: _Waiting = deque()
+        sealed: deque[Future[ChunkRecord]] = deque()
         for batch in batches:
             if batch.rows.shape != (len(batch.sites), self._n):
                 raise UsageError("part_places", "a batch does not have one column for each place")
             for first, end, contig in _contig_runs(batch.sites):
                 self._take_run(batch, first, end, contig, waiting)
             while waiting and waiting[0].done():
-                record = waiting.popleft().result()
-                if record is not None:
-                    yield record
+                _move(waiting, sealed)
+            while sealed and sealed[0].done():
+                yield sealed.popleft().result()
         self._close(waiting)
-        for future in waiting:
-            record = future.result()
-            if record is not None:
-                yield record
-        self._record = self._worker.submit(self._write_directory).result()
+        while waiting:
+            _move(waiting, sealed)
+        while sealed:
+            yield sealed.popleft().result()
+        self._record = self._sealing.submit(self._write_directory).result()
 
     def finish(self) -> PartRecord:
         """The part's record, after ``write`` has come to its end.
@@ -270,7 +281,7 @@ class PartWriter:
             raise UsageError("part_unfinished", "the part is not written to its end")
         return self._record
 
-    def _take_run(self, batch: Batch, first: int, end: int, contig: str, waiting: deque[Future[ChunkRecord | None]]) -> None:
+    def _take_run(self, batch: Batch, first: int, end: int, contig: str, waiting: _Waiting) -> None:
         """Queue a batch's sites of one contig, cut where chunks end."""
         if contig != self._contig:
             self._close(waiting)
@@ -290,15 +301,15 @@ class PartWriter:
             if self._filled == self._chunk_sites:
                 self._close(waiting)
 
-    def _close(self, waiting: deque[Future[ChunkRecord | None]]) -> None:
+    def _close(self, waiting: _Waiting) -> None:
         if self._filled:
-            waiting.append(self._submit(self._write_chunk))
+            waiting.append(self._submit(self._close_chunk))
             self._filled = 0
 
-    def _submit(self, job: Callable[[], ChunkRecord | None]) -> Future[ChunkRecord | None]:
+    def _submit(self, job: Callable[[], Future[ChunkRecord] | None]) -> Future[Future[ChunkRecord] | None]:
         self._room.acquire()
 
-        def run() -> ChunkRecord | None:
+        def run() -> Future[ChunkRecord] | None:
             try:
                 return None if self._failed else job()
             except BaseException:
@@ -307,7 +318,7 @@ class PartWriter:
             finally:
                 self._room.release()
 
-        return self._worker.submit(run)
+        return self._encoding.submit(run)
 
     def _encode(self, batch: Batch, first: int, end: int) -> None:
         from vault.genotypes.blocks import ChunkEncoder  # noqa: PLC0415 - kernels load with the first batch, not with a list of datasets
@@ -318,12 +329,27 @@ class PartWriter:
         self._sites.append(batch.sites if whole else batch.sites.take(np.arange(first, end)))
         self._encoder.add(batch.rows.run(first, end), batch.escapes if whole else slice_escapes(batch.escapes, first, end))
 
-    def _write_chunk(self) -> ChunkRecord | None:
-        if self._encoder is None:
+    def _close_chunk(self) -> Future[ChunkRecord] | None:
+        encoder, pieces = self._encoder, self._sites
+        if encoder is None:
             return None
-        encoded = self._encoder.finish()
-        sites = _on_one_contig(self._sites)
         self._encoder, self._sites = None, []
+        self._chunk_room.acquire()
+
+        def run() -> ChunkRecord:
+            try:
+                return self._write_chunk(encoder, pieces)
+            except BaseException:
+                self._failed = True
+                raise
+            finally:
+                self._chunk_room.release()
+
+        return self._sealing.submit(run)
+
+    def _write_chunk(self, encoder: ChunkEncoder, pieces: Sequence[Sites]) -> ChunkRecord:
+        encoded = encoder.finish()
+        sites = _on_one_contig(pieces)
         ordinal = len(self._rows)
         contig = self._contigs.setdefault(sites.contigs[0], len(self._contigs))
         ends = int(site_ends(sites).max())
@@ -347,6 +373,13 @@ class PartWriter:
             directory_key_id=key_id,
             length_key_id=self._sealer.length_key_id,
         )
+
+
+def _move(waiting: _Waiting, sealed: deque[Future[ChunkRecord]]) -> None:
+    """Take the first job's end off: a chunk that went on to be sealed, or nothing."""
+    handed_over = waiting.popleft().result()
+    if handed_over is not None:
+        sealed.append(handed_over)
 
 
 def slice_escapes(escapes: Escapes, first: int, end: int) -> Escapes:
