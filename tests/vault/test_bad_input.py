@@ -13,7 +13,7 @@ from tests.support.held import Held
 from tests.support.outside import tool
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError
-from vault.genotypes.ingest.streams import BGZF_EOF
+from vault.genotypes.ingest.gzip_streams import BGZF_EOF
 from vault.limits import MAX_LINE_BYTES
 
 GOOD = "22 16000100 . A C . PASS . GT 0/1 1|1"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vault.crypto.context import encode_context
 from vault.crypto.envelope import Binding, open_blob, seal_blob
-from vault.crypto.primitives import TAG_BYTES, AesGcm, open_each, seal_each, sha256
+from vault.crypto.primitives import TAG_BYTES, open_each, seal_each, sha256
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, UsageError
 from vault.genotypes.access import GroupAccess

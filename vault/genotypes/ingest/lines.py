@@ -1,4 +1,4 @@
-"""Whole lines of a byte stream. Behind the header a thread reads ahead: while the lines of one block are parsed, the next blocks fill.
+"""Whole lines of a byte stream. Behind the header threads read ahead: while the lines of one block are parsed, the next blocks fill.
 
 A block's buffer has room in front of what is read into it, where the line goes that the block before broke off; so no text is
 copied but that. What is held is bounded: a few blocks, which grow only when lines are longer than they are.
@@ -7,6 +7,8 @@ copied but that. What is held is bounded: a few blocks, which grow only when lin
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -15,14 +17,15 @@ from numpy.typing import NDArray
 
 from vault.errors import InputError
 from vault.genotypes.assemblies import Assembly
+from vault.genotypes.ingest.gzip_streams import BgzfStream, Run
 from vault.genotypes.ingest.streams import ByteStream
 from vault.genotypes.ingest.vcf_header import VcfHeader, parse_header
 from vault.genotypes.ingest.vcf_kernel import SLACK
 from vault.limits import MAX_HEADER_BYTES, MAX_LINE_BYTES
 
-_BLOCK = 1 << 21  # text read at a time: large against a kernel call, small against the cache
-_LARGEST_BLOCK = 1 << 25  # what blocks grow to where lines are long
-_BLOCKS = 4  # one that is parsed, one whose rest goes in front of the next, and two that are filled or filling
+_BLOCK = 1 << 22  # text read at a time: large against a kernel call, small against the cache
+_LARGEST_BLOCK = 1 << 24  # what blocks grow to where lines are long
+_BLOCKS = 6  # one that is parsed, one whose rest goes in front of the next, and those that are filled or filling
 _NEWLINE = 10
 
 
@@ -115,7 +118,7 @@ class Lines:
         """Append up to ``size`` bytes of the header, and a newline if the file ends without one."""
         if self._filled + size > self._buffer.size:
             self._buffer = _Buffer(0, 2 * self._buffer.size, begin_with=memoryview(self._buffer.raw)[: self._filled])
-        count = _fill(self._stream, self._buffer, self._filled, size)
+        count = _fill(self._stream, memoryview(self._buffer.raw)[self._filled : self._filled + size])
         self._filled += count
         if count < size:
             self._end()
@@ -172,24 +175,26 @@ class _Block:
 
 
 class _ReadAhead:
-    """A thread that fills blocks in order, never more than a few at a time."""
+    """Threads that fill blocks, handed out in order, never more than a few at a time: two for BGZF, one for anything else."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._size = _BLOCK
         self._spare: list[_Buffer] = []
-        self._blocks: SimpleQueue[_Block | BaseException] = SimpleQueue()
+        self._blocks: SimpleQueue[Future[_Block]] = SimpleQueue()
         self._room = threading.Semaphore(_BLOCKS)
-        self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
-        self._thread.start()
+        self._turn = threading.Lock()  # held to decide what comes next, and by streams that can only be read in order
+        self._over = False
+        self._threads = [
+            threading.Thread(target=self._run, name="read-ahead", daemon=True)
+            for _ in range(2 if isinstance(stream, BgzfStream) else 1)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def take(self) -> _Block:
         """The next block, to be given back. Raises what the stream raised in its place."""
-        block = self._blocks.get()
-        if isinstance(block, BaseException):
-            raise block
-        return block
+        return self._blocks.get().result()
 
     def give_back(self, buffer: _Buffer) -> None:
         """A buffer that is done with: room for another block."""
@@ -202,35 +207,58 @@ class _ReadAhead:
         self._size = min(2 * self._size, _LARGEST_BLOCK)
 
     def stop(self) -> None:
-        """End the thread."""
-        self._stopped = True
-        self._room.release()
-        self._thread.join()
+        """End the threads."""
+        self._over = True
+        self._room.release(len(self._threads))
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
-        try:
-            last = False
-            while not last:
-                self._room.acquire()
-                if self._stopped:
-                    return
-                size = self._size
-                buffer = self._spare.pop() if self._spare else _Buffer(size, size)
-                count = _fill(self._stream, buffer, buffer.head, buffer.size)
-                last = count < buffer.size
-                self._blocks.put(_Block(buffer, count, self._stream.position(), last))
-        except BaseException as error:  # noqa: BLE001 - the reader's to raise, whatever it is
-            self._blocks.put(error)
+        while True:
+            self._room.acquire()
+            block: Future[_Block] = Future()
+            try:
+                with self._turn:
+                    if self._over:
+                        return
+                    self._blocks.put(block)
+                    work = self._begin()
+                block.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - the reader's to raise, whatever it is
+                self._over = True
+                block.set_exception(error)
+                return
+
+    def _begin(self) -> Callable[[], _Block]:
+        """Settle what the next block is; what is left to do for it needs no turn."""
+        size = self._size
+        buffer = self._spare.pop() if self._spare else _Buffer(size, size)
+        free = memoryview(buffer.raw)[buffer.head : buffer.head + buffer.size]
+        run: Run | None = None
+        if isinstance(self._stream, BgzfStream):
+            count = len(self._stream.take_rest(free))
+            run = None if count else self._stream.take(buffer.size)
+            self._over = count == 0 and run is None
+            count += run.size if run is not None else 0
+        else:
+            count = _fill(self._stream, free)
+            self._over = count < buffer.size
+        block = _Block(buffer, count, self._stream.position(), self._over)
+
+        def finish() -> _Block:
+            if run is not None:
+                run.inflate(free[:count])
+            return block
+
+        return finish
 
 
-def _fill(stream: ByteStream, buffer: _Buffer, at: int, size: int) -> int:
-    """Read until ``size`` bytes from ``at`` are filled or the stream ends; how many were."""
+def _fill(stream: ByteStream, free: memoryview) -> int:
+    """Read until the memory is full or the stream ends; how many bytes were read."""
     filled = 0
-    with memoryview(buffer.raw) as raw:
-        while filled < size:
-            with raw[at + filled : at + size] as free:
-                count = stream.readinto(free)
-            if count == 0:
-                break
-            filled += count
+    while filled < len(free):
+        count = stream.readinto(free[filled:])
+        if count == 0:
+            break
+        filled += count
     return filled

@@ -9,21 +9,15 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Protocol
 
 import zstandard
-from isal import igzip
-from isal.igzip_lib import IsalError
 
 from vault.errors import InputError
-
-BGZF_EOF: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block that ends every whole BGZF file (SAM specification §4.1.2)."""
+from vault.genotypes.ingest.gzip_streams import BGZF_EOF, BgzfStream, GzipStream, is_bgzf
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_READ_BYTES = 1 << 10  # compressed bytes per step: they expand to 32 MiB at the most, a block of 128 KiB for each four bytes
-_READ_BYTES = 1 << 18  # compressed bytes per read
-_DAMAGE = (OSError, cast("type[Exception]", IsalError))  # isal's stub calls its error an instance
 
 
 class ByteStream(Protocol):
@@ -68,13 +62,10 @@ def open_stream(path: Path) -> ByteStream:
         return _PlainStream(file)
     if is_bgzf(start):
         _require_end_block(file, path.name)
+        file.seek(0)
+        return BgzfStream(file, path.name)
     file.seek(0)
-    return _GzipStream(file, path.name)
-
-
-def is_bgzf(start: bytes) -> bool:
-    """Whether the first 18 bytes of a file are a BGZF block's header (extra subfield "BC", SAM specification §4.1)."""
-    return len(start) >= 18 and start[:4] == b"\x1f\x8b\x08\x04" and start[12:16] == b"BC\x02\x00"
+    return GzipStream(file, path.name)
 
 
 def _require_end_block(file: io.FileIO, name: str) -> None:
@@ -95,28 +86,6 @@ class _PlainStream:
 
     def readinto(self, buffer: memoryview) -> int:
         return self._file.readinto(buffer) or 0
-
-    def position(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _GzipStream:
-    def __init__(self, file: io.FileIO, name: str) -> None:
-        self._file = file
-        self._name = name
-        # IGzipFile copies every read once more; its reader inflates straight into the caller's buffer.
-        self._reader = igzip._GzipReader(file, _READ_BYTES)  # type: ignore[attr-defined]  # noqa: SLF001
-
-    def readinto(self, buffer: memoryview) -> int:
-        try:
-            return self._reader.readinto(buffer) or 0
-        except EOFError:
-            raise InputError("file_truncated", f"{self._name}: the compressed data ends early") from None
-        except _DAMAGE:
-            raise InputError("bad_compression", f"{self._name}: the compressed data is damaged") from None
 
     def position(self) -> int:
         return self._file.tell()

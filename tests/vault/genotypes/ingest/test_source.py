@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from vault.errors import InputError, UnavailableError
+from vault.genotypes.ingest.gzip_streams import BGZF_EOF
 from vault.genotypes.ingest.source import open_source, reorder
-from vault.genotypes.ingest.streams import BGZF_EOF
 
 LINES = [
     "1 5 rs1 A C . PASS . GT 0/1 1|1 0/1/1",

@@ -10,7 +10,7 @@ from isal import igzip
 
 from tests.support.vcf_reading import our_rows, vcf_text
 from vault.errors import InputError
-from vault.genotypes.ingest import lines, streams
+from vault.genotypes.ingest import gzip_streams, lines, streams
 from vault.genotypes.ingest.source import open_source
 from vault.limits import MAX_LINE_BYTES
 
@@ -26,7 +26,7 @@ def bgzf(data: bytes, *, end: bool = True) -> bytes:
         body = deflate.compress(piece) + deflate.flush()
         out.append(bytes.fromhex("1f8b08040000000000ff0600424302 00".replace(" ", "")) + struct.pack("<H", len(body) + 25) + body)
         out.append(struct.pack("<II", zlib.crc32(piece), len(piece)))
-    return b"".join(out) + (streams.BGZF_EOF if end else b"")
+    return b"".join(out) + (gzip_streams.BGZF_EOF if end else b"")
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def zstd(data: bytes) -> bytes:
         gzip.compress,
         bgzf,
         lambda d: gzip.compress(d[:1000]) + gzip.compress(d[1000:]),
+        lambda d: bgzf(d[:300_000], end=False) + bgzf(b"") + bgzf(d[300_000:]),
         zstd,
         lambda d: zstd(d[:1000]) + zstd(d[1000:70_000]) + zstd(d[70_000:]),
     ],
@@ -95,6 +96,58 @@ def test_a_wrong_checksum_length_or_bit_is_damage(code_of):
     damaged = bytearray(bgzf(TEXT))
     damaged[5000] ^= 0x10
     assert code_of(bytes(damaged)) in {"bad_compression", "file_truncated"}
+
+
+def blocks_of(packed: bytes) -> list[bytes]:
+    blocks, at = [], 0
+    while at < len(packed):
+        end = at + struct.unpack_from("<H", packed, at + 16)[0] + 1
+        blocks.append(packed[at:end])
+        at = end
+    return blocks
+
+
+@pytest.mark.parametrize("place", [0, 3, -2])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: b[:-1] + bytes([b[-1] ^ 1]),  # inflated size, by a lot
+        lambda b: b[:-4] + struct.pack("<I", struct.unpack("<I", b[-4:])[0] + 1),
+        lambda b: b[:-4] + struct.pack("<I", struct.unpack("<I", b[-4:])[0] - 1),
+        lambda b: b[:-4] + bytes(4),
+        lambda b: b[:-8] + bytes([b[-8] ^ 1]) + b[-7:],  # checksum
+        lambda b: b[:16] + struct.pack("<H", len(b) - 2) + b[18:],  # stored size
+        lambda b: b[:16] + struct.pack("<H", len(b)) + b[18:],
+        lambda b: b[:16] + bytes(2) + b[18:],
+        lambda b: b[:50] + bytes([b[50] ^ 0x20]) + b[51:],
+        lambda b: b[:-30] + b[-8:],
+    ],
+)
+def test_a_block_that_is_not_what_it_says_is_damage(code_of, place, damage):
+    blocks = blocks_of(bgzf(TEXT))
+    blocks[place] = damage(blocks[place])
+    assert code_of(b"".join(blocks)) in {"bad_compression", "file_truncated"}
+
+
+@pytest.mark.parametrize("other", [gzip.compress(b"1\t30001\n"), bytes(100)])
+def test_bgzf_that_goes_on_as_something_else_is_damage(code_of, other):
+    assert code_of(bgzf(TEXT) + other + gzip_streams.BGZF_EOF) == "bad_compression"
+
+
+@pytest.mark.parametrize("size", [1, 1000, 59_999, 60_000, 60_001, 300_000, 1 << 21])
+def test_bgzf_fills_any_buffer(tmp_path, size):
+    path = tmp_path / "in.gz"
+    data = TEXT[:200_000] if size == 1 else TEXT
+    path.write_bytes(bgzf(data))
+    stream = streams.open_stream(path)
+    assert isinstance(stream, gzip_streams.BgzfStream)
+    buffer, found = bytearray(size + 10), bytearray()
+    while count := stream.readinto(memoryview(buffer)[:size]):
+        assert not any(buffer[size:])
+        found += buffer[:count]
+    assert found == data
+    assert stream.position() == path.stat().st_size
+    stream.close()
 
 
 def test_rubbish_behind_gzip_is_damage(code_of):
@@ -143,13 +196,13 @@ def test_what_a_read_expands_to_is_bounded(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(TEXT))
     asked = []
     monkeypatch.setattr(lines, "_BLOCK", 10_000)
-    original = streams._GzipStream.readinto
+    original = gzip_streams.GzipStream.readinto
 
     def readinto(self, buffer):
         asked.append(len(buffer))
         return original(self, buffer)
 
-    monkeypatch.setattr(streams._GzipStream, "readinto", readinto)
+    monkeypatch.setattr(gzip_streams.GzipStream, "readinto", readinto)
     with open_source(path) as source:
         assert sum(len(batch.sites) for batch in source.batches()) == 29_999
     assert max(asked) <= 10_000
