@@ -24,12 +24,12 @@ from policies.majority import Majority
 from policies.standing import standing
 from vault import ledger, packs
 from vault.crypto.primitives import sha256
+from vault.identities import Identity, open_identities
 from vault.ids import SubjectId, new_uuid7
 from vault.ledger import Ledger, NewEvent
 from vault.references import resolve_many
 from vault.session import Session
 from vault.sheets import BadField, Column, Problem, Row, rejected, text
-from vault.subjects import Identity, open_identities
 
 SIGNED_BY = "signed_by"  # the sealed name of whoever signed for the person
 WITHDREW = "this person withdrew from it: record a new acceptance for this person alone (consent record)"

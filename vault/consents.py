@@ -20,13 +20,13 @@ from vault import answers, forms, ledger
 from vault.answers import Given, evidence_digest
 from vault.audit.acts import Act, Outcome
 from vault.errors import InputError
+from vault.identities import open_identities
 from vault.ids import SubjectId, new_uuid7
 from vault.ledger import NewEvent
 from vault.references import resolve
 from vault.session import Session
 from vault.sheets import BadField, read_sheet
 from vault.storage.books import SubjectRow
-from vault.subjects import open_identities
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from vault import cohorts, ledger, projects, releases
 from vault.audit.acts import Act, Outcome
 from vault.errors import InputError
 from vault.genotypes import datasets
+from vault.identities import open_identities
 from vault.ids import SubjectId
 from vault.references import ReferenceIndex, resolve
 from vault.session import Session
-from vault.subjects import open_identities
 
 FORMAT = "genovault/dossier/1"
 JSON_NAME, PAGE_NAME = "dossier.json", "dossier.html"

@@ -1,9 +1,9 @@
 """Importing genotypes: files and samples to subjects and a new part of a dataset, all or nothing.
 
-1  read headers, agree on samples        5  write sealed objects under a lease
-2  match sample names to subjects        6  one transaction: subjects, part, members, audit entry
-3  draw groups and slots at random       on failure: the objects go, and nothing in the books names them
-4  make keys durable
+1  read headers, agree on samples        4  draw groups and slots at random
+2  match sample names to subjects        5  write sealed objects
+3  under a lease: make keys durable      6  one transaction: subjects, part, members, audit entry
+                                         on failure: objects and keys go, and nothing in the books names them
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, PartWriter, Place
+from vault.identities import Identity
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
 from vault.keybook import SUBJECT_PURPOSES
 from vault.limits import GROUP_SUBJECTS
 from vault.names import require_name
-from vault.references import ReferenceIndex, registered_by, resolve_many
+from vault.registration import NewSubjects, prepare
+from vault.sample_names import Matched, match
 from vault.session import Session
-from vault.sheets import Column, Problem, read_sheet, rejected, text
 from vault.storage.books import DatasetRow, LeaseRow
-from vault.subjects import Identity, NewSubjects
 from vault.times import to_micros
 
 LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
@@ -70,22 +70,15 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Matched:
-    """Sample columns of the first file and the subject of each; ``new`` are registered by this import."""
-
-    columns: Sequence[int]
-    subjects: Sequence[SubjectId]
-    new: NewSubjects
-
-
-@dataclass(frozen=True)
 class _Plan:
-    """What is about to be written: nothing of it is in the books yet."""
+    """What is about to be written: nothing of it is in the books yet. Columns are of the first file; subjects are in their order."""
 
     dataset: Dataset
     is_new: bool
     part_id: PartId
-    matched: _Matched
+    new: NewSubjects
+    columns: Sequence[int]
+    subjects: Sequence[SubjectId]
     slots: Mapping[SubjectId, tuple[int, int]]
 
 
@@ -104,18 +97,30 @@ def import_files(
         require_name(name, what="dataset")
         dataset, is_new = _dataset(session, name, assembly, append=options.append)
         sources = [stack.enter_context(_opened(file, assembly)) for file in files]
-        columns = _agree(files, sources)
-        matched = _match(session, dataset, sources[0].samples, options)
-        plan = _Plan(dataset, is_new, PartId(new_id(session.random)), matched, _draw(session, matched.subjects))
-        with _lease(session, plan):
-            batches = _batches(sources, columns, matched.columns, progress)
+        orders = _agree(files, sources)
+        samples = sources[0].samples
+        matched = match(
+            session,
+            dataset.dataset_id,
+            samples,
+            namespace=options.namespace,
+            sample_map=options.sample_map,
+            unknown=options.unknown,
+        )
+        part_id = PartId(new_id(session.random))
+        with _lease(session, part_id) as made:
+            new = prepare(session, [Identity((name,)) for name in matched.new])
+            made.extend(new.subjects)
+            columns, people = _chosen(matched, new)
+            plan = _Plan(dataset, is_new, part_id, new, columns, people, _draw(session, people))
+            batches = _batches(sources, orders, columns, progress)
             part, chunks = _write(session, plan, _one_spelling(batches, {} if is_new else _spellings(session, dataset)))
             with _unless_overtaken(), session.books.write() as tx:
                 _commit(tx, session, plan, part, chunks)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_building.rebuild(session, dataset)
-    skipped, new = len(sources[0].samples) - len(matched.subjects), len(matched.new.subjects)
-    return ImportReport(name, part.n_sites, len(matched.subjects) - new, new, skipped, part.total_bytes)
+    known, skipped = len(plan.subjects) - len(made), len(samples) - len(plan.subjects)
+    return ImportReport(name, part.n_sites, known, len(made), skipped, part.total_bytes)
 
 
 def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
@@ -164,59 +169,11 @@ def _agree(files: Sequence[Path], sources: Sequence[GenotypeSource]) -> list[lis
     return columns
 
 
-def _match(session: Session, dataset: Dataset, samples: Sequence[str], options: ImportOptions) -> _Matched:
-    """Which subject each sample is; unknown ones are refused, left out or registered."""
-    names = [f"{options.namespace}/{sample}" if options.namespace else sample for sample in samples]
-    mapped = _mapped(session, options.sample_map, dict(zip(samples, names, strict=True))) if options.sample_map else {}
-    known = mapped | _registered(session, dataset, [name for name in names if name not in mapped])
-    if len(set(known.values())) != len(known):
-        raise InputError(
-            "subject_twice",
-            "two samples belong to one subject",
-            hint="a part holds one sample for each subject: import them apart",
-        )
-    unknown = [at for at, name in enumerate(names) if name not in known]
-    if unknown and options.unknown == "refuse":
-        raise InputError(
-            "samples_unknown",
-            f"{len(unknown)} of {len(samples)} samples belong to no subject (the first is sample column {unknown[0] + 1})",
-            hint="name them with subject import or --samples MAP.csv, or use --unknown skip or --register",
-        )
-    if not known and options.unknown == "skip":
-        raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
-    fresh = unknown if options.unknown == "register" else []
-    new = subjects.prepare(session, [Identity((names[at],)) for at in fresh])  # last: a refusal leaves no keys behind
-    known.update(zip((names[at] for at in fresh), new.ids, strict=True))
-    columns = [at for at, name in enumerate(names) if name in known]
-    return _Matched(columns, [known[names[at]] for at in columns], new)
-
-
-def _registered(session: Session, dataset: Dataset, names: Sequence[str]) -> dict[str, SubjectId]:
-    """Subjects by sample name. A name that another dataset's import registered need not mean the same person."""
-    found = registered_by(session, names)
-    taken = [name for name, (_, owner) in found.items() if owner not in (None, dataset.dataset_id)]
-    if taken:
-        raise InputError(
-            "sample_taken",
-            f"{len(taken)} sample names were registered by another dataset and may be other people",
-            hint="--namespace NAME keeps them apart; --samples MAP.csv says who is who",
-        )
-    return {name: subject for name, (subject, _) in found.items()}
-
-
-SAMPLE = Column("sample", text, required=True, keys=lambda value: [value])
-REFERENCE = Column("subject", text, required=True)
-
-
-def _mapped(session: Session, path: Path, names: Mapping[str, str]) -> dict[str, SubjectId]:
-    """Subjects by name from MAP.csv (columns sample, subject). ``names``: of each sample in the file, its name in the vault."""
-    rows = read_sheet(path, columns=[SAMPLE, REFERENCE]).rows
-    found = resolve_many(session, [row[REFERENCE] for row in rows])
-    problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in names]
-    problems += [Problem(row.line, "subject", "does not name one subject") for row in rows if len(found[row[REFERENCE]]) != 1]
-    if problems:
-        raise rejected(problems)
-    return {names[row[SAMPLE]]: next(iter(found[row[REFERENCE]])) for row in rows}
+def _chosen(matched: Matched, new: NewSubjects) -> tuple[list[int], list[SubjectId]]:
+    """The columns that belong to somebody, and whose each is."""
+    known = {**matched.known, **dict(zip(matched.new, new.subjects, strict=True))}
+    columns = [at for at, name in enumerate(matched.names) if name in known]
+    return columns, [known[matched.names[at]] for at in columns]
 
 
 def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
@@ -267,11 +224,11 @@ def _one_spelling(batches: Iterator[SiteBatch], known: Mapping[str, str]) -> Ite
 
 def _write(session: Session, plan: _Plan, batches: Iterator[SiteBatch]) -> tuple[PartRecord, list[ChunkRecord]]:
     """Write the sealed objects of a part."""
-    matched, dataset_id = plan.matched, plan.dataset.dataset_id
-    made = matched.new.genotype_keys
-    keys = {**made, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in matched.subjects if s not in made])}
-    derived = block_keys((keys[subject] for subject in matched.subjects), dataset_id)
-    places = [Place(*plan.slots[subject], key) for subject, key in zip(matched.subjects, derived, strict=True)]
+    dataset_id, drawn = plan.dataset.dataset_id, plan.new.genotype_keys
+    keys = {**drawn, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in drawn])}
+    derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
+    places = [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
+
     versions = itertools.count(1)
 
     def new_table_key() -> tuple[KeyId, Secret]:
@@ -286,14 +243,13 @@ def _write(session: Session, plan: _Plan, batches: Iterator[SiteBatch]) -> tuple
 
 def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, chunks: Sequence[ChunkRecord]) -> None:
     """Name everything in the books, with its audit entry, and end the lease."""
-    dataset, matched = plan.dataset, plan.matched
+    dataset, fresh = plan.dataset, set(plan.new.subjects)
     if plan.is_new:
         now = to_micros(session.clock())
         tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
         tx.flush()
-    fresh = set(matched.new.subjects)
-    subjects.require_held(tx, [subject for subject in matched.subjects if subject not in fresh])
-    subjects.add(tx, session, ReferenceIndex(session), matched.new, dataset=dataset.dataset_id)
+    subjects.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
+    plan.new.add(tx, session, dataset=dataset.dataset_id)
     datasets.add_part(tx, session, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
     tx.execute(delete(LeaseRow).where(LeaseRow.prefix == plan.part_id.hex()))
@@ -302,7 +258,7 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
         Act.DATASET_IMPORT,
         Outcome.DONE,
         obj=Obj("part", part.part_id.hex()),
-        subjects=list(matched.subjects),
+        subjects=list(plan.subjects),
         counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
         detail={"dataset": dataset.name, "assembly": dataset.assembly},
@@ -321,16 +277,17 @@ def _unless_overtaken() -> Iterator[None]:
 
 
 @contextmanager
-def _lease(session: Session, plan: _Plan) -> Iterator[None]:
-    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again.
+def _lease(session: Session, part_id: PartId) -> Iterator[list[SubjectId]]:
+    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again:
+    those of the part, and of the subjects that the block puts into the list.
 
     Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
     """
-    prefix = plan.part_id.hex()
+    prefix, made = part_id.hex(), list[SubjectId]()
     with session.books.write() as tx:
         tx.add(LeaseRow(prefix=prefix, expires=to_micros(session.clock() + LEASE)))
     try:
-        yield
+        yield made
     except BaseException as error:
         if isinstance(error, UnavailableError) and error.code == "database_unavailable":
             raise
@@ -338,7 +295,7 @@ def _lease(session: Session, plan: _Plan) -> Iterator[None]:
             if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
                 raise
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *plan.matched.new.subjects])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [part_id, *made])
         with session.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
         raise

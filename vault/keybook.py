@@ -8,10 +8,9 @@ never tried. On creation, keys are durable before anything that needs them is.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from operator import itemgetter
 from typing import cast
 
@@ -47,15 +46,13 @@ class OpenKey:
 
 @dataclass(frozen=True, repr=False)
 class FreshKeys:
-    """Keys just made, by columns in the order of their owners."""
+    """Keys just drawn, by columns in the order of their owners."""
 
     purpose: KeyPurpose
-    epoch: int
     version: int
     owners: Sequence[bytes]
     key_ids: Sequence[bytes]
     keys: Sequence[bytes]
-    wrapped: Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -93,31 +90,30 @@ class KeyBook:
 
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
         """New random keys, one for each owner, durable when this returns."""
-        made = self._make(purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
+        made = self._draw(purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
         with self._database.write() as session:
             self._store(session, made)
         return [OpenKey(KeyId(key_id), version, Secret(key)) for key_id, key in zip(made.key_ids, made.keys, strict=True)]
 
+    def draw_subjects(self, subjects: Sequence[SubjectId]) -> dict[KeyPurpose, FreshKeys]:
+        """All four keys of new subjects (of version 1, owners ascending), kept nowhere yet."""
+        ordered = sorted(subjects)
+        # Ids ascend with the rows, so that the table and its index are written from one end to the other.
+        ids = iter(sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES)))
+        return {purpose: self._draw(purpose, ordered, list(islice(ids, len(ordered))), 1) for purpose in sorted(SUBJECT_PURPOSES)}
+
+    def store_subjects(self, keys: Mapping[KeyPurpose, FreshKeys]) -> None:
+        """Wrap and keep drawn keys and the audit tokens of their owners, durable when this returns."""
+        salts = keys[KeyPurpose.AUDIT_SALT]
+        if salts.owners:
+            with self._database.write() as session:
+                for drawn in keys.values():
+                    self._store(session, drawn)
+                self._store_tokens(session, salts)
+
     def create_subjects(self, subjects: Sequence[SubjectId]) -> None:
         """All four keys of new subjects and their audit tokens, durable when this returns."""
-        with self.creating_subjects(subjects):
-            pass
-
-    @contextmanager
-    def creating_subjects(self, subjects: Sequence[SubjectId]) -> Iterator[Mapping[KeyPurpose, FreshKeys]]:
-        """As ``create_subjects``; the block gets the keys (of version 1, owners ascending) while they are being stored, and they are
-        durable when it is left. Nothing that needs them may become durable inside it.
-        """
-        ordered, made = sorted(subjects), dict[KeyPurpose, FreshKeys]()
-        # Ids ascend with the rows, so that the table and its index are written from one end to the other.
-        ids = sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES))
-        for at, purpose in enumerate(sorted(SUBJECT_PURPOSES)):
-            made[purpose] = self._make(purpose, ordered, ids[at * len(ordered) : (at + 1) * len(ordered)], 1)
-        tokens = self._make_tokens(made[KeyPurpose.AUDIT_SALT])
-        with ThreadPoolExecutor(1, thread_name_prefix="keys") as beside:  # the database leaves Python's lock alone meanwhile
-            stored = beside.submit(self._store_subjects, list(made.values()), tokens)
-            yield made
-            stored.result()
+        self.store_subjects(self.draw_subjects(subjects))
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
         """The newest (or the named) version of one owner's key.
@@ -240,9 +236,9 @@ class KeyBook:
             subjects = [SubjectId(subject) for subject in session.scalars(query)]
             if subjects:
                 ids = draw(self._random, len(subjects), ID_BYTES)
-                salts = self._make(KeyPurpose.AUDIT_SALT, subjects, ids, version)
+                salts = self._draw(KeyPurpose.AUDIT_SALT, subjects, ids, version)
                 self._store(session, salts)
-                self._store_tokens(session, salts, self._make_tokens(salts))
+                self._store_tokens(session, salts)
         return len(subjects)
 
     def forget_old_tokens(self) -> int:
@@ -387,40 +383,28 @@ class KeyBook:
             keys = unwrap_many(*self._shelf(purpose, epoch), key_ids, owners, wrapped)
             yield from zip(owners, versions, key_ids, keys, strict=True)
 
-    def _store_subjects(self, made: Sequence[FreshKeys], tokens: Sequence[AuditToken]) -> None:
-        if tokens:
-            with self._database.write() as session:
-                for keys in made:
-                    self._store(session, keys)
-                self._store_tokens(session, made[0], tokens)
-
-    def _make(self, purpose: KeyPurpose, owners: Sequence[bytes], key_ids: Sequence[bytes], version: int) -> FreshKeys:
-        """New random keys, wrapped and not stored."""
-        epoch, _ = self._keyring.current(PURPOSE_BRANCH[purpose])
-        keys = draw(self._random, len(owners), KEY_BYTES)
-        wrapped = wrap_many(*self._shelf(purpose, epoch), key_ids, owners, keys, random=self._random)
-        return FreshKeys(purpose, epoch, version, owners, key_ids, keys, wrapped)
+    def _draw(self, purpose: KeyPurpose, owners: Sequence[bytes], key_ids: Sequence[bytes], version: int) -> FreshKeys:
+        return FreshKeys(purpose, version, owners, key_ids, draw(self._random, len(owners), KEY_BYTES))
 
     def _store(self, session: Session, made: FreshKeys) -> None:
-        self._count(session, PURPOSE_BRANCH[made.purpose], made.epoch, len(made.owners))
+        epoch, _ = self._keyring.current(PURPOSE_BRANCH[made.purpose])
+        self._count(session, PURPOSE_BRANCH[made.purpose], epoch, len(made.owners))
         columns: dict[str, Column | Value] = {
             "purpose": made.purpose.value,
             "owner": made.owners,
             "version": made.version,
             "key_id": made.key_ids,
-            "epoch": made.epoch,
-            "wrapped": made.wrapped,
+            "epoch": epoch,
+            "wrapped": wrap_many(*self._shelf(made.purpose, epoch), made.key_ids, made.owners, made.keys, random=self._random),
         }
         insert_columns(session, WrappedKeyRow, columns)
 
-    def _make_tokens(self, salts: FreshKeys) -> list[AuditToken]:
+    def _store_tokens(self, session: Session, salts: FreshKeys) -> None:
         """The subjects' tokens under their salts; the <kid> in a token is the salt's version."""
         before = encode_context("genovault/subject-token/v1", self._vault_id)
         contexts = (before + SHORT_LENGTH[len(subject)] + subject for subject in salts.owners)
         digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
-        return [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
-
-    def _store_tokens(self, session: Session, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:
+        tokens = [f"hmac-sha256:{salts.version}:{digest}" for digest in digests]
         insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
 
     def _count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:

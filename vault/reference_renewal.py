@@ -16,12 +16,12 @@ from vault.crypto.context import encode_context
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.primitives import hmac_sha256
 from vault.crypto.secret import Secret
+from vault.identities import Identity, open_identities
 from vault.ids import SubjectId
 from vault.references import ReferenceIndex
 from vault.session import Session
 from vault.storage.base import bulk_insert
 from vault.storage.books import IdentityRow, ReferenceRow, VaultRow
-from vault.subjects import Identity, open_identities
 
 Named = dict[SubjectId, tuple[int, Identity]]
 """Identities by subject, with the version that was read."""

@@ -1,35 +1,29 @@
 """The book of subjects: who is held, under random ids, with identities sealed apart from genotypes.
 
-Every subject has four independent keys (genotype, identity, pseudonym salt, audit salt), made and durable before the subject is.
+Every subject has four independent keys (genotype, identity, pseudonym salt, audit salt), made and durable before the subject is
+(``vault.registration``).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from sqlalchemy import exc, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.acts import Act, Outcome
 from vault.crypto.custody import KeyPurpose
-from vault.crypto.envelope import Binding, open_blob, seal_blob, seal_blobs
 from vault.errors import UnavailableError
-from vault.ids import ID_BYTES, DatasetId, SubjectId, draw
-from vault.keybook import OpenKey
+from vault.identities import Identity, open_identities, open_identity, seal_identity
+from vault.ids import SubjectId
 from vault.references import ReferenceIndex, reference_rows, resolve
+from vault.registration import prepare
 from vault.session import Session
 from vault.sheets import Problem, rejected
 from vault.storage.books import IdentityRow, ReferenceRow, SubjectRow
-from vault.storage.packed import insert_columns, rows_among
 from vault.subject_sheet import IdentityRow as SheetRow
-from vault.times import from_micros, to_micros
-
-IDENTITY_FORMAT = "genovault/identity/1"
-
-_quoted = json.encoder.encode_basestring  # text as JSON, not escaped to ASCII
+from vault.times import from_micros
 
 
 @dataclass(frozen=True)
@@ -39,36 +33,6 @@ class SubjectSummary:
     handle: str
     state: str
     created: str
-
-
-class Identity(NamedTuple):
-    """What is known of a person. Every field but ``samples`` may be empty. No repr: it would print who somebody is."""
-
-    samples: tuple[str, ...]
-    mrn: str = ""
-    name: str = ""
-    birth_date: str = ""
-    sex: str = ""
-    country: str = ""
-    diagnoses: tuple[str, ...] = ()
-    pedigree: str = ""
-
-    def __repr__(self) -> str:
-        return "Identity(…)"
-
-
-@dataclass(frozen=True, repr=False)
-class NewSubjects:
-    """People who have keys and are not in the books yet; the columns are in the order of ``subjects``, which ascend.
-
-    ``ids``: the same people in the order that their identities were given in.
-    """
-
-    ids: Sequence[SubjectId]
-    subjects: Sequence[SubjectId]
-    identities: Sequence[Identity]
-    sealed: Sequence[bytes]
-    genotype_keys: Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -99,7 +63,8 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     new = prepare(session, [i for i, found in zip(identities, owners, strict=True) if not found])
     try:
         with session.books.write() as tx:
-            add(tx, session, index, new)
+            index.require_current(tx)
+            new.add(tx, session)
             for subject, identity in known:
                 _replace(tx, session, index, subject, identity)
             session.append(
@@ -114,44 +79,6 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
             "changed_meanwhile", "somebody else imported one of these people", hint="repeat the command"
         ) from None
     return SheetReport(len(new.subjects), len(known))
-
-
-def prepare(session: Session, identities: Sequence[Identity]) -> NewSubjects:
-    """Ids, durable keys and sealed identities of new people: keys come first, so a crash leaves unused keys and never a subject
-    without one.
-    """
-    ids = [SubjectId(drawn) for drawn in draw(session.random, len(identities), ID_BYTES)]
-    named = dict(zip(ids, identities, strict=True))
-    with session.keybook.creating_subjects(ids) as keys:  # stored by the time the block is left
-        own, genotypes = keys[KeyPurpose.IDENTITY], keys[KeyPurpose.GENOTYPE]
-        subjects = [SubjectId(owner) for owner in own.owners]
-        ordered = [named[subject] for subject in subjects]
-        shared = _binding(session, b"", 1, bytes(ID_BYTES), 1)
-        own_keys = zip(own.key_ids, own.keys, strict=True)
-        sealed = seal_blobs(shared, subjects, own_keys, map(_text, ordered), random=session.random)
-    return NewSubjects(ids, subjects, ordered, sealed, dict(zip(genotypes.owners, genotypes.keys, strict=True)))
-
-
-def add(tx: Transaction, session: Session, index: ReferenceIndex, new: NewSubjects, *, dataset: DatasetId | None = None) -> None:
-    """Insert prepared subjects, their sealed identities and references, in the caller's transaction.
-
-    ``dataset``: the one whose import registers them (None: a sheet names them).
-    """
-    if not new.subjects:
-        return
-    index.require_current(tx)
-    insert_columns(tx, SubjectRow, {"subject_id": new.subjects, "state": "active", "created": to_micros(session.clock())})
-    insert_columns(tx, IdentityRow, {"subject_id": new.subjects, "version": 1, "sealed": new.sealed})
-    people = list(zip(new.subjects, new.identities, strict=True))
-    whose = [subject for subject, identity in people for _ in identity.samples]
-    digests = index.digests("sample", (name for _, identity in people for name in identity.samples))
-    whose += [subject for subject, identity in people if identity.mrn]
-    digests += index.digests("mrn", (identity.mrn for _, identity in people if identity.mrn))
-    whose += new.subjects
-    digests += index.digests("id", index.handles(new.subjects))
-    order = sorted(range(len(digests)), key=digests.__getitem__)  # as the index has them
-    ordered, owners = [digests[at] for at in order], [whose[at] for at in order]
-    insert_columns(tx, ReferenceRow, {"digest": ordered, "subject_id": owners, "dataset_id": dataset})
 
 
 def subject_list(session: Session) -> list[SubjectSummary]:
@@ -176,16 +103,6 @@ def subject_show(session: Session, reference: str) -> tuple[SubjectSummary, Iden
     return SubjectSummary(
         ReferenceIndex(session).handle(subject), row.state, from_micros(row.created).date().isoformat()
     ), identity
-
-
-def open_identities(session: Session, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
-    """Opened identities of the subjects. Callers log the access."""
-    wanted = list(subjects)
-    keys = session.keybook.open_keys(KeyPurpose.IDENTITY, wanted)
-    with session.books.read() as tx:
-        columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
-        rows = rows_among(tx, columns, IdentityRow.subject_id, list(set(wanted)))
-    return {SubjectId(s): _open(session, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
 
 
 def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
@@ -251,7 +168,7 @@ def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: 
     index.require_current(tx)
     row = tx.get_one(IdentityRow, subject)
     key = session.keybook.open(KeyPurpose.IDENTITY, subject)
-    old = _open(session, subject, row.version, row.sealed, key)
+    old = open_identity(session, subject, row.version, row.sealed, key)
     samples = tuple(dict.fromkeys([*old.samples, *identity.samples]))
     merged = identity._replace(samples=samples)
     known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == subject)))
@@ -261,34 +178,4 @@ def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: 
         if digest not in known
     )
     row.version += 1
-    binding = _binding(session, subject, row.version, key.key_id, key.version)
-    row.sealed = seal_blob(key.secret, binding, _text(merged), random=session.random)
-
-
-def _binding(session: Session, subject: bytes, version: int, key_id: bytes, key_version: int) -> Binding:
-    return Binding(
-        vault_id=session.vault_id,
-        collection="identity",
-        record_id=subject,
-        subject_id=subject,
-        record_version=version,
-        key_id=key_id,
-        key_version=key_version,
-        content_type=IDENTITY_FORMAT,
-    )
-
-
-def _text(identity: Identity) -> bytes:
-    """JSON with sorted keys, spelled out: a person of a cohort has hardly more than a sample name."""
-    samples, diagnoses = (",".join(map(_quoted, several)) for several in (identity.samples, identity.diagnoses))
-    return (
-        f'{{"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":[{diagnoses}],'
-        f'"mrn":{_quoted(identity.mrn)},"name":{_quoted(identity.name)},"pedigree":{_quoted(identity.pedigree)},'
-        f'"samples":[{samples}],"sex":{_quoted(identity.sex)}}}'
-    ).encode()
-
-
-def _open(session: Session, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
-    binding = _binding(session, subject, version, key.key_id, key.version)
-    fields: Mapping[str, object] = json.loads(open_blob(key.secret, binding, sealed))
-    return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
+    row.sealed = seal_identity(session, subject, merged, row.version, key)

@@ -7,7 +7,7 @@ import pytest
 import vault
 from tests.support import vaults
 from tests.support.vaults import ask, opened
-from vault import consents, gate, projects, references, requests, subjects
+from vault import consents, gate, identities, projects, references, requests, subjects
 from vault.audit.entry import decode_leaf
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
@@ -107,7 +107,7 @@ def test_an_engine_names_nobody(someone, small):
         for attempt in (
             lambda: subjects.subject_list(s),
             lambda: subjects.subject_show(s, "S01"),
-            lambda: subjects.open_identities(s, [anybody(s)]),
+            lambda: identities.open_identities(s, [anybody(s)]),
             lambda: references.resolve(s, "S01"),
             lambda: references.registered_by(s, ["S01"]),
             lambda: consents.history(s, "S01"),

@@ -27,6 +27,7 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
 from vault.founding import init
+from vault.identities import open_identities
 from vault.ids import Clock, RandomBytes, SubjectId, utc_now
 from vault.imports import ImportOptions, ImportReport
 from vault.pseudonyms import pseudonyms
@@ -35,7 +36,6 @@ from vault.session import Session
 from vault.storage.base import Base, KeysBase
 from vault.storage.books import SubjectRow
 from vault.storage.database import Database
-from vault.subjects import open_identities
 
 FORM = "broad-research"
 FACTOR = PassphraseFactor.from_text("correct horse canary staple")

@@ -9,9 +9,10 @@ from tests.support.vaults import opened, sql
 from vault import keybook, subjects
 from vault.audit.entry import decode_leaf
 from vault.errors import InputError
+from vault.identities import Identity, open_identities
 from vault.references import resolve
+from vault.registration import prepare
 from vault.sheets import SheetRejectedError
-from vault.subjects import Identity
 
 
 def sheet(s, text, *, update=False):
@@ -104,13 +105,13 @@ def test_many_identities_open_in_one_go(s):
     with s.books.read() as tx:
         assert subjects.count(tx) == 12
     wanted = [resolve(s, sample) for sample in vaults.SAMPLES]
-    found = subjects.open_identities(s, wanted)
+    found = open_identities(s, wanted)
     assert [found[subject].samples for subject in wanted] == [(sample,) for sample in vaults.SAMPLES]
 
 
 def test_keys_that_were_prepared_for_nobody_do_no_harm(folder, s):
     """A crash between keys and books: unused keys, never a subject without one."""
-    subjects.prepare(s, [subjects.Identity((str(n),)) for n in range(3)])
+    prepare(s, [Identity((str(n),)) for n in range(3)])
     assert people(folder) == 12
     with opened(folder) as again:
         assert len(subjects.subject_list(again)) == 12
