@@ -60,6 +60,11 @@ def find(session: Session, part_id: PartId, panel_id: bytes) -> PartReader | Non
     return reader
 
 
+def forget(session: Session) -> None:
+    """Let go of every reader that is kept for the session."""
+    _KEPT.pop(session, None)
+
+
 def table_versions(tx: Transaction, part_id: PartId) -> int:
     """What a build of the part has to have been made at: it grows whenever a site table is rewritten."""
     return int(tx.scalar(select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id)) or 0)
@@ -121,7 +126,7 @@ def remove(session: Session, build_ids: Sequence[bytes]) -> None:
     with session.books.write() as tx:
         tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(build_ids)))
         tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(build_ids)))
-    _KEPT.pop(session, None)
+    forget(session)
     session.keybook.destroy([KeyPurpose.PANEL], build_ids)
     for build_id in build_ids:
         session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks
 from vault.ids import KeyId
 
 if TYPE_CHECKING:
-    from vault.genotypes.decoding import Plan
+    from vault.genotypes.decoding import FieldCounts, Plan
     from vault.genotypes.payloads import Payloads
 
 GetRange = Callable[[str, int, int], Payload]
@@ -60,10 +60,6 @@ class _OpenChunk:
     def ends(self) -> NDArray[np.int64]:
         return site_ends(self.sites)
 
-    @cached_property
-    def n_alleles(self) -> NDArray[np.int64]:
-        return self.sites.n_alleles()
-
     def plan(self, rows: NDArray[np.int64] | None) -> Plan:
         from vault.genotypes.decoding import Plan  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
 
@@ -74,24 +70,9 @@ class _OpenChunk:
         return self._whole
 
 
-class _Opened(NamedTuple):
-    """Payloads as they were opened: their lengths, and the column that each goes to."""
-
-    pieces: list[bytes]
-    lengths: NDArray[np.int64]
-    columns: NDArray[np.int64]
-
-    def join(self, n_sites: int) -> Payloads:
-        """All of them in one buffer, by column."""
-        from vault.genotypes.payloads import Payloads  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
-
-        return Payloads.join(self.pieces, n_sites, lengths=self.lengths, columns=self.columns)
-
-
 R = TypeVar("R")
-Job = Callable[[], R]
-MakeJob = Callable[["_OpenChunk", NDArray[np.int64] | None, _Opened], Job[R]]
-"""Of a chunk, rows of it (None: all), and what was opened."""
+Work = Callable[[int, "Plan", "Payloads"], R]
+"""What is done with the i-th chunk that is read, beside the opening of those after it."""
 
 _NOBODY = np.zeros(0, np.int64)
 
@@ -184,13 +165,11 @@ class PartReader:
         sizes = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
         edges = [0, *accumulate(sizes)]
         codes = np.empty((edges[-1], access.size), np.uint8)
-        outs = iter([codes[a:b] for a, b in pairwise(edges)])
 
-        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened) -> Job[Escapes]:
-            out = next(outs)
-            return lambda: decode_chunk(chunk.plan(picked), opened.join(len(chunk.sites)), pool=self._pool, out=out)[1]
+        def decode(at: int, plan: Plan, payloads: Payloads) -> Escapes:
+            return decode_chunk(plan, payloads, pool=self._pool, out=codes[edges[at] : edges[at + 1]])[1]
 
-        found = self._each(chunks, chosen, access, job)
+        found = list(self._each(chunks, chosen, access, decode))
         return Sites.concat([sites for sites, _ in found]), codes, join_escapes([escapes for _, escapes in found], edges)
 
     def count(
@@ -205,15 +184,14 @@ class PartReader:
         """
         from vault.genotypes.decoding import count_chunk  # noqa: PLC0415 - as in ``read``
 
-        def job(chunk: _OpenChunk, picked: NDArray[np.int64] | None, opened: _Opened) -> Job[AlleleCounts]:
-            def run() -> AlleleCounts:
-                plan = chunk.plan(picked)
-                n_alleles = chunk.n_alleles if picked is None else chunk.n_alleles[picked]
-                return count_fields(plan, count_chunk(plan, opened.join(len(chunk.sites)), pool=self._pool), n_alleles)
+        def count(_: int, plan: Plan, payloads: Payloads) -> tuple[Plan, FieldCounts]:
+            return plan, count_chunk(plan, payloads, pool=self._pool)
 
-            return run
-
-        found = self._each(chunks, list(rows) if rows is not None else [None] * len(chunks), access, job)
+        chosen = list(rows) if rows is not None else [None] * len(chunks)
+        found = [
+            (sites, count_fields(plan, fields, sites.n_alleles()))
+            for sites, (plan, fields) in self._each(chunks, chosen, access, count)
+        ]
         return Sites.concat([sites for sites, _ in found]), AlleleCounts.concat([counts for _, counts in found])
 
     def forget(self) -> None:
@@ -242,19 +220,25 @@ class PartReader:
         return opened
 
     def _each(
-        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None], access: Access, make: MakeJob[R]
-    ) -> list[tuple[Sites, R]]:
-        """Open the blocks of one chunk after another, while the jobs made of those before run beside."""
+        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None], access: Access, work: Work[R]
+    ) -> Iterator[tuple[Sites, R]]:
+        """Sites and what the work gives, chunk by chunk. All blocks are opened before the first is given.
+
+        What needs Python's lock is done here: a thread of the pool that wants it waits until a whole container is open.
+        """
         pending: list[tuple[Sites, R | Future[R]]] = []
-        for ordinal, picked in zip(chunks, rows, strict=True):
+        for at, (ordinal, picked) in enumerate(zip(chunks, rows, strict=True)):
             chunk = self._chunk(ordinal)
             sites = chunk.sites if picked is None else chunk.sites.take(picked)
-            job = make(chunk, picked, self._open_blocks(ordinal, chunk, access))
+            job = partial(work, at, chunk.plan(picked), self._open_blocks(ordinal, chunk, access))
             pending.append((sites, job() if len(chunks) == 1 or self._pool is None else self._pool.submit(job)))
-        return [(sites, found.result() if isinstance(found, Future) else found) for sites, found in pending]
+        for sites, found in pending:
+            yield sites, found.result() if isinstance(found, Future) else found
 
-    def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: Access) -> _Opened:
-        """The payloads of everybody in the access."""
+    def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: Access) -> Payloads:
+        """The payloads of everybody in the access, by column."""
+        from vault.genotypes.payloads import Payloads  # noqa: PLC0415 - as in ``read``
+
         record = self._chunks[ordinal]
         key = self._key(self._part.length_key_id)
         pieces: list[bytes] = []
@@ -270,13 +254,12 @@ class PartReader:
             start = chunk.starts.get(group)
             if start is None and len(wanted) <= _FEW_SUBJECTS:
                 start = chunk.starts[group] = open_lengths(ref, self._get(name, 0, ref.header_bytes), key)
-            blocks, sizes = open_blocks(ref, partial(self._get, name), key, wanted, start=start)
+            blocks, found = open_blocks(ref, partial(self._get, name), key, wanted, start=start)
             pieces += blocks
-            lengths.append(sizes)
+            lengths.append(found)
             columns.append(wanted.columns)
-        if len(lengths) == 1:
-            return _Opened(pieces, lengths[0], columns[0])
-        return _Opened(pieces, np.concatenate([_NOBODY, *lengths]), np.concatenate([_NOBODY, *columns]))
+        sizes, placed = np.concatenate([_NOBODY, *lengths]), np.concatenate([_NOBODY, *columns])
+        return Payloads.join(pieces, record.n_sites, lengths=sizes, columns=placed)
 
 
 def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
