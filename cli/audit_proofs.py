@@ -14,7 +14,7 @@ import typer
 from cli.context import Context, context_of
 from cli.inputs import read_text, vkey
 from vault.audit.acts import Act, Outcome
-from vault.errors import GenovaultError, InputError, UnavailableError
+from vault.errors import GenovaultError, InputError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from vault.audit.verify import Report
@@ -99,7 +99,7 @@ def export(
     from vault.audit.records import export_csv
 
     if by_person and file_format != "fhir":
-        raise InputError("by_person_is_fhir", "--by-person belongs to --format fhir")
+        raise UsageError("by_person_is_fhir", "--by-person belongs to --format fhir")
     with context.reading(Act.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as session:
         _sign(session)
         if file_format == "tiles":
@@ -116,7 +116,7 @@ def export(
         else:
             entries = _written(dest, lambda out: export_fhir(session.log, out, origin=session.origin, by_person=by_person))
     context.output.document({"format": file_format, "entries": entries, "dest": dest})
-    context.output.line(f"{entries:,} entries in {dest}")
+    context.output.line(f"{entries:,} {'resources' if file_format == 'fhir' else 'entries'} in {dest}")
 
 
 def report(

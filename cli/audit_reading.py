@@ -96,10 +96,11 @@ def show(ctx: typer.Context, number: Number) -> None:
     described = _document(record_of(entry))
     context.output.document({**described, "leaf": leaf, "leaf_hash": entry.leaf_hash.hex(), "detail": detail})
     for name, value in {**described, "leaf_hash": entry.leaf_hash.hex()}.items():
-        if value not in (None, {}, [], ""):
-            context.output.line(f"{name:10} {value}")
+        if value or name == "index":
+            context.output.line(f"{name:10} {_plainly(value)}")
     for name, value in (detail or {}).items():
-        context.output.line(f"detail     {name}: {value}")
+        if value not in (None, "", [], {}):
+            context.output.line(f"detail     {name}: {_plainly(value)}")
 
 
 def disclosures(
@@ -130,6 +131,8 @@ def disclosures(
     )
     told = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
     context.output.line(f"{len(told)} disclosures, {len(found.disclosures) - len(told)} accesses that came to nothing")
+    for token in found.tokens:
+        context.output.line(f"audit token, by which auditors know this person: {token}")
     context.output.table(
         ("entry", "time", "to", "what", "why", "by", "ended"),
         [
@@ -141,6 +144,13 @@ def disclosures(
     for paragraph in found.paragraphs:
         context.output.line(f"{paragraph.law} ({paragraph.paragraph}): {paragraph.says}")
         context.output.line(f"  {found.pack}; read {paragraph.read}; {paragraph.source}")
+
+
+def _plainly(value: object) -> str:
+    """A value as people write it: lists and tallies without brackets."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plainly(item)}" for name, item in value.items())
+    return ", ".join(map(_plainly, value)) if isinstance(value, list) else str(value)
 
 
 def _document(record: Record) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.reader import Entry
 from vault.audit.records import Record, record_of
 from vault.crypto.keystore import Branch
-from vault.errors import InputError
+from vault.errors import InputError, UnavailableError
 from vault.ids import AuditToken
 from vault.session import Session
 
@@ -97,6 +97,10 @@ def tokens_of(session: Session, who: str) -> tuple[AuditToken, ...]:
     """Every token that entries may name a person by, oldest first. Raises as ``of``."""
     if who.startswith(_TOKEN):
         return (AuditToken(who),)
+    if not session.keyring.has(Branch.IDENTITY):
+        raise UnavailableError(
+            "branch_closed", "the identity keys are not open to this role", hint="name the person by audit token, hmac-sha256:…"
+        )
     subject = references.resolve(session, who)
     return tuple(session.keybook.all_tokens([subject]).get(subject, ()))
 

@@ -42,6 +42,20 @@ def disclosures(shell, who):
     return shell.run(f"--as ann audit disclosures {who} --json").json
 
 
+def test_somebody_taken_out_of_the_books_is_not_passed_over(released):
+    tokens = disclosures(released, "SAMPLE_1")["tokens"]
+    books = dbapi2.connect(str(released.vault / "books.db"))
+    for (name,) in books.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        books.execute(f"DROP TRIGGER {name}")
+    books.execute("DELETE FROM audit_set_token WHERE token_id = (SELECT token_id FROM audit_token WHERE token = ?)", tokens)
+    books.commit()
+    books.close()
+    ran = released.try_("audit disclosures SAMPLE_1 --json")
+    assert (ran.code, ran.error) == (5, "audit_set_altered")
+    ran = released.try_("audit verify --json")
+    assert (ran.code, {finding["code"] for finding in ran.json["findings"]}) == (5, {"people_altered"})
+
+
 def test_one_persons_disclosures(released):
     found = disclosures(released, "SAMPLE_1")
     (one,) = found["disclosures"]
@@ -54,6 +68,7 @@ def test_one_persons_disclosures(released):
     assert all(p["source"] and p["read"] for p in found["paragraphs"])
     shown = released.run("audit disclosures SAMPLE_1").out
     assert "1 disclosures, 0 accesses that came to nothing" in shown
+    assert found["tokens"][0] in shown
     assert "GDPR" in shown
 
     withdrawn = disclosures(released, "SAMPLE_7")
@@ -110,6 +125,14 @@ def test_filters_exports_and_the_report(released):
     lines = (released.folder / "log.ndjson").read_text().splitlines()
     assert len(lines) == count
     assert {json.loads(line)["resourceType"] for line in lines} == {"AuditEvent"}
+
+    released.run("audit export people.ndjson --format fhir --by-person")
+    people = [json.loads(line) for line in (released.folder / "people.ndjson").read_text().splitlines()]
+    (token,) = disclosures(released, "SAMPLE_1")["tokens"]
+    about = [resource for resource in people if "meta" in resource and token in json.dumps(resource)]
+    assert [resource["outcomeDesc"] for resource in about] == ["done"]
+    assert released.run("audit log --act audit.export --json").json["entries"][-1]["flags"] == ["by_person"]
+    assert released.try_("audit export people.csv --format csv --by-person --json").error == "by_person_is_fhir"
 
     made = released.run("audit report report.html --json").json
     assert (made["ok"], made["accesses"], made["disclosed"], made["open_intents"]) == (True, 1, 1, 0)

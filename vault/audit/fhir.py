@@ -2,19 +2,21 @@
 
 An access to genotypes is a Privacy Disclosure (source). By default patients are named by nothing here: a resource refers to the set
 of subjects as the leaf does, by its salted digest, so that an export is as public as the log. By person, an entry becomes one
-resource for each person that it names, by audit token. Then a disclosure that took place claims BALP's profile, which wants the
-patient; nothing else claims one, because BALP's other profiles are about RESTful interactions, and this vault has none.
+resource for each person that it names, by audit token, an access as it ended. Then one that disclosed claims BALP's profile, which
+wants the patient; nothing else claims one, because BALP's other profiles are about RESTful interactions, and this vault has none.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TextIO
 
 from vault.audit.acts import Act, Outcome
 from vault.audit.log import AuditLog
-from vault.audit.records import Record, records
+from vault.audit.records import Record, record_of, records
 from vault.ids import AuditToken
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -25,6 +27,7 @@ ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 DUO = "http://purl.obolibrary.org/obo/duo.owl"
+ASSUMED = "assumed"  # how an access without an outcome counts
 DISCLOSURE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Source"
 OURS = "https://genovault.example/fhir"  # a namespace, not an address
 
@@ -51,24 +54,38 @@ def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = Fa
     for record in records(log):
         if record.act is None:
             continue
-        resource = audit_event(record, origin=origin)
-        named = members(record.subject_set) if by_person and record.subject_set else []
-        for made in [_about(resource, record, n, token) for n, token in enumerate(named)] or [resource]:
-            out.write(json.dumps(made, ensure_ascii=False) + "\n")
+        resources = [audit_event(record, origin=origin)]
+        if by_person and record.subject_set:
+            resources = _by_person(_ended(log, record), members(record.subject_set), origin=origin)
+        for resource in resources:
+            out.write(json.dumps(resource, ensure_ascii=False) + "\n")
             written += 1
     return written
 
 
-def _about(resource: dict[str, Any], record: Record, number: int, token: AuditToken) -> dict[str, Any]:
-    """The resource of an entry as being about one of the people whom it names."""
-    others = resource["entity"][:-1]  # the last one is the set
-    patient = {
+def _ended(log: AuditLog, record: Record) -> Record:
+    """An access as it ended, which another entry says; of one that nobody closed, everything was disclosed."""
+    if record.outcome != Outcome.INTENT.value:
+        return record
+    ends = log.closings([record.event]).get(record.event, [])
+    return replace(record, outcome=record_of(ends[-1]).outcome if ends else ASSUMED)
+
+
+def _by_person(record: Record, people: Sequence[AuditToken], *, origin: str) -> list[dict[str, Any]]:
+    """The resource of an entry for each of the people whom it names."""
+    whole = audit_event(record, origin=origin)
+    if record.act in _EXPORTS and record.outcome in {Outcome.DONE.value, ASSUMED}:
+        whole["meta"] = {"profile": [DISCLOSURE]}
+    others = whole["entity"][:-1]  # the last one is the set
+    return [{**whole, "id": f"{record.event}-{n}", "entity": [*others, _patient(token)]} for n, token in enumerate(people)]
+
+
+def _patient(token: AuditToken) -> dict[str, Any]:
+    return {
         "what": {"type": "Patient", "identifier": {"system": f"{OURS}/audit-token", "value": token}},
         "type": _coding(ENTITY_TYPE, "1", "Person"),
         "role": _coding(OBJECT_ROLE, "1", "Patient"),
     }
-    profile = {"meta": {"profile": [DISCLOSURE]}} if record.act in _EXPORTS and record.outcome == Outcome.DONE.value else {}
-    return {**resource, "id": f"{record.event}-{number}", **profile, "entity": [*others, patient]}
 
 
 def audit_event(record: Record, *, origin: str) -> dict[str, Any]:

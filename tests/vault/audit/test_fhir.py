@@ -76,16 +76,16 @@ def coded(parts, code):
 
 def test_by_person_a_disclosure_is_what_the_balp_profile_asks_for(books, schema):
     """IHE.BasicAudit.PrivacyDisclosure.Source of BALP 1.1: type, subtype, action, agents and the one patient."""
-    books.log.record(access(ENGINE, "demo", "HMB", "rel-1", [1, 2]))
-    done = event(Act.VIEW_OUTCOME, Outcome.DONE, subjects=[token(1), token(2)], reasons={"x": 1}, obj=Obj("release", "rel-1"))
-    books.log.record(done)
-    books.log.record(event(Act.SUBJECT_SHOW, subjects=[token(3)]))
+    granted, failed, _left_open = (books.log.record(access(ENGINE, "demo", "HMB", f"rel-{n}", [n, 9])) for n in (1, 2, 3))
+    books.log.record(event(Act.VIEW_OUTCOME, Outcome.DONE, refers=granted.event_id, obj=Obj("release", "rel-1")))
+    books.log.record(event(Act.VIEW_OUTCOME, Outcome.FAILED, refers=failed.event_id, obj=Obj("release", "rel-2")))
+    books.log.record(event(Act.SUBJECT_SHOW, subjects=[token(4)]))
     books.log.record(event(Act.SUBJECT_LIST))
     found = resources(books.log, by_person=True)
     assert [error.message for resource in found for error in schema.iter_errors(resource)] == []
-    assert len({resource["id"] for resource in found}) == len(found) == 6
+    assert len({resource["id"] for resource in found}) == len(found) == 10
     claimed = [resource for resource in found if "meta" in resource]
-    assert [resource["id"][-2:] for resource in claimed] == ["-0", "-1"]
+    assert [resource["outcomeDesc"] for resource in claimed] == ["done", "done", "assumed", "assumed"]
     named = []
     for resource in claimed:
         assert resource["meta"]["profile"] == [DISCLOSURE]
@@ -99,7 +99,7 @@ def test_by_person_a_disclosure_is_what_the_balp_profile_asks_for(books, schema)
         assert (patient["role"]["code"], patient["what"]["type"]) == ("1", "Patient")
         assert len(resource["entity"]) >= 2
         named.append(patient["what"]["identifier"]["value"])
-    assert named == sorted([token(1), token(2)])
+    assert named == [*sorted([token(1), token(9)]), *sorted([token(3), token(9)])]
     assert "subject-set" not in json.dumps(claimed)
 
 
