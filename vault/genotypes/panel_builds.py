@@ -34,6 +34,13 @@ _STANDING = select(PanelBuildRow.build_id).where(
     PanelBuildRow.table_versions == _VERSIONS,
     ~_ERASING,
 )
+_BUILD: BindParameter[bytes] = bindparam("build")
+_BUILD_ROW = (
+    select(PanelBuildRow, PartRow.dataset_id)
+    .join(PartRow, PartRow.part_id == PanelBuildRow.part_id)
+    .where(PanelBuildRow.build_id == _BUILD)
+)
+_CONTAINERS = select(PanelContainerRow).where(PanelContainerRow.build_id == _BUILD).order_by(PanelContainerRow.group_no)
 
 _KEPT: WeakKeyDictionary[Session, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
 """Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
@@ -133,11 +140,9 @@ def remove(session: Session, build_ids: Sequence[bytes]) -> None:
 
 
 def _open(session: Session, build_id: bytes) -> PartReader:
-    query = select(PanelBuildRow, PartRow.dataset_id).join(PartRow, PartRow.part_id == PanelBuildRow.part_id)
-    containers = select(PanelContainerRow).where(PanelContainerRow.build_id == build_id).order_by(PanelContainerRow.group_no)
     with session.books.read() as tx:
-        row, dataset_id = tx.execute(query.where(PanelBuildRow.build_id == build_id)).one()
-        owner, record, chunk = _records(session, DatasetId(dataset_id), row, tx.scalars(containers).all())
+        row, dataset_id = tx.execute(_BUILD_ROW, {"build": build_id}).one()
+        owner, record, chunk = _records(session, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())
     keys = session.keybook.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
     return PartReader(
         owner, record, [chunk], get_range=session.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool()
