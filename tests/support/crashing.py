@@ -31,6 +31,22 @@ def killed_at(step: int, work: Work, *arguments: object) -> bool:
     return child.exitcode == SIGKILLED
 
 
+def steps_survived(vault: Path, scratch: Path, work: Work, settled: Callable[[Path], None]) -> int:
+    """Do ``work(folder)`` on copies of a vault, killed at its first step, its second and so on until it ends; ``settled`` judges each.
+
+    Returns how many steps there were.
+    """
+    for step in range(1, 200):
+        folder = scratch / f"at{step}"
+        shutil.copytree(vault, folder)
+        ended = not killed_at(step, work, str(folder))
+        settled(folder)
+        shutil.rmtree(folder)
+        if ended:
+            return step - 1
+    raise AssertionError("it never ended")
+
+
 def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     # The server finds modules through the environment alone.
