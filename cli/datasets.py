@@ -46,20 +46,24 @@ def import_(
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
         raise UsageError("options_exclude", "--register is --unknown register, and another --unknown is given")
-    from vault.imports import ImportOptions, import_files
+    from vault.genotypes.ingest.reading import Reading
 
-    options = ImportOptions(
-        append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
-    )
-    with context.open() as session, context.output.progress("importing", unit="bytes") as bar:
-        report = import_files(
-            session,
-            files,
-            name=name,
-            assembly=assembly,
-            options=options,
-            progress=lambda done, total, sites: bar(done, total, f"{sites:,} sites"),
+    with Reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
+        from vault.imports import ImportOptions, import_files  # while the files are being parsed
+
+        options = ImportOptions(
+            append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
         )
+        with context.open() as session:
+            report = import_files(
+                session,
+                files,
+                name=name,
+                assembly=assembly,
+                options=options,
+                progress=lambda done, total, sites: bar(done, total, f"{sites:,} sites"),
+                reading=reading,
+            )
     context.output.document(asdict(report))
     context.output.line(f"{report.dataset}: {report.sites:,} sites, {report.stored_bytes:,} bytes stored")
     context.output.line(f"samples: {report.matched:,} of known people, {report.new:,} of new ones, {report.skipped:,} left out")

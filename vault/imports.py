@@ -27,7 +27,8 @@ from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.genotypes import datasets, panel_building
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
-from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
+from vault.genotypes.ingest.reading import Reading
+from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, reorder
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, PartWriter, Place
 from vault.identities import Identity
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
@@ -83,9 +84,18 @@ class _Plan:
 
 
 def import_files(
-    session: Session, files: Sequence[Path], *, name: str, assembly: str, options: ImportOptions, progress: Progress | None = None
+    session: Session,
+    files: Sequence[Path],
+    *,
+    name: str,
+    assembly: str,
+    options: ImportOptions,
+    progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> ImportReport:
     """Import files (one set of samples; each contig in one file) as a part of a dataset.
+
+    ``reading``: of these files, where it began before the vault was open.
 
     Raises:
         InputError: ``name_malformed``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
@@ -96,7 +106,7 @@ def import_files(
     with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
         dataset, is_new = _dataset(session, name, assembly, append=options.append)
-        sources = [stack.enter_context(_opened(file, assembly)) for file in files]
+        sources = (reading or stack.enter_context(Reading(files, assembly))).sources()
         orders = _agree(files, sources)
         samples = sources[0].samples
         matched = match(
@@ -140,15 +150,6 @@ def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tup
             "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
         )
     return Dataset(DatasetId(row.dataset_id), name, assembly), False
-
-
-@contextmanager
-def _opened(file: Path, assembly: str) -> Iterator[GenotypeSource]:
-    source = open_source(file, assembly=assembly)
-    try:
-        yield source
-    finally:
-        source.close()
 
 
 def _agree(files: Sequence[Path], sources: Sequence[GenotypeSource]) -> list[list[int]]:
