@@ -206,7 +206,7 @@ def _keys(session: Session) -> Iterator[Finding]:
     if erased - session.keybook.erasures():
         yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
     held = {(branch, number) for branch in Branch for number in session.unlocked.keystore.epochs(branch)}
-    for use in session.keybook.wraps():
+    for use in session.keybook.epochs.uses():
         if use.wraps >= ALARM_KEK_WRAPS:
             yield _warning("key_worn", f"epoch {use.epoch} of {use.branch} has wrapped {use.wraps} keys", "genovault key rotate")
         if use.keys and (use.branch, use.epoch) not in held:

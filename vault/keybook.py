@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from operator import itemgetter
 from typing import cast
@@ -22,13 +21,12 @@ from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap_many,
 from vault.crypto.keyring import Branch, Keyring
 from vault.crypto.primitives import KEY_BYTES, AesGcm, hkdf_expand_sha256, hmac_sha256
 from vault.crypto.secret import Secret
-from vault.errors import IntegrityError, UnavailableError, UsageError
+from vault.errors import IntegrityError
 from vault.ids import ID_BYTES, AuditToken, Clock, KeyId, RandomBytes, SubjectId, VaultId, draw
-from vault.limits import MAX_KEK_WRAPS
+from vault.key_epochs import EpochBook
 from vault.storage.database import Database
-from vault.storage.keys import BranchEpochRow, ErasedRow, SubjectTokenRow, WrappedKeyRow
+from vault.storage.keys import ErasedRow, SubjectTokenRow, WrappedKeyRow
 from vault.storage.packed import Column, Value, insert_columns, rows_among
-from vault.times import from_micros, to_micros
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
 DELETED_AT_ONCE = 10_000  # under the bound-parameter limits of both databases
@@ -55,18 +53,6 @@ class FreshKeys:
     keys: Sequence[bytes]
 
 
-@dataclass(frozen=True)
-class EpochUse:
-    """How much one epoch was used: ``wraps`` ever made, ``keys`` wrapped under it now."""
-
-    branch: Branch
-    epoch: int
-    wraps: int
-    keys: int
-    closed: bool
-    created: datetime
-
-
 class KeyBook:
     """Opens, creates and destroys stored keys for one unlocked principal."""
 
@@ -87,6 +73,7 @@ class KeyBook:
         self._clock = clock
         self._random = random
         self._keks: dict[tuple[Branch, int], AesGcm] = {}
+        self.epochs = EpochBook(database, clock=clock)
 
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
         """New random keys, one for each owner, durable when this returns."""
@@ -271,7 +258,7 @@ class KeyBook:
             rows = session.execute(query.limit(limit)).mappings().all()
             if not rows:
                 return 0
-            self._count(session, branch, epoch, len(rows))
+            self.epochs.count(session, branch, epoch, len(rows))
             for old in {row["epoch"] for row in rows}:
                 mine = [row for row in rows if row["epoch"] == old]
                 key_ids, owners = [row["key_id"] for row in mine], [row["owner"] for row in mine]
@@ -291,39 +278,6 @@ class KeyBook:
                     change, [{"at_owner": row["owner"], "at_version": row["version"], "seal": seal} for row, seal in pairs]
                 )
         return len(rows)
-
-    def wraps(self) -> list[EpochUse]:
-        """Use counters of every epoch that has wrapped keys, and how many keys are under it now. Needs no branch."""
-        table = WrappedKeyRow.__table__
-        with self._database.read() as session:
-            held = session.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
-            keys: dict[tuple[str, int], int] = {}
-            for purpose, epoch, n in held:
-                place = PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch
-                keys[place] = keys.get(place, 0) + n
-            rows = session.scalars(select(BranchEpochRow).order_by(BranchEpochRow.branch, BranchEpochRow.epoch)).all()
-        return [
-            EpochUse(Branch(r.branch), r.epoch, r.wraps, keys.get((r.branch, r.epoch), 0), r.closed, from_micros(r.created))
-            for r in rows
-        ]
-
-    def close_epoch(self, branch: Branch, epoch: int) -> None:
-        """Let nothing more be wrapped under an epoch, whatever another process still holds.
-
-        Raises:
-            UsageError: ``epoch_in_use``: keys are wrapped under it.
-        """
-        purposes = [purpose.value for purpose, of in PURPOSE_BRANCH.items() if of is branch]
-        with self._database.write() as session:
-            query = select(func.count()).where(WrappedKeyRow.purpose.in_(purposes), WrappedKeyRow.epoch == epoch)
-            if held := session.scalar(query):
-                raise UsageError(
-                    "epoch_in_use", f"{held} keys are wrapped under epoch {epoch} of {branch.value}", hint="genovault key rotate"
-                )
-            place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
-            if session.execute(update(BranchEpochRow).where(*place).values(closed=True)).rowcount == 0:  # type: ignore[attr-defined]
-                now = to_micros(self._clock())
-                session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=0, closed=True, created=now))
 
     def erasures(self) -> frozenset[str]:
         """The erasures whose keys are gone from here."""
@@ -388,7 +342,7 @@ class KeyBook:
 
     def _store(self, session: Session, made: FreshKeys) -> None:
         epoch, _ = self._keyring.current(PURPOSE_BRANCH[made.purpose])
-        self._count(session, PURPOSE_BRANCH[made.purpose], epoch, len(made.owners))
+        self.epochs.count(session, PURPOSE_BRANCH[made.purpose], epoch, len(made.owners))
         columns: dict[str, Column | Value] = {
             "purpose": made.purpose.value,
             "owner": made.owners,
@@ -406,24 +360,6 @@ class KeyBook:
         digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
         tokens = [f"hmac-sha256:{salts.version}:{digest}" for digest in digests]
         insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
-
-    def _count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:
-        place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
-        found = session.execute(select(BranchEpochRow.wraps, BranchEpochRow.closed).where(*place)).first()
-        if found is None:
-            now = to_micros(self._clock())
-            session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=wraps, closed=False, created=now))
-            session.flush()
-            return
-        if found.closed:
-            raise UnavailableError(
-                "epoch_closed", f"epoch {epoch} of {branch.value} is no longer used", hint="open the vault again"
-            )
-        if found.wraps + wraps > MAX_KEK_WRAPS:
-            raise UnavailableError(
-                "key_worn", f"the {branch.value} key has wrapped {found.wraps} keys", hint="genovault key rotate"
-            )
-        session.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
 
     def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, Shelf]:
         branch = PURPOSE_BRANCH[purpose]

@@ -70,7 +70,7 @@ class NewSubjects:
 
 
 def prepare(session: Session, identities: Sequence[Identity]) -> NewSubjects:
-    """New people with keys, which are durable when this returns. Whoever then does not add them destroys their keys."""
+    """New people with keys, which are durable when this returns; keys of people who are then not added stay unused."""
     ids = [SubjectId(drawn) for drawn in draw(session.random, len(identities), ID_BYTES)]
     keys = session.keybook.draw_subjects(ids)
     genotypes = keys[KeyPurpose.GENOTYPE]

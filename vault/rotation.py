@@ -26,7 +26,7 @@ from vault.crypto.envelope import blob_key
 from vault.crypto.keystore import Branch, Factor
 from vault.errors import InputError, UsageError
 from vault.ids import new_id
-from vault.keybook import EpochUse
+from vault.key_epochs import EpochUse
 from vault.limits import ALARM_KEK_WRAPS
 from vault.principals import change_keystore, require_administrator
 from vault.session import Session
@@ -170,7 +170,7 @@ def renew_project(session: Session, code: str, *, keep_old: bool = False) -> int
 
 def epochs(session: Session) -> list[EpochSummary]:
     """Every epoch there is, with its use counters. Reading the list is an entry."""
-    used = {(use.branch, use.epoch): use for use in session.keybook.wraps()}
+    used = {(use.branch, use.epoch): use for use in session.keybook.epochs.uses()}
     found = []
     for branch in Branch:
         numbers = session.unlocked.keystore.epochs(branch)
@@ -197,7 +197,7 @@ def destroy_epoch(session: Session, branch: Branch, number: int) -> None:
         if number == max(numbers):
             raise UsageError("epoch_current", "the newest epoch is in use", hint="genovault key rotate starts a new one")
         _require_unsealed(session, branch, number)
-        session.keybook.close_epoch(branch, number)
+        session.keybook.epochs.close(branch, number)
         change_keystore(
             session,
             Act.KEY_DESTROY,

@@ -52,13 +52,12 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     Raises:
         InputError: ``sheet_rejected`` with ``problems``. UnavailableError: ``changed_meanwhile``.
     """
-    index = ReferenceIndex(session)
+    index, identities = ReferenceIndex(session), [_identity(row) for _, row in rows]
     with session.books.read() as tx:
-        owners = _owners(tx, index, rows)
+        owners = _owners(tx, index, identities)
     problems = _collisions(rows, owners, update=update)
     if problems:
         raise rejected(problems)
-    identities = [_identity(row) for _, row in rows]
     known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
     new = prepare(session, [i for i, found in zip(identities, owners, strict=True) if not found])
     try:
@@ -87,9 +86,9 @@ def subject_list(session: Session) -> list[SubjectSummary]:
     with session.books.read() as tx:
         rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
     session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
-    listed = [
-        SubjectSummary(index.handle(SubjectId(r.subject_id)), r.state, from_micros(r.created).date().isoformat()) for r in rows
-    ]
+    handles = index.handles(SubjectId(row.subject_id) for row in rows)
+    days = (from_micros(row.created).date().isoformat() for row in rows)
+    listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
     return sorted(listed, key=lambda s: s.handle)
 
 
@@ -130,16 +129,15 @@ def _collisions(rows: Sequence[tuple[int, SheetRow]], owners: Sequence[set[Subje
     return problems
 
 
-def _owners(tx: Transaction, index: ReferenceIndex, rows: Sequence[tuple[int, SheetRow]]) -> list[set[SubjectId]]:
-    """For each row the subjects that any of its references belongs to."""
-    identities = [_identity(row) for _, row in rows]
+def _owners(tx: Transaction, index: ReferenceIndex, identities: Sequence[Identity]) -> list[set[SubjectId]]:
+    """For each identity the subjects that any of its references belongs to."""
     numbered = [(at, i.mrn) for at, i in enumerate(identities) if i.mrn]
     named = [(at, sample) for at, i in enumerate(identities) for sample in i.samples]
     lines: dict[bytes, int] = {}
     for kind, values in (("sample", named), ("mrn", numbered)):
         digests = index.digests(kind, [value for _, value in values])
         lines.update(zip(digests, [at for at, _ in values], strict=True))
-    owners: list[set[SubjectId]] = [set() for _ in rows]
+    owners: list[set[SubjectId]] = [set() for _ in identities]
     for digest, subject, _ in reference_rows(tx, lines):
         owners[lines[digest]].add(SubjectId(subject))
     return owners

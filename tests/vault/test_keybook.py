@@ -9,7 +9,7 @@ import pytest
 from tests.support import vaults
 from tests.support.clusters import new_postgres
 from tests.support.vaults import opened, sql
-from vault import keybook
+from vault import key_epochs, keybook
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.errors import IntegrityError, UnavailableError
@@ -113,7 +113,7 @@ def test_many_owners_are_destroyed_at_once(book):
 
 def test_uses_of_a_branch_are_counted_and_bounded(folder, monkeypatch):
     with opened(folder) as s:
-        monkeypatch.setattr(keybook, "MAX_KEK_WRAPS", 30)
+        monkeypatch.setattr(key_epochs, "MAX_KEK_WRAPS", 30)
         with pytest.raises(UnavailableError) as caught:
             s.keybook.create(KeyPurpose.GENOTYPE, owners(40))
         assert caught.value.code == "key_worn"
