@@ -13,7 +13,7 @@ from vault.genotypes.loci import Locus, overlapping_rows
 from vault.genotypes.matching import LocusIndex
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import PartDirectory, find_chunks, find_contig
+from vault.genotypes.tables import PartDirectory, Region, find_chunks, find_contig
 from vault.session import Session
 from vault.storage.books import PartRow
 
@@ -47,9 +47,24 @@ class Selection:
             touched = self.panel.index.touching(directory.contigs, directory.contig, directory.first, directory.end)
             return np.flatnonzero(touched).tolist()
         if self.regions is not None:
-            spelled = ((find_contig(directory.contigs, p.contig), p) for p in self.regions)
-            return find_chunks(directory, [(contig, p.first, p.last) for contig, p in spelled if contig is not None])
+            return find_chunks(directory, self._spelled(directory))
         return list(range(len(directory)))
+
+    def whole(self, directory: PartDirectory) -> NDArray[np.bool_]:
+        """bool[chunks]: every site of the chunk is chosen, which is seen without opening its table."""
+        if self.panel is None and self.regions is None:
+            return np.ones(len(directory), np.bool_)
+        inside = np.zeros(len(directory), np.bool_)
+        if self.panel is None:
+            for contig, first, last in self._spelled(directory):
+                here = directory.contig == directory.contigs.index(contig)
+                inside |= here & (directory.first >= first) & (directory.last <= last)
+        return inside
+
+    def _spelled(self, directory: PartDirectory) -> list[Region]:
+        """The regions on contigs that the part has, by its own names."""
+        spelled = ((find_contig(directory.contigs, p.contig), p) for p in self.regions or ())
+        return [(contig, p.first, p.last) for contig, p in spelled if contig is not None]
 
 
 Chosen = list[tuple[int, NDArray[np.int64] | None]]
@@ -67,10 +82,10 @@ def choose_chunks(session: Session, part: PartRow, selection: Selection) -> tupl
 def choose_rows(reader: PartReader, selection: Selection, ordinals: Sequence[int]) -> Chosen:
     """The chosen rows of some chunks; chunks without any are left out."""
     chosen: Chosen = []
-    everything = selection.regions is None and selection.panel is None
+    whole = selection.whole(reader.directory)
     for ordinal in ordinals:
-        if everything and not reader.was_rewritten(ordinal):
-            chosen.append((ordinal, None))  # without opening a table that will be opened when its blocks are
+        if whole[ordinal] and not reader.was_rewritten(ordinal):
+            chosen.append((ordinal, None))  # its table will be opened with its blocks
             continue
         sites = reader.sites(ordinal)
         rows = selection.rows(sites, reader.ends(ordinal))

@@ -16,6 +16,7 @@ from vault.genotypes.reader import GenotypeReader
 from vault.genotypes.selections import PanelLoci, Selection
 from vault.storage.books import ChunkRow, PartMemberRow
 
+ALMOST = Selection(regions=(Locus("1", 101, 300), Locus("2", 100, 209)))
 REGION = Selection(regions=(Locus("1", 100, 150),))
 SCATTERED = Selection(regions=(Locus("1", 100, 100), Locus("2", 100, 110), Locus("1", 130, 140)))
 NOWHERE = Selection(regions=(Locus("9", 1, 5),))
@@ -55,7 +56,7 @@ def shown(calls):
     )
 
 
-@pytest.mark.parametrize("selection", [REGION, SCATTERED, NOWHERE, EVERYTHING])
+@pytest.mark.parametrize("selection", [REGION, SCATTERED, ALMOST, NOWHERE, EVERYTHING])
 def test_what_is_kept_decoded_reads_the_same(session, dataset, subjects, selection):
     some = subjects[3:15]
     expected = shown(reader(session, dataset, some).read(selection))
@@ -75,7 +76,8 @@ def test_a_chunk_asked_for_again_is_opened_no_more(session, dataset, subjects, m
         keeping.read(REGION)
 
 
-def test_reading_everything_opens_each_table_once(session, dataset, subjects, monkeypatch):
+@pytest.mark.parametrize("selection", [EVERYTHING, Selection(regions=(Locus("chr2", 100, 300), Locus("1", 1, 1000)))])
+def test_what_is_wanted_whole_opens_each_table_once(session, dataset, subjects, monkeypatch, selection):
     monkeypatch.setattr(part_reader, "CACHED_CHUNKS", 1)
     read, tables = session.objects.get_range, []
 
@@ -85,8 +87,13 @@ def test_reading_everything_opens_each_table_once(session, dataset, subjects, mo
 
     monkeypatch.setattr(session.objects, "get_range", counting)
     fresh = reader(session, dataset, subjects)
-    assert len(fresh.read(EVERYTHING).sites) == 24
+    assert len(fresh.read(selection).sites) == 24
     assert len(tables) == len(set(tables)) == 2
+
+
+def test_edges_of_a_region_are_kept_to(session, dataset, subjects):
+    sites, _, _ = shown(reader(session, dataset, subjects).read(ALMOST))
+    assert sites == [("1", 100 + 10 * i) for i in range(1, 12)] + [("2", 100 + 10 * i) for i in range(11)]
 
 
 def test_what_does_not_fit_is_not_kept(session, dataset, subjects, monkeypatch):
