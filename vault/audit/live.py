@@ -41,14 +41,12 @@ def check_live(
     of ``LogSource``; ``given`` is a key from outside.
     """
     report = verify(LogSource(log, own, anchors=anchors, part=part), given)
-    part = part or log.parts()[-1] if report.entries else None
-    if part is None:
-        return report
-    with suppress(IntegrityError):  # of missing entries, which the report names
-        lost = [index - part.base for index in log.entries_without_set() if part.base <= index < part.base + part.size]
+    with suppress(IntegrityError):  # of missing entries or a missing head, which the report names
+        within = part or log.parts()[-1]
+        lost = [index - within.base for index in log.entries_without_set() if 0 <= index - within.base < within.size]
         message = "the people whom entry {} names are not stored as they were"
         findings = [Finding("people_altered", index, message.format(index)) for index in lost[:MAX_FINDINGS]]
-        return replace(report, findings=(*report.findings, *findings)) if findings else report
+        return replace(report, findings=(*report.findings, *findings))
     return report
 
 

@@ -60,6 +60,11 @@ def test_a_missing_entry_hides_nobody(named):
     assert "entry_missing" in {finding.code for finding in check_live(named.log, KEY, KEY).findings}
 
 
+def test_without_a_head_the_report_says_so(named):
+    tamper(named.path, "DELETE FROM audit_head", "DELETE FROM audit_set")
+    assert {finding.code for finding in check_live(named.log, KEY, KEY).findings} == {"head_mismatch"}
+
+
 def test_of_a_dropped_payload_the_index_says_whom_it_named(named):
     tamper(named.path, "UPDATE audit_leaf SET leaf = NULL WHERE idx = 4")
     assert named.log.entries_of(token(1)) == [0, 4, 5]
