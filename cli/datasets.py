@@ -96,12 +96,14 @@ def show(
     JSON: {"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n, "contigs": [...]}.
     """
     context = context_of(ctx)
-    from vault.genotypes import datasets
+    from vault.genotypes import datasets, part_book
 
     with context.reading(Act.DATASET_SHOW) as session:
         dataset = datasets.by_name(session, name)
         summary = next(found for found in datasets.every(session) if found.name == name)
-        contigs = list(dict.fromkeys(c for directory in datasets.directories(session, dataset) for c in directory.contigs))
+        contigs = list(
+            dict.fromkeys(c for directory in part_book.directories(session, dataset.dataset_id) for c in directory.contigs)
+        )
     context.output.document({**asdict(summary), "contigs": contigs})
     for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():
         context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")

@@ -24,7 +24,7 @@ from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, InputError, UnavailableError
-from vault.genotypes import datasets, panel_building
+from vault.genotypes import datasets, panel_building, part_book
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.ingest.reading import Reading
@@ -207,7 +207,7 @@ def _batches(
 
 
 def _spellings(session: Session, dataset: Dataset) -> dict[str, str]:
-    return {normal_contig(c): c for directory in datasets.directories(session, dataset) for c in directory.contigs}
+    return {normal_contig(c): c for directory in part_book.directories(session, dataset.dataset_id) for c in directory.contigs}
 
 
 def _one_spelling(batches: Iterator[SiteBatch], known: Mapping[str, str]) -> Iterator[SiteBatch]:

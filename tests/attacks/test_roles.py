@@ -12,7 +12,7 @@ from vault.audit.entry import decode_leaf
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
-from vault.genotypes import datasets, panels
+from vault.genotypes import datasets, panels, part_book
 from vault.ids import SubjectId
 from vault.storage.books import SubjectRow
 
@@ -79,7 +79,7 @@ def test_an_auditor_opens_nothing_but_the_log(someone, small, tmp_path):
             lambda: requests.deny(s, request, "x"),
             lambda: panels.by_name(s, "pgx"),
             lambda: vaults.read_all(s),
-            lambda: datasets.directories(s, datasets.by_name(s, "cohort")),
+            lambda: part_book.directories(s, datasets.by_name(s, "cohort").dataset_id),
             s.log_signer,
             s.release_signer,
             s.checkpoint,

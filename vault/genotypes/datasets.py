@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
 from vault.errors import InputError
-from vault.genotypes import part_book
-from vault.genotypes.parts import ChunkRecord, PartRecord
-from vault.genotypes.tables import PartDirectory
 from vault.ids import DatasetId, PartId, SubjectId
 from vault.session import Session
 from vault.storage.base import bulk_insert
 from vault.storage.books import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
 from vault.storage.packed import insert_columns
 from vault.times import to_micros
+
+if TYPE_CHECKING:  # a list of datasets needs no arrays
+    from vault.genotypes.parts import ChunkRecord, PartRecord
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,6 @@ def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tu
     subjects = sorted(members)
     groups, slots = ([members[subject][at] for subject in subjects] for at in (0, 1))
     insert_columns(tx, PartMemberRow, {"part_id": part_id, "subject_id": subjects, "group_no": groups, "slot": slots})
-
-
-def directories(session: Session, dataset: Dataset) -> list[PartDirectory]:
-    """What each part of a dataset covers."""
-    return [part.reader.directory for part in part_book.open_parts(session, dataset.dataset_id)]
 
 
 def _chunk_fields(part_id: PartId, chunk: ChunkRecord) -> dict[str, object]:

@@ -21,6 +21,7 @@ from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
 from vault.genotypes.stored import chunk_of
+from vault.genotypes.tables import PartDirectory
 from vault.genotypes.threads import decoding_pool
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session import Session
@@ -108,6 +109,11 @@ def all_places(session: Session, part: PartRow) -> list[tuple[int, int]]:
 def open_parts(session: Session, dataset_id: DatasetId) -> list[OpenPart]:
     """The dataset's parts in order, as the books now have them; they know no chunk, or what an earlier read taught them (``learn``)."""
     return [opened(session, row) for row in parts(session, dataset_id)]
+
+
+def directories(session: Session, dataset_id: DatasetId) -> list[PartDirectory]:
+    """What each part of a dataset covers."""
+    return [part.reader.directory for part in open_parts(session, dataset_id)]
 
 
 def opened(session: Session, row: PartRow, *, keep: bool = True) -> OpenPart:
