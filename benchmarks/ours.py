@@ -177,17 +177,28 @@ def _summary(made: Any) -> str:
     return hashlib.sha256(made.astype("<i8").tobytes()).hexdigest() if isinstance(made, np.ndarray) else ""
 
 
+def peak_megabytes() -> float:
+    """Largest resident memory since this was last asked, in MB; 0 where the system does not say (only Linux does)."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return 0.0
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
 def main() -> None:
     folder, key_file, plan = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
     bench = Bench(folder, key_file, plan)
     tasks, results = bench.tasks, {}
     for name, task in {name: task for name, task in tasks().items() if name in plan["tasks"]}.items():
         seconds = []
+        peak_megabytes()
         for _ in range(WARM + plan["repeats"]):
             made = None  # the last matrix goes before the next is made
             taken, made = task()
             seconds.append(taken)
-        results[name] = {"seconds": seconds[WARM:], "digest": _summary(made)}
+        results[name] = {"seconds": seconds[WARM:], "peak": peak_megabytes(), "digest": _summary(made)}
     json.dump(results, sys.stdout)
 
 

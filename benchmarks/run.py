@@ -213,6 +213,7 @@ class Cohort:
         ours = json.loads(run([sys.executable, "-m", "benchmarks.ours", self.vault, self.key_file, plan], keep=True).output)
         for task, found in ours.items():
             self.row(self.TASKS[task]).ours += found["seconds"]
+            self.row(self.TASKS[task]).note = f"peak {found['peak']:.0f} MB"
         beside = self.tools.bin / "python"
         python = beside if beside.exists() else Path(sys.executable)
         peers = json.loads(run([python, HERE / "in_process.py", plan], keep=True).output)
@@ -293,7 +294,7 @@ class Cohort:
             made, other = self.out / f"ours.{kind}", self.out / peer
             if made.exists() and other.exists():
                 sizes = made.stat().st_size, other.stat().st_size
-                self.row(self.TASKS[task]).note = f"size {sizes[0] / sizes[1]:.2f} x bcftools'"
+                self.row(self.TASKS[task]).note += f"; size {sizes[0] / sizes[1]:.2f} x bcftools'"
 
     def measure_crypt4gh(self) -> None:
         """Today's careful way: decrypt the file, then subset the region."""
