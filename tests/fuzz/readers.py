@@ -2,7 +2,7 @@
 
     python -m tests.fuzz.readers TARGET [CORPUS] [libFuzzer options, such as -max_total_time=60]
 
-TARGET: vcf, packed (gzip and BGZF), bcf, pvar, loci. A reader may refuse with InputError or read; what it reads as VCF or BCF must be what htslib
+TARGET: vcf, wide (a VCF of 70 people), packed (gzip), bgzf, bcf, pvar, loci. A reader may refuse with InputError or read; what it reads as VCF or BCF must be what htslib
 reads, if htslib reads it at all. Anything else ends the run with the input that did it.
 """
 
@@ -21,7 +21,7 @@ from tests.support.vcf_reading import htslib_rows, our_rows, vcf_text
 from vault.errors import InputError
 from vault.genotypes import loci, matching
 from vault.genotypes.assemblies import find_assembly
-from vault.genotypes.ingest import bcf, plink_text, streams, vcf, vcf_header
+from vault.genotypes.ingest import bcf, gzip_streams, lines, plink_text, streams, vcf, vcf_header
 from vault.genotypes.ingest.plink_text import open_pvar
 from vault.genotypes.loci import parse_loci
 from vault.genotypes.matching import LocusIndex
@@ -60,6 +60,13 @@ TOKENS = (
     "##",
     "#CHROM",
     "\\xff",
+)
+WIDE = vcf_text(
+    [
+        f"1 {row + 1} . A C . . . GT " + " ".join(("0|1", "1|1", "0|0")[min(column * (row + 2) % 9, 2)] for column in range(70))
+        for row in range(3)
+    ],
+    samples=" ".join(f"S{column}" for column in range(70)),
 )
 PVAR = b"##x\n#CHROM\tPOS\tID\tREF\tALT\tFILTER\tINFO\n1\t5\trs1\tA\tC,G\tPASS\tPR\n2\t7\t.\tA\t.\t.\t.\n"
 LOCI = b"contig\tpos\tref\talt\tid\n1\t5\tA\tC\trs1\n2\t7\t\t\t\n"
@@ -108,9 +115,20 @@ def bcf_of(text: bytes, folder: Path) -> bytes:
     return gzip.decompress((folder / "seed.bcf").read_bytes())
 
 
+def bgzf_of(text: bytes, folder: Path) -> bytes:
+    """The VCF as htslib compresses it."""
+    import pysam  # noqa: PLC0415 - an extra
+
+    with pysam.BGZFile(str(folder / "seed.gz"), "wb") as out:
+        out.write(text)
+    return (folder / "seed.gz").read_bytes()
+
+
 TARGETS: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], bytes]]] = {
     "vcf": ("x.vcf", judged, lambda _: SEED),
+    "wide": ("x.vcf", judged, lambda _: WIDE),
     "packed": ("x.vcf.gz", judged, lambda _: gzip.compress(SEED, 1)),
+    "bgzf": ("x.vcf.gz", judged, lambda folder: bgzf_of(SEED, folder)),
     "bcf": ("x.bcf", judged, lambda folder: bcf_of(SEED, folder)),
     "pvar": ("x.pvar", read_pvar, lambda _: PVAR),
     "loci": ("x.tsv", read_loci, lambda _: LOCI),
@@ -120,7 +138,7 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], bytes]]] 
 
 def instrument() -> None:
     """Make the readers' functions report their branches. (Imports are not hooked: numba wants the bytecode of kernels as it is.)"""
-    for module in (bcf, loci, matching, plink_text, streams, vcf, vcf_header):
+    for module in (bcf, gzip_streams, lines, loci, matching, plink_text, streams, vcf, vcf_header):
         owners = [module, *(c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__)]
         for function in [f for owner in owners for f in vars(owner).values() if inspect.isfunction(f)]:
             if function.__module__ == module.__name__:

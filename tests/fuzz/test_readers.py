@@ -14,7 +14,7 @@ SECONDS = 20
 
 @pytest.mark.long
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
-@pytest.mark.parametrize("target", ["vcf", "packed", "bcf", "pvar", "loci"])
+@pytest.mark.parametrize("target", ["vcf", "wide", "packed", "bgzf", "bcf", "pvar", "loci"])
 def test_a_reader_refuses_or_reads_and_agrees_with_htslib(tmp_path, target):
     # A child starts with the peak of whoever forked it, which libFuzzer would take for the reader's own.
     inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # MiB
