@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import accumulate
@@ -44,6 +44,7 @@ TableKey = Callable[[KeyId], Secret]
 
 FIRST_VERSION = 1  # of a site table, as it is imported
 CACHED_CHUNKS = 32  # opened site tables kept: about 1 MiB each
+_AHEAD = 4  # chunks that may be open and wait to be decoded
 _FEW_SUBJECTS = 16  # reads of fewer people keep the length tables, so that the next such read costs one range
 
 
@@ -231,6 +232,8 @@ class PartReader:
             chunk = self._chunk(ordinal)
             sites = chunk.sites if picked is None else chunk.sites.take(picked)
             job = partial(work, at, chunk.plan(picked), self._open_blocks(ordinal, chunk, access))
+            if at >= _AHEAD and isinstance(slowest := pending[at - _AHEAD][1], Future):
+                wait([slowest])
             pending.append((sites, job() if len(chunks) == 1 or self._pool is None else self._pool.submit(job)))
         for sites, found in pending:
             yield sites, found.result() if isinstance(found, Future) else found
