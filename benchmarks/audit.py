@@ -124,16 +124,18 @@ def appends(folder: Path) -> list[Row]:
     newcomers = in_batches(log, lambda i: access(PEOPLE + i))
     committer = GroupCommitter(log.record_many)
     before = log.size()
-    grouped = from_threads(lambda i: committer.record(log.prepare(access(1_000_000 + i))), per_thread=500)
+    grouped = from_threads(lambda i: committer.record(log.prepare(access(i % PEOPLE))), per_thread=500)
     written = log.size() - before
-    waits = at_rate(lambda i: committer.record(log.prepare(access(2_000_000 + i))), rate=1_000, seconds=4)
+    strangers = from_threads(lambda i: committer.record(log.prepare(access(1_000_000 + i))), per_thread=500)
+    waits = at_rate(lambda i: committer.record(log.prepare(access(i % PEOPLE))), rate=1_000, seconds=4)
     committer.close()
     database.close()
     if written != THREADS * 500:
         raise RuntimeError("entries were lost")
     return [
         ("durable appends, one thread, a commit each", single, "/s", ">= 1,000"),
-        (f"durable appends from {THREADS} threads, group commit", grouped, "/s", ">= 5,000"),
+        (f"durable appends from {THREADS} threads, group commit, about {PEOPLE:,} people", grouped, "/s", ">= 5,000"),
+        ("the same, each about somebody never named before", strangers, "/s", ""),
         (f"durable appends, record_many of 256, about {PEOPLE:,} people", batched, "/s", ">= 15,000"),
         ("the same, each about somebody never named before", newcomers, "/s", ""),
         ("added latency at 1,000/s, median", statistics.median(waits) * 1e3, "ms", ""),
