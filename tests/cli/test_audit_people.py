@@ -192,3 +192,12 @@ def test_an_auditor_sees_disclosures_by_token_and_the_report(released):
         (released.folder / "elsewhere").mkdir(exist_ok=True)
         ran = released.try_(f"{as_auditor} {line} --json")
         assert (ran.code, ran.error) == (3, "steward_needed")
+
+
+def test_a_list_that_an_auditor_may_not_see_is_logged_as_failed_only(released):
+    add_auditor(released)
+    before = len(released.run("--as ann audit log --json").json["entries"])
+    refused = released.try_("--as aud --key-file key subject list --json")
+    assert (refused.code, refused.error) == (6, "branch_closed")
+    entries = released.run("--as ann audit log --json").json["entries"][before:]
+    assert [entry["outcome"] for entry in entries if entry["act"] == "subject.list"] == ["failed"]
