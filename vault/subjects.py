@@ -85,7 +85,9 @@ def subject_list(session: Session) -> list[SubjectSummary]:
     index = ReferenceIndex(session)
     with session.books.read() as tx:
         rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
-    handles = index.handles(SubjectId(row.subject_id) for row in rows)  # who may not see them is refused before anything is logged as done
+    handles = index.handles(
+        SubjectId(row.subject_id) for row in rows
+    )  # who may not see them is refused before anything is logged as done
     session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
     days = (from_micros(row.created).date().isoformat() for row in rows)
     listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]

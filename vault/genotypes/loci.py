@@ -67,12 +67,13 @@ def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
 
 
 def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Locus]) -> NDArray[np.intp]:
-    """Rows of sites with any position (POS .. ``ends``) in a region, ascending."""
+    """Rows of a chunk's sites (one contig, positions ascending) with any position (POS .. ``ends``) in a region, ascending."""
     wanted = np.zeros(len(sites), np.bool_)
-    names = [normal_contig(c) for c in sites.contigs]
+    here = normal_contig(sites.contigs[0])
     for region in regions:
-        contig = np.array([name == normal_contig(region.contig) for name in names], np.bool_)
-        wanted |= contig[sites.contig] & (sites.pos <= region.last) & (ends >= region.first)
+        if normal_contig(region.contig) == here:
+            stop = int(sites.pos.searchsorted(region.last, "right"))
+            wanted[:stop] |= ends[:stop] >= region.first
     return np.flatnonzero(wanted)
 
 
