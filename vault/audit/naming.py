@@ -89,7 +89,7 @@ def _naming_other_than(session: Session, sets: Sequence[int]) -> list[tuple[int,
         digest = func.encode(AuditSetRow.digest, "hex")
     others = select(cast(literal(_NAMES_SET).concat(digest), LargeBinary)).where(AuditSetRow.set_id.not_in(sets))
     names_a_set = func.substr(_TAIL, 1, len(_NAMES_SET)) == literal(_NAMES_SET.encode())
-    query = select(AuditLeafRow.idx, _TAIL).where(or_(and_(names_a_set, _TAIL.not_in(others)), AuditLeafRow.leaf.is_(None)))
+    query = select(AuditLeafRow.idx, _TAIL).where(or_(and_(_TAIL.not_in(others), names_a_set), AuditLeafRow.leaf.is_(None)))
     found = session.execute(query.order_by(AuditLeafRow.idx)).all()
     count, last = session.execute(select(func.count(), func.max(AuditLeafRow.idx)).select_from(AuditLeafRow)).one()
     if not (count == read_head(session).end == (0 if last is None else last + 1)):
