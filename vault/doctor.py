@@ -25,7 +25,7 @@ from vault.erasure_job import DONE
 from vault.errors import GenovaultError
 from vault.genotypes.containers import open_lengths
 from vault.genotypes.inventory import being_written, named_objects, table_keys
-from vault.genotypes.parts import Owner
+from vault.genotypes.part_records import Owner
 from vault.genotypes.stored import container_of
 from vault.ids import DatasetId, PartId, SubjectId
 from vault.limits import ALARM_KEK_WRAPS

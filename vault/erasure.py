@@ -47,7 +47,7 @@ from vault.errors import InputError, UnavailableError
 from vault.genotypes import panel_building, panel_builds, part_book
 from vault.genotypes.blanking import Alts
 from vault.genotypes.datasets import Dataset
-from vault.genotypes.parts import Place
+from vault.genotypes.part_records import Place
 from vault.ids import DatasetId, PartId, SubjectId, new_id, new_uuid7
 from vault.keybook import SUBJECT_PURPOSES
 from vault.ledger import NewEvent

@@ -29,7 +29,8 @@ from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.ingest.reading import Reading
 from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, reorder
-from vault.genotypes.parts import ChunkRecord, Owner, PartRecord, PartWriter, Place
+from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.parts import PartWriter
 from vault.identities import Identity
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
 from vault.keybook import SUBJECT_PURPOSES

@@ -17,7 +17,7 @@ from vault.genotypes.access import Access
 from vault.genotypes.allele_counts import AlleleCounts
 from vault.genotypes.blanking import Alts
 from vault.genotypes.part_reader import PartReader
-from vault.genotypes.parts import Place
+from vault.genotypes.part_records import Place
 
 FIRST_BATCH = 256  # people who carry, between them, nearly every common allele
 BATCH = 4_096  # people read at once after that: a container's worth

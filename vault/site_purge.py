@@ -18,7 +18,7 @@ from vault.crypto.primitives import sha256
 from vault.genotypes import part_book
 from vault.genotypes.blanking import Alts, blank, extent
 from vault.genotypes.datasets import Dataset
-from vault.genotypes.parts import Owner, Place
+from vault.genotypes.part_records import Owner, Place
 from vault.genotypes.tables import PartDirectory, SiteTable
 from vault.ids import KeyId, PartId, new_id
 from vault.keybook import OpenKey

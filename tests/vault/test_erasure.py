@@ -18,7 +18,7 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.envelope import open_blob
 from vault.crypto.keystore import Branch
 from vault.errors import GenovaultError, IntegrityError
-from vault.genotypes.parts import Owner
+from vault.genotypes.part_records import Owner
 from vault.genotypes.tables import SiteTable
 from vault.ids import DatasetId, KeyId, PartId
 from vault.references import resolve

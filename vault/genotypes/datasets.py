@@ -18,7 +18,7 @@ from vault.storage.packed import insert_columns
 from vault.times import to_micros
 
 if TYPE_CHECKING:  # a list of datasets needs no arrays
-    from vault.genotypes.parts import ChunkRecord, PartRecord
+    from vault.genotypes.part_records import ChunkRecord, PartRecord
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from vault.genotypes.datasets import Dataset
 from vault.genotypes.loci import Locus
 from vault.genotypes.panels import Panel
 from vault.genotypes.part_reader import PartReader
-from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, Place
+from vault.genotypes.part_records import ChunkRecord, Owner, Place
+from vault.genotypes.sealing import ChunkSealer
 from vault.genotypes.selections import Chosen, PanelLoci, Selection, choose_chunks
 from vault.genotypes.sites import Sites
 from vault.ids import KeyId, PartId, SubjectId, new_id

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
 from vault.genotypes.part_reader import PartReader
-from vault.genotypes.parts import ChunkRecord, ChunkSealer, Owner, PartRecord
+from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.sealing import ChunkSealer
 from vault.genotypes.stored import chunk_of
 from vault.genotypes.threads import decoding_pool
 from vault.ids import DatasetId, KeyId, PartId

@@ -19,7 +19,7 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes.part_reader import PartReader
-from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
+from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.stored import chunk_of
 from vault.genotypes.tables import PartDirectory
 from vault.genotypes.threads import decoding_pool

@@ -27,7 +27,7 @@ from vault.genotypes.code_numbers import Payload
 from vault.genotypes.coding import Coding
 from vault.genotypes.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.extents import site_ends
-from vault.genotypes.parts import ChunkRecord, Owner, PartRecord
+from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.sites import Sites
 from vault.genotypes.tables import PartDirectory, Region, SiteTable, find_chunks, find_rows
 from vault.ids import KeyId

@@ -1,7 +1,7 @@
-"""Parts: one import's chunks, written while the file is still being parsed, and read back for chosen sites and people.
+"""Parts: one import's chunks, written while the file is still being parsed.
 
 Objects that a part consists of (docs/formats/genotypes.md §1): for each chunk a sealed site table and one container per group of
-subjects; one sealed directory. Their names are random. The records here are what the books keep; SQL and object stores are the
+subjects; one sealed directory. Their names are random. ``part_records`` are what the books keep; SQL and object stores are the
 caller's. Nothing is shared between two parts.
 """
 
@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import TracebackType
@@ -19,27 +19,21 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from vault.crypto.envelope import Binding, seal_blob
+from vault.crypto.envelope import seal_blob
 from vault.crypto.primitives import sha256
-from vault.crypto.secret import Secret
 from vault.errors import UsageError
 from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import Escapes
-from vault.genotypes.containers import ContainerRef, seal_container
 from vault.genotypes.extents import site_ends
+from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.sealing import ChunkSealer, NewTableKey, Put
 from vault.genotypes.sites import Sites
-from vault.genotypes.tables import PartDirectory, SiteTable
-from vault.ids import DatasetId, KeyId, PartId, RandomBytes, VaultId, new_id
+from vault.genotypes.tables import PartDirectory
+from vault.ids import RandomBytes
 from vault.limits import CHUNK_SITES
 
 if TYPE_CHECKING:
-    from vault.genotypes.blocks import ChunkEncoder, EncodedChunk
-
-Put = Callable[[str, bytes], None]
-"""``put(name, data)``: durable when it returns; called from one thread of the writer's. Names are new each time."""
-
-NewTableKey = Callable[[], tuple[KeyId, Secret]]
-"""A fresh random 32-byte key and its id, already kept where the caller keeps such keys. Called as ``Put`` is."""
+    from vault.genotypes.blocks import ChunkEncoder
 
 _QUEUE = 4  # batches that may wait to be encoded
 _CHUNKS = 2  # chunks that are being sealed or wait for it, while the next one is encoded
@@ -62,137 +56,6 @@ class Batch(Protocol):
     @property
     def escapes(self) -> Escapes:
         """The calls that the rows mark ESCAPE."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a sample column's blocks go: slot ``slot`` of group ``group``. Slots of a group are 0..size-1, drawn at random."""
-
-    group: int
-    slot: int
-    block_key: bytes
-
-    def __repr__(self) -> str:
-        return f"Place(group={self.group}, slot={self.slot})"
-
-
-@dataclass(frozen=True)
-class ChunkRecord:
-    """One chunk as the books keep it. ``table_version`` counts rewrites of the site table (each under a new key)."""
-
-    ordinal: int
-    n_sites: int
-    table_name: str
-    table_bytes: int
-    table_sha256: bytes
-    table_key_id: KeyId
-    table_version: int
-    containers: tuple[ContainerRef, ...]  # by group
-    container_names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PartRecord:
-    """A part as the books keep it. ``length_key_id`` is the key of every container's length table."""
-
-    part_id: PartId
-    n_subjects: int
-    n_sites: int
-    n_chunks: int
-    total_bytes: int
-    directory_name: str
-    directory_bytes: int
-    directory_sha256: bytes
-    directory_key_id: KeyId
-    length_key_id: KeyId
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Vault, dataset and part that everything in a part is bound to."""
-
-    vault_id: VaultId
-    dataset_id: DatasetId
-    part_id: PartId
-
-    def table_binding(self, chunk: int, version: int, key_id: KeyId) -> Binding:
-        """Binding of a chunk's site table."""
-        return Binding(
-            vault_id=self.vault_id,
-            collection="site-table",
-            record_id=self.dataset_id + self.part_id + chunk.to_bytes(4, "big"),
-            key_id=key_id,
-            key_version=1,
-            content_type="genovault/site-table/1",
-            record_version=version,
-        )
-
-    def directory_binding(self, key_id: KeyId) -> Binding:
-        """Binding of the part's directory."""
-        return Binding(
-            vault_id=self.vault_id,
-            collection="part-directory",
-            record_id=self.dataset_id + self.part_id,
-            key_id=key_id,
-            key_version=1,
-            content_type="genovault/part-directory/1",
-        )
-
-
-class ChunkSealer:
-    """Seals encoded chunks of one owner and puts them under new random names.
-
-    ``places``: one per subject of the chunks, in their order. Raises UsageError ``part_places`` as ``PartWriter`` does.
-    """
-
-    def __init__(
-        self, owner: Owner, places: Sequence[Place], *, put: Put, new_table_key: NewTableKey, random: RandomBytes
-    ) -> None:
-        self._owner, self._put, self._new_key, self._random = owner, put, new_table_key, random
-        self._groups = _by_group(places)
-        self.length_key_id, self._length_key = new_table_key()
-        self.stored_bytes = 0
-
-    def seal(self, ordinal: int, sites: Sites, encoded: EncodedChunk) -> ChunkRecord:
-        """One container for each group, then the site table."""
-        refs, names = self._containers(ordinal, encoded)
-        key_id, key = self._new_key()
-        table = seal_blob(
-            key,
-            self._owner.table_binding(ordinal, 1, key_id),
-            SiteTable(sites, encoded.coding).to_bytes(),
-            random=self._random,
-        )
-        name = self.store("sites", table)
-        return ChunkRecord(ordinal, len(sites), name, len(table), sha256(table), key_id, 1, refs, names)
-
-    def store(self, kind: str, data: bytes) -> str:
-        """Put an object under a new random name."""
-        name = f"{self._owner.part_id.hex()}/{new_id(self._random).hex()}.{kind}"
-        self._put(name, data)
-        self.stored_bytes += len(data)
-        return name
-
-    def _containers(self, ordinal: int, encoded: EncodedChunk) -> tuple[tuple[ContainerRef, ...], tuple[str, ...]]:
-        payloads = encoded.split()
-        refs: list[ContainerRef] = []
-        names: list[str] = []
-        for group, (columns, keys) in enumerate(self._groups):
-            data, ref = seal_container(
-                keys,
-                [payloads[c] for c in columns],
-                vault_id=self._owner.vault_id,
-                dataset_id=self._owner.dataset_id,
-                part_id=self._owner.part_id,
-                chunk=ordinal,
-                group=group,
-                length_key_id=self.length_key_id,
-                length_key=self._length_key,
-                random=self._random,
-            )
-            names.append(self.store("blocks", data))
-            refs.append(ref)
-        return tuple(refs), tuple(names)
 
 
 class PartWriter:
@@ -393,18 +256,6 @@ def slice_escapes(escapes: Escapes, first: int, end: int) -> Escapes:
         escapes.alleles[low:high],
         escapes.phased[low:high],
     )
-
-
-def _by_group(places: Sequence[Place]) -> list[tuple[list[int], list[bytes]]]:
-    """For each group its (sample columns, block keys) in slot order."""
-    groups: dict[int, dict[int, int]] = {}
-    for column, place in enumerate(places):
-        groups.setdefault(place.group, {})[place.slot] = column
-    complete = sum(map(len, groups.values())) == len(places) and set(groups) == set(range(len(groups)))
-    if not groups or not complete or any(set(slots) != set(range(len(slots))) for slots in groups.values()):
-        raise UsageError("part_places", "groups and slots must run from 0 without a gap, one place for each column")
-    ordered = [[groups[g][slot] for slot in range(len(groups[g]))] for g in range(len(groups))]
-    return [(columns, [places[c].block_key for c in columns]) for columns in ordered]
 
 
 def _contig_runs(sites: Sites) -> list[tuple[int, int, str]]:

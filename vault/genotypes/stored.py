@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vault.genotypes.containers import ContainerRef
-from vault.genotypes.parts import ChunkRecord, Owner
+from vault.genotypes.part_records import ChunkRecord, Owner
 from vault.ids import ContainerId, KeyId
 
 

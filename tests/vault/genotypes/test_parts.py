@@ -24,7 +24,8 @@ from vault.genotypes.access import Access
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.part_reader import PartReader
-from vault.genotypes.parts import Owner, PartWriter, Place, slice_escapes
+from vault.genotypes.part_records import Owner, Place
+from vault.genotypes.parts import PartWriter, slice_escapes
 from vault.genotypes.sites import Sites
 
 CHUNK = 50

@@ -16,7 +16,8 @@ from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import Escapes
 from vault.genotypes.ingest.source import SiteBatch, open_source
 from vault.genotypes.part_reader import PartReader, join_escapes
-from vault.genotypes.parts import Owner, PartWriter
+from vault.genotypes.part_records import Owner
+from vault.genotypes.parts import PartWriter
 from vault.genotypes.sites import Sites
 
 FILES = [
