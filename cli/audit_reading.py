@@ -140,7 +140,9 @@ def disclosures(
             for d in found.disclosures
         ],
     )
-    context.output.line(f"{len(found.other)} further entries about this person: genovault audit log --subject")
+    context.output.line(
+        f"entries about this person that disclosed nothing: {len(found.other)} (genovault audit log --subject REF)"
+    )
     for paragraph in found.paragraphs:
         context.output.line(f"{paragraph.law} ({paragraph.paragraph}): {paragraph.says}")
         context.output.line(f"  {found.pack}; read {paragraph.read}; {paragraph.source}")

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.support.gt_text import texts_of
-from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
+from tests.vault.genotypes.vaults import cohort_vcf, load
 from vault.crypto.custody import KeyPurpose
 from vault.errors import IntegrityError
-from vault.genotypes import datasets, panel_building, panel_builds, panels, part_reader, reader
+from vault.genotypes import panel_building, panel_builds, panels, part_reader, reader
 from vault.genotypes.loci import Locus
 from vault.genotypes.selections import PanelLoci, Selection
 from vault.storage.books import ChunkRow, LeaseRow, PanelBuildRow, PartMemberRow, PartRow
@@ -21,19 +21,6 @@ LOCI = (
     Locus("2", 140, 171),
     Locus("X", 5, 5),
 )
-
-
-@pytest.fixture
-def session(tmp_path):
-    opened = open_vault(tmp_path)
-    load(opened, tmp_path, cohort_vcf(samples=20, contigs=("1", "2"), sites=12), "cohort")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def dataset(session):
-    return datasets.by_name(session, "cohort")
 
 
 def subjects_of(session):

@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.support.gt_text import texts_of
-from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
 from vault.crypto.custody import KeyPurpose
 from vault.errors import IntegrityError
-from vault.genotypes import datasets, panel_building, part_book, part_reader
+from vault.genotypes import panel_building, part_book, part_reader
 from vault.genotypes.loci import Locus
 from vault.genotypes.reader import GenotypeReader
 from vault.genotypes.selections import PanelLoci, Selection
@@ -21,19 +20,6 @@ REGION = Selection(regions=(Locus("1", 100, 150),))
 SCATTERED = Selection(regions=(Locus("1", 100, 100), Locus("2", 100, 110), Locus("1", 130, 140)))
 NOWHERE = Selection(regions=(Locus("9", 1, 5),))
 EVERYTHING = Selection()
-
-
-@pytest.fixture
-def session(tmp_path):
-    opened = open_vault(tmp_path)
-    load(opened, tmp_path, cohort_vcf(samples=20, contigs=("1", "2"), sites=12), "cohort")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def dataset(session):
-    return datasets.by_name(session, "cohort")
 
 
 @pytest.fixture

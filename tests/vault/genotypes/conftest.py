@@ -1,0 +1,21 @@
+"""A vault with one small dataset "cohort", for tests that read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
+from vault.genotypes import datasets
+
+
+@pytest.fixture
+def session(tmp_path):
+    opened = open_vault(tmp_path)
+    load(opened, tmp_path, cohort_vcf(samples=20, contigs=("1", "2"), sites=12), "cohort")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def dataset(session):
+    return datasets.by_name(session, "cohort")
