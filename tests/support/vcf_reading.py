@@ -91,8 +91,8 @@ def _calls(form: str, columns: list[str]) -> list[str]:
     for column in columns:
         fields = column.split(":")
         call = fields[gt] if gt < len(fields) else "."
-        # htslib writes its missing value of a GT that was left out as a number.
-        call = "." if call == "-65" else call
+        # htslib writes its missing value of a GT that was left out as a number, and from VCF 4.4 on with a phase before it.
+        call = "." if call in {"-65", "/-65"} else call
         if any(k < len(fields) and fields[k] not in {".", ""} for k in sets):
             call = call.replace("|", "/")  # DESIGN §5: phase without its stored phase set is dropped
         calls.append(call)
