@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.context import context_of
+from cli.context import Context, context_of
 from cli.lazy import group
+
+if TYPE_CHECKING:
+    from vault.doctor import Report
 
 app = group("Copies of a vault, and its health.")
 
@@ -109,6 +112,13 @@ def doctor(
             health.sweep_orphans(session)
             health.mend_keystore(session.folder)
         report = health.examine(session)
+        if not report.ok:
+            _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed
+            raise typer.Exit(5)
+    _tell(context, report)
+
+
+def _tell(context: Context, report: Report) -> None:
     context.output.document({"ok": report.ok, "findings": [asdict(f) for f in report.findings], "skipped": list(report.skipped)})
     rows = [(f.severity.value, f.code, f.message, f.remedy) for f in report.findings]
     if rows:
@@ -116,5 +126,3 @@ def doctor(
     for name in report.skipped:
         context.output.line(f"not looked at, for want of keys: {name}")
     context.output.line("no errors" if report.ok else "there are errors")
-    if not report.ok:
-        raise typer.Exit(5)

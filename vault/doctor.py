@@ -22,7 +22,7 @@ from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.erasure import ERASED
 from vault.erasure_job import DONE
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, IntegrityError
 from vault.genotypes.containers import open_lengths
 from vault.genotypes.inventory import being_written, named_objects, table_keys
 from vault.genotypes.part_records import Owner
@@ -43,6 +43,8 @@ from vault.storage.books import (
 )
 from vault.storage.database import PRAGMAS
 from vault.times import to_micros
+
+RESTORE = "genovault restore SRC"
 
 Look = Callable[[Session], Iterator["Finding"]]
 
@@ -92,11 +94,22 @@ def examine(session: Session, *, told: Callable[[str], None] = lambda _: None) -
                 skipped.append(name)
                 continue
             told(name)
-            found.extend(look(session))
+            found.extend(_seen(session, name, look))
         counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
-        session.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
+        try:
+            session.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
+        except GenovaultError as error:  # nothing was released, and the log's state is what has to be said
+            found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
     order = list(Severity)
     return Report(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
+
+
+def _seen(session: Session, name: str, look: Look) -> Iterator[Finding]:
+    """What one look finds. Where damage stops it, that is a finding, and the next one goes on."""
+    try:
+        yield from look(session)
+    except IntegrityError as error:
+        yield _error(error.code, f"{name}: {error.message}", RESTORE)
 
 
 def _keystore(session: Session) -> Iterator[Finding]:
@@ -138,7 +151,7 @@ def _databases(session: Session) -> Iterator[Finding]:
             if found != dict(PRAGMAS)[pragma]:
                 yield _error("sqlite_setting", f"{name}: {pragma} is {found}", "use a local file system")
         for message in database.damage():
-            yield _error("database_damaged", f"{name}: {message}", "genovault restore SRC")
+            yield _error("database_damaged", f"{name}: {message}", RESTORE)
 
 
 def _log(session: Session) -> Iterator[Finding]:
@@ -158,7 +171,7 @@ def _ledger(session: Session) -> Iterator[Finding]:
         with session.books.read() as tx:
             ledger.read(tx, session)
     except GenovaultError as error:
-        yield _error(error.code, error.message, "genovault restore SRC")
+        yield _error(error.code, error.message, RESTORE)
 
 
 def _objects(session: Session) -> Iterator[Finding]:

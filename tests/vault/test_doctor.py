@@ -66,6 +66,25 @@ def edit_the_log(vault: Path, _s: Session) -> None:
     vaults.sql(vault / "books.db", "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'done', 'none') AS BLOB) WHERE idx = 2")
 
 
+def cut_the_log(vault: Path, _s: Session) -> None:
+    """The newest entry: nothing can be signed any more."""
+    vaults.sql(vault / "books.db", "DELETE FROM audit_leaf WHERE idx = (SELECT max(idx) FROM audit_leaf)")
+
+
+def edit_the_head(vault: Path, _s: Session) -> None:
+    vaults.sql(vault / "books.db", "UPDATE audit_head SET size = size - 1")
+
+
+def damage_the_books(vault: Path, s: Session) -> None:
+    """Pages of a table that is read neither to open the vault nor to log."""
+    root = vaults.sql(vault / "books.db", "SELECT rootpage FROM sqlite_master WHERE name = 'consent_form'")[0][0]
+    s.books.checkpoint_wal()
+    with (vault / "books.db").open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(bytes(range(256)) * 16)
+    s.books.close()
+
+
 def break_a_reference(vault: Path, _s: Session) -> None:
     vaults.sql(vault / "books.db", "PRAGMA foreign_keys = 0", "DELETE FROM subject WHERE rowid = 3")
 
@@ -93,6 +112,9 @@ CASES: dict[str, tuple[Callable[[Path, Session], None], str, Severity]] = {
     "missing table keys": (lose_table_keys, "key_missing", Severity.ERROR),
     "people without keys": (lose_a_person_s_keys, "subject_keyless", Severity.ERROR),
     "an edited log": (edit_the_log, "log_broken", Severity.ERROR),
+    "a log cut short": (cut_the_log, "log_broken", Severity.ERROR),
+    "a log that takes no entry": (edit_the_head, "log_closed", Severity.ERROR),
+    "damaged pages": (damage_the_books, "database_damaged", Severity.ERROR),
     "a dangling row": (break_a_reference, "database_damaged", Severity.ERROR),
     "an expired lease": (let_a_lease_run_out, "lease_expired", Severity.NOTE),
     "an expired key backup": (let_a_key_backup_expire, "key_backup_expired", Severity.WARNING),

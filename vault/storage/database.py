@@ -38,6 +38,10 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("journal_size_limit", 64 * 2**20),  # bytes
 )
 
+_DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us bare where we call the driver ourselves
+_SQLITE_DAMAGED = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
+_POSTGRES_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
+
 
 class Database:
     """Engines of one database: a single writer and a pool of readers."""
@@ -71,8 +75,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read transaction over one snapshot."""
-        with _wrapped(), Session(self._reader, expire_on_commit=False) as session, session.begin():
+        """A read transaction over one snapshot.
+
+        Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): its file is not what was written.
+        """
+        with _wrapped(reading=True), Session(self._reader, expire_on_commit=False) as session, session.begin():
             if self.dialect == "postgresql":
                 session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield session
@@ -106,11 +113,17 @@ class Database:
         """What SQLite's own check of pages and foreign keys finds wrong; nothing on PostgreSQL, which checks itself."""
         if self.dialect != "sqlite":
             return []
-        with _wrapped(), self._reader.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            pages = [row[0] for row in raw.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]  # type: ignore[union-attr]
-            dangling = {row[0] for row in raw.execute("PRAGMA foreign_key_check")}  # type: ignore[union-attr]
-        return [*map(str, pages), *(f"rows of {table} refer to what is not there" for table in sorted(dangling))]
+        found: list[str] = []
+        try:
+            with _wrapped(reading=True), self._reader.connect() as connection:
+                raw = connection.connection.dbapi_connection
+                told = (line for row in raw.execute("PRAGMA integrity_check(20)") for line in str(row[0]).splitlines())  # type: ignore[union-attr]
+                found += (line for line in told if line != "ok" and not line.startswith("***"))
+                dangling = {row[0] for row in raw.execute("PRAGMA foreign_key_check")}  # type: ignore[union-attr]
+                found += (f"rows of {table} refer to what is not there" for table in sorted(dangling))
+        except IntegrityError as error:  # so damaged that the check itself stops
+            found.append(error.message)
+        return found
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy as a new SQLite file, made while others read and write (SQLite only).
@@ -217,16 +230,32 @@ def _set_pragmas(connection: Any) -> None:
 
 
 @contextmanager
-def _wrapped() -> Iterator[None]:
-    """Anything the driver raises becomes one documented error without parameters."""
+def _wrapped(*, reading: bool = False) -> Iterator[None]:
+    """Anything a driver raises becomes one documented error without parameters. ``reading``: damage is an error of integrity; where
+    something is written it only says that the outcome is unknown.
+    """
     try:
         yield
     except exc.IntegrityError:
         raise  # a violated constraint is the caller's to name
-    except (exc.DBAPIError, exc.TimeoutError) as error:
-        name = type(error.orig).__name__ if isinstance(error, exc.DBAPIError) else "timeout"
-        raise UnavailableError(
-            "database_unavailable",
-            f"the database did not answer ({name})",
-            hint="check disk space, permissions and other writers",
-        ) from None  # drivers repeat stored values in their messages
+    except Exception as error:
+        raised = error.orig if isinstance(error, exc.DBAPIError) else error
+        bare = type(error).__module__.partition(".")[0] in _DRIVERS
+        if not bare and not isinstance(error, exc.DBAPIError | exc.TimeoutError):
+            raise
+        # Drivers repeat stored values in their messages: so "from None", and names only.
+        if not _says_damaged(raised):
+            message = f"the database did not answer ({type(raised).__name__})"
+            raise UnavailableError(
+                "database_unavailable", message, hint="check disk space, permissions and other writers"
+            ) from None
+        message, hint = "the database is damaged", "genovault doctor says where; then restore a backup"
+        if reading:
+            raise IntegrityError("database_damaged", message, hint=hint) from None
+        raise UnavailableError("database_unavailable", message, hint=hint) from None
+
+
+def _says_damaged(raised: BaseException | None) -> bool:
+    """Whether a driver's error means that what is stored is damaged, and not that it cannot be reached."""
+    sqlite = getattr(raised, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+    return sqlite in _SQLITE_DAMAGED or getattr(raised, "sqlstate", None) in _POSTGRES_DAMAGED

@@ -51,7 +51,7 @@ def require_current(database: Database, base: str) -> None:
     try:
         with database.read() as session:
             found = session.scalar(text("SELECT version_num FROM alembic_version"))
-    except (UnavailableError, exc.ProgrammingError):
+    except (UnavailableError, IntegrityError, exc.ProgrammingError):
         raise IntegrityError("schema_missing", f"the {base} database is not a vault's or is damaged", hint="restore it") from None
     if found != HEADS[base]:
         raise UnavailableError(

@@ -244,9 +244,41 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path):
     path.write_bytes(b"not a database at all" * 100)
     path.chmod(0o600)
     opened = Database(f"sqlite:///{path}")
-    with pytest.raises(UnavailableError) as caught, opened.read() as tx:
+    with pytest.raises(IntegrityError) as caught, opened.read() as tx:
         tx.execute(text("SELECT 1 FROM sqlite_master"))
+    assert caught.value.code == "database_damaged"
+
+
+@pytest.fixture
+def damaged(tmp_path) -> Database:
+    """One row to a page, and every page but the first few overwritten."""
+    path = tmp_path / "a.db"
+    create_sqlite_file(path)
+    whole = Database(f"sqlite:///{path}")
+    with whole.write() as tx:
+        tx.execute(text("CREATE TABLE t (n INTEGER PRIMARY KEY, v TEXT)"))
+        tx.execute(text("INSERT INTO t (v) VALUES (:v)"), [{"v": "hunter2" * 500}] * 40)
+    whole.close()
+    data = path.read_bytes()
+    path.write_bytes(data[: 2 * 4096] + b"\xff" * (len(data) - 2 * 4096))
+    return Database(f"sqlite:///{path}")
+
+
+def test_damage_is_an_error_of_integrity_when_it_is_read(damaged):
+    with pytest.raises(IntegrityError) as caught, damaged.read() as tx:
+        tx.execute(text("SELECT sum(length(v)) FROM t")).all()
+    assert caught.value.code == "database_damaged"
+    assert "doctor" in caught.value.hint
+
+
+def test_damage_leaves_the_outcome_of_a_write_unknown(damaged):
+    with pytest.raises(UnavailableError) as caught, damaged.write() as tx:
+        tx.execute(text("INSERT INTO t (v) SELECT v FROM t"))
     assert caught.value.code == "database_unavailable"
+
+
+def test_looking_for_damage_survives_it(damaged):
+    assert damaged.damage()
 
 
 def test_a_locked_database_is_an_error_after_the_wait(tmp_path, monkeypatch):
