@@ -58,12 +58,15 @@ def anchor(
 def continue_(ctx: typer.Context) -> None:
     """Go on under a new log after the vault was put back to an older state. Its first entry names the last known head of the old log.
 
+    Refused where there are anchors and all of them agree with the log: it then goes on as it is.
+
     JSON: {"origin", "entry": n, "key"}.
     """
     context = context_of(ctx)
     from vault import anchoring
 
     with context.open(guarded=False) as session:
+        anchoring.require_cause(session)
         begun = anchoring.continue_log(session)
         origin, own = session.origin, session.log_keys()[0].to_text()
     context.output.document({"origin": origin, "entry": begun.index, "key": own})

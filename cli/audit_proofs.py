@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -164,18 +165,23 @@ def report(
 
 
 def _verified(session: Session, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
-    """(origin, result) of each log of the vault, the newest last. A key given is the newest log's; earlier ones had the same keys."""
+    """(origin, result) of each log of the vault, the newest last. A key and checkpoints from outside are for the log that they name,
+    and for the newest where they name none of these.
+    """
     from vault.audit.live import check_live
 
     *earlier, newest = session.log.origins()
+    parts = {part.origin: part for part in session.log.parts()} if earlier else {}
+    key_of = None if given is None else next((o for o in earlier if given.startswith(f"{o}+")), newest)
+    noted = [(next((o for o in earlier if note.startswith(f"{o}\n")), newest), note) for note in anchors]
+    noted += [(newest, note) for note in (anchor.newest(newest) for anchor in session.anchors) if note is not None]
     found = []
-    for part in session.log.parts() if earlier else []:
-        if part.origin != newest:
-            own = "\n".join(own_key.to_text() for own_key in session.log_keys(part.origin))
-            found.append((part.origin, check_live(session.log, own, part=part)))
-    own = "\n".join(own_key.to_text() for own_key in session.log_keys())
-    kept = [note for note in (anchor.newest(newest) for anchor in session.anchors) if note is not None]
-    return [*found, (newest, check_live(session.log, own, given, anchors=[*anchors, *kept]))]
+    for origin in (*earlier, newest):
+        own = "\n".join(own_key.to_text() for own_key in session.log_keys(origin))
+        notes = [note for named, note in noted if named == origin]
+        part = None if origin == newest else parts[origin]
+        found.append((origin, check_live(session.log, own, given if key_of == origin else None, anchors=notes, part=part)))
+    return found
 
 
 def _say(context: Context, found: Report, earlier: Sequence[tuple[str, Report]] = ()) -> None:
@@ -208,10 +214,16 @@ def _record_failure(session: Session, found: Sequence[Report]) -> None:
 
 
 def _written(dest: Path, write: Callable[[TextIO], int]) -> int:
-    """Write a new file whole; what ``write`` returned."""
+    """Write a new file whole, readable by its owner; what ``write`` returned. Half a file is taken away again."""
     try:
-        with dest.open("x", encoding="utf-8", newline="") as stream:
-            return write(stream)
+        with open(os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - a descriptor
+            try:
+                written = write(stream)
+                stream.flush()
+            except BaseException:
+                dest.unlink(missing_ok=True)
+                raise
+            return written
     except FileExistsError:
         raise InputError("output_exists", f"{dest} is already there", hint="choose another name") from None
     except OSError as error:

@@ -12,7 +12,7 @@ import typer
 from cli.context import context_of
 from cli.inputs import instant, read_text
 from vault.audit.acts import Act, Outcome
-from vault.errors import InputError
+from vault.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     from vault.audit.records import Record
@@ -53,6 +53,7 @@ def log_(
     from vault.audit.records import Filter, records
 
     start, end = instant(since, option="--since"), instant(until, option="--until")
+    _require_act(act)
     with context.reading(Act.AUDIT_READ) as session:
         wanted = Filter(
             who=who, act=act, outcome=outcome, project=project, purpose=purpose, request=request, reason=reason,
@@ -183,8 +184,18 @@ def _about(session: Session, who: str) -> frozenset[int]:
     return frozenset(session.log.entries_of(*tokens_of(session, who)))
 
 
+def _require_act(named: str | None) -> None:
+    """Refuse an act, or kind of acts, that no entry can have: an empty list would look like an answer."""
+    if named is not None and not any(act == named or act.startswith(f"{named}.") for act in Act):
+        kinds = ", ".join(sorted({act.partition(".")[0] for act in Act}))
+        raise InputError("act_unknown", "--act names no act of the log", hint=f"kinds of acts: {kinds}")
+
+
 def _after(session: Session, path: Path | None) -> int:
-    """The number of the first entry after a checkpoint, which has to be one of this vault's logs."""
+    """The number of the first entry after a checkpoint, which has to be one of this vault's logs.
+
+    After one of an earlier log that had come further than what is left of it: the entry that says how the log went on.
+    """
     if path is None:
         return 0
     from vault.audit.note import checkpoint_in, open_checkpoint
@@ -195,4 +206,11 @@ def _after(session: Session, path: Path | None) -> int:
     part = next((part for part in session.log.parts() if part.origin == origin), None)
     if part is None:
         raise InputError("origin_unknown", f"{path} is a checkpoint of another log")
-    return part.base + open_checkpoint(note, origin, session.log_keys(origin)).size
+    seen = open_checkpoint(note, origin, session.log_keys(origin)).size
+    if seen > part.size and origin == session.origin:
+        raise IntegrityError(
+            "log_behind_checkpoint",
+            f"the audit log has {part.size} entries, but {path} has seen {seen}",
+            hint=f"genovault audit verify --checkpoint {path}",
+        )
+    return part.base + min(seen, part.size)

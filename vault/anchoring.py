@@ -74,6 +74,21 @@ def guard(session: Session) -> None:
     _announce(session)
 
 
+def require_cause(session: Session) -> None:
+    """Return only if the log cannot go on as it is, or no anchor can tell.
+
+    Raises:
+        InputError: ``log_stands``: every anchor agrees with it. UnavailableError: ``anchor_unreachable``.
+    """
+    try:
+        guard(session)
+    except IntegrityError:
+        return
+    if session.anchors:
+        hint = "audit anchor DIR --remove first, if it is the anchors that are wrong"
+        raise InputError("log_stands", "the log is where its anchors say, and goes on as it is", hint=hint)
+
+
 def continue_log(session: Session) -> Appended:
     """Begin a new log after a rollback; the receipt of its leaf 0 goes to the anchors. Leaf 0 says what is known of the old log:
     its newest checkpoint, how many entries that had, and how many of them are here.

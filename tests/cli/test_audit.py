@@ -64,6 +64,7 @@ def test_bad_filters(busy):
     assert busy.try_("audit log --since never --json").error == "bad_time"
     assert busy.try_("audit log --outcome fine --json").code == 2
     assert busy.try_("audit log --last 0 --json").code == 2
+    assert busy.try_("audit log --act consents --json").error == "act_unknown"
 
 
 def test_an_entry_is_shown_with_its_detail(busy):
@@ -118,6 +119,61 @@ def test_a_log_rolled_back_is_caught_by_a_checkpoint_kept_elsewhere(busy):
     assert ran.code == 5
     assert ran.json["findings"]
     assert busy.try_("audit verify --checkpoint none --json").error == "file_unreadable"
+
+
+@pytest.fixture
+def rolled_back(vault):
+    """A shell whose vault was put back behind its anchor, and whose log goes on under a new name. ``kept`` was exported before,
+    ``ahead`` is a checkpoint that the old log no longer reaches.
+    """
+    (vault.folder / "anchor").mkdir()
+    vault.script("audit anchor anchor", "audit export --format tiles kept")
+    shutil.copytree(vault.vault, vault.folder / "old")
+    vault.script("subject list", "subject list", "audit export --format tiles ahead")
+    shutil.rmtree(vault.vault)
+    (vault.folder / "old").rename(vault.vault)
+    assert vault.try_("subject list --json").error == "log_behind_anchor"
+    vault.run("audit continue")
+    return vault
+
+
+def test_an_auditor_s_key_and_checkpoint_are_for_the_log_that_they_name(rolled_back):
+    key, held = rolled_back.folder / "kept/log.vkey", rolled_back.folder / "kept/checkpoint"
+    found = rolled_back.run(f"audit verify --key {key} --checkpoint {held} --json").json
+    assert (found["ok"], found["key_given"]) == (True, False)
+    assert [(old["ok"], old["key_given"]) for old in found["earlier"]] == [(True, True)]
+    ran = rolled_back.try_("audit verify --checkpoint ahead/checkpoint --json")
+    assert (ran.code, ran.json["findings"]) == (5, [])
+    assert [finding["code"] for finding in ran.json["earlier"][0]["findings"]] == ["truncated"]
+
+
+def test_the_list_since_a_checkpoint_leaves_nothing_out(rolled_back):
+    assert entries(rolled_back, "--since-checkpoint ahead/checkpoint")[0]["act"] == "log.continue"
+    size = int((rolled_back.folder / "kept/checkpoint").read_text().split("\n")[1])
+    assert entries(rolled_back, "--since-checkpoint kept/checkpoint")[0]["index"] == size
+
+
+def test_a_log_that_has_not_come_as_far_as_a_checkpoint_lists_nothing_since(busy):
+    shutil.copytree(busy.vault, busy.folder / "old")
+    busy.script("subject list", "audit export --format tiles kept")
+    ran = busy.try_("--vault old audit log --since-checkpoint kept/checkpoint --json")
+    assert (ran.code, ran.error) == (5, "log_behind_checkpoint")
+
+
+def test_a_log_is_ended_only_when_it_has_to_be(rolled_back):
+    assert rolled_back.try_("audit continue --json").error == "log_stands"
+
+
+def test_half_an_export_is_taken_away(busy, monkeypatch):
+    def stop(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vault.audit.records.export_csv", stop)
+        assert busy.try_("audit export log.csv --format csv --json").error == "output_unwritable"
+    assert not (busy.folder / "log.csv").exists()
+    busy.run("audit export log.csv --format csv")
+    assert (busy.folder / "log.csv").stat().st_mode & 0o777 == 0o600
 
 
 def test_an_export_verifies_offline(busy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -123,6 +124,13 @@ def test_nonsense_in_the_anchor_is_passed_over(anchored):
     with_session(anchored, note_something)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_passed_over_and_waited_for_by_nobody(anchored, make):
+    (folder,) = [p for p in (anchored / "anchor").iterdir() if p.is_dir()]
+    make(folder / "000/000/000/999")
+    with_session(anchored, note_something)
+
+
 def test_a_spoilt_file_does_not_stop_the_next_checkpoint(anchored):
     session = open_recovered(anchored / "v", factor=SECRET)
     note_something(session)
@@ -226,6 +234,21 @@ class TestContinuing:
             statement.unlink()
         with_session(continued, note_something)
         assert len(list((continued / "anchor").rglob("continued"))) == 1
+
+    def test_a_log_that_every_anchor_agrees_with_is_not_ended(self, anchored):
+        session = open_session(anchored / "v", factor=SECRET)
+        with pytest.raises(InputError) as caught:
+            anchoring.require_cause(session)
+        assert caught.value.code == "log_stands"
+        session.close()
+
+    def test_a_log_behind_its_anchor_may_be_ended(self, anchored):
+        copy_vault(anchored)
+        with_session(anchored, note_something)
+        put_back(anchored)
+        session = open_session(anchored / "v", factor=SECRET)
+        anchoring.require_cause(session)
+        session.abandon()
 
     def test_without_anchors_too(self, home):
         with_session(home, anchoring.continue_log, opening=open_session)

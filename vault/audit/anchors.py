@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,8 +107,13 @@ class Anchor:
         return True
 
     def _read(self, path: Path) -> str:
+        """A file's text; nothing of what is no file, such as a pipe, at which a reader would wait for ever."""
         try:
-            with path.open("rb") as file:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                os.close(handle)
+                return ""
+            with os.fdopen(handle, "rb") as file:
                 return file.read(MAX_NOTE_BYTES + 1).decode("utf-8", "replace")
         except OSError as error:
             raise self._unreachable(error.strerror) from None

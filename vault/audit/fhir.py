@@ -67,8 +67,9 @@ def _ended(log: AuditLog, record: Record) -> Record:
     """An access as it ended, which another entry says; of one that nobody closed, everything was disclosed."""
     if record.outcome != Outcome.INTENT.value:
         return record
-    ends = log.closings([record.event]).get(record.event, [])
-    return replace(record, outcome=record_of(ends[-1]).outcome if ends else ASSUMED)
+    # The index leads there; the leaf itself has to say that it closes this access.
+    ends = [end for end in map(record_of, log.closings([record.event]).get(record.event, [])) if end.refers == record.event]
+    return replace(record, outcome=ends[-1].outcome if ends else ASSUMED)
 
 
 def _by_person(record: Record, people: Sequence[AuditToken], *, origin: str) -> list[dict[str, Any]]:
