@@ -37,7 +37,7 @@ from vault.settings import SETTINGS, Settings, inside, read_settings
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.books import VaultRow
 from vault.storage.database import Database
-from vault.storage.migrate import require_current
+from vault.storage.migrate import make_current
 from vault.storage.objects import ObjectStore
 
 Opener = PassphraseFactor | KeyFileFactor
@@ -61,8 +61,8 @@ class Session:
         self.books = Database(inside(folder, settings.places.books))
         self._keys = Database(inside(folder, settings.places.keys))
         self.objects = ObjectStore(inside(folder, settings.places.objects))
-        require_current(self.books, "books")
-        require_current(self._keys, "keys")
+        make_current(self.books, "books")
+        make_current(self._keys, "keys")
         self.keybook = KeyBook(
             self._keys, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
         )

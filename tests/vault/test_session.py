@@ -14,6 +14,7 @@ from vault.audit.acts import Act, Outcome
 from vault.audit.entry import decode_leaf
 from vault.crypto.keystore import Branch, PassphraseFactor, Role
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
+from vault.storage import migrate
 
 
 def refused(kind, call):
@@ -51,6 +52,20 @@ def test_a_damaged_database_is_an_integrity_error(folder, part, content):
         path.unlink()
     (folder / part).write_bytes(content)
     assert refused(IntegrityError, lambda: session.open_session(folder, factor=FACTOR)) == "schema_missing"
+
+
+def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folder):
+    people = [row[0] for row in sql(folder / "books.db", "SELECT subject_id FROM subject ORDER BY subject_id")]
+    with opened(folder) as s:
+        tokens = [s.keybook.tokens([person])[0] for person in people]
+        named = [s.log.entries_of(token) for token in tokens]
+        migrate._run(s.books, "books", "downgrade", "0001")
+    assert all(named)
+    with opened(folder) as s:
+        assert [s.log.entries_of(token) for token in tokens] == named
+        about = s.record(Act.SUBJECT_SHOW, Outcome.DONE, subjects=people[:3]).index
+        assert [about in s.log.entries_of(token) for token in tokens] == [True] * 3 + [False] * (len(people) - 3)
+        assert vaults.verified(s).ok
 
 
 def test_a_database_open_to_others_is_refused(folder):

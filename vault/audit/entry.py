@@ -167,17 +167,19 @@ def decode_leaf(data: bytes) -> dict[str, Any]:
 def subject_set(tokens: Sequence[AuditToken], salt: bytes) -> SubjectSet:
     """The content-addressed set of ``tokens`` (duplicates count once) under the vault's 16-byte set salt.
 
-    digest = SHA-256("genovault/subject-set/v1" NUL ‖ salt[16] ‖ u64 n ‖ each token in byte order, each followed by a newline)
-
     Raises:
         InputError: ``audit_event_invalid``: not an audit token.
     """
     distinct = tuple(sorted(set(tokens)))
     for token in distinct:
         _matching(_TOKEN, token, "subjects")
-    hashed = hashlib.sha256(b"genovault/subject-set/v1\x00" + salt + len(distinct).to_bytes(8, "big"))
-    hashed.update("".join(f"{token}\n" for token in distinct).encode())
-    return SubjectSet(distinct, hashed.digest())
+    return SubjectSet(distinct, set_digest(distinct, salt))
+
+
+def set_digest(tokens: Sequence[AuditToken], salt: bytes) -> bytes:
+    """SHA-256("genovault/subject-set/v1" NUL ‖ salt[16] ‖ u64 n ‖ each token, followed by a newline) of distinct tokens in byte order."""
+    listed = "\n".join([*tokens, ""]).encode()
+    return hashlib.sha256(b"genovault/subject-set/v1\x00" + salt + len(tokens).to_bytes(8, "big") + listed).digest()
 
 
 def blob_list_digest(blobs: Sequence[bytes]) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, TextIO
 
 from vault.audit.acts import Act, Outcome
@@ -49,14 +48,14 @@ def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = Fa
 
     ``by_person``: one for each person that an entry names, by audit token. Raises IntegrityError (``audit_set_altered``).
     """
-    members = lru_cache(maxsize=64)(lambda digest: log.subjects_of(bytes.fromhex(digest)))  # cohorts recur
     written = 0
     for record in records(log):
         if record.act is None:
             continue
         resources = [audit_event(record, origin=origin)]
         if by_person and record.subject_set:
-            resources = _by_person(_ended(log, record), members(record.subject_set), origin=origin)
+            people = log.subjects_of(bytes.fromhex(record.subject_set), entry=record.index)
+            resources = _by_person(_ended(log, record), people, origin=origin)
         for resource in resources:
             out.write(json.dumps(resource, ensure_ascii=False) + "\n")
             written += 1

@@ -14,7 +14,7 @@ from operator import itemgetter
 from sqlalchemy import ColumnElement, LargeBinary, and_, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
-from vault.audit.entry import subject_set
+from vault.audit.entry import set_digest
 from vault.audit.sets import entries_of_token
 from vault.audit.stored_head import read_head
 from vault.errors import IntegrityError
@@ -33,12 +33,12 @@ def entries_naming(session: Session, tokens: Sequence[AuditToken], *, set_salt: 
     Raises:
         IntegrityError: ``audit_set_altered``: an entry names a set of people that is not stored as it was; ``log_incomplete``.
     """
-    theirs, broken = _sets_of(session, tokens), _broken_sets(session, set_salt)
+    theirs, broken = _sets(session, tokens, set_salt)
     found, dropped = [], set()
     for index, digest in _naming_other_than(session, sorted({*theirs.values(), *broken})):
         if digest is None:
             dropped.add(index)
-        elif digest in theirs and theirs[digest] not in broken:
+        elif digest in theirs:
             found.append(index)
         else:
             raise IntegrityError("audit_set_altered", f"the people whom audit entry {index} names are not stored as they were")
@@ -49,24 +49,17 @@ def entries_naming(session: Session, tokens: Sequence[AuditToken], *, set_salt: 
 
 def entries_without_set(session: Session, *, set_salt: bytes) -> list[int]:
     """Numbers of the entries that name a set of people which is not stored as it was. Raises IntegrityError (``log_incomplete``)."""
-    scanned = _naming_other_than(session, sorted(_broken_sets(session, set_salt)))
+    _, broken = _sets(session, (), set_salt)
+    scanned = _naming_other_than(session, sorted(broken))
     return [index for index, digest in scanned if digest is not None]
 
 
-def _sets_of(session: Session, tokens: Sequence[AuditToken]) -> dict[bytes, int]:
-    """Digest (hex, as leaves have it) -> number, of the sets that somebody is a member of."""
-    query = (
-        select(AuditSetRow.digest, AuditSetRow.set_id)
-        .join(AuditSetTokenRow, AuditSetTokenRow.set_id == AuditSetRow.set_id)
-        .join(AuditTokenRow, AuditTokenRow.token_id == AuditSetTokenRow.token_id)
-        .where(AuditTokenRow.token.in_(tokens))
-    )
-    return {digest.hex().encode(): set_id for digest, set_id in session.execute(query)}
-
-
-def _broken_sets(session: Session, set_salt: bytes) -> set[int]:
-    """Numbers of the stored sets that their stored members do not make."""
-    digests = {row.set_id: row.digest for row in session.execute(select(AuditSetRow.set_id, AuditSetRow.digest))}
+def _sets(session: Session, tokens: Sequence[AuditToken], set_salt: bytes) -> tuple[dict[bytes, int], set[int]]:
+    """What all stored sets say, each hashed anew: digest (hex, as leaves have it) -> number of the sets that one of ``tokens`` is a
+    member of, and the numbers of the sets that their stored members do not make. No index of tokens is asked.
+    """
+    unseen = {row.set_id: row.digest for row in session.execute(select(AuditSetRow.set_id, AuditSetRow.digest))}
+    theirs, wanted = {}, set(tokens)
     members = (
         select(AuditSetTokenRow.set_id, AuditTokenRow.token)
         .join(AuditTokenRow, AuditTokenRow.token_id == AuditSetTokenRow.token_id)
@@ -74,10 +67,13 @@ def _broken_sets(session: Session, set_salt: bytes) -> set[int]:
         .execution_options(yield_per=_MEMBERS_AT_ONCE)
     )
     for set_id, rows in groupby(session.execute(members), key=itemgetter(0)):
-        tokens = [AuditToken(token) for _, token in rows]
-        if digests.get(set_id) == subject_set(tokens, set_salt).digest:
-            del digests[set_id]
-    return set(digests)
+        named = sorted([AuditToken(token) for _, token in rows])
+        digest = set_digest(named, set_salt)
+        if unseen.get(set_id) == digest:
+            del unseen[set_id]
+            if not wanted.isdisjoint(named):
+                theirs[digest.hex().encode()] = set_id
+    return theirs, set(unseen)
 
 
 def _naming_other_than(session: Session, sets: Sequence[int]) -> list[tuple[int, bytes | None]]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from vault.audit import canonical
 from vault.audit.details import open_detail
-from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, subject_set
+from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, set_digest, subject_set
 from vault.audit.merkle import inclusion_proof
 from vault.audit.naming import entries_naming, entries_without_set
 from vault.audit.note import Checkpoint
@@ -225,11 +225,11 @@ class LogReader:
         """The digest under which entries name this set of subjects (32 bytes)."""
         return subject_set(tokens, self._set_salt).digest
 
-    def subjects_of(self, digest: bytes) -> list[AuditToken]:
-        """The audit tokens of a set that entries name. Raises IntegrityError (``audit_set_altered``)."""
+    def subjects_of(self, digest: bytes, *, entry: int | None = None) -> list[AuditToken]:
+        """The audit tokens of a set that entries name; an ``entry`` that does leads to it. Raises IntegrityError (``audit_set_altered``)."""
         with self.database.read() as session:
-            tokens = tokens_of_set(session, digest)
-        if subject_set(tokens, self._set_salt).digest != digest:
+            tokens = tokens_of_set(session, digest, entry)
+        if set_digest(tokens, self._set_salt) != digest:
             raise IntegrityError("audit_set_altered", "a stored set of subjects is not the one that the log names")
         return tokens
 

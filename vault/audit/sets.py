@@ -1,34 +1,32 @@
 """Sets of subjects beside the log: stored once under their digest, and indexed token -> set -> entry.
 
-The token of a subject comes from the key database; without it these rows link nobody.
+The token of a subject comes from the key database; without it these rows link nobody. Every entry about somebody whom the log has
+not named before adds to each index, and where it adds decides what a commit costs: rows are numbered as they come, so that all but
+one index grow at their end, and the one that has to know tokens again holds four bytes of each.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
-from sqlalchemy import BindParameter, bindparam, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from vault.audit.entry import SubjectSet
 from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditSetLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
-from vault.storage.base import bulk_insert
+from vault.storage.base import insert_rows
 from vault.storage.packed import insert_columns, rows_among
 from vault.storage.statements import Statement
 
-Key = TypeVar("Key", bytes, AuditToken)
-
-LOOKUP_BATCH = 512  # bound parameters per statement, below every driver's limit; more keys travel packed
-
-_NAMES = tuple([f"k{i}" for i in range(LOOKUP_BATCH)])
-_SET = (AuditSetRow.digest, AuditSetRow.set_id)
-_TOKEN = (AuditTokenRow.token, AuditTokenRow.token_id)
-_LAST_SET = Statement(select(func.max(AuditSetRow.set_id)))
-_LAST_TOKEN = Statement(select(func.max(AuditTokenRow.token_id)))
+_LAST = Statement(
+    select(
+        select(func.max(AuditSetRow.set_id)).scalar_subquery().label("set"),
+        select(func.max(AuditTokenRow.token_id)).scalar_subquery().label("token"),
+    )
+)
 
 
 def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> None:
@@ -36,17 +34,13 @@ def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> Non
     if not found:
         return
     distinct = {subjects.digest: subjects for _, subjects in found}
-    known = _look_up(session, _sets_among, _SET, list(distinct))
+    numbers = _stored_tokens(session, {subjects.tokens[0] for subjects in distinct.values()})
+    known = _stored_sets(session, [subjects for subjects in distinct.values() if subjects.tokens[0] in numbers], numbers)
     new = [subjects for digest, subjects in distinct.items() if digest not in known]
     if new:
-        first = (_LAST_SET.rows(session)[0][0] or 0) + 1
-        ids = _token_ids(session, sorted({token for subjects in new for token in subjects.tokens}))
-        rows = [{"set_id": first + i, "digest": s.digest, "n": len(s.tokens)} for i, s in enumerate(new)]
-        bulk_insert(session, AuditSetRow, rows)
-        token_ids, set_ids = zip(*sorted((ids[token], first + i) for i, s in enumerate(new) for token in s.tokens), strict=True)
-        insert_columns(session, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
-        known.update((subjects.digest, first + i) for i, subjects in enumerate(new))
-    bulk_insert(session, AuditSetLeafRow, [{"set_id": known[s.digest], "idx": index} for index, s in found])
+        known |= _store_new(session, new, numbers)
+    rows = sorted((known[subjects.digest], index) for index, subjects in found)
+    insert_rows(session, AuditSetLeafRow, ("set_id", "idx"), rows)
 
 
 def entries_of_token(session: Session, token: AuditToken) -> list[int]:
@@ -61,15 +55,22 @@ def entries_of_token(session: Session, token: AuditToken) -> list[int]:
     return list(session.scalars(query))
 
 
-def tokens_of_set(session: Session, digest: bytes) -> list[AuditToken]:
-    """The stored members of a set, sorted; empty when it is not stored. The caller compares the digest."""
-    query = (
+def tokens_of_set(session: Session, digest: bytes, entry: int | None = None) -> list[AuditToken]:
+    """The stored members of a set, sorted; empty when it is not stored. The caller compares the digest.
+
+    An ``entry`` that names the set leads to it; without one, every stored set is looked at.
+    """
+    query = select(AuditSetRow.set_id).where(AuditSetRow.digest == digest)
+    naming = query.join(AuditSetLeafRow, AuditSetLeafRow.set_id == AuditSetRow.set_id).where(AuditSetLeafRow.idx == entry)
+    set_id = None if entry is None else session.scalar(naming)
+    if set_id is None:
+        set_id = session.scalar(query)
+    members = (
         select(AuditTokenRow.token)
         .join(AuditSetTokenRow, AuditSetTokenRow.token_id == AuditTokenRow.token_id)
-        .join(AuditSetRow, AuditSetRow.set_id == AuditSetTokenRow.set_id)
-        .where(AuditSetRow.digest == digest)
+        .where(AuditSetTokenRow.set_id == set_id)
     )
-    return sorted(AuditToken(token) for token in session.scalars(query))
+    return sorted(AuditToken(token) for token in session.scalars(members))
 
 
 def most_named(session: Session, indices: Iterable[int], most: int) -> list[tuple[AuditToken, int]]:
@@ -88,44 +89,39 @@ def most_named(session: Session, indices: Iterable[int], most: int) -> list[tupl
     return sorted(((tokens[token_id], n) for token_id, n in ranked if token_id in tokens), key=lambda item: (-item[1], item[0]))
 
 
-def _token_ids(session: Session, tokens: Sequence[AuditToken]) -> dict[AuditToken, int]:
-    known = _look_up(session, _tokens_among, _TOKEN, tokens)
-    new = [token for token in tokens if token not in known]
-    if new:
-        first = (_LAST_TOKEN.rows(session)[0][0] or 0) + 1
-        added = {token: first + i for i, token in enumerate(new)}
-        insert_columns(session, AuditTokenRow, {"token_id": list(added.values()), "token": new})
-        known.update(added)
-    return known
+def _stored_tokens(session: Session, tokens: AbstractSet[AuditToken]) -> dict[AuditToken, int]:
+    """The numbers of those tokens that are stored."""
+    marks = list({mark(token) for token in tokens})
+    rows = rows_among(session, [AuditTokenRow.token, AuditTokenRow.token_id], AuditTokenRow.mark, marks)
+    return {token: number for token, number in rows if token in tokens}
 
 
-def _look_up(
-    session: Session, statement: Callable[[int], Statement], columns: Sequence[InstrumentedAttribute[Any]], keys: Sequence[Key]
-) -> dict[Key, int]:
-    """The numbers of those keys that are stored."""
-    if len(keys) > LOOKUP_BATCH:
-        return dict(rows_among(session, columns, columns[0], keys))
-    if not keys:
-        return {}
-    values = _filled(keys)
-    return {key: number for key, number in statement(len(values)).rows(session, **values)}  # noqa: C416 - rows are no pairs to a type checker
+def _stored_sets(session: Session, sets: Sequence[SubjectSet], numbers: Mapping[AuditToken, int]) -> dict[bytes, int]:
+    """Digest -> number, of those sets that are stored; the first token of each has a number."""
+    leads = [numbers[subjects.tokens[0]] for subjects in sets]
+    digests = [subjects.digest for subjects in sets]
+    return dict(rows_among(session, [AuditSetRow.digest, AuditSetRow.set_id], AuditSetRow.lead, leads, digest=digests))
 
 
-def _filled(keys: Sequence[object]) -> dict[str, object]:
-    """A value for each place of a statement with a power of two of them, so that few statements serve any number of keys."""
-    width = 1 << (len(keys) - 1).bit_length()
-    return dict(zip(_NAMES, [*keys, *[keys[-1]] * (width - len(keys))], strict=False))
+def _store_new(session: Session, sets: Sequence[SubjectSet], firsts: Mapping[AuditToken, int]) -> dict[bytes, int]:
+    """Store sets, and give a number to each token that has none. ``firsts``: the numbers of their first tokens that have one."""
+    last_set, last_token = (last or 0 for last in _LAST.rows(session)[0])
+    members = {token for subjects in sets for token in subjects.tokens}
+    numbers = {**firsts, **_stored_tokens(session, members.difference(subjects.tokens[0] for subjects in sets))}
+    newcomers = sorted((mark(token), token) for token in members if token not in numbers)
+    if newcomers:
+        marks, tokens = zip(*newcomers, strict=True)
+        added = range(last_token + 1, last_token + 1 + len(tokens))
+        insert_columns(session, AuditTokenRow, {"token_id": list(added), "mark": marks, "token": tokens})
+        numbers.update(zip(tokens, added, strict=True))
+    rows = [(set_id, numbers[s.tokens[0]], s.digest, len(s.tokens)) for set_id, s in enumerate(sets, last_set + 1)]
+    insert_rows(session, AuditSetRow, ("set_id", "lead", "digest", "n"), rows)
+    members_of = sorted((numbers[token], set_id) for set_id, s in enumerate(sets, last_set + 1) for token in s.tokens)
+    token_ids, set_ids = zip(*members_of, strict=True)
+    insert_columns(session, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
+    return {digest: set_id for set_id, _, digest, _ in rows}
 
 
-@lru_cache
-def _sets_among(width: int) -> Statement:
-    return Statement(select(AuditSetRow.digest, AuditSetRow.set_id).where(AuditSetRow.digest.in_(_places(width))))
-
-
-@lru_cache
-def _tokens_among(width: int) -> Statement:
-    return Statement(select(AuditTokenRow.token, AuditTokenRow.token_id).where(AuditTokenRow.token.in_(_places(width))))
-
-
-def _places(width: int) -> list[BindParameter[Any]]:
-    return [bindparam(name) for name in _NAMES[:width]]
+def mark(token: AuditToken) -> int:
+    """31 bits of a token, by which it is looked up: as much as the database keeps in four bytes."""
+    return int(token[-8:], 16) >> 1

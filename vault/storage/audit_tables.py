@@ -6,7 +6,7 @@ the file; signed checkpoints kept elsewhere do that. ``TRIGGERS`` is for the mig
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, CheckConstraint, LargeBinary, event
+from sqlalchemy import DDL, CheckConstraint, LargeBinary, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from vault.storage.base import Base, Code, Count, Digest, Id, Micros, Sealed
@@ -100,22 +100,33 @@ class AuditDetailRow(Base):
 
 
 class AuditSetRow(Base):
-    """A set of subjects that some entry speaks of, stored once."""
+    """A set of subjects that some entry speaks of, stored once.
+
+    Appenders look it up by its first member and its digest. People are numbered as they come, so the sets of newcomers go to the
+    end of that index; digests alone would go everywhere, and a page for each of them into the write-ahead log.
+    """
 
     __tablename__ = "audit_set"
+    __table_args__ = (UniqueConstraint("lead", "digest"),)
 
     set_id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
-    digest: Mapped[Digest] = mapped_column(unique=True)
+    lead: Mapped[Count]  # token_id of its first token in byte order
+    digest: Mapped[Digest]
     n: Mapped[Count]
 
 
 class AuditTokenRow(Base):
-    """A subject's audit token under a small number, because a cohort's tokens recur in every set."""
+    """A subject's audit token under a small number, because a cohort's tokens recur in every set.
+
+    Appenders look it up by a short ``mark`` of it: an index of whole tokens has eight times as many pages, and each newcomer writes
+    to another one. Whoever searches for a person reads the tokens themselves.
+    """
 
     __tablename__ = "audit_token"
 
     token_id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
-    token: Mapped[Code] = mapped_column(unique=True)
+    mark: Mapped[Count] = mapped_column(index=True)  # 31 bits of the token: ``sets.mark``
+    token: Mapped[Code]
 
 
 class AuditSetTokenRow(Base):
@@ -129,13 +140,13 @@ class AuditSetTokenRow(Base):
 
 
 class AuditSetLeafRow(Base):
-    """set -> entry: which entries speak of it."""
+    """set -> entry: which entries speak of it; and back."""
 
     __tablename__ = "audit_set_leaf"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     set_id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
-    idx: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
+    idx: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False, index=True)
 
 
 _WRITTEN_ONCE = (

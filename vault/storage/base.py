@@ -27,6 +27,9 @@ Micros = Annotated[int, mapped_column(BIG)]  # microseconds since 1970 UTC
 Count = Annotated[int, mapped_column(BIG)]
 Code = Annotated[str, mapped_column(Text)]  # a closed enum's text or a public name
 
+ROWS_AT_ONCE = 256  # of one INSERT: more cost no less each
+VALUES_AT_ONCE = 32_766  # SQLite's own limit of one statement
+
 
 class Base(DeclarativeBase):
     """Tables of the books database, the audit log's among them (a state change and its entry share one transaction)."""
@@ -41,36 +44,53 @@ class KeysBase(DeclarativeBase):
 
 
 def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert many rows, all with the same columns, without making an object of each: 400,000 wrapped keys are one statement.
+    """Insert many rows, all with the same columns, without making an object of each. Columns that SQLAlchemy fills in are filled in."""
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    if _insert(table, session.connection().dialect, columns) is None or any(len(row) != len(columns) for row in rows):
+        session.connection().execute(cast("Table", table.__table__).insert(), rows)
+        return
+    insert_rows(session, table, columns, [tuple(map(row.__getitem__, columns)) for row in rows])
 
-    The values go to the driver as they are, which is a fifth of the cost of having SQLAlchemy look at each. SQLite's driver takes a
-    bytearray as it is, but asks a registry of adapters about each bytes, which costs three times what the row does.
+
+def insert_rows(
+    session: Session, table: type[DeclarativeBase], columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]
+) -> None:
+    """Insert rows, given by their values of the columns. Every column that is not named has a default in the database.
+
+    The values go to the driver as they are, which is a fifth of the cost of having SQLAlchemy look at each. On SQLite, hundreds of
+    rows are one statement: its driver gives up Python's lock at every step of a statement, and where other threads want the lock
+    too, getting it back costs fifty times what a row does. It takes a bytearray as it is, but asks a registry of adapters about
+    each bytes, which costs three times what the row does.
     """
     if not rows:
         return
     connection = session.connection()
-    columns = tuple(rows[0])
-    compiled = _compiled(table, connection.dialect, columns)
-    if compiled is None or any(len(row) != len(columns) for row in rows):
-        connection.execute(cast("Table", table.__table__).insert(), rows)  # columns that SQLAlchemy fills in
+    statement = _insert(table, connection.dialect, columns)
+    if statement is None:
+        raise TypeError("columns that SQLAlchemy fills in are not inserted as they are")
+    if not connection.dialect.positional:
+        connection.exec_driver_sql(statement, [dict(zip(columns, row, strict=True)) for row in rows])
         return
-    statement, order = compiled
-    if order is None:
-        connection.exec_driver_sql(statement, [dict(row) for row in rows])
-    else:
-        bare = [tuple([bytearray(v) if type(v) is bytes else v for v in map(row.__getitem__, order)]) for row in rows]
-        connection.exec_driver_sql(statement, bare)
+    row_of_places = f"({', '.join('?' * len(columns))})"
+    at_once = min(ROWS_AT_ONCE, VALUES_AT_ONCE // len(columns))
+    for first in range(0, len(rows), at_once):
+        run = rows[first : first + at_once]
+        values = tuple([bytearray(value) if type(value) is bytes else value for row in run for value in row])
+        connection.exec_driver_sql(statement + ", ".join([row_of_places] * len(run)), values)
 
 
 @lru_cache(maxsize=256)
-def _compiled(
-    table: type[DeclarativeBase], dialect: Dialect, columns: tuple[str, ...]
-) -> tuple[str, tuple[str, ...] | None] | None:
-    """The INSERT and the order of its values (None: by name); None where SQLAlchemy has to fill something in.
-
-    Kept, because compiling one costs more than inserting a hundred rows.
+def _insert(table: type[DeclarativeBase], dialect: Dialect, columns: tuple[str, ...]) -> str | None:
+    """The INSERT of these columns, by name, or up to its VALUES where the driver takes them by place; None where SQLAlchemy has to
+    fill something in. Kept, because compiling one costs more than inserting a hundred rows.
     """
-    statement = cast("Table", table.__table__).insert().compile(dialect=dialect, column_keys=list(columns))
-    if not isinstance(statement, SQLCompiler) or statement.insert_prefetch:
+    into = cast("Table", table.__table__)
+    compiled = into.insert().compile(dialect=dialect, column_keys=list(columns))
+    if not isinstance(compiled, SQLCompiler) or compiled.insert_prefetch:
         return None
-    return str(statement), None if statement.positiontup is None else tuple(statement.positiontup)
+    if not dialect.positional:
+        return str(compiled)
+    quoted = dialect.identifier_preparer
+    return f"INSERT INTO {quoted.format_table(into)} ({', '.join(map(quoted.quote, columns))}) VALUES "  # noqa: S608 - quoted names

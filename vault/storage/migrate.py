@@ -1,4 +1,4 @@
-"""Schema versions: Alembic writes them, opening only reads one row (Alembic itself is imported to upgrade, never to open)."""
+"""Schema versions: Alembic writes them, opening reads one row (Alembic itself is imported to upgrade only)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from sqlalchemy import exc, inspect, text
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.database import Database
 
-HEADS = {"books": "0001", "keys": "0001"}  # newest revision of each database; a test compares with the scripts
+REVISIONS = {"books": ("0001", "0002"), "keys": ("0001",)}  # of each database, oldest first; a test compares with the scripts
+HEADS = {base: revisions[-1] for base, revisions in REVISIONS.items()}
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(database: Database, base: str) -> None:
-    """Bring a database (``books`` or ``keys``) to the newest schema, in one transaction."""
-    _run(database, base, "upgrade", "head")
+def upgrade(database: Database, base: str, *, to: str = "head") -> None:
+    """Bring a database (``books`` or ``keys``) to the newest schema, in one write transaction: nobody else writes meanwhile."""
+    _run(database, base, "upgrade", to)
 
 
 def remove(database: Database, base: str) -> None:
@@ -37,23 +38,25 @@ def _run(database: Database, base: str, verb: str, revision: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS / base))
-    with database.engine.begin() as connection:
-        config.attributes["connection"] = connection
+    with database.write() as session:
+        config.attributes["connection"] = session.connection()
         getattr(command, verb)(config, revision)
 
 
-def require_current(database: Database, base: str) -> None:
-    """Refuse a database whose schema is not the one this program knows.
+def make_current(database: Database, base: str) -> None:
+    """Bring a database that an older program made to the newest schema; refuse one whose schema this program does not know.
 
     Raises:
-        IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: older or newer.
+        IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: of a newer program.
     """
     try:
         with database.read() as session:
             found = session.scalar(text("SELECT version_num FROM alembic_version"))
     except (UnavailableError, IntegrityError, exc.ProgrammingError):
         raise IntegrityError("schema_missing", f"the {base} database is not a vault's or is damaged", hint="restore it") from None
-    if found != HEADS[base]:
+    if found not in REVISIONS[base]:
         raise UnavailableError(
             "schema_version", f"the {base} database has schema {found}, not {HEADS[base]}", hint="upgrade genovault"
         )
+    if found != HEADS[base]:
+        upgrade(database, base)

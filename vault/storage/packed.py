@@ -8,24 +8,25 @@ statement inserts, or finds, the rows of fifty thousand people. It means the sam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, repeat
 from typing import Any, cast
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
-from vault.storage.base import bulk_insert
+from vault.storage.base import insert_rows
 
 Value = bytes | str | int | None
 Column = Sequence[bytes] | Sequence[str] | Sequence[int]
 
 AT_ONCE = 1 << 16  # rows of one statement: its parameters are a few MiB
-FEW = 8  # rows up to which making the statement costs more than binding their values
+FEW = 512  # rows up to which binding their values costs less than making the statement
 _DIGITS = 20  # of a number in a parameter, so that all have one width
 _ROWS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :n)",
-    "postgresql": "WITH n(i) AS (SELECT generate_series(0, :n - 1))",
+    "postgresql": "WITH n(i) AS (SELECT generate_series(0, %(n)s - 1))",
 }
+_PLACE = {"sqlite": ":{}", "postgresql": "%({})s"}  # of a parameter, as the driver has it
 _TEXT = {"sqlite": "CAST({} AS TEXT)", "postgresql": "convert_from({}, 'UTF8')"}
 _NUMBER = {"sqlite": "CAST({} AS INTEGER)", "postgresql": "CAST(convert_from({}, 'UTF8') AS bigint)"}
 
@@ -43,37 +44,41 @@ def insert_columns(session: Session, table: type[DeclarativeBase], columns: Mapp
         raise ValueError("the columns of one insert have different lengths")
     n = lengths.pop()
     if n <= FEW:
-        rows = [{name: lists[name][at] if name in lists else value for name, value in columns.items()} for at in range(n)]
-        bulk_insert(session, table, rows)
+        each = [lists[name] if name in lists else repeat(value, n) for name, value in columns.items()]
+        insert_rows(session, table, tuple(columns), list(zip(*each, strict=True)))
         return
     for start, stop in _runs(n):
         statement = _Statement(session, stop - start)
-        values = [
-            statement.each(lists[name][start:stop]) if name in lists else statement.one(cast("Value", column))
-            for name, column in columns.items()
-        ]
+        values = [statement.value(_picked(column, range(start, stop))) for column in columns.values()]
         names = ", ".join(quoted.quote(name) for name in columns)
         statement.run(f"INSERT INTO {quoted.format_table(into)} ({names}) SELECT {', '.join(values)} FROM n")  # noqa: S608 - quoted names
 
 
 def rows_among(
-    session: Session, wanted: Sequence[InstrumentedAttribute[Any]], key: InstrumentedAttribute[Any], values: Column, **same: Value
+    session: Session,
+    wanted: Sequence[InstrumentedAttribute[Any]],
+    key: InstrumentedAttribute[Any],
+    values: Column,
+    **same: Column | Value,
 ) -> list[tuple[Any, ...]]:
-    """The ``wanted`` columns of the rows whose ``key`` is among the values (distinct ones) and whose columns named in ``same`` are as said.
+    """The ``wanted`` columns of the rows whose ``key`` is among the values (distinct ones) and whose columns named in ``same`` are as
+    said: a value for all, or one for each of the values, which then need not be distinct by themselves.
 
     For keys that an index finds. In no order that may be relied on; raw values: for columns that the driver gives as they are.
     """
     into = cast("Table", key.class_.__table__)
     quoted = session.connection().dialect.identifier_preparer
+    order = sorted(range(len(values)), key=values.__getitem__)  # neighbours in the index share pages
+    conditions: dict[str, Column | Value] = {key.name: values, **same}
     found: list[tuple[Any, ...]] = []
-    ordered = cast("Column", sorted(values))  # neighbours in the index share pages
-    for start, stop in _runs(len(ordered)):
+    for start, stop in _runs(len(values)):
         statement = _Statement(session, stop - start)
-        conditions = [f"t.{quoted.quote(key.name)} = {statement.each(ordered[start:stop])}"]
-        conditions += [f"t.{quoted.quote(name)} = {statement.one(value)}" for name, value in same.items()]
+        said = [
+            f"t.{quoted.quote(name)} = {statement.value(_picked(value, order[start:stop]))}" for name, value in conditions.items()
+        ]
         names = ", ".join(f"t.{quoted.quote(column.name)}" for column in wanted)
         # CROSS JOIN: on SQLite the values come first and the index is asked for each, whatever the planner guesses of sizes.
-        query = f"SELECT {names} FROM n CROSS JOIN {quoted.format_table(into)} AS t WHERE {' AND '.join(conditions)}"  # noqa: S608
+        query = f"SELECT {names} FROM n CROSS JOIN {quoted.format_table(into)} AS t WHERE {' AND '.join(said)}"  # noqa: S608 - quoted names
         result = statement.run(query)
         found += result.cursor.fetchall()  # bare tuples: a Row around each costs as much again
         result.close()
@@ -88,12 +93,13 @@ class _Statement:
         self._dialect = self._connection.dialect.name
         self._parameters: dict[str, object] = {"n": n}
 
-    def one(self, value: Value) -> str:
-        """The expression of one value for all rows."""
-        return "NULL" if value is None else f":{self._name(value)}"
+    def value(self, value: Column | Value) -> str:
+        """The expression of row i's own value, or of the one value for all rows."""
+        if isinstance(value, list | tuple):
+            return self._each(value)
+        return "NULL" if value is None else self._place(value)
 
-    def each(self, values: Column) -> str:
-        """The expression of row i's own value."""
+    def _each(self, values: Column) -> str:
         if isinstance(values[0], int):
             digits = f"%{_DIGITS}d" * len(values) % tuple(values)
             return _NUMBER[self._dialect].format(self._fixed(digits.encode(), _DIGITS))
@@ -103,7 +109,7 @@ class _Statement:
         return self._pieces(cast("Sequence[bytes]", values))
 
     def run(self, body: str) -> Any:
-        return self._connection.execute(text(f"{_ROWS[self._dialect]} {body}"), self._parameters)
+        return self._connection.exec_driver_sql(f"{_ROWS[self._dialect]} {body}", self._parameters)
 
     def _pieces(self, raw: Sequence[bytes]) -> str:
         lengths = list(map(len, raw))
@@ -111,16 +117,21 @@ class _Statement:
         if len(set(lengths)) == 1:
             return self._fixed(data, lengths[0])
         starts = list(accumulate(chain((1,), lengths[:-1])))
-        start, length = (f"CAST({self.each(numbers)} AS integer)" for numbers in (starts, lengths))
-        return f"substr(:{self._name(data)}, {start}, {length})"
+        start, length = (f"CAST({self._each(numbers)} AS integer)" for numbers in (starts, lengths))
+        return f"substr({self._place(data)}, {start}, {length})"
 
     def _fixed(self, data: bytes, width: int) -> str:
-        return f"substr(:{self._name(data)}, n.i * {width} + 1, {width})"
+        return f"substr({self._place(data)}, n.i * {width} + 1, {width})"
 
-    def _name(self, value: object) -> str:
+    def _place(self, value: object) -> str:
         name = f"p{len(self._parameters)}"
         self._parameters[name] = value
-        return name
+        return _PLACE[self._dialect].format(name)
+
+
+def _picked(value: Column | Value, places: Sequence[int]) -> Column | Value:
+    """What these rows have of a column; one value stays one."""
+    return [value[at] for at in places] if isinstance(value, list | tuple) else value
 
 
 def _runs(n: int) -> Iterator[tuple[int, int]]:
