@@ -106,11 +106,12 @@ def doctor(
     """
     context = context_of(ctx)
     from vault import doctor as health
+    from vault import mending
 
     with context.open() as session:
         if mend:
-            health.sweep_orphans(session)
-            health.mend_keystore(session.folder)
+            mending.sweep_orphans(session)
+            mending.mend_keystore(session.folder)
         report = health.examine(session)
         if not report.ok:
             _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed

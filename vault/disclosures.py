@@ -1,7 +1,7 @@
 """The accounting for one person: what left the vault about them, when, to whom, what and why, out of the log alone.
 
 An access is an intent and its outcome. ``done`` was disclosed; ``refused``, ``failed`` and ``aborted`` were not, because nothing
-becomes visible before the outcome is in the log; an intent without an outcome counts as disclosed (``assumed``). Erasure destroys
+becomes visible before the outcome is in the log, and ``done`` stands whatever a later entry says; an intent without an outcome counts as disclosed (``assumed``). Erasure destroys
 the link from person to entries: what was disclosed before stays in the log and names nobody.
 """
 
@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from vault import references
-from vault.audit.acts import Act, Outcome
+from vault.audit.acts import Act, Outcome, ending
 from vault.audit.reader import Entry
 from vault.audit.records import Record, record_of
 from vault.crypto.keystore import Branch
@@ -129,6 +129,8 @@ def _accounting(session: Session, tokens: Sequence[AuditToken], entries: Sequenc
 def _disclosure(session: Session, intent: Record, closings: Sequence[Entry]) -> Disclosure:
     # The index leads here; the leaf itself has to say that it closes this intent.
     ends = [record for record in map(record_of, closings) if record.refers == intent.event]
+    ended = ending(record.outcome for record in ends)
+    outcome_index = next((record.index for record in ends if record.outcome == ended), None)
     detail = dict((session.detail(intent.index) if session.keyring.has(Branch.AUDIT_READ) else None) or {})
     kind, _, release = (intent.object or "").partition(":")
     return Disclosure(
@@ -140,8 +142,8 @@ def _disclosure(session: Session, intent: Record, closings: Sequence[Entry]) -> 
         request=intent.request,
         release=release if kind == "release" else None,
         purpose=intent.purpose,
-        ended=(ends[-1].outcome or ASSUMED) if ends else ASSUMED,
-        outcome_index=ends[-1].index if ends else None,
+        ended=ended or ASSUMED,
+        outcome_index=outcome_index,
         recipients=tuple(detail.pop("recipients", ())),
         what=detail,
     )

@@ -9,13 +9,13 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from sqlalchemy import func, select
 
-from vault import anchoring, key_backups, ledger
+from vault import anchoring, key_backups, ledger, mending
 from vault.audit.acts import Act, Outcome
 from vault.audit.live import check_live
+from vault.audit.records import records
 from vault.crypto import keystore_files
 from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import Branch
@@ -24,7 +24,7 @@ from vault.erasure import ERASED
 from vault.erasure_job import DONE
 from vault.errors import GenovaultError, IntegrityError
 from vault.genotypes.containers import open_lengths
-from vault.genotypes.inventory import being_written, named_objects, table_keys
+from vault.genotypes.inventory import named_objects, table_keys
 from vault.genotypes.part_records import Owner
 from vault.genotypes.stored import container_of
 from vault.ids import DatasetId, PartId, SubjectId
@@ -45,6 +45,7 @@ from vault.storage.database import PRAGMAS
 from vault.times import to_micros
 
 RESTORE = "genovault restore SRC"
+_INTENTS = (Act.VIEW_INTENT, Act.EXTRACT_INTENT)
 
 Look = Callable[[Session], Iterator["Finding"]]
 
@@ -174,11 +175,32 @@ def _ledger(session: Session) -> Iterator[Finding]:
         yield _error(error.code, error.message, RESTORE)
 
 
+def _releases(session: Session) -> Iterator[Finding]:
+    """Whether the book of releases and the log tell the same of each access."""
+    with session.books.read() as tx:
+        rows = {
+            row.intent_event: row for row in tx.execute(select(ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state))
+        }
+    outcomes: dict[str, set[str | None]] = {}
+    for record in records(session.log):
+        if record.act in _INTENTS and record.outcome == Outcome.INTENT:
+            outcomes[record.event] = set()
+        elif record.refers in outcomes:
+            outcomes[record.refers].add(record.outcome)
+    for event in outcomes.keys() - rows.keys():
+        yield _error("release_missing", f"the log's access {event} is in no book of releases", RESTORE)
+    for event, row in rows.items():
+        said = outcomes.get(event)
+        left, undone = said is not None and Outcome.DONE in said, said is not None and bool(said - {Outcome.DONE})
+        agrees = {"staging": not left, "committed": left, "released": left, "aborted": undone}
+        if said is None or not agrees.get(row.state, False):
+            yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books", RESTORE)
+
+
 def _objects(session: Session) -> Iterator[Finding]:
     """Every object's length and digest; objects that nothing names."""
     with session.books.read() as tx:
         named = {stored.name: stored for stored in named_objects(tx)}
-        leased = being_written(tx)
     present = dict(session.objects.list())
     for name in sorted(set(named) - set(present)):
         yield _error("object_missing", f"object {name} is missing", "genovault restore SRC, or import the dataset again")
@@ -186,9 +208,8 @@ def _objects(session: Session) -> Iterator[Finding]:
         data = session.objects.get(name)
         if len(data) != named[name].size or sha256(data) != named[name].sha256:
             yield _error("object_altered", f"object {name} is not what was written", "restore it from a backup")
-    orphans = [name for name in present if name not in named and not name.startswith(leased)]
-    if orphans:
-        yield _warning("orphans", f"{len(orphans)} objects that nothing names", "genovault doctor --mend")
+    if lost := mending.orphans(session):
+        yield _warning("orphans", f"{len(lost)} objects that nothing names", "genovault doctor --mend")
 
 
 def _containers(session: Session) -> Iterator[Finding]:
@@ -282,6 +303,7 @@ _LOOKS: tuple[tuple[str, Look, tuple[Branch, ...]], ...] = (
     ("databases", _databases, ()),
     ("log", _log, ()),
     ("consent ledger", _ledger, ()),
+    ("releases", _releases, ()),
     ("keys", _keys, ()),
     ("objects", _objects, ()),
     ("containers", _containers, (PURPOSE_BRANCH[KeyPurpose.SITE_TABLE],)),
@@ -289,28 +311,3 @@ _LOOKS: tuple[tuple[str, Look, tuple[Branch, ...]], ...] = (
     ("copies of the keys", _copies, ()),
 )
 """What is looked at, how, and which branches it takes."""
-
-
-def sweep_orphans(session: Session) -> int:
-    """Remove objects that nothing names and nobody is writing; how many. Logged."""
-    with session.attempting(Act.DOCTOR_RUN):
-        with session.books.read() as tx:
-            named = {stored.name for stored in named_objects(tx)}
-            leased = being_written(tx)
-        orphans = [name for name, _ in session.objects.list() if name not in named and not name.startswith(leased)]
-        session.objects.delete(orphans)
-        session.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(orphans)}, flags=["swept"])
-    return len(orphans)
-
-
-def mend_keystore(folder: Path) -> bool:
-    """Write both copies of the keystore from the newest whole one; whether that was needed.
-
-    Raises:
-        IntegrityError: ``keystore_damaged``, ``keystore_conflict``: no one copy can be relied on.
-    """
-    if keystore_files.copies_agree(folder):
-        return False
-    with keystore_files.locked(folder):
-        keystore_files.write(folder, keystore_files.read(folder))
-    return True

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vault import releases
-from vault.audit.acts import Act, Outcome
+from vault.audit.acts import Act, Outcome, ending
 from vault.audit.entry import Obj
+from vault.audit.records import record_of
 from vault.errors import IntegrityError
 from vault.extracts.folder import RECEIPT_NAME
 from vault.extracts.staging import discard_staged, publish_staged, unwritable
-from vault.releases import RELEASED, Release
+from vault.releases import RELEASED, STAGING, Release
 from vault.session import Session
 
 
@@ -39,7 +40,14 @@ def finish(session: Session, release: Release) -> None:
 
 
 def abort(session: Session, release: Release, reason: str) -> None:
-    """Remove what was staged and log that nothing became visible."""
+    """Remove what was staged and log that nothing became visible.
+
+    Raises:
+        IntegrityError: ``release_altered``: the log says that it did; the books were edited.
+    """
+    said = session.log.closings([release.intent_event]).get(release.intent_event, [])
+    if release.state == STAGING and ending(record_of(entry).outcome for entry in said) == Outcome.DONE:
+        raise IntegrityError("release_altered", f"the log says that release {release.release_id} left", hint="genovault doctor")
     if release.content.staged:  # a view in memory has no folder
         discard_staged(Path(release.content.staged))
     with session.books.write() as tx:

@@ -11,6 +11,7 @@ import pytest
 from pysqlite3 import dbapi2
 
 from tests.support.shell import PASSPHRASE
+from tests.support.vaults import sql
 from vault.audit.verify import verify_folder
 from vault.crypto import keystore
 from vault.crypto.keystore import KeyFileFactor, PassphraseFactor, Role
@@ -87,6 +88,33 @@ def test_one_persons_disclosures(released):
     forget_how_intents_ended(released.folder / "v/books.db")
     (one,) = disclosures(released, "SAMPLE_1")["disclosures"]
     assert (one["ended"], one["disclosed"], one["outcome_index"]) == ("assumed", True, None)
+
+
+@pytest.mark.parametrize("state", ["staging", "committed", "aborted"])
+def test_editing_the_book_of_releases_takes_no_disclosure_back(released, state):
+    """Recovery ends what the books call unfinished; it must not be made to deny what the log says was done."""
+    sql(released.vault / "books.db", f"UPDATE release SET state = '{state}'")
+    shutil.rmtree(released.folder / "out")  # moved to where it is used
+    found = released.try_("doctor --json")
+    assert (found.code, {f["code"] for f in found.json["findings"] if f["severity"] == "error"}) in (
+        (5, {"release_altered"}),
+        (0, set()),  # "committed": recovery could not finish, and said so; the log has both
+    )
+    assert (found.code == 0) is (state == "committed")
+    (one,) = disclosures(released, "SAMPLE_1")["disclosures"]
+    assert (one["ended"], one["disclosed"]) == ("done", True)
+    assert one["outcome_index"] == one["index"] + 1
+    assert released.run("audit report page.html --json").json["disclosed"] == 1
+    released.run("audit export fhir.ndjson --format fhir --by-person")
+    resources = [json.loads(line) for line in (released.folder / "fhir.ndjson").read_text().splitlines()]
+    intents = [r for r in resources if {"extract.intent"} & {c["code"] for c in r["subtype"]} and r["outcomeDesc"] != "refused"]
+    assert {r["outcomeDesc"] for r in intents} == {"done"}
+
+
+def test_a_release_taken_out_of_the_books_is_found(released):
+    sql(released.vault / "books.db", "DELETE FROM release")
+    found = released.try_("doctor --json")
+    assert (found.code, {f["code"] for f in found.json["findings"] if f["severity"] == "error"}) == (5, {"release_missing"})
 
 
 def forget_how_intents_ended(path):

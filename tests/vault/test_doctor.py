@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, insert
 
 from tests.support import vaults
-from vault import backup, doctor
+from vault import backup, doctor, mending
 from vault.doctor import Severity
 from vault.session import Session
 from vault.storage.books import LeaseRow
@@ -147,7 +147,7 @@ def test_mending_takes_away_what_nothing_names(vault):
     leave_an_orphan(vault, None)
     lose_a_keystore_copy(vault, None)
     with vaults.opened(vault) as s:
-        assert doctor.sweep_orphans(s) == 1
-        assert doctor.mend_keystore(s.folder)
-        assert not doctor.mend_keystore(s.folder)
+        assert mending.sweep_orphans(s) == 1
+        assert mending.mend_keystore(s.folder)
+        assert not mending.mend_keystore(s.folder)
         assert not {"orphans", "keystore_copies"} & {finding.code for finding in doctor.examine(s).findings}

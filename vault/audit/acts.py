@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -99,6 +100,15 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # policy or authority said no
     FAILED = "failed"  # an error stopped it
     ABORTED = "aborted"  # an intent that recovery gave up
+
+
+def ending(outcomes: Iterable[str | None]) -> str | None:
+    """How an access ended, from what its later entries say, oldest first; None when they say nothing.
+
+    ``done`` stands, whatever comes after it: what was handed over is not taken back by an entry.
+    """
+    said = [outcome for outcome in outcomes if outcome is not None]
+    return Outcome.DONE.value if Outcome.DONE.value in said else said[-1] if said else None
 
 
 class Role(StrEnum):

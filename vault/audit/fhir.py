@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
-from vault.audit.acts import Act, Outcome
+from vault.audit.acts import Act, Outcome, ending
 from vault.audit.log import AuditLog
 from vault.audit.records import Record, record_of, records
 from vault.ids import AuditToken
@@ -67,8 +67,8 @@ def _ended(log: AuditLog, record: Record) -> Record:
     if record.outcome != Outcome.INTENT.value:
         return record
     # The index leads there; the leaf itself has to say that it closes this access.
-    ends = [end for end in map(record_of, log.closings([record.event]).get(record.event, [])) if end.refers == record.event]
-    return replace(record, outcome=ends[-1].outcome if ends else ASSUMED)
+    said = map(record_of, log.closings([record.event]).get(record.event, []))
+    return replace(record, outcome=ending(end.outcome for end in said if end.refers == record.event) or ASSUMED)
 
 
 def _by_person(record: Record, people: Sequence[AuditToken], *, origin: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from vault.audit.acts import Act, Outcome
+from vault.audit.acts import Act, Outcome, ending
 from vault.audit.records import Record
 
 ACCESSES = (Act.VIEW_INTENT.value, Act.EXTRACT_INTENT.value)
@@ -64,7 +64,7 @@ def count(records: Iterable[Record]) -> Statistics:
         entries += 1
         first, last = first or record.time, record.time or last
         if record.refers is not None and record.outcome is not None:
-            ended[record.refers] = record.outcome
+            ended[record.refers] = ending([ended.get(record.refers), record.outcome]) or record.outcome
         if record.outcome == Outcome.REFUSED.value:
             refusals.update(record.reasons.keys() or ["(none given)"])
         if record.act in ACCESSES and record.outcome == Outcome.INTENT.value:
