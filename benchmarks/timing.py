@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command: seconds of wall and processor time, peak memory in MB (the largest single process)."""
+    """One run of a command: seconds of wall and processor time, peak memory in MB (of all its processes, each at its own peak)."""
 
     wall: float
     cpu: float
@@ -31,13 +34,16 @@ def run(
     """
     with Path(stdout or os.devnull).open("wb") as sink:
         started = time.perf_counter()
-        with subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if keep else sink,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
-        ) as process:
+        with (
+            subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if keep else sink,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})},
+            ) as process,
+            _Peaks(process.pid) as peaks,
+        ):
             output, said, usage = b"", b"", None
             if keep:
                 output, said = process.communicate()  # which reaps the process: then only wall time is known
@@ -51,7 +57,42 @@ def run(
         raise RuntimeError(f"{command[0]} ended with {status}: {said[-400:].decode(errors='replace')}")
     if usage is None:
         return Run(wall, 0.0, 0.0, output)
-    return Run(wall, usage[2].ru_utime + usage[2].ru_stime, usage[2].ru_maxrss / 1024, output)
+    return Run(wall, usage[2].ru_utime + usage[2].ru_stime, max(peaks.megabytes, usage[2].ru_maxrss / 1024), output)
+
+
+class _Peaks:
+    """Watches a process and those that it begins: what the system says of a process that has ended is the largest single one's."""
+
+    def __init__(self, process_id: int) -> None:
+        self._root = process_id
+        self._found: dict[int, int] = {}  # KiB by process
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def megabytes(self) -> float:
+        """The sum of all peaks seen."""
+        return sum(self._found.values()) / 1024
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.02):
+            waiting = [self._root]
+            while waiting:
+                here = Path("/proc", str(waiting.pop()))
+                with contextlib.suppress(OSError, IndexError, ValueError):  # it has ended meanwhile
+                    waiting += [
+                        int(child) for task in (here / "task").iterdir() for child in (task / "children").read_text().split()
+                    ]
+                    peak = (here / "status").read_text().split("VmHWM:")[1].split(maxsplit=1)[0]
+                    self._found[int(here.name)] = max(self._found.get(int(here.name), 0), int(peak))
 
 
 @dataclass(frozen=True)

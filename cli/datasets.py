@@ -46,9 +46,9 @@ def import_(
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
         raise UsageError("options_exclude", "--register is --unknown register, and another --unknown is given")
-    from vault.genotypes.ingest.reading import Reading
+    from vault.genotypes.ingest.reading import begin_reading
 
-    with Reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
+    with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
         from vault.imports import ImportOptions, import_files  # while the files are being parsed
 
         options = ImportOptions(

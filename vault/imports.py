@@ -1,15 +1,15 @@
 """Importing genotypes: files and samples to subjects and a new part of a dataset, all or nothing.
 
-1  read headers, agree on samples        4  draw groups and slots at random
-2  match sample names to subjects        5  write sealed objects
-3  under a lease: make keys durable      6  one transaction: subjects, part, members, audit entry
+1  read headers, agree on samples        4  under a lease: seal and put objects while files are read,
+2  match sample names to subjects           and register people beside it
+3  draw keys, groups and slots           5  when all keys are durable, one transaction: subjects, part, members, audit entry
                                          on failure: objects and keys go, and nothing in the books names them
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,16 +27,16 @@ from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.genotypes import datasets, panel_building, part_book
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.datasets import Dataset
-from vault.genotypes.ingest.reading import Reading
-from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, reorder
+from vault.genotypes.encoded_chunks import SiteChunk
+from vault.genotypes.ingest.reading import ReadFile, Reading, begin_reading
 from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.parts import PartWriter
 from vault.identities import Identity
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
-from vault.keybook import SUBJECT_PURPOSES
+from vault.keybook import SUBJECT_PURPOSES, FreshKeys
 from vault.limits import GROUP_SUBJECTS
 from vault.names import require_name
-from vault.registration import NewSubjects, prepare
+from vault.registration import DrawnSubjects, NewSubjects, draw_subjects, prepare
 from vault.sample_names import Matched, match
 from vault.session import Session
 from vault.storage.books import DatasetRow, LeaseRow
@@ -47,6 +47,9 @@ UNKNOWN = ("refuse", "skip", "register")
 
 Progress = Callable[[int, int, int], None]
 """``progress(bytes read, bytes in all, sites so far)``."""
+
+
+_Written = tuple[PartRecord, Sequence[ChunkRecord]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class _Plan:
     dataset: Dataset
     is_new: bool
     part_id: PartId
-    new: NewSubjects
+    fresh: DrawnSubjects
     columns: Sequence[int]
     subjects: Sequence[SubjectId]
     slots: Mapping[SubjectId, tuple[int, int]]
@@ -107,9 +110,9 @@ def import_files(
     with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
         dataset, is_new = _dataset(session, name, assembly, append=options.append)
-        sources = (reading or stack.enter_context(Reading(files, assembly))).sources()
-        orders = _agree(files, sources)
-        samples = sources[0].samples
+        opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
+        orders = _agree(files, opened)
+        samples = opened[0].samples
         matched = match(
             session,
             dataset.dataset_id,
@@ -119,19 +122,21 @@ def import_files(
             unknown=options.unknown,
         )
         part_id = PartId(new_id(session.random))
-        with _lease(session, part_id) as made:
-            new = prepare(session, [Identity((name,)) for name in matched.new])
-            made.extend(new.subjects)
-            columns, people = _chosen(matched, new)
-            plan = _Plan(dataset, is_new, part_id, new, columns, people, _draw(session, people))
-            batches = _batches(sources, orders, columns, progress)
-            part, chunks = _write(session, plan, _one_spelling(batches, {} if is_new else _spellings(session, dataset)))
+        fresh = draw_subjects(session, len(matched.new))
+        columns, people = _chosen(matched, fresh.subjects)
+        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(session, people))
+        chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(session, dataset))
+        # People are registered in a thread beside the reading.
+        with _lease(session, plan), ThreadPoolExecutor(1, thread_name_prefix="registration") as beside:
+            new = beside.submit(prepare, session, plan.fresh, [Identity((name,)) for name in matched.new])
+            written = _write(session, plan, chunks)
             with _unless_overtaken(), session.books.write() as tx:
-                _commit(tx, session, plan, part, chunks)
+                _commit(tx, session, plan, new.result(), written)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_building.rebuild(session, dataset)
-    known, skipped = len(plan.subjects) - len(made), len(samples) - len(plan.subjects)
-    return ImportReport(name, part.n_sites, known, len(made), skipped, part.total_bytes)
+    part, _ = written
+    known, skipped = len(people) - len(matched.new), len(samples) - len(people)
+    return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.total_bytes)
 
 
 def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
@@ -153,14 +158,14 @@ def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tup
     return Dataset(DatasetId(row.dataset_id), name, assembly), False
 
 
-def _agree(files: Sequence[Path], sources: Sequence[GenotypeSource]) -> list[list[int]]:
+def _agree(files: Sequence[Path], opened: Sequence[ReadFile]) -> list[list[int]]:
     """For each file the columns that bring its samples into the first file's order."""
-    first = sources[0].samples
+    first = opened[0].samples
     if not first:
         raise InputError("no_samples", f"{files[0].name} has no samples", hint="genovault imports genotypes, not site lists")
     columns = []
-    for file, source in zip(files, sources, strict=True):
-        place = {sample: at for at, sample in enumerate(source.samples)}
+    for file, read in zip(files, opened, strict=True):
+        place = {sample: at for at, sample in enumerate(read.samples)}
         if set(place) != set(first):
             raise InputError(
                 "samples_differ",
@@ -171,9 +176,9 @@ def _agree(files: Sequence[Path], sources: Sequence[GenotypeSource]) -> list[lis
     return columns
 
 
-def _chosen(matched: Matched, new: NewSubjects) -> tuple[list[int], list[SubjectId]]:
+def _chosen(matched: Matched, fresh: Sequence[SubjectId]) -> tuple[list[int], list[SubjectId]]:
     """The columns that belong to somebody, and whose each is."""
-    known = {**matched.known, **dict(zip(matched.new, new.subjects, strict=True))}
+    known = {**matched.known, **dict(zip(matched.new, fresh, strict=True))}
     columns = [at for at, name in enumerate(matched.names) if name in known]
     return columns, [known[matched.names[at]] for at in columns]
 
@@ -184,26 +189,30 @@ def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tupl
     return {subject: divmod(at, GROUP_SUBJECTS) for at, (_, subject) in enumerate(order)}
 
 
-def _batches(
-    sources: Sequence[GenotypeSource], columns: Sequence[Sequence[int]], chosen: Sequence[int], progress: Progress | None
-) -> Iterator[SiteBatch]:
-    total = sum(source.progress[1] for source in sources)
-    before = sites = 0
+def _chunks(
+    opened: Sequence[ReadFile], columns: Sequence[Sequence[int]], chosen: Sequence[int], progress: Progress | None
+) -> Iterator[SiteChunk]:
+    total = sum(read.size for read in opened)
+    before = sites = in_file = 0
     seen: set[str] = set()
-    for source, order in zip(sources, columns, strict=True):
+
+    def tell(done: int, sites_so_far: int) -> None:
+        nonlocal in_file
+        in_file = sites_so_far
+        if progress is not None:
+            progress(before + done, total, sites + in_file)
+
+    for read, order in zip(opened, columns, strict=True):
         mine: set[str] = set()
-        picked = [order[at] for at in chosen]
-        for batch in reorder(source.batches(), picked, len(source.samples)):
-            mine.update(normal_contig(batch.sites.contigs[i]) for i in set(batch.sites.contig.tolist()))
-            if mine & seen:
+        for chunk in read.chunks([order[at] for at in chosen], tell):
+            contig = normal_contig(chunk.contig)
+            if contig in seen:
                 raise InputError("contig_twice", "two of the files have sites on one contig", hint="give each contig in one file")
-            sites += len(batch.sites)
-            if progress is not None:
-                progress(before + source.progress[0], total, sites)
-            yield batch
+            mine.add(contig)
+            yield chunk
         seen |= mine
-        before += source.progress[1]
-    if not sites:
+        before, sites, in_file = before + read.size, sites + in_file, 0
+    if not seen:
         raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
 
 
@@ -211,47 +220,54 @@ def _spellings(session: Session, dataset: Dataset) -> dict[str, str]:
     return {normal_contig(c): c for directory in part_book.directories(session, dataset.dataset_id) for c in directory.contigs}
 
 
-def _one_spelling(batches: Iterator[SiteBatch], known: Mapping[str, str]) -> Iterator[SiteBatch]:
+def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iterator[SiteChunk]:
     """Refuse "chr22" where the dataset's earlier parts say "22": a view could not merge them."""
-    for batch in batches:
-        for contig in batch.sites.contigs:
-            if known.get(normal_contig(contig), contig) != contig:
-                raise InputError(
-                    "contig_spelling",
-                    "the file spells contigs otherwise than the dataset",
-                    hint="rename them first (bcftools annotate --rename-chrs)",
-                )
-        yield batch
+    for chunk in chunks:
+        if known.get(normal_contig(chunk.contig), chunk.contig) != chunk.contig:
+            raise InputError(
+                "contig_spelling",
+                "the file spells contigs otherwise than the dataset",
+                hint="rename them first (bcftools annotate --rename-chrs)",
+            )
+        yield chunk
 
 
-def _write(session: Session, plan: _Plan, batches: Iterator[SiteBatch]) -> tuple[PartRecord, list[ChunkRecord]]:
+def _write(session: Session, plan: _Plan, chunks: Iterator[SiteChunk]) -> _Written:
     """Write the sealed objects of a part."""
-    dataset_id, drawn = plan.dataset.dataset_id, plan.new.genotype_keys
-    keys = {**drawn, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in drawn])}
-    derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
-    places = [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
+    dataset_id = plan.dataset.dataset_id
 
-    versions = itertools.count(1)
+    def places() -> list[Place]:
+        fresh = plan.fresh.genotype_keys()
+        keys = {**fresh, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
+        derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
+        return [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
+
+    drawn: list[FreshKeys] = []
 
     def new_table_key() -> tuple[KeyId, Secret]:
-        key = session.keybook.create(KeyPurpose.SITE_TABLE, [plan.part_id], version=next(versions))[0]
-        return key.key_id, key.secret
+        drawn.append(session.keybook.draw(KeyPurpose.SITE_TABLE, [plan.part_id], version=len(drawn) + 1))
+        return KeyId(drawn[-1].key_ids[0]), Secret(drawn[-1].keys[0])
 
     owner = Owner(session.vault_id, dataset_id, plan.part_id)
-    with PartWriter(owner, places, put=session.objects.put, new_table_key=new_table_key, random=session.random) as writer:
-        chunks = list(writer.write(batches))
-        return writer.finish(), chunks
+    with PartWriter(
+        owner, len(plan.subjects), places, put=session.objects.put, new_table_key=new_table_key, random=session.random
+    ) as writer:
+        records = list(writer.write(chunks))
+        part = writer.finish()
+    session.keybook.store(drawn)
+    return part, records
 
 
-def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, chunks: Sequence[ChunkRecord]) -> None:
+def _commit(tx: Transaction, session: Session, plan: _Plan, new: NewSubjects, written: _Written) -> None:
     """Name everything in the books, with its audit entry, and end the lease."""
-    dataset, fresh = plan.dataset, set(plan.new.subjects)
+    dataset, fresh = plan.dataset, set(plan.fresh.subjects)
+    part, chunks = written
     if plan.is_new:
         now = to_micros(session.clock())
         tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
         tx.flush()
     subjects.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
-    plan.new.add(tx, session, dataset=dataset.dataset_id)
+    new.add(tx, session, dataset=dataset.dataset_id)
     datasets.add_part(tx, session, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
     tx.execute(delete(LeaseRow).where(LeaseRow.prefix == plan.part_id.hex()))
@@ -260,7 +276,8 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, part: PartRecord, ch
         Act.DATASET_IMPORT,
         Outcome.DONE,
         obj=Obj("part", part.part_id.hex()),
-        subjects=list(plan.subjects),
+        subjects=[subject for subject in plan.subjects if subject not in fresh],
+        tokens=new.tokens,
         counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
         detail={"dataset": dataset.name, "assembly": dataset.assembly},
@@ -279,17 +296,16 @@ def _unless_overtaken() -> Iterator[None]:
 
 
 @contextmanager
-def _lease(session: Session, part_id: PartId) -> Iterator[list[SubjectId]]:
-    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again:
-    those of the part, and of the subjects that the block puts into the list.
+def _lease(session: Session, plan: _Plan) -> Iterator[None]:
+    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again.
 
     Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
     """
-    prefix, made = part_id.hex(), list[SubjectId]()
+    prefix = plan.part_id.hex()
     with session.books.write() as tx:
         tx.add(LeaseRow(prefix=prefix, expires=to_micros(session.clock() + LEASE)))
     try:
-        yield made
+        yield
     except BaseException as error:
         if isinstance(error, UnavailableError) and error.code == "database_unavailable":
             raise
@@ -297,7 +313,7 @@ def _lease(session: Session, part_id: PartId) -> Iterator[list[SubjectId]]:
             if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
                 raise
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [part_id, *made])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *plan.fresh.subjects])
         with session.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
         raise

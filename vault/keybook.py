@@ -29,6 +29,7 @@ from vault.storage.keys import ErasedRow, SubjectTokenRow, WrappedKeyRow
 from vault.storage.packed import Column, Value, insert_columns, rows_among
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
+FIRST_VERSION = 1  # of a new subject's keys
 DELETED_AT_ONCE = 10_000  # under the bound-parameter limits of both databases
 HOLDING_KEYS = (WrappedKeyRow.__tablename__, SubjectTokenRow.__tablename__)
 
@@ -77,26 +78,41 @@ class KeyBook:
 
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
         """New random keys, one for each owner, durable when this returns."""
-        made = self._draw(purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
-        with self._database.write() as session:
-            self._store(session, made)
+        made = self.draw(purpose, owners, version=version)
+        self.store([made])
         return [OpenKey(KeyId(key_id), version, Secret(key)) for key_id, key in zip(made.key_ids, made.keys, strict=True)]
 
+    def draw(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int) -> FreshKeys:
+        """New random keys, one for each owner, kept nowhere yet. Nothing that the books name may need them before they are stored."""
+        return self._draw(purpose, owners, draw(self._random, len(owners), ID_BYTES), version)
+
+    def store(self, drawn: Iterable[FreshKeys]) -> None:
+        """Wrap and keep drawn keys, durable when this returns."""
+        with self._database.write() as session:
+            for made in drawn:
+                self._store(session, made)
+
     def draw_subjects(self, subjects: Sequence[SubjectId]) -> dict[KeyPurpose, FreshKeys]:
-        """All four keys of new subjects (of version 1, owners ascending), kept nowhere yet."""
+        """All four keys of new subjects (owners ascending), kept nowhere yet."""
         ordered = sorted(subjects)
         # Ids ascend with the rows, so that the table and its index are written from one end to the other.
         ids = iter(sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES)))
-        return {purpose: self._draw(purpose, ordered, list(islice(ids, len(ordered))), 1) for purpose in sorted(SUBJECT_PURPOSES)}
+        drawn = ((purpose, list(islice(ids, len(ordered)))) for purpose in sorted(SUBJECT_PURPOSES))
+        return {purpose: self._draw(purpose, ordered, key_ids, FIRST_VERSION) for purpose, key_ids in drawn}
 
-    def store_subjects(self, keys: Mapping[KeyPurpose, FreshKeys]) -> None:
-        """Wrap and keep drawn keys and the audit tokens of their owners, durable when this returns."""
+    def store_subjects(self, keys: Mapping[KeyPurpose, FreshKeys]) -> list[AuditToken]:
+        """Wrap and keep drawn keys and the audit tokens of their owners, durable when this returns; the tokens, in the owners' order.
+
+        A transaction for each purpose: others write keys meanwhile.
+        """
         salts = keys[KeyPurpose.AUDIT_SALT]
-        if salts.owners:
+        if not salts.owners:
+            return []
+        for drawn in keys.values():
             with self._database.write() as session:
-                for drawn in keys.values():
-                    self._store(session, drawn)
-                self._store_tokens(session, salts)
+                self._store(session, drawn)
+        with self._database.write() as session:
+            return self._store_tokens(session, salts)
 
     def create_subjects(self, subjects: Sequence[SubjectId]) -> None:
         """All four keys of new subjects and their audit tokens, durable when this returns."""
@@ -179,21 +195,6 @@ class KeyBook:
         with self._database.read() as session:
             held = set(session.scalars(query))
         return [subject for subject in wanted if subject not in held]
-
-    def subjects(self) -> set[SubjectId]:
-        """Whoever has a key of a person or an audit token, in the books or not. Needs no branch."""
-        names = [purpose.value for purpose in SUBJECT_PURPOSES]
-        with self._database.read() as session:
-            held = set(session.scalars(select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose.in_(names))))
-            return {SubjectId(subject) for subject in held.union(session.scalars(select(SubjectTokenRow.subject_id)))}
-
-    def is_whole(self, subject: SubjectId) -> bool:
-        """Whether a person has all keys and a token. Needs no branch."""
-        keys = select(WrappedKeyRow.purpose).where(WrappedKeyRow.purpose.in_([p.value for p in SUBJECT_PURPOSES]))
-        token = select(SubjectTokenRow.subject_id).where(SubjectTokenRow.subject_id == subject)
-        with self._database.read() as session:
-            held = set(session.scalars(keys.where(WrappedKeyRow.owner == subject)))
-            return len(held) == len(SUBJECT_PURPOSES) and session.scalars(token).first() is not None
 
     def newest_version(self, purpose: KeyPurpose, owner: bytes) -> int:
         """The newest version of an owner's key; 0 when there is none. Needs no branch."""
@@ -368,13 +369,14 @@ class KeyBook:
         }
         insert_columns(session, WrappedKeyRow, columns)
 
-    def _store_tokens(self, session: Session, salts: FreshKeys) -> None:
+    def _store_tokens(self, session: Session, salts: FreshKeys) -> list[AuditToken]:
         """The subjects' tokens under their salts; the <kid> in a token is the salt's version."""
         before = encode_context("genovault/subject-token/v1", self._vault_id)
         contexts = (before + SHORT_LENGTH[len(subject)] + subject for subject in salts.owners)
         digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
-        tokens = [f"hmac-sha256:{salts.version}:{digest}" for digest in digests]
+        tokens = [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
         insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
+        return tokens
 
     def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, Shelf]:
         branch = PURPOSE_BRANCH[purpose]

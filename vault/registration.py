@@ -1,7 +1,7 @@
 """Registering people, fifty thousand at a time: keys first, then rows, by columns and in the order of their indexes.
 
-A crash leaves unused keys and never a subject or a block without one. The database writes the keys without Python's lock, so identities
-are sealed meanwhile.
+A crash leaves unused keys, and never a subject in the books without them. The database writes the keys without Python's lock, so
+identities are sealed meanwhile.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
-from vault.errors import UnavailableError
 from vault.identities import Identity, seal_first
-from vault.ids import ID_BYTES, DatasetId, SubjectId, draw
+from vault.ids import ID_BYTES, AuditToken, DatasetId, SubjectId, draw
 from vault.keybook import FreshKeys
 from vault.references import ReferenceIndex
 from vault.session import Session
@@ -44,29 +43,34 @@ class _Rows:
 
 
 @dataclass(frozen=True, repr=False)
-class NewSubjects:
-    """People who have keys and are not in the books yet: ``subjects`` in the order that their identities were given in."""
+class DrawnSubjects:
+    """Ids and keys for new people, kept nowhere yet; ``subjects`` in an order that says nothing."""
 
     subjects: Sequence[SubjectId]
-    genotype_keys: Mapping[bytes, bytes]
+    keys: Mapping[KeyPurpose, FreshKeys]
+
+    def genotype_keys(self) -> dict[bytes, bytes]:
+        """By subject."""
+        fresh = self.keys[KeyPurpose.GENOTYPE]
+        return dict(zip(fresh.owners, fresh.keys, strict=True))
+
+
+@dataclass(frozen=True, repr=False)
+class NewSubjects:
+    """People who have keys and are not in the books yet."""
+
+    drawn: DrawnSubjects
+    tokens: Sequence[AuditToken]
     rows: _Rows
 
     def add(self, tx: Transaction, session: Session, *, dataset: DatasetId | None = None) -> None:
         """Insert them, their sealed identities and references, in the caller's transaction.
 
         ``dataset``: the one whose import registers them (None: a sheet names them).
-
-        Raises:
-            UnavailableError: ``changed_meanwhile``: their keys are gone again.
         """
         rows = self.rows
         if not rows.subjects:
             return
-        # Keys of people who are in no book may be taken away (vault.mending), of all of them at once, and not while this transaction runs.
-        if not session.keybook.is_whole(rows.subjects[0]):
-            raise UnavailableError(
-                "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
-            )
         index, references = ReferenceIndex(session), rows.references
         index.require_current(tx)
         if references.version != index.version:  # somebody was erased since
@@ -78,16 +82,18 @@ class NewSubjects:
         insert_columns(tx, ReferenceRow, {**columns, "dataset_id": dataset})
 
 
-def prepare(session: Session, identities: Sequence[Identity]) -> NewSubjects:
-    """New people with keys, which are durable when this returns; keys of people who are then not added stay unused."""
-    ids = [SubjectId(drawn) for drawn in draw(session.random, len(identities), ID_BYTES)]
-    keys = session.keybook.draw_subjects(ids)
-    genotypes = keys[KeyPurpose.GENOTYPE]
-    with ThreadPoolExecutor(1, thread_name_prefix="registration") as beside:
-        stored = beside.submit(session.keybook.store_subjects, keys)
-        rows = _rows(session, keys[KeyPurpose.IDENTITY], dict(zip(ids, identities, strict=True)))
-        stored.result()
-    return NewSubjects(ids, dict(zip(genotypes.owners, genotypes.keys, strict=True)), rows)
+def draw_subjects(session: Session, count: int) -> DrawnSubjects:
+    """New people. Whoever registers them and fails destroys what may have been kept of their keys."""
+    ids = [SubjectId(drawn) for drawn in draw(session.random, count, ID_BYTES)]
+    return DrawnSubjects(ids, session.keybook.draw_subjects(ids))
+
+
+def prepare(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> NewSubjects:
+    """Keep their keys, which are durable when this returns, and seal their identities, one for each in the order of ``drawn.subjects``."""
+    with ThreadPoolExecutor(1, thread_name_prefix="keys") as beside:
+        stored = beside.submit(session.keybook.store_subjects, drawn.keys)
+        rows = _rows(session, drawn.keys[KeyPurpose.IDENTITY], dict(zip(drawn.subjects, identities, strict=True)))
+        return NewSubjects(drawn, stored.result(), rows)
 
 
 def _rows(session: Session, keys: FreshKeys, named: Mapping[SubjectId, Identity]) -> _Rows:

@@ -31,7 +31,7 @@ from vault.crypto.envelope import Binding, blob_key, open_blob, seal_blob
 from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, PublicKeys, Unlocked
 from vault.crypto.primitives import SigningKey
 from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError, UsageError
-from vault.ids import Clock, RandomBytes, SubjectId, utc_now
+from vault.ids import AuditToken, Clock, RandomBytes, SubjectId, utc_now
 from vault.keybook import KeyBook
 from vault.settings import SETTINGS, Settings, inside, read_settings
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
@@ -87,9 +87,9 @@ class Session:
         self.log = self._new_log()
 
     def append(
-        self, tx: Transaction, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: object
+        self, tx: Transaction, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any
     ) -> Appended:
-        """An entry in the caller's transaction: the state change and its entry are one."""
+        """An entry in the caller's transaction: the state change and its entry are one. ``fields`` as ``event``'s."""
         return self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
 
     def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
@@ -100,9 +100,11 @@ class Session:
         """As ``record``, of a ready event."""
         return self._committer.record(self.log.prepare(event))
 
-    def event(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Event:
-        """An event of this principal, to be appended by the caller."""
-        tokens = tuple(self.keybook.tokens(subjects)) if subjects else ()
+    def event(
+        self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), tokens: Sequence[AuditToken] = (), **fields: Any
+    ) -> Event:
+        """An event of this principal, to be appended by the caller. ``tokens``: of further subjects, where they are at hand."""
+        tokens = sorted((*tokens, *self.keybook.tokens(subjects))) if subjects else sorted(tokens)
         actor = Actor(ActorRole(self.role.value), self.principal)
         return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 

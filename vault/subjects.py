@@ -18,7 +18,7 @@ from vault.errors import UnavailableError
 from vault.identities import Identity, open_identities, open_identity, seal_identity
 from vault.ids import SubjectId
 from vault.references import ReferenceIndex, reference_rows, resolve
-from vault.registration import prepare
+from vault.registration import draw_subjects, prepare
 from vault.session import Session
 from vault.sheets import Problem, rejected
 from vault.storage.books import IdentityRow, ReferenceRow, SubjectRow
@@ -59,7 +59,8 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     if problems:
         raise rejected(problems)
     known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
-    new = prepare(session, [i for i, found in zip(identities, owners, strict=True) if not found])
+    unknown = [i for i, found in zip(identities, owners, strict=True) if not found]
+    new = prepare(session, draw_subjects(session, len(unknown)), unknown)
     try:
         with session.books.write() as tx:
             index.require_current(tx)
@@ -70,14 +71,15 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
                 tx,
                 Act.SUBJECT_IMPORT,
                 Outcome.DONE,
-                subjects=[*new.subjects, *(s for s, _ in known)],
-                counts={"created": len(new.subjects), "updated": len(known)},
+                subjects=[s for s, _ in known],
+                tokens=new.tokens,
+                counts={"created": len(unknown), "updated": len(known)},
             )
     except exc.IntegrityError:  # another process gave a name of the sheet to somebody since it was looked up
         raise UnavailableError(
             "changed_meanwhile", "somebody else imported one of these people", hint="repeat the command"
         ) from None
-    return SheetReport(len(new.subjects), len(known))
+    return SheetReport(len(unknown), len(known))
 
 
 def subject_list(session: Session) -> list[SubjectSummary]:

@@ -190,15 +190,16 @@ def test_chunks_that_are_not_blanked_yet_are_refused(vault, monkeypatch):
 
 
 def test_an_erasure_stops_a_view_that_is_being_made(vault, monkeypatch):
-    commit = gate._commit
+    build = gate._build
 
-    def slow(*arguments, **keywords):
+    def slow(session, access):
+        made = build(session, access)
         with vaults.opened(vault) as other:
             erasure.erase(other, WHO)
-        return commit(*arguments, **keywords)
+        return made
 
     with vaults.opened(vault) as s:
-        monkeypatch.setattr(gate, "_commit", slow)
+        monkeypatch.setattr(gate, "_build", slow)
         with pytest.raises(GenovaultError) as caught:
             gate.view(s, project="demo", dataset="cohort")
         assert caught.value.code == "consent_changed"

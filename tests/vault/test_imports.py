@@ -16,6 +16,8 @@ from tests.support.held import Held
 from tests.support.vcf_text import SmallVcf, vcf
 from vault import consents, gate, imports, projects, subjects
 from vault.errors import GenovaultError, InputError, UnavailableError
+from vault.genotypes.ingest import reading
+from vault.genotypes.ingest.reading import begin_reading
 from vault.keybook import SUBJECT_PURPOSES
 from vault.references import resolve
 from vault.storage.books import PartMemberRow
@@ -328,6 +330,82 @@ def test_what_is_no_genotype_file_is_refused_without_a_trace(held, code):
     assert "bad.vcf" in error.message or code == "no_sites"
     if code in {"unsorted", "bad_genotype", "column_count"}:
         assert "line" in error.message
+
+
+# files large enough for a process of their own
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    monkeypatch.setattr(reading, "APART_BYTES", 0)
+
+
+@pytest.mark.usefixtures("apart")
+def test_files_read_by_another_process_become_the_same_dataset(held):
+    first = held.write("1.vcf", vcf("A B C", "1 10 A G 0|1 ./. 1", "1 20 A G,T 0|0 1|1 2/2/0").data)
+    second = held.write("2.vcf", vcf("C A B", "2 10 A G 0|1 0|0 1|1").data)
+    seen: list[tuple[int, int, int]] = []
+    report = imports.import_files(
+        held.session,
+        [first, second],
+        name="cohort",
+        assembly="GRCh38",
+        options=imports.ImportOptions(unknown="register"),
+        progress=lambda *now: seen.append(now),
+    )
+    assert (report.sites, report.matched, report.new, report.skipped) == (3, 0, 3, 0)
+    assert seen[-1] == (first.stat().st_size + second.stat().st_size,) * 2 + (3,)
+    found = calls(held)
+    assert found["A", "1", 10, "A,G"][:2] == [0, 1]
+    assert found["C", "1", 20, "A,G,T"] == [2, 2, 0]
+    assert found["B", "2", 10, "A,G"][:2] == [1, 1]
+    assert held.verified().ok
+
+
+@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize("code", ["no_such_file", "no_samples", "no_sites", "bad_genotype", "file_truncated"])
+def test_what_another_process_refuses_is_refused_without_a_trace(held, code):
+    content = BROKEN[code]
+    path = held.folder / "bad.vcf" if content is None else held.write("bad.vcf", content)
+    error = refused(held, code, path)
+    assert "bad.vcf" in error.message or code == "no_sites"
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_reading_process_that_is_killed_leaves_no_trace(held):
+    path = held.write("a.vcf", vcf("A", *(f"1 {i + 1} A G 0|1" for i in range(40_000))).data)
+    with begin_reading([path], "GRCh38") as begun:
+        begun.files()
+        killed = False
+
+        def kill(*_: int) -> None:
+            nonlocal killed
+            if not killed:
+                begun._process.kill()
+                killed = True
+
+        before = held.traces()
+        with pytest.raises(UnavailableError) as caught:
+            imports.import_files(
+                held.session,
+                [path],
+                name="cohort",
+                assembly="GRCh38",
+                options=imports.ImportOptions(unknown="register"),
+                progress=kill,
+                reading=begun,
+            )
+    assert caught.value.code == "reader_ended"
+    assert held.traces() == before
+    assert not list(held.session.objects.list(""))
+
+
+def test_keys_that_cannot_be_kept_stop_the_import_without_a_trace(held, monkeypatch):
+    def full(*_: object) -> None:
+        raise UnavailableError("database_full", "x")
+
+    monkeypatch.setattr(held.session.keybook, "store_subjects", full)
+    refused(held, "database_full", held.write("a.vcf", TWO.data))
 
 
 def test_a_break_after_megabytes_leaves_no_object_and_no_key(held):

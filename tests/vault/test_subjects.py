@@ -11,7 +11,7 @@ from vault.audit.entry import decode_leaf
 from vault.errors import InputError
 from vault.identities import Identity, open_identities
 from vault.references import resolve
-from vault.registration import prepare
+from vault.registration import draw_subjects, prepare
 from vault.sheets import SheetRejectedError
 
 
@@ -111,7 +111,7 @@ def test_many_identities_open_in_one_go(s):
 
 def test_keys_that_were_prepared_for_nobody_do_no_harm(folder, s):
     """A crash between keys and books: unused keys, never a subject without one."""
-    prepare(s, [Identity((str(n),)) for n in range(3)])
+    prepare(s, draw_subjects(s, 3), [Identity((str(n),)) for n in range(3)])
     assert people(folder) == 12
     with opened(folder) as again:
         assert len(subjects.subject_list(again)) == 12

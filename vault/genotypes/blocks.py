@@ -6,8 +6,6 @@ Lossless for every call. ``decoding`` is the other half.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +16,7 @@ from vault.genotypes.calls import Escapes
 from vault.genotypes.code_numbers import TILE_SITES
 from vault.genotypes.coding import MAX_SITES, Coding
 from vault.genotypes.encode_kernels import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES
+from vault.genotypes.encoded_chunks import EncodedChunk
 from vault.genotypes.payloads import (
     SPARE,
     call_code_unknown,
@@ -32,22 +31,6 @@ MAX_SUBJECTS = 1 << 24  # an event keeps the subject in 24 bits
 PLAIN_SUBJECTS = 8  # with fewer subjects than this the coding would describe single people, so it says nothing of them
 
 _FIRST_EVENTS = 1 << 16
-
-
-@dataclass(frozen=True)
-class EncodedChunk:
-    """``payloads``: every subject's payload, one after another; ``lengths`` uint32[n]; ``coding`` goes to the site table."""
-
-    n_sites: int
-    payloads: bytes
-    lengths: NDArray[np.uint32]
-    coding: bytes
-
-    def split(self) -> list[bytes]:
-        """The payload of each subject."""
-        whole = self.payloads  # slices of bytes are cheaper to make, and to seal, than views
-        ends = np.cumsum(self.lengths, dtype=np.int64).tolist()
-        return [whole[a:b] for a, b in zip([0, *ends], ends, strict=False)]
 
 
 class ChunkEncoder:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from vault.crypto.envelope import seal_blob
 from vault.crypto.primitives import sha256
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
 from vault.genotypes.containers import ContainerRef, seal_container
+from vault.genotypes.encoded_chunks import EncodedChunk
 from vault.genotypes.part_records import ChunkRecord, Owner, Place
 from vault.genotypes.sites import Sites
 from vault.genotypes.tables import SiteTable
 from vault.ids import KeyId, RandomBytes, new_id
-
-if TYPE_CHECKING:
-    from vault.genotypes.blocks import EncodedChunk
 
 Put = Callable[[str, bytes], None]
 """``put(name, data)``: durable when it returns; called from one thread of the writer's. Names are new each time."""

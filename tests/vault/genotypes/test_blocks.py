@@ -20,11 +20,12 @@ from tests.vault.genotypes.chunks import (
     take_escapes,
 )
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.blocks import PLAIN_SUBJECTS, ChunkEncoder, EncodedChunk
+from vault.genotypes.blocks import PLAIN_SUBJECTS, ChunkEncoder
 from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import ESCAPE, Codes, Escapes
+from vault.genotypes.chunking import slice_escapes
 from vault.genotypes.coding import Coding
-from vault.genotypes.parts import slice_escapes
+from vault.genotypes.encoded_chunks import EncodedChunk
 
 
 def encode(codes: Codes, escapes: Escapes, *, batch: int = 1 << 30) -> EncodedChunk:

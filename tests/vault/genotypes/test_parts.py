@@ -22,10 +22,11 @@ from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.access import Access
 from vault.genotypes.calls import Escapes
+from vault.genotypes.chunking import chunks_of, slice_escapes
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.part_reader import PartReader
 from vault.genotypes.part_records import Owner, Place
-from vault.genotypes.parts import PartWriter, slice_escapes
+from vault.genotypes.parts import PartWriter
 from vault.genotypes.sites import Sites
 
 CHUNK = 50
@@ -66,6 +67,10 @@ def batches_of(sites: Sites, codes, escapes: Escapes, size: int):
         yield SiteBatch(sites.take(np.arange(a, b)), packed_rows(codes[a:b]), slice_escapes(escapes, a, b))
 
 
+def chunks(sites: Sites, codes, escapes: Escapes, size: int):
+    return chunks_of(batches_of(sites, codes, escapes, size), codes.shape[1], chunk_sites=CHUNK)
+
+
 class Part:
     """A part written from one matrix, and a reader for it."""
 
@@ -76,13 +81,13 @@ class Part:
         self.owner = Owner(os.urandom(16), os.urandom(16), os.urandom(16))
         with PartWriter(
             self.owner,
-            self.places,
+            codes.shape[1],
+            lambda: self.places,
             put=self.shelf.put,
             new_table_key=self.shelf.new_table_key,
             random=os.urandom,
-            chunk_sites=CHUNK,
         ) as writer:
-            self.chunks = list(writer.write(batches_of(sites, codes, escapes, batch)))
+            self.chunks = list(writer.write(chunks(sites, codes, escapes, batch)))
             self.record = writer.finish()
         self.reader = self.open(pool=pool)
 
@@ -226,14 +231,14 @@ def test_an_error_while_reading_the_file_stops_the_writer():
     codes = mixed_codes("linked", np.random.default_rng(1), 120, 20)
 
     def broken():
-        yield from batches_of(simple_sites(120), codes, Escapes.empty(), 60)
+        yield from chunks(simple_sites(120), codes, Escapes.empty(), 60)
         raise OSError("the disk is gone")
 
     owner = Owner(os.urandom(16), os.urandom(16), os.urandom(16))
     with (
         pytest.raises(OSError, match="gone"),
         PartWriter(
-            owner, make_places(20), put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom, chunk_sites=CHUNK
+            owner, 20, lambda: make_places(20), put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom
         ) as writer,
     ):
         list(writer.write(broken()))
@@ -251,10 +256,10 @@ def test_an_error_of_the_store_reaches_the_caller():
     with (
         pytest.raises(OSError, match="no space"),
         PartWriter(
-            owner, make_places(20), put=full, new_table_key=Shelf().new_table_key, random=os.urandom, chunk_sites=CHUNK
+            owner, 20, lambda: make_places(20), put=full, new_table_key=Shelf().new_table_key, random=os.urandom
         ) as writer,
     ):
-        list(writer.write(batches_of(simple_sites(400), codes, Escapes.empty(), 10)))
+        list(writer.write(chunks(simple_sites(400), codes, Escapes.empty(), 10)))
 
 
 @pytest.mark.parametrize(
@@ -270,17 +275,65 @@ def test_files_out_of_order_are_refused(sites):
     assert refused.value.code == "part_order"
 
 
-@pytest.mark.parametrize("places", [[], [(0, 1)], [(1, 0)], [(0, 0), (0, 0)], [(0, 0), (0, 2)]])
-def test_places_must_fill_groups(places):
-    with pytest.raises(UsageError) as refused:
+@pytest.mark.parametrize("places", [[], [(0, 1)], [(1, 0)], [(0, 0), (0, 0)], [(0, 0), (0, 2)], [(0, 0), (0, 1), (0, 2)]])
+def test_places_must_fill_groups_one_for_each_column(places):
+    codes = mixed_codes("linked", np.random.default_rng(1), 5, 2)
+    shelf = Shelf()
+    with (
+        pytest.raises(UsageError) as refused,
         PartWriter(
             Owner(b"", b"", b""),
-            [Place(g, s, bytes(32)) for g, s in places],
-            put=Shelf().put,
-            new_table_key=Shelf().new_table_key,
+            2,
+            lambda: [Place(g, s, bytes(32)) for g, s in places],
+            put=shelf.put,
+            new_table_key=shelf.new_table_key,
             random=os.urandom,
-        )
+        ) as writer,
+    ):
+        list(writer.write(chunks(simple_sites(5), codes, Escapes.empty(), 5)))
     assert refused.value.code == "part_places"
+    assert not shelf.objects
+
+
+def test_chunks_of_other_people_are_refused():
+    codes = mixed_codes("linked", np.random.default_rng(1), 5, 3)
+    shelf = Shelf()
+    with (
+        pytest.raises(UsageError) as refused,
+        PartWriter(
+            Owner(b"", b"", b""),
+            2,
+            lambda: make_places(2),
+            put=shelf.put,
+            new_table_key=shelf.new_table_key,
+            random=os.urandom,
+        ) as writer,
+    ):
+        list(writer.write(chunks(simple_sites(5), codes, Escapes.empty(), 5)))
+    assert refused.value.code == "part_places"
+
+
+def test_nobody_is_asked_for_keys_before_the_first_seal():
+    asked = []
+
+    def places():
+        asked.append(len(read))
+        return make_places(20)
+
+    read = []
+
+    def told():
+        for chunk in chunks(simple_sites(30), mixed_codes("linked", np.random.default_rng(1), 30, 20), Escapes.empty(), 10):
+            read.append(chunk)
+            yield chunk
+
+    shelf = Shelf()
+    with PartWriter(
+        Owner(b"", b"", b""), 20, places, put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom
+    ) as writer:
+        assert not asked
+        assert len(list(writer.write(told()))) == 1
+    assert asked == [1]
 
 
 def test_a_place_does_not_show_its_key():

@@ -14,6 +14,7 @@ from tests.vault.genotypes.chunks import same_escapes, simple_sites
 from tests.vault.genotypes.test_parts import Shelf, access_of, make_places
 from vault.genotypes.call_rows import CallRows
 from vault.genotypes.calls import Escapes
+from vault.genotypes.chunking import chunks_of
 from vault.genotypes.ingest.source import SiteBatch, open_source
 from vault.genotypes.part_reader import PartReader, join_escapes
 from vault.genotypes.part_records import Owner
@@ -40,8 +41,8 @@ def largest_file(relative: str):
 
 def written_and_read(batches: list[SiteBatch], n: int):
     shelf, owner, places = Shelf(), Owner(os.urandom(16), os.urandom(16), os.urandom(16)), make_places(n, 4096)
-    with PartWriter(owner, places, put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom) as writer:
-        chunks = list(writer.write(iter(batches)))
+    with PartWriter(owner, n, lambda: places, put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom) as writer:
+        chunks = list(writer.write(chunks_of(batches, n)))
         record = writer.finish()
     with ThreadPoolExecutor(2) as pool:
         reader = PartReader(owner, record, chunks, get_range=shelf.get_range, table_key=shelf.keys.__getitem__, pool=pool)

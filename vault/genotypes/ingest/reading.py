@@ -1,47 +1,101 @@
-"""Genotype files while they are read: opened at once, parsed ahead of whoever asks in a thread of its own.
+"""Genotype files on their way into a vault: opened at once, read ahead of whoever asks, encoded chunk by chunk.
 
-An import begins so before its vault is unlocked: half a second of loading and unlocking is half a second of parsing.
+An import begins so before its vault is unlocked. Large files are read by a process of their own (``reading_apart``): parsing neither
+waits for Python's lock nor shares memory with keys. Small ones are read here, in a thread.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Self
+from typing import Protocol, Self
 
 from vault.errors import GenovaultError
-from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source
+from vault.genotypes.encoded_chunks import SiteChunk
+from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
 
 BATCHES = 16  # parsed and not yet taken; a batch has up to 12 MiB of call codes, most often in a quarter of that
+APART_BYTES = 1 << 21  # files as stored, from which on a process of its own pays for its start
+
+Progress = Callable[[int, int], None]
+"""``progress(bytes read, sites)`` of one file."""
 
 
-class Reading:
-    """Files in the order given. Opening errors wait for ``sources``, so that an import that fails is logged as one."""
+class ReadFile(Protocol):
+    """An opened file."""
 
-    def __init__(self, files: Sequence[Path], assembly: str) -> None:
-        self._sources: list[_Ahead] = []
-        self._error: GenovaultError | None = None
-        try:
-            for file in files:
-                self._sources.append(_Ahead(open_source(file, assembly=assembly)))
-        except GenovaultError as error:
-            self._error = error
-        else:
-            self._sources[0].begin()
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Sample names in file order, no two alike."""
 
-    def sources(self) -> Sequence[GenotypeSource]:
-        """The opened files. Raises as ``open_source``."""
-        if self._error is not None:
-            raise self._error
-        return self._sources
+    @property
+    def size(self) -> int:
+        """Bytes as stored."""
+
+    def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
+        """All sites, once, with the calls of the chosen columns in the order given. Raises InputError with file, line and reason."""
+
+
+class Reading(Protocol):
+    """Files being read; a context manager that ends it. They are read in the order given, each to its end."""
+
+    def files(self) -> Sequence[ReadFile]:
+        """The opened files. Raises as ``open_source``: not sooner, so that an import that fails is logged as one."""
 
     def close(self) -> None:
         """Stop reading and let go of the files."""
-        for source in self._sources:
-            source.close()
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_exc: object) -> None: ...
+
+
+def begin_reading(paths: Sequence[Path], assembly: str, *, apart: bool | None = None) -> Reading:
+    """Open files and read ahead. ``apart``: in another process; by default where they are large."""
+    if apart or (apart is None and _stored_bytes(paths) >= APART_BYTES and sys.executable):
+        from vault.genotypes.ingest.reading_apart import ReadingApart  # noqa: PLC0415 - most commands read no large file
+
+        with suppress(OSError):  # no room for another process
+            return ReadingApart(paths, assembly)
+    return ReadingHere(paths, assembly)
+
+
+def _stored_bytes(paths: Sequence[Path]) -> int:
+    total = 0
+    for path in paths:
+        with suppress(OSError):  # for whoever opens it to tell
+            total += path.stat().st_size
+    return total
+
+
+class ReadingHere:
+    """``Reading`` in this process: a thread parses ahead, whoever asks for chunks encodes them."""
+
+    def __init__(self, paths: Sequence[Path], assembly: str) -> None:
+        self._files: list[_FileHere] = []
+        self._error: GenovaultError | None = None
+        try:
+            for path in paths:
+                self._files.append(_FileHere(open_source(path, assembly=assembly)))
+        except GenovaultError as error:
+            self._error = error
+        else:
+            self._files[0].begin()
+
+    def files(self) -> Sequence[ReadFile]:
+        """As ``Reading``."""
+        if self._error is not None:
+            raise self._error
+        return self._files
+
+    def close(self) -> None:
+        """As ``Reading``."""
+        for file in self._files:
+            file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -50,8 +104,8 @@ class Reading:
         self.close()
 
 
-class _Ahead:
-    """A ``GenotypeSource`` whose batches a thread makes, never more than a few at a time."""
+class _FileHere:
+    """A source whose batches a thread makes, never more than a few at a time."""
 
     def __init__(self, source: GenotypeSource) -> None:
         self._source = source
@@ -64,25 +118,29 @@ class _Ahead:
         return self._source.samples
 
     @property
-    def contigs(self) -> Mapping[str, int | None]:
-        return self._source.contigs
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        return self._source.progress
+    def size(self) -> int:
+        return self._source.progress[1]
 
     def begin(self) -> None:
-        """Read from now on."""
+        """Parse from now on."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="parse-ahead", daemon=True)
             self._thread.start()
 
-    def batches(self) -> Iterator[SiteBatch]:
+    def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
+        from vault.genotypes.chunking import chunks_of  # noqa: PLC0415 - kernels load beside the parsing
+
+        return chunks_of(reorder(self._batches(progress), columns, len(self.samples)), len(columns))
+
+    def _batches(self, progress: Progress) -> Iterator[SiteBatch]:
         self.begin()
+        sites = 0
         while (made := self._made.get()) is not None:
             if isinstance(made, BaseException):
                 raise made
             yield made
+            sites += len(made.sites)
+            progress(self._source.progress[0], sites)
 
     def close(self) -> None:
         self._stopped = True
@@ -91,12 +149,6 @@ class _Ahead:
                 with suppress(Empty):
                     self._made.get(timeout=0.01)  # room for what the thread may be waiting to hand over
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
 
     def _run(self) -> None:
         last: BaseException | None = None
