@@ -227,4 +227,4 @@ def _written(dest: Path, write: Callable[[TextIO], int]) -> int:
     except FileExistsError:
         raise InputError("output_exists", f"{dest} is already there", hint="choose another name") from None
     except OSError as error:
-        raise InputError("output_unwritable", f"{dest}: {error.strerror or 'cannot be written'}") from None
+        raise UnavailableError("output_unwritable", f"{dest}: {error.strerror or 'cannot be written'}") from None

@@ -40,6 +40,7 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 
+_BYTES = "surrogates not allowed"  # how such text comes out of the command line: nothing of ours makes any
 DEBUG_VARIABLE = "GENOVAULT_DEBUG"
 _SUMMARISED = 5  # problems that a rejected sheet's own message spells out (vault.sheets); a policy's spells out one
 
@@ -75,6 +76,8 @@ def tell(error: Exception, output: Output) -> int:
 def describe(error: Exception) -> Report:
     """The report of any exception."""
     code = exit_code(error)
+    if isinstance(error, UnicodeEncodeError) and error.reason == _BYTES:
+        return Report(exit=2, code="not_text", message="what was typed holds bytes that are not UTF-8 text")
     if code == EXIT_BUG:
         message = f"this is a bug in genovault (reference {reference(error)})"
         hint = f"please report it with this reference; {DEBUG_VARIABLE}=1 shows where it happened"

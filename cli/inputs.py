@@ -8,7 +8,7 @@ from pathlib import Path
 
 from policies.canonical import parse_instant
 from policies.errors import PolicyInputError
-from vault.errors import InputError, IntegrityError
+from vault.errors import InputError, IntegrityError, UnavailableError
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
@@ -45,7 +45,7 @@ def instant(text: str | None, *, option: str) -> datetime | None:
 
 
 def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
-    """A sheet that is not there yet. Raises InputError ``output_exists``, ``output_unwritable``."""
+    """A sheet that is not there yet. Raises InputError ``output_exists``, UnavailableError ``output_unwritable``."""
     from vault.sheets import write_sheet
 
     try:
@@ -54,7 +54,7 @@ def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str
     except FileExistsError:
         raise InputError("output_exists", f"{path} is already there", hint="name a file that does not exist yet") from None
     except OSError as error:
-        raise InputError("output_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
+        raise UnavailableError("output_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
 
 
 def vkey(text: str | None) -> str | None:

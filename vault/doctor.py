@@ -159,6 +159,11 @@ def _log(session: Session) -> Iterator[Finding]:
     report = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
     for finding in report.findings:
         yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
+    try:
+        if session.keyring.has(Branch.LOG_SIGN):
+            session.checkpoint()  # as every command does at its end, which then fails
+    except GenovaultError as error:
+        yield _error("log_unsigned", f"the newest entries cannot be signed: {error.message}", error.hint or RESTORE)
     if not session.anchors:
         yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
     try:

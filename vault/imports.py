@@ -109,6 +109,7 @@ def import_files(
     """
     with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
+        require_name(assembly, what="assembly")
         dataset, is_new = _dataset(session, name, assembly, append=options.append)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
         orders = _agree(files, opened)

@@ -17,6 +17,7 @@ from vault.crypto.custody import KeyPurpose
 from vault.crypto.primitives import HmacSha256
 from vault.errors import InputError, UnavailableError
 from vault.ids import DatasetId, SubjectId
+from vault.limits import MAX_SHEET_FIELD_CHARS
 from vault.session import Session
 from vault.storage.books import ReferenceRow, VaultRow
 from vault.storage.packed import rows_among
@@ -114,5 +115,7 @@ def _keyed(key: HmacSha256, before: bytes, fields: Iterable[bytes]) -> list[byte
 
 
 def _meanings(reference: str) -> list[tuple[str, str]]:
+    if len(reference) > MAX_SHEET_FIELD_CHARS:  # nobody has one so long
+        return []
     kind, colon, value = reference.partition(":")
     return [(kind, value)] if colon and kind in KINDS else [(kind, reference) for kind in KINDS]

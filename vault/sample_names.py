@@ -8,9 +8,13 @@ from pathlib import Path
 
 from vault.errors import InputError
 from vault.ids import DatasetId, SubjectId
+from vault.limits import MAX_SHEET_FIELD_CHARS
+from vault.names import require_name
 from vault.references import registered_by, resolve_many
 from vault.session import Session
 from vault.sheets import Column, Problem, read_sheet, rejected, text
+
+LONGEST = MAX_SHEET_FIELD_CHARS - len("sample:")  # characters of a sample's name in the vault
 
 SAMPLE = Column("sample", text, required=True, keys=lambda value: [value])
 REFERENCE = Column("subject", text, required=True)
@@ -31,9 +35,12 @@ def match(
     """Which subject each sample is; ``unknown`` ones are refused, skipped or to be registered.
 
     Raises:
-        InputError: ``samples_unknown``, ``sample_taken``, ``subject_twice``; as ``read_sheet``, ``sheet_rejected`` among it.
+        InputError: ``name_malformed``: the namespace's; ``sample_name_too_long``; ``samples_unknown``, ``sample_taken``, ``subject_twice``; as ``read_sheet``, ``sheet_rejected`` among it.
     """
+    if namespace:
+        require_name(namespace, what="namespace")
     names = [f"{namespace}/{sample}" if namespace else sample for sample in samples]
+    _require_short(names)
     mapped = _mapped(session, sample_map, dict(zip(samples, names, strict=True))) if sample_map else {}
     known = mapped | _registered(session, dataset, [name for name in names if name not in mapped])
     if len(set(known.values())) != len(known):
@@ -52,6 +59,13 @@ def match(
     if not known and unknown == "skip":
         raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
     return Matched(names, known, [names[at] for at in strange] if unknown == "register" else [])
+
+
+def _require_short(names: Sequence[str]) -> None:
+    """Refuse a name that no sheet could hold, with what tells a sample from an MRN in front of it."""
+    long = next((at for at, name in enumerate(names, 1) if len(name) > LONGEST), None)
+    if long is not None:
+        raise InputError("sample_name_too_long", f"the name of sample column {long} is longer than {LONGEST:,} characters")
 
 
 def _registered(session: Session, dataset: DatasetId, names: Sequence[str]) -> dict[str, SubjectId]:

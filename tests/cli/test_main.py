@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cli.main
+from cli import errors
 from cli.lazy import Entry
 from tests.support.commands import SECRET
 
@@ -57,6 +58,13 @@ def test_each_error_has_its_exit_code_and_one_line(kind, code, capsys):
     assert shown.out == ""
     assert shown.err.startswith("genovault: ")
     assert "Traceback" not in shown.err
+
+
+def test_bytes_that_are_no_text_are_a_usage_error_and_no_bug():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        "a\udcff".encode()
+    report = errors.describe(caught.value)
+    assert (report.exit, report.code) == (2, "not_text")
 
 
 def test_a_hint_has_its_own_line_and_no_control_characters(capsys):

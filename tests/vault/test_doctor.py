@@ -71,6 +71,12 @@ def cut_the_log(vault: Path, _s: Session) -> None:
     vaults.sql(vault / "books.db", "DELETE FROM audit_leaf WHERE idx = (SELECT max(idx) FROM audit_leaf)")
 
 
+def edit_the_tree(vault: Path, s: Session) -> None:
+    """The root of a full tile: no entry differs, and nothing can be signed."""
+    s.log.record_many([s.event(Act.SUBJECT_LIST, Outcome.DONE)] * 300)
+    vaults.sql(vault / "books.db", "UPDATE audit_tile SET root = zeroblob(32)")
+
+
 def edit_the_head(vault: Path, _s: Session) -> None:
     vaults.sql(vault / "books.db", "UPDATE audit_head SET size = size - 1")
 
@@ -114,6 +120,7 @@ CASES: dict[str, tuple[Callable[[Path, Session], None], str, Severity]] = {
     "an edited log": (edit_the_log, "log_broken", Severity.ERROR),
     "a log cut short": (cut_the_log, "log_broken", Severity.ERROR),
     "a log that takes no entry": (edit_the_head, "log_closed", Severity.ERROR),
+    "a tree that is not the entries'": (edit_the_tree, "log_unsigned", Severity.ERROR),
     "damaged pages": (damage_the_books, "database_damaged", Severity.ERROR),
     "a dangling row": (break_a_reference, "database_damaged", Severity.ERROR),
     "an expired lease": (let_a_lease_run_out, "lease_expired", Severity.NOTE),

@@ -234,6 +234,21 @@ def test_two_samples_of_one_person_in_one_file_are_refused(held):
     refused(held, "subject_twice", path)
 
 
+def test_names_that_no_sheet_or_header_could_hold_are_refused(held):
+    path = held.write("a.vcf", vcf("A B", "1 10 A G 0|1 1|1").data)
+    for wrong in ("", "hg\n##x", "a\udcff"):
+        refused(held, "name_malformed", path, assembly=wrong)
+    refused(held, "name_malformed", path, namespace="n\x1b[2J")
+    long = held.write("b.vcf", vcf(f"A {'B' * 10_000}", "1 10 A G 0|1 1|1").data)
+    assert "column 2" in refused(held, "sample_name_too_long", long).message
+
+
+def test_a_reference_longer_than_any_is_nobody_s(held):
+    with pytest.raises(InputError) as caught:
+        resolve(held.session, "A" * 70_000)
+    assert caught.value.code == "subject_unknown"
+
+
 def test_a_name_that_another_cohort_registered_is_another_persons_until_said_otherwise(held):
     held.load(held.write("a.vcf", vcf("A B", "1 10 A G 0|1 1|1").data))
     path = held.write("b.vcf", vcf("A C", "1 10 A G 0|0 0|1").data)

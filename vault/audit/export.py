@@ -27,7 +27,7 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: Part | None = 
 
     Raises:
         InputError: ``output_exists``.
-        UnavailableError: ``not_signed_yet``: there is no checkpoint.
+        UnavailableError: ``not_signed_yet``: there is no checkpoint; ``output_unwritable``.
         IntegrityError: ``log_incomplete``.
     """
     if folder.exists():
@@ -39,17 +39,16 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: Part | None = 
     checkpoint = Checkpoint.from_text(Note.from_text(note).text)
     staging = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    _write(staging / "checkpoint", note.encode())
-    _write(staging / "log.vkey", vkey.encode() + b"\n")
-    with log.database.read() as session:
-        tree = StoredTree(session, part.base)
-        for level, n, width in tile_widths(checkpoint.size):
-            _write(staging / tile_path(level, n, width), tree.tile(level, n, width))
-    for n, bundle in enumerate(_bundles(log, part.base, checkpoint.size)):
-        width = min(TILE_WIDTH, checkpoint.size - n * TILE_WIDTH)
-        _write(staging / tile_path(None, n, width), bundle)
-    staging.rename(folder)
+    try:
+        staging.mkdir(parents=True)
+        _write(staging / "checkpoint", note.encode())
+        _write(staging / "log.vkey", vkey.encode() + b"\n")
+        _write_tiles(log, part.base, checkpoint.size, staging)
+        staging.rename(folder)
+    except OSError as error:
+        raise UnavailableError("output_unwritable", f"{folder}: {error.strerror or 'cannot be written'}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
     return checkpoint
 
 
@@ -62,6 +61,15 @@ def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None
         out.write(json.dumps(document, ensure_ascii=False) + "\n")
         written += 1
     return written
+
+
+def _write_tiles(log: AuditLog, base: int, size: int, folder: Path) -> None:
+    with log.database.read() as session:
+        tree = StoredTree(session, base)
+        for level, n, width in tile_widths(size):
+            _write(folder / tile_path(level, n, width), tree.tile(level, n, width))
+    for n, bundle in enumerate(_bundles(log, base, size)):
+        _write(folder / tile_path(None, n, min(TILE_WIDTH, size - n * TILE_WIDTH)), bundle)
 
 
 def _bundles(log: AuditLog, base: int, size: int) -> Iterator[bytes]:

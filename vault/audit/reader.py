@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from vault.audit import canonical
 from vault.audit.details import open_detail
 from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, set_digest, subject_set
-from vault.audit.merkle import inclusion_proof
+from vault.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from vault.audit.naming import entries_naming, entries_without_set
 from vault.audit.note import Checkpoint
 from vault.audit.receipt import Receipt
@@ -107,15 +107,23 @@ class LogReader:
         Raises:
             InputError: ``no_such_entry``.
             UnavailableError: ``not_signed_yet``: no checkpoint covers the entry yet.
+            IntegrityError: ``entry_unproven``: the entry or the stored tree is not what was signed. No false receipt is given out.
         """
         with self.database.read() as session:
             entry = _entry(_one(session, index))
             part = next(part for part in reversed(_parts(session)) if part.base <= index)
             note, leaf = last_note(session, part.base), index - part.base
-            size = 0 if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
-            if note is None or size <= leaf:
+            signed = None if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n")
+            if note is None or signed is None or signed.size <= leaf:
                 raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint="sign one first")
-            return Receipt(leaf, inclusion_proof(leaf, size, StoredTree(session, part.base).node), note, entry.leaf).to_text()
+            proof = inclusion_proof(leaf, signed.size, StoredTree(session, part.base).node)
+        try:
+            hashed = entry.leaf_hash if entry.leaf is None else leaf_hash(entry.leaf)
+            verify_inclusion(hashed, leaf, signed.size, proof, signed.root)
+        except IntegrityError:
+            message = f"audit entry {index} cannot be proven: what is stored is not what was signed"
+            raise IntegrityError("entry_unproven", message, hint="genovault audit verify") from None
+        return Receipt(leaf, proof, note, entry.leaf).to_text()
 
     # Reading
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event
+from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, tamper
 from vault.audit.note import VerifierKey
 from vault.audit.receipt import Receipt, checkpoint_of, verify_receipt
 from vault.errors import InputError, IntegrityError, UnavailableError
@@ -86,6 +86,24 @@ def test_every_entry_of_a_log_has_a_receipt_that_carries_it(books):
     for index in (0, 1, 255, 256, 299):
         proven = verify_receipt(books.log.receipt(index), None, ORIGIN, [VKEY])
         assert (proven.index, proven.leaf) == (index, appended[index].leaf)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE audit_tile SET data = zeroblob(length(data))",
+        "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'done', 'none') AS BLOB) WHERE idx = 3",
+        "UPDATE audit_checkpoint SET note = replace(note, char(10) || '300' || char(10), char(10) || '299' || char(10))",
+    ],
+)
+def test_no_false_receipt_is_given_out(books, edit):
+    books.log.record_many([event() for _ in range(300)])
+    books.log.checkpoint(SIGNER)
+    books.log.receipt(3)
+    tamper(books.path, edit)
+    with pytest.raises(IntegrityError) as caught:
+        books.log.receipt(3)
+    assert caught.value.code == "entry_unproven"
 
 
 def test_no_receipt_before_a_checkpoint_covers_the_entry(books):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import shutil
@@ -335,6 +336,22 @@ class TestEditedExport:
         with pytest.raises(InputError) as caught:
             export_tiles(grown.log, export, vkey=KEY)
         assert caught.value.code == "output_exists"
+
+    @pytest.mark.parametrize("place", ["/dev/null/export", "/proc/export"])
+    def test_an_export_that_cannot_be_written_is_no_bug(self, grown, place):
+        with pytest.raises(UnavailableError) as caught:
+            export_tiles(grown.log, Path(place), vkey=KEY)
+        assert caught.value.code == "output_unwritable"
+
+    def test_half_an_export_is_taken_away(self, grown, tmp_path, monkeypatch):
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("vault.audit.export.tile_path", full)
+        with pytest.raises(UnavailableError) as caught:
+            export_tiles(grown.log, tmp_path / "out", vkey=KEY)
+        assert caught.value.code == "output_unwritable"
+        assert list(tmp_path.iterdir()) == []
 
     def test_export_needs_a_checkpoint(self, books, tmp_path):
         with pytest.raises(UnavailableError) as caught:
