@@ -47,12 +47,15 @@ def make_current(database: Database, base: str) -> None:
     """Bring a database that an older program made to the newest schema; refuse one whose schema this program does not know.
 
     Raises:
-        IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: of a newer program.
+        IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: of a newer program;
+            ``database_unavailable``: it does not answer, as on a full disk, which no backup mends.
     """
     try:
         with database.read() as session:
             found = session.scalar(text("SELECT version_num FROM alembic_version"))
-    except (UnavailableError, IntegrityError, exc.ProgrammingError):
+    except (UnavailableError, IntegrityError, exc.ProgrammingError) as error:
+        if isinstance(error, UnavailableError) and has_tables(database):
+            raise
         raise IntegrityError("schema_missing", f"the {base} database is not a vault's or is damaged", hint="restore it") from None
     if found not in REVISIONS[base]:
         raise UnavailableError(

@@ -183,3 +183,18 @@ def test_an_upgrade_that_fails_leaves_what_was_there(from_0001, monkeypatch):
         assert tx.scalar(text("SELECT version_num FROM alembic_version")) == "0001"
         assert tx.scalars(text("SELECT token FROM audit_token ORDER BY token_id")).all() == PEOPLE
     make_current(from_0001, "books")
+
+
+def test_a_database_that_does_not_answer_is_not_called_damaged(database, monkeypatch):
+    """On a full disk SQLite cannot even open a database: restoring a backup would be the wrong advice."""
+    upgrade(database, "keys")
+
+    def full():
+        raise UnavailableError("database_unavailable", "the database did not answer (OperationalError)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "read", full)
+        with pytest.raises(UnavailableError) as caught:
+            make_current(database, "keys")
+    assert caught.value.code == "database_unavailable"
+    make_current(database, "keys")
