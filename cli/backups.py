@@ -98,7 +98,9 @@ def restore(
 @app.command()
 def doctor(
     ctx: typer.Context,
-    mend: Annotated[bool, typer.Option("--mend", help="Remove orphans and write both copies of the keystore anew.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Remove orphans and keys of nobody, and write both copies of the keystore anew.")
+    ] = False,
 ) -> None:
     """Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.
 
@@ -111,6 +113,7 @@ def doctor(
     with context.open() as session:
         if mend:
             mending.sweep_orphans(session)
+            mending.sweep_strangers(session)
             mending.mend_keystore(session.folder)
         report = health.examine(session)
         if not report.ok:

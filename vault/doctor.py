@@ -242,6 +242,14 @@ def _keys(session: Session) -> Iterator[Finding]:
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
     if keyless := session.keybook.keyless(live):
         yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
+    if strangers := mending.strangers(session):
+        text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"
+        remedy = (
+            "keep them: newer books may turn up"
+            if mending.restored(session)
+            else "genovault doctor --mend, if no newer books exist"
+        )
+        yield _warning("keys_of_nobody", text, remedy)
     if erased - session.keybook.erasures():
         yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
     held = {(branch, number) for branch in Branch for number in session.unlocked.keystore.epochs(branch)}
@@ -263,11 +271,15 @@ def _unfinished(session: Session) -> Iterator[Finding]:
     with session.books.read() as tx:
         jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
         leases = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now)) or 0
+        live = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires >= now)) or 0
         halves = tx.scalar(select(func.count()).where(ReleaseRow.state.in_(("staging", "committed")))) or 0
     for kind, state in jobs:
         yield _warning("job_unfinished", f"a job ({kind}) stopped after: {state}", "open the vault as a steward: it goes on")
     if leases:
         yield _note("lease_expired", f"{leases} imports were given up", "open the vault: it removes what they left")
+    if live:
+        text = f"{live} imports are at work, or were killed in the last two days"
+        yield _note("being_written", text, "nothing: what is left over goes when their time is over")
     if halves:
         yield _note("release_unfinished", f"{halves} releases are being made, or were given up", "open the vault: it ends them")
 

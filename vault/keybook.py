@@ -196,6 +196,21 @@ class KeyBook:
             held = set(session.scalars(query))
         return [subject for subject in wanted if subject not in held]
 
+    def subjects(self) -> set[SubjectId]:
+        """Whoever has a key of a person or an audit token, in the books or not. Needs no branch."""
+        names = [purpose.value for purpose in SUBJECT_PURPOSES]
+        with self._database.read() as session:
+            held = set(session.scalars(select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose.in_(names))))
+            return {SubjectId(subject) for subject in held.union(session.scalars(select(SubjectTokenRow.subject_id)))}
+
+    def is_whole(self, subject: SubjectId) -> bool:
+        """Whether a person has all keys and a token. Needs no branch."""
+        keys = select(WrappedKeyRow.purpose).where(WrappedKeyRow.purpose.in_([p.value for p in SUBJECT_PURPOSES]))
+        token = select(SubjectTokenRow.subject_id).where(SubjectTokenRow.subject_id == subject)
+        with self._database.read() as session:
+            held = set(session.scalars(keys.where(WrappedKeyRow.owner == subject)))
+            return len(held) == len(SUBJECT_PURPOSES) and session.scalars(token).first() is not None
+
     def newest_version(self, purpose: KeyPurpose, owner: bytes) -> int:
         """The newest version of an owner's key; 0 when there is none. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session as Transaction
+
 from vault.audit.acts import Act, Outcome
+from vault.audit.records import Filter, records
 from vault.crypto import keystore_files
 from vault.genotypes.inventory import being_written, named_objects
+from vault.ids import SubjectId
+from vault.keybook import SUBJECT_PURPOSES
 from vault.session import Session
+from vault.storage.books import LeaseRow, SubjectRow
 
 
 def orphans(session: Session) -> list[str]:
@@ -29,6 +37,37 @@ def sweep_orphans(session: Session) -> int:
     return len(found)
 
 
+def strangers(session: Session) -> list[SubjectId]:
+    """People who have keys and are in no book: those of an import that was killed, or that the books are too old to know.
+
+    Nobody, while an import may be about to enter them.
+    """
+    held = session.keybook.subjects()
+    with session.books.read() as tx:
+        return _strangers(tx, held)
+
+
+def restored(session: Session) -> bool:
+    """Whether these books came out of a backup: then newer ones may turn up, and need the keys of people whom these do not know."""
+    return next(records(session.log, Filter(act=Act.BACKUP_RESTORE)), None) is not None
+
+
+def sweep_strangers(session: Session) -> int:
+    """Destroy the keys of ``strangers``, unless the books were ever restored; how many people those were. Logged."""
+    with session.attempting(Act.DOCTOR_RUN):
+        if restored(session):
+            return 0
+        held = session.keybook.subjects()
+        # All at once, and while nobody can be entered: ``registration`` looks, in its own transaction, that its keys are still there.
+        with session.books.write() as tx:
+            found = _strangers(tx, held)
+            if found:
+                session.keybook.destroy(SUBJECT_PURPOSES, found)
+        if found:
+            session.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
+    return len(found)
+
+
 def mend_keystore(folder: Path) -> bool:
     """Write both copies of the keystore from the newest whole one; whether that was needed.
 
@@ -40,3 +79,10 @@ def mend_keystore(folder: Path) -> bool:
     with keystore_files.locked(folder):
         keystore_files.write(folder, keystore_files.read(folder))
     return True
+
+
+def _strangers(tx: Transaction, held: Iterable[SubjectId]) -> list[SubjectId]:
+    if tx.scalar(select(exists().where(LeaseRow.prefix.is_not(None)))):
+        return []
+    known = set(tx.scalars(select(SubjectRow.subject_id)))
+    return [subject for subject in held if subject not in known]

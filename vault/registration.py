@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.custody import KeyPurpose
+from vault.errors import UnavailableError
 from vault.identities import Identity, seal_first
 from vault.ids import ID_BYTES, AuditToken, DatasetId, SubjectId, draw
 from vault.keybook import FreshKeys
@@ -67,10 +68,18 @@ class NewSubjects:
         """Insert them, their sealed identities and references, in the caller's transaction.
 
         ``dataset``: the one whose import registers them (None: a sheet names them).
+
+        Raises:
+            UnavailableError: ``changed_meanwhile``: their keys are gone again.
         """
         rows = self.rows
         if not rows.subjects:
             return
+        # Keys of people who are in no book may be taken away (vault.mending), of all of them at once, and not while this transaction runs.
+        if not session.keybook.is_whole(rows.subjects[0]):
+            raise UnavailableError(
+                "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
+            )
         index, references = ReferenceIndex(session), rows.references
         index.require_current(tx)
         if references.version != index.version:  # somebody was erased since

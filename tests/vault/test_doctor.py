@@ -10,11 +10,15 @@ import pytest
 from sqlalchemy import delete, insert
 
 from tests.support import vaults
-from vault import backup, doctor, mending
+from vault import backup, doctor, mending, subjects
+from vault.audit.acts import Act, Outcome
 from vault.doctor import Severity
+from vault.errors import UnavailableError
+from vault.ids import SubjectId
 from vault.session import Session
 from vault.storage.books import LeaseRow
 from vault.storage.keys import WrappedKeyRow
+from vault.subject_sheet import read_subject_sheet
 from vault.times import to_micros
 
 
@@ -108,6 +112,16 @@ def let_a_key_backup_expire(vault: Path, s: Session) -> None:
         tx.connection().exec_driver_sql(f"UPDATE key_backup SET expires = {past}")
 
 
+def leave_people_without_a_book(_vault: Path, s: Session) -> None:
+    """What a killed import leaves once its lease is over."""
+    s.keybook.create_subjects([SubjectId(s.random(16)) for _ in range(3)])
+
+
+def let_an_import_run(_vault: Path, s: Session) -> None:
+    with s.books.write() as tx:
+        tx.execute(insert(LeaseRow), [{"prefix": "11" * 16, "expires": to_micros(s.clock() + timedelta(days=1))}])
+
+
 CASES: dict[str, tuple[Callable[[Path, Session], None], str, Severity]] = {
     "a missing object": (lose_an_object, "object_missing", Severity.ERROR),
     "an altered object": (swap_two_objects, "object_altered", Severity.ERROR),
@@ -123,6 +137,8 @@ CASES: dict[str, tuple[Callable[[Path, Session], None], str, Severity]] = {
     "a tree that is not the entries'": (edit_the_tree, "log_unsigned", Severity.ERROR),
     "damaged pages": (damage_the_books, "database_damaged", Severity.ERROR),
     "a dangling row": (break_a_reference, "database_damaged", Severity.ERROR),
+    "keys of nobody": (leave_people_without_a_book, "keys_of_nobody", Severity.WARNING),
+    "an import at work": (let_an_import_run, "being_written", Severity.NOTE),
     "an expired lease": (let_a_lease_run_out, "lease_expired", Severity.NOTE),
     "an expired key backup": (let_a_key_backup_expire, "key_backup_expired", Severity.WARNING),
 }
@@ -158,3 +174,53 @@ def test_mending_takes_away_what_nothing_names(vault):
         assert mending.mend_keystore(s.folder)
         assert not mending.mend_keystore(s.folder)
         assert not {"orphans", "keystore_copies"} & {finding.code for finding in doctor.examine(s).findings}
+
+
+class TestKeysOfNobody:
+    def held(self, s: Session) -> set[SubjectId]:
+        return s.keybook.subjects()
+
+    def test_they_go_and_nobody_else_s_do(self, vault):
+        with vaults.opened(vault) as s:
+            before = self.held(s)
+            leave_people_without_a_book(vault, s)
+            assert mending.sweep_strangers(s) == 3
+            assert self.held(s) == before
+            assert mending.sweep_strangers(s) == 0
+            vaults.read_all(s)
+
+    def test_they_stay_while_an_import_is_at_work(self, vault):
+        with vaults.opened(vault) as s:
+            leave_people_without_a_book(vault, s)
+            let_an_import_run(vault, s)
+            assert mending.strangers(s) == []
+            assert mending.sweep_strangers(s) == 0
+            assert len(self.held(s)) == len(vaults.SAMPLES) + 3
+
+    def test_they_stay_when_the_books_came_from_a_backup(self, vault):
+        """The books that know these people may still be found."""
+        with vaults.opened(vault) as s:
+            s.record(Act.BACKUP_RESTORE, Outcome.DONE)
+            leave_people_without_a_book(vault, s)
+            assert mending.sweep_strangers(s) == 0
+            (finding,) = [f for f in doctor.examine(s).findings if f.code == "keys_of_nobody"]
+            assert "keep" in finding.remedy
+
+    def test_people_whose_new_keys_went_are_not_entered(self, vault, monkeypatch):
+        """A sheet holds no lease: its import fails whole, and the sheet can be given again."""
+        rows = read_subject_sheet(b"sample_id\nNEW1\nNEW2\n", today=vaults.TODAY)
+        with vaults.opened(vault) as s:
+            prepare = subjects.prepare
+
+            def swept(*args):
+                new = prepare(*args)
+                assert mending.sweep_strangers(s) == 2
+                return new
+
+            with monkeypatch.context() as patched:
+                patched.setattr(subjects, "prepare", swept)
+                with pytest.raises(UnavailableError) as caught:
+                    subjects.import_sheet(s, rows, update=False)
+            assert caught.value.code == "changed_meanwhile"
+            assert subjects.import_sheet(s, rows, update=False).created == 2
+            assert doctor.examine(s).ok
