@@ -31,11 +31,13 @@ from vault.extracts.vcf import write_vcf
 from vault.genotypes import datasets, panel_building, panel_builds, panels, part_book
 from vault.genotypes.datasets import Dataset
 from vault.genotypes.loci import Locus
-from vault.genotypes.reader import Calls, GenotypeReader
+from vault.genotypes.merge import Calls
+from vault.genotypes.reader import GenotypeReader
 from vault.genotypes.selections import PanelLoci, Selection
 from vault.ids import SubjectId
 from vault.references import registered_by
-from vault.views.deidentify import Profile, deidentify
+from vault.views.deidentify import Deidentified
+from vault.views.showing import Profile
 from vault.views.view import View
 
 KEPT = 1 << 31  # bytes of decoded chunks for the "again" rows
@@ -125,14 +127,9 @@ class Bench:
 
         return lambda: timed(lambda: reader.read(selection))
 
-    def view(self, reader: GenotypeReader) -> View:
-        calls = reader.read(Selection())
+    def view(self, reader: GenotypeReader) -> Deidentified:
         names: Any = [f"P{at:07}" for at in range(len(self.half))]
-        order = np.arange(len(names))
-        profile = Profile(keep_phase=True)
-        return deidentify(
-            calls.sites, calls.codes, escapes=calls.escapes, pseudonyms=names, order=order, profile=profile, assembly="GRCh38"
-        )
+        return Deidentified(reader.choose(Selection()), names, profile=Profile(keep_phase=True), assembly="GRCh38")
 
     def extract(self, kind: str) -> Callable[[], tuple[float, Any]]:
         """Read, de-identify, write beside the vault; the file stays for the comparison."""

@@ -5,7 +5,7 @@
     3  limit      the project's declaration, the duties that consents carry, group size
     4  log        the intent, durable before anything is opened
     5  open       blocks of the permitted subjects, with keys fetched only now
-    6  de-identify
+    6  de-identify; of an extract 5 and 6 go window by window, and what is made is written out of sight
     7  log        the outcome, in the transaction that re-checks consent and project: that commit is the release
     8  release    sign the log's head, receipt, make visible
 
@@ -18,9 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sqlalchemy.orm import Session as Transaction
 
 from policies import reasons
@@ -46,6 +45,9 @@ from vault.pseudonyms import pseudonyms
 from vault.releases import Content, Release
 from vault.session import Session
 from vault.views.view import View
+
+if TYPE_CHECKING:
+    from vault.views.deidentify import Deidentified
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ def view(session: Session, *, project: str, dataset: str, panel: str | None = No
         with publication.working(session, access.release_id):
             intent = _log_intent(session, access, content)
             try:
-                made = _build(session, access)
-                outcome = _commit(session, access, intent, made, content)
+                made = _open(session, access, at_once=True).view()
+                outcome = _commit(session, access, intent, content, n_sites=len(made.sites))
             except BaseException as error:
                 _log_failure(session, access, intent, error)
                 raise
@@ -130,11 +132,11 @@ def _extract(session: Session, request_id: str, output: Path, *, file_format: Fo
         content = Content(ask.detail(), access.decided.obligations.as_dict(), **folders)
         intent = _log_intent(session, access, content)
         try:
-            made = _build(session, access)
-            facts = _facts(session, access, made)
+            made = _open(session, access)
+            facts = _facts(session, access, n_sites=made.outline.n_sites, not_assayed=len(made.not_assayed))
             _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(session, access, intent, made, replace(content, manifest=document.decode()))
+            _commit(session, access, intent, replace(content, manifest=document.decode()), n_sites=made.outline.n_sites)
         except BaseException as error:
             _log_failure(session, access, intent, error, staged=staging.path)
             raise
@@ -221,29 +223,27 @@ def _recipients(ask: Ask) -> dict[str, Any]:
     return {"recipients": named, "organisation": organisation.name, "country": organisation.country, "title": declaration.title}
 
 
-def _build(session: Session, access: _Access) -> View:
-    """Steps 5 and 6: the only place where blocks are opened for a reader."""
-    from vault.views.deidentify import Profile, deidentify, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+def _open(session: Session, access: _Access, *, at_once: bool = False) -> Deidentified:
+    """Steps 5 and 6: the only place where blocks are opened for a reader. Some are opened now, the others as pages are asked for;
+    ``at_once``: all now, as one page.
+    """
+    from vault.views.deidentify import Deidentified, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+    from vault.views.showing import Profile  # noqa: PLC0415 - as above
 
     ask, subjects = access.ask, access.decided.permitted
     keys = _keys(session, KeyPurpose.GENOTYPE, subjects)
     names = _names(session, access)
-    order = row_order(session.random(32), names)
+    order = row_order(session.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
-    calls = reader.read(session, ask.dataset, ask.selection(), [subjects[at] for at in order.tolist()], keys)
+    chosen = reader.choose(session, ask.dataset, ask.selection(), [subjects[at] for at in order], keys)
     disclosure = ask.project.declaration.disclosure
-    named = ask.panel.index.match(calls.sites) if ask.panel else None
-    return deidentify(
-        calls.sites,
-        calls.codes,
-        escapes=calls.escapes,
-        pseudonyms=[names[at] for at in order.tolist()],
-        order=np.arange(len(names)),
-        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(calls.sites.contigs)),
+    return Deidentified(
+        chosen,
+        [names[at] for at in order],
+        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(chosen.contigs)),
         assembly=ask.dataset.assembly,
-        fixed=named.fixed if named else None,
-        named=named.named if named else None,
-        not_assayed=named.not_assayed() if named else (),
+        panel=ask.panel.index if ask.panel else None,
+        window_sites=max(1, chosen.n_sites) if at_once else None,
     )
 
 
@@ -266,7 +266,7 @@ def _keys(session: Session, purpose: KeyPurpose, subjects: Sequence[SubjectId]) 
     return found
 
 
-def _commit(session: Session, access: _Access, intent: Appended, made: View, content: Content) -> Appended:
+def _commit(session: Session, access: _Access, intent: Appended, content: Content, *, n_sites: int) -> Appended:
     """Step 7. Raises RefusedError ``consent_changed``, ``project_changed`` if anything was taken back meanwhile."""
     digest = sha256(content.manifest.encode()) if content.manifest else None
     with session.books.write() as tx:
@@ -276,7 +276,7 @@ def _commit(session: Session, access: _Access, intent: Appended, made: View, con
             access.outcome_act,
             Outcome.DONE,
             refers=intent.event_id,
-            counts={"subjects": len(made.pseudonyms), "sites": len(made.sites)},
+            counts={"subjects": len(access.decided.permitted), "sites": n_sites},
             consent=head.entry(),
             blobs=[digest] if digest else [],
             **access.about(),
@@ -286,7 +286,7 @@ def _commit(session: Session, access: _Access, intent: Appended, made: View, con
             session,
             access.release_id,
             outcome=outcome,
-            n_sites=len(made.sites),
+            n_sites=n_sites,
             content=content,
             manifest_sha256=digest,
             state=releases.COMMITTED if digest else releases.RELEASED,
@@ -325,7 +325,7 @@ def _log_failure(
         releases.drop(tx, access.release_id)
 
 
-def _facts(session: Session, access: _Access, made: View) -> Manifest:
+def _facts(session: Session, access: _Access, *, n_sites: int, not_assayed: int) -> Manifest:
     ask, decided = access.ask, access.decided
     declaration, panel = ask.project.declaration, ask.panel
     regions = () if panel else ask.regions or (WHOLE_DATASET,)
@@ -340,7 +340,7 @@ def _facts(session: Session, access: _Access, made: View) -> Manifest:
         assembly=ask.dataset.assembly,
         kind="panel" if ask.panel else "region",
         loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
-        counts=Counts(subjects=len(made.pseudonyms), sites=len(made.sites), not_assayed=len(made.not_assayed)),
+        counts=Counts(subjects=len(decided.permitted), sites=n_sites, not_assayed=not_assayed),
         obligations=duties.stated(decided.obligations),
         policies=(RULE_SET,),
         created=session.clock(),

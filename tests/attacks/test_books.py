@@ -27,7 +27,7 @@ def never(*_args, **_kwargs):
 @pytest.fixture
 def closed(monkeypatch):
     """No block may be opened."""
-    monkeypatch.setattr("vault.genotypes.reader.read", never)
+    monkeypatch.setattr("vault.genotypes.reader.choose", never)
 
 
 CONSENT = {

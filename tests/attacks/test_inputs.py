@@ -262,8 +262,8 @@ def test_an_output_that_is_a_link_leads_to_nothing_of_others(small, tmp_path):
 def test_an_output_that_becomes_a_link_meanwhile_is_not_followed(small, tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.mkdir()
-    build = gate._build
-    monkeypatch.setattr(gate, "_build", lambda *a: ((tmp_path / "out").symlink_to(victim), build(*a))[1])
+    opening = gate._open
+    monkeypatch.setattr(gate, "_open", lambda *a: ((tmp_path / "out").symlink_to(victim), opening(*a))[1])
     with opened(small) as s, pytest.raises(GenovaultError):
         gate.extract(s, ask(s), tmp_path / "out")
     assert list(victim.iterdir()) == []

@@ -25,7 +25,7 @@ from vault.storage.books import LeaseRow
 from vault.storage.database import PRAGMAS, Database
 from vault.storage.objects import ObjectStore
 
-OPEN_BLOCKS = "vault.genotypes.reader.read"
+OPEN_BLOCKS = "vault.genotypes.reader.choose"
 
 
 @pytest.fixture
@@ -91,23 +91,22 @@ def test_no_block_is_opened_when_the_intent_cannot_be_logged(folder, tmp_path, b
 
 @pytest.mark.parametrize("way", ["view", "extract"])
 def test_nothing_is_visible_when_the_outcome_cannot_be_logged(folder, tmp_path, broken_books, monkeypatch, way):
-    build = gate._build
+    commit = gate._commit
 
-    def built(session, access):
-        made = build(session, access)
+    def committing(session, *arguments, **keywords):
         broken_books(session)
         fill(session)
-        return made
+        return commit(session, *arguments, **keywords)
 
     with opened(folder) as s:
         request = vaults.ask(s)
-        monkeypatch.setattr(gate, "_build", built)
+        monkeypatch.setattr(gate, "_commit", committing)
         with pytest.raises(UnavailableError):
             let_out(s, way, request, tmp_path)
         assert not (tmp_path / "out").exists()
         monkeypatch.setattr(module, "PRAGMAS", PRAGMAS)
         s.books.close()
-    monkeypatch.setattr(gate, "_build", build)
+    monkeypatch.setattr(gate, "_commit", commit)
     with opened(folder) as s:  # the outcome was unknown to the process: recovery reads back and says it
         report = verified(s)
         assert report.ok

@@ -10,6 +10,7 @@ from vault import consents, gate, projects, publication, releases, requests
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, IntegrityError, RefusedError
 from vault.recovery import open_recovered
+from vault.views.deidentify import Deidentified
 
 
 @pytest.fixture
@@ -22,14 +23,29 @@ def meanwhile(monkeypatch):
     """Have something happen after blocks were opened and before the outcome is committed."""
 
     def arrange(happens):
-        build = gate._build
+        commit = gate._commit
 
-        def built(session, access):
-            made = build(session, access)
+        def committing(*arguments, **keywords):
             happens()
-            return made
+            return commit(*arguments, **keywords)
 
-        monkeypatch.setattr(gate, "_build", built)
+        monkeypatch.setattr(gate, "_commit", committing)
+
+    return arrange
+
+
+@pytest.fixture
+def amid(monkeypatch):
+    """Have something happen while an extract is being written: when its sites are surveyed and none of its pages is read."""
+
+    def arrange(happens):
+        pages = Deidentified.pages
+
+        def paging(self):
+            happens()
+            return pages(self)
+
+        monkeypatch.setattr(Deidentified, "pages", paging)
 
     return arrange
 
@@ -52,14 +68,15 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("when", ["meanwhile", "amid"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_stops_an_extract(folder, meanwhile, tmp_path, change):
+def test_a_change_stops_an_extract(folder, request, tmp_path, change, when):
     act, code = CHANGES[change]
-    meanwhile(another(folder, act))
+    request.getfixturevalue(when)(another(folder, act))
     with opened(folder) as s:
-        request = vaults.ask(s)
+        asked = vaults.ask(s)
         with pytest.raises(RefusedError) as caught:
-            gate.extract(s, request, tmp_path / "out")
+            gate.extract(s, asked, tmp_path / "out")
         assert caught.value.code == code
         assert [r.state for r in releases.every(s)] == ["aborted"]
         report = verified(s)
@@ -168,8 +185,8 @@ def test_recovery_that_comes_late_does_not_undo_a_release(folder, tmp_path, monk
     """The list of what is unfinished is older than the lock: what was ended in between is left as it is."""
     with opened(folder) as s:
         request, stale = vaults.ask(s), []
-        build = gate._build
-        monkeypatch.setattr(gate, "_build", lambda *a: (stale.extend(releases.unfinished(s)), build(*a))[1])
+        opening = gate._open
+        monkeypatch.setattr(gate, "_open", lambda *a: (stale.extend(releases.unfinished(s)), opening(*a))[1])
         gate.extract(s, request, tmp_path / "out")
         monkeypatch.setattr(releases, "unfinished", lambda _: stale)
         assert [r.state for r in stale] == ["staging"]

@@ -1,15 +1,22 @@
-"""A view made from VCF text by a slow, obvious reader, for tests of what comes after the vault."""
+"""Views for tests of what comes after the vault: from VCF text by a slow, obvious reader, and from calls in memory."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tests.support.vcf_text import SmallVcf
-from vault.genotypes.calls import ESCAPE, MAX_CODED_ALLELE, Escapes, diploid, haploid
+from vault.genotypes.allele_counts import AlleleCounts, count_calls
+from vault.genotypes.calls import ESCAPE, MAX_CODED_ALLELE, Codes, Escapes, diploid, haploid
+from vault.genotypes.matching import Match
+from vault.genotypes.merge import Calls
 from vault.genotypes.sites import Sites, TextColumn
 from vault.ids import Pseudonym
+from vault.views.outline import Outline
+from vault.views.pages import Page
 from vault.views.view import View
 
 
@@ -56,3 +63,109 @@ def _escapes(escaped: list[tuple[int, int, list[int], list[int]]]) -> Escapes:
         alleles=np.array([allele for _, _, alleles, _ in escaped for allele in alleles], np.int16),
         phased=np.array([flag for _, _, _, phased in escaped for flag in phased], np.uint8),
     )
+
+
+def allele_counts(view: View) -> AlleleCounts:
+    """AC and AN, counted from the view's own calls."""
+    return count_calls(view.sites, view.codes, view.escapes)
+
+
+def rows_of(view: View | Calls, first: int, last: int) -> Calls:
+    """Some neighbouring sites with their calls, apart from the rest."""
+    escapes = view.escapes
+    mine = [k for k in range(len(escapes)) if first <= escapes.site[k] < last]
+    spans = [slice(int(escapes.offset[k]), int(escapes.offset[k + 1])) for k in mine]
+    kept = Escapes(
+        escapes.site[mine] - first,
+        escapes.sample[mine],
+        np.cumsum([0, *(span.stop - span.start for span in spans)]).astype(np.int64),
+        np.concatenate([np.zeros(0, np.int16), *(escapes.alleles[span] for span in spans)]),
+        np.concatenate([np.zeros(0, np.uint8), *(escapes.phased[span] for span in spans)]),
+    )
+    return Calls(view.sites.take(np.arange(first, last)), view.codes[first:last].copy(), kept)
+
+
+@dataclass(frozen=True)
+class InPages:
+    """A view in memory as its writers take it, ``size`` sites a page."""
+
+    view: View
+    size: int = 1 << 30
+
+    @property
+    def pseudonyms(self) -> tuple[Pseudonym, ...]:
+        return self.view.pseudonyms
+
+    @property
+    def assembly(self) -> str:
+        return self.view.assembly
+
+    @property
+    def not_assayed(self) -> tuple[str, ...]:
+        return self.view.not_assayed
+
+    @property
+    def outline(self) -> Outline:
+        return Outline().and_of(self.view.sites)
+
+    def pages(self) -> Iterator[Page]:
+        for first in range(0, len(self.view.sites), self.size):
+            some = rows_of(self.view, first, min(first + self.size, len(self.view.sites)))
+            yield Page(some.sites, some.codes, some.escapes, count_calls(some.sites, some.codes, some.escapes))
+
+
+@dataclass(frozen=True)
+class CallsInMemory:
+    """Calls to de-identify, as a source of windows; ``max_sites`` bounds these further."""
+
+    sites: Sites
+    codes: Codes
+    escapes: Escapes
+    overlaps: bool = False
+    max_sites: int = 1 << 30
+
+    @property
+    def n_sites(self) -> int:
+        return len(self.sites)
+
+    @property
+    def whole(self) -> _Window:
+        return _Window(self, 0, len(self.sites))
+
+    def windows(self, n_sites: int) -> Iterator[_Window]:
+        step = min(n_sites, self.max_sites)
+        for first in range(0, len(self.sites), step):
+            yield _Window(self, first, min(first + step, len(self.sites)))
+
+
+@dataclass(frozen=True)
+class _Window:
+    source: CallsInMemory
+    first: int
+    last: int
+
+    def read(self) -> Calls:
+        return rows_of(Calls(self.source.sites, self.source.codes, self.source.escapes), self.first, self.last)
+
+    def count(self) -> tuple[Sites, AlleleCounts]:
+        calls = self.read()
+        return calls.sites, count_calls(calls.sites, calls.codes, calls.escapes)
+
+
+@dataclass(frozen=True)
+class MarkedPanel:
+    """A panel of sites told by contig and position: which are fixed, and which numbers of their ALTs are named."""
+
+    fixed: frozenset[tuple[str, int]]
+    named: Mapping[tuple[str, int], Sequence[int]]
+
+    def match(self, sites: Sites) -> Match:
+        places = [(sites.contigs[c], p) for c, p in zip(sites.contig.tolist(), sites.pos.tolist(), strict=True)]
+        named = [
+            a in self.named.get(place, ()) for place, n in zip(places, sites.n_alleles().tolist(), strict=True) for a in range(n)
+        ]
+        fixed = np.array([place in self.fixed for place in places], np.bool_)
+        return Match(np.flatnonzero(fixed), fixed, np.array(named, np.bool_), np.zeros(0, np.bool_))
+
+    def not_assayed(self, _met: object) -> tuple[str, ...]:
+        return ()

@@ -190,16 +190,15 @@ def test_chunks_that_are_not_blanked_yet_are_refused(vault, monkeypatch):
 
 
 def test_an_erasure_stops_a_view_that_is_being_made(vault, monkeypatch):
-    build = gate._build
+    commit = gate._commit
 
-    def slow(session, access):
-        made = build(session, access)
+    def slow(*arguments, **keywords):
         with vaults.opened(vault) as other:
             erasure.erase(other, WHO)
-        return made
+        return commit(*arguments, **keywords)
 
     with vaults.opened(vault) as s:
-        monkeypatch.setattr(gate, "_build", slow)
+        monkeypatch.setattr(gate, "_commit", slow)
         with pytest.raises(GenovaultError) as caught:
             gate.view(s, project="demo", dataset="cohort")
         assert caught.value.code == "consent_changed"

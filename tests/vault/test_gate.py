@@ -52,13 +52,13 @@ def test_intent_and_outcome_are_a_pair_in_this_order(s, tmp_path):
 
 
 def test_the_intent_is_on_disk_before_a_block_is_opened(s, monkeypatch):
-    read, seen = vaults.reader.read, []
+    choose, seen = vaults.reader.choose, []
 
-    def reading(session, *arguments):
+    def choosing(session, *arguments):
         seen.append(leaves(session)[-1]["act"])
-        return read(session, *arguments)
+        return choose(session, *arguments)
 
-    monkeypatch.setattr(vaults.reader, "read", reading)
+    monkeypatch.setattr(vaults.reader, "choose", choosing)
     gate.view(s, project="demo", dataset="cohort")
     assert seen == ["view.intent"]
 
@@ -136,7 +136,7 @@ REFUSALS = {
 def test_every_refusal_has_its_code_is_logged_and_opens_nothing(s, monkeypatch, reason):
     prepare, asked, code = REFUSALS[reason]
     prepare(s)
-    monkeypatch.setattr("vault.genotypes.reader.read", None)
+    monkeypatch.setattr("vault.genotypes.reader.choose", None)
     with pytest.raises((RefusedError, InputError)) as caught:
         gate.view(s, **({"project": "demo", "dataset": "cohort"} | asked))
     assert caught.value.code == code
@@ -178,7 +178,7 @@ def test_requests_that_are_denied_unknown_or_of_another_kind(s, tmp_path):
 def test_an_output_that_is_taken_is_found_out_before_anything_is_opened(s, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("x")
-    monkeypatch.setattr("vault.genotypes.reader.read", None)
+    monkeypatch.setattr("vault.genotypes.reader.choose", None)
     with pytest.raises(InputError) as caught:
         gate.extract(s, ask(s), tmp_path / "out")
     assert caught.value.code == "output_not_empty"
@@ -189,7 +189,7 @@ def test_a_bug_on_the_way_is_logged_by_a_constant(s, monkeypatch):
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("canary-61")
 
-    monkeypatch.setattr("vault.views.deidentify.deidentify", broken)
+    monkeypatch.setattr("vault.views.deidentify.Deidentified", broken)
     with pytest.raises(ZeroDivisionError):
         gate.view(s, project="demo", dataset="cohort")
     assert leaves(s)[-1]["reasons"] == {"internal_error": 1}

@@ -7,7 +7,7 @@ used twice once.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,37 +15,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.extracts import bcf_kernels, bgzf
-from vault.extracts.csi import Placed, write_index
-from vault.extracts.header import Header, header_of, header_text
-from vault.extracts.kernels import differs
-from vault.extracts.runs import BATCH_BYTES, Scratch, write_runs
+from vault.extracts.csi import Index
+from vault.extracts.header import filters_of, header_text
+from vault.extracts.runs import Scratch, write_runs
 from vault.genotypes.calls import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import TextColumn
+from vault.genotypes.sites import Sites, TextColumn
 from vault.views.arrays import plain
-from vault.views.counts import allele_counts
-from vault.views.view import View
+from vault.views.outline import Outline, turns
+from vault.views.pages import Page, Paged
 
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127
 
 
-def write_bcf(view: View, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
+def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
     """Write ``view`` to ``bcf`` and its CSI to ``index``. Arguments and errors as ``write_vcf``."""
-    header = header_of(view.sites)
-    text = header_text(view, header, vault_view).encode() + b"\0"
+    text = header_text(view, vault_view).encode() + b"\0"
     head = bgzf.compress(memoryview(b"BCF\2\2" + struct.pack("<I", len(text)) + text))
     bcf.write(head.data)
-    ends = site_ends(view.sites)
-    records = _Records.of(view, header, ends)
-    offsets = write_runs(bcf, records.batches(), records.render, at=len(head.data))
-    write_index(index, Placed(view.sites.contig, view.sites.pos, ends, offsets), contigs=len(view.sites.contigs))
+    numbers = _dictionary(view.outline)
+    found = Index(len(view.outline.contigs))
+    size = 2 * len(view.pseudonyms) + 64
+    pages = (_Records.of(page, numbers) for page in view.pages())
+    write_runs(bcf, pages, found, record_bytes=size, at=len(head.data))
+    found.write(index)
 
 
 @dataclass(frozen=True)
 class _Records:
-    """What the kernels need of a view, made plain once."""
+    """What the kernels need of a page, made plain once."""
 
     codes: NDArray[np.uint8]
+    sites: Sites
+    ends: NDArray[np.int64]
     columns: tuple[Any, ...]
     escapes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]]
     width: NDArray[np.int64]
@@ -53,15 +55,14 @@ class _Records:
     gt: int
 
     @staticmethod
-    def of(view: View, header: Header, ends: NDArray[np.int64]) -> _Records:
-        sites, escapes = view.sites, view.escapes
-        numbers = _dictionary(header)
-        counts = allele_counts(view)
+    def of(page: Page, numbers: Mapping[str, int]) -> _Records:
+        sites, escapes, counts = page.sites, page.escapes, page.counts
+        ends = site_ends(sites)
         width = np.full(len(sites), 2, np.int64)
         np.maximum.at(width, escapes.site, np.diff(escapes.offset))
         filters = _filters(sites.filters, numbers)
         columns = (
-            len(view.pseudonyms),
+            page.codes.shape[1],
             plain(sites.contig, np.int32),
             plain(sites.pos, np.int64),
             ends,
@@ -76,7 +77,9 @@ class _Records:
             np.array([numbers.get(name, -1) for name in ("AC", "AN", "END", "SVTYPE")], np.int64),
         )
         return _Records(
-            plain(view.codes, np.uint8),
+            plain(page.codes, np.uint8),
+            sites,
+            ends,
             columns,
             (
                 plain(escapes.site, np.int64),
@@ -88,11 +91,6 @@ class _Records:
             np.where(np.diff(counts.offsets) - 1 > MAX_INT8_ALLELE, 2, 1).astype(np.int64),
             numbers["GT"],
         )
-
-    def batches(self) -> Iterator[tuple[int, int]]:
-        step = max(1, BATCH_BYTES // (2 * self.codes.shape[1] + 64))
-        for first in range(0, len(self.codes), step):
-            yield first, min(first + step, len(self.codes))
 
     def render(self, first: int, last: int, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:
         """Bytes of records first..last, and int64[last - first]: where each begins."""
@@ -107,20 +105,18 @@ class _Records:
         return out.data, starts[:-1]
 
 
-def _dictionary(header: Header) -> dict[str, int]:
+def _dictionary(outline: Outline) -> dict[str, int]:
     numbers: dict[str, int] = {}
-    info = ["AC", "AN", *(["END"] if header.has_end else []), *(["SVTYPE"] if header.has_svtype else [])]
-    for name in (*header.filters, *info, "GT"):
+    info = ["AC", "AN", *(["END"] if outline.has_end else []), *(["SVTYPE"] if outline.has_svtype else [])]
+    for name in (*filters_of(outline), *info, "GT"):
         numbers.setdefault(name, len(numbers))
     return numbers
 
 
 def _filters(filters: TextColumn, numbers: Mapping[str, int]) -> TextColumn:
     """The FILTER of each record as a typed vector of dictionary numbers."""
-    starts = np.ones(len(filters), np.bool_)
-    differs(plain(filters.data, np.uint8), plain(filters.offsets, np.int64), starts)
-    turns = np.flatnonzero(starts)
-    coded = TextColumn.of(_filter(item.decode(), numbers) for item in filters.take(turns).items())
+    starts = turns(filters)
+    coded = TextColumn.of(_filter(item.decode(), numbers) for item in filters.take(np.flatnonzero(starts)).items())
     return coded.take(np.cumsum(starts) - 1)
 
 

@@ -1,13 +1,14 @@
 """CSI version 1, the coordinate-sorted index of htslib, for BGZF files of sites (CSIv1 specification; SAM specification §5.1).
 
-CSI rather than TBI because it has no limit of 512 Mb on a contig. Written from virtual offsets that the writer knows anyway.
+CSI rather than TBI because it has no limit of 512 Mb on a contig. Made while the file is written, from virtual offsets that the writer
+knows anyway; of a batch of records stays what the index says of it, not where each lies.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -20,50 +21,108 @@ MIN_SHIFT = 14  # bits of the smallest bin: 16 kb, as bcftools index
 MIN_DEPTH = 5
 
 
-@dataclass(frozen=True)
-class Placed:
-    """Where the records of a file are.
+class Index:
+    """The index of ``contigs`` contigs; ``names`` for a text file (BCF has them in its header)."""
 
-    ``contig`` int32[m] (number in the file's own dictionary), ``first`` and ``last`` int64[m] (1-based), in file order;
-    ``offsets`` uint64[m+1]: virtual offset of each record and of the end of the last.
-    """
+    def __init__(self, contigs: int, names: Sequence[str] | None = None) -> None:
+        self._names = names
+        self._contigs: list[_Contig | None] = [None] * contigs
+        self._at = -1
 
-    contig: NDArray[np.int32]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
-    offsets: NDArray[np.uint64]
+    def add(
+        self, contig: NDArray[np.int32], first: NDArray[np.int64], last: NDArray[np.int64], offsets: NDArray[np.uint64]
+    ) -> None:
+        """The next k records: number of the contig, first and last position (1-based), uint64[k+1] virtual offset of each and of the end.
+
+        Raises:
+            IntegrityError: ``sites_unsorted`` if records are not sorted by position or a contig's are not together.
+        """
+        edges = [0, *(np.flatnonzero(np.diff(contig)) + 1).tolist(), len(contig)]
+        for start, stop in pairwise(edges):
+            if start < stop:
+                self._on(int(contig[start])).add(first[start:stop] - 1, last[start:stop], offsets[start : stop + 1])
+
+    def write(self, file: BinaryIO) -> None:
+        """The whole index, once every record was added."""
+        deepest = max((contig.reach for contig in self._contigs if contig), default=0)
+        depth = MIN_DEPTH
+        while deepest > 1 << (MIN_SHIFT + 3 * depth):
+            depth += 1
+        meta = b"" if self._names is None else _text_meta(self._names)
+        parts = [b"CSI\1", struct.pack("<iii", MIN_SHIFT, depth, len(meta)), meta, struct.pack("<i", len(self._contigs))]
+        parts += [struct.pack("<i", 0) if contig is None else contig.to_bytes(depth) for contig in self._contigs]
+        parts.append(struct.pack("<Q", 0))  # records without a place
+        bgzf.write_whole(file, b"".join(parts))
+
+    def _on(self, number: int) -> _Contig:
+        found = self._contigs[number]
+        if found is None:
+            found = self._contigs[number] = _Contig()
+        elif number != self._at:
+            raise _unsorted()
+        self._at = number
+        return found
 
 
-def write_index(file: BinaryIO, placed: Placed, *, contigs: int, names: Sequence[str] | None = None) -> None:
-    """The index of ``contigs`` contigs; ``names`` for a text file (BCF has them in its header).
+class _Contig:
+    """What the index says of one contig. Its bins are told by height (0: 16 kb) and place until the depth of the index is known."""
 
-    Raises:
-        IntegrityError: ``sites_unsorted`` if records are not sorted by position or a contig's are not together.
-    """
-    runs = _contig_runs(placed, contigs)
-    deepest = int(placed.last.max(initial=0))
-    depth = MIN_DEPTH
-    while deepest > 1 << (MIN_SHIFT + 3 * depth):
-        depth += 1
-    meta = b"" if names is None else _text_meta(names)
-    parts = [b"CSI\1", struct.pack("<iii", MIN_SHIFT, depth, len(meta)), meta, struct.pack("<i", contigs)]
-    parts += [_contig(placed, start, stop, depth) for start, stop in runs]
-    parts.append(struct.pack("<Q", 0))  # records without a place
-    bgzf.write_whole(file, b"".join(parts))
+    def __init__(self) -> None:
+        self.reach = 0  # largest end so far
+        self._begin = 0  # of the last record
+        self._records = 0
+        self._tiles = 0  # 16 kb tiles of which the first record that reaches past their begin is known
+        self._least: list[NDArray[np.uint64]] = []
+        self._bins: list[NDArray[np.int64]] = []  # height and place of each stretch of records of one bin
+        self._stretches: list[NDArray[np.uint64]] = []  # virtual offset of its begin and end
+
+    def add(self, begin: NDArray[np.int64], end: NDArray[np.int64], offsets: NDArray[np.uint64]) -> None:
+        """Records on half-open stretches, 0-based."""
+        if int(begin[0]) < self._begin or bool((np.diff(begin) < 0).any()):
+            raise _unsorted()
+        reach = np.maximum(np.maximum.accumulate(end), self.reach)
+        covered = ((reach - 1) >> MIN_SHIFT) + 1  # tiles that begin before the reach
+        self._least.append(offsets[np.searchsorted(covered, np.arange(self._tiles, int(covered[-1])), side="right")])
+        bins = _bins(begin, end)
+        breaks = np.flatnonzero((np.diff(bins) != 0).any(axis=0)) + 1
+        starts, stops = np.concatenate([[0], breaks]), np.concatenate([breaks, [len(begin)]])
+        found, stretches = bins[:, starts], np.stack([offsets[starts], offsets[stops]])
+        if self._bins and (self._bins[-1][:, -1] == found[:, 0]).all():  # the stretch goes on from the batch before
+            self._stretches[-1][1, -1] = stretches[1, 0]
+            found, stretches = found[:, 1:], stretches[:, 1:]
+        if found.size:
+            self._bins.append(found)
+            self._stretches.append(stretches)
+        self.reach, self._begin = int(reach[-1]), int(begin[-1])
+        self._tiles = max(self._tiles, int(covered[-1]))
+        self._records += len(begin)
+
+    def to_bytes(self, depth: int) -> bytes:
+        height, place = np.concatenate(self._bins, axis=1)
+        begins, ends = np.concatenate(self._stretches, axis=1)
+        least = np.concatenate(self._least)[place << (3 * height)]  # first record that ends inside or past the bin
+        number = ((1 << (3 * (depth - height))) - 1) // 7 + place
+        order = np.argsort(number, kind="stable")
+        edges = [0, *(np.flatnonzero(np.diff(number[order])) + 1).tolist(), len(order)]
+        chunks = np.stack([begins, ends], axis=1)[order].astype("<u8")
+        parts = [struct.pack("<i", len(edges))]
+        for a, b in pairwise(edges):
+            parts += [struct.pack("<IQi", number[order[a]], least[order[a]], b - a), chunks[a:b].tobytes()]
+        # The pseudo-bin of htslib: where the contig lies in the file, and how many records it has.
+        pseudo = ((1 << (3 * (depth + 1))) - 1) // 7 + 1
+        parts.append(struct.pack("<IQi4Q", pseudo, 0, 2, begins[0], ends[-1], self._records, 0))
+        return b"".join(parts)
 
 
-def _contig_runs(placed: Placed, contigs: int) -> list[tuple[int, int]]:
-    """(first, past last) record of each contig."""
-    turns = np.flatnonzero(np.diff(placed.contig)) + 1
-    starts, stops = [0, *turns.tolist()], [*turns.tolist(), len(placed.contig)]
-    back = (np.diff(placed.first) < 0) & (np.diff(placed.contig) == 0)
-    if len(placed.contig) and (back.any() or len(np.unique(placed.contig)) != len(starts)):
-        raise IntegrityError("sites_unsorted", "sites are not sorted by contig and position")
-    runs = [(0, 0)] * contigs
-    for start, stop in zip(starts, stops, strict=True):
-        if stop > start:
-            runs[int(placed.contig[start])] = (start, stop)
-    return runs
+def _bins(begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[2, m]: height and place of the smallest bin that holds each stretch (reg2bin)."""
+    height, place = np.zeros(len(begin), np.int64), begin >> MIN_SHIFT
+    wide = np.flatnonzero(place != (end - 1) >> MIN_SHIFT)
+    while len(wide):
+        height[wide] += 1
+        place[wide] >>= 3
+        wide = wide[place[wide] != (end[wide] - 1) >> (MIN_SHIFT + 3 * height[wide])]
+    return np.stack([height, place])
 
 
 def _text_meta(names: Sequence[str]) -> bytes:
@@ -72,49 +131,5 @@ def _text_meta(names: Sequence[str]) -> bytes:
     return struct.pack("<7i", 2, 1, 2, 0, ord("#"), 0, len(listed)) + listed
 
 
-def _contig(placed: Placed, start: int, stop: int, depth: int) -> bytes:
-    if start == stop:
-        return struct.pack("<i", 0)
-    begin, end = placed.first[start:stop] - 1, placed.last[start:stop]  # half-open, 0-based
-    offsets = placed.offsets[start : stop + 1]
-    bins = _bins(begin, end, depth)
-    order = np.argsort(bins, kind="stable")
-    ordered = bins[order]
-    # A chunk is a stretch of records of one bin that follow each other in the file.
-    breaks = np.flatnonzero((np.diff(ordered) != 0) | (np.diff(order) != 1)) + 1
-    chunk_first = order[np.concatenate([[0], breaks])]
-    chunk_last = order[np.concatenate([breaks - 1, [len(order) - 1]])]
-    chunk_bin = bins[chunk_first]
-    bin_starts = np.concatenate([[0], np.flatnonzero(np.diff(chunk_bin)) + 1, [len(chunk_bin)]])
-    reach = np.maximum.accumulate(end)
-    used = chunk_bin[bin_starts[:-1]]
-    least = offsets[
-        np.searchsorted(reach, _bin_begin(used, depth), side="right")
-    ]  # first record that ends inside or past the bin
-    chunks = np.stack([offsets[chunk_first], offsets[chunk_last + 1]], axis=1).astype("<u8")
-    parts = [struct.pack("<i", len(used) + 1)]
-    for k, (number, loffset) in enumerate(zip(used.tolist(), least.tolist(), strict=True)):
-        a, b = bin_starts[k], bin_starts[k + 1]
-        parts += [struct.pack("<IQi", number, loffset, b - a), chunks[a:b].tobytes()]
-    # The pseudo-bin of htslib: where the contig lies in the file, and how many records it has.
-    pseudo = ((1 << (3 * (depth + 1))) - 1) // 7 + 1
-    parts.append(struct.pack("<IQi4Q", pseudo, 0, 2, offsets[0], offsets[-1], stop - start, 0))
-    return b"".join(parts)
-
-
-def _bins(begin: NDArray[np.int64], end: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
-    """int64[m]: the smallest bin that holds each stretch (reg2bin)."""
-    bins = np.zeros(len(begin), np.int64)
-    for level in range(1, depth + 1):  # from the coarsest; finer levels overwrite
-        shift = MIN_SHIFT + 3 * (depth - level)
-        fits = begin >> shift == (end - 1) >> shift
-        bins[fits] = ((1 << (3 * level)) - 1) // 7 + (begin[fits] >> shift)
-    return bins
-
-
-def _bin_begin(bins: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
-    """int64[k]: first position of each bin, 0-based."""
-    level = np.zeros(len(bins), np.int64)
-    for deeper in range(1, depth + 1):
-        level[bins >= ((1 << (3 * deeper)) - 1) // 7] = deeper
-    return (bins - ((1 << (3 * level)) - 1) // 7) << (MIN_SHIFT + 3 * (depth - level))
+def _unsorted() -> IntegrityError:
+    return IntegrityError("sites_unsorted", "sites are not sorted by contig and position")

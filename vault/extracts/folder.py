@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vault.audit.note import Signer
 from vault.errors import UsageError
 from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, file_entry, sign_manifest
 from vault.extracts.readme import readme_text
 from vault.extracts.staging import Staging
-from vault.views.view import View
+
+if TYPE_CHECKING:
+    from vault.views.pages import Paged
 
 Format = Literal["vcf", "bcf"]
 
@@ -18,7 +20,7 @@ _FORMATS = {"vcf": ("genotypes.vcf.gz", "vcf/4.3+bgzf"), "bcf": ("genotypes.bcf"
 
 
 def write_folder(
-    view: View, staging: Staging, *, file_format: Format, facts: Manifest, signing_key: Signer
+    view: Paged, staging: Staging, *, file_format: Format, facts: Manifest, signing_key: Signer
 ) -> tuple[Manifest, bytes]:
     """Write the files of ``view`` into ``staging``; ``facts`` is the manifest as yet without files.
 
@@ -26,11 +28,11 @@ def write_folder(
 
     Raises:
         UsageError: ``manifest_counts`` if the counts are not the view's; ``view_empty``, ``header_value`` of the writers.
-        IntegrityError: ``call_outside_site``, ``sites_unsorted``.
+        IntegrityError: ``sites_unsorted``, and what making a page raises.
         UnavailableError: ``output_unwritable``.
     """
     counts = facts.counts
-    if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), len(view.sites), len(view.not_assayed)):
+    if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), view.outline.n_sites, len(view.not_assayed)):
         raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
     from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
     from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - as above

@@ -8,87 +8,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
 
 from vault.errors import UsageError
-from vault.extracts import kernels
-from vault.genotypes.sites import Sites, TextColumn
-from vault.views.arrays import plain
-from vault.views.view import View
+from vault.views.outline import Outline
+from vault.views.pages import Paged
 
 _ASSEMBLY = re.compile(r"[A-Za-z0-9._-]+")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_SYMBOL = re.compile(rb"<([^<>,]+)>")
 _UNSAFE = re.compile("[\x00-\x20\x7f]")
 _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a header says. ``filters`` begin with PASS (BCF numbers it 0), ``symbols`` are IDs of symbolic ALTs, both as used."""
-
-    contigs: tuple[str, ...]
-    filters: tuple[str, ...]
-    symbols: tuple[str, ...]
-    has_end: bool
-    has_svtype: bool
-
-
-def header_of(sites: Sites) -> Header:
-    """The header that these sites need."""
-    filters = {part for item in distinct(sites.filters) for part in item.decode().split(";")} - {".", "PASS"}
-    rows = _rows_with(sites.alleles, ord("<"))
-    symbols = {name.decode() for row in rows for name in _SYMBOL.findall(sites.alleles[row])}
-    info = distinct(sites.info)
-    return Header(
-        sites.contigs,
-        ("PASS", *sorted(filters)),
-        tuple(sorted(symbols)),
-        any(item.startswith(b"END=") for item in info),
-        any(b"SVTYPE=" in item for item in info),
-    )
-
-
-def header_text(view: View, header: Header, vault_view: Mapping[str, str]) -> str:
+def header_text(view: Paged, vault_view: Mapping[str, str]) -> str:
     """The header lines, the column line last.
 
     Raises:
         UsageError: ``header_value`` if a name or value would break the line it is put in.
     """
+    outline = view.outline
     lines = ["##fileformat=VCFv4.3", _vault_view(vault_view)]
-    lines += [f'##FILTER=<ID={name},Description="{_filter_text(name)}">' for name in header.filters]
-    lines += [f'##ALT=<ID={name},Description="Symbolic allele">' for name in header.symbols]
+    lines += [f'##FILTER=<ID={name},Description="{_filter_text(name)}">' for name in filters_of(outline)]
+    lines += [f'##ALT=<ID={name},Description="Symbolic allele">' for name in outline.symbols]
     assembly = f",assembly={view.assembly}" if _ASSEMBLY.fullmatch(view.assembly) else ""
-    lines += [f"##contig=<ID={name}{assembly}>" for name in header.contigs]
+    lines += [f"##contig=<ID={name}{assembly}>" for name in outline.contigs]
     lines.append('##INFO=<ID=AC,Number=A,Type=Integer,Description="Copies of each ALT among the released subjects">')
     lines.append('##INFO=<ID=AN,Number=1,Type=Integer,Description="Alleles called among the released subjects">')
-    if header.has_end:
+    if outline.has_end:
         lines.append('##INFO=<ID=END,Number=1,Type=Integer,Description="Last position of the symbolic allele">')
-    if header.has_svtype:
+    if outline.has_svtype:
         lines.append('##INFO=<ID=SVTYPE,Number=1,Type=String,Description="Type of structural variant">')
     lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
     if not view.pseudonyms:
         raise UsageError("view_empty", "a view without subjects has no genotypes to write")
-    names = (*header.filters, *header.symbols, *header.contigs, *view.pseudonyms)
+    names = (*outline.filters, *outline.symbols, *outline.contigs, *view.pseudonyms)
     if any(_UNSAFE.search(name) for name in names):
         raise UsageError("header_value", "a name in the header holds a space or a control character")
     return "\n".join([*lines, "\t".join([_COLUMNS, *view.pseudonyms])]) + "\n"
 
 
-def distinct(column: TextColumn) -> set[bytes]:
-    """The different items of a column in which neighbours are mostly alike."""
-    starts = np.ones(len(column), np.bool_)
-    kernels.differs(plain(column.data, np.uint8), plain(column.offsets, np.int64), starts)
-    return set(column.take(np.flatnonzero(starts)).items())
-
-
-def _rows_with(column: TextColumn, byte: int) -> list[int]:
-    found = np.flatnonzero(column.data == byte)
-    rows: list[int] = np.unique(np.searchsorted(column.offsets, found, side="right") - 1).tolist()
-    return rows
+def filters_of(outline: Outline) -> tuple[str, ...]:
+    """The FILTERs that a header defines, PASS first (BCF numbers it 0)."""
+    return ("PASS", *outline.filters)
 
 
 def _filter_text(name: str) -> str:

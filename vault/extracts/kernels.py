@@ -174,17 +174,3 @@ def write_lines(
                 out[spot + 3] = text >> 24
             at += 4 * n
         out[at] = 10
-
-
-@numba.njit(nogil=True, cache=True)
-def differs(data, ends, flags):
-    """``flags[i]``: item i is not the same as item i - 1."""
-    for i in range(1, len(flags)):
-        size = ends[i + 1] - ends[i]
-        same = size == ends[i] - ends[i - 1]
-        if same:
-            for k in range(size):
-                if data[ends[i] + k] != data[ends[i - 1] + k]:
-                    same = False
-                    break
-        flags[i] = not same

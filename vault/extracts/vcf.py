@@ -1,12 +1,12 @@
 """A view as BGZF VCF with a CSI index: header by allow-list, AC and AN over the released, GT and nothing else (disclosure.md §11).
 
 Lines are made as bytes by kernels, a batch of some megabytes at a time, and compressed in the same task; two batches are in work at once
-and are written in order. Memory is the view's plus a few batches.
+and are written in order, while the view's next page is made. Memory is a few batches and pages, however large the view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,41 +14,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.extracts import bgzf, kernels
-from vault.extracts.csi import Placed, write_index
-from vault.extracts.header import header_of, header_text
-from vault.extracts.runs import BATCH_BYTES, Scratch, write_runs
-from vault.genotypes.allele_counts import HAS_UNEVEN, AlleleCounts
+from vault.extracts.csi import Index
+from vault.extracts.header import header_text
+from vault.extracts.runs import Scratch, write_runs
+from vault.genotypes.allele_counts import HAS_UNEVEN
 from vault.genotypes.calls import ESCAPE, call_texts
 from vault.genotypes.extents import site_ends
+from vault.genotypes.sites import Sites
 from vault.views.arrays import plain
-from vault.views.counts import allele_counts
-from vault.views.view import View
+from vault.views.pages import Page, Paged
 
 
-def write_vcf(view: View, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
+def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
     """Write ``view`` to ``vcf`` (BGZF) and its CSI to ``index``.
 
     ``vault_view``: fields of the header's one line about the view, an ID among them.
 
     Raises:
-        IntegrityError: ``call_outside_site``, ``sites_unsorted``.
-        UsageError: ``view_empty``, ``header_value``.
+        IntegrityError: ``sites_unsorted``; UsageError: ``view_empty``, ``header_value``; what making a page raises.
     """
-    header = bgzf.compress(memoryview(header_text(view, header_of(view.sites), vault_view).encode()))
+    header = bgzf.compress(memoryview(header_text(view, vault_view).encode()))
     vcf.write(header.data)
-    lines = _Lines.of(view)
-    offsets = write_runs(vcf, lines.batches(), lines.render, at=len(header.data))
-    placed = Placed(view.sites.contig, view.sites.pos, site_ends(view.sites), offsets)
-    write_index(index, placed, contigs=len(view.sites.contigs), names=view.sites.contigs)
+    contigs = view.outline.contigs
+    found = Index(len(contigs), contigs)
+    size = 4 * len(view.pseudonyms) + 64
+    write_runs(vcf, map(_Lines.of, view.pages()), found, record_bytes=size, at=len(header.data))
+    found.write(index)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """What the kernels need of a view, made plain once."""
+    """What the kernels need of a page, made plain once."""
 
-    view: View
     codes: NDArray[np.uint8]
-    counts: AlleleCounts
+    sites: Sites
+    ends: NDArray[np.int64]
     uneven: NDArray[np.bool_]
     columns: tuple[NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.int32], ...]
     escape_data: NDArray[np.uint8]
@@ -56,9 +56,8 @@ class _Lines:
     escape_site: NDArray[np.int64]
 
     @staticmethod
-    def of(view: View) -> _Lines:
-        sites = view.sites
-        counts = allele_counts(view)
+    def of(page: Page) -> _Lines:
+        sites, counts, escapes = page.sites, page.counts, page.escapes
         names = "".join(sites.contigs).encode()
         name_ends = np.zeros(len(sites.contigs) + 1, np.int64)
         np.cumsum([len(name.encode()) for name in sites.contigs], out=name_ends[1:])
@@ -77,22 +76,14 @@ class _Lines:
             counts.an,
             kernels.WORDS,
         )
-        escape_ends = np.zeros(len(view.escapes) + 1, np.int64)
-        calls = (
-            plain(view.escapes.offset, np.int64),
-            plain(view.escapes.alleles, np.int16),
-            plain(view.escapes.phased, np.uint8),
-        )
+        escape_ends = np.zeros(len(escapes) + 1, np.int64)
+        calls = (plain(escapes.offset, np.int64), plain(escapes.alleles, np.int16), plain(escapes.phased, np.uint8))
         escape_data = np.empty(kernels.escape_texts(*calls, _NOTHING, escape_ends), np.uint8)
         kernels.escape_texts(*calls, escape_data, escape_ends)
         uneven = (counts.flags & HAS_UNEVEN).astype(np.bool_)
-        site = plain(view.escapes.site, np.int64)
-        return _Lines(view, plain(view.codes, np.uint8), counts, uneven, columns, escape_data, escape_ends, site)
-
-    def batches(self) -> Iterator[tuple[int, int]]:
-        step = max(1, BATCH_BYTES // (4 * len(self.view.pseudonyms) + 64))
-        for first in range(0, len(self.codes), step):
-            yield first, min(first + step, len(self.codes))
+        site = plain(escapes.site, np.int64)
+        codes = plain(page.codes, np.uint8)
+        return _Lines(codes, sites, site_ends(sites), uneven, columns, escape_data, escape_ends, site)
 
     def render(self, first: int, last: int, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:
         """Text of lines first..last, and int64[last - first]: where each begins."""

@@ -33,13 +33,6 @@ class Match:
     fixed: NDArray[np.bool_]
     named: NDArray[np.bool_]
     met: NDArray[np.bool_]
-    loci: tuple[Locus, ...]
-
-    def not_assayed(self) -> tuple[str, ...]:
-        """The loci, in the panel's order, that fix a site and have none. An interval says nothing of what was assayed in it."""
-        return tuple(
-            locus.text for locus, met in zip(self.loci, self.met.tolist(), strict=True) if not met and not locus.is_interval
-        )
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ class LocusIndex:
             met[number] |= len(mine) > 0
             for row in mine if locus.alts else ():
                 named[offsets[row] : offsets[row + 1]] |= _listed(sites, row, locus)
-        return Match(np.flatnonzero(chosen), fixed, named, met, self._loci)
+        return Match(np.flatnonzero(chosen), fixed, named, met)
 
     def touching(
         self, contigs: Sequence[str], number: NDArray[np.int64], first: NDArray[np.int64], end: NDArray[np.int64]
@@ -91,6 +84,12 @@ class LocusIndex:
                 before = np.searchsorted(loci.first, end[runs], "right")  # loci that begin at or before the run's end
                 touched[runs] = (before > 0) & (reach[np.maximum(before - 1, 0)] >= first[runs])
         return touched
+
+    def not_assayed(self, met: NDArray[np.bool_]) -> tuple[str, ...]:
+        """The loci, in the panel's order, that fix a site and met none. An interval says nothing of what was assayed in it."""
+        return tuple(
+            locus.text for locus, seen in zip(self._loci, met.tolist(), strict=True) if not seen and not locus.is_interval
+        )
 
     def _arranged(self, numbers: Sequence[int]) -> _OnContig:
         order = sorted(numbers, key=lambda n: self._loci[n].first)

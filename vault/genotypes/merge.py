@@ -19,6 +19,15 @@ from vault.genotypes.sites import Sites
 
 
 @dataclass(frozen=True)
+class Calls:
+    """What a read gives."""
+
+    sites: Sites
+    codes: Codes
+    escapes: Escapes
+
+
+@dataclass(frozen=True)
 class PartCalls:
     """What one part gives. ``columns`` int64[k]: the view column of each of its subjects, all different."""
 

@@ -75,6 +75,9 @@ R = TypeVar("R")
 Work = Callable[[int, "Plan", "Payloads"], R]
 """What is done with the i-th chunk that is read, beside the opening of those after it."""
 
+Held = dict[int, "Payloads"]
+"""The opened blocks of a chunk that is read in pieces, by its ordinal, for one access: one chunk's at most."""
+
 _NOBODY = np.zeros(0, np.int64)
 
 
@@ -150,12 +153,24 @@ class PartReader:
         found = ((ordinal, find_rows(self.sites(ordinal), regions)) for ordinal in find_chunks(self.directory, regions))
         return [(ordinal, rows) for ordinal, rows in found if len(rows)]
 
+    def contig(self, ordinal: int) -> str | None:
+        """The contig that all sites of a chunk are on; None of a part without a directory, whose one chunk may have several."""
+        if not self._part.directory_name:
+            return None
+        return self.directory.contigs[int(self.directory.contig[ordinal])]
+
     def read(
-        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None, access: Access
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: Access,
+        *,
+        held: Held | None = None,
     ) -> tuple[Sites, Codes, Escapes]:
         """Sites and calls: ``codes`` uint8[sites, columns of the access].
 
-        ``rows``: for each chunk its ascending site numbers, None for all of them; None for all of every chunk.
+        ``rows``: for each chunk its ascending site numbers, None for all of them; None for all of every chunk. ``held``: keeps the
+        blocks of a chunk of which only some rows are read, for the next read of it with the same access.
 
         Raises:
             IntegrityError: ``block_broken``, ``block_malformed``, and as ``directory``.
@@ -170,11 +185,16 @@ class PartReader:
         def decode(at: int, plan: Plan, payloads: Payloads) -> Escapes:
             return decode_chunk(plan, payloads, pool=self._pool, out=codes[edges[at] : edges[at + 1]])[1]
 
-        found = list(self._each(chunks, chosen, access, decode))
+        found = list(self._each(chunks, chosen, access, decode, held))
         return Sites.concat([sites for sites, _ in found]), codes, join_escapes([escapes for _, escapes in found], edges)
 
     def count(
-        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None, access: Access
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: Access,
+        *,
+        held: Held | None = None,
     ) -> tuple[Sites, AlleleCounts]:
         """Sites, and how often the people of the access carry each of their alleles, which no matrix of calls is made for.
 
@@ -191,7 +211,7 @@ class PartReader:
         chosen = list(rows) if rows is not None else [None] * len(chunks)
         found = [
             (sites, count_fields(plan, fields, sites.n_alleles()))
-            for sites, (plan, fields) in self._each(chunks, chosen, access, count)
+            for sites, (plan, fields) in self._each(chunks, chosen, access, count, held)
         ]
         return Sites.concat([sites for sites, _ in found]), AlleleCounts.concat([counts for _, counts in found])
 
@@ -221,7 +241,12 @@ class PartReader:
         return opened
 
     def _each(
-        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None], access: Access, work: Work[R]
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None],
+        access: Access,
+        work: Work[R],
+        held: Held | None,
     ) -> Iterator[tuple[Sites, R]]:
         """Sites and what the work gives, chunk by chunk. All blocks are opened before the first is given.
 
@@ -231,7 +256,14 @@ class PartReader:
         for at, (ordinal, picked) in enumerate(zip(chunks, rows, strict=True)):
             chunk = self._chunk(ordinal)
             sites = chunk.sites if picked is None else chunk.sites.take(picked)
-            job = partial(work, at, chunk.plan(picked), self._open_blocks(ordinal, chunk, access))
+            payloads = held.get(ordinal) if held else None
+            if payloads is None:
+                if held is not None:
+                    held.clear()  # before the next are opened
+                payloads = self._open_blocks(ordinal, chunk, access)
+                if held is not None and picked is not None:
+                    held[ordinal] = payloads
+            job = partial(work, at, chunk.plan(picked), payloads)
             if at >= _AHEAD and isinstance(slowest := pending[at - _AHEAD][1], Future):
                 wait([slowest])
             pending.append((sites, job() if len(chunks) == 1 or self._pool is None else self._pool.submit(job)))

@@ -6,7 +6,6 @@ Reading needs block keys, and block keys come from the gate: nothing here decide
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,25 +15,17 @@ from vault.crypto.custody import block_keys
 from vault.errors import IntegrityError
 from vault.genotypes import panel_builds, part_book
 from vault.genotypes.access import Access
-from vault.genotypes.allele_counts import AlleleCounts, count_calls
+from vault.genotypes.allele_counts import AlleleCounts
 from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.datasets import Dataset
-from vault.genotypes.merge import PartCalls, PartCounts, merge_counts, merge_parts
+from vault.genotypes.merge import Calls, PartCalls, merge_parts
 from vault.genotypes.part_book import OpenPart
 from vault.genotypes.part_reader import PartReader, join_escapes
 from vault.genotypes.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.sites import Sites
+from vault.genotypes.windows import Choice, PartChoice
 from vault.ids import SubjectId
 from vault.session import Session
-
-
-@dataclass(frozen=True)
-class Calls:
-    """What a read gives."""
-
-    sites: Sites
-    codes: Codes
-    escapes: Escapes
 
 
 def read(
@@ -49,6 +40,13 @@ def read(
         UnavailableError: ``erasure_pending``.
     """
     return GenotypeReader(session, dataset, subjects, keys).read(selection)
+
+
+def choose(
+    session: Session, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+) -> Choice:
+    """What ``read`` reads, to be read or counted in windows. Arguments and errors as ``read``."""
+    return GenotypeReader(session, dataset, subjects, keys).choose(selection)
 
 
 class GenotypeReader:
@@ -81,17 +79,17 @@ class GenotypeReader:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
         return Calls(*merge_parts([part.read(selection) for part in self._parts], self._size))
 
+    def choose(self, selection: Selection) -> Choice:
+        """The chosen sites, to be read or counted in windows. Nothing that was kept decoded is used, and no block is opened yet."""
+        return Choice([part.choose(selection) for part in self._parts], self._size)
+
     def count(self, selection: Selection) -> tuple[Sites, AlleleCounts]:
         """The chosen sites, and how often the subjects carry each of their alleles: what counting the calls of ``read`` gives.
 
         Raises:
             IntegrityError: as ``read``, and ``call_outside_site`` if a call names an allele that its site does not list.
         """
-        united = merge_counts([part.count(selection) for part in self._parts], self._size)
-        if united is None:  # parts that hold the same call: which of the two stands is said of calls, not of counts
-            calls = self.read(selection)
-            return calls.sites, count_calls(calls.sites, calls.codes, calls.escapes)
-        return united
+        return self.choose(selection).whole.count()
 
     def derive(self, panel: PanelLoci | None = None) -> None:
         """Derive the block keys now, and look up where the blocks of a panel lie, so that the first read need not."""
@@ -140,14 +138,12 @@ class _PartAccess:
         ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
         return PartCalls(*self._part.reader.read(ordinals, rows, self._access), self._columns)
 
-    def count(self, selection: Selection) -> PartCounts:
+    def choose(self, selection: Selection) -> PartChoice:
         build = self._build(selection.panel.panel_id) if selection.panel else None
         if build:
             reader, access = build
-            return PartCounts(*reader.count([0], None, access), self._columns)
-        chosen = self._choose(selection)
-        ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
-        return PartCounts(*self._part.reader.count(ordinals, rows, self._access), self._columns)
+            return PartChoice.of(reader, [(0, None)], access, self._columns)
+        return PartChoice.of(self._part.reader, self._choose(selection), self._access, self._columns)
 
     @cached_property
     def _access(self) -> Access:

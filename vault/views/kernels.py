@@ -2,7 +2,7 @@
 
 Arguments come through ``vault.views.arrays.plain``, so that each kernel is compiled once. All release the GIL.
 """
-# ruff: noqa: ANN001, ANN201, PLR0917, C901, PLR0912, D103  (numba infers types and takes positional arguments; a kernel is one flat loop)
+# ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments; a kernel is one flat loop)
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ _TABLES = _tables()
 
 
 @numba.njit(nogil=True, cache=True)
-def arrange(codes, rows, first, last, order, in_order, steps, holds, renumber, offsets, out):
-    n = len(order)
+def arrange(codes, rows, first, last, in_place, steps, holds, renumber, offsets, out):
     table = np.empty(256, np.uint8)
     for r in range(first, last):
         line = codes[rows[r]]
@@ -48,11 +47,8 @@ def arrange(codes, rows, first, last, order, in_order, steps, holds, renumber, o
             target[:] = MISSING_DIPLOID
             continue
         if step == AS_IS:
-            if in_order:
+            if not in_place:
                 target[:] = line
-            else:
-                for j in range(n):
-                    target[j] = line[order[j]]
             continue
         held = 1 if holds[r] else 0
         table[:] = _TABLES[held]
@@ -67,12 +63,8 @@ def arrange(codes, rows, first, last, order, in_order, steps, holds, renumber, o
                     code = (a + 1) * DIPLOID_STRIDE + b + 1
                     table[code] = _TABLES[held, (new_a + 1) * DIPLOID_STRIDE + new_b + 1]
                     table[PHASED_OFFSET + code] = _TABLES[held, PHASED_OFFSET + (new_a + 1) * DIPLOID_STRIDE + new_b + 1]
-        if in_order:
-            for j in range(n):
-                target[j] = table[line[j]]
-        else:
-            for j in range(n):
-                target[j] = table[line[order[j]]]
+        for j in range(len(target)):
+            target[j] = table[line[j]]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -89,3 +81,17 @@ def drop_alleles(data, ends, rows, keep, offsets, out, out_ends):
                 size += 1
         out_ends[r + 1] = size
     return size
+
+
+@numba.njit(nogil=True, cache=True)
+def differs(data, ends, flags):
+    """``flags[i]``: item i is not the same as item i - 1."""
+    for i in range(1, len(flags)):
+        size = ends[i + 1] - ends[i]
+        same = size == ends[i] - ends[i - 1]
+        if same:
+            for k in range(size):
+                if data[ends[i] + k] != data[ends[i - 1] + k]:
+                    same = False
+                    break
+        flags[i] = not same

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,20 +40,35 @@ def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
     return hit
 
 
-def phase_holds(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
-    """bool[m]: where phase may be kept without bridging a masked gap (disclosure.md §8.2, 4).
+class Stretches:
+    """The stretches into which masks cut each contig, and how many sites a view shows in each (disclosure.md §8.2, 4).
 
-    GT alone cannot say "phased, but not with what lies before the gap". So of the stretches into which masks cut a contig, the one
-    with the most sites keeps its phase (the first of equals), and the others lose theirs. Give unmasked sites only.
+    Phase must not bridge a masked gap, and GT alone cannot say "phased, but not with what lies before the gap". So of a contig's
+    stretches the one with the most sites keeps its phase (the first of equals), and the others lose theirs. Give unmasked sites only.
     """
-    holds = np.ones(len(sites), np.bool_)
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, NDArray[np.int64]] = {}
+
+    def add(self, sites: Sites, masks: Sequence[Interval]) -> None:
+        """Count sites that are shown."""
+        for contig, _, stretch, n_stretches in _stretches(sites, masks):
+            sizes = self._sizes.setdefault(contig, np.zeros(n_stretches, np.int64))
+            sizes += np.bincount(stretch, minlength=n_stretches)
+
+    def hold(self, sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
+        """bool[m]: where phase may be kept, of sites that were counted, once all are."""
+        holds = np.ones(len(sites), np.bool_)
+        for contig, here, stretch, _ in _stretches(sites, masks):
+            holds[here] = stretch == self._sizes[contig].argmax()
+        return holds
+
+
+def _stretches(sites: Sites, masks: Sequence[Interval]) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.intp], int]]:
+    """(contig, its rows, the stretch of each, how many stretches) of each contig that has both sites and masks."""
     for number, starts, _ in _merged(sites, masks):
         here = np.flatnonzero(sites.contig == number)
-        stretch = np.searchsorted(starts, sites.pos[here], side="right")
-        sizes = np.bincount(stretch)
-        if np.count_nonzero(sizes) > 1:
-            holds[here] = stretch == sizes.argmax()
-    return holds
+        yield sites.contigs[number], here, np.searchsorted(starts, sites.pos[here], side="right"), len(starts) + 1
 
 
 def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:

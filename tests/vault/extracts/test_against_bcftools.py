@@ -9,8 +9,10 @@ import pytest
 
 from tests.support.gt_text import calls_of, sites_of
 from tests.support.outside import shared, tool
+from tests.support.views import CallsInMemory
 from vault.extracts.vcf import write_vcf
-from vault.views.deidentify import Profile, deidentify, row_order
+from vault.views.deidentify import Deidentified, row_order
+from vault.views.showing import Profile
 
 FILES = [
     "data/1-real/1000G_p3_chr22_2504/1kg-phaseIII-v5a.20130502.genotypes.chr22-16-16.5mb.vcf.gz",
@@ -47,20 +49,17 @@ def test_an_extract_equals_the_one_made_by_bcftools(tmp_path, relative, share):
     chosen = sorted(rng.choice(len(samples), max(1, int(share * len(samples))), replace=False).tolist())
 
     rows = [[row[j] for j in chosen] for row in texts]
-    codes, escapes = calls_of(rows, len(chosen))
     names = tuple(f"demo1{samples[j]}" for j in chosen)
     order = row_order(b"k" * 32, names)
     sites = sites_of(
         [(c, int(p), f"{ref},{alt}" if alt != "." else ref) for c, p, ref, alt, _ in fixed], filters=[line[4] for line in fixed]
     )
-    view = deidentify(
-        sites,
-        codes,
-        escapes=escapes,
-        pseudonyms=names,
-        order=order,
+    view = Deidentified(
+        CallsInMemory(sites, *calls_of([[row[at] for at in order] for row in rows], len(chosen))),
+        [names[at] for at in order],
         profile=Profile(keep_phase=True),
         assembly="GRCh37",
+        window_sites=40,
     )
     ours = tmp_path / "genotypes.vcf.gz"
     with ours.open("wb") as vcf, (tmp_path / "genotypes.vcf.gz.csi").open("wb") as index:
@@ -73,4 +72,4 @@ def test_an_extract_equals_the_one_made_by_bcftools(tmp_path, relative, share):
     mine = bcftools("query", "-f", columns, ours)
     assert mine.stderr == b""
     assert mine.stdout == bcftools("query", "-f", columns, peer).stdout
-    assert len(view.sites) > 0
+    assert view.outline.n_sites > 0

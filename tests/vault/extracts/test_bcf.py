@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from tests.support.gt_text import calls_of, sites_of
 from tests.support.outside import tool
 from tests.support.vcf_text import SmallVcf, small_vcfs
+from tests.support.views import InPages
 from vault.extracts.bcf import write_bcf
 from vault.extracts.vcf import write_vcf
 from vault.views.view import View
@@ -26,7 +27,7 @@ def view_of(records, rows, n, **columns) -> View:
 def read(view: View, folder, kind, *options) -> bytes:
     path = folder / f"genotypes.{kind}"
     with path.open("wb") as file, (folder / f"genotypes.{kind}.csi").open("wb") as index:
-        WRITERS[kind](view, file, index, vault_view={"ID": "v1"})
+        WRITERS[kind](InPages(view), file, index, vault_view={"ID": "v1"})
     done = subprocess.run([tool("bcftools"), "view", "--no-version", *options, path], capture_output=True, check=True)
     assert done.stderr == b""
     return done.stdout

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.gt_text import calls_of, sites_of
 from tests.support.outside import tool
+from tests.support.views import InPages
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
@@ -22,7 +23,7 @@ KEY = SigningKey(Secret(bytes(range(32))))
 
 def view():
     codes, escapes = calls_of([["0|1", "1/1"]], 2)
-    return View(("demo1b", "demo1a"), sites_of([("22", 5, "A,C")]), codes, escapes, "GRCh38")
+    return InPages(View(("demo1b", "demo1a"), sites_of([("22", 5, "A,C")]), codes, escapes, "GRCh38"))
 
 
 def facts(**changes):

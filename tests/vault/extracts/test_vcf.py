@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.gt_text import calls_of, sites_of, texts_of
 from tests.support.outside import tool
 from tests.support.vcf_text import SmallVcf, small_vcfs
+from tests.support.views import InPages
 from vault.errors import IntegrityError, UsageError
 from vault.extracts import bgzf
 from vault.extracts.vcf import write_vcf
@@ -43,7 +44,7 @@ def from_file(file: SmallVcf) -> View:
 def save(view: View, folder):
     path = folder / "genotypes.vcf.gz"
     with path.open("wb") as vcf, (folder / "genotypes.vcf.gz.csi").open("wb") as index:
-        write_vcf(view, vcf, index, vault_view=FIELDS)
+        write_vcf(InPages(view), vcf, index, vault_view=FIELDS)
     return path
 
 
@@ -96,7 +97,7 @@ def test_cyvcf2_and_pysam_see_the_same_alleles(tmp_path_factory, file: SmallVcf)
 
 def test_one_subject_and_no_sites():
     out, index = io.BytesIO(), io.BytesIO()
-    write_vcf(view_of([], [], 1), out, index, vault_view=FIELDS)
+    write_vcf(InPages(view_of([], [], 1)), out, index, vault_view=FIELDS)
     text = gzip.decompress(out.getvalue()).decode()
     assert text.splitlines()[-1].split("\t")[-2:] == ["FORMAT", "demo10"]
     assert "##contig" not in text
@@ -139,13 +140,13 @@ def test_the_header_holds_nothing_but_the_allow_list(tmp_path):
 @pytest.mark.parametrize("fields", [{"ID": "v", "bad key": "x"}, {"ID": "v", "A": "a\nb"}, {"ID": "a,b"}, {}])
 def test_a_value_that_would_break_the_header_is_refused(fields):
     with pytest.raises(UsageError) as caught:
-        write_vcf(view_of([], []), io.BytesIO(), io.BytesIO(), vault_view=fields)
+        write_vcf(InPages(view_of([], [])), io.BytesIO(), io.BytesIO(), vault_view=fields)
     assert caught.value.code == "header_value"
 
 
 def test_a_view_without_subjects_is_refused():
     with pytest.raises(UsageError) as caught:
-        write_vcf(view_of([], [], 0), io.BytesIO(), io.BytesIO(), vault_view=FIELDS)
+        write_vcf(InPages(view_of([], [], 0)), io.BytesIO(), io.BytesIO(), vault_view=FIELDS)
     assert caught.value.code == "view_empty"
 
 
@@ -219,7 +220,7 @@ def _starts(path, region):
 def test_unsorted_sites_are_an_integrity_error():
     for records in ([("22", 9, "A,C"), ("22", 5, "A,C")], [("1", 5, "A,C"), ("2", 5, "A,C"), ("1", 9, "A,C")]):
         with pytest.raises(IntegrityError) as caught:
-            write_vcf(view_of(records, [["0|1", "0|0"]] * len(records)), io.BytesIO(), io.BytesIO(), vault_view=FIELDS)
+            write_vcf(InPages(view_of(records, [["0|1", "0|0"]] * len(records))), io.BytesIO(), io.BytesIO(), vault_view=FIELDS)
         assert caught.value.code == "sites_unsorted"
 
 

@@ -84,7 +84,8 @@ def test_what_is_not_assayed_is_told_of_loci_that_fix_a_site_only():
         Locus("22", 7, 90),
         Locus("chr22", 5, 5, "A", ("C",)),
     ]
-    assert LocusIndex(loci).match(sites).not_assayed() == ("22:5", "22:6")
+    index = LocusIndex(loci)
+    assert index.not_assayed(index.match(sites).met) == ("22:5", "22:6")
 
 
 def test_no_loci_and_no_sites():

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from tests.support.gt_text import calls_of, sites_of, texts_of
 from tests.support.vcf_text import genotypes
+from tests.support.views import CallsInMemory, MarkedPanel, allele_counts
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.calls import Escapes
-from vault.views.counts import allele_counts
-from vault.views.deidentify import Profile, deidentify, row_order
+from vault.views.deidentify import Deidentified, row_order
+from vault.views.showing import Profile
 from vault.views.spans import Interval
 from vault.views.view import View
 
@@ -23,29 +24,29 @@ def names(n):
     return tuple(f"p1{i}" for i in range(n))
 
 
-def marks(records, fixed, named):
-    """The arrays of a panel view: ``fixed`` site numbers, ``named`` {site number: its ALT numbers that a locus names}."""
-    flags = [[a in named.get(i, ()) for a in range(alleles.count(",") + 1)] for i, (_, _, alleles) in enumerate(records)]
-    return np.array([i in fixed for i in range(len(records))], np.bool_), np.array(
-        [flag for site in flags for flag in site], np.bool_
+def panel_of(records, fixed, named):
+    """A panel that fixes the sites numbered ``fixed``; ``named`` {site number: its ALT numbers that a locus names}."""
+    place = {i: (contig, pos) for i, (contig, pos, _) in enumerate(records)}
+    return MarkedPanel(
+        frozenset(place[i] for i in fixed if i in place), {place[i]: alts for i, alts in named.items() if i in place}
     )
 
 
-def view_of(records, rows, *, fixed=None, named=None, profile=None, order=None, **columns) -> View:
+def deidentified(records, rows, *, fixed=None, named=None, profile=None, pages=None, **columns) -> Deidentified:
+    """``pages``: sites a window; None: all in one."""
     n = len(rows[0]) if rows else 2
-    fixes, names_ = (None, None) if fixed is None else marks(records, fixed, named or {})
-    codes, escapes = calls_of(rows, n)
-    return deidentify(
-        sites_of(records, **columns),
-        codes,
-        escapes=escapes,
-        pseudonyms=names(n),
-        order=np.arange(n) if order is None else np.array(order),
+    return Deidentified(
+        CallsInMemory(sites_of(records, **columns), *calls_of(rows, n), max_sites=pages or 1 << 30),
+        names(n),
         profile=profile or Profile(keep_phase=True),
         assembly="GRCh38",
-        fixed=fixes,
-        named=names_,
+        panel=None if fixed is None else panel_of(records, fixed, named or {}),
+        window_sites=pages or max(1, len(records)),
     )
+
+
+def view_of(records, rows, **options) -> View:
+    return deidentified(records, rows, **options).view()
 
 
 def shown(view):
@@ -163,23 +164,6 @@ def test_only_contigs_with_sites_are_named():
     assert (view.sites.contigs, view.sites.contig.tolist()) == (("22",), [0])
 
 
-def test_columns_follow_the_order_given_and_the_callers_arrays_are_left_alone():
-    codes, escapes = calls_of([["0|1", "1/1/1", "1"]], 3)
-    before = codes.copy()
-    view = deidentify(
-        sites_of([("22", 5, "A,C")]),
-        codes,
-        escapes=escapes,
-        pseudonyms=names(3),
-        order=np.array([2, 0, 1]),
-        profile=Profile(),
-        assembly="GRCh38",
-    )
-    assert view.pseudonyms == ("p12", "p10", "p11")
-    assert texts_of(view.codes, view.escapes) == [["1", "0/1", "1/1/1"]]
-    assert np.array_equal(codes, before)
-
-
 def test_row_order_is_keyed_and_independent_of_the_input_order():
     people = [f"demo1{i}" for i in range(50)]
     first = [people[i] for i in row_order(b"a" * 32, people)]
@@ -189,28 +173,11 @@ def test_row_order_is_keyed_and_independent_of_the_input_order():
     assert first != people
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"pseudonyms": names(1)},
-        {"pseudonyms": ("a", "a")},
-        {"order": np.array([0, 0])},
-        {"fixed": np.zeros(2, np.bool_)},
-        {"named": np.zeros(1, np.bool_)},
-    ],
-)
-def test_parts_that_do_not_fit_are_refused(change):
-    codes, escapes = calls_of([["0|1", "1"]], 2)
-    parts = {"pseudonyms": names(2), "order": np.array([1, 0])} | change
+@pytest.mark.parametrize("people", [names(1), ("a", "a")])
+def test_people_that_do_not_fit_the_calls_are_refused(people):
+    source = CallsInMemory(sites_of([("22", 5, "A,C")]), *calls_of([["0|1", "1"]], 2))
     with pytest.raises(UsageError) as caught:
-        deidentify(
-            sites_of([("22", 5, "A,C")]),
-            codes,
-            escapes=escapes,
-            profile=Profile(),
-            assembly="x",
-            **parts,
-        )
+        Deidentified(source, people, profile=Profile(), assembly="x")
     assert caught.value.code == "view_parts"
 
 
@@ -222,16 +189,9 @@ def test_a_call_that_its_site_cannot_have_is_an_integrity_error(call):
 
 
 def test_an_unused_code_is_an_integrity_error():
+    source = CallsInMemory(sites_of([("22", 5, "A,C")]), np.array([[254]], np.uint8), Escapes.empty())
     with pytest.raises(IntegrityError):
-        deidentify(
-            sites_of([("22", 5, "A,C")]),
-            np.array([[254]], np.uint8),
-            escapes=Escapes.empty(),
-            pseudonyms=names(1),
-            order=np.array([0]),
-            profile=Profile(),
-            assembly="x",
-        )
+        Deidentified(source, names(1), profile=Profile(), assembly="x")
 
 
 @st.composite
@@ -252,7 +212,7 @@ def cohorts(draw):
         pool = [*pool, None]
         rows.append([draw(st.sampled_from(pool)) if j < 8 else pool[j % len(pool)] for j in range(n)])
     masks = draw(st.lists(st.tuples(st.sampled_from(["22", "chrX"]), st.integers(8, 30), st.integers(0, 4)), max_size=2))
-    return n, records, rows, tuple(Interval(c, p, p + w) for c, p, w in masks), draw(st.permutations(range(n)))
+    return n, records, rows, tuple(Interval(c, p, p + w) for c, p, w in masks)
 
 
 @st.composite
@@ -264,7 +224,7 @@ def panels(draw):
     return fixed, {i: draw(st.sets(st.integers(1, 12))) for i in fixed}
 
 
-def oracle(records, rows, *, masks, panel, keep_phase, order):
+def oracle(records, rows, *, masks, panel, keep_phase):
     """The same rules on texts: [(pos, alleles, texts)]. Follows disclosure.md §11 literally."""
     out = []
     fixed, named = panel or (set(), {})
@@ -278,8 +238,8 @@ def oracle(records, rows, *, masks, panel, keep_phase, order):
         known = {a for a in named.get(i, ()) if a < len(alleles)}
         kept = sorted({0} | known | (set() if masked else carried))
         texts = []
-        for j in order:
-            text = "./." if row[j] is None or masked else row[j]
+        for call in row:
+            text = "./." if call is None or masked else call
             texts.append(re.sub(r"\d+", lambda hit, new=kept: str(new.index(int(hit[0]))), text))
         gaps = sum(m.contig.removeprefix("chr") == contig and m.first <= pos for m in _join(masks))
         out.append((contig, pos, [alleles[a] for a in kept], texts, masked, gaps))
@@ -317,22 +277,11 @@ def _sorted(text):
 @settings(max_examples=150, deadline=None)
 @given(cohorts(), panels(), st.booleans())
 def test_agrees_with_the_oracle(cohort, panel, keep_phase):
-    n, records, rows, masks, order = cohort
-    fixed, named = (None, None) if panel is None else marks(records, *panel)
-    codes, escapes = calls_of(rows, n)
-    view = deidentify(
-        sites_of(records),
-        codes,
-        escapes=escapes,
-        pseudonyms=names(n),
-        order=np.array(order),
-        profile=Profile(keep_phase=keep_phase, masks=masks),
-        assembly="GRCh38",
-        fixed=fixed,
-        named=named,
-    )
-    assert shown(view) == oracle(records, rows, masks=masks, panel=panel, keep_phase=keep_phase, order=order)
-    again, escaped = calls_of(texts_of(view.codes, view.escapes), n)  # calls are in their one canonical form
+    _, records, rows, masks = cohort
+    fixed, named = panel or (None, None)
+    view = view_of(records, rows, fixed=fixed, named=named, profile=Profile(keep_phase=keep_phase, masks=masks))
+    assert shown(view) == oracle(records, rows, masks=masks, panel=panel, keep_phase=keep_phase)
+    again, escaped = calls_of(texts_of(view.codes, view.escapes), len(view.pseudonyms))  # calls are in their one canonical form
     assert np.array_equal(again, view.codes)
     assert np.array_equal(escaped.alleles, view.escapes.alleles)
     counts = allele_counts(view)
@@ -340,3 +289,34 @@ def test_agrees_with_the_oracle(cohort, panel, keep_phase):
         called = [int(a) for text in texts for a in re.split(r"[/|]", text) if a != "."]
         assert counts.an[i] == len(called)
         assert counts.ac(i).tolist() == [called.count(a) for a in range(1, alleles.count(b",") + 1)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(cohorts(), panels(), st.booleans(), st.integers(1, 5))
+def test_pages_put_together_are_the_view(cohort, panel, keep_phase, size):
+    _, records, rows, masks = cohort
+    fixed, named = panel or (None, None)
+    options = {"fixed": fixed, "named": named, "profile": Profile(keep_phase=keep_phase, masks=masks)}
+    view, paged = view_of(records, rows, **options), deidentified(records, rows, **options, pages=size)
+    pages = list(paged.pages())
+    assert paged.outline == deidentified(records, rows, **options).outline
+    assert [record for page in pages for record in shown(page)] == shown(view)
+    assert all(page.sites.contigs == view.sites.contigs == paged.outline.contigs for page in pages)
+    assert [c for page in pages for c in page.sites.contig.tolist()] == view.sites.contig.tolist()
+    for name in ("an", "counts"):
+        joined = [x for page in pages for x in getattr(page.counts, name).tolist()]
+        assert joined == getattr(allele_counts(view), name).tolist()
+    for name in ("ids", "filters", "info"):
+        assert [x for page in pages for x in getattr(page.sites, name).items()] == getattr(view.sites, name).items()
+
+
+def test_calls_that_are_not_those_surveyed_end_the_pages():
+    class Changing(CallsInMemory):
+        def windows(self, n_sites):
+            yield from list(super().windows(n_sites))[: 2 if n_sites > 1 else 1]
+
+    source = Changing(sites_of([("22", 5, "A,C"), ("22", 6, "A,C")]), *calls_of([["0|1"], ["0|1"]], 1))
+    view = Deidentified(source, names(1), profile=Profile(), assembly="x", window_sites=1)
+    with pytest.raises(IntegrityError) as caught:
+        list(view.pages())
+    assert caught.value.code == "view_changed"

@@ -1,0 +1,49 @@
+"""A view as its writers take it: what is known beforehand, then page after page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from vault.genotypes.allele_counts import AlleleCounts
+from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.sites import Sites
+from vault.ids import Pseudonym
+from vault.views.outline import Outline
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    """Neighbouring sites of a view with everybody's calls, and how often each allele is carried. Contigs are numbered as in the outline."""
+
+    sites: Sites
+    codes: Codes
+    escapes: Escapes
+    counts: AlleleCounts
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.sites)} sites)"  # genotypes end in no log by accident
+
+
+class Paged(Protocol):
+    """A view in pages: ``deidentify.Deidentified``."""
+
+    @property
+    def pseudonyms(self) -> tuple[Pseudonym, ...]:
+        """Of the columns."""
+
+    @property
+    def assembly(self) -> str:
+        """What the positions are of."""
+
+    @property
+    def outline(self) -> Outline:
+        """What the records use."""
+
+    @property
+    def not_assayed(self) -> tuple[str, ...]:
+        """As in ``View``."""
+
+    def pages(self) -> Iterator[Page]:
+        """The records in order."""
