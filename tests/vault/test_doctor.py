@@ -78,6 +78,8 @@ def cut_the_log(vault: Path, _s: Session) -> None:
 def edit_the_tree(vault: Path, s: Session) -> None:
     """The root of a full tile: no entry differs, and nothing can be signed."""
     s.log.record_many([s.event(Act.SUBJECT_LIST, Outcome.DONE)] * 300)
+    s.checkpoint()
+    s.record(Act.SUBJECT_LIST, Outcome.DONE)
     vaults.sql(vault / "books.db", "UPDATE audit_tile SET root = zeroblob(32)")
 
 

@@ -15,8 +15,8 @@ from tests.support.vcf_text import vcf
 from vault import consents, packs, releases
 from vault.errors import IntegrityError
 from vault.genotypes import datasets, panel_building, panels
+from vault.genotypes.chunking import chunks_of
 from vault.genotypes.loci import parse_loci
-from vault.genotypes.parts import PartWriter
 from vault.ids import utc_now
 from vault.views import deidentify
 from vault.views.deidentify import Deidentified
@@ -72,7 +72,7 @@ def made(tmp_path_factory):
     """A vault of three parts: two with people and sites in common, one of another contig."""
     folder, draw = tmp_path_factory.mktemp("windows"), random.Random(5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PartWriter.__init__.__kwdefaults__, "chunk_sites", 11)
+        patch.setitem(chunks_of.__kwdefaults__, "chunk_sites", 11)
         held = Held.make(folder)
         for at, (people, contigs) in enumerate([(PEOPLE[:8], "22 X"), (PEOPLE[5:], "X 22"), (PEOPLE, "21")]):
             lines = [line for contig in contigs.split() for line in rows(draw, contig, len(people), 40)]
