@@ -144,12 +144,13 @@ class _Window:
     first: int
     last: int
 
-    def read(self) -> Calls:
-        return rows_of(Calls(self.source.sites, self.source.codes, self.source.escapes), self.first, self.last)
+    def read(self) -> tuple[Calls, AlleleCounts]:
+        calls = rows_of(Calls(self.source.sites, self.source.codes, self.source.escapes), self.first, self.last)
+        return calls, count_calls(calls.sites, calls.codes, calls.escapes)
 
     def count(self) -> tuple[Sites, AlleleCounts]:
-        calls = self.read()
-        return calls.sites, count_calls(calls.sites, calls.codes, calls.escapes)
+        calls, counts = self.read()
+        return calls.sites, counts
 
 
 @dataclass(frozen=True)

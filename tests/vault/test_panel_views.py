@@ -89,9 +89,9 @@ def test_blocks_of_the_panel_are_what_is_read_and_an_extract_of_them_says_the_sa
     prepare(held, held.write("c.vcf", vcf()))
     make_panel(held, LOCI)
     read: list[int] = []
-    true = part_reader.PartReader.read
+    true = part_reader.PartReader.read_and_count
     monkeypatch.setattr(
-        part_reader.PartReader, "read", lambda self, *a, **k: (read.append(len(self._chunks)), true(self, *a, **k))[1]
+        part_reader.PartReader, "read_and_count", lambda self, *a, **k: (read.append(len(self._chunks)), true(self, *a, **k))[1]
     )
     with_blocks = seen(held)
     folder = held.extract("demo", panel="p")

@@ -293,8 +293,8 @@ def _discount(
         RO(types.int32),  # place among the wanted of each site, -1 = not wanted
         RO(types.uint16),  # alphabet of each wanted site
         RO(types.uint8, 2),  # alphabets
-        RW(types.uint8),  # codes, flat; empty when counting
-        RW(types.int32, 2),  # tally[wanted sites, 8]; empty when decoding
+        RW(types.uint8),  # codes, flat; empty when only counting
+        RW(types.int32, 2),  # tally[wanted sites, 8]; empty when only decoding
     )
 )
 def decode_strips(
@@ -320,13 +320,13 @@ def decode_strips(
     codes: Any,
     tally: Any,
 ) -> Any:
-    """Decode (or count) strips ``progress[0]`` to ``end_strip``. Returns DONE, MALFORMED, or FULL: go on with longer lists."""
+    """Decode or count strips, or both, ``progress[0]`` to ``end_strip``. Returns DONE, MALFORMED, or FULL: go on with longer lists."""
     n = len(begin)
     width = min(STRIP, n) + 31 >> 5
     fields = np.empty((len(reference), width), np.uint64)
     marks = np.zeros(len(row_of_site), np.uint8)
     raw_bytes = (len(raw_row) + 3) // 4
-    counting = len(tally) > 0
+    counting, writing = len(tally) > 0, len(codes) > 0
     while progress[0] < end_strip:
         first = STRIP * progress[0]
         stop = min(first + STRIP, n)
@@ -356,7 +356,7 @@ def decode_strips(
         if counting:
             _count(fields, row, stop - first, tally)
             _discount(fields, first, row, row_of_site, out_site, out_subject, out_value, progress[1], found, marks, tally)
-        else:
+        if writing:
             _expand(fields, row, site_alphabet, alphabets, first, stop, codes, n)
         progress[0] += 1
         progress[1] = found

@@ -108,19 +108,11 @@ def decode_chunk(
     Raises:
         IntegrityError: ``block_malformed``. UsageError: ``chunk_shape``: ``out`` of another shape.
     """
-    shape = (len(plan), len(payloads))
-    codes = np.empty(shape, np.uint8) if out is None else out
-    if codes.shape != shape or codes.dtype != np.uint8 or not codes.flags.c_contiguous:
-        raise UsageError("chunk_shape", "the matrix to decode into does not have the shape of what is asked for")
+    codes = np.empty((len(plan), len(payloads)), np.uint8) if out is None else out
+    _require_matrix(codes, plan, payloads)
     if not codes.size:
         return codes, Escapes.empty()
-    found = _over_strips(plan, payloads, pool, codes.reshape(-1), _NO_TALLY)[0]
-    if len(found.site):
-        changes = toggles(found)
-        if len(changes.site):
-            exception_kernels.apply_ploidy(codes, plan.sites, changes.site, changes.subject)
-        exception_kernels.put_exceptions(codes, plan.place, found.site, found.subject, found.value)
-    return codes, escapes_of(plan.place, found, payloads.data)
+    return codes, _put(plan, payloads, _over_strips(plan, payloads, pool, codes.reshape(-1), _NO_TALLY)[0], codes)
 
 
 def count_chunk(plan: Plan, payloads: Payloads, *, pool: Executor | None = None) -> FieldCounts:
@@ -130,11 +122,47 @@ def count_chunk(plan: Plan, payloads: Payloads, *, pool: Executor | None = None)
         IntegrityError: ``block_malformed``.
     """
     if not len(plan) or not len(payloads):
-        return FieldCounts(np.zeros((len(plan), 8), np.int32), np.empty(0, np.int32), _NO_CODES, Escapes.empty())
+        return _nothing(plan)
     found, tally = _over_strips(plan, payloads, pool, _NO_CODES, np.zeros((len(plan), 8), np.int32))
+    return _counted(plan, found, tally, escapes_of(plan.place, found, payloads.data))
+
+
+def decode_and_count(plan: Plan, payloads: Payloads, *, out: Codes, pool: Executor | None = None) -> FieldCounts:
+    """Both in one pass: what ``decode_chunk`` writes into ``out``, and what ``count_chunk`` gives, whose escapes are those of the matrix.
+
+    Raises:
+        IntegrityError: ``block_malformed``. UsageError: ``chunk_shape``.
+    """
+    _require_matrix(out, plan, payloads)
+    if not out.size:
+        return _nothing(plan)
+    found, tally = _over_strips(plan, payloads, pool, out.reshape(-1), np.zeros((len(plan), 8), np.int32))
+    return _counted(plan, found, tally, _put(plan, payloads, found, out))
+
+
+def _require_matrix(codes: Codes, plan: Plan, payloads: Payloads) -> None:
+    if codes.shape != (len(plan), len(payloads)) or codes.dtype != np.uint8 or not codes.flags.c_contiguous:
+        raise UsageError("chunk_shape", "the matrix to decode into does not have the shape of what is asked for")
+
+
+def _put(plan: Plan, payloads: Payloads, found: Exceptions, codes: Codes) -> Escapes:
+    """Write the exceptions into the matrix; those that are escapes."""
+    if len(found.site):
+        changes = toggles(found)
+        if len(changes.site):
+            exception_kernels.apply_ploidy(codes, plan.sites, changes.site, changes.subject)
+        exception_kernels.put_exceptions(codes, plan.place, found.site, found.subject, found.value)
+    return escapes_of(plan.place, found, payloads.data)
+
+
+def _counted(plan: Plan, found: Exceptions, tally: NDArray[np.int32], escapes: Escapes) -> FieldCounts:
     row = plan.place[found.site]
     called = np.flatnonzero((row >= 0) & (found.value != TOGGLE))
-    return FieldCounts(tally, row[called], found.value[called], escapes_of(plan.place, found, payloads.data))
+    return FieldCounts(tally, row[called], found.value[called], escapes)
+
+
+def _nothing(plan: Plan) -> FieldCounts:
+    return FieldCounts(np.zeros((len(plan), 8), np.int32), np.empty(0, np.int32), _NO_CODES, Escapes.empty())
 
 
 def _over_strips(

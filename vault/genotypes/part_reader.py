@@ -177,9 +177,7 @@ class PartReader:
         """
         from vault.genotypes.decoding import decode_chunk  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
 
-        chosen = list(rows) if rows is not None else [None] * len(chunks)
-        sizes = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
-        edges = [0, *accumulate(sizes)]
+        chosen, edges = self._shape(chunks, rows)
         codes = np.empty((edges[-1], access.size), np.uint8)
 
         def decode(at: int, plan: Plan, payloads: Payloads) -> Escapes:
@@ -187,6 +185,27 @@ class PartReader:
 
         found = list(self._each(chunks, chosen, access, decode, held))
         return Sites.concat([sites for sites, _ in found]), codes, join_escapes([escapes for _, escapes in found], edges)
+
+    def read_and_count(
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: Access,
+        *,
+        held: Held | None = None,
+    ) -> tuple[Sites, Codes, Escapes, AlleleCounts]:
+        """What ``read`` and ``count`` give, in one pass over the blocks. Arguments and errors as theirs."""
+        from vault.genotypes.decoding import decode_and_count  # noqa: PLC0415 - as in ``read``
+
+        chosen, edges = self._shape(chunks, rows)
+        codes = np.empty((edges[-1], access.size), np.uint8)
+
+        def decode(at: int, plan: Plan, payloads: Payloads) -> tuple[Plan, FieldCounts]:
+            return plan, decode_and_count(plan, payloads, out=codes[edges[at] : edges[at + 1]], pool=self._pool)
+
+        found = list(self._each(chunks, chosen, access, decode, held))
+        escapes = join_escapes([fields.escapes for _, (_, fields) in found], edges)
+        return Sites.concat([sites for sites, _ in found]), codes, escapes, _counts(found)
 
     def count(
         self,
@@ -208,17 +227,21 @@ class PartReader:
         def count(_: int, plan: Plan, payloads: Payloads) -> tuple[Plan, FieldCounts]:
             return plan, count_chunk(plan, payloads, pool=self._pool)
 
-        chosen = list(rows) if rows is not None else [None] * len(chunks)
-        found = [
-            (sites, count_fields(plan, fields, sites.n_alleles()))
-            for sites, (plan, fields) in self._each(chunks, chosen, access, count, held)
-        ]
-        return Sites.concat([sites for sites, _ in found]), AlleleCounts.concat([counts for _, counts in found])
+        found = list(self._each(chunks, self._shape(chunks, rows)[0], access, count, held))
+        return Sites.concat([sites for sites, _ in found]), _counts(found)
 
     def forget(self) -> None:
         """Drop every opened site table and length table."""
         with self._lock:
             self._open.clear()
+
+    def _shape(
+        self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None
+    ) -> tuple[list[NDArray[np.int64] | None], list[int]]:
+        """The rows of each chunk, and the row of the whole at which each begins, and the end."""
+        chosen: list[NDArray[np.int64] | None] = list(rows) if rows is not None else [None] * len(chunks)
+        sizes = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
+        return chosen, [0, *accumulate(sizes)]
 
     def _chunk(self, ordinal: int) -> _OpenChunk:
         with self._lock:
@@ -295,6 +318,10 @@ class PartReader:
             columns.append(wanted.columns)
         sizes, placed = np.concatenate([_NOBODY, *lengths]), np.concatenate([_NOBODY, *columns])
         return Payloads.join(pieces, record.n_sites, lengths=sizes, columns=placed)
+
+
+def _counts(found: Sequence[tuple[Sites, tuple[Plan, FieldCounts]]]) -> AlleleCounts:
+    return AlleleCounts.concat([count_fields(plan, fields, sites.n_alleles()) for sites, (plan, fields) in found])
 
 
 def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:

@@ -51,11 +51,11 @@ class PartChoice:
         record = self._known[ordinal]
         return len(rows) if rows is not None else record.n_sites if record else 0
 
-    def read(self, piece: Chosen) -> PartCalls:
-        """Some of the chosen sites with their calls."""
-        found = PartCalls(*self.reader.read(*_apart(piece), self.access, held=self._held), self.columns)
+    def read(self, piece: Chosen) -> tuple[PartCalls, PartCounts]:
+        """Some of the chosen sites with their calls, counted."""
+        sites, codes, escapes, counts = self.reader.read_and_count(*_apart(piece), self.access, held=self._held)
         self._check(piece)
-        return found
+        return PartCalls(sites, codes, escapes, self.columns), PartCounts(sites, counts, self.columns)
 
     def count(self, piece: Chosen) -> PartCounts:
         """Some of the chosen sites, and how often each allele is carried."""
@@ -89,16 +89,23 @@ class Window:
     pieces: Sequence[tuple[PartChoice, Chosen]]
     n_columns: int
 
-    def read(self) -> Calls:
-        """The sites with everybody's calls. Raises as ``PartReader.read``; UnavailableError: ``sites_rewritten``."""
-        return Calls(*merge_parts([part.read(piece) for part, piece in self.pieces], self.n_columns))
+    def read(self) -> tuple[Calls, AlleleCounts]:
+        """The sites with everybody's calls, and how often each allele is carried. Raises as ``PartReader.read_and_count``;
+        UnavailableError: ``sites_rewritten``.
+        """
+        found = [part.read(piece) for part, piece in self.pieces]
+        calls = Calls(*merge_parts([calls for calls, _ in found], self.n_columns))
+        united = merge_counts([counts for _, counts in found], self.n_columns)
+        if united is None:  # parts that hold the same call: which of the two stands is said of calls, not of counts
+            return calls, count_calls(calls.sites, calls.codes, calls.escapes)
+        return calls, united[1]
 
     def count(self) -> tuple[Sites, AlleleCounts]:
-        """What counting the calls of ``read`` gives. Raises as ``PartReader.count``; UnavailableError: ``sites_rewritten``."""
+        """What ``read`` gives but the calls. Raises as ``PartReader.count``; UnavailableError: ``sites_rewritten``."""
         united = merge_counts([part.count(piece) for part, piece in self.pieces], self.n_columns)
-        if united is None:  # parts that hold the same call: which of the two stands is said of calls, not of counts
-            calls = self.read()
-            return calls.sites, count_calls(calls.sites, calls.codes, calls.escapes)
+        if united is None:
+            calls, counts = self.read()
+            return calls.sites, counts
         return united
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vault.crypto.primitives import hmac_sha256
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.allele_counts import AlleleCounts, count_calls
+from vault.genotypes.allele_counts import AlleleCounts
 from vault.genotypes.matching import LocusIndex
 from vault.genotypes.merge import Calls
 from vault.genotypes.sites import Sites
@@ -40,11 +40,11 @@ WINDOW_SITES = 1 << 16  # sites that are counted at once
 class Window(Protocol):
     """Neighbouring sites: ``vault.genotypes.windows.Window``."""
 
-    def read(self) -> Calls:
-        """Sites and calls, which belong to the caller."""
+    def read(self) -> tuple[Calls, AlleleCounts]:
+        """Sites and calls, which belong to the caller, and how often each allele is carried."""
 
     def count(self) -> tuple[Sites, AlleleCounts]:
-        """What counting the calls gives."""
+        """The same without the calls."""
 
 
 class Source(Protocol):
@@ -181,10 +181,10 @@ class Deidentified:
             yield self._read(window)
 
     def _read(self, window: Window) -> _Read:
-        calls = window.read()
+        calls, counts = window.read()
         if calls.codes.shape != (len(calls.sites), len(self.pseudonyms)) or calls.codes.dtype != np.uint8:
             raise UsageError("view_parts", "codes must be uint8 with one row per site and one column per pseudonym")
-        return _Read(calls, self._settle(calls.sites, count_calls(calls.sites, calls.codes, calls.escapes)))
+        return _Read(calls, self._settle(calls.sites, counts))
 
     def _page(self, read: _Read) -> Page:
         shown, calls = read.shown, read.calls

@@ -18,7 +18,7 @@ from vault.genotypes import datasets, panel_building, part_book
 from vault.genotypes.allele_counts import AlleleCounts, count_calls, count_fields
 from vault.genotypes.calls import ESCAPE
 from vault.genotypes.coding import Coding
-from vault.genotypes.decoding import Plan, count_chunk
+from vault.genotypes.decoding import Plan, count_chunk, decode_and_count, decode_chunk
 from vault.genotypes.loci import Locus
 from vault.genotypes.payloads import Payloads
 from vault.genotypes.reader import GenotypeReader
@@ -40,14 +40,26 @@ def assert_same(found: AlleleCounts, expected: AlleleCounts) -> None:
     assert np.array_equal(found.flags, expected.flags)
 
 
-def both_ways(chunk, payloads, rows, sites, pool=None):
-    """Counts of the calls, and counts from the planes (None and the error's code where the calls fit no site)."""
+def all_ways(chunk, payloads, rows, sites, pool=None):
+    """Counts of the calls, counts from the planes, and counts made beside the calls."""
     plan = Plan.of(Coding.from_bytes(chunk.coding), rows)
     joined = Payloads.join(payloads, len(plan.coding))
     return (
         lambda: count_calls(sites, *decode(chunk.coding, payloads, rows)),
         lambda: count_fields(plan, count_chunk(plan, joined, pool=pool), sites.n_alleles()),
+        lambda: count_fields(plan, beside_the_calls(plan, joined, pool), sites.n_alleles()),
     )
+
+
+def beside_the_calls(plan, joined, pool):
+    """Counts made in the pass that writes the calls; those are what ``decode_chunk`` writes."""
+    codes, escapes = decode_chunk(plan, joined)
+    again = np.empty_like(codes)
+    fields = decode_and_count(plan, joined, out=again, pool=pool)
+    assert np.array_equal(again, codes)
+    for name in ("site", "sample", "offset", "alleles", "phased"):
+        assert np.array_equal(getattr(fields.escapes, name), getattr(escapes, name))
+    return fields
 
 
 @settings(max_examples=150, deadline=None)
@@ -59,15 +71,17 @@ def test_any_calls_count_alike(matrix, data):
     rows = np.array(sorted(data.draw(st.sets(st.integers(0, m - 1)))), np.int64)
     columns = data.draw(st.permutations(range(n)))[: data.draw(st.integers(0, n))]
     payloads = [chunk.split()[c] for c in columns]
-    slow, fast = both_ways(chunk, payloads, rows, sites_with(len(rows), data.draw(st.sampled_from([1, 2, 9, 300]))))
+    slow, *others = all_ways(chunk, payloads, rows, sites_with(len(rows), data.draw(st.sampled_from([1, 2, 9, 300]))))
     try:
         expected = slow()
     except IntegrityError as error:
-        with pytest.raises(IntegrityError) as refused:
-            fast()
-        assert refused.value.code == error.code == "call_outside_site"
+        for fast in others:
+            with pytest.raises(IntegrityError) as refused:
+                fast()
+            assert refused.value.code == error.code == "call_outside_site"
     else:
-        assert_same(fast(), expected)
+        for fast in others:
+            assert_same(fast(), expected)
 
 
 @pytest.mark.parametrize("kind", MIXES)
@@ -76,8 +90,9 @@ def test_every_mix_counts_alike_over_strips_and_threads(kind):
     codes = mixed_codes(kind, rng, 2100, 700)
     chunk = encode(codes, random_escapes(codes, rng, max_allele=290))
     with ThreadPoolExecutor(2) as pool:
-        slow, fast = both_ways(chunk, chunk.split(), None, sites_with(2100, 300), pool)
-        assert_same(fast(), slow())
+        slow, *others = all_ways(chunk, chunk.split(), None, sites_with(2100, 300), pool)
+        for fast in others:
+            assert_same(fast(), slow())
 
 
 def test_what_the_calls_are_is_what_is_counted():
@@ -87,7 +102,7 @@ def test_what_the_calls_are_is_what_is_counted():
     rng = np.random.default_rng(3)
     escapes = random_escapes(codes, rng, max_allele=2)
     chunk = encode(codes, escapes)
-    counts = both_ways(chunk, chunk.split(), None, sites_with(8, 1))[1]()
+    counts = all_ways(chunk, chunk.split(), None, sites_with(8, 1))[1]()
     called = escapes.alleles[escapes.offset[1] : escapes.offset[2]]
     assert counts.an[1] == 5 + (called >= 0).sum()
     assert counts.ac(1).tolist() == [1 + (called == 1).sum()]
@@ -121,6 +136,9 @@ def test_parts_are_counted_together(session, selection, chosen):
     assert sites.pos.tolist() == calls.sites.pos.tolist()
     assert sites.alleles.items() == calls.sites.alleles.items()
     assert_same(counts, count_calls(calls.sites, calls.codes, calls.escapes))
+    again, beside = reader.choose(selection).whole.read()
+    assert np.array_equal(again.codes, calls.codes)
+    assert_same(beside, counts)
 
 
 def test_a_panel_is_counted_from_its_own_blocks(session):
