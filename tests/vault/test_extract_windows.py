@@ -14,7 +14,7 @@ from tests.support.held import Held, _opened
 from tests.support.vcf_text import vcf
 from vault import consents, packs, releases
 from vault.errors import IntegrityError
-from vault.genotypes import datasets, panel_building, panels
+from vault.genotypes import datasets, panel_building, panels, part_book
 from vault.genotypes.chunking import chunks_of
 from vault.genotypes.loci import parse_loci
 from vault.ids import utc_now
@@ -82,6 +82,7 @@ def made(tmp_path_factory):
         for name, loci in LOCI.items():
             panel_building.create(held.session, dataset, name, parse_loci(loci.encode(), name="loci"))
         panel_building.forget(held.session, dataset)
+        assert [len(directory) for directory in part_book.directories(held.session, dataset.dataset_id)] == [14, 14, 4]
         held.everyone_consents()
         consents.withdraw(held.session, "sample:p06")
         packs.load(held.session, packs.LOCI, PLACES, version="own 1")
