@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,6 +102,7 @@ def main() -> NoReturn:
     system does not take anyway.
     """
     gc.set_threshold(*_COLLECT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops services: clean up as after Ctrl-C
     code = run()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

@@ -141,6 +141,21 @@ def test_no_traceback_for_an_expected_error_even_when_debugging(capsys, monkeypa
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_being_told_to_end_is_an_interrupt_that_cleans_up():
+    code = textwrap.dedent("""
+        import os, signal
+        def run():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                signal.pause()
+            except KeyboardInterrupt:
+                return 130
+        cli.main.run = run
+        cli.main.main()
+    """)
+    assert in_a_process(code).returncode == 130
+
+
 def test_an_interrupt_is_exit_130(capsys):
     assert cli.main.run(["t", "interrupt"]) == 130
     assert capsys.readouterr().err == "genovault: interrupted\n"
