@@ -33,7 +33,12 @@ def submit(
     regions_file: Annotated[Path | None, typer.Option(metavar="BED", help="Regions from a BED file.")] = None,
     panel: Annotated[str | None, typer.Option(metavar="NAME", help="A panel's loci instead of regions.")] = None,
     kind: Annotated[RequestKind, typer.Option(help="What it asks for.")] = RequestKind.RECORDS,
-    for_: Annotated[str | None, typer.Option("--for", metavar="PERSON", help="Whom a steward submits it for.")] = None,
+    for_: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="PERSON", help="Whom a steward submits it for: a name as principals have; the log says so."
+        ),
+    ] = None,
 ) -> None:
     """Ask for a view. Without regions and panel: for the whole dataset.
 

@@ -8,6 +8,7 @@ from typing import Any
 from policies import loci
 from policies.purposes import RequestKind
 from vault import projects, requests
+from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.documents import declared
 from vault.errors import InputError, RefusedError
@@ -29,6 +30,7 @@ class Ask:
     panel: Panel | None
     regions: tuple[str, ...]
     request_id: str | None = None
+    asserted_for: str | None = None  # whom the steward who submitted it says it is for
 
     def selection(self) -> Selection:
         """The sites to read."""
@@ -59,10 +61,9 @@ def of_request(session: Session, request_id: str) -> Ask:
         raise RefusedError("kind_not_served", f"this version releases records, not {request.kind.value}")
     spec = request.spec
     panel = None if spec.panel is None else panels.by_name(session, spec.panel, version=spec.panel_version)
-    return _allowed(
-        session,
-        Ask(projects.load(session, request.project), datasets.by_name(session, request.dataset), panel, spec.regions, request_id),
-    )
+    project, dataset = projects.load(session, request.project), datasets.by_name(session, request.dataset)
+    person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
+    return _allowed(session, Ask(project, dataset, panel, spec.regions, request_id, person))
 
 
 def of_view(session: Session, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> Ask:

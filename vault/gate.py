@@ -66,7 +66,8 @@ class _Access:
         project = self.ask.project
         purpose = ",".join(project.declaration.purpose.use_kinds)
         release = Obj("release", self.release_id)
-        return {"project": project.code, "request": self.ask.request_id, "purpose": purpose, "obj": release}
+        named = {"request": self.ask.request_id, "asserted_for": self.ask.asserted_for}
+        return {"project": project.code, "purpose": purpose, "obj": release, **named}
 
 
 TOLD_NOTHING = (Role.RESEARCHER, Role.ENGINE)

@@ -13,6 +13,7 @@ from policies import loci
 from policies.purposes import RequestKind
 from vault import projects
 from vault.audit.acts import Act, Outcome
+from vault.audit.entry import is_handle
 from vault.documents import declared
 from vault.errors import InputError, IntegrityError, RefusedError
 from vault.genotypes import datasets, panels
@@ -56,10 +57,13 @@ def submit(session: Session, project_code: str, dataset_name: str, *, kind: Requ
     """Record a request of an approved project.
 
     Raises:
-        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region).
+        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region), ``person_malformed``.
         RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
     """
     with session.attempting(Act.REQUEST_SUBMIT):
+        if spec.submitted_for is not None and not is_handle(spec.submitted_for):
+            hint = "letters, digits and ._@-, at most 64, as principals are called"
+            raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
         project = projects.load(session, project_code)
         dataset = datasets.by_name(session, dataset_name)
         spec = _checked(session, dataset, spec)
@@ -87,6 +91,7 @@ def submit(session: Session, project_code: str, dataset_name: str, *, kind: Requ
                 Outcome.DONE,
                 project=project_code,
                 request=row.request_id,
+                asserted_for=spec.submitted_for,
                 detail=_detail(dataset, kind, spec),
             )
     return _opened(session, row, project_code, dataset_name)

@@ -101,11 +101,20 @@ class Session:
         return self._committer.record(self.log.prepare(event))
 
     def event(
-        self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), tokens: Sequence[AuditToken] = (), **fields: Any
+        self,
+        act: Act,
+        outcome: Outcome,
+        *,
+        subjects: Sequence[SubjectId] = (),
+        tokens: Sequence[AuditToken] = (),
+        asserted_for: str | None = None,
+        **fields: Any,
     ) -> Event:
-        """An event of this principal, to be appended by the caller. ``tokens``: of further subjects, where they are at hand."""
+        """An event of this principal, to be appended by the caller. ``tokens``: of further subjects, where they are at hand;
+        ``asserted_for``: whom this principal says they act for.
+        """
         tokens = sorted((*tokens, *self.keybook.tokens(subjects))) if subjects else sorted(tokens)
-        actor = Actor(ActorRole(self.role.value), self.principal)
+        actor = Actor(ActorRole(self.role.value), self.principal, asserted_for)
         return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 
     @contextmanager

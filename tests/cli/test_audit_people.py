@@ -90,6 +90,23 @@ def test_one_persons_disclosures(released):
     assert (one["ended"], one["disclosed"], one["outcome_index"]) == ("assumed", True, None)
 
 
+def test_whom_a_steward_acts_for_is_in_the_log(consented):
+    request = consented.run("request submit --project demo --dataset cohort --for eve@uni.example --json").json["request"]
+    consented.run(f"extract {request} --output out")
+    named = consented.run("audit log --who eve@uni.example --json").json["entries"]
+    assert [(e["act"], e["outcome"]) for e in named] == [
+        ("request.submit", "done"),
+        ("extract.intent", "intent"),
+        ("extract.outcome", "done"),
+    ]
+    assert {(e["actor"], e["for"]) for e in named} == {("ann", "eve@uni.example")}
+    (one,) = disclosures(consented, "SAMPLE_1")["disclosures"]
+    assert one["for"] == "eve@uni.example"
+    assert "eve@uni.example" in consented.run("audit disclosures SAMPLE_1").out
+    for wrong in ("=cmd|calc", "'Eve Example'", "''"):
+        assert consented.try_(f"request submit --project demo --dataset cohort --for {wrong} --json").error == "person_malformed"
+
+
 @pytest.mark.parametrize("state", ["staging", "committed", "aborted"])
 def test_editing_the_book_of_releases_takes_no_disclosure_back(released, state):
     """Recovery ends what the books call unfinished; it must not be made to deny what the log says was done."""

@@ -247,6 +247,11 @@ def _tally(tally: Mapping[str, int], name: str) -> str:
     return "{" + ",".join([f'"{_matching(_CODE, code, name)}":{tally[code]}' for code in sorted(tally)]) + "}"
 
 
+def is_handle(text: str) -> bool:
+    """Whether a leaf can name somebody so: 1 to 64 letters, digits and ``._@-``, the first one a letter or digit."""
+    return _HANDLE.fullmatch(text) is not None
+
+
 def _matching(pattern: re.Pattern[str], value: str, name: str) -> str:
     """The value itself never appears in the error: it may be what must not be written down."""
     if not pattern.fullmatch(value):
