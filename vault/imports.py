@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import delete, exc, select
 from sqlalchemy.orm import Session as Transaction
 
-from vault import subjects
+from vault import leases, subjects
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_keys
@@ -271,7 +271,7 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, new: NewSubjects, wr
     new.add(tx, session, dataset=dataset.dataset_id)
     datasets.add_part(tx, session, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
-    tx.execute(delete(LeaseRow).where(LeaseRow.prefix == plan.part_id.hex()))
+    leases.end(tx, plan.part_id)
     session.append(
         tx,
         Act.DATASET_IMPORT,

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from sqlalchemy import delete, exists, select
 
-from vault import anchoring, principals
+from vault import anchoring, leases, principals
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Branch, Factor
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.session import Session, open_session
 from vault.storage.books import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, ReleaseRow
-from vault.times import to_micros
 
 WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # what finishing a release takes
 
@@ -54,9 +53,7 @@ def _finish_unfinished(session: Session) -> None:
 
 def sweep(session: Session) -> int:
     """Remove objects and keys of imports and panel builds whose lease has run out; how many those were."""
-    now = to_micros(session.clock())
-    with session.books.read() as tx:
-        expired = list(tx.scalars(select(LeaseRow.prefix).where(LeaseRow.expires < now)))
+    expired = leases.close_expired(session)
     for prefix in expired:
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
         session.keybook.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])

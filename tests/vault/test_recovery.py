@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.support import vaults
 from tests.support.vaults import FACTOR, opened, sql
-from vault import imports, recovery
+from vault import doctor, imports, mending, recovery
 from vault.crypto.custody import KeyPurpose
 from vault.crypto.keystore import Role
+from vault.errors import UnavailableError
+from vault.genotypes import datasets
 from vault.recovery import open_recovered
 from vault.storage.books import LeaseRow
 from vault.times import to_micros
@@ -73,3 +75,31 @@ def test_who_lacks_the_keys_leaves_it_to_others(folder):
     factor = vaults.add_role(folder, Role.ENGINE)
     open_recovered(folder, factor=factor, principal="engine").abandon()
     assert left(folder, prefix) == (0, 0)
+
+
+def test_what_was_made_under_a_lease_that_was_swept_is_never_named(folder, tmp_path, monkeypatch):
+    """A clock that jumps forward in another process makes a running import look given up."""
+    file = tmp_path / "new.vcf"
+    file.write_bytes(vaults.vcf("N1 N2", "22 100 A G 0|1 1|1").data)
+    write = imports._write
+
+    def swept(session, *args):
+        made = write(session, *args)
+        with session.books.write() as tx:
+            tx.execute(update(LeaseRow).values(expires=1))
+        assert recovery.sweep(session) == 1
+        return made
+
+    def bring():
+        imports.import_files(s, [file], name="new", assembly="GRCh38", options=imports.ImportOptions(unknown="register"))
+
+    with opened(folder) as s:
+        with monkeypatch.context() as patch:
+            patch.setattr(imports, "_write", swept)
+            with pytest.raises(UnavailableError) as caught:
+                bring()
+        assert caught.value.code == "lease_over"
+        assert [d.name for d in datasets.every(s)] == ["cohort"]
+        bring()
+        assert mending.sweep_strangers(s) == 2  # whose keys the swept import had made
+        assert [f for f in doctor.examine(s).findings if f.severity is not doctor.Severity.NOTE] == []

@@ -15,10 +15,12 @@ from itertools import count
 import numpy as np
 from sqlalchemy import delete
 
+from vault import leases
 from vault.audit.acts import Act, Outcome
 from vault.audit.entry import Obj
 from vault.crypto.custody import KeyPurpose, block_key, block_keys
 from vault.crypto.secret import Secret
+from vault.errors import UnavailableError
 from vault.genotypes import panel_builds, panels, part_book
 from vault.genotypes.access import Access
 from vault.genotypes.call_rows import CallRows
@@ -122,7 +124,7 @@ def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow) -> b
             panel_builds.add(
                 tx, session, panel_id=panel.panel_id, part_id=work.part_id, versions=versions, sealer=sealer, chunk=chunk
             )
-            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == build_id.hex()))
+            leases.end(tx, build_id)
             blobs = [chunk.table_sha256, *(ref.sha256 for ref in chunk.containers)]
             counts = {"sites": chunk.n_sites, "bytes": sealer.stored_bytes}
             session.append(tx, Act.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
@@ -174,12 +176,20 @@ def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
 
 @contextmanager
 def _leased(session: Session, build_id: PartId) -> Iterator[None]:
-    """Keep the sweeper off objects that the books do not name yet; on failure take them and their keys away again."""
+    """Keep the sweeper off objects that the books do not name yet; on failure take them and their keys away again.
+
+    Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
+    """
     with session.books.write() as tx:
         tx.add(LeaseRow(prefix=build_id.hex(), expires=to_micros(session.clock() + _LEASE)))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
+            raise
+        with session.books.read() as tx:
+            if tx.get(LeaseRow, build_id.hex()) is None:  # interrupted behind the commit
+                raise
         session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
         session.keybook.destroy([KeyPurpose.PANEL], [build_id])
         with session.books.write() as tx:

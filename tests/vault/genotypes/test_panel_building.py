@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from sqlalchemy import select, update
@@ -9,7 +11,7 @@ from sqlalchemy import select, update
 from tests.support.gt_text import texts_of
 from tests.vault.genotypes.vaults import cohort_vcf, load
 from vault.crypto.custody import KeyPurpose
-from vault.errors import IntegrityError
+from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes import panel_building, panel_builds, panels, part_reader, reader
 from vault.genotypes.loci import Locus
 from vault.genotypes.selections import PanelLoci, Selection
@@ -156,6 +158,31 @@ def test_a_failure_leaves_neither_objects_nor_keys_nor_lease(session, dataset, m
     with session.books.read() as tx:
         assert tx.scalars(select(LeaseRow)).all() == []
     assert b"object_missing" in [entry.leaf for entry in session.log.entries(0)][-1]
+
+
+@pytest.mark.parametrize("lost", [UnavailableError("database_unavailable", "lost"), KeyboardInterrupt()])
+def test_blocks_that_were_committed_after_all_are_kept(session, dataset, monkeypatch, lost):
+    """The commit is on disk, and its report was lost, or somebody interrupted just behind it."""
+    panel = panels.create(session, "p", LOCI, dataset_id=dataset.dataset_id)
+    write, add, named = session.books.write, panel_building.panel_builds.add, []
+
+    @contextmanager
+    def losing():
+        with write() as tx:
+            yield tx
+        if named:
+            named.clear()
+            raise lost
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.books, "write", losing)
+        patch.setattr(panel_building.panel_builds, "add", lambda *a, **k: (add(*a, **k), named.append(1)))
+        with pytest.raises(type(lost)):
+            panel_building.build(session, dataset, panel)
+    assert len(builds(session)) == 1
+    sites, texts = read(session, dataset, panel)
+    assert len(sites)
+    assert len(texts)
 
 
 def test_a_swapped_block_is_an_error(session, dataset):
