@@ -22,4 +22,4 @@ def from_micros(micros: int) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 UTC text with microseconds, "2026-01-02T03:04:05.000006Z": one spelling per instant."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"

@@ -20,7 +20,7 @@ from vault.crypto.primitives import KEY_BYTES, hpke_open, hpke_seal
 from vault.crypto.secret import Secret
 from vault.ids import ID_BYTES, Clock, RandomBytes
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
-from vault.storage.base import bulk_insert
+from vault.storage.base import bulk_insert, insert_rows
 from vault.storage.statements import Statement
 from vault.times import to_micros
 
@@ -52,11 +52,8 @@ class DetailSession:
         if not details:
             return
         self._store_itself(session, clock)
-        sealed = [
-            {"idx": index, "session_id": self.session_id, "sealed": self.seal(event_id, salted)}
-            for index, event_id, salted in details
-        ]
-        bulk_insert(session, AuditDetailRow, sealed)
+        sealed = [(index, self.session_id, self.seal(event_id, salted)) for index, event_id, salted in details]
+        insert_rows(session, AuditDetailRow, ("idx", "session_id", "sealed"), sealed)
 
     def sealed_key(self) -> bytes:
         """The session key, sealed to the auditors."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from vault.audit import canonical
 from vault.audit.acts import Act, Outcome, Role
@@ -87,16 +87,14 @@ class Event:
     detail: Mapping[str, Json] | None = None  # for auditors only
 
 
-@dataclass(frozen=True)
-class SubjectSet:
+class SubjectSet(NamedTuple):
     """A set of subjects, content-addressed: ``digest`` is salted per vault."""
 
     tokens: tuple[AuditToken, ...]  # sorted, distinct
     digest: bytes  # 32 bytes
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What the log adds to an event."""
 
     event_id: str  # UUIDv7
@@ -107,8 +105,7 @@ class Stamp:
     detail_salt: bytes  # 16 bytes
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """An entry ready to be appended: size-checked, so that nothing that follows can make it unloggable."""
 
     event_id: str
@@ -242,7 +239,8 @@ def _note(text: str) -> str:
 
 
 def _tally(tally: Mapping[str, int], name: str) -> str:
-    if len(tally) > MAX_REASONS or any(type(n) is not int or not 0 <= n <= canonical.MAX_INTEGER for n in tally.values()):
+    numbers = tally.values()
+    if len(tally) > MAX_REASONS or {*map(type, numbers)} - {int} or min(numbers) < 0 or max(numbers) > canonical.MAX_INTEGER:
         raise _invalid(name)
     return "{" + ",".join([f'"{_matching(_CODE, code, name)}":{tally[code]}' for code in sorted(tally)]) + "}"
 

@@ -31,7 +31,7 @@ from vault.audit.tiles import store_full_tiles
 from vault.errors import InputError, UnavailableError
 from vault.ids import Clock, RandomBytes, new_uuid7
 from vault.storage.audit_tables import AuditCheckpointRow, AuditClosingRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
-from vault.storage.base import bulk_insert
+from vault.storage.base import insert_rows
 from vault.storage.database import Database
 from vault.times import to_micros
 
@@ -92,13 +92,14 @@ class AuditLog(LogReader):
         Raises InputError as ``entry.prepare``.
         """
         now, session = self._clock(), self._current_session()
+        drawn = self._random(NONCE_BYTES + DETAIL_SALT_BYTES)
         stamp = Stamp(
             event_id=new_uuid7(self._random, now),
             time=now,
             session=session.session_id,
             seq=session.next_seq(),
-            nonce=self._random(NONCE_BYTES),
-            detail_salt=self._random(DETAIL_SALT_BYTES),
+            nonce=drawn[:NONCE_BYTES],
+            detail_salt=drawn[NONCE_BYTES:],
         )
         return prepare(event, stamp, set_salt=self._set_salt)
 
@@ -120,16 +121,14 @@ class AuditLog(LogReader):
         old = read_head(session)
         new = Head(old.base, old.tree.extend(hashes))
         numbered = list(enumerate(batch, old.end))
-        rows = [
-            {"idx": index, "event_id": ids[i], "leaf_hash": hashes[i], "leaf": prepared.leaf}
-            for i, (index, prepared) in enumerate(numbered)
-        ]
-        bulk_insert(session, AuditLeafRow, rows)
+        leaves = [entry.leaf for entry in batch]
+        rows = list(zip(range(old.end, new.end), ids, hashes, leaves, strict=True))
+        insert_rows(session, AuditLeafRow, ("idx", "event_id", "leaf_hash", "leaf"), rows)
         advance_head(session, old, new)
         store_full_tiles(session, old.base, old.tree.size, new.tree.size)
         store_sets(session, [(index, entry.subjects) for index, entry in numbered if entry.subjects is not None])
-        closing = [{"event_id": event_id_bytes(e.refers), "idx": index} for index, e in numbered if e.refers is not None]
-        bulk_insert(session, AuditClosingRow, closing)
+        closing = [(event_id_bytes(entry.refers), index) for index, entry in numbered if entry.refers is not None]
+        insert_rows(session, AuditClosingRow, ("event_id", "idx"), closing)
         details = [(old.end + i, ids[i], entry.detail) for i, entry in enumerate(batch) if entry.detail is not None]
         self._session.store(session, details, clock=self._clock)
         return [Appended(index, prepared.event_id, prepared.leaf) for index, prepared in numbered]

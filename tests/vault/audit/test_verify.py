@@ -394,9 +394,7 @@ class TestMeaning:
 
     @pytest.mark.parametrize("leaf", [b"{}", b"[]", b"x", b'{"v":1}', b"null", b"\xff"])
     def test_a_leaf_out_of_form_is_named(self, books, leaf):
-        prepared = books.log.prepare(event())
-        object.__setattr__(prepared, "leaf", leaf)
-        books.log.record(prepared)
+        books.log.record(books.log.prepare(event())._replace(leaf=leaf))
         books.log.checkpoint(SIGNER)
         report = verify(LogSource(books.log, KEY), KEY)
         assert (report.first_bad, codes(report)) == (0, {"entry_malformed"})
