@@ -8,19 +8,20 @@ statement inserts, or finds, the rows of fifty thousand people. It means the sam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from typing import Any, cast
 
-from sqlalchemy import Table
+from sqlalchemy import CursorResult, Dialect, Table
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
-from vault.storage.base import insert_rows
+from vault.storage.base import by_place, insert_rows
 
 Value = bytes | str | int | None
 Column = Sequence[bytes] | Sequence[str] | Sequence[int]
 
 AT_ONCE = 1 << 16  # rows of one statement: its parameters are a few MiB
-FEW = 512  # rows up to which binding their values costs less than making the statement
+FEW = 512  # rows up to which the driver binds their values one by one in less time
 _DIGITS = 20  # of a number in a parameter, so that all have one width
 _ROWS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :n)",
@@ -66,23 +67,52 @@ def rows_among(
 
     For keys that an index finds. In no order that may be relied on; raw values: for columns that the driver gives as they are.
     """
+    columns = tuple([column.key for column in wanted])
+    conditions: dict[str, Column | Value] = {key.key: values, **same}
+    if len(values) <= FEW:
+        return _few_among(session, key.class_, columns, conditions, len(values))
+    order = sorted(range(len(values)), key=values.__getitem__)  # neighbours in the index share pages
     into = cast("Table", key.class_.__table__)
     quoted = session.connection().dialect.identifier_preparer
-    order = sorted(range(len(values)), key=values.__getitem__)  # neighbours in the index share pages
-    conditions: dict[str, Column | Value] = {key.name: values, **same}
     found: list[tuple[Any, ...]] = []
     for start, stop in _runs(len(values)):
         statement = _Statement(session, stop - start)
         said = [
             f"t.{quoted.quote(name)} = {statement.value(_picked(value, order[start:stop]))}" for name, value in conditions.items()
         ]
-        names = ", ".join(f"t.{quoted.quote(column.name)}" for column in wanted)
+        names = ", ".join(f"t.{quoted.quote(name)}" for name in columns)
         # CROSS JOIN: on SQLite the values come first and the index is asked for each, whatever the planner guesses of sizes.
         query = f"SELECT {names} FROM n CROSS JOIN {quoted.format_table(into)} AS t WHERE {' AND '.join(said)}"  # noqa: S608 - quoted names
-        result = statement.run(query)
-        found += result.cursor.fetchall()  # bare tuples: a Row around each costs as much again
-        result.close()
+        found += _fetched(statement.run(query))
     return found
+
+
+def _few_among(
+    session: Session, table: Any, wanted: tuple[str, ...], conditions: Mapping[str, Column | Value], n: int
+) -> list[tuple[Any, ...]]:
+    if not n:
+        return []
+    connection = session.connection()
+    each = [value if isinstance(value, list | tuple) else repeat(value, n) for value in conditions.values()]
+    query = _few(table, connection.dialect, wanted, tuple(conditions), n)
+    return _fetched(connection.exec_driver_sql(query, by_place(zip(*each, strict=True))))
+
+
+@lru_cache(maxsize=4 * FEW)
+def _few(table: Any, dialect: Dialect, wanted: tuple[str, ...], keys: tuple[str, ...], n: int) -> str:
+    """The statement that looks ``n`` rows up, whose values follow one another. Kept: making it costs as much as running it."""
+    quoted = dialect.identifier_preparer
+    names, said = (", ".join(map(quoted.quote, columns)) for columns in (wanted, keys))
+    row = f"({', '.join(('?' if dialect.positional else '%s',) * len(keys))})"
+    into = quoted.format_table(cast("Table", table.__table__))
+    return f"SELECT {names} FROM {into} WHERE ({said}) IN (VALUES {', '.join([row] * n)})"  # noqa: S608 - quoted names
+
+
+def _fetched(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
+    """All rows, as bare tuples: a Row around each costs as much again."""
+    rows = result.cursor.fetchall()
+    result.close()
+    return list(rows)
 
 
 class _Statement:
