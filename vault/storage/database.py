@@ -36,6 +36,10 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("trusted_schema", 0),
     ("cell_size_check", 1),
     ("journal_size_limit", 64 * 2**20),  # bytes
+    (
+        "wal_autocheckpoint",
+        4_000,
+    ),  # pages, which one table of the log's index holds (4,062); each is folded in once, not each time
 )
 
 _DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us bare where we call the driver ourselves
