@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from vault.crypto.primitives import hmac_sha256
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.allele_counts import AlleleCounts
+from vault.genotypes.calls import Codes, Escapes
 from vault.genotypes.matching import LocusIndex
 from vault.genotypes.merge import Calls
 from vault.genotypes.sites import Sites
@@ -81,7 +83,8 @@ def row_order(release_key: bytes, pseudonyms: Sequence[Pseudonym]) -> NDArray[np
 
 
 class Deidentified:
-    """The view of a source's calls, surveyed when it is made: from then on ``outline`` and ``not_assayed`` are known.
+    """The view of a source's calls, surveyed when it is made: from then on ``outline`` and ``not_assayed`` are known. What is
+    asked for of it, pages or the view, is given once.
 
     ``source``: one column per released subject, in the order of ``pseudonyms``. ``panel``: whose view it is. ``window_sites``:
     how many sites to read at once, if another number than suits the memory of a laptop.
@@ -109,7 +112,7 @@ class Deidentified:
         self._stretches = Stretches()
         self._met: NDArray[np.bool_] | None = None
         self._only: _Read | None = None
-        self._outline = Outline()
+        self._surveyed = Outline()
         self._survey()
 
     @property
@@ -122,10 +125,10 @@ class Deidentified:
         """What the positions are of."""
         return self._assembly
 
-    @property
+    @cached_property
     def outline(self) -> Outline:
         """What the records use."""
-        return self._outline
+        return self._surveyed if self._only is None else Outline().and_of(self._only.shown.sites)
 
     @property
     def not_assayed(self) -> tuple[str, ...]:
@@ -138,30 +141,32 @@ class Deidentified:
         Raises:
             IntegrityError: ``view_changed``: the calls are not those that were surveyed; and as when it was made.
         """
-        left = self.outline.n_sites
+        outline = self.outline
+        left = outline.n_sites
         for read in self._reads():
-            page = self._page(read)
-            left -= len(page.sites)
-            yield page
+            shown = read.shown
+            left -= len(shown.sites)
+            yield Page(outline.numbered(shown.sites), *self._rewritten(read), shown.shown_counts())
         if left:
             raise IntegrityError("view_changed", "what is stored changed while the view was made", hint="ask again")
 
     def view(self) -> View:
-        """All of it in memory; for a view that was made with one window for everything."""
-        (page,) = self.pages()
-        return View(self.pseudonyms, page.sites, page.codes, page.escapes, self.assembly, self.not_assayed)
+        """All of it in memory, at once; for a view that was made with one window for everything."""
+        (read,) = self._reads()
+        return View(self.pseudonyms, read.shown.sites, *self._rewritten(read), self.assembly, self.not_assayed)
 
     def _survey(self) -> None:
         if self._source.n_sites <= self._window_sites:
             self._only = self._read(self._source.whole)
-            self._note(self._only.shown)
+            self._count_stretches(self._only.shown)
             return
         at_once = min(WINDOW_SITES, self._window_sites) if self._source.overlaps else WINDOW_SITES
         for window in self._source.windows(at_once):
-            self._note(self._settle(*window.count()))
+            shown = self._settle(*window.count())
+            self._surveyed = self._surveyed.and_of(shown.sites)
+            self._count_stretches(shown)
 
-    def _note(self, shown: Shown) -> None:
-        self._outline = self._outline.and_of(shown.sites)
+    def _count_stretches(self, shown: Shown) -> None:
         if self._profile.keep_phase:
             self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.masks)
 
@@ -186,10 +191,8 @@ class Deidentified:
             raise UsageError("view_parts", "codes must be uint8 with one row per site and one column per pseudonym")
         return _Read(calls, self._settle(calls.sites, counts))
 
-    def _page(self, read: _Read) -> Page:
-        shown, calls = read.shown, read.calls
-        codes, escapes = rewrite(shown, plain(calls.codes, np.uint8), calls.escapes, holds=self._holds(shown))
-        return Page(self.outline.numbered(shown.sites), codes, escapes, shown.shown_counts())
+    def _rewritten(self, read: _Read) -> tuple[Codes, Escapes]:
+        return rewrite(read.shown, plain(read.calls.codes, np.uint8), read.calls.escapes, holds=self._holds(read.shown))
 
     def _holds(self, shown: Shown) -> NDArray[np.bool_]:
         holds = np.full(len(shown.rows), self._profile.keep_phase)
