@@ -202,6 +202,7 @@ class Cohort:
         "vcf": "all x half → VCF.gz",
     }
     SMALL = ("region", "region_again", "site", "site_again", "all")
+    DONE: ClassVar = {"D1": tuple(TASKS), "D2": (*SMALL, "bcf"), "D3": SMALL}
 
     def measure_reads(self, tasks: Sequence[str]) -> None:
         self.plan["tasks"] = list(tasks)
@@ -290,6 +291,9 @@ class Cohort:
             made = self.out / f"ours.{kind}"
             if made.exists() and _genotypes([made]) != wanted:
                 raise DifferentError(f"{self.name}: the {kind} extract differs from bcftools'")
+
+    def compare_sizes(self) -> None:
+        """What our extracts take on disk beside bcftools'."""
         for task, kind, peer in (("bcf", "bcf", "peer-half.bcf"), ("vcf", "vcf", "peer-half.vcf.gz")):
             made, other = self.out / f"ours.{kind}", self.out / peer
             if made.exists() and other.exists():
@@ -418,11 +422,12 @@ def measure(name: str, options: argparse.Namespace, tools: Tools, say: Callable[
         this.measure_import(zarr=at == 0 and (name == "D1" or options.zarr))
         say(f"{name}: import, round {at + 1}")
     this.measure_size()
-    tasks = list(Cohort.TASKS) if name == "D1" else list(Cohort.SMALL)
+    tasks = Cohort.DONE[name]
     for at in range(options.rounds):
         this.measure_reads(tasks)
         this.measure_crypt4gh()
         say(f"{name}: reads, round {at + 1}")
+    this.compare_sizes()
     if name == "D1":
         this.compare_extracts()
         this.rows |= {row.work: row for row in startup(options.rounds, this.key_file, this.vault)}
