@@ -62,7 +62,8 @@ def count(records: Iterable[Record]) -> Statistics:
     entries, first, last = 0, "", ""
     for record in records:
         entries += 1
-        first, last = first or record.time, record.time or last
+        if record.time:  # which need not ascend: it is the machine's clock
+            first, last = min(first or record.time, record.time), max(last, record.time)
         if record.refers is not None and record.outcome is not None:
             ended[record.refers] = ending([ended.get(record.refers), record.outcome]) or record.outcome
         if record.outcome == Outcome.REFUSED.value:

@@ -194,10 +194,11 @@ class FolderSource:
             n += 1
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
-        """An export keeps every tile; a missing one reads as empty."""
+        """An export keeps every tile; one that is missing, or longer than a tile is, reads as empty."""
         full, exact = self._folder / _path(str(level), n, _TILE), self._folder / _path(str(level), n, width)
-        found = exact if exact.is_file() else full
-        return found.read_bytes()[: width * 32] if found.is_file() else b""
+        found, held = (exact, width) if exact.is_file() else (full, _TILE)
+        data = found.read_bytes() if found.is_file() else b""
+        return data[: width * 32] if len(data) <= held * 32 else b""
 
 
 def verify(source: Source, vkey: str | None = None) -> Report:
@@ -259,14 +260,15 @@ class _Examined:
     intents: list[int] = field(default_factory=list)
     refers: list[tuple[int, bytes]] = field(default_factory=list)
     consents: list[tuple[int, int, bytes, int]] = field(default_factory=list)  # offset, seq, head, added
+    rest: bool = False  # bytes follow its entries that are none
     continues: bool = False  # the first entry says that this log goes on where another ended
 
 
 def _examine(chunk: Chunk) -> _Examined:
     """Hash and read the entries of a chunk. A database may hold anything in a column: what is not bytes is no entry and no hash."""
-    leaves = _unbundle(Path(chunk.bundle).read_bytes()) if chunk.bundle else chunk.leaves
+    leaves, rest = _bundled(Path(chunk.bundle)) if chunk.bundle else (chunk.leaves, False)
     hashes: list[bytes] = []
-    found = _Examined(chunk.first, b"", b"", [])
+    found = _Examined(chunk.first, b"", b"", [], rest=rest)
     ids, stored, detailed = found.ids, chunk.hashes, chunk.detailed
     for i, leaf in enumerate(leaves):
         if not leaf or type(leaf) is not bytes:
@@ -425,6 +427,9 @@ class _Walk:
             self._checks.found("entry_missing", first, f"entry {first} is missing: entry {found.first} comes next")
             self._broken = True  # what follows a gap cannot be placed in the tree
             return
+        if found.rest:
+            last = first + len(found.ids) - 1
+            self._checks.found("bundle_altered", last, f"behind entry {last} its bundle holds what is no entry")
         self._say(found)
         self._follow(found)
         hashes = [found.hashes[i : i + 32] for i in range(0, len(found.hashes), 32)]
@@ -547,7 +552,7 @@ class _Walk:
             return
         offset = next((i for i in range(width) if stored[i * 32 : i * 32 + 32] != computed[i * 32 : i * 32 + 32]), width)
         if offset * 32 >= len(stored):
-            self._checks.found("tile_missing", None, f"tile {level}/{n} is missing or short")
+            self._checks.found("tile_missing", None, f"tile {level}/{n} is missing or not of its length")
         elif level == 0:
             index = n * _TILE + offset
             self._checks.found("entry_altered", index, f"entry {index} is not the one that the tree was built with")
@@ -769,8 +774,14 @@ def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def _unbundle(data: bytes) -> list[bytes]:
-    """The entries of a bundle; of a cut one those that are whole."""
+def _bundled(path: Path) -> tuple[list[bytes], bool]:
+    """The entries of a bundle, of a cut one those that are whole; and whether more than them is in one that has them all."""
+    entries, used, total = _unbundle(path.read_bytes())
+    width = int(path.name) if path.parent.suffix == ".p" else _TILE
+    return entries, used < total and len(entries) == width
+
+
+def _unbundle(data: bytes) -> tuple[list[bytes], int, int]:
     entries, start, total = [], 2, len(data)
     while start <= total:
         end = start + (data[start - 2] << 8 | data[start - 1])
@@ -778,7 +789,7 @@ def _unbundle(data: bytes) -> list[bytes]:
             break
         entries.append(data[start:end])
         start = end + 2
-    return entries
+    return entries, start - 2, total
 
 
 def _path(level: str, n: int, width: int) -> str:

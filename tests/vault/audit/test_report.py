@@ -39,6 +39,10 @@ class TestStatistics:
         found = count([])
         assert (found.entries, found.accesses, found.over_time, found.volumes) == (0, 0, (), ())
 
+    def test_the_time_spanned_is_that_of_all_entries_though_a_clock_was_put_back(self):
+        found = count([record(n, NOON + timedelta(days=day)) for n, day in enumerate((0, 400, -400, 1))])
+        assert (found.first[:10], found.last[:10]) == ("2024-12-01", "2027-02-09")
+
     def test_outcomes_decide_what_was_disclosed(self):
         intents = [record(n, NOON) for n in range(4)]
         ends = [

@@ -326,6 +326,21 @@ class TestEditedExport:
         (export / "checkpoint").unlink()
         assert "unsigned" in codes(verify_folder(export, KEY))
 
+    @pytest.mark.parametrize(
+        ("name", "code"),
+        [
+            ("tile/0/000", "tile_missing"),
+            ("tile/1/000.p/2", "tile_missing"),
+            ("tile/entries/000", "bundle_altered"),
+            ("tile/entries/002.p/78", "bundle_altered"),
+        ],
+    )
+    @pytest.mark.parametrize("more", [b"x", b"x" * 40, b"\x00"])
+    def test_what_is_put_behind_a_file_s_end_is_found(self, export, name, code, more):
+        with (export / name).open("ab") as file:
+            file.write(more)
+        assert codes(verify_folder(export, KEY)) == {code}
+
     def test_an_older_checkpoint_leaves_an_unsigned_tail(self, export, grown):
         (export / "checkpoint").write_text(grown.log.checkpoints()[0])
         report = verify_folder(export, KEY)
