@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,10 +32,10 @@ from vault.genotypes.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.parts import PartWriter
 from vault.identities import Identity
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
-from vault.keybook import SUBJECT_PURPOSES, FreshKeys
+from vault.keybook import FreshKeys
 from vault.limits import GROUP_SUBJECTS
 from vault.names import require_name
-from vault.registration import DrawnSubjects, NewSubjects, draw_subjects, prepare
+from vault.registration import DrawnSubjects, Registration, draw_subjects, registering
 from vault.sample_names import Matched, match
 from vault.session import Session
 from vault.storage.books import DatasetRow, LeaseRow
@@ -127,12 +126,10 @@ def import_files(
         columns, people = _chosen(matched, fresh.subjects)
         plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(session, people))
         chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(session, dataset))
-        # People are registered in a thread beside the reading.
-        with _lease(session, plan), ThreadPoolExecutor(1, thread_name_prefix="registration") as beside:
-            new = beside.submit(prepare, session, plan.fresh, [Identity((name,)) for name in matched.new])
-            written = _write(session, plan, chunks)
-            with _unless_overtaken(), session.books.write() as tx:
-                _commit(tx, session, plan, new.result(), written)
+        with _lease(session, plan), registering(session, fresh, [Identity((name,)) for name in matched.new]) as new:
+            written = _write(session, plan, new, chunks)
+            with _unless_overtaken(), new.transaction() as tx:
+                _commit(tx, session, plan, new, written)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_building.rebuild(session, dataset)
     part, _ = written
@@ -233,7 +230,7 @@ def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iter
         yield chunk
 
 
-def _write(session: Session, plan: _Plan, chunks: Iterator[SiteChunk]) -> _Written:
+def _write(session: Session, plan: _Plan, new: Registration, chunks: Iterator[SiteChunk]) -> _Written:
     """Write the sealed objects of a part."""
     dataset_id = plan.dataset.dataset_id
 
@@ -255,11 +252,11 @@ def _write(session: Session, plan: _Plan, chunks: Iterator[SiteChunk]) -> _Writt
     ) as writer:
         records = list(writer.write(chunks))
         part = writer.finish()
-    session.keybook.store(drawn)
+    new.keep(drawn)
     return part, records
 
 
-def _commit(tx: Transaction, session: Session, plan: _Plan, new: NewSubjects, written: _Written) -> None:
+def _commit(tx: Transaction, session: Session, plan: _Plan, new: Registration, written: _Written) -> None:
     """Name everything in the books, with its audit entry, and end the lease."""
     dataset, fresh = plan.dataset, set(plan.fresh.subjects)
     part, chunks = written
@@ -268,7 +265,7 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, new: NewSubjects, wr
         tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
         tx.flush()
     subjects.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
-    new.add(tx, session, dataset=dataset.dataset_id)
+    new.add(tx, dataset=dataset.dataset_id)
     datasets.add_part(tx, session, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
     leases.end(tx, plan.part_id)
@@ -278,7 +275,7 @@ def _commit(tx: Transaction, session: Session, plan: _Plan, new: NewSubjects, wr
         Outcome.DONE,
         obj=Obj("part", part.part_id.hex()),
         subjects=[subject for subject in plan.subjects if subject not in fresh],
-        tokens=new.tokens,
+        tokens=plan.fresh.tokens,
         counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
         detail={"dataset": dataset.name, "assembly": dataset.assembly},
@@ -298,7 +295,7 @@ def _unless_overtaken() -> Iterator[None]:
 
 @contextmanager
 def _lease(session: Session, plan: _Plan) -> Iterator[None]:
-    """Keep the sweeper off while objects have no name in the books; on failure take objects and new keys away again.
+    """Keep the sweeper off while objects have no name in the books; on failure take objects and their keys away again.
 
     Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
     """
@@ -314,7 +311,7 @@ def _lease(session: Session, plan: _Plan) -> Iterator[None]:
             if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
                 raise
         session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE, *SUBJECT_PURPOSES], [plan.part_id, *plan.fresh.subjects])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
         with session.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
         raise

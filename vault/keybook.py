@@ -54,6 +54,14 @@ class FreshKeys:
     keys: Sequence[bytes]
 
 
+@dataclass(frozen=True, repr=False)
+class FreshSubjects:
+    """What the key database is to hold of new subjects: all four keys, owners ascending, and in their order the audit tokens."""
+
+    keys: Mapping[KeyPurpose, FreshKeys]
+    tokens: Sequence[AuditToken]
+
+
 class KeyBook:
     """Opens, creates and destroys stored keys for one unlocked principal."""
 
@@ -76,6 +84,11 @@ class KeyBook:
         self._keks: dict[tuple[Branch, int], AesGcm] = {}
         self.epochs = EpochBook(database, clock=clock)
 
+    @property
+    def dialect(self) -> str:
+        """Of the key database: ``sqlite`` or ``postgresql``."""
+        return self._database.dialect
+
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
         """New random keys, one for each owner, durable when this returns."""
         made = self.draw(purpose, owners, version=version)
@@ -92,27 +105,24 @@ class KeyBook:
             for made in drawn:
                 self._store(session, made)
 
-    def draw_subjects(self, subjects: Sequence[SubjectId]) -> dict[KeyPurpose, FreshKeys]:
-        """All four keys of new subjects (owners ascending), kept nowhere yet."""
+    def draw_subjects(self, subjects: Sequence[SubjectId]) -> FreshSubjects:
+        """Everything that the key database has of new subjects, kept nowhere yet."""
         ordered = sorted(subjects)
         # Ids ascend with the rows, so that the table and its index are written from one end to the other.
         ids = iter(sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES)))
         drawn = ((purpose, list(islice(ids, len(ordered)))) for purpose in sorted(SUBJECT_PURPOSES))
-        return {purpose: self._draw(purpose, ordered, key_ids, FIRST_VERSION) for purpose, key_ids in drawn}
+        keys = {purpose: self._draw(purpose, ordered, key_ids, FIRST_VERSION) for purpose, key_ids in drawn}
+        return FreshSubjects(keys, self._tokens_under(keys[KeyPurpose.AUDIT_SALT]))
 
-    def store_subjects(self, keys: Mapping[KeyPurpose, FreshKeys]) -> list[AuditToken]:
-        """Wrap and keep drawn keys and the audit tokens of their owners, durable when this returns; the tokens, in the owners' order.
-
-        A transaction for each purpose: others write keys meanwhile.
+    def store_subjects(self, fresh: FreshSubjects) -> None:
+        """Wrap and keep drawn keys, and keep the tokens, durable when this returns. A transaction for each purpose: others write keys
+        meanwhile.
         """
-        salts = keys[KeyPurpose.AUDIT_SALT]
-        if not salts.owners:
-            return []
-        for drawn in keys.values():
+        if fresh.tokens:
+            for drawn in fresh.keys.values():
+                self.store([drawn])
             with self._database.write() as session:
-                self._store(session, drawn)
-        with self._database.write() as session:
-            return self._store_tokens(session, salts)
+                _store_tokens(session, fresh.keys[KeyPurpose.AUDIT_SALT], fresh.tokens)
 
     def create_subjects(self, subjects: Sequence[SubjectId]) -> None:
         """All four keys of new subjects and their audit tokens, durable when this returns."""
@@ -256,7 +266,7 @@ class KeyBook:
                 ids = draw(self._random, len(subjects), ID_BYTES)
                 salts = self._draw(KeyPurpose.AUDIT_SALT, subjects, ids, version)
                 self._store(session, salts)
-                self._store_tokens(session, salts)
+                _store_tokens(session, salts, self._tokens_under(salts))
         return len(subjects)
 
     def forget_old_tokens(self) -> int:
@@ -384,14 +394,12 @@ class KeyBook:
         }
         insert_columns(session, WrappedKeyRow, columns)
 
-    def _store_tokens(self, session: Session, salts: FreshKeys) -> list[AuditToken]:
-        """The subjects' tokens under their salts; the <kid> in a token is the salt's version."""
+    def _tokens_under(self, salts: FreshKeys) -> list[AuditToken]:
+        """The owners' tokens under their salts; the <kid> in a token is the salt's version."""
         before = encode_context("genovault/subject-token/v1", self._vault_id)
         contexts = (before + SHORT_LENGTH[len(subject)] + subject for subject in salts.owners)
         digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
-        tokens = [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
-        insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
-        return tokens
+        return [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
 
     def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, Shelf]:
         branch = PURPOSE_BRANCH[purpose]
@@ -407,6 +415,10 @@ _version = itemgetter(1)  # of a stored key or token
 
 _Stored = tuple[bytes, int, bytes, int, bytes]  # the columns of _STORED
 _Opened = tuple[bytes, int, bytes, bytes]  # owner, version, key id, key
+
+
+def _store_tokens(session: Session, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:
+    insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
 
 
 def _missing(purpose: KeyPurpose) -> IntegrityError:

@@ -18,7 +18,7 @@ from vault.errors import UnavailableError
 from vault.identities import Identity, open_identities, open_identity, seal_identity
 from vault.ids import SubjectId
 from vault.references import ReferenceIndex, reference_rows, resolve
-from vault.registration import draw_subjects, prepare
+from vault.registration import draw_subjects, registering
 from vault.session import Session
 from vault.sheets import Problem, rejected
 from vault.storage.books import IdentityRow, ReferenceRow, SubjectRow
@@ -60,11 +60,11 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
         raise rejected(problems)
     known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
     unknown = [i for i, found in zip(identities, owners, strict=True) if not found]
-    new = prepare(session, draw_subjects(session, len(unknown)), unknown)
+    drawn = draw_subjects(session, len(unknown))
     try:
-        with session.books.write() as tx:
+        with registering(session, drawn, unknown) as new, new.transaction() as tx:
             index.require_current(tx)
-            new.add(tx, session)
+            new.add(tx)
             for subject, identity in known:
                 _replace(tx, session, index, subject, identity)
             session.append(
@@ -72,7 +72,7 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
                 Act.SUBJECT_IMPORT,
                 Outcome.DONE,
                 subjects=[s for s, _ in known],
-                tokens=new.tokens,
+                tokens=drawn.tokens,
                 counts={"created": len(unknown), "updated": len(known)},
             )
     except exc.IntegrityError:  # another process gave a name of the sheet to somebody since it was looked up

@@ -8,10 +8,11 @@ from tests.support import vaults
 from tests.support.vaults import opened, sql
 from vault import keybook, subjects
 from vault.audit.entry import decode_leaf
-from vault.errors import InputError
+from vault.crypto.custody import KeyPurpose
+from vault.errors import InputError, UnavailableError
 from vault.identities import Identity, open_identities
 from vault.references import resolve
-from vault.registration import draw_subjects, prepare
+from vault.registration import draw_subjects, registering
 from vault.sheets import SheetRejectedError
 
 
@@ -109,9 +110,49 @@ def test_many_identities_open_in_one_go(s):
     assert [found[subject].samples for subject in wanted] == [(sample,) for sample in vaults.SAMPLES]
 
 
-def test_keys_that_were_prepared_for_nobody_do_no_harm(folder, s):
+def test_keys_that_were_kept_for_nobody_do_no_harm(folder, s):
     """A crash between keys and books: unused keys, never a subject without one."""
-    prepare(s, draw_subjects(s, 3), [Identity((str(n),)) for n in range(3)])
+    s.keybook.store_subjects(draw_subjects(s, 3).fresh)
     assert people(folder) == 12
     with opened(folder) as again:
         assert len(subjects.subject_list(again)) == 12
+
+
+def register(s, drawn, *, fail_within=None, fail_behind=None):
+    with registering(s, drawn, [Identity((str(n),)) for n in range(3)]) as new:
+        with new.transaction() as tx:
+            new.add(tx)
+            if fail_within:
+                raise fail_within
+        if fail_behind:
+            raise fail_behind
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(OSError("x"), 0), (KeyboardInterrupt(), 0), (UnavailableError("database_unavailable", "x"), 3)]
+)
+def test_people_whose_registration_fails_lose_their_keys_unless_the_books_may_know_them(s, error, kept):
+    drawn = draw_subjects(s, 3)
+    with pytest.raises(type(error)):
+        register(s, drawn, fail_within=error)
+    assert len(s.keybook.open_many(KeyPurpose.IDENTITY, drawn.subjects)) == kept
+
+
+def test_an_interruption_behind_the_commit_leaves_keys_and_people(s):
+    drawn = draw_subjects(s, 3)
+    with pytest.raises(KeyboardInterrupt):
+        register(s, drawn, fail_behind=KeyboardInterrupt())
+    assert len(open_identities(s, drawn.subjects)) == 3
+
+
+def test_keys_that_cannot_be_kept_roll_the_people_back(s, monkeypatch):
+    def full(*_):
+        raise UnavailableError("database_full", "x")
+
+    monkeypatch.setattr(s.keybook, "store_subjects", full)
+    with s.books.read() as tx:
+        before = subjects.count(tx)
+    with pytest.raises(UnavailableError, match="x"):
+        register(s, draw_subjects(s, 3))
+    with s.books.read() as tx:
+        assert subjects.count(tx) == before
