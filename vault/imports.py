@@ -232,14 +232,10 @@ def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iter
 
 def _write(session: Session, plan: _Plan, new: Registration, chunks: Iterator[SiteChunk]) -> _Written:
     """Write the sealed objects of a part."""
-    dataset_id = plan.dataset.dataset_id
-
-    def places() -> list[Place]:
-        fresh = plan.fresh.genotype_keys()
-        keys = {**fresh, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
-        derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
-        return [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
-
+    dataset_id, fresh = plan.dataset.dataset_id, plan.fresh.genotype_keys()
+    keys = {**fresh, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
+    derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
+    places = [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
     drawn: list[FreshKeys] = []
 
     def new_table_key() -> tuple[KeyId, Secret]:
@@ -247,9 +243,7 @@ def _write(session: Session, plan: _Plan, new: Registration, chunks: Iterator[Si
         return KeyId(drawn[-1].key_ids[0]), Secret(drawn[-1].keys[0])
 
     owner = Owner(session.vault_id, dataset_id, plan.part_id)
-    with PartWriter(
-        owner, len(plan.subjects), places, put=session.objects.put, new_table_key=new_table_key, random=session.random
-    ) as writer:
+    with PartWriter(owner, places, put=session.objects.put, new_table_key=new_table_key, random=session.random) as writer:
         records = list(writer.write(chunks))
         part = writer.finish()
     new.keep(drawn)

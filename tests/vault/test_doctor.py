@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vault.audit.acts import Act, Outcome
 from vault.doctor import Severity
 from vault.errors import UnavailableError
 from vault.ids import SubjectId
+from vault.registration import Registration
 from vault.session import Session
 from vault.storage.books import LeaseRow
 from vault.storage.keys import WrappedKeyRow
@@ -212,15 +214,17 @@ class TestKeysOfNobody:
         """A sheet holds no lease: its import fails whole, and the sheet can be given again."""
         rows = read_subject_sheet(b"sample_id\nNEW1\nNEW2\n", today=vaults.TODAY)
         with vaults.opened(vault) as s:
-            prepare = subjects.prepare
+            transaction = Registration.transaction
 
-            def swept(*args):
-                new = prepare(*args)
+            @contextmanager
+            def swept(new):
+                new._wait()
                 assert mending.sweep_strangers(s) == 2
-                return new
+                with transaction(new) as tx:
+                    yield tx
 
             with monkeypatch.context() as patched:
-                patched.setattr(subjects, "prepare", swept)
+                patched.setattr(Registration, "transaction", swept)
                 with pytest.raises(UnavailableError) as caught:
                     subjects.import_sheet(s, rows, update=False)
             assert caught.value.code == "changed_meanwhile"

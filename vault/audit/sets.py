@@ -108,16 +108,18 @@ def _store_new(session: Session, sets: Sequence[SubjectSet], firsts: Mapping[Aud
     last_set, last_token = (last or 0 for last in _LAST.rows(session)[0])
     members = {token for subjects in sets for token in subjects.tokens}
     numbers = {**firsts, **_stored_tokens(session, members.difference(subjects.tokens[0] for subjects in sets))}
-    newcomers = sorted((mark(token), token) for token in members if token not in numbers)
+    newcomers = {token: mark(token) for token in members.difference(numbers)}
     if newcomers:
-        marks, tokens = zip(*newcomers, strict=True)
+        tokens = sorted(newcomers, key=newcomers.__getitem__)
         added = range(last_token + 1, last_token + 1 + len(tokens))
+        marks = [newcomers[token] for token in tokens]
         insert_columns(session, AuditTokenRow, {"token_id": list(added), "mark": marks, "token": tokens})
         numbers.update(zip(tokens, added, strict=True))
     rows = [(set_id, numbers[s.tokens[0]], s.digest, len(s.tokens)) for set_id, s in enumerate(sets, last_set + 1)]
     insert_rows(session, AuditSetRow, ("set_id", "lead", "digest", "n"), rows)
-    members_of = sorted((numbers[token], set_id) for set_id, s in enumerate(sets, last_set + 1) for token in s.tokens)
-    token_ids, set_ids = zip(*members_of, strict=True)
+    # (token, set) in one number each, which sorts faster than a pair
+    places = sorted(numbers[token] * len(sets) + at for at, s in enumerate(sets) for token in s.tokens)
+    token_ids, set_ids = [place // len(sets) for place in places], [last_set + 1 + place % len(sets) for place in places]
     insert_columns(session, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
     return {digest: set_id for set_id, _, digest, _ in rows}
 

@@ -8,7 +8,7 @@ caller's. Nothing is shared between two parts.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -29,26 +29,27 @@ class PartWriter:
     """Writes one part. Use as a context manager: leaving it early drops what was not yet written; the objects already put are
     the caller's to sweep.
 
-    ``columns``: how many people the chunks have. ``places``: one for each, in their order; asked for once, in the writer's own
-    thread, when the first chunk is to be sealed.
+    ``places``: one for each of the chunks' people, in their order.
+
+    Raises:
+        UsageError: ``part_places``: nobody, or groups and slots that do not run from 0 without a gap.
     """
 
     def __init__(
         self,
         owner: Owner,
-        columns: int,
-        places: Callable[[], Sequence[Place]],
+        places: Sequence[Place],
         *,
         put: Put,
         new_table_key: NewTableKey,
         random: RandomBytes,
     ) -> None:
-        self._owner, self._n, self._places = owner, columns, places
-        self._put, self._new_key, self._random = put, new_table_key, random
+        self._owner, self._new_key, self._random = owner, new_table_key, random
+        self._n = len(places)
+        self._sealer = ChunkSealer(owner, places, put=put, new_table_key=new_table_key, random=random)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="part-sealer")
         self._contig, self._last = "", 0
         # what the sealing thread holds: the directory so far
-        self._sealer: ChunkSealer | None = None
         self._contigs: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, int, int]] = []
         self._record: PartRecord | None = None
@@ -65,10 +66,9 @@ class PartWriter:
         While the next chunk is read, another thread seals and puts those before; at most a few wait.
 
         Raises:
-            UsageError: ``part_places``: a chunk with another number of people; places that are not one for each, or whose groups and
-                slots do not run from 0 without a gap. ``part_order``: positions that go back or a contig that comes back (readers of files
-                refuse those, with the line).
-            and whatever ``chunks``, ``places``, ``put`` and ``new_table_key`` raise.
+            UsageError: ``part_places``: a chunk with another number of people. ``part_order``: positions that go back or a contig that
+                comes back (readers of files refuse those, with the line).
+            and whatever ``chunks``, ``put`` and ``new_table_key`` raise.
         """
         waiting: deque[Future[ChunkRecord]] = deque()
         seen: set[str] = set()
@@ -109,18 +109,10 @@ class PartWriter:
         ordinal = len(self._rows)
         contig = self._contigs.setdefault(chunk.contig, len(self._contigs))
         self._rows.append((contig, int(sites.pos[0]), int(sites.pos[-1]), chunk.end, len(sites)))
-        return self._ready().seal(ordinal, sites, chunk.encoded)
-
-    def _ready(self) -> ChunkSealer:
-        if self._sealer is None:
-            places = self._places()
-            if len(places) != self._n:
-                raise UsageError("part_places", "there is not one place for each column")
-            self._sealer = ChunkSealer(self._owner, places, put=self._put, new_table_key=self._new_key, random=self._random)
-        return self._sealer
+        return self._sealer.seal(ordinal, sites, chunk.encoded)
 
     def _write_directory(self) -> PartRecord:
-        sealer = self._ready()
+        sealer = self._sealer
         directory = PartDirectory.of(tuple(self._contigs), self._rows)
         key_id, key = self._new_key()
         data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)

@@ -81,8 +81,7 @@ class Part:
         self.owner = Owner(os.urandom(16), os.urandom(16), os.urandom(16))
         with PartWriter(
             self.owner,
-            codes.shape[1],
-            lambda: self.places,
+            self.places,
             put=self.shelf.put,
             new_table_key=self.shelf.new_table_key,
             random=os.urandom,
@@ -237,9 +236,7 @@ def test_an_error_while_reading_the_file_stops_the_writer():
     owner = Owner(os.urandom(16), os.urandom(16), os.urandom(16))
     with (
         pytest.raises(OSError, match="gone"),
-        PartWriter(
-            owner, 20, lambda: make_places(20), put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom
-        ) as writer,
+        PartWriter(owner, make_places(20), put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom) as writer,
     ):
         list(writer.write(broken()))
     with pytest.raises(UsageError) as refused:
@@ -255,9 +252,7 @@ def test_an_error_of_the_store_reaches_the_caller():
     owner = Owner(os.urandom(16), os.urandom(16), os.urandom(16))
     with (
         pytest.raises(OSError, match="no space"),
-        PartWriter(
-            owner, 20, lambda: make_places(20), put=full, new_table_key=Shelf().new_table_key, random=os.urandom
-        ) as writer,
+        PartWriter(owner, make_places(20), put=full, new_table_key=Shelf().new_table_key, random=os.urandom) as writer,
     ):
         list(writer.write(chunks(simple_sites(400), codes, Escapes.empty(), 10)))
 
@@ -275,24 +270,17 @@ def test_files_out_of_order_are_refused(sites):
     assert refused.value.code == "part_order"
 
 
-@pytest.mark.parametrize("places", [[], [(0, 1)], [(1, 0)], [(0, 0), (0, 0)], [(0, 0), (0, 2)], [(0, 0), (0, 1), (0, 2)]])
-def test_places_must_fill_groups_one_for_each_column(places):
-    codes = mixed_codes("linked", np.random.default_rng(1), 5, 2)
-    shelf = Shelf()
-    with (
-        pytest.raises(UsageError) as refused,
+@pytest.mark.parametrize("places", [[], [(0, 1)], [(1, 0)], [(0, 0), (0, 0)], [(0, 0), (0, 2)]])
+def test_places_must_fill_groups(places):
+    with pytest.raises(UsageError) as refused:
         PartWriter(
             Owner(b"", b"", b""),
-            2,
-            lambda: [Place(g, s, bytes(32)) for g, s in places],
-            put=shelf.put,
-            new_table_key=shelf.new_table_key,
+            [Place(g, s, bytes(32)) for g, s in places],
+            put=Shelf().put,
+            new_table_key=Shelf().new_table_key,
             random=os.urandom,
-        ) as writer,
-    ):
-        list(writer.write(chunks(simple_sites(5), codes, Escapes.empty(), 5)))
+        )
     assert refused.value.code == "part_places"
-    assert not shelf.objects
 
 
 def test_chunks_of_other_people_are_refused():
@@ -302,8 +290,7 @@ def test_chunks_of_other_people_are_refused():
         pytest.raises(UsageError) as refused,
         PartWriter(
             Owner(b"", b"", b""),
-            2,
-            lambda: make_places(2),
+            make_places(2),
             put=shelf.put,
             new_table_key=shelf.new_table_key,
             random=os.urandom,
@@ -311,29 +298,6 @@ def test_chunks_of_other_people_are_refused():
     ):
         list(writer.write(chunks(simple_sites(5), codes, Escapes.empty(), 5)))
     assert refused.value.code == "part_places"
-
-
-def test_nobody_is_asked_for_keys_before_the_first_seal():
-    asked = []
-
-    def places():
-        asked.append(len(read))
-        return make_places(20)
-
-    read = []
-
-    def told():
-        for chunk in chunks(simple_sites(30), mixed_codes("linked", np.random.default_rng(1), 30, 20), Escapes.empty(), 10):
-            read.append(chunk)
-            yield chunk
-
-    shelf = Shelf()
-    with PartWriter(
-        Owner(b"", b"", b""), 20, places, put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom
-    ) as writer:
-        assert not asked
-        assert len(list(writer.write(told()))) == 1
-    assert asked == [1]
 
 
 def test_a_place_does_not_show_its_key():

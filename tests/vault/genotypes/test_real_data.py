@@ -41,7 +41,7 @@ def largest_file(relative: str):
 
 def written_and_read(batches: list[SiteBatch], n: int):
     shelf, owner, places = Shelf(), Owner(os.urandom(16), os.urandom(16), os.urandom(16)), make_places(n, 4096)
-    with PartWriter(owner, n, lambda: places, put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom) as writer:
+    with PartWriter(owner, places, put=shelf.put, new_table_key=shelf.new_table_key, random=os.urandom) as writer:
         chunks = list(writer.write(chunks_of(batches, n)))
         record = writer.finish()
     with ThreadPoolExecutor(2) as pool:
