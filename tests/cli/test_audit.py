@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from cli.demo_stage import forge
+from tests.support.vaults import sql
 from vault.audit.note import VerifierKey
 from vault.audit.receipt import verify_receipt
 
@@ -162,6 +163,19 @@ def test_a_log_that_has_not_come_as_far_as_a_checkpoint_lists_nothing_since(busy
 
 def test_a_log_is_ended_only_when_it_has_to_be(rolled_back):
     assert rolled_back.try_("audit continue --json").error == "log_stands"
+
+
+@pytest.mark.parametrize("leaf", ["{nonsense", "{}", '{"actor":7}'])
+def test_a_leaf_that_is_none_is_named_wherever_entries_are_read(busy, leaf):
+    sql(busy.vault / "books.db", ("UPDATE audit_leaf SET leaf = CAST(? AS BLOB) WHERE idx = 3", (leaf,)))
+    assert busy.try_("audit show 3 --json").code == 5
+    for command in ("log", "report page.html", "export --format csv x.csv", "export --format fhir x.fhir"):
+        ran = busy.try_(f"audit {command} --json")
+        assert (ran.code, "audit entry 3" in ran.out) == (5, True), command
+    ran = busy.try_("doctor --json")
+    assert ran.code == 5
+    assert {"log_broken", "entry_malformed"} <= {f["code"] for f in ran.json["findings"]}
+    assert busy.try_("audit verify --json").json["first_bad"] == 3
 
 
 def test_half_an_export_is_taken_away(busy, monkeypatch):

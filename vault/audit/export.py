@@ -56,7 +56,11 @@ def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None
     """One JSON document per line: ``index``, ``leaf_hash`` (hex) and ``leaf`` (null when dropped). Returns how many."""
     written = 0
     for entry in log.entries(start, stop):
-        leaf = None if entry.leaf is None else json.loads(entry.leaf)
+        try:
+            leaf = None if entry.leaf is None else json.loads(entry.leaf)
+        except ValueError:
+            message = f"audit entry {entry.index} does not have the form of an entry"
+            raise IntegrityError("entry_malformed", message, hint="genovault audit verify") from None
         document = {"index": entry.index, "leaf_hash": entry.leaf_hash.hex(), "leaf": leaf}
         out.write(json.dumps(document, ensure_ascii=False) + "\n")
         written += 1

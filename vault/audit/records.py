@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from vault.audit.log import AuditLog
 from vault.audit.reader import Entry
+from vault.errors import IntegrityError
 
 COLUMNS = (
     "index", "time", "actor", "role", "for", "act", "outcome", "project", "request", "purpose", "object", "subjects", "subject_set",
@@ -50,16 +51,26 @@ class Record:
 
 
 def record_of(entry: Entry) -> Record:
-    """An entry as a record. The leaf is trusted to be a leaf; ``verify`` is what checks that."""
-    event = entry.event_id
+    """An entry as a record. The leaf is trusted to be one that was signed; ``verify`` is what checks that.
+
+    Raises:
+        IntegrityError: ``entry_malformed``: it is no leaf at all.
+    """
     if entry.leaf is None:
-        return Record(entry.index, entry.leaf_hash.hex(), event)
-    leaf = json.loads(entry.leaf)
+        return Record(entry.index, entry.leaf_hash.hex(), entry.event_id)
+    try:
+        return _record(entry, json.loads(entry.leaf))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        message = f"audit entry {entry.index} does not have the form of an entry"
+        raise IntegrityError("entry_malformed", message, hint="genovault audit verify") from None
+
+
+def _record(entry: Entry, leaf: dict[str, Any]) -> Record:
     actor, about, subjects = leaf["actor"], leaf.get("obj"), leaf.get("subj", {})
     return Record(
         entry.index,
         entry.leaf_hash.hex(),
-        event,
+        entry.event_id,
         time=leaf["t"],
         actor=actor["id"],
         role=actor["kind"],
