@@ -24,6 +24,7 @@ from vault.errors import InputError, IntegrityError, UnavailableError
 
 SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which loses commits silently
 WRITER_CACHE_KIB = 65_536  # what an import touches in random order stays in memory, not in the log again and again
+WAL_PAGES = 4_000  # a page that many commits write is folded into the file once; one table of the log's index finds up to 4,062
 BUSY_MILLISECONDS = 30_000  # as long as the slowest writer (an import's final transaction) may hold the lock
 WRITER_LOCK = 0x67656E6F  # any constant: the advisory lock all writers of one PostgreSQL database share
 
@@ -36,10 +37,7 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("trusted_schema", 0),
     ("cell_size_check", 1),
     ("journal_size_limit", 64 * 2**20),  # bytes
-    (
-        "wal_autocheckpoint",
-        4_000,
-    ),  # pages, which one table of the log's index holds (4,062); each is folded in once, not each time
+    ("wal_autocheckpoint", WAL_PAGES),
 )
 
 _DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us bare where we call the driver ourselves
