@@ -244,10 +244,11 @@ def _keys(session: Session) -> Iterator[Finding]:
         yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
     if strangers := mending.strangers(session):
         text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"
+        mendable = mending.may_sweep_strangers(session)
         remedy = (
-            "keep them: newer books may turn up"
-            if mending.restored(session)
-            else "genovault doctor --mend, if no newer books exist"
+            "genovault doctor --mend, if no newer books exist"
+            if mendable
+            else "keep them: they do no harm, and newer books may turn up"
         )
         yield _warning("keys_of_nobody", text, remedy)
     if erased - session.keybook.erasures():
