@@ -72,9 +72,9 @@ def draw_subjects(session: Session, count: int) -> DrawnSubjects:
 def registering(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> Iterator[Registration]:
     """Register people while the block does other work; ``identities``: one for each, in the order of ``drawn.subjects``.
 
-    A thread seals the identities, then keeps the keys. Where the block fails, the keys are destroyed again, unless the books may name their owners.
+    One thread seals the identities while another keeps the keys, which a database does without Python's lock. Where the block fails, the keys are destroyed again, unless the books may name their owners.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="registration") as beside:
+    with ThreadPoolExecutor(2, thread_name_prefix="registration") as beside:
         new = Registration(session, beside, drawn, identities)
         try:
             yield new

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vault.crypto.envelope import Binding
 from vault.genotypes.containers import ContainerRef
 from vault.ids import DatasetId, KeyId, PartId, VaultId
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a sample column's blocks go: slot ``slot`` of group ``group``. Slots of a group are 0..size-1, drawn at random."""
 
     group: int
