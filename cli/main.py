@@ -102,9 +102,8 @@ def main() -> NoReturn:
     system does not take anyway.
     """
     gc.set_threshold(*_COLLECT)
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # numpy would begin a thread for each processor; nothing here multiplies matrices
+    # numpy would begin a thread for each processor, and nothing here multiplies matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops services: clean up as after Ctrl-C
     code = run()
     for stream in (sys.stdout, sys.stderr):
