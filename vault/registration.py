@@ -72,7 +72,8 @@ def draw_subjects(session: Session, count: int) -> DrawnSubjects:
 def registering(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> Iterator[Registration]:
     """Register people while the block does other work; ``identities``: one for each, in the order of ``drawn.subjects``.
 
-    One thread seals the identities while another keeps the keys, which a database does without Python's lock. Where the block fails, the keys are destroyed again, unless the books may name their owners.
+    One thread seals the identities while another keeps the keys, which a database does without Python's lock. Where the block
+    fails, the keys are destroyed again, unless the books may name their owners.
     """
     with ThreadPoolExecutor(2, thread_name_prefix="registration") as beside:
         new = Registration(session, beside, drawn, identities)
@@ -113,7 +114,8 @@ class Registration:
         with self._session.books.write() as tx:
             yield tx
             self._wait()
-            # Keys of people who are in no book may be taken away (vault.mending), of all of them at once, and not while this transaction runs.
+            # Keys of people who are in no book may be taken away (vault.mending): of all of them at once, and not while this
+            # transaction runs.
             if self._subjects and not self._session.keybook.is_whole(self._subjects[0]):
                 raise UnavailableError(
                     "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
