@@ -124,10 +124,6 @@ class KeyBook:
             with self._database.write() as session:
                 _store_tokens(session, fresh.keys[KeyPurpose.AUDIT_SALT], fresh.tokens)
 
-    def create_subjects(self, subjects: Sequence[SubjectId]) -> None:
-        """All four keys of new subjects and their audit tokens, durable when this returns."""
-        self.store_subjects(self.draw_subjects(subjects))
-
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
         """The newest (or the named) version of one owner's key.
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import run
 from benchmarks.run import Row, Tools, table
 from benchmarks.timing import Figures, ratio, show
-from tests.support.outside import tool
+from tests.support.outside import extra, tool
 
 
 def test_ratios_are_of_runs_made_in_turn():
@@ -37,7 +37,7 @@ def test_a_tool_that_is_missing_has_no_path(tmp_path):
 def test_the_suite_runs_small(tmp_path, monkeypatch, capsys):
     for name in ("bcftools", "bgzip"):
         tool(name)
-    pytest.importorskip("msprime")
+    extra("msprime")
     arguments = ["run", "--work", tmp_path, "--scale", "0.02", "--only", "D1", "--rounds", "1", "--peers", tmp_path / "none"]
     monkeypatch.setattr(sys, "argv", [str(argument) for argument in arguments])
     run.main()

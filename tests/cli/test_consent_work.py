@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.support.outside import extra
+
 SITE = """form: site
 version: "1"
 title: Our own
@@ -81,7 +83,7 @@ def test_an_ontology_in_obo_graph_json(peopled):
 
 
 def test_an_ontology_in_obo(peopled):
-    pytest.importorskip("pronto")
+    extra("pronto")
     terms = "[Term]\nid: MONDO:0000001\nname: disease\n\n[Term]\nid: MONDO:0000002\nname: cancer\nis_a: MONDO:0000001\n"
     peopled.write("mondo.obo", f"format-version: 1.2\nontology: mondo\n\n{terms}")
     assert peopled.run("consent load ontology mondo.obo --release mondo-2 --json").json["version"] == "mondo-2"

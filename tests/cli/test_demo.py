@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.outside import extra
 from tests.support.shell import cohort
 
 
@@ -26,7 +27,7 @@ def test_the_demo_wants_a_file_and_an_empty_folder(shell):
 
 @pytest.mark.long
 def test_the_demo_tells_its_story_in_under_a_minute(shell):
-    pytest.importorskip("msprime")
+    extra("msprime")
     result = shell.run("demo --json").json
     assert (result["permitted"], result["released"], result["forgeries_caught"]) == (209, 209, 1)
     assert result["matched"] > 50

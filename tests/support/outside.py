@@ -1,14 +1,16 @@
-"""What tests take from outside the repository: shared data files and other people's programs.
+"""What tests take from outside the repository: shared data files, other people's programs and extras.
 
-Both are optional on a developer's machine (the test is skipped) and programs are required in CI (the test fails), so that a
+All are optional on a developer's machine (the test is skipped); programs and extras are required in CI (the test fails), so that a
 conformance test cannot quietly stop running.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -26,9 +28,16 @@ def shared(relative: str) -> Path:
 
 def tool(name: str) -> str:
     """Path of an outside program on PATH."""
-    path = shutil.which(name)
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not installed, and CI must run this test")
-        pytest.skip(f"{name} is not installed")
-    return path
+    return shutil.which(name) or lacking(name)
+
+
+def extra(name: str) -> Any:
+    """A module that an extra brings."""
+    return lacking(name) if importlib.util.find_spec(name) is None else importlib.import_module(name)
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip for want of something that is not installed; fail where CI must run the test."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is not installed, and CI must run this test")
+    pytest.skip(f"{what} is not installed", allow_module_level=True)

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.support.held import Held
-from tests.support.outside import tool
+from tests.support.outside import extra, tool
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF
@@ -62,7 +62,7 @@ def held(tmp_path):
 def test_a_bad_file_is_refused_with_its_reason_and_nothing_is_imported(held, case):
     name, data, code, says = CASES[case]
     if name == "a.pgen":
-        pytest.importorskip("pgenlib")
+        extra("pgenlib")
     before = held.traces()
     with pytest.raises(InputError) as caught:
         held.load(held.write(name, data))

@@ -47,7 +47,7 @@ def test_keys_open_for_their_owners(book, count):
 
 def test_keys_are_independent(book):
     person = owners(1)
-    book.create_subjects(person)
+    book.store_subjects(book.draw_subjects(person))
     keys = {book.open(purpose, person[0]).secret.reveal() for purpose in keybook.SUBJECT_PURPOSES}
     assert len(keys) == len(keybook.SUBJECT_PURPOSES)
 
@@ -87,7 +87,7 @@ def test_one_purpose_never_opens_as_another(book):
 @pytest.mark.parametrize("count", [1, 700])
 def test_tokens_are_made_once_and_say_nothing_of_the_order(book, count):
     people = owners(count)
-    book.create_subjects(people)
+    book.store_subjects(book.draw_subjects(people))
     tokens = book.tokens(people)
     assert tokens == sorted(tokens) == book.tokens(reversed(people))
     assert len(set(tokens)) == count
@@ -97,7 +97,7 @@ def test_tokens_are_made_once_and_say_nothing_of_the_order(book, count):
 def test_destroyed_keys_are_gone_from_the_file(folder):
     with opened(folder) as s:
         people = owners(5)
-        s.keybook.create_subjects(people)
+        s.keybook.store_subjects(s.keybook.draw_subjects(people))
         wraps = [bytes(r[0]) for r in sql(folder / "keys.db", ("SELECT wrapped FROM wrapped_key WHERE owner = ?", (people[0],)))]
         assert len(wraps) == 4
         assert s.keybook.destroy(keybook.SUBJECT_PURPOSES, people[:1]) == 4

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tests.support.outside import shared
+from tests.support.outside import extra, shared
 from tests.vault.genotypes.chunks import same_escapes, simple_sites
 from tests.vault.genotypes.test_parts import Shelf, access_of, make_places
 from vault.genotypes.call_rows import CallRows
@@ -66,9 +65,8 @@ def test_a_real_file_comes_back_call_by_call(file):
     assert record.n_sites == len(wanted)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("msprime") is None, reason="msprime is an extra")
 def test_a_simulated_cohort_comes_back_and_is_small():
-    import msprime  # noqa: PLC0415 - an extra
+    msprime = extra("msprime")
 
     n = 300
     trees = msprime.sim_ancestry(n, population_size=10_000, sequence_length=6e5, recombination_rate=1e-8, random_seed=4)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tests.support.gt_text import texts_of
-from tests.support.outside import shared, tool
+from tests.support.outside import extra, shared, tool
 from vault.errors import InputError
 from vault.genotypes.ingest.source import open_source
 
-pytest.importorskip("pgenlib")
+extra("pgenlib")
 
 SEXES = {"a": "1", "b": "2", "c": "0", "d": "1", "e": "2", "f": "NA"}
 CONTIGS = ("1", "2", "X", "Y", "MT")

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.support.outside import extra
 from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF
@@ -36,7 +37,7 @@ def batch(vcf):
 
 @pytest.fixture
 def bcf(vcf, tmp_path):
-    pysam = pytest.importorskip("pysam")
+    pysam = extra("pysam")
     path = tmp_path / "cohort.vcf.gz"  # content decides, not the name
     with pysam.VariantFile(str(vcf)) as source, pysam.VariantFile(str(path), "wb", header=source.header) as sink:
         for record in source:
