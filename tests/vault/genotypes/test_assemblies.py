@@ -109,9 +109,10 @@ def test_a_header_of_another_assembly_is_refused(tmp_path):
     first, rest = text.split(b"\n", 1)
     path.write_bytes(b"\n".join([first, b"##contig=<ID=chr1,length=249250621>", rest]))
     found = refusal(path)
-    assert (found.code, found.message) == (
+    assert (found.code, found.message, found.hint) == (
         "assembly_mismatch",
         "a.vcf: line 2: ##contig: the length is that of GRCh37, not of GRCh38",
+        "say --assembly GRCh37",
     )
     with open_source(path, assembly="GRCh37") as source:
         assert sum(len(batch.sites) for batch in source.batches()) == 1

@@ -57,9 +57,8 @@ def parse_header(text: bytes, file: str, assembly: Assembly) -> VcfHeader:
             contigs[name[1]] = int(length[1]) if length else None
             other = assembly.belongs_to(name[1], int(length[1])) if length else None
             if other is not None:
-                _refuse(
-                    file, number, f"##contig: the length is that of {other}, not of {assembly.name}", code="assembly_mismatch"
-                )
+                reason, hint = f"##contig: the length is that of {other}, not of {assembly.name}", f"say --assembly {other}"
+                _refuse(file, number, reason, code="assembly_mismatch", hint=hint)
         elif name and line.startswith("##FILTER=<"):
             filters.append(name[1])
     samples = _samples(lines[-1], len(lines), file)
@@ -102,5 +101,5 @@ def _samples(line: str, number: int, file: str) -> tuple[str, ...]:
     return tuple(samples)
 
 
-def _refuse(file: str, line: int, reason: str, *, code: str = "bad_header") -> NoReturn:
-    raise InputError(code, f"{file}: line {line}: {reason}")
+def _refuse(file: str, line: int, reason: str, *, code: str = "bad_header", hint: str = "") -> NoReturn:
+    raise InputError(code, f"{file}: line {line}: {reason}", hint=hint)
