@@ -24,14 +24,14 @@ from pathlib import Path
 import sqlalchemy
 from pysqlite3 import dbapi2
 
-from vault.audit.acts import Act, Outcome, Role
+from vault.audit.actions import Act, Outcome, Role
 from vault.audit.committer import GroupCommitter
 from vault.audit.entry import Actor, Event, Obj
 from vault.audit.export import export_tiles
 from vault.audit.log import AuditLog
+from vault.audit.log_head import tree_at
 from vault.audit.merkle import inclusion_proof, perfect_root, verify_inclusion
 from vault.audit.note import ED25519, VerifierKey
-from vault.audit.stored_head import tree_at
 from vault.audit.tiles import TILE_WIDTH, StoredTree
 from vault.audit.verify import verify_folder
 from vault.crypto.primitives import SigningKey, hpke_public

@@ -36,17 +36,17 @@ from policies.consent import Answer, ConsentEvent, FormRef, PolicyAnswer, Signer
 from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind
 from policies.terms import parse_expression
 from policies.times import add_months
-from vault import cohorts, ledger, ledger_columns
-from vault.audit.acts import Act, Outcome
+from vault.audit.actions import Act, Outcome
+from vault.consent import cohort_decisions, ledger, ledger_columns
+from vault.consent.ledger import Head
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
-from vault.founding import init
 from vault.ids import DatasetId
-from vault.ledger import Head
-from vault.session import Session, open_session
+from vault.operations.create import init
+from vault.session.unlocked_vault import Session, open_session
 from vault.storage.base import bulk_insert
-from vault.storage.books import ConsentBatchRow, ConsentSaidRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
-from vault.times import to_micros
+from vault.storage.book_tables import ConsentBatchRow, ConsentSaidRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
+from vault.storage.timestamps import to_micros
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 BATCH = 10_000  # events recorded together, as an import of a sheet does
@@ -155,13 +155,13 @@ def measure(folder: Path, people: int, states: int) -> dict[str, float]:
         with session.books.read() as tx:
             whole = time.perf_counter()
             book = timed("read, verified", lambda: ledger.read(tx, session))
-            known = timed("group", lambda: cohorts.kept(session, book))  # noqa: B023
-            held = timed("members", lambda: cohorts.members(tx, [DATASET]))
-            ask = cohorts.question(session, tx, PURPOSE, legal_at=NOW)
-            answers = timed("first decision", lambda: cohorts.decide_members(known, held, ask))  # noqa: B023
+            known = timed("group", lambda: cohort_decisions.kept(session, book))  # noqa: B023
+            held = timed("members", lambda: cohort_decisions.members(tx, [DATASET]))
+            ask = cohort_decisions.question(session, tx, PURPOSE, legal_at=NOW)
+            answers = timed("first decision", lambda: cohort_decisions.decide_members(known, held, ask))  # noqa: B023
             cold = time.perf_counter() - whole
             found["cold, all of it"] = min(found.get("cold, all of it", cold), cold)
-            timed("later decision", lambda: cohorts.decide_members(known, held, ask))  # noqa: B023
+            timed("later decision", lambda: cohort_decisions.decide_members(known, held, ask))  # noqa: B023
     found["permitted"] = int(answers.permits().sum())
     found["classes"] = len(answers.verdicts)
     session.close()

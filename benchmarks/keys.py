@@ -20,16 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cohorts import cohort
-from vault import backup, erasure, erasure_job, imports, rotation
-from vault.consents import blank_sheet
-from vault.crypto.calibration import calibrate
-from vault.crypto.custody import KeyPurpose
+from vault.consent.recording import blank_sheet
+from vault.crypto.argon2_calibration import calibrate
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch, PassphraseFactor
 from vault.crypto.primitives import Argon2Profile, argon2id
 from vault.crypto.secret import Secret
-from vault.founding import init
-from vault.restoring import restore
-from vault.session import Session, open_session
+from vault.genotypes import import_job
+from vault.operations import backup, key_rotation
+from vault.operations.create import init
+from vault.operations.erasure import job, process
+from vault.operations.restore import restore
+from vault.session.unlocked_vault import Session, open_session
 
 FACTOR = PassphraseFactor.from_text("benchmark")
 
@@ -69,11 +71,11 @@ def rewrapping(work: Path, keys: int) -> None:
     taken, _ = timed(session.keybook.create_subjects, owners)
     say(f"{4 * people} subject keys made", f"{taken:.1f} s")
     busy = time.process_time()
-    taken, count = timed(rotation.rotate, session)
+    taken, count = timed(key_rotation.rotate, session)
     busy = time.process_time() - busy
     say(f"{count} keys wrapped anew", f"{taken:.1f} s, {count / taken:,.0f} a second; {busy:.1f} s of processor time")
-    for branch in rotation.BY_DEFAULT:
-        rotation.destroy_epoch(session, branch, 1)
+    for branch in key_rotation.BY_DEFAULT:
+        key_rotation.destroy_epoch(session, branch, 1)
     opened, _ = timed(session.keybook.open_many, KeyPurpose.GENOTYPE, owners)
     say(f"{people} genotype keys opened after it", f"{opened:.2f} s")
     session.close()
@@ -84,7 +86,12 @@ def erasing(work: Path, file: Path) -> None:
     folder = fresh(work / "erase")
     session = made(folder)
     taken, report = timed(
-        imports.import_files, session, [file], name="cohort", assembly="GRCh38", options=imports.ImportOptions(unknown="register")
+        import_job.import_files,
+        session,
+        [file],
+        name="cohort",
+        assembly="GRCh38",
+        options=import_job.ImportOptions(unknown="register"),
     )
     say(f"import of {report.new} people, {report.sites} sites", f"{taken:.1f} s")
     _, rows = blank_sheet(session, "broad-research", accept=False)
@@ -92,14 +99,14 @@ def erasing(work: Path, file: Path) -> None:
     for at in (0, len(rows) // 2):
         start = time.perf_counter()
         reached: dict[str, float] = {}
-        erasure.erase(
+        process.erase(
             session,
             rows[at][0],
             told=lambda state, reached=reached, start=start: reached.update({state: time.perf_counter() - start}),
         )  # type: ignore[misc]
-        done = erasure.issued(session)[-1].content["destroyed"]
-        say("erase one: nobody can read it after", f"{reached[erasure_job.DESTROYED]:.2f} s")
-        say("  everything purged after", f"{reached[erasure_job.DONE]:.1f} s; {done}")
+        done = process.issued(session)[-1].content["destroyed"]
+        say("erase one: nobody can read it after", f"{reached[job.DESTROYED]:.2f} s")
+        say("  everything purged after", f"{reached[job.DONE]:.1f} s; {done}")
         say("  by step", ", ".join(f"{state} {seconds:.2f}" for state, seconds in reached.items()))
     session.close()
     shutil.rmtree(folder)

@@ -23,21 +23,21 @@ from typing import Any
 
 import numpy as np
 
-from vault import session as sessions
-from vault.crypto.custody import KeyPurpose
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import KeyFileFactor
 from vault.extracts.bcf import write_bcf
 from vault.extracts.vcf import write_vcf
-from vault.genotypes import datasets, panel_building, panel_builds, panels, part_book
-from vault.genotypes.datasets import Dataset
+from vault.genotypes.catalog import datasets, panel_blocks, panel_builder, panels, parts
+from vault.genotypes.catalog.dataset_reader import GenotypeReader
+from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.loci import Locus
-from vault.genotypes.merge import Calls
-from vault.genotypes.reader import GenotypeReader
-from vault.genotypes.selections import PanelLoci, Selection
+from vault.genotypes.store.part_merge import Calls
+from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.ids import SubjectId
-from vault.references import registered_by
+from vault.session import unlocked_vault as sessions
+from vault.subjects.references import registered_by
 from vault.views.deidentify import Deidentified
-from vault.views.showing import Profile
+from vault.views.site_selection import Profile
 from vault.views.view import View
 
 KEPT = 1 << 31  # bytes of decoded chunks for the "again" rows
@@ -88,15 +88,15 @@ class Bench:
             made = (
                 panels.by_name(self.session, "bench")
                 if "bench" in names
-                else panel_building.create(self.session, self.dataset, "bench", loci)
+                else panel_builder.create(self.session, self.dataset, "bench", loci)
             )
             self._panel = Selection(panel=PanelLoci(made.panel_id, made.index))
         return self._panel
 
     def first_touch(self, subjects: list[SubjectId], act: Callable[[GenotypeReader], Any]) -> tuple[float, Any]:
         session = self.session
-        part_book.forget(session)
-        panel_builds.forget(session)
+        parts.forget(session)
+        panel_blocks.forget(session)
         keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
         reader = GenotypeReader(session, self.dataset, subjects, keys)
         reader.derive()

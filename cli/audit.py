@@ -10,7 +10,7 @@ import typer
 from cli import audit_proofs, audit_reading
 from cli.context import context_of
 from cli.lazy import group
-from vault.audit.acts import Act, Outcome
+from vault.audit.actions import Act, Outcome
 
 app = group("The log of every access.")
 app.command("log")(audit_reading.log_)
@@ -38,16 +38,16 @@ def anchor(
     JSON: {"anchors": [...]}.
     """
     context = context_of(ctx)
-    from vault import anchoring
+    from vault.operations import log_anchors
 
     with context.open(guarded=not remove) as session:
         if folder is None:
             session.record(Act.AUDIT_READ, Outcome.DONE)
         elif remove:
-            anchoring.remove(session, folder)
-            anchoring.guard(session)
+            log_anchors.remove(session, folder)
+            log_anchors.guard(session)
         else:
-            anchoring.add(session, folder)
+            log_anchors.add(session, folder)
         places = [str(kept.folder) for kept in session.anchors]
     context.output.document({"anchors": places})
     for place in places or ["no anchors"]:
@@ -63,11 +63,11 @@ def continue_(ctx: typer.Context) -> None:
     JSON: {"origin", "entry": n, "key"}.
     """
     context = context_of(ctx)
-    from vault import anchoring
+    from vault.operations import log_anchors
 
     with context.open(guarded=False) as session:
-        anchoring.require_cause(session)
-        begun = anchoring.continue_log(session)
+        log_anchors.require_cause(session)
+        begun = log_anchors.continue_log(session)
         origin, own = session.origin, session.log_keys()[0].to_text()
     context.output.document({"origin": origin, "entry": begun.index, "key": own})
     context.output.line(f"the log goes on as {origin} from entry {begun.index}")

@@ -14,12 +14,12 @@ import typer
 
 from cli.context import Context, context_of
 from cli.inputs import read_text, vkey
-from vault.audit.acts import Act, Outcome
+from vault.audit.actions import Act, Outcome
 from vault.errors import GenovaultError, InputError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from vault.audit.verify import Report
-    from vault.session import Session
+    from vault.session.unlocked_vault import Session
 
 Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
 
@@ -96,8 +96,8 @@ def export(
     """
     context = context_of(ctx)
     from vault.audit.export import export_jsonl, export_tiles
-    from vault.audit.fhir import export_fhir
-    from vault.audit.records import export_csv
+    from vault.audit.reports.fhir import export_fhir
+    from vault.audit.reports.records import export_csv
 
     if by_person and file_format != "fhir":
         raise UsageError("by_person_is_fhir", "--by-person belongs to --format fhir")
@@ -132,9 +132,9 @@ def report(
     JSON: {"ok": bool, "entries": n, "accesses": n, "disclosed": n, "open_intents": n, "refusals": n, "dest"}.
     """
     context = context_of(ctx)
-    from vault.audit.records import records
-    from vault.audit.report import MOST_ROWS, Content, page
-    from vault.audit.statistics import count
+    from vault.audit.reports.records import records
+    from vault.audit.reports.report_page import MOST_ROWS, Content, page
+    from vault.audit.reports.statistics import count
 
     given = vkey(key)
     with context.reading(Act.AUDIT_REPORT) as session:
@@ -168,7 +168,7 @@ def _verified(session: Session, given: str | None, anchors: list[str]) -> list[t
     """(origin, result) of each log of the vault, the newest last. A key and checkpoints from outside are for the log that they name,
     and for the newest where they name none of these.
     """
-    from vault.audit.live import check_live
+    from vault.audit.live_source import check_live
 
     *earlier, newest = session.log.origins()
     parts = {part.origin: part for part in session.log.parts()} if earlier else {}

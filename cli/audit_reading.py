@@ -11,13 +11,13 @@ import typer
 
 from cli.context import context_of
 from cli.inputs import instant, read_text
-from vault.audit.acts import Act, Outcome
+from vault.audit.actions import Act, Outcome
 from vault.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
-    from vault.audit.records import Record
-    from vault.disclosures import Disclosure
-    from vault.session import Session
+    from vault.access.accounting import Disclosure
+    from vault.audit.reports.records import Record
+    from vault.session.unlocked_vault import Session
 
 Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
 
@@ -50,7 +50,7 @@ def log_(
     is null, 0 or empty.
     """
     context = context_of(ctx)
-    from vault.audit.records import Filter, records
+    from vault.audit.reports.records import Filter, records
 
     start, end = instant(since, option="--since"), instant(until, option="--until")
     _require_act(act)
@@ -88,7 +88,7 @@ def show(ctx: typer.Context, number: Number) -> None:
     JSON: as an entry of log, with {"leaf": {…}, "leaf_hash", "detail": {…} or null}.
     """
     context = context_of(ctx)
-    from vault.audit.records import record_of
+    from vault.audit.reports.records import record_of
 
     with context.reading(Act.AUDIT_READ) as session:
         entry = session.log.entry(number)
@@ -117,7 +117,7 @@ def disclosures(
     "paragraphs": [{"law", "paragraph", "says", "source", "read"}]}.
     """
     context = context_of(ctx)
-    from vault import disclosures as accounts
+    from vault.access import accounting as accounts
 
     with context.open() as session:
         found = accounts.of(session, who)
@@ -179,7 +179,7 @@ def _why(found: Disclosure) -> str:
 
 
 def _about(session: Session, who: str) -> frozenset[int]:
-    from vault.disclosures import tokens_of
+    from vault.access.accounting import tokens_of
 
     return frozenset(session.log.entries_of(*tokens_of(session, who)))
 

@@ -13,7 +13,7 @@ from cli.context import Context, context_of
 from cli.lazy import group
 
 if TYPE_CHECKING:
-    from vault.doctor import Report
+    from vault.operations.doctor import Report
 
 app = group("Copies of a vault, and its health.")
 
@@ -35,7 +35,7 @@ def backup(
     JSON: {"folder", "created", "objects": n, "stored_bytes": n, "entries": n}; with --keys {"backup", "created", "expires"}.
     """
     context = context_of(ctx)
-    from vault import backup as copies
+    from vault.operations import backup as copies
 
     if keys:
         with context.open() as session:
@@ -74,7 +74,7 @@ def restore(
     "unreadable": n}.
     """
     context = context_of(ctx)
-    from vault.restoring import restore as bring_back
+    from vault.operations.restore import restore as bring_back
 
     report = bring_back(
         source,
@@ -107,14 +107,14 @@ def doctor(
     JSON: {"ok": bool, "findings": [{"severity", "code", "message", "remedy"}], "skipped": [...]}.
     """
     context = context_of(ctx)
-    from vault import doctor as health
-    from vault import mending
+    from vault.operations import doctor as health
+    from vault.operations import repair
 
     with context.open() as session:
         if mend:
-            mending.sweep_orphans(session)
-            mending.sweep_strangers(session)
-            mending.mend_keystore(session.folder)
+            repair.sweep_orphans(session)
+            repair.sweep_strangers(session)
+            repair.mend_keystore(session.folder)
         report = health.examine(session)
         if not report.ok:
             _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed

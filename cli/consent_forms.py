@@ -27,7 +27,7 @@ def forms(
     "options"}]}]}.
     """
     context = context_of(ctx)
-    from vault import forms as kept
+    from vault.consent import forms as kept
 
     if every:
         with context.open() as session:
@@ -45,7 +45,7 @@ def lint(ctx: typer.Context, file: FormFile) -> None:
     JSON: {"form", "version", "sha256", "wording_sha256"}.
     """
     context = context_of(ctx)
-    from vault.forms import parse
+    from vault.consent.forms import parse
     from vault.limits import MAX_YAML_BYTES
 
     form = parse(read_text(file, limit=MAX_YAML_BYTES))
@@ -58,7 +58,7 @@ def add(ctx: typer.Context, file: FormFile) -> None:
     JSON: as of lint.
     """
     context = context_of(ctx)
-    from vault.forms import add as keep
+    from vault.consent.forms import add as keep
     from vault.limits import MAX_YAML_BYTES
 
     text = read_text(file, limit=MAX_YAML_BYTES)
@@ -80,11 +80,11 @@ def load(
     JSON: {"kind", "version", "sha256"}.
     """
     context = context_of(ctx)
-    from vault import ontologies, packs
+    from vault.consent import ontology_files, reference_data
 
-    text = ontologies.pairs_of(file) if kind == packs.ONTOLOGY else read_text(file, limit=packs.MAX_BYTES)
+    text = ontology_files.pairs_of(file) if kind == reference_data.ONTOLOGY else read_text(file, limit=reference_data.MAX_BYTES)
     with context.open() as session:
-        pack = packs.load(session, kind, text, version=release)
+        pack = reference_data.load(session, kind, text, version=release)
     context.output.document(asdict(pack))
     context.output.line(f"{kind} {release} loaded")
 

@@ -20,8 +20,8 @@ from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from policies.forms import Form
-    from vault.consents import Signature
-    from vault.coverage import Share
+    from vault.consent.coverage import Share
+    from vault.consent.recording import Signature
 
 At = Annotated[str | None, typer.Option(metavar="T", help="When it took effect: a day, or a time with a zone; default: now.")]
 SignerName = Annotated[Literal["self", "guardian", "legal_rep", "next_of_kin"], typer.Option(help="Who signed.")]
@@ -54,7 +54,7 @@ def record(
     """
     context = context_of(ctx)
     from policies.consent import QcState
-    from vault import consents, forms
+    from vault.consent import forms, recording
 
     signature = _signature(at, signer, signed_by, evidence, channel=channel, corrects=corrects)
     given = _pairs(answer or [])
@@ -62,7 +62,7 @@ def record(
         asked, _ = forms.find(session, form)
         said = given or _asked(asked)
         state = QcState.PENDING if pending else QcState.VALID
-        event = consents.record(session, ref, form, said, signature=replace(signature, qc=state))
+        event = recording.record(session, ref, form, said, signature=replace(signature, qc=state))
     context.output.document({"event": event.event_id, "seq": event.seq, "form": asked.id, "version": asked.version})
     context.output.line(f"recorded: answers to {asked.id}@{asked.version}")
 
@@ -83,11 +83,11 @@ def note(
     JSON: {"recorded": fact}.
     """
     context = context_of(ctx)
-    from vault import consents
+    from vault.consent import recording
 
     signature = _signature(at, "self", "", evidence, corrects=corrects)
     with context.open() as session:
-        consents.note(session, ref, consent.Status(fact), signature=signature)
+        recording.note(session, ref, consent.Status(fact), signature=signature)
     context.output.document({"recorded": fact})
     context.output.line(f"recorded: {fact}")
 
@@ -105,7 +105,7 @@ def explain(
     context = context_of(ctx)
     import json
 
-    from vault.explanations import explain as explained
+    from vault.consent.explanations import explain as explained
 
     with context.open() as session:
         found = explained(session, ref, project)
@@ -133,7 +133,7 @@ def coverage(
     JSON: {"coverage": [{"purpose", "people": n, "usable": n, "reasons": [{"outcome", "reason", "about", "people"}]}]}.
     """
     context = context_of(ctx)
-    from vault.coverage import coverage as measured
+    from vault.consent.coverage import coverage as measured
 
     with context.open() as session:
         shares = measured(session, project)
@@ -154,7 +154,7 @@ def expiring(
     JSON: {"expiring": [{"subject", "policy", "ends", "cause": "majority" or "validity"}]}.
     """
     context = context_of(ctx)
-    from vault.agenda import expiring as found_expiring
+    from vault.consent.work_queue import expiring as found_expiring
 
     with context.open() as session:
         found = found_expiring(session, within=timedelta(days=days))
@@ -172,7 +172,7 @@ def queue(ctx: typer.Context) -> None:
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}]}.
     """
     context = context_of(ctx)
-    from vault.agenda import queue as waiting
+    from vault.consent.work_queue import queue as waiting
 
     with context.open() as session:
         found = waiting(session)
@@ -203,7 +203,7 @@ def rule(
     JSON: {"project", "item", "allows": bool, "in_force": bool}.
     """
     context = context_of(ctx)
-    from vault.rulings import rule as ruled
+    from vault.access.rulings import rule as ruled
 
     with context.open() as session:
         found = ruled(session, project, item, reason=reason, allows=not revoke)
@@ -222,18 +222,18 @@ def export(
     JSON: {"files": [...]}.
     """
     context = context_of(ctx)
-    from vault import dossiers
+    from vault.consent import subject_export
 
     with context.open() as session:
-        dossiers.export(session, ref, dest)
-    files = [str(dest / name) for name in (dossiers.JSON_NAME, dossiers.PAGE_NAME)]
+        subject_export.export(session, ref, dest)
+    files = [str(dest / name) for name in (subject_export.JSON_NAME, subject_export.PAGE_NAME)]
     context.output.document({"files": files})
     for name in files:
         context.output.line(name)
 
 
 def _signature(at: str | None, signer: str, signed_by: str, evidence: str, *, channel: str = "", corrects: str = "") -> Signature:
-    from vault.consents import Signature
+    from vault.consent.recording import Signature
 
     moment = instant(at, option="--at")
     return Signature(moment, consent.Signer(signer), signed_by, evidence, channel, corrects)

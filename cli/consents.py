@@ -18,7 +18,7 @@ from cli.subjects import Ref
 from policies import canonical, consent, reasons
 
 if TYPE_CHECKING:
-    from vault.consents import History
+    from vault.consent.recording import History
 
 app = group("What people allowed, and what they took back.")
 
@@ -53,8 +53,8 @@ def sheet(
     JSON: {"columns": [...], "rows": [[...]]}.
     """
     context = context_of(ctx)
-    from vault.consents import blank_sheet
-    from vault.sheets import write_sheet
+    from vault.consent.recording import blank_sheet
+    from vault.files.csv_sheets import write_sheet
 
     with context.open() as session:
         header, rows = blank_sheet(session, form, accept=accept)
@@ -82,7 +82,7 @@ def import_(
     JSON: {"recorded": n, "form", "version"}.
     """
     context = context_of(ctx)
-    from vault.consents import import_answers
+    from vault.consent.recording import import_answers
 
     with context.open() as session:
         done = import_answers(session, answers, form)
@@ -109,7 +109,7 @@ def withdraw(
     JSON: {"scope", "level"}.
     """
     context = context_of(ctx)
-    from vault.consents import withdraw as record
+    from vault.consent.recording import withdraw as record
 
     with context.open() as session:
         record(session, ref, scope=scope, level=LEVELS[level])
@@ -132,7 +132,7 @@ def show(
     "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool}.
     """
     context = context_of(ctx)
-    from vault.consents import history
+    from vault.consent.recording import history
 
     moment, known = instant(at, option="--at"), instant(known_at, option="--known-at")
     with context.open() as session:

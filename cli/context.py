@@ -15,8 +15,8 @@ from cli.prompts import ask_passphrase
 from vault.errors import GenovaultError, UsageError
 
 if TYPE_CHECKING:
-    from vault.audit.acts import Act
-    from vault.session import Opener, Session
+    from vault.audit.actions import Act
+    from vault.session.unlocked_vault import Opener, Session
 
 # Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
 FLAGS = ("--json",)
@@ -45,7 +45,7 @@ class Context:
 
     def factor(self) -> Opener:
         """What opens the principal's slot: the key file, else the passphrase. Raises as ``ask_passphrase`` and ``session.factor``."""
-        from vault.session import factor
+        from vault.session.unlocked_vault import factor
 
         return factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
 
@@ -57,9 +57,9 @@ class Context:
 
         Raises as ``open_recovered``, ``ask_passphrase`` and ``session.factor``.
         """
-        from vault.recovery import open_recovered
-        from vault.session import open_session
-        from vault.settings import read_settings
+        from vault.operations.recovery import open_recovered
+        from vault.session.settings import read_settings
+        from vault.session.unlocked_vault import open_session
 
         folder = self.vault_folder()
         read_settings(folder)
@@ -80,7 +80,7 @@ class Context:
 
         Show what was read after the block: then the entry is durable, and signed, before anyone sees anything.
         """
-        from vault.audit.acts import Outcome
+        from vault.audit.actions import Outcome
 
         with self.open() as session, session.attempting(act, **fields):
             yield session

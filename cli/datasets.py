@@ -10,7 +10,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
-from vault.audit.acts import Act
+from vault.audit.actions import Act
 from vault.errors import UsageError
 
 app = group("Imported genotypes.")
@@ -49,7 +49,7 @@ def import_(
     from vault.genotypes.ingest.reading import begin_reading
 
     with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
-        from vault.imports import ImportOptions, import_files  # while the files are being parsed
+        from vault.genotypes.import_job import ImportOptions, import_files  # while the files are being parsed
 
         options = ImportOptions(
             append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
@@ -76,7 +76,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"datasets": [{"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n}]}.
     """
     context = context_of(ctx)
-    from vault.genotypes import datasets
+    from vault.genotypes.catalog import datasets
 
     with context.reading(Act.DATASET_LIST) as session:
         found = datasets.every(session)
@@ -96,13 +96,13 @@ def show(
     JSON: {"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n, "contigs": [...]}.
     """
     context = context_of(ctx)
-    from vault.genotypes import datasets, part_book
+    from vault.genotypes.catalog import datasets, parts
 
     with context.reading(Act.DATASET_SHOW) as session:
         dataset = datasets.by_name(session, name)
         summary = next(found for found in datasets.every(session) if found.name == name)
         contigs = list(
-            dict.fromkeys(c for directory in part_book.directories(session, dataset.dataset_id) for c in directory.contigs)
+            dict.fromkeys(c for directory in parts.directories(session, dataset.dataset_id) for c in directory.contigs)
         )
     context.output.document({**asdict(summary), "contigs": contigs})
     for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():

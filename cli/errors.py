@@ -42,7 +42,7 @@ EXIT_READER_GONE = 141
 
 _BYTES = "surrogates not allowed"  # how such text comes out of the command line: nothing of ours makes any
 DEBUG_VARIABLE = "GENOVAULT_DEBUG"
-_SUMMARISED = 5  # problems that a rejected sheet's own message spells out (vault.sheets); a policy's spells out one
+_SUMMARISED = 5  # problems that a rejected sheet's own message spells out (vault.files.csv_sheets); a policy's spells out one
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def instant(text: str | None, *, option: str) -> datetime | None:
 
 def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
     """A sheet that is not there yet. Raises InputError ``output_exists``, UnavailableError ``output_unwritable``."""
-    from vault.sheets import write_sheet
+    from vault.files.csv_sheets import write_sheet
 
     try:
         with path.open("x", newline="", encoding="utf-8") as stream:

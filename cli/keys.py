@@ -28,7 +28,7 @@ def slots(ctx: typer.Context) -> None:
     JSON: {"slots": [{"slot_id", "principal", "role", "kind", "administers": bool, "cost"}]}.
     """
     context = context_of(ctx)
-    from vault import principals
+    from vault.session import principals
 
     with context.open() as session:
         found = principals.slots(session)
@@ -53,7 +53,7 @@ def add_slot(
     context = context_of(ctx)
     from time import perf_counter
 
-    from vault import principals
+    from vault.session import principals
 
     with context.open() as session:
         factor = new_factor(session, new_key_file, new_passphrase_file)
@@ -73,7 +73,7 @@ def remove_slot(
     JSON: {"removed": SLOT}.
     """
     context = context_of(ctx)
-    from vault import principals
+    from vault.session import principals
 
     with context.open() as session:
         principals.remove_slot(session, slot)
@@ -98,22 +98,22 @@ def rotate(
     JSON: {"rewrapped": n, "branches": [...], "slots_dropped": [...], "tokens": n, "project_key": version or null}.
     """
     context = context_of(ctx)
-    from vault import rotation
     from vault.errors import UsageError
+    from vault.operations import key_rotation
 
-    chosen = [rotation.branch_named(name) for name in branch or []] or list(rotation.BY_DEFAULT)
+    chosen = [key_rotation.branch_named(name) for name in branch or []] or list(key_rotation.BY_DEFAULT)
     if root and not confirm("Every slot but yours will be dropped. Go on?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
     done: dict[str, object] = {"rewrapped": 0, "branches": [], "slots_dropped": [], "tokens": 0, "project_key": None}
     with context.open() as session, context.output.progress("wrapping", unit="keys") as bar:
         if tokens:
-            done["tokens"] = rotation.renew_tokens(session, progress=lambda count: bar(count, None))
+            done["tokens"] = key_rotation.renew_tokens(session, progress=lambda count: bar(count, None))
         elif project is not None:
-            done["project_key"] = rotation.renew_project(session, project)
+            done["project_key"] = key_rotation.renew_project(session, project)
         else:
             if root:
-                done["slots_dropped"] = rotation.renew_root(session, {session.unlocked.slot.slot_id.hex(): context.factor()})
-            done["rewrapped"] = rotation.rotate(session, chosen, progress=lambda count: bar(count, None))
+                done["slots_dropped"] = key_rotation.renew_root(session, {session.unlocked.slot.slot_id.hex(): context.factor()})
+            done["rewrapped"] = key_rotation.rotate(session, chosen, progress=lambda count: bar(count, None))
             done["branches"] = [str(name) for name in chosen]
     context.output.document(done)
     for name, value in done.items():
@@ -129,10 +129,10 @@ def epochs(ctx: typer.Context) -> None:
     JSON: {"epochs": [{"branch", "epoch": n, "current": bool, "keys": n, "wraps": n, "worn": bool}]}.
     """
     context = context_of(ctx)
-    from vault import rotation
+    from vault.operations import key_rotation
 
     with context.open() as session:
-        found = rotation.epochs(session)
+        found = key_rotation.epochs(session)
     context.output.document({"epochs": [asdict(epoch) for epoch in found]})
     rows = [(e.branch, e.epoch, "current" if e.current else None, e.keys, e.wraps, "rotate" if e.worn else None) for e in found]
     context.output.table(("branch", "epoch", "", "keys", "wraps", ""), rows)
@@ -152,15 +152,15 @@ def destroy_epoch(
     JSON: {"destroyed": [BRANCH:N]}.
     """
     context = context_of(ctx)
-    from vault import rotation
     from vault.errors import UsageError
+    from vault.operations import key_rotation
 
-    chosen = [rotation.branch_named(name) for name in branch or []] or list(rotation.BY_DEFAULT)
+    chosen = [key_rotation.branch_named(name) for name in branch or []] or list(key_rotation.BY_DEFAULT)
     if not confirm(f"Destroy epoch {number} of {', '.join(chosen)} for good?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
     with context.open() as session:
         for name in chosen:
-            rotation.destroy_epoch(session, name, number)
+            key_rotation.destroy_epoch(session, name, number)
     context.output.document({"destroyed": [f"{name}:{number}" for name in chosen]})
     context.output.line(f"destroyed epoch {number} of {', '.join(chosen)}")
 
@@ -172,13 +172,13 @@ def destroy_tokens(ctx: typer.Context, yes: Yes = False) -> None:
     JSON: {"destroyed": n}.
     """
     context = context_of(ctx)
-    from vault import rotation
     from vault.errors import UsageError
+    from vault.operations import key_rotation
 
     if not confirm("Nobody can be found any more in entries older than the last renewal of tokens. Go on?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
     with context.open() as session:
-        gone = rotation.destroy_old_tokens(session)
+        gone = key_rotation.destroy_old_tokens(session)
     context.output.document({"destroyed": gone})
     context.output.line(f"destroyed {gone} tokens")
 
@@ -190,7 +190,7 @@ def backups(ctx: typer.Context) -> None:
     JSON: {"backups": [{"backup", "created", "expires", "destroyed"}]}.
     """
     context = context_of(ctx)
-    from vault import key_backups
+    from vault.operations import key_backups
 
     found = [backup.as_dict() for backup in key_backups.of_vault(context.vault_folder())]
     context.output.document({"backups": found})
@@ -207,7 +207,7 @@ def backup_destroyed(
     JSON: {"destroyed": ID}.
     """
     context = context_of(ctx)
-    from vault import key_backups
+    from vault.operations import key_backups
 
     with context.open() as session:
         key_backups.destroyed(session, backup)

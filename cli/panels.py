@@ -10,7 +10,7 @@ import typer
 from cli.context import context_of
 from cli.inputs import read_file
 from cli.lazy import group
-from vault.audit.acts import Act
+from vault.audit.actions import Act
 
 app = group("Named lists of loci.")
 
@@ -33,13 +33,13 @@ def create(
     JSON: {"name", "version": n, "dataset", "loci": n, "sha256"}.
     """
     context = context_of(ctx)
-    from vault.genotypes import datasets, panel_building
+    from vault.genotypes.catalog import datasets, panel_builder
     from vault.genotypes.loci import parse_loci
     from vault.limits import MAX_LINE_BYTES
 
     listed = parse_loci(read_file(loci, limit=MAX_LINE_BYTES), name=loci.name)
     with context.open() as session:
-        panel = panel_building.create(session, datasets.by_name(session, dataset), name, listed)
+        panel = panel_builder.create(session, datasets.by_name(session, dataset), name, listed)
     described = {"name": name, "version": panel.version, "dataset": dataset, "loci": len(panel.loci), "sha256": panel.sha256}
     context.output.document(described)
     context.output.line(f"{name} version {panel.version}: {len(panel.loci):,} loci of {dataset}")
@@ -52,7 +52,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"panels": [{"name", "version": n, "dataset", "loci": n, "sha256"}]}.
     """
     context = context_of(ctx)
-    from vault.genotypes import panels
+    from vault.genotypes.catalog import panels
 
     with context.reading(Act.PANEL_SHOW) as session:
         found = panels.every(session)
@@ -72,7 +72,7 @@ def show(ctx: typer.Context, name: Name) -> None:
     JSON: {"name", "version": n, "dataset", "sha256", "loci": [{"contig", "first": n, "last": n, "ref", "alts", "name"}]}.
     """
     context = context_of(ctx)
-    from vault.genotypes import panels
+    from vault.genotypes.catalog import panels
 
     with context.reading(Act.PANEL_SHOW) as session:
         panel = panels.by_name(session, name)

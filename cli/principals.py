@@ -13,7 +13,7 @@ from cli.lazy import group
 from cli.prompts import NEW_PASSPHRASE_VARIABLE, ask_passphrase
 
 if TYPE_CHECKING:
-    from vault.session import Opener, Session
+    from vault.session.unlocked_vault import Opener, Session
 
 app = group("Who acts, and in which role.")
 
@@ -54,7 +54,7 @@ def add(
     context = context_of(ctx)
     from time import perf_counter
 
-    from vault import principals
+    from vault.session import principals
 
     with context.open() as session:
         factor = None if role == "researcher" else new_factor(session, new_key_file, new_passphrase_file)
@@ -71,7 +71,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"principals": [{"name", "role", "state", "created", "slots": n}]}.
     """
     context = context_of(ctx)
-    from vault import principals
+    from vault.session import principals
 
     with context.open() as session:
         found = principals.every(session)
@@ -87,7 +87,7 @@ def disable(ctx: typer.Context, name: Name) -> None:
     JSON: {"disabled": NAME}.
     """
     context = context_of(ctx)
-    from vault import principals
+    from vault.session import principals
 
     with context.open() as session:
         principals.disable(session, name)
@@ -97,9 +97,9 @@ def disable(ctx: typer.Context, name: Name) -> None:
 
 def new_factor(session: Session, key_file: Path | None, passphrase_file: Path | None) -> Opener:
     """What a new slot opens with; the passphrase of whoever is adding it is never taken for it."""
-    from vault import principals
     from vault.errors import UsageError
-    from vault.session import factor
+    from vault.session import principals
+    from vault.session.unlocked_vault import factor
 
     if key_file is not None and passphrase_file is not None:
         raise UsageError("factor_twice", "give --new-key-file or --new-passphrase-file, not both")

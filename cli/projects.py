@@ -13,10 +13,10 @@ from cli.lazy import group
 from policies import declarations, purposes
 from policies.errors import PolicyInputError
 from policies.reasons import WORDS
-from vault.audit.acts import Act
+from vault.audit.actions import Act
 
 if TYPE_CHECKING:
-    from vault.projects import Project
+    from vault.access.projects import Project
 
 app = group("Purposes that people's data may be used for.")
 
@@ -48,7 +48,7 @@ def lint(ctx: typer.Context, file: File) -> None:
     JSON: {"code", "sha256"}.
     """
     context = context_of(ctx)
-    from vault.documents import read_yaml
+    from vault.files.yaml_documents import read_yaml
 
     document = read_yaml(file)
     problems = declarations.lint(document)
@@ -66,8 +66,8 @@ def create(ctx: typer.Context, file: File) -> None:
     JSON: as of show.
     """
     context = context_of(ctx)
-    from vault import projects
-    from vault.documents import read_yaml
+    from vault.access import projects
+    from vault.files.yaml_documents import read_yaml
 
     document = read_yaml(file)
     with context.open() as session:
@@ -111,7 +111,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"projects": [as of show]}.
     """
     context = context_of(ctx)
-    from vault import projects
+    from vault.access import projects
 
     with context.reading(Act.PROJECT_SHOW) as session:
         found = projects.every(session)
@@ -127,7 +127,7 @@ def show(ctx: typer.Context, code: Code) -> None:
     JSON: {"code", "state", "version": n, "created_by", "approved_by", "self_approved": bool, "sha256", "declaration": {…}}.
     """
     context = context_of(ctx)
-    from vault import projects
+    from vault.access import projects
 
     with context.reading(Act.PROJECT_SHOW) as session:
         project = projects.load(session, code)
@@ -162,7 +162,7 @@ def check(ctx: typer.Context, code: Code) -> None:
 
 
 def _change(context: Context, code: str, verb: str) -> None:
-    from vault import projects
+    from vault.access import projects
 
     with context.open() as session:
         project = projects.change(session, code, verb)

@@ -10,11 +10,11 @@ import typer
 from cli.context import context_of
 from cli.inputs import vkey
 from cli.lazy import group
-from vault.audit.acts import Act
+from vault.audit.actions import Act
 from vault.errors import InputError
 
 if TYPE_CHECKING:
-    from vault.releases import Release
+    from vault.access.releases import Release
 
 app = group("Views that left the vault.")
 
@@ -26,7 +26,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"releases": [{"release", "request", "project", "state", "subjects": n, "sites": n, "created", "output", "entry": n}]}.
     """
     context = context_of(ctx)
-    from vault import releases
+    from vault.access import releases
 
     with context.reading(Act.RELEASE_SHOW) as session:
         found = releases.every(session)
@@ -47,7 +47,7 @@ def show(
     JSON: as of list, with {"asked": {…}, "obligations": {…}}.
     """
     context = context_of(ctx)
-    from vault import releases
+    from vault.access import releases
 
     with context.reading(Act.RELEASE_SHOW) as session:
         release = releases.load(session, release_id)

@@ -12,10 +12,10 @@ from cli.inputs import read_text
 from cli.lazy import group
 from policies import loci
 from policies.purposes import RequestKind
-from vault.audit.acts import Act
+from vault.audit.actions import Act
 
 if TYPE_CHECKING:
-    from vault.requests import Request
+    from vault.access.requests import Request
 
 app = group("What projects ask for.")
 
@@ -45,7 +45,7 @@ def submit(
     JSON: as of show.
     """
     context = context_of(ctx)
-    from vault import requests
+    from vault.access import requests
 
     regions = [*(region or ()), *(_bed_regions(regions_file) if regions_file else ())]
     spec = requests.Spec(regions=tuple(regions), panel=panel, submitted_for=for_)
@@ -62,7 +62,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"requests": [as of show]}.
     """
     context = context_of(ctx)
-    from vault import requests
+    from vault.access import requests
 
     with context.reading(Act.REQUEST_SHOW) as session:
         found = requests.every(session)
@@ -79,7 +79,7 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     "created"}.
     """
     context = context_of(ctx)
-    from vault import requests
+    from vault.access import requests
 
     with context.reading(Act.REQUEST_SHOW) as session:
         request = requests.load(session, request_id)
@@ -102,7 +102,7 @@ def deny(
     JSON: as of show.
     """
     context = context_of(ctx)
-    from vault import requests
+    from vault.access import requests
 
     with context.open() as session:
         request = requests.deny(session, request_id, reason)

@@ -10,7 +10,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
-from vault.audit.acts import Act
+from vault.audit.actions import Act
 
 app = group("The people whose data is held.")
 
@@ -33,8 +33,8 @@ def import_(
     JSON: {"created": n, "updated": n}.
     """
     context = context_of(ctx)
-    from vault.subject_sheet import read_subject_sheet
-    from vault.subjects import import_sheet
+    from vault.subjects.registry import import_sheet
+    from vault.subjects.subject_sheet import read_subject_sheet
 
     with context.open() as session, session.attempting(Act.SUBJECT_IMPORT):
         rows = read_subject_sheet(sheet, today=session.clock().date())
@@ -50,7 +50,7 @@ def list_(ctx: typer.Context) -> None:
     JSON: {"subjects": [{"handle", "state", "created"}]}.
     """
     context = context_of(ctx)
-    from vault.subjects import subject_list
+    from vault.subjects.registry import subject_list
 
     with context.open() as session, session.attempting(Act.SUBJECT_LIST):
         subjects = subject_list(session)
@@ -66,7 +66,7 @@ def show(ctx: typer.Context, ref: Ref) -> None:
     "pedigree"}}.
     """
     context = context_of(ctx)
-    from vault.subjects import subject_show
+    from vault.subjects.registry import subject_show
 
     with context.open() as session, session.attempting(Act.SUBJECT_SHOW):
         summary, identity = subject_show(session, ref)
@@ -88,7 +88,7 @@ def restrict(
     JSON: {"restricted": bool}.
     """
     context = context_of(ctx)
-    from vault.consents import restrict as record
+    from vault.consent.recording import restrict as record
 
     with context.open() as session:
         record(session, ref, lift=lift)
@@ -115,9 +115,9 @@ def erase(
     """
     context = context_of(ctx)
     from cli.prompts import confirm
-    from vault.erasure import erase as destroy
-    from vault.erasure_job import DESTROYED
     from vault.errors import UsageError
+    from vault.operations.erasure.job import DESTROYED
+    from vault.operations.erasure.process import erase as destroy
 
     if certificate is not None and certificate.exists():
         raise UsageError("file_exists", f"{certificate} is there already", hint="name another file")

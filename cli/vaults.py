@@ -37,10 +37,10 @@ def init(
     context = context_of(ctx)
     from dataclasses import replace
 
-    from vault.founding import PROFILES
-    from vault.founding import init as make_vault
-    from vault.session import factor
-    from vault.settings import Places
+    from vault.operations.create import init as make_vault
+    from vault.session.principals import PROFILES
+    from vault.session.settings import Places
+    from vault.session.unlocked_vault import factor
 
     if argon2_profile == "test-only":
         typer.echo("genovault: test-only: this vault's passphrase is not protected against guessing", err=True)
@@ -66,8 +66,8 @@ def status(ctx: typer.Context) -> None:
     JSON: {"folder", "format", "vault", "books", "keys", "objects", "key_backups": [{"backup", "created", "expires", "destroyed"}]}.
     """
     context = context_of(ctx)
-    from vault import key_backups
-    from vault.settings import VAULT_FORMAT, read_settings
+    from vault.operations import key_backups
+    from vault.session.settings import VAULT_FORMAT, read_settings
 
     folder = context.vault_folder()
     settings = read_settings(folder)

@@ -14,7 +14,7 @@ from enum import IntEnum, StrEnum
 from policies import canonical
 from policies.errors import PolicyInputError
 from policies.loci import LocusRule
-from policies.reading import HANDLE
+from policies.strict_mapping import HANDLE
 from policies.terms import Terms
 
 RESEARCH_USE = "research_use"

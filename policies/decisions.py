@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policies import canonical, consent, obligations, reasons
-from policies.matching import Match, Outcome, match, match_without_terms, preference
 from policies.obligations import Obligations
 from policies.ontology import Ontology
 from policies.purposes import REQUIRED_POLICY, Purpose, UseKind
@@ -19,6 +18,7 @@ from policies.reasons import Reason
 from policies.rules import DEFAULT, EVALUATOR, RULE_SET, Rules
 from policies.standing import Grant, Sources, Standing, end_of, sources, standing
 from policies.states import Acceptance, ConsentState
+from policies.term_matching import Match, Outcome, match, match_without_terms, preference
 from policies.terms import Alternative, Modifier
 
 PLAIN_POLICIES = frozenset({consent.RECONTACT, consent.RETURN_OF_RESULTS})

@@ -27,7 +27,7 @@ from policies.purposes import (
     Topic,
     UseKind,
 )
-from policies.reading import Section
+from policies.strict_mapping import Section
 from policies.terms import DATA_CLASSES, GENOTYPES, country
 
 CODE = re.compile(r"[a-z][a-z0-9]{1,19}")

@@ -19,7 +19,7 @@ from policies import canonical, consent
 from policies.consent import Answer, FormRef, Majority
 from policies.errors import PolicyInputError, Problem
 from policies.loci import LocusRule, read_rule
-from policies.reading import HANDLE, Section
+from policies.strict_mapping import HANDLE, Section
 from policies.terms import MAX_MONTHS, Terms, read_alternative
 
 YES = frozenset({"yes", "y", "true", "1", "accept", "accepted", "agree", "agreed"})

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from policies import canonical
 from policies.errors import PolicyInputError, Problem
-from policies.reading import Section
+from policies.strict_mapping import Section
 
 END = 2**31 - 1  # one past the largest 0-based position a VCF or BCF can hold
 MAX_LINES = 1_000_000  # lines of a BED text: a panel may be a whole array

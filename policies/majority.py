@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, tzinfo
 
 from policies import canonical
 from policies.errors import PolicyInputError, Problem
-from policies.reading import Section
+from policies.strict_mapping import Section
 from policies.terms import country
 from policies.times import LeapDay, comes_of_age
 

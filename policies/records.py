@@ -14,7 +14,7 @@ from policies import canonical, consent
 from policies.consent import Answer, ConsentEvent, FormRef, Level, Majority, PolicyAnswer, QcState, Signer, Status, Withdrawal
 from policies.errors import PolicyInputError, Problem
 from policies.loci import LocusRule, read_rule
-from policies.reading import Section
+from policies.strict_mapping import Section
 from policies.terms import Terms, read_alternative
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from policies import canonical, duo
 from policies.errors import PolicyInputError, Problem
 from policies.loci import LocusRule, read_rule
-from policies.reading import Section
+from policies.strict_mapping import Section
 
 MAX_ALTERNATIVES = 50  # alternatives of one consent
 GENOTYPES = "genotypes"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from vault.door import Vault
+    from vault.api import Vault
 
 __all__ = [
     "GenovaultError",
@@ -39,6 +39,6 @@ def open(  # noqa: A001 - the name that programs rely on (DESIGN §6)
 
     Use as a context manager. Raises the errors of ``vault.errors``, nothing else.
     """
-    from vault.door import open_vault  # noqa: PLC0415 - importing the package must stay light
+    from vault.api import open_vault  # noqa: PLC0415 - importing the package must stay light
 
     return open_vault(path, principal=principal, passphrase=passphrase, key_file=key_file)

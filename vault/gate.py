@@ -26,24 +26,25 @@ from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
 from policies.rules import RULE_SET
-from vault import asks, cohorts, duties, ledger, packs, projects, publication, releases, requests
-from vault.asks import Ask
-from vault.audit.acts import Act, Outcome
+from vault.access import projects, publication, release_limits, releases, requests, scope
+from vault.access.releases import Content, Release
+from vault.access.scope import Ask
+from vault.audit.actions import Act, Outcome
 from vault.audit.entry import Obj
 from vault.audit.log import Appended
-from vault.cohorts import Decided
-from vault.crypto.custody import KeyPurpose
+from vault.consent import cohort_decisions, ledger, reference_data
+from vault.consent.cohort_decisions import Decided
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
-from vault.extracts.folder import Format, write_folder
 from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
+from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
-from vault.genotypes import datasets, reader
+from vault.genotypes.catalog import dataset_reader, datasets
 from vault.ids import Pseudonym, SubjectId
-from vault.pseudonyms import pseudonyms
-from vault.releases import Content, Release
-from vault.session import Session
+from vault.session.unlocked_vault import Session
+from vault.subjects.pseudonyms import pseudonyms
 from vault.views.view import View
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class _Access:
 
     ask: Ask
     decided: Decided
-    limits: duties.Limits
+    limits: release_limits.Limits
     release_id: str
     intent_act: Act
     outcome_act: Act
@@ -86,7 +87,7 @@ def check(session: Session, code: str) -> Tally:
         project = projects.load(session, code)
         ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
         with session.books.read() as tx:
-            decided = cohorts.decide(session, tx, project.declaration.purpose, ids, legal_at=session.clock())
+            decided = cohort_decisions.decide(session, tx, project.declaration.purpose, ids, legal_at=session.clock())
         session.record(Act.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
     return decided.tally
 
@@ -99,7 +100,7 @@ def view(session: Session, *, project: str, dataset: str, panel: str | None = No
     """
     with _speaking(session):
         with session.attempting(Act.VIEW_INTENT):
-            ask = asks.of_view(session, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
+            ask = scope.of_view(session, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
             access = _decide(session, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
         content = Content(ask.detail(), access.decided.obligations.as_dict())
         with publication.working(session, access.release_id):
@@ -125,7 +126,7 @@ def extract(session: Session, request_id: str, output: Path, *, file_format: For
 
 def _extract(session: Session, request_id: str, output: Path, *, file_format: Format) -> Release:
     with session.attempting(Act.EXTRACT_INTENT, request=request_id):
-        ask = asks.of_request(session, request_id)
+        ask = scope.of_request(session, request_id)
         access = _decide(session, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
         signer = session.release_signer()  # who cannot sign the manifest opens nothing
     with Staging(output, random=session.random) as staging, publication.working(session, access.release_id):
@@ -188,9 +189,9 @@ def _speaking(session: Session) -> Iterator[None]:
 def _decide(session: Session, ask: Ask, intent_act: Act, outcome_act: Act) -> _Access:
     now, declaration = session.clock(), ask.project.declaration
     with session.books.read() as tx:
-        decided = cohorts.decide(session, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
-        places = packs.catalogue(tx, ask.dataset.assembly)
-    held = duties.limits(
+        decided = cohort_decisions.decide(session, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
+        places = reference_data.catalogue(tx, ask.dataset.assembly)
+    held = release_limits.limits(
         declaration, decided.obligations, permitted=len(decided.permitted), places=places, regions=ask.regions, now=now
     )
     return _Access(ask, decided, held, f"rel-{session.random(8).hex()}", intent_act, outcome_act)
@@ -229,14 +230,14 @@ def _open(session: Session, access: _Access, *, at_once: bool = False) -> Deiden
     ``at_once``: all now, as one page.
     """
     from vault.views.deidentify import Deidentified, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
-    from vault.views.showing import Profile  # noqa: PLC0415 - as above
+    from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
     ask, subjects = access.ask, access.decided.permitted
     keys = _keys(session, KeyPurpose.GENOTYPE, subjects)
     names = _names(session, access)
     order = row_order(session.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
-    chosen = reader.choose(session, ask.dataset, ask.selection(), [subjects[at] for at in order], keys)
+    chosen = dataset_reader.choose(session, ask.dataset, ask.selection(), [subjects[at] for at in order], keys)
     disclosure = ask.project.declaration.disclosure
     return Deidentified(
         chosen,
@@ -304,7 +305,7 @@ def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
         raise RefusedError("request_denied", f"request {ask.request_id} was denied while the view was made")
     if ledger.last(tx, session.vault_id) == decided.head:
         return decided.head
-    again = cohorts.decide(session, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=session.clock())
+    again = cohort_decisions.decide(session, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=session.clock())
     # A place that somebody excluded meanwhile is a withdrawal as much as a person who left.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
@@ -342,7 +343,7 @@ def _facts(session: Session, access: _Access, *, n_sites: int, not_assayed: int)
         kind="panel" if ask.panel else "region",
         loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
         counts=Counts(subjects=len(decided.permitted), sites=n_sites, not_assayed=not_assayed),
-        obligations=duties.stated(decided.obligations),
+        obligations=release_limits.stated(decided.obligations),
         policies=(RULE_SET,),
         created=session.clock(),
         expires=min((end for end in (decided.obligations.expires, declaration.expires) if end), default=None),
@@ -357,7 +358,9 @@ def _still_permitted(session: Session, release: Release) -> bool:
         return False
     dataset = datasets.by_name(session, str(release.content.asked["dataset"]))
     with session.books.read() as tx:
-        decided = cohorts.decide(session, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=session.clock())
+        decided = cohort_decisions.decide(
+            session, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=session.clock()
+        )
     same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
     return same_places and set(session.log.subjects_of(release.subject_set)) <= set(session.keybook.tokens(decided.permitted))
 

@@ -12,10 +12,13 @@ import pytest
 
 from tests.support import vaults
 from tests.support.vaults import PERMITTED, ask, opened, sql, verified
-from vault import anchoring, consents, gate, ledger_columns, projects, requests
+from vault import gate
+from vault.access import projects, requests
 from vault.audit.merkle import CompactRange, leaf_hash
+from vault.consent import ledger_columns, recording
 from vault.errors import IntegrityError, RefusedError
-from vault.session import open_session
+from vault.operations import log_anchors
+from vault.session.unlocked_vault import open_session
 
 EVERY = 60  # default suite: each sixtieth byte of a batch
 
@@ -27,7 +30,7 @@ def never(*_args, **_kwargs):
 @pytest.fixture
 def closed(monkeypatch):
     """No block may be opened."""
-    monkeypatch.setattr("vault.genotypes.reader.choose", never)
+    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.choose", never)
 
 
 CONSENT = {
@@ -198,7 +201,7 @@ def roll_back(folder, tmp_path, *names):
     for name in names:
         shutil.copy(folder / name, tmp_path / name)
     with opened(folder) as s:
-        consents.withdraw(s, "S03")
+        recording.withdraw(s, "S03")
         assert gate.check(s, "demo").permit == len(PERMITTED) - 1
     for name in names:
         shutil.copy(tmp_path / name, folder / name)
@@ -215,7 +218,7 @@ def test_books_rolled_back_whole_undo_a_withdrawal_unseen_without_an_anchor(smal
 def test_with_an_anchor_books_rolled_back_are_refused(small, tmp_path):
     (tmp_path / "anchor").mkdir()
     with opened(small) as s:
-        anchoring.add(s, tmp_path / "anchor")
+        log_anchors.add(s, tmp_path / "anchor")
     roll_back(small, tmp_path, "books.db")
     with pytest.raises(IntegrityError), opened(small) as s:
         gate.check(s, "demo")
@@ -315,7 +318,7 @@ def test_sealed_columns_do_not_open_elsewhere(small):
     with opened(small) as s:
         for use in (
             lambda: vaults.panels.every(s),
-            lambda: vaults.subjects.subject_show(s, "S03"),
+            lambda: vaults.registry.subject_show(s, "S03"),
             lambda: gate.releases.every(s),
         ):
             with pytest.raises(IntegrityError):
@@ -331,6 +334,6 @@ def test_a_reference_pointed_at_somebody_else_shows_somebody_else_and_no_genotyp
         "WHERE a.digest = reference.digest)",
     )
     with opened(small) as s:
-        shown = {vaults.subjects.subject_show(s, sample)[1].samples for sample in vaults.SAMPLES[:3]}
+        shown = {vaults.registry.subject_show(s, sample)[1].samples for sample in vaults.SAMPLES[:3]}
         assert all(len(samples) == 1 for samples in shown)
         assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == len(PERMITTED)

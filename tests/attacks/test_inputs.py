@@ -15,14 +15,18 @@ from tests.support import vaults
 from tests.support.outside import tool
 from tests.support.vaults import ask, opened
 from tests.support.vcf_text import Record, SmallVcf, vcf
-from vault import consents, gate, imports, projects, subjects
-from vault.documents import parse_yaml
+from vault import gate
+from vault.access import projects
+from vault.consent import recording
 from vault.errors import GenovaultError, InputError
-from vault.genotypes import datasets, panels
+from vault.files.csv_sheets import Column, read_sheet, text, write_sheet
+from vault.files.names import MAX_NAME_CHARS
+from vault.files.yaml_documents import parse_yaml
+from vault.genotypes import import_job
+from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.loci import parse_loci
-from vault.names import MAX_NAME_CHARS
-from vault.session import open_session
-from vault.sheets import Column, read_sheet, text, write_sheet
+from vault.session.unlocked_vault import open_session
+from vault.subjects import registry
 
 HEADER_LINE = re.compile(r'##\w+=(<(\w+=("(\\.|[^"\\])*"|[^",<>\\][^,<>\\]*),?)+>|[^<].*)')
 
@@ -35,8 +39,8 @@ def bring(small, tmp_path):
         file = tmp_path / "evil.vcf"
         file.write_bytes(data)
         with opened(small) as s:
-            return imports.import_files(
-                s, [file], name=name, assembly="GRCh38", options=imports.ImportOptions(unknown="register", **options)
+            return import_job.import_files(
+                s, [file], name=name, assembly="GRCh38", options=import_job.ImportOptions(unknown="register", **options)
             )
 
     return do
@@ -111,7 +115,7 @@ def test_nothing_of_a_record_breaks_out_into_the_header(small, bring, tmp_path, 
     except InputError:
         return
     with opened(small) as s:
-        consents.import_answers(s, b"subject,research_use,signer\nE1,yes,self\nE2,yes,self\n", "broad-research")
+        recording.import_answers(s, b"subject,research_use,signer\nE1,yes,self\nE2,yes,self\n", "broad-research")
         vaults.approve(s, "open", "evil", disclosure={"keep_ids": True, "keep_phase": True})
         request = vaults.ask(s, project="open", dataset="evil", regions=())
         try:
@@ -135,7 +139,7 @@ def test_nothing_of_a_source_header_is_in_an_extract(small, bring, tmp_path):
     )
     bring(evil.encode())
     with opened(small) as s:
-        consents.import_answers(s, b"subject,research_use,signer\nE1,yes,self\nE2,yes,self\n", "broad-research")
+        recording.import_answers(s, b"subject,research_use,signer\nE1,yes,self\nE2,yes,self\n", "broad-research")
         vaults.approve(s, "open", "evil")
         gate.extract(s, ask(s, project="open", dataset="evil", regions=()), tmp_path / "out")
     for path in (tmp_path / "out").iterdir():
@@ -225,14 +229,14 @@ def test_sheets_that_we_write_hold_no_formula(small):
         for number, samples in rows:
             sheet = f'sample_id,mrn\n"{samples.split(";")[-1]}",M{number}\n'.encode()
             try:
-                subjects.import_sheet(s, vaults.read_subject_sheet(sheet, today=vaults.TODAY), update=False)
+                registry.import_sheet(s, vaults.read_subject_sheet(sheet, today=vaults.TODAY), update=False)
             except InputError:
                 continue
-        header, lines = consents.blank_sheet(s, "broad-research", accept=True)
+        header, lines = recording.blank_sheet(s, "broad-research", accept=True)
         out = io.StringIO()
         write_sheet(out, columns=header, rows=lines)
         assert not re.search(r'(^|,)"?[=+@\-\t]', out.getvalue(), re.MULTILINE)
-        recorded = consents.import_answers(s, out.getvalue().encode(), "broad-research")  # and it reads back as it was
+        recorded = recording.import_answers(s, out.getvalue().encode(), "broad-research")  # and it reads back as it was
         assert recorded.recorded == len(lines)
 
 

@@ -16,13 +16,17 @@ from sqlalchemy import select
 from tests.support import vaults
 from tests.support.vaults import PASSPHRASE, opened
 from tests.support.vcf_text import vcf
-from vault import consents, gate, imports, ledger, references, releases, requests, subjects
-from vault.crypto.custody import KeyPurpose
+from vault import gate
+from vault.access import releases, requests
+from vault.consent import ledger, recording
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError
-from vault.founding import init
-from vault.session import open_session
-from vault.storage.books import SubjectRow
+from vault.genotypes import import_job
+from vault.operations.create import init
+from vault.session.unlocked_vault import open_session
+from vault.storage.book_tables import SubjectRow
+from vault.subjects import references, registry
 
 NAME, MRN, BIRTH, SAMPLE = "Canarina Vogelsang", "MRN-CANARY-7317", "1971-03-17", "CANARY_SAMPLE_42"
 STRAY = "CANARY_STRAY_43"  # a reference that nobody has
@@ -75,11 +79,11 @@ class Watched:
         with opened(self.vault) as s:
             self.keep(s, s.keybook, s.unlocked, s.keyring, s.public, s.log, s.books, s.objects, vaults.FACTOR)
             rows = self.keep(vaults.read_subject_sheet(SHEET, today=vaults.TODAY))
-            subjects.import_sheet(s, rows, update=False)
-            self.fail(lambda: subjects.import_sheet(s, rows, update=False))
-            subjects.import_sheet(s, rows, update=True)
-            self.keep(subjects.subject_list(s), *subjects.subject_show(s, f"mrn:{MRN}"))
-            self.fail(lambda: subjects.subject_show(s, STRAY))
+            registry.import_sheet(s, rows, update=False)
+            self.fail(lambda: registry.import_sheet(s, rows, update=False))
+            registry.import_sheet(s, rows, update=True)
+            self.keep(registry.subject_list(s), *registry.subject_show(s, f"mrn:{MRN}"))
+            self.fail(lambda: registry.subject_show(s, STRAY))
             self.genotypes(s)
             self.consent(s)
             self.release(s)
@@ -90,12 +94,12 @@ class Watched:
         vaults.bring(s, COHORT, "cohort")
         file = self.folder / "bad.vcf"
         file.write_bytes(BAD)
-        self.fail(lambda: imports.import_files(s, [file], name="b", assembly="GRCh38", options=imports.ImportOptions()))
+        self.fail(lambda: import_job.import_files(s, [file], name="b", assembly="GRCh38", options=import_job.ImportOptions()))
         self.fail(lambda: vaults.bring(s, vcf(f"{STRAY} X", "22 1 A G 0|1 0|1"), "other"))
         file.unlink()
 
     def consent(self, s):
-        consents.import_answers(
+        recording.import_answers(
             s, f"subject,research_use,signer\nmrn:{MRN},yes,self\nB,yes,self\nC,yes,self\n".encode(), "broad-research"
         )
         for bad in (
@@ -105,10 +109,10 @@ class Watched:
             f"{SAMPLE},yes,{NAME}",
         ):
             sheet = f"subject,research_use,signer\n{bad}\n".encode()
-            self.fail(lambda sheet=sheet: consents.import_answers(s, sheet, "broad-research"))
-        self.fail(lambda: consents.withdraw(s, STRAY))
-        self.fail(lambda: consents.withdraw(s, SAMPLE, scope=STRAY))
-        self.keep(consents.history(s, SAMPLE))
+            self.fail(lambda sheet=sheet: recording.import_answers(s, sheet, "broad-research"))
+        self.fail(lambda: recording.withdraw(s, STRAY))
+        self.fail(lambda: recording.withdraw(s, SAMPLE, scope=STRAY))
+        self.keep(recording.history(s, SAMPLE))
         with s.books.read() as tx:
             self.keep(ledger.read(tx, s))
 
@@ -118,14 +122,14 @@ class Watched:
         with s.books.read() as tx:
             project = vaults.projects.load(s, "demo")
             dataset = vaults.datasets.by_name(s, "cohort")
-            decided = vaults.cohorts.decide(s, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=s.clock())
+            decided = vaults.cohort_decisions.decide(s, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=s.clock())
             self.keep(decided, project, dataset)
         asked = vaults.ask(s, regions=())
         self.keep(requests.load(s, asked), *vaults.panels.every(s), gate.check(s, "demo"))
         self.keep(gate.view(s, project="demo", dataset="cohort"), gate.extract(s, asked, self.folder / "out"))
         self.fail(lambda: gate.view(s, project=STRAY[:5].lower(), dataset="cohort"))
         self.fail(lambda: gate.extract(s, asked, self.folder / "out"))
-        consents.withdraw(s, SAMPLE)
+        recording.withdraw(s, SAMPLE)
         again = vaults.ask(s, regions=())
         gate.extract(s, again, self.folder / "again")  # the allele stood on one person alone, who is not in it any more
         self.keep(*releases.every(s))

@@ -7,14 +7,17 @@ import pytest
 import vault
 from tests.support import vaults
 from tests.support.vaults import ask, opened
-from vault import consents, gate, identities, projects, references, requests, subjects
+from vault import gate
+from vault.access import projects, requests
 from vault.audit.entry import decode_leaf
-from vault.crypto.custody import PURPOSE_BRANCH, KeyPurpose
+from vault.consent import recording
+from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
-from vault.genotypes import datasets, panels, part_book
+from vault.genotypes.catalog import datasets, panels, parts
 from vault.ids import SubjectId
-from vault.storage.books import SubjectRow
+from vault.storage.book_tables import SubjectRow
+from vault.subjects import identities, references, registry
 
 
 @pytest.fixture
@@ -67,19 +70,19 @@ def test_an_auditor_opens_nothing_but_the_log(someone, small, tmp_path):
             lambda: gate.view(s, project="demo", dataset="cohort"),
             lambda: gate.extract(s, request, tmp_path / "out"),
             lambda: gate.check(s, "demo"),
-            lambda: subjects.subject_list(s),
-            lambda: subjects.subject_show(s, "S01"),
+            lambda: registry.subject_list(s),
+            lambda: registry.subject_show(s, "S01"),
             lambda: references.resolve(s, "S01"),
-            lambda: consents.history(s, "S01"),
-            lambda: consents.withdraw(s, "S01"),
-            lambda: consents.blank_sheet(s, "broad-research", accept=True),
+            lambda: recording.history(s, "S01"),
+            lambda: recording.withdraw(s, "S01"),
+            lambda: recording.blank_sheet(s, "broad-research", accept=True),
             lambda: projects.load(s, "demo"),
             lambda: projects.change(s, "demo", "suspend"),
             lambda: requests.load(s, request),
             lambda: requests.deny(s, request, "x"),
             lambda: panels.by_name(s, "pgx"),
             lambda: vaults.read_all(s),
-            lambda: part_book.directories(s, datasets.by_name(s, "cohort").dataset_id),
+            lambda: parts.directories(s, datasets.by_name(s, "cohort").dataset_id),
             s.log_signer,
             s.release_signer,
             s.checkpoint,
@@ -105,14 +108,14 @@ def test_an_engine_names_nobody(someone, small):
         view = gate.view(s, project="demo", dataset="cohort")
         assert len(view.pseudonyms) == len(vaults.PERMITTED)
         for attempt in (
-            lambda: subjects.subject_list(s),
-            lambda: subjects.subject_show(s, "S01"),
+            lambda: registry.subject_list(s),
+            lambda: registry.subject_show(s, "S01"),
             lambda: identities.open_identities(s, [anybody(s)]),
             lambda: references.resolve(s, "S01"),
             lambda: references.registered_by(s, ["S01"]),
-            lambda: consents.history(s, "S01"),
-            lambda: consents.blank_sheet(s, "broad-research", accept=False),
-            lambda: consents.withdraw(s, "S01"),
+            lambda: recording.history(s, "S01"),
+            lambda: recording.blank_sheet(s, "broad-research", accept=False),
+            lambda: recording.withdraw(s, "S01"),
             s.release_signer,
             lambda: s.detail(0) if s.log.entry(0) is None else s.keyring.current(Branch.AUDIT_READ),
         ):
@@ -167,7 +170,7 @@ def test_whatever_the_reason_an_engine_hears_one_sentence(small):
 def test_nobody_permitted_and_unknown_sound_alike(small):
     with opened(small) as s:
         for sample in vaults.PERMITTED:
-            consents.withdraw(s, sample)
+            recording.withdraw(s, sample)
     factor = vaults.add_role(small, Role.ENGINE)
     assert through_the_door(small, factor, project="demo", dataset="cohort") == through_the_door(
         small, factor, project="nosuch", dataset="cohort"

@@ -13,9 +13,9 @@ from tests.support.vaults import opened, read_all, sql, template
 from vault import gate
 from vault.audit.entry import decode_leaf
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes import part_book
-from vault.references import resolve_many
-from vault.storage.objects import ObjectStore
+from vault.genotypes.catalog import parts
+from vault.storage.object_store import ObjectStore
+from vault.subjects.references import resolve_many
 
 EVERY = 12  # default suite: each twelfth byte; the long one takes all
 
@@ -34,7 +34,7 @@ def kinds(folder):
 
 def refused(s, name="cohort"):
     """The code of the error; whatever the session kept of earlier reads is let go of."""
-    part_book.forget(s)
+    parts.forget(s)
     with pytest.raises(IntegrityError) as caught:
         read_all(s, name)
     return caught.value.code
@@ -100,7 +100,7 @@ def test_objects_cannot_stand_in_for_each_other(large):
                 first, second = one.read_bytes(), two.read_bytes()
                 one.write_bytes(second)
                 two.write_bytes(first)
-                part_book.forget(s)
+                parts.forget(s)
                 with pytest.raises(IntegrityError):
                     _ = read_all(s, "cohort"), read_all(s, "other")
                 one.write_bytes(first)

@@ -183,7 +183,7 @@ def test_half_an_export_is_taken_away(busy, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("vault.audit.records.export_csv", stop)
+        patched.setattr("vault.audit.reports.records.export_csv", stop)
         assert busy.try_("audit export log.csv --format csv --json").error == "output_unwritable"
     assert not (busy.folder / "log.csv").exists()
     busy.run("audit export log.csv --format csv")

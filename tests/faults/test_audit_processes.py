@@ -16,7 +16,7 @@ from pysqlite3 import dbapi2
 from tests.support.audit_log import SIGNER, VKEY, event, make_books, open_log
 from tests.support.outside import tool
 from vault.audit.committer import GroupCommitter
-from vault.audit.live import LogSource
+from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
 from vault.errors import UnavailableError
 from vault.storage import database

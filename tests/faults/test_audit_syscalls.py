@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.audit_log import SIGNER, VKEY, event, make_books, open_log
 from tests.support.outside import tool
-from vault.audit.live import LogSource
+from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
 from vault.storage.database import Database
 

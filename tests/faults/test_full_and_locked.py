@@ -16,16 +16,19 @@ from tests.support import vaults
 from tests.support.crashing import ROOT
 from tests.support.outside import tool
 from tests.support.vaults import copy, opened, verified
-from vault import consents, gate, imports, releases
-from vault.audit.acts import Act, Outcome
+from vault import gate
+from vault.access import releases
+from vault.audit.actions import Act, Outcome
+from vault.consent import recording
 from vault.errors import GenovaultError, UnavailableError
-from vault.genotypes import datasets
+from vault.genotypes import import_job
+from vault.genotypes.catalog import datasets
 from vault.storage import database as module
-from vault.storage.books import LeaseRow
+from vault.storage.book_tables import LeaseRow
 from vault.storage.database import PRAGMAS, Database
-from vault.storage.objects import ObjectStore
+from vault.storage.object_store import ObjectStore
 
-OPEN_BLOCKS = "vault.genotypes.reader.choose"
+OPEN_BLOCKS = "vault.genotypes.catalog.dataset_reader.choose"
 
 
 @pytest.fixture
@@ -120,24 +123,24 @@ def test_a_consent_that_cannot_be_logged_is_not_recorded(folder, broken_books, m
         broken_books(s)
         fill(s)
         with pytest.raises(UnavailableError):
-            consents.withdraw(s, "S03")
+            recording.withdraw(s, "S03")
         monkeypatch.setattr(module, "PRAGMAS", PRAGMAS)
         s.books.close()
     with opened(folder) as s:
         assert gate.check(s, "demo").permit == len(vaults.PERMITTED)
-        consents.withdraw(s, "S03")
+        recording.withdraw(s, "S03")
         assert gate.check(s, "demo").permit == len(vaults.PERMITTED) - 1
 
 
 def bring_new(s, tmp_path):
     file = tmp_path / "new.vcf"
     file.write_bytes(vaults.vcf("N1 N2", "22 100 A G 0|1 1|1").data)
-    return imports.import_files(s, [file], name="new", assembly="GRCh38", options=imports.ImportOptions(unknown="register"))
+    return import_job.import_files(s, [file], name="new", assembly="GRCh38", options=import_job.ImportOptions(unknown="register"))
 
 
 def test_an_import_that_cannot_be_recorded_is_not_there(folder, tmp_path, broken_books, monkeypatch):
     with opened(folder) as s:
-        write, old = imports._write, {name.split("/")[0] for name, _ in s.objects.list()}
+        write, old = import_job._write, {name.split("/")[0] for name, _ in s.objects.list()}
 
         def written(*args):
             made = write(*args)
@@ -146,7 +149,7 @@ def test_an_import_that_cannot_be_recorded_is_not_there(folder, tmp_path, broken
             return made
 
         with monkeypatch.context() as patch:
-            patch.setattr(imports, "_write", written)
+            patch.setattr(import_job, "_write", written)
             with pytest.raises(UnavailableError):
                 bring_new(s, tmp_path)
         monkeypatch.setattr(module, "PRAGMAS", PRAGMAS)
@@ -182,14 +185,14 @@ def test_objects_of_an_import_that_was_committed_after_all_are_kept(folder, tmp_
 
         return Losing()
 
-    commit = imports._commit
+    commit = import_job._commit
     monkeypatch.setattr(Database, "write", losing)
-    monkeypatch.setattr(imports, "_commit", lambda *a: (commit(*a), lost.append("next"))[0])
+    monkeypatch.setattr(import_job, "_commit", lambda *a: (commit(*a), lost.append("next"))[0])
     with opened(folder) as s:
         with pytest.raises(UnavailableError):
             bring_new(s, tmp_path)
         assert [d.name for d in datasets.every(s)] == ["cohort", "new"]
-        vaults.consents.import_answers(
+        vaults.recording.import_answers(
             s, b"subject,legal_time,research_use,signer\nN1,,yes,self\nN2,,yes,self\n", "broad-research"
         )
         vaults.approve(s, "second", "new")
@@ -203,7 +206,7 @@ def test_an_interrupted_import_takes_its_objects_away(folder, tmp_path, monkeypa
     with opened(folder) as s:
         before = sorted(s.objects.list())
         with monkeypatch.context() as patch:
-            patch.setattr(imports, "_commit", interrupt)
+            patch.setattr(import_job, "_commit", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 bring_new(s, tmp_path)
         assert sorted(s.objects.list()) == before

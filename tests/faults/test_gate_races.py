@@ -6,10 +6,12 @@ import pytest
 
 from tests.support import vaults
 from tests.support.vaults import copy, opened, verified
-from vault import consents, gate, projects, publication, releases, requests
+from vault import gate
+from vault.access import projects, publication, releases, requests
+from vault.consent import recording
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, IntegrityError, RefusedError
-from vault.recovery import open_recovered
+from vault.operations.recovery import open_recovered
 from vault.views.deidentify import Deidentified
 
 
@@ -61,8 +63,8 @@ def another(folder, act):
 
 
 CHANGES = {
-    "withdrawal": (lambda s: consents.withdraw(s, "S03"), "consent_changed"),
-    "restriction": (lambda s: consents.restrict(s, "S03"), "consent_changed"),
+    "withdrawal": (lambda s: recording.withdraw(s, "S03"), "consent_changed"),
+    "restriction": (lambda s: recording.restrict(s, "S03"), "consent_changed"),
     "project suspended": (lambda s: projects.change(s, "demo", "suspend"), "project_changed"),
     "project closed": (lambda s: projects.change(s, "demo", "close"), "project_changed"),
 }
@@ -127,7 +129,7 @@ def test_a_new_acceptance_does_not_widen_a_view_in_the_making(folder, meanwhile)
 
     def accept(other):
         sheet = b"subject,legal_time,research_use,signer\nS11,,yes,self\n"
-        consents.import_answers(other, sheet, "broad-research")
+        recording.import_answers(other, sheet, "broad-research")
 
     meanwhile(another(folder, accept))
     with opened(folder) as s:
@@ -135,7 +137,7 @@ def test_a_new_acceptance_does_not_widen_a_view_in_the_making(folder, meanwhile)
 
 
 def test_someone_elses_withdrawal_does_not_stop_a_view(folder, meanwhile):
-    meanwhile(another(folder, lambda other: consents.withdraw(other, "S11")))
+    meanwhile(another(folder, lambda other: recording.withdraw(other, "S11")))
     with opened(folder) as s:
         assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == len(vaults.PERMITTED)
 
@@ -144,7 +146,7 @@ def test_a_withdrawal_after_the_commit_is_after_the_release(folder, tmp_path, mo
     finish = publication.finish
 
     def late(session, release):
-        another(folder, lambda other: consents.withdraw(other, "S03"))()
+        another(folder, lambda other: recording.withdraw(other, "S03"))()
         finish(session, release)
 
     monkeypatch.setattr(publication, "finish", late)
@@ -258,7 +260,7 @@ def test_a_vault_opens_although_a_release_cannot_be_ended_now(folder, tmp_path, 
         def broken(*_args, **_kwargs):
             raise IntegrityError("consent_ledger_altered", "the consent ledger is not whole")
 
-        patch.setattr(gate.cohorts, "decide", broken)
+        patch.setattr(gate.cohort_decisions, "decide", broken)
         with opened(folder) as s:
             assert [r.state for r in releases.every(s)] == ["committed"]
     with opened(folder) as s:

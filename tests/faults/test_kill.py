@@ -12,10 +12,12 @@ from sqlalchemy import select
 from tests.support import vaults
 from tests.support.crashing import killed_at
 from tests.support.vaults import copy, opened, verified
-from vault import consents, gate, ledger, releases
+from vault import gate
+from vault.access import releases
+from vault.consent import ledger, recording
 from vault.extracts.verification import verify_release
-from vault.genotypes import datasets
-from vault.storage.books import ChunkRow, ContainerRow, LeaseRow, PartRow, SubjectRow
+from vault.genotypes.catalog import datasets
+from vault.storage.book_tables import ChunkRow, ContainerRow, LeaseRow, PartRow, SubjectRow
 
 EVERY = 24  # default suite: each twenty-fourth step; the long one takes all
 
@@ -36,25 +38,25 @@ def pytest_generate_tests(metafunc):
 
 def import_dataset(folder, file):
     with opened(folder) as s:
-        vaults.imports.import_files(
-            s, [Path(file)], name="new", assembly="GRCh38", options=vaults.imports.ImportOptions(unknown="register")
+        vaults.import_job.import_files(
+            s, [Path(file)], name="new", assembly="GRCh38", options=vaults.import_job.ImportOptions(unknown="register")
         )
 
 
 def import_sheet(folder):
     rows = vaults.read_subject_sheet(b"sample_id,mrn\nX1,M1\nX2,M2\n", today=vaults.TODAY)
     with opened(folder) as s:
-        vaults.subjects.import_sheet(s, rows, update=False)
+        vaults.registry.import_sheet(s, rows, update=False)
 
 
 def import_answers(folder, sheet):
     with opened(folder) as s:
-        consents.import_answers(s, sheet, "clinical-matching")
+        recording.import_answers(s, sheet, "clinical-matching")
 
 
 def withdraw(folder):
     with opened(folder) as s:
-        consents.withdraw(s, "S03")
+        recording.withdraw(s, "S03")
 
 
 def extract(folder, request, output):

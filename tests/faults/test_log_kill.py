@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.audit_log import SIGNER, VKEY, event, make_books, open_log
-from vault.audit.live import LogSource
+from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
 from vault.storage.database import Database
 

@@ -19,12 +19,12 @@ import atheris
 
 from tests.support.vcf_reading import htslib_rows, our_rows, vcf_text
 from vault.errors import InputError
-from vault.genotypes import loci, matching
+from vault.genotypes import loci, panel_loci
 from vault.genotypes.assemblies import find_assembly
-from vault.genotypes.ingest import bcf, gzip_streams, lines, plink_text, streams, vcf, vcf_header
-from vault.genotypes.ingest.plink_text import open_pvar
+from vault.genotypes.ingest import bcf, gzip_streams, lines, pvar_psam, streams, vcf, vcf_header
+from vault.genotypes.ingest.pvar_psam import open_pvar
 from vault.genotypes.loci import parse_loci
-from vault.genotypes.matching import LocusIndex
+from vault.genotypes.panel_loci import LocusIndex
 
 SEED = vcf_text(
     [
@@ -138,7 +138,7 @@ TARGETS: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], bytes]]] 
 
 def instrument() -> None:
     """Make the readers' functions report their branches. (Imports are not hooked: numba wants the bytecode of kernels as it is.)"""
-    for module in (bcf, gzip_streams, lines, loci, matching, plink_text, streams, vcf, vcf_header):
+    for module in (bcf, gzip_streams, lines, loci, panel_loci, pvar_psam, streams, vcf, vcf_header):
         owners = [module, *(c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__)]
         for function in [f for owner in owners for f in vars(owner).values() if inspect.isfunction(f)]:
             if function.__module__ == module.__name__:

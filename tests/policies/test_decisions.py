@@ -9,11 +9,11 @@ from policies import obligations, reasons
 from policies.consent import Answer
 from policies.decisions import HAS_SATISFIED_POLICY, NOT_APPLICABLE
 from policies.loci import Interval, LocusRule, RuleKind
-from policies.matching import Outcome
 from policies.obligations import Obligations, merge, not_understood
 from policies.purposes import Commitment, Organisation, UseKind
 from policies.rules import DEFAULT, Rules
 from policies.states import fold
+from policies.term_matching import Outcome
 from policies.terms import Alternative, Modifier, Terms, parse_expression
 from tests.support.consenting import CANCER, HMB, LUNG, accept, answer, ask, day, event, purpose, state_of, withdraw
 

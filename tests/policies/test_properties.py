@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, QcState, Withdrawal
 from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide
-from policies.matching import Outcome
 from policies.purposes import Purpose, UseKind
 from policies.records import dump_event, parse_event
 from policies.states import fold
+from policies.term_matching import Outcome
 from policies.terms import Alternative, Modifier, Terms, parse_expression
 from tests.support.consenting import CANCER, DISEASE, LUNG, ONTOLOGY, T0, state_of
 from tests.support.histories import AT, MODIFIERS, a_purpose, event, history, terms

@@ -25,13 +25,17 @@ from tests.support.gt_text import texts_of
 from tests.support.held import Held
 from tests.support.vcf_reading import text_rows
 from tests.support.vcf_text import Record, SmallVcf, genotypes
-from vault import consents, erasure, gate, projects, releases, subjects
+from vault import gate
+from vault.access import projects, releases
+from vault.consent import recording
 from vault.errors import InputError, RefusedError
-from vault.genotypes import datasets, panel_building
+from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import Locus
-from vault.keybook import SUBJECT_PURPOSES
-from vault.references import resolve
-from vault.subject_sheet import read_subject_sheet
+from vault.operations.erasure import process
+from vault.session.wrapped_keys import SUBJECT_PURPOSES
+from vault.subjects import registry
+from vault.subjects.references import resolve
+from vault.subjects.subject_sheet import read_subject_sheet
 from vault.views.view import View
 
 CONTIGS = ("1", "2")
@@ -126,7 +130,7 @@ class VaultMachine(RuleBasedStateMachine):
     def register(self, count: int) -> None:
         fresh = [f"x{next(self.numbers)}" for _ in range(count)]
         sheet = self.held.write("sheet.csv", "\n".join(["sample_id", *fresh]) + "\n")
-        subjects.import_sheet(self.held.session, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+        registry.import_sheet(self.held.session, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
         self.people |= {sample: Person(sample) for sample in fresh}
         self.registrar |= dict.fromkeys(fresh, "")
 
@@ -145,17 +149,17 @@ class VaultMachine(RuleBasedStateMachine):
     def object_or_lift(self, data: st.DataObject, verb: str) -> None:
         person = self.people[data.draw(st.sampled_from(sorted(self.people)))]
         if verb == "withdraw":
-            consents.withdraw(self.held.session, person.sample)
+            recording.withdraw(self.held.session, person.sample)
             person.withdrawn = True
         else:
-            consents.restrict(self.held.session, person.sample, lift=verb == "lift")
+            recording.restrict(self.held.session, person.sample, lift=verb == "lift")
             person.restricted = verb == "restrict"
 
     @precondition(lambda self: len(self.people) > 2)
     @rule(data=st.data())
     def erase(self, data: st.DataObject) -> None:
         person = self.people.pop(data.draw(st.sampled_from(sorted(self.people))))
-        erasure.erase(self.held.session, f"sample:{person.sample}")
+        process.erase(self.held.session, f"sample:{person.sample}")
         with pytest.raises(InputError):
             resolve(self.held.session, person.sample)
         for site in itertools.chain.from_iterable(part for parts in self.parts.values() for part in parts):
@@ -200,7 +204,7 @@ class VaultMachine(RuleBasedStateMachine):
     def panel(self, data: st.DataObject, places: list[tuple[str, int]]) -> None:
         name, dataset = f"panel{next(self.numbers)}", data.draw(st.sampled_from(sorted(self.parts)))
         loci = [Locus(contig, pos, pos) for contig, pos in places]
-        panel_building.create(self.held.session, datasets.by_name(self.held.session, dataset), name, loci)
+        panel_builder.create(self.held.session, datasets.by_name(self.held.session, dataset), name, loci)
         self.panels[name] = (dataset, places)
 
     # Projects

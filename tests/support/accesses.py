@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from tests.support.audit_log import ANN, SIGNER, Fixture, token
-from vault.audit.acts import Act, Outcome, Role
+from vault.audit.actions import Act, Outcome, Role
 from vault.audit.entry import Actor, Event, Obj
 
 ENGINE = Actor(Role.ENGINE, "matcher")

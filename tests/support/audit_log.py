@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pysqlite3 import dbapi2
 
-from vault.audit.acts import Act, Outcome, Role
+from vault.audit.actions import Act, Outcome, Role
 from vault.audit.entry import Actor, Event
 from vault.audit.log import AuditLog
 from vault.audit.note import ED25519, VerifierKey

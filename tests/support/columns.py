@@ -9,10 +9,10 @@ import numpy as np
 
 from policies import records
 from policies.consent import ConsentEvent
+from vault.consent.ledger_columns import EVENT, Batch, Columns, Said, batch_head, empty, extended, start
 from vault.crypto.primitives import sha256
 from vault.ids import SubjectId, VaultId
-from vault.ledger_columns import EVENT, Batch, Columns, Said, batch_head, empty, extended, start
-from vault.times import to_micros
+from vault.storage.timestamps import to_micros
 
 VAULT = VaultId(bytes(range(16)))
 

@@ -12,7 +12,7 @@ from cli.lazy import group
 from policies.errors import PolicyInputError
 from policies.errors import Problem as PolicyProblem
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError, UsageError
-from vault.sheets import Problem, rejected
+from vault.files.csv_sheets import Problem, rejected
 
 SECRET = "canary-7f3a"
 ERRORS = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from policies.answering import answers_to_event
 from policies.consent import Answer, ConsentEvent, PolicyAnswer, Withdrawal
 from policies.decisions import Decision, decide
+from policies.form_answers import answers_to_event
 from policies.forms import Form
 from policies.ontology import TermGraph
 from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind

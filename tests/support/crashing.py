@@ -67,7 +67,7 @@ def count_steps(step: int) -> None:
     """From here on this process kills itself at its step ``step``."""
     from sqlalchemy import Engine, event  # noqa: PLC0415 - loaded by the server
 
-    from vault.storage.objects import ObjectStore  # noqa: PLC0415 - as above
+    from vault.storage.object_store import ObjectStore  # noqa: PLC0415 - as above
 
     left = [step]
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.held import Held
-from vault.genotypes import datasets, panel_building
+from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import parse_loci
 
 FIELDS = r"%CHROM\t%POS\t%ID\t%REF\t%ALT\t%FILTER\t%INFO/AC\t%INFO/AN[\t%GT]\n"
@@ -142,7 +142,7 @@ def round_trip(
         places = run("bcftools", "query", "-f", r"%CHROM\t%POS\t%REF\t%ALT\n", source)
         loci = parse_loci(f"contig\tpos\tref\talt\n{places}".encode(), name="every site")
         with _timed(seconds, "panel"):
-            panel_building.create(held.session, datasets.by_name(held.session, "cohort"), "every-site", loci)
+            panel_builder.create(held.session, datasets.by_name(held.session, "cohort"), "every-site", loci)
             out = held.extract("golden", out="panel", panel="every-site")
         judged["panel of every site"] = compare(out / "genotypes.vcf.gz", source, names, carried=False)
     return held, judged, seconds

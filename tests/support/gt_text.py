@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vault.genotypes.calls import ESCAPE, MAX_CODED_ALLELE, Codes, Escapes, call_texts, diploid, haploid
+from vault.genotypes.codec.call_codes import ESCAPE, MAX_CODED_ALLELE, Codes, Escapes, call_texts, diploid, haploid
 from vault.genotypes.sites import Sites, TextColumn
 
 

@@ -20,22 +20,25 @@ from sqlalchemy import MetaData, func, select
 
 from policies.declarations import project_template
 from policies.purposes import RequestKind
-from vault import consents, gate, imports, projects, requests
-from vault.audit.live import LogSource
+from vault import gate
+from vault.access import projects, requests
+from vault.audit.live_source import LogSource
 from vault.audit.verify import Report, verify
-from vault.crypto.custody import KeyPurpose
+from vault.consent import recording
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
-from vault.founding import init
-from vault.identities import open_identities
+from vault.genotypes import import_job
+from vault.genotypes.import_job import ImportOptions, ImportReport
 from vault.ids import Clock, RandomBytes, SubjectId, utc_now
-from vault.imports import ImportOptions, ImportReport
-from vault.pseudonyms import pseudonyms
-from vault.recovery import open_recovered
-from vault.session import Session
+from vault.operations.create import init
+from vault.operations.recovery import open_recovered
+from vault.session.unlocked_vault import Session
 from vault.storage.base import Base, KeysBase
-from vault.storage.books import SubjectRow
+from vault.storage.book_tables import SubjectRow
 from vault.storage.database import Database
+from vault.subjects.identities import open_identities
+from vault.subjects.pseudonyms import pseudonyms
 
 FORM = "broad-research"
 FACTOR = PassphraseFactor.from_text("correct horse canary staple")
@@ -78,7 +81,7 @@ class Held:
     def load(self, *files: Path, name: str = "cohort", assembly: str = "GRCh38", **options: Any) -> ImportReport:
         """Import files; unknown samples are registered unless ``unknown`` says otherwise."""
         options.setdefault("unknown", "register")
-        return imports.import_files(self.session, files, name=name, assembly=assembly, options=ImportOptions(**options))
+        return import_job.import_files(self.session, files, name=name, assembly=assembly, options=ImportOptions(**options))
 
     def answer(self, answers: Mapping[str, str]) -> None:
         """Record "yes" or "no" to research by reference."""
@@ -86,14 +89,14 @@ class Held:
         rows = csv.writer(text)
         rows.writerow(["subject", "legal_time", "research_use", "recontact", "signer", "evidence"])
         rows.writerows([reference, "", said, "", "self", ""] for reference, said in answers.items())
-        consents.import_answers(self.session, text.getvalue().encode(), FORM)
+        recording.import_answers(self.session, text.getvalue().encode(), FORM)
 
     def everyone_consents(self) -> None:
         """An acceptance from everyone who has not answered yet."""
-        header, rows = consents.blank_sheet(self.session, FORM, accept=True)
+        header, rows = recording.blank_sheet(self.session, FORM, accept=True)
         text = io.StringIO()
         csv.writer(text).writerows([header, *rows])
-        consents.import_answers(self.session, text.getvalue().encode(), FORM)
+        recording.import_answers(self.session, text.getvalue().encode(), FORM)
 
     def project(self, code: str, dataset: str = "cohort", **disclosure: Any) -> None:
         """A project as the template declares it (phase kept), approved."""

@@ -22,23 +22,26 @@ from pysqlite3 import dbapi2
 from policies.declarations import project_template
 from policies.purposes import RequestKind
 from tests.support.vcf_text import SmallVcf, vcf
-from vault import cohorts, consents, imports, projects, requests, subjects
-from vault.audit.live import LogSource
+from vault.access import projects, requests
+from vault.audit.live_source import LogSource
 from vault.audit.verify import Report, verify
+from vault.consent import cohort_decisions, recording
 from vault.crypto import keystore
-from vault.crypto.custody import KeyPurpose
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
-from vault.documents import parse_yaml
-from vault.founding import init
-from vault.genotypes import datasets, panels, reader
+from vault.files.csv_sheets import write_sheet
+from vault.files.yaml_documents import parse_yaml
+from vault.genotypes import import_job
+from vault.genotypes.catalog import dataset_reader, datasets, panels
 from vault.genotypes.loci import parse_loci
-from vault.genotypes.selections import Selection
-from vault.recovery import open_recovered
-from vault.session import Session
-from vault.settings import IN_FOLDER, Places
-from vault.sheets import write_sheet
-from vault.subject_sheet import read_subject_sheet
+from vault.genotypes.store.selections import Selection
+from vault.operations.create import init
+from vault.operations.recovery import open_recovered
+from vault.session.settings import IN_FOLDER, Places
+from vault.session.unlocked_vault import Session
+from vault.subjects import registry
+from vault.subjects.subject_sheet import read_subject_sheet
 
 PASSPHRASE = "correct horse canary staple"
 FACTOR = PassphraseFactor.from_text(PASSPHRASE)
@@ -75,31 +78,31 @@ def make(folder: Path, *, places: Places = IN_FOLDER, whole: bool = True) -> Non
     """The vault, step by step as a steward works; not ``whole``: one small dataset only."""
     init(folder, steward="ann", factor=FACTOR, places=places, profile=Argon2Profile.TEST_ONLY)
     with opened(folder) as s:
-        subjects.import_sheet(s, read_subject_sheet(SHEET.encode(), today=TODAY), update=False)
+        registry.import_sheet(s, read_subject_sheet(SHEET.encode(), today=TODAY), update=False)
         bring(s, cohort22() if whole else tiny(), "cohort")
         if whole:
             bring(s, cohort21(), "cohort", append=True)
             bring(s, tiny(), "other")
         answer(s)
-        consents.withdraw(s, "S12")
+        recording.withdraw(s, "S12")
         approve(s, "demo", *(("cohort", "other") if whole else ("cohort",)))
         panel(s)
         requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec(regions=("22:1-1200",)))
 
 
-def bring(s: Session, file: SmallVcf, name: str, *, append: bool = False, **options: object) -> imports.ImportReport:
+def bring(s: Session, file: SmallVcf, name: str, *, append: bool = False, **options: object) -> import_job.ImportReport:
     """Import a file made of text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in.vcf"
         path.write_bytes(file.data)
-        return imports.import_files(
-            s, [path], name=name, assembly="GRCh38", options=imports.ImportOptions(append=append, **options)
+        return import_job.import_files(
+            s, [path], name=name, assembly="GRCh38", options=import_job.ImportOptions(append=append, **options)
         )
 
 
 def answers(s: Session, *, decline: tuple[str, ...] = ("S11",), form: str = "broad-research") -> bytes:
     """ANSWERS.csv in which everyone accepts but those who decline."""
-    header, rows = consents.blank_sheet(s, form, accept=True)
+    header, rows = recording.blank_sheet(s, form, accept=True)
     filled = [[("no" if v == "yes" else v) for v in r] if r[0].removeprefix("sample:") in decline else r for r in rows]
     out = io.StringIO()
     write_sheet(out, columns=header, rows=filled)
@@ -107,7 +110,7 @@ def answers(s: Session, *, decline: tuple[str, ...] = ("S11",), form: str = "bro
 
 
 def answer(s: Session, *, decline: tuple[str, ...] = ("S11",)) -> None:
-    consents.import_answers(s, answers(s, decline=decline), "broad-research")
+    recording.import_answers(s, answers(s, decline=decline), "broad-research")
 
 
 def approve(s: Session, code: str, *names: str, **changes: object) -> None:
@@ -157,12 +160,12 @@ def verified(s: Session) -> Report:
     return verify(LogSource(s.log, None), s.log_keys()[0].to_text())
 
 
-def read_all(s: Session, name: str = "cohort") -> reader.Calls:
+def read_all(s: Session, name: str = "cohort") -> dataset_reader.Calls:
     """Every genotype of a dataset, opened past the gate: what an attack on stored bytes would have to change."""
     dataset = datasets.by_name(s, name)
     with s.books.read() as tx:
-        everyone = cohorts.members(tx, [dataset.dataset_id]).subjects
-    return reader.read(s, dataset, Selection(), everyone, s.keybook.open_many(KeyPurpose.GENOTYPE, everyone))
+        everyone = cohort_decisions.members(tx, [dataset.dataset_id]).subjects
+    return dataset_reader.read(s, dataset, Selection(), everyone, s.keybook.open_many(KeyPurpose.GENOTYPE, everyone))
 
 
 @functools.cache

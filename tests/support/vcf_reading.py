@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from vault.genotypes.calls import call_texts
+from vault.genotypes.codec.call_codes import call_texts
 from vault.genotypes.ingest.source import SiteBatch, open_source
 
 Row = tuple[str, str, str, str, str, str, list[str]]  # CHROM, POS, ID, REF, ALT, FILTER, GTs

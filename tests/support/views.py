@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.support.vcf_text import SmallVcf
-from vault.genotypes.allele_counts import AlleleCounts, count_calls
-from vault.genotypes.calls import ESCAPE, MAX_CODED_ALLELE, Codes, Escapes, diploid, haploid
-from vault.genotypes.matching import Match
-from vault.genotypes.merge import Calls
+from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
+from vault.genotypes.codec.call_codes import ESCAPE, MAX_CODED_ALLELE, Codes, Escapes, diploid, haploid
+from vault.genotypes.panel_loci import Match
 from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
-from vault.views.outline import Outline
+from vault.views.header_summary import Outline
 from vault.views.pages import Page
 from vault.views.view import View
 

@@ -9,12 +9,14 @@ import pytest
 from policies.purposes import RequestKind
 from tests.support import vaults
 from tests.support.vaults import FACTOR, PERMITTED, ask, opened, verified
-from vault import consents, gate, projects, releases, requests
+from vault import gate
+from vault.access import projects, releases, requests
 from vault.audit.entry import decode_leaf
 from vault.audit.receipt import verify_receipt
+from vault.consent import recording
 from vault.errors import GenovaultError, InputError, RefusedError
 from vault.extracts.verification import verify_release
-from vault.recovery import open_recovered
+from vault.operations.recovery import open_recovered
 
 
 def leaves(s, *acts):
@@ -52,13 +54,13 @@ def test_intent_and_outcome_are_a_pair_in_this_order(s, tmp_path):
 
 
 def test_the_intent_is_on_disk_before_a_block_is_opened(s, monkeypatch):
-    choose, seen = vaults.reader.choose, []
+    choose, seen = vaults.dataset_reader.choose, []
 
     def choosing(session, *arguments):
         seen.append(leaves(session)[-1]["act"])
         return choose(session, *arguments)
 
-    monkeypatch.setattr(vaults.reader, "choose", choosing)
+    monkeypatch.setattr(vaults.dataset_reader, "choose", choosing)
     gate.view(s, project="demo", dataset="cohort")
     assert seen == ["view.intent"]
 
@@ -93,7 +95,7 @@ def test_an_extract_verifies_and_is_in_the_book(s, tmp_path):
 
 def test_who_withdrew_is_out_of_the_next_view(s):
     before = set(gate.view(s, project="demo", dataset="cohort").pseudonyms)
-    consents.withdraw(s, "S03")
+    recording.withdraw(s, "S03")
     after = set(gate.view(s, project="demo", dataset="cohort").pseudonyms)
     assert after < before
     assert len(before - after) == 1
@@ -128,7 +130,7 @@ REFUSALS = {
         {"project": "pp"},
         "limit_not_enforced",
     ),
-    "nobody": (lambda s: [consents.withdraw(s, who) for who in PERMITTED], {}, "no_one_permitted"),
+    "nobody": (lambda s: [recording.withdraw(s, who) for who in PERMITTED], {}, "no_one_permitted"),
 }
 
 
@@ -136,7 +138,7 @@ REFUSALS = {
 def test_every_refusal_has_its_code_is_logged_and_opens_nothing(s, monkeypatch, reason):
     prepare, asked, code = REFUSALS[reason]
     prepare(s)
-    monkeypatch.setattr("vault.genotypes.reader.choose", None)
+    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.choose", None)
     with pytest.raises((RefusedError, InputError)) as caught:
         gate.view(s, **({"project": "demo", "dataset": "cohort"} | asked))
     assert caught.value.code == code
@@ -178,7 +180,7 @@ def test_requests_that_are_denied_unknown_or_of_another_kind(s, tmp_path):
 def test_an_output_that_is_taken_is_found_out_before_anything_is_opened(s, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("x")
-    monkeypatch.setattr("vault.genotypes.reader.choose", None)
+    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.choose", None)
     with pytest.raises(InputError) as caught:
         gate.extract(s, ask(s), tmp_path / "out")
     assert caught.value.code == "output_not_empty"

@@ -1,1 +1,1 @@
-"""The audit log: who did what to whose data, checkable by outsiders with a public key alone."""
+"""Who did what: entries, tree, checkpoints, receipts, reports; verified offline without the writer's code."""

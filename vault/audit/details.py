@@ -21,8 +21,8 @@ from vault.crypto.secret import Secret
 from vault.ids import ID_BYTES, Clock, RandomBytes
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.base import bulk_insert, insert_rows
-from vault.storage.statements import Statement
-from vault.times import to_micros
+from vault.storage.compiled_statements import Statement
+from vault.storage.timestamps import to_micros
 
 _SESSION = Statement(select(AuditSessionRow.session_id).where(AuditSessionRow.session_id == bindparam("session_id")))
 

@@ -16,13 +16,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from vault.audit import canonical
-from vault.audit.acts import Act, Outcome, Role
+from vault.audit.actions import Act, Outcome, Role
 from vault.audit.canonical import Json
 from vault.audit.note import Checkpoint, Note, encode_base64
 from vault.errors import InputError, IntegrityError
 from vault.ids import AuditToken
 from vault.limits import MAX_AUDIT_LEAF_BYTES
-from vault.times import rfc3339
+from vault.storage.timestamps import rfc3339
 
 LEAF_VERSION = 1
 NONCE_BYTES = 16

@@ -22,18 +22,18 @@ from sqlalchemy.orm import Session
 
 from vault.audit.details import DetailSession
 from vault.audit.entry import DETAIL_SALT_BYTES, NONCE_BYTES, Event, Prepared, Stamp, event_id_bytes, prepare
+from vault.audit.log_head import Head, advance_head, head_altered, last_note, newest_log, read_head, recompute
 from vault.audit.merkle import CompactRange, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
 from vault.audit.reader import LogReader
-from vault.audit.sets import store_sets
-from vault.audit.stored_head import Head, advance_head, head_altered, last_note, newest_log, read_head, recompute
+from vault.audit.subject_sets import store_sets
 from vault.audit.tiles import store_full_tiles
 from vault.errors import InputError, UnavailableError
 from vault.ids import Clock, RandomBytes, new_uuid7
 from vault.storage.audit_tables import AuditCheckpointRow, AuditClosingRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
 from vault.storage.base import insert_rows
 from vault.storage.database import Database
-from vault.times import to_micros
+from vault.storage.timestamps import to_micros
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 from vault.audit import canonical
 from vault.audit.details import open_detail
 from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, set_digest, subject_set
+from vault.audit.log_head import last_note, newest_log, read_head, tree_at
 from vault.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
-from vault.audit.naming import entries_naming, entries_without_set
 from vault.audit.note import Checkpoint
 from vault.audit.receipt import Receipt
-from vault.audit.sets import most_named, tokens_of_set
-from vault.audit.stored_head import last_note, newest_log, read_head, tree_at
+from vault.audit.subject_index import entries_naming, entries_without_set
+from vault.audit.subject_sets import most_named, tokens_of_set
 from vault.audit.tiles import StoredTree
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError

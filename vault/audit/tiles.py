@@ -13,7 +13,7 @@ from vault.audit.merkle import HASH_BYTES, perfect_root
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditLeafRow, AuditTileRow
 from vault.storage.base import bulk_insert
-from vault.storage.statements import Statement
+from vault.storage.compiled_statements import Statement
 
 TILE_WIDTH = 256  # hashes in a full tile, entries in a full bundle
 TILE_LEVELS = 8  # tree levels that a tile spans

@@ -1,1 +1,1 @@
-"""Keys: primitives, sealed blobs, the keystore, and custody of per-subject keys. The only importer of third-party cryptography."""
+"""Primitives, sealed blobs, keystore, key wrapping; the only importer of cryptography and argon2."""

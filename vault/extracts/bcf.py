@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from vault.extracts import bcf_kernels, bgzf
 from vault.extracts.csi import Index
 from vault.extracts.header import filters_of, header_text
-from vault.extracts.runs import Scratch, write_runs
-from vault.genotypes.calls import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
+from vault.extracts.render_pipeline import Scratch, write_runs
+from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
+from vault.genotypes.compute.arrays import plain
 from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites, TextColumn
-from vault.views.arrays import plain
-from vault.views.outline import Outline, turns
+from vault.views.header_summary import Outline, turns
 from vault.views.pages import Page, Paged
 
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127

@@ -1,6 +1,6 @@
 """Numba kernels of the BCF writer: records as bytes, straight from the columns of a view (BCF 2.2; VCF specification §6.3).
 
-Called by ``vault.extracts.bcf`` only, with arrays that went through ``vault.views.arrays.plain``. All release the GIL. With an empty ``out`` the
+Called by ``vault.extracts.bcf`` only, with arrays that went through ``vault.genotypes.compute.arrays.plain``. All release the GIL. With an empty ``out`` the
 ``put`` functions only count.
 """
 # ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments)
@@ -11,8 +11,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from vault.extracts.kernels import put_bytes
-from vault.genotypes.calls import ESCAPE
+from vault.extracts.vcf_kernels import put_bytes
+from vault.genotypes.codec.call_codes import ESCAPE
 
 INT8, INT16, INT32, CHAR = 1, 2, 3, 7
 _QUAL_MISSING = 0x7F800001

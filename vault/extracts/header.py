@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from vault.errors import UsageError
-from vault.views.outline import Outline
+from vault.views.header_summary import Outline
 from vault.views.pages import Paged
 
 _ASSEMBLY = re.compile(r"[A-Za-z0-9._-]+")

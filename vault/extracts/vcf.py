@@ -13,15 +13,15 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.extracts import bgzf, kernels
+from vault.extracts import bgzf, vcf_kernels
 from vault.extracts.csi import Index
 from vault.extracts.header import header_text
-from vault.extracts.runs import Scratch, write_runs
-from vault.genotypes.allele_counts import HAS_UNEVEN
-from vault.genotypes.calls import ESCAPE, call_texts
+from vault.extracts.render_pipeline import Scratch, write_runs
+from vault.genotypes.codec.allele_counts import HAS_UNEVEN
+from vault.genotypes.codec.call_codes import ESCAPE, call_texts
+from vault.genotypes.compute.arrays import plain
 from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites
-from vault.views.arrays import plain
 from vault.views.pages import Page, Paged
 
 
@@ -74,12 +74,12 @@ class _Lines:
             counts.offsets,
             counts.counts,
             counts.an,
-            kernels.WORDS,
+            vcf_kernels.WORDS,
         )
         escape_ends = np.zeros(len(escapes) + 1, np.int64)
         calls = (plain(escapes.offset, np.int64), plain(escapes.alleles, np.int16), plain(escapes.phased, np.uint8))
-        escape_data = np.empty(kernels.escape_texts(*calls, _NOTHING, escape_ends), np.uint8)
-        kernels.escape_texts(*calls, escape_data, escape_ends)
+        escape_data = np.empty(vcf_kernels.escape_texts(*calls, _NOTHING, escape_ends), np.uint8)
+        vcf_kernels.escape_texts(*calls, escape_data, escape_ends)
         uneven = (counts.flags & HAS_UNEVEN).astype(np.bool_)
         site = plain(escapes.site, np.int64)
         codes = plain(page.codes, np.uint8)
@@ -88,14 +88,14 @@ class _Lines:
     def render(self, first: int, last: int, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:
         """Text of lines first..last, and int64[last - first]: where each begins."""
         prefix_ends = np.zeros(last - first + 1, np.int64)
-        prefix = np.empty(kernels.fixed_columns(first, last, _NOTHING, prefix_ends, *self.columns), np.uint8)
-        kernels.fixed_columns(first, last, prefix, prefix_ends, *self.columns)
+        prefix = np.empty(vcf_kernels.fixed_columns(first, last, _NOTHING, prefix_ends, *self.columns), np.uint8)
+        vcf_kernels.fixed_columns(first, last, prefix, prefix_ends, *self.columns)
         starts = np.zeros(last - first + 1, np.int64)
         rows = (self.codes, first, last)
-        kernels.measure_lines(*rows, prefix_ends, self.uneven, _LENGTHS, self.escape_site, self.escape_ends, starts)
+        vcf_kernels.measure_lines(*rows, prefix_ends, self.uneven, _LENGTHS, self.escape_site, self.escape_ends, starts)
         out = scratch.take(int(starts[-1]))
         escapes = (self.escape_site, self.escape_data, self.escape_ends)
-        kernels.write_lines(*rows, prefix, prefix_ends, self.uneven, _LENGTHS, _TEXTS, *escapes, starts, out)
+        vcf_kernels.write_lines(*rows, prefix, prefix_ends, self.uneven, _LENGTHS, _TEXTS, *escapes, starts, out)
         return out.data, starts[:-1]
 
 

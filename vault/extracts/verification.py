@@ -11,8 +11,8 @@ from vault.audit.note import VerifierKey
 from vault.audit.receipt import Proven, verify_receipt
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
-from vault.extracts.folder import RECEIPT_NAME
 from vault.extracts.manifest import MANIFEST_NAME, Manifest, signer_of, verify_files, verify_manifest
+from vault.extracts.release_folder import RECEIPT_NAME
 
 
 @dataclass(frozen=True)

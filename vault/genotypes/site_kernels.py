@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import types
 
-from vault.genotypes.compiled import RO, RW, kernel
+from vault.genotypes.compute.jit import RO, RW, kernel
 from vault.limits import MAX_POSITION
 
 

@@ -1,1 +1,1 @@
-"""Storage: SQL models and engines, migrations, the object store. Holds sealed bytes only and knows no key."""
+"""Sealed bytes in SQL and object stores; knows no key and no genotype."""

@@ -1,1 +1,1 @@
-"""views"""
+"""De-identification, pure: what of the permitted calls is shown."""

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 
 from vault.crypto.primitives import hmac_sha256
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.allele_counts import AlleleCounts
-from vault.genotypes.calls import Codes, Escapes
-from vault.genotypes.matching import LocusIndex
-from vault.genotypes.merge import Calls
+from vault.genotypes.codec.allele_counts import AlleleCounts
+from vault.genotypes.codec.call_codes import Codes, Escapes
+from vault.genotypes.compute.arrays import plain
+from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.sites import Sites
+from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
-from vault.views.arrays import plain
-from vault.views.outline import Outline
+from vault.views.call_rewriting import rewrite
+from vault.views.header_summary import Outline
+from vault.views.masks import Stretches
 from vault.views.pages import Page
-from vault.views.rewriting import rewrite
-from vault.views.showing import Profile, Shown, settle
-from vault.views.spans import Stretches
+from vault.views.site_selection import Profile, Shown, settle
 from vault.views.view import View
 
 WINDOW_CALLS = 1 << 24  # calls, so bytes, that are read at once …
@@ -40,7 +40,7 @@ WINDOW_SITES = 1 << 16  # sites that are counted at once
 
 
 class Window(Protocol):
-    """Neighbouring sites: ``vault.genotypes.windows.Window``."""
+    """Neighbouring sites: ``vault.genotypes.store.windows.Window``."""
 
     def read(self) -> tuple[Calls, AlleleCounts]:
         """Sites and calls, which belong to the caller, and how often each allele is carried."""
@@ -50,7 +50,7 @@ class Window(Protocol):
 
 
 class Source(Protocol):
-    """Calls of all released subjects: ``vault.genotypes.windows.Choice``."""
+    """Calls of all released subjects: ``vault.genotypes.store.windows.Choice``."""
 
     @property
     def n_sites(self) -> int:

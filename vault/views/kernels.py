@@ -1,6 +1,6 @@
 """Numba kernels of the views: plain loops over arrays, called only by the typed functions of the modules named beside each.
 
-Arguments come through ``vault.views.arrays.plain``, so that each kernel is compiled once. All release the GIL.
+Arguments come through ``vault.genotypes.compute.arrays.plain``, so that each kernel is compiled once. All release the GIL.
 """
 # ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments; a kernel is one flat loop)
 # mypy: disable-error-code="no-untyped-def"
@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.calls import (
+from vault.genotypes.codec.call_codes import (
     ABSENT,
     DIPLOID_STRIDE,
     HAPLOID_BASE,

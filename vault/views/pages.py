@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from vault.genotypes.allele_counts import AlleleCounts
-from vault.genotypes.calls import Codes, Escapes
+from vault.genotypes.codec.allele_counts import AlleleCounts
+from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.sites import Sites
 from vault.ids import Pseudonym
-from vault.views.outline import Outline
+from vault.views.header_summary import Outline
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.calls import ABSENT, ESCAPE, HAPLOID_BASE, PHASED_OFFSET, Codes, Escapes
+from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, HAPLOID_BASE, PHASED_OFFSET, Codes, Escapes
 from vault.genotypes.sites import Sites
 from vault.ids import Pseudonym
 
@@ -16,7 +16,7 @@ from vault.ids import Pseudonym
 class View:
     """Pseudonyms x sites x calls.
 
-    ``codes`` uint8[m sites, n pseudonyms] as ``vault.genotypes.calls`` defines them; ``escapes`` holds the calls that do not
+    ``codes`` uint8[m sites, n pseudonyms] as ``vault.genotypes.codec.call_codes`` defines them; ``escapes`` holds the calls that do not
     fit. ``not_assayed`` names the loci of a panel that the dataset has no site for ("contig:pos"). ``receipt`` is the audit
     receipt (tlog-proof text) of the access that made this view, empty until the gate has logged it.
     """

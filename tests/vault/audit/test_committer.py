@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.audit_log import SIGNER, VKEY, event, open_log, token
 from vault.audit.committer import GroupCommitter
-from vault.audit.live import LogSource
+from vault.audit.live_source import LogSource
 from vault.audit.log import Appended
 from vault.audit.verify import verify
 from vault.errors import IntegrityError, UnavailableError

@@ -13,11 +13,11 @@ from sqlalchemy import exc, text
 
 from tests.support.audit_log import AUDITOR, ORIGIN, SIGNER, VKEY, event, open_log, tamper, token
 from vault.audit import log as log_module
-from vault.audit.acts import Act, Outcome
+from vault.audit.actions import Act, Outcome
+from vault.audit.log_head import Head
 from vault.audit.merkle import CompactRange, consistency_proof, leaf_hash, verify_consistency
 from vault.audit.note import ED25519, VerifierKey, open_checkpoint
 from vault.audit.receipt import verify_receipt
-from vault.audit.stored_head import Head
 from vault.audit.tiles import StoredTree
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret

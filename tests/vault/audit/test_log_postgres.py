@@ -9,7 +9,7 @@ from sqlalchemy import exc, text
 
 from tests.support.audit_log import AUDITOR, ORIGIN, SIGNER, VKEY, event, open_log, token
 from tests.support.postgres import postgres_url
-from vault.audit.live import LogSource
+from vault.audit.live_source import LogSource
 from vault.audit.receipt import verify_receipt
 from vault.audit.verify import verify
 from vault.errors import UnavailableError

@@ -19,10 +19,10 @@ from pysqlite3 import dbapi2
 
 from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, make_books, open_log, tamper, token
 from vault.audit import verify as verify_module
-from vault.audit.acts import Act, Outcome, Role
+from vault.audit.actions import Act, Outcome, Role
 from vault.audit.entry import Actor, ConsentHead, Event, Obj
 from vault.audit.export import export_jsonl, export_tiles
-from vault.audit.live import LogSource
+from vault.audit.live_source import LogSource
 from vault.audit.merkle import CompactRange, leaf_hash, perfect_root
 from vault.audit.note import ED25519, Checkpoint, VerifierKey, sign_note
 from vault.audit.receipt import verify_receipt

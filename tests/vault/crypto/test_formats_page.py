@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from tests.vault.crypto.vectors import generate
-from vault.crypto.custody import PURPOSE_BRANCH
 from vault.crypto.envelope import LABEL
+from vault.crypto.key_wrapping import PURPOSE_BRANCH
 from vault.crypto.keyring import ROLE_BRANCHES, Branch
 from vault.crypto.slots import LABEL as WRAP_LABEL
 

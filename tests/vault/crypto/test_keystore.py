@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.vault.crypto.conftest import ANN, CHEAP
 from tests.vault.crypto.vectors import generate
-from vault.crypto import custody, keystore, keystore_files, unlocking
+from vault.crypto import key_wrapping, keystore, keystore_files, unlocking
 from vault.crypto.envelope import open_chunks
 from vault.crypto.keystore import Branch, KeyFileFactor, PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile, SigningKey, hpke_open, hpke_seal
@@ -210,14 +210,14 @@ def test_no_key_of_an_auditor_opens_another_branch_or_the_root_wraps(founded):
 
 
 def test_keys_wrapped_for_one_branch_do_not_open_with_another(founded):
-    shelf = custody.Shelf(founded.vault_id, 1, custody.KeyPurpose.GENOTYPE)
-    genotype = custody.wrapping_key(founded.keyring.current(Branch.GENOTYPE)[1], Branch.GENOTYPE)
-    wrapped = custody.wrap(genotype, shelf, key_id=b"k" * 16, key=bytes(32), random=os.urandom)
+    shelf = key_wrapping.Shelf(founded.vault_id, 1, key_wrapping.KeyPurpose.GENOTYPE)
+    genotype = key_wrapping.wrapping_key(founded.keyring.current(Branch.GENOTYPE)[1], Branch.GENOTYPE)
+    wrapped = key_wrapping.wrap(genotype, shelf, key_id=b"k" * 16, key=bytes(32), random=os.urandom)
     for branch in set(Branch) - {Branch.GENOTYPE}:
         for claimed in (branch, Branch.GENOTYPE):
-            kek = custody.wrapping_key(founded.keyring.current(branch)[1], claimed)
+            kek = key_wrapping.wrapping_key(founded.keyring.current(branch)[1], claimed)
             with raises("seal_broken", IntegrityError):
-                custody.unwrap(kek, shelf, key_id=b"k" * 16, wrapped=wrapped)
+                key_wrapping.unwrap(kek, shelf, key_id=b"k" * 16, wrapped=wrapped)
 
 
 def test_roles_without_keys_and_powers_beyond_a_role_are_refused(founded):

@@ -12,7 +12,7 @@ from tests.support.outside import shared, tool
 from tests.support.views import CallsInMemory
 from vault.extracts.vcf import write_vcf
 from vault.views.deidentify import Deidentified, row_order
-from vault.views.showing import Profile
+from vault.views.site_selection import Profile
 
 FILES = [
     "data/1-real/1000G_p3_chr22_2504/1kg-phaseIII-v5a.20130502.genotypes.chr22-16-16.5mb.vcf.gz",

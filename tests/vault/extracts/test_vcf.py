@@ -20,7 +20,7 @@ from tests.support.views import InPages
 from vault.errors import IntegrityError, UsageError
 from vault.extracts import bgzf
 from vault.extracts.vcf import write_vcf
-from vault.genotypes.calls import Escapes
+from vault.genotypes.codec.call_codes import Escapes
 from vault.views.view import View
 
 FIELDS = {"ID": "v1", "Kind": "region", "Note": 'pseudonymised "personal" data, a\\b'}

@@ -10,12 +10,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from vault.errors import IntegrityError
-from vault.genotypes.call_rows import PHASED, UNPHASED, CallRows
-from vault.genotypes.calls import ABSENT, ESCAPE, Codes, Escapes
-from vault.genotypes.code_numbers import Payload
-from vault.genotypes.coding import Coding
-from vault.genotypes.decoding import Plan, decode_chunk
-from vault.genotypes.payloads import Payloads
+from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, Codes, Escapes
+from vault.genotypes.codec.decoder import Plan, decode_chunk
+from vault.genotypes.codec.format_constants import Payload
+from vault.genotypes.codec.packed_calls import PHASED, UNPHASED, CallRows
+from vault.genotypes.codec.payloads import Payloads
+from vault.genotypes.codec.site_coding import Coding
 from vault.genotypes.sites import Sites, TextColumn
 
 

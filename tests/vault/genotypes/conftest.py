@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
-from vault.genotypes import datasets
+from vault.genotypes.catalog import datasets
 
 
 @pytest.fixture

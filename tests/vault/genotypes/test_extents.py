@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.vault.genotypes.test_tables import sites_of
+from tests.vault.genotypes.store.test_site_tables import sites_of
 from vault.genotypes.extents import ends_before_start, site_ends
 from vault.limits import MAX_POSITION
 

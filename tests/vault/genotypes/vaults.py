@@ -9,9 +9,9 @@ from typing import Any
 
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
-from vault.founding import init
-from vault.imports import ImportOptions, ImportReport, import_files
-from vault.session import Session, open_session
+from vault.genotypes.import_job import ImportOptions, ImportReport, import_files
+from vault.operations.create import init
+from vault.session.unlocked_vault import Session, open_session
 
 FACTOR = PassphraseFactor.from_text("correct horse canary staple")
 _CALLS = ("0/0", "0/0", "0|1", "1|1", "./.", "0/1", "1", "0/1/1", "2|0")

@@ -13,15 +13,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import exc, inspect, text
 
 from vault.audit.entry import SubjectSet
-from vault.audit.sets import mark, store_sets, tokens_of_set
+from vault.audit.subject_sets import mark, store_sets, tokens_of_set
 from vault.errors import IntegrityError, UnavailableError
 from vault.ids import AuditToken
-from vault.storage import audit_tables, books, keys
+from vault.storage import audit_tables, book_tables, key_tables
 from vault.storage.base import Base, KeysBase
 from vault.storage.migrate import REVISIONS, SCRIPTS, has_tables, make_current, remove, upgrade
 
 MODELS = {"books": Base.metadata, "keys": KeysBase.metadata}
-MODULES = (audit_tables, books, keys)  # imported so that the metadata knows their tables
+MODULES = (audit_tables, book_tables, key_tables)  # imported so that the metadata knows their tables
 
 
 @pytest.mark.parametrize("base", ["books", "keys"])

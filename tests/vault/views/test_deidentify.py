@@ -13,10 +13,10 @@ from tests.support.gt_text import calls_of, sites_of, texts_of
 from tests.support.vcf_text import genotypes
 from tests.support.views import CallsInMemory, MarkedPanel, allele_counts
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.calls import Escapes
+from vault.genotypes.codec.call_codes import Escapes
 from vault.views.deidentify import Deidentified, row_order
-from vault.views.showing import Profile
-from vault.views.spans import Interval
+from vault.views.masks import Interval
+from vault.views.site_selection import Profile
 from vault.views.view import View
 
 

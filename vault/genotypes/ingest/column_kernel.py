@@ -9,8 +9,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from vault.genotypes.call_rows import CODED, CallRows, words_of
-from vault.genotypes.compiled import RO, RW, kernel
+from vault.genotypes.codec.packed_calls import CODED, CallRows, words_of
+from vault.genotypes.compute.jit import RO, RW, kernel
 
 
 def permute(rows: CallRows, columns: NDArray[np.int64]) -> CallRows:

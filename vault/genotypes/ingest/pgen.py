@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.assemblies import Assembly
-from vault.genotypes.call_rows import CallRows
-from vault.genotypes.calls import ESCAPE, Codes, Escapes
+from vault.genotypes.codec.call_codes import ESCAPE, Codes, Escapes
+from vault.genotypes.codec.packed_calls import CallRows
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.ingest import pgen_kernel
-from vault.genotypes.ingest.plink_text import Person, open_pvar, read_psam
+from vault.genotypes.ingest.pvar_psam import Person, open_pvar, read_psam
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.ingest.streams import open_file
 from vault.genotypes.sites import Sites

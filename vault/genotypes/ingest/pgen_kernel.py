@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from vault.genotypes.calls import (
+from vault.genotypes.codec.call_codes import (
     DIPLOID_STRIDE,
     ESCAPE,
     HAPLOID_BASE,
@@ -19,7 +19,7 @@ from vault.genotypes.calls import (
     PHASED_OFFSET,
     Codes,
 )
-from vault.genotypes.compiled import RO, RW, kernel
+from vault.genotypes.compute.jit import RO, RW, kernel
 
 
 def encode(

@@ -15,7 +15,7 @@ from queue import Empty, Queue
 from typing import Protocol, Self
 
 from vault.errors import GenovaultError
-from vault.genotypes.encoded_chunks import SiteChunk
+from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
 
 BATCHES = 16  # parsed and not yet taken; a batch has up to 12 MiB of call codes, most often in a quarter of that
@@ -57,7 +57,7 @@ class Reading(Protocol):
 def begin_reading(paths: Sequence[Path], assembly: str, *, apart: bool | None = None) -> Reading:
     """Open files and read ahead. ``apart``: in another process; by default where they are large."""
     if apart or (apart is None and _stored_bytes(paths) >= APART_BYTES and sys.executable):
-        from vault.genotypes.ingest.reading_apart import ReadingApart  # noqa: PLC0415 - most commands read no large file
+        from vault.genotypes.ingest.reader_client import ReadingApart  # noqa: PLC0415 - most commands read no large file
 
         with suppress(OSError):  # no room for another process
             return ReadingApart(paths, assembly)
@@ -128,7 +128,7 @@ class _FileHere:
             self._thread.start()
 
     def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
-        from vault.genotypes.chunking import chunks_of  # noqa: PLC0415 - kernels load beside the parsing
+        from vault.genotypes.ingest.chunking import chunks_of  # noqa: PLC0415 - kernels load beside the parsing
 
         return chunks_of(reorder(self._batches(progress), columns, len(self.samples)), len(columns))
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from vault.errors import InputError
 from vault.genotypes.assemblies import Assembly
-from vault.genotypes.call_rows import CallRows, words_of
-from vault.genotypes.calls import Escapes
+from vault.genotypes.codec.call_codes import Escapes
+from vault.genotypes.codec.packed_calls import CallRows, words_of
 from vault.genotypes.ingest import vcf_kernel as kernel
 from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.source import SiteBatch

@@ -22,9 +22,16 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from vault.genotypes.call_rows import CODED, PHASED, UNPHASED
-from vault.genotypes.calls import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, MAX_CODED_ALLELE, MISSING_HAPLOID, PHASED_OFFSET
-from vault.genotypes.compiled import RO, RW, helper, kernel, load_u64, masks_apart, popcount, trailing_zeros
+from vault.genotypes.codec.call_codes import (
+    DIPLOID_STRIDE,
+    ESCAPE,
+    HAPLOID_BASE,
+    MAX_CODED_ALLELE,
+    MISSING_HAPLOID,
+    PHASED_OFFSET,
+)
+from vault.genotypes.codec.packed_calls import CODED, PHASED, UNPHASED
+from vault.genotypes.compute.jit import RO, RW, helper, kernel, load_u64, masks_apart, popcount, trailing_zeros
 from vault.limits import MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
 
 # Slots of ``fill``, the state that outlives a call.

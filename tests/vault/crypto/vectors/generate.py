@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from vault.crypto import custody, keystore
+from vault.crypto import key_wrapping, keystore
 from vault.crypto.envelope import LABEL, Binding, seal_blob
 from vault.crypto.keyring import Branch, Role
 from vault.crypto.primitives import Argon2Profile, hkdf_expand_sha512
@@ -121,12 +121,12 @@ def blob_must_fail() -> list[dict[str, Any]]:
 def wraps() -> list[dict[str, Any]]:
     epoch_key, nonce, wrapped_key = KEY, bytes(range(0xA0, 0xAC)), bytes(range(0x80, 0xA0))
     vectors = []
-    for purpose in custody.KeyPurpose:
-        shelf = custody.Shelf(BINDING.vault_id, 2, purpose)
-        branch = custody.PURPOSE_BRANCH[purpose]
-        kek = custody.wrapping_key(Secret(epoch_key), branch)
+    for purpose in key_wrapping.KeyPurpose:
+        shelf = key_wrapping.Shelf(BINDING.vault_id, 2, purpose)
+        branch = key_wrapping.PURPOSE_BRANCH[purpose]
+        kek = key_wrapping.wrapping_key(Secret(epoch_key), branch)
         for subject_id in (BINDING.subject_id, b""):
-            wrapped = custody.wrap(
+            wrapped = key_wrapping.wrap(
                 kek, shelf, key_id=BINDING.key_id, key=wrapped_key, subject_id=subject_id, random=lambda _: nonce
             )
             vectors.append(

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError
-from vault.genotypes.chunking import chunks_of
 from vault.genotypes.ingest import reading, vcf
+from vault.genotypes.ingest.chunking import chunks_of
 from vault.genotypes.ingest.reading import ReadingHere, begin_reading
 from vault.genotypes.ingest.source import open_source, reorder
 

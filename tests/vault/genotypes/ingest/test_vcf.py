@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.vcf_reading import our_rows, vcf_text
-from vault.genotypes.calls import ESCAPE, MISSING_HAPLOID, diploid, haploid
+from vault.genotypes.codec.call_codes import ESCAPE, MISSING_HAPLOID, diploid, haploid
 from vault.genotypes.ingest import lines as line_blocks
 from vault.genotypes.ingest import vcf
 from vault.genotypes.ingest.source import open_source

@@ -10,7 +10,7 @@ import pytest
 from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from tests.vault.genotypes.chunks import linked_codes, mixed_codes, packed_rows
 from vault.errors import InputError
-from vault.genotypes.call_rows import CODED
+from vault.genotypes.codec.packed_calls import CODED
 from vault.genotypes.ingest import lines, vcf, vcf_kernel
 from vault.genotypes.ingest.column_kernel import permute
 from vault.genotypes.ingest.source import open_source

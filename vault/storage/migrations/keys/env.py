@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from vault.storage import keys
+from vault.storage import key_tables
 from vault.storage.base import KeysBase
 
-TABLES = (keys,)  # imported so that the metadata knows them
+TABLES = (key_tables,)  # imported so that the metadata knows them
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=KeysBase.metadata, render_as_batch=True)
 with context.begin_transaction():

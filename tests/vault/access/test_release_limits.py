@@ -1,0 +1,79 @@
+"""What a release must keep to, or is refused for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from policies.declarations import parse_project, project_template
+from policies.loci import Catalogue
+from policies.obligations import Obligations
+from vault.access.release_limits import limits, stated
+from vault.errors import RefusedError
+from vault.files.yaml_documents import parse_yaml
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOWHERE = Catalogue("none", "GRCh38", {}, {})
+
+
+def project(**disclosure):
+    made = parse_project(parse_yaml(project_template("demo", "cohort").encode(), name="t"))
+    expires = disclosure.pop("expires", None)
+    return replace(made, disclosure=replace(made.disclosure, **disclosure), expires=expires)
+
+
+NONE = Obligations()
+
+
+def held(declaration=None, duties=NONE, *, permitted=20, regions=()):
+    return limits(declaration or project(), duties, permitted=permitted, places=NOWHERE, regions=regions, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"declaration": project(expires=NOW)}, "project_expired"),
+        ({"declaration": project(expires=NOW - timedelta(days=1))}, "project_expired"),
+        ({"declaration": project(max_bits=5)}, "limit_not_enforced"),
+        ({"duties": Obligations(max_bits=5)}, "limit_not_enforced"),
+        ({"permitted": 0}, "no_one_permitted"),
+        ({"declaration": project(min_group=21)}, "group_too_small"),
+        ({"duties": Obligations(min_group=21)}, "group_too_small"),
+    ],
+)
+def test_reasons_to_refuse(given, code):
+    with pytest.raises(RefusedError) as caught:
+        held(**given)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"declaration": project(expires=NOW + timedelta(microseconds=1))},
+        {"declaration": project(min_group=20), "duties": Obligations(min_group=3)},
+        {"permitted": 1},
+    ],
+)
+def test_at_the_boundary_it_passes(given):
+    found = held(**given)
+    assert found.masks == ()
+    assert found.hidden(["22"]) == ()
+
+
+def test_two_duties_stand_on_every_release():
+    assert [duty.code for duty in stated(Obligations())] == ["NRI", "NRL"]
+
+
+def test_every_duty_is_said_in_words():
+    duties = Obligations(
+        publish=True, publish_embargo=date(2027, 1, 1), ethics_ref="E-1", collaborate=("ann", "bob"), return_derived=True
+    )
+    found = {duty.code: duty.text for duty in stated(duties)}
+    assert set(found) == {"NRI", "NRL", "PUB", "MOR", "IRB", "COL", "RTN"}
+    assert "2027-01-01" in found["MOR"]
+    assert "E-1" in found["IRB"]
+    assert "ann, bob" in found["COL"]

@@ -1,0 +1,93 @@
+"""The book of requests: asked of an approved project, within its declaration."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.purposes import RequestKind
+from tests.support import vaults
+from vault.access import projects, requests
+from vault.access.requests import Spec
+from vault.audit.entry import decode_leaf
+from vault.errors import InputError, RefusedError
+from vault.limits import MAX_REGIONS
+
+
+def submit(s, *, project="demo", dataset="cohort", kind=RequestKind.RECORDS, **spec):
+    return requests.submit(s, project, dataset, kind=kind, spec=Spec(**spec))
+
+
+def test_a_request_is_kept_as_it_was_asked(s):
+    made = submit(s, regions=("22:1-5", "chr22:7"), submitted_for="rosa")
+    assert requests.load(s, made.request_id) == made
+    assert (made.state, made.project, made.dataset, made.submitted_by) == ("open", "demo", "cohort", "ann")
+    assert made.spec == Spec(regions=("22:1-5", "chr22:7"), submitted_for="rosa")
+    assert requests.every(s)[0] == made
+    entry = list(s.log.entries())[-1]
+    assert decode_leaf(entry.leaf)["req"] == made.request_id
+    assert s.detail(entry.index)["for"] == "rosa"
+
+
+def test_a_panel_is_asked_for_in_its_version(s):
+    assert submit(s, panel="pgx").spec.panel_version == 1
+    vaults.panel(s)
+    assert submit(s, panel="pgx").spec.panel_version == 2
+
+
+def test_neither_means_the_whole_dataset(s):
+    assert submit(s).spec == Spec()
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"project": "nosuch"}, "project_unknown"),
+        ({"dataset": "nosuch"}, "dataset_unknown"),
+        ({"panel": "nosuch"}, "panel_unknown"),
+        ({"panel": "pgx", "regions": ("22",)}, "loci_twice"),
+        ({"regions": ("22:9-1",)}, "document_rejected"),
+        ({"regions": ("no place at all:x",)}, "document_rejected"),
+        ({"regions": ("22",) * (MAX_REGIONS + 1)}, "too_many_regions"),
+    ],
+)
+def test_what_cannot_be_asked(s, asked, code):
+    with pytest.raises(InputError) as caught:
+        submit(s, **asked)
+    assert caught.value.code == code
+    leaf = decode_leaf(list(s.log.entries())[-1].leaf)
+    assert (leaf["act"], leaf["outcome"], leaf["reasons"]) == ("request.submit", "failed", {code: 1})
+
+
+@pytest.mark.parametrize("kind", [RequestKind.COUNTS, RequestKind.PRESENCE])
+def test_kinds_that_the_declaration_does_not_name(s, kind):
+    with pytest.raises(RefusedError) as caught:
+        submit(s, kind=kind)
+    assert caught.value.code == "outside_project"
+
+
+def test_a_dataset_that_the_declaration_does_not_name(s):
+    vaults.bring(s, vaults.tiny(), "other")
+    with pytest.raises(RefusedError) as caught:
+        submit(s, dataset="other")
+    assert caught.value.code == "outside_project"
+
+
+def test_a_project_that_is_not_approved(s):
+    projects.change(s, "demo", "suspend")
+    with pytest.raises(RefusedError) as caught:
+        submit(s)
+    assert caught.value.code == "project_not_approved"
+
+
+def test_a_denied_request_stays_denied_and_its_reason_is_for_auditors(s):
+    made = submit(s)
+    assert requests.deny(s, made.request_id, "canary reason").state == "denied"
+    entry = list(s.log.entries())[-1]
+    assert b"canary" not in entry.leaf
+    assert s.detail(entry.index) == {"reason": "canary reason"}
+    with s.books.read() as tx:
+        assert not requests.is_open(s, tx, made.request_id)
+    for call in (lambda: requests.load(s, "r-0"), lambda: requests.deny(s, "r-0", "x")):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert caught.value.code == "request_unknown"

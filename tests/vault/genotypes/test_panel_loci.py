@@ -1,0 +1,98 @@
+"""Loci against sites, compared with a plain double loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.gt_text import sites_of
+from vault.genotypes.extents import site_ends
+from vault.genotypes.loci import Locus
+from vault.genotypes.panel_loci import LocusIndex
+from vault.genotypes.sites import Sites
+
+
+def oracle(sites: Sites, loci):
+    """(chosen rows, fixed rows, {(row, ALT)} named, numbers of the loci met), from the definitions in words."""
+    ends = site_ends(sites).tolist()
+    chosen, fixed, named, met = set(), set(), set(), set()
+    for number, locus in enumerate(loci):
+        for row in range(len(sites)):
+            contig, pos = sites.contigs[sites.contig[row]], int(sites.pos[row])
+            ref, *alts = sites.alleles[row].decode().split(",")
+            if contig.removeprefix("chr") != locus.contig.removeprefix("chr"):
+                continue
+            if locus.ref:
+                shared = {alt for alt in alts if alt.upper() in {a.upper() for a in locus.alts}}
+                hit = pos == locus.first and ref.upper() == locus.ref.upper() and (bool(shared) or not locus.alts or not alts)
+                named |= {(row, alt) for alt in shared if hit}
+            elif locus.first == locus.last:
+                hit = pos == locus.first
+            else:
+                hit = pos <= locus.last and ends[row] >= locus.first
+            if hit:
+                chosen.add(row)
+                met.add(number)
+                if locus.ref or locus.first == locus.last:
+                    fixed.add(row)
+    return sorted(chosen), sorted(fixed), named, sorted(met)
+
+
+def plain(sites, loci):
+    found = LocusIndex(loci).match(sites)
+    alleles = [(row, allele) for row in range(len(sites)) for allele in sites.alleles[row].decode().split(",")]
+    named = {alleles[at] for at in np.flatnonzero(found.named).tolist()}
+    return found.rows.tolist(), np.flatnonzero(found.fixed).tolist(), named, np.flatnonzero(found.met).tolist()
+
+
+records = st.tuples(
+    st.sampled_from(["1", "2", "X"]),
+    st.integers(1, 30),
+    st.sampled_from(["A", "A,C", "A,C,G", "AT,A", "ATTTT,A", "a,c", "A,<DEL>", "A,*"]),
+)
+LISTED = [("", ()), ("", ()), ("A", ()), ("A", ("C",)), ("a", ("C", "T")), ("AT", ("A",)), ("A", ("<DEL>",))]
+places = st.tuples(st.sampled_from(["1", "chr2", "chrX", "7"]), st.integers(1, 32), st.integers(0, 6), st.sampled_from(LISTED))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(records, max_size=12), st.lists(places, max_size=8), st.integers(0, 40))
+def test_agrees_with_the_plain_double_loop(rows, wanted, deletion):
+    rows.sort(key=lambda r: (["1", "2", "X"].index(r[0]), r[1]))
+    info = [f"END={pos + deletion};SVTYPE=DEL" if "<" in alleles else "" for _, pos, alleles in rows]
+    sites = sites_of(rows, info=info)
+    loci = [Locus(c, p, p if ref else p + width, ref, alts) for c, p, width, (ref, alts) in wanted]
+    chosen, fixed, named, met = oracle(sites, loci)
+    assert plain(sites, loci) == (chosen, fixed, named, met)
+
+    index = LocusIndex(loci)
+    if rows:  # one chunk per contig: it is looked at whenever it has a row
+        ends = site_ends(sites)
+        for number, contig in enumerate(sites.contigs):
+            mine = np.flatnonzero(sites.contig == number)
+            one, first, end = np.zeros(1, np.int64), sites.pos[mine[:1]], ends[mine].max(keepdims=True)
+            assert index.touching([contig], one, first, end)[0] or not set(chosen) & set(mine.tolist())
+
+
+def test_what_is_not_assayed_is_told_of_loci_that_fix_a_site_only():
+    sites = sites_of([("22", 5, "A,C")])
+    loci = [
+        Locus("22", 5, 5, "A", ("G",)),
+        Locus("22", 5, 5),
+        Locus("22", 6, 6),
+        Locus("22", 7, 90),
+        Locus("chr22", 5, 5, "A", ("C",)),
+    ]
+    index = LocusIndex(loci)
+    assert index.not_assayed(index.match(sites).met) == ("22:5", "22:6")
+
+
+def test_no_loci_and_no_sites():
+    assert plain(sites_of([]), [Locus("22", 5, 5)]) == ([], [], set(), [])
+    assert plain(sites_of([("22", 5, "A,C")]), []) == ([], [], set(), [])
+
+
+@pytest.mark.parametrize("spelling", ["22", "chr22", "CHR22"])
+def test_contigs_compare_without_their_prefix(spelling):
+    assert plain(sites_of([("chr22", 5, "A,C")]), [Locus(spelling, 5, 5)])[0] == [0]

@@ -1,0 +1,78 @@
+"""How people name a subject."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import vaults
+from tests.support.vaults import opened, sql
+from vault.errors import InputError
+from vault.subjects import registry
+from vault.subjects.references import ReferenceIndex, registered_by, resolve, resolve_many
+
+
+def sheet(s, text, **options):
+    rows = vaults.read_subject_sheet(text.encode(), today=vaults.TODAY)
+    return registry.import_sheet(s, rows, update=options.get("update", False))
+
+
+def test_a_subject_is_found_by_sample_mrn_and_handle(s):
+    subject = resolve(s, "S03")
+    handle = ReferenceIndex(s).handle(subject)
+    assert {resolve(s, ref) for ref in ("sample:S03", "MRN0003", "mrn:MRN0003", handle, f"id:{handle}")} == {subject}
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "nobody", "mrn:S03", "sample:MRN0003", "id:S03", "s03", " S03", "other:S03", "S03:", "\0"]
+)
+def test_an_unknown_reference_is_one_error_that_does_not_repeat_it(s, reference):
+    with pytest.raises(InputError) as caught:
+        resolve(s, reference)
+    assert caught.value.code == "subject_unknown"
+    assert reference.strip("\0 :") == "" or reference not in str(caught.value)
+
+
+def test_an_ambiguous_reference_is_settled_by_its_kind(s):
+    sheet(s, "sample_id,mrn\nX,same\nsame,Y\n")
+    with pytest.raises(InputError) as caught:
+        resolve(s, "same")
+    assert caught.value.code == "subject_ambiguous"
+    assert resolve(s, "mrn:same") == resolve(s, "X")
+    assert resolve(s, "sample:same") == resolve(s, "Y")
+
+
+def test_a_reference_with_a_colon_of_its_own(s):
+    sheet(s, "sample_id,mrn\na:b,mrn:7\n")
+    assert resolve(s, "a:b") == resolve(s, "mrn:mrn:7")
+
+
+def test_many_at_once(s):
+    found = resolve_many(s, ["S01", "nobody", "MRN0001"])
+    assert found["nobody"] == frozenset()
+    assert found["S01"] == found["MRN0001"]
+    assert len(resolve_many(s, [f"x{n}" for n in range(25_000)])) == 25_000
+
+
+def test_who_registered_a_name(s):
+    vaults.bring(s, vaults.vcf("S01 N1", "22 5 A G 0|1 0|0"), "new", unknown="register")
+    found = registered_by(s, ["S01", "N1", "nobody"])
+    assert found["S01"][1] is None
+    assert found["N1"][1] is not None
+    assert "nobody" not in found
+
+
+def test_the_index_says_nothing_without_its_key(folder):
+    with opened(folder) as s:
+        digests = {ReferenceIndex(s).digest(kind, "S01") for kind in ("sample", "mrn", "id")}
+    assert len(digests) == 3
+    stored = {bytes(row[0]) for row in sql(folder / "books.db", "SELECT digest FROM reference")}
+    assert len(stored & digests) == 1
+    import hashlib  # noqa: PLC0415 - what a thief would try
+
+    assert hashlib.sha256(b"S01").digest() not in stored
+
+
+def test_two_vaults_know_nobody_in_common(folder, tmp_path):
+    vaults.make(tmp_path / "w", whole=False)
+    mine, theirs = (set(sql(p / "books.db", "SELECT digest FROM reference")) for p in (folder, tmp_path / "w"))
+    assert not mine & theirs

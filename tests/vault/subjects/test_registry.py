@@ -1,0 +1,159 @@
+"""The book of subjects: all or nothing, every colliding line named, nothing shown that is not logged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import vaults
+from tests.support.vaults import opened, sql
+from vault.audit.entry import decode_leaf
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.errors import InputError, UnavailableError
+from vault.files.csv_sheets import SheetRejectedError
+from vault.session import wrapped_keys
+from vault.subjects import registry
+from vault.subjects.identities import Identity, open_identities
+from vault.subjects.references import resolve
+from vault.subjects.registration import draw_subjects, registering
+
+
+def sheet(s, text, *, update=False):
+    return registry.import_sheet(s, vaults.read_subject_sheet(text.encode(), today=vaults.TODAY), update=update)
+
+
+def people(folder):
+    return sql(folder / "books.db", "SELECT count(*) FROM subject")[0][0]
+
+
+def test_a_row_becomes_a_subject_with_keys_and_an_identity(s):
+    report = sheet(
+        s,
+        "sample_id,mrn,name,birth_date,sex,country,diagnoses,pedigree\nA;A2,M,Ärn Ö,1999-12-31,f,DE,MONDO:0000001;MONDO:0000002,F1\n",
+    )
+    assert (report.created, report.updated) == (1, 0)
+    summary, identity = registry.subject_show(s, "A2")
+    assert identity == Identity(
+        samples=("A", "A2"),
+        mrn="M",
+        name="Ärn Ö",
+        birth_date="1999-12-31",
+        sex="female",
+        country="DE",
+        diagnoses=("MONDO:0000001", "MONDO:0000002"),
+        pedigree="F1",
+    )
+    assert summary.handle.startswith("s-")
+    assert summary.state == "active"
+    keys = sql(s.folder / "keys.db", ("SELECT purpose FROM wrapped_key WHERE owner = ?", (resolve(s, "A"),)))
+    assert {row[0] for row in keys} == {purpose.value for purpose in wrapped_keys.SUBJECT_PURPOSES}
+
+
+def test_every_colliding_line_is_named_and_nothing_is_kept(folder, s):
+    before = people(folder)
+    with pytest.raises(SheetRejectedError) as caught:
+        sheet(s, "sample_id,mrn\nnew1,n1\nS01,\nnew2,MRN0002\nS03,MRN0004\nnew3,\n")
+    assert [problem.line for problem in caught.value.problems] == [3, 4, 5]
+    assert "different subjects" in caught.value.problems[2].reason
+    assert people(folder) == before
+    for name in ("new1", "new2", "new3"):
+        with pytest.raises(InputError):
+            resolve(s, name)
+
+
+def test_update_attaches_and_creates_in_one_go(s):
+    subject = resolve(s, "S01")
+    report = sheet(s, "sample_id,mrn,name\nS01;S01b,MRN0001,New Name\nfresh,,\n", update=True)
+    assert (report.created, report.updated) == (1, 1)
+    identity = registry.subject_show(s, "S01b")[1]
+    assert identity.name == "New Name"
+    assert identity.samples == ("S01", "S01b")
+    assert resolve(s, "MRN0001") == resolve(s, "S01b") == subject
+
+
+def test_update_refuses_what_belongs_to_two(s):
+    with pytest.raises(SheetRejectedError):
+        sheet(s, "sample_id,mrn\nS01,MRN0002\n", update=True)
+
+
+def test_two_lines_cannot_both_update_one_subject(s):
+    """Through its sample id and its MRN: the sheet alone does not show that they are one."""
+    with pytest.raises(InputError):
+        sheet(s, "sample_id,mrn\nS01,\nnewsample,MRN0001\n", update=True)
+
+
+def test_an_empty_sheet_changes_nothing(folder, s):
+    before = people(folder)
+    sheet(s, "sample_id\n")
+    assert people(folder) == before
+
+
+def test_identities_are_sealed_apart(folder, s):
+    sheet(s, "sample_id,name\nZ,Zacharias\n")
+    stored = b"".join(path.read_bytes() for path in folder.glob("*.db*"))
+    assert b"Zacharias" not in stored
+
+
+def test_listing_and_showing_are_logged(s):
+    listed = registry.subject_list(s)
+    assert len(listed) == 12
+    assert listed == sorted(listed, key=lambda one: one.handle)
+    registry.subject_show(s, "S01")
+    leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()][-2:]
+    assert [leaf["act"] for leaf in leaves] == ["subject.list", "subject.show"]
+    assert leaves[1]["subj"]["n"] == 1
+
+
+def test_many_identities_open_in_one_go(s):
+    with s.books.read() as tx:
+        assert registry.count(tx) == 12
+    wanted = [resolve(s, sample) for sample in vaults.SAMPLES]
+    found = open_identities(s, wanted)
+    assert [found[subject].samples for subject in wanted] == [(sample,) for sample in vaults.SAMPLES]
+
+
+def test_keys_that_were_kept_for_nobody_do_no_harm(folder, s):
+    """A crash between keys and books: unused keys, never a subject without one."""
+    s.keybook.store_subjects(draw_subjects(s, 3).fresh)
+    assert people(folder) == 12
+    with opened(folder) as again:
+        assert len(registry.subject_list(again)) == 12
+
+
+def register(s, drawn, *, fail_within=None, fail_behind=None):
+    with registering(s, drawn, [Identity((str(n),)) for n in range(3)]) as new:
+        with new.transaction() as tx:
+            new.add(tx)
+            if fail_within:
+                raise fail_within
+        if fail_behind:
+            raise fail_behind
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(OSError("x"), 0), (KeyboardInterrupt(), 0), (UnavailableError("database_unavailable", "x"), 3)]
+)
+def test_people_whose_registration_fails_lose_their_keys_unless_the_books_may_know_them(s, error, kept):
+    drawn = draw_subjects(s, 3)
+    with pytest.raises(type(error)):
+        register(s, drawn, fail_within=error)
+    assert len(s.keybook.open_many(KeyPurpose.IDENTITY, drawn.subjects)) == kept
+
+
+def test_an_interruption_behind_the_commit_leaves_keys_and_people(s):
+    drawn = draw_subjects(s, 3)
+    with pytest.raises(KeyboardInterrupt):
+        register(s, drawn, fail_behind=KeyboardInterrupt())
+    assert len(open_identities(s, drawn.subjects)) == 3
+
+
+def test_keys_that_cannot_be_kept_roll_the_people_back(s, monkeypatch):
+    def full(*_):
+        raise UnavailableError("database_full", "x")
+
+    monkeypatch.setattr(s.keybook, "store_subjects", full)
+    with s.books.read() as tx:
+        before = registry.count(tx)
+    with pytest.raises(UnavailableError, match="x"):
+        register(s, draw_subjects(s, 3))
+    with s.books.read() as tx:
+        assert registry.count(tx) == before

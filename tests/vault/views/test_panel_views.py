@@ -1,0 +1,138 @@
+"""Panels through the gate: what they show, and that their own blocks change nothing but what is read."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.support.gt_text import texts_of
+from tests.support.held import Held
+from tests.support.outside import extra, tool
+from vault import gate
+from vault.consent import recording
+from vault.genotypes.catalog import datasets, panel_builder
+from vault.genotypes.loci import parse_loci
+from vault.genotypes.store import part_reader
+
+HEAD = (
+    "##fileformat=VCFv4.3\n"
+    + "".join(f"##contig=<ID={c}>\n" for c in ("1", "2"))
+    + '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+)
+SAMPLES = ("a", "b", "c")
+ROWS = [  # c withdraws: what only c carries must not show
+    ("1", 100, "A", "C,G", "0/1 0/0 0/2"),
+    ("1", 200, "A", "T", "0/0 0/0 0/1"),
+    ("1", 300, "AT", "A", "0/0 ./. 0/1"),
+    ("1", 400, "G", "C", "0/0 0/0 1/1"),
+    ("1", 500, "G", "C", "0/1 0/0 0/0"),
+    ("2", 50, "T", "C", "0/1 1/1 0/0"),
+    ("2", 60, "T", "C,A", "0/0 0/0 1/2"),
+]
+LOCI = "contig\tpos\tref\talt\n1\t100\tA\tG\n1\t200\tA\tT\n1\t300\t\t\n1\t350\tC\tT\n2\t60\tT\tC\n"
+EXPECTED = [  # G at 1:100 is listed; C at 2:60 is listed and nobody's, A is not listed and c's alone; nothing lists 1:300's ALT
+    ("1", 100, "A,C,G", ["0/1", "0/0"]),
+    ("1", 200, "A,T", ["0/0", "0/0"]),
+    ("1", 300, "AT", ["0/0", "./."]),
+    ("2", 60, "T,C", ["0/0", "0/0"]),
+]
+
+
+def vcf(rows=ROWS, samples=SAMPLES):
+    lines = [f"{c}\t{p}\t.\t{r}\t{a}\t.\tPASS\t.\tGT\t" + gts.replace(" ", "\t") for c, p, r, a, gts in rows]
+    return HEAD + "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t" + "\t".join(samples) + "\n" + "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def held(tmp_path):
+    held = Held.make(tmp_path)
+    yield held
+    held.session.close()
+
+
+def prepare(held, path):
+    held.load(path)
+    held.everyone_consents()
+    recording.withdraw(held.session, "sample:c")
+    held.project("demo")
+
+
+def make_panel(held, loci, name="p"):
+    return panel_builder.create(
+        held.session, datasets.by_name(held.session, "cohort"), name, parse_loci(loci.encode(), name="p.tsv")
+    )
+
+
+def seen(held, panel="p"):
+    """[(contig, pos, alleles, calls in the order of the samples' names)] and what was not assayed."""
+    view = gate.view(held.session, project="demo", dataset="cohort", panel=panel)
+    people = held.names("demo")
+    order = sorted(range(len(view.pseudonyms)), key=lambda at: people[view.pseudonyms[at]])
+    rows = zip(
+        view.sites.contig, view.sites.pos.tolist(), view.sites.alleles.items(), texts_of(view.codes, view.escapes), strict=True
+    )
+    return [(view.sites.contigs[c], p, a.decode(), [calls[at] for at in order]) for c, p, a, calls in rows], view.not_assayed
+
+
+def test_a_panel_view_keeps_its_sites_and_listed_alts_and_nothing_of_who_is_not_released(held):
+    prepare(held, held.write("c.vcf", vcf()))
+    make_panel(held, LOCI)
+    assert seen(held) == (EXPECTED, ("1:350",))
+
+
+def test_an_interval_shows_what_released_people_carry(held):
+    prepare(held, held.write("c.vcf", vcf()))
+    make_panel(held, "1\t99\t400\n2\t49\t50\n")
+    assert seen(held) == ([("1", 100, "A,C", ["0/1", "0/0"]), ("2", 50, "T,C", ["0/1", "1/1"])], ())
+
+
+def test_blocks_of_the_panel_are_what_is_read_and_an_extract_of_them_says_the_same(held, monkeypatch):
+    prepare(held, held.write("c.vcf", vcf()))
+    make_panel(held, LOCI)
+    read: list[int] = []
+    true = part_reader.PartReader.read_and_count
+    monkeypatch.setattr(
+        part_reader.PartReader, "read_and_count", lambda self, *a, **k: (read.append(len(self._chunks)), true(self, *a, **k))[1]
+    )
+    with_blocks = seen(held)
+    folder = held.extract("demo", panel="p")
+    panel_builder.forget(held.session, datasets.by_name(held.session, "cohort"))
+    assert seen(held) == with_blocks
+    assert read == [1, 1, 2]  # chunks known to the reader: the build's one, or those of two contigs
+    rows = subprocess.run(
+        [tool("bcftools"), "query", "-f", "%CHROM\t%POS\t%REF\t%ALT\n", folder / "genotypes.vcf.gz"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert rows == ["1\t100\tA\tC,G", "1\t200\tA\tT", "1\t300\tAT\t.", "2\t60\tT\tC"]
+
+
+def test_the_log_tells_of_every_making(held):
+    held.load(held.write("c.vcf", vcf()))
+    make_panel(held, LOCI)
+    acts = [(entry["act"], entry["outcome"]) for entry in held.entries() if entry["act"].startswith("panel")]
+    assert acts == [("panel.create", "done"), ("panel.build", "intent"), ("panel.build", "done")]
+    assert held.verified().ok
+
+
+@pytest.mark.parametrize("kind", ["bcf", "pgen", "vcf.zst"])
+def test_other_formats_give_the_same_view(held, kind):
+    path = held.write("c.vcf", vcf())
+    if kind == "bcf":
+        subprocess.run([tool("bcftools"), "view", "-Ob", "-o", held.folder / "c.bcf", path], check=True)
+        path = held.folder / "c.bcf"
+    elif kind == "pgen":
+        extra("pgenlib")
+        subprocess.run(
+            [tool("plink2"), "--vcf", path, "--make-pgen", "--out", held.folder / "c"], check=True, capture_output=True
+        )
+        path = held.folder / "c.pgen"
+    else:
+        import zstandard  # noqa: PLC0415 - here only
+
+        path = held.write("c.vcf.zst", zstandard.compress(path.read_bytes()))
+    prepare(held, path)
+    make_panel(held, LOCI)
+    assert seen(held) == (EXPECTED, ("1:350",))

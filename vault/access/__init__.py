@@ -1,0 +1,1 @@
+"""Who may ask for what, under which limits, and what was released."""

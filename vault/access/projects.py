@@ -1,0 +1,212 @@
+"""The book of projects: approved purposes, each with its own pseudonym key.
+
+The declaration and the project's standing are sealed under the books branch, so that nobody approves a project by editing its row;
+every change of state raises the project's version, which the gate reads before it decides and again before it releases.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import canonical, declarations, purposes
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, IntegrityError, RefusedError
+from vault.files.yaml_documents import declared
+from vault.ids import ProjectId, new_id
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import PrincipalRow, ProjectRow
+from vault.storage.timestamps import from_micros, to_micros
+
+COLLECTION = "project"
+DRAFT, APPROVED, SUSPENDED, CLOSED = "draft", "approved", "suspended", "closed"
+
+CHANGES = {  # verb -> (act, states it may start from, state it ends in)
+    "approve": (Act.PROJECT_APPROVE, (DRAFT, SUSPENDED), APPROVED),
+    "suspend": (Act.PROJECT_SUSPEND, (APPROVED,), SUSPENDED),
+    "close": (Act.PROJECT_CLOSE, (DRAFT, APPROVED, SUSPENDED), CLOSED),
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project as the books hold it."""
+
+    project_id: ProjectId
+    code: str
+    version: int
+    state: str
+    created_by: str
+    approved_by: str | None
+    self_approved: bool
+    declaration: purposes.Project
+    declaration_text: str  # as it was recorded
+    declaration_sha256: bytes
+
+
+def create(session: Session, document: dict[str, Any]) -> Project:
+    """Record a declaration as a draft, with a new pseudonym key.
+
+    Raises:
+        InputError: ``document_rejected``; ``project_exists``.
+    """
+    with session.attempting(Act.PROJECT_CREATE):
+        return _create(session, declared(lambda: declarations.parse_project(document), name="the declaration"))
+
+
+def change(session: Session, code: str, verb: str) -> Project:
+    """Approve, suspend or close a project.
+
+    With one steward, approving one's own project is allowed and logged ``self_approved``; with two it is refused.
+
+    Raises:
+        InputError: ``project_unknown``; ``project_state``: the verb does not fit its state.
+        RefusedError: ``self_approval``.
+    """
+    act, allowed, target = CHANGES[verb]
+    with session.attempting(act), session.books.write() as tx:
+        row = row_of(tx, code)
+        project = _opened(session, row)
+        if row.state not in allowed:
+            raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
+        flags: tuple[str, ...] = ()
+        if verb == "approve":
+            own = row.created_by == session.principal
+            if own and stewards(tx) > 1:
+                raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
+            flags = ("self_approved",) if own else ()
+            row.approved_by, row.self_approved, row.approved = session.principal, own, to_micros(session.clock())
+        row.state, row.version = target, row.version + 1
+        row.sealed = _seal(session, row, project.declaration_text)
+        tx.flush()
+        session.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
+    return _opened(session, row)
+
+
+def settle(session: Session, tx: Transaction, row: ProjectRow, item: str, *, allows: bool) -> None:
+    """Put a ruling in force, or take it out, in the caller's write transaction; what is in progress is decided anew."""
+    text = _opened(session, row).declaration_text
+    held = {one for one in row.rulings.split(",") if one}
+    row.rulings = ",".join(sorted(held | {item} if allows else held - {item}))
+    row.version += 1
+    row.sealed = _seal(session, row, text)
+    tx.flush()
+
+
+def load(session: Session, code: str) -> Project:
+    """A project by its code. Raises InputError ``project_unknown``."""
+    with session.books.read() as tx:
+        return _opened(session, row_of(tx, code))
+
+
+def by_id(session: Session, tx: Transaction, project_id: ProjectId) -> Project:
+    """A project as the caller's transaction sees it."""
+    return _opened(session, tx.get_one(ProjectRow, project_id))
+
+
+def every(session: Session) -> list[Project]:
+    """All projects, by code."""
+    with session.books.read() as tx:
+        return [_opened(session, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
+
+
+def _create(session: Session, declaration: purposes.Project) -> Project:
+    text = canonical.dumps(purposes.as_dict(declaration))
+    project_id = ProjectId(new_id(session.random))
+    session.keybook.create(KeyPurpose.PROJECT, [project_id])
+    row = ProjectRow(
+        project_id=project_id,
+        code=declaration.code,
+        version=1,
+        state=DRAFT,
+        sealed=b"",
+        declaration_sha256=sha256(text.encode()),
+        created=to_micros(session.clock()),
+        created_by=session.principal,
+        approved_by=None,
+        approved=None,
+        self_approved=False,
+        rulings="",
+    )
+    row.sealed = _seal(session, row, text)
+    with session.books.write() as tx:
+        if tx.scalar(select(ProjectRow.code).where(ProjectRow.code == declaration.code)) is not None:
+            raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
+        tx.add(row)
+        tx.flush()
+        session.append(tx, Act.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
+    return _opened(session, row)
+
+
+def row_of(tx: Transaction, code: str) -> ProjectRow:
+    """The row of a project in the caller's transaction. Raises InputError ``project_unknown``."""
+    row = tx.scalars(select(ProjectRow).where(ProjectRow.code == code)).one_or_none()
+    if row is None:
+        raise InputError("project_unknown", f"there is no project {code}", hint="genovault project list")
+    return row
+
+
+def _seal(session: Session, row: ProjectRow, declaration: str) -> bytes:
+    content = canonical.dumps({"declaration": declaration, "standing": _standing(row)})
+    return session.seal_books(COLLECTION, row.project_id, content.encode())
+
+
+def _standing(row: ProjectRow) -> dict[str, Any]:
+    """The clear columns that decide, as they are sealed too."""
+    return {
+        "code": row.code,
+        "state": row.state,
+        "created_by": row.created_by,
+        "approved_by": row.approved_by or "",
+        "approved": str(row.approved or ""),
+        "self_approved": row.self_approved,
+        "rulings": row.rulings,
+    }
+
+
+def _opened(session: Session, row: ProjectRow) -> Project:
+    content = json.loads(session.open_books(COLLECTION, row.project_id, row.sealed))
+    text = content["declaration"]
+    if content["standing"] != _standing(row) or sha256(text.encode()) != row.declaration_sha256:
+        raise IntegrityError("project_altered", "a project is not as it was recorded", hint="run genovault doctor")
+    declaration = declared(lambda: declarations.parse_stored(text), name=f"project {row.code}")
+    if row.approved is not None:
+        # A form's material change binds purposes approved after it, so the declaration dates from its approval.
+        declaration = replace(declaration, purpose=replace(declaration.purpose, declared_at=from_micros(row.approved)))
+    ruled = (*declaration.purpose.rulings, *(item for item in row.rulings.split(",") if item))
+    in_force = tuple(item for item in purposes.RULABLE if item in ruled)
+    declaration = replace(declaration, purpose=replace(declaration.purpose, rulings=in_force))
+    return Project(
+        project_id=ProjectId(row.project_id),
+        code=row.code,
+        version=row.version,
+        state=row.state,
+        created_by=row.created_by,
+        approved_by=row.approved_by,
+        self_approved=row.self_approved,
+        declaration=declaration,
+        declaration_text=text,
+        declaration_sha256=row.declaration_sha256,
+    )
+
+
+def stewards(tx: Transaction) -> int:
+    """How many stewards there are."""
+    query = select(func.count()).select_from(PrincipalRow).where(PrincipalRow.role == "steward", PrincipalRow.state == "active")
+    return tx.scalar(query) or 0
+
+
+def _entry(row: ProjectRow, declaration: purposes.Project) -> dict[str, Any]:
+    """What an entry says of a project: its code, purpose, and a digest of the declaration with its version."""
+    return {
+        "project": row.code,
+        "purpose": ",".join(declaration.purpose.use_kinds),
+        "obj": Obj("declaration", f"{row.declaration_sha256.hex()}:{row.version}"),
+    }

@@ -1,0 +1,99 @@
+"""From a committed release to a visible folder, and back out of one that must not become visible.
+
+A live process holds a lock on ``locks/<release>`` in the vault's folder, so recovery never touches work in progress.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vault.access import releases
+from vault.access.releases import RELEASED, STAGING, Release
+from vault.audit.actions import Act, Outcome, ending
+from vault.audit.entry import Obj
+from vault.audit.reports.records import record_of
+from vault.errors import IntegrityError
+from vault.extracts.release_folder import RECEIPT_NAME
+from vault.extracts.staging import discard_staged, publish_staged, unwritable
+from vault.session.unlocked_vault import Session
+
+
+def receive(session: Session, index: int) -> str:
+    """Sign the log's head and give the receipt of entry ``index``."""
+    session.checkpoint()
+    return session.log.receipt(index)
+
+
+def finish(session: Session, release: Release) -> None:
+    """Make a committed release visible: receipt beside the manifest, folder renamed, state set. Safe to repeat."""
+    staged, output = Path(release.content.staged), Path(release.content.output)
+    if release.outcome_index is None:
+        raise IntegrityError("release_incomplete", "a committed release has no outcome entry", hint="run genovault doctor")
+    if staged.is_dir():
+        _write_receipt(staged / RECEIPT_NAME, receive(session, release.outcome_index))
+    publish_staged(staged, output)
+    releases.mark(session, release.release_id, RELEASED)
+
+
+def abort(session: Session, release: Release, reason: str) -> None:
+    """Remove what was staged and log that nothing became visible.
+
+    Raises:
+        IntegrityError: ``release_altered``: the log says that it did; the books were edited.
+    """
+    said = session.log.closings([release.intent_event]).get(release.intent_event, [])
+    if release.state == STAGING and ending(record_of(entry).outcome for entry in said) == Outcome.DONE:
+        raise IntegrityError("release_altered", f"the log says that release {release.release_id} left", hint="genovault doctor")
+    if release.content.staged:  # a view in memory has no folder
+        discard_staged(Path(release.content.staged))
+    with session.books.write() as tx:
+        releases.drop(tx, release.release_id)
+        session.append(
+            tx,
+            Act.VIEW_OUTCOME if release.request_id is None else Act.EXTRACT_OUTCOME,
+            Outcome.ABORTED,
+            project=release.project,
+            request=release.request_id,
+            refers=release.intent_event,
+            reasons={reason: 1},
+            obj=Obj("release", release.release_id),
+        )
+
+
+@contextmanager
+def working(session: Session, release_id: str) -> Iterator[bool]:
+    """Hold the release's lock; False if another process does. The lock goes with the process, however it ends."""
+    folder = session.folder / "locks"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / release_id
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(handle).st_nlink > 0  # whoever held it may have removed it since it was opened
+        except BlockingIOError:
+            held = False
+        if not held:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _write_receipt(path: Path, receipt: str) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(receipt)
+            file.flush()
+            os.fsync(handle)
+    except OSError as error:
+        raise unwritable(error) from None

@@ -1,0 +1,103 @@
+"""What a release must keep to: the project's declaration and the duties that the released people's consents carry.
+
+Whatever this vault cannot keep refuses the release (consent reference §12); nothing is passed on as a mere wish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies import loci, reasons
+from policies.loci import Catalogue
+from policies.obligations import Obligations
+from policies.purposes import Project as Declaration
+from vault.errors import RefusedError
+from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
+from vault.files.yaml_documents import declared
+from vault.limits import MAX_POSITION
+from vault.views.masks import Interval
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a view may not look: ``masks``, and everything outside any of the groups of ``only``."""
+
+    masks: tuple[Interval, ...]
+    only: tuple[loci.Mask, ...]
+
+    def hidden(self, contigs: Sequence[str]) -> tuple[Interval, ...]:
+        """All that is hidden on these contigs, as intervals."""
+        return self.masks + tuple(gap for group in self.only for contig in contigs for gap in _outside(group, contig))
+
+
+def limits(
+    declaration: Declaration, duties: Obligations, *, permitted: int, places: Catalogue, regions: Sequence[str], now: datetime
+) -> Limits:
+    """What the view must hide, once every other limit holds.
+
+    ``places``: the named places of the data's assembly. ``regions``: what is asked for; empty for a panel or the whole dataset.
+
+    Raises:
+        RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
+            ``nothing_left``.
+        InputError: ``document_rejected``: a region is none.
+    """
+    if declaration.expires is not None and declaration.expires <= now:
+        raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
+    if declaration.disclosure.max_bits is not None or duties.max_bits is not None:
+        raise RefusedError("limit_not_enforced", "this version cannot keep to a limit in bits, so it releases nothing")
+    if not permitted:
+        raise RefusedError("no_one_permitted", "no subject's consent covers this purpose", hint="genovault project check")
+    smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)
+    if permitted < smallest:
+        raise RefusedError("group_too_small", f"fewer subjects than the smallest group of {smallest}")
+    hidden = loci.resolve(duties.mask, assembly=places.assembly, catalogue=places)
+    groups = [loci.resolve(rules, assembly=places.assembly, catalogue=places, margin=0) for rules in duties.only]
+    if hidden.unresolved or any(group.unresolved for group in groups):
+        raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
+    if regions and not _left(regions, hidden.mask, [group.mask for group in groups]):
+        raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
+    masks = tuple(Interval(i.contig, i.start + 1, i.end) for i in hidden.mask.intervals)
+    return Limits(masks, tuple(group.mask for group in groups))
+
+
+def stated(duties: Obligations) -> tuple[Obligation, ...]:
+    """The duties in words, for the manifest. NRI and NRL stand on every release."""
+    found = [NO_REIDENTIFICATION, NO_RELINKING]
+    if duties.publish:
+        found.append(Obligation(code="PUB", text="Make the results available to the scientific community."))
+    if duties.publish_embargo is not None:
+        found.append(Obligation(code="MOR", text=f"Publish nothing before {duties.publish_embargo.isoformat()}."))
+    if duties.ethics_ref:
+        found.append(Obligation(code="IRB", text=f"Work under the ethics approval {duties.ethics_ref}."))
+    if duties.collaborate:
+        found.append(Obligation(code="COL", text=f"Work together with: {', '.join(duties.collaborate)}."))
+    if duties.return_derived:
+        found.append(Obligation(code="RTN", text="Return data derived from these records to the vault's stewards."))
+    return tuple(found)
+
+
+def _left(regions: Sequence[str], hidden: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
+    """Whether anything of the regions may be shown; nearly always the first region answers."""
+    asked = declared(lambda: loci.parse_regions(regions), name="the regions")
+    return any(_remains(loci.Mask((region,)).minus(hidden), groups) for region in asked.intervals)
+
+
+def _remains(left: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
+    for group in groups:
+        left = left.intersection(group)
+    return bool(left.intervals)
+
+
+def _outside(group: loci.Mask, contig: str) -> list[Interval]:
+    """What of a contig lies in none of the group's intervals."""
+    gaps, at = [], 1
+    for start, end in sorted((i.start, i.end) for i in group.on(loci.normalise_contig(contig))):
+        if start + 1 > at:
+            gaps.append(Interval(contig, at, start))
+        at = max(at, end + 1)
+    if at <= MAX_POSITION:
+        gaps.append(Interval(contig, at, MAX_POSITION))
+    return gaps

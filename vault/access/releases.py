@@ -1,0 +1,168 @@
+"""The book of releases: views that left the vault or were leaving it, and what a killed process left half done.
+
+staging    intent logged, files being written        recovery: remove the folder, log the abort
+committed  outcome logged, folder not yet visible    recovery: re-check consent, then finish, or log the abort
+released   visible
+aborted    nothing became visible
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session as Transaction
+
+from vault.audit.log import Appended
+from vault.errors import InputError, RefusedError
+from vault.ids import ProjectId, SubjectId
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
+from vault.storage.timestamps import from_micros, rfc3339, to_micros
+
+COLLECTION = "release"
+UNFINISHED = STAGING, COMMITTED = RELEASE_UNFINISHED
+RELEASED, ABORTED = "released", "aborted"
+
+
+@dataclass(frozen=True)
+class Content:
+    """The sealed part of a release's record. Folders are empty for a view that was handed over in memory."""
+
+    asked: Mapping[str, object]
+    obligations: Mapping[str, object]
+    staged: str = ""
+    output: str = ""
+    manifest: str = ""  # manifest.json as it was signed
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as the books hold it."""
+
+    release_id: str
+    request_id: str | None
+    project_id: ProjectId
+    project: str
+    state: str
+    intent_event: str
+    outcome_index: int | None
+    subject_set: bytes
+    n_subjects: int
+    n_sites: int
+    created: str
+    content: Content
+
+
+def begin(
+    tx: Transaction,
+    session: Session,
+    release_id: str,
+    *,
+    project_id: ProjectId,
+    request_id: str | None,
+    intent: Appended,
+    subjects: list[SubjectId],
+    content: Content,
+) -> None:
+    """Record a release in the making, in the transaction of its intent."""
+    row = ReleaseRow(
+        release_id=release_id,
+        request_id=request_id,
+        project_id=project_id,
+        state=STAGING,
+        version=1,
+        intent_event=intent.event_id,
+        outcome_index=None,
+        manifest_sha256=None,
+        subject_set=session.log.subject_digest(session.keybook.tokens(subjects)),
+        n_subjects=len(subjects),
+        n_sites=0,
+        sealed=_seal(session, release_id, content, 1),
+        created=to_micros(session.clock()),
+    )
+    tx.add(row)
+    tx.flush()
+
+
+def commit(
+    tx: Transaction,
+    session: Session,
+    release_id: str,
+    *,
+    outcome: Appended,
+    n_sites: int,
+    content: Content,
+    manifest_sha256: bytes | None,
+    state: str,
+) -> None:
+    """Record what was released, in the transaction of its outcome.
+
+    Raises:
+        RefusedError: ``release_ended``: somebody else ended it (recovery took its process for dead).
+    """
+    row = tx.get_one(ReleaseRow, release_id)
+    if row.state != STAGING:
+        raise RefusedError("release_ended", "this release was ended meanwhile", hint="ask again")
+    row.state, row.outcome_index, row.n_sites, row.manifest_sha256 = state, outcome.index, n_sites, manifest_sha256
+    row.version += 1
+    row.sealed = _seal(session, release_id, content, row.version)
+
+
+def drop(tx: Transaction, release_id: str) -> None:
+    """Record, in the transaction of its outcome, that nothing left."""
+    tx.execute(update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=ABORTED))
+
+
+def mark(session: Session, release_id: str, state: str) -> None:
+    """Move a release to a state that needs no entry of its own."""
+    with session.books.write() as tx:
+        tx.execute(update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=state))
+
+
+def every(session: Session) -> list[Release]:
+    """All releases, newest first."""
+    return _query(session)
+
+
+def load(session: Session, release_id: str) -> Release:
+    """A release by its id. Raises InputError ``release_unknown``."""
+    found = _query(session, ReleaseRow.release_id == release_id)
+    if not found:
+        raise InputError("release_unknown", "there is no such release", hint="genovault release list")
+    return found[0]
+
+
+def unfinished(session: Session) -> list[Release]:
+    """Releases that were in the making, whoever makes them."""
+    return _query(session, ReleaseRow.state.in_(UNFINISHED))
+
+
+def _query(session: Session, *where: ColumnElement[bool]) -> list[Release]:
+    query = select(ReleaseRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == ReleaseRow.project_id)
+    with session.books.read() as tx:
+        return [_opened(session, row, code) for row, code in tx.execute(query.where(*where).order_by(ReleaseRow.created.desc()))]
+
+
+def _seal(session: Session, release_id: str, content: Content, version: int) -> bytes:
+    return session.seal_books(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
+
+
+def _opened(session: Session, row: ReleaseRow, project: str) -> Release:
+    content = json.loads(session.open_books(COLLECTION, row.release_id.encode(), row.sealed, version=row.version))
+    return Release(
+        release_id=row.release_id,
+        request_id=row.request_id,
+        project_id=ProjectId(row.project_id),
+        project=project,
+        state=row.state,
+        intent_event=row.intent_event,
+        outcome_index=row.outcome_index,
+        subject_set=row.subject_set,
+        n_subjects=row.n_subjects,
+        n_sites=row.n_sites,
+        created=rfc3339(from_micros(row.created)),
+        content=Content(**content),
+    )

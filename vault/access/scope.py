@@ -1,0 +1,93 @@
+"""What is asked of the gate, with everything it names loaded, and whether the project may ask it at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from policies import loci
+from policies.purposes import RequestKind
+from vault.access import projects, requests
+from vault.access.projects import Project
+from vault.audit.entry import is_handle
+from vault.crypto.keystore import Role
+from vault.errors import InputError, RefusedError
+from vault.files.yaml_documents import declared
+from vault.genotypes.catalog import datasets, panels
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.panels import Panel
+from vault.genotypes.loci import Locus
+from vault.genotypes.store.selections import PanelLoci, Selection
+from vault.session.unlocked_vault import Session
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A project's question about a dataset: a panel, regions, or (neither) all of it."""
+
+    project: Project
+    dataset: Dataset
+    panel: Panel | None
+    regions: tuple[str, ...]
+    request_id: str | None = None
+    asserted_for: str | None = None  # whom the steward who submitted it says it is for
+
+    def selection(self) -> Selection:
+        """The sites to read."""
+        if self.panel is not None:
+            return Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
+        if not self.regions:
+            return Selection()
+        mask = declared(lambda: loci.parse_regions(self.regions), name="the regions")
+        return Selection(regions=tuple(Locus(i.contig, i.start + 1, i.end) for i in mask.intervals))
+
+    def detail(self) -> dict[str, Any]:
+        """What auditors read of it."""
+        panel = None if self.panel is None else f"{self.panel.name} version {self.panel.version}"
+        shown = self.regions[:1000]  # the request itself holds them all
+        return {"dataset": self.dataset.name, "panel": panel, "regions": list(shown), "n_regions": len(self.regions)}
+
+
+def of_request(session: Session, request_id: str) -> Ask:
+    """The question of a stored request.
+
+    Raises:
+        InputError: ``request_unknown``. RefusedError: ``request_denied``, ``kind_not_served``, and as ``of_view``.
+    """
+    request = requests.load(session, request_id)
+    if request.state != requests.OPEN:
+        raise RefusedError("request_denied", f"request {request_id} was denied")
+    if request.kind is not RequestKind.RECORDS:
+        raise RefusedError("kind_not_served", f"this version releases records, not {request.kind.value}")
+    spec = request.spec
+    panel = None if spec.panel is None else panels.by_name(session, spec.panel, version=spec.panel_version)
+    project, dataset = projects.load(session, request.project), datasets.by_name(session, request.dataset)
+    person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
+    return _allowed(session, Ask(project, dataset, panel, spec.regions, request_id, person))
+
+
+def of_view(session: Session, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> Ask:
+    """The question of a program beside the vault.
+
+    Raises:
+        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``loci_twice``.
+        RefusedError: ``project_not_approved``, ``outside_project``, ``not_of_project``.
+    """
+    if panel is not None and regions:
+        raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
+    found = None if panel is None else panels.by_name(session, panel)
+    return _allowed(session, Ask(projects.load(session, project), datasets.by_name(session, dataset), found, regions))
+
+
+def _allowed(session: Session, ask: Ask) -> Ask:
+    """The question itself, if the project's declaration covers it and, for an engine, names the engine."""
+    project, dataset, panel = ask.project, ask.dataset, ask.panel
+    if session.role is Role.ENGINE and session.principal not in project.declaration.purpose.people:
+        raise RefusedError("not_of_project", f"project {project.code} does not name {session.principal} among its people")
+    if project.state != projects.APPROVED:
+        raise RefusedError("project_not_approved", f"project {project.code} is {project.state}")
+    if dataset.name not in project.declaration.datasets or RequestKind.RECORDS not in project.declaration.kinds:
+        raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
+    if panel is not None and panel.dataset_id != dataset.dataset_id:
+        raise InputError("panel_unknown", f"panel {panel.name} is not of this dataset", hint="genovault panel list")
+    return ask

@@ -1,0 +1,134 @@
+"""The live log as the offline verifier wants it: whatever the rows hold, even what no writer would put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from vault.audit.log import AuditLog
+from vault.audit.log_head import newest_log
+from vault.audit.merkle import CompactRange
+from vault.audit.reader import Part
+from vault.audit.tiles import TILE_WIDTH
+from vault.audit.verify import MAX_FINDINGS, Chunk, Finding, Report, verify
+from vault.errors import IntegrityError
+from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditTileRow
+from vault.storage.compiled_statements import Statement
+
+ROWS_AT_ONCE = 16 * TILE_WIDTH  # read in one transaction, so that a long check does not hold the write-ahead log
+
+_LEAVES = Statement(
+    select(AuditLeafRow.idx, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+    .where(AuditLeafRow.idx >= bindparam("start"), AuditLeafRow.idx < bindparam("stop"))
+    .order_by(AuditLeafRow.idx)
+    .limit(ROWS_AT_ONCE)
+)
+_DETAILED = Statement(
+    select(AuditDetailRow.idx).where(AuditDetailRow.idx >= bindparam("first"), AuditDetailRow.idx <= bindparam("last"))
+)
+_END = 2**62  # beyond every entry
+
+
+def check_live(
+    log: AuditLog, own: str | None, given: str | None = None, *, anchors: Sequence[str] = (), part: Part | None = None
+) -> Report:
+    """Verify a log where it lives, and that whom its entries name is still stored as it was (``people_altered``). Arguments as those
+    of ``LogSource``; ``given`` is a key from outside.
+    """
+    report = verify(LogSource(log, own, anchors=anchors, part=part), given)
+    with suppress(IntegrityError):  # of missing entries or a missing head, which the report names
+        within = part or log.parts()[-1]
+        lost = [index - within.base for index in log.entries_without_set() if 0 <= index - within.base < within.size]
+        message = "the people whom entry {} names are not stored as they were"
+        findings = [Finding("people_altered", index, message.format(index)) for index in lost[:MAX_FINDINGS]]
+        return replace(report, findings=(*report.findings, *findings))
+    return report
+
+
+class LogSource:
+    """The live database as the offline verifier wants it.
+
+    ``vkey``: the log's own key, for a check without an outside one. ``anchors``: notes kept elsewhere, which must still hold.
+    ``part``: an earlier log of this vault, None for the one that is written now.
+    """
+
+    def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = (), part: Part | None = None) -> None:
+        self._log = log
+        self._part = part
+        self._vkey = vkey
+        self._anchors = anchors
+
+    def vkey(self) -> str | None:
+        """The key that the vault itself names."""
+        return self._vkey
+
+    def checkpoints(self) -> Sequence[str]:
+        """Every note that was signed, and those kept elsewhere."""
+        return [*map(_text, self._log.checkpoints(self._part)), *self._anchors]
+
+    def head(self) -> tuple[int, bytes] | None:
+        """What appenders build on; of an earlier log, how far it went."""
+        if self._part is not None:
+            return None
+        with self._log.database.read() as session:
+            row = session.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).first()
+        if row is None or row.base != self._newest_base or not isinstance(row.size, int):
+            return 0, b""
+        try:
+            return row.size, CompactRange.from_bytes(row.size, _octets(row.stack)).root()
+        except IntegrityError:
+            return row.size, b""
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows of the log, with whether each has a sealed detail; a gap in the rows ends a chunk."""
+        start = base = self._base()
+        stop = _END if self._part is None else base + self._part.size
+        while True:
+            with self._log.database.read() as session:
+                rows = _LEAVES.rows(session, start=start, stop=stop)
+                found = _DETAILED.rows(session, first=rows[0][0], last=rows[-1][0]) if rows else []
+            if not rows:
+                return
+            detailed = {index for (index,) in found}
+            run: list[Any] = []
+            for row in rows:
+                if run and (row[0] != run[-1][0] + 1 or (row[0] - base) % TILE_WIDTH == 0):
+                    yield _chunk(run, base, detailed)
+                    run = []
+                run.append(row)
+            yield _chunk(run, base, detailed)
+            start = rows[-1][0] + 1
+
+    def tile(self, level: int, n: int, width: int) -> bytes | None:
+        """Full tiles only; partial ones are not stored. A full one that is gone reads as empty."""
+        if width < TILE_WIDTH:
+            return None
+        place = (AuditTileRow.base == self._base(), AuditTileRow.level == level, AuditTileRow.n == n)
+        with self._log.database.read() as session:
+            return _octets(session.scalar(select(AuditTileRow.data).where(*place)))
+
+    def _base(self) -> int:
+        return self._part.base if self._part is not None else self._newest_base
+
+    @cached_property
+    def _newest_base(self) -> int:
+        with self._log.database.read() as session:
+            return newest_log(session).base
+
+
+def _chunk(run: Sequence[Any], base: int, detailed: set[int]) -> Chunk:
+    return Chunk(run[0][0] - base, [row[1] for row in run], [row[2] for row in run], [row[0] in detailed for row in run])
+
+
+def _octets(value: object) -> bytes:
+    """SQLite holds in a column whatever somebody put there: what is not bytes is as good as gone."""
+    return value if isinstance(value, bytes) else b""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,104 @@
+"""The head of the log in SQL: read, advanced by compare-and-swap, and rebuilt from the entries before anybody signs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from vault.audit.merkle import CompactRange, compact_range, leaf_hash
+from vault.audit.note import Checkpoint
+from vault.audit.tiles import StoredTree
+from vault.errors import IntegrityError, UnavailableError
+from vault.storage.audit_tables import AuditCheckpointRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
+from vault.storage.compiled_statements import Statement
+
+_HEAD = Statement(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack))
+_ADVANCE = Statement(
+    update(AuditHeadRow)
+    .where(AuditHeadRow.id == 1, AuditHeadRow.base == bindparam("old_base"), AuditHeadRow.size == bindparam("old_size"))
+    .values(base=bindparam("new_base"), size=bindparam("new_size"), stack=bindparam("new_stack"))
+)
+ROWS_AT_ONCE = 1_000  # entries fetched at a time while a tail is rehashed
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the next entry is appended to: the newest log begins at entry ``base``, and this is its tree."""
+
+    base: int
+    tree: CompactRange
+
+    @property
+    def end(self) -> int:
+        """The number of the next entry."""
+        return self.base + self.tree.size
+
+
+def read_head(session: Session) -> Head:
+    """The stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
+    row = next(iter(_HEAD.rows(session)), None)
+    if row is None:
+        raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
+    return Head(row.base, CompactRange.from_bytes(row.size, row.stack))
+
+
+def advance_head(session: Session, old: Head, new: Head) -> None:
+    """Move the head by compare-and-swap. Raises UnavailableError (``log_conflict``)."""
+    moved = _ADVANCE.changed(
+        session, old_base=old.base, old_size=old.tree.size,
+        new_base=new.base, new_size=new.tree.size, new_stack=new.tree.to_bytes(),
+    )  # fmt: skip
+    if moved != 1:
+        raise UnavailableError("log_conflict", "somebody else appended to the audit log without its lock", hint="try again")
+
+
+def newest_log(session: Session) -> AuditOriginRow:
+    """The log that is written now. Raises IntegrityError (``log_head_missing``)."""
+    row = session.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base.desc()).limit(1)).first()
+    if row is None:
+        raise IntegrityError("log_head_missing", "the audit log has no origin", hint="restore the vault from a backup")
+    return row
+
+
+def last_note(session: Session, base: int) -> str | None:
+    """The newest signed note of the log that begins at entry ``base``."""
+    query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
+    return session.scalar(query.order_by(AuditCheckpointRow.size.desc()).limit(1))
+
+
+def tree_at(session: Session, base: int, size: int) -> CompactRange:
+    """The first ``size`` entries of a log, from its stored tiles. Raises IntegrityError (``log_incomplete``)."""
+    return compact_range(size, StoredTree(session, base).node)
+
+
+def recompute(session: Session, base: int, signed: Checkpoint) -> Head:
+    """The head, rebuilt from what was signed of the log at ``base`` and every leaf since: what may be signed next.
+
+    Raises:
+        IntegrityError: ``log_forked``, ``log_incomplete``, ``log_tail_altered``, ``log_head_altered``, ``log_head_missing``.
+    """
+    head = read_head(session)
+    if head.base != base or head.tree.size < signed.size:
+        raise IntegrityError("log_forked", f"the audit log has {head.tree.size} entries, but {signed.size} were signed")
+    rebuilt = tree_at(session, base, signed.size)
+    if rebuilt.root() != signed.root:
+        raise IntegrityError("log_forked", f"the first {signed.size} audit entries are not those that were signed")
+    columns = select(AuditLeafRow.idx, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+    query = columns.where(AuditLeafRow.idx >= base + signed.size).order_by(AuditLeafRow.idx)
+    hashes = []
+    for expected, row in enumerate(session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)), base + signed.size):
+        if row.idx != expected:
+            raise IntegrityError("log_incomplete", f"audit entry {expected} is missing")
+        if row.leaf is None or leaf_hash(row.leaf) != row.leaf_hash:
+            raise IntegrityError("log_tail_altered", f"audit entry {expected} was altered before it was signed")
+        hashes.append(row.leaf_hash)
+    if rebuilt.extend(hashes) != head.tree:
+        raise head_altered()
+    return head
+
+
+def head_altered() -> IntegrityError:
+    """The error of a head that does not belong to its entries."""
+    return IntegrityError("log_head_altered", "the audit log's head does not belong to its entries")

@@ -1,0 +1,1 @@
+"""The log for people and for other programs: pages, charts, CSV, FHIR."""

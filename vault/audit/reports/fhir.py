@@ -1,0 +1,178 @@
+"""Entries as FHIR R4 AuditEvent resources, one JSON document to a line (``application/fhir+ndjson``), after IHE BALP.
+
+An access to genotypes is a Privacy Disclosure (source). By default patients are named by nothing here: a resource refers to the set
+of subjects as the leaf does, by its salted digest, so that an export is as public as the log. By person, an entry becomes one
+resource for each person that it names, by audit token, an access as it ended. Then one that disclosed claims BALP's profile, which
+wants the patient; nothing else claims one, because BALP's other profiles are about RESTful interactions, and this vault has none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TextIO
+
+from vault.audit.actions import Act, Outcome, ending
+from vault.audit.log import AuditLog
+from vault.audit.reports.records import Record, record_of, records
+from vault.ids import AuditToken
+
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+INTERACTION = "http://hl7.org/fhir/restful-interaction"
+LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
+SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
+DUO = "http://purl.obolibrary.org/obo/duo.owl"
+ASSUMED = "assumed"  # how an access without an outcome counts
+DISCLOSURE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Source"
+OURS = "https://genovault.example/fhir"  # a namespace, not an address
+
+_OUTCOMES = {Outcome.REFUSED.value: "4", Outcome.FAILED.value: "8", Outcome.ABORTED.value: "8"}  # audit-event-outcome
+_EXPORTS = (Act.VIEW_INTENT.value, Act.VIEW_OUTCOME.value, Act.EXTRACT_INTENT.value, Act.EXTRACT_OUTCOME.value)
+_ACTIONS = {  # the last word of an act -> C, R, U, D or E
+    "import": "C", "init": "C", "create": "C", "add": "C", "submit": "C", "record": "C",
+    "update": "U", "withdraw": "U", "approve": "U", "deny": "U", "suspend": "U", "close": "U", "restrict": "U", "disable": "U",
+    "rotate": "U", "restore": "U", "anchor": "U",
+    "erase": "D", "remove": "D", "destroy": "D", "destroyed": "D",
+    "show": "R", "list": "R", "read": "R", "intent": "R", "outcome": "R", "export": "R", "explain": "R", "coverage": "R",
+    "disclosures": "R", "prove": "R", "report": "R",
+}  # fmt: skip
+_WORDS = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "operation"}
+
+
+def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = False) -> int:
+    """Every entry that still has its payload, one AuditEvent to a line; how many lines.
+
+    ``by_person``: one for each person that an entry names, by audit token. Raises IntegrityError (``audit_set_altered``).
+    """
+    written = 0
+    for record in records(log):
+        if record.act is None:
+            continue
+        resources = [audit_event(record, origin=origin)]
+        if by_person and record.subject_set:
+            people = log.subjects_of(bytes.fromhex(record.subject_set), entry=record.index)
+            resources = _by_person(_ended(log, record), people, origin=origin)
+        for resource in resources:
+            out.write(json.dumps(resource, ensure_ascii=False) + "\n")
+            written += 1
+    return written
+
+
+def _ended(log: AuditLog, record: Record) -> Record:
+    """An access as it ended, which another entry says; of one that nobody closed, everything was disclosed."""
+    if record.outcome != Outcome.INTENT.value:
+        return record
+    # The index leads there; the leaf itself has to say that it closes this access.
+    said = map(record_of, log.closings([record.event]).get(record.event, []))
+    return replace(record, outcome=ending(end.outcome for end in said if end.refers == record.event) or ASSUMED)
+
+
+def _by_person(record: Record, people: Sequence[AuditToken], *, origin: str) -> list[dict[str, Any]]:
+    """The resource of an entry for each of the people whom it names."""
+    whole = audit_event(record, origin=origin)
+    if record.act in _EXPORTS and record.outcome in {Outcome.DONE.value, ASSUMED}:
+        whole["meta"] = {"profile": [DISCLOSURE]}
+    others = whole["entity"][:-1]  # the last one is the set
+    return [{**whole, "id": f"{record.event}-{n}", "entity": [*others, _patient(token)]} for n, token in enumerate(people)]
+
+
+def _patient(token: AuditToken) -> dict[str, Any]:
+    return {
+        "what": {"type": "Patient", "identifier": {"system": f"{OURS}/audit-token", "value": token}},
+        "type": _coding(ENTITY_TYPE, "1", "Person"),
+        "role": _coding(OBJECT_ROLE, "1", "Patient"),
+    }
+
+
+def audit_event(record: Record, *, origin: str) -> dict[str, Any]:
+    """One entry. ``origin``: the log's origin line, which names the vault as the source of the event."""
+    act = record.act or ""
+    action = _ACTIONS.get(act.rpartition(".")[2], "E")
+    exported = act in _EXPORTS
+    vault = {"display": origin}
+    resource: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "id": record.event,
+        "type": _coding(DCM, "110106", "Export") if exported else _coding(EVENT_TYPE, "rest", "RESTful Operation"),
+        "subtype": [_subtype(exported=exported, action=action), _coding(f"{OURS}/act", act)],
+        "action": action,
+        "recorded": record.time,
+        "outcome": _OUTCOMES.get(record.outcome or "", "0"),
+        "outcomeDesc": record.outcome,
+        "agent": [_actor(record, exported=exported), _source(vault)],
+        "source": {"site": origin, "observer": vault, "type": [_coding(SOURCE_TYPE, "4", "Application Server")]},
+        "entity": _entities(record),
+    }
+    if record.purpose:
+        resource["purposeOfEvent"] = [{"coding": [_coding(DUO, term)]} for term in record.purpose.split(",")]
+    return resource
+
+
+def _subtype(*, exported: bool, action: str) -> dict[str, str]:
+    if exported:
+        return _coding(LIFECYCLE, "disclose", "Disclose Record Lifecycle Event")
+    return _coding(INTERACTION, _WORDS[action])
+
+
+def _actor(record: Record, *, exported: bool) -> dict[str, Any]:
+    """Whoever acts. Of an export they are the one that the data goes to (destination)."""
+    kind = _coding(DCM, "110152", "Destination Role ID") if exported else _coding(DCM, "110150", "Application")
+    agent: dict[str, Any] = {
+        "type": {"coding": [kind]},
+        "role": [{"coding": [_coding(f"{OURS}/role", record.role or "unknown")]}],
+        "who": {"identifier": {"system": f"{OURS}/principal", "value": record.actor}},
+        "requestor": True,
+        "network": {"address": "localhost", "type": "1"},
+    }
+    if record.asserted_for:
+        agent["altId"] = record.asserted_for
+    return agent
+
+
+def _source(vault: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": {"coding": [_coding(DCM, "110153", "Source Role ID")]},
+        "who": vault,
+        "requestor": False,
+        "network": {"address": "localhost", "type": "1"},
+    }
+
+
+def _entities(record: Record) -> list[dict[str, Any]]:
+    """What it was about: the entry of the log itself, the object, the request, and last the set of people."""
+    found = [_entity("log-entry", str(record.index), "4", "Other", detail=[("leaf_hash", record.leaf_hash)])]
+    if record.object:
+        kind, _, ref = record.object.partition(":")
+        found.append(_entity(kind, ref, "2", "System Object"))
+    if record.request:
+        found.append(_entity("request", record.request, "2", "System Object"))
+    if record.project:
+        found.append(_entity("project", record.project, "2", "System Object"))
+    if record.reasons:
+        found.append(
+            _entity("reasons", record.event, "4", "Other", detail=[(code, str(n)) for code, n in record.reasons.items()])
+        )
+    if record.subject_set:
+        counted = [("subjects", str(record.subjects)), *((name, str(n)) for name, n in record.counts.items())]
+        people = _entity("subject-set", record.subject_set, "1", "Person", detail=counted)
+        people["role"] = _coding(OBJECT_ROLE, "1", "Patient")
+        found.append(people)
+    return found
+
+
+def _entity(kind: str, value: str, code: str, display: str, *, detail: list[tuple[str, str]] | None = None) -> dict[str, Any]:
+    entity: dict[str, Any] = {
+        "what": {"identifier": {"system": f"{OURS}/{kind}", "value": value}},
+        "type": _coding(ENTITY_TYPE, code, display),
+    }
+    if detail:
+        entity["detail"] = [{"type": name, "valueString": text} for name, text in detail]
+    return entity
+
+
+def _coding(system: str, code: str, display: str | None = None) -> dict[str, str]:
+    return {"system": system, "code": code} | ({"display": display} if display else {})

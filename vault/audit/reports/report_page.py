@@ -1,0 +1,155 @@
+"""The report: one HTML page that needs nothing else (no script, no font, no address), the verification result on top.
+
+It says what the public leaves say: handles, codes, counts and tokens. The page forbids itself to load or run anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from vault.audit.reports import charts
+from vault.audit.reports.statistics import AT_LEAST, MANY_TIMES, WORKING_HOURS, Statistics
+from vault.audit.verify import Report
+from vault.ids import AuditToken
+from vault.storage.timestamps import rfc3339
+
+MOST_ROWS = 20
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--page:#fff;--card:#f5f7fa;--edge:#d9dfe7;--bar:#2f6f9f;--good:#1d7a46;
+--bad:#b3261e;--off:#c77700}
+@media (prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b5;--page:#12161c;--card:#1b212a;--edge:#313a47;--bar:#6db1e0;
+--good:#58c98b;--bad:#ff8a80;--off:#ffb74d}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);margin:0 auto;max-width:860px;padding:32px 24px}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 8px}p{margin:6px 0}.soft,.none,caption{color:var(--soft)}
+.verdict{border:1px solid var(--edge);border-left:6px solid var(--good);background:var(--card);padding:12px 16px;margin:20px 0}
+.verdict.bad{border-left-color:var(--bad)}.verdict strong{font-size:17px}.verdict ul{margin:8px 0 0;padding-left:20px}
+.facts{display:flex;flex-wrap:wrap;gap:12px;margin:20px 0;padding:0;list-style:none}
+.facts li{flex:1 1 120px;background:var(--card);border:1px solid var(--edge);padding:10px 14px}
+.facts b{display:block;font-size:22px;font-weight:600}.facts span{color:var(--soft);font-size:13px}
+table{border-collapse:collapse;width:100%;font-size:14px}th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--edge)}
+td.n,th.n{text-align:right;padding-right:0;font-variant-numeric:tabular-nums}code{font:13px ui-monospace,monospace;word-break:break-all}
+svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft)}svg line{stroke:var(--edge)}
+.bar{fill:var(--bar)}.cell{fill:var(--bar)}.cell.off{stroke:var(--off);stroke-width:1.5}
+@media print{body{max-width:none}h2{break-after:avoid}svg,table,.verdict{break-inside:avoid}}
+"""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a report is made of."""
+
+    origin: str
+    made: datetime
+    verified: Sequence[tuple[str, Report]]  # (origin, result) of each log of the vault, the newest last
+    statistics: Statistics
+    most_accessed: Sequence[tuple[AuditToken, int]]
+
+
+def page(content: Content) -> str:
+    """The whole page."""
+    counted = content.statistics
+    sections = (
+        ("Accesses over time", f"Intents to open genotypes, by {counted.period}, UTC.",
+         charts.columns(counted.over_time, title="Accesses over time")),
+        ("By project", "", charts.ranked(counted.by_project, title="Accesses by project")),
+        ("By purpose", "Data use terms that the project declared; an access counts under each of its terms.",
+         charts.ranked(counted.by_purpose, title="Accesses by purpose")),
+        ("By who acted", "", charts.ranked(counted.by_actor, title="Accesses by actor")),
+        ("Refusals by reason", "Entries that ended refused, under each reason they give.",
+         charts.ranked(counted.refusals, title="Refusals by reason")),
+        ("People most accessed", "By audit token. Who it is can be learned by those who know identities, and by nobody after erasure.",
+         _people(content.most_accessed)),
+        ("Hours", f"Accesses by weekday and hour, UTC. Framed: outside {WORKING_HOURS.start}:00 to {WORKING_HOURS.stop}:00 on weekdays.",
+         charts.hours(counted.hours, title="Accesses by hour", working=WORKING_HOURS) + _off_hours(counted)),
+        ("Unusual volumes",
+         f"Days on which somebody's accesses were at least {AT_LEAST} and more than their median day by {MANY_TIMES:g} median deviations.",
+         _volumes(counted)),
+        ("Accesses without an outcome", "A process ended before it could say what became of them: assume fully disclosed.",
+         _open(counted)),
+    )  # fmt: skip
+    body = "".join(
+        f"<h2>{escape(heading)}</h2>{f'<p class=soft>{escape(text)}</p>' if text else ''}{shown}"
+        for heading, text, shown in sections
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit report: {escape(content.origin)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head><body>'
+        f"<h1>Audit report</h1><p class=soft><code>{escape(content.origin)}</code>, made {rfc3339(content.made)[:19]}Z</p>"
+        f"{''.join(_verdict(origin, report) for origin, report in reversed(content.verified))}{_facts(counted)}{body}</body></html>\n"
+    )
+
+
+def _verdict(origin: str, report: Report) -> str:
+    """What the verifier found, in the words of its own report."""
+    said = "Every entry is in its place and unaltered." if report.ok else "The log does NOT hold."
+    lines = [
+        f"{report.entries:,} entries, {report.signed:,} of them under a signed checkpoint",
+        f"root <code>{escape(report.root)}</code>",
+        "checked with a key given from outside"
+        if report.key_given
+        else "checked with the vault's own key, which proves nothing against somebody who could replace the whole vault",
+    ]
+    if report.unsigned:
+        lines.append(f"entries {report.unsigned[0]:,} to {report.unsigned[1]:,} are not signed yet")
+    if report.redacted:
+        lines.append(f"{report.redacted:,} entries keep only their hash")
+    lines += [f"<b>{escape(finding.message)}</b> [{escape(finding.code)}]" for finding in report.findings[:MOST_ROWS]]
+    if len(report.findings) > MOST_ROWS:
+        lines.append(f"and {len(report.findings) - MOST_ROWS} further findings")
+    listed = "".join(f"<li>{line}</li>" for line in lines)
+    kind = "verdict" if report.ok else "verdict bad"
+    return f'<div class="{kind}"><strong>{said}</strong><p class=soft><code>{escape(origin)}</code></p><ul>{listed}</ul></div>'
+
+
+def _facts(counted: Statistics) -> str:
+    facts = (
+        (counted.entries, "entries"),
+        (counted.accesses, "accesses to genotypes"),
+        (counted.disclosed, "disclosed, or assumed so"),
+        (sum(n for _, n in counted.refusals), "refusals, by reason"),
+        (len(counted.open_intents), "without an outcome"),
+    )
+    listed = "".join(f"<li><b>{n:,}</b><span>{text}</span></li>" for n, text in facts)
+    period = f"<p class=soft>From {escape(counted.first[:19])}Z to {escape(counted.last[:19])}Z.</p>" if counted.first else ""
+    return f'<ul class="facts">{listed}</ul>{period}'
+
+
+def _people(most: Sequence[tuple[AuditToken, int]]) -> str:
+    return _table(("token", "accesses"), [(f"<code>{escape(token)}</code>", f"{n:,}") for token, n in most])
+
+
+def _off_hours(counted: Statistics) -> str:
+    rows = [(escape(actor), f"{n:,}") for actor, n in counted.off_hours[:MOST_ROWS]]
+    return _table(("at night or on a weekend", "accesses"), rows) if rows else ""
+
+
+def _volumes(counted: Statistics) -> str:
+    rows = [
+        (volume.day.isoformat(), escape(volume.actor), f"{volume.accesses:,} (usually {volume.usual:g})")
+        for volume in counted.volumes[:MOST_ROWS]
+    ]
+    return _table(("day", "who", "accesses"), rows)
+
+
+def _open(counted: Statistics) -> str:
+    rows = [
+        (escape(record.time[:19]) + "Z", escape(record.actor or ""), escape(record.project or ""), f"{record.index:,}")
+        for record in counted.open_intents[-MOST_ROWS:]
+    ]
+    return _table(("time", "who", "project", "entry"), rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells are markup already; the last column is a number."""
+    if not rows:
+        return '<p class="none">None.</p>'
+    last = len(heads) - 1
+    mark = [' class="n"' if i == last else "" for i in range(len(heads))]
+    head = "".join(f"<th{mark[i]}>{escape(text)}</th>" for i, text in enumerate(heads))
+    body = "".join("<tr>" + "".join(f"<td{mark[i]}>{cell}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,144 @@
+"""What a report says in numbers: accesses over time, by project and purpose, refusals, unusual hours and volumes. Pure.
+
+An access is an intent to open genotypes (``view.intent``, ``extract.intent``), whatever became of it: from then on the person's
+data may have been seen. A refusal is any entry that ended ``refused``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from statistics import median
+
+from vault.audit.actions import Act, Outcome, ending
+from vault.audit.reports.records import Record
+
+ACCESSES = (Act.VIEW_INTENT.value, Act.EXTRACT_INTENT.value)
+WORKING_HOURS = range(7, 20)  # UTC; a site far from it reads the grid of hours instead
+MANY_TIMES = 5.0  # a day is unusual when an actor's accesses exceed the median by so many median deviations …
+AT_LEAST = 10  # … and are at least so many
+MAX_BARS = 60  # more days than this are shown as weeks, more weeks as months
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A day on which somebody looked far more often than on other days."""
+
+    day: date
+    actor: str
+    accesses: int
+    usual: float  # the median of the actor's days with any access
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Everything counted. Sequences of (name, count) are sorted, the largest first."""
+
+    entries: int
+    first: str
+    last: str
+    accesses: int
+    disclosed: int  # accesses that ended done, or did not end
+    open_intents: tuple[Record, ...]
+    over_time: tuple[tuple[str, int], ...]  # label, accesses: every period from the first to the last
+    period: str  # day | week | month
+    by_project: tuple[tuple[str, int], ...]
+    by_purpose: tuple[tuple[str, int], ...]
+    by_actor: tuple[tuple[str, int], ...]
+    refusals: tuple[tuple[str, int], ...]  # reason, entries refused for it
+    hours: tuple[tuple[int, ...], ...]  # 7 weekdays from Monday x 24 hours UTC
+    off_hours: tuple[tuple[str, int], ...]  # actor, accesses at night or on a weekend
+    volumes: tuple[Volume, ...]
+    access_indices: tuple[int, ...]
+
+
+def count(records: Iterable[Record]) -> Statistics:
+    """Count over all entries, in order."""
+    accesses: list[Record] = []
+    ended: dict[str, str] = {}
+    refusals: Counter[str] = Counter()
+    entries, first, last = 0, "", ""
+    for record in records:
+        entries += 1
+        if record.time:  # which need not ascend: it is the machine's clock
+            first, last = min(first or record.time, record.time), max(last, record.time)
+        if record.refers is not None and record.outcome is not None:
+            ended[record.refers] = ending([ended.get(record.refers), record.outcome]) or record.outcome
+        if record.outcome == Outcome.REFUSED.value:
+            refusals.update(record.reasons.keys() or ["(none given)"])
+        if record.act in ACCESSES and record.outcome == Outcome.INTENT.value:
+            accesses.append(record)
+    times = [datetime.fromisoformat(record.time) for record in accesses]
+    period, over_time = _over_time([time.date() for time in times])
+    still_open = tuple(record for record in accesses if record.event not in ended)
+    return Statistics(
+        entries=entries,
+        first=first,
+        last=last,
+        accesses=len(accesses),
+        disclosed=sum(ended.get(record.event, Outcome.DONE.value) == Outcome.DONE.value for record in accesses),
+        open_intents=still_open,
+        over_time=over_time,
+        period=period,
+        by_project=_ranked(Counter(record.project or "(none)" for record in accesses)),
+        by_purpose=_ranked(Counter(term for record in accesses for term in (record.purpose or "(none)").split(","))),
+        by_actor=_ranked(Counter(_actor(record) for record in accesses)),
+        refusals=_ranked(refusals),
+        hours=_grid(times),
+        off_hours=_ranked(Counter(_actor(r) for r, time in zip(accesses, times, strict=True) if _is_off(time))),
+        volumes=_volumes(accesses, times),
+        access_indices=tuple(record.index for record in accesses),
+    )
+
+
+def _actor(record: Record) -> str:
+    return f"{record.actor} for {record.asserted_for}" if record.asserted_for else record.actor or "(unknown)"
+
+
+def _ranked(counted: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _over_time(days: Sequence[date]) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Accesses by day, week or month, whichever gives few enough bars."""
+    if not days:
+        return "day", ()
+    first, last = min(days), max(days)
+    span = (last - first).days + 1
+    if span <= MAX_BARS:
+        counted = Counter(days)
+        labels = [first + timedelta(n) for n in range(span)]
+        return "day", tuple((day.isoformat(), counted[day]) for day in labels)
+    if span <= MAX_BARS * 7:
+        weeks = Counter(day - timedelta(day.weekday()) for day in days)
+        monday = first - timedelta(first.weekday())
+        return "week", tuple((week.isoformat(), weeks[week]) for week in _steps(monday, last, 7))
+    months = Counter(f"{day:%Y-%m}" for day in days)
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return "month", tuple((label, months[label]) for label in (f"{n // 12}-{n % 12 + 1:02}" for n in numbers))
+
+
+def _steps(first: date, last: date, days: int) -> list[date]:
+    return [first + timedelta(n) for n in range(0, (last - first).days + 1, days)]
+
+
+def _grid(times: Sequence[datetime]) -> tuple[tuple[int, ...], ...]:
+    counted = Counter((time.weekday(), time.hour) for time in times)
+    return tuple(tuple(counted[weekday, hour] for hour in range(24)) for weekday in range(7))
+
+
+def _is_off(time: datetime) -> bool:
+    return time.weekday() >= 5 or time.hour not in WORKING_HOURS
+
+
+def _volumes(accesses: Sequence[Record], times: Sequence[datetime]) -> tuple[Volume, ...]:
+    days = Counter((_actor(record), time.date()) for record, time in zip(accesses, times, strict=True))
+    found = []
+    for actor in {actor for actor, _ in days}:
+        own = {day: n for (name, day), n in days.items() if name == actor}
+        usual = median(own.values())
+        spread = max(1.0, median(abs(n - usual) for n in own.values()))
+        found += [Volume(day, actor, n, usual) for day, n in own.items() if n >= AT_LEAST and n > usual + MANY_TIMES * spread]
+    return tuple(sorted(found, key=lambda volume: (-volume.accesses, volume.day, volume.actor)))

@@ -1,0 +1,191 @@
+"""Deciding a cohort: every subject of a dataset, from every subject's own consent, at one moment.
+
+The same function serves ``project check``, coverage and the gate, so what a steward was told is what a release does. Subjects who
+said the same are decided once (``histories``), by the rules of ``policies``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import compress
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import obligations, states
+from policies.decisions import Ask, Tally, Verdict, bases, judge
+from policies.obligations import Obligations
+from policies.purposes import Purpose
+from policies.reasons import Reason
+from policies.standing import Standing, sources, standing
+from policies.states import ConsentState
+from policies.term_matching import Outcome
+from vault.consent import decision_classes, forms, ledger, reference_data
+from vault.consent.decision_classes import NEVER, Group, Histories, Indices
+from vault.consent.ledger_columns import Ints
+from vault.ids import DatasetId, SubjectId
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.timestamps import from_micros, to_micros
+
+ENFORCED = frozenset(obligations.UNDERSTOOD) - {"max_bits", "watermark", "no_download"}
+"""The duties this vault can keep on an extract; a consent that asks for another one refuses the release."""
+
+KEPT = "vault.consent.cohort_decisions"  # where a session keeps the histories of the ledger it has read
+
+
+@dataclass(frozen=True)
+class Members:
+    """Subjects of some datasets in the order of their random ids, and when each one's newest data came in (µs)."""
+
+    subjects: list[SubjectId]
+    data_at: Ints
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Verdicts by class, the class of each subject (in the order asked), and when the earliest permission ends."""
+
+    verdicts: tuple[Verdict, ...]
+    index: Indices
+    expires: datetime | None
+
+    def permits(self) -> npt.NDArray[np.bool_]:
+        """For each subject, whether it may be released."""
+        allowed = np.array([verdict.outcome is Outcome.PERMIT for verdict in self.verdicts], bool)
+        return allowed[self.index]
+
+    def counts(self) -> dict[tuple[Outcome, Reason], int]:
+        """How many subjects have which outcome, each under its first reason, the most frequent first."""
+        sizes = np.bincount(self.index, minlength=len(self.verdicts)).tolist()
+        found: dict[tuple[Outcome, Reason], int] = {}
+        for verdict, size in zip(self.verdicts, sizes, strict=True):
+            key = (verdict.outcome, verdict.reasons[0])
+            found[key] = found.get(key, 0) + size
+        return dict(sorted(((key, size) for key, size in found.items() if size), key=lambda item: (-item[1], str(item[0]))))
+
+    def tally(self) -> Tally:
+        """Counts by first reason."""
+        sums: dict[Outcome, dict[str, int]] = {outcome: {} for outcome in Outcome}
+        for (outcome, reason), size in self.counts().items():
+            sums[outcome][reason.code] = sums[outcome].get(reason.code, 0) + size
+        deny, review = (tuple(sorted(sums[outcome].items())) for outcome in (Outcome.DENY, Outcome.REVIEW))
+        return Tally(len(self.index), sum(sums[Outcome.PERMIT].values()), deny, review)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Who may be released, what it obliges to, and the ledger head that it rests on. Ids are not printed."""
+
+    permitted: tuple[SubjectId, ...] = field(repr=False)
+    tally: Tally
+    obligations: Obligations
+    head: ledger.Head
+    answers: Answers
+
+
+def decide(session: Session, tx: Transaction, purpose: Purpose, datasets: Sequence[DatasetId], *, legal_at: datetime) -> Decided:
+    """Decide all subjects of some datasets as the transaction sees the ledger.
+
+    Raises:
+        IntegrityError: as ``ledger.read``.
+    """
+    held = members(tx, datasets)
+    book = ledger.read(tx, session)
+    answers = decide_members(kept(session, book), held, question(session, tx, purpose, legal_at=legal_at))
+    permitted = tuple(compress(held.subjects, answers.permits().tolist()))
+    return Decided(permitted, answers.tally(), _duties(answers), book.head, answers)
+
+
+def question(session: Session, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> Ask:
+    """What is asked of each subject: the purpose, under this vault's forms and ontology."""
+    return Ask(purpose, legal_at, reference_data.ontology(session, tx), forms.rules(session, tx), understood=ENFORCED)
+
+
+def decide_members(known: Histories, held: Members, ask: Ask) -> Answers:
+    """Decide subjects from loaded histories; each class of equal subjects once."""
+    numbers, total = known.columns.numbers(held.subjects), len(known.columns.ids)
+    wanted, data_at = np.zeros(total + 1, bool), np.zeros(total + 1, np.int64)
+    wanted[numbers], data_at[numbers] = True, held.data_at  # the last element takes what subjects without events have
+    by_number = np.zeros(total + 1, np.int64)
+    panel = _Panel(known, ask)
+    by_number[total] = panel.verdict(states.fold((), head=len(known.columns)), 0)
+    for group, mine, number, examples in known.classes(wanted[:-1], at=to_micros(ask.legal_at), data_at=data_at[:-1]):
+        by_number[group.subjects[mine]] = panel.classes(group, mine, number, examples, data_at)[number]
+    expires = None if panel.ends == NEVER else from_micros(panel.ends)
+    ends = [end for end in (expires, ask.rules.domain.end) if end is not None]
+    return Answers(tuple(panel.verdicts), by_number[numbers], min(ends, default=None))
+
+
+def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
+    """Subjects with genotypes in any of the datasets."""
+    parts = tx.execute(select(PartRow.part_id, PartRow.created).where(PartRow.dataset_id.in_(datasets))).all()
+    ordered = select(PartMemberRow.subject_id).order_by(PartMemberRow.subject_id)
+    if len(parts) == 1:  # the index gives a million in order; nothing is left to be sorted
+        only = [SubjectId(subject) for subject in tx.scalars(ordered.where(PartMemberRow.part_id == parts[0].part_id))]
+        return Members(only, np.full(len(only), parts[0].created))
+    newest: dict[SubjectId, int] = {}
+    for part in sorted(parts, key=lambda part: part.created):
+        newest.update(dict.fromkeys(tx.scalars(ordered.where(PartMemberRow.part_id == part.part_id)), part.created))
+    subjects = sorted(newest)
+    return Members(subjects, np.fromiter((newest[subject] for subject in subjects), np.int64, len(subjects)))
+
+
+def kept(session: Session, book: ledger.Ledger) -> Histories:
+    """The histories of a ledger, made once for each state of it."""
+    known = session.remembered.get(KEPT)
+    if not isinstance(known, Histories) or known.columns is not book.columns:
+        known = Histories.of(book.columns)
+        session.remembered[KEPT] = known
+    return known
+
+
+class _Panel:
+    """Verdicts as they are found: equal standings are judged once."""
+
+    def __init__(self, known: Histories, ask: Ask) -> None:
+        self.known = known
+        self.ask = ask
+        self.verdicts: list[Verdict] = []
+        self.ends = NEVER
+        self._seen: dict[tuple[Standing, int], int] = {}
+
+    def verdict(self, state: ConsentState, data_at: int) -> int:
+        """The number of the verdict on a state whose data were gathered at ``data_at`` (µs)."""
+        where = standing(state, legal_at=self.ask.legal_at, domain=self.ask.rules.domain)
+        limited = any(grant.data_before is not None for grant in where.grants)
+        key = (where, data_at if limited else 0)
+        if key not in self._seen:
+            self._seen[key] = len(self.verdicts)
+            self.verdicts.append(judge(where, replace(self.ask, data_at=from_micros(data_at))))
+        return self._seen[key]
+
+    def classes(self, group: Group, mine: Indices, number: Indices, examples: Indices, data_at: Ints) -> Indices:
+        """The number of the verdict on each class of a group; permissions' ends are taken note of."""
+        found = np.zeros(len(examples), np.int64)
+        endings: dict[int, tuple[decision_classes.Times, list[int]]] = {}
+        for at, example in enumerate(examples.tolist()):
+            state = self.known.state(group, example)
+            found[at] = self.verdict(state, int(data_at[group.subjects[example]]))
+            verdict = self.verdicts[found[at]]
+            if verdict.outcome is Outcome.PERMIT:
+                behind = sources(state, legal_at=self.ask.legal_at, domain=self.ask.rules.domain)
+                for basis in bases(behind, self.ask.purpose, verdict):
+                    own, fixed = decision_classes.ending(self.known, group, example, basis)
+                    self.ends = min(self.ends, fixed)
+                    for times in own:
+                        endings.setdefault(id(times), (times, []))[1].append(at)
+        for times, places in endings.values():
+            ended = np.isin(number, places)
+            self.ends = min(self.ends, int(times.values[mine[ended]].min()))
+        return found
+
+
+def _duties(answers: Answers) -> Obligations:
+    used = set(np.unique(answers.index).tolist())
+    permitted = [v for at, v in enumerate(answers.verdicts) if at in used and v.outcome is Outcome.PERMIT]
+    return replace(obligations.merge(v.obligations for v in permitted), expires=answers.expires if permitted else None)

@@ -1,0 +1,92 @@
+"""What fraction of the people held a purpose could use, by reason: a project's, or a row of plain purposes for planning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from policies.purposes import RULABLE, Action, Commitment, Organisation, Profit, Purpose, UseKind
+from policies.reasons import Reason
+from policies.term_matching import Outcome as Answer
+from vault.access import projects
+from vault.audit.actions import Act, Outcome
+from vault.consent import cohort_decisions, ledger
+from vault.genotypes.catalog import datasets
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import SubjectRow
+
+
+def _plain(*kinds: UseKind, action: Action = Action.RESEARCH) -> Purpose:
+    return Purpose(
+        kinds,
+        action=action,
+        commercial=False,
+        genetic=True,
+        commitments=tuple(Commitment),
+        rulings=RULABLE,
+        organisation=Organisation(profit=Profit.NON_PROFIT),
+    )
+
+
+PLAIN: Mapping[str, Purpose] = {
+    "research of any kind": _plain(UseKind.GENERAL),
+    "health research": _plain(UseKind.HMB),
+    "ancestry research": _plain(UseKind.POA),
+    "methods development": _plain(UseKind.METHODS),
+    "clinical care": _plain(UseKind.CLINICAL_CARE, action=Action.CLINICAL_CARE),
+    "matching to treatments": _plain(UseKind.HMB, action=Action.MATCHING),
+}
+"""Purposes of a not-for-profit organisation that makes every commitment and has every ruling: what consent alone allows."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How a purpose stands: people in all, and how many under each outcome and first reason, the largest first."""
+
+    purpose: str
+    people: int
+    counts: tuple[tuple[Answer, Reason, int], ...]
+
+    @property
+    def usable(self) -> int:
+        """People whose data the purpose could use."""
+        return sum(size for outcome, _, size in self.counts if outcome is Answer.PERMIT)
+
+
+def coverage(session: Session, code: str | None = None) -> list[Share]:
+    """The share of one project's members that it could use now; without a project that of everybody held, for each plain purpose.
+
+    Raises:
+        InputError: ``project_unknown``, ``dataset_unknown``.
+    """
+    with session.attempting(Act.CONSENT_COVERAGE):
+        now = session.clock()
+        asked: dict[str, Purpose] = dict(PLAIN)
+        names: Sequence[str] = ()
+        if code is not None:
+            declaration = projects.load(session, code).declaration
+            asked, names = {code: declaration.purpose}, declaration.datasets
+        ids = [datasets.by_name(session, name).dataset_id for name in names]
+        with session.books.read() as tx:
+            known = cohort_decisions.kept(session, ledger.read(tx, session))
+            held = cohort_decisions.members(tx, ids) if code is not None else _everybody(tx)
+            shares = []
+            for name, purpose in asked.items():
+                ask = cohort_decisions.question(session, tx, purpose, legal_at=now)
+                counts = cohort_decisions.decide_members(known, held, ask).counts()
+                found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
+                shares.append(Share(name, len(held.subjects), found))
+        session.record(Act.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
+    return shares
+
+
+def _everybody(tx: Transaction) -> cohort_decisions.Members:
+    """All subjects; their data count as gathered long ago, since nothing is asked of any."""
+    query = select(SubjectRow.subject_id).where(SubjectRow.state == "active").order_by(SubjectRow.subject_id)
+    subjects = [SubjectId(subject) for subject in tx.scalars(query)]
+    return cohort_decisions.Members(subjects, np.zeros(len(subjects), np.int64))

@@ -1,0 +1,224 @@
+"""A ledger grouped by people who said the same things in the same order, so that a purpose is decided once for each group.
+
+What a decision depends on, for one subject, is what was said (texts, in ledger order), the order of the legal times among
+themselves, and which of the times have come: legal times, ends and beginnings, months counted from a signature, and the moment from
+which new data are excluded. Subjects who agree in all of these form a *class*, and one of them stands for all: the rules themselves
+(``policies``) run once for each class and know nothing of vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from policies.consent import ConsentEvent, Level
+from policies.decisions import Basis
+from policies.records import mark_number
+from policies.states import Acceptance, ConsentState, fold
+from policies.times import first_moment
+from vault.consent.ledger_columns import Columns, Ints
+from vault.storage.timestamps import to_micros
+
+Indices = npt.NDArray[np.int64]
+
+NEVER = np.iinfo(np.int64).max  # µs: a time that is not there never comes
+TABLE = 1 << 22  # keys below this are counted in a table, others are sorted
+DAY = 86_400_000_000  # µs
+
+
+@dataclass(frozen=True)
+class Times:
+    """One time of every subject of a group, in µs (``NEVER``: has none). ``cut``: compared with when the data were gathered."""
+
+    values: Ints
+    event: int
+    slot: int = -1  # number of the mark in what was said; -1: not one
+    months: int = 0  # counted from the legal time; 0: not counted
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Subjects with equally many events: ``events[i, j]`` is the place in the ledger of subject i's event j.
+
+    ``kinds[i]`` numbers what was said and in which order of legal times, from 0 to ``n_kinds``.
+    """
+
+    subjects: Indices
+    events: Indices
+    kinds: Indices
+    n_kinds: int
+    times: tuple[Times, ...]
+
+
+@dataclass
+class Histories:
+    """All subjects of a ledger who said anything. Subjects are numbered as in ``Columns``."""
+
+    columns: Columns
+    groups: tuple[Group, ...]
+    _folded: dict[int, ConsentState] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, columns: Columns) -> Histories:
+        """The histories of a ledger."""
+        sizes = np.bincount(columns.subject, minlength=len(columns.ids))
+        firsts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]
+        groups = []
+        for size in np.unique(sizes).tolist():
+            subjects = np.flatnonzero(sizes == size)
+            events = columns.order[firsts[subjects][:, None] + np.arange(size)[None, :]]
+            groups.append(_group(columns, subjects, events))
+        return cls(columns, tuple(groups))
+
+    def classes(
+        self, wanted: npt.NDArray[np.bool_], *, at: int, data_at: Ints
+    ) -> Iterator[tuple[Group, Indices, Indices, Indices]]:
+        """For each group: itself, the places of its wanted subjects, the class of each of these, and the place of one of each class.
+
+        ``wanted`` by subject number; ``at`` in µs; ``data_at`` by subject number, when that subject's data were gathered.
+        """
+        for group in self.groups:
+            mine = np.flatnonzero(wanted[group.subjects])
+            if not len(mine):
+                continue
+            key, size = group.kinds[mine], group.n_kinds
+            for times in group.times:
+                come = times.values[mine] <= (data_at[group.subjects[mine]] if times.cut else at)
+                if not come.any():
+                    continue
+                key, size = key * 2 + come, size * 2
+                if size > TABLE:
+                    key, size = _renumbered(key)
+            number, examples = _numbered(key, size)
+            yield group, mine, number, mine[examples]
+
+    def state(self, group: Group, at: int) -> ConsentState:
+        """The folded state of the group's subject at place ``at``."""
+        number = int(group.subjects[at])
+        if number not in self._folded:
+            events = [self.columns.event(int(one)) for one in group.events[at]]
+            self._folded[number] = fold(events, head=len(self.columns))
+        return self._folded[number]
+
+
+def ending(histories: Histories, group: Group, example: int, basis: Basis) -> tuple[list[Times], int]:
+    """Which times of its group end an acceptance, and the earliest end that is the same for everybody (µs, ``NEVER``: none).
+
+    ``basis`` is of the group's subject at place ``example``.
+    """
+    acceptance = basis.acceptance
+    event = (group.events[example] + 1).tolist().index(acceptance.seq)
+    pattern = histories.columns.texts.pattern(int(histories.columns.said[acceptance.seq - 1]))
+    marks = _end_marks(pattern, acceptance)
+    values = [value for item in basis.modifiers if item.code == "TS" for value in item.params]
+    months = {int(value) for value in values if value.isdigit()}
+    days = [day for value in values if not value.isdigit() and (day := first_moment(value)) is not None]
+    own = [one for one in group.times if one.event == event and (one.slot in marks or one.months in months)]
+    return own, min((to_micros(day) for day in days), default=NEVER)
+
+
+def add_months(values: Ints, months: int) -> Ints:
+    """Each instant (µs) moved by whole months; a day that the month does not have becomes its last (``policies.times``)."""
+    days, rest = np.divmod(values, DAY)
+    dates = days.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    target = month + months
+    length = ((target + 1).astype("datetime64[D]") - target.astype("datetime64[D]")).astype(np.int64)
+    day = np.minimum((dates - month.astype("datetime64[D]")).astype(np.int64), length - 1)
+    moved = (target.astype("datetime64[D]").astype(np.int64) + day) * DAY + rest
+    return np.where(target >= np.datetime64("10000-01"), _LAST, moved)
+
+
+_LAST = 253_402_300_799_999_999  # µs: the last instant that can be written
+
+
+def _group(columns: Columns, subjects: Indices, events: Indices) -> Group:
+    legal = columns.legal_time[events]
+    kinds, size = np.zeros(len(subjects), np.int64), 1
+    for j in range(events.shape[1]):
+        kinds = kinds * (int(columns.said.max()) + 1) + columns.said[events[:, j]]
+        kinds, size = _renumbered(kinds)
+    if events.shape[1] > 1:
+        ranks = _ranks(legal)
+        for j in range(events.shape[1]):
+            kinds, size = _renumbered(kinds * events.shape[1] + ranks[:, j])
+    times = [one for j in range(events.shape[1]) for one in _times(columns, events[:, j], j)]
+    return Group(subjects, events, kinds, size, tuple(times))
+
+
+def _times(columns: Columns, events: Indices, j: int) -> Iterator[Times]:
+    """The times of event ``j`` of each subject on which a decision may depend."""
+    legal = columns.legal_time[events]
+    yield Times(legal, j)
+    counts = columns.starts[events + 1] - columns.starts[events]
+    for slot in range(int(counts.max())):
+        has = counts > slot
+        values = np.full(len(events), NEVER)
+        values[has] = columns.times[columns.starts[events[has]] + slot]
+        yield Times(values, j, slot=slot)
+    saids = columns.said[events]
+    patterns = {int(said): columns.texts.pattern(int(said)) for said in np.unique(saids)}
+    counted = {said: _months(pattern) for said, pattern in patterns.items()}
+    for months in sorted(set().union(*counted.values())):
+        has = np.isin(saids, [said for said, found in counted.items() if months in found])
+        yield Times(np.where(has, add_months(legal, months), NEVER), j, months=months)
+    stops = [said for said, pattern in patterns.items() if _stops_new_data(pattern)]
+    if stops:
+        cuts = np.minimum(legal, columns.recorded_at[events])
+        yield Times(np.where(np.isin(saids, stops), cuts, NEVER), j, cut=True)
+
+
+def _months(pattern: ConsentEvent) -> set[int]:
+    return {
+        int(value)
+        for answer in pattern.answers
+        if answer.terms is not None
+        for alternative in answer.terms.alternatives
+        for modifier in alternative.modifiers
+        if modifier.code == "TS"
+        for value in modifier.params
+        if value.isdigit()
+    }
+
+
+def _stops_new_data(pattern: ConsentEvent) -> bool:
+    return pattern.withdrawal is not None and pattern.withdrawal.level is Level.NO_NEW_DATA
+
+
+def _end_marks(pattern: ConsentEvent, acceptance: Acceptance) -> set[int]:
+    """Numbers of the marks that end an acceptance: of the event, of the answer, and of a guardian's signature that lapses."""
+    answer = next(item for item in pattern.answers if item.policy == acceptance.answer.policy)
+    lapses = pattern.lapses_at if acceptance.lapse is not None else None
+    return {mark_number(end) for end in (pattern.valid_to, answer.valid_to, lapses) if end is not None}
+
+
+def _ranks(values: Ints) -> Ints:
+    """The rank of each value in its row, equal values sharing one."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ascending = np.take_along_axis(values, order, axis=1)
+    steps = np.zeros_like(values)
+    steps[:, 1:] = np.cumsum(ascending[:, 1:] > ascending[:, :-1], axis=1)
+    ranks = np.empty_like(values)
+    np.put_along_axis(ranks, order, steps, axis=1)
+    return ranks
+
+
+def _renumbered(key: Ints) -> tuple[Ints, int]:
+    distinct, numbers = np.unique(key, return_inverse=True)
+    return numbers.astype(np.int64), len(distinct)
+
+
+def _numbered(key: Ints, size: int) -> tuple[Indices, Indices]:
+    """The classes of equal keys, numbered from 0, and the place of one member of each."""
+    if size > TABLE:
+        _, examples, numbers = np.unique(key, return_index=True, return_inverse=True)
+        return numbers.astype(np.int64), examples
+    present = np.bincount(key, minlength=size) > 0
+    numbers = (np.cumsum(present) - 1)[key]
+    examples = np.zeros(int(present.sum()), np.int64)
+    examples[numbers] = np.arange(len(key))
+    return numbers, examples

@@ -1,0 +1,146 @@
+"""Why a person is, or is not, in a project: the decision in plain words, with what the person was asked and answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from policies import consent, states
+from policies.consent import ConsentEvent, PolicyAnswer
+from policies.decisions import NO_SATISFIED_POLICY, Decision, decide
+from policies.purposes import REQUIRED_POLICY
+from policies.term_matching import Outcome
+from vault.access import projects
+from vault.audit.actions import Act
+from vault.audit.actions import Outcome as LogOutcome
+from vault.consent import cohort_decisions, forms, ledger
+from vault.errors import InputError
+from vault.genotypes.catalog import datasets
+from vault.session.unlocked_vault import Session
+from vault.storage.timestamps import from_micros
+from vault.subjects.references import resolve
+
+ANSWERED = {
+    consent.Answer.ACCEPTED: "yes",
+    consent.Answer.DECLINED: "no",
+    consent.Answer.NOT_ASKED: "nothing",
+    consent.Answer.WITHDRAWN: "withdrawn",
+    consent.Answer.INVALIDATED: "declared invalid",
+    consent.Answer.OBJECTED: "an objection",
+}
+VERDICTS = {
+    Outcome.PERMIT: "Yes: this person's data can be released to the project.",
+    Outcome.DENY: "No: this person's data cannot be released to the project.",
+    Outcome.REVIEW: "Not yet: a steward must rule first; until then it is a no.",
+}
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What a person read and what they answered: the words of the form, or of an act without a form."""
+
+    seq: int
+    legal_time: str
+    form: str
+    question: str
+    wording: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One decision: outcome, reasons in order and in plain words, the clauses behind it, and the decision whole."""
+
+    project: str
+    decision: Decision
+    has_data: bool
+    words: tuple[str, ...]
+    clauses: tuple[Clause, ...]
+
+
+def explain(session: Session, reference: str, code: str) -> Explanation:
+    """Why the subject is, or is not, in a project now.
+
+    Raises:
+        InputError: ``subject_unknown``, ``subject_ambiguous``, ``project_unknown``, ``dataset_unknown``.
+    """
+    with session.attempting(Act.CONSENT_EXPLAIN, project=None):
+        subject = resolve(session, reference)
+        project = projects.load(session, code)
+        ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
+        with session.books.read() as tx:
+            book = ledger.read(tx, session)
+            held = cohort_decisions.members(tx, ids)
+            ask = cohort_decisions.question(session, tx, project.declaration.purpose, legal_at=session.clock())
+        events = book.of(subject)
+        has_data = subject in set(held.subjects)
+        data_at = from_micros(int(held.data_at[held.subjects.index(subject)])) if has_data else None
+        decision = decide(
+            states.fold(events, head=book.head.seq),
+            ask.purpose,
+            legal_at=ask.legal_at,
+            ontology=ask.ontology,
+            rules=ask.rules,
+            data_at=data_at,
+            understood=ask.understood,
+        )
+        asked = {REQUIRED_POLICY[ask.purpose.action]}
+        if any(event.status is consent.Status.DECEASED for event in events):
+            asked.add(consent.USE_AFTER_DEATH)
+        clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(session, event, asked))
+        session.record(Act.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
+    words = [VERDICTS[decision.outcome], *(reason.words() for reason in decision.reasons)]
+    if not has_data:
+        words.insert(1, "The project's datasets hold no data of this person.")
+    if project.state != projects.APPROVED:
+        words.append(f"The project is {project.state}: it releases nothing.")
+    return Explanation(project.code, decision, has_data, tuple(words), clauses)
+
+
+def _deciding(decision: Decision, events: tuple[ConsentEvent, ...]) -> list[ConsentEvent]:
+    """The events that allowed or refused, and facts about the person; if none did, all that were looked at."""
+    spoke = {item.event_id for item in decision.evidence if item.outcome.endswith("SATISFIED_POLICY")}
+    if not decision.permitted:
+        against = {item.event_id for item in decision.evidence if item.outcome == NO_SATISFIED_POLICY}
+        spoke = against or spoke
+    return [event for event in events if event.event_id in spoke or (spoke and event.status)] or list(events)
+
+
+def _clauses(session: Session, event: ConsentEvent, asked: set[str]) -> list[Clause]:
+    found = []
+    when = event.legal_time.date().isoformat()
+    if event.withdrawal is not None:
+        level = event.withdrawal.level.name.lower()
+        found.append(Clause(event.seq, when, "", "", f"withdrawal of {event.withdrawal.scope}", level))
+    if event.status is not None:
+        found.append(Clause(event.seq, when, "", "", "recorded fact", str(event.status)))
+    spoken = [answer for answer in event.answers if answer.policy in asked or ":" in answer.policy]
+    return found + [replace(_clause(session, event, answer), seq=event.seq, legal_time=when) for answer in spoken]
+
+
+def _clause(session: Session, event: ConsentEvent, answer: PolicyAnswer) -> Clause:
+    """The question as it stood in the very version that was signed."""
+    said = ANSWERED[answer.answer]
+    if answer.terms is not None:
+        said += f" ({' or '.join(_terms(answer))})"
+    if event.form is None:
+        return Clause(0, "", "", "", answer.policy, said)
+    name = f"{event.form.form}@{event.form.version}"
+    question = answer.module.partition("/")[2]
+    try:
+        form, _ = forms.find(session, name)
+    except InputError:
+        return Clause(0, "", name, question, "the text of this form is not held", said)
+    asked = form.question(question)
+    known = asked is not None and form.wording_sha256 == event.form.wording_sha256
+    wording = " ".join(asked.wording.split()) if asked is not None and known else "the text of this form is not held"
+    return Clause(0, "", name, question, wording, said)
+
+
+def _terms(answer: PolicyAnswer) -> list[str]:
+    alternatives = answer.terms.alternatives if answer.terms is not None else ()
+    return [
+        " + ".join(
+            [item.permission + (f"({','.join(item.diseases)})" if item.diseases else ""), *(m.code for m in item.modifiers)]
+        )
+        for item in alternatives
+    ]

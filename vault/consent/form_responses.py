@@ -1,0 +1,244 @@
+"""Answers to a form as events: a sheet of many people's, or one person's at a time; every fault with its place, nothing half recorded.
+
+Beyond what the form itself refuses, a *sheet* is refused where bulk work could override a person: an acceptance from somebody who
+withdrew from that use, and a guardian's acceptance beside another guardian's, or for a person of age. Such a case is recorded for the
+one person it concerns (``consents.record``), where a steward looks at it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session as Transaction
+
+from policies import canonical, states
+from policies.consent import Answer, ConsentEvent, QcState, Signer
+from policies.errors import PolicyInputError
+from policies.form_answers import answers_to_event, check_answer, preferences
+from policies.forms import Form, Question
+from policies.majority import Majority
+from policies.standing import standing
+from vault.consent import ledger, reference_data
+from vault.consent.ledger import Ledger, NewEvent
+from vault.crypto.primitives import sha256
+from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
+from vault.ids import SubjectId, new_uuid7
+from vault.session.unlocked_vault import Session
+from vault.subjects.identities import Identity, open_identities
+from vault.subjects.references import resolve_many
+
+SIGNED_BY = "signed_by"  # the sealed name of whoever signed for the person
+WITHDREW = "this person withdrew from it: record a new acceptance for this person alone (consent record)"
+TWO_GUARDIANS = "another guardian's acceptance is in force: record this one for this person alone (consent record)"
+OF_AGE = "the person was of age when the guardian signed"
+
+
+@dataclass(frozen=True)
+class Given:
+    """One person's answers, as somebody states them. ``line`` of the sheet, 0 for a single record."""
+
+    subject: SubjectId
+    answers: Mapping[str, str]
+    legal_time: datetime
+    signer: Signer = Signer.SELF
+    signed_by: str = ""
+    evidence: str = ""  # SHA-256
+    channel: str = ""
+    qc: QcState = QcState.VALID
+    supersedes: str = ""
+    line: int = 0
+
+
+def columns(form: Form, now: datetime) -> list[Column[str]]:
+    """The columns that an ANSWERS.csv for this form may have."""
+    fixed = [SUBJECT, Column("legal_time", _instant(now)), SIGNER, SIGNER_NAME, EVIDENCE, CHANNEL, QC]
+    return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
+
+
+def given(session: Session, form: Form, rows: Sequence[Row], now: datetime) -> list[Given]:
+    """What the rows of a sheet say, each of one known subject.
+
+    Raises:
+        InputError: ``sheet_rejected`` with every row whose subject is unknown, ambiguous or named twice.
+    """
+    found = resolve_many(session, [row[SUBJECT] for row in rows])
+    problems: list[Problem] = []
+    made: list[Given] = []
+    lines: dict[SubjectId, int] = {}
+    for row in rows:
+        subjects = found[row[SUBJECT]]
+        if len(subjects) != 1:
+            reason = "names several subjects: put mrn:, sample: or id: in front" if subjects else "no subject has this reference"
+            problems.append(Problem(row.line, "subject", reason))
+            continue
+        subject = next(iter(subjects))
+        if subject in lines:
+            problems.append(Problem(row.line, "subject", f"the same subject as on line {lines[subject]}"))
+        lines[subject] = row.line
+        stated = row.get(Column("legal_time", text))
+        made.append(
+            Given(
+                subject=subject,
+                answers={q.id: row.get(Column(q.id, text)) or "" for q in form.questions},
+                legal_time=canonical.parse_instant(stated) if stated else now,
+                signer=Signer(row.get(SIGNER) or Signer.SELF),
+                signed_by=row.get(SIGNER_NAME) or "",
+                evidence=row.get(EVIDENCE) or "",
+                channel=row.get(CHANNEL) or "",
+                qc=QcState(row.get(QC) or QcState.VALID),
+                line=row.line,
+            )
+        )
+    if problems:
+        raise rejected(problems)
+    return made
+
+
+def events(session: Session, tx: Transaction, form: Form, said: Sequence[Given], *, bulk: bool) -> list[NewEvent]:
+    """The events that the answers make; with ``bulk`` what could override a person is refused.
+
+    Raises:
+        InputError: ``sheet_rejected`` with every problem by line and column.
+    """
+    book, now = ledger.read(tx, session), session.clock()
+    known = open_identities(session, [item.subject for item in said if item.signer is Signer.GUARDIAN])
+    ages = reference_data.majority(tx)
+    problems: list[Problem] = []
+    made: list[NewEvent] = []
+    for item in said:
+        try:
+            history = book.of(item.subject)
+            reference = _guardian(session, tx, book, item) if item.signer is Signer.GUARDIAN else ""
+            event = _event(session, form, item, now, (_lapse(item, known.get(item.subject), ages), reference))
+            if bulk:
+                _require_no_override(event, history)
+        except PolicyInputError as error:
+            problems.extend(Problem(item.line, p.place, p.message) for p in error.problems)
+            continue
+        private = {f"preference:{p.category}": p.value for p in preferences(form, item.answers)}
+        made.append(NewEvent(item.subject, event, private | ({SIGNED_BY: item.signed_by} if item.signed_by else {})))
+    if problems:
+        raise rejected(problems, source="the sheet" if bulk else "the record")
+    return made
+
+
+def _event(session: Session, form: Form, item: Given, now: datetime, guardian: tuple[datetime | None, str]) -> ConsentEvent:
+    return answers_to_event(
+        form,
+        item.answers,
+        event_id=new_uuid7(session.random, now),
+        seq=0,
+        legal_time=item.legal_time,
+        recorded_at=now,
+        signer=item.signer,
+        signer_ref=guardian[1],
+        lapses_at=guardian[0],
+        qc=item.qc,
+        supersedes=item.supersedes,
+        recorded_by=session.principal,
+        evidence_hash=item.evidence,
+        channel=item.channel,
+    )
+
+
+def _lapse(item: Given, identity: Identity | None, ages: Majority) -> datetime | None:
+    """When a guardian's signature lapses. Only this instant is kept with the event, never the birth date."""
+    if item.signer is not Signer.GUARDIAN:
+        return None
+    if identity is None or not identity.birth_date:
+        raise PolicyInputError("birth_date_missing", "a guardian's signature needs the person's birth date", "signer")
+    lapse = ages.reached(date.fromisoformat(identity.birth_date), identity.country)
+    if lapse <= item.legal_time:
+        raise PolicyInputError("of_age", OF_AGE, "signer")
+    return lapse
+
+
+def _guardian(session: Session, tx: Transaction, book: Ledger, item: Given) -> str:
+    """A number that tells a person's guardians apart, "" for one without a name; names stay sealed."""
+    if not item.signed_by:
+        return ""
+    private = ledger.private(session, tx, book, item.subject)
+    names = [private[event.seq].get(SIGNED_BY) for event in book.of(item.subject) if event.signer_ref]
+    order = list(dict.fromkeys(names))
+    return str(order.index(item.signed_by) + 1 if item.signed_by in order else len(order) + 1)
+
+
+def _require_no_override(event: ConsentEvent, history: tuple[ConsentEvent, ...]) -> None:
+    if not history:
+        return
+    accepted = {answer.policy: answer.module for answer in event.answers if answer.answer is Answer.ACCEPTED}
+    state = states.fold(history)
+    where = standing(state, legal_at=event.recorded_at)
+    refused = dict(where.refused)
+    for policy, module in accepted.items():
+        question = module.partition("/")[2]
+        if (refused.get(policy) or (where.otherwise if where.grant(policy) is None else "")) == Answer.WITHDRAWN:
+            raise PolicyInputError("withdrew", WITHDREW, question)
+        if event.signer is Signer.GUARDIAN and any(
+            item.signer is Signer.GUARDIAN
+            and item.answer.policy == policy
+            and (item.signer_ref, event.signer_ref) != (event.signer_ref or "-", item.signer_ref or "-")
+            for item in state.acceptances
+        ):
+            raise PolicyInputError("overlapping_guardianship", TWO_GUARDIANS, "signer")
+
+
+def _answer(question: Question) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        try:
+            check_answer(question, value)
+        except PolicyInputError as error:
+            raise BadField(error.problems[0].message if error.code == "unknown_answer" else "is not a DUO expression") from None
+        return text(value)
+
+    return parse
+
+
+def _instant(now: datetime) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        try:
+            moment = (
+                datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
+                if len(value) == len("2026-01-31")
+                else canonical.parse_instant(value)
+            )
+        except (ValueError, PolicyInputError):
+            raise BadField("is not a date, nor a date and time with a zone") from None
+        if moment > now:
+            raise BadField("lies in the future")
+        return canonical.instant_text(moment) or ""
+
+    return parse
+
+
+def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
+    known = tuple(str(item) for item in allowed)
+
+    def parse(value: str) -> str:
+        if value not in known:
+            raise BadField(f"is not one of {', '.join(known)}")
+        return value
+
+    return parse
+
+
+def evidence_digest(value: str) -> str:
+    """A SHA-256 as it is, or the digest of the file at a path. Raises BadField."""
+    if re.fullmatch(r"[0-9a-f]{64}", value):
+        return value
+    try:
+        return sha256(Path(value).read_bytes()).hex()
+    except OSError:
+        raise BadField("is neither a SHA-256 nor a file that can be read") from None
+
+
+SUBJECT = Column("subject", text, required=True, keys=lambda value: [value])
+SIGNER = Column("signer", _one_of(Signer))
+SIGNER_NAME = Column(SIGNED_BY, text)
+EVIDENCE = Column("evidence", evidence_digest)
+CHANNEL = Column("channel", text, max_chars=40)
+QC = Column("qc", _one_of((QcState.VALID, QcState.PENDING)))

@@ -1,0 +1,124 @@
+"""Consent forms a vault knows: those shipped with the program and those already answered, which are kept as they were."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import forms
+from policies.forms import Form
+from policies.rules import MaterialChange, Rules
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, IntegrityError
+from vault.files.yaml_documents import declared, parse_yaml
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import FormRow
+from vault.storage.timestamps import to_micros
+
+RESERVED = frozenset({"subject", "legal_time", "signer", "signed_by", "evidence", "channel", "qc"})
+"""Names that no question may have, because a sheet of answers has a column of that name."""
+
+
+def shipped() -> list[tuple[Form, str]]:
+    """The forms that come with genovault, with their text, by name and version."""
+    folder = resources.files("policies") / "packs" / "forms"
+    texts = [item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".yaml")]
+    return sorted(((_parsed(text), text) for text in texts), key=lambda pair: (pair[0].id, pair[0].version))
+
+
+def find(session: Session, name: str) -> tuple[Form, str]:
+    """The form "NAME" (newest version) or "NAME@VERSION" with its text; what was answered before wins over what is shipped.
+
+    Raises:
+        InputError: ``form_unknown``.
+    """
+    wanted, _, version = name.partition("@")
+    with session.books.read() as tx:
+        kept = [(_kept(row), row.body) for row in tx.scalars(select(FormRow).where(FormRow.form_id == wanted))]
+    known = {form.version: (form, text) for form, text in [*shipped(), *kept] if form.id == wanted}
+    if not known or (version and version not in known):
+        raise InputError("form_unknown", f"there is no consent form {name}", hint="genovault consent forms")
+    return known[version] if version else known[max(known, key=_by_number)]
+
+
+def every(session: Session) -> list[Form]:
+    """All forms: those that come with genovault, and those this vault keeps, by name and version."""
+    with session.books.read() as tx:
+        kept = [_kept(row) for row in tx.scalars(select(FormRow))]
+    known = {(form.id, form.version): form for form in [*(form for form, _ in shipped()), *kept]}
+    return [known[key] for key in sorted(known)]
+
+
+def parse(text: str) -> Form:
+    """A form from its YAML.
+
+    Raises:
+        InputError: ``document_too_large``, ``document_malformed`` with the line; ``document_rejected`` with every place.
+    """
+    form = _parsed(text)
+    clashes = [question.id for question in form.questions if question.id in RESERVED]
+    if clashes:
+        names = ", ".join(clashes)
+        raise InputError("document_rejected", f"the form: a question cannot be called {names}: a sheet has such a column")
+    return form
+
+
+def add(session: Session, text: str) -> Form:
+    """Keep a site's own form. A version that is held stays as it is: other words are another version.
+
+    Raises:
+        InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
+    """
+    with session.attempting(Act.CONSENT_FORM):
+        form = parse(text)
+        with session.books.write() as tx:
+            held = tx.get(FormRow, (form.id, form.version))
+            known = {f"{one.id}@{one.version}": one for one, _ in shipped()}
+            other = _kept(held) if held is not None else known.get(f"{form.id}@{form.version}")
+            if other is not None and other.digest != form.digest:
+                raise InputError(
+                    "form_exists", f"{form.id}@{form.version} is held and says something else", hint="raise its version"
+                )
+            keep(tx, session, form, text)
+            tx.flush()
+            detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
+            session.append(tx, Act.CONSENT_FORM, Outcome.DONE, obj=Obj("form", form.digest), detail=detail)
+    return form
+
+
+def keep(tx: Transaction, session: Session, form: Form, text: str) -> None:
+    """Keep a form with the first event that answers it."""
+    if tx.get(FormRow, (form.id, form.version)) is None:
+        digest, now = sha256(text.encode()), to_micros(session.clock())
+        tx.add(FormRow(form_id=form.id, version=form.version, sha256=digest, body=text, created=now))
+
+
+def rules(session: Session, tx: Transaction) -> Rules:
+    """This vault's rules: the strict defaults, with the material changes of the forms it keeps."""
+    changed = []
+    for row in tx.scalars(select(FormRow)):
+        key = f"vault.consent.forms:{row.sha256.hex()}"
+        if key not in session.remembered:
+            session.remembered[key] = _kept(row)
+        form: Form = session.remembered[key]
+        if form.material_change and form.effective is not None:
+            changed.append(MaterialChange(form.id, form.version, form.effective))
+    return Rules(material_changes=tuple(sorted(changed)))
+
+
+def _kept(row: FormRow) -> Form:
+    if sha256(row.body.encode()) != row.sha256:
+        raise IntegrityError("form_altered", f"the kept text of form {row.form_id} was altered", hint="run genovault doctor")
+    return _parsed(row.body)
+
+
+def _parsed(text: str) -> Form:
+    return declared(lambda: forms.parse_form(parse_yaml(text.encode(), name="the form")), name="the form")
+
+
+def _by_number(version: str) -> tuple[int, str]:
+    return (int(version), "") if version.isdigit() else (-1, version)

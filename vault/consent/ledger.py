@@ -1,0 +1,231 @@
+"""The consent ledger: append-only events, chained by a hash, read back whole and checked (``ledger_columns``).
+
+Each audit entry about consent carries the head, and the gate compares ledger and log before it decides, so an event that was
+deleted, edited or moved is noticed, not merely a missing permission. A session keeps what it has checked and reads only what came
+after; its copy cannot be edited from outside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import records
+from policies.consent import ConsentEvent
+from vault.audit.consent_head import consent_head
+from vault.audit.entry import ConsentHead
+from vault.consent import ledger_columns
+from vault.consent.ledger_columns import EVENT, Batch, Columns, Said
+from vault.crypto.envelope import Binding, open_blob, seal_blob
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError
+from vault.ids import SubjectId, VaultId
+from vault.session.unlocked_vault import Session
+from vault.session.wrapped_keys import OpenKey
+from vault.storage.base import bulk_insert
+from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentSaidRow
+from vault.storage.timestamps import to_micros
+
+CONTENT_TYPE = "genovault/consent-private/1"
+SEALED_EVIDENCE = "sealed"  # stands in an event for the evidence whose digest is in the private part
+KEPT = "vault.consent.ledger"  # where a session keeps the columns it has checked
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to be recorded (its ``seq`` is set on recording) and what of it is sealed."""
+
+    subject: SubjectId = field(repr=False)
+    event: ConsentEvent
+    private: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The ledger's end: ``seq`` of its last event (0: none) and the chain's value there."""
+
+    seq: int
+    digest: bytes
+
+    def entry(self, added: int = 0) -> ConsentHead:
+        """As an audit entry carries it."""
+        return ConsentHead(self.seq, self.digest, added)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A ledger that was read and found whole."""
+
+    columns: Columns
+
+    @property
+    def head(self) -> Head:
+        """Its end."""
+        return Head(len(self.columns), self.columns.head)
+
+    def of(self, subject: SubjectId) -> tuple[ConsentEvent, ...]:
+        """One subject's events, in ledger order."""
+        number = int(self.columns.numbers([subject])[0])
+        if number < 0:
+            return ()
+        return tuple(self.columns.event(int(at)) for at in np.flatnonzero(self.columns.subject == number))
+
+    def who_answered(self, form: str) -> set[SubjectId]:
+        """Subjects with an answer to any version of a form."""
+        columns = self.columns
+        saids = [int(said) for said in np.unique(columns.said)]
+        named = [said for said in saids if (ref := columns.texts.pattern(said).form) is not None and ref.form == form]
+        return self._subjects(named)
+
+    def who_withdrew(self) -> set[SubjectId]:
+        """Subjects who ever withdrew from everything, whatever came after."""
+        columns = self.columns
+        saids = [int(said) for said in np.unique(columns.said)]
+        patterns = {said: columns.texts.pattern(said).withdrawal for said in saids}
+        return self._subjects([said for said, item in patterns.items() if item is not None and item.scope == "everything"])
+
+    def _subjects(self, saids: list[int]) -> set[SubjectId]:
+        numbers = np.unique(self.columns.subject[np.isin(self.columns.said, saids)]).tolist()
+        return {self.columns.subject_id(number) for number in numbers}
+
+
+def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
+    """Record events in the caller's write transaction, as one batch; the new head and the events as recorded."""
+    head = last(tx, session.vault_id)
+    if not new:
+        return head, []
+    keys = session.keybook.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
+    recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
+    parts = [records.separate(event) for event in recorded]
+    saids = _intern(tx, [text for text, _ in parts])
+    fixed, private = np.zeros(len(new), EVENT), []
+    for at, (item, event, (text, times)) in enumerate(zip(new, recorded, parts, strict=True)):
+        sealed = _seal(session, item, keys[item.subject])
+        owner, said = np.frombuffer(item.subject, ">u8"), np.frombuffer(saids[text][1], ">u8")
+        clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
+        fixed[at] = (event.event_id.encode(), owner, *clocks, saids[text][0], said, len(times), sha256(sealed))
+        private.append({"seq": event.seq, "subject_id": item.subject, "sealed": sealed})
+    moments = np.array([to_micros(moment) for _, times in parts for moment in times], ">i8").tobytes()
+    digest = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), moments)
+    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), events=fixed.tobytes(), times=moments, head=digest))
+    tx.flush()
+    bulk_insert(tx, ConsentPrivateRow, private)
+    return Head(head.seq + len(new), digest), recorded
+
+
+def last(tx: Transaction, vault_id: VaultId) -> Head:
+    """The head as the newest batch states it."""
+    query = select(ConsentBatchRow.last_seq, ConsentBatchRow.head).order_by(ConsentBatchRow.last_seq.desc()).limit(1)
+    row = tx.execute(query).first()
+    return Head(0, ledger_columns.start(vault_id)) if row is None else Head(row.last_seq, row.head)
+
+
+def read(tx: Transaction, session: Session) -> Ledger:
+    """The ledger, every event's place in the chain checked, and its end compared with the log's.
+
+    Raises:
+        IntegrityError: ``consent_ledger_altered``; ``consent_ledger_behind``: the log knows of events that the ledger lacks.
+    """
+    kept = session.remembered.get(KEPT)
+    known: Columns = kept if isinstance(kept, Columns) else ledger_columns.empty(session.vault_id)
+    columns = _extended(tx, session.vault_id, known)
+    session.remembered[KEPT] = columns
+    book = Ledger(columns)
+    _require_logged(tx, book.head)
+    return book
+
+
+def private(session: Session, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
+    """What is sealed of a subject's events, by ``seq``. Callers log the access.
+
+    Raises:
+        IntegrityError: ``consent_ledger_altered``: a sealed part is missing or not the one that was recorded.
+    """
+    key = session.keybook.open(KeyPurpose.IDENTITY, subject)
+    rows = tx.execute(select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed).where(ConsentPrivateRow.subject_id == subject))
+    held = {row.seq: row.sealed for row in rows}
+    found = {}
+    for event in book.of(subject):
+        sealed = held.get(event.seq, b"")
+        if sha256(sealed) != book.columns.fixed["sealed"][event.seq - 1].tobytes():
+            raise ledger_columns.altered(event.seq)
+        binding = _binding(session.vault_id, subject, event.event_id, key)
+        found[event.seq] = json.loads(open_blob(key.secret, binding, sealed))
+    return found
+
+
+def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
+    """What is known and what came after it; from the beginning if the books no longer hold what was known."""
+    if len(known):
+        held = tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == len(known)))
+        if held != known.head:
+            known = ledger_columns.empty(vault_id)
+    query = select(ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
+    rows = tx.execute(query.where(ConsentBatchRow.last_seq > len(known)).order_by(ConsentBatchRow.last_seq))
+    return ledger_columns.extended(known, [Batch(*row) for row in rows], _texts(tx, known.texts))
+
+
+def _texts(tx: Transaction, known: Said) -> Said:
+    texts = Said(dict(known.bodies), dict(known.digests), known.patterns)
+    for row in tx.execute(select(ConsentSaidRow).where(ConsentSaidRow.said_id > max(known.bodies, default=0))).scalars():
+        texts.add(row.said_id, row.sha256, row.body)
+    return texts
+
+
+def _require_logged(tx: Transaction, head: Head) -> None:
+    known = consent_head(tx)
+    same = head.seq == 0 if known is None else (known.seq, known.head) == (head.seq, head.digest)
+    if not same:
+        raise IntegrityError(
+            "consent_ledger_behind",
+            "the consent ledger and the audit log disagree on what was recorded",
+            hint="run genovault doctor",
+        )
+
+
+def _numbered(item: NewEvent, seq: int) -> ConsentEvent:
+    """The event as the ledger keeps it: the digest of its evidence and the free text of its channel go to the private part."""
+    evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
+    return replace(item.event, seq=seq, evidence_hash=evidence, channel="")
+
+
+def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Id and digest of each text; those not yet held are added."""
+    digests = {text: sha256(text.encode()) for text in texts}
+    known: dict[bytes, int] = {}
+    wanted = list(digests.values())
+    for at in range(0, len(wanted), 500):
+        query = select(ConsentSaidRow.sha256, ConsentSaidRow.said_id).where(ConsentSaidRow.sha256.in_(wanted[at : at + 500]))
+        known.update((row.sha256, row.said_id) for row in tx.execute(query))
+    following = (tx.scalar(select(func.max(ConsentSaidRow.said_id))) or 0) + 1
+    fresh = [text for text, digest in digests.items() if digest not in known]
+    known.update((digests[text], following + at) for at, text in enumerate(fresh))
+    rows = [{"said_id": known[digests[text]], "sha256": digests[text], "body": text} for text in fresh]
+    bulk_insert(tx, ConsentSaidRow, rows)
+    return {text: (known[digest], digest) for text, digest in digests.items()}
+
+
+def _seal(session: Session, item: NewEvent, key: OpenKey) -> bytes:
+    own = {"evidence": item.event.evidence_hash, "channel": item.event.channel}
+    content = {**item.private, **{name: value for name, value in own.items() if value}}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
+    binding = _binding(session.vault_id, item.subject, item.event.event_id, key)
+    return seal_blob(key.secret, binding, text, random=session.random)
+
+
+def _binding(vault_id: VaultId, subject: SubjectId, event_id: str, key: OpenKey) -> Binding:
+    return Binding(
+        vault_id=vault_id,
+        collection="consent",
+        record_id=event_id.encode(),
+        subject_id=subject,
+        key_id=key.key_id,
+        key_version=key.version,
+        content_type=CONTENT_TYPE,
+    )

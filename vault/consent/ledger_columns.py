@@ -1,0 +1,236 @@
+"""The consent ledger as columns: a million events are a few arrays, and what was said is kept once.
+
+    head(0)  = SHA-256(context("genovault/consent-chain/v1", vault id))
+    head(b)  = SHA-256(context("genovault/consent-batch/v1", head(b-1), first seq, number of events, SHA-256(events ‖ times)))
+
+for each batch of events that were recorded together. ``events`` are their fixed parts (``EVENT``) in order, ``times`` what the marks
+of their texts stand for. An event that was deleted, edited, moved or put between others changes the value of its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from policies import records
+from policies.consent import ConsentEvent
+from policies.errors import PolicyInputError
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError
+from vault.ids import SubjectId, VaultId
+from vault.storage.timestamps import from_micros
+
+EVENT = np.dtype(
+    [
+        ("event_id", "S36"),  # ASCII
+        ("subject", ">u8", 2),  # the 16 bytes of its id
+        ("legal_time", ">i8"),  # µs since 1970 UTC, as all times
+        ("recorded_at", ">i8"),
+        ("said_id", ">u4"),
+        ("said", ">u8", 4),  # SHA-256 of the text
+        ("n_times", ">u2"),
+        ("sealed", "V32"),  # SHA-256 of the sealed part
+    ]
+)
+"""The fixed part of one event, 138 bytes without padding."""
+
+Ints = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events that were recorded together, as the books hold them."""
+
+    last_seq: int
+    events: bytes
+    times: bytes
+    head: bytes
+
+
+@dataclass(frozen=True)
+class Said:
+    """The distinct things that were said: text, SHA-256 and parsed pattern by id."""
+
+    bodies: dict[int, str] = field(default_factory=dict)
+    digests: dict[int, bytes] = field(default_factory=dict)
+    patterns: dict[int, ConsentEvent] = field(default_factory=dict)
+
+    def add(self, said_id: int, digest: bytes, body: str) -> None:
+        """Take in one text. Raises IntegrityError ``consent_ledger_altered``: it is not what its digest says."""
+        if sha256(body.encode()) != digest:
+            raise altered(0)
+        self.bodies[said_id], self.digests[said_id] = body, digest
+
+    def pattern(self, said_id: int) -> ConsentEvent:
+        """The text parsed, once. Raises IntegrityError ``consent_event_unknown``."""
+        if said_id not in self.patterns:
+            try:
+                self.patterns[said_id] = records.parse_said(self.bodies[said_id])
+            except PolicyInputError:
+                raise _unknown() from None
+        return self.patterns[said_id]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Events 1 … n of a ledger, one array element each; ``starts[i]:starts[i + 1]`` are event i's elements of ``times``.
+
+    Subjects are numbered from 0 in the order of their ids: ``subject[i]`` is that of event i, ``ids[number]`` its id as two big-endian
+    halves, and ``order`` lists the events by subject, each subject's in ledger order. ``head`` is the chain's value.
+    """
+
+    fixed: npt.NDArray[np.void]  # EVENT
+    legal_time: Ints
+    recorded_at: Ints
+    said: Ints
+    starts: Ints
+    times: Ints
+    subject: Ints
+    order: Ints
+    ids: Ids  # [n, 2]
+    texts: Said
+    head: bytes
+
+    def __len__(self) -> int:
+        return len(self.fixed)
+
+    def event(self, at: int) -> ConsentEvent:
+        """Event ``at`` (from 0). Raises IntegrityError ``consent_event_unknown``."""
+        pattern = self.texts.pattern(int(self.said[at]))
+        times = [from_micros(int(value)) for value in self.times[self.starts[at] : self.starts[at + 1]]]
+        try:
+            return records.join(
+                pattern,
+                event_id=self.fixed["event_id"][at].decode(),
+                seq=at + 1,
+                legal_time=from_micros(int(self.legal_time[at])),
+                recorded_at=from_micros(int(self.recorded_at[at])),
+                times=times,
+            )
+        except PolicyInputError:
+            raise _unknown() from None
+
+    def numbers(self, subjects: Sequence[SubjectId]) -> Ints:
+        """The number of each subject, -1 for those who said nothing."""
+        wanted = np.frombuffer(b"".join(subjects), ">u8").astype(np.uint64).reshape(-1, 2)
+        found = np.full(len(wanted), -1)
+        if len(self.ids):
+            at = np.searchsorted(self.ids[:, 0], wanted[:, 0])
+            same = np.zeros(len(wanted), bool)
+            while not same.all():  # once, unless two ids begin with the same 8 bytes
+                within = np.minimum(at, len(self.ids) - 1)
+                same = (at >= len(self.ids)) | (self.ids[within, 0] != wanted[:, 0]) | (self.ids[within, 1] == wanted[:, 1])
+                at += ~same
+            hit = (at < len(self.ids)) & (self.ids[np.minimum(at, len(self.ids) - 1)] == wanted).all(axis=1)
+            found[hit] = at[hit]
+        return found
+
+    def subject_id(self, number: int) -> SubjectId:
+        """The id of a numbered subject."""
+        return SubjectId(self.ids[number].astype(">u8").tobytes())
+
+
+def empty(vault_id: VaultId) -> Columns:
+    """A ledger without events."""
+    none = np.zeros(0, np.int64)
+    return Columns(
+        np.zeros(0, EVENT),
+        none,
+        none,
+        none,
+        np.zeros(1, np.int64),
+        none,
+        none,
+        none,
+        np.zeros((0, 2), np.uint64),
+        Said(),
+        start(vault_id),
+    )
+
+
+def start(vault_id: VaultId) -> bytes:
+    """The chain's value before the first event."""
+    return sha256(encode_context("genovault/consent-chain/v1", vault_id))
+
+
+def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> bytes:
+    """The chain's value after a batch of ``events`` (a multiple of ``EVENT.itemsize`` bytes) with their times."""
+    count = len(events) // EVENT.itemsize
+    return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
+
+
+def extended(known: Columns, batches: Sequence[Batch], texts: Said) -> Columns:
+    """The ledger with further batches, each checked against the chain.
+
+    Raises:
+        IntegrityError: ``consent_ledger_altered``.
+    """
+    if not batches:
+        return known
+    head, first = known.head, len(known) + 1
+    for batch in batches:
+        count, rest = divmod(len(batch.events), EVENT.itemsize)
+        head = batch_head(head, first, batch.events, batch.times)
+        if rest or not count or batch.last_seq != first + count - 1 or batch.head != head:
+            raise altered(first)
+        first = batch.last_seq + 1
+    fresh = np.frombuffer(b"".join(batch.events for batch in batches), EVENT)
+    moments = np.frombuffer(b"".join(batch.times for batch in batches), ">i8").astype(np.int64)
+    if fresh["n_times"].sum(dtype=np.int64) != len(moments) or not _as_said(fresh, texts):
+        raise altered(len(known) + 1)
+    return _columns(np.concatenate((known.fixed, fresh)), np.concatenate((known.times, moments)), texts, head)
+
+
+def altered(seq: int) -> IntegrityError:
+    """The error of a ledger that is not what was recorded, at or after event ``seq`` (0: in what was said)."""
+    place = f" in the batch from its event {seq}" if seq else ""
+    return IntegrityError("consent_ledger_altered", f"the consent ledger is not whole{place}", hint="run genovault doctor")
+
+
+def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: Said, head: bytes) -> Columns:
+    ids = fixed["subject"].astype(np.uint64)
+    order = np.argsort(ids[:, 0], kind="stable")
+    sorted_ids = ids[order]
+    same = (sorted_ids[1:, 0] == sorted_ids[:-1, 0]) & (sorted_ids[1:, 1] != sorted_ids[:-1, 1])
+    if same.any():
+        order = np.lexsort((ids[:, 1], ids[:, 0]))
+        sorted_ids = ids[order]
+    first = np.concatenate((np.ones(1, bool), (sorted_ids[1:] != sorted_ids[:-1]).any(axis=1)))
+    subject = np.empty(len(fixed), np.int64)
+    subject[order] = np.cumsum(first) - 1
+    return Columns(
+        fixed=fixed,
+        legal_time=fixed["legal_time"].astype(np.int64),
+        recorded_at=fixed["recorded_at"].astype(np.int64),
+        said=fixed["said_id"].astype(np.int64),
+        starts=np.concatenate((np.zeros(1, np.int64), np.cumsum(fixed["n_times"], dtype=np.int64))),
+        times=times,
+        subject=subject,
+        order=order,
+        ids=sorted_ids[first],
+        texts=texts,
+        head=head,
+    )
+
+
+def _as_said(events: npt.NDArray[np.void], texts: Said) -> bool:
+    """Whether each event's text is held and is the one that was recorded."""
+    used = np.unique(events["said_id"]).tolist()
+    if not set(used) <= set(texts.digests):
+        return False
+    digests = np.zeros((max(used) + 1, 4), np.uint64)
+    digests[used] = _halves(texts.digests[said_id] for said_id in used)
+    return bool((digests[events["said_id"]] == events["said"]).all())
+
+
+def _halves(digests: Iterable[bytes]) -> Ids:
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, 4)
+
+
+def _unknown() -> IntegrityError:
+    return IntegrityError("consent_event_unknown", "a consent event is of an unknown form", hint="upgrade genovault")

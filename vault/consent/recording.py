@@ -1,0 +1,255 @@
+"""A steward's work on consent: answers recorded, withdrawals, facts about a person, what was true and what was known.
+
+A withdrawal is one call and acts at once: it is in the ledger and the log, in one transaction, before the call returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from policies import states
+from policies.consent import ConsentEvent, Level, QcState, Signer, Status, Withdrawal
+from policies.errors import PolicyInputError
+from policies.standing import Standing, standing
+from vault.audit.actions import Act, Outcome
+from vault.consent import form_responses, forms, ledger
+from vault.consent.form_responses import Given, evidence_digest
+from vault.consent.ledger import NewEvent
+from vault.errors import InputError
+from vault.files.csv_sheets import BadField, read_sheet
+from vault.ids import SubjectId, new_uuid7
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import SubjectRow
+from vault.subjects.identities import open_identities
+from vault.subjects.references import resolve
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What ``consent import`` did. ``rows``: for each line of the sheet, the number of its event in the ledger."""
+
+    recorded: int
+    form: str
+    version: str
+    rows: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """A subject's consent: the events known, what they add up to, and what was sealed of each."""
+
+    events: tuple[ConsentEvent, ...]
+    standing: Standing
+    private: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who signed, when and on what: the same for a form, a withdrawal or a fact. ``at`` None means now."""
+
+    at: datetime | None = None
+    signer: Signer = Signer.SELF
+    signed_by: str = ""
+    evidence: str = ""  # a SHA-256, or the path of a file whose digest is kept
+    channel: str = ""
+    supersedes: str = ""  # the event that this one corrects
+    qc: QcState = QcState.VALID
+
+
+NOW_BY_THE_PERSON = Signature()
+
+
+def import_answers(session: Session, source: Path | bytes, form_name: str) -> ImportReport:
+    """Record a sheet of answers to one form: all rows or none.
+
+    Raises:
+        InputError: ``form_unknown``; ``sheet_rejected`` with every bad row.
+    """
+    with session.attempting(Act.CONSENT_IMPORT):
+        form, body = forms.find(session, form_name)
+        now = session.clock()
+        said = form_responses.given(session, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
+        with session.books.read() as tx:
+            new = form_responses.events(session, tx, form, said, bulk=True)
+        with session.books.write() as tx:
+            forms.keep(tx, session, form, body)
+            head, recorded = ledger.append(tx, session, new)
+            session.append(
+                tx,
+                Act.CONSENT_IMPORT,
+                Outcome.DONE,
+                subjects=[item.subject for item in new],
+                counts={"rows": len(new)},
+                consent=head.entry(added=len(new)),
+                detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
+            )
+    rows = tuple((item.line, event.seq) for item, event in zip(said, recorded, strict=True))
+    return ImportReport(len(new), form.id, form.version, rows)
+
+
+def record(
+    session: Session, reference: str, form_name: str, said: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
+) -> ConsentEvent:
+    """Record one person's answers to a form, also where a sheet would be refused (``answers``).
+
+    Raises:
+        InputError: ``form_unknown``, ``subject_unknown``, ``subject_ambiguous``; ``sheet_rejected`` with every problem.
+    """
+    with session.attempting(Act.CONSENT_RECORD):
+        form, body = forms.find(session, form_name)
+        subject = resolve(session, reference)
+        signed = _checked(session, signature)
+        item = Given(
+            subject=subject,
+            answers=said,
+            legal_time=signed.at or session.clock(),
+            signer=signed.signer,
+            signed_by=signed.signed_by,
+            evidence=signed.evidence,
+            channel=signed.channel,
+            qc=signed.qc,
+            supersedes=signed.supersedes,
+        )
+        with session.books.read() as tx:
+            _require_own(session, subject, signed.supersedes)
+            new = form_responses.events(session, tx, form, [item], bulk=False)
+        with session.books.write() as tx:
+            forms.keep(tx, session, form, body)
+            head, recorded = ledger.append(tx, session, new)
+            detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
+            session.append(tx, Act.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail)
+    return recorded[0]
+
+
+def withdraw(
+    session: Session,
+    reference: str,
+    *,
+    scope: str = "everything",
+    level: Level = Level.NO_NEW_USE,
+    signature: Signature = NOW_BY_THE_PERSON,
+) -> SubjectId:
+    """Record a withdrawal; it acts from the moment this returns.
+
+    Raises:
+        InputError: ``withdrawal_malformed``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
+            ``event_unknown``: the event to be corrected is not this person's.
+    """
+    withdrawal = Withdrawal(scope, level)
+    return _record(session, Act.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
+
+
+def note(session: Session, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> SubjectId:
+    """Record a fact that bears on every decision: a death, loss of capacity, an emancipation.
+
+    Raises:
+        InputError: as ``withdraw``.
+    """
+    return _record(session, Act.CONSENT_RECORD, reference, signature, status=status)
+
+
+def restrict(session: Session, reference: str, *, lift: bool = False) -> SubjectId:
+    """Restrict a subject's data to storage, or lift the restriction (GDPR Article 18)."""
+    status = Status.RESTRICTION_LIFTED if lift else Status.RESTRICTED
+    return _record(session, Act.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
+
+
+def history(session: Session, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
+    """What was true at ``at`` (default: now) by what was known at ``known_at`` (default: everything recorded)."""
+    with session.attempting(Act.CONSENT_SHOW):
+        subject = resolve(session, reference)
+        with session.books.read() as tx:
+            book = ledger.read(tx, session)
+            private = ledger.private(session, tx, book, subject)
+        events = book.of(subject)
+        known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
+        state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
+        session.record(Act.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
+    return History(known, standing(state, legal_at=at or session.clock()), {e.event_id: private[e.seq] for e in known})
+
+
+def blank_sheet(session: Session, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of an ANSWERS.csv: every subject that has not answered the form; with ``accept``, all accepted now.
+
+    Whoever withdrew from everything is left out: nobody asks them again by the sheet.
+    """
+    form, _ = forms.find(session, form_name)
+    with session.books.read() as tx:
+        book = ledger.read(tx, session)
+        subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
+    skipped = book.who_answered(form.id) | book.who_withdrew()
+    wanted = [s for s in subjects if s not in skipped]
+    opened = open_identities(session, wanted)
+    session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
+    filled = form.accept_all() if accept else {}
+    header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
+    names = sorted(_named(opened[subject].samples, opened[subject].mrn) for subject in wanted)
+    given = [filled.get(question.id, "") for question in form.questions]
+    return header, [[name, "", *given, "self" if accept else "", ""] for name in names]
+
+
+def _record(
+    session: Session,
+    act: Act,
+    reference: str,
+    signature: Signature,
+    *,
+    withdrawal: Withdrawal | None = None,
+    status: Status | None = None,
+) -> SubjectId:
+    with session.attempting(act):
+        subject = resolve(session, reference)
+        signed = _checked(session, signature)
+        _require_own(session, subject, signed.supersedes)
+        now = session.clock()
+        try:
+            event = ConsentEvent(
+                event_id=new_uuid7(session.random, now),
+                seq=0,
+                legal_time=signed.at or now,
+                recorded_at=now,
+                withdrawal=withdrawal,
+                status=status,
+                signer=signed.signer,
+                supersedes=signed.supersedes,
+                recorded_by=session.principal,
+                evidence_hash=signed.evidence,
+                channel=signed.channel,
+            )
+        except PolicyInputError as error:
+            raise InputError("withdrawal_malformed" if withdrawal else "record_malformed", str(error)) from None
+        private = {form_responses.SIGNED_BY: signed.signed_by} if signed.signed_by else {}
+        with session.books.write() as tx:
+            head, _ = ledger.append(tx, session, [NewEvent(subject, event, private)])
+            session.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1))
+    return subject
+
+
+def _checked(session: Session, signature: Signature) -> Signature:
+    """The signature with its evidence as a digest. Raises InputError ``bad_time``, ``bad_evidence``."""
+    if signature.at is not None and signature.at > session.clock():
+        raise InputError("bad_time", "nobody can have signed in the future", hint="check the date")
+    if not signature.evidence:
+        return signature
+    try:
+        return replace(signature, evidence=evidence_digest(signature.evidence))
+    except BadField as error:
+        raise InputError("bad_evidence", f"the evidence {error}") from None
+
+
+def _require_own(session: Session, subject: SubjectId, supersedes: str) -> None:
+    if not supersedes:
+        return
+    with session.books.read() as tx:
+        own = {event.event_id for event in ledger.read(tx, session).of(subject)}
+    if supersedes not in own:
+        raise InputError("event_unknown", "this person has no such event to correct", hint="genovault consent show REF")
+
+
+def _named(samples: tuple[str, ...], mrn: str) -> str:
+    return f"sample:{samples[0]}" if samples else f"mrn:{mrn}"

@@ -1,0 +1,144 @@
+"""Public data that decisions use: the disease ontology, named places on the genome, ages of majority; by version and digest.
+
+A site loads its own; the newest of a kind counts. Places and ages come with the program too; a site's places are added to them, its
+ages stand in their stead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+import zstandard
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from policies import loci
+from policies.errors import PolicyInputError
+from policies.loci import Catalogue
+from policies.majority import Majority, parse_majority
+from policies.ontology import Ontology, TermGraph
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, IntegrityError
+from vault.files.yaml_documents import declared
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import ReferenceDocumentRow
+from vault.storage.timestamps import to_micros
+
+ONTOLOGY, LOCI, MAJORITY = "ontology", "loci", "majority"
+MAX_BYTES = 256 * 2**20  # of a pack once unpacked: MONDO's pairs are 1 MB
+ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One loaded document: what it is, which version, and the SHA-256 of its text."""
+
+    kind: str
+    version: str
+    sha256: str
+
+
+def load(session: Session, kind: str, text: str, *, version: str) -> Pack:
+    """Keep an ontology (``child<TAB>parent`` lines), named places or ages of majority (JSON) for every decision from now on.
+
+    Raises:
+        InputError: ``document_rejected`` with the place of what is wrong; ``pack_exists``: that version is another text.
+    """
+    with session.attempting(Act.CONSENT_PACK):
+        declared(lambda: _parse(kind, text, version), name=f"the {kind}")
+        body = text.encode()
+        pack = Pack(kind, version, sha256(body).hex())
+        with session.books.write() as tx:
+            held = tx.get(ReferenceDocumentRow, (kind, version))
+            if held is not None and held.sha256 != sha256(body):
+                raise InputError("pack_exists", f"{kind} {version} is held with another text", hint="give it another version")
+            if held is not None:
+                tx.delete(held)
+                tx.flush()
+            packed = zstandard.compress(body)
+            now = to_micros(session.clock())
+            tx.add(ReferenceDocumentRow(kind=kind, version=version, sha256=sha256(body), body=packed, created=now))
+            tx.flush()
+            detail = {"kind": kind, "version": version}
+            session.append(tx, Act.CONSENT_PACK, Outcome.DONE, obj=Obj(kind, pack.sha256), detail=detail)
+    return pack
+
+
+def loaded(session: Session) -> list[Pack]:
+    """What was loaded, newest first."""
+    query = select(ReferenceDocumentRow).order_by(ReferenceDocumentRow.created.desc())
+    with session.books.read() as tx:
+        return [Pack(row.kind, row.version, row.sha256.hex()) for row in tx.scalars(query)]
+
+
+def ontology(session: Session, tx: Transaction) -> Ontology | None:
+    """The newest ontology, or None: then every disease is review, never a guess."""
+    row = _newest(tx, ONTOLOGY)
+    if row is None:
+        return None
+    key = f"vault.consent.reference_data:{row.sha256.hex()}:{row.version}"
+    if key not in session.remembered:
+        session.remembered[key] = TermGraph.parse(_text(row), version=row.version)
+    found: Ontology = session.remembered[key]
+    return found
+
+
+def catalogue(tx: Transaction, assembly: str) -> Catalogue:
+    """The named places of an assembly: those shipped, and over them those of the newest pack the site loaded."""
+    shipped = loci.parse_catalogue(_shipped(LOCI), assembly=assembly)
+    row = _newest(tx, LOCI)
+    if row is None:
+        return shipped
+    own = loci.parse_catalogue(_text(row), assembly=assembly)
+    return Catalogue(
+        f"{shipped.version} + {own.version}",
+        own.assembly,
+        {**shipped.genes, **own.genes},
+        {**shipped.categories, **own.categories},
+    )
+
+
+def majority(tx: Transaction) -> Majority:
+    """Ages of majority: the newest pack the site loaded, else the one shipped."""
+    row = _newest(tx, MAJORITY)
+    return parse_majority(_shipped(MAJORITY) if row is None else _text(row))
+
+
+def _shipped(kind: str) -> str:
+    folder = resources.files("policies") / "packs"
+    named = [item for item in folder.iterdir() if item.name.startswith(f"{kind}-")]
+    return max(named, key=lambda item: item.name).read_text(encoding="utf-8")
+
+
+def _newest(tx: Transaction, kind: str) -> ReferenceDocumentRow | None:
+    query = select(ReferenceDocumentRow).where(ReferenceDocumentRow.kind == kind)
+    return tx.scalars(query.order_by(ReferenceDocumentRow.created.desc()).limit(1)).first()
+
+
+def _text(row: ReferenceDocumentRow) -> str:
+    try:
+        body = zstandard.ZstdDecompressor().decompress(row.body, max_output_size=MAX_BYTES)
+    except zstandard.ZstdError:
+        body = b""
+    if sha256(body) != row.sha256:
+        raise IntegrityError("pack_altered", f"the {row.kind} {row.version} was altered", hint="load it again")
+    return body.decode()
+
+
+def _parse(kind: str, text: str, version: str) -> None:
+    if len(text) > MAX_BYTES:
+        raise PolicyInputError("too_large", f"more than {MAX_BYTES} bytes")
+    if kind == ONTOLOGY:
+        TermGraph.parse(text, version=version)
+    elif kind == MAJORITY:
+        parse_majority(text)
+    else:
+        _require_places(text)
+
+
+def _require_places(text: str) -> None:
+    for assembly in ASSEMBLIES:
+        loci.parse_catalogue(text, assembly=assembly)

@@ -1,0 +1,192 @@
+"""A person's own export: everything recorded, decided and disclosed about them, as JSON and as a page to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from policies import canonical, consent, reasons, states
+from policies.consent import ConsentEvent
+from policies.decisions import decide
+from policies.standing import Standing, standing
+from vault.access import projects, releases
+from vault.audit.actions import Act, Outcome
+from vault.consent import cohort_decisions, ledger
+from vault.errors import InputError
+from vault.genotypes.catalog import datasets
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import Session
+from vault.subjects.identities import open_identities
+from vault.subjects.references import ReferenceIndex, resolve
+
+FORMAT = "genovault/dossier/1"
+JSON_NAME, PAGE_NAME = "dossier.json", "dossier.html"
+
+
+def export(session: Session, reference: str, folder: Path) -> dict[str, Any]:
+    """Write what the vault holds about a person's consent into a new folder, for that person; the document written.
+
+    Raises:
+        InputError: ``subject_unknown``, ``subject_ambiguous``; ``output_exists``: the folder is already there.
+    """
+    with session.attempting(Act.CONSENT_EXPORT):
+        subject = resolve(session, reference)
+        if folder.exists():
+            raise InputError("output_exists", f"{folder} is already there", hint="name a folder that does not exist yet")
+        document = _document(session, subject)
+        # Logged before the first byte is outside: an export is a disclosure of names.
+        session.record(Act.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
+        folder.mkdir(mode=0o700, parents=True)
+        text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
+        (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / PAGE_NAME).write_text(_page(document), encoding="utf-8")
+    return document
+
+
+def _document(session: Session, subject: SubjectId) -> dict[str, Any]:
+    now = session.clock()
+    identity = open_identities(session, [subject])[subject]
+    token = session.keybook.tokens([subject])[0]
+    with session.books.read() as tx:
+        book = ledger.read(tx, session)
+        private = ledger.private(session, tx, book, subject)
+    events = book.of(subject)
+    where = standing(states.fold(events, head=book.head.seq), legal_at=now)
+    return {
+        "format": FORMAT,
+        "made": canonical.instant_text(now),
+        "handle": ReferenceIndex(session).handle(subject),
+        "identity": {
+            name: list(value) if isinstance(value, tuple) else value for name, value in identity._asdict().items() if value
+        },
+        "consent": [{**consent.as_dict(event), "private": dict(private[event.seq])} for event in events],
+        "standing": _standing(where),
+        "preferences": preferences(events, private),
+        "decisions": _decisions(session, subject, events, now),
+        "releases": [_release(one) for one in releases.every(session) if token in session.log.subjects_of(one.subject_set)],
+        "log": [_entry(entry.index, entry.leaf) for entry in session.log.entries_at(session.log.entries_of(token))],
+    }
+
+
+def preferences(events: Sequence[ConsentEvent], private: Mapping[int, Mapping[str, str]]) -> dict[str, str]:
+    """What the person wants to be told, by category: the latest answer of each. It never decides a release."""
+    found: dict[str, str] = {}
+    for event in sorted(events, key=lambda event: (event.legal_time, event.seq)):
+        stated = private[event.seq].items()
+        found |= {name.removeprefix("preference:"): value for name, value in stated if name.startswith("preference:")}
+    return found
+
+
+def _standing(where: Standing) -> dict[str, object]:
+    return {
+        "granted": [grant.policy for grant in where.grants],
+        "refused": {policy: reasons.WORDS[code] for policy, code in where.refused},
+        "excluded_places": [rule.as_dict() for rule in where.mask],
+        "restricted": where.restricted,
+    }
+
+
+def _decisions(session: Session, subject: SubjectId, events: tuple[ConsentEvent, ...], now: datetime) -> list[dict[str, Any]]:
+    """How each project whose datasets hold the person stands now."""
+    found = []
+    for project in projects.every(session):
+        ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
+        with session.books.read() as tx:
+            if subject not in set(cohort_decisions.members(tx, ids).subjects):
+                continue
+            ask = cohort_decisions.question(session, tx, project.declaration.purpose, legal_at=now)
+        decision = decide(
+            states.fold(events),
+            ask.purpose,
+            legal_at=now,
+            ontology=ask.ontology,
+            rules=ask.rules,
+            understood=ask.understood,
+        )
+        spoken = [reason.words() for reason in decision.reasons]
+        title = project.declaration.title
+        found.append(
+            {"project": project.code, "title": title, "state": project.state, "answer": str(decision.outcome), "reasons": spoken}
+        )
+    return found
+
+
+def _release(one: releases.Release) -> dict[str, Any]:
+    asked = {key: value for key, value in one.content.asked.items() if key in {"dataset", "regions", "panel", "kind"} and value}
+    return {"release": one.release_id, "project": one.project, "state": one.state, "made": one.created, "asked": asked}
+
+
+def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
+    if leaf is None:
+        return {"entry": index}
+    told = json.loads(leaf)
+    found = {"entry": index, "time": told["t"], "act": told["act"], "outcome": told["outcome"], "by": told["actor"]["id"]}
+    return found | {key: told[key] for key in ("project", "purpose") if key in told}
+
+
+def _page(document: Mapping[str, Any]) -> str:
+    """One page without scripts, styles from elsewhere or links out."""
+    identity = [(name, _text(value)) for name, value in document["identity"].items()]
+    granted = ", ".join(document["standing"]["granted"]) or "nothing"
+    refused = [(policy, words) for policy, words in document["standing"]["refused"].items()]
+    events = [(e["legal_time"], e["recorded_at"], _said(e), _text(e["private"])) for e in document["consent"]]
+    decided = [(d["project"], d["title"], d["answer"], " ".join(d["reasons"])) for d in document["decisions"]]
+    left = [(r["made"], r["project"], r["state"], _text(r["asked"])) for r in document["releases"]]
+    log = [
+        (x.get("time", ""), x.get("act", ""), x.get("outcome", ""), x.get("by", ""), x.get("project", ""))
+        for x in document["log"]
+    ]
+    parts = [
+        f"<h1>What is held about your consent</h1><p>Made {escape(document['made'])} for {escape(document['handle'])}.</p>",
+        "<h2>You</h2>",
+        _table(("what", "value"), identity),
+        f"<h2>What you allow now</h2><p>Allowed: {escape(granted)}.</p>",
+        _table(("not allowed", "why"), refused),
+        "<h2>What you want to be told</h2>",
+        _table(("about", "answer"), list(document["preferences"].items())),
+        "<h2>What you said, and what was recorded</h2>",
+        _table(("valid from", "recorded", "what", "kept with it"), events),
+        "<h2>Projects that could ask for your data</h2>",
+        _table(("project", "title", "answer now", "why"), decided),
+        "<h2>Where your data went</h2>",
+        _table(("when", "project", "state", "what was asked for"), left),
+        "<h2>Who did what (every entry of the log about you)</h2>",
+        _table(("when", "what", "outcome", "who", "project"), log),
+    ]
+    return _HEAD + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _said(event: Mapping[str, Any]) -> str:
+    said = [f"{answer['policy']}: {answer['answer']}" for answer in event.get("answers", ())]
+    if "withdrawal" in event:
+        said.append(f"withdrawal of {event['withdrawal']['scope']} ({event['withdrawal']['level']})")
+    if "status" in event:
+        said.append(str(event["status"]))
+    form = f" (form {event['form']['form']}@{event['form']['version']})" if "form" in event else ""
+    return "; ".join(said) + form
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "<p>Nothing.</p>"
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+_HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>What is held about your consent</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%}
+th,td{border-bottom:1px solid #ccc;padding:.3rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}</style></head><body>
+"""

@@ -1,0 +1,122 @@
+"""What waits for a steward: consents that end soon, guardians' signatures that lapse, and purposes that need a ruling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from policies import reasons
+from policies.purposes import RULABLE
+from policies.reasons import Reason
+from policies.standing import end_of, sources
+from policies.states import Acceptance
+from policies.term_matching import Outcome as Answer
+from vault.access import projects, rulings
+from vault.access.rulings import Ruling
+from vault.audit.actions import Act, Outcome
+from vault.consent import cohort_decisions, ledger
+from vault.genotypes.catalog import datasets
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import Session
+from vault.storage.timestamps import to_micros
+from vault.subjects.references import ReferenceIndex
+
+MAJORITY, VALIDITY = "majority", "validity"
+BY_RULING = (reasons.MODIFIER_NEEDS_RULING, reasons.TOPIC_NEEDS_RULING)
+
+
+@dataclass(frozen=True)
+class Due:
+    """A consent that ends: whose (by handle), which policy, when, and whether the person comes of age or a term runs out."""
+
+    handle: str
+    policy: str
+    ends: datetime
+    cause: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One question that a project leaves open, how many people it holds back, and whether a ruling can settle it."""
+
+    project: str
+    reason: Reason
+    people: int
+    by_ruling: bool
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Open questions by project, the most people first, and rulings that a second steward has still to confirm."""
+
+    waiting: tuple[Waiting, ...]
+    unconfirmed: tuple[Ruling, ...]
+
+
+def expiring(session: Session, *, within: timedelta) -> list[Due]:
+    """Consents in force that end within some time from now, the earliest first."""
+    with session.attempting(Act.CONSENT_EXPIRING):
+        now = session.clock()
+        with session.books.read() as tx:
+            known = cohort_decisions.kept(session, ledger.read(tx, session))
+        low, high = to_micros(now), to_micros(now + within)
+        index = ReferenceIndex(session)
+        found: list[Due] = []
+        concerned: list[SubjectId] = []
+        for group in known.groups:
+            soon = np.zeros(len(group.subjects), bool)
+            for times in group.times:
+                if times.slot >= 0 or times.months:
+                    soon |= (times.values > low) & (times.values <= high)
+            for at in np.flatnonzero(soon).tolist():
+                subject = known.columns.subject_id(int(group.subjects[at]))
+                granting = sources(known.state(group, at), legal_at=now).granting
+                due = [(name, acceptance, _end(acceptance)) for name, acceptance in granting]
+                ending = [
+                    (name, acceptance, end) for name, acceptance, end in due if end is not None and now < end <= now + within
+                ]
+                if ending:
+                    concerned.append(subject)
+                    handle = index.handle(subject)
+                    found += [Due(handle, n, end, MAJORITY if a.lapse == end else VALIDITY) for n, a, end in ending]
+        session.record(Act.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
+    return sorted(found, key=lambda due: (due.ends, due.handle, due.policy))
+
+
+def queue(session: Session) -> Queue:
+    """What every project that is declared or approved leaves for a steward to settle."""
+    with session.attempting(Act.CONSENT_QUEUE):
+        now = session.clock()
+        waiting: list[Waiting] = []
+        open_projects = [p for p in projects.every(session) if p.state in {projects.DRAFT, projects.APPROVED}]
+        for project in open_projects:
+            ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
+            with session.books.read() as tx:
+                decided = cohort_decisions.decide(session, tx, project.declaration.purpose, ids, legal_at=now)
+            waiting += _open_questions(project.code, decided.answers)
+        session.record(Act.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
+    waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
+    return Queue(tuple(waiting), tuple(r for r in rulings.every(session) if r.confirmed_by is None))
+
+
+def _open_questions(code: str, answers: cohort_decisions.Answers) -> list[Waiting]:
+    sizes = np.bincount(answers.index, minlength=len(answers.verdicts)).tolist()
+    counts: dict[Reason, int] = {}
+    for verdict, size in zip(answers.verdicts, sizes, strict=True):
+        if verdict.outcome is Answer.REVIEW:
+            for reason in verdict.reasons:
+                counts[reason] = counts.get(reason, 0) + size
+    return [
+        Waiting(code, reason, people, reason.code in BY_RULING and reason.about in RULABLE)
+        for reason, people in counts.items()
+        if people
+    ]
+
+
+def _end(acceptance: Acceptance) -> datetime | None:
+    """The earliest end of an acceptance, whichever of its alternatives is used."""
+    alternatives = acceptance.answer.terms.alternatives if acceptance.answer.terms is not None else ()
+    ends = [end_of(acceptance, item.modifiers) for item in alternatives] or [end_of(acceptance, ())]
+    return min((end for end in ends if end is not None), default=None)

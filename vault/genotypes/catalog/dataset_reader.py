@@ -1,0 +1,220 @@
+"""Reading a dataset through its sealed objects, for people who are settled beforehand.
+
+Reading needs block keys, and block keys come from the gate: nothing here decides who may be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.crypto.key_wrapping import block_keys
+from vault.errors import IntegrityError
+from vault.genotypes.catalog import panel_blocks, parts
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.parts import OpenPart
+from vault.genotypes.codec.allele_counts import AlleleCounts
+from vault.genotypes.codec.call_codes import Codes, Escapes
+from vault.genotypes.sites import Sites
+from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.part_merge import Calls, PartCalls, merge_parts
+from vault.genotypes.store.part_reader import PartReader, join_escapes
+from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
+from vault.genotypes.store.windows import Choice, PartChoice
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import Session
+
+
+def read(
+    session: Session, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+) -> Calls:
+    """The chosen sites' calls of the subjects, in their order; ABSENT where a subject's part lacks a site.
+
+    ``keys``: genotype keys by subject; a subject without one cannot be read.
+
+    Raises:
+        IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
+        UnavailableError: ``erasure_pending``.
+    """
+    return GenotypeReader(session, dataset, subjects, keys).read(selection)
+
+
+def choose(
+    session: Session, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+) -> Choice:
+    """What ``read`` reads, to be read or counted in windows. Arguments and errors as ``read``."""
+    return GenotypeReader(session, dataset, subjects, keys).choose(selection)
+
+
+class GenotypeReader:
+    """Reads a dataset for some subjects, who are settled when it is made: it opens their blocks and no one else's, and of these only
+    those of chunks that are asked for. It is one access: make a new one after each decision.
+
+    ``keep_bytes``: how much of what was decoded may stay in memory; a chunk stays when it is asked for a second time.
+    Arguments and errors otherwise as ``read``.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        dataset: Dataset,
+        subjects: Sequence[SubjectId],
+        keys: Mapping[bytes, bytes],
+        *,
+        keep_bytes: int = 0,
+    ) -> None:
+        if any(subject not in keys for subject in subjects):
+            raise IntegrityError(
+                "key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor"
+            )
+        self._size = len(subjects)
+        self._parts = [
+            _PartAccess(session, part, subjects, keys, keep_bytes) for part in parts.open_parts(session, dataset.dataset_id)
+        ]
+
+    def read(self, selection: Selection) -> Calls:
+        """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
+        return Calls(*merge_parts([part.read(selection) for part in self._parts], self._size))
+
+    def choose(self, selection: Selection) -> Choice:
+        """The chosen sites, to be read or counted in windows. Nothing that was kept decoded is used, and no block is opened yet."""
+        return Choice([part.choose(selection) for part in self._parts], self._size)
+
+    def count(self, selection: Selection) -> tuple[Sites, AlleleCounts]:
+        """The chosen sites, and how often the subjects carry each of their alleles: what counting the calls of ``read`` gives.
+
+        Raises:
+            IntegrityError: as ``read``, and ``call_outside_site`` if a call names an allele that its site does not list.
+        """
+        return self.choose(selection).whole.count()
+
+    def derive(self, panel: PanelLoci | None = None) -> None:
+        """Derive the block keys now, and look up where the blocks of a panel lie, so that the first read need not."""
+        for part in self._parts:
+            part.derive(panel)
+
+    def close(self) -> None:
+        """Let go of everything that was decoded."""
+        for part in self._parts:
+            part.forget()
+
+
+class _PartAccess:
+    """One part as a ``GenotypeReader`` reads it."""
+
+    def __init__(
+        self, session: Session, part: OpenPart, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep: int
+    ) -> None:
+        self._session, self._part, self._keep = session, part, keep
+        slots = parts.members(session, part.row, subjects)
+        here = [at for at, subject in enumerate(subjects) if subject in slots]
+        self._columns = np.array(here, np.int64)
+        self._slots = [slots[subjects[at]] for at in here]
+        self._keys = [keys[subjects[at]] for at in here]
+        self._builds: dict[bytes, tuple[PartReader, Access] | None] = {}
+        self._learned: set[int] = set()
+        self._asked: set[int] = set()
+        self._decoded: dict[int, tuple[Codes, Escapes]] = {}
+        self._panels: dict[bytes, PartCalls] = {}
+
+    def derive(self, panel: PanelLoci | None) -> None:
+        if panel is None or self._build(panel.panel_id) is None:
+            _ = self._access
+
+    def forget(self) -> None:
+        self._decoded.clear()
+        self._panels.clear()
+
+    def read(self, selection: Selection) -> PartCalls:
+        build = self._build(selection.panel.panel_id) if selection.panel else None
+        if selection.panel and build:
+            return self._read_panel(selection.panel.panel_id, *build)
+        chosen = self._choose(selection)
+        if self._keep and self._kept(chosen):
+            return self._recall(chosen)
+        ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
+        return PartCalls(*self._part.reader.read(ordinals, rows, self._access), self._columns)
+
+    def choose(self, selection: Selection) -> PartChoice:
+        build = self._build(selection.panel.panel_id) if selection.panel else None
+        if build:
+            reader, access = build
+            return PartChoice.of(reader, [(0, None)], access, self._columns)
+        return PartChoice.of(self._part.reader, self._choose(selection), self._access, self._columns)
+
+    @cached_property
+    def _access(self) -> Access:
+        return self._accessible(self._part.row.dataset_id)
+
+    def _accessible(self, owner: bytes) -> Access:
+        return Access.of(self._slots, block_keys(self._keys, owner))
+
+    def _build(self, panel_id: bytes) -> tuple[PartReader, Access] | None:
+        """The part's blocks of a panel, if there are any that may be read."""
+        if panel_id not in self._builds:
+            found = panel_blocks.find(self._session, self._part.part_id, panel_id)
+            self._builds[panel_id] = None if found is None else (found, self._accessible(found.part.part_id))
+        return self._builds[panel_id]
+
+    def _read_panel(self, panel_id: bytes, reader: PartReader, access: Access) -> PartCalls:
+        if panel_id in self._panels:
+            return self._panels[panel_id]
+        found = PartCalls(*reader.read([0], None, access), self._columns)
+        if found.codes.size <= self._keep:
+            self._panels[panel_id] = found
+        return found
+
+    def _choose(self, selection: Selection) -> Chosen:
+        wanted = selection.chunks(self._part.reader.directory)
+        new = [ordinal for ordinal in wanted if ordinal not in self._learned]
+        if new:
+            parts.learn(self._session, self._part, new)
+            self._learned.update(new)
+        return choose_rows(self._part.reader, selection, wanted)
+
+    def _kept(self, chosen: Chosen) -> bool:
+        """Whether the chunks are decoded in memory; those that are asked for again become so where there is room."""
+        ordinals = [ordinal for ordinal, _ in chosen]
+        missing = [ordinal for ordinal in ordinals if ordinal not in self._decoded]
+        if missing:
+            again = self._asked.issuperset(missing)
+            self._asked.update(missing)
+            sizes = [self._part.reader.directory.n_sites[ordinal] for ordinal in {*missing, *self._decoded}]
+            if not again or int(sum(sizes)) * len(self._slots) > self._keep:
+                return False
+            for ordinal in missing:
+                self._decoded[ordinal] = self._part.reader.read([ordinal], None, self._access)[1:]
+        return True
+
+    def _recall(self, chosen: Chosen) -> PartCalls:
+        sites, codes, escapes = [], [], []
+        for ordinal, rows in chosen:
+            whole, held = self._decoded[ordinal]
+            table = self._part.reader.sites(ordinal)
+            picked = np.arange(len(table)) if rows is None else rows
+            run = int(picked[-1]) - int(picked[0]) + 1 == len(picked)
+            sites.append(table.take(picked))
+            codes.append(whole[int(picked[0]) : int(picked[-1]) + 1] if run else whole[picked])
+            escapes.append(_at_rows(held, picked, len(table)))
+        edges = np.concatenate([[0], np.cumsum([len(s) for s in sites])]).astype(np.int64).tolist()
+        joined = codes[0] if len(codes) == 1 else np.concatenate([np.zeros((0, len(self._slots)), np.uint8), *codes])
+        return PartCalls(
+            sites[0] if len(sites) == 1 else Sites.concat(sites), joined, join_escapes(escapes, edges), self._columns
+        )
+
+
+def _at_rows(escapes: Escapes, rows: NDArray[np.int64], n_sites: int) -> Escapes:
+    """The escapes of the chosen rows, counted among them."""
+    if not len(escapes):
+        return escapes
+    place = np.full(n_sites, -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    kept = np.flatnonzero(place[escapes.site] >= 0)
+    lengths = np.diff(escapes.offset)[kept]
+    offset = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(lengths, out=offset[1:])
+    source = np.repeat(escapes.offset[:-1][kept] - offset[:-1], lengths) + np.arange(offset[-1])
+    return Escapes(place[escapes.site[kept]], escapes.sample[kept], offset, escapes.alleles[source], escapes.phased[source])

@@ -1,0 +1,50 @@
+"""Every object that the books name, with what it must look like: for backups and for finding damage and orphans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, LeaseRow, PanelBuildRow, PanelContainerRow, PartRow
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object as the books name it."""
+
+    name: str
+    size: int  # bytes
+    sha256: bytes
+
+
+def named_objects(tx: Transaction) -> Iterator[Stored]:
+    """Directories, site tables, containers and panel blocks, in no order that means anything."""
+    columns = (
+        (PartRow.directory_object, PartRow.directory_bytes, PartRow.directory_sha256),
+        (ChunkRow.table_object, ChunkRow.table_bytes, ChunkRow.table_sha256),
+        (ContainerRow.object, ContainerRow.total_bytes, ContainerRow.sha256),
+        (PanelBuildRow.table_object, PanelBuildRow.table_bytes, PanelBuildRow.table_sha256),
+        (PanelContainerRow.object, PanelContainerRow.total_bytes, PanelContainerRow.sha256),
+    )
+    for name, size, digest in columns:
+        for row in tx.execute(select(name, size, digest).execution_options(yield_per=1_000)):
+            yield Stored(*row)
+
+
+def being_written(tx: Transaction) -> tuple[str, ...]:
+    """How names begin that nothing names yet, or no longer, because somebody is at work on them: no orphans."""
+    moving = tx.execute(select(ErasingChunkRow.new_object, ErasingChunkRow.old_object)).all()
+    return (*tx.scalars(select(LeaseRow.prefix)), *(name for row in moving for name in row if name))
+
+
+def table_keys(tx: Transaction) -> list[tuple[str, bytes]]:
+    """(collection, key id) of every key that a directory, site table, length table or panel build is sealed under."""
+    parts = tx.execute(select(PartRow.directory_key_id, PartRow.length_key_id)).all()
+    builds = tx.execute(select(PanelBuildRow.table_key_id, PanelBuildRow.length_key_id)).all()
+    chunks = tx.scalars(select(ChunkRow.table_key_id)).all()
+    found = [("directory", row.directory_key_id) for row in parts] + [("lengths", row.length_key_id) for row in parts]
+    found += [("site-table", key_id) for key_id in chunks]
+    return found + [("panel", key_id) for row in builds for key_id in row]

@@ -1,0 +1,170 @@
+"""The book of panel builds: where the blocks of a panel lie that were made of one part, and whether they may still be read.
+
+A build is one chunk over every site of the part that the panel names, so one small sealed block per subject, in the part's own groups
+and slots. Its keys derive from (genotype key, build). It holds nothing that the part does not: it may go at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import BindParameter, bindparam, delete, func, select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.genotypes.catalog.row_mapping import chunk_of
+from vault.genotypes.compute.threads import decoding_pool
+from vault.genotypes.store.chunk_sealer import ChunkSealer
+from vault.genotypes.store.part_reader import PartReader
+from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.ids import DatasetId, KeyId, PartId
+from vault.session.unlocked_vault import Session
+from vault.storage.base import bulk_insert
+from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
+from vault.storage.timestamps import to_micros
+
+# Made once: a first read of a panel takes less time than putting the statement together.
+_PART: BindParameter[bytes] = bindparam("part")
+_VERSIONS = select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == _PART).scalar_subquery()
+_ERASING = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == _PART).exists()
+_STANDING = select(PanelBuildRow.build_id).where(
+    PanelBuildRow.panel_id == bindparam("panel"),
+    PanelBuildRow.part_id == _PART,
+    # made of the part's site tables as they are, and no erasure is about to change them
+    PanelBuildRow.table_versions == _VERSIONS,
+    ~_ERASING,
+)
+_BUILD: BindParameter[bytes] = bindparam("build")
+_BUILD_ROW = (
+    select(PanelBuildRow, PartRow.dataset_id)
+    .join(PartRow, PartRow.part_id == PanelBuildRow.part_id)
+    .where(PanelBuildRow.build_id == _BUILD)
+)
+_CONTAINERS = select(PanelContainerRow).where(PanelContainerRow.build_id == _BUILD).order_by(PanelContainerRow.group_no)
+
+_KEPT: WeakKeyDictionary[Session, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
+"""Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
+
+
+def find(session: Session, part_id: PartId, panel_id: bytes) -> PartReader | None:
+    """A reader of a panel's build over a part, unless there is none, or the part's site tables were rewritten since or are about to be.
+
+    The build is the reader's one chunk, of ordinal 0, and the reader's part id is the build's: block keys derive from it.
+    The books are asked each time; what they name may be open already.
+
+    Raises:
+        IntegrityError: ``key_missing``.
+    """
+    with session.books.read() as tx:
+        build_id = tx.scalar(_STANDING, {"panel": panel_id, "part": part_id})
+    kept = _KEPT.setdefault(session, {})
+    reader = kept.pop((panel_id, part_id), None)
+    if build_id is None:
+        return None
+    if reader is None or reader.part.part_id != build_id:
+        reader = _open(session, build_id)
+    kept[panel_id, part_id] = reader
+    return reader
+
+
+def forget(session: Session) -> None:
+    """Let go of every reader that is kept for the session."""
+    _KEPT.pop(session, None)
+
+
+def table_versions(tx: Transaction, part_id: PartId) -> int:
+    """What a build of the part has to have been made at: it grows whenever a site table is rewritten."""
+    return int(tx.scalar(select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id)) or 0)
+
+
+def add(
+    tx: Transaction, session: Session, *, panel_id: bytes, part_id: PartId, versions: int, sealer: ChunkSealer, chunk: ChunkRecord
+) -> None:
+    """Name a build's objects in the books."""
+    build_id = chunk.containers[0].part_id
+    row = PanelBuildRow(
+        build_id=build_id,
+        panel_id=panel_id,
+        part_id=part_id,
+        table_versions=versions,
+        n_sites=chunk.n_sites,
+        total_bytes=sealer.stored_bytes,
+        table_object=chunk.table_name,
+        table_bytes=chunk.table_bytes,
+        table_sha256=chunk.table_sha256,
+        table_key_id=chunk.table_key_id,
+        length_key_id=sealer.length_key_id,
+        created=to_micros(session.clock()),
+    )
+    tx.add(row)
+    tx.flush()
+    rows = [
+        {
+            "container_id": ref.container_id,
+            "build_id": build_id,
+            "group_no": ref.group,
+            "n_slots": ref.n_slots,
+            "nonce": ref.nonce8,
+            "header_bytes": ref.header_bytes,
+            "total_bytes": ref.total_bytes,
+            "object": name,
+            "sha256": ref.sha256,
+        }
+        for ref, name in zip(chunk.containers, chunk.container_names, strict=True)
+    ]
+    bulk_insert(tx, PanelContainerRow, rows)
+
+
+def of_parts(session: Session, part_ids: Iterable[PartId]) -> list[bytes]:
+    """Ids of all builds over these parts, readable or not."""
+    with session.books.read() as tx:
+        return list(tx.scalars(select(PanelBuildRow.build_id).where(PanelBuildRow.part_id.in_(list(part_ids)))))
+
+
+def of_place(session: Session, panel_id: bytes, part_id: PartId) -> list[bytes]:
+    """The build of a panel over a part, readable or not: none or one."""
+    place = (PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
+    with session.books.read() as tx:
+        return list(tx.scalars(select(PanelBuildRow.build_id).where(*place)))
+
+
+def remove(session: Session, build_ids: Sequence[bytes]) -> None:
+    """Destroy builds: first the books forget them, then their keys go, then their objects. Doing it twice does no harm."""
+    with session.books.write() as tx:
+        tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(build_ids)))
+        tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(build_ids)))
+    forget(session)
+    session.keybook.destroy([KeyPurpose.PANEL], build_ids)
+    for build_id in build_ids:
+        session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
+
+
+def _open(session: Session, build_id: bytes) -> PartReader:
+    with session.books.read() as tx:
+        row, dataset_id = tx.execute(_BUILD_ROW, {"build": build_id}).one()
+        owner, record, chunk = _records(session, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())
+    keys = session.keybook.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
+    return PartReader(
+        owner, record, [chunk], get_range=session.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool()
+    )
+
+
+def _records(
+    session: Session, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]
+) -> tuple[Owner, PartRecord, ChunkRecord]:
+    owner = Owner(session.vault_id, dataset_id, PartId(row.build_id))
+    chunk = chunk_of(owner, row, containers, ordinal=0, table_version=1, length_key_id=row.length_key_id)
+    record = PartRecord(
+        part_id=owner.part_id,
+        n_subjects=sum(c.n_slots for c in containers),
+        n_sites=row.n_sites,
+        n_chunks=1,
+        total_bytes=row.total_bytes,
+        directory_name="",  # one chunk needs no directory
+        directory_bytes=0,
+        directory_sha256=b"",
+        directory_key_id=KeyId(b""),
+        length_key_id=KeyId(row.length_key_id),
+    )
+    return owner, record, chunk

@@ -1,0 +1,197 @@
+"""Making the blocks of panels. This opens genotypes inside the vault and releases nothing: what is opened is sealed again for the same
+people, under keys that derive from theirs. Each making is logged with whose genotypes it opens, before it opens them.
+
+A panel that names more than ``MAX_SITES`` sites of a part gets no blocks of its own there: reading it touches most chunks anyhow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+
+import numpy as np
+from sqlalchemy import delete
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.key_wrapping import KeyPurpose, block_key, block_keys
+from vault.crypto.secret import Secret
+from vault.errors import UnavailableError
+from vault.genotypes.catalog import panel_blocks, panels, parts
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.panels import Panel
+from vault.genotypes.codec.call_codes import MISSING_DIPLOID, Codes, Escapes
+from vault.genotypes.codec.packed_calls import CallRows
+from vault.genotypes.loci import Locus
+from vault.genotypes.sites import Sites
+from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.chunk_sealer import ChunkSealer
+from vault.genotypes.store.part_reader import PartReader
+from vault.genotypes.store.part_records import ChunkRecord, Owner, Place
+from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_chunks
+from vault.ids import KeyId, PartId, SubjectId, new_id
+from vault.limits import CHUNK_SITES
+from vault.session import object_leases
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import LeaseRow, PartRow
+from vault.storage.timestamps import to_micros
+
+MAX_SITES = CHUNK_SITES
+_LEASE = timedelta(hours=6)  # longer than any making
+_PIECE_CALLS = 64 << 20  # calls decoded at a time
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One panel over one part, with the chunks it touches. ``subjects`` in the order of their slots; ``keys`` of those who have one."""
+
+    panel: Panel
+    dataset: Dataset
+    part_id: PartId
+    reader: PartReader
+    chosen: Chosen
+    subjects: Sequence[SubjectId]
+    slots: Mapping[SubjectId, tuple[int, int]]
+    keys: Mapping[bytes, bytes]
+
+    def readable(self) -> list[SubjectId]:
+        return [subject for subject in self.subjects if subject in self.keys]
+
+    def place(self, subject: SubjectId, owner: bytes) -> Place:
+        return Place(*self.slots[subject], block_key(self.keys[subject], owner))
+
+    def n_sites(self) -> int:
+        return sum(len(self.reader.sites(ordinal)) if rows is None else len(rows) for ordinal, rows in self.chosen)
+
+
+def create(session: Session, dataset: Dataset, name: str, loci: Sequence[Locus]) -> Panel:
+    """Record a panel of a dataset, or its next version, and make its blocks. Raises as ``panels.create`` and ``rebuild``."""
+    panel = panels.create(session, name, loci, dataset_id=dataset.dataset_id)
+    build(session, dataset, panel)
+    return panel
+
+
+def rebuild(session: Session, dataset: Dataset) -> int:
+    """Make the blocks of the newest version of each panel over every part that has none or stale ones; how many were made.
+
+    Raises:
+        IntegrityError: a part cannot be read. UnavailableError: the log or a store does not answer. What was made stays.
+    """
+    return sum(build(session, dataset, panel) for panel in panels.newest(session, dataset.dataset_id))
+
+
+def build(session: Session, dataset: Dataset, panel: Panel) -> int:
+    """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
+    made = 0
+    with session.attempting(Act.PANEL_BUILD):
+        for part in parts.parts(session, dataset.dataset_id):
+            if panel_blocks.find(session, PartId(part.part_id), panel.panel_id) is None:
+                made += _build(session, dataset, panel, part)
+    return made
+
+
+def forget(session: Session, dataset: Dataset) -> int:
+    """Destroy all blocks of panels over a dataset, as erasure does before it rewrites a site table; how many builds there were."""
+    found = panel_blocks.of_parts(session, [PartId(part.part_id) for part in parts.parts(session, dataset.dataset_id)])
+    panel_blocks.remove(session, found)
+    return len(found)
+
+
+def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow) -> bool:
+    selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
+    with session.books.read() as tx:
+        versions = panel_blocks.table_versions(tx, PartId(part.part_id))
+    reader, chosen = choose_chunks(session, part, selection)
+    slots = parts.members(session, part)
+    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
+    # The place of somebody who was erased belongs to nobody, and is kept.
+    vacant = sorted(set(parts.all_places(session, part)) - set(slots.values()))
+    slots = {**slots, **{SubjectId(new_id(session.random)): place for place in vacant}}
+    work = _Work(panel, dataset, PartId(part.part_id), reader, chosen, sorted(slots, key=slots.__getitem__), slots, keys)
+    if not 0 < work.n_sites() <= MAX_SITES or not keys:
+        return False
+    obj = Obj("panel", f"{panel.sha256}:{panel.version}")
+    detail = {"name": panel.name, "dataset": dataset.name}
+    intent = session.record(Act.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
+    build_id = PartId(new_id(session.random))
+    with _leased(session, build_id):
+        sealer, chunk = _seal(session, work, build_id)
+        panel_blocks.remove(session, panel_blocks.of_place(session, panel.panel_id, work.part_id))
+        with session.books.write() as tx:
+            panel_blocks.add(
+                tx, session, panel_id=panel.panel_id, part_id=work.part_id, versions=versions, sealer=sealer, chunk=chunk
+            )
+            object_leases.end(tx, build_id)
+            blobs = [chunk.table_sha256, *(ref.sha256 for ref in chunk.containers)]
+            counts = {"sites": chunk.n_sites, "bytes": sealer.stored_bytes}
+            session.append(tx, Act.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
+    return True
+
+
+def _seal(session: Session, work: _Work, build_id: PartId) -> tuple[ChunkSealer, ChunkRecord]:
+    """Open what the panel names, a piece at a time, and seal it as one chunk."""
+    from vault.genotypes.codec.encoder import ChunkEncoder  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
+    versions = count(1)
+
+    def new_key() -> tuple[KeyId, Secret]:
+        key = session.keybook.create(KeyPurpose.PANEL, [build_id], version=next(versions))[0]
+        return key.key_id, key.secret
+
+    # A slot whose owner's key is destroyed stays, filled with nothing under a key that nobody keeps.
+    places = [work.place(s, build_id) if s in work.keys else Place(*work.slots[s], session.random(32)) for s in work.subjects]
+    owner = Owner(session.vault_id, work.dataset.dataset_id, build_id)
+    sealer = ChunkSealer(owner, places, put=session.objects.put, new_table_key=new_key, random=session.random)
+    encoder = ChunkEncoder(len(places), capacity=work.n_sites())
+    sites = []
+    for some, codes, escapes in _pieces(work):
+        sites.append(some)
+        encoder.add(CallRows.of(codes), escapes)
+    return sealer, sealer.seal(0, Sites.concat(sites), encoder.finish())
+
+
+def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
+    """Sites and calls of all slots, at most ``_PIECE_CALLS`` at a time."""
+    readable = work.readable()
+    access = Access.of(
+        [work.slots[subject] for subject in readable],
+        block_keys((work.keys[subject] for subject in readable), work.dataset.dataset_id),
+    )
+    columns = np.flatnonzero([subject in work.keys for subject in work.subjects])
+    at_once = max(1, _PIECE_CALLS // access.size)
+    for ordinal, rows in work.chosen:
+        numbers = np.arange(len(work.reader.sites(ordinal))) if rows is None else rows
+        for first in range(0, len(numbers), at_once):
+            sites, codes, escapes = work.reader.read([ordinal], [numbers[first : first + at_once]], access)
+            if len(readable) < len(work.subjects):
+                whole = np.full((len(sites), len(work.subjects)), MISSING_DIPLOID, np.uint8)
+                whole[:, columns] = codes
+                codes = whole
+                escapes = Escapes(escapes.site, columns[escapes.sample], escapes.offset, escapes.alleles, escapes.phased)
+            yield sites, codes, escapes
+
+
+@contextmanager
+def _leased(session: Session, build_id: PartId) -> Iterator[None]:
+    """Keep the sweeper off objects that the books do not name yet; on failure take them and their keys away again.
+
+    Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
+    """
+    with session.books.write() as tx:
+        tx.add(LeaseRow(prefix=build_id.hex(), expires=to_micros(session.clock() + _LEASE)))
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
+            raise
+        with session.books.read() as tx:
+            if tx.get(LeaseRow, build_id.hex()) is None:  # interrupted behind the commit
+                raise
+        session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
+        session.keybook.destroy([KeyPurpose.PANEL], [build_id])
+        with session.books.write() as tx:
+            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == build_id.hex()))
+        raise

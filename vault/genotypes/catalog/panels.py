@@ -1,0 +1,104 @@
+"""The book of panels: named, versioned lists of loci of one dataset, sealed under the books branch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from sqlalchemy import func, select
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.primitives import sha256
+from vault.errors import InputError
+from vault.files.names import require_name
+from vault.genotypes.loci import Locus
+from vault.genotypes.panel_loci import LocusIndex
+from vault.ids import DatasetId, new_id
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import DatasetRow, PanelRow
+from vault.storage.timestamps import to_micros
+
+COLLECTION = "panel"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel in one version."""
+
+    panel_id: bytes
+    name: str
+    version: int
+    dataset_id: DatasetId
+    dataset: str
+    loci: tuple[Locus, ...]
+    sha256: str  # of the canonical list of loci
+
+    @cached_property
+    def index(self) -> LocusIndex:
+        """The loci arranged for look-up."""
+        return LocusIndex(self.loci)
+
+
+def create(session: Session, name: str, loci: Sequence[Locus], *, dataset_id: DatasetId) -> Panel:
+    """Record a panel; a name that is there already gets its next version. ``panel_building`` makes its blocks.
+
+    Raises:
+        InputError: ``name_malformed``; ``panel_of_other_dataset``.
+    """
+    content = json.dumps([asdict(locus) for locus in loci], sort_keys=True, separators=(",", ":")).encode()
+    panel_id = new_id(session.random)
+    with session.attempting(Act.PANEL_CREATE), session.books.write() as tx:
+        require_name(name, what="panel")
+        others = set(tx.scalars(select(PanelRow.dataset_id).where(PanelRow.name == name)))
+        if others - {dataset_id}:
+            raise InputError("panel_of_other_dataset", f"panel {name} is of another dataset", hint="choose another name")
+        version = (tx.scalar(select(func.max(PanelRow.version)).where(PanelRow.name == name)) or 0) + 1
+        row = PanelRow(
+            panel_id=panel_id,
+            name=name,
+            version=version,
+            dataset_id=dataset_id,
+            n_loci=len(loci),
+            sealed=session.seal_books(COLLECTION, panel_id, content),
+            created=to_micros(session.clock()),
+        )
+        tx.add(row)
+        tx.flush()
+        panel = Obj("panel", f"{sha256(content).hex()}:{version}")
+        session.append(tx, Act.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
+    return by_name(session, name)
+
+
+def by_name(session: Session, name: str, *, version: int | None = None) -> Panel:
+    """The newest (or the named) version of a panel. Raises InputError ``panel_unknown``."""
+    query = select(PanelRow, DatasetRow.name).join(DatasetRow, DatasetRow.dataset_id == PanelRow.dataset_id)
+    query = query.where(PanelRow.name == name).order_by(PanelRow.version.desc()).limit(1)
+    if version is not None:
+        query = query.where(PanelRow.version == version)
+    with session.books.read() as tx:
+        found = tx.execute(query).first()
+    if found is None:
+        raise InputError("panel_unknown", f"there is no panel {name}", hint="genovault panel list")
+    return _opened(session, *found)
+
+
+def every(session: Session) -> list[Panel]:
+    """All panels and versions, by name."""
+    query = select(PanelRow, DatasetRow.name).join(DatasetRow, DatasetRow.dataset_id == PanelRow.dataset_id)
+    with session.books.read() as tx:
+        rows = tx.execute(query.order_by(PanelRow.name, PanelRow.version)).all()
+    return [_opened(session, *row) for row in rows]
+
+
+def newest(session: Session, dataset_id: DatasetId) -> list[Panel]:
+    """The newest version of each panel of a dataset."""
+    return list({panel.name: panel for panel in every(session) if panel.dataset_id == dataset_id}.values())
+
+
+def _opened(session: Session, row: PanelRow, dataset: str) -> Panel:
+    content = session.open_books(COLLECTION, row.panel_id, row.sealed)
+    loci = tuple(Locus(**{**item, "alts": tuple(item["alts"])}) for item in json.loads(content))
+    return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())

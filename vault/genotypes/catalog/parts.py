@@ -1,0 +1,215 @@
+"""What the books say of parts, and readers of parts that a session keeps between reads.
+
+A kept reader holds opened site tables (which belong to no one person) and the keys of tables, no block and no block key. Before each
+use it is held against the books: a part whose directory was rewritten gets a new reader, a chunk whose site table was rewritten is
+opened anew, so an erasure in this or another process is never read past.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import BindParameter, Row, bindparam, select
+
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.secret import Secret
+from vault.errors import IntegrityError, UnavailableError
+from vault.genotypes.catalog.row_mapping import chunk_of
+from vault.genotypes.compute.threads import decoding_pool
+from vault.genotypes.store.part_reader import PartReader
+from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.site_tables import PartDirectory
+from vault.ids import DatasetId, KeyId, PartId, SubjectId
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
+from vault.storage.bulk_columns import rows_among
+
+
+class TableKeys:
+    """Keys of site tables, directories and length tables, fetched once; a ``part_reader.TableKey``."""
+
+    def __init__(self, session: Session) -> None:
+        self._open = session.keybook.open_ids
+        self._keys: dict[bytes, Secret] = {}
+
+    def __call__(self, key_id: KeyId) -> Secret:
+        """A key that was fetched."""
+        return self._keys[key_id]
+
+    def fetch(self, key_ids: Iterable[KeyId]) -> None:
+        """Raises IntegrityError ``key_missing`` when one is destroyed."""
+        wanted = [key_id for key_id in key_ids if key_id not in self._keys]
+        if wanted:
+            self._keys.update(self._open(KeyPurpose.SITE_TABLE, wanted))
+
+
+@dataclass(frozen=True)
+class OpenPart:
+    """A part's row, its reader and the keys that this opens tables with."""
+
+    row: PartRow
+    reader: PartReader
+    keys: TableKeys
+
+    @property
+    def part_id(self) -> PartId:
+        """The part."""
+        return self.reader.part.part_id
+
+
+# Statements are made once: a first read of a panel takes less time than putting one of them together.
+_PART: BindParameter[bytes] = bindparam("part")
+_ORDINALS: BindParameter[int] = bindparam("ordinals", expanding=True)
+_CHUNK, _CONTAINER, _PENDING = ChunkRow.__table__.c, ContainerRow.__table__.c, ErasingChunkRow.__table__.c
+_PARTS = select(PartRow).where(PartRow.dataset_id == bindparam("dataset")).order_by(PartRow.ordinal)
+_ERASING = select(_PENDING.ordinal).where(_PENDING.part_id == _PART)
+_CHUNKS = select(ChunkRow.__table__).where(_CHUNK.part_id == _PART, _CHUNK.ordinal.in_(_ORDINALS)).order_by(_CHUNK.ordinal)
+_CONTAINERS = (
+    select(ContainerRow.__table__)
+    .where(_CONTAINER.part_id == _PART, _CONTAINER.chunk.in_(_ORDINALS))
+    .order_by(_CONTAINER.chunk, _CONTAINER.group_no)
+)
+
+_KEPT: WeakKeyDictionary[Session, dict[PartId, OpenPart]] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def parts(session: Session, dataset_id: DatasetId) -> list[PartRow]:
+    """The dataset's parts in order."""
+    with session.books.read() as tx:
+        return list(tx.scalars(_PARTS, {"dataset": dataset_id}))
+
+
+def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
+    """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
+    with session.books.read() as tx:
+        if subjects is None:
+            c = PartMemberRow.__table__.c
+            query = select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)
+            rows = [(subject, group, slot) for subject, group, slot in tx.execute(query)]
+        else:
+            columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
+            rows = rows_among(tx, columns, PartMemberRow.subject_id, list(set(subjects)), part_id=part.part_id)
+    return {SubjectId(subject): (group, slot) for subject, group, slot in rows}
+
+
+def all_places(session: Session, part: PartRow) -> list[tuple[int, int]]:
+    """Every (group, slot) of a part, also of people who were erased since."""
+    query = select(ContainerRow.group_no, ContainerRow.n_slots).where(
+        ContainerRow.part_id == part.part_id, ContainerRow.chunk == 0
+    )
+    with session.books.read() as tx:
+        return [(group, slot) for group, n_slots in tx.execute(query) for slot in range(n_slots)]
+
+
+def open_parts(session: Session, dataset_id: DatasetId) -> list[OpenPart]:
+    """The dataset's parts in order, as the books now have them; they know no chunk, or what an earlier read taught them (``learn``)."""
+    return [opened(session, row) for row in parts(session, dataset_id)]
+
+
+def directories(session: Session, dataset_id: DatasetId) -> list[PartDirectory]:
+    """What each part of a dataset covers."""
+    return [part.reader.directory for part in open_parts(session, dataset_id)]
+
+
+def opened(session: Session, row: PartRow, *, keep: bool = True) -> OpenPart:
+    """One part. ``keep=False``: apart from what the session keeps."""
+    record = _record(row)
+    with _LOCK:
+        kept = _KEPT.setdefault(session, {}) if keep else {}
+        found = kept.get(record.part_id)
+        if found is None or found.reader.part != record:
+            owner = Owner(session.vault_id, DatasetId(row.dataset_id), record.part_id)
+            keys = TableKeys(session)
+            keys.fetch([record.directory_key_id, record.length_key_id])
+            reader = PartReader(owner, record, [], get_range=session.objects.get_range, table_key=keys, pool=decoding_pool())
+            found = kept[record.part_id] = OpenPart(row, reader, keys)
+    return found
+
+
+def forget(session: Session) -> None:
+    """Let go of every reader that is kept for the session."""
+    with _LOCK:
+        _KEPT.pop(session, None)
+
+
+def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing: bool = False) -> None:
+    """Bring the reader's chunks up to what the books have.
+
+    Raises:
+        UnavailableError: ``erasure_pending``: a site table may list what only an erased person carried (not with ``erasing``).
+        IntegrityError: ``key_missing``.
+    """
+    row, reader = part.row, part.reader
+    wanted = {"part": row.part_id, "ordinals": list(ordinals)}
+    with session.books.read() as tx:
+        pending = set(tx.scalars(_ERASING, wanted))
+        if not erasing and not pending.isdisjoint(ordinals):
+            raise UnavailableError(
+                "erasure_pending",
+                "an erasure is still being carried out on this data",
+                hint="genovault doctor says how to finish it",
+            )
+        chunks = tx.execute(_CHUNKS, wanted).all()
+        if len(chunks) != len(ordinals):
+            raise _incomplete()
+        stale = [chunk for chunk in chunks if _is_news(reader.known(chunk.ordinal), chunk)]
+        if not stale:
+            return
+        containers: dict[int, list[Row[*tuple[Any, ...]]]] = {chunk.ordinal: [] for chunk in stale}
+        for container in tx.execute(_CONTAINERS, {**wanted, "ordinals": list(containers)}):
+            containers[container.chunk].append(container)
+    if not all(containers.values()):
+        raise _incomplete()
+    owner = Owner(session.vault_id, DatasetId(row.dataset_id), PartId(row.part_id))
+    learned = [
+        chunk_of(
+            owner,
+            chunk,
+            containers[chunk.ordinal],
+            ordinal=chunk.ordinal,
+            table_version=chunk.table_version,
+            length_key_id=row.length_key_id,
+        )
+        for chunk in stale
+    ]
+    part.keys.fetch([chunk.table_key_id for chunk in learned])
+    reader.learn(learned)
+
+
+def open_part(session: Session, part: PartRow, ordinals: Sequence[int]) -> PartReader:
+    """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself.
+
+    Whatever the session kept of parts goes: it may list what the erased person carried.
+    """
+    forget(session)
+    apart = opened(session, part, keep=False)
+    learn(session, apart, ordinals, erasing=True)
+    return apart.reader
+
+
+def _is_news(known: ChunkRecord | None, chunk: Row[*tuple[Any, ...]]) -> bool:
+    return known is None or (known.table_version, known.table_key_id) != (chunk.table_version, chunk.table_key_id)
+
+
+def _incomplete() -> IntegrityError:
+    return IntegrityError("part_incomplete", "the books lack chunks that a part has", hint="run genovault doctor")
+
+
+def _record(part: PartRow) -> PartRecord:
+    return PartRecord(
+        part_id=PartId(part.part_id),
+        n_subjects=part.n_subjects,
+        n_sites=part.n_sites,
+        n_chunks=part.n_chunks,
+        total_bytes=part.total_bytes,
+        directory_name=part.directory_object,
+        directory_bytes=part.directory_bytes,
+        directory_sha256=part.directory_sha256,
+        directory_key_id=KeyId(part.directory_key_id),
+        length_key_id=KeyId(part.length_key_id),
+    )

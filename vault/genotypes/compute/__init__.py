@@ -1,0 +1,1 @@
+"""Compiled code and threads: how kernels are compiled and cached, how arrays are handed to them."""

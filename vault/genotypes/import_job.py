@@ -1,0 +1,312 @@
+"""Importing genotypes: files and samples to subjects and a new part of a dataset, all or nothing.
+
+1  read headers, agree on samples        4  under a lease: seal and put objects while files are read,
+2  match sample names to subjects           and register people beside it
+3  draw keys, groups and slots           5  when all keys are durable, one transaction: subjects, part, members, audit entry
+                                         on failure: objects and keys go, and nothing in the books names them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import delete, exc, select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto.key_wrapping import KeyPurpose, block_keys
+from vault.crypto.secret import Secret
+from vault.errors import GenovaultError, InputError, UnavailableError
+from vault.files.names import require_name
+from vault.genotypes.catalog import datasets, panel_builder, parts
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.contigs import normal_contig
+from vault.genotypes.ingest.reading import ReadFile, Reading, begin_reading
+from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.store.part_writer import PartWriter
+from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
+from vault.limits import GROUP_SUBJECTS
+from vault.session import object_leases
+from vault.session.unlocked_vault import Session
+from vault.session.wrapped_keys import FreshKeys
+from vault.storage.book_tables import DatasetRow, LeaseRow
+from vault.storage.timestamps import to_micros
+from vault.subjects import registry
+from vault.subjects.identities import Identity
+from vault.subjects.registration import DrawnSubjects, Registration, draw_subjects, registering
+from vault.subjects.sample_matching import Matched, match
+
+LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
+UNKNOWN = ("refuse", "skip", "register")
+
+Progress = Callable[[int, int, int], None]
+"""``progress(bytes read, bytes in all, sites so far)``."""
+
+
+_Written = tuple[PartRecord, Sequence[ChunkRecord]]
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How names become subjects. ``unknown``: what to do with samples that no subject has."""
+
+    append: bool = False
+    sample_map: Path | None = None
+    unknown: str = "refuse"
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What ``dataset import`` did."""
+
+    dataset: str
+    sites: int
+    matched: int
+    new: int
+    skipped: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is about to be written: nothing of it is in the books yet. Columns are of the first file; subjects are in their order."""
+
+    dataset: Dataset
+    is_new: bool
+    part_id: PartId
+    fresh: DrawnSubjects
+    columns: Sequence[int]
+    subjects: Sequence[SubjectId]
+    slots: Mapping[SubjectId, tuple[int, int]]
+
+
+def import_files(
+    session: Session,
+    files: Sequence[Path],
+    *,
+    name: str,
+    assembly: str,
+    options: ImportOptions,
+    progress: Progress | None = None,
+    reading: Reading | None = None,
+) -> ImportReport:
+    """Import files (one set of samples; each contig in one file) as a part of a dataset.
+
+    ``reading``: of these files, where it began before the vault was open.
+
+    Raises:
+        InputError: ``name_malformed``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
+            ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``no_samples``, ``no_sites``, and what the
+            readers refuse, with file, line and reason.
+        UnavailableError: ``changed_meanwhile``.
+    """
+    with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
+        require_name(name, what="dataset")
+        require_name(assembly, what="assembly")
+        dataset, is_new = _dataset(session, name, assembly, append=options.append)
+        opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
+        orders = _agree(files, opened)
+        samples = opened[0].samples
+        matched = match(
+            session,
+            dataset.dataset_id,
+            samples,
+            namespace=options.namespace,
+            sample_map=options.sample_map,
+            unknown=options.unknown,
+        )
+        part_id = PartId(new_id(session.random))
+        fresh = draw_subjects(session, len(matched.new))
+        columns, people = _chosen(matched, fresh.subjects)
+        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(session, people))
+        chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(session, dataset))
+        with _lease(session, plan), registering(session, fresh, [Identity((name,)) for name in matched.new]) as new:
+            written = _write(session, plan, new, chunks)
+            with _unless_overtaken(), new.transaction() as tx:
+                _commit(tx, session, plan, new, written)
+    with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
+        panel_builder.rebuild(session, dataset)
+    part, _ = written
+    known, skipped = len(people) - len(matched.new), len(samples) - len(people)
+    return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.total_bytes)
+
+
+def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
+    """The dataset to import into, and whether it is new."""
+    with session.books.read() as tx:
+        row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
+    if row is None:
+        if append:
+            raise InputError("dataset_unknown", f"there is no dataset {name} to append to", hint="leave out --append")
+        return Dataset(DatasetId(new_id(session.random)), name, assembly), True
+    if not append:
+        raise InputError(
+            "dataset_exists", f"there is a dataset {name} already", hint="add to it with --append, or choose another name"
+        )
+    if row.assembly != assembly:
+        raise InputError(
+            "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
+        )
+    return Dataset(DatasetId(row.dataset_id), name, assembly), False
+
+
+def _agree(files: Sequence[Path], opened: Sequence[ReadFile]) -> list[list[int]]:
+    """For each file the columns that bring its samples into the first file's order."""
+    first = opened[0].samples
+    if not first:
+        raise InputError("no_samples", f"{files[0].name} has no samples", hint="genovault imports genotypes, not site lists")
+    columns = []
+    for file, read in zip(files, opened, strict=True):
+        place = {sample: at for at, sample in enumerate(read.samples)}
+        if set(place) != set(first):
+            raise InputError(
+                "samples_differ",
+                f"{file.name} does not have the samples of {files[0].name}",
+                hint="import it on its own with --append",
+            )
+        columns.append([place[sample] for sample in first])
+    return columns
+
+
+def _chosen(matched: Matched, fresh: Sequence[SubjectId]) -> tuple[list[int], list[SubjectId]]:
+    """The columns that belong to somebody, and whose each is."""
+    known = {**matched.known, **dict(zip(matched.new, fresh, strict=True))}
+    columns = [at for at, name in enumerate(matched.names) if name in known]
+    return columns, [known[matched.names[at]] for at in columns]
+
+
+def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
+    """A random (group, slot) for each subject: the order of the file says nothing about places."""
+    order = sorted(zip(draw(session.random, len(chosen), ID_BYTES), chosen, strict=True))
+    return {subject: divmod(at, GROUP_SUBJECTS) for at, (_, subject) in enumerate(order)}
+
+
+def _chunks(
+    opened: Sequence[ReadFile], columns: Sequence[Sequence[int]], chosen: Sequence[int], progress: Progress | None
+) -> Iterator[SiteChunk]:
+    total = sum(read.size for read in opened)
+    before = sites = in_file = 0
+    seen: set[str] = set()
+
+    def tell(done: int, sites_so_far: int) -> None:
+        nonlocal in_file
+        in_file = sites_so_far
+        if progress is not None:
+            progress(before + done, total, sites + in_file)
+
+    for read, order in zip(opened, columns, strict=True):
+        mine: set[str] = set()
+        for chunk in read.chunks([order[at] for at in chosen], tell):
+            contig = normal_contig(chunk.contig)
+            if contig in seen:
+                raise InputError("contig_twice", "two of the files have sites on one contig", hint="give each contig in one file")
+            mine.add(contig)
+            yield chunk
+        seen |= mine
+        before, sites, in_file = before + read.size, sites + in_file, 0
+    if not seen:
+        raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
+
+
+def _spellings(session: Session, dataset: Dataset) -> dict[str, str]:
+    return {normal_contig(c): c for directory in parts.directories(session, dataset.dataset_id) for c in directory.contigs}
+
+
+def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iterator[SiteChunk]:
+    """Refuse "chr22" where the dataset's earlier parts say "22": a view could not merge them."""
+    for chunk in chunks:
+        if known.get(normal_contig(chunk.contig), chunk.contig) != chunk.contig:
+            raise InputError(
+                "contig_spelling",
+                "the file spells contigs otherwise than the dataset",
+                hint="rename them first (bcftools annotate --rename-chrs)",
+            )
+        yield chunk
+
+
+def _write(session: Session, plan: _Plan, new: Registration, chunks: Iterator[SiteChunk]) -> _Written:
+    """Write the sealed objects of a part."""
+    dataset_id, fresh = plan.dataset.dataset_id, plan.fresh.genotype_keys()
+    keys = {**fresh, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
+    derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
+    places = [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
+    drawn: list[FreshKeys] = []
+
+    def new_table_key() -> tuple[KeyId, Secret]:
+        drawn.append(session.keybook.draw(KeyPurpose.SITE_TABLE, [plan.part_id], version=len(drawn) + 1))
+        return KeyId(drawn[-1].key_ids[0]), Secret(drawn[-1].keys[0])
+
+    owner = Owner(session.vault_id, dataset_id, plan.part_id)
+    with PartWriter(owner, places, put=session.objects.put, new_table_key=new_table_key, random=session.random) as writer:
+        records = list(writer.write(chunks))
+        part = writer.finish()
+    new.keep(drawn)
+    return part, records
+
+
+def _commit(tx: Transaction, session: Session, plan: _Plan, new: Registration, written: _Written) -> None:
+    """Name everything in the books, with its audit entry, and end the lease."""
+    dataset, fresh = plan.dataset, set(plan.fresh.subjects)
+    part, chunks = written
+    if plan.is_new:
+        now = to_micros(session.clock())
+        tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
+        tx.flush()
+    registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
+    new.add(tx, dataset=dataset.dataset_id)
+    datasets.add_part(tx, session, dataset, part, chunks)
+    datasets.add_members(tx, part.part_id, plan.slots)
+    object_leases.end(tx, plan.part_id)
+    session.append(
+        tx,
+        Act.DATASET_IMPORT,
+        Outcome.DONE,
+        obj=Obj("part", part.part_id.hex()),
+        subjects=[subject for subject in plan.subjects if subject not in fresh],
+        tokens=plan.fresh.tokens,
+        counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
+        blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
+        detail={"dataset": dataset.name, "assembly": dataset.assembly},
+    )
+
+
+@contextmanager
+def _unless_overtaken() -> Iterator[None]:
+    """Two imports may look up the same names before either has committed: the second one's is then a name twice."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise UnavailableError(
+            "changed_meanwhile", "another import took the dataset's or a sample's name", hint="repeat the command"
+        ) from None
+
+
+@contextmanager
+def _lease(session: Session, plan: _Plan) -> Iterator[None]:
+    """Keep the sweeper off while objects have no name in the books; on failure take objects and their keys away again.
+
+    Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
+    """
+    prefix = plan.part_id.hex()
+    with session.books.write() as tx:
+        tx.add(LeaseRow(prefix=prefix, expires=to_micros(session.clock() + LEASE)))
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
+            raise
+        with session.books.read() as tx:
+            if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
+                raise
+        session.objects.delete([name for name, _ in session.objects.list(prefix)])
+        session.keybook.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
+        with session.books.write() as tx:
+            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
+        raise

@@ -1,0 +1,123 @@
+"""Files read by a process of their own (``reading_process``), as the process that began it sees them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from vault.errors import GenovaultError, UnavailableError
+from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.ingest.pipe_frames import Kind, described, read_frame
+from vault.genotypes.ingest.reading import Progress, ReadFile
+
+# -P: a folder named vault where somebody happens to stand is not the program.
+COMMAND = ("-P", "-m", "vault.genotypes.ingest.reader_process")
+
+
+class ReadingApart:
+    """``Reading`` through another process. Raises OSError where there is no room for one."""
+
+    def __init__(self, paths: Sequence[Path], assembly: str) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        )
+        self._files: list[_FileApart] | None = None
+        self._failure: Exception | None = None
+        self.say({"files": [str(path.absolute()) for path in paths], "assembly": assembly})
+
+    def files(self) -> Sequence[ReadFile]:
+        """As ``Reading``."""
+        if self._files is None:
+            body = self.hear(Kind.OPENED)[1]
+            with _understood():
+                self._files = [_FileApart(self, int(size), tuple(map(str, samples))) for size, samples in json.loads(body)]
+        return self._files
+
+    def close(self) -> None:
+        """As ``Reading``."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def say(self, order: object) -> None:
+        """A line down to the process."""
+        with suppress(BrokenPipeError):  # it has ended: what it said, or that it said nothing, is heard next
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")  # type: ignore[union-attr]
+
+    def hear(self, *expected: Kind) -> tuple[Kind, bytearray]:
+        """The next frame.
+
+        Raises:
+            the error that the process met. UnavailableError: ``reader_ended``: it ended without a word, or says what it must not.
+        """
+        if self._failure is None:
+            try:
+                return _frame(self._process.stdout.readinto, expected)  # type: ignore[union-attr]
+            except Exception as error:  # noqa: BLE001 - whatever it is, there will be no other frame
+                self._failure = error
+        raise self._failure
+
+
+class _FileApart:
+    def __init__(self, reading: ReadingApart, size: int, samples: tuple[str, ...]) -> None:
+        self._reading, self.size, self.samples = reading, size, samples
+
+    def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
+        reading = self._reading
+        wanted = list(columns)
+        reading.say(None if wanted == list(range(len(self.samples))) else wanted)
+        while True:
+            kind, body = reading.hear(Kind.PROGRESS, Kind.CHUNK, Kind.END)
+            if kind is Kind.END:
+                return
+            with _understood():
+                chunk = SiteChunk.from_bytes(body) if kind is Kind.CHUNK else None
+                read, sites = map(int, json.loads(body)) if kind is Kind.PROGRESS else (0, 0)
+            if chunk is not None:
+                yield chunk
+            else:
+                progress(read, sites)
+
+
+def _frame(readinto: Callable[[memoryview], int], expected: Sequence[Kind]) -> tuple[Kind, bytearray]:
+    with _understood():
+        kind, body = read_frame(readinto)
+        if kind is Kind.FAILED:
+            raise _failure(json.loads(body))
+        if kind not in expected:
+            raise ValueError
+    return kind, body
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """What makes no sense came from a process that is not whole."""
+    try:
+        yield
+    except (EOFError, OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
+        raise UnavailableError(
+            "reader_ended",
+            "the process that reads the files ended early",
+            hint="look for a lack of memory in the system's log, and repeat",
+        ) from None
+
+
+def _failure(fields: list[Any]) -> Exception:
+    if not fields[0]:  # a bug of ours, and told as one
+        return RuntimeError(f"the reading process failed: {fields[1]} at {fields[2]}")
+    error: GenovaultError = described(fields)
+    return error

@@ -1,0 +1,68 @@
+"""A process that reads genotype files for another: ``python -m vault.genotypes.ingest.reader_process`` (``frames``).
+
+It holds no key and no database, parses what came from outside, and ends with its pipes.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from vault.errors import GenovaultError
+from vault.genotypes.ingest.pipe_frames import Kind, describe, write_frame
+from vault.genotypes.ingest.reading import ReadingHere
+
+
+def main() -> None:
+    """Serve the one job on standard input; frames go to standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one, which ends it
+    gc.set_threshold(50_000, 20, 50)  # large arrays and few cycles: looking for them costs more than it frees
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints does not print into a frame
+    try:
+        _serve(sys.stdin.buffer, out)
+    except BrokenPipeError:
+        pass
+    except GenovaultError as error:
+        _fail(out, describe(error))
+    except BaseException as error:  # noqa: BLE001 - told to the process that began this one
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _fail(out, ["", type(error).__name__, f"{Path(place.filename).name}:{place.lineno}", ""])
+    os._exit(0)  # threads may be in the middle of a file
+
+
+def _serve(orders: BinaryIO, out: BinaryIO) -> None:
+    job = json.loads(orders.readline())
+    reading = ReadingHere([Path(path) for path in job["files"]], job["assembly"])
+    files = reading.files()
+    _send(out, Kind.OPENED, [[file.size, file.samples] for file in files])
+    for file in files:
+        line = orders.readline()
+        if not line:
+            return
+        columns = json.loads(line)
+        wanted = range(len(file.samples)) if columns is None else columns
+        for chunk in file.chunks(wanted, lambda read, sites: _send(out, Kind.PROGRESS, [read, sites])):
+            write_frame(out, Kind.CHUNK, chunk.to_parts())
+        write_frame(out, Kind.END)
+
+
+def _send(out: BinaryIO, kind: Kind, body: Any) -> None:
+    write_frame(out, kind, [json.dumps(body).encode()])
+
+
+def _fail(out: BinaryIO, fields: list[str]) -> None:
+    try:
+        _send(out, Kind.FAILED, fields)
+    except OSError:  # nobody is there to hear it
+        return
+
+
+if __name__ == "__main__":
+    main()

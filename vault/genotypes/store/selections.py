@@ -1,0 +1,95 @@
+"""Which sites are asked for, and which chunks and rows of a part those are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.genotypes.catalog import parts
+from vault.genotypes.loci import Locus, overlapping_rows
+from vault.genotypes.panel_loci import LocusIndex
+from vault.genotypes.sites import Sites
+from vault.genotypes.store.part_reader import PartReader
+from vault.genotypes.store.site_tables import PartDirectory, Region, find_chunks, find_contig
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import PartRow
+
+
+@dataclass(frozen=True)
+class PanelLoci:
+    """The loci of one version of a panel; blocks that were made of it are read instead of the chunks."""
+
+    panel_id: bytes
+    index: LocusIndex
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which sites: everything, those overlapping ``regions``, or those that the loci of a panel name."""
+
+    regions: tuple[Locus, ...] | None = None
+    panel: PanelLoci | None = None
+
+    def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Chosen rows, ascending. ``ends``: ``extents.site_ends`` of the sites."""
+        if self.panel is not None:
+            return self.panel.index.match(sites, ends).rows
+        if self.regions is not None:
+            return overlapping_rows(sites, ends, self.regions).astype(np.int64)
+        return np.arange(len(sites))
+
+    def chunks(self, directory: PartDirectory) -> list[int]:
+        """Ordinals, ascending, of the chunks that may hold a chosen row."""
+        if self.panel is not None:
+            touched = self.panel.index.touching(directory.contigs, directory.contig, directory.first, directory.end)
+            return np.flatnonzero(touched).tolist()
+        if self.regions is not None:
+            return find_chunks(directory, self._spelled(directory))
+        return list(range(len(directory)))
+
+    def whole(self, directory: PartDirectory) -> NDArray[np.bool_]:
+        """bool[chunks]: every site of the chunk is chosen, which is seen without opening its table."""
+        if self.panel is None and self.regions is None:
+            return np.ones(len(directory), np.bool_)
+        inside = np.zeros(len(directory), np.bool_)
+        if self.panel is None:
+            for contig, first, last in self._spelled(directory):
+                here = directory.contig == directory.contigs.index(contig)
+                inside |= here & (directory.first >= first) & (directory.last <= last)
+        return inside
+
+    def _spelled(self, directory: PartDirectory) -> list[Region]:
+        """The regions on contigs that the part has, by its own names."""
+        spelled = ((find_contig(directory.contigs, p.contig), p) for p in self.regions or ())
+        return [(contig, p.first, p.last) for contig, p in spelled if contig is not None]
+
+
+Chosen = list[tuple[int, NDArray[np.int64] | None]]
+"""Chunks and the rows wanted of each; None: all."""
+
+
+def choose_chunks(session: Session, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
+    """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
+    opened = parts.opened(session, part)
+    wanted = selection.chunks(opened.reader.directory)
+    parts.learn(session, opened, wanted)
+    return opened.reader, choose_rows(opened.reader, selection, wanted)
+
+
+def choose_rows(reader: PartReader, selection: Selection, ordinals: Sequence[int]) -> Chosen:
+    """The chosen rows of some chunks; chunks without any are left out."""
+    chosen: Chosen = []
+    whole = selection.whole(reader.directory)
+    for ordinal in ordinals:
+        if whole[ordinal] and not reader.was_rewritten(ordinal):
+            chosen.append((ordinal, None))  # its table will be opened with its blocks
+            continue
+        sites = reader.sites(ordinal)
+        rows = selection.rows(sites, reader.ends(ordinal))
+        rows = rows[np.diff(sites.alleles.offsets)[rows] > 0]  # what an erasure blanked is nobody's any more
+        if len(rows):
+            chosen.append((ordinal, None if len(rows) == len(sites) else rows))
+    return chosen

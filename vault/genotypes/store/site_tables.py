@@ -1,0 +1,277 @@
+"""Site tables and part directories: their plain bytes (sealing is ``parts``' business), and which chunks a region touches.
+
+docs/formats/genotypes.md §5-6. Parsers are strict: anything off is one error, and every size is bounded before memory is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from vault.errors import UsageError
+from vault.genotypes.codec.site_coding import MAX_SITES, malformed, unpack
+from vault.genotypes.contigs import normal_contig
+from vault.genotypes.extents import site_ends
+from vault.genotypes.sites import Sites, TextColumn
+from vault.limits import MAX_POSITION
+
+TABLE_VERSION = 1  # sites of one contig: a chunk of a part
+RUNS_VERSION = 2  # runs of sites on several contigs: what a panel's blocks are over
+DIRECTORY_VERSION = 1
+MAX_TABLE_BYTES = 1 << 30  # unpacked columns of one chunk
+MAX_CHUNKS = 1 << 24
+MAX_CONTIGS = 1 << 20
+MAX_CONTIG_BYTES = 0xFFFF
+
+Region = tuple[str, int, int]
+"""(contig as the part spells it, first position, last position), 1-based, both included."""
+
+_TABLE_HEAD = np.dtype(
+    [("version", "u1"), ("reserved", "u1"), ("contig", "<u2"), ("sites", "<u4"), ("plain", "<u4"), ("packed", "<u4")]
+)
+_DIRECTORY_HEAD = np.dtype([("version", "u1"), ("reserved", "u1"), ("names", "<u4"), ("contigs", "<u4"), ("chunks", "<u4")])
+_DIRECTORY_ROW = np.dtype([("contig", "<u4"), ("first", "<u4"), ("last", "<u4"), ("end", "<u4"), ("sites", "<u4")])
+_LONG = 255  # a text length that does not fit a byte follows in the list of long ones
+
+
+@dataclass(frozen=True)
+class SiteTable:
+    """One chunk's sites (positions ascending within runs of one contig) and the coding of its blocks (``coding.Coding`` as bytes)."""
+
+    sites: Sites
+    coding: bytes
+
+    def to_bytes(self) -> bytes:
+        """The serialised form.
+
+        Raises:
+            UsageError: ``site_table_shape``: no sites or too many, positions out of order or range, too large.
+        """
+        sites, m = self.sites, len(self.sites)
+        if not 0 < m <= MAX_SITES:
+            raise UsageError("site_table_shape", "a chunk holds 1 to 65,535 sites")
+        starts = np.flatnonzero(np.diff(sites.contig, prepend=-1))
+        names = [sites.contigs[number].encode() for number in sites.contig[starts].tolist()]
+        contig = names[0] if len(starts) == 1 else _run_bytes(names, np.diff(starts, append=m).tolist())
+        if len(contig) > MAX_CONTIG_BYTES or len(set(names)) != len(names):
+            raise UsageError("site_table_shape", "a chunk's contig names are too long, or one comes back after another")
+        steps = np.diff(sites.pos, prepend=0)
+        steps[starts] = sites.pos[starts]
+        if (steps < 0).any() or int(sites.pos.max()) > MAX_POSITION:
+            raise UsageError("site_table_shape", "the positions of a chunk are not ascending or out of range")
+        texts = [part for column in (sites.alleles, sites.ids, sites.filters, sites.info) for part in _text_bytes(column)]
+        plain = b"".join([_planes(steps.astype("<u4")), *texts])
+        if len(plain) > MAX_TABLE_BYTES:
+            raise UsageError("site_table_shape", "a chunk's alleles and names are larger than 1 GiB")
+        packed = zstandard.ZstdCompressor(level=9).compress(plain)
+        version = TABLE_VERSION if len(starts) == 1 else RUNS_VERSION
+        head = np.array([(version, 0, len(contig), m, len(plain), len(packed))], _TABLE_HEAD)
+        return b"".join([head.tobytes(), contig, packed, self.coding])
+
+    @staticmethod
+    def from_bytes(data: bytes) -> SiteTable:
+        """The reverse of ``to_bytes``. The coding is checked when it is used.
+
+        Raises:
+            IntegrityError: ``site_table_malformed``.
+        """
+        if len(data) < _TABLE_HEAD.itemsize:
+            raise malformed()
+        head = np.frombuffer(data[: _TABLE_HEAD.itemsize], _TABLE_HEAD)[0]
+        m, plain_bytes = int(head["sites"]), int(head["plain"])
+        packed_at = _TABLE_HEAD.itemsize + int(head["contig"])
+        coding_at = packed_at + int(head["packed"])
+        if head["version"] not in (TABLE_VERSION, RUNS_VERSION) or head["reserved"] or not 0 < m <= MAX_SITES:
+            raise malformed()
+        if coding_at > len(data) or plain_bytes > MAX_TABLE_BYTES:
+            raise malformed()
+        cursor = _Cursor(np.frombuffer(unpack(data[packed_at:coding_at], plain_bytes), np.uint8))
+        steps = cursor.take(4 * m).reshape(4, m).astype(np.int64)
+        named = bytes(data[_TABLE_HEAD.itemsize : packed_at])
+        contigs, sizes = ((_name(named),), [m]) if head["version"] == TABLE_VERSION else _runs(named, m)
+        pos = np.cumsum(steps[0] | steps[1] << 8 | steps[2] << 16 | steps[3] << 24)
+        first = np.cumsum([0, *sizes[:-1]])
+        pos -= np.repeat(np.append(0, pos)[first], sizes)
+        alleles, ids, filters, info = (cursor.text(m) for _ in range(4))
+        if cursor.left or int(pos.max()) > MAX_POSITION:
+            raise malformed()
+        contig = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        return SiteTable(Sites(contigs, contig, pos, alleles, ids, filters, info), data[coding_at:])
+
+
+@dataclass(frozen=True)
+class PartDirectory:
+    """What each chunk of a part covers, in order.
+
+    ``contigs``: names in file order; ``contig`` int64[c] indexes them; ``first``, ``last`` int64[c]: positions of the first and
+    last site; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c].
+    """
+
+    contigs: tuple[str, ...]
+    contig: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    end: NDArray[np.int64]
+    n_sites: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.contig)
+
+    @staticmethod
+    def of(contigs: tuple[str, ...], rows: Sequence[tuple[int, int, int, int, int]]) -> PartDirectory:
+        """From (contig, first, last, end, n_sites) of each chunk."""
+        table = np.array(rows, np.int64).reshape(-1, 5)
+        return PartDirectory(contigs, *(np.ascontiguousarray(c) for c in table.T))
+
+    def to_bytes(self) -> bytes:
+        """The serialised form."""
+        names = b"".join(len(raw).to_bytes(2, "little") + raw for raw in (name.encode() for name in self.contigs))
+        rows = np.zeros(len(self), _DIRECTORY_ROW)
+        for field, column in zip(
+            ("contig", "first", "last", "end", "sites"), (self.contig, self.first, self.last, self.end, self.n_sites), strict=True
+        ):
+            rows[field] = column
+        head = np.array([(DIRECTORY_VERSION, 0, len(names), len(self.contigs), len(self))], _DIRECTORY_HEAD)
+        return head.tobytes() + names + rows.tobytes()
+
+    @staticmethod
+    def from_bytes(data: bytes) -> PartDirectory:
+        """The reverse of ``to_bytes``.
+
+        Raises:
+            IntegrityError: ``site_table_malformed``.
+        """
+        if len(data) < _DIRECTORY_HEAD.itemsize:
+            raise malformed()
+        head = np.frombuffer(data[: _DIRECTORY_HEAD.itemsize], _DIRECTORY_HEAD)[0]
+        rows_at = _DIRECTORY_HEAD.itemsize + int(head["names"])
+        n_chunks, n_contigs = int(head["chunks"]), int(head["contigs"])
+        if head["version"] != DIRECTORY_VERSION or head["reserved"] or n_chunks > MAX_CHUNKS or n_contigs > MAX_CONTIGS:
+            raise malformed()
+        if len(data) != rows_at + n_chunks * _DIRECTORY_ROW.itemsize:
+            raise malformed()
+        contigs = _names(data[_DIRECTORY_HEAD.itemsize : rows_at], n_contigs)
+        rows = np.frombuffer(data[rows_at:], _DIRECTORY_ROW)
+        columns = [rows[field].astype(np.int64) for field in ("contig", "first", "last", "end", "sites")]
+        contig, first, last, end, n_sites = columns
+        if n_chunks and not (
+            int(contig.max()) < n_contigs
+            and bool((first <= last).all() and (last <= MAX_POSITION).all())
+            and bool((n_sites >= 1).all() and (n_sites <= MAX_SITES).all())
+        ):
+            raise malformed()
+        return PartDirectory(contigs, contig, first, last, end, n_sites)
+
+
+def find_chunks(directory: PartDirectory, regions: Sequence[Region]) -> list[int]:
+    """Ordinals, ascending, of the chunks that may hold a site overlapping one of the regions."""
+    touched = np.zeros(len(directory), np.bool_)
+    number = {name: i for i, name in enumerate(directory.contigs)}
+    for contig, start, end in regions:
+        if contig in number:
+            touched |= (directory.contig == number[contig]) & (directory.first <= end) & (directory.end >= start)
+    return np.flatnonzero(touched).tolist()
+
+
+def find_rows(sites: Sites, regions: Sequence[Region]) -> NDArray[np.int64]:
+    """Site numbers, ascending, that overlap one of the regions: from POS to the end of REF, or to END where INFO gives it."""
+    ends = site_ends(sites)
+    found = np.zeros(len(sites), np.bool_)
+    number = {name: i for i, name in enumerate(sites.contigs)}
+    for contig, start, end in regions:
+        if contig in number:
+            found |= (sites.contig == number[contig]) & (sites.pos <= end) & (ends >= start)
+    return np.flatnonzero(found)
+
+
+def find_contig(contigs: Sequence[str], name: str) -> str | None:
+    """The part's own spelling of a contig that is written some way ("22", "chr22"); an exact match wins. None if absent."""
+    if name in contigs:
+        return name
+    wanted = normal_contig(name)
+    return next((c for c in contigs if normal_contig(c) == wanted), None)
+
+
+class _Cursor:
+    """Takes bounded pieces off unpacked columns."""
+
+    def __init__(self, data: NDArray[np.uint8]) -> None:
+        self._data, self._at = data, 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        if size > self.left:
+            raise malformed()
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def text(self, m: int) -> TextColumn:
+        lengths = self.take(m).astype(np.int64)
+        long = np.flatnonzero(lengths == _LONG)
+        lengths[long] = np.frombuffer(self.take(4 * len(long)).tobytes(), "<u4")
+        offsets = np.zeros(m + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        if int(offsets[-1]) > self.left:
+            raise malformed()
+        return TextColumn(self.take(int(offsets[-1])), offsets)
+
+
+def _text_bytes(column: TextColumn) -> tuple[bytes, bytes, bytes]:
+    """Lengths as bytes, the long ones as u32, the text."""
+    lengths = np.diff(column.offsets)
+    short = np.minimum(lengths, _LONG).astype(np.uint8)
+    long = lengths[lengths >= _LONG].astype("<u4")
+    return short.tobytes(), long.tobytes(), column.data[column.offsets[0] : column.offsets[-1]].tobytes()
+
+
+def _run_bytes(names: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+    """For each run u32 sites, u16 length, name."""
+    return b"".join(
+        size.to_bytes(4, "little") + len(name).to_bytes(2, "little") + name for name, size in zip(names, sizes, strict=True)
+    )
+
+
+def _runs(data: bytes, m: int) -> tuple[tuple[str, ...], list[int]]:
+    names, sizes, at = [], [], 0
+    while at < len(data):
+        sizes.append(int.from_bytes(data[at : at + 4], "little"))
+        end = at + 6 + int.from_bytes(data[at + 4 : at + 6], "little")
+        if end > len(data):
+            raise malformed()
+        names.append(_name(data[at + 6 : end]))
+        at = end
+    if len(names) < 2 or min(sizes) < 1 or sum(sizes) != m or len(set(names)) != len(names):
+        raise malformed()
+    return tuple(names), sizes
+
+
+def _planes(values: NDArray[np.uint32]) -> bytes:
+    """All lowest bytes, then the next …: small steps compress to almost nothing above the first plane."""
+    return np.ascontiguousarray(values.view(np.uint8).reshape(-1, 4).T).tobytes()
+
+
+def _names(data: bytes, count: int) -> tuple[str, ...]:
+    names, at = [], 0
+    for _ in range(count):
+        size = int.from_bytes(data[at : at + 2], "little")
+        if at + 2 + size > len(data):
+            raise malformed()
+        names.append(_name(data[at + 2 : at + 2 + size]))
+        at += 2 + size
+    if at != len(data) or len(set(names)) != len(names):
+        raise malformed()
+    return tuple(names)
+
+
+def _name(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise malformed() from None

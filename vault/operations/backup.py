@@ -1,0 +1,256 @@
+"""Copies of a vault, made while it is in use. Data and keys are copied apart, so that their copies age apart.
+
+    DEST/                           DEST/ (--keys)
+      backup.json   what it is        backup.json        what it is, and when it expires
+      books.db      one snapshot      keystore.a         one copy of the keystore
+      objects/…     all it names      keys.db            one snapshot
+
+A backup of data holds no key and opens nothing. A backup of keys opens what was erased since it was made, which is why it is
+recorded with an expiry, and why the certificate of an erasure names it. A backup appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto import keystore
+from vault.crypto.keystore import Branch
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.genotypes.catalog.object_inventory import Stored, named_objects
+from vault.operations import key_backups
+from vault.operations.key_backups import KeyBackup
+from vault.session.principals import require_administrator
+from vault.session.unlocked_vault import Session
+from vault.storage.database import Database
+from vault.storage.timestamps import rfc3339
+
+DATA_FORMAT, KEYS_FORMAT = "genovault/backup/1", "genovault/key-backup/1"
+ABOUT, BOOKS, KEYS, OBJECTS, KEYSTORE = "backup.json", "books.db", "keys.db", "objects", "keystore.a"
+ATTEMPTS = 5  # an erasure may delete an object between the snapshot and the copy of it
+MAX_ABOUT_BYTES = 1 << 20
+
+Progress = Callable[[int, int], None]
+"""``progress(objects copied, objects in all)``."""
+
+
+@dataclass(frozen=True)
+class DataBackup:
+    """What ``backup`` made."""
+
+    folder: Path
+    created: str
+    objects: int
+    stored_bytes: int  # of the objects
+    entries: int  # of the log, at the snapshot
+
+
+def backup(session: Session, destination: Path, *, progress: Progress = lambda _done, _all: None) -> DataBackup:
+    """Copy books and objects into a folder that is absent or empty.
+
+    Raises:
+        InputError: ``output_not_empty``; ``backup_inside``. UnavailableError: ``copy_needs_sqlite``; ``backup_restless``: erasures kept
+            taking objects away meanwhile; a store does not answer. IntegrityError: ``object_missing``; ``object_altered``.
+    """
+    with session.attempting(Act.BACKUP_CREATE):
+        created = session.clock()
+        session.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("backup", session.vault_id.hex()))
+        if session.keyring.has(Branch.LOG_SIGN):
+            session.checkpoint()
+        with _appearing(session, destination) as staging:
+            (staging / OBJECTS).mkdir(mode=0o700)
+            named = _snapshot(session, staging, progress)
+            note = session.log.latest_checkpoint()
+            about = {
+                "format": DATA_FORMAT,
+                "vault": session.vault_id.hex(),
+                "created": rfc3339(created),
+                "checkpoint": note,
+                "files": {BOOKS: _described(staging / BOOKS)},
+            }
+            _write_about(staging, about)
+        size = sum(stored.size for stored in named)
+        return DataBackup(destination, rfc3339(created), len(named), size, session.log.size())
+
+
+def backup_keys(session: Session, destination: Path, *, expires: datetime) -> KeyBackup:
+    """Copy keystore and key database into a folder that is absent or empty. The copy is recorded first, with its expiry.
+
+    Raises:
+        InputError: ``output_not_empty``; ``backup_inside``; ``expiry_past``. UnavailableError: ``copy_needs_sqlite``;
+            ``backup_restless``: keys kept being rotated meanwhile.
+    """
+    with session.attempting(Act.BACKUP_CREATE):
+        require_administrator(session)
+        if expires <= session.clock():
+            raise InputError("expiry_past", "a key backup has to expire in the future")
+        with _appearing(session, destination) as staging:
+            recorded = key_backups.begin(session, expires=expires)
+            seq = _copy_keys(session, staging)
+            about = {
+                "format": KEYS_FORMAT,
+                "vault": session.vault_id.hex(),
+                **recorded.as_dict(),
+                "keystore_seq": seq,
+                "files": {name: _described(staging / name) for name in (KEYSTORE, KEYS)},
+            }
+            _write_about(staging, about)
+        counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
+        session.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("key-backup", recorded.backup_id), counts=counts)
+        return recorded
+
+
+def read_about(folder: Path, wanted: str) -> dict[str, Any]:
+    """The description of a backup of the wanted format, its files compared with it.
+
+    Raises:
+        InputError: ``no_backup``: there is none of this kind here. IntegrityError: ``backup_altered``.
+    """
+    try:
+        with (folder / ABOUT).open("rb") as file:
+            about = json.loads(file.read(MAX_ABOUT_BYTES))
+        kind, files = about["format"], dict(about["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError("no_backup", f"{folder} holds no backup", hint="genovault backup DEST makes one") from None
+    if kind != wanted:
+        raise InputError("no_backup", f"{folder} holds a {kind}, not a {wanted}")
+    for name, described in files.items():
+        if name not in (BOOKS, KEYS, KEYSTORE) or not (folder / name).is_file() or _described(folder / name) != described:
+            raise IntegrityError("backup_altered", f"{name} in the backup is not what was written")
+    return dict(about)
+
+
+def check_object(stored: Stored, data: bytes) -> None:
+    """Raises IntegrityError ``object_altered``."""
+    if len(data) != stored.size or sha256(data) != stored.sha256:
+        raise IntegrityError("object_altered", "a genotype object is not what the books say", hint="run genovault doctor")
+
+
+def _snapshot(session: Session, staging: Path, progress: Progress) -> list[Stored]:
+    """Books, and every object that exactly this snapshot of them names."""
+    for _ in range(ATTEMPTS):
+        (staging / BOOKS).unlink(missing_ok=True)
+        session.books.copy_to(staging / BOOKS)
+        snapshot = Database(f"sqlite:///{staging / BOOKS}")
+        try:
+            with snapshot.read() as tx:
+                named = list(named_objects(tx))
+            snapshot.checkpoint_wal()
+        finally:
+            snapshot.close()
+        try:
+            _copy_objects(session, named, staging / OBJECTS, progress)
+        except IntegrityError as error:
+            if error.code != "object_missing" or _still_named(session, named):
+                raise
+            continue
+        _drop_others(named, staging / OBJECTS)
+        for name in ("-wal", "-shm"):
+            (staging / f"{BOOKS}{name}").unlink(missing_ok=True)
+        return named
+    raise UnavailableError("backup_restless", "the vault's objects kept changing", hint="try again when no erasure is running")
+
+
+def _copy_objects(session: Session, named: list[Stored], folder: Path, progress: Progress) -> None:
+    for done, stored in enumerate(named, 1):
+        target = folder / stored.name
+        if not target.exists():
+            data = session.objects.get(stored.name)
+            check_object(stored, data)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(target, data)
+        progress(done, len(named))
+
+
+def _still_named(session: Session, named: list[Stored]) -> bool:
+    """Whether an object is missing although the live books name everything that the snapshot did: real damage."""
+    with session.books.read() as tx:
+        live = {stored.name for stored in named_objects(tx)}
+    return all(stored.name in live for stored in named)
+
+
+def _drop_others(named: list[Stored], folder: Path) -> None:
+    """What an earlier attempt copied and this snapshot no longer names."""
+    wanted = {stored.name for stored in named}
+    for path in [p for p in folder.rglob("*") if p.is_file()]:
+        if str(path.relative_to(folder)) not in wanted:
+            path.unlink()
+
+
+def _copy_keys(session: Session, staging: Path) -> int:
+    """Keystore and key database of one moment; the keystore's ``seq``."""
+    for _ in range(ATTEMPTS):
+        before = keystore.load(session.folder)
+        (staging / KEYS).unlink(missing_ok=True)
+        session.copy_keys(staging / KEYS)
+        if keystore.load(session.folder).public.seq == before.public.seq:
+            (staging / KEYSTORE).unlink(missing_ok=True)
+            _write(staging / KEYSTORE, before.document.to_bytes())
+            for name in ("-wal", "-shm"):
+                (staging / f"{KEYS}{name}").unlink(missing_ok=True)
+            return before.public.seq
+    raise UnavailableError("backup_restless", "the keys kept changing", hint="try again when no rotation is running")
+
+
+@contextmanager
+def _appearing(session: Session, destination: Path) -> Iterator[Path]:
+    """A staging folder beside the destination that takes its place, synced, when the block ends well."""
+    target = destination.resolve()
+    if target.is_relative_to(session.folder.resolve()):
+        raise InputError("backup_inside", "a backup inside the vault is lost with it", hint="name a folder elsewhere")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError("output_not_empty", f"{destination} is not empty", hint="choose another folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f".{target.name}.{session.random(6).hex()}.backup"
+    staging.mkdir(mode=0o700)
+    try:
+        yield staging
+        sync_tree(staging)
+        if target.exists():
+            target.rmdir()
+        staging.rename(target)
+        sync(target.parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder's files and names durable."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Fsync a file or folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_about(folder: Path, about: dict[str, Any]) -> None:
+    _write(folder / ABOUT, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -1,0 +1,332 @@
+"""Looking a vault over: what is damaged, left over, unfinished or worn, and the command that mends each.
+
+Nothing is changed. What a principal's role cannot open is not looked into, and the report says so.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import func, select
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.live_source import check_live
+from vault.audit.reports.records import records
+from vault.consent import ledger
+from vault.crypto import keystore_files
+from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
+from vault.crypto.keystore import Branch
+from vault.crypto.primitives import sha256
+from vault.errors import GenovaultError, IntegrityError
+from vault.genotypes.catalog.object_inventory import named_objects, table_keys
+from vault.genotypes.catalog.row_mapping import container_of
+from vault.genotypes.store.containers import open_lengths
+from vault.genotypes.store.part_records import Owner
+from vault.ids import DatasetId, PartId, SubjectId
+from vault.limits import ALARM_KEK_WRAPS
+from vault.operations import key_backups, log_anchors, repair
+from vault.operations.erasure.job import DONE
+from vault.operations.erasure.process import ERASED
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import (
+    ContainerRow,
+    ErasureRow,
+    JobRow,
+    LeaseRow,
+    PartRow,
+    PrincipalRow,
+    ReleaseRow,
+    SubjectRow,
+    VaultRow,
+)
+from vault.storage.database import PRAGMAS
+from vault.storage.timestamps import to_micros
+
+RESTORE = "genovault restore SRC"
+_INTENTS = (Act.VIEW_INTENT, Act.EXTRACT_INTENT)
+
+Look = Callable[[Session], Iterator["Finding"]]
+
+
+class Severity(StrEnum):
+    """``error``: data or a promise is in danger now. ``warning``: will be. ``note``: worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found. ``remedy``: a command, or what a person has to do."""
+
+    severity: Severity
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything found, the gravest first, and what was not looked at."""
+
+    findings: tuple[Finding, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is an error."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def examine(session: Session, *, told: Callable[[str], None] = lambda _: None) -> Report:
+    """Look everything over; ``told`` hears what is being looked at. The run is an entry of the log.
+
+    Raises:
+        UnavailableError: a database or the object store does not answer.
+    """
+    found: list[Finding] = []
+    skipped: list[str] = []
+    with session.attempting(Act.DOCTOR_RUN):
+        for name, look, branches in _LOOKS:
+            if not all(session.keyring.has(branch) for branch in branches):
+                skipped.append(name)
+                continue
+            told(name)
+            found.extend(_seen(session, name, look))
+        counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
+        try:
+            session.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
+        except GenovaultError as error:  # nothing was released, and the log's state is what has to be said
+            found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
+    order = list(Severity)
+    return Report(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
+
+
+def _seen(session: Session, name: str, look: Look) -> Iterator[Finding]:
+    """What one look finds. Where damage stops it, that is a finding, and the next one goes on."""
+    try:
+        yield from look(session)
+    except IntegrityError as error:
+        yield _error(error.code, f"{name}: {error.message}", RESTORE)
+
+
+def _keystore(session: Session) -> Iterator[Finding]:
+    if not keystore_files.copies_agree(session.folder):
+        yield _warning("keystore_copies", "the two copies of the keystore differ or one is damaged", "genovault doctor --mend")
+    with session.books.read() as tx:
+        known = tx.scalars(select(VaultRow.keystore_seq)).one()
+        active = set(tx.scalars(select(PrincipalRow.name).where(PrincipalRow.state == "active")))
+    if known < session.public.seq:
+        yield _warning("keystore_unlogged", "the log does not know of the newest keystore", "open the vault as a steward")
+    slots = session.unlocked.keystore.slots
+    strangers = {slot.principal for slot in slots} - active
+    if strangers:
+        yield _error(
+            "slot_of_nobody", f"{len(strangers)} names have slots and are no active principals", "genovault key remove-slot ID"
+        )
+    if sum(slot.administers for slot in slots) == 1:
+        yield _note(
+            "one_administrator", "one slot alone administers the keys: if it is lost, so is that", "genovault key add-slot"
+        )
+
+
+def _permissions(session: Session) -> Iterator[Finding]:
+    paths = [session.folder, *session.folder.iterdir()]
+    exposed = [path for path in paths if path.lstat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.is_symlink()]
+    for path in exposed:
+        yield _error("open_permissions", f"{path.name} is open to other users", f"chmod go= {path}")
+    for path in session.folder.glob(".*"):
+        yield _note("left_over", f"{path.name} was left by a process that died", f"rm -r {path}")
+    beside = f".{session.folder.name}."
+    for path in session.folder.parent.glob(f"{beside}*"):
+        if path.suffix in (".backup", ".restore", ".init"):
+            yield _warning("left_over", f"{path.name} was left by a process that died; it may hold keys", f"rm -r {path}")
+
+
+def _databases(session: Session) -> Iterator[Finding]:
+    for name, database in session.databases():
+        for pragma, found in database.settings():
+            if found != dict(PRAGMAS)[pragma]:
+                yield _error("sqlite_setting", f"{name}: {pragma} is {found}", "use a local file system")
+        for message in database.damage():
+            yield _error("database_damaged", f"{name}: {message}", RESTORE)
+
+
+def _log(session: Session) -> Iterator[Finding]:
+    report = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
+    for finding in report.findings:
+        yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
+    try:
+        if session.keyring.has(Branch.LOG_SIGN):
+            session.checkpoint()  # as every command does at its end, which then fails
+    except GenovaultError as error:
+        yield _error("log_unsigned", f"the newest entries cannot be signed: {error.message}", error.hint or RESTORE)
+    if not session.anchors:
+        yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
+    try:
+        log_anchors.guard(session)
+    except GenovaultError as error:
+        yield _error(error.code, error.message, error.hint)
+
+
+def _ledger(session: Session) -> Iterator[Finding]:
+    try:
+        with session.books.read() as tx:
+            ledger.read(tx, session)
+    except GenovaultError as error:
+        yield _error(error.code, error.message, RESTORE)
+
+
+def _releases(session: Session) -> Iterator[Finding]:
+    """Whether the book of releases and the log tell the same of each access."""
+    with session.books.read() as tx:
+        rows = {
+            row.intent_event: row for row in tx.execute(select(ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state))
+        }
+    outcomes: dict[str, set[str | None]] = {}
+    for record in records(session.log):
+        if record.act in _INTENTS and record.outcome == Outcome.INTENT:
+            outcomes[record.event] = set()
+        elif record.refers in outcomes:
+            outcomes[record.refers].add(record.outcome)
+    for event in outcomes.keys() - rows.keys():
+        yield _error("release_missing", f"the log's access {event} is in no book of releases", RESTORE)
+    for event, row in rows.items():
+        said = outcomes.get(event)
+        left, undone = said is not None and Outcome.DONE in said, said is not None and bool(said - {Outcome.DONE})
+        agrees = {"staging": not left, "committed": left, "released": left, "aborted": undone}
+        if said is None or not agrees.get(row.state, False):
+            yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books", RESTORE)
+
+
+def _objects(session: Session) -> Iterator[Finding]:
+    """Every object's length and digest; objects that nothing names."""
+    with session.books.read() as tx:
+        named = {stored.name: stored for stored in named_objects(tx)}
+    present = dict(session.objects.list())
+    for name in sorted(set(named) - set(present)):
+        yield _error("object_missing", f"object {name} is missing", "genovault restore SRC, or import the dataset again")
+    for name in sorted(set(named) & set(present)):
+        data = session.objects.get(name)
+        if len(data) != named[name].size or sha256(data) != named[name].sha256:
+            yield _error("object_altered", f"object {name} is not what was written", "restore it from a backup")
+    if lost := repair.orphans(session):
+        yield _warning("orphans", f"{len(lost)} objects that nothing names", "genovault doctor --mend")
+
+
+def _containers(session: Session) -> Iterator[Finding]:
+    """Whether each container is bound to its place: its length table opens there and adds up to its size."""
+    query = select(ContainerRow, PartRow).join(PartRow, PartRow.part_id == ContainerRow.part_id)
+    with session.books.read() as tx:
+        rows = tx.execute(query).all()
+    for c, part in rows:
+        owner = Owner(session.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
+        ref = container_of(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
+        try:
+            key = session.keybook.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
+            open_lengths(ref, session.objects.get_range(c.object, 0, c.header_bytes), key)
+        except GenovaultError as error:
+            yield _error(error.code, f"container {c.object}: {error.message}", "restore it from a backup")
+
+
+def _keys(session: Session) -> Iterator[Finding]:
+    """Keys that are named and gone, subjects without keys, use counters."""
+    with session.books.read() as tx:
+        needed = table_keys(tx)
+        live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
+        erased = set(tx.scalars(select(ErasureRow.erasure_id)))
+    if missing := session.keybook.missing_ids(key_id for _, key_id in needed):
+        yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
+    if keyless := session.keybook.keyless(live):
+        yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
+    if strangers := repair.strangers(session):
+        text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"
+        mendable = repair.may_sweep_strangers(session)
+        remedy = (
+            "genovault doctor --mend, if no newer books exist"
+            if mendable
+            else "keep them: they do no harm, and newer books may turn up"
+        )
+        yield _warning("keys_of_nobody", text, remedy)
+    if erased - session.keybook.erasures():
+        yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
+    held = {(branch, number) for branch in Branch for number in session.unlocked.keystore.epochs(branch)}
+    for use in session.keybook.epochs.uses():
+        if use.wraps >= ALARM_KEK_WRAPS:
+            yield _warning("key_worn", f"epoch {use.epoch} of {use.branch} has wrapped {use.wraps} keys", "genovault key rotate")
+        if use.keys and (use.branch, use.epoch) not in held:
+            yield _error(
+                "epoch_gone", f"{use.keys} keys are under a destroyed epoch of {use.branch}", "restore the newest keystore"
+            )
+        newest = max(number for branch, number in held if branch is use.branch)
+        if use.keys and use.epoch < newest:
+            text = f"{use.keys} keys of {use.branch} are still under epoch {use.epoch}"
+            yield _warning("rotation_unfinished", text, "open the vault as a steward")
+
+
+def _unfinished(session: Session) -> Iterator[Finding]:
+    now = to_micros(session.clock())
+    with session.books.read() as tx:
+        jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
+        leases = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now)) or 0
+        live = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires >= now)) or 0
+        halves = tx.scalar(select(func.count()).where(ReleaseRow.state.in_(("staging", "committed")))) or 0
+    for kind, state in jobs:
+        yield _warning("job_unfinished", f"a job ({kind}) stopped after: {state}", "open the vault as a steward: it goes on")
+    if leases:
+        yield _note("lease_expired", f"{leases} imports were given up", "open the vault: it removes what they left")
+    if live:
+        text = f"{live} imports are at work, or were killed in the last two days"
+        yield _note("being_written", text, "nothing: what is left over goes when their time is over")
+    if halves:
+        yield _note("release_unfinished", f"{halves} releases are being made, or were given up", "open the vault: it ends them")
+
+
+def _copies(session: Session) -> Iterator[Finding]:
+    now = session.clock()
+    backups = key_backups.every(session.books)
+    for backup in backups:
+        if backup.destroyed is None and backup.expires <= now:
+            text = f"key backup {backup.backup_id} has expired and is not recorded as destroyed"
+            yield _warning("key_backup_expired", text, f"destroy it, then genovault key backup-destroyed {backup.backup_id}")
+    if not any(backup.held(now) for backup in backups):
+        yield _note(
+            "no_key_backup", "no backup of the keys is known: losing them loses everything", "genovault backup --keys DEST"
+        )
+    with session.books.read() as tx:
+        erased = tx.scalar(select(func.count()).where(SubjectRow.state == ERASED)) or 0
+    if erased and (end := key_backups.horizon(backups, at=now)):
+        text = f"{erased} erased people can be opened with key backups until {end.date()}"
+        yield _note("erasure_horizon", text, "destroy the key backups that were made before, and record it")
+
+
+def _error(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Severity.ERROR, code, message, remedy)
+
+
+def _warning(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Severity.WARNING, code, message, remedy)
+
+
+def _note(code: str, message: str, remedy: str) -> Finding:
+    return Finding(Severity.NOTE, code, message, remedy)
+
+
+_LOOKS: tuple[tuple[str, Look, tuple[Branch, ...]], ...] = (
+    ("keystore", _keystore, ()),
+    ("permissions", _permissions, ()),
+    ("databases", _databases, ()),
+    ("log", _log, ()),
+    ("consent ledger", _ledger, ()),
+    ("releases", _releases, ()),
+    ("keys", _keys, ()),
+    ("objects", _objects, ()),
+    ("containers", _containers, (PURPOSE_BRANCH[KeyPurpose.SITE_TABLE],)),
+    ("unfinished work", _unfinished, ()),
+    ("copies of the keys", _copies, ()),
+)
+"""What is looked at, how, and which branches it takes."""

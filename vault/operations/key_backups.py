@@ -1,0 +1,107 @@
+"""The book of key backups: which copies of the keys were made, and until when each can still open what was erased since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.errors import InputError
+from vault.session.principals import require_administrator
+from vault.session.unlocked_vault import Session, open_books
+from vault.storage.book_tables import KeyBackupRow
+from vault.storage.database import Database
+from vault.storage.timestamps import from_micros, rfc3339, to_micros
+
+
+@dataclass(frozen=True)
+class KeyBackup:
+    """One copy of keystore and key database. ``destroyed``: when a steward said that it no longer exists."""
+
+    backup_id: str
+    created: datetime
+    expires: datetime
+    destroyed: datetime | None
+
+    def held(self, at: datetime) -> bool:
+        """Whether the copy must be taken to exist."""
+        return self.destroyed is None and self.expires > at
+
+    def as_dict(self) -> dict[str, str | None]:
+        """For documents: times in RFC 3339."""
+        gone = None if self.destroyed is None else rfc3339(self.destroyed)
+        return {"backup": self.backup_id, "created": rfc3339(self.created), "expires": rfc3339(self.expires), "destroyed": gone}
+
+
+def every(books: Database) -> list[KeyBackup]:
+    """All key backups ever made, oldest first. Needs no key."""
+    with books.read() as tx:
+        return [
+            KeyBackup(
+                row.backup_id,
+                from_micros(row.created),
+                from_micros(row.expires),
+                None if row.destroyed is None else from_micros(row.destroyed),
+            )
+            for row in tx.scalars(select(KeyBackupRow).order_by(KeyBackupRow.created))
+        ]
+
+
+def of_vault(folder: Path) -> list[KeyBackup]:
+    """As ``every``, for whoever has the folder and has not unlocked it. Raises as ``session.open_books``."""
+    books = open_books(folder)
+    try:
+        return every(books)
+    finally:
+        books.close()
+
+
+def horizon(backups: list[KeyBackup], *, at: datetime) -> datetime | None:
+    """When the last copy that is still held expires; None: there is none."""
+    return max((backup.expires for backup in backups if backup.held(at)), default=None)
+
+
+def begin(session: Session, *, expires: datetime) -> KeyBackup:
+    """Record a key backup before it is made: one that is made and not recorded would make certificates lie."""
+    now = session.clock()
+    backup = KeyBackup(f"kb-{session.random(8).hex()}", now, expires, None)
+    row = KeyBackupRow(
+        backup_id=backup.backup_id,
+        keystore_seq=session.public.seq,
+        created=to_micros(now),
+        expires=to_micros(expires),
+        destroyed=None,
+    )
+    with session.books.write() as tx:
+        tx.add(row)
+        tx.flush()
+        counts = {"keystore_seq": session.public.seq, "expires": int(expires.timestamp())}
+        session.append(tx, Act.BACKUP_CREATE, Outcome.INTENT, obj=Obj("key-backup", backup.backup_id), counts=counts)
+    return backup
+
+
+def destroyed(session: Session, backup_id: str) -> None:
+    """Record that a key backup was destroyed, on the steward's word.
+
+    Raises:
+        InputError: ``backup_unknown``; ``backup_destroyed``.
+    """
+    with session.attempting(Act.BACKUP_DESTROYED):
+        require_administrator(session)
+        _record_destroyed(session, backup_id)
+
+
+def _record_destroyed(session: Session, backup_id: str) -> None:
+    with session.books.write() as tx:
+        row = tx.get(KeyBackupRow, backup_id)
+        if row is None:
+            raise InputError("backup_unknown", "there is no such key backup", hint="genovault key backups lists them")
+        if row.destroyed is not None:
+            raise InputError("backup_destroyed", "this key backup was destroyed already")
+        row.destroyed = to_micros(session.clock())
+        tx.flush()
+        session.append(tx, Act.BACKUP_DESTROYED, Outcome.DONE, obj=Obj("key-backup", backup_id))

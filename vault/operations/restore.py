@@ -1,0 +1,280 @@
+"""Bringing a vault back from a backup of its data (``vault.operations.backup``), without bringing back anybody who was erased.
+
+What a backup cannot show by itself is that it is not too old. Two things can, and restore wants one of them:
+
+    the newest keys   the vault's own keystore and key database, still in its folder: whoever was erased since has no key in them
+    an anchor         a folder that has seen the log's newest heads: a backup behind it lacks entries, erasures perhaps among them
+
+A backup is nearly always behind an anchor, because the vault worked on after it was made. Then its log is not continued: beside the
+newest keys (``new_log``) another log begins that says what is known of the old one; beside a backup of keys the restore is refused.
+
+Everything is checked on a staged copy first: digests, every object, the whole log, the consent chain, the keys. Erasures are then
+carried out again on it, the restore is logged, and only then does it take its place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete, select, update
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.anchors import Anchor
+from vault.audit.entry import Obj
+from vault.audit.live_source import check_live
+from vault.consent import ledger
+from vault.crypto import keystore
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.keystore import Factor
+from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.genotypes.catalog.object_inventory import named_objects, table_keys
+from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
+from vault.operations import log_anchors
+from vault.operations.backup import (
+    BOOKS,
+    DATA_FORMAT,
+    KEYS,
+    KEYS_FORMAT,
+    KEYSTORE,
+    OBJECTS,
+    check_object,
+    read_about,
+    sync,
+    sync_tree,
+)
+from vault.operations.erasure.job import DONE
+from vault.operations.erasure.process import ERASED, ERASING
+from vault.operations.erasure.process import KIND as ERASURE_JOB
+from vault.session.settings import SETTINGS, Places, Settings, read_settings, write_settings
+from vault.session.unlocked_vault import Session
+from vault.session.wrapped_keys import SUBJECT_PURPOSES
+from vault.storage.book_tables import (
+    ConsentPrivateRow,
+    ErasingChunkRow,
+    ErasureRow,
+    IdentityRow,
+    JobRow,
+    PartMemberRow,
+    ReferenceRow,
+    SubjectRow,
+)
+from vault.subjects import reference_rekeying
+from vault.subjects.references import ReferenceIndex
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore found and did."""
+
+    folder: Path
+    newest_keys: bool  # the vault's own keys were there
+    anchored: bool  # the log is where an anchor says, or past it
+    new_log: bool  # it was behind, and another log goes on
+    entries: int  # of the log
+    objects: int
+    erased_again: int  # people whom the backup still held
+    unreadable: int  # site tables, directories and panel blocks that were destroyed since: import or build those again
+
+
+def restore(
+    source: Path,
+    folder: Path,
+    *,
+    factor: Factor,
+    principal: str | None = None,
+    keys: Path | None = None,
+    anchors: Sequence[Path] = (),
+    new_log: bool = False,
+    clock: Clock = utc_now,
+    random: RandomBytes = os.urandom,
+) -> Restored:
+    """Make ``folder`` a vault again from a backup of its data, with the keys that are in it or (``keys``) from a backup of them.
+
+    Raises:
+        InputError: ``no_backup``; ``vault_present``: books or objects are there; ``keys_present``: keys are there, and others given;
+            ``other_vault``.
+        UnavailableError: ``restore_unproven``: neither the newest keys nor an anchor; ``keys_needed``; ``cannot_unlock``.
+        IntegrityError: ``backup_altered``; ``object_missing``, ``object_altered``; ``log_broken``; ``keys_behind``: the keys are older
+            than the books; ``log_behind_anchor`` and others of ``anchoring.guard``; ``consent_ledger_behind``.
+    """
+    about = read_about(source, DATA_FORMAT)
+    live = keystore_there(folder)
+    _require_room(folder, live=live, given=keys is not None)
+    known = read_settings(folder).anchors if (folder / SETTINGS).exists() else ()
+    anchors = tuple(dict.fromkeys([*known, *(anchor.resolve() for anchor in anchors)]))
+    if not live and not anchors:
+        raise UnavailableError(
+            "restore_unproven",
+            "nothing shows that this backup is not older than an erasure",
+            hint="restore into the vault's folder beside its newest keys, or give --anchor DIR",
+        )
+    vault_id = VaultId(bytes.fromhex(about["vault"]))
+    with _staged(folder, random) as staging:
+        shutil.copyfile(source / BOOKS, staging / BOOKS)
+        (staging / BOOKS).chmod(0o600)
+        shutil.copytree(source / OBJECTS, staging / OBJECTS)
+        key_folder = folder if live else _stage_keys(keys, staging, about["vault"])
+        places = Places(keys=f"sqlite:///{(key_folder / KEYS).resolve()}")
+        unlocked = keystore.load(key_folder).unlock(factor, principal=principal)
+        if unlocked.vault_id != vault_id:
+            raise InputError("other_vault", "the keys belong to another vault than the backup")
+        session = Session(staging, Settings(vault_id, places, anchors), unlocked, clock=clock, random=random)
+        try:
+            report = _checked(session, folder, live=live, new_log=new_log)
+            if report.new_log:
+                log_anchors.continue_log(session)
+            report = _carried_out(session, report)
+        except BaseException:
+            session.abandon()
+            raise
+        session.close()
+        write_settings(staging, Settings(vault_id, Places(), anchors))
+        _take_place(staging, folder)
+    return report
+
+
+def keystore_there(folder: Path) -> bool:
+    """Whether a folder holds a vault's keys."""
+    return (folder / KEYS).exists() and any((folder / name).exists() for name in ("keystore.a", "keystore.b"))
+
+
+def _require_room(folder: Path, *, live: bool, given: bool) -> None:
+    occupied = [name for name in (BOOKS, OBJECTS) if (folder / name).exists()]
+    if occupied:
+        hint = "move them away first: a restore never overwrites"
+        raise InputError("vault_present", f"{folder} holds {' and '.join(occupied)}", hint=hint)
+    if live and given:
+        raise InputError(
+            "keys_present", f"{folder} holds keys, which may be newer than a backup of them", hint="leave out --keys"
+        )
+    if not live and not given:
+        raise UnavailableError("keys_needed", f"{folder} holds no keys", hint="give --keys DIR, a backup of them")
+    if not live and folder.exists() and any(folder.iterdir()):
+        raise InputError("vault_present", f"{folder} is not empty", hint="choose another folder")
+
+
+def _stage_keys(keys: Path | None, staging: Path, vault: str) -> Path:
+    source = keys or Path()
+    about = read_about(source, KEYS_FORMAT)
+    if about["vault"] != vault:
+        raise InputError("other_vault", "the keys belong to another vault than the backup")
+    for name, copy in ((KEYSTORE, "keystore.a"), (KEYSTORE, "keystore.b"), (KEYS, KEYS)):
+        shutil.copyfile(source / name, staging / copy)
+        (staging / copy).chmod(0o600)
+    return staging
+
+
+def _checked(session: Session, folder: Path, *, live: bool, new_log: bool) -> Restored:
+    """Compare everything with everything else; nothing is changed."""
+    objects = 0
+    with session.books.read() as tx:
+        for stored in named_objects(tx):
+            check_object(stored, session.objects.get(stored.name))
+            objects += 1
+        erased = set(tx.scalars(select(ErasureRow.erasure_id)))
+        ledger.read(tx, session)
+        needed = [key_id for _, key_id in table_keys(tx)]
+        held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING)))))
+    keyless = session.keybook.keyless([SubjectId(subject) for subject in held])
+    missing = session.keybook.missing_ids(needed)
+    # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
+    if (erased - session.keybook.erasures()) if live else (keyless or missing):
+        raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
+    found = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
+    if not found.ok:
+        raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
+    behind = _behind(session, allowed=live and new_log)
+    anchored = not behind and any(_has_seen(anchor, session) for anchor in session.anchors)
+    if not anchored and not live:
+        raise UnavailableError(
+            "restore_unproven", "the anchor has never seen this log", hint="give the anchor that the vault was signed to"
+        )
+    return Restored(folder, live, anchored, behind, session.log.size(), objects, 0, len(missing))
+
+
+def _behind(session: Session, *, allowed: bool) -> bool:
+    """Whether an anchor has seen more of the log than there is. Raises as ``anchoring.guard`` where that is not allowed."""
+    try:
+        log_anchors.guard(session)
+    except IntegrityError as error:
+        if error.code != "log_behind_anchor" or not allowed:
+            raise
+        return True
+    return False
+
+
+def _has_seen(anchor: Anchor, session: Session) -> bool:
+    return anchor.newest(session.origin) is not None
+
+
+def _carried_out(session: Session, report: Restored) -> Restored:
+    """Erase again whom the books or the keys say to be erased, end erasures that the keys know to be over, and log the restore."""
+    with session.books.read() as tx:
+        states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
+        jobs = list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == ERASURE_JOB, JobRow.state != DONE)))
+    over = [job for job in jobs if not session.keybook.newest_version(KeyPurpose.JOB, job)]
+    done = [subject for subject, state in states.items() if state == ERASED]
+    session.keybook.destroy(SUBJECT_PURPOSES, done)
+    with session.books.read() as tx:
+        for erasure_id in tx.scalars(select(ErasureRow.erasure_id)).all():
+            session.keybook.destroy([], [], erasure_id=erasure_id)
+    gone = [subject for subject in session.keybook.keyless(states) if states[subject] != ERASED]
+    with session.books.write() as tx:
+        for subject in gone:
+            for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, PartMemberRow):
+                tx.execute(delete(table).where(table.subject_id == subject))
+            tx.execute(update(SubjectRow).where(SubjectRow.subject_id == subject).values(state=ERASED))
+        for job in over:
+            tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job))
+            tx.execute(update(JobRow).where(JobRow.job_id == job).values(state=DONE, payload=b""))
+        flags = [name for name, met in (("newest_keys", report.newest_keys), ("anchored", report.anchored)) if met]
+        session.append(
+            tx,
+            Act.BACKUP_RESTORE,
+            Outcome.DONE,
+            obj=Obj("vault", session.vault_id.hex()),
+            flags=flags,
+            counts={"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable},
+        )
+    if gone or not _index_held(session):
+        reference_rekeying.renew(session)
+    session.books.checkpoint_wal()
+    return Restored(**{**vars(report), "erased_again": len(gone), "entries": session.log.size()})
+
+
+def _index_held(session: Session) -> bool:
+    """Whether the references can be looked up: the key they were made with goes with each erasure."""
+    version = ReferenceIndex(session).version
+    return session.keybook.has_version(KeyPurpose.REFERENCE_INDEX, session.vault_id, version)
+
+
+@contextmanager
+def _staged(folder: Path, random: RandomBytes) -> Iterator[Path]:
+    target = folder.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f".{target.name}.{random(6).hex()}.restore"
+    staging.mkdir(mode=0o700)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _take_place(staging: Path, folder: Path) -> None:
+    """Move what was staged into the folder, which holds keys or nothing. Books come last: without them nothing opens."""
+    for name in ("-wal", "-shm"):
+        (staging / f"{BOOKS}{name}").unlink(missing_ok=True)
+    sync_tree(staging)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    names = sorted((path.name for path in staging.iterdir() if path.name != BOOKS), key=lambda name: name != OBJECTS)
+    try:
+        for name in [*names, BOOKS]:
+            (staging / name).rename(folder / name)
+    except OSError as error:
+        raise UnavailableError("restore_stopped", "the restored files could not be moved", hint="see what is there") from error
+    sync(folder)

@@ -1,0 +1,94 @@
+"""How much each epoch of each branch is used: counted before every wrap, so that no key comes near its cipher's limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
+from vault.crypto.keyring import Branch
+from vault.errors import UnavailableError, UsageError
+from vault.ids import Clock
+from vault.limits import MAX_KEK_WRAPS
+from vault.storage.database import Database
+from vault.storage.key_tables import BranchEpochRow, WrappedKeyRow
+from vault.storage.timestamps import from_micros, to_micros
+
+
+@dataclass(frozen=True)
+class EpochUse:
+    """How much one epoch was used: ``wraps`` ever made, ``keys`` wrapped under it now."""
+
+    branch: Branch
+    epoch: int
+    wraps: int
+    keys: int
+    closed: bool
+    created: datetime
+
+
+class EpochBook:
+    """The use counters in the key database. Needs no branch."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:
+        """Note that so many keys are about to be wrapped under an epoch, in the caller's transaction.
+
+        Raises:
+            UnavailableError: ``epoch_closed``; ``key_worn``.
+        """
+        place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
+        found = session.execute(select(BranchEpochRow.wraps, BranchEpochRow.closed).where(*place)).first()
+        if found is None:
+            now = to_micros(self._clock())
+            session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=wraps, closed=False, created=now))
+            session.flush()
+            return
+        if found.closed:
+            raise UnavailableError(
+                "epoch_closed", f"epoch {epoch} of {branch.value} is no longer used", hint="open the vault again"
+            )
+        if found.wraps + wraps > MAX_KEK_WRAPS:
+            raise UnavailableError(
+                "key_worn", f"the {branch.value} key has wrapped {found.wraps} keys", hint="genovault key rotate"
+            )
+        session.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
+
+    def uses(self) -> list[EpochUse]:
+        """Use counters of every epoch that has wrapped keys, and how many keys are under it now. Needs no branch."""
+        table = WrappedKeyRow.__table__
+        with self._database.read() as session:
+            held = session.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
+            keys: dict[tuple[str, int], int] = {}
+            for purpose, epoch, n in held:
+                place = PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch
+                keys[place] = keys.get(place, 0) + n
+            rows = session.scalars(select(BranchEpochRow).order_by(BranchEpochRow.branch, BranchEpochRow.epoch)).all()
+        return [
+            EpochUse(Branch(r.branch), r.epoch, r.wraps, keys.get((r.branch, r.epoch), 0), r.closed, from_micros(r.created))
+            for r in rows
+        ]
+
+    def close(self, branch: Branch, epoch: int) -> None:
+        """Let nothing more be wrapped under an epoch, whatever another process still holds.
+
+        Raises:
+            UsageError: ``epoch_in_use``: keys are wrapped under it.
+        """
+        purposes = [purpose.value for purpose, of in PURPOSE_BRANCH.items() if of is branch]
+        with self._database.write() as session:
+            query = select(func.count()).where(WrappedKeyRow.purpose.in_(purposes), WrappedKeyRow.epoch == epoch)
+            if held := session.scalar(query):
+                raise UsageError(
+                    "epoch_in_use", f"{held} keys are wrapped under epoch {epoch} of {branch.value}", hint="genovault key rotate"
+                )
+            place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
+            if session.execute(update(BranchEpochRow).where(*place).values(closed=True)).rowcount == 0:  # type: ignore[attr-defined]
+                now = to_micros(self._clock())
+                session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=0, closed=True, created=now))

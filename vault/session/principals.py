@@ -1,0 +1,313 @@
+"""The book of principals: who acts, in which role, and through which unlock slots.
+
+What a role may open is decided by the branches that its slots hold, not here. A change of the keystore is one file and its entry
+in the log another, so each change is written as intent, keystore, entry: the entry carries the keystore's new ``seq``, and the
+books remember the newest one, so that an older keystore put back is refused at the next unlock. A change that a killed process
+made without its entry is told by ``reconcile``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session as Transaction
+
+from vault.audit.actions import Act, Outcome
+from vault.audit.entry import Obj
+from vault.crypto import keystore
+from vault.crypto.argon2_calibration import Timer, calibrate
+from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
+from vault.crypto.primitives import KEY_BYTES, Argon2Profile
+from vault.errors import InputError, UnavailableError, UsageError
+from vault.ids import RandomBytes
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import PrincipalRow, VaultRow
+from vault.storage.timestamps import from_micros, rfc3339, to_micros
+
+ACTIVE, DISABLED = "active", "disabled"
+PROFILES = {"default": Argon2Profile.DEFAULT, "high-memory": Argon2Profile.HIGH_MEMORY, "test-only": Argon2Profile.TEST_ONLY}
+"""What a guess of the passphrase costs, by name. "test-only" protects nothing."""
+
+
+@dataclass(frozen=True)
+class SlotSummary:
+    """An unlock slot as lists show it."""
+
+    slot_id: str  # 32 hex digits
+    principal: str
+    role: str
+    kind: str  # argon2id | keyfile
+    administers: bool
+    cost: str  # of one guess, "" for key files
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Somebody who acts."""
+
+    name: str
+    role: str
+    state: str
+    created: str
+    slots: int
+
+
+def add(
+    session: Session,
+    name: str,
+    role: Role,
+    factor: Factor | None,
+    *,
+    administers: bool = False,
+    profile: Argon2Profile = Argon2Profile.DEFAULT,
+) -> Principal:
+    """A new principal, with a slot unless the role holds no keys (researchers).
+
+    Raises:
+        InputError: ``principal_exists``; ``principal_invalid``; ``slots_full``; ``role_holds_no_keys`` (a researcher with a factor).
+        UsageError: ``factor_needed``. UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    with session.attempting(Act.PRINCIPAL_ADD):
+        require_administrator(session)
+        with session.books.read() as tx:
+            if tx.get(PrincipalRow, name) is not None:
+                raise InputError(
+                    "principal_exists", f"there is a principal {name} already", hint="key add-slot gives a further slot"
+                )
+        if factor is None and keystore.ROLE_BRANCHES[role]:
+            raise UsageError("factor_needed", f"a {role.value} unlocks with a passphrase or a key file")
+
+        def book(tx: Transaction) -> None:
+            now = to_micros(session.clock())
+            tx.add(PrincipalRow(name=name, role=role.value, state=ACTIVE, created=now))
+            tx.flush()
+
+        if factor is None:
+            require_name(name)
+            with session.books.write() as tx:
+                book(tx)
+                session.append(tx, Act.PRINCIPAL_ADD, Outcome.DONE, obj=Obj("principal", name), detail={"role": role.value})
+        else:
+            given = factor
+            change_keystore(
+                session,
+                Act.PRINCIPAL_ADD,
+                lambda unlocked: keystore.add_slot(
+                    unlocked,
+                    principal=name,
+                    role=role,
+                    factor=given,
+                    profile=profile,
+                    random=session.random,
+                    administers=administers,
+                ),
+                about=Obj("principal", name),
+                book=book,
+            )
+    return next(principal for principal in _every(session) if principal.name == name)
+
+
+def disable(session: Session, name: str) -> None:
+    """Take a principal's slots away and let it act no more. What it has copied it still has: rotate keys where that matters.
+
+    Raises:
+        InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``.
+        UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    with session.attempting(Act.PRINCIPAL_DISABLE):
+        require_administrator(session)
+        _require_active(session, name)
+
+        def book(tx: Transaction) -> None:
+            tx.execute(update(PrincipalRow).where(PrincipalRow.name == name).values(state=DISABLED))
+
+        def without(unlocked: Unlocked) -> Unlocked:
+            mine = [slot for slot in unlocked.keystore.slots if slot.principal == name]
+            if not any(slot.administers for slot in unlocked.keystore.slots if slot not in mine):
+                raise UsageError(
+                    "last_administrator", f"nobody but {name} administers this vault", hint="add another administrator first"
+                )
+            for slot in mine:
+                unlocked = keystore.remove_slot(unlocked, slot.slot_id)
+            return unlocked
+
+        change_keystore(session, Act.PRINCIPAL_DISABLE, without, about=Obj("principal", name), book=book)
+
+
+def every(session: Session) -> list[Principal]:
+    """All principals by name. Reading the list is an entry."""
+    found = _every(session)
+    session.record(Act.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
+    return found
+
+
+def slots(session: Session) -> list[SlotSummary]:
+    """All unlock slots. Reading the list is an entry."""
+    found = [_summary(slot) for slot in session.unlocked.keystore.slots]
+    session.record(Act.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
+    return found
+
+
+def add_slot(
+    session: Session,
+    name: str,
+    factor: Factor,
+    *,
+    administers: bool = False,
+    profile: Argon2Profile = Argon2Profile.DEFAULT,
+) -> SlotSummary:
+    """A further slot of a principal, opened once with its factor before the keystore is written.
+
+    Raises:
+        InputError: ``principal_unknown``; ``principal_disabled``; ``slots_full``; ``role_holds_no_keys``; ``role_cannot_administer``.
+        UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    with session.attempting(Act.SLOT_ADD):
+        require_administrator(session)
+        role = _require_active(session, name)
+        before = {slot.slot_id for slot in session.unlocked.keystore.slots}
+        change_keystore(
+            session,
+            Act.SLOT_ADD,
+            lambda unlocked: keystore.add_slot(
+                unlocked,
+                principal=name,
+                role=role,
+                factor=factor,
+                profile=profile,
+                random=session.random,
+                administers=administers,
+            ),
+            about=Obj("principal", name),
+        )
+    return next(_summary(slot) for slot in session.unlocked.keystore.slots if slot.slot_id not in before)
+
+
+def remove_slot(session: Session, slot_id: str) -> None:
+    """Remove a slot by its id or an unambiguous beginning of it.
+
+    Raises:
+        InputError: ``slot_unknown``. UsageError: ``last_administrator``; UnavailableError: ``not_administrator``; ``keystore_changed``.
+    """
+    with session.attempting(Act.SLOT_REMOVE):
+        require_administrator(session)
+        found = [slot for slot in session.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
+        if len(found) != 1 or not slot_id:
+            raise InputError("slot_unknown", "no one slot has this id", hint="genovault key slots lists them")
+        slot = found[0]
+        about = Obj("principal", slot.principal)
+        change_keystore(session, Act.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, slot.slot_id), about=about)
+
+
+def change_keystore(
+    session: Session,
+    act: Act,
+    change: Callable[[Unlocked], Unlocked],
+    *,
+    about: Obj,
+    book: Callable[[Transaction], None] | None = None,
+) -> None:
+    """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry."""
+    intent = session.record(act, Outcome.INTENT, obj=about)
+    session.adopt(change(session.unlocked))
+    with session.books.write() as tx:
+        if book is not None:
+            book(tx)
+        anchor(tx, session, act, about=about, refers=intent.event_id)
+
+
+def anchor(tx: Transaction, session: Session, act: Act, *, about: Obj, refers: str | None = None) -> None:
+    """Say in the log, and remember in the books, which keystore is the newest."""
+    seq = session.public.seq
+    tx.execute(update(VaultRow).values(keystore_seq=seq))
+    session.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
+
+
+def reconcile(session: Session) -> bool:
+    """Tell the log of a keystore that is newer than it knows (a process was killed between the two); whether there was one."""
+    with session.books.read() as tx:
+        if tx.scalars(select(VaultRow.keystore_seq)).one() >= session.public.seq:
+            return False
+    with session.books.write() as tx:
+        if tx.scalars(select(VaultRow.keystore_seq)).one() >= session.public.seq:
+            return False
+        anchor(tx, session, Act.KEYSTORE_RECONCILE, about=Obj("vault", session.vault_id.hex()))
+        for name, role in {slot.principal: slot.role for slot in session.unlocked.keystore.slots}.items():
+            if tx.get(PrincipalRow, name) is None:
+                tx.add(PrincipalRow(name=name, role=role.value, state=ACTIVE, created=to_micros(session.clock())))
+    return True
+
+
+def require_administrator(session: Session) -> None:
+    """Raises UnavailableError ``not_administrator``. The keys would refuse as well; the books alone would not."""
+    if not session.unlocked.administers:
+        raise UnavailableError("not_administrator", "this slot does not administer the keystore")
+
+
+def require_name(name: str) -> None:
+    """Raises InputError ``principal_invalid``."""
+    Slot(bytes(16), keystore.SlotKind.KEYFILE, name, Role.STEWARD, administers=False, profile=None, salt=b"")
+
+
+def _every(session: Session) -> list[Principal]:
+    held = [slot.principal for slot in session.unlocked.keystore.slots]
+    with session.books.read() as tx:
+        rows = tx.scalars(select(PrincipalRow).order_by(PrincipalRow.name)).all()
+    return [Principal(row.name, row.role, row.state, rfc3339(from_micros(row.created)), held.count(row.name)) for row in rows]
+
+
+def _require_active(session: Session, name: str) -> Role:
+    with session.books.read() as tx:
+        row = tx.get(PrincipalRow, name)
+    if row is None:
+        raise InputError("principal_unknown", f"there is no principal {name}", hint="genovault principal list")
+    if row.state != ACTIVE:
+        raise InputError("principal_disabled", f"{name} is disabled")
+    return Role(row.role)
+
+
+def _summary(slot: Slot) -> SlotSummary:
+    cost = f"{slot.profile.m_kib // 1024} MiB, {slot.profile.t} passes" if slot.profile else ""
+    return SlotSummary(slot.slot_id.hex(), slot.principal, slot.role.value, slot.kind.value, slot.administers, cost)
+
+
+def role_named(name: str) -> Role:
+    """Raises UsageError ``role_unknown``."""
+    if name not in set(Role):
+        raise UsageError("role_unknown", f"there is no role {name}", hint=", ".join(Role))
+    return Role(name)
+
+
+def profile_named(name: str, *, timer: Timer) -> Argon2Profile:
+    """A profile of ``PROFILES``, or with "calibrated" the costliest that unlocks in about a second here.
+
+    Raises:
+        UsageError: ``profile_unknown``.
+    """
+    if name == "calibrated":
+        return calibrate(timer=timer)
+    if name not in PROFILES:
+        raise UsageError("profile_unknown", f"there is no profile {name}", hint=", ".join([*PROFILES, "calibrated"]))
+    return PROFILES[name]
+
+
+def key_file(path: Path, *, random: RandomBytes) -> Factor:
+    """The factor of a key file, made with 32 random bytes and mode 0600 if it is not there.
+
+    Raises:
+        InputError: ``key_file_invalid``; ``file_unwritable``.
+    """
+    if not path.exists():
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(random(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError("file_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
+    return KeyFileFactor.from_file(path)

@@ -1,0 +1,392 @@
+"""Tables of the books: subjects, datasets, consent, projects, requests, releases.
+
+Clear columns hold random ids, closed codes, counts and times; everything that a person wrote or that names somebody is sealed
+(the branch or key that opens a blob is named beside the column). Decisions over a million subjects read clear columns only.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vault.storage.base import BIG, Base, Code, Count, Digest, Id, Micros, Sealed
+
+RELEASE_UNFINISHED = ("staging", "committed")  # states of a release that a killed process leaves behind
+JOB_DONE = "done"
+
+
+class VaultRow(Base):
+    """The vault itself: one row."""
+
+    __tablename__ = "vault"
+
+    vault_id: Mapped[Id] = mapped_column(primary_key=True)
+    origin: Mapped[Code]  # origin line of the log's checkpoints
+    set_salt: Mapped[Id]  # salt of subject sets in audit leaves
+    keystore_seq: Mapped[Count]  # newest keystore that an entry of the log speaks of: an older one is a rollback
+    reference_version: Mapped[Count]  # version of the key that the digests of ``reference`` are made with
+    created: Mapped[Micros]
+
+
+class PrincipalRow(Base):
+    """Somebody who acts."""
+
+    __tablename__ = "principal"
+
+    name: Mapped[Code] = mapped_column(primary_key=True)
+    role: Mapped[Code]
+    state: Mapped[Code]  # active | disabled
+    created: Mapped[Micros]
+
+
+class SubjectRow(Base):
+    """A person whose data is held."""
+
+    __tablename__ = "subject"
+
+    subject_id: Mapped[Id] = mapped_column(primary_key=True)
+    state: Mapped[Code]  # active | erasing | erased; what may be done with the data is in the consent ledger
+    created: Mapped[Micros]
+
+
+class IdentityRow(Base):
+    """Who a subject is. Sealed under the subject's identity key."""
+
+    __tablename__ = "identity"
+
+    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), primary_key=True)
+    version: Mapped[Count]
+    sealed: Mapped[Sealed]
+
+
+class ReferenceRow(Base):
+    """Blind index: keyed hash of a reference (kind and value) to a subject. The key derives from the identity branch."""
+
+    __tablename__ = "reference"
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)
+    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
+    dataset_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))  # the dataset whose import registered it; None: a sheet
+
+
+class DatasetRow(Base):
+    """One imported call set on one assembly."""
+
+    __tablename__ = "dataset"
+
+    dataset_id: Mapped[Id] = mapped_column(primary_key=True)
+    name: Mapped[Code] = mapped_column(unique=True)
+    assembly: Mapped[Code]
+    created: Mapped[Micros]
+
+
+class PartRow(Base):
+    """One import into a dataset: files x samples."""
+
+    __tablename__ = "part"
+
+    part_id: Mapped[Id] = mapped_column(primary_key=True)
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("dataset.dataset_id"), index=True)
+    ordinal: Mapped[Count]
+    n_subjects: Mapped[Count]
+    n_sites: Mapped[Count]
+    n_chunks: Mapped[Count]
+    total_bytes: Mapped[Count]
+    directory_object: Mapped[Code]
+    directory_bytes: Mapped[Count]
+    directory_sha256: Mapped[Digest]
+    directory_key_id: Mapped[Id]
+    length_key_id: Mapped[Id]  # key of the length tables of all containers
+    created: Mapped[Micros]
+
+
+class PartMemberRow(Base):
+    """Which slot of which group holds a subject's blocks in a part."""
+
+    __tablename__ = "part_member"
+
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
+    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), primary_key=True, index=True)
+    group_no: Mapped[Count]
+    slot: Mapped[Count]
+
+
+class ChunkRow(Base):
+    """A run of consecutive sites of a part, and the current version of its sealed site table."""
+
+    __tablename__ = "chunk"
+
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
+    ordinal: Mapped[Count] = mapped_column(primary_key=True)
+    n_sites: Mapped[Count]
+    table_version: Mapped[Count]
+    table_object: Mapped[Code]
+    table_bytes: Mapped[Count]
+    table_sha256: Mapped[Digest]
+    table_key_id: Mapped[Id]
+
+
+class ContainerRow(Base):
+    """The sealed blocks of one chunk for one group of subjects."""
+
+    __tablename__ = "container"
+
+    container_id: Mapped[Id] = mapped_column(primary_key=True)
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"))
+    chunk: Mapped[Count]
+    group_no: Mapped[Count]
+    n_slots: Mapped[Count]
+    nonce: Mapped[bytes] = mapped_column(LargeBinary(8))
+    header_bytes: Mapped[Count]
+    total_bytes: Mapped[Count]
+    object: Mapped[Code]
+    sha256: Mapped[Digest]
+
+    __table_args__ = (Index("ix_container_place", "part_id", "chunk", "group_no", unique=True),)
+
+
+class PanelRow(Base):
+    """A named, versioned list of loci. Loci are sealed under the books branch."""
+
+    __tablename__ = "panel"
+
+    panel_id: Mapped[Id] = mapped_column(primary_key=True)
+    name: Mapped[Code]
+    version: Mapped[Count]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("dataset.dataset_id"))
+    n_loci: Mapped[Count]
+    sealed: Mapped[Sealed]
+    created: Mapped[Micros]
+
+    __table_args__ = (Index("ix_panel_name_version", "name", "version", unique=True),)
+
+
+class PanelBuildRow(Base):
+    """What a panel names of one part, as one sealed block per subject. Derived: it may go at any time and is made again.
+
+    ``table_versions``: sum of the part's table versions when it was made; with any other sum it is stale and not read.
+    """
+
+    __tablename__ = "panel_build"
+
+    build_id: Mapped[Id] = mapped_column(primary_key=True)
+    panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"))
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), index=True)
+    table_versions: Mapped[Count]
+    n_sites: Mapped[Count]
+    total_bytes: Mapped[Count]
+    table_object: Mapped[Code]
+    table_bytes: Mapped[Count]
+    table_sha256: Mapped[Digest]
+    table_key_id: Mapped[Id]
+    length_key_id: Mapped[Id]
+    created: Mapped[Micros]
+
+    __table_args__ = (Index("ix_panel_build_place", "panel_id", "part_id", unique=True),)
+
+
+class PanelContainerRow(Base):
+    """The blocks of a panel's build for one group of the part."""
+
+    __tablename__ = "panel_container"
+
+    container_id: Mapped[Id] = mapped_column(primary_key=True)
+    build_id: Mapped[Id] = mapped_column(ForeignKey("panel_build.build_id"))
+    group_no: Mapped[Count]
+    n_slots: Mapped[Count]
+    nonce: Mapped[bytes] = mapped_column(LargeBinary(8))
+    header_bytes: Mapped[Count]
+    total_bytes: Mapped[Count]
+    object: Mapped[Code]
+    sha256: Mapped[Digest]
+
+    __table_args__ = (Index("ix_panel_container_place", "build_id", "group_no", unique=True),)
+
+
+class FormRow(Base):
+    """A consent form as it was when somebody first answered it. Its text is public."""
+
+    __tablename__ = "consent_form"
+
+    form_id: Mapped[Code] = mapped_column(primary_key=True)
+    version: Mapped[Code] = mapped_column(primary_key=True)
+    sha256: Mapped[Digest]
+    body: Mapped[str] = mapped_column(Text)
+    created: Mapped[Micros]
+
+
+class ConsentSaidRow(Base):
+    """One distinct thing that was said, as canonical text without ids and times: many people say the same."""
+
+    __tablename__ = "consent_said"
+
+    said_id: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    sha256: Mapped[Digest] = mapped_column(unique=True)
+    body: Mapped[str] = mapped_column(Text)
+
+
+class ConsentBatchRow(Base):
+    """Consent events that were recorded together, up to ``last_seq``: all that decides, packed as the chain hashes it.
+
+    Columns of numbers and random ids, so that a million events are read in one go (``vault.consent.ledger_columns``).
+    """
+
+    __tablename__ = "consent_batch"
+
+    last_seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    events: Mapped[bytes] = mapped_column(LargeBinary)  # one fixed part for each event
+    times: Mapped[bytes] = mapped_column(LargeBinary)  # what the marks of the texts stand for
+    head: Mapped[Digest]  # the chain's value after them
+
+
+class ConsentPrivateRow(Base):
+    """What of a consent event names somebody: signer, evidence, notes. Sealed under the subject's identity key."""
+
+    __tablename__ = "consent_private"
+
+    seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
+    sealed: Mapped[Sealed]
+
+
+class RulingRow(Base):
+    """A steward's ruling on one condition of a project. Never changed but for its confirmation by a second steward."""
+
+    __tablename__ = "ruling"
+
+    ruling_id: Mapped[Code] = mapped_column(primary_key=True)
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
+    item: Mapped[Code]  # a topic or a modifier's code
+    allows: Mapped[bool] = mapped_column(Boolean)
+    ruled_by: Mapped[Code]
+    ruled: Mapped[Micros]
+    confirmed_by: Mapped[str | None] = mapped_column(Text)
+    confirmed: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC; in force from then on
+    sealed: Mapped[Sealed]  # the reason given; books branch
+
+
+class ReferenceDocumentRow(Base):
+    """Public data that decisions use: a disease ontology, named places on the genome. The newest of a kind counts."""
+
+    __tablename__ = "reference_document"
+
+    kind: Mapped[Code] = mapped_column(primary_key=True)  # ontology | loci | majority
+    version: Mapped[Code] = mapped_column(primary_key=True)
+    sha256: Mapped[Digest]
+    body: Mapped[bytes] = mapped_column(LargeBinary)  # zstd
+    created: Mapped[Micros]
+
+
+class ProjectRow(Base):
+    """An approved purpose. The declaration is sealed under the books branch; every change raises ``version``."""
+
+    __tablename__ = "project"
+
+    project_id: Mapped[Id] = mapped_column(primary_key=True)
+    code: Mapped[Code] = mapped_column(unique=True)
+    version: Mapped[Count]
+    state: Mapped[Code]  # draft | approved | suspended | closed
+    sealed: Mapped[Sealed]
+    declaration_sha256: Mapped[Digest]
+    created: Mapped[Micros]
+    created_by: Mapped[Code]
+    approved_by: Mapped[str | None] = mapped_column(Text)
+    approved: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
+    self_approved: Mapped[bool] = mapped_column(Boolean)
+    rulings: Mapped[Code]  # items that stewards have allowed, sorted, with commas
+
+
+class RequestRow(Base):
+    """One ask of a project. What exactly is asked (loci) is sealed under the books branch."""
+
+    __tablename__ = "request"
+
+    request_id: Mapped[Code] = mapped_column(primary_key=True)
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("dataset.dataset_id"))
+    kind: Mapped[Code]  # records | counts | presence
+    state: Mapped[Code]  # open | denied
+    sealed: Mapped[Sealed]
+    submitted_by: Mapped[Code]
+    created: Mapped[Micros]
+
+
+class ReleaseRow(Base):
+    """A view that left the vault, or is leaving it."""
+
+    __tablename__ = "release"
+
+    release_id: Mapped[Code] = mapped_column(primary_key=True)
+    request_id: Mapped[str | None] = mapped_column(Text, ForeignKey("request.request_id"), index=True)  # None: an engine's view
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
+    state: Mapped[Code]  # staging | committed | released | aborted
+    version: Mapped[Count]  # of the sealed record
+    intent_event: Mapped[Code]
+    outcome_index: Mapped[int | None] = mapped_column(BIG)
+    manifest_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    subject_set: Mapped[Digest]  # the audit log's set of the subjects in it
+    n_subjects: Mapped[Count]
+    n_sites: Mapped[Count]
+    sealed: Mapped[Sealed]  # folders, manifest, what was asked; books branch
+    created: Mapped[Micros]
+
+
+class JobRow(Base):
+    """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
+
+    __tablename__ = "job"
+
+    job_id: Mapped[Id] = mapped_column(primary_key=True)
+    kind: Mapped[Code]
+    state: Mapped[Code]  # the last step that is complete; done
+    payload: Mapped[bytes] = mapped_column(LargeBinary)  # empty once done
+    created: Mapped[Micros]
+
+
+class ErasingChunkRow(Base):
+    """A chunk whose site table may still list what only an erased person carried: unreadable until the row is gone.
+
+    ``old_*``, ``new_*``: the table being replaced and its successor, so that a killed process leaves neither object nor key.
+    """
+
+    __tablename__ = "erasing_chunk"
+
+    job_id: Mapped[Id] = mapped_column(ForeignKey("job.job_id"), primary_key=True)
+    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
+    ordinal: Mapped[Count] = mapped_column(primary_key=True)  # of the chunk
+    state: Mapped[Code]  # pending | writing | swapped
+    old_object: Mapped[str | None] = mapped_column(Text)
+    old_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    new_object: Mapped[str | None] = mapped_column(Text)
+    new_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+
+
+class ErasureRow(Base):
+    """An erasure that was completed, with its signed certificate. Nothing here says of whom."""
+
+    __tablename__ = "erasure"
+
+    erasure_id: Mapped[Code] = mapped_column(primary_key=True)
+    certificate: Mapped[str] = mapped_column(Text)
+    created: Mapped[Micros]
+
+
+class KeyBackupRow(Base):
+    """A copy of the keys that was made: until it expires or is destroyed, what was erased since can be opened with it."""
+
+    __tablename__ = "key_backup"
+
+    backup_id: Mapped[Code] = mapped_column(primary_key=True)
+    keystore_seq: Mapped[Count]
+    created: Mapped[Micros]
+    expires: Mapped[Micros]
+    destroyed: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
+
+
+class LeaseRow(Base):
+    """An object prefix that somebody is writing: the sweeper leaves it alone until it expires."""
+
+    __tablename__ = "lease"
+
+    prefix: Mapped[Code] = mapped_column(primary_key=True)
+    expires: Mapped[Micros]

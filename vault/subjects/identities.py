@@ -1,0 +1,91 @@
+"""Identities: who a subject is, sealed under the subject's own identity key (``docs/formats/books.md`` §2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from vault.crypto.envelope import Binding, open_blob, seal_blob, seal_blobs
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.ids import ID_BYTES, SubjectId
+from vault.session.unlocked_vault import Session
+from vault.session.wrapped_keys import FreshKeys, OpenKey
+from vault.storage.book_tables import IdentityRow
+from vault.storage.bulk_columns import rows_among
+
+IDENTITY_FORMAT = "genovault/identity/1"
+
+_quoted = json.encoder.encode_basestring  # text as JSON, not escaped to ASCII
+
+
+class Identity(NamedTuple):
+    """What is known of a person. Every field but ``samples`` may be empty. No repr: it would print who somebody is."""
+
+    samples: tuple[str, ...]
+    mrn: str = ""
+    name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    country: str = ""
+    diagnoses: tuple[str, ...] = ()
+    pedigree: str = ""
+
+    def __repr__(self) -> str:
+        return "Identity(…)"
+
+
+def open_identities(session: Session, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
+    """Opened identities of the subjects. Callers log the access."""
+    wanted = list(set(subjects))
+    keys = session.keybook.open_keys(KeyPurpose.IDENTITY, wanted)
+    columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
+    with session.books.read() as tx:
+        rows = rows_among(tx, columns, IdentityRow.subject_id, wanted)
+    return {SubjectId(s): open_identity(session, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
+
+
+def open_identity(session: Session, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
+    """One opened identity. Raises as ``open_blob``."""
+    binding = _binding(session, subject, version, key.key_id, key.version)
+    fields: Mapping[str, object] = json.loads(open_blob(key.secret, binding, sealed))
+    return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
+
+
+def seal_identity(session: Session, subject: SubjectId, identity: Identity, version: int, key: OpenKey) -> bytes:
+    """A version of a known subject's identity, sealed."""
+    binding = _binding(session, subject, version, key.key_id, key.version)
+    return seal_blob(key.secret, binding, _text(identity), random=session.random)
+
+
+def seal_first(session: Session, keys: FreshKeys, identities: Iterable[Identity]) -> list[bytes]:
+    """The first versions of the identities of new people, in the order of the keys' owners."""
+    shared = _binding(session, b"", 1, bytes(ID_BYTES), keys.version)
+    own = zip(keys.key_ids, keys.keys, strict=True)
+    return seal_blobs(shared, keys.owners, own, map(_text, identities), random=session.random)
+
+
+def _binding(session: Session, subject: bytes, version: int, key_id: bytes, key_version: int) -> Binding:
+    return Binding(
+        vault_id=session.vault_id,
+        collection="identity",
+        record_id=subject,
+        subject_id=subject,
+        record_version=version,
+        key_id=key_id,
+        key_version=key_version,
+        content_type=IDENTITY_FORMAT,
+    )
+
+
+def _text(identity: Identity) -> bytes:
+    """JSON with sorted keys, spelled out: a person of a cohort has hardly more than a sample name."""
+    return (
+        f'{{"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":{_list(identity.diagnoses)},'
+        f'"mrn":{_quoted(identity.mrn)},"name":{_quoted(identity.name)},"pedigree":{_quoted(identity.pedigree)},'
+        f'"samples":{_list(identity.samples)},"sex":{_quoted(identity.sex)}}}'
+    ).encode()
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"[{','.join(map(_quoted, items))}]"

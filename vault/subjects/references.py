@@ -1,0 +1,121 @@
+"""References: how people name a subject (MRN, sample id, handle), found through keyed hashes only.
+
+The key of the index belongs to the identity branch, so the books alone do not say that a given MRN is in the vault. The handle
+("s-" and 16 hex digits) is what people see instead of the subject id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.crypto.context import SHORT_LENGTH, encode_context
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.primitives import HmacSha256
+from vault.errors import InputError, UnavailableError
+from vault.ids import DatasetId, SubjectId
+from vault.limits import MAX_SHEET_FIELD_CHARS
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import ReferenceRow, VaultRow
+from vault.storage.bulk_columns import rows_among
+
+KINDS = ("mrn", "sample", "id")
+
+
+class ReferenceIndex:
+    """Keyed hashes of references."""
+
+    def __init__(self, session: Session) -> None:
+        with session.books.read() as tx:
+            self.version = tx.scalars(select(VaultRow.reference_version)).one()
+        self._session = session
+
+    @cached_property
+    def _references(self) -> HmacSha256:
+        return HmacSha256(
+            self._session.keybook.open(KeyPurpose.REFERENCE_INDEX, self._session.vault_id, version=self.version).secret
+        )
+
+    @cached_property
+    def _handles(self) -> HmacSha256:
+        return HmacSha256(self._session.keybook.open(KeyPurpose.HANDLE, self._session.vault_id).secret)
+
+    def require_current(self, tx: Transaction) -> None:
+        """Refuse to write digests of a key that was renewed since. Raises UnavailableError ``references_renewed``."""
+        if tx.scalars(select(VaultRow.reference_version)).one() != self.version:
+            raise UnavailableError("references_renewed", "somebody was erased meanwhile", hint="repeat the command")
+
+    def digest(self, kind: str, value: str) -> bytes:
+        """Blind index of one reference, 32 bytes."""
+        return self.digests(kind, [value])[0]
+
+    def digests(self, kind: str, values: Iterable[str]) -> list[bytes]:
+        """As ``digest`` of each value of a kind, in order."""
+        return _keyed(self._references, encode_context("genovault/reference/v1", kind), (value.encode() for value in values))
+
+    def handle(self, subject: SubjectId) -> str:
+        """What people see instead of the subject id."""
+        return self.handles([subject])[0]
+
+    def handles(self, subjects: Iterable[SubjectId]) -> list[str]:
+        """As ``handle`` of each, in order."""
+        digests = _keyed(self._handles, encode_context("genovault/handle/v1"), subjects)
+        return [f"s-{digest[:8].hex()}" for digest in digests]
+
+
+def resolve(session: Session, reference: str) -> SubjectId:
+    """The subject that a REF names; ``mrn:``, ``sample:`` or ``id:`` in front settles what kind it is.
+
+    Raises:
+        InputError: ``subject_unknown``; ``subject_ambiguous``.
+    """
+    found = resolve_many(session, [reference])[reference]
+    if not found:
+        raise InputError("subject_unknown", "no subject has this reference", hint="genovault subject list shows handles")
+    if len(found) > 1:
+        raise InputError("subject_ambiguous", "the reference names several subjects", hint="put mrn:, sample: or id: in front")
+    return next(iter(found))
+
+
+def resolve_many(session: Session, references: Sequence[str]) -> dict[str, frozenset[SubjectId]]:
+    """The subjects that each REF could name; an empty set where none does."""
+    index = ReferenceIndex(session)
+    digests = {reference: [index.digest(kind, value) for kind, value in _meanings(reference)] for reference in references}
+    with session.books.read() as tx:
+        rows = reference_rows(tx, (digest for several in digests.values() for digest in several))
+    owner = {digest: SubjectId(subject) for digest, subject, _ in rows}
+    return {reference: frozenset(owner[d] for d in ds if d in owner) for reference, ds in digests.items()}
+
+
+def registered_by(session: Session, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
+    """For the sample names that some subject has: the subject, and the dataset that registered the name (None: a sheet)."""
+    names = dict(zip(ReferenceIndex(session).digests("sample", samples), samples, strict=True))
+    with session.books.read() as tx:
+        rows = reference_rows(tx, names)
+    return {
+        names[digest]: (SubjectId(subject), None if dataset is None else DatasetId(dataset)) for digest, subject, dataset in rows
+    }
+
+
+def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[tuple[bytes, bytes, bytes | None]]:
+    """(digest, subject_id, dataset_id) of those of the digests that are references."""
+    columns = (ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)
+    return rows_among(tx, columns, ReferenceRow.digest, list(set(digests)))
+
+
+def _keyed(key: HmacSha256, before: bytes, fields: Iterable[bytes]) -> list[bytes]:
+    """HMAC of a context that ends in the field, for each: a cohort has thousands, so all before it is encoded once."""
+    return [
+        key.digest(before + (SHORT_LENGTH[len(field)] + field if len(field) < len(SHORT_LENGTH) else encode_context(field)))
+        for field in fields
+    ]
+
+
+def _meanings(reference: str) -> list[tuple[str, str]]:
+    if len(reference) > MAX_SHEET_FIELD_CHARS:  # nobody has one so long
+        return []
+    kind, colon, value = reference.partition(":")
+    return [(kind, value)] if colon and kind in KINDS else [(kind, reference) for kind in KINDS]

@@ -1,0 +1,169 @@
+"""Registering people, fifty thousand at a time, by columns and in the order of their indexes.
+
+Rows and keys are two databases: a row is committed when the keys are durable, so a crash leaves unused keys and never a subject
+in the books without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session as Transaction
+
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.errors import UnavailableError
+from vault.ids import ID_BYTES, AuditToken, DatasetId, SubjectId, draw
+from vault.session.unlocked_vault import Session
+from vault.session.wrapped_keys import SUBJECT_PURPOSES, FreshKeys, FreshSubjects
+from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
+from vault.storage.bulk_columns import insert_columns
+from vault.storage.timestamps import to_micros
+from vault.subjects.identities import Identity, seal_first
+from vault.subjects.references import ReferenceIndex
+
+
+@dataclass(frozen=True, repr=False)
+class _References:
+    """Digests, ascending, with whose each is, under one version of the index key."""
+
+    version: int
+    digests: Sequence[bytes]
+    subjects: Sequence[SubjectId]
+
+
+@dataclass(frozen=True, repr=False)
+class _Rows:
+    """What goes into the books, by columns; subjects ascend."""
+
+    subjects: Sequence[SubjectId]
+    identities: Sequence[Identity]
+    sealed: Sequence[bytes]
+    references: _References
+
+
+@dataclass(frozen=True, repr=False)
+class DrawnSubjects:
+    """Ids, keys and tokens for new people, kept nowhere yet; ``subjects`` in an order that says nothing."""
+
+    subjects: Sequence[SubjectId]
+    fresh: FreshSubjects
+
+    @property
+    def tokens(self) -> Sequence[AuditToken]:
+        """What log entries name them by."""
+        return self.fresh.tokens
+
+    def genotype_keys(self) -> dict[bytes, bytes]:
+        """By subject."""
+        drawn = self.fresh.keys[KeyPurpose.GENOTYPE]
+        return dict(zip(drawn.owners, drawn.keys, strict=True))
+
+
+def draw_subjects(session: Session, count: int) -> DrawnSubjects:
+    """New people, for ``registering``."""
+    ids = [SubjectId(drawn) for drawn in draw(session.random, count, ID_BYTES)]
+    return DrawnSubjects(ids, session.keybook.draw_subjects(ids))
+
+
+@contextmanager
+def registering(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> Iterator[Registration]:
+    """Register people while the block does other work; ``identities``: one for each, in the order of ``drawn.subjects``.
+
+    One thread seals the identities while another keeps the keys, which a database does without Python's lock. Where the block
+    fails, the keys are destroyed again, unless the books may name their owners.
+    """
+    with ThreadPoolExecutor(2, thread_name_prefix="registration") as beside:
+        new = Registration(session, beside, drawn, identities)
+        try:
+            yield new
+        except BaseException as error:
+            if isinstance(error, UnavailableError) and error.code == "database_unavailable":  # the commit's outcome is unknown
+                raise
+            beside.shutdown(cancel_futures=True)
+            # They are in the books if it was interrupted behind the commit.
+            if drawn.subjects and not _in_books(session, drawn.subjects[0]):
+                session.keybook.destroy(SUBJECT_PURPOSES, drawn.subjects)
+            raise
+
+
+class Registration:
+    """People who are being registered."""
+
+    def __init__(self, session: Session, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
+        self._session, self._beside, self._subjects = session, beside, drawn.subjects
+        self._rows = beside.submit(_rows, session, drawn, identities)
+        self._kept = [beside.submit(session.keybook.store_subjects, drawn.fresh)]
+
+    def keep(self, others: Sequence[FreshKeys]) -> None:
+        """Keep further keys, of what goes into the books beside the people."""
+        self._kept.append(self._beside.submit(self._session.keybook.store, others))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A write transaction of the books that commits when all keys are durable. Raises what kept them from it.
+
+        Raises:
+            UnavailableError: ``changed_meanwhile``: their keys are gone again.
+        """
+        # Books and keys may be one PostgreSQL database, which has one writer at a time.
+        if self._session.keybook.dialect != "sqlite":
+            self._wait()
+        with self._session.books.write() as tx:
+            yield tx
+            self._wait()
+            # Keys of people who are in no book may be taken away (vault.operations.repair): of all of them at once, and not while this
+            # transaction runs.
+            if self._subjects and not self._session.keybook.is_whole(self._subjects[0]):
+                raise UnavailableError(
+                    "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
+                )
+
+    def _wait(self) -> None:
+        for kept in self._kept:
+            kept.result()
+
+    def add(self, tx: Transaction, *, dataset: DatasetId | None = None) -> None:
+        """Insert them, their sealed identities and references, in a ``transaction``.
+
+        ``dataset``: the one whose import registers them (None: a sheet names them).
+        """
+        rows = self._rows.result()
+        if not rows.subjects:
+            return
+        index, references = ReferenceIndex(self._session), rows.references
+        index.require_current(tx)
+        if references.version != index.version:  # somebody was erased since
+            references = _references(index, rows.subjects, rows.identities)
+        now = to_micros(self._session.clock())
+        insert_columns(tx, SubjectRow, {"subject_id": rows.subjects, "state": "active", "created": now})
+        insert_columns(tx, IdentityRow, {"subject_id": rows.subjects, "version": 1, "sealed": rows.sealed})
+        columns = {"digest": references.digests, "subject_id": references.subjects}
+        insert_columns(tx, ReferenceRow, {**columns, "dataset_id": dataset})
+
+
+def _rows(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> _Rows:
+    keys, named = drawn.fresh.keys[KeyPurpose.IDENTITY], dict(zip(drawn.subjects, identities, strict=True))
+    subjects = [SubjectId(owner) for owner in keys.owners]
+    ordered = [named[subject] for subject in subjects]
+    references = _references(ReferenceIndex(session), subjects, ordered)
+    return _Rows(subjects, ordered, seal_first(session, keys, ordered), references)
+
+
+def _references(index: ReferenceIndex, subjects: Sequence[SubjectId], identities: Sequence[Identity]) -> _References:
+    people = list(zip(subjects, identities, strict=True))
+    whose = [subject for subject, identity in people for _ in identity.samples]
+    digests = index.digests("sample", (name for identity in identities for name in identity.samples))
+    whose += [subject for subject, identity in people if identity.mrn]
+    digests += index.digests("mrn", (identity.mrn for identity in identities if identity.mrn))
+    whose += subjects
+    digests += index.digests("id", index.handles(subjects))
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    return _References(index.version, [digests[at] for at in order], [whose[at] for at in order])
+
+
+def _in_books(session: Session, subject: SubjectId) -> bool:
+    with session.books.read() as tx:
+        return tx.get(SubjectRow, subject) is not None

@@ -1,0 +1,183 @@
+"""The book of subjects: who is held, under random ids, with identities sealed apart from genotypes.
+
+Every subject has four independent keys (genotype, identity, pseudonym salt, audit salt), made and durable before the subject is
+(``vault.subjects.registration``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exc, func, select
+from sqlalchemy.orm import Session as Transaction
+
+from vault.audit.actions import Act, Outcome
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.errors import UnavailableError
+from vault.files.csv_sheets import Problem, rejected
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import Session
+from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
+from vault.storage.timestamps import from_micros
+from vault.subjects.identities import Identity, open_identities, open_identity, seal_identity
+from vault.subjects.references import ReferenceIndex, reference_rows, resolve
+from vault.subjects.registration import draw_subjects, registering
+from vault.subjects.subject_sheet import IdentityRow as SheetRow
+
+
+@dataclass(frozen=True)
+class SubjectSummary:
+    """One line of ``subject list``: nothing that names the person."""
+
+    handle: str
+    state: str
+    created: str
+
+
+@dataclass(frozen=True)
+class SheetReport:
+    """What ``subject import`` did."""
+
+    created: int
+    updated: int
+
+
+def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, update: bool) -> SheetReport:
+    """Make a subject of every row (line number, parsed row), or with ``update`` attach its identity to the subject it names.
+
+    All or nothing. A row collides when its MRN or a sample id already belongs to a subject and ``update`` is off, or when its
+    references name different subjects, or a subject that an earlier line names; every colliding line is named.
+
+    Raises:
+        InputError: ``sheet_rejected`` with ``problems``. UnavailableError: ``changed_meanwhile``.
+    """
+    index, identities = ReferenceIndex(session), [_identity(row) for _, row in rows]
+    with session.books.read() as tx:
+        owners = _owners(tx, index, identities)
+    problems = _collisions(rows, owners, update=update)
+    if problems:
+        raise rejected(problems)
+    known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
+    unknown = [i for i, found in zip(identities, owners, strict=True) if not found]
+    drawn = draw_subjects(session, len(unknown))
+    try:
+        with registering(session, drawn, unknown) as new, new.transaction() as tx:
+            index.require_current(tx)
+            new.add(tx)
+            for subject, identity in known:
+                _replace(tx, session, index, subject, identity)
+            session.append(
+                tx,
+                Act.SUBJECT_IMPORT,
+                Outcome.DONE,
+                subjects=[s for s, _ in known],
+                tokens=drawn.tokens,
+                counts={"created": len(unknown), "updated": len(known)},
+            )
+    except exc.IntegrityError:  # another process gave a name of the sheet to somebody since it was looked up
+        raise UnavailableError(
+            "changed_meanwhile", "somebody else imported one of these people", hint="repeat the command"
+        ) from None
+    return SheetReport(len(unknown), len(known))
+
+
+def subject_list(session: Session) -> list[SubjectSummary]:
+    """Handles and states of all subjects, ordered by handle."""
+    index = ReferenceIndex(session)
+    with session.books.read() as tx:
+        rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
+    handles = index.handles(
+        SubjectId(row.subject_id) for row in rows
+    )  # who may not see them is refused before anything is logged as done
+    session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
+    days = (from_micros(row.created).date().isoformat() for row in rows)
+    listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
+    return sorted(listed, key=lambda s: s.handle)
+
+
+def subject_show(session: Session, reference: str) -> tuple[SubjectSummary, Identity]:
+    """One subject with the opened identity. The access is logged before it is shown."""
+    subject = resolve(session, reference)
+    identity = open_identities(session, [subject])[subject]
+    with session.books.read() as tx:
+        row = tx.get_one(SubjectRow, subject)
+    session.record(Act.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
+    return SubjectSummary(
+        ReferenceIndex(session).handle(subject), row.state, from_micros(row.created).date().isoformat()
+    ), identity
+
+
+def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
+    """Refuse to add anything to subjects that were erased meanwhile. Raises UnavailableError ``subject_erased``."""
+    wanted = set(subjects)
+    gone = tx.execute(select(SubjectRow.subject_id).where(SubjectRow.state.in_(("erasing", "erased")))).scalars()
+    if not wanted.isdisjoint(gone):
+        raise UnavailableError("subject_erased", "a person was erased meanwhile", hint="repeat the command")
+
+
+def count(tx: Transaction) -> int:
+    """Subjects held, whatever their state."""
+    return tx.scalar(select(func.count()).select_from(SubjectRow)) or 0
+
+
+def _collisions(rows: Sequence[tuple[int, SheetRow]], owners: Sequence[set[SubjectId]], *, update: bool) -> list[Problem]:
+    problems, lines = [], dict[SubjectId, int]()
+    for (line, _), found in zip(rows, owners, strict=True):
+        if len(found) > 1:
+            problems.append(Problem(line, "sample_id", "the sample ids and MRN belong to different subjects"))
+        elif found and not update:
+            problems.append(Problem(line, "sample_id", "already known; --update attaches identities"))
+        elif found and (earlier := lines.setdefault(next(iter(found)), line)) != line:
+            problems.append(Problem(line, "sample_id", f"the same subject as on line {earlier}"))
+    return problems
+
+
+def _owners(tx: Transaction, index: ReferenceIndex, identities: Sequence[Identity]) -> list[set[SubjectId]]:
+    """For each identity the subjects that any of its references belongs to."""
+    numbered = [(at, i.mrn) for at, i in enumerate(identities) if i.mrn]
+    named = [(at, sample) for at, i in enumerate(identities) for sample in i.samples]
+    lines: dict[bytes, int] = {}
+    for kind, values in (("sample", named), ("mrn", numbered)):
+        digests = index.digests(kind, [value for _, value in values])
+        lines.update(zip(digests, [at for at, _ in values], strict=True))
+    owners: list[set[SubjectId]] = [set() for _ in identities]
+    for digest, subject, _ in reference_rows(tx, lines):
+        owners[lines[digest]].add(SubjectId(subject))
+    return owners
+
+
+def _identity(row: SheetRow) -> Identity:
+    return Identity(
+        samples=row.samples,
+        mrn=row.mrn,
+        name=row.name,
+        birth_date="" if row.birth_date is None else row.birth_date.isoformat(),
+        sex=row.sex,
+        country=row.country,
+        diagnoses=row.diagnoses,
+        pedigree=row.pedigree,
+    )
+
+
+def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -> list[bytes]:
+    named = [("sample", name) for name in identity.samples] + ([("mrn", identity.mrn)] if identity.mrn else [])
+    return [index.digest(kind, value) for kind, value in [*named, ("id", index.handle(subject))]]
+
+
+def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
+    """A new version of a known subject's identity; references it lacked are added, sample ids it had are kept."""
+    index.require_current(tx)
+    row = tx.get_one(IdentityRow, subject)
+    key = session.keybook.open(KeyPurpose.IDENTITY, subject)
+    old = open_identity(session, subject, row.version, row.sealed, key)
+    samples = tuple(dict.fromkeys([*old.samples, *identity.samples]))
+    merged = identity._replace(samples=samples)
+    known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == subject)))
+    tx.add_all(
+        ReferenceRow(digest=digest, subject_id=subject, dataset_id=None)
+        for digest in _references(index, subject, merged)
+        if digest not in known
+    )
+    row.version += 1
+    row.sealed = seal_identity(session, subject, merged, row.version, key)

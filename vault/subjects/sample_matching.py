@@ -1,0 +1,92 @@
+"""Whose a sample is: the names of a genotype file matched with subjects, by registered names or by a MAP.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault.errors import InputError
+from vault.files.csv_sheets import Column, Problem, read_sheet, rejected, text
+from vault.files.names import require_name
+from vault.ids import DatasetId, SubjectId
+from vault.limits import MAX_SHEET_FIELD_CHARS
+from vault.session.unlocked_vault import Session
+from vault.subjects.references import registered_by, resolve_many
+
+LONGEST = MAX_SHEET_FIELD_CHARS - len("sample:")  # characters of a sample's name in the vault
+
+SAMPLE = Column("sample", text, required=True, keys=lambda value: [value])
+REFERENCE = Column("subject", text, required=True)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The vault's names of a file's samples, in its order, the subject of each that has one, and the names to register."""
+
+    names: Sequence[str]
+    known: Mapping[str, SubjectId]
+    new: Sequence[str]
+
+
+def match(
+    session: Session, dataset: DatasetId, samples: Sequence[str], *, namespace: str, sample_map: Path | None, unknown: str
+) -> Matched:
+    """Which subject each sample is; ``unknown`` ones are refused, skipped or to be registered.
+
+    Raises:
+        InputError: ``name_malformed``: the namespace's; ``sample_name_too_long``; ``samples_unknown``, ``sample_taken``, ``subject_twice``; as ``read_sheet``, ``sheet_rejected`` among it.
+    """
+    if namespace:
+        require_name(namespace, what="namespace")
+    names = [f"{namespace}/{sample}" if namespace else sample for sample in samples]
+    _require_short(names)
+    mapped = _mapped(session, sample_map, dict(zip(samples, names, strict=True))) if sample_map else {}
+    known = mapped | _registered(session, dataset, [name for name in names if name not in mapped])
+    if len(set(known.values())) != len(known):
+        raise InputError(
+            "subject_twice",
+            "two samples belong to one subject",
+            hint="a part holds one sample for each subject: import them apart",
+        )
+    strange = [at for at, name in enumerate(names) if name not in known]
+    if strange and unknown == "refuse":
+        raise InputError(
+            "samples_unknown",
+            f"{len(strange)} of {len(samples)} samples belong to no subject (the first is sample column {strange[0] + 1})",
+            hint="name them with subject import or --samples MAP.csv, or use --unknown skip or --register",
+        )
+    if not known and unknown == "skip":
+        raise InputError("samples_unknown", "no sample belongs to a subject", hint="--register makes subjects of them")
+    return Matched(names, known, [names[at] for at in strange] if unknown == "register" else [])
+
+
+def _require_short(names: Sequence[str]) -> None:
+    """Refuse a name that no sheet could hold, with what tells a sample from an MRN in front of it."""
+    long = next((at for at, name in enumerate(names, 1) if len(name) > LONGEST), None)
+    if long is not None:
+        raise InputError("sample_name_too_long", f"the name of sample column {long} is longer than {LONGEST:,} characters")
+
+
+def _registered(session: Session, dataset: DatasetId, names: Sequence[str]) -> dict[str, SubjectId]:
+    """Subjects by sample name. A name that another dataset's import registered need not mean the same person."""
+    found = registered_by(session, names)
+    taken = [name for name, (_, owner) in found.items() if owner not in (None, dataset)]
+    if taken:
+        raise InputError(
+            "sample_taken",
+            f"{len(taken)} sample names were registered by another dataset and may be other people",
+            hint="--namespace NAME keeps them apart; --samples MAP.csv says who is who",
+        )
+    return {name: subject for name, (subject, _) in found.items()}
+
+
+def _mapped(session: Session, path: Path, names: Mapping[str, str]) -> dict[str, SubjectId]:
+    """Subjects by name from MAP.csv (columns sample, subject). ``names``: of each sample in the file, its name in the vault."""
+    rows = read_sheet(path, columns=[SAMPLE, REFERENCE]).rows
+    found = resolve_many(session, [row[REFERENCE] for row in rows])
+    problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in names]
+    problems += [Problem(row.line, "subject", "does not name one subject") for row in rows if len(found[row[REFERENCE]]) != 1]
+    if problems:
+        raise rejected(problems)
+    return {names[row[SAMPLE]]: next(iter(found[row[REFERENCE]])) for row in rows}

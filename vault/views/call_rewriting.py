@@ -1,0 +1,95 @@
+"""The calls of a view: what becomes of the calls of the sites that it shows (disclosure.md §8.2, §11). Pure.
+
+Missing stays missing, and a site that a subject's part does not assay is missing too: that it was another part is nobody's business.
+Where phase is dropped, the alleles of a call are sorted, missing first ("1|0" and "1/0" become "0/1", "1|." becomes "./1"), because
+the written order of an unphased call may be what is left of a haplotype.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vault.genotypes.codec.allele_counts import HAS_ABSENT
+from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, HAPLOID_BASE, MAX_CODED_ALLELE, PHASED_OFFSET, Codes, Escapes
+from vault.genotypes.compute.threads import over_rows
+from vault.views import kernels
+from vault.views.site_selection import Shown
+
+
+def rewrite(shown: Shown, codes: Codes, escapes: Escapes, *, holds: NDArray[np.bool_]) -> tuple[Codes, Escapes]:
+    """The calls of the shown sites, as the view has them.
+
+    ``codes`` uint8[m, n] and ``escapes``: of the sites that ``shown`` was settled of; ``codes`` may be written to, and become part of the
+    result. ``holds`` bool[k]: the shown site keeps its phase.
+    """
+    calls = _arrange(shown, codes, holds)
+    kept = _translate(shown, escapes)
+    if len(kept):
+        kept = _fold(_unphase(kept, np.searchsorted(shown.rows, kept.site), holds), calls)
+    return calls, kept
+
+
+def _arrange(shown: Shown, codes: Codes, holds: NDArray[np.bool_]) -> Codes:
+    rows = shown.rows
+    absent = (shown.counts.flags[rows] & HAS_ABSENT).astype(np.bool_)
+    steps = np.full(len(rows), kernels.TRANSLATE, np.uint8)
+    steps[holds & ~absent] = kernels.AS_IS
+    steps[shown.moved()] = kernels.RENUMBER
+    steps[shown.masked] = kernels.BLANK
+    in_place = len(rows) == len(codes)
+    out = codes if in_place else np.empty((len(rows), codes.shape[1]), np.uint8)
+    if in_place and not (steps != kernels.AS_IS).any():
+        return codes
+
+    def kernel(first: int, last: int) -> None:
+        kernels.arrange(codes, rows, first, last, in_place, steps, holds, shown.renumber, shown.counts.offsets, out)
+
+    over_rows(kernel, len(rows), work=out.size)
+    return out
+
+
+def _translate(shown: Shown, escapes: Escapes) -> Escapes:
+    """The escapes of the rows shown, alleles renumbered. Sites keep the numbers they came with."""
+    stays = np.zeros(len(shown.counts.an), np.bool_)
+    stays[shown.rows[~shown.masked]] = True
+    chosen = np.flatnonzero(stays[escapes.site])
+    lengths = np.diff(escapes.offset)[chosen]
+    offset = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(lengths, out=offset[1:])
+    source = np.repeat(escapes.offset[:-1][chosen] - offset[:-1], lengths) + np.arange(offset[-1])
+    alleles = escapes.alleles[source]
+    where = shown.counts.offsets[np.repeat(escapes.site[chosen], lengths)] + np.maximum(alleles, 0)
+    renumbered = np.where(alleles >= 0, shown.renumber[where], -1).astype(np.int16)
+    return Escapes(escapes.site[chosen], escapes.sample[chosen], offset, renumbered, escapes.phased[source])
+
+
+def _unphase(escapes: Escapes, position: NDArray[np.intp], holds: NDArray[np.bool_]) -> Escapes:
+    """The escapes at row ``position`` of the view, sorted and unphased where phase does not hold."""
+    lengths = np.diff(escapes.offset)
+    call = np.repeat(np.arange(len(escapes)), lengths)
+    kept = np.repeat(holds[position], lengths)
+    place = np.arange(len(call))
+    key = np.where(kept, place, escapes.alleles)  # within a call either the written order or the order of alleles
+    arranged = np.lexsort((key, call))
+    phased = np.where(kept, escapes.phased, 0).astype(np.uint8)
+    return Escapes(position.astype(np.int64), escapes.sample, escapes.offset, escapes.alleles[arranged], phased)
+
+
+def _fold(escapes: Escapes, codes: Codes) -> Escapes:
+    """Calls that now fit one byte go into ``codes`` (so that a call has one form only); the others are returned.
+
+    Calls that did not fit before are escapes in ``codes`` already.
+    """
+    lengths = np.diff(escapes.offset)
+    small = (lengths <= 2) & (np.maximum.reduceat(escapes.alleles, escapes.offset[:-1]) <= MAX_CODED_ALLELE)
+    first = escapes.alleles[escapes.offset[:-1]].astype(np.int64)
+    last = escapes.alleles[escapes.offset[1:] - 1].astype(np.int64)
+    phase = escapes.phased[escapes.offset[1:] - 1].astype(np.int64) * PHASED_OFFSET
+    code = np.where(lengths == 1, HAPLOID_BASE + 1 + last, phase + (first + 1) * DIPLOID_STRIDE + last + 1)
+    if small.any():
+        codes[escapes.site[small], escapes.sample[small]] = code[small]
+    rest = np.repeat(~small, lengths)
+    offset = np.zeros(int((~small).sum()) + 1, np.int64)
+    np.cumsum(lengths[~small], out=offset[1:])
+    return Escapes(escapes.site[~small], escapes.sample[~small], offset, escapes.alleles[rest], escapes.phased[rest])

@@ -1,0 +1,69 @@
+"""What a file's header says of the records below it, gathered window by window before the first record is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from vault.genotypes.compute.arrays import plain
+from vault.genotypes.sites import Sites, TextColumn
+from vault.views import kernels
+
+_SYMBOL = re.compile(rb"<([^<>,]+)>")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the records of a view use. ``contigs`` in the order of the records; ``filters`` without PASS and ".", ``symbols`` are IDs of
+    symbolic ALTs, both sorted.
+    """
+
+    n_sites: int = 0
+    contigs: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    has_end: bool = False
+    has_svtype: bool = False
+
+    def and_of(self, sites: Sites) -> Outline:
+        """The outline of these records after those it has. All contigs that ``sites`` names have records."""
+        filters = {part for item in distinct(sites.filters) for part in item.decode().split(";")} - {".", "PASS"}
+        rows = _rows_with(sites.alleles, ord("<"))
+        symbols = {name.decode() for row in rows for name in _SYMBOL.findall(sites.alleles[row])}
+        info = distinct(sites.info)
+        return Outline(
+            self.n_sites + len(sites),
+            tuple(dict.fromkeys((*self.contigs, *sites.contigs))),
+            tuple(sorted(filters.union(self.filters))),
+            tuple(sorted(symbols.union(self.symbols))),
+            self.has_end or any(item.startswith(b"END=") for item in info),
+            self.has_svtype or any(b"SVTYPE=" in item for item in info),
+        )
+
+    def numbered(self, sites: Sites) -> Sites:
+        """The same records, their contigs numbered as in the outline."""
+        if sites.contigs == self.contigs:
+            return sites
+        number = {name: at for at, name in enumerate(self.contigs)}
+        numbers = np.array([number[name] for name in sites.contigs], np.int32)
+        return Sites(self.contigs, numbers[sites.contig], sites.pos, sites.alleles, sites.ids, sites.filters, sites.info)
+
+
+def distinct(column: TextColumn) -> set[bytes]:
+    """The different items of a column in which neighbours are mostly alike."""
+    return set(column.take(np.flatnonzero(turns(column))).items())
+
+
+def turns(column: TextColumn) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """bool[m]: the item is another than the one before it."""
+    starts = np.ones(len(column), np.bool_)
+    kernels.differs(plain(column.data, np.uint8), plain(column.offsets, np.int64), starts)
+    return starts
+
+
+def _rows_with(column: TextColumn, byte: int) -> list[int]:
+    found = np.flatnonzero(column.data == byte)
+    rows: list[int] = np.unique(np.searchsorted(column.offsets, found, side="right") - 1).tolist()
+    return rows
