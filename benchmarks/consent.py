@@ -29,7 +29,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy.orm import Session as Transaction
 
 from policies import records
 from policies.consent import Answer, ConsentEvent, FormRef, PolicyAnswer, Signer
@@ -43,9 +42,10 @@ from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
 from vault.ids import DatasetId
 from vault.operations.create import init
-from vault.session.unlocked_vault import Session, open_session
+from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ConsentBatchRow, ConsentSaidRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -97,7 +97,7 @@ def event(number: int, states: int) -> ConsentEvent:
     )
 
 
-def fill(session: Session, people: int, states: int) -> None:
+def fill(session: UnlockedVault, people: int, states: int) -> None:
     """People, their membership of a dataset, and one event each, written as the ledger writes them."""
     owners = [hashlib.sha256(b"%d" % number).digest()[:16] for number in range(people)]
     dataset = {"dataset_id": DATASET, "name": "benchmark", "assembly": "GRCh38", "created": 0}
@@ -113,7 +113,7 @@ def fill(session: Session, people: int, states: int) -> None:
         session.append(tx, Act.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
 
 
-def _events(tx: Transaction, session: Session, owners: list[bytes], states: int) -> Head:
+def _events(tx: Transaction, session: UnlockedVault, owners: list[bytes], states: int) -> Head:
     saids: dict[str, tuple[int, bytes]] = {}
     fixed, moments = np.zeros(len(owners), ledger_columns.EVENT), []
     for number, owner in enumerate(owners):
@@ -139,7 +139,7 @@ def _events(tx: Transaction, session: Session, owners: list[bytes], states: int)
 def measure(folder: Path, people: int, states: int) -> dict[str, float]:
     """Seconds for each step, the best of three."""
     init(folder, steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
-    session = open_session(folder, factor=FACTOR)
+    session = open_vault(folder, factor=FACTOR)
     fill(session, people, states)
     found: dict[str, float] = {}
 

@@ -31,7 +31,7 @@ from vault.operations import backup, key_rotation
 from vault.operations.create import init
 from vault.operations.erasure import job, process
 from vault.operations.restore import restore
-from vault.session.unlocked_vault import Session, open_session
+from vault.session.unlocked_vault import UnlockedVault, open_vault
 
 FACTOR = PassphraseFactor.from_text("benchmark")
 
@@ -112,7 +112,7 @@ def erasing(work: Path, file: Path) -> None:
     shutil.rmtree(folder)
 
 
-def backups(session: Session, work: Path, folder: Path) -> None:
+def backups(session: UnlockedVault, work: Path, folder: Path) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     target, plain = fresh(work / "copy"), fresh(work / "cp")
     taken, _ = timed(backup.backup, session, target)
@@ -129,9 +129,9 @@ def backups(session: Session, work: Path, folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def made(folder: Path) -> Session:
+def made(folder: Path) -> UnlockedVault:
     init(folder, steward="bench", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
-    session = open_session(folder, factor=FACTOR)
+    session = open_vault(folder, factor=FACTOR)
     if not session.keyring.has(Branch.GENOTYPE):
         sys.exit("no vault")
     return session

@@ -67,7 +67,7 @@ class Bench:
     def __init__(self, folder: Path, key_file: Path, plan: dict[str, Any]) -> None:
         self.plan = plan
         self._panel: Selection | None = None
-        self.session = session = sessions.open_session(folder, factor=KeyFileFactor.from_file(key_file))
+        self.session = session = sessions.open_vault(folder, factor=KeyFileFactor.from_file(key_file))
         self.dataset: Dataset = datasets.by_name(session, "cohort")
         found = registered_by(session, plan["samples"])
         self.everyone = [found[name][0] for name in plan["samples"]]

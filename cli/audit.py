@@ -40,15 +40,15 @@ def anchor(
     context = context_of(ctx)
     from vault.operations import log_anchors
 
-    with context.open(guarded=not remove) as session:
+    with context.open(guarded=not remove) as vault:
         if folder is None:
-            session.record(Act.AUDIT_READ, Outcome.DONE)
+            vault.record(Act.AUDIT_READ, Outcome.DONE)
         elif remove:
-            log_anchors.remove(session, folder)
-            log_anchors.guard(session)
+            log_anchors.remove(vault, folder)
+            log_anchors.guard(vault)
         else:
-            log_anchors.add(session, folder)
-        places = [str(kept.folder) for kept in session.anchors]
+            log_anchors.add(vault, folder)
+        places = [str(kept.folder) for kept in vault.anchors]
     context.output.document({"anchors": places})
     for place in places or ["no anchors"]:
         context.output.line(place)
@@ -65,10 +65,10 @@ def continue_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.operations import log_anchors
 
-    with context.open(guarded=False) as session:
-        log_anchors.require_cause(session)
-        begun = log_anchors.continue_log(session)
-        origin, own = session.origin, session.log_keys()[0].to_text()
+    with context.open(guarded=False) as vault:
+        log_anchors.require_cause(vault)
+        begun = log_anchors.continue_log(vault)
+        origin, own = vault.origin, vault.log_keys()[0].to_text()
     context.output.document({"origin": origin, "entry": begun.index, "key": own})
     context.output.line(f"the log goes on as {origin} from entry {begun.index}")
     context.output.line(f"its public key: {own}")
@@ -81,7 +81,7 @@ def key(ctx: typer.Context) -> None:
     JSON: {"key", "earlier": [...]}.
     """
     context = context_of(ctx)
-    with context.reading(Act.AUDIT_READ) as session:
-        newest, *earlier = (own.to_text() for own in session.log_keys())
+    with context.reading(Act.AUDIT_READ) as vault:
+        newest, *earlier = (own.to_text() for own in vault.log_keys())
     context.output.document({"key": newest, "earlier": earlier})
     context.output.line(newest)

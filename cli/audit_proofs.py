@@ -19,7 +19,7 @@ from vault.errors import GenovaultError, InputError, UnavailableError, UsageErro
 
 if TYPE_CHECKING:
     from vault.audit.verify import Report
-    from vault.session.unlocked_vault import Session
+    from vault.session.unlocked_vault import UnlockedVault
 
 Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
 
@@ -46,14 +46,14 @@ def verify(
 
     given = vkey(key)
     anchors = [read_text(checkpoint, limit=MAX_NOTE_BYTES)] if checkpoint else []
-    with context.open() as session:
-        *earlier, (_, report) = _verified(session, given, anchors)
+    with context.open() as vault:
+        *earlier, (_, report) = _verified(vault, given, anchors)
         whole = report.ok and all(old.ok for _, old in earlier)
         if whole:
-            session.record(Act.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
+            vault.record(Act.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
         else:
             _say(context, report, earlier)
-            _record_failure(session, [report, *(old for _, old in earlier)])
+            _record_failure(vault, [report, *(old for _, old in earlier)])
             raise typer.Exit(5)
     _say(context, report, earlier)
 
@@ -64,9 +64,9 @@ def prove(ctx: typer.Context, number: Number) -> None:
     JSON: {"index": n, "proof": text}.
     """
     context = context_of(ctx)
-    with context.reading(Act.AUDIT_PROVE) as session:
-        _sign(session)
-        proof = session.log.receipt(number)
+    with context.reading(Act.AUDIT_PROVE) as vault:
+        _sign(vault)
+        proof = vault.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
     if not context.output.json:
         sys.stdout.write(proof)
@@ -101,21 +101,21 @@ def export(
 
     if by_person and file_format != "fhir":
         raise UsageError("by_person_is_fhir", "--by-person belongs to --format fhir")
-    with context.reading(Act.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as session:
-        _sign(session)
+    with context.reading(Act.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as vault:
+        _sign(vault)
         if file_format == "tiles":
-            part = next((part for part in session.log.parts() if part.origin == (origin or session.origin)), None)
+            part = next((part for part in vault.log.parts() if part.origin == (origin or vault.origin)), None)
             if part is None:
                 raise InputError(
                     "origin_unknown", "the vault has had no log of this origin", hint="genovault audit verify lists them"
                 )
-            entries = export_tiles(session.log, dest, vkey=session.log_keys(part.origin)[0].to_text(), part=part).size
+            entries = export_tiles(vault.log, dest, vkey=vault.log_keys(part.origin)[0].to_text(), part=part).size
         elif file_format == "jsonl":
-            entries = _written(dest, lambda out: export_jsonl(session.log, out))
+            entries = _written(dest, lambda out: export_jsonl(vault.log, out))
         elif file_format == "csv":
-            entries = _written(dest, lambda out: export_csv(session.log, out))
+            entries = _written(dest, lambda out: export_csv(vault.log, out))
         else:
-            entries = _written(dest, lambda out: export_fhir(session.log, out, origin=session.origin, by_person=by_person))
+            entries = _written(dest, lambda out: export_fhir(vault.log, out, origin=vault.origin, by_person=by_person))
     context.output.document({"format": file_format, "entries": entries, "dest": dest})
     context.output.line(f"{entries:,} {'resources' if file_format == 'fhir' else 'entries'} in {dest}")
 
@@ -137,12 +137,12 @@ def report(
     from vault.audit.reports.statistics import count
 
     given = vkey(key)
-    with context.reading(Act.AUDIT_REPORT) as session:
-        _sign(session)
-        verified = _verified(session, given, [])
-        counted = count(records(session.log))
-        most = session.log.most_named(counted.access_indices, MOST_ROWS)
-        text = page(Content(session.origin, session.clock(), verified, counted, most))
+    with context.reading(Act.AUDIT_REPORT) as vault:
+        _sign(vault)
+        verified = _verified(vault, given, [])
+        counted = count(records(vault.log))
+        most = vault.log.most_named(counted.access_indices, MOST_ROWS)
+        text = page(Content(vault.origin, vault.clock(), verified, counted, most))
         _written(out, lambda stream: stream.write(text))
     whole = all(found.ok for _, found in verified)
     context.output.document(
@@ -164,23 +164,23 @@ def report(
         raise typer.Exit(5)
 
 
-def _verified(session: Session, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
+def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
     """(origin, result) of each log of the vault, the newest last. A key and checkpoints from outside are for the log that they name,
     and for the newest where they name none of these.
     """
     from vault.audit.live_source import check_live
 
-    *earlier, newest = session.log.origins()
-    parts = {part.origin: part for part in session.log.parts()} if earlier else {}
+    *earlier, newest = vault.log.origins()
+    parts = {part.origin: part for part in vault.log.parts()} if earlier else {}
     key_of = None if given is None else next((o for o in earlier if given.startswith(f"{o}+")), newest)
     noted = [(next((o for o in earlier if note.startswith(f"{o}\n")), newest), note) for note in anchors]
-    noted += [(newest, note) for note in (anchor.newest(newest) for anchor in session.anchors) if note is not None]
+    noted += [(newest, note) for note in (anchor.newest(newest) for anchor in vault.anchors) if note is not None]
     found = []
     for origin in (*earlier, newest):
-        own = "\n".join(own_key.to_text() for own_key in session.log_keys(origin))
+        own = "\n".join(own_key.to_text() for own_key in vault.log_keys(origin))
         notes = [note for named, note in noted if named == origin]
         part = None if origin == newest else parts[origin]
-        found.append((origin, check_live(session.log, own, given if key_of == origin else None, anchors=notes, part=part)))
+        found.append((origin, check_live(vault.log, own, given if key_of == origin else None, anchors=notes, part=part)))
     return found
 
 
@@ -200,17 +200,17 @@ def _plain(found: Report) -> dict[str, Any]:
     return {**asdict(found), "ok": found.ok, "first_bad": found.first_bad}
 
 
-def _sign(session: Session) -> None:
+def _sign(vault: UnlockedVault) -> None:
     """Sign the newest entries too. An auditor holds no signing key, and works with what a steward signed."""
     with suppress(UnavailableError):
-        session.checkpoint()
+        vault.checkpoint()
 
 
-def _record_failure(session: Session, found: Sequence[Report]) -> None:
+def _record_failure(vault: UnlockedVault, found: Sequence[Report]) -> None:
     """Said aloud already: a log too damaged to take the entry changes nothing about it."""
     codes = {finding.code for report in found for finding in report.findings}
     with suppress(GenovaultError):
-        session.record(Act.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
+        vault.record(Act.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
 
 
 def _written(dest: Path, write: Callable[[TextIO], int]) -> int:

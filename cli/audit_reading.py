@@ -17,7 +17,7 @@ from vault.errors import InputError, IntegrityError
 if TYPE_CHECKING:
     from vault.access.accounting import Disclosure
     from vault.audit.reports.records import Record
-    from vault.session.unlocked_vault import Session
+    from vault.session.unlocked_vault import UnlockedVault
 
 Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
 
@@ -54,14 +54,14 @@ def log_(
 
     start, end = instant(since, option="--since"), instant(until, option="--until")
     _require_act(act)
-    with context.reading(Act.AUDIT_READ) as session:
+    with context.reading(Act.AUDIT_READ) as vault:
         wanted = Filter(
             who=who, act=act, outcome=outcome, project=project, purpose=purpose, request=request, reason=reason,
             since=start, until=end,
-            first=_after(session, since_checkpoint),
-            among=None if subject is None else _about(session, subject),
+            first=_after(vault, since_checkpoint),
+            among=None if subject is None else _about(vault, subject),
         )  # fmt: skip
-        entries = list(records(session.log, wanted))
+        entries = list(records(vault.log, wanted))
     shown = entries[-last:] if last else entries
     context.output.document({"entries": [_document(record) for record in shown]})
     context.output.table(
@@ -90,9 +90,9 @@ def show(ctx: typer.Context, number: Number) -> None:
     context = context_of(ctx)
     from vault.audit.reports.records import record_of
 
-    with context.reading(Act.AUDIT_READ) as session:
-        entry = session.log.entry(number)
-        detail = session.detail(number)
+    with context.reading(Act.AUDIT_READ) as vault:
+        entry = vault.log.entry(number)
+        detail = vault.detail(number)
     leaf = None if entry.leaf is None else json.loads(entry.leaf)
     described = _document(record_of(entry))
     context.output.document({**described, "leaf": leaf, "leaf_hash": entry.leaf_hash.hex(), "detail": detail})
@@ -119,8 +119,8 @@ def disclosures(
     context = context_of(ctx)
     from vault.access import accounting as accounts
 
-    with context.open() as session:
-        found = accounts.of(session, who)
+    with context.open() as vault:
+        found = accounts.of(vault, who)
     context.output.document(
         {
             "tokens": list(found.tokens),
@@ -178,10 +178,10 @@ def _why(found: Disclosure) -> str:
     return f"{found.purpose or ''} ({found.project}{f': {title}' if title else ''})"
 
 
-def _about(session: Session, who: str) -> frozenset[int]:
+def _about(vault: UnlockedVault, who: str) -> frozenset[int]:
     from vault.access.accounting import tokens_of
 
-    return frozenset(session.log.entries_of(*tokens_of(session, who)))
+    return frozenset(vault.log.entries_of(*tokens_of(vault, who)))
 
 
 def _require_act(named: str | None) -> None:
@@ -191,7 +191,7 @@ def _require_act(named: str | None) -> None:
         raise InputError("act_unknown", "--act names no act of the log", hint=f"kinds of acts: {kinds}")
 
 
-def _after(session: Session, path: Path | None) -> int:
+def _after(vault: UnlockedVault, path: Path | None) -> int:
     """The number of the first entry after a checkpoint, which has to be one of this vault's logs.
 
     After one of an earlier log that had come further than what is left of it: the entry that says how the log went on.
@@ -203,11 +203,11 @@ def _after(session: Session, path: Path | None) -> int:
 
     note = read_text(path, limit=MAX_NOTE_BYTES)
     origin = checkpoint_in(note).origin
-    part = next((part for part in session.log.parts() if part.origin == origin), None)
+    part = next((part for part in vault.log.parts() if part.origin == origin), None)
     if part is None:
         raise InputError("origin_unknown", f"{path} is a checkpoint of another log")
-    seen = open_checkpoint(note, origin, session.log_keys(origin)).size
-    if seen > part.size and origin == session.origin:
+    seen = open_checkpoint(note, origin, vault.log_keys(origin)).size
+    if seen > part.size and origin == vault.origin:
         raise IntegrityError(
             "log_behind_checkpoint",
             f"the audit log has {part.size} entries, but {path} has seen {seen}",

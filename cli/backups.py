@@ -38,16 +38,16 @@ def backup(
     from vault.operations import backup as copies
 
     if keys:
-        with context.open() as session:
-            made = copies.backup_keys(session, destination, expires=session.clock() + timedelta(days=days))
+        with context.open() as vault:
+            made = copies.backup_keys(vault, destination, expires=vault.clock() + timedelta(days=days))
         shown = made.as_dict()
         shown.pop("destroyed")
         context.output.document(shown)
         context.output.line(f"keys copied to {destination}, as {made.backup_id}")
         context.output.line(f"destroy it by {made.expires.date()}, then: genovault key backup-destroyed {made.backup_id}")
         return
-    with context.open() as session, context.output.progress("copying", unit="objects") as bar:
-        report = copies.backup(session, destination, progress=bar)
+    with context.open() as vault, context.output.progress("copying", unit="objects") as bar:
+        report = copies.backup(vault, destination, progress=bar)
     context.output.document(asdict(report))
     context.output.line(f"data copied to {destination}: {report.objects} objects, {report.entries} entries of the log")
 
@@ -110,12 +110,12 @@ def doctor(
     from vault.operations import doctor as health
     from vault.operations import repair
 
-    with context.open() as session:
+    with context.open() as vault:
         if mend:
-            repair.sweep_orphans(session)
-            repair.sweep_strangers(session)
-            repair.mend_keystore(session.folder)
-        report = health.examine(session)
+            repair.sweep_orphans(vault)
+            repair.sweep_strangers(vault)
+            repair.mend_keystore(vault.folder)
+        report = health.examine(vault)
         if not report.ok:
             _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed
             raise typer.Exit(5)

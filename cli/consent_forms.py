@@ -30,8 +30,8 @@ def forms(
     from vault.consent import forms as kept
 
     if every:
-        with context.open() as session:
-            known = kept.every(session)
+        with context.open() as vault:
+            known = kept.every(vault)
     else:
         known = [form for form, _ in kept.shipped()]
     context.output.document({"forms": [_described(form) for form in known]})
@@ -62,8 +62,8 @@ def add(ctx: typer.Context, file: FormFile) -> None:
     from vault.limits import MAX_YAML_BYTES
 
     text = read_text(file, limit=MAX_YAML_BYTES)
-    with context.open() as session:
-        form = keep(session, text)
+    with context.open() as vault:
+        form = keep(vault, text)
     _show(context, form, "kept")
 
 
@@ -83,8 +83,8 @@ def load(
     from vault.consent import ontology_files, reference_data
 
     text = ontology_files.pairs_of(file) if kind == reference_data.ONTOLOGY else read_text(file, limit=reference_data.MAX_BYTES)
-    with context.open() as session:
-        pack = reference_data.load(session, kind, text, version=release)
+    with context.open() as vault:
+        pack = reference_data.load(vault, kind, text, version=release)
     context.output.document(asdict(pack))
     context.output.line(f"{kind} {release} loaded")
 

@@ -58,11 +58,11 @@ def record(
 
     signature = _signature(at, signer, signed_by, evidence, channel=channel, corrects=corrects)
     given = _pairs(answer or [])
-    with context.open() as session:
-        asked, _ = forms.find(session, form)
+    with context.open() as vault:
+        asked, _ = forms.find(vault, form)
         said = given or _asked(asked)
         state = QcState.PENDING if pending else QcState.VALID
-        event = recording.record(session, ref, form, said, signature=replace(signature, qc=state))
+        event = recording.record(vault, ref, form, said, signature=replace(signature, qc=state))
     context.output.document({"event": event.event_id, "seq": event.seq, "form": asked.id, "version": asked.version})
     context.output.line(f"recorded: answers to {asked.id}@{asked.version}")
 
@@ -86,8 +86,8 @@ def note(
     from vault.consent import recording
 
     signature = _signature(at, "self", "", evidence, corrects=corrects)
-    with context.open() as session:
-        recording.note(session, ref, consent.Status(fact), signature=signature)
+    with context.open() as vault:
+        recording.note(vault, ref, consent.Status(fact), signature=signature)
     context.output.document({"recorded": fact})
     context.output.line(f"recorded: {fact}")
 
@@ -107,8 +107,8 @@ def explain(
 
     from vault.consent.explanations import explain as explained
 
-    with context.open() as session:
-        found = explained(session, ref, project)
+    with context.open() as vault:
+        found = explained(vault, ref, project)
     clauses = [asdict(clause) for clause in found.clauses]
     decision = json.loads(found.decision.explain())
     context.output.document(
@@ -135,8 +135,8 @@ def coverage(
     context = context_of(ctx)
     from vault.consent.coverage import coverage as measured
 
-    with context.open() as session:
-        shares = measured(session, project)
+    with context.open() as vault:
+        shares = measured(vault, project)
     context.output.document({"coverage": [_share(share) for share in shares]})
     for share in shares:
         context.output.line(f"{share.purpose}: {share.usable:,} of {share.people:,} people")
@@ -156,8 +156,8 @@ def expiring(
     context = context_of(ctx)
     from vault.consent.work_queue import expiring as found_expiring
 
-    with context.open() as session:
-        found = found_expiring(session, within=timedelta(days=days))
+    with context.open() as vault:
+        found = found_expiring(vault, within=timedelta(days=days))
     rows = [(due.handle, due.policy, due.ends, due.cause) for due in found]
     context.output.document({"expiring": [dict(zip(("subject", "policy", "ends", "cause"), row, strict=True)) for row in rows]})
     context.output.line(f"{len({due.handle for due in found}):,} people within {days} days")
@@ -174,8 +174,8 @@ def queue(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.consent.work_queue import queue as waiting
 
-    with context.open() as session:
-        found = waiting(session)
+    with context.open() as vault:
+        found = waiting(vault)
     items = [
         {"project": w.project, "reason": w.reason.code, "about": w.reason.about, "people": w.people, "by_ruling": w.by_ruling}
         for w in found.waiting
@@ -205,8 +205,8 @@ def rule(
     context = context_of(ctx)
     from vault.access.rulings import rule as ruled
 
-    with context.open() as session:
-        found = ruled(session, project, item, reason=reason, allows=not revoke)
+    with context.open() as vault:
+        found = ruled(vault, project, item, reason=reason, allows=not revoke)
     in_force = found.confirmed_by is not None
     context.output.document({"project": project, "item": item, "allows": found.allows, "in_force": in_force})
     context.output.line(f"{item}: {'in force' if in_force else 'waits for another steward'}")
@@ -224,8 +224,8 @@ def export(
     context = context_of(ctx)
     from vault.consent import subject_export
 
-    with context.open() as session:
-        subject_export.export(session, ref, dest)
+    with context.open() as vault:
+        subject_export.export(vault, ref, dest)
     files = [str(dest / name) for name in (subject_export.JSON_NAME, subject_export.PAGE_NAME)]
     context.output.document({"files": files})
     for name in files:

@@ -56,8 +56,8 @@ def sheet(
     from vault.consent.recording import blank_sheet
     from vault.files.csv_sheets import write_sheet
 
-    with context.open() as session:
-        header, rows = blank_sheet(session, form, accept=accept)
+    with context.open() as vault:
+        header, rows = blank_sheet(vault, form, accept=accept)
     context.output.document({"columns": header, "rows": rows})
     if not context.output.json:
         text = io.StringIO(newline="")
@@ -84,8 +84,8 @@ def import_(
     context = context_of(ctx)
     from vault.consent.recording import import_answers
 
-    with context.open() as session:
-        done = import_answers(session, answers, form)
+    with context.open() as vault:
+        done = import_answers(vault, answers, form)
     if report is not None:
         write_report(report, ("line", "event"), done.rows)
     context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
@@ -111,8 +111,8 @@ def withdraw(
     context = context_of(ctx)
     from vault.consent.recording import withdraw as record
 
-    with context.open() as session:
-        record(session, ref, scope=scope, level=LEVELS[level])
+    with context.open() as vault:
+        record(vault, ref, scope=scope, level=LEVELS[level])
     context.output.document({"scope": scope, "level": level})
     context.output.line(f"withdrawn: {scope}, {level}")
 
@@ -135,8 +135,8 @@ def show(
     from vault.consent.recording import history
 
     moment, known = instant(at, option="--at"), instant(known_at, option="--known-at")
-    with context.open() as session:
-        found = history(session, ref, at=moment, known_at=known)
+    with context.open() as vault:
+        found = history(vault, ref, at=moment, known_at=known)
     context.output.document(_document(found))
     context.output.table(("recorded", "legal time", "what"), [_row(event) for event in found.events])
     standing = found.standing

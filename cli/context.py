@@ -16,7 +16,7 @@ from vault.errors import GenovaultError, UsageError
 
 if TYPE_CHECKING:
     from vault.audit.actions import Act
-    from vault.session.unlocked_vault import Opener, Session
+    from vault.session.unlocked_vault import Opener, UnlockedVault
 
 # Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
 FLAGS = ("--json",)
@@ -50,7 +50,7 @@ class Context:
         return factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
 
     @contextmanager
-    def open(self, *, guarded: bool = True) -> Iterator[Session]:
+    def open(self, *, guarded: bool = True) -> Iterator[UnlockedVault]:
         """The vault, unlocked and recovered; closing it signs the log. A folder without a vault is told before a passphrase is asked.
 
         ``guarded=False`` opens also what its anchors refuse, and signs nothing unless the block ends well.
@@ -59,32 +59,32 @@ class Context:
         """
         from vault.operations.recovery import open_recovered
         from vault.session.settings import read_settings
-        from vault.session.unlocked_vault import open_session
+        from vault.session.unlocked_vault import open_vault
 
         folder = self.vault_folder()
         read_settings(folder)
         secret = self.factor()
-        opening = open_recovered if guarded else open_session
-        session = opening(folder, factor=secret, principal=self.principal)
+        opening = open_recovered if guarded else open_vault
+        vault = opening(folder, factor=secret, principal=self.principal)
         try:
-            yield session
+            yield vault
         except BaseException:
             with suppress(GenovaultError):  # the first error is the one that the person has to mend
-                session.close() if guarded else session.abandon()
+                vault.close() if guarded else vault.abandon()
             raise
-        session.close()
+        vault.close()
 
     @contextmanager
-    def reading(self, act: Act, **fields: Any) -> Iterator[Session]:
+    def reading(self, act: Act, **fields: Any) -> Iterator[UnlockedVault]:
         """The vault for a command that only looks: logged as ``act`` when the block ends, failed where it does not end well.
 
         Show what was read after the block: then the entry is durable, and signed, before anyone sees anything.
         """
         from vault.audit.actions import Outcome
 
-        with self.open() as session, session.attempting(act, **fields):
-            yield session
-            session.record(act, Outcome.DONE, **fields)
+        with self.open() as vault, vault.attempting(act, **fields):
+            yield vault
+            vault.record(act, Outcome.DONE, **fields)
 
 
 def context_of(ctx: typer.Context) -> Context:

@@ -54,9 +54,9 @@ def import_(
         options = ImportOptions(
             append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
         )
-        with context.open() as session:
+        with context.open() as vault:
             report = import_files(
-                session,
+                vault,
                 files,
                 name=name,
                 assembly=assembly,
@@ -78,8 +78,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.genotypes.catalog import datasets
 
-    with context.reading(Act.DATASET_LIST) as session:
-        found = datasets.every(session)
+    with context.reading(Act.DATASET_LIST) as vault:
+        found = datasets.every(vault)
     context.output.document({"datasets": [asdict(dataset) for dataset in found]})
     context.output.table(
         ("dataset", "assembly", "parts", "people", "sites", "bytes"),
@@ -98,12 +98,10 @@ def show(
     context = context_of(ctx)
     from vault.genotypes.catalog import datasets, parts
 
-    with context.reading(Act.DATASET_SHOW) as session:
-        dataset = datasets.by_name(session, name)
-        summary = next(found for found in datasets.every(session) if found.name == name)
-        contigs = list(
-            dict.fromkeys(c for directory in parts.directories(session, dataset.dataset_id) for c in directory.contigs)
-        )
+    with context.reading(Act.DATASET_SHOW) as vault:
+        dataset = datasets.by_name(vault, name)
+        summary = next(found for found in datasets.every(vault) if found.name == name)
+        contigs = list(dict.fromkeys(c for directory in parts.directories(vault, dataset.dataset_id) for c in directory.contigs))
     context.output.document({**asdict(summary), "contigs": contigs})
     for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():
         context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")

@@ -35,8 +35,8 @@ def extract(
     context = context_of(ctx)
     from vault import gate
 
-    with context.open() as session:
-        release = gate.extract(session, request_id, output, file_format=file_format)
+    with context.open() as vault:
+        release = gate.extract(vault, request_id, output, file_format=file_format)
     context.output.document(described(release))
     context.output.line(f"release {release.release_id}: {release.n_subjects:,} people, {release.n_sites:,} sites")
     context.output.line(f"in {output}; these are pseudonymised personal data, see README.txt there")

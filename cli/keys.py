@@ -30,8 +30,8 @@ def slots(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.session import principals
 
-    with context.open() as session:
-        found = principals.slots(session)
+    with context.open() as vault:
+        found = principals.slots(vault)
     context.output.document({"slots": [asdict(slot) for slot in found]})
     rows = [(s.slot_id[:12], s.principal, s.role, s.kind, "yes" if s.administers else None, s.cost) for s in found]
     context.output.table(("slot", "principal", "role", "opens with", "administers", "a guess costs"), rows)
@@ -55,10 +55,10 @@ def add_slot(
 
     from vault.session import principals
 
-    with context.open() as session:
-        factor = new_factor(session, new_key_file, new_passphrase_file)
+    with context.open() as vault:
+        factor = new_factor(vault, new_key_file, new_passphrase_file)
         profile = principals.profile_named(argon2_profile, timer=perf_counter)
-        slot = principals.add_slot(session, name, factor, administers=administers, profile=profile)
+        slot = principals.add_slot(vault, name, factor, administers=administers, profile=profile)
     context.output.document(asdict(slot))
     context.output.line(f"added slot {slot.slot_id[:12]} of {slot.principal}")
 
@@ -75,8 +75,8 @@ def remove_slot(
     context = context_of(ctx)
     from vault.session import principals
 
-    with context.open() as session:
-        principals.remove_slot(session, slot)
+    with context.open() as vault:
+        principals.remove_slot(vault, slot)
     context.output.document({"removed": slot})
     context.output.line(f"removed slot {slot}")
 
@@ -105,15 +105,15 @@ def rotate(
     if root and not confirm("Every slot but yours will be dropped. Go on?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
     done: dict[str, object] = {"rewrapped": 0, "branches": [], "slots_dropped": [], "tokens": 0, "project_key": None}
-    with context.open() as session, context.output.progress("wrapping", unit="keys") as bar:
+    with context.open() as vault, context.output.progress("wrapping", unit="keys") as bar:
         if tokens:
-            done["tokens"] = key_rotation.renew_tokens(session, progress=lambda count: bar(count, None))
+            done["tokens"] = key_rotation.renew_tokens(vault, progress=lambda count: bar(count, None))
         elif project is not None:
-            done["project_key"] = key_rotation.renew_project(session, project)
+            done["project_key"] = key_rotation.renew_project(vault, project)
         else:
             if root:
-                done["slots_dropped"] = key_rotation.renew_root(session, {session.unlocked.slot.slot_id.hex(): context.factor()})
-            done["rewrapped"] = key_rotation.rotate(session, chosen, progress=lambda count: bar(count, None))
+                done["slots_dropped"] = key_rotation.renew_root(vault, {vault.unlocked.slot.slot_id.hex(): context.factor()})
+            done["rewrapped"] = key_rotation.rotate(vault, chosen, progress=lambda count: bar(count, None))
             done["branches"] = [str(name) for name in chosen]
     context.output.document(done)
     for name, value in done.items():
@@ -131,8 +131,8 @@ def epochs(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.operations import key_rotation
 
-    with context.open() as session:
-        found = key_rotation.epochs(session)
+    with context.open() as vault:
+        found = key_rotation.epochs(vault)
     context.output.document({"epochs": [asdict(epoch) for epoch in found]})
     rows = [(e.branch, e.epoch, "current" if e.current else None, e.keys, e.wraps, "rotate" if e.worn else None) for e in found]
     context.output.table(("branch", "epoch", "", "keys", "wraps", ""), rows)
@@ -158,9 +158,9 @@ def destroy_epoch(
     chosen = [key_rotation.branch_named(name) for name in branch or []] or list(key_rotation.BY_DEFAULT)
     if not confirm(f"Destroy epoch {number} of {', '.join(chosen)} for good?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
-    with context.open() as session:
+    with context.open() as vault:
         for name in chosen:
-            key_rotation.destroy_epoch(session, name, number)
+            key_rotation.destroy_epoch(vault, name, number)
     context.output.document({"destroyed": [f"{name}:{number}" for name in chosen]})
     context.output.line(f"destroyed epoch {number} of {', '.join(chosen)}")
 
@@ -177,8 +177,8 @@ def destroy_tokens(ctx: typer.Context, yes: Yes = False) -> None:
 
     if not confirm("Nobody can be found any more in entries older than the last renewal of tokens. Go on?", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
-    with context.open() as session:
-        gone = key_rotation.destroy_old_tokens(session)
+    with context.open() as vault:
+        gone = key_rotation.destroy_old_tokens(vault)
     context.output.document({"destroyed": gone})
     context.output.line(f"destroyed {gone} tokens")
 
@@ -209,7 +209,7 @@ def backup_destroyed(
     context = context_of(ctx)
     from vault.operations import key_backups
 
-    with context.open() as session:
-        key_backups.destroyed(session, backup)
+    with context.open() as vault:
+        key_backups.destroyed(vault, backup)
     context.output.document({"destroyed": backup})
     context.output.line(f"{backup} is recorded as destroyed")

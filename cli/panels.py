@@ -38,8 +38,8 @@ def create(
     from vault.limits import MAX_LINE_BYTES
 
     listed = parse_loci(read_file(loci, limit=MAX_LINE_BYTES), name=loci.name)
-    with context.open() as session:
-        panel = panel_builder.create(session, datasets.by_name(session, dataset), name, listed)
+    with context.open() as vault:
+        panel = panel_builder.create(vault, datasets.by_name(vault, dataset), name, listed)
     described = {"name": name, "version": panel.version, "dataset": dataset, "loci": len(panel.loci), "sha256": panel.sha256}
     context.output.document(described)
     context.output.line(f"{name} version {panel.version}: {len(panel.loci):,} loci of {dataset}")
@@ -54,8 +54,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.genotypes.catalog import panels
 
-    with context.reading(Act.PANEL_SHOW) as session:
-        found = panels.every(session)
+    with context.reading(Act.PANEL_SHOW) as vault:
+        found = panels.every(vault)
     described = [
         {"name": p.name, "version": p.version, "dataset": p.dataset, "loci": len(p.loci), "sha256": p.sha256} for p in found
     ]
@@ -74,8 +74,8 @@ def show(ctx: typer.Context, name: Name) -> None:
     context = context_of(ctx)
     from vault.genotypes.catalog import panels
 
-    with context.reading(Act.PANEL_SHOW) as session:
-        panel = panels.by_name(session, name)
+    with context.reading(Act.PANEL_SHOW) as vault:
+        panel = panels.by_name(vault, name)
     loci = [{**vars(locus), "alts": list(locus.alts)} for locus in panel.loci]
     described = {"name": name, "version": panel.version, "dataset": panel.dataset, "sha256": panel.sha256}
     context.output.document({**described, "loci": loci})

@@ -13,7 +13,7 @@ from cli.lazy import group
 from cli.prompts import NEW_PASSPHRASE_VARIABLE, ask_passphrase
 
 if TYPE_CHECKING:
-    from vault.session.unlocked_vault import Opener, Session
+    from vault.session.unlocked_vault import Opener, UnlockedVault
 
 app = group("Who acts, and in which role.")
 
@@ -56,10 +56,10 @@ def add(
 
     from vault.session import principals
 
-    with context.open() as session:
-        factor = None if role == "researcher" else new_factor(session, new_key_file, new_passphrase_file)
+    with context.open() as vault:
+        factor = None if role == "researcher" else new_factor(vault, new_key_file, new_passphrase_file)
         profile = principals.profile_named(argon2_profile, timer=perf_counter)
-        made = principals.add(session, name, principals.role_named(role), factor, administers=administers, profile=profile)
+        made = principals.add(vault, name, principals.role_named(role), factor, administers=administers, profile=profile)
     context.output.document(asdict(made))
     context.output.line(f"added {made.name}, {made.role}")
 
@@ -73,8 +73,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.session import principals
 
-    with context.open() as session:
-        found = principals.every(session)
+    with context.open() as vault:
+        found = principals.every(vault)
     context.output.document({"principals": [asdict(one) for one in found]})
     rows = [(one.name, one.role, one.state, one.slots, one.created[:10]) for one in found]
     context.output.table(("name", "role", "state", "slots", "since"), rows)
@@ -89,13 +89,13 @@ def disable(ctx: typer.Context, name: Name) -> None:
     context = context_of(ctx)
     from vault.session import principals
 
-    with context.open() as session:
-        principals.disable(session, name)
+    with context.open() as vault:
+        principals.disable(vault, name)
     context.output.document({"disabled": name})
     context.output.line(f"{name} is disabled")
 
 
-def new_factor(session: Session, key_file: Path | None, passphrase_file: Path | None) -> Opener:
+def new_factor(vault: UnlockedVault, key_file: Path | None, passphrase_file: Path | None) -> Opener:
     """What a new slot opens with; the passphrase of whoever is adding it is never taken for it."""
     from vault.errors import UsageError
     from vault.session import principals
@@ -104,5 +104,5 @@ def new_factor(session: Session, key_file: Path | None, passphrase_file: Path | 
     if key_file is not None and passphrase_file is not None:
         raise UsageError("factor_twice", "give --new-key-file or --new-passphrase-file, not both")
     if key_file is not None:
-        return principals.key_file(key_file, random=session.random)
+        return principals.key_file(key_file, random=vault.random)
     return factor(passphrase=ask_passphrase(passphrase_file, new=True, variable=NEW_PASSPHRASE_VARIABLE))

@@ -70,8 +70,8 @@ def create(ctx: typer.Context, file: File) -> None:
     from vault.files.yaml_documents import read_yaml
 
     document = read_yaml(file)
-    with context.open() as session:
-        project = projects.create(session, document)
+    with context.open() as vault:
+        project = projects.create(vault, document)
     _show_state(context, project)
 
 
@@ -113,8 +113,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.access import projects
 
-    with context.reading(Act.PROJECT_SHOW) as session:
-        found = projects.every(session)
+    with context.reading(Act.PROJECT_SHOW) as vault:
+        found = projects.every(vault)
     context.output.document({"projects": [_described(project) for project in found]})
     rows = [(p.code, p.state, p.declaration.title, ", ".join(p.declaration.datasets)) for p in found]
     context.output.table(("project", "state", "title", "datasets"), rows)
@@ -129,8 +129,8 @@ def show(ctx: typer.Context, code: Code) -> None:
     context = context_of(ctx)
     from vault.access import projects
 
-    with context.reading(Act.PROJECT_SHOW) as session:
-        project = projects.load(session, code)
+    with context.reading(Act.PROJECT_SHOW) as vault:
+        project = projects.load(vault, code)
     _show_state(context, project)
     if not context.output.json:
         import yaml
@@ -151,8 +151,8 @@ def check(ctx: typer.Context, code: Code) -> None:
     context = context_of(ctx)
     from vault import gate
 
-    with context.open() as session:
-        tally = gate.check(session, code)
+    with context.open() as vault:
+        tally = gate.check(vault, code)
     context.output.document(tally.as_dict())
     context.output.line(f"{tally.permit:,} of {tally.subjects:,} people can be released")
     rows = [("no", reason, f"{n:,}", WORDS[reason]) for reason, n in tally.deny]
@@ -164,8 +164,8 @@ def check(ctx: typer.Context, code: Code) -> None:
 def _change(context: Context, code: str, verb: str) -> None:
     from vault.access import projects
 
-    with context.open() as session:
-        project = projects.change(session, code, verb)
+    with context.open() as vault:
+        project = projects.change(vault, code, verb)
     _show_state(context, project)
 
 

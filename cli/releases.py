@@ -28,8 +28,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.access import releases
 
-    with context.reading(Act.RELEASE_SHOW) as session:
-        found = releases.every(session)
+    with context.reading(Act.RELEASE_SHOW) as vault:
+        found = releases.every(vault)
     context.output.document({"releases": [described(release) for release in found]})
     rows = [
         (r.release_id, r.request_id, r.project, r.state, f"{r.n_subjects:,}", f"{r.n_sites:,}", r.created[:19]) for r in found
@@ -49,8 +49,8 @@ def show(
     context = context_of(ctx)
     from vault.access import releases
 
-    with context.reading(Act.RELEASE_SHOW) as session:
-        release = releases.load(session, release_id)
+    with context.reading(Act.RELEASE_SHOW) as vault:
+        release = releases.load(vault, release_id)
     facts = described(release)
     asked, duties = dict(release.content.asked), dict(release.content.obligations)
     context.output.document({**facts, "asked": asked, "obligations": duties})
@@ -85,8 +85,8 @@ def verify(
     if given is not None:
         found = verify_release(manifest.parent, log_keys=[VerifierKey.from_text(given)])
     else:
-        with context.reading(Act.RELEASE_VERIFY) as session:
-            found = verify_release(manifest.parent, log_keys=session.log_keys())
+        with context.reading(Act.RELEASE_VERIFY) as vault:
+            found = verify_release(manifest.parent, log_keys=vault.log_keys())
     facts = found.manifest
     context.output.document(
         {

@@ -49,8 +49,8 @@ def submit(
 
     regions = [*(region or ()), *(_bed_regions(regions_file) if regions_file else ())]
     spec = requests.Spec(regions=tuple(regions), panel=panel, submitted_for=for_)
-    with context.open() as session:
-        request = requests.submit(session, project, dataset, kind=kind, spec=spec)
+    with context.open() as vault:
+        request = requests.submit(vault, project, dataset, kind=kind, spec=spec)
     context.output.document(_described(request))
     context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
 
@@ -64,8 +64,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.access import requests
 
-    with context.reading(Act.REQUEST_SHOW) as session:
-        found = requests.every(session)
+    with context.reading(Act.REQUEST_SHOW) as vault:
+        found = requests.every(vault)
     context.output.document({"requests": [_described(request) for request in found]})
     rows = [(r.request_id, r.project, r.dataset, r.kind.value, _loci(r), r.state, r.created[:19]) for r in found]
     context.output.table(("request", "project", "dataset", "kind", "loci", "state", "submitted"), rows)
@@ -81,8 +81,8 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     context = context_of(ctx)
     from vault.access import requests
 
-    with context.reading(Act.REQUEST_SHOW) as session:
-        request = requests.load(session, request_id)
+    with context.reading(Act.REQUEST_SHOW) as vault:
+        request = requests.load(vault, request_id)
     described = _described(request)
     context.output.document(described)
     for name, value in described.items():
@@ -104,8 +104,8 @@ def deny(
     context = context_of(ctx)
     from vault.access import requests
 
-    with context.open() as session:
-        request = requests.deny(session, request_id, reason)
+    with context.open() as vault:
+        request = requests.deny(vault, request_id, reason)
     context.output.document(_described(request))
     context.output.line(f"request {request.request_id} is denied")
 

@@ -36,9 +36,9 @@ def import_(
     from vault.subjects.registry import import_sheet
     from vault.subjects.subject_sheet import read_subject_sheet
 
-    with context.open() as session, session.attempting(Act.SUBJECT_IMPORT):
-        rows = read_subject_sheet(sheet, today=session.clock().date())
-        report = import_sheet(session, rows, update=update)
+    with context.open() as vault, vault.attempting(Act.SUBJECT_IMPORT):
+        rows = read_subject_sheet(sheet, today=vault.clock().date())
+        report = import_sheet(vault, rows, update=update)
     context.output.document(asdict(report))
     context.output.line(f"{report.created} people registered, {report.updated} updated")
 
@@ -52,8 +52,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.subjects.registry import subject_list
 
-    with context.open() as session, session.attempting(Act.SUBJECT_LIST):
-        subjects = subject_list(session)
+    with context.open() as vault, vault.attempting(Act.SUBJECT_LIST):
+        subjects = subject_list(vault)
     context.output.document({"subjects": [asdict(subject) for subject in subjects]})
     context.output.table(("subject", "state", "since"), [(s.handle, s.state, s.created) for s in subjects])
 
@@ -68,8 +68,8 @@ def show(ctx: typer.Context, ref: Ref) -> None:
     context = context_of(ctx)
     from vault.subjects.registry import subject_show
 
-    with context.open() as session, session.attempting(Act.SUBJECT_SHOW):
-        summary, identity = subject_show(session, ref)
+    with context.open() as vault, vault.attempting(Act.SUBJECT_SHOW):
+        summary, identity = subject_show(vault, ref)
     context.output.document({**asdict(summary), "identity": identity._asdict()})
     for name, value in {**asdict(summary), **identity._asdict()}.items():
         shown = ", ".join(value) if isinstance(value, tuple) else value
@@ -90,8 +90,8 @@ def restrict(
     context = context_of(ctx)
     from vault.consent.recording import restrict as record
 
-    with context.open() as session:
-        record(session, ref, lift=lift)
+    with context.open() as vault:
+        record(vault, ref, lift=lift)
     context.output.document({"restricted": not lift})
     context.output.line("the restriction is lifted" if lift else "restricted: nothing of this person's data will be released")
 
@@ -128,8 +128,8 @@ def erase(
         if reached == DESTROYED:
             context.output.line("the keys are destroyed: nobody can read this person any more")
 
-    with context.open() as session:
-        issued = destroy(session, ref, told=told)
+    with context.open() as vault:
+        issued = destroy(vault, ref, told=told)
     if certificate is not None:
         certificate.write_text(issued.text)
     content = issued.content

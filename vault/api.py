@@ -11,14 +11,14 @@ from typing import Self
 from vault import gate
 from vault.operations import recovery
 from vault.session import unlocked_vault
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.views.view import View
 
 
 class Vault:
     """An unlocked vault. Close it, or use it as a context manager: closing signs the log's head."""
 
-    def __init__(self, opened: Session) -> None:
+    def __init__(self, opened: UnlockedVault) -> None:
         self._session = opened
 
     def __enter__(self) -> Self:

@@ -20,8 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.orm import Session as Transaction
-
 from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
@@ -43,7 +41,8 @@ from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, datasets
 from vault.ids import Pseudonym, SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
 from vault.subjects.pseudonyms import pseudonyms
 from vault.views.view import View
 
@@ -77,136 +76,136 @@ UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
 LOST_OUTPUT = ("output_not_empty", "staged_missing")  # a committed release whose folder can never appear
 
 
-def check(session: Session, code: str) -> Tally:
+def check(vault: UnlockedVault, code: str) -> Tally:
     """How a project stands with the subjects of its datasets: counts by reason. Opens nothing.
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohorts.decide``.
     """
-    with session.attempting(Act.PROJECT_CHECK):
-        project = projects.load(session, code)
-        ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
-        with session.books.read() as tx:
-            decided = cohort_decisions.decide(session, tx, project.declaration.purpose, ids, legal_at=session.clock())
-        session.record(Act.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
+    with vault.attempting(Act.PROJECT_CHECK):
+        project = projects.load(vault, code)
+        ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+        with vault.books.read() as tx:
+            decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=vault.clock())
+        vault.record(Act.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
     return decided.tally
 
 
-def view(session: Session, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
+def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
     """A de-identified view in memory, for a program beside the vault; its receipt proves this very access.
 
     Raises:
         RefusedError; IntegrityError: stored data is not what it was; UnavailableError: the access cannot be logged.
     """
-    with _speaking(session):
-        with session.attempting(Act.VIEW_INTENT):
-            ask = scope.of_view(session, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-            access = _decide(session, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
+    with _speaking(vault):
+        with vault.attempting(Act.VIEW_INTENT):
+            ask = scope.of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
+            access = _decide(vault, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
         content = Content(ask.detail(), access.decided.obligations.as_dict())
-        with publication.working(session, access.release_id):
-            intent = _log_intent(session, access, content)
+        with publication.working(vault, access.release_id):
+            intent = _log_intent(vault, access, content)
             try:
-                made = _open(session, access, at_once=True).view()
-                outcome = _commit(session, access, intent, content, n_sites=len(made.sites))
+                made = _open(vault, access, at_once=True).view()
+                outcome = _commit(vault, access, intent, content, n_sites=len(made.sites))
             except BaseException as error:
-                _log_failure(session, access, intent, error)
+                _log_failure(vault, access, intent, error)
                 raise
-        return replace(made, receipt=publication.receive(session, outcome.index))
+        return replace(made, receipt=publication.receive(vault, outcome.index))
 
 
-def extract(session: Session, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
+def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
     """Release what a request asks for as a folder that appears whole or not at all.
 
     Raises:
         InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError.
     """
-    with _speaking(session):
-        return _extract(session, request_id, output, file_format=file_format)
+    with _speaking(vault):
+        return _extract(vault, request_id, output, file_format=file_format)
 
 
-def _extract(session: Session, request_id: str, output: Path, *, file_format: Format) -> Release:
-    with session.attempting(Act.EXTRACT_INTENT, request=request_id):
-        ask = scope.of_request(session, request_id)
-        access = _decide(session, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
-        signer = session.release_signer()  # who cannot sign the manifest opens nothing
-    with Staging(output, random=session.random) as staging, publication.working(session, access.release_id):
+def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
+    with vault.attempting(Act.EXTRACT_INTENT, request=request_id):
+        ask = scope.of_request(vault, request_id)
+        access = _decide(vault, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
+        signer = vault.release_signer()  # who cannot sign the manifest opens nothing
+    with Staging(output, random=vault.random) as staging, publication.working(vault, access.release_id):
         folders = {"staged": str(staging.path), "output": str(staging.output)}
         content = Content(ask.detail(), access.decided.obligations.as_dict(), **folders)
-        intent = _log_intent(session, access, content)
+        intent = _log_intent(vault, access, content)
         try:
-            made = _open(session, access)
-            facts = _facts(session, access, n_sites=made.outline.n_sites, not_assayed=len(made.not_assayed))
+            made = _open(vault, access)
+            facts = _facts(vault, access, n_sites=made.outline.n_sites, not_assayed=len(made.not_assayed))
             _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(session, access, intent, replace(content, manifest=document.decode()), n_sites=made.outline.n_sites)
+            _commit(vault, access, intent, replace(content, manifest=document.decode()), n_sites=made.outline.n_sites)
         except BaseException as error:
-            _log_failure(session, access, intent, error, staged=staging.path)
+            _log_failure(vault, access, intent, error, staged=staging.path)
             raise
-        publication.finish(session, releases.load(session, access.release_id))
-    return releases.load(session, access.release_id)
+        publication.finish(vault, releases.load(vault, access.release_id))
+    return releases.load(vault, access.release_id)
 
 
-def recover(session: Session) -> int:
+def recover(vault: UnlockedVault) -> int:
     """Finish or abort what a killed process left half released; how many there were.
 
     What cannot be ended now (its folder is not writable, its ledger does not verify) waits for the next time: a vault opens.
     """
     found = 0
-    for left in releases.unfinished(session):
-        with publication.working(session, left.release_id) as mine, suppress(GenovaultError):
-            release = releases.load(session, left.release_id)  # again: whoever held the lock may have ended it
+    for left in releases.unfinished(vault):
+        with publication.working(vault, left.release_id) as mine, suppress(GenovaultError):
+            release = releases.load(vault, left.release_id)  # again: whoever held the lock may have ended it
             if mine and release.state in releases.UNFINISHED:
                 found += 1
-                _end(session, release)
+                _end(vault, release)
     return found
 
 
-def _end(session: Session, release: Release) -> None:
+def _end(vault: UnlockedVault, release: Release) -> None:
     if release.state == releases.STAGING:
-        publication.abort(session, release, "interrupted")
-    elif not _still_permitted(session, release):
-        publication.abort(session, release, "consent_changed")
+        publication.abort(vault, release, "interrupted")
+    elif not _still_permitted(vault, release):
+        publication.abort(vault, release, "consent_changed")
     else:
         try:
-            publication.finish(session, release)
+            publication.finish(vault, release)
         except GenovaultError as error:
             if error.code not in LOST_OUTPUT:
                 raise
-            publication.abort(session, release, error.code)
+            publication.abort(vault, release, error.code)
 
 
 @contextmanager
-def _speaking(session: Session) -> Iterator[None]:
+def _speaking(vault: UnlockedVault) -> Iterator[None]:
     """To those who are told nothing, every refusal sounds alike, whenever it comes."""
     try:
         yield
     except (RefusedError, InputError):
-        if session.role in TOLD_NOTHING:
+        if vault.role in TOLD_NOTHING:
             raise RefusedError("refused", reasons.UNIFORM) from None
         raise
 
 
-def _decide(session: Session, ask: Ask, intent_act: Act, outcome_act: Act) -> _Access:
-    now, declaration = session.clock(), ask.project.declaration
-    with session.books.read() as tx:
-        decided = cohort_decisions.decide(session, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
+def _decide(vault: UnlockedVault, ask: Ask, intent_act: Act, outcome_act: Act) -> _Access:
+    now, declaration = vault.clock(), ask.project.declaration
+    with vault.books.read() as tx:
+        decided = cohort_decisions.decide(vault, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
         places = reference_data.catalogue(tx, ask.dataset.assembly)
     held = release_limits.limits(
         declaration, decided.obligations, permitted=len(decided.permitted), places=places, regions=ask.regions, now=now
     )
-    return _Access(ask, decided, held, f"rel-{session.random(8).hex()}", intent_act, outcome_act)
+    return _Access(ask, decided, held, f"rel-{vault.random(8).hex()}", intent_act, outcome_act)
 
 
-def _log_intent(session: Session, access: _Access, content: Content) -> Appended:
+def _log_intent(vault: UnlockedVault, access: _Access, content: Content) -> Appended:
     ask, decided = access.ask, access.decided
     subjects = list(decided.permitted)
     fields = {**access.about(), **_decision(decided)}
     fields["detail"] = {**ask.detail(), **_recipients(ask), "obligations": sorted(decided.obligations.names())}
-    with session.books.write() as tx:
-        intent = session.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
+    with vault.books.write() as tx:
+        intent = vault.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
         releases.begin(
             tx,
-            session,
+            vault,
             access.release_id,
             project_id=ask.project.project_id,
             request_id=ask.request_id,
@@ -225,7 +224,7 @@ def _recipients(ask: Ask) -> dict[str, Any]:
     return {"recipients": named, "organisation": organisation.name, "country": organisation.country, "title": declaration.title}
 
 
-def _open(session: Session, access: _Access, *, at_once: bool = False) -> Deidentified:
+def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> Deidentified:
     """Steps 5 and 6: the only place where blocks are opened for a reader. Some are opened now, the others as pages are asked for;
     ``at_once``: all now, as one page.
     """
@@ -233,11 +232,11 @@ def _open(session: Session, access: _Access, *, at_once: bool = False) -> Deiden
     from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
     ask, subjects = access.ask, access.decided.permitted
-    keys = _keys(session, KeyPurpose.GENOTYPE, subjects)
-    names = _names(session, access)
-    order = row_order(session.random(32), names).tolist()
+    keys = _keys(vault, KeyPurpose.GENOTYPE, subjects)
+    names = _names(vault, access)
+    order = row_order(vault.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
-    chosen = dataset_reader.choose(session, ask.dataset, ask.selection(), [subjects[at] for at in order], keys)
+    chosen = dataset_reader.choose(vault, ask.dataset, ask.selection(), [subjects[at] for at in order], keys)
     disclosure = ask.project.declaration.disclosure
     return Deidentified(
         chosen,
@@ -249,31 +248,31 @@ def _open(session: Session, access: _Access, *, at_once: bool = False) -> Deiden
     )
 
 
-def _names(session: Session, access: _Access) -> list[Pseudonym]:
+def _names(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:
     """Pseudonyms of the permitted subjects, in their order."""
     project, subjects = access.ask.project, access.decided.permitted
     if project.declaration.pseudonyms is PseudonymScope.PROJECT:
-        key, domain = session.keybook.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
+        key, domain = vault.keybook.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
     else:
         owner = sha256(access.release_id.encode())[:16]
-        key, domain = session.keybook.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
-    salts = _keys(session, KeyPurpose.PSEUDONYM_SALT, subjects)
+        key, domain = vault.keybook.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
+    salts = _keys(vault, KeyPurpose.PSEUDONYM_SALT, subjects)
     return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
 
 
-def _keys(session: Session, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
-    found = session.keybook.open_many(purpose, subjects)
+def _keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
+    found = vault.keybook.open_many(purpose, subjects)
     if len(found) != len(subjects):
         raise IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")
     return found
 
 
-def _commit(session: Session, access: _Access, intent: Appended, content: Content, *, n_sites: int) -> Appended:
+def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Content, *, n_sites: int) -> Appended:
     """Step 7. Raises RefusedError ``consent_changed``, ``project_changed`` if anything was taken back meanwhile."""
     digest = sha256(content.manifest.encode()) if content.manifest else None
-    with session.books.write() as tx:
-        head = _recheck(session, tx, access)
-        outcome = session.append(
+    with vault.books.write() as tx:
+        head = _recheck(vault, tx, access)
+        outcome = vault.append(
             tx,
             access.outcome_act,
             Outcome.DONE,
@@ -285,7 +284,7 @@ def _commit(session: Session, access: _Access, intent: Appended, content: Conten
         )
         releases.commit(
             tx,
-            session,
+            vault,
             access.release_id,
             outcome=outcome,
             n_sites=n_sites,
@@ -296,16 +295,16 @@ def _commit(session: Session, access: _Access, intent: Appended, content: Conten
     return outcome
 
 
-def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
+def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.Head:
     ask, decided = access.ask, access.decided
-    now = projects.by_id(session, tx, ask.project.project_id)
+    now = projects.by_id(vault, tx, ask.project.project_id)
     if (now.version, now.state) != (ask.project.version, projects.APPROVED):
         raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
-    if ask.request_id is not None and not requests.is_open(session, tx, ask.request_id):
+    if ask.request_id is not None and not requests.is_open(vault, tx, ask.request_id):
         raise RefusedError("request_denied", f"request {ask.request_id} was denied while the view was made")
-    if ledger.last(tx, session.vault_id) == decided.head:
+    if ledger.last(tx, vault.vault_id) == decided.head:
         return decided.head
-    again = cohort_decisions.decide(session, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=session.clock())
+    again = cohort_decisions.decide(vault, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=vault.clock())
     # A place that somebody excluded meanwhile is a withdrawal as much as a person who left.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
@@ -313,7 +312,7 @@ def _recheck(session: Session, tx: Transaction, access: _Access) -> ledger.Head:
 
 
 def _log_failure(
-    session: Session, access: _Access, intent: Appended, error: BaseException, *, staged: Path | None = None
+    vault: UnlockedVault, access: _Access, intent: Appended, error: BaseException, *, staged: Path | None = None
 ) -> None:
     """Say how an intent ended. Where the commit may have happened, or nothing can be written, recovery will say it."""
     if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
@@ -322,18 +321,18 @@ def _log_failure(
         discard_staged(staged)
     outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
     code = error.code if isinstance(error, GenovaultError) else "internal_error"
-    with session.books.write() as tx:
-        session.append(tx, access.outcome_act, outcome, refers=intent.event_id, reasons={code: 1}, **access.about())
+    with vault.books.write() as tx:
+        vault.append(tx, access.outcome_act, outcome, refers=intent.event_id, reasons={code: 1}, **access.about())
         releases.drop(tx, access.release_id)
 
 
-def _facts(session: Session, access: _Access, *, n_sites: int, not_assayed: int) -> Manifest:
+def _facts(vault: UnlockedVault, access: _Access, *, n_sites: int, not_assayed: int) -> Manifest:
     ask, decided = access.ask, access.decided
     declaration, panel = ask.project.declaration, ask.panel
     regions = () if panel else ask.regions or (WHOLE_DATASET,)
     return make_manifest(
         release=access.release_id,
-        log=session.origin,
+        log=vault.origin,
         project=ask.project.code,
         request=ask.request_id or "",
         purpose=",".join(declaration.purpose.use_kinds),
@@ -345,24 +344,22 @@ def _facts(session: Session, access: _Access, *, n_sites: int, not_assayed: int)
         counts=Counts(subjects=len(decided.permitted), sites=n_sites, not_assayed=not_assayed),
         obligations=release_limits.stated(decided.obligations),
         policies=(RULE_SET,),
-        created=session.clock(),
+        created=vault.clock(),
         expires=min((end for end in (decided.obligations.expires, declaration.expires) if end), default=None),
         files=(),
     )
 
 
-def _still_permitted(session: Session, release: Release) -> bool:
+def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     """Whether everyone in a release could still be released."""
-    project = projects.load(session, release.project)
+    project = projects.load(vault, release.project)
     if project.state != projects.APPROVED:
         return False
-    dataset = datasets.by_name(session, str(release.content.asked["dataset"]))
-    with session.books.read() as tx:
-        decided = cohort_decisions.decide(
-            session, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=session.clock()
-        )
+    dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
+    with vault.books.read() as tx:
+        decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
     same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
-    return same_places and set(session.log.subjects_of(release.subject_set)) <= set(session.keybook.tokens(decided.permitted))
+    return same_places and set(vault.log.subjects_of(release.subject_set)) <= set(vault.keybook.tokens(decided.permitted))
 
 
 def _decision(decided: Decided) -> dict[str, Any]:

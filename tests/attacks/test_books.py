@@ -18,7 +18,7 @@ from vault.audit.merkle import CompactRange, leaf_hash
 from vault.consent import ledger_columns, recording
 from vault.errors import IntegrityError, RefusedError
 from vault.operations import log_anchors
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 
 EVERY = 60  # default suite: each sixtieth byte of a batch
 
@@ -120,7 +120,7 @@ def test_a_log_that_was_edited_to_fit_is_caught_by_the_verifier(small):
                 small / "books.db",
                 ("UPDATE audit_leaf SET leaf = ?, leaf_hash = ? WHERE idx = ?", (forged, leaf_hash(forged), index)),
             )
-    s = open_session(small, factor=vaults.FACTOR)
+    s = open_vault(small, factor=vaults.FACTOR)
     report = verified(s)
     assert not report.ok
     assert report.first_bad is not None
@@ -152,7 +152,7 @@ UNSEEN = {
 @pytest.mark.parametrize("attack", LOG)
 def test_the_log_cannot_be_edited(small, attack):
     sql(small / "books.db", LOG[attack])
-    s = open_session(small, factor=vaults.FACTOR)
+    s = open_vault(small, factor=vaults.FACTOR)
     try:
         assert verified(s).ok == (attack in UNSEEN)
     finally:
@@ -165,7 +165,7 @@ def test_entries_cannot_change_places(small):
         "UPDATE audit_leaf SET idx = idx + 1000 WHERE idx IN (3, 4)",
         "UPDATE audit_leaf SET idx = 1007 - idx WHERE idx > 1000",
     )
-    s = open_session(small, factor=vaults.FACTOR)
+    s = open_vault(small, factor=vaults.FACTOR)
     assert not verified(s).ok
     s.abandon()
 
@@ -188,7 +188,7 @@ def test_what_an_outsider_kept_shows_that_the_log_was_cut(small):
         anchor = s.checkpoint()
         sizes = [size for (size,) in sql(small / "books.db", "SELECT size FROM audit_checkpoint ORDER BY size")]
     rebuild_unsigned(small, sizes[-2])
-    s = open_session(small, factor=vaults.FACTOR)
+    s = open_vault(small, factor=vaults.FACTOR)
     try:
         assert vaults.verify(vaults.LogSource(s.log, None), s.log_keys()[0].to_text()).ok
         assert not vaults.verify(vaults.LogSource(s.log, None, anchors=[anchor]), s.log_keys()[0].to_text()).ok

@@ -25,7 +25,7 @@ from vault.files.yaml_documents import parse_yaml
 from vault.genotypes import import_job
 from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.loci import parse_loci
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 from vault.subjects import registry
 
 HEADER_LINE = re.compile(r'##\w+=(<(\w+=("(\\.|[^"\\])*"|[^",<>\\][^,<>\\]*),?)+>|[^<].*)')
@@ -305,7 +305,7 @@ def test_no_byte_of_the_settings_can_be_changed(small, offset):
         changed[at] ^= 1
         (small / "vault.json").write_bytes(bytes(changed))
         with pytest.raises(GenovaultError):
-            open_session(small, factor=vaults.FACTOR).abandon()
+            open_vault(small, factor=vaults.FACTOR).abandon()
 
 
 @pytest.mark.parametrize("offset", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 8))])

@@ -24,7 +24,7 @@ from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError
 from vault.genotypes import import_job
 from vault.operations.create import init
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 from vault.storage.book_tables import SubjectRow
 from vault.subjects import references, registry
 
@@ -75,7 +75,7 @@ class Watched:
 
     def run(self):
         init(self.vault, steward="ann", factor=vaults.FACTOR, profile=Argon2Profile.TEST_ONLY)
-        self.fail(lambda: open_session(self.vault, factor=vaults.PassphraseFactor.from_text(PASSPHRASE + "x")))
+        self.fail(lambda: open_vault(self.vault, factor=vaults.PassphraseFactor.from_text(PASSPHRASE + "x")))
         with opened(self.vault) as s:
             self.keep(s, s.keybook, s.unlocked, s.keyring, s.public, s.log, s.books, s.objects, vaults.FACTOR)
             rows = self.keep(vaults.read_subject_sheet(SHEET, today=vaults.TODAY))
@@ -272,7 +272,7 @@ def test_a_secret_of_the_session_is_not_kept_by_an_error(watched):
     del watched
     gc.collect()
     try:
-        open_session(vaults.template(whole=False), factor=vaults.PassphraseFactor.from_text("canary-phrase-99"))
+        open_vault(vaults.template(whole=False), factor=vaults.PassphraseFactor.from_text("canary-phrase-99"))
     except GenovaultError as error:
         frame = error.__traceback__
         while frame is not None:

@@ -33,7 +33,7 @@ from vault.genotypes.import_job import ImportOptions, ImportReport
 from vault.ids import Clock, RandomBytes, SubjectId, utc_now
 from vault.operations.create import init
 from vault.operations.recovery import open_recovered
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import Base, KeysBase
 from vault.storage.book_tables import SubjectRow
 from vault.storage.database import Database
@@ -54,7 +54,7 @@ class Held:
     """An open vault and a folder for files beside it."""
 
     folder: Path
-    session: Session
+    session: UnlockedVault
     clock: Clock
     random: RandomBytes
 
@@ -156,7 +156,7 @@ def _init(folder: Path, clock: Clock, random: RandomBytes) -> None:
     init(folder, steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY, clock=clock, random=random)
 
 
-def _opened(folder: Path, clock: Clock, random: RandomBytes) -> Session:
+def _opened(folder: Path, clock: Clock, random: RandomBytes) -> UnlockedVault:
     return open_recovered(folder / "v", factor=FACTOR, clock=clock, random=random)
 
 

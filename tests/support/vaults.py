@@ -39,7 +39,7 @@ from vault.genotypes.store.selections import Selection
 from vault.operations.create import init
 from vault.operations.recovery import open_recovered
 from vault.session.settings import IN_FOLDER, Places
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import registry
 from vault.subjects.subject_sheet import read_subject_sheet
 
@@ -90,7 +90,7 @@ def make(folder: Path, *, places: Places = IN_FOLDER, whole: bool = True) -> Non
         requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec(regions=("22:1-1200",)))
 
 
-def bring(s: Session, file: SmallVcf, name: str, *, append: bool = False, **options: object) -> import_job.ImportReport:
+def bring(s: UnlockedVault, file: SmallVcf, name: str, *, append: bool = False, **options: object) -> import_job.ImportReport:
     """Import a file made of text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in.vcf"
@@ -100,7 +100,7 @@ def bring(s: Session, file: SmallVcf, name: str, *, append: bool = False, **opti
         )
 
 
-def answers(s: Session, *, decline: tuple[str, ...] = ("S11",), form: str = "broad-research") -> bytes:
+def answers(s: UnlockedVault, *, decline: tuple[str, ...] = ("S11",), form: str = "broad-research") -> bytes:
     """ANSWERS.csv in which everyone accepts but those who decline."""
     header, rows = recording.blank_sheet(s, form, accept=True)
     filled = [[("no" if v == "yes" else v) for v in r] if r[0].removeprefix("sample:") in decline else r for r in rows]
@@ -109,11 +109,11 @@ def answers(s: Session, *, decline: tuple[str, ...] = ("S11",), form: str = "bro
     return out.getvalue().encode()
 
 
-def answer(s: Session, *, decline: tuple[str, ...] = ("S11",)) -> None:
+def answer(s: UnlockedVault, *, decline: tuple[str, ...] = ("S11",)) -> None:
     recording.import_answers(s, answers(s, decline=decline), "broad-research")
 
 
-def approve(s: Session, code: str, *names: str, **changes: object) -> None:
+def approve(s: UnlockedVault, code: str, *names: str, **changes: object) -> None:
     """A project over some datasets, approved by the one steward there is."""
     document = parse_yaml(project_template(code, names[0]).encode(), name="template") | {
         "datasets": list(names),
@@ -124,12 +124,12 @@ def approve(s: Session, code: str, *names: str, **changes: object) -> None:
 
 
 def panel(
-    s: Session, name: str = "pgx", dataset: str = "cohort", loci: bytes = b"22\t999\t1030\n22\t99999998\t99999999\n"
+    s: UnlockedVault, name: str = "pgx", dataset: str = "cohort", loci: bytes = b"22\t999\t1030\n22\t99999998\t99999999\n"
 ) -> None:
     panels.create(s, name, parse_loci(loci, name="loci"), dataset_id=datasets.by_name(s, dataset).dataset_id)
 
 
-def ask(s: Session, *, dataset: str = "cohort", regions: tuple[str, ...] = ("22:1-1200",), project: str = "demo") -> str:
+def ask(s: UnlockedVault, *, dataset: str = "cohort", regions: tuple[str, ...] = ("22:1-1200",), project: str = "demo") -> str:
     """A new request's id."""
     return requests.submit(s, project, dataset, kind=RequestKind.RECORDS, spec=requests.Spec(regions=regions)).request_id
 
@@ -144,7 +144,7 @@ def add_role(folder: Path, role: Role) -> PassphraseFactor:
 
 
 @contextmanager
-def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | None = "ann") -> Iterator[Session]:
+def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | None = "ann") -> Iterator[UnlockedVault]:
     """An opened vault, recovered first; closed without signing where the block fails."""
     s = open_recovered(folder, factor=factor, principal=principal)
     try:
@@ -155,12 +155,12 @@ def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | 
     s.close()
 
 
-def verified(s: Session) -> Report:
+def verified(s: UnlockedVault) -> Report:
     """The offline verifier's report on the live log, by the key that the keystore vouches for."""
     return verify(LogSource(s.log, None), s.log_keys()[0].to_text())
 
 
-def read_all(s: Session, name: str = "cohort") -> dataset_reader.Calls:
+def read_all(s: UnlockedVault, name: str = "cohort") -> dataset_reader.Calls:
     """Every genotype of a dataset, opened past the gate: what an attack on stored bytes would have to change."""
     dataset = datasets.by_name(s, name)
     with s.books.read() as tx:

@@ -19,7 +19,7 @@ from vault.audit.reports.records import Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError, UnavailableError
 from vault.ids import AuditToken
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import references
 
 INTENTS = (Act.VIEW_INTENT.value, Act.EXTRACT_INTENT.value)
@@ -73,36 +73,36 @@ class Accounting:
     paragraphs: tuple[Paragraph, ...]
 
 
-def of(session: Session, who: str) -> Accounting:
+def of(vault: UnlockedVault, who: str) -> Accounting:
     """The accounting for the person whom an audit token or (for those who know identities) a REF names.
 
     Raises:
         IntegrityError: ``audit_set_altered``, ``log_incomplete``: what is stored would not give all of them.
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``token_unknown``: no entry has this token.
     """
-    with session.attempting(Act.AUDIT_DISCLOSURES):
-        tokens = tokens_of(session, who)
-        indices = session.log.entries_of(*tokens)
+    with vault.attempting(Act.AUDIT_DISCLOSURES):
+        tokens = tokens_of(vault, who)
+        indices = vault.log.entries_of(*tokens)
         if not indices and who.startswith(_TOKEN):
             raise InputError("token_unknown", "no entry of the log has this audit token")
-        entries = session.log.entries_at(indices)
-        made = _accounting(session, tokens, entries)
+        entries = vault.log.entries_at(indices)
+        made = _accounting(vault, tokens, entries)
         # The read is about this person too: named by a token, so that it is found the next time.
-        event = session.event(Act.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
-        session.record_event(replace(event, subjects=tokens[-1:]))
+        event = vault.event(Act.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
+        vault.record_event(replace(event, subjects=tokens[-1:]))
     return made
 
 
-def tokens_of(session: Session, who: str) -> tuple[AuditToken, ...]:
+def tokens_of(vault: UnlockedVault, who: str) -> tuple[AuditToken, ...]:
     """Every token that entries may name a person by, oldest first. Raises as ``of``."""
     if who.startswith(_TOKEN):
         return (AuditToken(who),)
-    if not session.keyring.has(Branch.IDENTITY):
+    if not vault.keyring.has(Branch.IDENTITY):
         raise UnavailableError(
             "branch_closed", "the identity keys are not open to this role", hint="name the person by audit token, hmac-sha256:…"
         )
-    subject = references.resolve(session, who)
-    return tuple(session.keybook.all_tokens([subject]).get(subject, ()))
+    subject = references.resolve(vault, who)
+    return tuple(vault.keybook.all_tokens([subject]).get(subject, ()))
 
 
 def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
@@ -111,27 +111,27 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
     return document["version"], tuple(Paragraph(**paragraph) for paragraph in document["paragraphs"])
 
 
-def _accounting(session: Session, tokens: Sequence[AuditToken], entries: Sequence[Entry]) -> Accounting:
+def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[Entry]) -> Accounting:
     found = [record_of(entry) for entry in entries]
     intents = [record for record in found if record.act in INTENTS and record.outcome == Outcome.INTENT.value]
-    closings = session.log.closings([record.event for record in intents])
+    closings = vault.log.closings([record.event for record in intents])
     told = {record.index for record in intents}
     version, texts = paragraphs()
     return Accounting(
         tuple(tokens),
-        tuple(_disclosure(session, record, closings.get(record.event, [])) for record in intents),
+        tuple(_disclosure(vault, record, closings.get(record.event, [])) for record in intents),
         tuple(record for record in found if record.index not in told),
         version,
         texts,
     )
 
 
-def _disclosure(session: Session, intent: Record, closings: Sequence[Entry]) -> Disclosure:
+def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[Entry]) -> Disclosure:
     # The index leads here; the leaf itself has to say that it closes this intent.
     ends = [record for record in map(record_of, closings) if record.refers == intent.event]
     ended = ending(record.outcome for record in ends)
     outcome_index = next((record.index for record in ends if record.outcome == ended), None)
-    detail = dict((session.detail(intent.index) if session.keyring.has(Branch.AUDIT_READ) else None) or {})
+    detail = dict((vault.detail(intent.index) if vault.keyring.has(Branch.AUDIT_READ) else None) or {})
     kind, _, release = (intent.object or "").partition(":")
     return Disclosure(
         index=intent.index,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session as Transaction
 
 from policies import canonical, declarations, purposes
 from vault.audit.actions import Act, Outcome
@@ -21,8 +20,9 @@ from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.ids import ProjectId, new_id
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow, ProjectRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
 COLLECTION = "project"
@@ -51,17 +51,17 @@ class Project:
     declaration_sha256: bytes
 
 
-def create(session: Session, document: dict[str, Any]) -> Project:
+def create(vault: UnlockedVault, document: dict[str, Any]) -> Project:
     """Record a declaration as a draft, with a new pseudonym key.
 
     Raises:
         InputError: ``document_rejected``; ``project_exists``.
     """
-    with session.attempting(Act.PROJECT_CREATE):
-        return _create(session, declared(lambda: declarations.parse_project(document), name="the declaration"))
+    with vault.attempting(Act.PROJECT_CREATE):
+        return _create(vault, declared(lambda: declarations.parse_project(document), name="the declaration"))
 
 
-def change(session: Session, code: str, verb: str) -> Project:
+def change(vault: UnlockedVault, code: str, verb: str) -> Project:
     """Approve, suspend or close a project.
 
     With one steward, approving one's own project is allowed and logged ``self_approved``; with two it is refused.
@@ -71,56 +71,56 @@ def change(session: Session, code: str, verb: str) -> Project:
         RefusedError: ``self_approval``.
     """
     act, allowed, target = CHANGES[verb]
-    with session.attempting(act), session.books.write() as tx:
+    with vault.attempting(act), vault.books.write() as tx:
         row = row_of(tx, code)
-        project = _opened(session, row)
+        project = _opened(vault, row)
         if row.state not in allowed:
             raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
         flags: tuple[str, ...] = ()
         if verb == "approve":
-            own = row.created_by == session.principal
+            own = row.created_by == vault.principal
             if own and stewards(tx) > 1:
                 raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
             flags = ("self_approved",) if own else ()
-            row.approved_by, row.self_approved, row.approved = session.principal, own, to_micros(session.clock())
+            row.approved_by, row.self_approved, row.approved = vault.principal, own, to_micros(vault.clock())
         row.state, row.version = target, row.version + 1
-        row.sealed = _seal(session, row, project.declaration_text)
+        row.sealed = _seal(vault, row, project.declaration_text)
         tx.flush()
-        session.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
-    return _opened(session, row)
+        vault.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
+    return _opened(vault, row)
 
 
-def settle(session: Session, tx: Transaction, row: ProjectRow, item: str, *, allows: bool) -> None:
+def settle(vault: UnlockedVault, tx: Transaction, row: ProjectRow, item: str, *, allows: bool) -> None:
     """Put a ruling in force, or take it out, in the caller's write transaction; what is in progress is decided anew."""
-    text = _opened(session, row).declaration_text
+    text = _opened(vault, row).declaration_text
     held = {one for one in row.rulings.split(",") if one}
     row.rulings = ",".join(sorted(held | {item} if allows else held - {item}))
     row.version += 1
-    row.sealed = _seal(session, row, text)
+    row.sealed = _seal(vault, row, text)
     tx.flush()
 
 
-def load(session: Session, code: str) -> Project:
+def load(vault: UnlockedVault, code: str) -> Project:
     """A project by its code. Raises InputError ``project_unknown``."""
-    with session.books.read() as tx:
-        return _opened(session, row_of(tx, code))
+    with vault.books.read() as tx:
+        return _opened(vault, row_of(tx, code))
 
 
-def by_id(session: Session, tx: Transaction, project_id: ProjectId) -> Project:
+def by_id(vault: UnlockedVault, tx: Transaction, project_id: ProjectId) -> Project:
     """A project as the caller's transaction sees it."""
-    return _opened(session, tx.get_one(ProjectRow, project_id))
+    return _opened(vault, tx.get_one(ProjectRow, project_id))
 
 
-def every(session: Session) -> list[Project]:
+def every(vault: UnlockedVault) -> list[Project]:
     """All projects, by code."""
-    with session.books.read() as tx:
-        return [_opened(session, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
+    with vault.books.read() as tx:
+        return [_opened(vault, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
 
 
-def _create(session: Session, declaration: purposes.Project) -> Project:
+def _create(vault: UnlockedVault, declaration: purposes.Project) -> Project:
     text = canonical.dumps(purposes.as_dict(declaration))
-    project_id = ProjectId(new_id(session.random))
-    session.keybook.create(KeyPurpose.PROJECT, [project_id])
+    project_id = ProjectId(new_id(vault.random))
+    vault.keybook.create(KeyPurpose.PROJECT, [project_id])
     row = ProjectRow(
         project_id=project_id,
         code=declaration.code,
@@ -128,21 +128,21 @@ def _create(session: Session, declaration: purposes.Project) -> Project:
         state=DRAFT,
         sealed=b"",
         declaration_sha256=sha256(text.encode()),
-        created=to_micros(session.clock()),
-        created_by=session.principal,
+        created=to_micros(vault.clock()),
+        created_by=vault.principal,
         approved_by=None,
         approved=None,
         self_approved=False,
         rulings="",
     )
-    row.sealed = _seal(session, row, text)
-    with session.books.write() as tx:
+    row.sealed = _seal(vault, row, text)
+    with vault.books.write() as tx:
         if tx.scalar(select(ProjectRow.code).where(ProjectRow.code == declaration.code)) is not None:
             raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
         tx.add(row)
         tx.flush()
-        session.append(tx, Act.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
-    return _opened(session, row)
+        vault.append(tx, Act.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
+    return _opened(vault, row)
 
 
 def row_of(tx: Transaction, code: str) -> ProjectRow:
@@ -153,9 +153,9 @@ def row_of(tx: Transaction, code: str) -> ProjectRow:
     return row
 
 
-def _seal(session: Session, row: ProjectRow, declaration: str) -> bytes:
+def _seal(vault: UnlockedVault, row: ProjectRow, declaration: str) -> bytes:
     content = canonical.dumps({"declaration": declaration, "standing": _standing(row)})
-    return session.seal_books(COLLECTION, row.project_id, content.encode())
+    return vault.seal_books(COLLECTION, row.project_id, content.encode())
 
 
 def _standing(row: ProjectRow) -> dict[str, Any]:
@@ -171,8 +171,8 @@ def _standing(row: ProjectRow) -> dict[str, Any]:
     }
 
 
-def _opened(session: Session, row: ProjectRow) -> Project:
-    content = json.loads(session.open_books(COLLECTION, row.project_id, row.sealed))
+def _opened(vault: UnlockedVault, row: ProjectRow) -> Project:
+    content = json.loads(vault.open_books(COLLECTION, row.project_id, row.sealed))
     text = content["declaration"]
     if content["standing"] != _standing(row) or sha256(text.encode()) != row.declaration_sha256:
         raise IntegrityError("project_altered", "a project is not as it was recorded", hint="run genovault doctor")

@@ -19,40 +19,40 @@ from vault.audit.reports.records import record_of
 from vault.errors import IntegrityError
 from vault.extracts.release_folder import RECEIPT_NAME
 from vault.extracts.staging import discard_staged, publish_staged, unwritable
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 
 
-def receive(session: Session, index: int) -> str:
+def receive(vault: UnlockedVault, index: int) -> str:
     """Sign the log's head and give the receipt of entry ``index``."""
-    session.checkpoint()
-    return session.log.receipt(index)
+    vault.checkpoint()
+    return vault.log.receipt(index)
 
 
-def finish(session: Session, release: Release) -> None:
+def finish(vault: UnlockedVault, release: Release) -> None:
     """Make a committed release visible: receipt beside the manifest, folder renamed, state set. Safe to repeat."""
     staged, output = Path(release.content.staged), Path(release.content.output)
     if release.outcome_index is None:
         raise IntegrityError("release_incomplete", "a committed release has no outcome entry", hint="run genovault doctor")
     if staged.is_dir():
-        _write_receipt(staged / RECEIPT_NAME, receive(session, release.outcome_index))
+        _write_receipt(staged / RECEIPT_NAME, receive(vault, release.outcome_index))
     publish_staged(staged, output)
-    releases.mark(session, release.release_id, RELEASED)
+    releases.mark(vault, release.release_id, RELEASED)
 
 
-def abort(session: Session, release: Release, reason: str) -> None:
+def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
     """Remove what was staged and log that nothing became visible.
 
     Raises:
         IntegrityError: ``release_altered``: the log says that it did; the books were edited.
     """
-    said = session.log.closings([release.intent_event]).get(release.intent_event, [])
+    said = vault.log.closings([release.intent_event]).get(release.intent_event, [])
     if release.state == STAGING and ending(record_of(entry).outcome for entry in said) == Outcome.DONE:
         raise IntegrityError("release_altered", f"the log says that release {release.release_id} left", hint="genovault doctor")
     if release.content.staged:  # a view in memory has no folder
         discard_staged(Path(release.content.staged))
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         releases.drop(tx, release.release_id)
-        session.append(
+        vault.append(
             tx,
             Act.VIEW_OUTCOME if release.request_id is None else Act.EXTRACT_OUTCOME,
             Outcome.ABORTED,
@@ -65,9 +65,9 @@ def abort(session: Session, release: Release, reason: str) -> None:
 
 
 @contextmanager
-def working(session: Session, release_id: str) -> Iterator[bool]:
+def working(vault: UnlockedVault, release_id: str) -> Iterator[bool]:
     """Hold the release's lock; False if another process does. The lock goes with the process, however it ends."""
-    folder = session.folder / "locks"
+    folder = vault.folder / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / release_id
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.log import Appended
 from vault.errors import InputError, RefusedError
 from vault.ids import ProjectId, SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 COLLECTION = "release"
@@ -58,7 +58,7 @@ class Release:
 
 def begin(
     tx: Transaction,
-    session: Session,
+    vault: UnlockedVault,
     release_id: str,
     *,
     project_id: ProjectId,
@@ -77,11 +77,11 @@ def begin(
         intent_event=intent.event_id,
         outcome_index=None,
         manifest_sha256=None,
-        subject_set=session.log.subject_digest(session.keybook.tokens(subjects)),
+        subject_set=vault.log.subject_digest(vault.keybook.tokens(subjects)),
         n_subjects=len(subjects),
         n_sites=0,
-        sealed=_seal(session, release_id, content, 1),
-        created=to_micros(session.clock()),
+        sealed=_seal(vault, release_id, content, 1),
+        created=to_micros(vault.clock()),
     )
     tx.add(row)
     tx.flush()
@@ -89,7 +89,7 @@ def begin(
 
 def commit(
     tx: Transaction,
-    session: Session,
+    vault: UnlockedVault,
     release_id: str,
     *,
     outcome: Appended,
@@ -108,7 +108,7 @@ def commit(
         raise RefusedError("release_ended", "this release was ended meanwhile", hint="ask again")
     row.state, row.outcome_index, row.n_sites, row.manifest_sha256 = state, outcome.index, n_sites, manifest_sha256
     row.version += 1
-    row.sealed = _seal(session, release_id, content, row.version)
+    row.sealed = _seal(vault, release_id, content, row.version)
 
 
 def drop(tx: Transaction, release_id: str) -> None:
@@ -116,42 +116,42 @@ def drop(tx: Transaction, release_id: str) -> None:
     tx.execute(update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=ABORTED))
 
 
-def mark(session: Session, release_id: str, state: str) -> None:
+def mark(vault: UnlockedVault, release_id: str, state: str) -> None:
     """Move a release to a state that needs no entry of its own."""
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         tx.execute(update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=state))
 
 
-def every(session: Session) -> list[Release]:
+def every(vault: UnlockedVault) -> list[Release]:
     """All releases, newest first."""
-    return _query(session)
+    return _query(vault)
 
 
-def load(session: Session, release_id: str) -> Release:
+def load(vault: UnlockedVault, release_id: str) -> Release:
     """A release by its id. Raises InputError ``release_unknown``."""
-    found = _query(session, ReleaseRow.release_id == release_id)
+    found = _query(vault, ReleaseRow.release_id == release_id)
     if not found:
         raise InputError("release_unknown", "there is no such release", hint="genovault release list")
     return found[0]
 
 
-def unfinished(session: Session) -> list[Release]:
+def unfinished(vault: UnlockedVault) -> list[Release]:
     """Releases that were in the making, whoever makes them."""
-    return _query(session, ReleaseRow.state.in_(UNFINISHED))
+    return _query(vault, ReleaseRow.state.in_(UNFINISHED))
 
 
-def _query(session: Session, *where: ColumnElement[bool]) -> list[Release]:
+def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:
     query = select(ReleaseRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == ReleaseRow.project_id)
-    with session.books.read() as tx:
-        return [_opened(session, row, code) for row, code in tx.execute(query.where(*where).order_by(ReleaseRow.created.desc()))]
+    with vault.books.read() as tx:
+        return [_opened(vault, row, code) for row, code in tx.execute(query.where(*where).order_by(ReleaseRow.created.desc()))]
 
 
-def _seal(session: Session, release_id: str, content: Content, version: int) -> bytes:
-    return session.seal_books(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
+def _seal(vault: UnlockedVault, release_id: str, content: Content, version: int) -> bytes:
+    return vault.seal_books(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
 
 
-def _opened(session: Session, row: ReleaseRow, project: str) -> Release:
-    content = json.loads(session.open_books(COLLECTION, row.release_id.encode(), row.sealed, version=row.version))
+def _opened(vault: UnlockedVault, row: ReleaseRow, project: str) -> Release:
+    content = json.loads(vault.open_books(COLLECTION, row.release_id.encode(), row.sealed, version=row.version))
     return Release(
         release_id=row.release_id,
         request_id=row.request_id,

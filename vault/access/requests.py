@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from policies import loci
 from policies.purposes import RequestKind
@@ -19,8 +18,9 @@ from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ProjectRow, RequestRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 COLLECTION = "request"
@@ -53,39 +53,39 @@ class Request:
     created: str
 
 
-def submit(session: Session, project_code: str, dataset_name: str, *, kind: RequestKind, spec: Spec) -> Request:
+def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: RequestKind, spec: Spec) -> Request:
     """Record a request of an approved project.
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region), ``person_malformed``.
         RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
     """
-    with session.attempting(Act.REQUEST_SUBMIT):
+    with vault.attempting(Act.REQUEST_SUBMIT):
         if spec.submitted_for is not None and not is_handle(spec.submitted_for):
             hint = "letters, digits and ._@-, at most 64, as principals are called"
             raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
-        project = projects.load(session, project_code)
-        dataset = datasets.by_name(session, dataset_name)
-        spec = _checked(session, dataset, spec)
+        project = projects.load(vault, project_code)
+        dataset = datasets.by_name(vault, dataset_name)
+        spec = _checked(vault, dataset, spec)
         if project.state != projects.APPROVED:
             raise RefusedError("project_not_approved", f"project {project_code} is {project.state}", hint="a steward approves it")
         if dataset_name not in project.declaration.datasets or kind not in project.declaration.kinds:
             raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
         row = RequestRow(
-            request_id=f"r-{session.random(5).hex()}",
+            request_id=f"r-{vault.random(5).hex()}",
             project_id=project.project_id,
             dataset_id=dataset.dataset_id,
             kind=kind.value,
             state=OPEN,
             sealed=b"",
-            submitted_by=session.principal,
-            created=to_micros(session.clock()),
+            submitted_by=vault.principal,
+            created=to_micros(vault.clock()),
         )
-        row.sealed = _seal(session, row, spec)
-        with session.books.write() as tx:
+        row.sealed = _seal(vault, row, spec)
+        with vault.books.write() as tx:
             tx.add(row)
             tx.flush()
-            session.append(
+            vault.append(
                 tx,
                 Act.REQUEST_SUBMIT,
                 Outcome.DONE,
@@ -94,54 +94,54 @@ def submit(session: Session, project_code: str, dataset_name: str, *, kind: Requ
                 asserted_for=spec.submitted_for,
                 detail=_detail(dataset, kind, spec),
             )
-    return _opened(session, row, project_code, dataset_name)
+    return _opened(vault, row, project_code, dataset_name)
 
 
-def deny(session: Session, request_id: str, reason: str) -> Request:
+def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:
     """Stop a request; the reason is for auditors. Raises InputError ``request_unknown``."""
-    with session.attempting(Act.REQUEST_DENY, request=request_id), session.books.write() as tx:
+    with vault.attempting(Act.REQUEST_DENY, request=request_id), vault.books.write() as tx:
         row = tx.get(RequestRow, request_id)
         if row is None:
             raise _unknown()
-        spec = _spec(session, row)
+        spec = _spec(vault, row)
         row.state = DENIED
-        row.sealed = _seal(session, row, spec)
-        session.append(tx, Act.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
-    return load(session, request_id)
+        row.sealed = _seal(vault, row, spec)
+        vault.append(tx, Act.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
+    return load(vault, request_id)
 
 
-def load(session: Session, request_id: str) -> Request:
+def load(vault: UnlockedVault, request_id: str) -> Request:
     """A request by its id. Raises InputError ``request_unknown``."""
-    found = _query(session, request_id)
+    found = _query(vault, request_id)
     if not found:
         raise _unknown()
     return found[0]
 
 
-def is_open(session: Session, tx: Transaction, request_id: str) -> bool:
+def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
     """Whether the request still stands, as the caller's transaction sees it. Raises IntegrityError ``request_altered``."""
     row = tx.get(RequestRow, request_id)
     if row is None:
         return False
-    _spec(session, row)
+    _spec(vault, row)
     return row.state == OPEN
 
 
-def every(session: Session) -> list[Request]:
+def every(vault: UnlockedVault) -> list[Request]:
     """All requests, newest first."""
-    return _query(session, None)
+    return _query(vault, None)
 
 
-def _query(session: Session, request_id: str | None) -> list[Request]:
+def _query(vault: UnlockedVault, request_id: str | None) -> list[Request]:
     query = select(RequestRow, ProjectRow.code, DatasetRow.name).join(ProjectRow, RequestRow.project_id == ProjectRow.project_id)
     query = query.join(DatasetRow, RequestRow.dataset_id == DatasetRow.dataset_id).order_by(RequestRow.created.desc())
     if request_id is not None:
         query = query.where(RequestRow.request_id == request_id)
-    with session.books.read() as tx:
-        return [_opened(session, row, code, name) for row, code, name in tx.execute(query)]
+    with vault.books.read() as tx:
+        return [_opened(vault, row, code, name) for row, code, name in tx.execute(query)]
 
 
-def _checked(session: Session, dataset: datasets.Dataset, spec: Spec) -> Spec:
+def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spec:
     if spec.panel is not None and spec.regions:
         raise InputError("loci_twice", "a request asks for a panel or for regions, not both")
     if len(spec.regions) > MAX_REGIONS:
@@ -150,7 +150,7 @@ def _checked(session: Session, dataset: datasets.Dataset, spec: Spec) -> Spec:
         declared(lambda: loci.parse_regions(spec.regions), name="the regions")
     if spec.panel is None:
         return spec
-    panel = panels.by_name(session, spec.panel)
+    panel = panels.by_name(vault, spec.panel)
     if panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {spec.panel} is not of this dataset", hint="genovault panel list")
     return Spec(panel=spec.panel, panel_version=panel.version, submitted_for=spec.submitted_for)
@@ -168,9 +168,9 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
     }
 
 
-def _seal(session: Session, row: RequestRow, spec: Spec) -> bytes:
+def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec) -> bytes:
     content = {"spec": asdict(spec), "standing": _standing(row)}
-    return session.seal_books(COLLECTION, row.request_id.encode(), json.dumps(content).encode())
+    return vault.seal_books(COLLECTION, row.request_id.encode(), json.dumps(content).encode())
 
 
 def _standing(row: RequestRow) -> list[str]:
@@ -178,14 +178,14 @@ def _standing(row: RequestRow) -> list[str]:
     return [row.project_id.hex(), row.dataset_id.hex(), row.kind, row.state, row.submitted_by]
 
 
-def _spec(session: Session, row: RequestRow) -> Spec:
-    content = json.loads(session.open_books(COLLECTION, row.request_id.encode(), row.sealed))
+def _spec(vault: UnlockedVault, row: RequestRow) -> Spec:
+    content = json.loads(vault.open_books(COLLECTION, row.request_id.encode(), row.sealed))
     if content["standing"] != _standing(row):
         raise IntegrityError("request_altered", "a request is not as it was recorded", hint="run genovault doctor")
     return Spec(**{**content["spec"], "regions": tuple(content["spec"]["regions"])})
 
 
-def _opened(session: Session, row: RequestRow, project: str, dataset: str) -> Request:
+def _opened(vault: UnlockedVault, row: RequestRow, project: str, dataset: str) -> Request:
     return Request(
         request_id=row.request_id,
         project_id=ProjectId(row.project_id),
@@ -193,7 +193,7 @@ def _opened(session: Session, row: RequestRow, project: str, dataset: str) -> Re
         dataset_id=DatasetId(row.dataset_id),
         dataset=dataset,
         kind=RequestKind(row.kind),
-        spec=_spec(session, row),
+        spec=_spec(vault, row),
         state=row.state,
         submitted_by=row.submitted_by,
         created=rfc3339(from_micros(row.created)),

@@ -16,7 +16,7 @@ from vault.audit.actions import Act, Outcome
 from vault.audit.entry import Obj
 from vault.errors import InputError, RefusedError
 from vault.ids import new_uuid7
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ProjectRow, RulingRow
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
@@ -37,22 +37,22 @@ class Ruling:
     reason: str
 
 
-def rule(session: Session, code: str, item: str, *, reason: str, allows: bool = True) -> Ruling:
+def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: bool = True) -> Ruling:
     """Rule on one item of a project, or confirm what another steward ruled on it.
 
     Raises:
         InputError: ``item_unknown``, ``reason_missing``, ``project_unknown``, ``project_state``.
         RefusedError: ``self_confirmation``: the same steward ruled already, and another has to confirm.
     """
-    with session.attempting(Act.PROJECT_RULE):
+    with vault.attempting(Act.PROJECT_RULE):
         if item not in RULABLE:
             raise InputError(
                 "item_unknown", f"there is nothing to rule on called {item:.60}", hint=f"one of {', '.join(RULABLE)}"
             )
         if not reason.strip():
             raise InputError("reason_missing", "a ruling says why", hint="give --reason")
-        now = session.clock()
-        with session.books.write() as tx:
+        now = vault.clock()
+        with vault.books.write() as tx:
             project = projects.row_of(tx, code)
             if project.state == projects.CLOSED:
                 raise InputError("project_state", f"project {code} is closed")
@@ -61,29 +61,29 @@ def rule(session: Session, code: str, item: str, *, reason: str, allows: bool = 
                 RulingRow.project_id == project.project_id, RulingRow.item == item, RulingRow.confirmed_by.is_(None)
             )
             row = tx.scalars(open_ones.limit(1)).first() if allows else None
-            if row is not None and row.ruled_by == session.principal:
+            if row is not None and row.ruled_by == vault.principal:
                 raise RefusedError("self_confirmation", "another steward confirms what this one ruled", hint="ask a colleague")
             if row is None:
                 row = RulingRow(
-                    ruling_id=(ruling_id := new_uuid7(session.random, now)),
+                    ruling_id=(ruling_id := new_uuid7(vault.random, now)),
                     project_id=project.project_id,
                     item=item,
                     allows=allows,
-                    ruled_by=session.principal,
+                    ruled_by=vault.principal,
                     ruled=to_micros(now),
                     confirmed_by=None,
                     confirmed=None,
-                    sealed=session.seal_books(COLLECTION, ruling_id.encode(), reason.encode()),
+                    sealed=vault.seal_books(COLLECTION, ruling_id.encode(), reason.encode()),
                 )
                 tx.add(row)
                 settled = alone or not allows
             else:
                 settled = True
             if settled:
-                row.confirmed_by, row.confirmed = session.principal, to_micros(now)
-                projects.settle(session, tx, project, item, allows=allows)
+                row.confirmed_by, row.confirmed = vault.principal, to_micros(now)
+                projects.settle(vault, tx, project, item, allows=allows)
             tx.flush()
-            session.append(
+            vault.append(
                 tx,
                 Act.PROJECT_RULE,
                 Outcome.DONE,
@@ -92,19 +92,19 @@ def rule(session: Session, code: str, item: str, *, reason: str, allows: bool = 
                 flags=("self_approved",) if settled and alone and allows else (),
                 detail={"item": item, "allows": allows, "in_force": settled, "reason": reason},
             )
-            return _opened(session, row, code)
+            return _opened(vault, row, code)
 
 
-def every(session: Session, code: str | None = None) -> list[Ruling]:
+def every(vault: UnlockedVault, code: str | None = None) -> list[Ruling]:
     """Rulings in the order they were made, of one project or of all."""
     query = select(RulingRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == RulingRow.project_id)
     if code is not None:
         query = query.where(ProjectRow.code == code)
-    with session.books.read() as tx:
-        return [_opened(session, row, name) for row, name in tx.execute(query.order_by(RulingRow.ruled, RulingRow.ruling_id))]
+    with vault.books.read() as tx:
+        return [_opened(vault, row, name) for row, name in tx.execute(query.order_by(RulingRow.ruled, RulingRow.ruling_id))]
 
 
-def _opened(session: Session, row: RulingRow, code: str) -> Ruling:
+def _opened(vault: UnlockedVault, row: RulingRow, code: str) -> Ruling:
     return Ruling(
         ruling_id=row.ruling_id,
         project=code,
@@ -113,5 +113,5 @@ def _opened(session: Session, row: RulingRow, code: str) -> Ruling:
         ruled_by=row.ruled_by,
         ruled=rfc3339(from_micros(row.ruled)),
         confirmed_by=row.confirmed_by,
-        reason=session.open_books(COLLECTION, row.ruling_id.encode(), row.sealed).decode(),
+        reason=vault.open_books(COLLECTION, row.ruling_id.encode(), row.sealed).decode(),
     )

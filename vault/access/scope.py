@@ -18,7 +18,7 @@ from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
 from vault.genotypes.loci import Locus
 from vault.genotypes.store.selections import PanelLoci, Selection
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,25 @@ class Ask:
         return {"dataset": self.dataset.name, "panel": panel, "regions": list(shown), "n_regions": len(self.regions)}
 
 
-def of_request(session: Session, request_id: str) -> Ask:
+def of_request(vault: UnlockedVault, request_id: str) -> Ask:
     """The question of a stored request.
 
     Raises:
         InputError: ``request_unknown``. RefusedError: ``request_denied``, ``kind_not_served``, and as ``of_view``.
     """
-    request = requests.load(session, request_id)
+    request = requests.load(vault, request_id)
     if request.state != requests.OPEN:
         raise RefusedError("request_denied", f"request {request_id} was denied")
     if request.kind is not RequestKind.RECORDS:
         raise RefusedError("kind_not_served", f"this version releases records, not {request.kind.value}")
     spec = request.spec
-    panel = None if spec.panel is None else panels.by_name(session, spec.panel, version=spec.panel_version)
-    project, dataset = projects.load(session, request.project), datasets.by_name(session, request.dataset)
+    panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
+    project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
-    return _allowed(session, Ask(project, dataset, panel, spec.regions, request_id, person))
+    return _allowed(vault, Ask(project, dataset, panel, spec.regions, request_id, person))
 
 
-def of_view(session: Session, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> Ask:
+def of_view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> Ask:
     """The question of a program beside the vault.
 
     Raises:
@@ -75,15 +75,15 @@ def of_view(session: Session, *, project: str, dataset: str, panel: str | None, 
     """
     if panel is not None and regions:
         raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
-    found = None if panel is None else panels.by_name(session, panel)
-    return _allowed(session, Ask(projects.load(session, project), datasets.by_name(session, dataset), found, regions))
+    found = None if panel is None else panels.by_name(vault, panel)
+    return _allowed(vault, Ask(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions))
 
 
-def _allowed(session: Session, ask: Ask) -> Ask:
+def _allowed(vault: UnlockedVault, ask: Ask) -> Ask:
     """The question itself, if the project's declaration covers it and, for an engine, names the engine."""
     project, dataset, panel = ask.project, ask.dataset, ask.panel
-    if session.role is Role.ENGINE and session.principal not in project.declaration.purpose.people:
-        raise RefusedError("not_of_project", f"project {project.code} does not name {session.principal} among its people")
+    if vault.role is Role.ENGINE and vault.principal not in project.declaration.purpose.people:
+        raise RefusedError("not_of_project", f"project {project.code} does not name {vault.principal} among its people")
     if project.state != projects.APPROVED:
         raise RefusedError("project_not_approved", f"project {project.code} is {project.state}")
     if dataset.name not in project.declaration.datasets or RequestKind.RECORDS not in project.declaration.kinds:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from vault.audit.entry import ConsentHead, decode_leaf
 from vault.storage.audit_tables import AuditLeafRow
+from vault.storage.database import Transaction
 
 PAGE = 256  # entries looked at a time; every access carries a head, so one page nearly always does
 
 
-def consent_head(session: Session) -> ConsentHead | None:
+def consent_head(tx: Transaction) -> ConsentHead | None:
     """The head that the newest entry with one carries, as the caller's transaction sees the log; None before the first."""
     stop: int | None = None
     while True:
         query = select(AuditLeafRow.idx, AuditLeafRow.leaf).order_by(AuditLeafRow.idx.desc()).limit(PAGE)
-        page = session.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
+        page = tx.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
         if not page:
             return None
         for row in page:

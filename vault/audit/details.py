@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from vault.crypto.context import encode_context
 from vault.crypto.envelope import Binding, Sealer, open_blob
@@ -22,6 +21,7 @@ from vault.ids import ID_BYTES, Clock, RandomBytes
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.base import bulk_insert, insert_rows
 from vault.storage.compiled_statements import Statement
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 _SESSION = Statement(select(AuditSessionRow.session_id).where(AuditSessionRow.session_id == bindparam("session_id")))
@@ -47,13 +47,13 @@ class DetailSession:
             self._seq += 1
             return self._seq - 1
 
-    def store(self, session: Session, details: Sequence[tuple[int, bytes, bytes]], *, clock: Clock) -> None:
+    def store(self, tx: Transaction, details: Sequence[tuple[int, bytes, bytes]], *, clock: Clock) -> None:
         """Seal and write (entry, event id, salted detail) in the entries' own transaction, and this session's row if need be."""
         if not details:
             return
-        self._store_itself(session, clock)
+        self._store_itself(tx, clock)
         sealed = [(index, self.session_id, self.seal(event_id, salted)) for index, event_id, salted in details]
-        insert_rows(session, AuditDetailRow, ("idx", "session_id", "sealed"), sealed)
+        insert_rows(tx, AuditDetailRow, ("idx", "session_id", "sealed"), sealed)
 
     def sealed_key(self) -> bytes:
         """The session key, sealed to the auditors."""
@@ -63,9 +63,9 @@ class DetailSession:
         """A detail as a blob bound to its event."""
         return self._sealer.seal(event_id, salted_detail)
 
-    def _store_itself(self, session: Session, clock: Clock) -> None:
+    def _store_itself(self, tx: Transaction, clock: Clock) -> None:
         """Looked up until a commit is known to have kept it: the transaction that first wrote it may have been rolled back."""
-        if self.stored or _SESSION.rows(session, session_id=self.session_id):
+        if self.stored or _SESSION.rows(tx, session_id=self.session_id):
             return
         row = {
             "session_id": self.session_id,
@@ -73,7 +73,7 @@ class DetailSession:
             "sealed_key": self.sealed_key(),
             "created": to_micros(clock()),
         }
-        bulk_insert(session, AuditSessionRow, [row])
+        bulk_insert(tx, AuditSessionRow, [row])
 
 
 def open_detail(

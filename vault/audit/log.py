@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exc, func, insert, select
-from sqlalchemy.orm import Session
 
 from vault.audit.details import DetailSession
 from vault.audit.entry import DETAIL_SALT_BYTES, NONCE_BYTES, Event, Prepared, Stamp, event_id_bytes, prepare
@@ -32,7 +31,7 @@ from vault.errors import InputError, UnavailableError
 from vault.ids import Clock, RandomBytes, new_uuid7
 from vault.storage.audit_tables import AuditCheckpointRow, AuditClosingRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
 from vault.storage.base import insert_rows
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 from vault.storage.timestamps import to_micros
 
 
@@ -66,23 +65,23 @@ class AuditLog(LogReader):
         self._random = random
         self._session = self._new_session()
 
-    def create(self, session: Session) -> None:
+    def create(self, tx: Transaction) -> None:
         """Make the empty log. Only ``init`` calls this: a log that has lost its head is never begun again by itself."""
-        session.execute(insert(AuditHeadRow), [{"id": 1, "base": 0, "size": 0, "stack": b""}])
-        session.execute(insert(AuditOriginRow), [{"base": 0, "origin": self.origin}])
+        tx.execute(insert(AuditHeadRow), [{"id": 1, "base": 0, "size": 0, "stack": b""}])
+        tx.execute(insert(AuditOriginRow), [{"base": 0, "origin": self.origin}])
 
-    def continue_as(self, session: Session, origin: str, event: Event) -> Appended:
+    def continue_as(self, tx: Transaction, origin: str, event: Event) -> Appended:
         """Begin a new log in the caller's write transaction, with ``event`` as its leaf 0. The old one stays as it is.
 
         Raises InputError (``origin_taken``), and as ``append``.
         """
-        if session.scalar(select(AuditOriginRow.base).where(AuditOriginRow.origin == origin)) is not None:
+        if tx.scalar(select(AuditOriginRow.base).where(AuditOriginRow.origin == origin)) is not None:
             raise InputError("origin_taken", "the vault has had a log of this origin")
-        old = read_head(session)
-        session.execute(insert(AuditOriginRow), [{"base": old.end, "origin": origin}])
-        advance_head(session, old, Head(old.end, CompactRange()))
+        old = read_head(tx)
+        tx.execute(insert(AuditOriginRow), [{"base": old.end, "origin": origin}])
+        advance_head(tx, old, Head(old.end, CompactRange()))
         self.origin = origin
-        return self.append(session, event)
+        return self.append(tx, event)
 
     # Appending
 
@@ -103,7 +102,7 @@ class AuditLog(LogReader):
         )
         return prepare(event, stamp, set_salt=self._set_salt)
 
-    def append(self, session: Session, event: Event | Prepared) -> Appended:
+    def append(self, tx: Transaction, event: Event | Prepared) -> Appended:
         """Append inside the caller's write transaction.
 
         Raises:
@@ -111,26 +110,26 @@ class AuditLog(LogReader):
             IntegrityError: ``log_head_missing``, ``tree_malformed``, ``log_incomplete``.
             UnavailableError: ``log_conflict``: somebody appended without the write lock.
         """
-        return self.append_many(session, [event])[0]
+        return self.append_many(tx, [event])[0]
 
-    def append_many(self, session: Session, events: Sequence[Event | Prepared]) -> list[Appended]:
+    def append_many(self, tx: Transaction, events: Sequence[Event | Prepared]) -> list[Appended]:
         """Append several entries, in order, with one head update. Raises as ``append``."""
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
         ids = [event_id_bytes(prepared.event_id) for prepared in batch]
-        old = read_head(session)
+        old = read_head(tx)
         new = Head(old.base, old.tree.extend(hashes))
         numbered = list(enumerate(batch, old.end))
         leaves = [entry.leaf for entry in batch]
         rows = list(zip(range(old.end, new.end), ids, hashes, leaves, strict=True))
-        insert_rows(session, AuditLeafRow, ("idx", "event_id", "leaf_hash", "leaf"), rows)
-        advance_head(session, old, new)
-        store_full_tiles(session, old.base, old.tree.size, new.tree.size)
-        store_sets(session, [(index, entry.subjects) for index, entry in numbered if entry.subjects is not None])
+        insert_rows(tx, AuditLeafRow, ("idx", "event_id", "leaf_hash", "leaf"), rows)
+        advance_head(tx, old, new)
+        store_full_tiles(tx, old.base, old.tree.size, new.tree.size)
+        store_sets(tx, [(index, entry.subjects) for index, entry in numbered if entry.subjects is not None])
         closing = [(event_id_bytes(entry.refers), index) for index, entry in numbered if entry.refers is not None]
-        insert_rows(session, AuditClosingRow, ("event_id", "idx"), closing)
+        insert_rows(tx, AuditClosingRow, ("event_id", "idx"), closing)
         details = [(old.end + i, ids[i], entry.detail) for i, entry in enumerate(batch) if entry.detail is not None]
-        self._session.store(session, details, clock=self._clock)
+        self._session.store(tx, details, clock=self._clock)
         return [Appended(index, prepared.event_id, prepared.leaf) for index, prepared in numbered]
 
     def record(self, event: Event | Prepared) -> Appended:
@@ -149,8 +148,8 @@ class AuditLog(LogReader):
         """
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         try:
-            with self.database.write() as session:
-                appended = self.append_many(session, batch)
+            with self.database.write() as tx:
+                appended = self.append_many(tx, batch)
         except UnavailableError as error:
             found = self._read_back(batch)
             if found is None:
@@ -179,28 +178,28 @@ class AuditLog(LogReader):
             UnavailableError: ``log_continued``: meanwhile another process began a new log.
         """
         keys = (VerifierKey(self.origin, ED25519, signer.public), *trusted)
-        with self.database.read() as session:
-            base = self._own_base(session)
-            last = last_note(session, base)
+        with self.database.read() as tx:
+            base = self._own_base(tx)
+            last = last_note(tx, base)
             signed = (
                 Checkpoint(self.origin, 0, CompactRange().root()) if last is None else open_checkpoint(last, self.origin, keys)
             )
-            tree = recompute(session, base, signed).tree
+            tree = recompute(tx, base, signed).tree
         if last is not None and tree.size == signed.size:
             return last
         note = sign_note(Checkpoint(self.origin, tree.size, tree.root()).to_text(), self.origin, signer, *also)
-        with self.database.write() as session:
-            self._own_base(session)
-            newest = session.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
+        with self.database.write() as tx:
+            self._own_base(tx)
+            newest = tx.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
             if newest is not None and newest >= tree.size:  # another process signed meanwhile, and looked at more
-                return last_note(session, base) or note
+                return last_note(tx, base) or note
             row = {"size": tree.size, "root": tree.root(), "note": note, "created": to_micros(self._clock())}
-            session.execute(insert(AuditCheckpointRow), [{"base": base, **row}])
+            tx.execute(insert(AuditCheckpointRow), [{"base": base, **row}])
         return note
 
-    def _own_base(self, session: Session) -> int:
+    def _own_base(self, tx: Transaction) -> int:
         """Where the newest log begins, if it is still the one that this object may sign."""
-        newest = newest_log(session)
+        newest = newest_log(tx)
         if newest.origin != self.origin:
             raise UnavailableError("log_continued", "the audit log was continued under another name", hint="open the vault again")
         return newest.base

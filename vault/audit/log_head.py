@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.orm import Session
 
 from vault.audit.merkle import CompactRange, compact_range, leaf_hash
 from vault.audit.note import Checkpoint
@@ -13,6 +12,7 @@ from vault.audit.tiles import StoredTree
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.audit_tables import AuditCheckpointRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
 from vault.storage.compiled_statements import Statement
+from vault.storage.database import Transaction
 
 _HEAD = Statement(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack))
 _ADVANCE = Statement(
@@ -36,59 +36,59 @@ class Head:
         return self.base + self.tree.size
 
 
-def read_head(session: Session) -> Head:
+def read_head(tx: Transaction) -> Head:
     """The stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
-    row = next(iter(_HEAD.rows(session)), None)
+    row = next(iter(_HEAD.rows(tx)), None)
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
     return Head(row.base, CompactRange.from_bytes(row.size, row.stack))
 
 
-def advance_head(session: Session, old: Head, new: Head) -> None:
+def advance_head(tx: Transaction, old: Head, new: Head) -> None:
     """Move the head by compare-and-swap. Raises UnavailableError (``log_conflict``)."""
     moved = _ADVANCE.changed(
-        session, old_base=old.base, old_size=old.tree.size,
+        tx, old_base=old.base, old_size=old.tree.size,
         new_base=new.base, new_size=new.tree.size, new_stack=new.tree.to_bytes(),
     )  # fmt: skip
     if moved != 1:
         raise UnavailableError("log_conflict", "somebody else appended to the audit log without its lock", hint="try again")
 
 
-def newest_log(session: Session) -> AuditOriginRow:
+def newest_log(tx: Transaction) -> AuditOriginRow:
     """The log that is written now. Raises IntegrityError (``log_head_missing``)."""
-    row = session.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base.desc()).limit(1)).first()
+    row = tx.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base.desc()).limit(1)).first()
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no origin", hint="restore the vault from a backup")
     return row
 
 
-def last_note(session: Session, base: int) -> str | None:
+def last_note(tx: Transaction, base: int) -> str | None:
     """The newest signed note of the log that begins at entry ``base``."""
     query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
-    return session.scalar(query.order_by(AuditCheckpointRow.size.desc()).limit(1))
+    return tx.scalar(query.order_by(AuditCheckpointRow.size.desc()).limit(1))
 
 
-def tree_at(session: Session, base: int, size: int) -> CompactRange:
+def tree_at(tx: Transaction, base: int, size: int) -> CompactRange:
     """The first ``size`` entries of a log, from its stored tiles. Raises IntegrityError (``log_incomplete``)."""
-    return compact_range(size, StoredTree(session, base).node)
+    return compact_range(size, StoredTree(tx, base).node)
 
 
-def recompute(session: Session, base: int, signed: Checkpoint) -> Head:
+def recompute(tx: Transaction, base: int, signed: Checkpoint) -> Head:
     """The head, rebuilt from what was signed of the log at ``base`` and every leaf since: what may be signed next.
 
     Raises:
         IntegrityError: ``log_forked``, ``log_incomplete``, ``log_tail_altered``, ``log_head_altered``, ``log_head_missing``.
     """
-    head = read_head(session)
+    head = read_head(tx)
     if head.base != base or head.tree.size < signed.size:
         raise IntegrityError("log_forked", f"the audit log has {head.tree.size} entries, but {signed.size} were signed")
-    rebuilt = tree_at(session, base, signed.size)
+    rebuilt = tree_at(tx, base, signed.size)
     if rebuilt.root() != signed.root:
         raise IntegrityError("log_forked", f"the first {signed.size} audit entries are not those that were signed")
     columns = select(AuditLeafRow.idx, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
     query = columns.where(AuditLeafRow.idx >= base + signed.size).order_by(AuditLeafRow.idx)
     hashes = []
-    for expected, row in enumerate(session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)), base + signed.size):
+    for expected, row in enumerate(tx.execute(query.execution_options(yield_per=ROWS_AT_ONCE)), base + signed.size):
         if row.idx != expected:
             raise IntegrityError("log_incomplete", f"audit entry {expected} is missing")
         if row.leaf is None or leaf_hash(row.leaf) != row.leaf_hash:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, select
-from sqlalchemy.orm import Session
 
 from vault.audit import canonical
 from vault.audit.details import open_detail
@@ -34,7 +33,7 @@ from vault.storage.audit_tables import (
     AuditOriginRow,
     AuditSessionRow,
 )
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 
 PAGE = 1_000  # entries read per transaction, so that a long reader does not hold the write-ahead log
 
@@ -70,36 +69,36 @@ class LogReader:
 
     def size(self) -> int:
         """Entries ever written: the number of the next one."""
-        with self.database.read() as session:
-            return read_head(session).end
+        with self.database.read() as tx:
+            return read_head(tx).end
 
     def parts(self) -> list[Part]:
         """Every log of this vault, oldest first. Raises as ``append`` when the head is gone."""
-        with self.database.read() as session:
-            return _parts(session)
+        with self.database.read() as tx:
+            return _parts(tx)
 
     def origins(self) -> list[str]:
         """The origin of every log of this vault, oldest first."""
-        with self.database.read() as session:
-            return list(session.scalars(select(AuditOriginRow.origin).order_by(AuditOriginRow.base)))
+        with self.database.read() as tx:
+            return list(tx.scalars(select(AuditOriginRow.origin).order_by(AuditOriginRow.base)))
 
     def latest_checkpoint(self, part: Part | None = None) -> str | None:
         """The newest signed note of a log (default: the newest log), or None before the first."""
-        with self.database.read() as session:
-            return last_note(session, part.base if part else newest_log(session).base)
+        with self.database.read() as tx:
+            return last_note(tx, part.base if part else newest_log(tx).base)
 
     def checkpoints(self, part: Part | None = None) -> list[str]:
         """Every signed note of a log (default: the newest log), oldest first."""
-        with self.database.read() as session:
-            base = part.base if part else newest_log(session).base
+        with self.database.read() as tx:
+            base = part.base if part else newest_log(tx).base
             query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
-            return list(session.scalars(query.order_by(AuditCheckpointRow.size)))
+            return list(tx.scalars(query.order_by(AuditCheckpointRow.size)))
 
     def root_at(self, size: int) -> bytes | None:
         """Root over the newest log's first ``size`` entries; None when it has fewer. Raises IntegrityError (``log_incomplete``)."""
-        with self.database.read() as session:
-            head = read_head(session)
-            return None if head.tree.size < size else tree_at(session, head.base, size).root()
+        with self.database.read() as tx:
+            head = read_head(tx)
+            return None if head.tree.size < size else tree_at(tx, head.base, size).root()
 
     def receipt(self, index: int) -> str:
         """The tlog-proof of entry ``index`` against the newest checkpoint of its log, with the leaf in it.
@@ -109,14 +108,14 @@ class LogReader:
             UnavailableError: ``not_signed_yet``: no checkpoint covers the entry yet.
             IntegrityError: ``entry_unproven``: the entry or the stored tree is not what was signed. No false receipt is given out.
         """
-        with self.database.read() as session:
-            entry = _entry(_one(session, index))
-            part = next(part for part in reversed(_parts(session)) if part.base <= index)
-            note, leaf = last_note(session, part.base), index - part.base
+        with self.database.read() as tx:
+            entry = _entry(_one(tx, index))
+            part = next(part for part in reversed(_parts(tx)) if part.base <= index)
+            note, leaf = last_note(tx, part.base), index - part.base
             signed = None if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n")
             if note is None or signed is None or signed.size <= leaf:
                 raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint="sign one first")
-            proof = inclusion_proof(leaf, signed.size, StoredTree(session, part.base).node)
+            proof = inclusion_proof(leaf, signed.size, StoredTree(tx, part.base).node)
         try:
             hashed = entry.leaf_hash if entry.leaf is None else leaf_hash(entry.leaf)
             verify_inclusion(hashed, leaf, signed.size, proof, signed.root)
@@ -129,13 +128,13 @@ class LogReader:
 
     def entry(self, index: int) -> Entry:
         """One entry. Raises InputError (``no_such_entry``)."""
-        with self.database.read() as session:
-            return _entry(_one(session, index))
+        with self.database.read() as tx:
+            return _entry(_one(tx, index))
 
     def find(self, event_id: str) -> Entry | None:
         """The entry of an event id, or None."""
-        with self.database.read() as session:
-            row = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id == event_id_bytes(event_id))).first()
+        with self.database.read() as tx:
+            row = tx.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id == event_id_bytes(event_id))).first()
             return None if row is None else _entry(row)
 
     def entries_with(self, event_ids: Sequence[str]) -> dict[str, Entry]:
@@ -143,17 +142,17 @@ class LogReader:
         found: dict[str, Entry] = {}
         for first in range(0, len(event_ids), PAGE):
             wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
-            with self.database.read() as session:
-                rows = session.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id.in_(wanted)))
+            with self.database.read() as tx:
+                rows = tx.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id.in_(wanted)))
                 found.update((entry.event_id, entry) for entry in map(_entry, rows))
         return found
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """Entries ``start`` to ``stop`` in order; gaps in the rows show as gaps in ``index``."""
         while stop is None or start < stop:
-            with self.database.read() as session:
+            with self.database.read() as tx:
                 query = _SELECT_ENTRY.where(AuditLeafRow.idx >= start).order_by(AuditLeafRow.idx).limit(PAGE)
-                page = session.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
+                page = tx.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
             if not page:
                 return
             yield from map(_entry, page)
@@ -166,14 +165,14 @@ class LogReader:
             InputError: ``no_such_entry``.
             IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``seal_broken`` and others of opening blobs.
         """
-        with self.database.read() as session:
-            entry = _entry(_one(session, index))
+        with self.database.read() as tx:
+            entry = _entry(_one(tx, index))
             query = (
                 select(AuditDetailRow.session_id, AuditDetailRow.sealed, AuditSessionRow.sealed_key)
                 .join(AuditSessionRow, AuditSessionRow.session_id == AuditDetailRow.session_id)
                 .where(AuditDetailRow.idx == index)
             )
-            row = session.execute(query).first()
+            row = tx.execute(query).first()
         committed = None if entry.leaf is None else decode_leaf(entry.leaf).get("detail")
         if committed is None:
             return None
@@ -193,8 +192,8 @@ class LogReader:
         found: list[Entry] = []
         for first in range(0, len(indices), PAGE):
             query = _SELECT_ENTRY.where(AuditLeafRow.idx.in_(sorted(indices)[first : first + PAGE])).order_by(AuditLeafRow.idx)
-            with self.database.read() as session:
-                found += map(_entry, session.execute(query))
+            with self.database.read() as tx:
+                found += map(_entry, tx.execute(query))
         return found
 
     def closings(self, event_ids: Sequence[str]) -> dict[str, list[Entry]]:
@@ -208,26 +207,26 @@ class LogReader:
                 .where(AuditClosingRow.event_id.in_(wanted))
                 .order_by(AuditLeafRow.idx)
             )
-            with self.database.read() as session:
-                for row in session.execute(query):
+            with self.database.read() as tx:
+                for row in tx.execute(query):
                     entry = Entry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)
                     found.setdefault(event_id_text(row.intent), []).append(entry)
         return found
 
     def entries_of(self, *tokens: AuditToken) -> list[int]:
         """Numbers of all entries that speak of the subject with these audit tokens, ascending. Raises as ``naming.entries_naming``."""
-        with self.database.read() as session:
-            return entries_naming(session, tokens, set_salt=self._set_salt)
+        with self.database.read() as tx:
+            return entries_naming(tx, tokens, set_salt=self._set_salt)
 
     def entries_without_set(self) -> list[int]:
         """Numbers of the entries that name a set of people which is not stored as it was."""
-        with self.database.read() as session:
-            return entries_without_set(session, set_salt=self._set_salt)
+        with self.database.read() as tx:
+            return entries_without_set(tx, set_salt=self._set_salt)
 
     def most_named(self, indices: Sequence[int], most: int) -> list[tuple[AuditToken, int]]:
         """The tokens that these entries speak of most often, with how often."""
-        with self.database.read() as session:
-            return most_named(session, indices, most)
+        with self.database.read() as tx:
+            return most_named(tx, indices, most)
 
     def subject_digest(self, tokens: Sequence[AuditToken]) -> bytes:
         """The digest under which entries name this set of subjects (32 bytes)."""
@@ -235,8 +234,8 @@ class LogReader:
 
     def subjects_of(self, digest: bytes, *, entry: int | None = None) -> list[AuditToken]:
         """The audit tokens of a set that entries name; an ``entry`` that does leads to it. Raises IntegrityError (``audit_set_altered``)."""
-        with self.database.read() as session:
-            tokens = tokens_of_set(session, digest, entry)
+        with self.database.read() as tx:
+            tokens = tokens_of_set(tx, digest, entry)
         if set_digest(tokens, self._set_salt) != digest:
             raise IntegrityError("audit_set_altered", "a stored set of subjects is not the one that the log names")
         return tokens
@@ -246,14 +245,14 @@ _EntryRow = Row[int, bytes, bytes | None, bytes]
 _SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
 
 
-def _parts(session: Session) -> list[Part]:
-    rows = session.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base)).all()
-    ends = [row.base for row in rows[1:]] + [read_head(session).end]
+def _parts(tx: Transaction) -> list[Part]:
+    rows = tx.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base)).all()
+    ends = [row.base for row in rows[1:]] + [read_head(tx).end]
     return [Part(row.origin, row.base, end - row.base) for row, end in zip(rows, ends, strict=True)]
 
 
-def _one(session: Session, index: int) -> _EntryRow:
-    row = session.execute(_SELECT_ENTRY.where(AuditLeafRow.idx == index)).first()
+def _one(tx: Transaction, index: int) -> _EntryRow:
+    row = tx.execute(_SELECT_ENTRY.where(AuditLeafRow.idx == index)).first()
     if row is None:
         raise InputError("no_such_entry", f"there is no audit entry {index}")
     return row

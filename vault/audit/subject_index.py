@@ -13,7 +13,6 @@ from itertools import groupby
 from operator import itemgetter
 
 from sqlalchemy import ColumnElement, LargeBinary, and_, case, cast, func, literal, or_, select
-from sqlalchemy.orm import Session
 
 from vault.audit.entry import set_digest
 from vault.audit.log_head import read_head
@@ -21,6 +20,7 @@ from vault.audit.subject_sets import entries_of_token
 from vault.errors import IntegrityError
 from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
+from vault.storage.database import Transaction
 
 _MEMBERS_AT_ONCE = 20_000
 _NAMES_SET = ',"set":"'
@@ -34,16 +34,16 @@ def _tail(before: str) -> ColumnElement[bytes]:
     return func.substr(AuditLeafRow.leaf, func.length(AuditLeafRow.leaf) - _END - more, len(before) + 64)
 
 
-def entries_naming(session: Session, tokens: Sequence[AuditToken], *, set_salt: bytes) -> list[int]:
+def entries_naming(tx: Transaction, tokens: Sequence[AuditToken], *, set_salt: bytes) -> list[int]:
     """Numbers of all entries that speak of the subject with these audit tokens, ascending.
 
     Raises:
         IntegrityError: ``audit_set_altered``: an entry names a set of people that is not stored as it was; ``log_incomplete``.
     """
     alone = {set_digest([token], set_salt).hex().encode() for token in tokens}
-    theirs, broken = _sets(session, tokens, set_salt, several=True)
+    theirs, broken = _sets(tx, tokens, set_salt, several=True)
     found, dropped = [], set()
-    for index, digest in _naming_other_than(session, sorted({*theirs.values(), *broken}), alone=sorted(alone)):
+    for index, digest in _naming_other_than(tx, sorted({*theirs.values(), *broken}), alone=sorted(alone)):
         if digest is None:
             dropped.add(index)
         elif digest in alone or digest in theirs:
@@ -51,18 +51,18 @@ def entries_naming(session: Session, tokens: Sequence[AuditToken], *, set_salt: 
         else:
             raise IntegrityError("audit_set_altered", f"the people whom audit entry {index} names are not stored as they were")
     if dropped:
-        found += dropped.intersection(index for token in tokens for index in entries_of_token(session, token))
+        found += dropped.intersection(index for token in tokens for index in entries_of_token(tx, token))
     return sorted(found)
 
 
-def entries_without_set(session: Session, *, set_salt: bytes) -> list[int]:
+def entries_without_set(tx: Transaction, *, set_salt: bytes) -> list[int]:
     """Numbers of the entries that name a set of people which is not stored as it was. Raises IntegrityError (``log_incomplete``)."""
-    _, broken = _sets(session, (), set_salt, several=False)
-    scanned = _naming_other_than(session, sorted(broken))
+    _, broken = _sets(tx, (), set_salt, several=False)
+    scanned = _naming_other_than(tx, sorted(broken))
     return [index for index, digest in scanned if digest is not None]
 
 
-def _sets(session: Session, tokens: Sequence[AuditToken], set_salt: bytes, *, several: bool) -> tuple[dict[bytes, int], set[int]]:
+def _sets(tx: Transaction, tokens: Sequence[AuditToken], set_salt: bytes, *, several: bool) -> tuple[dict[bytes, int], set[int]]:
     """What the stored sets say, each hashed anew: digest (hex, as leaves have it) -> number of the sets that one of ``tokens`` is a
     member of, and the numbers of the sets that their stored members do not make. No index of tokens is asked.
 
@@ -78,9 +78,9 @@ def _sets(session: Session, tokens: Sequence[AuditToken], set_salt: bytes, *, se
     if several:
         stored = stored.where(AuditSetRow.n > 1)
         members = members.join(AuditSetRow, AuditSetRow.set_id == AuditSetTokenRow.set_id).where(AuditSetRow.n > 1)
-    unseen = {row.set_id: row.digest for row in session.execute(stored)}
+    unseen = {row.set_id: row.digest for row in tx.execute(stored)}
     theirs, wanted = {}, set(tokens)
-    for set_id, rows in groupby(session.execute(members), key=itemgetter(0)):
+    for set_id, rows in groupby(tx.execute(members), key=itemgetter(0)):
         named = sorted([AuditToken(token) for _, token in rows])
         digest = set_digest(named, set_salt)
         if unseen.get(set_id) == digest:
@@ -91,7 +91,7 @@ def _sets(session: Session, tokens: Sequence[AuditToken], set_salt: bytes, *, se
 
 
 def _naming_other_than(
-    session: Session, sets: Sequence[int], *, alone: Sequence[bytes] | None = None
+    tx: Transaction, sets: Sequence[int], *, alone: Sequence[bytes] | None = None
 ) -> list[tuple[int, bytes | None]]:
     """(entry, digest that it names) of the entries that name one of ``sets`` or one that is not stored; (entry, None) of each entry
     without payload. With ``alone``, an entry that names one person is given where its digest is among those, and not otherwise; what
@@ -99,7 +99,7 @@ def _naming_other_than(
     reading them.
     """
     digest: ColumnElement[str] = func.lower(func.hex(AuditSetRow.digest))
-    if session.connection().dialect.name == "postgresql":
+    if tx.connection().dialect.name == "postgresql":
         digest = func.encode(AuditSetRow.digest, "hex")
     tail = _tail(_NAMES_SET)
     others = select(cast(literal(_NAMES_SET).concat(digest), LargeBinary)).where(AuditSetRow.set_id.not_in(sets))
@@ -111,8 +111,8 @@ def _naming_other_than(
         theirs = tail.in_([_NAMES_SET.encode() + digest for digest in alone])
         wanted = case((one, theirs), else_=and_(names_a_set, tail.not_in(others.where(AuditSetRow.n > 1))))
     query = select(AuditLeafRow.idx, tail).where(or_(wanted, AuditLeafRow.leaf.is_(None)))
-    found = session.execute(query.order_by(AuditLeafRow.idx)).all()
-    count, last = session.execute(select(func.count(), func.max(AuditLeafRow.idx)).select_from(AuditLeafRow)).one()
-    if not (count == read_head(session).end == (0 if last is None else last + 1)):
+    found = tx.execute(query.order_by(AuditLeafRow.idx)).all()
+    count, last = tx.execute(select(func.count(), func.max(AuditLeafRow.idx)).select_from(AuditLeafRow)).one()
+    if not (count == read_head(tx).end == (0 if last is None else last + 1)):
         raise IntegrityError("log_incomplete", "entries of the audit log are missing", hint="genovault audit verify names them")
     return [(index, None if named is None else named[len(_NAMES_SET) :]) for index, named in found]

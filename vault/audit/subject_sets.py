@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from vault.audit.entry import SubjectSet
 from vault.ids import AuditToken
@@ -20,6 +19,7 @@ from vault.storage.audit_tables import AuditSetLeafRow, AuditSetRow, AuditSetTok
 from vault.storage.base import insert_rows
 from vault.storage.bulk_columns import insert_columns, rows_among
 from vault.storage.compiled_statements import Statement
+from vault.storage.database import Transaction
 
 _LAST = Statement(
     select(
@@ -29,21 +29,21 @@ _LAST = Statement(
 )
 
 
-def store_sets(session: Session, found: Sequence[tuple[int, SubjectSet]]) -> None:
+def store_sets(tx: Transaction, found: Sequence[tuple[int, SubjectSet]]) -> None:
     """Make entries findable from each token of their sets, inside the entries' own transaction. ``found``: (index, set)."""
     if not found:
         return
     distinct = {subjects.digest: subjects for _, subjects in found}
-    numbers = _stored_tokens(session, {subjects.tokens[0] for subjects in distinct.values()})
-    known = _stored_sets(session, [subjects for subjects in distinct.values() if subjects.tokens[0] in numbers], numbers)
+    numbers = _stored_tokens(tx, {subjects.tokens[0] for subjects in distinct.values()})
+    known = _stored_sets(tx, [subjects for subjects in distinct.values() if subjects.tokens[0] in numbers], numbers)
     new = [subjects for digest, subjects in distinct.items() if digest not in known]
     if new:
-        known |= _store_new(session, new, numbers)
+        known |= _store_new(tx, new, numbers)
     rows = sorted((known[subjects.digest], index) for index, subjects in found)
-    insert_rows(session, AuditSetLeafRow, ("set_id", "idx"), rows)
+    insert_rows(tx, AuditSetLeafRow, ("set_id", "idx"), rows)
 
 
-def entries_of_token(session: Session, token: AuditToken) -> list[int]:
+def entries_of_token(tx: Transaction, token: AuditToken) -> list[int]:
     """Indices of the entries that speak of a subject, ascending."""
     query = (
         select(AuditSetLeafRow.idx)
@@ -52,75 +52,73 @@ def entries_of_token(session: Session, token: AuditToken) -> list[int]:
         .where(AuditTokenRow.token == token)
         .order_by(AuditSetLeafRow.idx)
     )
-    return list(session.scalars(query))
+    return list(tx.scalars(query))
 
 
-def tokens_of_set(session: Session, digest: bytes, entry: int | None = None) -> list[AuditToken]:
+def tokens_of_set(tx: Transaction, digest: bytes, entry: int | None = None) -> list[AuditToken]:
     """The stored members of a set, sorted; empty when it is not stored. The caller compares the digest.
 
     An ``entry`` that names the set leads to it; without one, every stored set is looked at.
     """
     query = select(AuditSetRow.set_id).where(AuditSetRow.digest == digest)
     naming = query.join(AuditSetLeafRow, AuditSetLeafRow.set_id == AuditSetRow.set_id).where(AuditSetLeafRow.idx == entry)
-    set_id = None if entry is None else session.scalar(naming)
+    set_id = None if entry is None else tx.scalar(naming)
     if set_id is None:
-        set_id = session.scalar(query)
+        set_id = tx.scalar(query)
     members = (
         select(AuditTokenRow.token)
         .join(AuditSetTokenRow, AuditSetTokenRow.token_id == AuditTokenRow.token_id)
         .where(AuditSetTokenRow.set_id == set_id)
     )
-    return sorted(AuditToken(token) for token in session.scalars(members))
+    return sorted(AuditToken(token) for token in tx.scalars(members))
 
 
-def most_named(session: Session, indices: Iterable[int], most: int) -> list[tuple[AuditToken, int]]:
+def most_named(tx: Transaction, indices: Iterable[int], most: int) -> list[tuple[AuditToken, int]]:
     """The tokens that these entries name most often, with how often; equals in the order of their text."""
     wanted = set(indices)
-    sets = Counter(
-        set_id for set_id, idx in session.execute(select(AuditSetLeafRow.set_id, AuditSetLeafRow.idx)) if idx in wanted
-    )
+    sets = Counter(set_id for set_id, idx in tx.execute(select(AuditSetLeafRow.set_id, AuditSetLeafRow.idx)) if idx in wanted)
     named: Counter[int] = Counter()
-    for token_id, set_id in session.execute(select(AuditSetTokenRow.token_id, AuditSetTokenRow.set_id)):
+    for token_id, set_id in tx.execute(select(AuditSetTokenRow.token_id, AuditSetTokenRow.set_id)):
         if set_id in sets:
             named[token_id] += sets[set_id]
     ranked = named.most_common(most)
     query = select(AuditTokenRow.token_id, AuditTokenRow.token).where(AuditTokenRow.token_id.in_([i for i, _ in ranked]))
-    tokens = {token_id: AuditToken(token) for token_id, token in session.execute(query)}
+    tokens = {token_id: AuditToken(token) for token_id, token in tx.execute(query)}
     return sorted(((tokens[token_id], n) for token_id, n in ranked if token_id in tokens), key=lambda item: (-item[1], item[0]))
 
 
-def _stored_tokens(session: Session, tokens: AbstractSet[AuditToken]) -> dict[AuditToken, int]:
+def _stored_tokens(tx: Transaction, tokens: AbstractSet[AuditToken]) -> dict[AuditToken, int]:
     """The numbers of those tokens that are stored."""
     marks = list({mark(token) for token in tokens})
-    rows = rows_among(session, [AuditTokenRow.token, AuditTokenRow.token_id], AuditTokenRow.mark, marks)
+    rows = rows_among(tx, [AuditTokenRow.token, AuditTokenRow.token_id], AuditTokenRow.mark, marks)
     return {token: number for token, number in rows if token in tokens}
 
 
-def _stored_sets(session: Session, sets: Sequence[SubjectSet], numbers: Mapping[AuditToken, int]) -> dict[bytes, int]:
+def _stored_sets(tx: Transaction, sets: Sequence[SubjectSet], numbers: Mapping[AuditToken, int]) -> dict[bytes, int]:
     """Digest -> number, of those sets that are stored; the first token of each has a number."""
     leads = [numbers[subjects.tokens[0]] for subjects in sets]
     digests = [subjects.digest for subjects in sets]
-    return dict(rows_among(session, [AuditSetRow.digest, AuditSetRow.set_id], AuditSetRow.lead, leads, digest=digests))
+    return dict(rows_among(tx, [AuditSetRow.digest, AuditSetRow.set_id], AuditSetRow.lead, leads, digest=digests))
 
 
-def _store_new(session: Session, sets: Sequence[SubjectSet], firsts: Mapping[AuditToken, int]) -> dict[bytes, int]:
+def _store_new(tx: Transaction, sets: Sequence[SubjectSet], firsts: Mapping[AuditToken, int]) -> dict[bytes, int]:
     """Store sets, and give a number to each token that has none. ``firsts``: the numbers of their first tokens that have one."""
-    last_set, last_token = (last or 0 for last in _LAST.rows(session)[0])
+    last_set, last_token = (last or 0 for last in _LAST.rows(tx)[0])
     members = {token for subjects in sets for token in subjects.tokens}
-    numbers = {**firsts, **_stored_tokens(session, members.difference(subjects.tokens[0] for subjects in sets))}
+    numbers = {**firsts, **_stored_tokens(tx, members.difference(subjects.tokens[0] for subjects in sets))}
     newcomers = {token: mark(token) for token in members.difference(numbers)}
     if newcomers:
         tokens = sorted(newcomers, key=newcomers.__getitem__)
         added = range(last_token + 1, last_token + 1 + len(tokens))
         marks = [newcomers[token] for token in tokens]
-        insert_columns(session, AuditTokenRow, {"token_id": list(added), "mark": marks, "token": tokens})
+        insert_columns(tx, AuditTokenRow, {"token_id": list(added), "mark": marks, "token": tokens})
         numbers.update(zip(tokens, added, strict=True))
     rows = [(set_id, numbers[s.tokens[0]], s.digest, len(s.tokens)) for set_id, s in enumerate(sets, last_set + 1)]
-    insert_rows(session, AuditSetRow, ("set_id", "lead", "digest", "n"), rows)
+    insert_rows(tx, AuditSetRow, ("set_id", "lead", "digest", "n"), rows)
     # (token, set) in one number each, which sorts faster than a pair
     places = sorted(numbers[token] * len(sets) + at for at, s in enumerate(sets) for token in s.tokens)
     token_ids, set_ids = [place // len(sets) for place in places], [last_set + 1 + place % len(sets) for place in places]
-    insert_columns(session, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
+    insert_columns(tx, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
     return {digest: set_id for set_id, _, digest, _ in rows}
 
 

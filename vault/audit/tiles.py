@@ -7,13 +7,13 @@ completes it and never again; the hashes of level L + 1 are the roots of level L
 from __future__ import annotations
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from vault.audit.merkle import HASH_BYTES, perfect_root
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditLeafRow, AuditTileRow
 from vault.storage.base import bulk_insert
 from vault.storage.compiled_statements import Statement
+from vault.storage.database import Transaction
 
 TILE_WIDTH = 256  # hashes in a full tile, entries in a full bundle
 TILE_LEVELS = 8  # tree levels that a tile spans
@@ -61,8 +61,8 @@ _TILE_ROOTS = Statement(
 class StoredTree:
     """Hashes of the tree of the log that begins at entry ``base``, read inside one transaction. Reads each tile once."""
 
-    def __init__(self, session: Session, base: int = 0) -> None:
-        self._session = session
+    def __init__(self, tx: Transaction, base: int = 0) -> None:
+        self._session = tx
         self._base = base
         self._tiles: dict[tuple[int, int], bytes] = {}
 
@@ -101,18 +101,18 @@ class StoredTree:
         return b"".join([row[1] for row in rows])
 
 
-def store_full_tiles(session: Session, base: int, old: int, new: int) -> None:
+def store_full_tiles(tx: Transaction, base: int, old: int, new: int) -> None:
     """Write the tiles that growing the log at ``base`` from ``old`` to ``new`` entries completes, lowest level first."""
     level = 0
     while old // TILE_WIDTH != new // TILE_WIDTH:
         old, new = old // TILE_WIDTH, new // TILE_WIDTH
-        tree = StoredTree(session, base)
+        tree = StoredTree(tx, base)
         rows = []
         for n in range(old, new):
             data = tree.tile(level, n, TILE_WIDTH)
             root = perfect_root([data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)])
             rows.append({"base": base, "level": level, "n": n, "root": root, "data": data})
-        bulk_insert(session, AuditTileRow, rows)
+        bulk_insert(tx, AuditTileRow, rows)
         level += 1
 
 

@@ -14,7 +14,6 @@ from itertools import compress
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from policies import obligations, states
 from policies.decisions import Ask, Tally, Verdict, bases, judge
@@ -28,8 +27,9 @@ from vault.consent import decision_classes, forms, ledger, reference_data
 from vault.consent.decision_classes import NEVER, Group, Histories, Indices
 from vault.consent.ledger_columns import Ints
 from vault.ids import DatasetId, SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
 ENFORCED = frozenset(obligations.UNDERSTOOD) - {"max_bits", "watermark", "no_download"}
@@ -88,22 +88,24 @@ class Decided:
     answers: Answers
 
 
-def decide(session: Session, tx: Transaction, purpose: Purpose, datasets: Sequence[DatasetId], *, legal_at: datetime) -> Decided:
+def decide(
+    vault: UnlockedVault, tx: Transaction, purpose: Purpose, datasets: Sequence[DatasetId], *, legal_at: datetime
+) -> Decided:
     """Decide all subjects of some datasets as the transaction sees the ledger.
 
     Raises:
         IntegrityError: as ``ledger.read``.
     """
     held = members(tx, datasets)
-    book = ledger.read(tx, session)
-    answers = decide_members(kept(session, book), held, question(session, tx, purpose, legal_at=legal_at))
+    book = ledger.read(tx, vault)
+    answers = decide_members(kept(vault, book), held, question(vault, tx, purpose, legal_at=legal_at))
     permitted = tuple(compress(held.subjects, answers.permits().tolist()))
     return Decided(permitted, answers.tally(), _duties(answers), book.head, answers)
 
 
-def question(session: Session, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> Ask:
+def question(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> Ask:
     """What is asked of each subject: the purpose, under this vault's forms and ontology."""
-    return Ask(purpose, legal_at, reference_data.ontology(session, tx), forms.rules(session, tx), understood=ENFORCED)
+    return Ask(purpose, legal_at, reference_data.ontology(vault, tx), forms.rules(vault, tx), understood=ENFORCED)
 
 
 def decide_members(known: Histories, held: Members, ask: Ask) -> Answers:
@@ -135,12 +137,12 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
     return Members(subjects, np.fromiter((newest[subject] for subject in subjects), np.int64, len(subjects)))
 
 
-def kept(session: Session, book: ledger.Ledger) -> Histories:
+def kept(vault: UnlockedVault, book: ledger.Ledger) -> Histories:
     """The histories of a ledger, made once for each state of it."""
-    known = session.remembered.get(KEPT)
+    known = vault.remembered.get(KEPT)
     if not isinstance(known, Histories) or known.columns is not book.columns:
         known = Histories.of(book.columns)
-        session.remembered[KEPT] = known
+        vault.remembered[KEPT] = known
     return known
 
 

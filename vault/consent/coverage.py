@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from policies.purposes import RULABLE, Action, Commitment, Organisation, Profit, Purpose, UseKind
 from policies.reasons import Reason
@@ -17,8 +16,9 @@ from vault.audit.actions import Act, Outcome
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
+from vault.storage.database import Transaction
 
 
 def _plain(*kinds: UseKind, action: Action = Action.RESEARCH) -> Purpose:
@@ -58,30 +58,30 @@ class Share:
         return sum(size for outcome, _, size in self.counts if outcome is Answer.PERMIT)
 
 
-def coverage(session: Session, code: str | None = None) -> list[Share]:
+def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
     """The share of one project's members that it could use now; without a project that of everybody held, for each plain purpose.
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``.
     """
-    with session.attempting(Act.CONSENT_COVERAGE):
-        now = session.clock()
+    with vault.attempting(Act.CONSENT_COVERAGE):
+        now = vault.clock()
         asked: dict[str, Purpose] = dict(PLAIN)
         names: Sequence[str] = ()
         if code is not None:
-            declaration = projects.load(session, code).declaration
+            declaration = projects.load(vault, code).declaration
             asked, names = {code: declaration.purpose}, declaration.datasets
-        ids = [datasets.by_name(session, name).dataset_id for name in names]
-        with session.books.read() as tx:
-            known = cohort_decisions.kept(session, ledger.read(tx, session))
+        ids = [datasets.by_name(vault, name).dataset_id for name in names]
+        with vault.books.read() as tx:
+            known = cohort_decisions.kept(vault, ledger.read(tx, vault))
             held = cohort_decisions.members(tx, ids) if code is not None else _everybody(tx)
             shares = []
             for name, purpose in asked.items():
-                ask = cohort_decisions.question(session, tx, purpose, legal_at=now)
+                ask = cohort_decisions.question(vault, tx, purpose, legal_at=now)
                 counts = cohort_decisions.decide_members(known, held, ask).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))
-        session.record(Act.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
+        vault.record(Act.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
     return shares
 
 

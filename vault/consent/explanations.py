@@ -15,7 +15,7 @@ from vault.audit.actions import Outcome as LogOutcome
 from vault.consent import cohort_decisions, forms, ledger
 from vault.errors import InputError
 from vault.genotypes.catalog import datasets
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import from_micros
 from vault.subjects.references import resolve
 
@@ -57,20 +57,20 @@ class Explanation:
     clauses: tuple[Clause, ...]
 
 
-def explain(session: Session, reference: str, code: str) -> Explanation:
+def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
     """Why the subject is, or is not, in a project now.
 
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``, ``project_unknown``, ``dataset_unknown``.
     """
-    with session.attempting(Act.CONSENT_EXPLAIN, project=None):
-        subject = resolve(session, reference)
-        project = projects.load(session, code)
-        ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
-        with session.books.read() as tx:
-            book = ledger.read(tx, session)
+    with vault.attempting(Act.CONSENT_EXPLAIN, project=None):
+        subject = resolve(vault, reference)
+        project = projects.load(vault, code)
+        ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+        with vault.books.read() as tx:
+            book = ledger.read(tx, vault)
             held = cohort_decisions.members(tx, ids)
-            ask = cohort_decisions.question(session, tx, project.declaration.purpose, legal_at=session.clock())
+            ask = cohort_decisions.question(vault, tx, project.declaration.purpose, legal_at=vault.clock())
         events = book.of(subject)
         has_data = subject in set(held.subjects)
         data_at = from_micros(int(held.data_at[held.subjects.index(subject)])) if has_data else None
@@ -86,8 +86,8 @@ def explain(session: Session, reference: str, code: str) -> Explanation:
         asked = {REQUIRED_POLICY[ask.purpose.action]}
         if any(event.status is consent.Status.DECEASED for event in events):
             asked.add(consent.USE_AFTER_DEATH)
-        clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(session, event, asked))
-        session.record(Act.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
+        clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(vault, event, asked))
+        vault.record(Act.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
     words = [VERDICTS[decision.outcome], *(reason.words() for reason in decision.reasons)]
     if not has_data:
         words.insert(1, "The project's datasets hold no data of this person.")
@@ -105,7 +105,7 @@ def _deciding(decision: Decision, events: tuple[ConsentEvent, ...]) -> list[Cons
     return [event for event in events if event.event_id in spoke or (spoke and event.status)] or list(events)
 
 
-def _clauses(session: Session, event: ConsentEvent, asked: set[str]) -> list[Clause]:
+def _clauses(vault: UnlockedVault, event: ConsentEvent, asked: set[str]) -> list[Clause]:
     found = []
     when = event.legal_time.date().isoformat()
     if event.withdrawal is not None:
@@ -114,10 +114,10 @@ def _clauses(session: Session, event: ConsentEvent, asked: set[str]) -> list[Cla
     if event.status is not None:
         found.append(Clause(event.seq, when, "", "", "recorded fact", str(event.status)))
     spoken = [answer for answer in event.answers if answer.policy in asked or ":" in answer.policy]
-    return found + [replace(_clause(session, event, answer), seq=event.seq, legal_time=when) for answer in spoken]
+    return found + [replace(_clause(vault, event, answer), seq=event.seq, legal_time=when) for answer in spoken]
 
 
-def _clause(session: Session, event: ConsentEvent, answer: PolicyAnswer) -> Clause:
+def _clause(vault: UnlockedVault, event: ConsentEvent, answer: PolicyAnswer) -> Clause:
     """The question as it stood in the very version that was signed."""
     said = ANSWERED[answer.answer]
     if answer.terms is not None:
@@ -127,7 +127,7 @@ def _clause(session: Session, event: ConsentEvent, answer: PolicyAnswer) -> Clau
     name = f"{event.form.form}@{event.form.version}"
     question = answer.module.partition("/")[2]
     try:
-        form, _ = forms.find(session, name)
+        form, _ = forms.find(vault, name)
     except InputError:
         return Clause(0, "", name, question, "the text of this form is not held", said)
     asked = form.question(question)

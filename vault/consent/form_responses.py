@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from sqlalchemy.orm import Session as Transaction
-
 from policies import canonical, states
 from policies.consent import Answer, ConsentEvent, QcState, Signer
 from policies.errors import PolicyInputError
@@ -27,7 +25,8 @@ from vault.consent.ledger import Ledger, NewEvent
 from vault.crypto.primitives import sha256
 from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
 from vault.ids import SubjectId, new_uuid7
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
 from vault.subjects.identities import Identity, open_identities
 from vault.subjects.references import resolve_many
 
@@ -59,13 +58,13 @@ def columns(form: Form, now: datetime) -> list[Column[str]]:
     return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
-def given(session: Session, form: Form, rows: Sequence[Row], now: datetime) -> list[Given]:
+def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[Given]:
     """What the rows of a sheet say, each of one known subject.
 
     Raises:
         InputError: ``sheet_rejected`` with every row whose subject is unknown, ambiguous or named twice.
     """
-    found = resolve_many(session, [row[SUBJECT] for row in rows])
+    found = resolve_many(vault, [row[SUBJECT] for row in rows])
     problems: list[Problem] = []
     made: list[Given] = []
     lines: dict[SubjectId, int] = {}
@@ -98,22 +97,22 @@ def given(session: Session, form: Form, rows: Sequence[Row], now: datetime) -> l
     return made
 
 
-def events(session: Session, tx: Transaction, form: Form, said: Sequence[Given], *, bulk: bool) -> list[NewEvent]:
+def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[Given], *, bulk: bool) -> list[NewEvent]:
     """The events that the answers make; with ``bulk`` what could override a person is refused.
 
     Raises:
         InputError: ``sheet_rejected`` with every problem by line and column.
     """
-    book, now = ledger.read(tx, session), session.clock()
-    known = open_identities(session, [item.subject for item in said if item.signer is Signer.GUARDIAN])
+    book, now = ledger.read(tx, vault), vault.clock()
+    known = open_identities(vault, [item.subject for item in said if item.signer is Signer.GUARDIAN])
     ages = reference_data.majority(tx)
     problems: list[Problem] = []
     made: list[NewEvent] = []
     for item in said:
         try:
             history = book.of(item.subject)
-            reference = _guardian(session, tx, book, item) if item.signer is Signer.GUARDIAN else ""
-            event = _event(session, form, item, now, (_lapse(item, known.get(item.subject), ages), reference))
+            reference = _guardian(vault, tx, book, item) if item.signer is Signer.GUARDIAN else ""
+            event = _event(vault, form, item, now, (_lapse(item, known.get(item.subject), ages), reference))
             if bulk:
                 _require_no_override(event, history)
         except PolicyInputError as error:
@@ -126,11 +125,11 @@ def events(session: Session, tx: Transaction, form: Form, said: Sequence[Given],
     return made
 
 
-def _event(session: Session, form: Form, item: Given, now: datetime, guardian: tuple[datetime | None, str]) -> ConsentEvent:
+def _event(vault: UnlockedVault, form: Form, item: Given, now: datetime, guardian: tuple[datetime | None, str]) -> ConsentEvent:
     return answers_to_event(
         form,
         item.answers,
-        event_id=new_uuid7(session.random, now),
+        event_id=new_uuid7(vault.random, now),
         seq=0,
         legal_time=item.legal_time,
         recorded_at=now,
@@ -139,7 +138,7 @@ def _event(session: Session, form: Form, item: Given, now: datetime, guardian: t
         lapses_at=guardian[0],
         qc=item.qc,
         supersedes=item.supersedes,
-        recorded_by=session.principal,
+        recorded_by=vault.principal,
         evidence_hash=item.evidence,
         channel=item.channel,
     )
@@ -157,11 +156,11 @@ def _lapse(item: Given, identity: Identity | None, ages: Majority) -> datetime |
     return lapse
 
 
-def _guardian(session: Session, tx: Transaction, book: Ledger, item: Given) -> str:
+def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: Given) -> str:
     """A number that tells a person's guardians apart, "" for one without a name; names stay sealed."""
     if not item.signed_by:
         return ""
-    private = ledger.private(session, tx, book, item.subject)
+    private = ledger.private(vault, tx, book, item.subject)
     names = [private[event.seq].get(SIGNED_BY) for event in book.of(item.subject) if event.signer_ref]
     order = list(dict.fromkeys(names))
     return str(order.index(item.signed_by) + 1 if item.signed_by in order else len(order) + 1)

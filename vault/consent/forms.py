@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import resources
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from policies import forms
 from policies.forms import Form
@@ -15,8 +14,9 @@ from vault.audit.entry import Obj
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared, parse_yaml
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import FormRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 RESERVED = frozenset({"subject", "legal_time", "signer", "signed_by", "evidence", "channel", "qc"})
@@ -30,14 +30,14 @@ def shipped() -> list[tuple[Form, str]]:
     return sorted(((_parsed(text), text) for text in texts), key=lambda pair: (pair[0].id, pair[0].version))
 
 
-def find(session: Session, name: str) -> tuple[Form, str]:
+def find(vault: UnlockedVault, name: str) -> tuple[Form, str]:
     """The form "NAME" (newest version) or "NAME@VERSION" with its text; what was answered before wins over what is shipped.
 
     Raises:
         InputError: ``form_unknown``.
     """
     wanted, _, version = name.partition("@")
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         kept = [(_kept(row), row.body) for row in tx.scalars(select(FormRow).where(FormRow.form_id == wanted))]
     known = {form.version: (form, text) for form, text in [*shipped(), *kept] if form.id == wanted}
     if not known or (version and version not in known):
@@ -45,9 +45,9 @@ def find(session: Session, name: str) -> tuple[Form, str]:
     return known[version] if version else known[max(known, key=_by_number)]
 
 
-def every(session: Session) -> list[Form]:
+def every(vault: UnlockedVault) -> list[Form]:
     """All forms: those that come with genovault, and those this vault keeps, by name and version."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         kept = [_kept(row) for row in tx.scalars(select(FormRow))]
     known = {(form.id, form.version): form for form in [*(form for form, _ in shipped()), *kept]}
     return [known[key] for key in sorted(known)]
@@ -67,15 +67,15 @@ def parse(text: str) -> Form:
     return form
 
 
-def add(session: Session, text: str) -> Form:
+def add(vault: UnlockedVault, text: str) -> Form:
     """Keep a site's own form. A version that is held stays as it is: other words are another version.
 
     Raises:
         InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
     """
-    with session.attempting(Act.CONSENT_FORM):
+    with vault.attempting(Act.CONSENT_FORM):
         form = parse(text)
-        with session.books.write() as tx:
+        with vault.books.write() as tx:
             held = tx.get(FormRow, (form.id, form.version))
             known = {f"{one.id}@{one.version}": one for one, _ in shipped()}
             other = _kept(held) if held is not None else known.get(f"{form.id}@{form.version}")
@@ -83,28 +83,28 @@ def add(session: Session, text: str) -> Form:
                 raise InputError(
                     "form_exists", f"{form.id}@{form.version} is held and says something else", hint="raise its version"
                 )
-            keep(tx, session, form, text)
+            keep(tx, vault, form, text)
             tx.flush()
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
-            session.append(tx, Act.CONSENT_FORM, Outcome.DONE, obj=Obj("form", form.digest), detail=detail)
+            vault.append(tx, Act.CONSENT_FORM, Outcome.DONE, obj=Obj("form", form.digest), detail=detail)
     return form
 
 
-def keep(tx: Transaction, session: Session, form: Form, text: str) -> None:
+def keep(tx: Transaction, vault: UnlockedVault, form: Form, text: str) -> None:
     """Keep a form with the first event that answers it."""
     if tx.get(FormRow, (form.id, form.version)) is None:
-        digest, now = sha256(text.encode()), to_micros(session.clock())
+        digest, now = sha256(text.encode()), to_micros(vault.clock())
         tx.add(FormRow(form_id=form.id, version=form.version, sha256=digest, body=text, created=now))
 
 
-def rules(session: Session, tx: Transaction) -> Rules:
+def rules(vault: UnlockedVault, tx: Transaction) -> Rules:
     """This vault's rules: the strict defaults, with the material changes of the forms it keeps."""
     changed = []
     for row in tx.scalars(select(FormRow)):
         key = f"vault.consent.forms:{row.sha256.hex()}"
-        if key not in session.remembered:
-            session.remembered[key] = _kept(row)
-        form: Form = session.remembered[key]
+        if key not in vault.remembered:
+            vault.remembered[key] = _kept(row)
+        form: Form = vault.remembered[key]
         if form.material_change and form.effective is not None:
             changed.append(MaterialChange(form.id, form.version, form.effective))
     return Rules(material_changes=tuple(sorted(changed)))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session as Transaction
 
 from policies import records
 from policies.consent import ConsentEvent
@@ -26,10 +25,11 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.ids import SubjectId, VaultId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentSaidRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
@@ -95,18 +95,18 @@ class Ledger:
         return {self.columns.subject_id(number) for number in numbers}
 
 
-def append(tx: Transaction, session: Session, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
+def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
     """Record events in the caller's write transaction, as one batch; the new head and the events as recorded."""
-    head = last(tx, session.vault_id)
+    head = last(tx, vault.vault_id)
     if not new:
         return head, []
-    keys = session.keybook.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
+    keys = vault.keybook.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
     recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
     parts = [records.separate(event) for event in recorded]
     saids = _intern(tx, [text for text, _ in parts])
     fixed, private = np.zeros(len(new), EVENT), []
     for at, (item, event, (text, times)) in enumerate(zip(new, recorded, parts, strict=True)):
-        sealed = _seal(session, item, keys[item.subject])
+        sealed = _seal(vault, item, keys[item.subject])
         owner, said = np.frombuffer(item.subject, ">u8"), np.frombuffer(saids[text][1], ">u8")
         clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
         fixed[at] = (event.event_id.encode(), owner, *clocks, saids[text][0], said, len(times), sha256(sealed))
@@ -126,28 +126,28 @@ def last(tx: Transaction, vault_id: VaultId) -> Head:
     return Head(0, ledger_columns.start(vault_id)) if row is None else Head(row.last_seq, row.head)
 
 
-def read(tx: Transaction, session: Session) -> Ledger:
+def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
     """The ledger, every event's place in the chain checked, and its end compared with the log's.
 
     Raises:
         IntegrityError: ``consent_ledger_altered``; ``consent_ledger_behind``: the log knows of events that the ledger lacks.
     """
-    kept = session.remembered.get(KEPT)
-    known: Columns = kept if isinstance(kept, Columns) else ledger_columns.empty(session.vault_id)
-    columns = _extended(tx, session.vault_id, known)
-    session.remembered[KEPT] = columns
+    kept = vault.remembered.get(KEPT)
+    known: Columns = kept if isinstance(kept, Columns) else ledger_columns.empty(vault.vault_id)
+    columns = _extended(tx, vault.vault_id, known)
+    vault.remembered[KEPT] = columns
     book = Ledger(columns)
     _require_logged(tx, book.head)
     return book
 
 
-def private(session: Session, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
+def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
     """What is sealed of a subject's events, by ``seq``. Callers log the access.
 
     Raises:
         IntegrityError: ``consent_ledger_altered``: a sealed part is missing or not the one that was recorded.
     """
-    key = session.keybook.open(KeyPurpose.IDENTITY, subject)
+    key = vault.keybook.open(KeyPurpose.IDENTITY, subject)
     rows = tx.execute(select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed).where(ConsentPrivateRow.subject_id == subject))
     held = {row.seq: row.sealed for row in rows}
     found = {}
@@ -155,7 +155,7 @@ def private(session: Session, tx: Transaction, book: Ledger, subject: SubjectId)
         sealed = held.get(event.seq, b"")
         if sha256(sealed) != book.columns.fixed["sealed"][event.seq - 1].tobytes():
             raise ledger_columns.altered(event.seq)
-        binding = _binding(session.vault_id, subject, event.event_id, key)
+        binding = _binding(vault.vault_id, subject, event.event_id, key)
         found[event.seq] = json.loads(open_blob(key.secret, binding, sealed))
     return found
 
@@ -211,12 +211,12 @@ def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes
     return {text: (known[digest], digest) for text, digest in digests.items()}
 
 
-def _seal(session: Session, item: NewEvent, key: OpenKey) -> bytes:
+def _seal(vault: UnlockedVault, item: NewEvent, key: OpenKey) -> bytes:
     own = {"evidence": item.event.evidence_hash, "channel": item.event.channel}
     content = {**item.private, **{name: value for name, value in own.items() if value}}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
-    binding = _binding(session.vault_id, item.subject, item.event.event_id, key)
-    return seal_blob(key.secret, binding, text, random=session.random)
+    binding = _binding(vault.vault_id, item.subject, item.event.event_id, key)
+    return seal_blob(key.secret, binding, text, random=vault.random)
 
 
 def _binding(vault_id: VaultId, subject: SubjectId, event_id: str, key: OpenKey) -> Binding:

@@ -23,7 +23,7 @@ from vault.consent.ledger import NewEvent
 from vault.errors import InputError
 from vault.files.csv_sheets import BadField, read_sheet
 from vault.ids import SubjectId, new_uuid7
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
 from vault.subjects.identities import open_identities
 from vault.subjects.references import resolve
@@ -64,22 +64,22 @@ class Signature:
 NOW_BY_THE_PERSON = Signature()
 
 
-def import_answers(session: Session, source: Path | bytes, form_name: str) -> ImportReport:
+def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -> ImportReport:
     """Record a sheet of answers to one form: all rows or none.
 
     Raises:
         InputError: ``form_unknown``; ``sheet_rejected`` with every bad row.
     """
-    with session.attempting(Act.CONSENT_IMPORT):
-        form, body = forms.find(session, form_name)
-        now = session.clock()
-        said = form_responses.given(session, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
-        with session.books.read() as tx:
-            new = form_responses.events(session, tx, form, said, bulk=True)
-        with session.books.write() as tx:
-            forms.keep(tx, session, form, body)
-            head, recorded = ledger.append(tx, session, new)
-            session.append(
+    with vault.attempting(Act.CONSENT_IMPORT):
+        form, body = forms.find(vault, form_name)
+        now = vault.clock()
+        said = form_responses.given(vault, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
+        with vault.books.read() as tx:
+            new = form_responses.events(vault, tx, form, said, bulk=True)
+        with vault.books.write() as tx:
+            forms.keep(tx, vault, form, body)
+            head, recorded = ledger.append(tx, vault, new)
+            vault.append(
                 tx,
                 Act.CONSENT_IMPORT,
                 Outcome.DONE,
@@ -93,21 +93,21 @@ def import_answers(session: Session, source: Path | bytes, form_name: str) -> Im
 
 
 def record(
-    session: Session, reference: str, form_name: str, said: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
+    vault: UnlockedVault, reference: str, form_name: str, said: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
 ) -> ConsentEvent:
     """Record one person's answers to a form, also where a sheet would be refused (``answers``).
 
     Raises:
         InputError: ``form_unknown``, ``subject_unknown``, ``subject_ambiguous``; ``sheet_rejected`` with every problem.
     """
-    with session.attempting(Act.CONSENT_RECORD):
-        form, body = forms.find(session, form_name)
-        subject = resolve(session, reference)
-        signed = _checked(session, signature)
+    with vault.attempting(Act.CONSENT_RECORD):
+        form, body = forms.find(vault, form_name)
+        subject = resolve(vault, reference)
+        signed = _checked(vault, signature)
         item = Given(
             subject=subject,
             answers=said,
-            legal_time=signed.at or session.clock(),
+            legal_time=signed.at or vault.clock(),
             signer=signed.signer,
             signed_by=signed.signed_by,
             evidence=signed.evidence,
@@ -115,19 +115,19 @@ def record(
             qc=signed.qc,
             supersedes=signed.supersedes,
         )
-        with session.books.read() as tx:
-            _require_own(session, subject, signed.supersedes)
-            new = form_responses.events(session, tx, form, [item], bulk=False)
-        with session.books.write() as tx:
-            forms.keep(tx, session, form, body)
-            head, recorded = ledger.append(tx, session, new)
+        with vault.books.read() as tx:
+            _require_own(vault, subject, signed.supersedes)
+            new = form_responses.events(vault, tx, form, [item], bulk=False)
+        with vault.books.write() as tx:
+            forms.keep(tx, vault, form, body)
+            head, recorded = ledger.append(tx, vault, new)
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
-            session.append(tx, Act.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail)
+            vault.append(tx, Act.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail)
     return recorded[0]
 
 
 def withdraw(
-    session: Session,
+    vault: UnlockedVault,
     reference: str,
     *,
     scope: str = "everything",
@@ -141,51 +141,51 @@ def withdraw(
             ``event_unknown``: the event to be corrected is not this person's.
     """
     withdrawal = Withdrawal(scope, level)
-    return _record(session, Act.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
+    return _record(vault, Act.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
 
 
-def note(session: Session, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> SubjectId:
+def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> SubjectId:
     """Record a fact that bears on every decision: a death, loss of capacity, an emancipation.
 
     Raises:
         InputError: as ``withdraw``.
     """
-    return _record(session, Act.CONSENT_RECORD, reference, signature, status=status)
+    return _record(vault, Act.CONSENT_RECORD, reference, signature, status=status)
 
 
-def restrict(session: Session, reference: str, *, lift: bool = False) -> SubjectId:
+def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> SubjectId:
     """Restrict a subject's data to storage, or lift the restriction (GDPR Article 18)."""
     status = Status.RESTRICTION_LIFTED if lift else Status.RESTRICTED
-    return _record(session, Act.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
+    return _record(vault, Act.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
 
 
-def history(session: Session, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
+def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
     """What was true at ``at`` (default: now) by what was known at ``known_at`` (default: everything recorded)."""
-    with session.attempting(Act.CONSENT_SHOW):
-        subject = resolve(session, reference)
-        with session.books.read() as tx:
-            book = ledger.read(tx, session)
-            private = ledger.private(session, tx, book, subject)
+    with vault.attempting(Act.CONSENT_SHOW):
+        subject = resolve(vault, reference)
+        with vault.books.read() as tx:
+            book = ledger.read(tx, vault)
+            private = ledger.private(vault, tx, book, subject)
         events = book.of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
-        session.record(Act.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
-    return History(known, standing(state, legal_at=at or session.clock()), {e.event_id: private[e.seq] for e in known})
+        vault.record(Act.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
+    return History(known, standing(state, legal_at=at or vault.clock()), {e.event_id: private[e.seq] for e in known})
 
 
-def blank_sheet(session: Session, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
+def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
     """Header and rows of an ANSWERS.csv: every subject that has not answered the form; with ``accept``, all accepted now.
 
     Whoever withdrew from everything is left out: nobody asks them again by the sheet.
     """
-    form, _ = forms.find(session, form_name)
-    with session.books.read() as tx:
-        book = ledger.read(tx, session)
+    form, _ = forms.find(vault, form_name)
+    with vault.books.read() as tx:
+        book = ledger.read(tx, vault)
         subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
     skipped = book.who_answered(form.id) | book.who_withdrew()
     wanted = [s for s in subjects if s not in skipped]
-    opened = open_identities(session, wanted)
-    session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
+    opened = open_identities(vault, wanted)
+    vault.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
     filled = form.accept_all() if accept else {}
     header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
     names = sorted(_named(opened[subject].samples, opened[subject].mrn) for subject in wanted)
@@ -194,7 +194,7 @@ def blank_sheet(session: Session, form_name: str, *, accept: bool) -> tuple[list
 
 
 def _record(
-    session: Session,
+    vault: UnlockedVault,
     act: Act,
     reference: str,
     signature: Signature,
@@ -202,14 +202,14 @@ def _record(
     withdrawal: Withdrawal | None = None,
     status: Status | None = None,
 ) -> SubjectId:
-    with session.attempting(act):
-        subject = resolve(session, reference)
-        signed = _checked(session, signature)
-        _require_own(session, subject, signed.supersedes)
-        now = session.clock()
+    with vault.attempting(act):
+        subject = resolve(vault, reference)
+        signed = _checked(vault, signature)
+        _require_own(vault, subject, signed.supersedes)
+        now = vault.clock()
         try:
             event = ConsentEvent(
-                event_id=new_uuid7(session.random, now),
+                event_id=new_uuid7(vault.random, now),
                 seq=0,
                 legal_time=signed.at or now,
                 recorded_at=now,
@@ -217,22 +217,22 @@ def _record(
                 status=status,
                 signer=signed.signer,
                 supersedes=signed.supersedes,
-                recorded_by=session.principal,
+                recorded_by=vault.principal,
                 evidence_hash=signed.evidence,
                 channel=signed.channel,
             )
         except PolicyInputError as error:
             raise InputError("withdrawal_malformed" if withdrawal else "record_malformed", str(error)) from None
         private = {form_responses.SIGNED_BY: signed.signed_by} if signed.signed_by else {}
-        with session.books.write() as tx:
-            head, _ = ledger.append(tx, session, [NewEvent(subject, event, private)])
-            session.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1))
+        with vault.books.write() as tx:
+            head, _ = ledger.append(tx, vault, [NewEvent(subject, event, private)])
+            vault.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1))
     return subject
 
 
-def _checked(session: Session, signature: Signature) -> Signature:
+def _checked(vault: UnlockedVault, signature: Signature) -> Signature:
     """The signature with its evidence as a digest. Raises InputError ``bad_time``, ``bad_evidence``."""
-    if signature.at is not None and signature.at > session.clock():
+    if signature.at is not None and signature.at > vault.clock():
         raise InputError("bad_time", "nobody can have signed in the future", hint="check the date")
     if not signature.evidence:
         return signature
@@ -242,11 +242,11 @@ def _checked(session: Session, signature: Signature) -> Signature:
         raise InputError("bad_evidence", f"the evidence {error}") from None
 
 
-def _require_own(session: Session, subject: SubjectId, supersedes: str) -> None:
+def _require_own(vault: UnlockedVault, subject: SubjectId, supersedes: str) -> None:
     if not supersedes:
         return
-    with session.books.read() as tx:
-        own = {event.event_id for event in ledger.read(tx, session).of(subject)}
+    with vault.books.read() as tx:
+        own = {event.event_id for event in ledger.read(tx, vault).of(subject)}
     if supersedes not in own:
         raise InputError("event_unknown", "this person has no such event to correct", hint="genovault consent show REF")
 

@@ -11,7 +11,6 @@ from importlib import resources
 
 import zstandard
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from policies import loci
 from policies.errors import PolicyInputError
@@ -23,8 +22,9 @@ from vault.audit.entry import Obj
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReferenceDocumentRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 ONTOLOGY, LOCI, MAJORITY = "ontology", "loci", "majority"
@@ -41,17 +41,17 @@ class Pack:
     sha256: str
 
 
-def load(session: Session, kind: str, text: str, *, version: str) -> Pack:
+def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
     """Keep an ontology (``child<TAB>parent`` lines), named places or ages of majority (JSON) for every decision from now on.
 
     Raises:
         InputError: ``document_rejected`` with the place of what is wrong; ``pack_exists``: that version is another text.
     """
-    with session.attempting(Act.CONSENT_PACK):
+    with vault.attempting(Act.CONSENT_PACK):
         declared(lambda: _parse(kind, text, version), name=f"the {kind}")
         body = text.encode()
         pack = Pack(kind, version, sha256(body).hex())
-        with session.books.write() as tx:
+        with vault.books.write() as tx:
             held = tx.get(ReferenceDocumentRow, (kind, version))
             if held is not None and held.sha256 != sha256(body):
                 raise InputError("pack_exists", f"{kind} {version} is held with another text", hint="give it another version")
@@ -59,30 +59,30 @@ def load(session: Session, kind: str, text: str, *, version: str) -> Pack:
                 tx.delete(held)
                 tx.flush()
             packed = zstandard.compress(body)
-            now = to_micros(session.clock())
+            now = to_micros(vault.clock())
             tx.add(ReferenceDocumentRow(kind=kind, version=version, sha256=sha256(body), body=packed, created=now))
             tx.flush()
             detail = {"kind": kind, "version": version}
-            session.append(tx, Act.CONSENT_PACK, Outcome.DONE, obj=Obj(kind, pack.sha256), detail=detail)
+            vault.append(tx, Act.CONSENT_PACK, Outcome.DONE, obj=Obj(kind, pack.sha256), detail=detail)
     return pack
 
 
-def loaded(session: Session) -> list[Pack]:
+def loaded(vault: UnlockedVault) -> list[Pack]:
     """What was loaded, newest first."""
     query = select(ReferenceDocumentRow).order_by(ReferenceDocumentRow.created.desc())
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         return [Pack(row.kind, row.version, row.sha256.hex()) for row in tx.scalars(query)]
 
 
-def ontology(session: Session, tx: Transaction) -> Ontology | None:
+def ontology(vault: UnlockedVault, tx: Transaction) -> Ontology | None:
     """The newest ontology, or None: then every disease is review, never a guess."""
     row = _newest(tx, ONTOLOGY)
     if row is None:
         return None
     key = f"vault.consent.reference_data:{row.sha256.hex()}:{row.version}"
-    if key not in session.remembered:
-        session.remembered[key] = TermGraph.parse(_text(row), version=row.version)
-    found: Ontology = session.remembered[key]
+    if key not in vault.remembered:
+        vault.remembered[key] = TermGraph.parse(_text(row), version=row.version)
+    found: Ontology = vault.remembered[key]
     return found
 
 

@@ -19,7 +19,7 @@ from vault.consent import cohort_decisions, ledger
 from vault.errors import InputError
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex, resolve
 
@@ -27,19 +27,19 @@ FORMAT = "genovault/dossier/1"
 JSON_NAME, PAGE_NAME = "dossier.json", "dossier.html"
 
 
-def export(session: Session, reference: str, folder: Path) -> dict[str, Any]:
+def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]:
     """Write what the vault holds about a person's consent into a new folder, for that person; the document written.
 
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``output_exists``: the folder is already there.
     """
-    with session.attempting(Act.CONSENT_EXPORT):
-        subject = resolve(session, reference)
+    with vault.attempting(Act.CONSENT_EXPORT):
+        subject = resolve(vault, reference)
         if folder.exists():
             raise InputError("output_exists", f"{folder} is already there", hint="name a folder that does not exist yet")
-        document = _document(session, subject)
+        document = _document(vault, subject)
         # Logged before the first byte is outside: an export is a disclosure of names.
-        session.record(Act.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
+        vault.record(Act.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
         folder.mkdir(mode=0o700, parents=True)
         text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
         (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
@@ -47,28 +47,28 @@ def export(session: Session, reference: str, folder: Path) -> dict[str, Any]:
     return document
 
 
-def _document(session: Session, subject: SubjectId) -> dict[str, Any]:
-    now = session.clock()
-    identity = open_identities(session, [subject])[subject]
-    token = session.keybook.tokens([subject])[0]
-    with session.books.read() as tx:
-        book = ledger.read(tx, session)
-        private = ledger.private(session, tx, book, subject)
+def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
+    now = vault.clock()
+    identity = open_identities(vault, [subject])[subject]
+    token = vault.keybook.tokens([subject])[0]
+    with vault.books.read() as tx:
+        book = ledger.read(tx, vault)
+        private = ledger.private(vault, tx, book, subject)
     events = book.of(subject)
     where = standing(states.fold(events, head=book.head.seq), legal_at=now)
     return {
         "format": FORMAT,
         "made": canonical.instant_text(now),
-        "handle": ReferenceIndex(session).handle(subject),
+        "handle": ReferenceIndex(vault).handle(subject),
         "identity": {
             name: list(value) if isinstance(value, tuple) else value for name, value in identity._asdict().items() if value
         },
         "consent": [{**consent.as_dict(event), "private": dict(private[event.seq])} for event in events],
         "standing": _standing(where),
         "preferences": preferences(events, private),
-        "decisions": _decisions(session, subject, events, now),
-        "releases": [_release(one) for one in releases.every(session) if token in session.log.subjects_of(one.subject_set)],
-        "log": [_entry(entry.index, entry.leaf) for entry in session.log.entries_at(session.log.entries_of(token))],
+        "decisions": _decisions(vault, subject, events, now),
+        "releases": [_release(one) for one in releases.every(vault) if token in vault.log.subjects_of(one.subject_set)],
+        "log": [_entry(entry.index, entry.leaf) for entry in vault.log.entries_at(vault.log.entries_of(token))],
     }
 
 
@@ -90,15 +90,15 @@ def _standing(where: Standing) -> dict[str, object]:
     }
 
 
-def _decisions(session: Session, subject: SubjectId, events: tuple[ConsentEvent, ...], now: datetime) -> list[dict[str, Any]]:
+def _decisions(vault: UnlockedVault, subject: SubjectId, events: tuple[ConsentEvent, ...], now: datetime) -> list[dict[str, Any]]:
     """How each project whose datasets hold the person stands now."""
     found = []
-    for project in projects.every(session):
-        ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
-        with session.books.read() as tx:
+    for project in projects.every(vault):
+        ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+        with vault.books.read() as tx:
             if subject not in set(cohort_decisions.members(tx, ids).subjects):
                 continue
-            ask = cohort_decisions.question(session, tx, project.declaration.purpose, legal_at=now)
+            ask = cohort_decisions.question(vault, tx, project.declaration.purpose, legal_at=now)
         decision = decide(
             states.fold(events),
             ask.purpose,

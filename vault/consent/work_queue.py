@@ -19,7 +19,7 @@ from vault.audit.actions import Act, Outcome
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import to_micros
 from vault.subjects.references import ReferenceIndex
 
@@ -55,14 +55,14 @@ class Queue:
     unconfirmed: tuple[Ruling, ...]
 
 
-def expiring(session: Session, *, within: timedelta) -> list[Due]:
+def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
     """Consents in force that end within some time from now, the earliest first."""
-    with session.attempting(Act.CONSENT_EXPIRING):
-        now = session.clock()
-        with session.books.read() as tx:
-            known = cohort_decisions.kept(session, ledger.read(tx, session))
+    with vault.attempting(Act.CONSENT_EXPIRING):
+        now = vault.clock()
+        with vault.books.read() as tx:
+            known = cohort_decisions.kept(vault, ledger.read(tx, vault))
         low, high = to_micros(now), to_micros(now + within)
-        index = ReferenceIndex(session)
+        index = ReferenceIndex(vault)
         found: list[Due] = []
         concerned: list[SubjectId] = []
         for group in known.groups:
@@ -81,24 +81,24 @@ def expiring(session: Session, *, within: timedelta) -> list[Due]:
                     concerned.append(subject)
                     handle = index.handle(subject)
                     found += [Due(handle, n, end, MAJORITY if a.lapse == end else VALIDITY) for n, a, end in ending]
-        session.record(Act.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
+        vault.record(Act.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
     return sorted(found, key=lambda due: (due.ends, due.handle, due.policy))
 
 
-def queue(session: Session) -> Queue:
+def queue(vault: UnlockedVault) -> Queue:
     """What every project that is declared or approved leaves for a steward to settle."""
-    with session.attempting(Act.CONSENT_QUEUE):
-        now = session.clock()
+    with vault.attempting(Act.CONSENT_QUEUE):
+        now = vault.clock()
         waiting: list[Waiting] = []
-        open_projects = [p for p in projects.every(session) if p.state in {projects.DRAFT, projects.APPROVED}]
+        open_projects = [p for p in projects.every(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
         for project in open_projects:
-            ids = [datasets.by_name(session, name).dataset_id for name in project.declaration.datasets]
-            with session.books.read() as tx:
-                decided = cohort_decisions.decide(session, tx, project.declaration.purpose, ids, legal_at=now)
+            ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+            with vault.books.read() as tx:
+                decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
             waiting += _open_questions(project.code, decided.answers)
-        session.record(Act.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
+        vault.record(Act.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
-    return Queue(tuple(waiting), tuple(r for r in rulings.every(session) if r.confirmed_by is None))
+    return Queue(tuple(waiting), tuple(r for r in rulings.every(vault) if r.confirmed_by is None))
 
 
 def _open_questions(code: str, answers: cohort_decisions.Answers) -> list[Waiting]:

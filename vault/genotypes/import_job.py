@@ -15,7 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import delete, exc, select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.actions import Act, Outcome
 from vault.audit.entry import Obj
@@ -33,9 +32,10 @@ from vault.genotypes.store.part_writer import PartWriter
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
 from vault.limits import GROUP_SUBJECTS
 from vault.session import object_leases
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys
 from vault.storage.book_tables import DatasetRow, LeaseRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 from vault.subjects import registry
 from vault.subjects.identities import Identity
@@ -88,7 +88,7 @@ class _Plan:
 
 
 def import_files(
-    session: Session,
+    vault: UnlockedVault,
     files: Sequence[Path],
     *,
     name: str,
@@ -107,45 +107,45 @@ def import_files(
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
-    with session.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
+    with vault.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
         require_name(assembly, what="assembly")
-        dataset, is_new = _dataset(session, name, assembly, append=options.append)
+        dataset, is_new = _dataset(vault, name, assembly, append=options.append)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
         orders = _agree(files, opened)
         samples = opened[0].samples
         matched = match(
-            session,
+            vault,
             dataset.dataset_id,
             samples,
             namespace=options.namespace,
             sample_map=options.sample_map,
             unknown=options.unknown,
         )
-        part_id = PartId(new_id(session.random))
-        fresh = draw_subjects(session, len(matched.new))
+        part_id = PartId(new_id(vault.random))
+        fresh = draw_subjects(vault, len(matched.new))
         columns, people = _chosen(matched, fresh.subjects)
-        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(session, people))
-        chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(session, dataset))
-        with _lease(session, plan), registering(session, fresh, [Identity((name,)) for name in matched.new]) as new:
-            written = _write(session, plan, new, chunks)
+        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(vault, people))
+        chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(vault, dataset))
+        with _lease(vault, plan), registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
+            written = _write(vault, plan, new, chunks)
             with _unless_overtaken(), new.transaction() as tx:
-                _commit(tx, session, plan, new, written)
+                _commit(tx, vault, plan, new, written)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
-        panel_builder.rebuild(session, dataset)
+        panel_builder.rebuild(vault, dataset)
     part, _ = written
     known, skipped = len(people) - len(matched.new), len(samples) - len(people)
     return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.total_bytes)
 
 
-def _dataset(session: Session, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
+def _dataset(vault: UnlockedVault, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
     """The dataset to import into, and whether it is new."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
     if row is None:
         if append:
             raise InputError("dataset_unknown", f"there is no dataset {name} to append to", hint="leave out --append")
-        return Dataset(DatasetId(new_id(session.random)), name, assembly), True
+        return Dataset(DatasetId(new_id(vault.random)), name, assembly), True
     if not append:
         raise InputError(
             "dataset_exists", f"there is a dataset {name} already", hint="add to it with --append, or choose another name"
@@ -182,9 +182,9 @@ def _chosen(matched: Matched, fresh: Sequence[SubjectId]) -> tuple[list[int], li
     return columns, [known[matched.names[at]] for at in columns]
 
 
-def _draw(session: Session, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
+def _draw(vault: UnlockedVault, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
     """A random (group, slot) for each subject: the order of the file says nothing about places."""
-    order = sorted(zip(draw(session.random, len(chosen), ID_BYTES), chosen, strict=True))
+    order = sorted(zip(draw(vault.random, len(chosen), ID_BYTES), chosen, strict=True))
     return {subject: divmod(at, GROUP_SUBJECTS) for at, (_, subject) in enumerate(order)}
 
 
@@ -215,8 +215,8 @@ def _chunks(
         raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
 
 
-def _spellings(session: Session, dataset: Dataset) -> dict[str, str]:
-    return {normal_contig(c): c for directory in parts.directories(session, dataset.dataset_id) for c in directory.contigs}
+def _spellings(vault: UnlockedVault, dataset: Dataset) -> dict[str, str]:
+    return {normal_contig(c): c for directory in parts.directories(vault, dataset.dataset_id) for c in directory.contigs}
 
 
 def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iterator[SiteChunk]:
@@ -231,40 +231,40 @@ def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iter
         yield chunk
 
 
-def _write(session: Session, plan: _Plan, new: Registration, chunks: Iterator[SiteChunk]) -> _Written:
+def _write(vault: UnlockedVault, plan: _Plan, new: Registration, chunks: Iterator[SiteChunk]) -> _Written:
     """Write the sealed objects of a part."""
     dataset_id, fresh = plan.dataset.dataset_id, plan.fresh.genotype_keys()
-    keys = {**fresh, **session.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
+    keys = {**fresh, **vault.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
     derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
     places = [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
     drawn: list[FreshKeys] = []
 
     def new_table_key() -> tuple[KeyId, Secret]:
-        drawn.append(session.keybook.draw(KeyPurpose.SITE_TABLE, [plan.part_id], version=len(drawn) + 1))
+        drawn.append(vault.keybook.draw(KeyPurpose.SITE_TABLE, [plan.part_id], version=len(drawn) + 1))
         return KeyId(drawn[-1].key_ids[0]), Secret(drawn[-1].keys[0])
 
-    owner = Owner(session.vault_id, dataset_id, plan.part_id)
-    with PartWriter(owner, places, put=session.objects.put, new_table_key=new_table_key, random=session.random) as writer:
+    owner = Owner(vault.vault_id, dataset_id, plan.part_id)
+    with PartWriter(owner, places, put=vault.objects.put, new_table_key=new_table_key, random=vault.random) as writer:
         records = list(writer.write(chunks))
         part = writer.finish()
     new.keep(drawn)
     return part, records
 
 
-def _commit(tx: Transaction, session: Session, plan: _Plan, new: Registration, written: _Written) -> None:
+def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registration, written: _Written) -> None:
     """Name everything in the books, with its audit entry, and end the lease."""
     dataset, fresh = plan.dataset, set(plan.fresh.subjects)
     part, chunks = written
     if plan.is_new:
-        now = to_micros(session.clock())
+        now = to_micros(vault.clock())
         tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
         tx.flush()
     registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
     new.add(tx, dataset=dataset.dataset_id)
-    datasets.add_part(tx, session, dataset, part, chunks)
+    datasets.add_part(tx, vault, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
     object_leases.end(tx, plan.part_id)
-    session.append(
+    vault.append(
         tx,
         Act.DATASET_IMPORT,
         Outcome.DONE,
@@ -289,24 +289,24 @@ def _unless_overtaken() -> Iterator[None]:
 
 
 @contextmanager
-def _lease(session: Session, plan: _Plan) -> Iterator[None]:
+def _lease(vault: UnlockedVault, plan: _Plan) -> Iterator[None]:
     """Keep the sweeper off while objects have no name in the books; on failure take objects and their keys away again.
 
     Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
     """
     prefix = plan.part_id.hex()
-    with session.books.write() as tx:
-        tx.add(LeaseRow(prefix=prefix, expires=to_micros(session.clock() + LEASE)))
+    with vault.books.write() as tx:
+        tx.add(LeaseRow(prefix=prefix, expires=to_micros(vault.clock() + LEASE)))
     try:
         yield
     except BaseException as error:
         if isinstance(error, UnavailableError) and error.code == "database_unavailable":
             raise
-        with session.books.read() as tx:
+        with vault.books.read() as tx:
             if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
                 raise
-        session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
-        with session.books.write() as tx:
+        vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
+        vault.keybook.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
+        with vault.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
         raise

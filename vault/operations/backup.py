@@ -32,7 +32,7 @@ from vault.genotypes.catalog.object_inventory import Stored, named_objects
 from vault.operations import key_backups
 from vault.operations.key_backups import KeyBackup
 from vault.session.principals import require_administrator
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Database
 from vault.storage.timestamps import rfc3339
 
@@ -56,58 +56,58 @@ class DataBackup:
     entries: int  # of the log, at the snapshot
 
 
-def backup(session: Session, destination: Path, *, progress: Progress = lambda _done, _all: None) -> DataBackup:
+def backup(vault: UnlockedVault, destination: Path, *, progress: Progress = lambda _done, _all: None) -> DataBackup:
     """Copy books and objects into a folder that is absent or empty.
 
     Raises:
         InputError: ``output_not_empty``; ``backup_inside``. UnavailableError: ``copy_needs_sqlite``; ``backup_restless``: erasures kept
             taking objects away meanwhile; a store does not answer. IntegrityError: ``object_missing``; ``object_altered``.
     """
-    with session.attempting(Act.BACKUP_CREATE):
-        created = session.clock()
-        session.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("backup", session.vault_id.hex()))
-        if session.keyring.has(Branch.LOG_SIGN):
-            session.checkpoint()
-        with _appearing(session, destination) as staging:
+    with vault.attempting(Act.BACKUP_CREATE):
+        created = vault.clock()
+        vault.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("backup", vault.vault_id.hex()))
+        if vault.keyring.has(Branch.LOG_SIGN):
+            vault.checkpoint()
+        with _appearing(vault, destination) as staging:
             (staging / OBJECTS).mkdir(mode=0o700)
-            named = _snapshot(session, staging, progress)
-            note = session.log.latest_checkpoint()
+            named = _snapshot(vault, staging, progress)
+            note = vault.log.latest_checkpoint()
             about = {
                 "format": DATA_FORMAT,
-                "vault": session.vault_id.hex(),
+                "vault": vault.vault_id.hex(),
                 "created": rfc3339(created),
                 "checkpoint": note,
                 "files": {BOOKS: _described(staging / BOOKS)},
             }
             _write_about(staging, about)
         size = sum(stored.size for stored in named)
-        return DataBackup(destination, rfc3339(created), len(named), size, session.log.size())
+        return DataBackup(destination, rfc3339(created), len(named), size, vault.log.size())
 
 
-def backup_keys(session: Session, destination: Path, *, expires: datetime) -> KeyBackup:
+def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -> KeyBackup:
     """Copy keystore and key database into a folder that is absent or empty. The copy is recorded first, with its expiry.
 
     Raises:
         InputError: ``output_not_empty``; ``backup_inside``; ``expiry_past``. UnavailableError: ``copy_needs_sqlite``;
             ``backup_restless``: keys kept being rotated meanwhile.
     """
-    with session.attempting(Act.BACKUP_CREATE):
-        require_administrator(session)
-        if expires <= session.clock():
+    with vault.attempting(Act.BACKUP_CREATE):
+        require_administrator(vault)
+        if expires <= vault.clock():
             raise InputError("expiry_past", "a key backup has to expire in the future")
-        with _appearing(session, destination) as staging:
-            recorded = key_backups.begin(session, expires=expires)
-            seq = _copy_keys(session, staging)
+        with _appearing(vault, destination) as staging:
+            recorded = key_backups.begin(vault, expires=expires)
+            seq = _copy_keys(vault, staging)
             about = {
                 "format": KEYS_FORMAT,
-                "vault": session.vault_id.hex(),
+                "vault": vault.vault_id.hex(),
                 **recorded.as_dict(),
                 "keystore_seq": seq,
                 "files": {name: _described(staging / name) for name in (KEYSTORE, KEYS)},
             }
             _write_about(staging, about)
         counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
-        session.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("key-backup", recorded.backup_id), counts=counts)
+        vault.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("key-backup", recorded.backup_id), counts=counts)
         return recorded
 
 
@@ -137,11 +137,11 @@ def check_object(stored: Stored, data: bytes) -> None:
         raise IntegrityError("object_altered", "a genotype object is not what the books say", hint="run genovault doctor")
 
 
-def _snapshot(session: Session, staging: Path, progress: Progress) -> list[Stored]:
+def _snapshot(vault: UnlockedVault, staging: Path, progress: Progress) -> list[Stored]:
     """Books, and every object that exactly this snapshot of them names."""
     for _ in range(ATTEMPTS):
         (staging / BOOKS).unlink(missing_ok=True)
-        session.books.copy_to(staging / BOOKS)
+        vault.books.copy_to(staging / BOOKS)
         snapshot = Database(f"sqlite:///{staging / BOOKS}")
         try:
             with snapshot.read() as tx:
@@ -150,9 +150,9 @@ def _snapshot(session: Session, staging: Path, progress: Progress) -> list[Store
         finally:
             snapshot.close()
         try:
-            _copy_objects(session, named, staging / OBJECTS, progress)
+            _copy_objects(vault, named, staging / OBJECTS, progress)
         except IntegrityError as error:
-            if error.code != "object_missing" or _still_named(session, named):
+            if error.code != "object_missing" or _still_named(vault, named):
                 raise
             continue
         _drop_others(named, staging / OBJECTS)
@@ -162,20 +162,20 @@ def _snapshot(session: Session, staging: Path, progress: Progress) -> list[Store
     raise UnavailableError("backup_restless", "the vault's objects kept changing", hint="try again when no erasure is running")
 
 
-def _copy_objects(session: Session, named: list[Stored], folder: Path, progress: Progress) -> None:
+def _copy_objects(vault: UnlockedVault, named: list[Stored], folder: Path, progress: Progress) -> None:
     for done, stored in enumerate(named, 1):
         target = folder / stored.name
         if not target.exists():
-            data = session.objects.get(stored.name)
+            data = vault.objects.get(stored.name)
             check_object(stored, data)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(target, data)
         progress(done, len(named))
 
 
-def _still_named(session: Session, named: list[Stored]) -> bool:
+def _still_named(vault: UnlockedVault, named: list[Stored]) -> bool:
     """Whether an object is missing although the live books name everything that the snapshot did: real damage."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         live = {stored.name for stored in named_objects(tx)}
     return all(stored.name in live for stored in named)
 
@@ -188,13 +188,13 @@ def _drop_others(named: list[Stored], folder: Path) -> None:
             path.unlink()
 
 
-def _copy_keys(session: Session, staging: Path) -> int:
+def _copy_keys(vault: UnlockedVault, staging: Path) -> int:
     """Keystore and key database of one moment; the keystore's ``seq``."""
     for _ in range(ATTEMPTS):
-        before = keystore.load(session.folder)
+        before = keystore.load(vault.folder)
         (staging / KEYS).unlink(missing_ok=True)
-        session.copy_keys(staging / KEYS)
-        if keystore.load(session.folder).public.seq == before.public.seq:
+        vault.copy_keys(staging / KEYS)
+        if keystore.load(vault.folder).public.seq == before.public.seq:
             (staging / KEYSTORE).unlink(missing_ok=True)
             _write(staging / KEYSTORE, before.document.to_bytes())
             for name in ("-wal", "-shm"):
@@ -204,15 +204,15 @@ def _copy_keys(session: Session, staging: Path) -> int:
 
 
 @contextmanager
-def _appearing(session: Session, destination: Path) -> Iterator[Path]:
+def _appearing(vault: UnlockedVault, destination: Path) -> Iterator[Path]:
     """A staging folder beside the destination that takes its place, synced, when the block ends well."""
     target = destination.resolve()
-    if target.is_relative_to(session.folder.resolve()):
+    if target.is_relative_to(vault.folder.resolve()):
         raise InputError("backup_inside", "a backup inside the vault is lost with it", hint="name a folder elsewhere")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("output_not_empty", f"{destination} is not empty", hint="choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f".{target.name}.{session.random(6).hex()}.backup"
+    staging = target.parent / f".{target.name}.{vault.random(6).hex()}.backup"
     staging.mkdir(mode=0o700)
     try:
         yield staging

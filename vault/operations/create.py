@@ -20,7 +20,7 @@ from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError
 from vault.ids import Clock, RandomBytes, VaultId, new_id, utc_now
 from vault.session.settings import IN_FOLDER, Places, Settings, inside, write_settings
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import KeyBook
 from vault.storage.book_tables import PrincipalRow, VaultRow
 from vault.storage.database import Database, create_sqlite_file
@@ -82,7 +82,7 @@ def _furnish(
         _first_entry(books, settings.vault_id, unlocked, clock=clock, random=random)
         books.close()
         keys.close()
-        Session(folder, settings, unlocked, clock=clock, random=random).close()
+        UnlockedVault(folder, settings, unlocked, clock=clock, random=random).close()
         undo.pop_all()
     return settings.vault_id
 

@@ -30,7 +30,7 @@ from vault.limits import ALARM_KEK_WRAPS
 from vault.operations import key_backups, log_anchors, repair
 from vault.operations.erasure.job import DONE
 from vault.operations.erasure.process import ERASED
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
     ContainerRow,
     ErasureRow,
@@ -48,7 +48,7 @@ from vault.storage.timestamps import to_micros
 RESTORE = "genovault restore SRC"
 _INTENTS = (Act.VIEW_INTENT, Act.EXTRACT_INTENT)
 
-Look = Callable[[Session], Iterator["Finding"]]
+Look = Callable[[UnlockedVault], Iterator["Finding"]]
 
 
 class Severity(StrEnum):
@@ -82,7 +82,7 @@ class Report:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def examine(session: Session, *, told: Callable[[str], None] = lambda _: None) -> Report:
+def examine(vault: UnlockedVault, *, told: Callable[[str], None] = lambda _: None) -> Report:
     """Look everything over; ``told`` hears what is being looked at. The run is an entry of the log.
 
     Raises:
@@ -90,39 +90,39 @@ def examine(session: Session, *, told: Callable[[str], None] = lambda _: None) -
     """
     found: list[Finding] = []
     skipped: list[str] = []
-    with session.attempting(Act.DOCTOR_RUN):
+    with vault.attempting(Act.DOCTOR_RUN):
         for name, look, branches in _LOOKS:
-            if not all(session.keyring.has(branch) for branch in branches):
+            if not all(vault.keyring.has(branch) for branch in branches):
                 skipped.append(name)
                 continue
             told(name)
-            found.extend(_seen(session, name, look))
+            found.extend(_seen(vault, name, look))
         counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
         try:
-            session.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
+            vault.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
         except GenovaultError as error:  # nothing was released, and the log's state is what has to be said
             found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
     order = list(Severity)
     return Report(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
 
 
-def _seen(session: Session, name: str, look: Look) -> Iterator[Finding]:
+def _seen(vault: UnlockedVault, name: str, look: Look) -> Iterator[Finding]:
     """What one look finds. Where damage stops it, that is a finding, and the next one goes on."""
     try:
-        yield from look(session)
+        yield from look(vault)
     except IntegrityError as error:
         yield _error(error.code, f"{name}: {error.message}", RESTORE)
 
 
-def _keystore(session: Session) -> Iterator[Finding]:
-    if not keystore_files.copies_agree(session.folder):
+def _keystore(vault: UnlockedVault) -> Iterator[Finding]:
+    if not keystore_files.copies_agree(vault.folder):
         yield _warning("keystore_copies", "the two copies of the keystore differ or one is damaged", "genovault doctor --mend")
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         known = tx.scalars(select(VaultRow.keystore_seq)).one()
         active = set(tx.scalars(select(PrincipalRow.name).where(PrincipalRow.state == "active")))
-    if known < session.public.seq:
+    if known < vault.public.seq:
         yield _warning("keystore_unlogged", "the log does not know of the newest keystore", "open the vault as a steward")
-    slots = session.unlocked.keystore.slots
+    slots = vault.unlocked.keystore.slots
     strangers = {slot.principal for slot in slots} - active
     if strangers:
         yield _error(
@@ -134,21 +134,21 @@ def _keystore(session: Session) -> Iterator[Finding]:
         )
 
 
-def _permissions(session: Session) -> Iterator[Finding]:
-    paths = [session.folder, *session.folder.iterdir()]
+def _permissions(vault: UnlockedVault) -> Iterator[Finding]:
+    paths = [vault.folder, *vault.folder.iterdir()]
     exposed = [path for path in paths if path.lstat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.is_symlink()]
     for path in exposed:
         yield _error("open_permissions", f"{path.name} is open to other users", f"chmod go= {path}")
-    for path in session.folder.glob(".*"):
+    for path in vault.folder.glob(".*"):
         yield _note("left_over", f"{path.name} was left by a process that died", f"rm -r {path}")
-    beside = f".{session.folder.name}."
-    for path in session.folder.parent.glob(f"{beside}*"):
+    beside = f".{vault.folder.name}."
+    for path in vault.folder.parent.glob(f"{beside}*"):
         if path.suffix in (".backup", ".restore", ".init"):
             yield _warning("left_over", f"{path.name} was left by a process that died; it may hold keys", f"rm -r {path}")
 
 
-def _databases(session: Session) -> Iterator[Finding]:
-    for name, database in session.databases():
+def _databases(vault: UnlockedVault) -> Iterator[Finding]:
+    for name, database in vault.databases():
         for pragma, found in database.settings():
             if found != dict(PRAGMAS)[pragma]:
                 yield _error("sqlite_setting", f"{name}: {pragma} is {found}", "use a local file system")
@@ -156,39 +156,39 @@ def _databases(session: Session) -> Iterator[Finding]:
             yield _error("database_damaged", f"{name}: {message}", RESTORE)
 
 
-def _log(session: Session) -> Iterator[Finding]:
-    report = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
+def _log(vault: UnlockedVault) -> Iterator[Finding]:
+    report = check_live(vault.log, None, "\n".join(key.to_text() for key in vault.log_keys()))
     for finding in report.findings:
         yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
     try:
-        if session.keyring.has(Branch.LOG_SIGN):
-            session.checkpoint()  # as every command does at its end, which then fails
+        if vault.keyring.has(Branch.LOG_SIGN):
+            vault.checkpoint()  # as every command does at its end, which then fails
     except GenovaultError as error:
         yield _error("log_unsigned", f"the newest entries cannot be signed: {error.message}", error.hint or RESTORE)
-    if not session.anchors:
+    if not vault.anchors:
         yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
     try:
-        log_anchors.guard(session)
+        log_anchors.guard(vault)
     except GenovaultError as error:
         yield _error(error.code, error.message, error.hint)
 
 
-def _ledger(session: Session) -> Iterator[Finding]:
+def _ledger(vault: UnlockedVault) -> Iterator[Finding]:
     try:
-        with session.books.read() as tx:
-            ledger.read(tx, session)
+        with vault.books.read() as tx:
+            ledger.read(tx, vault)
     except GenovaultError as error:
         yield _error(error.code, error.message, RESTORE)
 
 
-def _releases(session: Session) -> Iterator[Finding]:
+def _releases(vault: UnlockedVault) -> Iterator[Finding]:
     """Whether the book of releases and the log tell the same of each access."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = {
             row.intent_event: row for row in tx.execute(select(ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state))
         }
     outcomes: dict[str, set[str | None]] = {}
-    for record in records(session.log):
+    for record in records(vault.log):
         if record.act in _INTENTS and record.outcome == Outcome.INTENT:
             outcomes[record.event] = set()
         elif record.refers in outcomes:
@@ -203,59 +203,59 @@ def _releases(session: Session) -> Iterator[Finding]:
             yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books", RESTORE)
 
 
-def _objects(session: Session) -> Iterator[Finding]:
+def _objects(vault: UnlockedVault) -> Iterator[Finding]:
     """Every object's length and digest; objects that nothing names."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         named = {stored.name: stored for stored in named_objects(tx)}
-    present = dict(session.objects.list())
+    present = dict(vault.objects.list())
     for name in sorted(set(named) - set(present)):
         yield _error("object_missing", f"object {name} is missing", "genovault restore SRC, or import the dataset again")
     for name in sorted(set(named) & set(present)):
-        data = session.objects.get(name)
+        data = vault.objects.get(name)
         if len(data) != named[name].size or sha256(data) != named[name].sha256:
             yield _error("object_altered", f"object {name} is not what was written", "restore it from a backup")
-    if lost := repair.orphans(session):
+    if lost := repair.orphans(vault):
         yield _warning("orphans", f"{len(lost)} objects that nothing names", "genovault doctor --mend")
 
 
-def _containers(session: Session) -> Iterator[Finding]:
+def _containers(vault: UnlockedVault) -> Iterator[Finding]:
     """Whether each container is bound to its place: its length table opens there and adds up to its size."""
     query = select(ContainerRow, PartRow).join(PartRow, PartRow.part_id == ContainerRow.part_id)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = tx.execute(query).all()
     for c, part in rows:
-        owner = Owner(session.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
+        owner = Owner(vault.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
         ref = container_of(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
         try:
-            key = session.keybook.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
-            open_lengths(ref, session.objects.get_range(c.object, 0, c.header_bytes), key)
+            key = vault.keybook.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
+            open_lengths(ref, vault.objects.get_range(c.object, 0, c.header_bytes), key)
         except GenovaultError as error:
             yield _error(error.code, f"container {c.object}: {error.message}", "restore it from a backup")
 
 
-def _keys(session: Session) -> Iterator[Finding]:
+def _keys(vault: UnlockedVault) -> Iterator[Finding]:
     """Keys that are named and gone, subjects without keys, use counters."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         needed = table_keys(tx)
         live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
-    if missing := session.keybook.missing_ids(key_id for _, key_id in needed):
+    if missing := vault.keybook.missing_ids(key_id for _, key_id in needed):
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
-    if keyless := session.keybook.keyless(live):
+    if keyless := vault.keybook.keyless(live):
         yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
-    if strangers := repair.strangers(session):
+    if strangers := repair.strangers(vault):
         text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"
-        mendable = repair.may_sweep_strangers(session)
+        mendable = repair.may_sweep_strangers(vault)
         remedy = (
             "genovault doctor --mend, if no newer books exist"
             if mendable
             else "keep them: they do no harm, and newer books may turn up"
         )
         yield _warning("keys_of_nobody", text, remedy)
-    if erased - session.keybook.erasures():
+    if erased - vault.keybook.erasures():
         yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
-    held = {(branch, number) for branch in Branch for number in session.unlocked.keystore.epochs(branch)}
-    for use in session.keybook.epochs.uses():
+    held = {(branch, number) for branch in Branch for number in vault.unlocked.keystore.epochs(branch)}
+    for use in vault.keybook.epochs.uses():
         if use.wraps >= ALARM_KEK_WRAPS:
             yield _warning("key_worn", f"epoch {use.epoch} of {use.branch} has wrapped {use.wraps} keys", "genovault key rotate")
         if use.keys and (use.branch, use.epoch) not in held:
@@ -268,9 +268,9 @@ def _keys(session: Session) -> Iterator[Finding]:
             yield _warning("rotation_unfinished", text, "open the vault as a steward")
 
 
-def _unfinished(session: Session) -> Iterator[Finding]:
-    now = to_micros(session.clock())
-    with session.books.read() as tx:
+def _unfinished(vault: UnlockedVault) -> Iterator[Finding]:
+    now = to_micros(vault.clock())
+    with vault.books.read() as tx:
         jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
         leases = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now)) or 0
         live = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires >= now)) or 0
@@ -286,9 +286,9 @@ def _unfinished(session: Session) -> Iterator[Finding]:
         yield _note("release_unfinished", f"{halves} releases are being made, or were given up", "open the vault: it ends them")
 
 
-def _copies(session: Session) -> Iterator[Finding]:
-    now = session.clock()
-    backups = key_backups.every(session.books)
+def _copies(vault: UnlockedVault) -> Iterator[Finding]:
+    now = vault.clock()
+    backups = key_backups.every(vault.books)
     for backup in backups:
         if backup.destroyed is None and backup.expires <= now:
             text = f"key backup {backup.backup_id} has expired and is not recorded as destroyed"
@@ -297,7 +297,7 @@ def _copies(session: Session) -> Iterator[Finding]:
         yield _note(
             "no_key_backup", "no backup of the keys is known: losing them loses everything", "genovault backup --keys DEST"
         )
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         erased = tx.scalar(select(func.count()).where(SubjectRow.state == ERASED)) or 0
     if erased and (end := key_backups.horizon(backups, at=now)):
         text = f"{erased} erased people can be opened with key backups until {end.date()}"

@@ -12,7 +12,7 @@ from vault.audit.actions import Act, Outcome
 from vault.audit.entry import Obj
 from vault.errors import InputError
 from vault.session.principals import require_administrator
-from vault.session.unlocked_vault import Session, open_books
+from vault.session.unlocked_vault import UnlockedVault, open_books
 from vault.storage.book_tables import KeyBackupRow
 from vault.storage.database import Database
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
@@ -65,43 +65,43 @@ def horizon(backups: list[KeyBackup], *, at: datetime) -> datetime | None:
     return max((backup.expires for backup in backups if backup.held(at)), default=None)
 
 
-def begin(session: Session, *, expires: datetime) -> KeyBackup:
+def begin(vault: UnlockedVault, *, expires: datetime) -> KeyBackup:
     """Record a key backup before it is made: one that is made and not recorded would make certificates lie."""
-    now = session.clock()
-    backup = KeyBackup(f"kb-{session.random(8).hex()}", now, expires, None)
+    now = vault.clock()
+    backup = KeyBackup(f"kb-{vault.random(8).hex()}", now, expires, None)
     row = KeyBackupRow(
         backup_id=backup.backup_id,
-        keystore_seq=session.public.seq,
+        keystore_seq=vault.public.seq,
         created=to_micros(now),
         expires=to_micros(expires),
         destroyed=None,
     )
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         tx.add(row)
         tx.flush()
-        counts = {"keystore_seq": session.public.seq, "expires": int(expires.timestamp())}
-        session.append(tx, Act.BACKUP_CREATE, Outcome.INTENT, obj=Obj("key-backup", backup.backup_id), counts=counts)
+        counts = {"keystore_seq": vault.public.seq, "expires": int(expires.timestamp())}
+        vault.append(tx, Act.BACKUP_CREATE, Outcome.INTENT, obj=Obj("key-backup", backup.backup_id), counts=counts)
     return backup
 
 
-def destroyed(session: Session, backup_id: str) -> None:
+def destroyed(vault: UnlockedVault, backup_id: str) -> None:
     """Record that a key backup was destroyed, on the steward's word.
 
     Raises:
         InputError: ``backup_unknown``; ``backup_destroyed``.
     """
-    with session.attempting(Act.BACKUP_DESTROYED):
-        require_administrator(session)
-        _record_destroyed(session, backup_id)
+    with vault.attempting(Act.BACKUP_DESTROYED):
+        require_administrator(vault)
+        _record_destroyed(vault, backup_id)
 
 
-def _record_destroyed(session: Session, backup_id: str) -> None:
-    with session.books.write() as tx:
+def _record_destroyed(vault: UnlockedVault, backup_id: str) -> None:
+    with vault.books.write() as tx:
         row = tx.get(KeyBackupRow, backup_id)
         if row is None:
             raise InputError("backup_unknown", "there is no such key backup", hint="genovault key backups lists them")
         if row.destroyed is not None:
             raise InputError("backup_destroyed", "this key backup was destroyed already")
-        row.destroyed = to_micros(session.clock())
+        row.destroyed = to_micros(vault.clock())
         tx.flush()
-        session.append(tx, Act.BACKUP_DESTROYED, Outcome.DONE, obj=Obj("key-backup", backup_id))
+        vault.append(tx, Act.BACKUP_DESTROYED, Outcome.DONE, obj=Obj("key-backup", backup_id))

@@ -29,7 +29,7 @@ from vault.ids import new_id
 from vault.limits import ALARM_KEK_WRAPS
 from vault.session.key_usage import EpochUse
 from vault.session.principals import change_keystore, require_administrator
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import JOB_DONE, JobRow, PanelRow, ProjectRow, ReleaseRow, RequestRow, RulingRow
 from vault.storage.timestamps import to_micros
 
@@ -55,49 +55,49 @@ class EpochSummary:
     worn: bool  # past the alarm: rotate
 
 
-def rotate(session: Session, branches: Sequence[Branch] = BY_DEFAULT, *, progress: Progress = lambda _: None) -> int:
+def rotate(vault: UnlockedVault, branches: Sequence[Branch] = BY_DEFAULT, *, progress: Progress = lambda _: None) -> int:
     """Start a new epoch of each branch and wrap its keys anew; how many keys that were.
 
     Raises:
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``branch_closed``.
     """
-    with session.attempting(Act.KEY_ROTATE):
-        require_administrator(session)
-        signing = session.keyring.current(Branch.LOG_SIGN)[0] if Branch.LOG_SIGN in branches else 0
+    with vault.attempting(Act.KEY_ROTATE):
+        require_administrator(vault)
+        signing = vault.keyring.current(Branch.LOG_SIGN)[0] if Branch.LOG_SIGN in branches else 0
         row = JobRow(
-            job_id=new_id(session.random),
+            job_id=new_id(vault.random),
             kind=KIND,
             state=REWRAPPING,
             payload=json.dumps({"branches": [b.value for b in branches], "hand_over_from": signing}).encode(),
-            created=to_micros(session.clock()),
+            created=to_micros(vault.clock()),
         )
-        with session.books.write() as tx:
+        with vault.books.write() as tx:
             tx.add(row)
         for branch in branches:
             change_keystore(
-                session,
+                vault,
                 Act.KEY_ROTATE,
-                lambda unlocked, branch=branch: keystore.add_epoch(unlocked, branch, random=session.random),  # type: ignore[misc]
+                lambda unlocked, branch=branch: keystore.add_epoch(unlocked, branch, random=vault.random),  # type: ignore[misc]
                 about=Obj("branch", branch.value),
             )
-        return _finish(session, row.job_id, json.loads(row.payload), progress)
+        return _finish(vault, row.job_id, json.loads(row.payload), progress)
 
 
-def resume(session: Session) -> int:
+def resume(vault: UnlockedVault) -> int:
     """Finish rotations that a killed process began, if this principal can; how many those were."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         query = select(JobRow.job_id, JobRow.payload).where(JobRow.kind == KIND, JobRow.state != DONE)
         found = tx.execute(query.order_by(JobRow.created)).all()
     done = 0
     for row in found:
         job = json.loads(row.payload)
-        if all(session.keyring.has(Branch(branch)) for branch in [*job["branches"], Branch.LOG_SIGN]):
-            _finish(session, row.job_id, job, lambda _: None)
+        if all(vault.keyring.has(Branch(branch)) for branch in [*job["branches"], Branch.LOG_SIGN]):
+            _finish(vault, row.job_id, job, lambda _: None)
             done += 1
     return done
 
 
-def renew_root(session: Session, factors: Mapping[str, Factor]) -> list[str]:
+def renew_root(vault: UnlockedVault, factors: Mapping[str, Factor]) -> list[str]:
     """New root and branch keys; slots whose factor (by slot id, hex) is not given are dropped. Returns the ids of those dropped.
 
     Call ``rotate`` as well when somebody is not trusted any more: the epochs that they have seen they still know.
@@ -106,102 +106,102 @@ def renew_root(session: Session, factors: Mapping[str, Factor]) -> list[str]:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``.
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``.
     """
-    with session.attempting(Act.KEY_ROTATE):
-        require_administrator(session)
+    with vault.attempting(Act.KEY_ROTATE):
+        require_administrator(vault)
         given = {bytes.fromhex(slot): factor for slot, factor in factors.items()}
-        before = [slot.slot_id for slot in session.unlocked.keystore.slots]
+        before = [slot.slot_id for slot in vault.unlocked.keystore.slots]
         change_keystore(
-            session,
+            vault,
             Act.KEY_ROTATE,
-            lambda unlocked: keystore.renew(unlocked, given, random=session.random),
-            about=Obj("root", session.vault_id.hex()),
+            lambda unlocked: keystore.renew(unlocked, given, random=vault.random),
+            about=Obj("root", vault.vault_id.hex()),
         )
         return [slot.hex() for slot in before if slot not in given]
 
 
-def renew_tokens(session: Session, *, progress: Progress = lambda _: None) -> int:
+def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -> int:
     """A new audit salt and token for everyone. Entries so far keep the old token, by which people are still found.
 
     Raises:
         UnavailableError: ``branch_closed``.
     """
-    with session.attempting(Act.KEY_ROTATE):
-        require_administrator(session)
+    with vault.attempting(Act.KEY_ROTATE):
+        require_administrator(vault)
         renewed = 0
-        target = session.keybook.token_version() + 1
-        while count := session.keybook.renew_tokens(target, limit=BATCH):
+        target = vault.keybook.token_version() + 1
+        while count := vault.keybook.renew_tokens(target, limit=BATCH):
             renewed += count
             progress(renewed)
-        session.record(Act.KEY_ROTATE, Outcome.DONE, obj=Obj("tokens", str(target)), counts={"subjects": renewed})
+        vault.record(Act.KEY_ROTATE, Outcome.DONE, obj=Obj("tokens", str(target)), counts={"subjects": renewed})
     return renewed
 
 
-def destroy_old_tokens(session: Session) -> int:
+def destroy_old_tokens(vault: UnlockedVault) -> int:
     """Destroy all but the newest audit salts and tokens: entries written under them link to nobody any more; how many went."""
-    with session.attempting(Act.KEY_DESTROY):
-        require_administrator(session)
-        gone = session.keybook.forget_old_tokens()
-        session.record(Act.KEY_DESTROY, Outcome.DONE, obj=Obj("tokens", "old"), counts={"tokens": gone})
+    with vault.attempting(Act.KEY_DESTROY):
+        require_administrator(vault)
+        gone = vault.keybook.forget_old_tokens()
+        vault.record(Act.KEY_DESTROY, Outcome.DONE, obj=Obj("tokens", "old"), counts={"tokens": gone})
     return gone
 
 
-def renew_project(session: Session, code: str, *, keep_old: bool = False) -> int:
+def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) -> int:
     """A new pseudonym key for a project; its version. The old key is destroyed unless it is kept to resolve old pseudonyms.
 
     Raises:
         InputError: ``project_unknown``. UnavailableError: ``branch_closed``.
     """
-    with session.attempting(Act.KEY_ROTATE, project=code):
-        require_administrator(session)
-        with session.books.read() as tx:
+    with vault.attempting(Act.KEY_ROTATE, project=code):
+        require_administrator(vault)
+        with vault.books.read() as tx:
             project_id = tx.scalar(select(ProjectRow.project_id).where(ProjectRow.code == code))
         if project_id is None:
             raise InputError("project_unknown", f"there is no project {code}", hint="genovault project list")
-        version = session.keybook.newest_version(KeyPurpose.PROJECT, project_id) + 1
-        session.keybook.create(KeyPurpose.PROJECT, [project_id], version=version)
-        with session.books.write() as tx:
+        version = vault.keybook.newest_version(KeyPurpose.PROJECT, project_id) + 1
+        vault.keybook.create(KeyPurpose.PROJECT, [project_id], version=version)
+        with vault.books.write() as tx:
             # A release in the making holds pseudonyms of the old key: raising the version stops it.
             tx.execute(update(ProjectRow).where(ProjectRow.project_id == project_id).values(version=ProjectRow.version + 1))
-            session.append(tx, Act.KEY_ROTATE, Outcome.DONE, project=code, obj=Obj("project-key", str(version)))
+            vault.append(tx, Act.KEY_ROTATE, Outcome.DONE, project=code, obj=Obj("project-key", str(version)))
         if not keep_old:
-            session.keybook.destroy_older(KeyPurpose.PROJECT, project_id, than=version)
+            vault.keybook.destroy_older(KeyPurpose.PROJECT, project_id, than=version)
     return version
 
 
-def epochs(session: Session) -> list[EpochSummary]:
+def epochs(vault: UnlockedVault) -> list[EpochSummary]:
     """Every epoch there is, with its use counters. Reading the list is an entry."""
-    used = {(use.branch, use.epoch): use for use in session.keybook.epochs.uses()}
+    used = {(use.branch, use.epoch): use for use in vault.keybook.epochs.uses()}
     found = []
     for branch in Branch:
-        numbers = session.unlocked.keystore.epochs(branch)
+        numbers = vault.unlocked.keystore.epochs(branch)
         for number in numbers:
             use = used.get((branch, number))
             keys, wraps = (use.keys, use.wraps) if use else (0, 0)
             found.append(EpochSummary(branch.value, number, number == max(numbers), keys, wraps, _worn(use)))
-    session.record(Act.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
+    vault.record(Act.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
     return found
 
 
-def destroy_epoch(session: Session, branch: Branch, number: int) -> None:
+def destroy_epoch(vault: UnlockedVault, branch: Branch, number: int) -> None:
     """Destroy an old epoch of a branch, in both copies of the keystore. Backups of the keystore keep it until they expire.
 
     Raises:
         InputError: ``epoch_unknown``. UsageError: ``epoch_current``; ``epoch_in_use``: something is wrapped or sealed under it.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with session.attempting(Act.KEY_DESTROY):
-        require_administrator(session)
-        numbers = session.unlocked.keystore.epochs(branch)
+    with vault.attempting(Act.KEY_DESTROY):
+        require_administrator(vault)
+        numbers = vault.unlocked.keystore.epochs(branch)
         if number not in numbers:
             raise InputError("epoch_unknown", f"{branch.value} has no epoch {number}", hint="genovault key epochs lists them")
         if number == max(numbers):
             raise UsageError("epoch_current", "the newest epoch is in use", hint="genovault key rotate starts a new one")
-        _require_unsealed(session, branch, number)
-        session.keybook.epochs.close(branch, number)
+        _require_unsealed(vault, branch, number)
+        vault.keybook.epochs.close(branch, number)
         change_keystore(
-            session,
+            vault,
             Act.KEY_DESTROY,
-            lambda unlocked: keystore.drop_epoch(unlocked, branch, number, random=session.random),
+            lambda unlocked: keystore.drop_epoch(unlocked, branch, number, random=vault.random),
             about=Obj("epoch", f"{branch.value}:{number}"),
         )
 
@@ -213,19 +213,19 @@ def branch_named(name: str) -> Branch:
     return Branch(name)
 
 
-def _finish(session: Session, job_id: bytes, job: Mapping[str, object], progress: Progress) -> int:
+def _finish(vault: UnlockedVault, job_id: bytes, job: Mapping[str, object], progress: Progress) -> int:
     branches = [Branch(branch) for branch in job["branches"]]  # type: ignore[attr-defined]
     count = 0
     for purpose in [purpose for purpose in KeyPurpose if PURPOSE_BRANCH[purpose] in branches]:
-        while batch := session.keybook.rewrap(purpose, limit=BATCH):
+        while batch := vault.keybook.rewrap(purpose, limit=BATCH):
             count += batch
             progress(count)
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         tx.execute(update(JobRow).where(JobRow.job_id == job_id).values(state=DONE, payload=b""))
-        session.append(tx, Act.KEY_ROTATE, Outcome.DONE, obj=Obj("job", job_id.hex()), counts={"keys": count})
+        vault.append(tx, Act.KEY_ROTATE, Outcome.DONE, obj=Obj("job", job_id.hex()), counts={"keys": count})
     old = job["hand_over_from"]
-    if isinstance(old, int) and 0 < old < session.keyring.current(Branch.LOG_SIGN)[0]:
-        session.hand_over(old)
+    if isinstance(old, int) and 0 < old < vault.keyring.current(Branch.LOG_SIGN)[0]:
+        vault.hand_over(old)
     return count
 
 
@@ -233,11 +233,11 @@ def _worn(use: EpochUse | None) -> bool:
     return use is not None and use.wraps >= ALARM_KEK_WRAPS
 
 
-def _require_unsealed(session: Session, branch: Branch, number: int) -> None:
+def _require_unsealed(vault: UnlockedVault, branch: Branch, number: int) -> None:
     """Blobs of the books branch are sealed under the epoch itself, not under stored keys."""
     if branch is not Branch.BOOKS:
         return
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         held = sum(blob_key(sealed)[1] == number for column in _SEALED_IN_BOOKS for sealed in tx.scalars(select(column)))
     if held:
         raise UsageError("epoch_in_use", f"{held} records of the books are sealed under epoch {number}")

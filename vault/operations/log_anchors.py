@@ -21,13 +21,13 @@ from vault.audit.note import checkpoint_in
 from vault.crypto.keystore import Branch, Role
 from vault.errors import InputError, IntegrityError, RefusedError
 from vault.session.settings import read_settings, write_settings
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import VaultRow
 
 _NUMBERED = re.compile(r"(?P<stem>.*/log)(?P<number>[0-9]+)")
 
 
-def add(session: Session, folder: Path) -> None:
+def add(vault: UnlockedVault, folder: Path) -> None:
     """Remember an anchor from now on, and put the log's present head there.
 
     Raises:
@@ -35,61 +35,61 @@ def add(session: Session, folder: Path) -> None:
         IntegrityError: as ``guard``; UnavailableError: ``anchor_unreachable``.
     """
     place = folder.resolve()
-    if place.is_relative_to(session.folder.resolve()):
+    if place.is_relative_to(vault.folder.resolve()):
         raise InputError("anchor_inside", "an anchor inside the vault guards nothing", hint="name a folder on another mount")
-    with session.attempting(Act.AUDIT_ANCHOR):
-        _require_steward(session)
-        settings = read_settings(session.folder)
+    with vault.attempting(Act.AUDIT_ANCHOR):
+        _require_steward(vault)
+        settings = read_settings(vault.folder)
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
-        _check(session, Anchor(place), fresh=True)
-        session.record(Act.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
-        Anchor(place).publish(session.checkpoint())
-        write_settings(session.folder, replace(settings, anchors=(*settings.anchors, place)))
-    session.anchors = (*session.anchors, Anchor(place))
+        _check(vault, Anchor(place), fresh=True)
+        vault.record(Act.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
+        Anchor(place).publish(vault.checkpoint())
+        write_settings(vault.folder, replace(settings, anchors=(*settings.anchors, place)))
+    vault.anchors = (*vault.anchors, Anchor(place))
 
 
-def remove(session: Session, folder: Path) -> None:
+def remove(vault: UnlockedVault, folder: Path) -> None:
     """Give an anchor up. Raises InputError (``anchor_unknown``)."""
     place = folder.resolve()
-    with session.attempting(Act.AUDIT_ANCHOR):
-        _require_steward(session)
-        settings = read_settings(session.folder)
+    with vault.attempting(Act.AUDIT_ANCHOR):
+        _require_steward(vault)
+        settings = read_settings(vault.folder)
         if place not in settings.anchors:
             raise InputError("anchor_unknown", f"{place} is no anchor of this vault")
-        session.record(Act.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
-        write_settings(session.folder, replace(settings, anchors=tuple(a for a in settings.anchors if a != place)))
-    session.anchors = tuple(anchor for anchor in session.anchors if anchor.folder != place)
+        vault.record(Act.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
+        write_settings(vault.folder, replace(settings, anchors=tuple(a for a in settings.anchors if a != place)))
+    vault.anchors = tuple(anchor for anchor in vault.anchors if anchor.folder != place)
 
 
-def guard(session: Session) -> None:
+def guard(vault: UnlockedVault) -> None:
     """Return only if the log is at every anchor's newest checkpoint, or past it.
 
     Raises:
         IntegrityError: ``log_behind_anchor``, ``log_differs_from_anchor``, ``log_continued_elsewhere``.
         UnavailableError: ``anchor_unreachable``.
     """
-    for anchor in session.anchors:
-        _check(session, anchor, fresh=False)
-    _announce(session)
+    for anchor in vault.anchors:
+        _check(vault, anchor, fresh=False)
+    _announce(vault)
 
 
-def require_cause(session: Session) -> None:
+def require_cause(vault: UnlockedVault) -> None:
     """Return only if the log cannot go on as it is, or no anchor can tell.
 
     Raises:
         InputError: ``log_stands``: every anchor agrees with it. UnavailableError: ``anchor_unreachable``.
     """
     try:
-        guard(session)
+        guard(vault)
     except IntegrityError:
         return
-    if session.anchors:
+    if vault.anchors:
         hint = "audit anchor DIR --remove first, if it is the anchors that are wrong"
         raise InputError("log_stands", "the log is where its anchors say, and goes on as it is", hint=hint)
 
 
-def continue_log(session: Session) -> Appended:
+def continue_log(vault: UnlockedVault) -> Appended:
     """Begin a new log after a rollback; the receipt of its leaf 0 goes to the anchors. Leaf 0 says what is known of the old log:
     its newest checkpoint, how many entries that had, and how many of them are here.
 
@@ -97,47 +97,47 @@ def continue_log(session: Session) -> Appended:
     """
     from vault.consent import ledger  # noqa: PLC0415 - brings the policies, and every command that opens a vault asks its anchors
 
-    _require_steward(session)
-    part = session.log.parts()[-1]
-    notes = [anchor.newest(part.origin) for anchor in session.anchors] + [session.log.latest_checkpoint()]
+    _require_steward(vault)
+    part = vault.log.parts()[-1]
+    notes = [anchor.newest(part.origin) for anchor in vault.anchors] + [vault.log.latest_checkpoint()]
     known = max((note for note in notes if note is not None), key=lambda note: checkpoint_in(note).size, default=None)
-    origin = _next_origin(session, part.origin)
-    with session.books.write() as tx:
-        event = session.event(
+    origin = _next_origin(vault, part.origin)
+    with vault.books.write() as tx:
+        event = vault.event(
             Act.LOG_CONTINUE,
             Outcome.DONE,
             obj=Obj("log", part.origin),
             previous=known,
-            consent=ledger.last(tx, session.vault_id).entry(),
+            consent=ledger.last(tx, vault.vault_id).entry(),
             counts={"kept": part.size, "signed": 0 if known is None else checkpoint_in(known).size},
         )
-        appended = session.log.continue_as(tx, origin, event)
+        appended = vault.log.continue_as(tx, origin, event)
         tx.execute(update(VaultRow).values(origin=origin))
-    session.origin = origin
-    session.checkpoint()
-    _announce(session)
+    vault.origin = origin
+    vault.checkpoint()
+    _announce(vault)
     return appended
 
 
-def _announce(session: Session) -> None:
+def _announce(vault: UnlockedVault) -> None:
     """Tell the anchors that an earlier log has ended, if a killed process did not come to it."""
-    parts = session.log.parts() if session.anchors and session.keyring.has(Branch.LOG_SIGN) else []
+    parts = vault.log.parts() if vault.anchors and vault.keyring.has(Branch.LOG_SIGN) else []
     if len(parts) < 2:
         return
     ended, newest = parts[-2:]
-    for anchor in session.anchors:
+    for anchor in vault.anchors:
         if not anchor.continued(ended.origin):
-            session.checkpoint()
-            anchor.continue_log(ended.origin, session.log.receipt(newest.base))
+            vault.checkpoint()
+            anchor.continue_log(ended.origin, vault.log.receipt(newest.base))
 
 
-def _require_steward(session: Session) -> None:
-    if session.role is not Role.STEWARD:
+def _require_steward(vault: UnlockedVault) -> None:
+    if vault.role is not Role.STEWARD:
         raise RefusedError("steward_needed", "anchors and logs are begun and given up by stewards")
 
 
-def _check(session: Session, anchor: Anchor, *, fresh: bool) -> None:
-    origin = session.origin
+def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:
+    origin = vault.origin
     if anchor.continued(origin):
         raise IntegrityError(
             "log_continued_elsewhere", f"the anchor {anchor.folder} says that this log has ended and another goes on", hint=_HINT
@@ -145,15 +145,15 @@ def _check(session: Session, anchor: Anchor, *, fresh: bool) -> None:
     note = anchor.newest(origin)
     if note is None:
         # An empty folder is what an anchor looks like whose mount is missing; one that knows the log before this one is not.
-        if fresh or any(anchor.newest(part.origin) for part in session.log.parts()[:-1]):
+        if fresh or any(anchor.newest(part.origin) for part in vault.log.parts()[:-1]):
             return
         raise anchor.without(origin)
     claimed = checkpoint_in(note)
-    root = session.log.root_at(claimed.size)
+    root = vault.log.root_at(claimed.size)
     if root is None:
         raise IntegrityError(
             "log_behind_anchor",
-            f"the audit log has {session.log.parts()[-1].size} entries, but the anchor {anchor.folder} has seen {claimed.size}",
+            f"the audit log has {vault.log.parts()[-1].size} entries, but the anchor {anchor.folder} has seen {claimed.size}",
             hint=_HINT,
         )
     if root != claimed.root:
@@ -167,12 +167,12 @@ def _check(session: Session, anchor: Anchor, *, fresh: bool) -> None:
 _HINT = "this looks like an old or edited copy of the vault; genovault audit continue goes on under a new log"
 
 
-def _next_origin(session: Session, origin: str) -> str:
+def _next_origin(vault: UnlockedVault, origin: str) -> str:
     """The next free number: an anchor may know of a log that this copy of the vault has never heard of."""
     match = _NUMBERED.fullmatch(origin)
     stem, number = (match["stem"], int(match["number"])) if match else (f"{origin}/log", 1)
     while True:
         number += 1
         candidate = f"{stem}{number}"
-        if all(anchor.newest(candidate) is None for anchor in session.anchors):
+        if all(anchor.newest(candidate) is None for anchor in vault.anchors):
             return candidate

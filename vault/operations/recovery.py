@@ -12,7 +12,7 @@ from vault.crypto.keystore import Branch, Factor
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.operations import log_anchors
 from vault.session import object_leases, principals
-from vault.session.unlocked_vault import Session, open_session
+from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.book_tables import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, ReleaseRow
 
 WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # what finishing a release takes
@@ -20,29 +20,29 @@ WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG
 
 def open_recovered(
     folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
-) -> Session:
+) -> UnlockedVault:
     """Unlock a vault and, if this principal can, clear up after processes that were killed.
 
-    Raises as ``open_session``, and as ``anchoring.guard``: nobody works with a vault that its anchors know to be an old copy.
+    Raises as ``open_vault``, and as ``anchoring.guard``: nobody works with a vault that its anchors know to be an old copy.
     """
-    session = open_session(folder, factor=factor, principal=principal, clock=clock, random=random)
+    vault = open_vault(folder, factor=factor, principal=principal, clock=clock, random=random)
     try:
-        log_anchors.guard(session)
+        log_anchors.guard(vault)
     except BaseException:
-        session.abandon()
+        vault.abandon()
         raise
-    principals.reconcile(session)
-    if all(session.keyring.has(branch) for branch in WORKERS):
-        _finish_unfinished(session)
-        sweep(session)
-    return session
+    principals.reconcile(vault)
+    if all(vault.keyring.has(branch) for branch in WORKERS):
+        _finish_unfinished(vault)
+        sweep(vault)
+    return vault
 
 
-def _finish_unfinished(session: Session) -> None:
+def _finish_unfinished(vault: UnlockedVault) -> None:
     """Releases, erasures and rotations that a killed process left."""
     releases = exists().where(ReleaseRow.state.in_(RELEASE_UNFINISHED))
     jobs = exists().where(JobRow.state != JOB_DONE)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         if not tx.scalar(select(releases | jobs)):
             return
     # Half of the program, imported late: most commands find nothing unfinished.
@@ -50,17 +50,17 @@ def _finish_unfinished(session: Session) -> None:
     from vault.operations import key_rotation  # noqa: PLC0415
     from vault.operations.erasure import process  # noqa: PLC0415
 
-    gate.recover(session)
-    process.resume(session)
-    key_rotation.resume(session)
+    gate.recover(vault)
+    process.resume(vault)
+    key_rotation.resume(vault)
 
 
-def sweep(session: Session) -> int:
+def sweep(vault: UnlockedVault) -> int:
     """Remove objects and keys of imports and panel builds whose lease has run out; how many those were."""
-    expired = object_leases.close_expired(session)
+    expired = object_leases.close_expired(vault)
     for prefix in expired:
-        session.objects.delete([name for name, _ in session.objects.list(prefix)])
-        session.keybook.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])
-        with session.books.write() as tx:
+        vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
+        vault.keybook.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])
+        with vault.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
     return len(expired)

@@ -6,72 +6,72 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import exists, select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.actions import Act, Outcome
 from vault.audit.reports.records import Filter, records
 from vault.crypto import keystore_files
 from vault.genotypes.catalog.object_inventory import being_written, named_objects
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import LeaseRow, SubjectRow
+from vault.storage.database import Transaction
 
 
-def orphans(session: Session) -> list[str]:
+def orphans(vault: UnlockedVault) -> list[str]:
     """Objects that nothing names and nobody is writing."""
     # First what is there, then what is named: what somebody begins to write in between is not on the list.
-    present = [name for name, _ in session.objects.list()]
-    with session.books.read() as tx:
+    present = [name for name, _ in vault.objects.list()]
+    with vault.books.read() as tx:
         named = {stored.name for stored in named_objects(tx)}
         leased = being_written(tx)
     return [name for name in present if name not in named and not name.startswith(leased)]
 
 
-def sweep_orphans(session: Session) -> int:
+def sweep_orphans(vault: UnlockedVault) -> int:
     """Remove objects that nothing names and nobody is writing; how many. Logged."""
-    with session.attempting(Act.DOCTOR_RUN):
-        found = orphans(session)
-        session.objects.delete(found)
-        session.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
+    with vault.attempting(Act.DOCTOR_RUN):
+        found = orphans(vault)
+        vault.objects.delete(found)
+        vault.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
     return len(found)
 
 
-def strangers(session: Session) -> list[SubjectId]:
+def strangers(vault: UnlockedVault) -> list[SubjectId]:
     """People who have keys and are in no book: those of an import that was killed, or that the books are too old to know.
 
     Nobody, while an import may be about to enter them.
     """
-    held = session.keybook.subjects()
-    with session.books.read() as tx:
+    held = vault.keybook.subjects()
+    with vault.books.read() as tx:
         return _strangers(tx, held)
 
 
-def restored(session: Session) -> bool:
+def restored(vault: UnlockedVault) -> bool:
     """Whether these books came out of a backup: then newer ones may turn up, and need the keys of people whom these do not know."""
-    return next(records(session.log, Filter(act=Act.BACKUP_RESTORE)), None) is not None
+    return next(records(vault.log, Filter(act=Act.BACKUP_RESTORE)), None) is not None
 
 
-def may_sweep_strangers(session: Session) -> bool:
+def may_sweep_strangers(vault: UnlockedVault) -> bool:
     """Whether ``sweep_strangers`` does anything. Books and keys on PostgreSQL may be one database, which has one writer at a time: there
     the books cannot be held while keys go. Left over keys do no harm.
     """
-    return "sqlite" in (session.books.dialect, session.keybook.dialect) and not restored(session)
+    return "sqlite" in (vault.books.dialect, vault.keybook.dialect) and not restored(vault)
 
 
-def sweep_strangers(session: Session) -> int:
+def sweep_strangers(vault: UnlockedVault) -> int:
     """Destroy the keys of ``strangers``, unless the books were ever restored; how many people those were. Logged."""
-    with session.attempting(Act.DOCTOR_RUN):
-        if not may_sweep_strangers(session):
+    with vault.attempting(Act.DOCTOR_RUN):
+        if not may_sweep_strangers(vault):
             return 0
-        held = session.keybook.subjects()
+        held = vault.keybook.subjects()
         # All at once, and while nobody can be entered: ``registration`` looks, in its own transaction, that its keys are still there.
-        with session.books.write() as tx:
+        with vault.books.write() as tx:
             found = _strangers(tx, held)
             if found:
-                session.keybook.destroy(SUBJECT_PURPOSES, found)
+                vault.keybook.destroy(SUBJECT_PURPOSES, found)
         if found:
-            session.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
+            vault.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
     return len(found)
 
 

@@ -51,7 +51,7 @@ from vault.operations.erasure.job import DONE
 from vault.operations.erasure.process import ERASED, ERASING
 from vault.operations.erasure.process import KIND as ERASURE_JOB
 from vault.session.settings import SETTINGS, Places, Settings, read_settings, write_settings
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import (
     ConsentPrivateRow,
@@ -123,16 +123,16 @@ def restore(
         unlocked = keystore.load(key_folder).unlock(factor, principal=principal)
         if unlocked.vault_id != vault_id:
             raise InputError("other_vault", "the keys belong to another vault than the backup")
-        session = Session(staging, Settings(vault_id, places, anchors), unlocked, clock=clock, random=random)
+        vault = UnlockedVault(staging, Settings(vault_id, places, anchors), unlocked, clock=clock, random=random)
         try:
-            report = _checked(session, folder, live=live, new_log=new_log)
+            report = _checked(vault, folder, live=live, new_log=new_log)
             if report.new_log:
-                log_anchors.continue_log(session)
-            report = _carried_out(session, report)
+                log_anchors.continue_log(vault)
+            report = _carried_out(vault, report)
         except BaseException:
-            session.abandon()
+            vault.abandon()
             raise
-        session.close()
+        vault.close()
         write_settings(staging, Settings(vault_id, Places(), anchors))
         _take_place(staging, folder)
     return report
@@ -169,38 +169,38 @@ def _stage_keys(keys: Path | None, staging: Path, vault: str) -> Path:
     return staging
 
 
-def _checked(session: Session, folder: Path, *, live: bool, new_log: bool) -> Restored:
+def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -> Restored:
     """Compare everything with everything else; nothing is changed."""
     objects = 0
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         for stored in named_objects(tx):
-            check_object(stored, session.objects.get(stored.name))
+            check_object(stored, vault.objects.get(stored.name))
             objects += 1
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
-        ledger.read(tx, session)
+        ledger.read(tx, vault)
         needed = [key_id for _, key_id in table_keys(tx)]
         held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING)))))
-    keyless = session.keybook.keyless([SubjectId(subject) for subject in held])
-    missing = session.keybook.missing_ids(needed)
+    keyless = vault.keybook.keyless([SubjectId(subject) for subject in held])
+    missing = vault.keybook.missing_ids(needed)
     # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
-    if (erased - session.keybook.erasures()) if live else (keyless or missing):
+    if (erased - vault.keybook.erasures()) if live else (keyless or missing):
         raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
-    found = check_live(session.log, None, "\n".join(key.to_text() for key in session.log_keys()))
+    found = check_live(vault.log, None, "\n".join(key.to_text() for key in vault.log_keys()))
     if not found.ok:
         raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
-    behind = _behind(session, allowed=live and new_log)
-    anchored = not behind and any(_has_seen(anchor, session) for anchor in session.anchors)
+    behind = _behind(vault, allowed=live and new_log)
+    anchored = not behind and any(_has_seen(anchor, vault) for anchor in vault.anchors)
     if not anchored and not live:
         raise UnavailableError(
             "restore_unproven", "the anchor has never seen this log", hint="give the anchor that the vault was signed to"
         )
-    return Restored(folder, live, anchored, behind, session.log.size(), objects, 0, len(missing))
+    return Restored(folder, live, anchored, behind, vault.log.size(), objects, 0, len(missing))
 
 
-def _behind(session: Session, *, allowed: bool) -> bool:
+def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
     """Whether an anchor has seen more of the log than there is. Raises as ``anchoring.guard`` where that is not allowed."""
     try:
-        log_anchors.guard(session)
+        log_anchors.guard(vault)
     except IntegrityError as error:
         if error.code != "log_behind_anchor" or not allowed:
             raise
@@ -208,23 +208,23 @@ def _behind(session: Session, *, allowed: bool) -> bool:
     return False
 
 
-def _has_seen(anchor: Anchor, session: Session) -> bool:
-    return anchor.newest(session.origin) is not None
+def _has_seen(anchor: Anchor, vault: UnlockedVault) -> bool:
+    return anchor.newest(vault.origin) is not None
 
 
-def _carried_out(session: Session, report: Restored) -> Restored:
+def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     """Erase again whom the books or the keys say to be erased, end erasures that the keys know to be over, and log the restore."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
         jobs = list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == ERASURE_JOB, JobRow.state != DONE)))
-    over = [job for job in jobs if not session.keybook.newest_version(KeyPurpose.JOB, job)]
+    over = [job for job in jobs if not vault.keybook.newest_version(KeyPurpose.JOB, job)]
     done = [subject for subject, state in states.items() if state == ERASED]
-    session.keybook.destroy(SUBJECT_PURPOSES, done)
-    with session.books.read() as tx:
+    vault.keybook.destroy(SUBJECT_PURPOSES, done)
+    with vault.books.read() as tx:
         for erasure_id in tx.scalars(select(ErasureRow.erasure_id)).all():
-            session.keybook.destroy([], [], erasure_id=erasure_id)
-    gone = [subject for subject in session.keybook.keyless(states) if states[subject] != ERASED]
-    with session.books.write() as tx:
+            vault.keybook.destroy([], [], erasure_id=erasure_id)
+    gone = [subject for subject in vault.keybook.keyless(states) if states[subject] != ERASED]
+    with vault.books.write() as tx:
         for subject in gone:
             for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, PartMemberRow):
                 tx.execute(delete(table).where(table.subject_id == subject))
@@ -233,24 +233,24 @@ def _carried_out(session: Session, report: Restored) -> Restored:
             tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job))
             tx.execute(update(JobRow).where(JobRow.job_id == job).values(state=DONE, payload=b""))
         flags = [name for name, met in (("newest_keys", report.newest_keys), ("anchored", report.anchored)) if met]
-        session.append(
+        vault.append(
             tx,
             Act.BACKUP_RESTORE,
             Outcome.DONE,
-            obj=Obj("vault", session.vault_id.hex()),
+            obj=Obj("vault", vault.vault_id.hex()),
             flags=flags,
             counts={"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable},
         )
-    if gone or not _index_held(session):
-        reference_rekeying.renew(session)
-    session.books.checkpoint_wal()
-    return Restored(**{**vars(report), "erased_again": len(gone), "entries": session.log.size()})
+    if gone or not _index_held(vault):
+        reference_rekeying.renew(vault)
+    vault.books.checkpoint_wal()
+    return Restored(**{**vars(report), "erased_again": len(gone), "entries": vault.log.size()})
 
 
-def _index_held(session: Session) -> bool:
+def _index_held(vault: UnlockedVault) -> bool:
     """Whether the references can be looked up: the key they were made with goes with each erasure."""
-    version = ReferenceIndex(session).version
-    return session.keybook.has_version(KeyPurpose.REFERENCE_INDEX, session.vault_id, version)
+    version = ReferenceIndex(vault).version
+    return vault.keybook.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, version)
 
 
 @contextmanager

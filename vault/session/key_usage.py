@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
 
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keyring import Branch
 from vault.errors import UnavailableError, UsageError
 from vault.ids import Clock
 from vault.limits import MAX_KEK_WRAPS
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 from vault.storage.key_tables import BranchEpochRow, WrappedKeyRow
 from vault.storage.timestamps import from_micros, to_micros
 
@@ -37,18 +36,18 @@ class EpochBook:
         self._database = database
         self._clock = clock
 
-    def count(self, session: Session, branch: Branch, epoch: int, wraps: int) -> None:
+    def count(self, tx: Transaction, branch: Branch, epoch: int, wraps: int) -> None:
         """Note that so many keys are about to be wrapped under an epoch, in the caller's transaction.
 
         Raises:
             UnavailableError: ``epoch_closed``; ``key_worn``.
         """
         place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
-        found = session.execute(select(BranchEpochRow.wraps, BranchEpochRow.closed).where(*place)).first()
+        found = tx.execute(select(BranchEpochRow.wraps, BranchEpochRow.closed).where(*place)).first()
         if found is None:
             now = to_micros(self._clock())
-            session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=wraps, closed=False, created=now))
-            session.flush()
+            tx.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=wraps, closed=False, created=now))
+            tx.flush()
             return
         if found.closed:
             raise UnavailableError(
@@ -58,18 +57,18 @@ class EpochBook:
             raise UnavailableError(
                 "key_worn", f"the {branch.value} key has wrapped {found.wraps} keys", hint="genovault key rotate"
             )
-        session.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
+        tx.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
 
     def uses(self) -> list[EpochUse]:
         """Use counters of every epoch that has wrapped keys, and how many keys are under it now. Needs no branch."""
         table = WrappedKeyRow.__table__
-        with self._database.read() as session:
-            held = session.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
+        with self._database.read() as tx:
+            held = tx.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
             keys: dict[tuple[str, int], int] = {}
             for purpose, epoch, n in held:
                 place = PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch
                 keys[place] = keys.get(place, 0) + n
-            rows = session.scalars(select(BranchEpochRow).order_by(BranchEpochRow.branch, BranchEpochRow.epoch)).all()
+            rows = tx.scalars(select(BranchEpochRow).order_by(BranchEpochRow.branch, BranchEpochRow.epoch)).all()
         return [
             EpochUse(Branch(r.branch), r.epoch, r.wraps, keys.get((r.branch, r.epoch), 0), r.closed, from_micros(r.created))
             for r in rows
@@ -82,13 +81,13 @@ class EpochBook:
             UsageError: ``epoch_in_use``: keys are wrapped under it.
         """
         purposes = [purpose.value for purpose, of in PURPOSE_BRANCH.items() if of is branch]
-        with self._database.write() as session:
+        with self._database.write() as tx:
             query = select(func.count()).where(WrappedKeyRow.purpose.in_(purposes), WrappedKeyRow.epoch == epoch)
-            if held := session.scalar(query):
+            if held := tx.scalar(query):
                 raise UsageError(
                     "epoch_in_use", f"{held} keys are wrapped under epoch {epoch} of {branch.value}", hint="genovault key rotate"
                 )
             place = (BranchEpochRow.branch == branch.value, BranchEpochRow.epoch == epoch)
-            if session.execute(update(BranchEpochRow).where(*place).values(closed=True)).rowcount == 0:  # type: ignore[attr-defined]
+            if tx.execute(update(BranchEpochRow).where(*place).values(closed=True)).rowcount == 0:  # type: ignore[attr-defined]
                 now = to_micros(self._clock())
-                session.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=0, closed=True, created=now))
+                tx.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=0, closed=True, created=now))

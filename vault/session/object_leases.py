@@ -7,12 +7,12 @@ that has run out is closed before anything under it is swept, and what was made 
 from __future__ import annotations
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session as Transaction
 
 from vault.errors import UnavailableError
 from vault.ids import PartId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import LeaseRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 CLOSED = 0  # when a closed lease ran out
@@ -31,12 +31,12 @@ def end(tx: Transaction, owner: PartId) -> None:
         )
 
 
-def close_expired(session: Session) -> list[str]:
+def close_expired(vault: UnlockedVault) -> list[str]:
     """The prefixes under which nobody may name anything any more."""
-    now = to_micros(session.clock())
-    with session.books.read() as tx:
+    now = to_micros(vault.clock())
+    with vault.books.read() as tx:
         if tx.scalar(select(LeaseRow.prefix).where(LeaseRow.expires < now).limit(1)) is None:
             return []
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         tx.execute(update(LeaseRow).where(LeaseRow.expires < now).values(expires=CLOSED))
         return list(tx.scalars(select(LeaseRow.prefix).where(LeaseRow.expires == CLOSED)))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.actions import Act, Outcome
 from vault.audit.entry import Obj
@@ -24,8 +23,9 @@ from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile
 from vault.errors import InputError, UnavailableError, UsageError
 from vault.ids import RandomBytes
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow, VaultRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 ACTIVE, DISABLED = "active", "disabled"
@@ -57,7 +57,7 @@ class Principal:
 
 
 def add(
-    session: Session,
+    vault: UnlockedVault,
     name: str,
     role: Role,
     factor: Factor | None,
@@ -71,9 +71,9 @@ def add(
         InputError: ``principal_exists``; ``principal_invalid``; ``slots_full``; ``role_holds_no_keys`` (a researcher with a factor).
         UsageError: ``factor_needed``. UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with session.attempting(Act.PRINCIPAL_ADD):
-        require_administrator(session)
-        with session.books.read() as tx:
+    with vault.attempting(Act.PRINCIPAL_ADD):
+        require_administrator(vault)
+        with vault.books.read() as tx:
             if tx.get(PrincipalRow, name) is not None:
                 raise InputError(
                     "principal_exists", f"there is a principal {name} already", hint="key add-slot gives a further slot"
@@ -82,19 +82,19 @@ def add(
             raise UsageError("factor_needed", f"a {role.value} unlocks with a passphrase or a key file")
 
         def book(tx: Transaction) -> None:
-            now = to_micros(session.clock())
+            now = to_micros(vault.clock())
             tx.add(PrincipalRow(name=name, role=role.value, state=ACTIVE, created=now))
             tx.flush()
 
         if factor is None:
             require_name(name)
-            with session.books.write() as tx:
+            with vault.books.write() as tx:
                 book(tx)
-                session.append(tx, Act.PRINCIPAL_ADD, Outcome.DONE, obj=Obj("principal", name), detail={"role": role.value})
+                vault.append(tx, Act.PRINCIPAL_ADD, Outcome.DONE, obj=Obj("principal", name), detail={"role": role.value})
         else:
             given = factor
             change_keystore(
-                session,
+                vault,
                 Act.PRINCIPAL_ADD,
                 lambda unlocked: keystore.add_slot(
                     unlocked,
@@ -102,25 +102,25 @@ def add(
                     role=role,
                     factor=given,
                     profile=profile,
-                    random=session.random,
+                    random=vault.random,
                     administers=administers,
                 ),
                 about=Obj("principal", name),
                 book=book,
             )
-    return next(principal for principal in _every(session) if principal.name == name)
+    return next(principal for principal in _every(vault) if principal.name == name)
 
 
-def disable(session: Session, name: str) -> None:
+def disable(vault: UnlockedVault, name: str) -> None:
     """Take a principal's slots away and let it act no more. What it has copied it still has: rotate keys where that matters.
 
     Raises:
         InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with session.attempting(Act.PRINCIPAL_DISABLE):
-        require_administrator(session)
-        _require_active(session, name)
+    with vault.attempting(Act.PRINCIPAL_DISABLE):
+        require_administrator(vault)
+        _require_active(vault, name)
 
         def book(tx: Transaction) -> None:
             tx.execute(update(PrincipalRow).where(PrincipalRow.name == name).values(state=DISABLED))
@@ -135,25 +135,25 @@ def disable(session: Session, name: str) -> None:
                 unlocked = keystore.remove_slot(unlocked, slot.slot_id)
             return unlocked
 
-        change_keystore(session, Act.PRINCIPAL_DISABLE, without, about=Obj("principal", name), book=book)
+        change_keystore(vault, Act.PRINCIPAL_DISABLE, without, about=Obj("principal", name), book=book)
 
 
-def every(session: Session) -> list[Principal]:
+def every(vault: UnlockedVault) -> list[Principal]:
     """All principals by name. Reading the list is an entry."""
-    found = _every(session)
-    session.record(Act.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
+    found = _every(vault)
+    vault.record(Act.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
     return found
 
 
-def slots(session: Session) -> list[SlotSummary]:
+def slots(vault: UnlockedVault) -> list[SlotSummary]:
     """All unlock slots. Reading the list is an entry."""
-    found = [_summary(slot) for slot in session.unlocked.keystore.slots]
-    session.record(Act.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
+    found = [_summary(slot) for slot in vault.unlocked.keystore.slots]
+    vault.record(Act.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
     return found
 
 
 def add_slot(
-    session: Session,
+    vault: UnlockedVault,
     name: str,
     factor: Factor,
     *,
@@ -166,12 +166,12 @@ def add_slot(
         InputError: ``principal_unknown``; ``principal_disabled``; ``slots_full``; ``role_holds_no_keys``; ``role_cannot_administer``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with session.attempting(Act.SLOT_ADD):
-        require_administrator(session)
-        role = _require_active(session, name)
-        before = {slot.slot_id for slot in session.unlocked.keystore.slots}
+    with vault.attempting(Act.SLOT_ADD):
+        require_administrator(vault)
+        role = _require_active(vault, name)
+        before = {slot.slot_id for slot in vault.unlocked.keystore.slots}
         change_keystore(
-            session,
+            vault,
             Act.SLOT_ADD,
             lambda unlocked: keystore.add_slot(
                 unlocked,
@@ -179,32 +179,32 @@ def add_slot(
                 role=role,
                 factor=factor,
                 profile=profile,
-                random=session.random,
+                random=vault.random,
                 administers=administers,
             ),
             about=Obj("principal", name),
         )
-    return next(_summary(slot) for slot in session.unlocked.keystore.slots if slot.slot_id not in before)
+    return next(_summary(slot) for slot in vault.unlocked.keystore.slots if slot.slot_id not in before)
 
 
-def remove_slot(session: Session, slot_id: str) -> None:
+def remove_slot(vault: UnlockedVault, slot_id: str) -> None:
     """Remove a slot by its id or an unambiguous beginning of it.
 
     Raises:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``; UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with session.attempting(Act.SLOT_REMOVE):
-        require_administrator(session)
-        found = [slot for slot in session.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
+    with vault.attempting(Act.SLOT_REMOVE):
+        require_administrator(vault)
+        found = [slot for slot in vault.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
         if len(found) != 1 or not slot_id:
             raise InputError("slot_unknown", "no one slot has this id", hint="genovault key slots lists them")
         slot = found[0]
         about = Obj("principal", slot.principal)
-        change_keystore(session, Act.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, slot.slot_id), about=about)
+        change_keystore(vault, Act.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, slot.slot_id), about=about)
 
 
 def change_keystore(
-    session: Session,
+    vault: UnlockedVault,
     act: Act,
     change: Callable[[Unlocked], Unlocked],
     *,
@@ -212,39 +212,39 @@ def change_keystore(
     book: Callable[[Transaction], None] | None = None,
 ) -> None:
     """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry."""
-    intent = session.record(act, Outcome.INTENT, obj=about)
-    session.adopt(change(session.unlocked))
-    with session.books.write() as tx:
+    intent = vault.record(act, Outcome.INTENT, obj=about)
+    vault.adopt(change(vault.unlocked))
+    with vault.books.write() as tx:
         if book is not None:
             book(tx)
-        anchor(tx, session, act, about=about, refers=intent.event_id)
+        anchor(tx, vault, act, about=about, refers=intent.event_id)
 
 
-def anchor(tx: Transaction, session: Session, act: Act, *, about: Obj, refers: str | None = None) -> None:
+def anchor(tx: Transaction, vault: UnlockedVault, act: Act, *, about: Obj, refers: str | None = None) -> None:
     """Say in the log, and remember in the books, which keystore is the newest."""
-    seq = session.public.seq
+    seq = vault.public.seq
     tx.execute(update(VaultRow).values(keystore_seq=seq))
-    session.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
+    vault.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
 
 
-def reconcile(session: Session) -> bool:
+def reconcile(vault: UnlockedVault) -> bool:
     """Tell the log of a keystore that is newer than it knows (a process was killed between the two); whether there was one."""
-    with session.books.read() as tx:
-        if tx.scalars(select(VaultRow.keystore_seq)).one() >= session.public.seq:
+    with vault.books.read() as tx:
+        if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False
-    with session.books.write() as tx:
-        if tx.scalars(select(VaultRow.keystore_seq)).one() >= session.public.seq:
+    with vault.books.write() as tx:
+        if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False
-        anchor(tx, session, Act.KEYSTORE_RECONCILE, about=Obj("vault", session.vault_id.hex()))
-        for name, role in {slot.principal: slot.role for slot in session.unlocked.keystore.slots}.items():
+        anchor(tx, vault, Act.KEYSTORE_RECONCILE, about=Obj("vault", vault.vault_id.hex()))
+        for name, role in {slot.principal: slot.role for slot in vault.unlocked.keystore.slots}.items():
             if tx.get(PrincipalRow, name) is None:
-                tx.add(PrincipalRow(name=name, role=role.value, state=ACTIVE, created=to_micros(session.clock())))
+                tx.add(PrincipalRow(name=name, role=role.value, state=ACTIVE, created=to_micros(vault.clock())))
     return True
 
 
-def require_administrator(session: Session) -> None:
+def require_administrator(vault: UnlockedVault) -> None:
     """Raises UnavailableError ``not_administrator``. The keys would refuse as well; the books alone would not."""
-    if not session.unlocked.administers:
+    if not vault.unlocked.administers:
         raise UnavailableError("not_administrator", "this slot does not administer the keystore")
 
 
@@ -253,15 +253,15 @@ def require_name(name: str) -> None:
     Slot(bytes(16), keystore.SlotKind.KEYFILE, name, Role.STEWARD, administers=False, profile=None, salt=b"")
 
 
-def _every(session: Session) -> list[Principal]:
-    held = [slot.principal for slot in session.unlocked.keystore.slots]
-    with session.books.read() as tx:
+def _every(vault: UnlockedVault) -> list[Principal]:
+    held = [slot.principal for slot in vault.unlocked.keystore.slots]
+    with vault.books.read() as tx:
         rows = tx.scalars(select(PrincipalRow).order_by(PrincipalRow.name)).all()
     return [Principal(row.name, row.role, row.state, rfc3339(from_micros(row.created)), held.count(row.name)) for row in rows]
 
 
-def _require_active(session: Session, name: str) -> Role:
-    with session.books.read() as tx:
+def _require_active(vault: UnlockedVault, name: str) -> Role:
+    with vault.books.read() as tx:
         row = tx.get(PrincipalRow, name)
     if row is None:
         raise InputError("principal_unknown", f"there is no principal {name}", hint="genovault principal list")

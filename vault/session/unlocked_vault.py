@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.actions import Act, Outcome
 from vault.audit.actions import Role as ActorRole
@@ -36,7 +35,7 @@ from vault.session.settings import SETTINGS, Settings, inside, read_settings
 from vault.session.wrapped_keys import KeyBook
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.book_tables import VaultRow
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 from vault.storage.migrate import make_current
 from vault.storage.object_store import ObjectStore
 
@@ -44,7 +43,7 @@ Opener = PassphraseFactor | KeyFileFactor
 """What opens an unlock slot (``factor`` makes one), for callers above the keys."""
 
 
-class Session:
+class UnlockedVault:
     """What an unlocked principal works with. Time and randomness are its ``clock`` and ``random``."""
 
     def __init__(self, folder: Path, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
@@ -253,9 +252,9 @@ class Session:
         )
 
 
-def open_session(
+def open_vault(
     folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
-) -> Session:
+) -> UnlockedVault:
     """Unlock a vault. A failed unlock is logged, as appending needs no secret.
 
     Raises:
@@ -270,7 +269,7 @@ def open_session(
     except UnavailableError:
         _record_failure(folder, settings, store.public, clock=clock, random=random)
         raise
-    return Session(folder, settings, unlocked, clock=clock, random=random)
+    return UnlockedVault(folder, settings, unlocked, clock=clock, random=random)
 
 
 def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Factor:

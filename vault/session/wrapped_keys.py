@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import cast
 
 from sqlalchemy import Table, bindparam, delete, func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap_many, wrap_many, wrapping_key
@@ -25,7 +25,7 @@ from vault.errors import IntegrityError
 from vault.ids import ID_BYTES, AuditToken, Clock, KeyId, RandomBytes, SubjectId, VaultId, draw
 from vault.session.key_usage import EpochBook
 from vault.storage.bulk_columns import Column, Value, insert_columns, rows_among
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 from vault.storage.key_tables import ErasedRow, SubjectTokenRow, WrappedKeyRow
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
@@ -101,9 +101,9 @@ class KeyBook:
 
     def store(self, drawn: Iterable[FreshKeys]) -> None:
         """Wrap and keep drawn keys, durable when this returns."""
-        with self._database.write() as session:
+        with self._database.write() as tx:
             for made in drawn:
-                self._store(session, made)
+                self._store(tx, made)
 
     def draw_subjects(self, subjects: Sequence[SubjectId]) -> FreshSubjects:
         """Everything that the key database has of new subjects, kept nowhere yet."""
@@ -121,8 +121,8 @@ class KeyBook:
         if fresh.tokens:
             for drawn in fresh.keys.values():
                 self.store([drawn])
-            with self._database.write() as session:
-                _store_tokens(session, fresh.keys[KeyPurpose.AUDIT_SALT], fresh.tokens)
+            with self._database.write() as tx:
+                _store_tokens(tx, fresh.keys[KeyPurpose.AUDIT_SALT], fresh.tokens)
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
         """The newest (or the named) version of one owner's key.
@@ -135,8 +135,8 @@ class KeyBook:
         if version is not None:
             query = query.where(WrappedKeyRow.version == version)
         self._keyring.current(PURPOSE_BRANCH[purpose])
-        with self._database.read() as session:
-            row = session.scalars(query.order_by(WrappedKeyRow.version.desc()).limit(1)).first()
+        with self._database.read() as tx:
+            row = tx.scalars(query.order_by(WrappedKeyRow.version.desc()).limit(1)).first()
         if row is None:
             raise _missing(purpose)
         secret = unwrap_many(*self._shelf(purpose, row.epoch), [row.key_id], [row.owner], [row.wrapped])[0]
@@ -162,8 +162,8 @@ class KeyBook:
         """Keys by their ids; IntegrityError("key_missing") when one is gone."""
         wanted = set(key_ids)
         self._keyring.current(PURPOSE_BRANCH[purpose])
-        with self._database.read() as session:
-            rows = rows_among(session, _STORED, WrappedKeyRow.key_id, list(wanted), purpose=purpose.value)
+        with self._database.read() as tx:
+            rows = rows_among(tx, _STORED, WrappedKeyRow.key_id, list(wanted), purpose=purpose.value)
         if len(rows) != len(wanted):
             raise _missing(purpose)
         return {key_id: Secret(key) for _, _, key_id, key in self._unwrap(purpose, rows)}
@@ -177,76 +177,76 @@ class KeyBook:
             UnavailableError: ``database_busy``: a reader holds the write-ahead log; the keys are deleted, call again to be sure.
         """
         names, gone = [purpose.value for purpose in purposes], 0
-        with self._database.write() as session:
+        with self._database.write() as tx:
             for start in range(0, len(owners), DELETED_AT_ONCE):
                 part = owners[start : start + DELETED_AT_ONCE]
                 wrapped = delete(WrappedKeyRow).where(WrappedKeyRow.purpose.in_(names), WrappedKeyRow.owner.in_(part))
-                gone += int(session.execute(wrapped).rowcount)  # type: ignore[attr-defined]
-                session.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
-            if erasure_id is not None and session.get(ErasedRow, erasure_id) is None:
-                session.add(ErasedRow(erasure_id=erasure_id))
+                gone += int(tx.execute(wrapped).rowcount)  # type: ignore[attr-defined]
+                tx.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
+            if erasure_id is not None and tx.get(ErasedRow, erasure_id) is None:
+                tx.add(ErasedRow(erasure_id=erasure_id))
         self._database.checkpoint_wal(*HOLDING_KEYS)
         return gone
 
     def destroy_ids(self, key_ids: Sequence[bytes]) -> None:
         """Delete wrapped keys by their ids; those already gone are fine. Raises as ``destroy``."""
-        with self._database.write() as session:
-            session.execute(delete(WrappedKeyRow).where(WrappedKeyRow.key_id.in_(key_ids)))
+        with self._database.write() as tx:
+            tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.key_id.in_(key_ids)))
         self._database.checkpoint_wal(*HOLDING_KEYS)
 
     def keyless(self, subjects: Iterable[SubjectId]) -> list[SubjectId]:
         """Those of the subjects that have no identity key: erased ones. Needs no branch."""
         wanted = list(subjects)
         query = select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose == KeyPurpose.IDENTITY.value)
-        with self._database.read() as session:
-            held = set(session.scalars(query))
+        with self._database.read() as tx:
+            held = set(tx.scalars(query))
         return [subject for subject in wanted if subject not in held]
 
     def subjects(self) -> set[SubjectId]:
         """Whoever has a key of a person or an audit token, in the books or not. Needs no branch."""
         names = [purpose.value for purpose in SUBJECT_PURPOSES]
-        with self._database.read() as session:
-            held = set(session.scalars(select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose.in_(names))))
-            return {SubjectId(subject) for subject in held.union(session.scalars(select(SubjectTokenRow.subject_id)))}
+        with self._database.read() as tx:
+            held = set(tx.scalars(select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose.in_(names))))
+            return {SubjectId(subject) for subject in held.union(tx.scalars(select(SubjectTokenRow.subject_id)))}
 
     def is_whole(self, subject: SubjectId) -> bool:
         """Whether a person has all keys and a token. Needs no branch."""
         keys = select(WrappedKeyRow.purpose).where(WrappedKeyRow.purpose.in_([p.value for p in SUBJECT_PURPOSES]))
         token = select(SubjectTokenRow.subject_id).where(SubjectTokenRow.subject_id == subject)
-        with self._database.read() as session:
-            held = set(session.scalars(keys.where(WrappedKeyRow.owner == subject)))
-            return len(held) == len(SUBJECT_PURPOSES) and session.scalars(token).first() is not None
+        with self._database.read() as tx:
+            held = set(tx.scalars(keys.where(WrappedKeyRow.owner == subject)))
+            return len(held) == len(SUBJECT_PURPOSES) and tx.scalars(token).first() is not None
 
     def newest_version(self, purpose: KeyPurpose, owner: bytes) -> int:
         """The newest version of an owner's key; 0 when there is none. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)
-        with self._database.read() as session:
-            return session.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
+        with self._database.read() as tx:
+            return tx.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
 
     def has_version(self, purpose: KeyPurpose, owner: bytes, version: int) -> bool:
         """Whether this version of an owner's key is held. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version == version)
-        with self._database.read() as session:
-            return session.scalar(select(WrappedKeyRow.key_id).where(*place)) is not None
+        with self._database.read() as tx:
+            return tx.scalar(select(WrappedKeyRow.key_id).where(*place)) is not None
 
     def missing_ids(self, key_ids: Iterable[bytes]) -> set[bytes]:
         """Those of the key ids that are not held. Needs no branch."""
         wanted = set(key_ids)
-        with self._database.read() as session:
-            held = rows_among(session, [WrappedKeyRow.key_id], WrappedKeyRow.key_id, list(wanted))
+        with self._database.read() as tx:
+            held = rows_among(tx, [WrappedKeyRow.key_id], WrappedKeyRow.key_id, list(wanted))
         return wanted.difference(key_id for (key_id,) in held)
 
     def destroy_older(self, purpose: KeyPurpose, owner: bytes, *, than: int) -> None:
         """Delete an owner's versions below ``than``. Raises as ``destroy``."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version < than)
-        with self._database.write() as session:
-            session.execute(delete(WrappedKeyRow).where(*place))
+        with self._database.write() as tx:
+            tx.execute(delete(WrappedKeyRow).where(*place))
         self._database.checkpoint_wal(*HOLDING_KEYS)
 
     def token_version(self) -> int:
         """The newest version of any subject's token; 0 when there are no subjects."""
-        with self._database.read() as session:
-            return session.scalar(select(func.max(SubjectTokenRow.version))) or 0
+        with self._database.read() as tx:
+            return tx.scalar(select(func.max(SubjectTokenRow.version))) or 0
 
     def renew_tokens(self, version: int, *, limit: int) -> int:
         """A new audit salt and token for up to ``limit`` subjects that have none of this version; how many that were.
@@ -255,14 +255,14 @@ class KeyBook:
             UnavailableError: ``branch_closed``.
         """
         behind = select(SubjectTokenRow.subject_id).group_by(SubjectTokenRow.subject_id)
-        with self._database.write() as session:
+        with self._database.write() as tx:
             query = behind.having(func.max(SubjectTokenRow.version) < version).limit(limit)
-            subjects = [SubjectId(subject) for subject in session.scalars(query)]
+            subjects = [SubjectId(subject) for subject in tx.scalars(query)]
             if subjects:
                 ids = draw(self._random, len(subjects), ID_BYTES)
                 salts = self._draw(KeyPurpose.AUDIT_SALT, subjects, ids, version)
-                self._store(session, salts)
-                _store_tokens(session, salts, self._tokens_under(salts))
+                self._store(tx, salts)
+                _store_tokens(tx, salts, self._tokens_under(salts))
         return len(subjects)
 
     def forget_old_tokens(self) -> int:
@@ -273,11 +273,9 @@ class KeyBook:
         newest_salt = select(func.max(salts.version)).where(*of_salts).scalar_subquery()
         old_salts = (WrappedKeyRow.purpose == KeyPurpose.AUDIT_SALT.value, WrappedKeyRow.version < newest_salt)
         quietly = {"synchronize_session": False}
-        with self._database.write() as session:
-            session.execute(delete(WrappedKeyRow).where(*old_salts), execution_options=quietly)
-            gone = session.execute(
-                delete(SubjectTokenRow).where(SubjectTokenRow.version < newest_token), execution_options=quietly
-            )
+        with self._database.write() as tx:
+            tx.execute(delete(WrappedKeyRow).where(*old_salts), execution_options=quietly)
+            gone = tx.execute(delete(SubjectTokenRow).where(SubjectTokenRow.version < newest_token), execution_options=quietly)
         self._database.checkpoint_wal(*HOLDING_KEYS)
         return int(gone.rowcount)  # type: ignore[attr-defined]
 
@@ -290,12 +288,12 @@ class KeyBook:
         branch = PURPOSE_BRANCH[purpose]
         epoch, _ = self._keyring.current(branch)
         table = cast("Table", WrappedKeyRow.__table__)
-        with self._database.write() as session:
+        with self._database.write() as tx:
             query = select(table).where(table.c.purpose == purpose.value, table.c.epoch != epoch)
-            rows = session.execute(query.limit(limit)).mappings().all()
+            rows = tx.execute(query.limit(limit)).mappings().all()
             if not rows:
                 return 0
-            self.epochs.count(session, branch, epoch, len(rows))
+            self.epochs.count(tx, branch, epoch, len(rows))
             for old in {row["epoch"] for row in rows}:
                 mine = [row for row in rows if row["epoch"] == old]
                 key_ids, owners = [row["key_id"] for row in mine], [row["owner"] for row in mine]
@@ -311,15 +309,15 @@ class KeyBook:
                     .values(epoch=epoch, wrapped=bindparam("seal"))
                 )
                 pairs = zip(mine, wrapped, strict=True)
-                session.connection().execute(
+                tx.connection().execute(
                     change, [{"at_owner": row["owner"], "at_version": row["version"], "seal": seal} for row, seal in pairs]
                 )
         return len(rows)
 
     def erasures(self) -> frozenset[str]:
         """The erasures whose keys are gone from here."""
-        with self._database.read() as session:
-            return frozenset(session.scalars(select(ErasedRow.erasure_id)))
+        with self._database.read() as tx:
+            return frozenset(tx.scalars(select(ErasedRow.erasure_id)))
 
     def use(self, keyring: Keyring) -> None:
         """Go on with a keyring that has newer epochs."""
@@ -353,16 +351,16 @@ class KeyBook:
     def _tokens(self, subjects: Iterable[SubjectId]) -> list[tuple[SubjectId, int, AuditToken]]:
         """(subject, version, token), older versions first."""
         columns = (SubjectTokenRow.subject_id, SubjectTokenRow.version, SubjectTokenRow.token)
-        with self._database.read() as session:
-            rows = rows_among(session, columns, SubjectTokenRow.subject_id, list(set(subjects)))
+        with self._database.read() as tx:
+            rows = rows_among(tx, columns, SubjectTokenRow.subject_id, list(set(subjects)))
         rows.sort(key=_version)
         return rows
 
     def _newest(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> Iterator[_Opened]:
         """The newest key of each owner that has one."""
         self._keyring.current(PURPOSE_BRANCH[purpose])
-        with self._database.read() as session:
-            rows = rows_among(session, _STORED, WrappedKeyRow.owner, list(set(owners)), purpose=purpose.value)
+        with self._database.read() as tx:
+            rows = rows_among(tx, _STORED, WrappedKeyRow.owner, list(set(owners)), purpose=purpose.value)
         rows.sort(key=_version)
         return self._unwrap(purpose, {row[0]: row for row in rows}.values())
 
@@ -377,9 +375,9 @@ class KeyBook:
     def _draw(self, purpose: KeyPurpose, owners: Sequence[bytes], key_ids: Sequence[bytes], version: int) -> FreshKeys:
         return FreshKeys(purpose, version, owners, key_ids, draw(self._random, len(owners), KEY_BYTES))
 
-    def _store(self, session: Session, made: FreshKeys) -> None:
+    def _store(self, tx: Transaction, made: FreshKeys) -> None:
         epoch, _ = self._keyring.current(PURPOSE_BRANCH[made.purpose])
-        self.epochs.count(session, PURPOSE_BRANCH[made.purpose], epoch, len(made.owners))
+        self.epochs.count(tx, PURPOSE_BRANCH[made.purpose], epoch, len(made.owners))
         columns: dict[str, Column | Value] = {
             "purpose": made.purpose.value,
             "owner": made.owners,
@@ -388,7 +386,7 @@ class KeyBook:
             "epoch": epoch,
             "wrapped": wrap_many(*self._shelf(made.purpose, epoch), made.key_ids, made.owners, made.keys, random=self._random),
         }
-        insert_columns(session, WrappedKeyRow, columns)
+        insert_columns(tx, WrappedKeyRow, columns)
 
     def _tokens_under(self, salts: FreshKeys) -> list[AuditToken]:
         """The owners' tokens under their salts; the <kid> in a token is the salt's version."""
@@ -413,8 +411,8 @@ _Stored = tuple[bytes, int, bytes, int, bytes]  # the columns of _STORED
 _Opened = tuple[bytes, int, bytes, bytes]  # owner, version, key id, key
 
 
-def _store_tokens(session: Session, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:
-    insert_columns(session, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
+def _store_tokens(tx: Transaction, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:
+    insert_columns(tx, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
 
 
 def _missing(purpose: KeyPurpose) -> IntegrityError:

@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Annotated, cast
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, MetaData, Table, Text
-from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from vault.storage.database import Transaction
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -43,19 +45,19 @@ class KeysBase(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
-def bulk_insert(session: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, object]]) -> None:
+def bulk_insert(tx: Transaction, table: type[DeclarativeBase], rows: Sequence[Mapping[str, object]]) -> None:
     """Insert many rows, all with the same columns, without making an object of each. Columns that SQLAlchemy fills in are filled in."""
     if not rows:
         return
     columns = tuple(rows[0])
-    if _insert(table, session.connection().dialect, columns) is None or any(len(row) != len(columns) for row in rows):
-        session.connection().execute(cast("Table", table.__table__).insert(), rows)
+    if _insert(table, tx.connection().dialect, columns) is None or any(len(row) != len(columns) for row in rows):
+        tx.connection().execute(cast("Table", table.__table__).insert(), rows)
         return
-    insert_rows(session, table, columns, [tuple(map(row.__getitem__, columns)) for row in rows])
+    insert_rows(tx, table, columns, [tuple(map(row.__getitem__, columns)) for row in rows])
 
 
 def insert_rows(
-    session: Session, table: type[DeclarativeBase], columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]
+    tx: Transaction, table: type[DeclarativeBase], columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]
 ) -> None:
     """Insert rows, given by their values of the columns. Every column that is not named has a default in the database.
 
@@ -65,7 +67,7 @@ def insert_rows(
     """
     if not rows:
         return
-    connection = session.connection()
+    connection = tx.connection()
     statement = _insert(table, connection.dialect, columns)
     if statement is None:
         raise TypeError("columns that SQLAlchemy fills in are not inserted as they are")

@@ -13,9 +13,10 @@ from itertools import accumulate, chain, repeat
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Dialect, Table
-from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 from vault.storage.base import by_place, insert_rows
+from vault.storage.database import Transaction
 
 Value = bytes | str | int | None
 Column = Sequence[bytes] | Sequence[str] | Sequence[int]
@@ -32,31 +33,31 @@ _TEXT = {"sqlite": "CAST({} AS TEXT)", "postgresql": "convert_from({}, 'UTF8')"}
 _NUMBER = {"sqlite": "CAST({} AS INTEGER)", "postgresql": "CAST(convert_from({}, 'UTF8') AS bigint)"}
 
 
-def insert_columns(session: Session, table: type[DeclarativeBase], columns: Mapping[str, Column | Value]) -> None:
+def insert_columns(tx: Transaction, table: type[DeclarativeBase], columns: Mapping[str, Column | Value]) -> None:
     """Insert rows given by columns, all of one length; a bytes, str, int or None is the same in every row. Rows go in in their order.
 
     Giving them in the order of the primary key writes each page of a large table once.
     """
     lists = {name: column for name, column in columns.items() if isinstance(column, list | tuple)}
     into = cast("Table", table.__table__)
-    quoted = session.connection().dialect.identifier_preparer
+    quoted = tx.connection().dialect.identifier_preparer
     lengths = {len(column) for column in lists.values()}
     if len(lengths) != 1:
         raise ValueError("the columns of one insert have different lengths")
     n = lengths.pop()
     if n <= FEW:
         each = [lists[name] if name in lists else repeat(value, n) for name, value in columns.items()]
-        insert_rows(session, table, tuple(columns), list(zip(*each, strict=True)))
+        insert_rows(tx, table, tuple(columns), list(zip(*each, strict=True)))
         return
     for start, stop in _runs(n):
-        statement = _Statement(session, stop - start)
+        statement = _Statement(tx, stop - start)
         values = [statement.value(_picked(column, range(start, stop))) for column in columns.values()]
         names = ", ".join(quoted.quote(name) for name in columns)
         statement.run(f"INSERT INTO {quoted.format_table(into)} ({names}) SELECT {', '.join(values)} FROM n")  # noqa: S608 - quoted names
 
 
 def rows_among(
-    session: Session,
+    tx: Transaction,
     wanted: Sequence[InstrumentedAttribute[Any]],
     key: InstrumentedAttribute[Any],
     values: Column,
@@ -70,13 +71,13 @@ def rows_among(
     columns = tuple([column.key for column in wanted])
     conditions: dict[str, Column | Value] = {key.key: values, **same}
     if len(values) <= FEW:
-        return _few_among(session, key.class_, columns, conditions, len(values))
+        return _few_among(tx, key.class_, columns, conditions, len(values))
     order = sorted(range(len(values)), key=values.__getitem__)  # neighbours in the index share pages
     into = cast("Table", key.class_.__table__)
-    quoted = session.connection().dialect.identifier_preparer
+    quoted = tx.connection().dialect.identifier_preparer
     found: list[tuple[Any, ...]] = []
     for start, stop in _runs(len(values)):
-        statement = _Statement(session, stop - start)
+        statement = _Statement(tx, stop - start)
         said = [
             f"t.{quoted.quote(name)} = {statement.value(_picked(value, order[start:stop]))}" for name, value in conditions.items()
         ]
@@ -88,11 +89,11 @@ def rows_among(
 
 
 def _few_among(
-    session: Session, table: Any, wanted: tuple[str, ...], conditions: Mapping[str, Column | Value], n: int
+    tx: Transaction, table: Any, wanted: tuple[str, ...], conditions: Mapping[str, Column | Value], n: int
 ) -> list[tuple[Any, ...]]:
     if not n:
         return []
-    connection = session.connection()
+    connection = tx.connection()
     each = [value if isinstance(value, list | tuple) else repeat(value, n) for value in conditions.values()]
     query = _few(table, connection.dialect, wanted, tuple(conditions), n)
     return _fetched(connection.exec_driver_sql(query, by_place(zip(*each, strict=True))))
@@ -118,8 +119,8 @@ def _fetched(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
 class _Statement:
     """One statement in the making: rows 0 to ``n`` - 1, and the parameters named so far."""
 
-    def __init__(self, session: Session, n: int) -> None:
-        self._connection = session.connection()
+    def __init__(self, tx: Transaction, n: int) -> None:
+        self._connection = tx.connection()
         self._dialect = self._connection.dialect.name
         self._parameters: dict[str, object] = {"n": n}
 

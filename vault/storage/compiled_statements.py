@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import CursorResult, Dialect, Executable, Row
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from vault.storage.database import Transaction
 
 
 class _Compiled(NamedTuple):
@@ -27,16 +28,16 @@ class Statement:
         self._executable = executable
         self._compiled: dict[str, _Compiled] = {}  # by dialect
 
-    def rows(self, session: Session, **values: object) -> Sequence[Row[*tuple[Any, ...]]]:
+    def rows(self, tx: Transaction, **values: object) -> Sequence[Row[*tuple[Any, ...]]]:
         """The rows that it finds, in the caller's transaction."""
-        return self._run(session, values).all()
+        return self._run(tx, values).all()
 
-    def changed(self, session: Session, **values: object) -> int:
+    def changed(self, tx: Transaction, **values: object) -> int:
         """How many rows it changed, in the caller's transaction."""
-        return self._run(session, values).rowcount
+        return self._run(tx, values).rowcount
 
-    def _run(self, session: Session, values: Mapping[str, object]) -> CursorResult[Any]:
-        connection = session.connection()
+    def _run(self, tx: Transaction, values: Mapping[str, object]) -> CursorResult[Any]:
+        connection = tx.connection()
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         named = {**compiled.given, **values}
         if compiled.order is None:

@@ -44,6 +44,9 @@ _DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us
 _SQLITE_DAMAGED = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
 _POSTGRES_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
 
+Transaction = Session
+"""An SQL transaction, as ``Database.read`` and ``Database.write`` yield it."""
+
 
 class Database:
     """Engines of one database: a single writer and a pool of readers."""
@@ -60,31 +63,29 @@ class Database:
             self._reader = self._writer
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self) -> Iterator[Transaction]:
         """A write transaction, alone in the database; commits on leaving, rolls back on any exception.
 
         Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
         """
-        with _wrapped(), Session(self._writer, expire_on_commit=False) as session, session.begin():
-            session.connection()  # BEGIN IMMEDIATE now, not with the first statement
+        with _wrapped(), Transaction(self._writer, expire_on_commit=False) as tx, tx.begin():
+            tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
             if self.dialect == "postgresql":
-                session.execute(
-                    text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                )  # else the lock would not renew the snapshot
-                session.execute(text("SET LOCAL synchronous_commit = on"))
-                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-            yield session
+                tx.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))  # else the lock would not renew the snapshot
+                tx.execute(text("SET LOCAL synchronous_commit = on"))
+                tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+            yield tx
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self) -> Iterator[Transaction]:
         """A read transaction over one snapshot.
 
         Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): its file is not what was written.
         """
-        with _wrapped(reading=True), Session(self._reader, expire_on_commit=False) as session, session.begin():
+        with _wrapped(reading=True), Transaction(self._reader, expire_on_commit=False) as tx, tx.begin():
             if self.dialect == "postgresql":
-                session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-            yield session
+                tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield tx
 
     def checkpoint_wal(self, *tables: str) -> None:
         """Let deleted bytes be gone: fold SQLite's write-ahead log into the file. On PostgreSQL, VACUUM the tables named, which frees the

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vault.crypto.envelope import Binding, open_blob, seal_blob, seal_blobs
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.ids import ID_BYTES, SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys, OpenKey
 from vault.storage.book_tables import IdentityRow
 from vault.storage.bulk_columns import rows_among
@@ -35,39 +35,39 @@ class Identity(NamedTuple):
         return "Identity(…)"
 
 
-def open_identities(session: Session, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
+def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
     """Opened identities of the subjects. Callers log the access."""
     wanted = list(set(subjects))
-    keys = session.keybook.open_keys(KeyPurpose.IDENTITY, wanted)
+    keys = vault.keybook.open_keys(KeyPurpose.IDENTITY, wanted)
     columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = rows_among(tx, columns, IdentityRow.subject_id, wanted)
-    return {SubjectId(s): open_identity(session, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
+    return {SubjectId(s): open_identity(vault, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
 
 
-def open_identity(session: Session, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
+def open_identity(vault: UnlockedVault, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
     """One opened identity. Raises as ``open_blob``."""
-    binding = _binding(session, subject, version, key.key_id, key.version)
+    binding = _binding(vault, subject, version, key.key_id, key.version)
     fields: Mapping[str, object] = json.loads(open_blob(key.secret, binding, sealed))
     return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
 
 
-def seal_identity(session: Session, subject: SubjectId, identity: Identity, version: int, key: OpenKey) -> bytes:
+def seal_identity(vault: UnlockedVault, subject: SubjectId, identity: Identity, version: int, key: OpenKey) -> bytes:
     """A version of a known subject's identity, sealed."""
-    binding = _binding(session, subject, version, key.key_id, key.version)
-    return seal_blob(key.secret, binding, _text(identity), random=session.random)
+    binding = _binding(vault, subject, version, key.key_id, key.version)
+    return seal_blob(key.secret, binding, _text(identity), random=vault.random)
 
 
-def seal_first(session: Session, keys: FreshKeys, identities: Iterable[Identity]) -> list[bytes]:
+def seal_first(vault: UnlockedVault, keys: FreshKeys, identities: Iterable[Identity]) -> list[bytes]:
     """The first versions of the identities of new people, in the order of the keys' owners."""
-    shared = _binding(session, b"", 1, bytes(ID_BYTES), keys.version)
+    shared = _binding(vault, b"", 1, bytes(ID_BYTES), keys.version)
     own = zip(keys.key_ids, keys.keys, strict=True)
-    return seal_blobs(shared, keys.owners, own, map(_text, identities), random=session.random)
+    return seal_blobs(shared, keys.owners, own, map(_text, identities), random=vault.random)
 
 
-def _binding(session: Session, subject: bytes, version: int, key_id: bytes, key_version: int) -> Binding:
+def _binding(vault: UnlockedVault, subject: bytes, version: int, key_id: bytes, key_version: int) -> Binding:
     return Binding(
-        vault_id=session.vault_id,
+        vault_id=vault.vault_id,
         collection="identity",
         record_id=subject,
         subject_id=subject,

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import hmac_sha256
 from vault.crypto.secret import Secret
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import IdentityRow, ReferenceRow, VaultRow
+from vault.storage.database import Transaction
 from vault.subjects.identities import Identity, open_identities
 from vault.subjects.references import ReferenceIndex
 
@@ -27,41 +27,41 @@ Named = dict[SubjectId, tuple[int, Identity]]
 """Identities by subject, with the version that was read."""
 
 
-def renew(session: Session) -> int:
+def renew(vault: UnlockedVault) -> int:
     """Renew the index key; how many references there are. References that an identity no longer names are not carried over.
 
     Raises:
         UnavailableError: ``branch_closed``; IntegrityError: ``key_missing`` and what opening identities raises.
     """
-    owner = session.vault_id
-    index = ReferenceIndex(session)
-    version = session.keybook.newest_version(KeyPurpose.REFERENCE_INDEX, owner)
+    owner = vault.vault_id
+    index = ReferenceIndex(vault)
+    version = vault.keybook.newest_version(KeyPurpose.REFERENCE_INDEX, owner)
     if version <= index.version:
         version += 1
-        session.keybook.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
-    key = session.keybook.open(KeyPurpose.REFERENCE_INDEX, owner, version=version).secret
-    known = _read(session, {})
-    with session.books.write() as tx:
-        registered_by = _registered_by(tx, session, index)
+        vault.keybook.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
+    key = vault.keybook.open(KeyPurpose.REFERENCE_INDEX, owner, version=version).secret
+    known = _read(vault, {})
+    with vault.books.write() as tx:
+        registered_by = _registered_by(tx, vault, index)
         rows = [
             {"digest": _digest(key, kind, value), "subject_id": subject, "dataset_id": registered_by(subject, kind, value)}
-            for subject, (_, identity) in _current(tx, session, known).items()
+            for subject, (_, identity) in _current(tx, vault, known).items()
             for kind, value in _references(identity, index.handle(subject))
         ]
         tx.execute(delete(ReferenceRow))
         bulk_insert(tx, ReferenceRow, rows)
         tx.execute(update(VaultRow).values(reference_version=version))
-    session.keybook.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
-    session.books.checkpoint_wal(ReferenceRow.__tablename__)
+    vault.keybook.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
+    vault.books.checkpoint_wal(ReferenceRow.__tablename__)
     return len(rows)
 
 
-def _registered_by(tx: Transaction, session: Session, index: ReferenceIndex) -> Callable[[SubjectId, str, str], bytes | None]:
+def _registered_by(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex) -> Callable[[SubjectId, str, str], bytes | None]:
     """The dataset whose import registered a reference. Books that were restored beside newer keys cannot be asked by digest any
     more: there, a person's references are all taken to come from where the first of them came.
     """
     rows = tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)).all()
-    held = session.keybook.has_version(KeyPurpose.REFERENCE_INDEX, session.vault_id, index.version)
+    held = vault.keybook.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, index.version)
     by_digest = {row.digest: row.dataset_id for row in rows} if held else {}
     by_subject = {} if held else {row.subject_id: row.dataset_id for row in reversed(rows)}
 
@@ -71,20 +71,20 @@ def _registered_by(tx: Transaction, session: Session, index: ReferenceIndex) -> 
     return registered
 
 
-def _read(session: Session, known: Named, only: list[SubjectId] | None = None) -> Named:
+def _read(vault: UnlockedVault, known: Named, only: list[SubjectId] | None = None) -> Named:
     """Opened identities, outside the write transaction because a large book takes seconds."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         versions = {SubjectId(s): v for s, v in tx.execute(select(IdentityRow.subject_id, IdentityRow.version))}
     wanted = list(versions) if only is None else [subject for subject in only if subject in versions]
-    opened = open_identities(session, wanted)
+    opened = open_identities(vault, wanted)
     return {**known, **{subject: (versions[subject], opened[subject]) for subject in wanted}}
 
 
-def _current(tx: Transaction, session: Session, known: Named) -> Named:
+def _current(tx: Transaction, vault: UnlockedVault, known: Named) -> Named:
     """What was read, without those who went meanwhile and with those who came or changed."""
     now = {SubjectId(s): v for s, v in tx.execute(select(IdentityRow.subject_id, IdentityRow.version))}
     stale = [subject for subject, version in now.items() if subject not in known or known[subject][0] != version]
-    fresh = _read(session, known, stale) if stale else known
+    fresh = _read(vault, known, stale) if stale else known
     return {subject: fresh[subject] for subject in now}
 
 

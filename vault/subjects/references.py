@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.key_wrapping import KeyPurpose
@@ -18,9 +17,10 @@ from vault.crypto.primitives import HmacSha256
 from vault.errors import InputError, UnavailableError
 from vault.ids import DatasetId, SubjectId
 from vault.limits import MAX_SHEET_FIELD_CHARS
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReferenceRow, VaultRow
 from vault.storage.bulk_columns import rows_among
+from vault.storage.database import Transaction
 
 KINDS = ("mrn", "sample", "id")
 
@@ -28,10 +28,10 @@ KINDS = ("mrn", "sample", "id")
 class ReferenceIndex:
     """Keyed hashes of references."""
 
-    def __init__(self, session: Session) -> None:
-        with session.books.read() as tx:
+    def __init__(self, vault: UnlockedVault) -> None:
+        with vault.books.read() as tx:
             self.version = tx.scalars(select(VaultRow.reference_version)).one()
-        self._session = session
+        self._session = vault
 
     @cached_property
     def _references(self) -> HmacSha256:
@@ -66,13 +66,13 @@ class ReferenceIndex:
         return [f"s-{digest[:8].hex()}" for digest in digests]
 
 
-def resolve(session: Session, reference: str) -> SubjectId:
+def resolve(vault: UnlockedVault, reference: str) -> SubjectId:
     """The subject that a REF names; ``mrn:``, ``sample:`` or ``id:`` in front settles what kind it is.
 
     Raises:
         InputError: ``subject_unknown``; ``subject_ambiguous``.
     """
-    found = resolve_many(session, [reference])[reference]
+    found = resolve_many(vault, [reference])[reference]
     if not found:
         raise InputError("subject_unknown", "no subject has this reference", hint="genovault subject list shows handles")
     if len(found) > 1:
@@ -80,20 +80,20 @@ def resolve(session: Session, reference: str) -> SubjectId:
     return next(iter(found))
 
 
-def resolve_many(session: Session, references: Sequence[str]) -> dict[str, frozenset[SubjectId]]:
+def resolve_many(vault: UnlockedVault, references: Sequence[str]) -> dict[str, frozenset[SubjectId]]:
     """The subjects that each REF could name; an empty set where none does."""
-    index = ReferenceIndex(session)
+    index = ReferenceIndex(vault)
     digests = {reference: [index.digest(kind, value) for kind, value in _meanings(reference)] for reference in references}
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = reference_rows(tx, (digest for several in digests.values() for digest in several))
     owner = {digest: SubjectId(subject) for digest, subject, _ in rows}
     return {reference: frozenset(owner[d] for d in ds if d in owner) for reference, ds in digests.items()}
 
 
-def registered_by(session: Session, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
+def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
     """For the sample names that some subject has: the subject, and the dataset that registered the name (None: a sheet)."""
-    names = dict(zip(ReferenceIndex(session).digests("sample", samples), samples, strict=True))
-    with session.books.read() as tx:
+    names = dict(zip(ReferenceIndex(vault).digests("sample", samples), samples, strict=True))
+    with vault.books.read() as tx:
         rows = reference_rows(tx, names)
     return {
         names[digest]: (SubjectId(subject), None if dataset is None else DatasetId(dataset)) for digest, subject, dataset in rows

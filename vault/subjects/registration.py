@@ -11,15 +11,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session as Transaction
-
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.ids import ID_BYTES, AuditToken, DatasetId, SubjectId, draw
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import SUBJECT_PURPOSES, FreshKeys, FreshSubjects
 from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
 from vault.storage.bulk_columns import insert_columns
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 from vault.subjects.identities import Identity, seal_first
 from vault.subjects.references import ReferenceIndex
@@ -62,21 +61,21 @@ class DrawnSubjects:
         return dict(zip(drawn.owners, drawn.keys, strict=True))
 
 
-def draw_subjects(session: Session, count: int) -> DrawnSubjects:
+def draw_subjects(vault: UnlockedVault, count: int) -> DrawnSubjects:
     """New people, for ``registering``."""
-    ids = [SubjectId(drawn) for drawn in draw(session.random, count, ID_BYTES)]
-    return DrawnSubjects(ids, session.keybook.draw_subjects(ids))
+    ids = [SubjectId(drawn) for drawn in draw(vault.random, count, ID_BYTES)]
+    return DrawnSubjects(ids, vault.keybook.draw_subjects(ids))
 
 
 @contextmanager
-def registering(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> Iterator[Registration]:
+def registering(vault: UnlockedVault, drawn: DrawnSubjects, identities: Sequence[Identity]) -> Iterator[Registration]:
     """Register people while the block does other work; ``identities``: one for each, in the order of ``drawn.subjects``.
 
     One thread seals the identities while another keeps the keys, which a database does without Python's lock. Where the block
     fails, the keys are destroyed again, unless the books may name their owners.
     """
     with ThreadPoolExecutor(2, thread_name_prefix="registration") as beside:
-        new = Registration(session, beside, drawn, identities)
+        new = Registration(vault, beside, drawn, identities)
         try:
             yield new
         except BaseException as error:
@@ -84,18 +83,18 @@ def registering(session: Session, drawn: DrawnSubjects, identities: Sequence[Ide
                 raise
             beside.shutdown(cancel_futures=True)
             # They are in the books if it was interrupted behind the commit.
-            if drawn.subjects and not _in_books(session, drawn.subjects[0]):
-                session.keybook.destroy(SUBJECT_PURPOSES, drawn.subjects)
+            if drawn.subjects and not _in_books(vault, drawn.subjects[0]):
+                vault.keybook.destroy(SUBJECT_PURPOSES, drawn.subjects)
             raise
 
 
 class Registration:
     """People who are being registered."""
 
-    def __init__(self, session: Session, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
-        self._session, self._beside, self._subjects = session, beside, drawn.subjects
-        self._rows = beside.submit(_rows, session, drawn, identities)
-        self._kept = [beside.submit(session.keybook.store_subjects, drawn.fresh)]
+    def __init__(self, vault: UnlockedVault, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
+        self._session, self._beside, self._subjects = vault, beside, drawn.subjects
+        self._rows = beside.submit(_rows, vault, drawn, identities)
+        self._kept = [beside.submit(vault.keybook.store_subjects, drawn.fresh)]
 
     def keep(self, others: Sequence[FreshKeys]) -> None:
         """Keep further keys, of what goes into the books beside the people."""
@@ -144,12 +143,12 @@ class Registration:
         insert_columns(tx, ReferenceRow, {**columns, "dataset_id": dataset})
 
 
-def _rows(session: Session, drawn: DrawnSubjects, identities: Sequence[Identity]) -> _Rows:
+def _rows(vault: UnlockedVault, drawn: DrawnSubjects, identities: Sequence[Identity]) -> _Rows:
     keys, named = drawn.fresh.keys[KeyPurpose.IDENTITY], dict(zip(drawn.subjects, identities, strict=True))
     subjects = [SubjectId(owner) for owner in keys.owners]
     ordered = [named[subject] for subject in subjects]
-    references = _references(ReferenceIndex(session), subjects, ordered)
-    return _Rows(subjects, ordered, seal_first(session, keys, ordered), references)
+    references = _references(ReferenceIndex(vault), subjects, ordered)
+    return _Rows(subjects, ordered, seal_first(vault, keys, ordered), references)
 
 
 def _references(index: ReferenceIndex, subjects: Sequence[SubjectId], identities: Sequence[Identity]) -> _References:
@@ -164,6 +163,6 @@ def _references(index: ReferenceIndex, subjects: Sequence[SubjectId], identities
     return _References(index.version, [digests[at] for at in order], [whose[at] for at in order])
 
 
-def _in_books(session: Session, subject: SubjectId) -> bool:
-    with session.books.read() as tx:
+def _in_books(vault: UnlockedVault, subject: SubjectId) -> bool:
+    with vault.books.read() as tx:
         return tx.get(SubjectRow, subject) is not None

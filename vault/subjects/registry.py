@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exc, func, select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.audit.actions import Act, Outcome
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.files.csv_sheets import Problem, rejected
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros
 from vault.subjects.identities import Identity, open_identities, open_identity, seal_identity
 from vault.subjects.references import ReferenceIndex, reference_rows, resolve
@@ -43,7 +43,7 @@ class SheetReport:
     updated: int
 
 
-def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, update: bool) -> SheetReport:
+def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SheetRow]], *, update: bool) -> SheetReport:
     """Make a subject of every row (line number, parsed row), or with ``update`` attach its identity to the subject it names.
 
     All or nothing. A row collides when its MRN or a sample id already belongs to a subject and ``update`` is off, or when its
@@ -52,22 +52,22 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     Raises:
         InputError: ``sheet_rejected`` with ``problems``. UnavailableError: ``changed_meanwhile``.
     """
-    index, identities = ReferenceIndex(session), [_identity(row) for _, row in rows]
-    with session.books.read() as tx:
+    index, identities = ReferenceIndex(vault), [_identity(row) for _, row in rows]
+    with vault.books.read() as tx:
         owners = _owners(tx, index, identities)
     problems = _collisions(rows, owners, update=update)
     if problems:
         raise rejected(problems)
     known = [(next(iter(found)), i) for i, found in zip(identities, owners, strict=True) if found]
     unknown = [i for i, found in zip(identities, owners, strict=True) if not found]
-    drawn = draw_subjects(session, len(unknown))
+    drawn = draw_subjects(vault, len(unknown))
     try:
-        with registering(session, drawn, unknown) as new, new.transaction() as tx:
+        with registering(vault, drawn, unknown) as new, new.transaction() as tx:
             index.require_current(tx)
             new.add(tx)
             for subject, identity in known:
-                _replace(tx, session, index, subject, identity)
-            session.append(
+                _replace(tx, vault, index, subject, identity)
+            vault.append(
                 tx,
                 Act.SUBJECT_IMPORT,
                 Outcome.DONE,
@@ -82,30 +82,28 @@ def import_sheet(session: Session, rows: Sequence[tuple[int, SheetRow]], *, upda
     return SheetReport(len(unknown), len(known))
 
 
-def subject_list(session: Session) -> list[SubjectSummary]:
+def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
     """Handles and states of all subjects, ordered by handle."""
-    index = ReferenceIndex(session)
-    with session.books.read() as tx:
+    index = ReferenceIndex(vault)
+    with vault.books.read() as tx:
         rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
     handles = index.handles(
         SubjectId(row.subject_id) for row in rows
     )  # who may not see them is refused before anything is logged as done
-    session.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
+    vault.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
     days = (from_micros(row.created).date().isoformat() for row in rows)
     listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
     return sorted(listed, key=lambda s: s.handle)
 
 
-def subject_show(session: Session, reference: str) -> tuple[SubjectSummary, Identity]:
+def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, Identity]:
     """One subject with the opened identity. The access is logged before it is shown."""
-    subject = resolve(session, reference)
-    identity = open_identities(session, [subject])[subject]
-    with session.books.read() as tx:
+    subject = resolve(vault, reference)
+    identity = open_identities(vault, [subject])[subject]
+    with vault.books.read() as tx:
         row = tx.get_one(SubjectRow, subject)
-    session.record(Act.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
-    return SubjectSummary(
-        ReferenceIndex(session).handle(subject), row.state, from_micros(row.created).date().isoformat()
-    ), identity
+    vault.record(Act.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
+    return SubjectSummary(ReferenceIndex(vault).handle(subject), row.state, from_micros(row.created).date().isoformat()), identity
 
 
 def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
@@ -165,12 +163,12 @@ def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -
     return [index.digest(kind, value) for kind, value in [*named, ("id", index.handle(subject))]]
 
 
-def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
+def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
     """A new version of a known subject's identity; references it lacked are added, sample ids it had are kept."""
     index.require_current(tx)
     row = tx.get_one(IdentityRow, subject)
-    key = session.keybook.open(KeyPurpose.IDENTITY, subject)
-    old = open_identity(session, subject, row.version, row.sealed, key)
+    key = vault.keybook.open(KeyPurpose.IDENTITY, subject)
+    old = open_identity(vault, subject, row.version, row.sealed, key)
     samples = tuple(dict.fromkeys([*old.samples, *identity.samples]))
     merged = identity._replace(samples=samples)
     known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == subject)))
@@ -180,4 +178,4 @@ def _replace(tx: Transaction, session: Session, index: ReferenceIndex, subject: 
         if digest not in known
     )
     row.version += 1
-    row.sealed = seal_identity(session, subject, merged, row.version, key)
+    row.sealed = seal_identity(vault, subject, merged, row.version, key)

@@ -11,7 +11,7 @@ from vault.files.csv_sheets import Column, Problem, read_sheet, rejected, text
 from vault.files.names import require_name
 from vault.ids import DatasetId, SubjectId
 from vault.limits import MAX_SHEET_FIELD_CHARS
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.references import registered_by, resolve_many
 
 LONGEST = MAX_SHEET_FIELD_CHARS - len("sample:")  # characters of a sample's name in the vault
@@ -30,7 +30,7 @@ class Matched:
 
 
 def match(
-    session: Session, dataset: DatasetId, samples: Sequence[str], *, namespace: str, sample_map: Path | None, unknown: str
+    vault: UnlockedVault, dataset: DatasetId, samples: Sequence[str], *, namespace: str, sample_map: Path | None, unknown: str
 ) -> Matched:
     """Which subject each sample is; ``unknown`` ones are refused, skipped or to be registered.
 
@@ -41,8 +41,8 @@ def match(
         require_name(namespace, what="namespace")
     names = [f"{namespace}/{sample}" if namespace else sample for sample in samples]
     _require_short(names)
-    mapped = _mapped(session, sample_map, dict(zip(samples, names, strict=True))) if sample_map else {}
-    known = mapped | _registered(session, dataset, [name for name in names if name not in mapped])
+    mapped = _mapped(vault, sample_map, dict(zip(samples, names, strict=True))) if sample_map else {}
+    known = mapped | _registered(vault, dataset, [name for name in names if name not in mapped])
     if len(set(known.values())) != len(known):
         raise InputError(
             "subject_twice",
@@ -68,9 +68,9 @@ def _require_short(names: Sequence[str]) -> None:
         raise InputError("sample_name_too_long", f"the name of sample column {long} is longer than {LONGEST:,} characters")
 
 
-def _registered(session: Session, dataset: DatasetId, names: Sequence[str]) -> dict[str, SubjectId]:
+def _registered(vault: UnlockedVault, dataset: DatasetId, names: Sequence[str]) -> dict[str, SubjectId]:
     """Subjects by sample name. A name that another dataset's import registered need not mean the same person."""
-    found = registered_by(session, names)
+    found = registered_by(vault, names)
     taken = [name for name, (_, owner) in found.items() if owner not in (None, dataset)]
     if taken:
         raise InputError(
@@ -81,10 +81,10 @@ def _registered(session: Session, dataset: DatasetId, names: Sequence[str]) -> d
     return {name: subject for name, (subject, _) in found.items()}
 
 
-def _mapped(session: Session, path: Path, names: Mapping[str, str]) -> dict[str, SubjectId]:
+def _mapped(vault: UnlockedVault, path: Path, names: Mapping[str, str]) -> dict[str, SubjectId]:
     """Subjects by name from MAP.csv (columns sample, subject). ``names``: of each sample in the file, its name in the vault."""
     rows = read_sheet(path, columns=[SAMPLE, REFERENCE]).rows
-    found = resolve_many(session, [row[REFERENCE] for row in rows])
+    found = resolve_many(vault, [row[REFERENCE] for row in rows])
     problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in names]
     problems += [Problem(row.line, "subject", "does not name one subject") for row in rows if len(found[row[REFERENCE]]) != 1]
     if problems:

@@ -16,7 +16,7 @@ from vault.crypto.primitives import Argon2Profile
 from vault.ids import utc_now
 from vault.operations.create import init
 from vault.session.settings import Places
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 
 
 @pytest.mark.long
@@ -24,7 +24,7 @@ def test_a_stewards_work_on_postgresql(tmp_path):
     with postgres_url(tmp_path) as url:
         places = Places(books=url)
         init(tmp_path / "v", steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY, places=places)
-        session = open_session(tmp_path / "v", factor=FACTOR)
+        session = open_vault(tmp_path / "v", factor=FACTOR)
         held = Held(tmp_path, session, utc_now, session.random)
         held.load(held.write("c.vcf", cohort().data))
         held.everyone_consents()

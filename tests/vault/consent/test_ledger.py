@@ -9,7 +9,7 @@ from tests.support.vaults import opened, sql
 from vault.audit.consent_head import consent_head
 from vault.consent import ledger, recording
 from vault.errors import IntegrityError
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 from vault.subjects.references import resolve
 
 
@@ -86,7 +86,7 @@ def test_two_vaults_begin_with_different_chains(folder, tmp_path):
 
 def test_a_ledger_without_its_log_is_refused(folder):
     sql(folder / "books.db", "DELETE FROM audit_leaf WHERE CAST(leaf AS TEXT) LIKE '%\"consent\"%'")
-    s = open_session(folder, factor=vaults.FACTOR)
+    s = open_vault(folder, factor=vaults.FACTOR)
     with pytest.raises(IntegrityError) as caught:
         read(s)
     assert caught.value.code == "consent_ledger_behind"

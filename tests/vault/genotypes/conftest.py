@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
+from tests.vault.genotypes.vaults import cohort_vcf, load, new_vault
 from vault.genotypes.catalog import datasets
 
 
 @pytest.fixture
 def session(tmp_path):
-    opened = open_vault(tmp_path)
+    opened = new_vault(tmp_path)
     load(opened, tmp_path, cohort_vcf(samples=20, contigs=("1", "2"), sites=12), "cohort")
     yield opened
     opened.close()

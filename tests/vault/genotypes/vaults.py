@@ -11,16 +11,16 @@ from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
 from vault.genotypes.import_job import ImportOptions, ImportReport, import_files
 from vault.operations.create import init
-from vault.session.unlocked_vault import Session, open_session
+from vault.session.unlocked_vault import UnlockedVault, open_vault
 
 FACTOR = PassphraseFactor.from_text("correct horse canary staple")
 _CALLS = ("0/0", "0/0", "0|1", "1|1", "./.", "0/1", "1", "0/1/1", "2|0")
 
 
-def open_vault(folder: Path) -> Session:
+def new_vault(folder: Path) -> UnlockedVault:
     """A new vault in the folder, unlocked, whose passphrase costs nothing to try."""
     init(folder / "v", steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
-    return open_session(folder / "v", factor=FACTOR)
+    return open_vault(folder / "v", factor=FACTOR)
 
 
 def cohort_vcf(*, samples: int, contigs: Sequence[str], sites: int, prefix: str = "S") -> str:
@@ -36,7 +36,7 @@ def cohort_vcf(*, samples: int, contigs: Sequence[str], sites: int, prefix: str 
     return "\n".join(lines) + "\n"
 
 
-def load(session: Session, folder: Path, text: str, name: str, **options: Any) -> ImportReport:
+def load(session: UnlockedVault, folder: Path, text: str, name: str, **options: Any) -> ImportReport:
     """Import VCF text on GRCh38; unknown samples are registered."""
     path = folder / f"{name}-{len(list(folder.iterdir()))}.vcf"
     path.write_text(text)

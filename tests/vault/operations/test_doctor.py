@@ -16,7 +16,7 @@ from vault.errors import UnavailableError
 from vault.ids import SubjectId
 from vault.operations import backup, doctor, repair
 from vault.operations.doctor import Severity
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import LeaseRow
 from vault.storage.key_tables import WrappedKeyRow
 from vault.storage.timestamps import to_micros
@@ -34,51 +34,51 @@ def an_object(vault: Path, kind: str) -> Path:
     return next((vault / "objects").rglob(f"*.{kind}"))
 
 
-def lose_an_object(vault: Path, _s: Session) -> None:
+def lose_an_object(vault: Path, _s: UnlockedVault) -> None:
     an_object(vault, "sites").unlink()
 
 
-def swap_two_objects(vault: Path, _s: Session) -> None:
+def swap_two_objects(vault: Path, _s: UnlockedVault) -> None:
     path = an_object(vault, "blocks")
     path.write_bytes(bytes(len(path.read_bytes())))
 
 
-def leave_an_orphan(vault: Path, _s: Session) -> None:
+def leave_an_orphan(vault: Path, _s: UnlockedVault) -> None:
     (vault / "objects" / "stray").write_bytes(b"x")
 
 
-def open_a_file(vault: Path, _s: Session) -> None:
+def open_a_file(vault: Path, _s: UnlockedVault) -> None:
     (vault / "vault.json").chmod(0o644)
 
 
-def leave_a_restore(vault: Path, _s: Session) -> None:
+def leave_a_restore(vault: Path, _s: UnlockedVault) -> None:
     (vault.parent / f".{vault.name}.00ff.restore").mkdir()
 
 
-def lose_a_keystore_copy(vault: Path, _s: Session) -> None:
+def lose_a_keystore_copy(vault: Path, _s: UnlockedVault) -> None:
     (vault / "keystore.a").write_bytes(b"{}")
 
 
-def lose_table_keys(_vault: Path, s: Session) -> None:
+def lose_table_keys(_vault: Path, s: UnlockedVault) -> None:
     with s._keys.write() as tx:
         tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.purpose == "site-table"))
 
 
-def lose_a_person_s_keys(_vault: Path, s: Session) -> None:
+def lose_a_person_s_keys(_vault: Path, s: UnlockedVault) -> None:
     with s._keys.write() as tx:
         tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.purpose == "identity"))
 
 
-def edit_the_log(vault: Path, _s: Session) -> None:
+def edit_the_log(vault: Path, _s: UnlockedVault) -> None:
     vaults.sql(vault / "books.db", "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'done', 'none') AS BLOB) WHERE idx = 2")
 
 
-def cut_the_log(vault: Path, _s: Session) -> None:
+def cut_the_log(vault: Path, _s: UnlockedVault) -> None:
     """The newest entry: nothing can be signed any more."""
     vaults.sql(vault / "books.db", "DELETE FROM audit_leaf WHERE idx = (SELECT max(idx) FROM audit_leaf)")
 
 
-def edit_the_tree(vault: Path, s: Session) -> None:
+def edit_the_tree(vault: Path, s: UnlockedVault) -> None:
     """The root of a full tile: no entry differs, and nothing can be signed."""
     s.log.record_many([s.event(Act.SUBJECT_LIST, Outcome.DONE)] * 300)
     s.checkpoint()
@@ -86,11 +86,11 @@ def edit_the_tree(vault: Path, s: Session) -> None:
     vaults.sql(vault / "books.db", "UPDATE audit_tile SET root = zeroblob(32)")
 
 
-def edit_the_head(vault: Path, _s: Session) -> None:
+def edit_the_head(vault: Path, _s: UnlockedVault) -> None:
     vaults.sql(vault / "books.db", "UPDATE audit_head SET size = size - 1")
 
 
-def damage_the_books(vault: Path, s: Session) -> None:
+def damage_the_books(vault: Path, s: UnlockedVault) -> None:
     """Pages of a table that is read neither to open the vault nor to log."""
     root = vaults.sql(vault / "books.db", "SELECT rootpage FROM sqlite_master WHERE name = 'consent_form'")[0][0]
     s.books.checkpoint_wal()
@@ -100,16 +100,16 @@ def damage_the_books(vault: Path, s: Session) -> None:
     s.books.close()
 
 
-def break_a_reference(vault: Path, _s: Session) -> None:
+def break_a_reference(vault: Path, _s: UnlockedVault) -> None:
     vaults.sql(vault / "books.db", "PRAGMA foreign_keys = 0", "DELETE FROM subject WHERE rowid = 3")
 
 
-def let_a_lease_run_out(_vault: Path, s: Session) -> None:
+def let_a_lease_run_out(_vault: Path, s: UnlockedVault) -> None:
     with s.books.write() as tx:
         tx.execute(insert(LeaseRow), [{"prefix": "00" * 16, "expires": 1}])
 
 
-def let_a_key_backup_expire(vault: Path, s: Session) -> None:
+def let_a_key_backup_expire(vault: Path, s: UnlockedVault) -> None:
     now = s.clock()
     backup.backup_keys(s, vault.parent / "k", expires=now + timedelta(days=3))
     with s.books.write() as tx:
@@ -117,17 +117,17 @@ def let_a_key_backup_expire(vault: Path, s: Session) -> None:
         tx.connection().exec_driver_sql(f"UPDATE key_backup SET expires = {past}")
 
 
-def leave_people_without_a_book(_vault: Path, s: Session) -> None:
+def leave_people_without_a_book(_vault: Path, s: UnlockedVault) -> None:
     """What a killed import leaves once its lease is over."""
     s.keybook.store_subjects(s.keybook.draw_subjects([SubjectId(s.random(16)) for _ in range(3)]))
 
 
-def let_an_import_run(_vault: Path, s: Session) -> None:
+def let_an_import_run(_vault: Path, s: UnlockedVault) -> None:
     with s.books.write() as tx:
         tx.execute(insert(LeaseRow), [{"prefix": "11" * 16, "expires": to_micros(s.clock() + timedelta(days=1))}])
 
 
-CASES: dict[str, tuple[Callable[[Path, Session], None], str, Severity]] = {
+CASES: dict[str, tuple[Callable[[Path, UnlockedVault], None], str, Severity]] = {
     "a missing object": (lose_an_object, "object_missing", Severity.ERROR),
     "an altered object": (swap_two_objects, "object_altered", Severity.ERROR),
     "an orphan": (leave_an_orphan, "orphans", Severity.WARNING),
@@ -182,7 +182,7 @@ def test_mending_takes_away_what_nothing_names(vault):
 
 
 class TestKeysOfNobody:
-    def held(self, s: Session) -> set[SubjectId]:
+    def held(self, s: UnlockedVault) -> set[SubjectId]:
         return s.keybook.subjects()
 
     def test_they_go_and_nobody_else_s_do(self, vault):

@@ -19,7 +19,7 @@ from vault.operations import log_anchors
 from vault.operations.create import init
 from vault.operations.recovery import open_recovered
 from vault.session.settings import read_settings
-from vault.session.unlocked_vault import factor, open_session
+from vault.session.unlocked_vault import factor, open_vault
 
 SECRET = factor(passphrase="correct horse battery staple")
 
@@ -92,7 +92,7 @@ def test_an_old_copy_that_went_on_differs_and_is_refused(anchored):
     copy_vault(anchored)
     with_session(anchored, note_something)
     put_back(anchored)
-    session = open_session(anchored / "v", factor=SECRET)
+    session = open_vault(anchored / "v", factor=SECRET)
     for _ in range(5):
         note_something(session)
     session.abandon()
@@ -184,7 +184,7 @@ class TestContinuing:
         copy_vault(anchored)
         with_session(anchored, note_something)
         put_back(anchored)
-        self.appended = with_session(anchored, log_anchors.continue_log, opening=open_session)
+        self.appended = with_session(anchored, log_anchors.continue_log, opening=open_vault)
         return anchored
 
     def test_leaf_0_names_the_last_good_checkpoint(self, continued):
@@ -220,7 +220,7 @@ class TestContinuing:
         with_session(continued, note_something)
 
     def test_a_process_with_the_old_name_does_not_sign(self, anchored):
-        stale, fresh = (open_session(anchored / "v", factor=SECRET) for _ in range(2))
+        stale, fresh = (open_vault(anchored / "v", factor=SECRET) for _ in range(2))
         log_anchors.continue_log(fresh)
         note_something(stale)
         with pytest.raises(UnavailableError) as caught:
@@ -236,7 +236,7 @@ class TestContinuing:
         assert len(list((continued / "anchor").rglob("continued"))) == 1
 
     def test_a_log_that_every_anchor_agrees_with_is_not_ended(self, anchored):
-        session = open_session(anchored / "v", factor=SECRET)
+        session = open_vault(anchored / "v", factor=SECRET)
         with pytest.raises(InputError) as caught:
             log_anchors.require_cause(session)
         assert caught.value.code == "log_stands"
@@ -246,12 +246,12 @@ class TestContinuing:
         copy_vault(anchored)
         with_session(anchored, note_something)
         put_back(anchored)
-        session = open_session(anchored / "v", factor=SECRET)
+        session = open_vault(anchored / "v", factor=SECRET)
         log_anchors.require_cause(session)
         session.abandon()
 
     def test_without_anchors_too(self, home):
-        with_session(home, log_anchors.continue_log, opening=open_session)
+        with_session(home, log_anchors.continue_log, opening=open_vault)
         with_session(home, note_something)
 
 
@@ -261,7 +261,7 @@ def test_settings_name_the_anchors(anchored):
 
 
 def test_consent_head_carries_over_into_the_new_log(anchored):
-    with_session(anchored, log_anchors.continue_log, opening=open_session)
+    with_session(anchored, log_anchors.continue_log, opening=open_vault)
     connection = dbapi2.connect(str(anchored / "v/books.db"))
     base = connection.execute("SELECT max(base) FROM audit_origin").fetchone()[0]
     (leaf,) = connection.execute("SELECT leaf FROM audit_leaf WHERE idx = ?", (base,)).fetchone()

@@ -18,7 +18,7 @@ from vault.crypto.secret import Secret
 from vault.errors import GenovaultError
 from vault.operations import doctor
 from vault.session import principals
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 
 FACTORS = {name: KeyFileFactor(Secret(name.encode() * 32)) for name in "abcd"}
 
@@ -44,7 +44,7 @@ def test_a_principal_comes_with_a_slot_that_its_factor_opens(vault):
         assert code_of(principals.add, s, "y", Role.RESEARCHER, FACTORS["a"]) == "role_holds_no_keys"
         assert code_of(principals.add, s, "no good", Role.RESEARCHER, None) == "principal_invalid"
         assert code_of(principals.add_slot, s, "nobody", FACTORS["b"]) == "principal_unknown"
-    s = open_session(vault, factor=FACTORS["a"], principal="aud")
+    s = open_vault(vault, factor=FACTORS["a"], principal="aud")
     assert s.role is Role.AUDITOR
     s.abandon()
 
@@ -79,7 +79,7 @@ def test_failed_unlocks_are_entries_and_say_the_same_for_a_wrong_name(vault):
     before = failed_unlocks(vault)
     for factor, name in ((FACTORS["a"], "ann"), (vaults.FACTOR, "nobody")):
         with pytest.raises(GenovaultError) as caught:
-            open_session(vault, factor=factor, principal=name)
+            open_vault(vault, factor=factor, principal=name)
         assert caught.value.code == "cannot_unlock"
         assert str(caught.value) == "this name and passphrase or key file do not open the vault"
     assert failed_unlocks(vault) == before + 2
@@ -102,7 +102,7 @@ step = st.one_of(
 @given(steps=st.lists(step, min_size=3, max_size=8))
 def test_no_sequence_of_changes_locks_everybody_out(vault, tmp_path_factory, steps):
     folder = vaults.copy(tmp_path_factory.mktemp("locks"), whole=False)
-    s = open_session(folder, factor=vaults.FACTOR, principal="ann")
+    s = open_vault(folder, factor=vaults.FACTOR, principal="ann")
     for what, *rest in steps:
         try:
             if what == "add":

@@ -23,7 +23,7 @@ from vault.errors import GenovaultError
 from vault.operations import backup, doctor, key_backups, key_rotation
 from vault.operations.erasure import process
 from vault.session import principals
-from vault.session.unlocked_vault import Session, open_session
+from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.key_tables import WrappedKeyRow
 from vault.subjects import registry
 
@@ -44,11 +44,11 @@ def vault(tmp_path_factory) -> Path:
     return folder
 
 
-def as_role(vault: Path, role: Role) -> Session:
-    return open_session(vault, factor=factor(role), principal=role.value)
+def as_role(vault: Path, role: Role) -> UnlockedVault:
+    return open_vault(vault, factor=factor(role), principal=role.value)
 
 
-def raw_keys(s: Session) -> list[bytes]:
+def raw_keys(s: UnlockedVault) -> list[bytes]:
     """Every 32 bytes that a slot gives: branch keys, epochs, and what wraps under each for any branch."""
     keys = [key.reveal() for key in s.unlocked.payload.branch_keys.values()]
     keys += [s.keyring.epoch(branch, n).reveal() for branch in Branch if s.keyring.has(branch) for n in s.keyring.epochs(branch)]
@@ -79,7 +79,7 @@ def test_with_all_its_raw_keys_a_role_unwraps_what_its_branches_hold_and_nothing
     s.abandon()
 
 
-Try = Callable[[Session, Path], object]
+Try = Callable[[UnlockedVault, Path], object]
 
 SERVICES: dict[str, tuple[Try, frozenset[Role]]] = {
     "read a name": (lambda s, _: registry.subject_show(s, "S03"), frozenset({Role.CUSTODIAN})),

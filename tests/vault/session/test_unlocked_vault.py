@@ -24,7 +24,7 @@ def refused(kind, call):
 
 
 def test_opening_what_is_not_there_makes_nothing(tmp_path):
-    assert refused(UnavailableError, lambda: unlocked_vault.open_session(tmp_path / "v", factor=FACTOR)) == "no_vault"
+    assert refused(UnavailableError, lambda: unlocked_vault.open_vault(tmp_path / "v", factor=FACTOR)) == "no_vault"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -41,7 +41,7 @@ def test_opening_what_is_not_there_makes_nothing(tmp_path):
 def test_a_missing_part_is_a_clear_error(folder, part, code):
     for path in folder.glob(part):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    found = refused(GenovaultError, lambda: unlocked_vault.open_session(folder, factor=FACTOR))
+    found = refused(GenovaultError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR))
     assert found == code or (part == "keystore.*" and "keystore" in found)
 
 
@@ -51,7 +51,7 @@ def test_a_damaged_database_is_an_integrity_error(folder, part, content):
     for path in folder.glob(f"{part}-*"):
         path.unlink()
     (folder / part).write_bytes(content)
-    assert refused(IntegrityError, lambda: unlocked_vault.open_session(folder, factor=FACTOR)) == "schema_missing"
+    assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR)) == "schema_missing"
 
 
 def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folder):
@@ -70,7 +70,7 @@ def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folde
 
 def test_a_database_open_to_others_is_refused(folder):
     (folder / "keys.db").chmod(0o644)
-    assert refused(IntegrityError, lambda: unlocked_vault.open_session(folder, factor=FACTOR)) == "open_permissions"
+    assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR)) == "open_permissions"
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,19 @@ def test_a_database_open_to_others_is_refused(folder):
 def test_settings_are_read_strictly(folder, change, code):
     document = json.loads((folder / "vault.json").read_text())
     (folder / "vault.json").write_text(json.dumps(document | change))
-    assert refused(GenovaultError, lambda: unlocked_vault.open_session(folder, factor=FACTOR)) == code
+    assert refused(GenovaultError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR)) == code
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b'{"format": 1'])
 def test_malformed_settings(folder, content):
     (folder / "vault.json").write_bytes(content)
-    assert refused(IntegrityError, lambda: unlocked_vault.open_session(folder, factor=FACTOR)) == "settings_malformed"
+    assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR)) == "settings_malformed"
 
 
 def test_a_failed_unlock_is_logged_without_a_name(folder):
     wrong = PassphraseFactor.from_text("wrong")
     assert (
-        refused(UnavailableError, lambda: unlocked_vault.open_session(folder, factor=wrong, principal="mallory"))
-        == "cannot_unlock"
+        refused(UnavailableError, lambda: unlocked_vault.open_vault(folder, factor=wrong, principal="mallory")) == "cannot_unlock"
     )
     with opened(folder) as s:
         leaf = decode_leaf(list(s.log.entries())[-1].leaf)
@@ -163,7 +162,7 @@ def test_a_detail_is_for_those_who_read_the_log(folder, s):
     assert s.detail(appended.index) == {"note": "private"}
     assert b"private" not in appended.leaf
     factor = vaults.add_role(folder, Role.ENGINE)
-    engine = unlocked_vault.open_session(folder, factor=factor, principal="engine")
+    engine = unlocked_vault.open_vault(folder, factor=factor, principal="engine")
     assert refused(UnavailableError, lambda: engine.detail(appended.index)) == "branch_closed"
     engine.abandon()
 
@@ -177,7 +176,7 @@ def test_closing_signs_what_is_unsigned(folder):
 
 def test_who_cannot_sign_closes_all_the_same(folder):
     factor = vaults.add_role(folder, Role.AUDITOR)
-    auditor = unlocked_vault.open_session(folder, factor=factor, principal="auditor")
+    auditor = unlocked_vault.open_vault(folder, factor=factor, principal="auditor")
     assert not auditor.keyring.has(Branch.LOG_SIGN)
     auditor.record(Act.AUDIT_READ, Outcome.DONE)
     auditor.close()
@@ -189,4 +188,4 @@ def test_a_failed_unlock_is_not_written_into_other_books(folder, tmp_path):
         path.unlink()
     shutil.copy(tmp_path / "w/books.db", folder / "books.db")
     wrong = PassphraseFactor.from_text("wrong")
-    assert refused(IntegrityError, lambda: unlocked_vault.open_session(folder, factor=wrong)) == "wrong_books"
+    assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=wrong)) == "wrong_books"

@@ -25,11 +25,11 @@ from vault.genotypes.store.part_reader import PartReader, join_escapes
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.store.windows import Choice, PartChoice
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 
 
 def read(
-    session: Session, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+    vault: UnlockedVault, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
 ) -> Calls:
     """The chosen sites' calls of the subjects, in their order; ABSENT where a subject's part lacks a site.
 
@@ -39,14 +39,14 @@ def read(
         IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
         UnavailableError: ``erasure_pending``.
     """
-    return GenotypeReader(session, dataset, subjects, keys).read(selection)
+    return GenotypeReader(vault, dataset, subjects, keys).read(selection)
 
 
 def choose(
-    session: Session, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+    vault: UnlockedVault, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
 ) -> Choice:
     """What ``read`` reads, to be read or counted in windows. Arguments and errors as ``read``."""
-    return GenotypeReader(session, dataset, subjects, keys).choose(selection)
+    return GenotypeReader(vault, dataset, subjects, keys).choose(selection)
 
 
 class GenotypeReader:
@@ -59,7 +59,7 @@ class GenotypeReader:
 
     def __init__(
         self,
-        session: Session,
+        vault: UnlockedVault,
         dataset: Dataset,
         subjects: Sequence[SubjectId],
         keys: Mapping[bytes, bytes],
@@ -72,7 +72,7 @@ class GenotypeReader:
             )
         self._size = len(subjects)
         self._parts = [
-            _PartAccess(session, part, subjects, keys, keep_bytes) for part in parts.open_parts(session, dataset.dataset_id)
+            _PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)
         ]
 
     def read(self, selection: Selection) -> Calls:
@@ -106,10 +106,10 @@ class _PartAccess:
     """One part as a ``GenotypeReader`` reads it."""
 
     def __init__(
-        self, session: Session, part: OpenPart, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep: int
+        self, vault: UnlockedVault, part: OpenPart, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep: int
     ) -> None:
-        self._session, self._part, self._keep = session, part, keep
-        slots = parts.members(session, part.row, subjects)
+        self._session, self._part, self._keep = vault, part, keep
+        slots = parts.members(vault, part.row, subjects)
         here = [at for at, subject in enumerate(subjects) if subject in slots]
         self._columns = np.array(here, np.int64)
         self._slots = [slots[subjects[at]] for at in here]

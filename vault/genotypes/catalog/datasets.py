@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.errors import InputError
 from vault.ids import DatasetId, PartId, SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ChunkRow, ContainerRow, DatasetRow, PartMemberRow, PartRow
 from vault.storage.bulk_columns import insert_columns
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 if TYPE_CHECKING:  # a list of datasets needs no arrays
@@ -42,23 +42,23 @@ class DatasetSummary:
     stored_bytes: int
 
 
-def by_name(session: Session, name: str) -> Dataset:
+def by_name(vault: UnlockedVault, name: str) -> Dataset:
     """A dataset by its name. Raises InputError ``dataset_unknown``."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
     if row is None:
         raise InputError("dataset_unknown", f"there is no dataset {name}", hint="genovault dataset list")
     return Dataset(DatasetId(row.dataset_id), row.name, row.assembly)
 
 
-def every(session: Session) -> list[DatasetSummary]:
+def every(vault: UnlockedVault) -> list[DatasetSummary]:
     """All datasets, by name."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = tx.scalars(select(DatasetRow).order_by(DatasetRow.name)).all()
         return [_summary(tx, row) for row in rows]
 
 
-def add_part(tx: Transaction, session: Session, dataset: Dataset, part: PartRecord, chunks: Sequence[ChunkRecord]) -> None:
+def add_part(tx: Transaction, vault: UnlockedVault, dataset: Dataset, part: PartRecord, chunks: Sequence[ChunkRecord]) -> None:
     """Name a written part's objects in the books, in the caller's transaction."""
     ordinal = tx.scalar(select(func.count()).select_from(PartRow).where(PartRow.dataset_id == dataset.dataset_id)) or 0
     row = PartRow(
@@ -74,7 +74,7 @@ def add_part(tx: Transaction, session: Session, dataset: Dataset, part: PartReco
         directory_sha256=part.directory_sha256,
         directory_key_id=part.directory_key_id,
         length_key_id=part.length_key_id,
-        created=to_micros(session.clock()),
+        created=to_micros(vault.clock()),
     )
     tx.add(row)
     tx.flush()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, LeaseRow, PanelBuildRow, PanelContainerRow, PartRow
+from vault.storage.database import Transaction
 
 
 @dataclass(frozen=True)

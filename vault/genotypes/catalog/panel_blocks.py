@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, bindparam, delete, func, select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.genotypes.catalog.row_mapping import chunk_of
@@ -19,9 +18,10 @@ from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.ids import DatasetId, KeyId, PartId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 # Made once: a first read of a panel takes less time than putting the statement together.
@@ -43,11 +43,11 @@ _BUILD_ROW = (
 )
 _CONTAINERS = select(PanelContainerRow).where(PanelContainerRow.build_id == _BUILD).order_by(PanelContainerRow.group_no)
 
-_KEPT: WeakKeyDictionary[Session, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[UnlockedVault, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
 """Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
 
 
-def find(session: Session, part_id: PartId, panel_id: bytes) -> PartReader | None:
+def find(vault: UnlockedVault, part_id: PartId, panel_id: bytes) -> PartReader | None:
     """A reader of a panel's build over a part, unless there is none, or the part's site tables were rewritten since or are about to be.
 
     The build is the reader's one chunk, of ordinal 0, and the reader's part id is the build's: block keys derive from it.
@@ -56,21 +56,21 @@ def find(session: Session, part_id: PartId, panel_id: bytes) -> PartReader | Non
     Raises:
         IntegrityError: ``key_missing``.
     """
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         build_id = tx.scalar(_STANDING, {"panel": panel_id, "part": part_id})
-    kept = _KEPT.setdefault(session, {})
+    kept = _KEPT.setdefault(vault, {})
     reader = kept.pop((panel_id, part_id), None)
     if build_id is None:
         return None
     if reader is None or reader.part.part_id != build_id:
-        reader = _open(session, build_id)
+        reader = _open(vault, build_id)
     kept[panel_id, part_id] = reader
     return reader
 
 
-def forget(session: Session) -> None:
+def forget(vault: UnlockedVault) -> None:
     """Let go of every reader that is kept for the session."""
-    _KEPT.pop(session, None)
+    _KEPT.pop(vault, None)
 
 
 def table_versions(tx: Transaction, part_id: PartId) -> int:
@@ -79,7 +79,14 @@ def table_versions(tx: Transaction, part_id: PartId) -> int:
 
 
 def add(
-    tx: Transaction, session: Session, *, panel_id: bytes, part_id: PartId, versions: int, sealer: ChunkSealer, chunk: ChunkRecord
+    tx: Transaction,
+    vault: UnlockedVault,
+    *,
+    panel_id: bytes,
+    part_id: PartId,
+    versions: int,
+    sealer: ChunkSealer,
+    chunk: ChunkRecord,
 ) -> None:
     """Name a build's objects in the books."""
     build_id = chunk.containers[0].part_id
@@ -95,7 +102,7 @@ def add(
         table_sha256=chunk.table_sha256,
         table_key_id=chunk.table_key_id,
         length_key_id=sealer.length_key_id,
-        created=to_micros(session.clock()),
+        created=to_micros(vault.clock()),
     )
     tx.add(row)
     tx.flush()
@@ -116,44 +123,42 @@ def add(
     bulk_insert(tx, PanelContainerRow, rows)
 
 
-def of_parts(session: Session, part_ids: Iterable[PartId]) -> list[bytes]:
+def of_parts(vault: UnlockedVault, part_ids: Iterable[PartId]) -> list[bytes]:
     """Ids of all builds over these parts, readable or not."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         return list(tx.scalars(select(PanelBuildRow.build_id).where(PanelBuildRow.part_id.in_(list(part_ids)))))
 
 
-def of_place(session: Session, panel_id: bytes, part_id: PartId) -> list[bytes]:
+def of_place(vault: UnlockedVault, panel_id: bytes, part_id: PartId) -> list[bytes]:
     """The build of a panel over a part, readable or not: none or one."""
     place = (PanelBuildRow.panel_id == panel_id, PanelBuildRow.part_id == part_id)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         return list(tx.scalars(select(PanelBuildRow.build_id).where(*place)))
 
 
-def remove(session: Session, build_ids: Sequence[bytes]) -> None:
+def remove(vault: UnlockedVault, build_ids: Sequence[bytes]) -> None:
     """Destroy builds: first the books forget them, then their keys go, then their objects. Doing it twice does no harm."""
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(build_ids)))
         tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(build_ids)))
-    forget(session)
-    session.keybook.destroy([KeyPurpose.PANEL], build_ids)
+    forget(vault)
+    vault.keybook.destroy([KeyPurpose.PANEL], build_ids)
     for build_id in build_ids:
-        session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
+        vault.objects.delete([name for name, _ in vault.objects.list(build_id.hex())])
 
 
-def _open(session: Session, build_id: bytes) -> PartReader:
-    with session.books.read() as tx:
+def _open(vault: UnlockedVault, build_id: bytes) -> PartReader:
+    with vault.books.read() as tx:
         row, dataset_id = tx.execute(_BUILD_ROW, {"build": build_id}).one()
-        owner, record, chunk = _records(session, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())
-    keys = session.keybook.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
-    return PartReader(
-        owner, record, [chunk], get_range=session.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool()
-    )
+        owner, record, chunk = _records(vault, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())
+    keys = vault.keybook.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
+    return PartReader(owner, record, [chunk], get_range=vault.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool())
 
 
 def _records(
-    session: Session, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]
+    vault: UnlockedVault, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]
 ) -> tuple[Owner, PartRecord, ChunkRecord]:
-    owner = Owner(session.vault_id, dataset_id, PartId(row.build_id))
+    owner = Owner(vault.vault_id, dataset_id, PartId(row.build_id))
     chunk = chunk_of(owner, row, containers, ordinal=0, table_version=1, length_key_id=row.length_key_id)
     record = PartRecord(
         part_id=owner.part_id,

@@ -35,7 +35,7 @@ from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choos
 from vault.ids import KeyId, PartId, SubjectId, new_id
 from vault.limits import CHUNK_SITES
 from vault.session import object_leases
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import LeaseRow, PartRow
 from vault.storage.timestamps import to_micros
 
@@ -67,84 +67,84 @@ class _Work:
         return sum(len(self.reader.sites(ordinal)) if rows is None else len(rows) for ordinal, rows in self.chosen)
 
 
-def create(session: Session, dataset: Dataset, name: str, loci: Sequence[Locus]) -> Panel:
+def create(vault: UnlockedVault, dataset: Dataset, name: str, loci: Sequence[Locus]) -> Panel:
     """Record a panel of a dataset, or its next version, and make its blocks. Raises as ``panels.create`` and ``rebuild``."""
-    panel = panels.create(session, name, loci, dataset_id=dataset.dataset_id)
-    build(session, dataset, panel)
+    panel = panels.create(vault, name, loci, dataset_id=dataset.dataset_id)
+    build(vault, dataset, panel)
     return panel
 
 
-def rebuild(session: Session, dataset: Dataset) -> int:
+def rebuild(vault: UnlockedVault, dataset: Dataset) -> int:
     """Make the blocks of the newest version of each panel over every part that has none or stale ones; how many were made.
 
     Raises:
         IntegrityError: a part cannot be read. UnavailableError: the log or a store does not answer. What was made stays.
     """
-    return sum(build(session, dataset, panel) for panel in panels.newest(session, dataset.dataset_id))
+    return sum(build(vault, dataset, panel) for panel in panels.newest(vault, dataset.dataset_id))
 
 
-def build(session: Session, dataset: Dataset, panel: Panel) -> int:
+def build(vault: UnlockedVault, dataset: Dataset, panel: Panel) -> int:
     """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
     made = 0
-    with session.attempting(Act.PANEL_BUILD):
-        for part in parts.parts(session, dataset.dataset_id):
-            if panel_blocks.find(session, PartId(part.part_id), panel.panel_id) is None:
-                made += _build(session, dataset, panel, part)
+    with vault.attempting(Act.PANEL_BUILD):
+        for part in parts.parts(vault, dataset.dataset_id):
+            if panel_blocks.find(vault, PartId(part.part_id), panel.panel_id) is None:
+                made += _build(vault, dataset, panel, part)
     return made
 
 
-def forget(session: Session, dataset: Dataset) -> int:
+def forget(vault: UnlockedVault, dataset: Dataset) -> int:
     """Destroy all blocks of panels over a dataset, as erasure does before it rewrites a site table; how many builds there were."""
-    found = panel_blocks.of_parts(session, [PartId(part.part_id) for part in parts.parts(session, dataset.dataset_id)])
-    panel_blocks.remove(session, found)
+    found = panel_blocks.of_parts(vault, [PartId(part.part_id) for part in parts.parts(vault, dataset.dataset_id)])
+    panel_blocks.remove(vault, found)
     return len(found)
 
 
-def _build(session: Session, dataset: Dataset, panel: Panel, part: PartRow) -> bool:
+def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) -> bool:
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         versions = panel_blocks.table_versions(tx, PartId(part.part_id))
-    reader, chosen = choose_chunks(session, part, selection)
-    slots = parts.members(session, part)
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
+    reader, chosen = choose_chunks(vault, part, selection)
+    slots = parts.members(vault, part)
+    keys = vault.keybook.open_many(KeyPurpose.GENOTYPE, slots)
     # The place of somebody who was erased belongs to nobody, and is kept.
-    vacant = sorted(set(parts.all_places(session, part)) - set(slots.values()))
-    slots = {**slots, **{SubjectId(new_id(session.random)): place for place in vacant}}
+    vacant = sorted(set(parts.all_places(vault, part)) - set(slots.values()))
+    slots = {**slots, **{SubjectId(new_id(vault.random)): place for place in vacant}}
     work = _Work(panel, dataset, PartId(part.part_id), reader, chosen, sorted(slots, key=slots.__getitem__), slots, keys)
     if not 0 < work.n_sites() <= MAX_SITES or not keys:
         return False
     obj = Obj("panel", f"{panel.sha256}:{panel.version}")
     detail = {"name": panel.name, "dataset": dataset.name}
-    intent = session.record(Act.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
-    build_id = PartId(new_id(session.random))
-    with _leased(session, build_id):
-        sealer, chunk = _seal(session, work, build_id)
-        panel_blocks.remove(session, panel_blocks.of_place(session, panel.panel_id, work.part_id))
-        with session.books.write() as tx:
+    intent = vault.record(Act.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
+    build_id = PartId(new_id(vault.random))
+    with _leased(vault, build_id):
+        sealer, chunk = _seal(vault, work, build_id)
+        panel_blocks.remove(vault, panel_blocks.of_place(vault, panel.panel_id, work.part_id))
+        with vault.books.write() as tx:
             panel_blocks.add(
-                tx, session, panel_id=panel.panel_id, part_id=work.part_id, versions=versions, sealer=sealer, chunk=chunk
+                tx, vault, panel_id=panel.panel_id, part_id=work.part_id, versions=versions, sealer=sealer, chunk=chunk
             )
             object_leases.end(tx, build_id)
             blobs = [chunk.table_sha256, *(ref.sha256 for ref in chunk.containers)]
             counts = {"sites": chunk.n_sites, "bytes": sealer.stored_bytes}
-            session.append(tx, Act.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
+            vault.append(tx, Act.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
     return True
 
 
-def _seal(session: Session, work: _Work, build_id: PartId) -> tuple[ChunkSealer, ChunkRecord]:
+def _seal(vault: UnlockedVault, work: _Work, build_id: PartId) -> tuple[ChunkSealer, ChunkRecord]:
     """Open what the panel names, a piece at a time, and seal it as one chunk."""
     from vault.genotypes.codec.encoder import ChunkEncoder  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
     versions = count(1)
 
     def new_key() -> tuple[KeyId, Secret]:
-        key = session.keybook.create(KeyPurpose.PANEL, [build_id], version=next(versions))[0]
+        key = vault.keybook.create(KeyPurpose.PANEL, [build_id], version=next(versions))[0]
         return key.key_id, key.secret
 
     # A slot whose owner's key is destroyed stays, filled with nothing under a key that nobody keeps.
-    places = [work.place(s, build_id) if s in work.keys else Place(*work.slots[s], session.random(32)) for s in work.subjects]
-    owner = Owner(session.vault_id, work.dataset.dataset_id, build_id)
-    sealer = ChunkSealer(owner, places, put=session.objects.put, new_table_key=new_key, random=session.random)
+    places = [work.place(s, build_id) if s in work.keys else Place(*work.slots[s], vault.random(32)) for s in work.subjects]
+    owner = Owner(vault.vault_id, work.dataset.dataset_id, build_id)
+    sealer = ChunkSealer(owner, places, put=vault.objects.put, new_table_key=new_key, random=vault.random)
     encoder = ChunkEncoder(len(places), capacity=work.n_sites())
     sites = []
     for some, codes, escapes in _pieces(work):
@@ -175,23 +175,23 @@ def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
 
 
 @contextmanager
-def _leased(session: Session, build_id: PartId) -> Iterator[None]:
+def _leased(vault: UnlockedVault, build_id: PartId) -> Iterator[None]:
     """Keep the sweeper off objects that the books do not name yet; on failure take them and their keys away again.
 
     Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
     """
-    with session.books.write() as tx:
-        tx.add(LeaseRow(prefix=build_id.hex(), expires=to_micros(session.clock() + _LEASE)))
+    with vault.books.write() as tx:
+        tx.add(LeaseRow(prefix=build_id.hex(), expires=to_micros(vault.clock() + _LEASE)))
     try:
         yield
     except BaseException as error:
         if isinstance(error, UnavailableError) and error.code == "database_unavailable":
             raise
-        with session.books.read() as tx:
+        with vault.books.read() as tx:
             if tx.get(LeaseRow, build_id.hex()) is None:  # interrupted behind the commit
                 raise
-        session.objects.delete([name for name, _ in session.objects.list(build_id.hex())])
-        session.keybook.destroy([KeyPurpose.PANEL], [build_id])
-        with session.books.write() as tx:
+        vault.objects.delete([name for name, _ in vault.objects.list(build_id.hex())])
+        vault.keybook.destroy([KeyPurpose.PANEL], [build_id])
+        with vault.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == build_id.hex()))
         raise

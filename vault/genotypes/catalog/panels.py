@@ -17,7 +17,7 @@ from vault.files.names import require_name
 from vault.genotypes.loci import Locus
 from vault.genotypes.panel_loci import LocusIndex
 from vault.ids import DatasetId, new_id
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PanelRow
 from vault.storage.timestamps import to_micros
 
@@ -42,15 +42,15 @@ class Panel:
         return LocusIndex(self.loci)
 
 
-def create(session: Session, name: str, loci: Sequence[Locus], *, dataset_id: DatasetId) -> Panel:
+def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id: DatasetId) -> Panel:
     """Record a panel; a name that is there already gets its next version. ``panel_building`` makes its blocks.
 
     Raises:
         InputError: ``name_malformed``; ``panel_of_other_dataset``.
     """
     content = json.dumps([asdict(locus) for locus in loci], sort_keys=True, separators=(",", ":")).encode()
-    panel_id = new_id(session.random)
-    with session.attempting(Act.PANEL_CREATE), session.books.write() as tx:
+    panel_id = new_id(vault.random)
+    with vault.attempting(Act.PANEL_CREATE), vault.books.write() as tx:
         require_name(name, what="panel")
         others = set(tx.scalars(select(PanelRow.dataset_id).where(PanelRow.name == name)))
         if others - {dataset_id}:
@@ -62,43 +62,43 @@ def create(session: Session, name: str, loci: Sequence[Locus], *, dataset_id: Da
             version=version,
             dataset_id=dataset_id,
             n_loci=len(loci),
-            sealed=session.seal_books(COLLECTION, panel_id, content),
-            created=to_micros(session.clock()),
+            sealed=vault.seal_books(COLLECTION, panel_id, content),
+            created=to_micros(vault.clock()),
         )
         tx.add(row)
         tx.flush()
         panel = Obj("panel", f"{sha256(content).hex()}:{version}")
-        session.append(tx, Act.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
-    return by_name(session, name)
+        vault.append(tx, Act.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
+    return by_name(vault, name)
 
 
-def by_name(session: Session, name: str, *, version: int | None = None) -> Panel:
+def by_name(vault: UnlockedVault, name: str, *, version: int | None = None) -> Panel:
     """The newest (or the named) version of a panel. Raises InputError ``panel_unknown``."""
     query = select(PanelRow, DatasetRow.name).join(DatasetRow, DatasetRow.dataset_id == PanelRow.dataset_id)
     query = query.where(PanelRow.name == name).order_by(PanelRow.version.desc()).limit(1)
     if version is not None:
         query = query.where(PanelRow.version == version)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         found = tx.execute(query).first()
     if found is None:
         raise InputError("panel_unknown", f"there is no panel {name}", hint="genovault panel list")
-    return _opened(session, *found)
+    return _opened(vault, *found)
 
 
-def every(session: Session) -> list[Panel]:
+def every(vault: UnlockedVault) -> list[Panel]:
     """All panels and versions, by name."""
     query = select(PanelRow, DatasetRow.name).join(DatasetRow, DatasetRow.dataset_id == PanelRow.dataset_id)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = tx.execute(query.order_by(PanelRow.name, PanelRow.version)).all()
-    return [_opened(session, *row) for row in rows]
+    return [_opened(vault, *row) for row in rows]
 
 
-def newest(session: Session, dataset_id: DatasetId) -> list[Panel]:
+def newest(vault: UnlockedVault, dataset_id: DatasetId) -> list[Panel]:
     """The newest version of each panel of a dataset."""
-    return list({panel.name: panel for panel in every(session) if panel.dataset_id == dataset_id}.values())
+    return list({panel.name: panel for panel in every(vault) if panel.dataset_id == dataset_id}.values())
 
 
-def _opened(session: Session, row: PanelRow, dataset: str) -> Panel:
-    content = session.open_books(COLLECTION, row.panel_id, row.sealed)
+def _opened(vault: UnlockedVault, row: PanelRow, dataset: str) -> Panel:
+    content = vault.open_books(COLLECTION, row.panel_id, row.sealed)
     loci = tuple(Locus(**{**item, "alts": tuple(item["alts"])}) for item in json.loads(content))
     return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())

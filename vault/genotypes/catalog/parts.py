@@ -24,7 +24,7 @@ from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
 from vault.storage.bulk_columns import rows_among
 
@@ -32,8 +32,8 @@ from vault.storage.bulk_columns import rows_among
 class TableKeys:
     """Keys of site tables, directories and length tables, fetched once; a ``part_reader.TableKey``."""
 
-    def __init__(self, session: Session) -> None:
-        self._open = session.keybook.open_ids
+    def __init__(self, vault: UnlockedVault) -> None:
+        self._open = vault.keybook.open_ids
         self._keys: dict[bytes, Secret] = {}
 
     def __call__(self, key_id: KeyId) -> Secret:
@@ -74,19 +74,19 @@ _CONTAINERS = (
     .order_by(_CONTAINER.chunk, _CONTAINER.group_no)
 )
 
-_KEPT: WeakKeyDictionary[Session, dict[PartId, OpenPart]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[UnlockedVault, dict[PartId, OpenPart]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
-def parts(session: Session, dataset_id: DatasetId) -> list[PartRow]:
+def parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartRow]:
     """The dataset's parts in order."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         return list(tx.scalars(_PARTS, {"dataset": dataset_id}))
 
 
-def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
+def members(vault: UnlockedVault, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
     """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         if subjects is None:
             c = PartMemberRow.__table__.c
             query = select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)
@@ -97,47 +97,47 @@ def members(session: Session, part: PartRow, subjects: Sequence[SubjectId] | Non
     return {SubjectId(subject): (group, slot) for subject, group, slot in rows}
 
 
-def all_places(session: Session, part: PartRow) -> list[tuple[int, int]]:
+def all_places(vault: UnlockedVault, part: PartRow) -> list[tuple[int, int]]:
     """Every (group, slot) of a part, also of people who were erased since."""
     query = select(ContainerRow.group_no, ContainerRow.n_slots).where(
         ContainerRow.part_id == part.part_id, ContainerRow.chunk == 0
     )
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         return [(group, slot) for group, n_slots in tx.execute(query) for slot in range(n_slots)]
 
 
-def open_parts(session: Session, dataset_id: DatasetId) -> list[OpenPart]:
+def open_parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[OpenPart]:
     """The dataset's parts in order, as the books now have them; they know no chunk, or what an earlier read taught them (``learn``)."""
-    return [opened(session, row) for row in parts(session, dataset_id)]
+    return [opened(vault, row) for row in parts(vault, dataset_id)]
 
 
-def directories(session: Session, dataset_id: DatasetId) -> list[PartDirectory]:
+def directories(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartDirectory]:
     """What each part of a dataset covers."""
-    return [part.reader.directory for part in open_parts(session, dataset_id)]
+    return [part.reader.directory for part in open_parts(vault, dataset_id)]
 
 
-def opened(session: Session, row: PartRow, *, keep: bool = True) -> OpenPart:
+def opened(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart:
     """One part. ``keep=False``: apart from what the session keeps."""
     record = _record(row)
     with _LOCK:
-        kept = _KEPT.setdefault(session, {}) if keep else {}
+        kept = _KEPT.setdefault(vault, {}) if keep else {}
         found = kept.get(record.part_id)
         if found is None or found.reader.part != record:
-            owner = Owner(session.vault_id, DatasetId(row.dataset_id), record.part_id)
-            keys = TableKeys(session)
+            owner = Owner(vault.vault_id, DatasetId(row.dataset_id), record.part_id)
+            keys = TableKeys(vault)
             keys.fetch([record.directory_key_id, record.length_key_id])
-            reader = PartReader(owner, record, [], get_range=session.objects.get_range, table_key=keys, pool=decoding_pool())
+            reader = PartReader(owner, record, [], get_range=vault.objects.get_range, table_key=keys, pool=decoding_pool())
             found = kept[record.part_id] = OpenPart(row, reader, keys)
     return found
 
 
-def forget(session: Session) -> None:
+def forget(vault: UnlockedVault) -> None:
     """Let go of every reader that is kept for the session."""
     with _LOCK:
-        _KEPT.pop(session, None)
+        _KEPT.pop(vault, None)
 
 
-def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing: bool = False) -> None:
+def learn(vault: UnlockedVault, part: OpenPart, ordinals: Sequence[int], *, erasing: bool = False) -> None:
     """Bring the reader's chunks up to what the books have.
 
     Raises:
@@ -146,7 +146,7 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
     """
     row, reader = part.row, part.reader
     wanted = {"part": row.part_id, "ordinals": list(ordinals)}
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         pending = set(tx.scalars(_ERASING, wanted))
         if not erasing and not pending.isdisjoint(ordinals):
             raise UnavailableError(
@@ -165,7 +165,7 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
             containers[container.chunk].append(container)
     if not all(containers.values()):
         raise _incomplete()
-    owner = Owner(session.vault_id, DatasetId(row.dataset_id), PartId(row.part_id))
+    owner = Owner(vault.vault_id, DatasetId(row.dataset_id), PartId(row.part_id))
     learned = [
         chunk_of(
             owner,
@@ -181,14 +181,14 @@ def learn(session: Session, part: OpenPart, ordinals: Sequence[int], *, erasing:
     reader.learn(learned)
 
 
-def open_part(session: Session, part: PartRow, ordinals: Sequence[int]) -> PartReader:
+def open_part(vault: UnlockedVault, part: PartRow, ordinals: Sequence[int]) -> PartReader:
     """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself.
 
     Whatever the session kept of parts goes: it may list what the erased person carried.
     """
-    forget(session)
-    apart = opened(session, part, keep=False)
-    learn(session, apart, ordinals, erasing=True)
+    forget(vault)
+    apart = opened(vault, part, keep=False)
+    learn(vault, apart, ordinals, erasing=True)
     return apart.reader
 
 

@@ -14,7 +14,7 @@ from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.site_tables import PartDirectory, Region, find_chunks, find_contig
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartRow
 
 
@@ -71,11 +71,11 @@ Chosen = list[tuple[int, NDArray[np.int64] | None]]
 """Chunks and the rows wanted of each; None: all."""
 
 
-def choose_chunks(session: Session, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
+def choose_chunks(vault: UnlockedVault, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
     """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
-    opened = parts.opened(session, part)
+    opened = parts.opened(vault, part)
     wanted = selection.chunks(opened.reader.directory)
-    parts.learn(session, opened, wanted)
+    parts.learn(vault, opened, wanted)
     return opened.reader, choose_rows(opened.reader, selection, wanted)
 
 

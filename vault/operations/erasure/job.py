@@ -16,7 +16,7 @@ from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.genotypes.store.site_redaction import Alts
 from vault.ids import SubjectId
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import JOB_DONE, JobRow
 
@@ -56,35 +56,35 @@ class Job:
         return SubjectId(bytes.fromhex(self.plan.subject))
 
 
-def load(session: Session, job_id: bytes) -> Job:
+def load(vault: UnlockedVault, job_id: bytes) -> Job:
     """A job as the books have it; of a finished one only that it is. Raises IntegrityError ``seal_broken``."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         row = tx.get_one(JobRow, job_id)
     if row.state == DONE:
         return Job(job_id, DONE, Plan("", "", ""))
-    key = session.keybook.open(KeyPurpose.JOB, job_id)
-    fields = json.loads(open_blob(key.secret, _binding(session, key, job_id), row.payload))
+    key = vault.keybook.open(KeyPurpose.JOB, job_id)
+    fields = json.loads(open_blob(key.secret, _binding(vault, key, job_id), row.payload))
     fields["releases"] = tuple(fields["releases"])
     return Job(job_id, row.state, Plan(**fields))
 
 
-def save(session: Session, job: Job) -> None:
+def save(vault: UnlockedVault, job: Job) -> None:
     """Keep what a step has reached."""
-    key = session.keybook.open(KeyPurpose.JOB, job.job_id)
-    sealed = seal(session, key, job.job_id, job.plan)
-    with session.books.write() as tx:
+    key = vault.keybook.open(KeyPurpose.JOB, job.job_id)
+    sealed = seal(vault, key, job.job_id, job.plan)
+    with vault.books.write() as tx:
         tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=job.state, payload=sealed))
 
 
-def seal(session: Session, key: OpenKey, job_id: bytes, plan: Plan) -> bytes:
+def seal(vault: UnlockedVault, key: OpenKey, job_id: bytes, plan: Plan) -> bytes:
     """A plan as the job's row holds it."""
     text = json.dumps(asdict(plan), separators=(",", ":"))
-    return seal_blob(key.secret, _binding(session, key, job_id), text.encode(), random=session.random)
+    return seal_blob(key.secret, _binding(vault, key, job_id), text.encode(), random=vault.random)
 
 
-def _binding(session: Session, key: OpenKey, job_id: bytes) -> Binding:
+def _binding(vault: UnlockedVault, key: OpenKey, job_id: bytes) -> Binding:
     return Binding(
-        vault_id=session.vault_id,
+        vault_id=vault.vault_id,
         collection="job",
         record_id=job_id,
         key_id=key.key_id,

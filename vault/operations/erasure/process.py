@@ -57,7 +57,7 @@ from vault.operations.erasure.job import (
 )
 from vault.operations.erasure.private_alleles import carried
 from vault.operations.erasure.site_tables import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import (
     ConsentPrivateRow,
@@ -84,7 +84,7 @@ Told = Callable[[str], None]
 """Hears each state as it is reached; at ``destroyed`` nobody can read the person any more."""
 
 
-def erase(session: Session, reference: str, *, told: Told = lambda _: None) -> Certificate:
+def erase(vault: UnlockedVault, reference: str, *, told: Told = lambda _: None) -> Certificate:
     """Erase the person that a REF names, for good.
 
     Raises:
@@ -92,24 +92,24 @@ def erase(session: Session, reference: str, *, told: Told = lambda _: None) -> C
         UnavailableError: ``branch_closed``: only stewards erase; ``erasure_running``; ``database_busy``: repeat, or open the vault
             again, to go on.
     """
-    with session.attempting(Act.SUBJECT_ERASE), _alone(session):
+    with vault.attempting(Act.SUBJECT_ERASE), _alone(vault):
         for branch in NEEDED:
-            session.keyring.current(branch)
-        subject = resolve(session, reference)
-        job_id = _begin(session, subject)
+            vault.keyring.current(branch)
+        subject = resolve(vault, reference)
+        job_id = _begin(vault, subject)
         told(LISTED)
-        return _carry_on(session, job_id, told)
+        return _carry_on(vault, job_id, told)
 
 
-def resume(session: Session) -> int:
+def resume(vault: UnlockedVault) -> int:
     """Finish erasures that a killed process began, if this principal can; how many those were."""
-    found = unfinished(session)
-    if not found or not all(session.keyring.has(branch) for branch in NEEDED):
+    found = unfinished(vault)
+    if not found or not all(vault.keyring.has(branch) for branch in NEEDED):
         return 0
     try:
-        with _alone(session):
-            for job_id in unfinished(session):
-                _carry_on(session, job_id, lambda _: None)
+        with _alone(vault):
+            for job_id in unfinished(vault):
+                _carry_on(vault, job_id, lambda _: None)
     except UnavailableError as error:
         if error.code != "erasure_running":  # somebody else is at it
             raise
@@ -117,45 +117,43 @@ def resume(session: Session) -> int:
     return len(found)
 
 
-def unfinished(session: Session) -> list[bytes]:
+def unfinished(vault: UnlockedVault) -> list[bytes]:
     """Jobs that are not done, oldest first."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         return list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == KIND, JobRow.state != DONE).order_by(JobRow.created)))
 
 
-def issued(session: Session) -> list[Certificate]:
+def issued(vault: UnlockedVault) -> list[Certificate]:
     """All certificates, oldest first."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = tx.scalars(select(ErasureRow).order_by(ErasureRow.created)).all()
     return [Certificate(row.erasure_id, row.certificate) for row in rows]
 
 
-def _begin(session: Session, subject: SubjectId) -> bytes:
+def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
     """List, seal and log: the last moment at which the person's keys are needed."""
-    job_id = new_id(session.random)
-    now = session.clock()
+    job_id = new_id(vault.random)
+    now = vault.clock()
     alts = {
-        part.part_id.hex(): {
-            str(ordinal): pack(found) for ordinal, found in _listed(session, dataset, part, subject) if len(found)
-        }
-        for dataset, part in _parts_of(session, subject)
+        part.part_id.hex(): {str(ordinal): pack(found) for ordinal, found in _listed(vault, dataset, part, subject) if len(found)}
+        for dataset, part in _parts_of(vault, subject)
     }
     event = ConsentEvent(
-        event_id=new_uuid7(session.random, now),
+        event_id=new_uuid7(vault.random, now),
         seq=0,
         legal_time=now,
         recorded_at=now,
         withdrawal=Withdrawal("everything", Level.ERASE),
-        recorded_by=session.principal,
+        recorded_by=vault.principal,
     )
-    released = _releases_with(session, subject)
-    key = session.keybook.create(KeyPurpose.JOB, [job_id])[0]
-    with session.books.write() as tx:
+    released = _releases_with(vault, subject)
+    key = vault.keybook.create(KeyPurpose.JOB, [job_id])[0]
+    with vault.books.write() as tx:
         row = tx.get_one(SubjectRow, subject)
         if row.state in (ERASING, ERASED):
             raise InputError("subject_unknown", "no subject has this reference")
-        head, _ = ledger.append(tx, session, [NewEvent(subject, event, {})])
-        intent = session.append(
+        head, _ = ledger.append(tx, vault, [NewEvent(subject, event, {})])
+        intent = vault.append(
             tx,
             Act.SUBJECT_ERASE,
             Outcome.INTENT,
@@ -169,7 +167,7 @@ def _begin(session: Session, subject: SubjectId) -> bytes:
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
         plan = Plan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
-        sealed = seal(session, key, job_id, plan)
+        sealed = seal(vault, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=KIND, state=LISTED, payload=sealed, created=to_micros(now)))
         tx.flush()
         for part, chunks in alts.items():
@@ -178,81 +176,81 @@ def _begin(session: Session, subject: SubjectId) -> bytes:
     return job_id
 
 
-def _carry_on(session: Session, job_id: bytes, told: Told) -> Certificate:
-    steps: dict[str, tuple[Callable[[Session, Job], Plan], str]] = {
+def _carry_on(vault: UnlockedVault, job_id: bytes, told: Told) -> Certificate:
+    steps: dict[str, tuple[Callable[[UnlockedVault, Job], Plan], str]] = {
         LISTED: (_destroy, DESTROYED),
         DESTROYED: (_forget, FORGOTTEN),
         FORGOTTEN: (_purge, PURGED),
         PURGED: (_reindex, REINDEXED),
     }
-    job = load(session, job_id)
+    job = load(vault, job_id)
     while job.state in steps:
         step, reached = steps[job.state]
-        job = replace(job, plan=step(session, job), state=reached)
-        save(session, job)
+        job = replace(job, plan=step(vault, job), state=reached)
+        save(vault, job)
         told(reached)
-    certificate = _finish(session, job)
+    certificate = _finish(vault, job)
     told(DONE)
     return certificate
 
 
-def _destroy(session: Session, job: Job) -> Plan:
-    gone = session.keybook.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
+def _destroy(vault: UnlockedVault, job: Job) -> Plan:
+    gone = vault.keybook.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
     # A killed process may have destroyed them already, and not come to say how many.
-    return replace(job.plan, unreadable=rfc3339(session.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
+    return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
 
 
-def _forget(session: Session, job: Job) -> Plan:
-    with session.books.write() as tx:
+def _forget(vault: UnlockedVault, job: Job) -> Plan:
+    with vault.books.write() as tx:
         references = tx.execute(delete(ReferenceRow).where(ReferenceRow.subject_id == job.subject))
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
         tx.execute(delete(ConsentPrivateRow).where(ConsentPrivateRow.subject_id == job.subject))
         tx.execute(update(SubjectRow).where(SubjectRow.subject_id == job.subject).values(state=ERASED))
-    session.books.checkpoint_wal(*HOLDING_NAMES)
+    vault.books.checkpoint_wal(*HOLDING_NAMES)
     count = int(references.rowcount)  # type: ignore[attr-defined]
     return replace(job.plan, destroyed={**job.plan.destroyed, "identities": 1, "references": count})
 
 
-def _purge(session: Session, job: Job) -> Plan:
-    with session.books.read() as tx:
+def _purge(vault: UnlockedVault, job: Job) -> Plan:
+    with vault.books.read() as tx:
         query = select(ErasingChunkRow.part_id, ErasingChunkRow.ordinal).where(ErasingChunkRow.job_id == job.job_id)
         waiting: dict[bytes, list[int]] = {}
         for part_id, ordinal in tx.execute(query):
             waiting.setdefault(part_id, []).append(ordinal)
     part_ids = [PartId(bytes.fromhex(part)) for part in job.plan.alts]
-    builds = panel_blocks.of_parts(session, part_ids)
-    panel_blocks.remove(session, builds)
+    builds = panel_blocks.of_parts(vault, part_ids)
+    panel_blocks.remove(vault, builds)
     blanked = directories = 0
-    for dataset, part in _parts(session, part_ids):
+    for dataset, part in _parts(vault, part_ids):
         ordinals = waiting.get(part.part_id, [])
-        others = _others(session, dataset, part) if ordinals else []
+        others = _others(vault, dataset, part) if ordinals else []
         lists = job.plan.alts[part.part_id.hex()]
         for ordinal in sorted(ordinals, key=lambda at: (at == DIRECTORY, at)):
             work = Work(job.job_id, part.part_id, ordinal)
             if ordinal == DIRECTORY:
-                directories += purge_directory(session, dataset, part, work)
+                directories += purge_directory(vault, dataset, part, work)
             else:
                 alts = unpack(lists[str(ordinal)])
-                blanked += purge_chunk(session, dataset, part, work, alts=alts, others=others)
-    session.books.checkpoint_wal(*HOLDING_NAMES)
-    for dataset in {dataset for dataset, _ in _parts(session, part_ids)}:
-        panel_builder.rebuild(session, dataset)
+                blanked += purge_chunk(vault, dataset, part, work, alts=alts, others=others)
+    vault.books.checkpoint_wal(*HOLDING_NAMES)
+    for dataset in {dataset for dataset, _ in _parts(vault, part_ids)}:
+        panel_builder.rebuild(vault, dataset)
     counts = {"alts_blanked": blanked, "directories_rewritten": directories, "panel_builds": len(builds)}
     return replace(job.plan, alts={}, destroyed={**job.plan.destroyed, **counts, "parts": len(part_ids)})
 
 
-def _reindex(session: Session, job: Job) -> Plan:
-    reference_rekeying.renew(session)
+def _reindex(vault: UnlockedVault, job: Job) -> Plan:
+    reference_rekeying.renew(vault)
     return job.plan
 
 
-def _finish(session: Session, job: Job) -> Certificate:
+def _finish(vault: UnlockedVault, job: Job) -> Certificate:
     """The done entry, the certificate, and the end of the job, in one transaction; then the job's key."""
     if job.state != DONE:
-        now, plan = session.clock(), job.plan
-        certificate = certificates.issue(_content(session, job, now), origin=session.origin, signer=session.release_signer())
-        with session.books.write() as tx:
-            session.append(
+        now, plan = vault.clock(), job.plan
+        certificate = certificates.issue(_content(vault, job, now), origin=vault.origin, signer=vault.release_signer())
+        with vault.books.write() as tx:
+            vault.append(
                 tx,
                 Act.SUBJECT_ERASE,
                 Outcome.DONE,
@@ -263,21 +261,21 @@ def _finish(session: Session, job: Job) -> Certificate:
             )
             tx.add(ErasureRow(erasure_id=job.erasure_id, certificate=certificate.text, created=to_micros(now)))
             tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=DONE, payload=b""))
-    session.keybook.destroy([KeyPurpose.JOB], [job.job_id])
-    session.books.checkpoint_wal(*HOLDING_NAMES)
-    with session.books.read() as tx:
+    vault.keybook.destroy([KeyPurpose.JOB], [job.job_id])
+    vault.books.checkpoint_wal(*HOLDING_NAMES)
+    with vault.books.read() as tx:
         row = tx.get_one(ErasureRow, job.erasure_id)
     return Certificate(row.erasure_id, row.certificate)
 
 
-def _content(session: Session, job: Job, now: datetime) -> dict[str, Any]:
+def _content(vault: UnlockedVault, job: Job, now: datetime) -> dict[str, Any]:
     plan = job.plan
     unreadable = datetime.fromisoformat(plan.unreadable)
-    copies = [backup for backup in key_backups.every(session.books) if backup.held(now) and backup.created <= unreadable]
+    copies = [backup for backup in key_backups.every(vault.books) if backup.held(now) and backup.created <= unreadable]
     end = key_backups.horizon(copies, at=now)
     return {
-        "vault": session.vault_id.hex(),
-        "log": session.origin,
+        "vault": vault.vault_id.hex(),
+        "log": vault.origin,
         "erasure": job.erasure_id,
         "asked": plan.asked,
         "unreadable": plan.unreadable,
@@ -289,42 +287,42 @@ def _content(session: Session, job: Job, now: datetime) -> dict[str, Any]:
     }
 
 
-def _parts_of(session: Session, subject: SubjectId) -> list[tuple[Dataset, PartRow]]:
-    with session.books.read() as tx:
+def _parts_of(vault: UnlockedVault, subject: SubjectId) -> list[tuple[Dataset, PartRow]]:
+    with vault.books.read() as tx:
         ids = list(tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject)))
-    return _parts(session, [PartId(part) for part in ids])
+    return _parts(vault, [PartId(part) for part in ids])
 
 
-def _parts(session: Session, part_ids: list[PartId]) -> list[tuple[Dataset, PartRow]]:
+def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, PartRow]]:
     query = select(PartRow, DatasetRow).join(DatasetRow, DatasetRow.dataset_id == PartRow.dataset_id)
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rows = tx.execute(query.where(PartRow.part_id.in_(part_ids)).order_by(PartRow.part_id)).all()
     return [(Dataset(DatasetId(row.dataset_id), row.name, row.assembly), part) for part, row in rows]
 
 
-def _listed(session: Session, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
+def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
     """What the person carries, chunk by chunk."""
-    slot = part_book.members(session, part, [subject])[subject]
-    key = session.keybook.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-    reader = part_book.open_part(session, part, range(part.n_chunks))
+    slot = part_book.members(vault, part, [subject])[subject]
+    key = vault.keybook.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
+    reader = part_book.open_part(vault, part, range(part.n_chunks))
     place = Place(*slot, block_key(key, dataset.dataset_id))
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
 
 
-def _others(session: Session, dataset: Dataset, part: PartRow) -> list[Place]:
-    slots = part_book.members(session, part)
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, slots)
+def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place]:
+    slots = part_book.members(vault, part)
+    keys = vault.keybook.open_many(KeyPurpose.GENOTYPE, slots)
     return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]
 
 
-def _releases_with(session: Session, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
+def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
     """Releases that hold the person's data, with who received them."""
-    tokens = session.keybook.all_tokens([subject]).get(subject, [])
-    events = {session.log.entry(index).event_id for token in tokens for index in session.log.entries_of(token)}
+    tokens = vault.keybook.all_tokens([subject]).get(subject, [])
+    events = {vault.log.entry(index).event_id for token in tokens for index in vault.log.entries_of(token)}
     found = []
-    for release in releases.every(session):
+    for release in releases.every(vault):
         if release.intent_event in events and release.state in (releases.COMMITTED, releases.RELEASED):
-            declaration = projects.load(session, release.project).declaration
+            declaration = projects.load(vault, release.project).declaration
             named = [recipient.name for recipient in declaration.recipients] or [
                 declaration.purpose.organisation.name or release.project
             ]
@@ -335,9 +333,9 @@ def _releases_with(session: Session, subject: SubjectId) -> tuple[Mapping[str, A
 
 
 @contextmanager
-def _alone(session: Session) -> Iterator[None]:
+def _alone(vault: UnlockedVault) -> Iterator[None]:
     """One erasure at a time: two of them would rewrite the same tables."""
-    with working(session, "erasure") as mine:
+    with working(vault, "erasure") as mine:
         if not mine:
             raise UnavailableError("erasure_running", "another erasure is being carried out", hint="try again when it has ended")
         yield

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
 
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
@@ -22,9 +21,10 @@ from vault.genotypes.store.site_redaction import Alts, blank, extent
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId, PartId, new_id
 from vault.operations.erasure.private_alleles import only_theirs
-from vault.session.unlocked_vault import Session
+from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PartRow
+from vault.storage.database import Transaction
 
 PENDING, WRITING, SWAPPED = "pending", "writing", "swapped"
 DIRECTORY = -1  # the ordinal that stands for a part's directory; it comes after all of the part's chunks
@@ -48,47 +48,47 @@ class _Swap:
     key: OpenKey
 
 
-def purge_chunk(session: Session, dataset: Dataset, part: PartRow, work: Work, *, alts: Alts, others: Sequence[Place]) -> int:
+def purge_chunk(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Work, *, alts: Alts, others: Sequence[Place]) -> int:
     """Blank what nobody else carries of ``alts`` in one chunk; how many ALTs that were (0 when resumed after the swap).
 
     Raises:
         IntegrityError: a table or block is not what was written. UnavailableError: a database or the object store does not answer.
     """
-    if _tidied(session, work):
+    if _tidied(vault, work):
         return 0
-    reader = parts.open_part(session, part, [work.ordinal])
+    reader = parts.open_part(vault, part, [work.ordinal])
     private = only_theirs(reader, work.ordinal, alts, others)
     if not len(private):
-        _close(session, work)
+        _close(vault, work)
         return 0
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         row = tx.get_one(ChunkRow, (part.part_id, work.ordinal))
-    owner = Owner(session.vault_id, dataset.dataset_id, PartId(part.part_id))
+    owner = Owner(vault.vault_id, dataset.dataset_id, PartId(part.part_id))
     key_id = KeyId(row.table_key_id)
-    old = session.keybook.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
-    sealed = session.objects.get(row.table_object)
+    old = vault.keybook.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
+    sealed = vault.objects.get(row.table_object)
     table = SiteTable.from_bytes(open_blob(old, owner.table_binding(work.ordinal, row.table_version, key_id), sealed))
-    key = _new_key(session, part)
+    key = _new_key(vault, part)
     version = row.table_version + 1
     swap = _Swap(blank(table, private).to_bytes(), owner.table_binding(work.ordinal, version, key.key_id), key)
-    name, data = _write(session, part, work, swap, "sites")
-    with session.books.write() as tx:
+    name, data = _write(vault, part, work, swap, "sites")
+    with vault.books.write() as tx:
         chunk = tx.get_one(ChunkRow, (part.part_id, work.ordinal))
         _swapped(tx, work, chunk.table_object, chunk.table_key_id)
         chunk.table_version, chunk.table_object, chunk.table_bytes = version, name, len(data)
         chunk.table_sha256, chunk.table_key_id = sha256(data), key.key_id
-    _tidied(session, work)
+    _tidied(vault, work)
     return len(private)
 
 
-def purge_directory(session: Session, dataset: Dataset, part: PartRow, work: Work) -> bool:
+def purge_directory(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Work) -> bool:
     """Let the directory say where the part's rewritten chunks begin and end now; whether it had to change. Raises as ``purge_chunk``."""
-    if _tidied(session, work):
+    if _tidied(vault, work):
         return False
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         rewritten = select(ChunkRow.ordinal).where(ChunkRow.part_id == part.part_id, ChunkRow.table_version > 1)
         ordinals = list(tx.scalars(rewritten))
-    reader = parts.open_part(session, part, ordinals)
+    reader = parts.open_part(vault, part, ordinals)
     directory = reader.directory
     columns = (directory.contig, directory.first, directory.last, directory.end, directory.n_sites)
     rows = [tuple(map(int, row)) for row in zip(*columns, strict=True)]
@@ -97,34 +97,34 @@ def purge_directory(session: Session, dataset: Dataset, part: PartRow, work: Wor
         contig, *_, n_sites = rows[ordinal]
         changed[ordinal] = (contig, *extent(reader.sites(ordinal)), n_sites)
     if changed == rows:
-        _close(session, work)
+        _close(vault, work)
         return False
-    key = _new_key(session, part)
-    owner = Owner(session.vault_id, dataset.dataset_id, PartId(part.part_id))
+    key = _new_key(vault, part)
+    owner = Owner(vault.vault_id, dataset.dataset_id, PartId(part.part_id))
     made = PartDirectory.of(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed])
-    name, data = _write(session, part, work, _Swap(made.to_bytes(), owner.directory_binding(key.key_id), key), "directory")
-    with session.books.write() as tx:
+    name, data = _write(vault, part, work, _Swap(made.to_bytes(), owner.directory_binding(key.key_id), key), "directory")
+    with vault.books.write() as tx:
         row = tx.get_one(PartRow, part.part_id)
         _swapped(tx, work, row.directory_object, row.directory_key_id)
         row.directory_object, row.directory_bytes = name, len(data)
         row.directory_sha256, row.directory_key_id = sha256(data), key.key_id
-    _tidied(session, work)
+    _tidied(vault, work)
     return True
 
 
-def _new_key(session: Session, part: PartRow) -> OpenKey:
-    version = session.keybook.newest_version(KeyPurpose.SITE_TABLE, part.part_id) + 1
-    return session.keybook.create(KeyPurpose.SITE_TABLE, [part.part_id], version=version)[0]
+def _new_key(vault: UnlockedVault, part: PartRow) -> OpenKey:
+    version = vault.keybook.newest_version(KeyPurpose.SITE_TABLE, part.part_id) + 1
+    return vault.keybook.create(KeyPurpose.SITE_TABLE, [part.part_id], version=version)[0]
 
 
-def _write(session: Session, part: PartRow, work: Work, swap: _Swap, kind: str) -> tuple[str, bytes]:
+def _write(vault: UnlockedVault, part: PartRow, work: Work, swap: _Swap, kind: str) -> tuple[str, bytes]:
     """Put the new object, named in the row of work before it exists."""
-    name = f"{part.part_id.hex()}/{new_id(session.random).hex()}.{kind}"
-    with session.books.write() as tx:
+    name = f"{part.part_id.hex()}/{new_id(vault.random).hex()}.{kind}"
+    with vault.books.write() as tx:
         row = _row(tx, work)
         row.state, row.new_object, row.new_key_id = WRITING, name, swap.key.key_id
-    data = seal_blob(swap.key.secret, swap.binding, swap.content, random=session.random)
-    session.objects.put(name, data)
+    data = seal_blob(swap.key.secret, swap.binding, swap.content, random=vault.random)
+    vault.objects.put(name, data)
     return name, data
 
 
@@ -133,28 +133,28 @@ def _swapped(tx: Transaction, work: Work, old_object: str, old_key_id: bytes) ->
     row.state, row.old_object, row.old_key_id = SWAPPED, old_object, old_key_id
 
 
-def _tidied(session: Session, work: Work) -> bool:
+def _tidied(vault: UnlockedVault, work: Work) -> bool:
     """Remove what one side of a swap left; True if the swap itself had happened, and so all is done."""
-    with session.books.read() as tx:
+    with vault.books.read() as tx:
         row = tx.get(ErasingChunkRow, (work.job_id, work.part_id, work.ordinal))
     if row is None:
         return True
     if row.state == PENDING:
         return False
     name, key_id = (row.old_object, row.old_key_id) if row.state == SWAPPED else (row.new_object, row.new_key_id)
-    session.keybook.destroy_ids([key_id] if key_id else [])
-    session.objects.delete([name] if name else [])
+    vault.keybook.destroy_ids([key_id] if key_id else [])
+    vault.objects.delete([name] if name else [])
     if row.state == SWAPPED:
-        _close(session, work)
+        _close(vault, work)
         return True
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         back = _row(tx, work)
         back.state, back.new_object, back.new_key_id = PENDING, None, None
     return False
 
 
-def _close(session: Session, work: Work) -> None:
-    with session.books.write() as tx:
+def _close(vault: UnlockedVault, work: Work) -> None:
+    with vault.books.write() as tx:
         tx.delete(_row(tx, work))
 
 

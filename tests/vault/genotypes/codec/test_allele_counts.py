@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.vault.genotypes.chunks import MIXES, code_matrices, decode, mixed_codes, random_escapes
 from tests.vault.genotypes.codec.test_encoder import encode
-from tests.vault.genotypes.vaults import cohort_vcf, load, open_vault
+from tests.vault.genotypes.vaults import cohort_vcf, load, new_vault
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import datasets, panel_builder, parts
@@ -113,7 +113,7 @@ def test_what_the_calls_are_is_what_is_counted():
 def session(tmp_path_factory):
     """Three parts: other people with overlapping sites, and the same people on another contig."""
     folder = tmp_path_factory.mktemp("counts")
-    opened = open_vault(folder)
+    opened = new_vault(folder)
     load(opened, folder, cohort_vcf(samples=20, contigs=("1", "2"), sites=12), "cohort")
     load(opened, folder, cohort_vcf(samples=9, contigs=("2", "3"), sites=15, prefix="T"), "cohort", append=True)
     load(opened, folder, cohort_vcf(samples=12, contigs=("4",), sites=5), "cohort", append=True)

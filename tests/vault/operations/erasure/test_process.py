@@ -24,7 +24,7 @@ from vault.ids import DatasetId, KeyId, PartId
 from vault.operations import backup, doctor, key_rotation, restore
 from vault.operations.erasure import certificate as certificates
 from vault.operations.erasure import process
-from vault.session.unlocked_vault import open_session
+from vault.session.unlocked_vault import open_vault
 from vault.storage.book_tables import ChunkRow, PartRow, SubjectRow
 from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
 from vault.subjects import registry
@@ -275,7 +275,7 @@ def test_the_drill_three_ways(vault, tmp_path):
         for branch in key_rotation.BY_DEFAULT:
             key_rotation.destroy_epoch(s, branch, 1)
     # 1: old data with the current keys opens nothing of the person, not even whether an MRN was there
-    s = open_session(frankenstein(before, vault, tmp_path / "one"), factor=vaults.FACTOR, principal="ann")
+    s = open_vault(frankenstein(before, vault, tmp_path / "one"), factor=vaults.FACTOR, principal="ann")
     assert s.keybook.keyless([subject]) == [subject]
     assert s.keybook.open_many(KeyPurpose.GENOTYPE, [subject]) == {}
     with pytest.raises(IntegrityError):
