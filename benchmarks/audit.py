@@ -24,9 +24,9 @@ from pathlib import Path
 import sqlalchemy
 from pysqlite3 import dbapi2
 
-from vault.audit.actions import Act, Outcome, Role
+from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.committer import GroupCommitter
-from vault.audit.entry import Actor, Event, Obj
+from vault.audit.entry import Actor, Event, ObjectRef
 from vault.audit.export import export_tiles
 from vault.audit.log import AuditLog
 from vault.audit.log_head import tree_at
@@ -44,7 +44,7 @@ from vault.storage.database import Database, create_sqlite_file
 ORIGIN = "genovault.bench/log"
 SIGNER = SigningKey(Secret(b"\x07" * 32))
 VKEY = VerifierKey(ORIGIN, ED25519, SIGNER.public)
-ENGINE = Actor(Role.ENGINE, "matcher")
+ENGINE = Actor(ActorKind.ENGINE, "matcher")
 THREADS = 32
 PEOPLE = 2_500  # whom a log of a cohort speaks of again and again
 Row = tuple[str, float, str, str]  # what, value, unit, target
@@ -56,12 +56,12 @@ def token(number: int) -> AuditToken:
 
 def access(number: int, *, subjects: int = 1) -> Event:
     return Event(
-        act=Act.VIEW_INTENT,
+        act=Action.VIEW_INTENT,
         actor=ENGINE,
         outcome=Outcome.INTENT,
         project="demo",
         purpose="HMB",
-        obj=Obj("release", f"rel-{number:016x}"),
+        obj=ObjectRef("release", f"rel-{number:016x}"),
         counts={"asked": 100, "permitted": 90},
         subjects=[token(number * subjects + i) for i in range(subjects)],
         detail={"dataset": "cohort", "panel": "pgx"},

@@ -35,7 +35,7 @@ from policies.consent import Answer, ConsentEvent, FormRef, PolicyAnswer, Signer
 from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind
 from policies.terms import parse_expression
 from policies.times import add_months
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, ledger, ledger_columns
 from vault.consent.ledger import Head
 from vault.crypto.keystore import PassphraseFactor
@@ -110,7 +110,7 @@ def fill(session: UnlockedVault, people: int, states: int) -> None:
         members = [{"part_id": PART, "subject_id": s, "group_no": at // 4096, "slot": at % 4096} for at, s in enumerate(owners)]
         bulk_insert(tx, PartMemberRow, members)
         head = _events(tx, session, owners, states)
-        session.append(tx, Act.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
+        session.append(tx, Action.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
 
 
 def _events(tx: Transaction, session: UnlockedVault, owners: list[bytes], states: int) -> Head:

@@ -68,7 +68,7 @@ def rewrapping(work: Path, keys: int) -> None:
     session = made(folder)
     people = keys // 4
     owners = [os.urandom(16) for _ in range(people)]
-    taken, _ = timed(session.keybook.create_subjects, owners)
+    taken, _ = timed(session.keys.create_subjects, owners)
     say(f"{4 * people} subject keys made", f"{taken:.1f} s")
     busy = time.process_time()
     taken, count = timed(key_rotation.rotate, session)
@@ -76,7 +76,7 @@ def rewrapping(work: Path, keys: int) -> None:
     say(f"{count} keys wrapped anew", f"{taken:.1f} s, {count / taken:,.0f} a second; {busy:.1f} s of processor time")
     for branch in key_rotation.BY_DEFAULT:
         key_rotation.destroy_epoch(session, branch, 1)
-    opened, _ = timed(session.keybook.open_many, KeyPurpose.GENOTYPE, owners)
+    opened, _ = timed(session.keys.open_many, KeyPurpose.GENOTYPE, owners)
     say(f"{people} genotype keys opened after it", f"{opened:.2f} s")
     session.close()
     shutil.rmtree(folder)
@@ -102,7 +102,7 @@ def erasing(work: Path, file: Path) -> None:
         process.erase(
             session,
             rows[at][0],
-            told=lambda state, reached=reached, start=start: reached.update({state: time.perf_counter() - start}),
+            on_progress=lambda state, reached=reached, start=start: reached.update({state: time.perf_counter() - start}),
         )  # type: ignore[misc]
         done = process.issued(session)[-1].content["destroyed"]
         say("erase one: nobody can read it after", f"{reached[job.DESTROYED]:.2f} s")

@@ -84,7 +84,7 @@ class Bench:
     def panel(self) -> Selection:
         if self._panel is None:
             loci = tuple(Locus(contig, position, position) for contig, position in self.plan["panel"])
-            names = {panel.name for panel in panels.every(self.session)}
+            names = {panel.name for panel in panels.list_all(self.session)}
             made = (
                 panels.by_name(self.session, "bench")
                 if "bench" in names
@@ -97,7 +97,7 @@ class Bench:
         session = self.session
         parts.forget(session)
         panel_blocks.forget(session)
-        keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+        keys = session.keys.open_many(KeyPurpose.GENOTYPE, subjects)
         reader = GenotypeReader(session, self.dataset, subjects, keys)
         reader.derive()
         return timed(lambda: act(reader))
@@ -107,7 +107,7 @@ class Bench:
 
     def another(self, selection: Selection) -> Callable[[], tuple[float, Any]]:
         """What a matching engine does all day: one more person, of whom nothing is open, while the panel's own table is."""
-        keys = self.session.keybook.open_many(KeyPurpose.GENOTYPE, self.half)
+        keys = self.session.keys.open_many(KeyPurpose.GENOTYPE, self.half)
         people = cycle(self.half)
 
         def once() -> tuple[float, Any]:
@@ -120,7 +120,7 @@ class Bench:
         return once
 
     def again(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
-        keys = self.session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+        keys = self.session.keys.open_many(KeyPurpose.GENOTYPE, subjects)
         reader = GenotypeReader(self.session, self.dataset, subjects, keys, keep_bytes=KEPT)
         for _ in range(3):
             reader.read(selection)

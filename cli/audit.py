@@ -10,7 +10,7 @@ import typer
 from cli import audit_proofs, audit_reading
 from cli.context import context_of
 from cli.lazy import group
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 
 app = group("The log of every access.")
 app.command("log")(audit_reading.log_)
@@ -42,7 +42,7 @@ def anchor(
 
     with context.open(guarded=not remove) as vault:
         if folder is None:
-            vault.record(Act.AUDIT_READ, Outcome.DONE)
+            vault.record(Action.AUDIT_READ, Outcome.DONE)
         elif remove:
             log_anchors.remove(vault, folder)
             log_anchors.guard(vault)
@@ -81,7 +81,7 @@ def key(ctx: typer.Context) -> None:
     JSON: {"key", "earlier": [...]}.
     """
     context = context_of(ctx)
-    with context.reading(Act.AUDIT_READ) as vault:
+    with context.reading(Action.AUDIT_READ) as vault:
         newest, *earlier = (own.to_text() for own in vault.log_keys())
     context.output.document({"key": newest, "earlier": earlier})
     context.output.line(newest)

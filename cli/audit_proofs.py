@@ -14,7 +14,7 @@ import typer
 
 from cli.context import Context, context_of
 from cli.inputs import read_text, vkey
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.errors import GenovaultError, InputError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def verify(
         *earlier, (_, report) = _verified(vault, given, anchors)
         whole = report.ok and all(old.ok for _, old in earlier)
         if whole:
-            vault.record(Act.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
+            vault.record(Action.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
         else:
             _say(context, report, earlier)
             _record_failure(vault, [report, *(old for _, old in earlier)])
@@ -64,7 +64,7 @@ def prove(ctx: typer.Context, number: Number) -> None:
     JSON: {"index": n, "proof": text}.
     """
     context = context_of(ctx)
-    with context.reading(Act.AUDIT_PROVE) as vault:
+    with context.reading(Action.AUDIT_PROVE) as vault:
         _sign(vault)
         proof = vault.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
@@ -101,7 +101,7 @@ def export(
 
     if by_person and file_format != "fhir":
         raise UsageError("by_person_is_fhir", "--by-person belongs to --format fhir")
-    with context.reading(Act.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as vault:
+    with context.reading(Action.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as vault:
         _sign(vault)
         if file_format == "tiles":
             part = next((part for part in vault.log.parts() if part.origin == (origin or vault.origin)), None)
@@ -137,7 +137,7 @@ def report(
     from vault.audit.reports.statistics import count
 
     given = vkey(key)
-    with context.reading(Act.AUDIT_REPORT) as vault:
+    with context.reading(Action.AUDIT_REPORT) as vault:
         _sign(vault)
         verified = _verified(vault, given, [])
         counted = count(records(vault.log))
@@ -210,7 +210,7 @@ def _record_failure(vault: UnlockedVault, found: Sequence[Report]) -> None:
     """Said aloud already: a log too damaged to take the entry changes nothing about it."""
     codes = {finding.code for report in found for finding in report.findings}
     with suppress(GenovaultError):
-        vault.record(Act.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
+        vault.record(Action.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
 
 
 def _written(dest: Path, write: Callable[[TextIO], int]) -> int:

@@ -11,7 +11,7 @@ import typer
 
 from cli.context import context_of
 from cli.inputs import instant, read_text
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def log_(
 
     start, end = instant(since, option="--since"), instant(until, option="--until")
     _require_act(act)
-    with context.reading(Act.AUDIT_READ) as vault:
+    with context.reading(Action.AUDIT_READ) as vault:
         wanted = Filter(
             who=who, act=act, outcome=outcome, project=project, purpose=purpose, request=request, reason=reason,
             since=start, until=end,
@@ -90,7 +90,7 @@ def show(ctx: typer.Context, number: Number) -> None:
     context = context_of(ctx)
     from vault.audit.reports.records import record_of
 
-    with context.reading(Act.AUDIT_READ) as vault:
+    with context.reading(Action.AUDIT_READ) as vault:
         entry = vault.log.entry(number)
         detail = vault.detail(number)
     leaf = None if entry.leaf is None else json.loads(entry.leaf)
@@ -130,8 +130,10 @@ def disclosures(
             "paragraphs": [asdict(paragraph) for paragraph in found.paragraphs],
         }
     )
-    told = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
-    context.output.line(f"{len(told)} disclosures, {len(found.disclosures) - len(told)} accesses that came to nothing")
+    on_progress = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
+    context.output.line(
+        f"{len(on_progress)} disclosures, {len(found.disclosures) - len(on_progress)} accesses that came to nothing"
+    )
     for token in found.tokens:
         context.output.line(f"audit token, by which auditors know this person: {token}")
     context.output.table(
@@ -186,8 +188,8 @@ def _about(vault: UnlockedVault, who: str) -> frozenset[int]:
 
 def _require_act(named: str | None) -> None:
     """Refuse an act, or kind of acts, that no entry can have: an empty list would look like an answer."""
-    if named is not None and not any(act == named or act.startswith(f"{named}.") for act in Act):
-        kinds = ", ".join(sorted({act.partition(".")[0] for act in Act}))
+    if named is not None and not any(act == named or act.startswith(f"{named}.") for act in Action):
+        kinds = ", ".join(sorted({act.partition(".")[0] for act in Action}))
         raise InputError("act_unknown", "--act names no act of the log", hint=f"kinds of acts: {kinds}")
 
 

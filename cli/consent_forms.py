@@ -31,7 +31,7 @@ def forms(
 
     if every:
         with context.open() as vault:
-            known = kept.every(vault)
+            known = kept.list_all(vault)
     else:
         known = [form for form, _ in kept.shipped()]
     context.output.document({"forms": [_described(form) for form in known]})

@@ -15,7 +15,7 @@ from cli.prompts import ask_passphrase
 from vault.errors import GenovaultError, UsageError
 
 if TYPE_CHECKING:
-    from vault.audit.actions import Act
+    from vault.audit.actions import Action
     from vault.session.unlocked_vault import Opener, UnlockedVault
 
 # Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
@@ -75,7 +75,7 @@ class Context:
         vault.close()
 
     @contextmanager
-    def reading(self, act: Act, **fields: Any) -> Iterator[UnlockedVault]:
+    def reading(self, act: Action, **fields: Any) -> Iterator[UnlockedVault]:
         """The vault for a command that only looks: logged as ``act`` when the block ends, failed where it does not end well.
 
         Show what was read after the block: then the entry is durable, and signed, before anyone sees anything.

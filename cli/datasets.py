@@ -10,7 +10,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 from vault.errors import UsageError
 
 app = group("Imported genotypes.")
@@ -78,8 +78,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.genotypes.catalog import datasets
 
-    with context.reading(Act.DATASET_LIST) as vault:
-        found = datasets.every(vault)
+    with context.reading(Action.DATASET_LIST) as vault:
+        found = datasets.list_all(vault)
     context.output.document({"datasets": [asdict(dataset) for dataset in found]})
     context.output.table(
         ("dataset", "assembly", "parts", "people", "sites", "bytes"),
@@ -98,9 +98,9 @@ def show(
     context = context_of(ctx)
     from vault.genotypes.catalog import datasets, parts
 
-    with context.reading(Act.DATASET_SHOW) as vault:
+    with context.reading(Action.DATASET_SHOW) as vault:
         dataset = datasets.by_name(vault, name)
-        summary = next(found for found in datasets.every(vault) if found.name == name)
+        summary = next(found for found in datasets.list_all(vault) if found.name == name)
         contigs = list(dict.fromkeys(c for directory in parts.directories(vault, dataset.dataset_id) for c in directory.contigs))
     context.output.document({**asdict(summary), "contigs": contigs})
     for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():

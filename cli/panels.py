@@ -10,7 +10,7 @@ import typer
 from cli.context import context_of
 from cli.inputs import read_file
 from cli.lazy import group
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 
 app = group("Named lists of loci.")
 
@@ -54,8 +54,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.genotypes.catalog import panels
 
-    with context.reading(Act.PANEL_SHOW) as vault:
-        found = panels.every(vault)
+    with context.reading(Action.PANEL_SHOW) as vault:
+        found = panels.list_all(vault)
     described = [
         {"name": p.name, "version": p.version, "dataset": p.dataset, "loci": len(p.loci), "sha256": p.sha256} for p in found
     ]
@@ -74,7 +74,7 @@ def show(ctx: typer.Context, name: Name) -> None:
     context = context_of(ctx)
     from vault.genotypes.catalog import panels
 
-    with context.reading(Act.PANEL_SHOW) as vault:
+    with context.reading(Action.PANEL_SHOW) as vault:
         panel = panels.by_name(vault, name)
     loci = [{**vars(locus), "alts": list(locus.alts)} for locus in panel.loci]
     described = {"name": name, "version": panel.version, "dataset": panel.dataset, "sha256": panel.sha256}

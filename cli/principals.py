@@ -74,7 +74,7 @@ def list_(ctx: typer.Context) -> None:
     from vault.session import principals
 
     with context.open() as vault:
-        found = principals.every(vault)
+        found = principals.list_all(vault)
     context.output.document({"principals": [asdict(one) for one in found]})
     rows = [(one.name, one.role, one.state, one.slots, one.created[:10]) for one in found]
     context.output.table(("name", "role", "state", "slots", "since"), rows)

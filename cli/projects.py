@@ -13,7 +13,7 @@ from cli.lazy import group
 from policies import declarations, purposes
 from policies.errors import PolicyInputError
 from policies.reasons import WORDS
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 
 if TYPE_CHECKING:
     from vault.access.projects import Project
@@ -113,8 +113,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.access import projects
 
-    with context.reading(Act.PROJECT_SHOW) as vault:
-        found = projects.every(vault)
+    with context.reading(Action.PROJECT_SHOW) as vault:
+        found = projects.list_all(vault)
     context.output.document({"projects": [_described(project) for project in found]})
     rows = [(p.code, p.state, p.declaration.title, ", ".join(p.declaration.datasets)) for p in found]
     context.output.table(("project", "state", "title", "datasets"), rows)
@@ -129,7 +129,7 @@ def show(ctx: typer.Context, code: Code) -> None:
     context = context_of(ctx)
     from vault.access import projects
 
-    with context.reading(Act.PROJECT_SHOW) as vault:
+    with context.reading(Action.PROJECT_SHOW) as vault:
         project = projects.load(vault, code)
     _show_state(context, project)
     if not context.output.json:

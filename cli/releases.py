@@ -10,7 +10,7 @@ import typer
 from cli.context import context_of
 from cli.inputs import vkey
 from cli.lazy import group
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 from vault.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.access import releases
 
-    with context.reading(Act.RELEASE_SHOW) as vault:
-        found = releases.every(vault)
+    with context.reading(Action.RELEASE_SHOW) as vault:
+        found = releases.list_all(vault)
     context.output.document({"releases": [described(release) for release in found]})
     rows = [
         (r.release_id, r.request_id, r.project, r.state, f"{r.n_subjects:,}", f"{r.n_sites:,}", r.created[:19]) for r in found
@@ -49,7 +49,7 @@ def show(
     context = context_of(ctx)
     from vault.access import releases
 
-    with context.reading(Act.RELEASE_SHOW) as vault:
+    with context.reading(Action.RELEASE_SHOW) as vault:
         release = releases.load(vault, release_id)
     facts = described(release)
     asked, duties = dict(release.content.asked), dict(release.content.obligations)
@@ -85,7 +85,7 @@ def verify(
     if given is not None:
         found = verify_release(manifest.parent, log_keys=[VerifierKey.from_text(given)])
     else:
-        with context.reading(Act.RELEASE_VERIFY) as vault:
+        with context.reading(Action.RELEASE_VERIFY) as vault:
             found = verify_release(manifest.parent, log_keys=vault.log_keys())
     facts = found.manifest
     context.output.document(

@@ -12,7 +12,7 @@ from cli.inputs import read_text
 from cli.lazy import group
 from policies import loci
 from policies.purposes import RequestKind
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 
 if TYPE_CHECKING:
     from vault.access.requests import Request
@@ -64,8 +64,8 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.access import requests
 
-    with context.reading(Act.REQUEST_SHOW) as vault:
-        found = requests.every(vault)
+    with context.reading(Action.REQUEST_SHOW) as vault:
+        found = requests.list_all(vault)
     context.output.document({"requests": [_described(request) for request in found]})
     rows = [(r.request_id, r.project, r.dataset, r.kind.value, _loci(r), r.state, r.created[:19]) for r in found]
     context.output.table(("request", "project", "dataset", "kind", "loci", "state", "submitted"), rows)
@@ -81,7 +81,7 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     context = context_of(ctx)
     from vault.access import requests
 
-    with context.reading(Act.REQUEST_SHOW) as vault:
+    with context.reading(Action.REQUEST_SHOW) as vault:
         request = requests.load(vault, request_id)
     described = _described(request)
     context.output.document(described)

@@ -18,7 +18,7 @@ from policies.reasons import Reason
 from policies.rules import DEFAULT, EVALUATOR, RULE_SET, Rules
 from policies.standing import Grant, Sources, Standing, end_of, sources, standing
 from policies.states import Acceptance, ConsentState
-from policies.term_matching import Match, Outcome, match, match_without_terms, preference
+from policies.term_matching import Effect, Match, match, match_without_terms, preference
 from policies.terms import Alternative, Modifier
 
 PLAIN_POLICIES = frozenset({consent.RECONTACT, consent.RETURN_OF_RESULTS})
@@ -31,7 +31,7 @@ HAS_SATISFIED_POLICY = "HAS_SATISFIED_POLICY"
 
 
 @dataclass(frozen=True)
-class Ask:
+class DecisionRequest:
     """One question that is put to every subject alike.
 
     ``data_at`` says when the data asked for were gathered; ``understood`` names the duties that the enforcement point can keep.
@@ -49,7 +49,7 @@ class Ask:
 class Verdict:
     """What one standing means for one purpose. ``alternative`` is its index in the grant, None when none was used."""
 
-    outcome: Outcome
+    outcome: Effect
     reasons: tuple[Reason, ...]
     obligations: Obligations
     alternative: int | None = None
@@ -71,7 +71,7 @@ class Decision:
     ``known`` is the ledger head as a number, or the instant of a question about the past as text.
     """
 
-    outcome: Outcome
+    outcome: Effect
     reasons: tuple[Reason, ...]
     obligations: Obligations
     evidence: tuple[Evidence, ...]
@@ -85,7 +85,7 @@ class Decision:
     @property
     def permitted(self) -> bool:
         """Whether data may be released; REVIEW is not permission."""
-        return self.outcome is Outcome.PERMIT
+        return self.outcome is Effect.PERMIT
 
     def explain(self) -> str:
         """Canonical JSON for stewards and auditors (consent.md §13), byte-identical for the same inputs. No subject is named."""
@@ -145,7 +145,7 @@ def decide(
     Raises:
         PolicyInputError: ``time_without_zone``.
     """
-    ask = Ask(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
+    ask = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
     found = judge(standing(state, legal_at=ask.legal_at, domain=rules.domain), ask)
     behind = sources(state, legal_at=ask.legal_at, domain=rules.domain)
     return Decision(
@@ -161,7 +161,7 @@ def decide(
     )
 
 
-def judge(where: Standing, ask: Ask) -> Verdict:
+def judge(where: Standing, ask: DecisionRequest) -> Verdict:
     """What a standing means for a purpose: the person first, then the policy, then its terms."""
     policy = REQUIRED_POLICY[ask.purpose.action]
     grant = where.grant(policy)
@@ -176,16 +176,16 @@ def judge(where: Standing, ask: Ask) -> Verdict:
     if best is None:
         denied.append(Reason(reasons.NO_TERMS, policy))
         return _refusal(denied, open_questions)
-    if best.outcome is Outcome.DENY:
+    if best.outcome is Effect.DENY:
         denied += best.reasons
-    elif best.outcome is Outcome.REVIEW:
+    elif best.outcome is Effect.REVIEW:
         open_questions += best.reasons
     duties = replace(best.obligations, mask=tuple(sorted({*best.obligations.mask, *where.mask})))
     if not denied and not open_questions:
         denied += [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(duties, ask.understood)]
     if denied or open_questions:
         return _refusal(denied, open_questions, alternative=index)
-    return Verdict(Outcome.PERMIT, best.reasons, duties, index)
+    return Verdict(Effect.PERMIT, best.reasons, duties, index)
 
 
 def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...]:
@@ -206,7 +206,7 @@ def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...
 
 
 def _refusal(denied: list[Reason], open_questions: list[Reason], *, alternative: int | None = None) -> Verdict:
-    outcome = Outcome.DENY if denied else Outcome.REVIEW
+    outcome = Effect.DENY if denied else Effect.REVIEW
     return Verdict(outcome, tuple(dict.fromkeys(denied + open_questions)), Obligations(), alternative)
 
 
@@ -248,7 +248,7 @@ def _receives(purpose: Purpose, name: str) -> bool:
     return not mine or mine == other
 
 
-def _grant_limits(grant: Grant, ask: Ask) -> list[Reason]:
+def _grant_limits(grant: Grant, ask: DecisionRequest) -> list[Reason]:
     found = []
     if grant.data_before is not None and ask.data_at is not None and ask.data_at >= grant.data_before:
         found.append(Reason(reasons.NO_NEW_DATA, grant.policy))
@@ -260,7 +260,7 @@ def _grant_limits(grant: Grant, ask: Ask) -> list[Reason]:
     return found
 
 
-def _best(grant: Grant, ask: Ask) -> tuple[Match | None, int | None]:
+def _best(grant: Grant, ask: DecisionRequest) -> tuple[Match | None, int | None]:
     """The one alternative to go by, with its index; (None, None) when the grant has no terms although it needs them."""
     if grant.policy in PLAIN_POLICIES:
         return match_without_terms(ask.purpose, legal_at=ask.legal_at, rules=ask.rules), None
@@ -268,17 +268,17 @@ def _best(grant: Grant, ask: Ask) -> tuple[Match | None, int | None]:
     return min(tried, key=lambda item: (preference(item[0]), item[1]), default=(None, None))
 
 
-def _tried(item: Alternative, ask: Ask) -> Match:
+def _tried(item: Alternative, ask: DecisionRequest) -> Match:
     """One alternative; a duty that cannot be kept makes it a refusal, so that another alternative may still permit."""
     found = match(item, ask.purpose, legal_at=ask.legal_at, ontology=ask.ontology, rules=ask.rules)
     unknown = obligations.not_understood(found.obligations, ask.understood)
-    if found.outcome is not Outcome.PERMIT or not unknown:
+    if found.outcome is not Effect.PERMIT or not unknown:
         return found
-    return replace(found, outcome=Outcome.DENY, reasons=tuple(Reason(reasons.UNKNOWN_OBLIGATION, name) for name in unknown))
+    return replace(found, outcome=Effect.DENY, reasons=tuple(Reason(reasons.UNKNOWN_OBLIGATION, name) for name in unknown))
 
 
 def _expires(behind: Sources, purpose: Purpose, found: Verdict, rules: Rules) -> datetime | None:
-    if found.outcome is not Outcome.PERMIT:
+    if found.outcome is not Effect.PERMIT:
         return None
     ends = [end_of(item.acceptance, item.modifiers, domain=rules.domain) for item in bases(behind, purpose, found)]
     return min((end for end in ends if end is not None), default=None)
@@ -293,7 +293,7 @@ def _evidence(state: ConsentState, behind: Sources, purpose: Purpose, found: Ver
     outcomes = []
     for event in state.events:
         if event.event_id in granting:
-            outcome = HAS_SATISFIED_POLICY if found.outcome is Outcome.PERMIT else NO_SATISFIED_POLICY
+            outcome = HAS_SATISFIED_POLICY if found.outcome is Effect.PERMIT else NO_SATISFIED_POLICY
         elif event.event_id in behind.opposing:
             outcome = NO_SATISFIED_POLICY
         elif event.event_id in standing_ids and event.event_id not in named:

@@ -1,6 +1,6 @@
 """PROJECT.yaml: reading a project's declaration, and the template that people begin with.
 
-``parse_project`` takes the mapping that the caller loaded and gives a frozen ``Project`` or an error that lists every problem with
+``parse_project`` takes the mapping that the caller loaded and gives a frozen ``ProjectDeclaration`` or an error that lists every problem with
 its place; ``lint`` gives the list alone.
 """
 
@@ -14,12 +14,12 @@ from policies import canonical, duo
 from policies.errors import PolicyInputError, Problem
 from policies.purposes import (
     RULABLE,
-    Action,
+    Activity,
     Commitment,
     Disclosure,
     Organisation,
     Profit,
-    Project,
+    ProjectDeclaration,
     PseudonymScope,
     Purpose,
     Recipient,
@@ -36,7 +36,7 @@ CODE = re.compile(r"[a-z][a-z0-9]{1,19}")
 MAX_BITS = 10_000_000  # bits of genotype information: a whole genome has fewer
 
 
-def parse_project(data: object, *, zone: tzinfo = UTC) -> Project:
+def parse_project(data: object, *, zone: tzinfo = UTC) -> ProjectDeclaration:
     """A declaration from the mapping loaded from PROJECT.yaml. A bare date means its first moment in ``zone``.
 
     Raises:
@@ -48,7 +48,7 @@ def parse_project(data: object, *, zone: tzinfo = UTC) -> Project:
     return project
 
 
-def parse_stored(text: str) -> Project:
+def parse_stored(text: str) -> ProjectDeclaration:
     """The declaration from its canonical text.
 
     Raises:
@@ -80,7 +80,7 @@ def project_template(code: str = "demo", dataset: str = "cohort", *, expires: da
     return _TEMPLATE.replace("@CODE@", code).replace("@DATASET@", dataset).replace("@EXPIRES@", ends)
 
 
-def _read(data: object, zone: tzinfo) -> tuple[Project | None, list[Problem]]:
+def _read(data: object, zone: tzinfo) -> tuple[ProjectDeclaration | None, list[Problem]]:
     problems: list[Problem] = []
     top = Section(data, "", problems)
     code = top.text("code", longest=100)
@@ -99,14 +99,14 @@ def _read(data: object, zone: tzinfo) -> tuple[Project | None, list[Problem]]:
     top.finish()
     if problems or purpose is None:
         return None, problems
-    return Project(code, title, purpose, datasets, kinds, disclosure, pseudonyms, expires, recipients), problems
+    return ProjectDeclaration(code, title, purpose, datasets, kinds, disclosure, pseudonyms, expires, recipients), problems
 
 
 def _purpose(section: Section, organisation: Organisation, people: tuple[str, ...], code: str, zone: tzinfo) -> Purpose | None:
     kinds = set(section.choices("use_kinds", tuple(UseKind), required=True))
     if section.flag("methods"):
         kinds.add(UseKind.METHODS)
-    action = Action(section.choice("action", tuple(Action), default=Action.RESEARCH))
+    action = Activity(section.choice("action", tuple(Activity), default=Activity.RESEARCH))
     diseases = _each(section, "diseases", lambda text, place: duo.disease(text, place=place))
     investigations = _each(section, "investigations", _investigation)
     commercial, genetic, controls = section.maybe("commercial"), section.maybe("genetic"), section.flag("controls")

@@ -26,7 +26,7 @@ class UseKind(StrEnum):
     CLINICAL_CARE = "clinical_care"
 
 
-class Action(StrEnum):
+class Activity(StrEnum):
     """Which policy of the person is asked (consent.md §7.2): no action borrows another's consent."""
 
     RESEARCH = "research"
@@ -37,13 +37,13 @@ class Action(StrEnum):
     LAW_ENFORCEMENT = "law_enforcement"
 
 
-REQUIRED_POLICY: dict[Action, str] = {
-    Action.RESEARCH: consent.RESEARCH_USE,
-    Action.MATCHING: consent.MATCHING,
-    Action.RETURN_OF_RESULTS: consent.RETURN_OF_RESULTS,
-    Action.CLINICAL_CARE: consent.CLINICAL_CARE,
-    Action.RECONTACT: consent.RECONTACT,
-    Action.LAW_ENFORCEMENT: consent.LAW_ENFORCEMENT,
+REQUIRED_POLICY: dict[Activity, str] = {
+    Activity.RESEARCH: consent.RESEARCH_USE,
+    Activity.MATCHING: consent.MATCHING,
+    Activity.RETURN_OF_RESULTS: consent.RETURN_OF_RESULTS,
+    Activity.CLINICAL_CARE: consent.CLINICAL_CARE,
+    Activity.RECONTACT: consent.RECONTACT,
+    Activity.LAW_ENFORCEMENT: consent.LAW_ENFORCEMENT,
 }
 
 
@@ -127,7 +127,7 @@ class Purpose:
     """What is done with the data, for whom (consent.md §7.2). ``declared_at`` is when this version was approved."""
 
     use_kinds: tuple[UseKind, ...]
-    action: Action = Action.RESEARCH
+    action: Activity = Activity.RESEARCH
     diseases: tuple[str, ...] = ()
     investigations: tuple[str, ...] = ()
     commercial: bool | None = None
@@ -185,7 +185,7 @@ class Recipient:
 
 
 @dataclass(frozen=True)
-class Project:
+class ProjectDeclaration:
     """One approved or proposed project declaration."""
 
     code: str
@@ -207,7 +207,7 @@ class Project:
         return canonical.sha256(as_dict(self))
 
 
-def as_dict(project: Project) -> dict[str, object]:
+def as_dict(project: ProjectDeclaration) -> dict[str, object]:
     """The declaration as JSON values in the shape of PROJECT.yaml; what is not said is left out."""
     purpose = project.purpose
     own: dict[str, object] = {

@@ -27,7 +27,7 @@ from policies.standing import TS_OVER, TS_RUNNING
 from policies.terms import GENOTYPES, Alternative, Modifier
 
 
-class Outcome(StrEnum):
+class Effect(StrEnum):
     """The three answers, the best first. REVIEW behaves as DENY until a steward has ruled."""
 
     PERMIT = "permit"
@@ -35,14 +35,14 @@ class Outcome(StrEnum):
     DENY = "deny"
 
 
-RANK = {Outcome.PERMIT: 0, Outcome.REVIEW: 1, Outcome.DENY: 2}
+RANK = {Effect.PERMIT: 0, Effect.REVIEW: 1, Effect.DENY: 2}
 
 
 @dataclass(frozen=True)
 class Match:
     """One alternative against one purpose; ``obligations`` count only with PERMIT. ``terms`` is None where none was needed."""
 
-    outcome: Outcome
+    outcome: Effect
     reasons: tuple[Reason, ...]
     obligations: Obligations
     alternative: Alternative | None = None
@@ -73,7 +73,7 @@ def preference(found: Match) -> tuple[int, int, int, int, str]:
     duties = len(found.obligations.names())
     left_out = len(found.obligations.mask) + len(found.obligations.only)
     text = "" if found.alternative is None else repr(found.alternative)
-    return RANK[found.outcome], duties if found.outcome is Outcome.PERMIT else len(found.reasons), left_out, duties, text
+    return RANK[found.outcome], duties if found.outcome is Effect.PERMIT else len(found.reasons), left_out, duties, text
 
 
 class _Case:
@@ -99,7 +99,7 @@ class _Case:
         self.open.append(Reason(code, about))
 
     def result(self, alternative: Alternative | None) -> Match:
-        outcome = Outcome.DENY if self.denied else Outcome.REVIEW if self.open else Outcome.PERMIT
+        outcome = Effect.DENY if self.denied else Effect.REVIEW if self.open else Effect.PERMIT
         spoken = tuple(dict.fromkeys(self.denied + self.open)) or (Reason(reasons.CONSENT_COVERS_PURPOSE),)
         local = alternative.obligations if alternative is not None else ()
         duties = Obligations(

@@ -26,9 +26,9 @@ from policies.purposes import PseudonymScope
 from policies.rules import RULE_SET
 from vault.access import projects, publication, release_limits, releases, requests, scope
 from vault.access.releases import Content, Release
-from vault.access.scope import Ask
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.access.scope import AccessScope
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
 from vault.consent import cohort_decisions, ledger, reference_data
 from vault.consent.cohort_decisions import Decided
@@ -54,18 +54,18 @@ if TYPE_CHECKING:
 class _Access:
     """One access on its way through the door."""
 
-    ask: Ask
+    ask: AccessScope
     decided: Decided
-    limits: release_limits.Limits
+    limits: release_limits.ReleaseLimits
     release_id: str
-    intent_act: Act
-    outcome_act: Act
+    intent_act: Action
+    outcome_act: Action
 
     def about(self) -> dict[str, Any]:
         """What each of its entries says of it."""
         project = self.ask.project
         purpose = ",".join(project.declaration.purpose.use_kinds)
-        release = Obj("release", self.release_id)
+        release = ObjectRef("release", self.release_id)
         named = {"request": self.ask.request_id, "asserted_for": self.ask.asserted_for}
         return {"project": project.code, "purpose": purpose, "obj": release, **named}
 
@@ -82,12 +82,12 @@ def check(vault: UnlockedVault, code: str) -> Tally:
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohorts.decide``.
     """
-    with vault.attempting(Act.PROJECT_CHECK):
+    with vault.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
         ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=vault.clock())
-        vault.record(Act.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
+        vault.record(Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
     return decided.tally
 
 
@@ -98,9 +98,9 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
         RefusedError; IntegrityError: stored data is not what it was; UnavailableError: the access cannot be logged.
     """
     with _speaking(vault):
-        with vault.attempting(Act.VIEW_INTENT):
+        with vault.attempting(Action.VIEW_INTENT):
             ask = scope.of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-            access = _decide(vault, ask, Act.VIEW_INTENT, Act.VIEW_OUTCOME)
+            access = _decide(vault, ask, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         content = Content(ask.detail(), access.decided.obligations.as_dict())
         with publication.working(vault, access.release_id):
             intent = _log_intent(vault, access, content)
@@ -124,9 +124,9 @@ def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format:
 
 
 def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
-    with vault.attempting(Act.EXTRACT_INTENT, request=request_id):
+    with vault.attempting(Action.EXTRACT_INTENT, request=request_id):
         ask = scope.of_request(vault, request_id)
-        access = _decide(vault, ask, Act.EXTRACT_INTENT, Act.EXTRACT_OUTCOME)
+        access = _decide(vault, ask, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME)
         signer = vault.release_signer()  # who cannot sign the manifest opens nothing
     with Staging(output, random=vault.random) as staging, publication.working(vault, access.release_id):
         folders = {"staged": str(staging.path), "output": str(staging.output)}
@@ -185,7 +185,7 @@ def _speaking(vault: UnlockedVault) -> Iterator[None]:
         raise
 
 
-def _decide(vault: UnlockedVault, ask: Ask, intent_act: Act, outcome_act: Act) -> _Access:
+def _decide(vault: UnlockedVault, ask: AccessScope, intent_act: Action, outcome_act: Action) -> _Access:
     now, declaration = vault.clock(), ask.project.declaration
     with vault.books.read() as tx:
         decided = cohort_decisions.decide(vault, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
@@ -216,7 +216,7 @@ def _log_intent(vault: UnlockedVault, access: _Access, content: Content) -> Appe
     return intent
 
 
-def _recipients(ask: Ask) -> dict[str, Any]:
+def _recipients(ask: AccessScope) -> dict[str, Any]:
     """Who gets it and what for: what an accounting of disclosures has to tell a person."""
     declaration = ask.project.declaration
     organisation = declaration.purpose.organisation
@@ -252,16 +252,16 @@ def _names(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:
     """Pseudonyms of the permitted subjects, in their order."""
     project, subjects = access.ask.project, access.decided.permitted
     if project.declaration.pseudonyms is PseudonymScope.PROJECT:
-        key, domain = vault.keybook.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
+        key, domain = vault.keys.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
     else:
         owner = sha256(access.release_id.encode())[:16]
-        key, domain = vault.keybook.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
+        key, domain = vault.keys.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
     salts = _keys(vault, KeyPurpose.PSEUDONYM_SALT, subjects)
     return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
 
 
 def _keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
-    found = vault.keybook.open_many(purpose, subjects)
+    found = vault.keys.open_many(purpose, subjects)
     if len(found) != len(subjects):
         raise IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")
     return found
@@ -359,7 +359,7 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     with vault.books.read() as tx:
         decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
     same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
-    return same_places and set(vault.log.subjects_of(release.subject_set)) <= set(vault.keybook.tokens(decided.permitted))
+    return same_places and set(vault.log.subjects_of(release.subject_set)) <= set(vault.keys.tokens(decided.permitted))
 
 
 def _decision(decided: Decided) -> dict[str, Any]:

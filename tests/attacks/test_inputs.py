@@ -92,7 +92,7 @@ def test_a_malicious_file_is_refused_and_leaves_no_trace(small, bring, name):
     assert not any(c in str(caught.value) for c in "\x1b\0\n\r\x07")
     assert files(small) == before
     with opened(small) as s:
-        assert [d.name for d in datasets.every(s)] == ["cohort"]
+        assert [d.name for d in datasets.list_all(s)] == ["cohort"]
 
 
 ACCEPTED = {

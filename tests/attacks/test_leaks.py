@@ -77,7 +77,7 @@ class Watched:
         init(self.vault, steward="ann", factor=vaults.FACTOR, profile=Argon2Profile.TEST_ONLY)
         self.fail(lambda: open_vault(self.vault, factor=vaults.PassphraseFactor.from_text(PASSPHRASE + "x")))
         with opened(self.vault) as s:
-            self.keep(s, s.keybook, s.unlocked, s.keyring, s.public, s.log, s.books, s.objects, vaults.FACTOR)
+            self.keep(s, s.keys, s.unlocked, s.keyring, s.public, s.log, s.books, s.objects, vaults.FACTOR)
             rows = self.keep(vaults.read_subject_sheet(SHEET, today=vaults.TODAY))
             registry.import_sheet(s, rows, update=False)
             self.fail(lambda: registry.import_sheet(s, rows, update=False))
@@ -132,7 +132,7 @@ class Watched:
         recording.withdraw(s, SAMPLE)
         again = vaults.ask(s, regions=())
         gate.extract(s, again, self.folder / "again")  # the allele stood on one person alone, who is not in it any more
-        self.keep(*releases.every(s))
+        self.keep(*releases.list_all(s))
         for broken in (self.vault / "objects").rglob("*.blocks"):
             broken.write_bytes(b"")
 
@@ -141,9 +141,7 @@ class Watched:
         with s.books.read() as tx:
             self.ids = list(tx.scalars(select(SubjectRow.subject_id)))
         keys = [
-            key
-            for purpose in (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY)
-            for key in s.keybook.open_many(purpose, self.ids).values()
+            key for purpose in (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY) for key in s.keys.open_many(purpose, self.ids).values()
         ]
         keys += [s.keyring.current(branch)[1].reveal() for branch in vaults.keystore.Branch]
         self.keys = keys

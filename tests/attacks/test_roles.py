@@ -47,15 +47,15 @@ def test_no_key_of_a_branch_that_the_role_lacks(someone, role):
             with pytest.raises(UnavailableError):
                 s.keyring.epoch(branch, 1)
             with pytest.raises(UnavailableError):
-                s.keybook.branch_key(branch, "project")
+                s.keys.branch_key(branch, "project")
         for purpose in KeyPurpose:
             if PURPOSE_BRANCH[purpose] not in ROLE_BRANCHES[role]:
                 for attempt in (
-                    lambda p=purpose: s.keybook.open(p, subject),
-                    lambda p=purpose: s.keybook.open_many(p, [subject]),
-                    lambda p=purpose: s.keybook.open_keys(p, [subject]),
-                    lambda p=purpose: s.keybook.open_ids(p, [subject]),
-                    lambda p=purpose: s.keybook.create(p, [subject]),
+                    lambda p=purpose: s.keys.open(p, subject),
+                    lambda p=purpose: s.keys.open_many(p, [subject]),
+                    lambda p=purpose: s.keys.open_keys(p, [subject]),
+                    lambda p=purpose: s.keys.open_ids(p, [subject]),
+                    lambda p=purpose: s.keys.create(p, [subject]),
                 ):
                     with pytest.raises(UnavailableError) as caught:
                         attempt()
@@ -196,9 +196,9 @@ def test_a_wrong_passphrase_opens_nothing_and_is_logged(small, wrong):
 
 
 def test_an_unknown_name_and_a_wrong_passphrase_are_told_alike(small):
-    told = set()
+    on_progress = set()
     for principal, passphrase in (("ann", "wrong"), ("nobody", "wrong"), ("nobody", vaults.PASSPHRASE)):
         with pytest.raises(UnavailableError) as caught:
             vault.open(small, principal=principal, passphrase=passphrase)
-        told.add((caught.value.code, str(caught.value)))
-    assert len(told) == 1
+        on_progress.add((caught.value.code, str(caught.value)))
+    assert len(on_progress) == 1

@@ -18,7 +18,7 @@ from tests.support.outside import tool
 from tests.support.vaults import copy, opened, verified
 from vault import gate
 from vault.access import releases
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.consent import recording
 from vault.errors import GenovaultError, UnavailableError
 from vault.genotypes import import_job
@@ -55,7 +55,7 @@ def fill(session):
     for size in (3000, 600, 0):
         for _ in range(100):
             try:
-                session.record(Act.SUBJECT_LIST, Outcome.DONE, detail={"filler": "x" * size} if size else None)
+                session.record(Action.SUBJECT_LIST, Outcome.DONE, detail={"filler": "x" * size} if size else None)
             except GenovaultError:
                 break
         else:
@@ -114,7 +114,7 @@ def test_nothing_is_visible_when_the_outcome_cannot_be_logged(folder, tmp_path, 
         report = verified(s)
         assert report.ok
         assert report.open_intents == ()
-        assert [r.state for r in releases.every(s)] == ["aborted"]
+        assert [r.state for r in releases.list_all(s)] == ["aborted"]
     assert not list(tmp_path.glob(".genovault-*"))
 
 
@@ -155,7 +155,7 @@ def test_an_import_that_cannot_be_recorded_is_not_there(folder, tmp_path, broken
         monkeypatch.setattr(module, "PRAGMAS", PRAGMAS)
         s.books.close()
     with opened(folder) as s:
-        assert [d.name for d in datasets.every(s)] == ["cohort"]
+        assert [d.name for d in datasets.list_all(s)] == ["cohort"]
         with s.books.read() as tx:
             leases = list(tx.scalars(select(LeaseRow.prefix)))
         kept = {name.split("/")[0] for name, _ in s.objects.list()}
@@ -191,7 +191,7 @@ def test_objects_of_an_import_that_was_committed_after_all_are_kept(folder, tmp_
     with opened(folder) as s:
         with pytest.raises(UnavailableError):
             bring_new(s, tmp_path)
-        assert [d.name for d in datasets.every(s)] == ["cohort", "new"]
+        assert [d.name for d in datasets.list_all(s)] == ["cohort", "new"]
         vaults.recording.import_answers(
             s, b"subject,legal_time,research_use,signer\nN1,,yes,self\nN2,,yes,self\n", "broad-research"
         )
@@ -230,7 +230,7 @@ def test_a_store_that_fails_leaves_no_import(folder, tmp_path, monkeypatch):
                 bring_new(s, tmp_path)
         assert caught.value.code == "objects_unavailable"
         assert sorted(s.objects.list()) == before
-        assert [d.name for d in datasets.every(s)] == ["cohort"]
+        assert [d.name for d in datasets.list_all(s)] == ["cohort"]
         bring_new(s, tmp_path)
 
 
@@ -263,8 +263,8 @@ def test_a_full_output_folder(folder, tmp_path, monkeypatch, error, nth):
         report = verified(s)
         assert report.ok
         assert report.open_intents == ()
-        assert releases.every(s)[0].state in {"released", "aborted"}
-        assert (tmp_path / "out").exists() == (releases.every(s)[0].state == "released")
+        assert releases.list_all(s)[0].state in {"released", "aborted"}
+        assert (tmp_path / "out").exists() == (releases.list_all(s)[0].state == "released")
         assert not list(tmp_path.glob(".genovault-*"))
 
 
@@ -357,7 +357,7 @@ def test_system_calls_that_fail_during_an_extract(tmp_path, fault):
             report = verified(s)
             assert report.ok, report.findings
             assert report.open_intents == ()
-            states = [r.state for r in releases.every(s)]
+            states = [r.state for r in releases.list_all(s)]
             assert states in ([], ["aborted"], ["released"])
             assert (place / "out").exists() == (states == ["released"])
         assert not list(place.glob(".genovault-*"))

@@ -80,7 +80,7 @@ def test_a_change_stops_an_extract(folder, request, tmp_path, change, when):
         with pytest.raises(RefusedError) as caught:
             gate.extract(s, asked, tmp_path / "out")
         assert caught.value.code == code
-        assert [r.state for r in releases.every(s)] == ["aborted"]
+        assert [r.state for r in releases.list_all(s)] == ["aborted"]
         report = verified(s)
         assert report.ok
         assert report.open_intents == ()
@@ -160,7 +160,7 @@ def test_recovery_leaves_a_live_extract_alone(folder, meanwhile, tmp_path):
 
     def look():
         with opened(folder) as other:
-            seen.extend(r.state for r in releases.every(other))
+            seen.extend(r.state for r in releases.list_all(other))
         seen.append(len(list(tmp_path.glob(".genovault-*"))))
 
     meanwhile(look)
@@ -174,12 +174,12 @@ def test_recovery_leaves_a_live_view_alone(folder, meanwhile):
 
     def look():
         with opened(folder) as other:
-            seen.extend(r.state for r in releases.every(other))
+            seen.extend(r.state for r in releases.list_all(other))
 
     meanwhile(look)
     with opened(folder) as s:
         gate.view(s, project="demo", dataset="cohort")
-        assert [r.state for r in releases.every(s)] == ["released"]
+        assert [r.state for r in releases.list_all(s)] == ["released"]
     assert seen == ["staging"]
 
 
@@ -193,7 +193,7 @@ def test_recovery_that_comes_late_does_not_undo_a_release(folder, tmp_path, monk
         monkeypatch.setattr(releases, "unfinished", lambda _: stale)
         assert [r.state for r in stale] == ["staging"]
         assert gate.recover(s) == 0
-        assert [r.state for r in releases.every(s)] == ["released"]
+        assert [r.state for r in releases.list_all(s)] == ["released"]
     assert (tmp_path / "out/manifest.json").exists()
 
 
@@ -211,14 +211,14 @@ def commit_only(folder, tmp_path, monkeypatch):
         request = vaults.ask(s)
         with pytest.raises(Died):
             gate.extract(s, request, tmp_path / "out")
-        assert [r.state for r in releases.every(s)] == ["committed"]
+        assert [r.state for r in releases.list_all(s)] == ["committed"]
     assert not (tmp_path / "out").exists()
 
 
 def test_recovery_finishes_a_committed_release(folder, tmp_path, monkeypatch):
     commit_only(folder, tmp_path, monkeypatch)
     with opened(folder) as s:
-        assert [r.state for r in releases.every(s)] == ["released"]
+        assert [r.state for r in releases.list_all(s)] == ["released"]
     assert (tmp_path / "out/manifest.json.tlog-proof").exists()
 
 
@@ -229,7 +229,7 @@ def test_recovery_does_not_finish_what_is_no_longer_allowed(folder, tmp_path, mo
         patch.setattr(gate, "recover", lambda _: 0)
         another(folder, CHANGES[change][0])()
     with opened(folder) as s:
-        assert [r.state for r in releases.every(s)] == ["aborted"]
+        assert [r.state for r in releases.list_all(s)] == ["aborted"]
         assert verified(s).ok
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".genovault-*"))
@@ -240,7 +240,7 @@ def test_a_vault_opens_although_a_release_lost_its_place(folder, tmp_path, monke
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("somebody's")
     with opened(folder) as s:
-        assert [r.state for r in releases.every(s)] == ["aborted"]
+        assert [r.state for r in releases.list_all(s)] == ["aborted"]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
 
 
@@ -249,7 +249,7 @@ def test_a_vault_opens_although_a_staged_folder_was_removed(folder, tmp_path, mo
     for staged in tmp_path.glob(".genovault-*"):
         vaults.shutil.rmtree(staged)
     with opened(folder) as s:
-        assert [r.state for r in releases.every(s)] == ["aborted"]
+        assert [r.state for r in releases.list_all(s)] == ["aborted"]
         assert verified(s).ok
 
 
@@ -262,9 +262,9 @@ def test_a_vault_opens_although_a_release_cannot_be_ended_now(folder, tmp_path, 
 
         patch.setattr(gate.cohort_decisions, "decide", broken)
         with opened(folder) as s:
-            assert [r.state for r in releases.every(s)] == ["committed"]
+            assert [r.state for r in releases.list_all(s)] == ["committed"]
     with opened(folder) as s:
-        assert [r.state for r in releases.every(s)] == ["released"]
+        assert [r.state for r in releases.list_all(s)] == ["released"]
 
 
 def test_an_auditor_who_opens_does_not_recover(folder, tmp_path, monkeypatch):

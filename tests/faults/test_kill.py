@@ -98,13 +98,13 @@ def found(folder):
         present = {name for name, _ in s.objects.list()}
         assert stored <= present
         assert all(name.split("/")[0] in leased for name in present - stored)  # the sweeper will find them
-        listed = datasets.every(s)
+        listed = datasets.list_all(s)
         for item in listed:
             assert gate.check(s, "demo").subjects == 12
             whole = gate.view(s, project="demo", dataset="cohort")
             assert whole.codes.shape[1] == sum(1 for _ in whole.pseudonyms)
             assert item.sites > 0
-        ended = releases.every(s)
+        ended = releases.list_all(s)
         assert all(r.state in {releases.RELEASED, releases.ABORTED} for r in ended)
         key = s.log_keys()[0]
     newest = {release.content.output: release for release in reversed(ended)}

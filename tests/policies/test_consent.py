@@ -21,7 +21,7 @@ from policies.consent import (
 from policies.decisions import decide
 from policies.errors import PolicyInputError
 from policies.loci import Interval, LocusRule, RuleKind
-from policies.purposes import Action, Organisation, UseKind
+from policies.purposes import Activity, Organisation, UseKind
 from policies.rules import MaterialChange, Rules
 from policies.standing import Window
 from policies.states import fold
@@ -93,18 +93,18 @@ def test_a_second_acceptance_that_is_not_legally_later_changes_nothing():
 def test_not_asked_module_of_a_later_template_denies_that_policy_alone():
     events = [accept(1), event(2, answer(Answer.NOT_ASKED, policy="matching"), legal=10)]
     assert ask(events).permitted
-    assert why(ask(events, purpose(UseKind.HMB, action=Action.MATCHING))) == ("deny", "not_asked")
+    assert why(ask(events, purpose(UseKind.HMB, action=Activity.MATCHING))) == ("deny", "not_asked")
 
 
 def test_no_action_borrows_another_s_consent():
-    for action in Action:
-        assert ask([accept(1, "NRES")], purpose(UseKind.HMB, action=action)).permitted is (action is Action.RESEARCH)
+    for action in Activity:
+        assert ask([accept(1, "NRES")], purpose(UseKind.HMB, action=action)).permitted is (action is Activity.RESEARCH)
 
 
 def test_a_declined_policy_leaves_others_alone():
     events = [event(1, answer(Answer.ACCEPTED, "GRU"), answer(Answer.DECLINED, policy="recontact"))]
     assert ask(events).permitted
-    assert why(ask(events, purpose(UseKind.HMB, action=Action.RECONTACT))) == ("deny", "declined")
+    assert why(ask(events, purpose(UseKind.HMB, action=Activity.RECONTACT))) == ("deny", "declined")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_levels_of_withdrawal(level, use, contact):
     both = event(1, answer(Answer.ACCEPTED, "GRU"), answer(Answer.ACCEPTED, policy="recontact"))
     events = [both, withdraw(2, legal=5, level=level)]
     assert ask(events).permitted is use
-    assert ask(events, purpose(UseKind.HMB, action=Action.RECONTACT)).permitted is contact
+    assert ask(events, purpose(UseKind.HMB, action=Activity.RECONTACT)).permitted is contact
 
 
 def test_no_new_data_lets_go_of_what_was_gathered_before():

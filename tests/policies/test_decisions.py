@@ -13,7 +13,7 @@ from policies.obligations import Obligations, merge, not_understood
 from policies.purposes import Commitment, Organisation, UseKind
 from policies.rules import DEFAULT, Rules
 from policies.states import fold
-from policies.term_matching import Outcome
+from policies.term_matching import Effect
 from policies.terms import Alternative, Modifier, Terms, parse_expression
 from tests.support.consenting import CANCER, HMB, LUNG, accept, answer, ask, day, event, purpose, state_of, withdraw
 
@@ -42,8 +42,8 @@ def test_the_least_obliging_alternative_is_preferred():
 
 def test_a_review_alternative_does_not_hide_a_permitting_one_and_beats_a_denying_one():
     assert ask([accept(1, "HMB+NPU | HMB+CC")]).permitted
-    assert ask([accept(1, "HMB+NPU | POA")]).outcome is Outcome.REVIEW
-    assert ask([accept(1, f"DS({CANCER}) | POA")]).outcome is Outcome.DENY
+    assert ask([accept(1, "HMB+NPU | POA")]).outcome is Effect.REVIEW
+    assert ask([accept(1, f"DS({CANCER}) | POA")]).outcome is Effect.DENY
 
 
 def test_an_alternative_whose_duty_cannot_be_kept_gives_way():
@@ -60,7 +60,7 @@ def test_all_reasons_of_the_nearest_alternative_are_given():
 def test_data_classes_must_be_covered():
     state = state_of(Terms.of(Alternative("GRU", data_classes=("genotypes",))))
     assert ask(state, purpose(UseKind.HMB, data_classes=("genotypes", "phenotypes"))).reasons[0].code == "data_class_not_covered"
-    assert ask([accept(1)], purpose(UseKind.HMB, data_classes=("phenotypes",))).outcome is Outcome.DENY
+    assert ask([accept(1)], purpose(UseKind.HMB, data_classes=("phenotypes",))).outcome is Effect.DENY
 
 
 def test_an_acceptance_without_terms_permits_nothing():

@@ -7,11 +7,11 @@ import yaml
 from policies.declarations import lint, parse_project, parse_stored, project_template
 from policies.errors import PolicyInputError
 from policies.purposes import (
-    Action,
+    Activity,
     Commitment,
     Organisation,
     Profit,
-    Project,
+    ProjectDeclaration,
     RequestKind,
     Topic,
     UseKind,
@@ -52,7 +52,7 @@ def full(**changes):
 def test_a_full_declaration():
     project = parse_project(full())
     assert project.purpose.use_kinds == (UseKind.DISEASE, UseKind.METHODS)
-    assert project.purpose.action is Action.RESEARCH
+    assert project.purpose.action is Activity.RESEARCH
     assert project.purpose.diseases == ("MONDO:0004992", "MONDO:0008903")
     assert project.purpose.investigations == ("DUO:0000038",)
     assert project.purpose.organisation == Organisation("ror:1", "X", "university", "DE", Profit.NON_PROFIT)
@@ -94,7 +94,7 @@ def test_every_choice_in_the_template_works_when_it_is_taken():
         lines.append(line[: len(line) - len(bare)] + bare[2:] if taken else line)
     text = "\n".join(lines).replace("  diseases:", "  #diseases:")
     assert lint(yaml.safe_load(text)) == ()
-    assert isinstance(parse_project(yaml.safe_load(text)), Project)
+    assert isinstance(parse_project(yaml.safe_load(text)), ProjectDeclaration)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from policies import forms
 from policies.errors import PolicyInputError
 from policies.forms import parse_form
-from policies.purposes import Action, UseKind
+from policies.purposes import Activity, UseKind
 from policies.states import fold
 from tests.support.consenting import CANCER, HMB, LUNG, NOW, T0, ask, day, load, purpose, said, why
 
@@ -71,7 +71,7 @@ def test_disease_research_runs_out_after_30_years():
 
 def test_clinical_matching_covers_care_and_masks_what_was_not_allowed():
     form = parse_form(load("clinical-matching-1"))
-    what = purpose(UseKind.CLINICAL_CARE, action=Action.MATCHING)
+    what = purpose(UseKind.CLINICAL_CARE, action=Activity.MATCHING)
     assert ask([said(form, **form.accept_all())], what).obligations.mask == ()
     for word in ("no", ""):
         decision = ask([said(form, matching="yes", neurodegenerative=word)], what)

@@ -11,13 +11,13 @@ from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide
 from policies.purposes import Purpose, UseKind
 from policies.records import dump_event, parse_event
 from policies.states import fold
-from policies.term_matching import Outcome
+from policies.term_matching import Effect
 from policies.terms import Alternative, Modifier, Terms, parse_expression
 from tests.support.consenting import CANCER, DISEASE, LUNG, ONTOLOGY, T0, state_of
 from tests.support.histories import AT, MODIFIERS, a_purpose, event, history, terms
 
 seeds = st.integers(0, 2**40).map(Random)
-PERMIT = Outcome.PERMIT
+PERMIT = Effect.PERMIT
 
 
 def decided(events: list[ConsentEvent], what: Purpose) -> Decision:
@@ -85,7 +85,7 @@ def test_5_a_more_general_disease_never_opens_anything(random, allowed):
 def test_6_a_withdrawal_of_everything_denies_every_purpose(random):
     events, what = history(random), a_purpose(random)
     last = ConsentEvent("last", 99, T0.replace(year=2100), AT, withdrawal=Withdrawal())
-    assert decided([*events, last], what).outcome is Outcome.DENY
+    assert decided([*events, last], what).outcome is Effect.DENY
 
 
 @given(seeds)

@@ -6,12 +6,12 @@ from itertools import product
 import pytest
 
 from policies.purposes import Commitment, Organisation, Profit, Purpose, Topic, UseKind
-from policies.term_matching import Outcome
+from policies.term_matching import Effect
 from policies.terms import Alternative, Modifier, Terms
 from tests.support.consenting import CANCER, DIABETES, DISEASE, LUNG, NON_PROFIT, NOW, accept, ask, purpose, state_of, why
 from tests.support.outside import shared
 
-P, D, R = Outcome.PERMIT, Outcome.DENY, Outcome.REVIEW
+P, D, R = Effect.PERMIT, Effect.DENY, Effect.REVIEW
 G, H, DS, POA, M, CARE = (
     UseKind.GENERAL,
     UseKind.HMB,

@@ -281,7 +281,7 @@ class VaultMachine(RuleBasedStateMachine):
         if hasattr(self, "held"):
             everyone = [resolve(self.held.session, f"sample:{sample}") for sample in self.people]
             for purpose in SUBJECT_PURPOSES:
-                assert set(self.held.session.keybook.open_many(purpose, everyone)) == set(everyone)
+                assert set(self.held.session.keys.open_many(purpose, everyone)) == set(everyone)
 
     # Model and comparison
 

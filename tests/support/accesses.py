@@ -6,11 +6,11 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from tests.support.audit_log import ANN, SIGNER, Fixture, token
-from vault.audit.actions import Act, Outcome, Role
-from vault.audit.entry import Actor, Event, Obj
+from vault.audit.actions import Action, ActorKind, Outcome
+from vault.audit.entry import Actor, Event, ObjectRef
 
-ENGINE = Actor(Role.ENGINE, "matcher")
-FOR_EVE = Actor(Role.STEWARD, "ann", asserted_for="eve")
+ENGINE = Actor(ActorKind.ENGINE, "matcher")
+FOR_EVE = Actor(ActorKind.STEWARD, "ann", asserted_for="eve")
 
 
 class SetClock:
@@ -35,7 +35,7 @@ def grow(books: Fixture, *, days: int = 40, seed: int = 3) -> SetClock:
             _access(books, rng)
         if day % 5 == 0:
             reasons = {rng.choice(["no_consent", "project_expired", "group_too_small"]): 1}
-            refused = Event(act=Act.VIEW_INTENT, actor=ENGINE, outcome=Outcome.REFUSED, project="demo", reasons=reasons)
+            refused = Event(act=Action.VIEW_INTENT, actor=ENGINE, outcome=Outcome.REFUSED, project="demo", reasons=reasons)
             books.log.record(refused)
     books.log.record(access(ENGINE, "demo", "HMB", "rel-open", [1, 2]))
     books.log.checkpoint(SIGNER)
@@ -44,12 +44,12 @@ def grow(books: Fixture, *, days: int = 40, seed: int = 3) -> SetClock:
 
 def access(actor: Actor, project: str, purpose: str, release: str, people: list[int], **fields: object) -> Event:
     return Event(
-        act=Act.VIEW_INTENT,
+        act=Action.VIEW_INTENT,
         actor=actor,
         outcome=Outcome.INTENT,
         project=project,
         purpose=purpose,
-        obj=Obj("release", release),
+        obj=ObjectRef("release", release),
         subjects=[token(i) for i in people],
         counts={"asked": 9, "permitted": len(people)},
         **fields,
@@ -63,4 +63,4 @@ def _access(books: Fixture, rng: random.Random) -> None:
     release = f"rel-{rng.getrandbits(32):08x}"
     intent = books.log.record(access(actor, project, purpose, release, people))
     outcome = rng.choice([Outcome.DONE] * 8 + [Outcome.FAILED])
-    books.log.record(Event(act=Act.VIEW_OUTCOME, actor=actor, outcome=outcome, project=project, refers=intent.event_id))
+    books.log.record(Event(act=Action.VIEW_OUTCOME, actor=actor, outcome=outcome, project=project, refers=intent.event_id))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pysqlite3 import dbapi2
 
-from vault.audit.actions import Act, Outcome, Role
+from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.entry import Actor, Event
 from vault.audit.log import AuditLog
 from vault.audit.note import ED25519, VerifierKey
@@ -27,7 +27,7 @@ SET_SALT = bytes(range(16, 32))
 AUDITOR = Secret(b"\x42" * 32)
 SIGNER = SigningKey(Secret(b"\x07" * 32))
 VKEY = VerifierKey(ORIGIN, ED25519, SIGNER.public)
-ANN = Actor(Role.STEWARD, "ann")
+ANN = Actor(ActorKind.STEWARD, "ann")
 
 
 def seeded(seed: int) -> Callable[[int], bytes]:
@@ -50,7 +50,7 @@ def token(number: int) -> AuditToken:
     return AuditToken(f"hmac-sha256:1:{hashlib.sha256(number.to_bytes(4, 'big')).hexdigest()}")
 
 
-def event(act: Act = Act.DATASET_SHOW, outcome: Outcome = Outcome.DONE, **fields: object) -> Event:
+def event(act: Action = Action.DATASET_SHOW, outcome: Outcome = Outcome.DONE, **fields: object) -> Event:
     return Event(act=act, actor=ANN, outcome=outcome, **fields)
 
 

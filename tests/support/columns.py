@@ -9,7 +9,7 @@ import numpy as np
 
 from policies import records
 from policies.consent import ConsentEvent
-from vault.consent.ledger_columns import EVENT, Batch, Columns, Said, batch_head, empty, extended, start
+from vault.consent.ledger_columns import EVENT, Batch, Columns, StatementTable, batch_head, empty, extended, start
 from vault.crypto.primitives import sha256
 from vault.ids import SubjectId, VaultId
 from vault.storage.timestamps import to_micros
@@ -22,9 +22,9 @@ def subject(number: int) -> SubjectId:
     return SubjectId((number // 3).to_bytes(8, "big") + number.to_bytes(8, "big"))
 
 
-def batches_of(events: Sequence[tuple[SubjectId, ConsentEvent]], *, size: int = 3) -> tuple[list[Batch], Said]:
+def batches_of(events: Sequence[tuple[SubjectId, ConsentEvent]], *, size: int = 3) -> tuple[list[Batch], StatementTable]:
     """The events (numbered here, in order) packed in batches of ``size``."""
-    texts, known, batches, head = Said(), {}, [], start(VAULT)
+    texts, known, batches, head = StatementTable(), {}, [], start(VAULT)
     for first in range(0, len(events), size):
         part = events[first : first + size]
         fixed, moments = np.zeros(len(part), EVENT), []
@@ -52,8 +52,8 @@ def columns_of(histories: Sequence[Sequence[ConsentEvent]]) -> tuple[Columns, li
     named: list[tuple[SubjectId, ConsentEvent]] = []
     for seq, (number, event) in enumerate(flat, start=1):
         correction = f"{number}-{event.supersedes}" if event.supersedes else ""
-        told = replace(event, event_id=f"{number}-{event.event_id}", seq=seq, supersedes=correction)
-        renamed[number].append(told)
-        named.append((subject(number), told))
+        on_progress = replace(event, event_id=f"{number}-{event.event_id}", seq=seq, supersedes=correction)
+        renamed[number].append(on_progress)
+        named.append((subject(number), on_progress))
     batches, texts = batches_of(named)
     return extended(empty(VAULT), batches, texts), renamed

@@ -118,7 +118,7 @@ class Held:
 
     def names(self, code: str) -> dict[str, str]:
         """Pseudonym → first sample name of every subject held, worked out from keys and identities, not from any release."""
-        book = self.session.keybook
+        book = self.session.keys
         with self.session.books.read() as tx:
             subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
         people = open_identities(self.session, subjects)
@@ -138,7 +138,7 @@ class Held:
 
     def traces(self) -> dict[str, object]:
         """Rows of every table and names of all objects: what a refused import must leave as it was."""
-        sizes = [*_sizes(self.session.books, Base.metadata), *_sizes(self.session._keys, KeysBase.metadata)]
+        sizes = [*_sizes(self.session.books, Base.metadata), *_sizes(self.session._key_database, KeysBase.metadata)]
         counts: dict[str, object] = dict(sizes)
         return {**counts, "objects": sorted(name for name, _ in self.session.objects.list(""))}
 

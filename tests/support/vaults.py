@@ -165,7 +165,7 @@ def read_all(s: UnlockedVault, name: str = "cohort") -> dataset_reader.Calls:
     dataset = datasets.by_name(s, name)
     with s.books.read() as tx:
         everyone = cohort_decisions.members(tx, [dataset.dataset_id]).subjects
-    return dataset_reader.read(s, dataset, Selection(), everyone, s.keybook.open_many(KeyPurpose.GENOTYPE, everyone))
+    return dataset_reader.read(s, dataset, Selection(), everyone, s.keys.open_many(KeyPurpose.GENOTYPE, everyone))
 
 
 @functools.cache

@@ -145,7 +145,7 @@ def test_every_refusal_has_its_code_is_logged_and_opens_nothing(s, monkeypatch, 
     leaf = leaves(s)[-1]
     assert (leaf["act"], leaf["reasons"]) == ("view.intent", {code: 1})
     assert leaf["outcome"] == ("refused" if isinstance(caught.value, RefusedError) else "failed")
-    assert releases.every(s) == []
+    assert releases.list_all(s) == []
 
 
 def test_a_group_just_large_enough(s):
@@ -195,4 +195,4 @@ def test_a_bug_on_the_way_is_logged_by_a_constant(s, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         gate.view(s, project="demo", dataset="cohort")
     assert leaves(s)[-1]["reasons"] == {"internal_error": 1}
-    assert [r.state for r in releases.every(s)] == ["aborted"]
+    assert [r.state for r in releases.list_all(s)] == ["aborted"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
-from vault.audit.actions import Act, Outcome, ending
+from vault.audit.actions import Action, Outcome, ending
 from vault.audit.reader import Entry
 from vault.audit.reports.records import Record, record_of
 from vault.crypto.keystore import Branch
@@ -22,7 +22,7 @@ from vault.ids import AuditToken
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import references
 
-INTENTS = (Act.VIEW_INTENT.value, Act.EXTRACT_INTENT.value)
+INTENTS = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 DISCLOSED, ASSUMED = Outcome.DONE.value, "assumed"
 PACK = "accounting-2026-11-22.json"
 _TOKEN = "hmac-sha256:"  # noqa: S105 - how audit tokens begin
@@ -80,7 +80,7 @@ def of(vault: UnlockedVault, who: str) -> Accounting:
         IntegrityError: ``audit_set_altered``, ``log_incomplete``: what is stored would not give all of them.
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``token_unknown``: no entry has this token.
     """
-    with vault.attempting(Act.AUDIT_DISCLOSURES):
+    with vault.attempting(Action.AUDIT_DISCLOSURES):
         tokens = tokens_of(vault, who)
         indices = vault.log.entries_of(*tokens)
         if not indices and who.startswith(_TOKEN):
@@ -88,7 +88,7 @@ def of(vault: UnlockedVault, who: str) -> Accounting:
         entries = vault.log.entries_at(indices)
         made = _accounting(vault, tokens, entries)
         # The read is about this person too: named by a token, so that it is found the next time.
-        event = vault.event(Act.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
+        event = vault.event(Action.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
         vault.record_event(replace(event, subjects=tokens[-1:]))
     return made
 
@@ -102,7 +102,7 @@ def tokens_of(vault: UnlockedVault, who: str) -> tuple[AuditToken, ...]:
             "branch_closed", "the identity keys are not open to this role", hint="name the person by audit token, hmac-sha256:…"
         )
     subject = references.resolve(vault, who)
-    return tuple(vault.keybook.all_tokens([subject]).get(subject, ()))
+    return tuple(vault.keys.all_tokens([subject]).get(subject, ()))
 
 
 def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
@@ -115,12 +115,12 @@ def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Seq
     found = [record_of(entry) for entry in entries]
     intents = [record for record in found if record.act in INTENTS and record.outcome == Outcome.INTENT.value]
     closings = vault.log.closings([record.event for record in intents])
-    told = {record.index for record in intents}
+    on_progress = {record.index for record in intents}
     version, texts = paragraphs()
     return Accounting(
         tuple(tokens),
         tuple(_disclosure(vault, record, closings.get(record.event, [])) for record in intents),
-        tuple(record for record in found if record.index not in told),
+        tuple(record for record in found if record.index not in on_progress),
         version,
         texts,
     )

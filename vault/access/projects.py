@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from policies import canonical, declarations, purposes
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, RefusedError
@@ -29,9 +29,9 @@ COLLECTION = "project"
 DRAFT, APPROVED, SUSPENDED, CLOSED = "draft", "approved", "suspended", "closed"
 
 CHANGES = {  # verb -> (act, states it may start from, state it ends in)
-    "approve": (Act.PROJECT_APPROVE, (DRAFT, SUSPENDED), APPROVED),
-    "suspend": (Act.PROJECT_SUSPEND, (APPROVED,), SUSPENDED),
-    "close": (Act.PROJECT_CLOSE, (DRAFT, APPROVED, SUSPENDED), CLOSED),
+    "approve": (Action.PROJECT_APPROVE, (DRAFT, SUSPENDED), APPROVED),
+    "suspend": (Action.PROJECT_SUSPEND, (APPROVED,), SUSPENDED),
+    "close": (Action.PROJECT_CLOSE, (DRAFT, APPROVED, SUSPENDED), CLOSED),
 }
 
 
@@ -46,7 +46,7 @@ class Project:
     created_by: str
     approved_by: str | None
     self_approved: bool
-    declaration: purposes.Project
+    declaration: purposes.ProjectDeclaration
     declaration_text: str  # as it was recorded
     declaration_sha256: bytes
 
@@ -57,7 +57,7 @@ def create(vault: UnlockedVault, document: dict[str, Any]) -> Project:
     Raises:
         InputError: ``document_rejected``; ``project_exists``.
     """
-    with vault.attempting(Act.PROJECT_CREATE):
+    with vault.attempting(Action.PROJECT_CREATE):
         return _create(vault, declared(lambda: declarations.parse_project(document), name="the declaration"))
 
 
@@ -111,16 +111,16 @@ def by_id(vault: UnlockedVault, tx: Transaction, project_id: ProjectId) -> Proje
     return _opened(vault, tx.get_one(ProjectRow, project_id))
 
 
-def every(vault: UnlockedVault) -> list[Project]:
+def list_all(vault: UnlockedVault) -> list[Project]:
     """All projects, by code."""
     with vault.books.read() as tx:
         return [_opened(vault, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
 
 
-def _create(vault: UnlockedVault, declaration: purposes.Project) -> Project:
+def _create(vault: UnlockedVault, declaration: purposes.ProjectDeclaration) -> Project:
     text = canonical.dumps(purposes.as_dict(declaration))
     project_id = ProjectId(new_id(vault.random))
-    vault.keybook.create(KeyPurpose.PROJECT, [project_id])
+    vault.keys.create(KeyPurpose.PROJECT, [project_id])
     row = ProjectRow(
         project_id=project_id,
         code=declaration.code,
@@ -141,7 +141,7 @@ def _create(vault: UnlockedVault, declaration: purposes.Project) -> Project:
             raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
         tx.add(row)
         tx.flush()
-        vault.append(tx, Act.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
+        vault.append(tx, Action.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
     return _opened(vault, row)
 
 
@@ -203,10 +203,10 @@ def stewards(tx: Transaction) -> int:
     return tx.scalar(query) or 0
 
 
-def _entry(row: ProjectRow, declaration: purposes.Project) -> dict[str, Any]:
+def _entry(row: ProjectRow, declaration: purposes.ProjectDeclaration) -> dict[str, Any]:
     """What an entry says of a project: its code, purpose, and a digest of the declaration with its version."""
     return {
         "project": row.code,
         "purpose": ",".join(declaration.purpose.use_kinds),
-        "obj": Obj("declaration", f"{row.declaration_sha256.hex()}:{row.version}"),
+        "obj": ObjectRef("declaration", f"{row.declaration_sha256.hex()}:{row.version}"),
     }

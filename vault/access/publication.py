@@ -13,8 +13,8 @@ from pathlib import Path
 
 from vault.access import releases
 from vault.access.releases import RELEASED, STAGING, Release
-from vault.audit.actions import Act, Outcome, ending
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome, ending
+from vault.audit.entry import ObjectRef
 from vault.audit.reports.records import record_of
 from vault.errors import IntegrityError
 from vault.extracts.release_folder import RECEIPT_NAME
@@ -54,13 +54,13 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
         releases.drop(tx, release.release_id)
         vault.append(
             tx,
-            Act.VIEW_OUTCOME if release.request_id is None else Act.EXTRACT_OUTCOME,
+            Action.VIEW_OUTCOME if release.request_id is None else Action.EXTRACT_OUTCOME,
             Outcome.ABORTED,
             project=release.project,
             request=release.request_id,
             refers=release.intent_event,
             reasons={reason: 1},
-            obj=Obj("release", release.release_id),
+            obj=ObjectRef("release", release.release_id),
         )
 
 

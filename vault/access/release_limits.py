@@ -12,7 +12,7 @@ from datetime import datetime
 from policies import loci, reasons
 from policies.loci import Catalogue
 from policies.obligations import Obligations
-from policies.purposes import Project as Declaration
+from policies.purposes import ProjectDeclaration
 from vault.errors import RefusedError
 from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
 from vault.files.yaml_documents import declared
@@ -21,7 +21,7 @@ from vault.views.masks import Interval
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReleaseLimits:
     """Where a view may not look: ``masks``, and everything outside any of the groups of ``only``."""
 
     masks: tuple[Interval, ...]
@@ -33,8 +33,14 @@ class Limits:
 
 
 def limits(
-    declaration: Declaration, duties: Obligations, *, permitted: int, places: Catalogue, regions: Sequence[str], now: datetime
-) -> Limits:
+    declaration: ProjectDeclaration,
+    duties: Obligations,
+    *,
+    permitted: int,
+    places: Catalogue,
+    regions: Sequence[str],
+    now: datetime,
+) -> ReleaseLimits:
     """What the view must hide, once every other limit holds.
 
     ``places``: the named places of the data's assembly. ``regions``: what is asked for; empty for a panel or the whole dataset.
@@ -60,7 +66,7 @@ def limits(
     if regions and not _left(regions, hidden.mask, [group.mask for group in groups]):
         raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
     masks = tuple(Interval(i.contig, i.start + 1, i.end) for i in hidden.mask.intervals)
-    return Limits(masks, tuple(group.mask for group in groups))
+    return ReleaseLimits(masks, tuple(group.mask for group in groups))
 
 
 def stated(duties: Obligations) -> tuple[Obligation, ...]:

@@ -77,7 +77,7 @@ def begin(
         intent_event=intent.event_id,
         outcome_index=None,
         manifest_sha256=None,
-        subject_set=vault.log.subject_digest(vault.keybook.tokens(subjects)),
+        subject_set=vault.log.subject_digest(vault.keys.tokens(subjects)),
         n_subjects=len(subjects),
         n_sites=0,
         sealed=_seal(vault, release_id, content, 1),
@@ -122,7 +122,7 @@ def mark(vault: UnlockedVault, release_id: str, state: str) -> None:
         tx.execute(update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=state))
 
 
-def every(vault: UnlockedVault) -> list[Release]:
+def list_all(vault: UnlockedVault) -> list[Release]:
     """All releases, newest first."""
     return _query(vault)
 

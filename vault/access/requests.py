@@ -11,7 +11,7 @@ from sqlalchemy import select
 from policies import loci
 from policies.purposes import RequestKind
 from vault.access import projects
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.entry import is_handle
 from vault.errors import InputError, IntegrityError, RefusedError
 from vault.files.yaml_documents import declared
@@ -60,7 +60,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region), ``person_malformed``.
         RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
     """
-    with vault.attempting(Act.REQUEST_SUBMIT):
+    with vault.attempting(Action.REQUEST_SUBMIT):
         if spec.submitted_for is not None and not is_handle(spec.submitted_for):
             hint = "letters, digits and ._@-, at most 64, as principals are called"
             raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
@@ -87,7 +87,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
             tx.flush()
             vault.append(
                 tx,
-                Act.REQUEST_SUBMIT,
+                Action.REQUEST_SUBMIT,
                 Outcome.DONE,
                 project=project_code,
                 request=row.request_id,
@@ -99,14 +99,14 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
 
 def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:
     """Stop a request; the reason is for auditors. Raises InputError ``request_unknown``."""
-    with vault.attempting(Act.REQUEST_DENY, request=request_id), vault.books.write() as tx:
+    with vault.attempting(Action.REQUEST_DENY, request=request_id), vault.books.write() as tx:
         row = tx.get(RequestRow, request_id)
         if row is None:
             raise _unknown()
         spec = _spec(vault, row)
         row.state = DENIED
         row.sealed = _seal(vault, row, spec)
-        vault.append(tx, Act.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
+        vault.append(tx, Action.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
     return load(vault, request_id)
 
 
@@ -127,7 +127,7 @@ def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
     return row.state == OPEN
 
 
-def every(vault: UnlockedVault) -> list[Request]:
+def list_all(vault: UnlockedVault) -> list[Request]:
     """All requests, newest first."""
     return _query(vault, None)
 

@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from policies.purposes import RULABLE
 from vault.access import projects
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.errors import InputError, RefusedError
 from vault.ids import new_uuid7
 from vault.session.unlocked_vault import UnlockedVault
@@ -44,7 +44,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
         InputError: ``item_unknown``, ``reason_missing``, ``project_unknown``, ``project_state``.
         RefusedError: ``self_confirmation``: the same steward ruled already, and another has to confirm.
     """
-    with vault.attempting(Act.PROJECT_RULE):
+    with vault.attempting(Action.PROJECT_RULE):
         if item not in RULABLE:
             raise InputError(
                 "item_unknown", f"there is nothing to rule on called {item:.60}", hint=f"one of {', '.join(RULABLE)}"
@@ -85,17 +85,17 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
             tx.flush()
             vault.append(
                 tx,
-                Act.PROJECT_RULE,
+                Action.PROJECT_RULE,
                 Outcome.DONE,
                 project=code,
-                obj=Obj("ruling", row.ruling_id),
+                obj=ObjectRef("ruling", row.ruling_id),
                 flags=("self_approved",) if settled and alone and allows else (),
                 detail={"item": item, "allows": allows, "in_force": settled, "reason": reason},
             )
             return _opened(vault, row, code)
 
 
-def every(vault: UnlockedVault, code: str | None = None) -> list[Ruling]:
+def list_all(vault: UnlockedVault, code: str | None = None) -> list[Ruling]:
     """Rulings in the order they were made, of one project or of all."""
     query = select(RulingRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == RulingRow.project_id)
     if code is not None:

@@ -22,7 +22,7 @@ from vault.session.unlocked_vault import UnlockedVault
 
 
 @dataclass(frozen=True)
-class Ask:
+class AccessScope:
     """A project's question about a dataset: a panel, regions, or (neither) all of it."""
 
     project: Project
@@ -48,7 +48,7 @@ class Ask:
         return {"dataset": self.dataset.name, "panel": panel, "regions": list(shown), "n_regions": len(self.regions)}
 
 
-def of_request(vault: UnlockedVault, request_id: str) -> Ask:
+def of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
     """The question of a stored request.
 
     Raises:
@@ -63,10 +63,10 @@ def of_request(vault: UnlockedVault, request_id: str) -> Ask:
     panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
     project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
-    return _allowed(vault, Ask(project, dataset, panel, spec.regions, request_id, person))
+    return _allowed(vault, AccessScope(project, dataset, panel, spec.regions, request_id, person))
 
 
-def of_view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> Ask:
+def of_view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> AccessScope:
     """The question of a program beside the vault.
 
     Raises:
@@ -76,10 +76,10 @@ def of_view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | No
     if panel is not None and regions:
         raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
     found = None if panel is None else panels.by_name(vault, panel)
-    return _allowed(vault, Ask(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions))
+    return _allowed(vault, AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions))
 
 
-def _allowed(vault: UnlockedVault, ask: Ask) -> Ask:
+def _allowed(vault: UnlockedVault, ask: AccessScope) -> AccessScope:
     """The question itself, if the project's declaration covers it and, for an engine, names the engine."""
     project, dataset, panel = ask.project, ask.dataset, ask.panel
     if vault.role is Role.ENGINE and vault.principal not in project.declaration.purpose.people:

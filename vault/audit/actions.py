@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 
-class Act(StrEnum):
+class Action(StrEnum):
     """The kind of an event. Adding one is a format change that old verifiers survive: they check form, not vocabulary."""
 
     VAULT_INIT = "vault.init"
@@ -111,7 +111,7 @@ def ending(outcomes: Iterable[str | None]) -> str | None:
     return Outcome.DONE.value if Outcome.DONE.value in said else said[-1] if said else None
 
 
-class Role(StrEnum):
+class ActorKind(StrEnum):
     """What the actor is. ``system`` acts in recovery and jobs, ``unknown`` before anybody is recognised."""
 
     STEWARD = "steward"

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from vault.audit import canonical
-from vault.audit.actions import Act, Outcome, Role
+from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.canonical import Json
 from vault.audit.note import Checkpoint, Note, encode_base64
 from vault.errors import InputError, IntegrityError
@@ -41,13 +41,13 @@ _TOKEN = re.compile(r"hmac-sha256:[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}")
 class Actor:
     """Who acts, by public handle. ``asserted_for``: the person a steward says they act for (``--for``)."""
 
-    role: Role
+    role: ActorKind
     handle: str
     asserted_for: str | None = None
 
 
 @dataclass(frozen=True)
-class Obj:
+class ObjectRef:
     """What was acted on: a kind ("dataset", "request", "manifest") and an opaque id or digest, never a private name."""
 
     kind: str
@@ -69,10 +69,10 @@ class ConsentHead:
 class Event:
     """What a caller wants recorded. Time, id, nonce and index are the log's."""
 
-    act: Act
+    act: Action
     actor: Actor
     outcome: Outcome
-    obj: Obj | None = None
+    obj: ObjectRef | None = None
     project: str | None = None  # project code
     request: str | None = None  # request or release id
     purpose: str | None = None  # DUO terms
@@ -212,7 +212,7 @@ def _actor(actor: Actor) -> str:
     return f'{{"for":"{_matching(_HANDLE, actor.asserted_for, "actor")}",{acting}}}'
 
 
-def _obj(obj: Obj) -> str:
+def _obj(obj: ObjectRef) -> str:
     return f'{{"kind":"{_matching(_CODE, obj.kind, "obj")}","ref":"{_matching(_OPAQUE, obj.ref, "obj")}"}}'
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import exc, func, insert, select
 
 from vault.audit.details import DetailSession
 from vault.audit.entry import DETAIL_SALT_BYTES, NONCE_BYTES, Event, Prepared, Stamp, event_id_bytes, prepare
-from vault.audit.log_head import Head, advance_head, head_altered, last_note, newest_log, read_head, recompute
+from vault.audit.log_head import LogHead, advance_head, head_altered, last_note, newest_log, read_head, recompute
 from vault.audit.merkle import CompactRange, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
 from vault.audit.reader import LogReader
@@ -79,7 +79,7 @@ class AuditLog(LogReader):
             raise InputError("origin_taken", "the vault has had a log of this origin")
         old = read_head(tx)
         tx.execute(insert(AuditOriginRow), [{"base": old.end, "origin": origin}])
-        advance_head(tx, old, Head(old.end, CompactRange()))
+        advance_head(tx, old, LogHead(old.end, CompactRange()))
         self.origin = origin
         return self.append(tx, event)
 
@@ -118,7 +118,7 @@ class AuditLog(LogReader):
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
         ids = [event_id_bytes(prepared.event_id) for prepared in batch]
         old = read_head(tx)
-        new = Head(old.base, old.tree.extend(hashes))
+        new = LogHead(old.base, old.tree.extend(hashes))
         numbered = list(enumerate(batch, old.end))
         leaves = [entry.leaf for entry in batch]
         rows = list(zip(range(old.end, new.end), ids, hashes, leaves, strict=True))

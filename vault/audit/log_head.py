@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 1_000  # entries fetched at a time while a tail is rehashed
 
 
 @dataclass(frozen=True)
-class Head:
+class LogHead:
     """What the next entry is appended to: the newest log begins at entry ``base``, and this is its tree."""
 
     base: int
@@ -36,15 +36,15 @@ class Head:
         return self.base + self.tree.size
 
 
-def read_head(tx: Transaction) -> Head:
+def read_head(tx: Transaction) -> LogHead:
     """The stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
     row = next(iter(_HEAD.rows(tx)), None)
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
-    return Head(row.base, CompactRange.from_bytes(row.size, row.stack))
+    return LogHead(row.base, CompactRange.from_bytes(row.size, row.stack))
 
 
-def advance_head(tx: Transaction, old: Head, new: Head) -> None:
+def advance_head(tx: Transaction, old: LogHead, new: LogHead) -> None:
     """Move the head by compare-and-swap. Raises UnavailableError (``log_conflict``)."""
     moved = _ADVANCE.changed(
         tx, old_base=old.base, old_size=old.tree.size,
@@ -73,7 +73,7 @@ def tree_at(tx: Transaction, base: int, size: int) -> CompactRange:
     return compact_range(size, StoredTree(tx, base).node)
 
 
-def recompute(tx: Transaction, base: int, signed: Checkpoint) -> Head:
+def recompute(tx: Transaction, base: int, signed: Checkpoint) -> LogHead:
     """The head, rebuilt from what was signed of the log at ``base`` and every leaf since: what may be signed next.
 
     Raises:

@@ -16,15 +16,15 @@ import numpy.typing as npt
 from sqlalchemy import select
 
 from policies import obligations, states
-from policies.decisions import Ask, Tally, Verdict, bases, judge
+from policies.decisions import DecisionRequest, Tally, Verdict, bases, judge
 from policies.obligations import Obligations
 from policies.purposes import Purpose
 from policies.reasons import Reason
 from policies.standing import Standing, sources, standing
 from policies.states import ConsentState
-from policies.term_matching import Outcome
+from policies.term_matching import Effect
 from vault.consent import decision_classes, forms, ledger, reference_data
-from vault.consent.decision_classes import NEVER, Group, Histories, Indices
+from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
 from vault.ids import DatasetId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
@@ -47,7 +47,7 @@ class Members:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Verdicts:
     """Verdicts by class, the class of each subject (in the order asked), and when the earliest permission ends."""
 
     verdicts: tuple[Verdict, ...]
@@ -56,13 +56,13 @@ class Answers:
 
     def permits(self) -> npt.NDArray[np.bool_]:
         """For each subject, whether it may be released."""
-        allowed = np.array([verdict.outcome is Outcome.PERMIT for verdict in self.verdicts], bool)
+        allowed = np.array([verdict.outcome is Effect.PERMIT for verdict in self.verdicts], bool)
         return allowed[self.index]
 
-    def counts(self) -> dict[tuple[Outcome, Reason], int]:
+    def counts(self) -> dict[tuple[Effect, Reason], int]:
         """How many subjects have which outcome, each under its first reason, the most frequent first."""
         sizes = np.bincount(self.index, minlength=len(self.verdicts)).tolist()
-        found: dict[tuple[Outcome, Reason], int] = {}
+        found: dict[tuple[Effect, Reason], int] = {}
         for verdict, size in zip(self.verdicts, sizes, strict=True):
             key = (verdict.outcome, verdict.reasons[0])
             found[key] = found.get(key, 0) + size
@@ -70,11 +70,11 @@ class Answers:
 
     def tally(self) -> Tally:
         """Counts by first reason."""
-        sums: dict[Outcome, dict[str, int]] = {outcome: {} for outcome in Outcome}
+        sums: dict[Effect, dict[str, int]] = {outcome: {} for outcome in Effect}
         for (outcome, reason), size in self.counts().items():
             sums[outcome][reason.code] = sums[outcome].get(reason.code, 0) + size
-        deny, review = (tuple(sorted(sums[outcome].items())) for outcome in (Outcome.DENY, Outcome.REVIEW))
-        return Tally(len(self.index), sum(sums[Outcome.PERMIT].values()), deny, review)
+        deny, review = (tuple(sorted(sums[outcome].items())) for outcome in (Effect.DENY, Effect.REVIEW))
+        return Tally(len(self.index), sum(sums[Effect.PERMIT].values()), deny, review)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Decided:
     tally: Tally
     obligations: Obligations
     head: ledger.Head
-    answers: Answers
+    answers: Verdicts
 
 
 def decide(
@@ -103,24 +103,24 @@ def decide(
     return Decided(permitted, answers.tally(), _duties(answers), book.head, answers)
 
 
-def question(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> Ask:
+def question(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> DecisionRequest:
     """What is asked of each subject: the purpose, under this vault's forms and ontology."""
-    return Ask(purpose, legal_at, reference_data.ontology(vault, tx), forms.rules(vault, tx), understood=ENFORCED)
+    return DecisionRequest(purpose, legal_at, reference_data.ontology(vault, tx), forms.rules(vault, tx), understood=ENFORCED)
 
 
-def decide_members(known: Histories, held: Members, ask: Ask) -> Answers:
+def decide_members(known: DecisionClasses, held: Members, ask: DecisionRequest) -> Verdicts:
     """Decide subjects from loaded histories; each class of equal subjects once."""
     numbers, total = known.columns.numbers(held.subjects), len(known.columns.ids)
     wanted, data_at = np.zeros(total + 1, bool), np.zeros(total + 1, np.int64)
     wanted[numbers], data_at[numbers] = True, held.data_at  # the last element takes what subjects without events have
     by_number = np.zeros(total + 1, np.int64)
-    panel = _Panel(known, ask)
+    panel = _VerdictCache(known, ask)
     by_number[total] = panel.verdict(states.fold((), head=len(known.columns)), 0)
     for group, mine, number, examples in known.classes(wanted[:-1], at=to_micros(ask.legal_at), data_at=data_at[:-1]):
         by_number[group.subjects[mine]] = panel.classes(group, mine, number, examples, data_at)[number]
     expires = None if panel.ends == NEVER else from_micros(panel.ends)
     ends = [end for end in (expires, ask.rules.domain.end) if end is not None]
-    return Answers(tuple(panel.verdicts), by_number[numbers], min(ends, default=None))
+    return Verdicts(tuple(panel.verdicts), by_number[numbers], min(ends, default=None))
 
 
 def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
@@ -137,19 +137,19 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
     return Members(subjects, np.fromiter((newest[subject] for subject in subjects), np.int64, len(subjects)))
 
 
-def kept(vault: UnlockedVault, book: ledger.Ledger) -> Histories:
+def kept(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
     """The histories of a ledger, made once for each state of it."""
     known = vault.remembered.get(KEPT)
-    if not isinstance(known, Histories) or known.columns is not book.columns:
-        known = Histories.of(book.columns)
+    if not isinstance(known, DecisionClasses) or known.columns is not book.columns:
+        known = DecisionClasses.of(book.columns)
         vault.remembered[KEPT] = known
     return known
 
 
-class _Panel:
+class _VerdictCache:
     """Verdicts as they are found: equal standings are judged once."""
 
-    def __init__(self, known: Histories, ask: Ask) -> None:
+    def __init__(self, known: DecisionClasses, ask: DecisionRequest) -> None:
         self.known = known
         self.ask = ask
         self.verdicts: list[Verdict] = []
@@ -174,7 +174,7 @@ class _Panel:
             state = self.known.state(group, example)
             found[at] = self.verdict(state, int(data_at[group.subjects[example]]))
             verdict = self.verdicts[found[at]]
-            if verdict.outcome is Outcome.PERMIT:
+            if verdict.outcome is Effect.PERMIT:
                 behind = sources(state, legal_at=self.ask.legal_at, domain=self.ask.rules.domain)
                 for basis in bases(behind, self.ask.purpose, verdict):
                     own, fixed = decision_classes.ending(self.known, group, example, basis)
@@ -187,7 +187,7 @@ class _Panel:
         return found
 
 
-def _duties(answers: Answers) -> Obligations:
+def _duties(answers: Verdicts) -> Obligations:
     used = set(np.unique(answers.index).tolist())
-    permitted = [v for at, v in enumerate(answers.verdicts) if at in used and v.outcome is Outcome.PERMIT]
+    permitted = [v for at, v in enumerate(answers.verdicts) if at in used and v.outcome is Effect.PERMIT]
     return replace(obligations.merge(v.obligations for v in permitted), expires=answers.expires if permitted else None)

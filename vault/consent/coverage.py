@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import select
 
-from policies.purposes import RULABLE, Action, Commitment, Organisation, Profit, Purpose, UseKind
+from policies.purposes import RULABLE, Activity, Commitment, Organisation, Profit, Purpose, UseKind
 from policies.reasons import Reason
-from policies.term_matching import Outcome as Answer
+from policies.term_matching import Effect
 from vault.access import projects
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
@@ -21,7 +21,7 @@ from vault.storage.book_tables import SubjectRow
 from vault.storage.database import Transaction
 
 
-def _plain(*kinds: UseKind, action: Action = Action.RESEARCH) -> Purpose:
+def _plain(*kinds: UseKind, action: Activity = Activity.RESEARCH) -> Purpose:
     return Purpose(
         kinds,
         action=action,
@@ -38,8 +38,8 @@ PLAIN: Mapping[str, Purpose] = {
     "health research": _plain(UseKind.HMB),
     "ancestry research": _plain(UseKind.POA),
     "methods development": _plain(UseKind.METHODS),
-    "clinical care": _plain(UseKind.CLINICAL_CARE, action=Action.CLINICAL_CARE),
-    "matching to treatments": _plain(UseKind.HMB, action=Action.MATCHING),
+    "clinical care": _plain(UseKind.CLINICAL_CARE, action=Activity.CLINICAL_CARE),
+    "matching to treatments": _plain(UseKind.HMB, action=Activity.MATCHING),
 }
 """Purposes of a not-for-profit organisation that makes every commitment and has every ruling: what consent alone allows."""
 
@@ -50,12 +50,12 @@ class Share:
 
     purpose: str
     people: int
-    counts: tuple[tuple[Answer, Reason, int], ...]
+    counts: tuple[tuple[Effect, Reason, int], ...]
 
     @property
     def usable(self) -> int:
         """People whose data the purpose could use."""
-        return sum(size for outcome, _, size in self.counts if outcome is Answer.PERMIT)
+        return sum(size for outcome, _, size in self.counts if outcome is Effect.PERMIT)
 
 
 def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
@@ -64,7 +64,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``.
     """
-    with vault.attempting(Act.CONSENT_COVERAGE):
+    with vault.attempting(Action.CONSENT_COVERAGE):
         now = vault.clock()
         asked: dict[str, Purpose] = dict(PLAIN)
         names: Sequence[str] = ()
@@ -81,7 +81,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
                 counts = cohort_decisions.decide_members(known, held, ask).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))
-        vault.record(Act.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
+        vault.record(Action.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
     return shares
 
 

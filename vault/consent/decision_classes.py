@@ -55,7 +55,7 @@ class Group:
 
 
 @dataclass
-class Histories:
+class DecisionClasses:
     """All subjects of a ledger who said anything. Subjects are numbered as in ``Columns``."""
 
     columns: Columns
@@ -63,7 +63,7 @@ class Histories:
     _folded: dict[int, ConsentState] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, columns: Columns) -> Histories:
+    def of(cls, columns: Columns) -> DecisionClasses:
         """The histories of a ledger."""
         sizes = np.bincount(columns.subject, minlength=len(columns.ids))
         firsts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]
@@ -105,7 +105,7 @@ class Histories:
         return self._folded[number]
 
 
-def ending(histories: Histories, group: Group, example: int, basis: Basis) -> tuple[list[Times], int]:
+def ending(histories: DecisionClasses, group: Group, example: int, basis: Basis) -> tuple[list[Times], int]:
     """Which times of its group end an acceptance, and the earliest end that is the same for everybody (µs, ``NEVER``: none).
 
     ``basis`` is of the group's subject at place ``example``.

@@ -8,9 +8,9 @@ from policies import consent, states
 from policies.consent import ConsentEvent, PolicyAnswer
 from policies.decisions import NO_SATISFIED_POLICY, Decision, decide
 from policies.purposes import REQUIRED_POLICY
-from policies.term_matching import Outcome
+from policies.term_matching import Effect
 from vault.access import projects
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 from vault.audit.actions import Outcome as LogOutcome
 from vault.consent import cohort_decisions, forms, ledger
 from vault.errors import InputError
@@ -28,9 +28,9 @@ ANSWERED = {
     consent.Answer.OBJECTED: "an objection",
 }
 VERDICTS = {
-    Outcome.PERMIT: "Yes: this person's data can be released to the project.",
-    Outcome.DENY: "No: this person's data cannot be released to the project.",
-    Outcome.REVIEW: "Not yet: a steward must rule first; until then it is a no.",
+    Effect.PERMIT: "Yes: this person's data can be released to the project.",
+    Effect.DENY: "No: this person's data cannot be released to the project.",
+    Effect.REVIEW: "Not yet: a steward must rule first; until then it is a no.",
 }
 
 
@@ -63,7 +63,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``, ``project_unknown``, ``dataset_unknown``.
     """
-    with vault.attempting(Act.CONSENT_EXPLAIN, project=None):
+    with vault.attempting(Action.CONSENT_EXPLAIN, project=None):
         subject = resolve(vault, reference)
         project = projects.load(vault, code)
         ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
@@ -87,7 +87,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
         if any(event.status is consent.Status.DECEASED for event in events):
             asked.add(consent.USE_AFTER_DEATH)
         clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(vault, event, asked))
-        vault.record(Act.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
+        vault.record(Action.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
     words = [VERDICTS[decision.outcome], *(reason.words() for reason in decision.reasons)]
     if not has_data:
         words.insert(1, "The project's datasets hold no data of this person.")

@@ -37,7 +37,7 @@ OF_AGE = "the person was of age when the guardian signed"
 
 
 @dataclass(frozen=True)
-class Given:
+class FormResponse:
     """One person's answers, as somebody states them. ``line`` of the sheet, 0 for a single record."""
 
     subject: SubjectId
@@ -58,7 +58,7 @@ def columns(form: Form, now: datetime) -> list[Column[str]]:
     return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
-def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[Given]:
+def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[FormResponse]:
     """What the rows of a sheet say, each of one known subject.
 
     Raises:
@@ -66,7 +66,7 @@ def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) 
     """
     found = resolve_many(vault, [row[SUBJECT] for row in rows])
     problems: list[Problem] = []
-    made: list[Given] = []
+    made: list[FormResponse] = []
     lines: dict[SubjectId, int] = {}
     for row in rows:
         subjects = found[row[SUBJECT]]
@@ -80,7 +80,7 @@ def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) 
         lines[subject] = row.line
         stated = row.get(Column("legal_time", text))
         made.append(
-            Given(
+            FormResponse(
                 subject=subject,
                 answers={q.id: row.get(Column(q.id, text)) or "" for q in form.questions},
                 legal_time=canonical.parse_instant(stated) if stated else now,
@@ -97,7 +97,7 @@ def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) 
     return made
 
 
-def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[Given], *, bulk: bool) -> list[NewEvent]:
+def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[FormResponse], *, bulk: bool) -> list[NewEvent]:
     """The events that the answers make; with ``bulk`` what could override a person is refused.
 
     Raises:
@@ -125,7 +125,9 @@ def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[Giv
     return made
 
 
-def _event(vault: UnlockedVault, form: Form, item: Given, now: datetime, guardian: tuple[datetime | None, str]) -> ConsentEvent:
+def _event(
+    vault: UnlockedVault, form: Form, item: FormResponse, now: datetime, guardian: tuple[datetime | None, str]
+) -> ConsentEvent:
     return answers_to_event(
         form,
         item.answers,
@@ -144,7 +146,7 @@ def _event(vault: UnlockedVault, form: Form, item: Given, now: datetime, guardia
     )
 
 
-def _lapse(item: Given, identity: Identity | None, ages: Majority) -> datetime | None:
+def _lapse(item: FormResponse, identity: Identity | None, ages: Majority) -> datetime | None:
     """When a guardian's signature lapses. Only this instant is kept with the event, never the birth date."""
     if item.signer is not Signer.GUARDIAN:
         return None
@@ -156,7 +158,7 @@ def _lapse(item: Given, identity: Identity | None, ages: Majority) -> datetime |
     return lapse
 
 
-def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: Given) -> str:
+def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: FormResponse) -> str:
     """A number that tells a person's guardians apart, "" for one without a name; names stay sealed."""
     if not item.signed_by:
         return ""

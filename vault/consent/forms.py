@@ -9,8 +9,8 @@ from sqlalchemy import select
 from policies import forms
 from policies.forms import Form
 from policies.rules import MaterialChange, Rules
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared, parse_yaml
@@ -45,7 +45,7 @@ def find(vault: UnlockedVault, name: str) -> tuple[Form, str]:
     return known[version] if version else known[max(known, key=_by_number)]
 
 
-def every(vault: UnlockedVault) -> list[Form]:
+def list_all(vault: UnlockedVault) -> list[Form]:
     """All forms: those that come with genovault, and those this vault keeps, by name and version."""
     with vault.books.read() as tx:
         kept = [_kept(row) for row in tx.scalars(select(FormRow))]
@@ -73,7 +73,7 @@ def add(vault: UnlockedVault, text: str) -> Form:
     Raises:
         InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
     """
-    with vault.attempting(Act.CONSENT_FORM):
+    with vault.attempting(Action.CONSENT_FORM):
         form = parse(text)
         with vault.books.write() as tx:
             held = tx.get(FormRow, (form.id, form.version))
@@ -86,7 +86,7 @@ def add(vault: UnlockedVault, text: str) -> Form:
             keep(tx, vault, form, text)
             tx.flush()
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
-            vault.append(tx, Act.CONSENT_FORM, Outcome.DONE, obj=Obj("form", form.digest), detail=detail)
+            vault.append(tx, Action.CONSENT_FORM, Outcome.DONE, obj=ObjectRef("form", form.digest), detail=detail)
     return form
 
 

@@ -19,7 +19,7 @@ from policies.consent import ConsentEvent
 from vault.audit.consent_head import consent_head
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns
-from vault.consent.ledger_columns import EVENT, Batch, Columns, Said
+from vault.consent.ledger_columns import EVENT, Batch, Columns, StatementTable
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
@@ -100,7 +100,7 @@ def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tu
     head = last(tx, vault.vault_id)
     if not new:
         return head, []
-    keys = vault.keybook.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
+    keys = vault.keys.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
     recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
     parts = [records.separate(event) for event in recorded]
     saids = _intern(tx, [text for text, _ in parts])
@@ -147,7 +147,7 @@ def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: Subjec
     Raises:
         IntegrityError: ``consent_ledger_altered``: a sealed part is missing or not the one that was recorded.
     """
-    key = vault.keybook.open(KeyPurpose.IDENTITY, subject)
+    key = vault.keys.open(KeyPurpose.IDENTITY, subject)
     rows = tx.execute(select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed).where(ConsentPrivateRow.subject_id == subject))
     held = {row.seq: row.sealed for row in rows}
     found = {}
@@ -171,8 +171,8 @@ def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
     return ledger_columns.extended(known, [Batch(*row) for row in rows], _texts(tx, known.texts))
 
 
-def _texts(tx: Transaction, known: Said) -> Said:
-    texts = Said(dict(known.bodies), dict(known.digests), known.patterns)
+def _texts(tx: Transaction, known: StatementTable) -> StatementTable:
+    texts = StatementTable(dict(known.bodies), dict(known.digests), known.patterns)
     for row in tx.execute(select(ConsentSaidRow).where(ConsentSaidRow.said_id > max(known.bodies, default=0))).scalars():
         texts.add(row.said_id, row.sha256, row.body)
     return texts

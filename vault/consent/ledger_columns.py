@@ -53,7 +53,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Said:
+class StatementTable:
     """The distinct things that were said: text, SHA-256 and parsed pattern by id."""
 
     bodies: dict[int, str] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Columns:
     subject: Ints
     order: Ints
     ids: Ids  # [n, 2]
-    texts: Said
+    texts: StatementTable
     head: bytes
 
     def __len__(self) -> int:
@@ -148,7 +148,7 @@ def empty(vault_id: VaultId) -> Columns:
         none,
         none,
         np.zeros((0, 2), np.uint64),
-        Said(),
+        StatementTable(),
         start(vault_id),
     )
 
@@ -164,7 +164,7 @@ def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> 
     return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
 
 
-def extended(known: Columns, batches: Sequence[Batch], texts: Said) -> Columns:
+def extended(known: Columns, batches: Sequence[Batch], texts: StatementTable) -> Columns:
     """The ledger with further batches, each checked against the chain.
 
     Raises:
@@ -192,7 +192,7 @@ def altered(seq: int) -> IntegrityError:
     return IntegrityError("consent_ledger_altered", f"the consent ledger is not whole{place}", hint="run genovault doctor")
 
 
-def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: Said, head: bytes) -> Columns:
+def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: StatementTable, head: bytes) -> Columns:
     ids = fixed["subject"].astype(np.uint64)
     order = np.argsort(ids[:, 0], kind="stable")
     sorted_ids = ids[order]
@@ -218,7 +218,7 @@ def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: Said, head: bytes)
     )
 
 
-def _as_said(events: npt.NDArray[np.void], texts: Said) -> bool:
+def _as_said(events: npt.NDArray[np.void], texts: StatementTable) -> bool:
     """Whether each event's text is held and is the one that was recorded."""
     used = np.unique(events["said_id"]).tolist()
     if not set(used) <= set(texts.digests):

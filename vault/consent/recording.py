@@ -16,9 +16,9 @@ from policies import states
 from policies.consent import ConsentEvent, Level, QcState, Signer, Status, Withdrawal
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.consent import form_responses, forms, ledger
-from vault.consent.form_responses import Given, evidence_digest
+from vault.consent.form_responses import FormResponse, evidence_digest
 from vault.consent.ledger import NewEvent
 from vault.errors import InputError
 from vault.files.csv_sheets import BadField, read_sheet
@@ -70,7 +70,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
     Raises:
         InputError: ``form_unknown``; ``sheet_rejected`` with every bad row.
     """
-    with vault.attempting(Act.CONSENT_IMPORT):
+    with vault.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         now = vault.clock()
         said = form_responses.given(vault, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
@@ -81,7 +81,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
             head, recorded = ledger.append(tx, vault, new)
             vault.append(
                 tx,
-                Act.CONSENT_IMPORT,
+                Action.CONSENT_IMPORT,
                 Outcome.DONE,
                 subjects=[item.subject for item in new],
                 counts={"rows": len(new)},
@@ -100,11 +100,11 @@ def record(
     Raises:
         InputError: ``form_unknown``, ``subject_unknown``, ``subject_ambiguous``; ``sheet_rejected`` with every problem.
     """
-    with vault.attempting(Act.CONSENT_RECORD):
+    with vault.attempting(Action.CONSENT_RECORD):
         form, body = forms.find(vault, form_name)
         subject = resolve(vault, reference)
         signed = _checked(vault, signature)
-        item = Given(
+        item = FormResponse(
             subject=subject,
             answers=said,
             legal_time=signed.at or vault.clock(),
@@ -122,7 +122,7 @@ def record(
             forms.keep(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new)
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
-            vault.append(tx, Act.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail)
+            vault.append(tx, Action.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail)
     return recorded[0]
 
 
@@ -141,7 +141,7 @@ def withdraw(
             ``event_unknown``: the event to be corrected is not this person's.
     """
     withdrawal = Withdrawal(scope, level)
-    return _record(vault, Act.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
+    return _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
 
 
 def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> SubjectId:
@@ -150,18 +150,18 @@ def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Sig
     Raises:
         InputError: as ``withdraw``.
     """
-    return _record(vault, Act.CONSENT_RECORD, reference, signature, status=status)
+    return _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)
 
 
 def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> SubjectId:
     """Restrict a subject's data to storage, or lift the restriction (GDPR Article 18)."""
     status = Status.RESTRICTION_LIFTED if lift else Status.RESTRICTED
-    return _record(vault, Act.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
+    return _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
 
 
 def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
     """What was true at ``at`` (default: now) by what was known at ``known_at`` (default: everything recorded)."""
-    with vault.attempting(Act.CONSENT_SHOW):
+    with vault.attempting(Action.CONSENT_SHOW):
         subject = resolve(vault, reference)
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
@@ -169,7 +169,7 @@ def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None,
         events = book.of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
-        vault.record(Act.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
+        vault.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
     return History(known, standing(state, legal_at=at or vault.clock()), {e.event_id: private[e.seq] for e in known})
 
 
@@ -185,7 +185,7 @@ def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[
     skipped = book.who_answered(form.id) | book.who_withdrew()
     wanted = [s for s in subjects if s not in skipped]
     opened = open_identities(vault, wanted)
-    vault.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
+    vault.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
     filled = form.accept_all() if accept else {}
     header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
     names = sorted(_named(opened[subject].samples, opened[subject].mrn) for subject in wanted)
@@ -195,7 +195,7 @@ def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[
 
 def _record(
     vault: UnlockedVault,
-    act: Act,
+    act: Action,
     reference: str,
     signature: Signature,
     *,

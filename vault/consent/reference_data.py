@@ -17,8 +17,8 @@ from policies.errors import PolicyInputError
 from policies.loci import Catalogue
 from policies.majority import Majority, parse_majority
 from policies.ontology import Ontology, TermGraph
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared
@@ -47,7 +47,7 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
     Raises:
         InputError: ``document_rejected`` with the place of what is wrong; ``pack_exists``: that version is another text.
     """
-    with vault.attempting(Act.CONSENT_PACK):
+    with vault.attempting(Action.CONSENT_PACK):
         declared(lambda: _parse(kind, text, version), name=f"the {kind}")
         body = text.encode()
         pack = Pack(kind, version, sha256(body).hex())
@@ -63,7 +63,7 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
             tx.add(ReferenceDocumentRow(kind=kind, version=version, sha256=sha256(body), body=packed, created=now))
             tx.flush()
             detail = {"kind": kind, "version": version}
-            vault.append(tx, Act.CONSENT_PACK, Outcome.DONE, obj=Obj(kind, pack.sha256), detail=detail)
+            vault.append(tx, Action.CONSENT_PACK, Outcome.DONE, obj=ObjectRef(kind, pack.sha256), detail=detail)
     return pack
 
 

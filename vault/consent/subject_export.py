@@ -14,7 +14,7 @@ from policies.consent import ConsentEvent
 from policies.decisions import decide
 from policies.standing import Standing, standing
 from vault.access import projects, releases
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, ledger
 from vault.errors import InputError
 from vault.genotypes.catalog import datasets
@@ -33,13 +33,13 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``output_exists``: the folder is already there.
     """
-    with vault.attempting(Act.CONSENT_EXPORT):
+    with vault.attempting(Action.CONSENT_EXPORT):
         subject = resolve(vault, reference)
         if folder.exists():
             raise InputError("output_exists", f"{folder} is already there", hint="name a folder that does not exist yet")
         document = _document(vault, subject)
         # Logged before the first byte is outside: an export is a disclosure of names.
-        vault.record(Act.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
+        vault.record(Action.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
         folder.mkdir(mode=0o700, parents=True)
         text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
         (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
@@ -50,7 +50,7 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
 def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
     now = vault.clock()
     identity = open_identities(vault, [subject])[subject]
-    token = vault.keybook.tokens([subject])[0]
+    token = vault.keys.tokens([subject])[0]
     with vault.books.read() as tx:
         book = ledger.read(tx, vault)
         private = ledger.private(vault, tx, book, subject)
@@ -67,7 +67,7 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
         "standing": _standing(where),
         "preferences": preferences(events, private),
         "decisions": _decisions(vault, subject, events, now),
-        "releases": [_release(one) for one in releases.every(vault) if token in vault.log.subjects_of(one.subject_set)],
+        "releases": [_release(one) for one in releases.list_all(vault) if token in vault.log.subjects_of(one.subject_set)],
         "log": [_entry(entry.index, entry.leaf) for entry in vault.log.entries_at(vault.log.entries_of(token))],
     }
 
@@ -93,7 +93,7 @@ def _standing(where: Standing) -> dict[str, object]:
 def _decisions(vault: UnlockedVault, subject: SubjectId, events: tuple[ConsentEvent, ...], now: datetime) -> list[dict[str, Any]]:
     """How each project whose datasets hold the person stands now."""
     found = []
-    for project in projects.every(vault):
+    for project in projects.list_all(vault):
         ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
             if subject not in set(cohort_decisions.members(tx, ids).subjects):
@@ -123,9 +123,15 @@ def _release(one: releases.Release) -> dict[str, Any]:
 def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
     if leaf is None:
         return {"entry": index}
-    told = json.loads(leaf)
-    found = {"entry": index, "time": told["t"], "act": told["act"], "outcome": told["outcome"], "by": told["actor"]["id"]}
-    return found | {key: told[key] for key in ("project", "purpose") if key in told}
+    on_progress = json.loads(leaf)
+    found = {
+        "entry": index,
+        "time": on_progress["t"],
+        "act": on_progress["act"],
+        "outcome": on_progress["outcome"],
+        "by": on_progress["actor"]["id"],
+    }
+    return found | {key: on_progress[key] for key in ("project", "purpose") if key in on_progress}
 
 
 def _page(document: Mapping[str, Any]) -> str:

@@ -12,10 +12,10 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.states import Acceptance
-from policies.term_matching import Outcome as Answer
+from policies.term_matching import Effect
 from vault.access import projects, rulings
 from vault.access.rulings import Ruling
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
@@ -57,7 +57,7 @@ class Queue:
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
     """Consents in force that end within some time from now, the earliest first."""
-    with vault.attempting(Act.CONSENT_EXPIRING):
+    with vault.attempting(Action.CONSENT_EXPIRING):
         now = vault.clock()
         with vault.books.read() as tx:
             known = cohort_decisions.kept(vault, ledger.read(tx, vault))
@@ -81,31 +81,31 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
                     concerned.append(subject)
                     handle = index.handle(subject)
                     found += [Due(handle, n, end, MAJORITY if a.lapse == end else VALIDITY) for n, a, end in ending]
-        vault.record(Act.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
+        vault.record(Action.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
     return sorted(found, key=lambda due: (due.ends, due.handle, due.policy))
 
 
 def queue(vault: UnlockedVault) -> Queue:
     """What every project that is declared or approved leaves for a steward to settle."""
-    with vault.attempting(Act.CONSENT_QUEUE):
+    with vault.attempting(Action.CONSENT_QUEUE):
         now = vault.clock()
         waiting: list[Waiting] = []
-        open_projects = [p for p in projects.every(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
+        open_projects = [p for p in projects.list_all(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
         for project in open_projects:
             ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
             with vault.books.read() as tx:
                 decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
             waiting += _open_questions(project.code, decided.answers)
-        vault.record(Act.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
+        vault.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
-    return Queue(tuple(waiting), tuple(r for r in rulings.every(vault) if r.confirmed_by is None))
+    return Queue(tuple(waiting), tuple(r for r in rulings.list_all(vault) if r.confirmed_by is None))
 
 
-def _open_questions(code: str, answers: cohort_decisions.Answers) -> list[Waiting]:
+def _open_questions(code: str, answers: cohort_decisions.Verdicts) -> list[Waiting]:
     sizes = np.bincount(answers.index, minlength=len(answers.verdicts)).tolist()
     counts: dict[Reason, int] = {}
     for verdict, size in zip(answers.verdicts, sizes, strict=True):
-        if verdict.outcome is Answer.REVIEW:
+        if verdict.outcome is Effect.REVIEW:
             for reason in verdict.reasons:
                 counts[reason] = counts.get(reason, 0) + size
     return [

@@ -69,7 +69,7 @@ PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Shelf:
+class WrapContext:
     """What the wraps of one bulk call have in common."""
 
     vault_id: bytes  # 16 bytes
@@ -82,12 +82,12 @@ def wrapping_key(epoch_key: Secret, branch: Branch) -> AesGcm:
     return AesGcm(hkdf_expand_sha256(epoch_key.reveal(), encode_context("genovault/kek/v1", branch), KEY_BYTES))
 
 
-def wrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, key: bytes, random: RandomBytes, subject_id: bytes = b"") -> bytes:
+def wrap(kek: AesGcm, shelf: WrapContext, *, key_id: bytes, key: bytes, random: RandomBytes, subject_id: bytes = b"") -> bytes:
     """The 60-byte wrap of a 32-byte key."""
     return wrap_many(kek, shelf, [key_id], [subject_id], [key], random=random)[0]
 
 
-def unwrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, wrapped: bytes, subject_id: bytes = b"") -> bytes:
+def unwrap(kek: AesGcm, shelf: WrapContext, *, key_id: bytes, wrapped: bytes, subject_id: bytes = b"") -> bytes:
     """The 32-byte key.
 
     Raises:
@@ -98,7 +98,7 @@ def unwrap(kek: AesGcm, shelf: Shelf, *, key_id: bytes, wrapped: bytes, subject_
 
 def wrap_many(
     kek: AesGcm,
-    shelf: Shelf,
+    shelf: WrapContext,
     key_ids: Sequence[bytes],
     subject_ids: Sequence[bytes],
     keys: Sequence[bytes],
@@ -113,7 +113,7 @@ def wrap_many(
 
 
 def unwrap_many(
-    kek: AesGcm, shelf: Shelf, key_ids: Sequence[bytes], subject_ids: Sequence[bytes], wrapped: Sequence[bytes]
+    kek: AesGcm, shelf: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes], wrapped: Sequence[bytes]
 ) -> list[bytes]:
     """As ``unwrap`` of each, in order; one bad wrap fails the whole call."""
     if not {WRAPPED_BYTES}.issuperset(map(len, wrapped)):
@@ -133,7 +133,7 @@ def block_keys(genotype_keys: Iterable[bytes], dataset_id: bytes) -> list[bytes]
     return [hkdf_expand_sha256(key, info, KEY_BYTES) for key in genotype_keys]
 
 
-def _contexts(shelf: Shelf, key_ids: Sequence[bytes], subject_ids: Sequence[bytes]) -> Iterator[bytes]:
+def _contexts(shelf: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes]) -> Iterator[bytes]:
     """The context of each wrap. What all wraps of a call share is encoded once: a cohort has thousands."""
     before, after = encode_context("genovault/dek/v1", shelf.vault_id), encode_context(shelf.epoch, shelf.purpose)
     lengths, join = SHORT_LENGTH, b"".join

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy import delete, exc, select
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, InputError, UnavailableError
@@ -107,7 +107,7 @@ def import_files(
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
-    with vault.attempting(Act.DATASET_IMPORT), ExitStack() as stack:
+    with vault.attempting(Action.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
         require_name(assembly, what="assembly")
         dataset, is_new = _dataset(vault, name, assembly, append=options.append)
@@ -234,13 +234,13 @@ def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iter
 def _write(vault: UnlockedVault, plan: _Plan, new: Registration, chunks: Iterator[SiteChunk]) -> _Written:
     """Write the sealed objects of a part."""
     dataset_id, fresh = plan.dataset.dataset_id, plan.fresh.genotype_keys()
-    keys = {**fresh, **vault.keybook.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
+    keys = {**fresh, **vault.keys.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
     derived = block_keys((keys[subject] for subject in plan.subjects), dataset_id)
     places = [Place(*plan.slots[subject], key) for subject, key in zip(plan.subjects, derived, strict=True)]
     drawn: list[FreshKeys] = []
 
     def new_table_key() -> tuple[KeyId, Secret]:
-        drawn.append(vault.keybook.draw(KeyPurpose.SITE_TABLE, [plan.part_id], version=len(drawn) + 1))
+        drawn.append(vault.keys.draw(KeyPurpose.SITE_TABLE, [plan.part_id], version=len(drawn) + 1))
         return KeyId(drawn[-1].key_ids[0]), Secret(drawn[-1].keys[0])
 
     owner = Owner(vault.vault_id, dataset_id, plan.part_id)
@@ -266,9 +266,9 @@ def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registratio
     object_leases.end(tx, plan.part_id)
     vault.append(
         tx,
-        Act.DATASET_IMPORT,
+        Action.DATASET_IMPORT,
         Outcome.DONE,
-        obj=Obj("part", part.part_id.hex()),
+        obj=ObjectRef("part", part.part_id.hex()),
         subjects=[subject for subject in plan.subjects if subject not in fresh],
         tokens=plan.fresh.tokens,
         counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
@@ -306,7 +306,7 @@ def _lease(vault: UnlockedVault, plan: _Plan) -> Iterator[None]:
             if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
                 raise
         vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
-        vault.keybook.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
+        vault.keys.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
         with vault.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
         raise

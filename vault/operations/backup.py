@@ -22,8 +22,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto import keystore
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
@@ -63,9 +63,9 @@ def backup(vault: UnlockedVault, destination: Path, *, progress: Progress = lamb
         InputError: ``output_not_empty``; ``backup_inside``. UnavailableError: ``copy_needs_sqlite``; ``backup_restless``: erasures kept
             taking objects away meanwhile; a store does not answer. IntegrityError: ``object_missing``; ``object_altered``.
     """
-    with vault.attempting(Act.BACKUP_CREATE):
+    with vault.attempting(Action.BACKUP_CREATE):
         created = vault.clock()
-        vault.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("backup", vault.vault_id.hex()))
+        vault.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("backup", vault.vault_id.hex()))
         if vault.keyring.has(Branch.LOG_SIGN):
             vault.checkpoint()
         with _appearing(vault, destination) as staging:
@@ -91,7 +91,7 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
         InputError: ``output_not_empty``; ``backup_inside``; ``expiry_past``. UnavailableError: ``copy_needs_sqlite``;
             ``backup_restless``: keys kept being rotated meanwhile.
     """
-    with vault.attempting(Act.BACKUP_CREATE):
+    with vault.attempting(Action.BACKUP_CREATE):
         require_administrator(vault)
         if expires <= vault.clock():
             raise InputError("expiry_past", "a key backup has to expire in the future")
@@ -107,7 +107,7 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
             }
             _write_about(staging, about)
         counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
-        vault.record(Act.BACKUP_CREATE, Outcome.DONE, obj=Obj("key-backup", recorded.backup_id), counts=counts)
+        vault.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("key-backup", recorded.backup_id), counts=counts)
         return recorded
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.actions import Role as ActorRole
-from vault.audit.entry import Actor, Event, Obj
+from vault.audit.actions import Action, ActorKind, Outcome
+from vault.audit.entry import Actor, Event, ObjectRef
 from vault.audit.log import AuditLog
 from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
@@ -21,7 +20,7 @@ from vault.errors import InputError
 from vault.ids import Clock, RandomBytes, VaultId, new_id, utc_now
 from vault.session.settings import IN_FOLDER, Places, Settings, inside, write_settings
 from vault.session.unlocked_vault import UnlockedVault
-from vault.session.wrapped_keys import KeyBook
+from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import PrincipalRow, VaultRow
 from vault.storage.database import Database, create_sqlite_file
 from vault.storage.key_tables import WrappedKeyRow
@@ -76,9 +75,9 @@ def _furnish(
         if "://" not in places.objects:
             Path(inside(folder, places.objects)).mkdir(mode=0o700)
         write_settings(folder, settings)
-        keybook = KeyBook(keys, unlocked.keyring, settings.vault_id, clock=clock, random=random)
+        wrapped_keys = WrappedKeys(keys, unlocked.keyring, settings.vault_id, clock=clock, random=random)
         for purpose in (KeyPurpose.REFERENCE_INDEX, KeyPurpose.HANDLE):
-            keybook.create(purpose, [settings.vault_id])
+            wrapped_keys.create(purpose, [settings.vault_id])
         _first_entry(books, settings.vault_id, unlocked, clock=clock, random=random)
         books.close()
         keys.close()
@@ -127,8 +126,8 @@ def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, cloc
         clock=clock,
         random=random,
     )
-    actor, seq = Actor(ActorRole(unlocked.role.value), unlocked.principal), {"keystore_seq": unlocked.public.seq}
-    entry = Event(act=Act.VAULT_INIT, outcome=Outcome.DONE, actor=actor, obj=Obj("vault", vault_id.hex()), counts=seq)
+    actor, seq = Actor(ActorKind(unlocked.role.value), unlocked.principal), {"keystore_seq": unlocked.public.seq}
+    entry = Event(act=Action.VAULT_INIT, outcome=Outcome.DONE, actor=actor, obj=ObjectRef("vault", vault_id.hex()), counts=seq)
     with books.write() as tx:
         tx.add(row)
         tx.add(PrincipalRow(name=unlocked.principal, role=unlocked.role.value, state="active", created=now))

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import func, select
 
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import check_live
 from vault.audit.reports.records import records
 from vault.consent import ledger
@@ -46,7 +46,7 @@ from vault.storage.database import PRAGMAS
 from vault.storage.timestamps import to_micros
 
 RESTORE = "genovault restore SRC"
-_INTENTS = (Act.VIEW_INTENT, Act.EXTRACT_INTENT)
+_INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
 
 Look = Callable[[UnlockedVault], Iterator["Finding"]]
 
@@ -82,24 +82,24 @@ class Report:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def examine(vault: UnlockedVault, *, told: Callable[[str], None] = lambda _: None) -> Report:
-    """Look everything over; ``told`` hears what is being looked at. The run is an entry of the log.
+def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Look everything over; ``on_progress`` hears what is being looked at. The run is an entry of the log.
 
     Raises:
         UnavailableError: a database or the object store does not answer.
     """
     found: list[Finding] = []
     skipped: list[str] = []
-    with vault.attempting(Act.DOCTOR_RUN):
+    with vault.attempting(Action.DOCTOR_RUN):
         for name, look, branches in _LOOKS:
             if not all(vault.keyring.has(branch) for branch in branches):
                 skipped.append(name)
                 continue
-            told(name)
+            on_progress(name)
             found.extend(_seen(vault, name, look))
         counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
         try:
-            vault.record(Act.DOCTOR_RUN, Outcome.DONE, counts=counts)
+            vault.record(Action.DOCTOR_RUN, Outcome.DONE, counts=counts)
         except GenovaultError as error:  # nothing was released, and the log's state is what has to be said
             found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
     order = list(Severity)
@@ -227,7 +227,7 @@ def _containers(vault: UnlockedVault) -> Iterator[Finding]:
         owner = Owner(vault.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
         ref = container_of(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
         try:
-            key = vault.keybook.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
+            key = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
             open_lengths(ref, vault.objects.get_range(c.object, 0, c.header_bytes), key)
         except GenovaultError as error:
             yield _error(error.code, f"container {c.object}: {error.message}", "restore it from a backup")
@@ -239,9 +239,9 @@ def _keys(vault: UnlockedVault) -> Iterator[Finding]:
         needed = table_keys(tx)
         live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
-    if missing := vault.keybook.missing_ids(key_id for _, key_id in needed):
+    if missing := vault.keys.missing_ids(key_id for _, key_id in needed):
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
-    if keyless := vault.keybook.keyless(live):
+    if keyless := vault.keys.keyless(live):
         yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
     if strangers := repair.strangers(vault):
         text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"
@@ -252,10 +252,10 @@ def _keys(vault: UnlockedVault) -> Iterator[Finding]:
             else "keep them: they do no harm, and newer books may turn up"
         )
         yield _warning("keys_of_nobody", text, remedy)
-    if erased - vault.keybook.erasures():
+    if erased - vault.keys.erasures():
         yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
     held = {(branch, number) for branch in Branch for number in vault.unlocked.keystore.epochs(branch)}
-    for use in vault.keybook.epochs.uses():
+    for use in vault.keys.epochs.uses():
         if use.wraps >= ALARM_KEK_WRAPS:
             yield _warning("key_worn", f"epoch {use.epoch} of {use.branch} has wrapped {use.wraps} keys", "genovault key rotate")
         if use.keys and (use.branch, use.epoch) not in held:
@@ -288,7 +288,7 @@ def _unfinished(vault: UnlockedVault) -> Iterator[Finding]:
 
 def _copies(vault: UnlockedVault) -> Iterator[Finding]:
     now = vault.clock()
-    backups = key_backups.every(vault.books)
+    backups = key_backups.list_all(vault.books)
     for backup in backups:
         if backup.destroyed is None and backup.expires <= now:
             text = f"key backup {backup.backup_id} has expired and is not recorded as destroyed"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.errors import InputError
 from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault, open_books
@@ -37,7 +37,7 @@ class KeyBackup:
         return {"backup": self.backup_id, "created": rfc3339(self.created), "expires": rfc3339(self.expires), "destroyed": gone}
 
 
-def every(books: Database) -> list[KeyBackup]:
+def list_all(books: Database) -> list[KeyBackup]:
     """All key backups ever made, oldest first. Needs no key."""
     with books.read() as tx:
         return [
@@ -52,10 +52,10 @@ def every(books: Database) -> list[KeyBackup]:
 
 
 def of_vault(folder: Path) -> list[KeyBackup]:
-    """As ``every``, for whoever has the folder and has not unlocked it. Raises as ``session.open_books``."""
+    """As ``list_all``, for whoever has the folder and has not unlocked it. Raises as ``session.open_books``."""
     books = open_books(folder)
     try:
-        return every(books)
+        return list_all(books)
     finally:
         books.close()
 
@@ -80,7 +80,7 @@ def begin(vault: UnlockedVault, *, expires: datetime) -> KeyBackup:
         tx.add(row)
         tx.flush()
         counts = {"keystore_seq": vault.public.seq, "expires": int(expires.timestamp())}
-        vault.append(tx, Act.BACKUP_CREATE, Outcome.INTENT, obj=Obj("key-backup", backup.backup_id), counts=counts)
+        vault.append(tx, Action.BACKUP_CREATE, Outcome.INTENT, obj=ObjectRef("key-backup", backup.backup_id), counts=counts)
     return backup
 
 
@@ -90,7 +90,7 @@ def destroyed(vault: UnlockedVault, backup_id: str) -> None:
     Raises:
         InputError: ``backup_unknown``; ``backup_destroyed``.
     """
-    with vault.attempting(Act.BACKUP_DESTROYED):
+    with vault.attempting(Action.BACKUP_DESTROYED):
         require_administrator(vault)
         _record_destroyed(vault, backup_id)
 
@@ -104,4 +104,4 @@ def _record_destroyed(vault: UnlockedVault, backup_id: str) -> None:
             raise InputError("backup_destroyed", "this key backup was destroyed already")
         row.destroyed = to_micros(vault.clock())
         tx.flush()
-        vault.append(tx, Act.BACKUP_DESTROYED, Outcome.DONE, obj=Obj("key-backup", backup_id))
+        vault.append(tx, Action.BACKUP_DESTROYED, Outcome.DONE, obj=ObjectRef("key-backup", backup_id))

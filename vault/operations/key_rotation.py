@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto import keystore
 from vault.crypto.envelope import blob_key
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
@@ -61,7 +61,7 @@ def rotate(vault: UnlockedVault, branches: Sequence[Branch] = BY_DEFAULT, *, pro
     Raises:
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``branch_closed``.
     """
-    with vault.attempting(Act.KEY_ROTATE):
+    with vault.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         signing = vault.keyring.current(Branch.LOG_SIGN)[0] if Branch.LOG_SIGN in branches else 0
         row = JobRow(
@@ -76,9 +76,9 @@ def rotate(vault: UnlockedVault, branches: Sequence[Branch] = BY_DEFAULT, *, pro
         for branch in branches:
             change_keystore(
                 vault,
-                Act.KEY_ROTATE,
+                Action.KEY_ROTATE,
                 lambda unlocked, branch=branch: keystore.add_epoch(unlocked, branch, random=vault.random),  # type: ignore[misc]
-                about=Obj("branch", branch.value),
+                about=ObjectRef("branch", branch.value),
             )
         return _finish(vault, row.job_id, json.loads(row.payload), progress)
 
@@ -106,15 +106,15 @@ def renew_root(vault: UnlockedVault, factors: Mapping[str, Factor]) -> list[str]
         InputError: ``slot_unknown``. UsageError: ``last_administrator``.
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``.
     """
-    with vault.attempting(Act.KEY_ROTATE):
+    with vault.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         given = {bytes.fromhex(slot): factor for slot, factor in factors.items()}
         before = [slot.slot_id for slot in vault.unlocked.keystore.slots]
         change_keystore(
             vault,
-            Act.KEY_ROTATE,
+            Action.KEY_ROTATE,
             lambda unlocked: keystore.renew(unlocked, given, random=vault.random),
-            about=Obj("root", vault.vault_id.hex()),
+            about=ObjectRef("root", vault.vault_id.hex()),
         )
         return [slot.hex() for slot in before if slot not in given]
 
@@ -125,23 +125,23 @@ def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -
     Raises:
         UnavailableError: ``branch_closed``.
     """
-    with vault.attempting(Act.KEY_ROTATE):
+    with vault.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         renewed = 0
-        target = vault.keybook.token_version() + 1
-        while count := vault.keybook.renew_tokens(target, limit=BATCH):
+        target = vault.keys.token_version() + 1
+        while count := vault.keys.renew_tokens(target, limit=BATCH):
             renewed += count
             progress(renewed)
-        vault.record(Act.KEY_ROTATE, Outcome.DONE, obj=Obj("tokens", str(target)), counts={"subjects": renewed})
+        vault.record(Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("tokens", str(target)), counts={"subjects": renewed})
     return renewed
 
 
 def destroy_old_tokens(vault: UnlockedVault) -> int:
     """Destroy all but the newest audit salts and tokens: entries written under them link to nobody any more; how many went."""
-    with vault.attempting(Act.KEY_DESTROY):
+    with vault.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
-        gone = vault.keybook.forget_old_tokens()
-        vault.record(Act.KEY_DESTROY, Outcome.DONE, obj=Obj("tokens", "old"), counts={"tokens": gone})
+        gone = vault.keys.forget_old_tokens()
+        vault.record(Action.KEY_DESTROY, Outcome.DONE, obj=ObjectRef("tokens", "old"), counts={"tokens": gone})
     return gone
 
 
@@ -151,26 +151,26 @@ def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) ->
     Raises:
         InputError: ``project_unknown``. UnavailableError: ``branch_closed``.
     """
-    with vault.attempting(Act.KEY_ROTATE, project=code):
+    with vault.attempting(Action.KEY_ROTATE, project=code):
         require_administrator(vault)
         with vault.books.read() as tx:
             project_id = tx.scalar(select(ProjectRow.project_id).where(ProjectRow.code == code))
         if project_id is None:
             raise InputError("project_unknown", f"there is no project {code}", hint="genovault project list")
-        version = vault.keybook.newest_version(KeyPurpose.PROJECT, project_id) + 1
-        vault.keybook.create(KeyPurpose.PROJECT, [project_id], version=version)
+        version = vault.keys.newest_version(KeyPurpose.PROJECT, project_id) + 1
+        vault.keys.create(KeyPurpose.PROJECT, [project_id], version=version)
         with vault.books.write() as tx:
             # A release in the making holds pseudonyms of the old key: raising the version stops it.
             tx.execute(update(ProjectRow).where(ProjectRow.project_id == project_id).values(version=ProjectRow.version + 1))
-            vault.append(tx, Act.KEY_ROTATE, Outcome.DONE, project=code, obj=Obj("project-key", str(version)))
+            vault.append(tx, Action.KEY_ROTATE, Outcome.DONE, project=code, obj=ObjectRef("project-key", str(version)))
         if not keep_old:
-            vault.keybook.destroy_older(KeyPurpose.PROJECT, project_id, than=version)
+            vault.keys.destroy_older(KeyPurpose.PROJECT, project_id, than=version)
     return version
 
 
 def epochs(vault: UnlockedVault) -> list[EpochSummary]:
     """Every epoch there is, with its use counters. Reading the list is an entry."""
-    used = {(use.branch, use.epoch): use for use in vault.keybook.epochs.uses()}
+    used = {(use.branch, use.epoch): use for use in vault.keys.epochs.uses()}
     found = []
     for branch in Branch:
         numbers = vault.unlocked.keystore.epochs(branch)
@@ -178,7 +178,7 @@ def epochs(vault: UnlockedVault) -> list[EpochSummary]:
             use = used.get((branch, number))
             keys, wraps = (use.keys, use.wraps) if use else (0, 0)
             found.append(EpochSummary(branch.value, number, number == max(numbers), keys, wraps, _worn(use)))
-    vault.record(Act.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
+    vault.record(Action.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
     return found
 
 
@@ -189,7 +189,7 @@ def destroy_epoch(vault: UnlockedVault, branch: Branch, number: int) -> None:
         InputError: ``epoch_unknown``. UsageError: ``epoch_current``; ``epoch_in_use``: something is wrapped or sealed under it.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Act.KEY_DESTROY):
+    with vault.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
         numbers = vault.unlocked.keystore.epochs(branch)
         if number not in numbers:
@@ -197,12 +197,12 @@ def destroy_epoch(vault: UnlockedVault, branch: Branch, number: int) -> None:
         if number == max(numbers):
             raise UsageError("epoch_current", "the newest epoch is in use", hint="genovault key rotate starts a new one")
         _require_unsealed(vault, branch, number)
-        vault.keybook.epochs.close(branch, number)
+        vault.keys.epochs.close(branch, number)
         change_keystore(
             vault,
-            Act.KEY_DESTROY,
+            Action.KEY_DESTROY,
             lambda unlocked: keystore.drop_epoch(unlocked, branch, number, random=vault.random),
-            about=Obj("epoch", f"{branch.value}:{number}"),
+            about=ObjectRef("epoch", f"{branch.value}:{number}"),
         )
 
 
@@ -217,12 +217,12 @@ def _finish(vault: UnlockedVault, job_id: bytes, job: Mapping[str, object], prog
     branches = [Branch(branch) for branch in job["branches"]]  # type: ignore[attr-defined]
     count = 0
     for purpose in [purpose for purpose in KeyPurpose if PURPOSE_BRANCH[purpose] in branches]:
-        while batch := vault.keybook.rewrap(purpose, limit=BATCH):
+        while batch := vault.keys.rewrap(purpose, limit=BATCH):
             count += batch
             progress(count)
     with vault.books.write() as tx:
         tx.execute(update(JobRow).where(JobRow.job_id == job_id).values(state=DONE, payload=b""))
-        vault.append(tx, Act.KEY_ROTATE, Outcome.DONE, obj=Obj("job", job_id.hex()), counts={"keys": count})
+        vault.append(tx, Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("job", job_id.hex()), counts={"keys": count})
     old = job["hand_over_from"]
     if isinstance(old, int) and 0 < old < vault.keyring.current(Branch.LOG_SIGN)[0]:
         vault.hand_over(old)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.anchors import Anchor
-from vault.audit.entry import Obj
+from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
 from vault.audit.note import checkpoint_in
 from vault.crypto.keystore import Branch, Role
@@ -37,13 +37,13 @@ def add(vault: UnlockedVault, folder: Path) -> None:
     place = folder.resolve()
     if place.is_relative_to(vault.folder.resolve()):
         raise InputError("anchor_inside", "an anchor inside the vault guards nothing", hint="name a folder on another mount")
-    with vault.attempting(Act.AUDIT_ANCHOR):
+    with vault.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
         settings = read_settings(vault.folder)
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
         _check(vault, Anchor(place), fresh=True)
-        vault.record(Act.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
+        vault.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
         Anchor(place).publish(vault.checkpoint())
         write_settings(vault.folder, replace(settings, anchors=(*settings.anchors, place)))
     vault.anchors = (*vault.anchors, Anchor(place))
@@ -52,12 +52,12 @@ def add(vault: UnlockedVault, folder: Path) -> None:
 def remove(vault: UnlockedVault, folder: Path) -> None:
     """Give an anchor up. Raises InputError (``anchor_unknown``)."""
     place = folder.resolve()
-    with vault.attempting(Act.AUDIT_ANCHOR):
+    with vault.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
         settings = read_settings(vault.folder)
         if place not in settings.anchors:
             raise InputError("anchor_unknown", f"{place} is no anchor of this vault")
-        vault.record(Act.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
+        vault.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
         write_settings(vault.folder, replace(settings, anchors=tuple(a for a in settings.anchors if a != place)))
     vault.anchors = tuple(anchor for anchor in vault.anchors if anchor.folder != place)
 
@@ -104,9 +104,9 @@ def continue_log(vault: UnlockedVault) -> Appended:
     origin = _next_origin(vault, part.origin)
     with vault.books.write() as tx:
         event = vault.event(
-            Act.LOG_CONTINUE,
+            Action.LOG_CONTINUE,
             Outcome.DONE,
-            obj=Obj("log", part.origin),
+            obj=ObjectRef("log", part.origin),
             previous=known,
             consent=ledger.last(tx, vault.vault_id).entry(),
             counts={"kept": part.size, "signed": 0 if known is None else checkpoint_in(known).size},

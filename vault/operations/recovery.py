@@ -60,7 +60,7 @@ def sweep(vault: UnlockedVault) -> int:
     expired = object_leases.close_expired(vault)
     for prefix in expired:
         vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
-        vault.keybook.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])
+        vault.keys.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])
         with vault.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
     return len(expired)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import exists, select
 
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import Filter, records
 from vault.crypto import keystore_files
 from vault.genotypes.catalog.object_inventory import being_written, named_objects
@@ -30,10 +30,10 @@ def orphans(vault: UnlockedVault) -> list[str]:
 
 def sweep_orphans(vault: UnlockedVault) -> int:
     """Remove objects that nothing names and nobody is writing; how many. Logged."""
-    with vault.attempting(Act.DOCTOR_RUN):
+    with vault.attempting(Action.DOCTOR_RUN):
         found = orphans(vault)
         vault.objects.delete(found)
-        vault.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
+        vault.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
     return len(found)
 
 
@@ -42,36 +42,36 @@ def strangers(vault: UnlockedVault) -> list[SubjectId]:
 
     Nobody, while an import may be about to enter them.
     """
-    held = vault.keybook.subjects()
+    held = vault.keys.subjects()
     with vault.books.read() as tx:
         return _strangers(tx, held)
 
 
 def restored(vault: UnlockedVault) -> bool:
     """Whether these books came out of a backup: then newer ones may turn up, and need the keys of people whom these do not know."""
-    return next(records(vault.log, Filter(act=Act.BACKUP_RESTORE)), None) is not None
+    return next(records(vault.log, Filter(act=Action.BACKUP_RESTORE)), None) is not None
 
 
 def may_sweep_strangers(vault: UnlockedVault) -> bool:
     """Whether ``sweep_strangers`` does anything. Books and keys on PostgreSQL may be one database, which has one writer at a time: there
     the books cannot be held while keys go. Left over keys do no harm.
     """
-    return "sqlite" in (vault.books.dialect, vault.keybook.dialect) and not restored(vault)
+    return "sqlite" in (vault.books.dialect, vault.keys.dialect) and not restored(vault)
 
 
 def sweep_strangers(vault: UnlockedVault) -> int:
     """Destroy the keys of ``strangers``, unless the books were ever restored; how many people those were. Logged."""
-    with vault.attempting(Act.DOCTOR_RUN):
+    with vault.attempting(Action.DOCTOR_RUN):
         if not may_sweep_strangers(vault):
             return 0
-        held = vault.keybook.subjects()
+        held = vault.keys.subjects()
         # All at once, and while nobody can be entered: ``registration`` looks, in its own transaction, that its keys are still there.
         with vault.books.write() as tx:
             found = _strangers(tx, held)
             if found:
-                vault.keybook.destroy(SUBJECT_PURPOSES, found)
+                vault.keys.destroy(SUBJECT_PURPOSES, found)
         if found:
-            vault.record(Act.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
+            vault.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
     return len(found)
 
 

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from sqlalchemy import delete, select, update
 
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.anchors import Anchor
-from vault.audit.entry import Obj
+from vault.audit.entry import ObjectRef
 from vault.audit.live_source import check_live
 from vault.consent import ledger
 from vault.crypto import keystore
@@ -180,10 +180,10 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
         ledger.read(tx, vault)
         needed = [key_id for _, key_id in table_keys(tx)]
         held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING)))))
-    keyless = vault.keybook.keyless([SubjectId(subject) for subject in held])
-    missing = vault.keybook.missing_ids(needed)
+    keyless = vault.keys.keyless([SubjectId(subject) for subject in held])
+    missing = vault.keys.missing_ids(needed)
     # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
-    if (erased - vault.keybook.erasures()) if live else (keyless or missing):
+    if (erased - vault.keys.erasures()) if live else (keyless or missing):
         raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
     found = check_live(vault.log, None, "\n".join(key.to_text() for key in vault.log_keys()))
     if not found.ok:
@@ -217,13 +217,13 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     with vault.books.read() as tx:
         states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
         jobs = list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == ERASURE_JOB, JobRow.state != DONE)))
-    over = [job for job in jobs if not vault.keybook.newest_version(KeyPurpose.JOB, job)]
+    over = [job for job in jobs if not vault.keys.newest_version(KeyPurpose.JOB, job)]
     done = [subject for subject, state in states.items() if state == ERASED]
-    vault.keybook.destroy(SUBJECT_PURPOSES, done)
+    vault.keys.destroy(SUBJECT_PURPOSES, done)
     with vault.books.read() as tx:
         for erasure_id in tx.scalars(select(ErasureRow.erasure_id)).all():
-            vault.keybook.destroy([], [], erasure_id=erasure_id)
-    gone = [subject for subject in vault.keybook.keyless(states) if states[subject] != ERASED]
+            vault.keys.destroy([], [], erasure_id=erasure_id)
+    gone = [subject for subject in vault.keys.keyless(states) if states[subject] != ERASED]
     with vault.books.write() as tx:
         for subject in gone:
             for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, PartMemberRow):
@@ -235,9 +235,9 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
         flags = [name for name, met in (("newest_keys", report.newest_keys), ("anchored", report.anchored)) if met]
         vault.append(
             tx,
-            Act.BACKUP_RESTORE,
+            Action.BACKUP_RESTORE,
             Outcome.DONE,
-            obj=Obj("vault", vault.vault_id.hex()),
+            obj=ObjectRef("vault", vault.vault_id.hex()),
             flags=flags,
             counts={"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable},
         )
@@ -250,7 +250,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
 def _index_held(vault: UnlockedVault) -> bool:
     """Whether the references can be looked up: the key they were made with goes with each erasure."""
     version = ReferenceIndex(vault).version
-    return vault.keybook.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, version)
+    return vault.keys.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, version)
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto import keystore
 from vault.crypto.argon2_calibration import Timer, calibrate
 from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
@@ -71,7 +71,7 @@ def add(
         InputError: ``principal_exists``; ``principal_invalid``; ``slots_full``; ``role_holds_no_keys`` (a researcher with a factor).
         UsageError: ``factor_needed``. UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Act.PRINCIPAL_ADD):
+    with vault.attempting(Action.PRINCIPAL_ADD):
         require_administrator(vault)
         with vault.books.read() as tx:
             if tx.get(PrincipalRow, name) is not None:
@@ -90,12 +90,14 @@ def add(
             require_name(name)
             with vault.books.write() as tx:
                 book(tx)
-                vault.append(tx, Act.PRINCIPAL_ADD, Outcome.DONE, obj=Obj("principal", name), detail={"role": role.value})
+                vault.append(
+                    tx, Action.PRINCIPAL_ADD, Outcome.DONE, obj=ObjectRef("principal", name), detail={"role": role.value}
+                )
         else:
             given = factor
             change_keystore(
                 vault,
-                Act.PRINCIPAL_ADD,
+                Action.PRINCIPAL_ADD,
                 lambda unlocked: keystore.add_slot(
                     unlocked,
                     principal=name,
@@ -105,7 +107,7 @@ def add(
                     random=vault.random,
                     administers=administers,
                 ),
-                about=Obj("principal", name),
+                about=ObjectRef("principal", name),
                 book=book,
             )
     return next(principal for principal in _every(vault) if principal.name == name)
@@ -118,7 +120,7 @@ def disable(vault: UnlockedVault, name: str) -> None:
         InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Act.PRINCIPAL_DISABLE):
+    with vault.attempting(Action.PRINCIPAL_DISABLE):
         require_administrator(vault)
         _require_active(vault, name)
 
@@ -135,20 +137,20 @@ def disable(vault: UnlockedVault, name: str) -> None:
                 unlocked = keystore.remove_slot(unlocked, slot.slot_id)
             return unlocked
 
-        change_keystore(vault, Act.PRINCIPAL_DISABLE, without, about=Obj("principal", name), book=book)
+        change_keystore(vault, Action.PRINCIPAL_DISABLE, without, about=ObjectRef("principal", name), book=book)
 
 
-def every(vault: UnlockedVault) -> list[Principal]:
+def list_all(vault: UnlockedVault) -> list[Principal]:
     """All principals by name. Reading the list is an entry."""
     found = _every(vault)
-    vault.record(Act.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
+    vault.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
     return found
 
 
 def slots(vault: UnlockedVault) -> list[SlotSummary]:
     """All unlock slots. Reading the list is an entry."""
     found = [_summary(slot) for slot in vault.unlocked.keystore.slots]
-    vault.record(Act.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
+    vault.record(Action.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
     return found
 
 
@@ -166,13 +168,13 @@ def add_slot(
         InputError: ``principal_unknown``; ``principal_disabled``; ``slots_full``; ``role_holds_no_keys``; ``role_cannot_administer``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Act.SLOT_ADD):
+    with vault.attempting(Action.SLOT_ADD):
         require_administrator(vault)
         role = _require_active(vault, name)
         before = {slot.slot_id for slot in vault.unlocked.keystore.slots}
         change_keystore(
             vault,
-            Act.SLOT_ADD,
+            Action.SLOT_ADD,
             lambda unlocked: keystore.add_slot(
                 unlocked,
                 principal=name,
@@ -182,7 +184,7 @@ def add_slot(
                 random=vault.random,
                 administers=administers,
             ),
-            about=Obj("principal", name),
+            about=ObjectRef("principal", name),
         )
     return next(_summary(slot) for slot in vault.unlocked.keystore.slots if slot.slot_id not in before)
 
@@ -193,22 +195,22 @@ def remove_slot(vault: UnlockedVault, slot_id: str) -> None:
     Raises:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``; UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Act.SLOT_REMOVE):
+    with vault.attempting(Action.SLOT_REMOVE):
         require_administrator(vault)
         found = [slot for slot in vault.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
         if len(found) != 1 or not slot_id:
             raise InputError("slot_unknown", "no one slot has this id", hint="genovault key slots lists them")
         slot = found[0]
-        about = Obj("principal", slot.principal)
-        change_keystore(vault, Act.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, slot.slot_id), about=about)
+        about = ObjectRef("principal", slot.principal)
+        change_keystore(vault, Action.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, slot.slot_id), about=about)
 
 
 def change_keystore(
     vault: UnlockedVault,
-    act: Act,
+    act: Action,
     change: Callable[[Unlocked], Unlocked],
     *,
-    about: Obj,
+    about: ObjectRef,
     book: Callable[[Transaction], None] | None = None,
 ) -> None:
     """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry."""
@@ -220,7 +222,7 @@ def change_keystore(
         anchor(tx, vault, act, about=about, refers=intent.event_id)
 
 
-def anchor(tx: Transaction, vault: UnlockedVault, act: Act, *, about: Obj, refers: str | None = None) -> None:
+def anchor(tx: Transaction, vault: UnlockedVault, act: Action, *, about: ObjectRef, refers: str | None = None) -> None:
     """Say in the log, and remember in the books, which keystore is the newest."""
     seq = vault.public.seq
     tx.execute(update(VaultRow).values(keystore_seq=seq))
@@ -235,7 +237,7 @@ def reconcile(vault: UnlockedVault) -> bool:
     with vault.books.write() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False
-        anchor(tx, vault, Act.KEYSTORE_RECONCILE, about=Obj("vault", vault.vault_id.hex()))
+        anchor(tx, vault, Action.KEYSTORE_RECONCILE, about=ObjectRef("vault", vault.vault_id.hex()))
         for name, role in {slot.principal: slot.role for slot in vault.unlocked.keystore.slots}.items():
             if tx.get(PrincipalRow, name) is None:
                 tx.add(PrincipalRow(name=name, role=role.value, state=ACTIVE, created=to_micros(vault.clock())))

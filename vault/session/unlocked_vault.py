@@ -18,8 +18,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.actions import Role as ActorRole
+from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.committer import GroupCommitter
 from vault.audit.entry import Actor, Event, Prepared
@@ -32,7 +31,7 @@ from vault.crypto.primitives import SigningKey
 from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.ids import AuditToken, Clock, RandomBytes, SubjectId, utc_now
 from vault.session.settings import SETTINGS, Settings, inside, read_settings
-from vault.session.wrapped_keys import KeyBook
+from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.book_tables import VaultRow
 from vault.storage.database import Database, Transaction
@@ -58,12 +57,12 @@ class UnlockedVault:
         self.remembered: dict[str, Any] = {}  # what higher modules keep while the session lasts, by module
         self.keyring = unlocked.keyring
         self.books = Database(inside(folder, settings.places.books))
-        self._keys = Database(inside(folder, settings.places.keys))
+        self._key_database = Database(inside(folder, settings.places.keys))
         self.objects = ObjectStore(inside(folder, settings.places.objects))
         make_current(self.books, "books")
-        make_current(self._keys, "keys")
-        self.keybook = KeyBook(
-            self._keys, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
+        make_current(self._key_database, "keys")
+        self.keys = WrappedKeys(
+            self._key_database, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
         )
         with self.books.read() as tx:
             row = tx.scalars(select(VaultRow)).one_or_none()
@@ -82,16 +81,16 @@ class UnlockedVault:
         self.unlocked = unlocked
         self.public = unlocked.public
         self.keyring = unlocked.keyring
-        self.keybook.use(unlocked.keyring)
+        self.keys.use(unlocked.keyring)
         self.log = self._new_log()
 
     def append(
-        self, tx: Transaction, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any
+        self, tx: Transaction, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any
     ) -> Appended:
         """An entry in the caller's transaction: the state change and its entry are one. ``fields`` as ``event``'s."""
         return self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
 
-    def record(self, act: Act, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
+    def record(self, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
         """An entry of its own, durable when this returns; threads of one process share commits."""
         return self.record_event(self.event(act, outcome, subjects=subjects, **fields))
 
@@ -101,7 +100,7 @@ class UnlockedVault:
 
     def event(
         self,
-        act: Act,
+        act: Action,
         outcome: Outcome,
         *,
         subjects: Sequence[SubjectId] = (),
@@ -112,12 +111,12 @@ class UnlockedVault:
         """An event of this principal, to be appended by the caller. ``tokens``: of further subjects, where they are at hand;
         ``asserted_for``: whom this principal says they act for.
         """
-        tokens = sorted((*tokens, *self.keybook.tokens(subjects))) if subjects else sorted(tokens)
-        actor = Actor(ActorRole(self.role.value), self.principal, asserted_for)
+        tokens = sorted((*tokens, *self.keys.tokens(subjects))) if subjects else sorted(tokens)
+        actor = Actor(ActorKind(self.role.value), self.principal, asserted_for)
         return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 
     @contextmanager
-    def attempting(self, act: Act, **fields: Any) -> Iterator[None]:
+    def attempting(self, act: Action, **fields: Any) -> Iterator[None]:
         """Log what goes wrong inside: a refusal as ``refused``, anything else as ``failed``, by its code, then let it pass on.
 
         Used outside any write transaction, which would roll the entry back with the attempt.
@@ -142,7 +141,7 @@ class UnlockedVault:
         except IntegrityError as error:
             if error.code != "note_signature_missing":
                 raise
-            self.keybook.use(self._newer_keyring())  # another process has rotated the signing key and signed since
+            self.keys.use(self._newer_keyring())  # another process has rotated the signing key and signed since
             return self._sign_head(self.log_signer())
 
     def hand_over(self, old_epoch: int) -> str:
@@ -164,7 +163,7 @@ class UnlockedVault:
 
     def seal_books(self, collection: str, record_id: bytes, content: bytes, *, version: int = 1) -> bytes:
         """Seal a record of the books branch."""
-        key = self.keybook.branch_key(Branch.BOOKS, collection)
+        key = self.keys.branch_key(Branch.BOOKS, collection)
         return seal_blob(
             key.secret, self._binding(collection, record_id, version, key.key_id, key.version), content, random=self.random
         )
@@ -172,7 +171,7 @@ class UnlockedVault:
     def open_books(self, collection: str, record_id: bytes, sealed: bytes, *, version: int = 1) -> bytes:
         """Open a record of the books branch, under the epoch its header names."""
         _, epoch = blob_key(sealed)
-        key = self.keybook.branch_key(Branch.BOOKS, collection, epoch=epoch)
+        key = self.keys.branch_key(Branch.BOOKS, collection, epoch=epoch)
         return open_blob(key.secret, self._binding(collection, record_id, version, key.key_id, epoch), sealed)
 
     def detail(self, index: int) -> dict[str, Any] | None:
@@ -188,11 +187,11 @@ class UnlockedVault:
 
     def databases(self) -> tuple[tuple[str, Database], ...]:
         """Books and keys, by name: to look them over."""
-        return ("books", self.books), ("keys", self._keys)
+        return ("books", self.books), ("keys", self._key_database)
 
     def copy_keys(self, path: Path) -> None:
         """A consistent copy of the key database as a new SQLite file. Raises as ``Database.copy_to``."""
-        self._keys.copy_to(path)
+        self._key_database.copy_to(path)
 
     def close(self) -> None:
         """Sign what is unsigned, if this principal can, and return connections."""
@@ -207,7 +206,7 @@ class UnlockedVault:
         """Return connections and sign nothing: for a log that must not be signed as it is."""
         self._committer.close()
         self.books.close()
-        self._keys.close()
+        self._key_database.close()
 
     def _commit_entries(self, batch: Sequence[Prepared]) -> list[Appended]:
         return self.log.record_many(batch)
@@ -235,7 +234,7 @@ class UnlockedVault:
             random=self.random,
         )
 
-    def _record_quietly(self, act: Act, outcome: Outcome, code: str, fields: Mapping[str, Any]) -> None:
+    def _record_quietly(self, act: Action, outcome: Outcome, code: str, fields: Mapping[str, Any]) -> None:
         # Nothing is released either way, and the first error is the one the person has to mend.
         with suppress(GenovaultError):
             self.record(act, outcome, reasons={code: 1}, **fields)
@@ -303,5 +302,5 @@ def _record_failure(folder: Path, settings: Settings, public: PublicKeys, *, clo
         clock=clock,
         random=random,
     )
-    log.record(Event(act=Act.VAULT_UNLOCK_FAILED, outcome=Outcome.REFUSED, actor=Actor(ActorRole.UNKNOWN, "unknown")))
+    log.record(Event(act=Action.VAULT_UNLOCK_FAILED, outcome=Outcome.REFUSED, actor=Actor(ActorKind.UNKNOWN, "unknown")))
     books.close()

@@ -17,7 +17,7 @@ from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
-from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap_many, wrap_many, wrapping_key
+from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, WrapContext, unwrap_many, wrap_many, wrapping_key
 from vault.crypto.keyring import Branch, Keyring
 from vault.crypto.primitives import KEY_BYTES, AesGcm, hkdf_expand_sha256, hmac_sha256
 from vault.crypto.secret import Secret
@@ -62,7 +62,7 @@ class FreshSubjects:
     tokens: Sequence[AuditToken]
 
 
-class KeyBook:
+class WrappedKeys:
     """Opens, creates and destroys stored keys for one unlocked principal."""
 
     def __init__(
@@ -395,13 +395,13 @@ class KeyBook:
         digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
         return [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
 
-    def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, Shelf]:
+    def _shelf(self, purpose: KeyPurpose, epoch: int) -> tuple[AesGcm, WrapContext]:
         branch = PURPOSE_BRANCH[purpose]
         if self._refresh is not None and epoch not in self._keyring.epochs(branch):
             self.use(self._refresh())
         if (branch, epoch) not in self._keks:
             self._keks[branch, epoch] = wrapping_key(self._keyring.epoch(branch, epoch), branch)
-        return self._keks[branch, epoch], Shelf(self._vault_id, epoch, purpose)
+        return self._keks[branch, epoch], WrapContext(self._vault_id, epoch, purpose)
 
 
 _STORED = (WrappedKeyRow.owner, WrappedKeyRow.version, WrappedKeyRow.key_id, WrappedKeyRow.epoch, WrappedKeyRow.wrapped)

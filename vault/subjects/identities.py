@@ -38,7 +38,7 @@ class Identity(NamedTuple):
 def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
     """Opened identities of the subjects. Callers log the access."""
     wanted = list(set(subjects))
-    keys = vault.keybook.open_keys(KeyPurpose.IDENTITY, wanted)
+    keys = vault.keys.open_keys(KeyPurpose.IDENTITY, wanted)
     columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
     with vault.books.read() as tx:
         rows = rows_among(tx, columns, IdentityRow.subject_id, wanted)

@@ -35,11 +35,11 @@ def renew(vault: UnlockedVault) -> int:
     """
     owner = vault.vault_id
     index = ReferenceIndex(vault)
-    version = vault.keybook.newest_version(KeyPurpose.REFERENCE_INDEX, owner)
+    version = vault.keys.newest_version(KeyPurpose.REFERENCE_INDEX, owner)
     if version <= index.version:
         version += 1
-        vault.keybook.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
-    key = vault.keybook.open(KeyPurpose.REFERENCE_INDEX, owner, version=version).secret
+        vault.keys.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
+    key = vault.keys.open(KeyPurpose.REFERENCE_INDEX, owner, version=version).secret
     known = _read(vault, {})
     with vault.books.write() as tx:
         registered_by = _registered_by(tx, vault, index)
@@ -51,7 +51,7 @@ def renew(vault: UnlockedVault) -> int:
         tx.execute(delete(ReferenceRow))
         bulk_insert(tx, ReferenceRow, rows)
         tx.execute(update(VaultRow).values(reference_version=version))
-    vault.keybook.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
+    vault.keys.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
     vault.books.checkpoint_wal(ReferenceRow.__tablename__)
     return len(rows)
 
@@ -61,7 +61,7 @@ def _registered_by(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex)
     more: there, a person's references are all taken to come from where the first of them came.
     """
     rows = tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)).all()
-    held = vault.keybook.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, index.version)
+    held = vault.keys.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, index.version)
     by_digest = {row.digest: row.dataset_id for row in rows} if held else {}
     by_subject = {} if held else {row.subject_id: row.dataset_id for row in reversed(rows)}
 

@@ -36,12 +36,12 @@ class ReferenceIndex:
     @cached_property
     def _references(self) -> HmacSha256:
         return HmacSha256(
-            self._session.keybook.open(KeyPurpose.REFERENCE_INDEX, self._session.vault_id, version=self.version).secret
+            self._session.keys.open(KeyPurpose.REFERENCE_INDEX, self._session.vault_id, version=self.version).secret
         )
 
     @cached_property
     def _handles(self) -> HmacSha256:
-        return HmacSha256(self._session.keybook.open(KeyPurpose.HANDLE, self._session.vault_id).secret)
+        return HmacSha256(self._session.keys.open(KeyPurpose.HANDLE, self._session.vault_id).secret)
 
     def require_current(self, tx: Transaction) -> None:
         """Refuse to write digests of a key that was renewed since. Raises UnavailableError ``references_renewed``."""

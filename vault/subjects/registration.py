@@ -64,7 +64,7 @@ class DrawnSubjects:
 def draw_subjects(vault: UnlockedVault, count: int) -> DrawnSubjects:
     """New people, for ``registering``."""
     ids = [SubjectId(drawn) for drawn in draw(vault.random, count, ID_BYTES)]
-    return DrawnSubjects(ids, vault.keybook.draw_subjects(ids))
+    return DrawnSubjects(ids, vault.keys.draw_subjects(ids))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def registering(vault: UnlockedVault, drawn: DrawnSubjects, identities: Sequence
             beside.shutdown(cancel_futures=True)
             # They are in the books if it was interrupted behind the commit.
             if drawn.subjects and not _in_books(vault, drawn.subjects[0]):
-                vault.keybook.destroy(SUBJECT_PURPOSES, drawn.subjects)
+                vault.keys.destroy(SUBJECT_PURPOSES, drawn.subjects)
             raise
 
 
@@ -94,11 +94,11 @@ class Registration:
     def __init__(self, vault: UnlockedVault, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
         self._session, self._beside, self._subjects = vault, beside, drawn.subjects
         self._rows = beside.submit(_rows, vault, drawn, identities)
-        self._kept = [beside.submit(vault.keybook.store_subjects, drawn.fresh)]
+        self._kept = [beside.submit(vault.keys.store_subjects, drawn.fresh)]
 
     def keep(self, others: Sequence[FreshKeys]) -> None:
         """Keep further keys, of what goes into the books beside the people."""
-        self._kept.append(self._beside.submit(self._session.keybook.store, others))
+        self._kept.append(self._beside.submit(self._session.keys.store, others))
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -108,14 +108,14 @@ class Registration:
             UnavailableError: ``changed_meanwhile``: their keys are gone again.
         """
         # Books and keys may be one PostgreSQL database, which has one writer at a time.
-        if self._session.keybook.dialect != "sqlite":
+        if self._session.keys.dialect != "sqlite":
             self._wait()
         with self._session.books.write() as tx:
             yield tx
             self._wait()
             # Keys of people who are in no book may be taken away (vault.operations.repair): of all of them at once, and not while this
             # transaction runs.
-            if self._subjects and not self._session.keybook.is_whole(self._subjects[0]):
+            if self._subjects and not self._session.keys.is_whole(self._subjects[0]):
                 raise UnavailableError(
                     "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
                 )

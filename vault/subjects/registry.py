@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import exc, func, select
 
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.files.csv_sheets import Problem, rejected
@@ -69,7 +69,7 @@ def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SheetRow]], *, 
                 _replace(tx, vault, index, subject, identity)
             vault.append(
                 tx,
-                Act.SUBJECT_IMPORT,
+                Action.SUBJECT_IMPORT,
                 Outcome.DONE,
                 subjects=[s for s, _ in known],
                 tokens=drawn.tokens,
@@ -90,7 +90,7 @@ def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
     handles = index.handles(
         SubjectId(row.subject_id) for row in rows
     )  # who may not see them is refused before anything is logged as done
-    vault.record(Act.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
+    vault.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
     days = (from_micros(row.created).date().isoformat() for row in rows)
     listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
     return sorted(listed, key=lambda s: s.handle)
@@ -102,7 +102,7 @@ def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, 
     identity = open_identities(vault, [subject])[subject]
     with vault.books.read() as tx:
         row = tx.get_one(SubjectRow, subject)
-    vault.record(Act.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
+    vault.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
     return SubjectSummary(ReferenceIndex(vault).handle(subject), row.state, from_micros(row.created).date().isoformat()), identity
 
 
@@ -167,7 +167,7 @@ def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subje
     """A new version of a known subject's identity; references it lacked are added, sample ids it had are kept."""
     index.require_current(tx)
     row = tx.get_one(IdentityRow, subject)
-    key = vault.keybook.open(KeyPurpose.IDENTITY, subject)
+    key = vault.keys.open(KeyPurpose.IDENTITY, subject)
     old = open_identity(vault, subject, row.version, row.sealed, key)
     samples = tuple(dict.fromkeys([*old.samples, *identity.samples]))
     merged = identity._replace(samples=samples)

@@ -35,10 +35,10 @@ def test_a_declaration_becomes_a_draft_with_its_own_key(s):
     made = declare(s)
     assert (made.state, made.version, made.created_by, made.approved_by) == ("draft", 1, "ann", None)
     other = projects.load(s, "demo")
-    keys = {s.keybook.open(KeyPurpose.PROJECT, p.project_id).secret.reveal() for p in (made, other)}
+    keys = {s.keys.open(KeyPurpose.PROJECT, p.project_id).secret.reveal() for p in (made, other)}
     assert len(keys) == 2
     assert projects.load(s, "second") == made
-    assert [p.code for p in projects.every(s)] == ["demo", "second"]
+    assert [p.code for p in projects.list_all(s)] == ["demo", "second"]
     assert last(s)["act"] == "project.create"
 
 

@@ -15,7 +15,7 @@ def test_a_view_and_an_extract_are_both_in_the_book(s, tmp_path):
     gate.view(s, project="demo", dataset="cohort", regions=["22:1-1020"])
     request = vaults.ask(s)
     gate.extract(s, request, tmp_path / "out")
-    extract, view = releases.every(s)
+    extract, view = releases.list_all(s)
     assert (view.request_id, view.content.output, view.content.staged) == (None, "", "")
     assert (extract.request_id, extract.content.output) == (request, str(tmp_path / "out"))
     assert view.content.asked["regions"] == ["22:1-1020"]
@@ -35,7 +35,7 @@ def test_a_record_of_another_version_does_not_open(folder, s):
     gate.view(s, project="demo", dataset="cohort")
     sql(folder / "books.db", "UPDATE release SET version = version + 1")
     with pytest.raises(IntegrityError):
-        releases.every(s)
+        releases.list_all(s)
 
 
 def test_an_unknown_release(s):
@@ -47,7 +47,7 @@ def test_an_unknown_release(s):
 def test_one_altered_record_does_not_hide_the_others(folder, s):
     for _ in range(2):
         gate.view(s, project="demo", dataset="cohort")
-    first, second = releases.every(s)
+    first, second = releases.list_all(s)
     sql(folder / "books.db", ("UPDATE release SET sealed = x'00' WHERE release_id = ?", (first.release_id,)))
     assert releases.load(s, second.release_id) == second
     with pytest.raises(IntegrityError):

@@ -22,7 +22,7 @@ def test_a_request_is_kept_as_it_was_asked(s):
     assert requests.load(s, made.request_id) == made
     assert (made.state, made.project, made.dataset, made.submitted_by) == ("open", "demo", "cohort", "ann")
     assert made.spec == Spec(regions=("22:1-5", "chr22:7"), submitted_for="rosa")
-    assert requests.every(s)[0] == made
+    assert requests.list_all(s)[0] == made
     entry = list(s.log.entries())[-1]
     assert decode_leaf(entry.leaf)["req"] == made.request_id
     assert s.detail(entry.index)["for"] == "rosa"

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.audit_log import ANN, SET_SALT, event, token
-from vault.audit.actions import Act, Outcome, Role
+from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.entry import (
     Actor,
     ConsentHead,
     Event,
-    Obj,
+    ObjectRef,
     Stamp,
     blob_list_digest,
     commitment,
@@ -43,8 +43,8 @@ def leaf_of(**fields):
 def test_a_whole_leaf_byte_for_byte():
     """Frozen: changing these bytes is a new leaf version."""
     prepared = leaf_of(
-        act=Act.EXTRACT_OUTCOME,
-        obj=Obj("manifest", "ab" * 32),
+        act=Action.EXTRACT_OUTCOME,
+        obj=ObjectRef("manifest", "ab" * 32),
         project="demo",
         request="req-1",
         purpose="DUO:0000006",
@@ -100,9 +100,9 @@ def test_order_and_repetition_of_subjects_do_not_matter(tokens, repeated):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"obj": Obj("data set", "x")},
-        {"obj": Obj("dataset", "with space")},
-        {"obj": Obj("dataset", "x\n")},
+        {"obj": ObjectRef("data set", "x")},
+        {"obj": ObjectRef("dataset", "with space")},
+        {"obj": ObjectRef("dataset", "x\n")},
         {"project": "démo"},
         {"project": ""},
         {"request": "x" * 129},
@@ -131,7 +131,9 @@ def test_fields_out_of_form_are_refused_without_quoting_them(fields):
 @pytest.mark.parametrize("handle", ["", "ann smith", "-ann", "a" * 65, "ann\n"])
 def test_bad_handles(handle):
     with pytest.raises(InputError):
-        prepare(Event(act=Act.VAULT_OPEN, actor=Actor(Role.STEWARD, handle), outcome=Outcome.DONE), STAMP, set_salt=SET_SALT)
+        prepare(
+            Event(act=Action.VAULT_OPEN, actor=Actor(ActorKind.STEWARD, handle), outcome=Outcome.DONE), STAMP, set_salt=SET_SALT
+        )
 
 
 def test_floats_do_not_enter_details():
@@ -160,6 +162,6 @@ def test_unknown_versions_are_refused(change):
 
 
 def test_asserted_actor_is_shown():
-    actor = Actor(Role.STEWARD, ANN.handle, asserted_for="rita")
-    leaf = prepare(Event(act=Act.REQUEST_SUBMIT, actor=actor, outcome=Outcome.DONE), STAMP, set_salt=SET_SALT).leaf
+    actor = Actor(ActorKind.STEWARD, ANN.handle, asserted_for="rita")
+    leaf = prepare(Event(act=Action.REQUEST_SUBMIT, actor=actor, outcome=Outcome.DONE), STAMP, set_salt=SET_SALT).leaf
     assert decode_leaf(leaf)["actor"] == {"kind": "steward", "id": "ann", "for": "rita"}

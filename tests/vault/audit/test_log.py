@@ -13,8 +13,8 @@ from sqlalchemy import exc, text
 
 from tests.support.audit_log import AUDITOR, ORIGIN, SIGNER, VKEY, event, open_log, tamper, token
 from vault.audit import log as log_module
-from vault.audit.actions import Act, Outcome
-from vault.audit.log_head import Head
+from vault.audit.actions import Action, Outcome
+from vault.audit.log_head import LogHead
 from vault.audit.merkle import CompactRange, consistency_proof, leaf_hash, verify_consistency
 from vault.audit.note import ED25519, VerifierKey, open_checkpoint
 from vault.audit.receipt import verify_receipt
@@ -74,7 +74,7 @@ class TestAppend:
         assert caught.value.code == "log_head_missing"
 
     def test_an_appender_without_the_lock_is_noticed(self, books, monkeypatch):
-        stale = Head(0, CompactRange().extend([leaf_hash(b"x")]))
+        stale = LogHead(0, CompactRange().extend([leaf_hash(b"x")]))
         monkeypatch.setattr(log_module, "read_head", lambda _session: stale)
         with pytest.raises(UnavailableError) as caught:
             books.log.record(event())
@@ -322,7 +322,7 @@ class TestReading:
 
 
 def test_a_refused_access_is_logged_and_provable(books):
-    books.log.record(event(Act.EXTRACT_INTENT, Outcome.REFUSED, reasons={"no_consent": 4}))
+    books.log.record(event(Action.EXTRACT_INTENT, Outcome.REFUSED, reasons={"no_consent": 4}))
     books.log.checkpoint(SIGNER)
     leaf = json.loads(verify_receipt(books.log.receipt(0), None, ORIGIN, [VKEY]).leaf)
     assert (leaf["outcome"], leaf["reasons"]) == ("refused", {"no_consent": 4})

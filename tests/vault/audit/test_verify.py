@@ -19,8 +19,8 @@ from pysqlite3 import dbapi2
 
 from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, make_books, open_log, tamper, token
 from vault.audit import verify as verify_module
-from vault.audit.actions import Act, Outcome, Role
-from vault.audit.entry import Actor, ConsentHead, Event, Obj
+from vault.audit.actions import Action, ActorKind, Outcome
+from vault.audit.entry import Actor, ConsentHead, Event, ObjectRef
 from vault.audit.export import export_jsonl, export_tiles
 from vault.audit.live_source import LogSource
 from vault.audit.merkle import CompactRange, leaf_hash, perfect_root
@@ -376,9 +376,9 @@ class TestEditedExport:
 
 class TestMeaning:
     def test_an_intent_without_an_outcome_is_reported(self, books):
-        first = books.log.record(event(Act.EXTRACT_INTENT, Outcome.INTENT))
-        books.log.record(event(Act.VIEW_INTENT, Outcome.INTENT))
-        books.log.record(event(Act.EXTRACT_OUTCOME, Outcome.DONE, refers=first.event_id))
+        first = books.log.record(event(Action.EXTRACT_INTENT, Outcome.INTENT))
+        books.log.record(event(Action.VIEW_INTENT, Outcome.INTENT))
+        books.log.record(event(Action.EXTRACT_OUTCOME, Outcome.DONE, refers=first.event_id))
         books.log.checkpoint(SIGNER)
         report = verify(LogSource(books.log, KEY), KEY)
         assert report.ok
@@ -386,7 +386,7 @@ class TestMeaning:
         assert any("assume fully disclosed" in line for line in lines_of(report))
 
     def test_an_outcome_of_nothing_is_a_finding(self, books):
-        books.log.record(event(Act.EXTRACT_OUTCOME, Outcome.DONE, refers="019b7ca9-8c88-7000-8000-000000000000"))
+        books.log.record(event(Action.EXTRACT_OUTCOME, Outcome.DONE, refers="019b7ca9-8c88-7000-8000-000000000000"))
         books.log.checkpoint(SIGNER)
         assert codes(verify(LogSource(books.log, KEY), KEY)) == {"intent_missing"}
 
@@ -403,7 +403,7 @@ class TestMeaning:
     )
     def test_the_consent_ledger_is_followed(self, books, heads, expected):
         for seq, head, added in heads:
-            books.log.record(event(Act.CONSENT_RECORD, consent=ConsentHead(seq, bytes([head]) * 32, added=added)))
+            books.log.record(event(Action.CONSENT_RECORD, consent=ConsentHead(seq, bytes([head]) * 32, added=added)))
         books.log.checkpoint(SIGNER)
         assert codes(verify(LogSource(books.log, KEY), KEY)) == expected
 
@@ -493,11 +493,11 @@ class TestQuickForm:
 
     EVENTS = (
         event(),
-        event(Act.VIEW_INTENT, Outcome.INTENT, project="demo", purpose="HMB", counts={"asked": 3, "permitted": 2}),
-        event(subjects=[token(1)], detail={"a": 1}, request="r-1", obj=Obj("release", "rel-1"), flags=["a", "b"]),
+        event(Action.VIEW_INTENT, Outcome.INTENT, project="demo", purpose="HMB", counts={"asked": 3, "permitted": 2}),
+        event(subjects=[token(1)], detail={"a": 1}, request="r-1", obj=ObjectRef("release", "rel-1"), flags=["a", "b"]),
         event(reasons={"a": 1, "b": 0, "c": 7}, consent=ConsentHead(3, bytes(32), 2), blobs=[bytes(32)]),
         event(refers="019b7ca9-8c88-739e-9e46-3feb14a152cd", consent=ConsentHead(0, bytes(32))),
-        Event(act=Act.SUBJECT_LIST, actor=Actor(Role.STEWARD, "ann", asserted_for="bob"), outcome=Outcome.DONE),
+        Event(act=Action.SUBJECT_LIST, actor=Actor(ActorKind.STEWARD, "ann", asserted_for="bob"), outcome=Outcome.DONE),
     )
 
     @pytest.fixture(scope="class")
@@ -587,12 +587,12 @@ class TestContinuedLog:
 
     def test_it_holds_and_its_past_is_not_asked_for(self, books):
         books.log.record(event(consent=ConsentHead(5, bytes(32), 5)))
-        intent = books.log.record(event(Act.VIEW_INTENT, Outcome.INTENT))
+        intent = books.log.record(event(Action.VIEW_INTENT, Outcome.INTENT))
         note = books.log.checkpoint(SIGNER)
-        first = event(Act.LOG_CONTINUE, obj=Obj("log", ORIGIN), previous=note, consent=ConsentHead(5, bytes(32)))
+        first = event(Action.LOG_CONTINUE, obj=ObjectRef("log", ORIGIN), previous=note, consent=ConsentHead(5, bytes(32)))
         with books.database.write() as tx:
             books.log.continue_as(tx, f"{ORIGIN}2", first)
-        books.log.record(event(Act.VIEW_OUTCOME, Outcome.ABORTED, refers=intent.event_id))
+        books.log.record(event(Action.VIEW_OUTCOME, Outcome.ABORTED, refers=intent.event_id))
         books.log.record(event(consent=ConsentHead(6, b"\x01" * 32, 1)))
         books.log.checkpoint(SIGNER)
         newer = VerifierKey(f"{ORIGIN}2", ED25519, SIGNER.public).to_text()
@@ -614,7 +614,7 @@ class TestContinuedLog:
         books.log.record_many([event() for _ in range(300)])
         books.log.checkpoint(SIGNER)
         with books.database.write() as tx:
-            books.log.continue_as(tx, f"{ORIGIN}2", event(Act.LOG_CONTINUE))
+            books.log.continue_as(tx, f"{ORIGIN}2", event(Action.LOG_CONTINUE))
         books.log.record_many([event() for _ in range(600)])
         books.log.checkpoint(SIGNER)
         newer = VerifierKey(f"{ORIGIN}2", ED25519, SIGNER.public).to_text()

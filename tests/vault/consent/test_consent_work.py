@@ -19,7 +19,7 @@ from tests.support.held import Held
 from tests.support.shell import cohort
 from vault import gate
 from vault.access import projects, releases, rulings
-from vault.audit.actions import Act
+from vault.audit.actions import Action
 from vault.consent import coverage, explanations, forms, ledger, recording, reference_data, subject_export, work_queue
 from vault.consent.recording import Signature
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError
@@ -271,7 +271,7 @@ def test_a_place_excluded_by_name_is_hidden_and_an_unknown_one_refuses(held):
         held.extract("demo", out="third", regions=["22:16000100-16100001"])
     assert caught.value.code == "nothing_left"
     held.extract("demo", out="fourth", regions=["22:16000100-17000000", "X"])  # 500 kb on each side are hidden too
-    assert releases.every(held.session)[0].n_sites == 1
+    assert releases.list_all(held.session)[0].n_sites == 1
 
 
 def test_the_end_of_a_consent_stands_on_the_release(held, clock):
@@ -289,7 +289,7 @@ def test_the_end_of_a_consent_stands_on_the_release(held, clock):
 
 def test_a_form_of_a_sites_own_is_kept_and_changes_nothing_silently(held, clock):
     form = forms.add(held.session, SITE_FORM)
-    assert (form.id, form.version) in {(one.id, one.version) for one in forms.every(held.session)}
+    assert (form.id, form.version) in {(one.id, one.version) for one in forms.list_all(held.session)}
     forms.add(held.session, SITE_FORM)
     with pytest.raises(InputError) as caught:
         forms.add(held.session, SITE_FORM.replace("I allow it.", "I allow all of it."))
@@ -359,7 +359,7 @@ def test_an_explanation_has_the_clause_of_the_form(held):
         "The person withdrew. A withdrawal never expires. [research_use]",
     )
     assert (found.clauses[-1].wording, found.clauses[-1].answer) == ("withdrawal of everything", "erase")
-    assert held.entries()[-1]["act"] == Act.CONSENT_EXPLAIN
+    assert held.entries()[-1]["act"] == Action.CONSENT_EXPLAIN
 
 
 def test_an_explanation_says_that_there_is_no_data(held):
@@ -411,7 +411,7 @@ def test_one_stewards_ruling_settles_a_review_and_can_be_taken_back(held):
     assert work_queue.queue(held.session).waiting == ()
     rulings.rule(held.session, "lungs", "controls", reason="reconsidered", allows=False)
     assert permits(held, "lungs") == 0
-    assert [(one.allows, one.reason) for one in rulings.every(held.session, "lungs")] == [
+    assert [(one.allows, one.reason) for one in rulings.list_all(held.session, "lungs")] == [
         (True, "not contacted"),
         (False, "reconsidered"),
     ]

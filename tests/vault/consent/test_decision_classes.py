@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, Status, Withdrawal
-from policies.decisions import Ask, Decision, decide
+from policies.decisions import Decision, DecisionRequest, decide
 from policies.purposes import UseKind
 from policies.states import fold
-from policies.term_matching import Outcome
+from policies.term_matching import Effect
 from policies.terms import parse_expression
 from policies.times import add_months as exact_months
 from tests.support.columns import columns_of, subject
 from tests.support.consenting import HMB, ONTOLOGY, T0, accept, day, purpose, withdraw
 from tests.support.histories import AT, a_purpose, history
 from vault.consent import cohort_decisions, decision_classes
-from vault.consent.decision_classes import Histories
+from vault.consent.decision_classes import DecisionClasses
 from vault.storage.timestamps import to_micros
 
 MIN, MAX = datetime(1900, 1, 1), datetime(2900, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone itself
@@ -32,7 +32,7 @@ seeds = st.integers(0, 2**40).map(Random)
 def people(random: Random) -> list[list[ConsentEvent]]:
     """A cohort in which many say the same on other days: a few histories, each told again with its clocks moved."""
     patterns = [history(random) for _ in range(3)]
-    told = []
+    on_progress = []
     for _ in range(12):
         moved = [
             replace(
@@ -45,8 +45,8 @@ def people(random: Random) -> list[list[ConsentEvent]]:
             )
             for event in random.choice(patterns)
         ]
-        told.append(moved)
-    return told
+        on_progress.append(moved)
+    return on_progress
 
 
 def _level(random: Random, withdrawal: Withdrawal | None) -> Withdrawal | None:
@@ -55,7 +55,7 @@ def _level(random: Random, withdrawal: Withdrawal | None) -> Withdrawal | None:
     return replace(withdrawal, level=Level.NO_NEW_DATA)
 
 
-def alone(events: list[ConsentEvent], ask: Ask, head: int, data_at: datetime) -> Decision:
+def alone(events: list[ConsentEvent], ask: DecisionRequest, head: int, data_at: datetime) -> Decision:
     return decide(
         fold(events, head=head),
         ask.purpose,
@@ -68,13 +68,13 @@ def alone(events: list[ConsentEvent], ask: Ask, head: int, data_at: datetime) ->
 
 
 def compare(random: Random) -> None:
-    told = people(random)
-    columns, numbered = columns_of(told)
-    data_at = [T0 + timedelta(days=random.choice([-1, 3, 20])) for _ in told]
-    order = random.sample(range(len(told)), len(told))
+    on_progress = people(random)
+    columns, numbered = columns_of(on_progress)
+    data_at = [T0 + timedelta(days=random.choice([-1, 3, 20])) for _ in on_progress]
+    order = random.sample(range(len(on_progress)), len(on_progress))
     held = cohort_decisions.Members([subject(n) for n in order], np.array([to_micros(data_at[n]) for n in order]))
-    ask = Ask(a_purpose(random), AT, ONTOLOGY, understood=cohort_decisions.ENFORCED)
-    answers = cohort_decisions.decide_members(Histories.of(columns), held, ask)
+    ask = DecisionRequest(a_purpose(random), AT, ONTOLOGY, understood=cohort_decisions.ENFORCED)
+    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held, ask)
     single = [alone(numbered[n], ask, len(columns), data_at[n]) for n in order]
     assert [answers.verdicts[at].outcome for at in answers.index] == [one.outcome for one in single]
     assert [answers.verdicts[at].reasons for at in answers.index] == [one.reasons for one in single]
@@ -82,7 +82,7 @@ def compare(random: Random) -> None:
     assert answers.expires == min(ends, default=None)
     assert answers.permits().tolist() == [one.permitted for one in single]
     tally = answers.tally()
-    assert (tally.subjects, tally.permit) == (len(told), sum(one.permitted for one in single))
+    assert (tally.subjects, tally.permit) == (len(on_progress), sum(one.permitted for one in single))
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,31 +114,31 @@ def held_of(count: int, data_at: datetime = T0) -> cohort_decisions.Members:
 
 def test_nobody_said_anything():
     columns, _ = columns_of([[]])
-    answers = cohort_decisions.decide_members(Histories.of(columns), held_of(3), Ask(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(3), DecisionRequest(HMB, AT))
     assert answers.tally().as_dict() == {"subjects": 3, "permit": 0, "deny": {"no_active_consent": 3}, "review": {}}
 
 
 def test_many_dates_are_one_class_and_end_with_the_earliest():
-    told = [[accept(1, legal=-n, valid_to=day(900 - n))] for n in range(40)]
-    columns, _ = columns_of(told)
-    answers = cohort_decisions.decide_members(Histories.of(columns), held_of(40), Ask(HMB, AT))
+    on_progress = [[accept(1, legal=-n, valid_to=day(900 - n))] for n in range(40)]
+    columns, _ = columns_of(on_progress)
+    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(40), DecisionRequest(HMB, AT))
     assert len(answers.verdicts) == 2  # those who said nothing, and these
     assert answers.permits().all()
     assert answers.expires == day(900 - 39)
 
 
 def test_months_from_the_signature_end_a_release():
-    told = [[accept(1, "HMB + TS(12)", legal=-n)] for n in range(5)]
-    columns, _ = columns_of(told)
-    answers = cohort_decisions.decide_members(Histories.of(columns), held_of(5), Ask(HMB, AT))
+    on_progress = [[accept(1, "HMB + TS(12)", legal=-n)] for n in range(5)]
+    columns, _ = columns_of(on_progress)
+    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(5), DecisionRequest(HMB, AT))
     assert answers.expires == exact_months(day(-4), 12)
 
 
 def test_no_new_data_stops_what_came_in_afterwards_alone():
-    told = [[accept(1), ConsentEvent("e2", 2, day(5), day(5), withdrawal=Withdrawal(level=Level.NO_NEW_DATA))]] * 2
-    columns, _ = columns_of(told)
+    on_progress = [[accept(1), ConsentEvent("e2", 2, day(5), day(5), withdrawal=Withdrawal(level=Level.NO_NEW_DATA))]] * 2
+    columns, _ = columns_of(on_progress)
     held = cohort_decisions.Members([subject(0), subject(1)], np.array([to_micros(day(4)), to_micros(day(6))]))
-    answers = cohort_decisions.decide_members(Histories.of(columns), held, Ask(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held, DecisionRequest(HMB, AT))
     assert answers.permits().tolist() == [True, False]
     assert answers.tally().deny == (("no_new_data", 1),)
 
@@ -150,15 +150,15 @@ def test_an_accepted_purpose_that_runs_out_ends_the_release_too():
     )
     columns, _ = columns_of([[ConsentEvent("e1", 1, day(0), day(0), answers=answers)]])
     asked = purpose(UseKind.HMB, commercial=True)
-    found = cohort_decisions.decide_members(Histories.of(columns), held_of(1), Ask(asked, AT))
-    assert found.verdicts[found.index[0]].outcome is Outcome.PERMIT
+    found = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(1), DecisionRequest(asked, AT))
+    assert found.verdicts[found.index[0]].outcome is Effect.PERMIT
     assert found.expires == day(300)
 
 
 def test_everybody_counts_once_under_the_first_reason():
-    told = [[accept(1)]] * 3 + [[accept(1), withdraw(2, legal=1)], [], [accept(1, "HMB+NPU")]]
-    columns, _ = columns_of(told)
-    answers = cohort_decisions.decide_members(Histories.of(columns), held_of(6), Ask(HMB, AT))
+    on_progress = [[accept(1)]] * 3 + [[accept(1), withdraw(2, legal=1)], [], [accept(1, "HMB+NPU")]]
+    columns, _ = columns_of(on_progress)
+    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(6), DecisionRequest(HMB, AT))
     assert answers.tally().as_dict() == {
         "subjects": 6,
         "permit": 3,

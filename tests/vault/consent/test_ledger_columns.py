@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.columns import VAULT, batches_of, columns_of, subject
 from tests.support.consenting import accept, day, withdraw
 from tests.support.histories import event, history
-from vault.consent.ledger_columns import EVENT, Batch, Said, batch_head, empty, extended
+from vault.consent.ledger_columns import EVENT, Batch, StatementTable, batch_head, empty, extended
 from vault.errors import IntegrityError
 from vault.ids import SubjectId
 
@@ -26,7 +26,7 @@ EVENTS = [
 BATCHES, TEXTS = batches_of(EVENTS, size=2)
 
 
-def refused(batches: list[Batch], texts: Said = TEXTS) -> bool:
+def refused(batches: list[Batch], texts: StatementTable = TEXTS) -> bool:
     try:
         extended(empty(VAULT), batches, texts)
     except IntegrityError as error:
@@ -86,18 +86,18 @@ def test_a_missing_end_is_left_to_the_log():
 
 
 def test_a_text_that_is_missing_or_another_is_noticed():
-    lacking = Said({1: TEXTS.bodies[1]}, {1: TEXTS.digests[1]})
+    lacking = StatementTable({1: TEXTS.bodies[1]}, {1: TEXTS.digests[1]})
     assert refused(BATCHES, lacking)
-    swapped = Said(dict(TEXTS.bodies), {**TEXTS.digests, 1: TEXTS.digests[2], 2: TEXTS.digests[1]})
+    swapped = StatementTable(dict(TEXTS.bodies), {**TEXTS.digests, 1: TEXTS.digests[2], 2: TEXTS.digests[1]})
     assert refused(BATCHES, swapped)
     with pytest.raises(IntegrityError) as caught:
-        Said().add(1, TEXTS.digests[1], TEXTS.bodies[2])
+        StatementTable().add(1, TEXTS.digests[1], TEXTS.bodies[2])
     assert caught.value.code == "consent_ledger_altered"
 
 
 def test_an_unknown_text_is_never_passed_over():
     body = '{"qc":"valid","signer":"self","status":"vanished"}'
-    texts = Said({1: body}, {1: TEXTS.digests[1]})
+    texts = StatementTable({1: body}, {1: TEXTS.digests[1]})
     with pytest.raises(IntegrityError) as caught:
         texts.pattern(1)
     assert caught.value.code == "consent_event_unknown"
@@ -114,7 +114,9 @@ def test_events_survive_the_columns(seed):
     random = Random(seed)
     columns, numbered = columns_of([history(random) for _ in range(4)])
     back = [columns.event(at) for at in range(len(columns))]
-    assert sorted(back, key=lambda item: item.seq) == sorted((e for told in numbered for e in told), key=lambda item: item.seq)
+    assert sorted(back, key=lambda item: item.seq) == sorted(
+        (e for on_progress in numbered for e in on_progress), key=lambda item: item.seq
+    )
 
 
 def test_subjects_are_found_by_both_halves_of_their_ids():

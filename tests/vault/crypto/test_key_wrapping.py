@@ -8,7 +8,7 @@ from tests.vault.crypto.vectors import generate
 from vault.crypto.key_wrapping import (
     PURPOSE_BRANCH,
     KeyPurpose,
-    Shelf,
+    WrapContext,
     block_key,
     unwrap,
     unwrap_many,
@@ -23,7 +23,7 @@ from vault.errors import IntegrityError, UsageError
 
 EPOCH = Secret(bytes(range(32)))
 KEK = wrapping_key(EPOCH, Branch.GENOTYPE)
-SHELF = Shelf(vault_id=b"v" * 16, epoch=3, purpose=KeyPurpose.GENOTYPE)
+SHELF = WrapContext(vault_id=b"v" * 16, epoch=3, purpose=KeyPurpose.GENOTYPE)
 KEY_ID, SUBJECT, KEY = b"k" * 16, b"s" * 16, b"x" * 32
 
 
@@ -57,7 +57,7 @@ def test_vectors(item):
     purpose = KeyPurpose(item["purpose"])
     assert PURPOSE_BRANCH[purpose] == item["branch"]
     kek = wrapping_key(Secret(raw["epoch_key"]), Branch(item["branch"]))
-    shelf = Shelf(raw["vault_id"], item["epoch"], purpose)
+    shelf = WrapContext(raw["vault_id"], item["epoch"], purpose)
     assert unwrap(kek, shelf, key_id=raw["key_id"], wrapped=raw["wrapped"], subject_id=raw["subject_id"]) == raw["key"]
 
 

@@ -210,7 +210,7 @@ def test_no_key_of_an_auditor_opens_another_branch_or_the_root_wraps(founded):
 
 
 def test_keys_wrapped_for_one_branch_do_not_open_with_another(founded):
-    shelf = key_wrapping.Shelf(founded.vault_id, 1, key_wrapping.KeyPurpose.GENOTYPE)
+    shelf = key_wrapping.WrapContext(founded.vault_id, 1, key_wrapping.KeyPurpose.GENOTYPE)
     genotype = key_wrapping.wrapping_key(founded.keyring.current(Branch.GENOTYPE)[1], Branch.GENOTYPE)
     wrapped = key_wrapping.wrap(genotype, shelf, key_id=b"k" * 16, key=bytes(32), random=os.urandom)
     for branch in set(Branch) - {Branch.GENOTYPE}:

@@ -140,7 +140,7 @@ def test_a_fault_in_the_last_window_leaves_nothing(made, tmp_path, monkeypatch):
     assert len(seen) == 8
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".genovault-*"))
-    assert [r.state for r in releases.every(held.session)] == ["aborted"]
+    assert [r.state for r in releases.list_all(held.session)] == ["aborted"]
     report = held.verified()
     assert report.ok
     assert report.open_intents == ()

@@ -53,7 +53,7 @@ def refused(held: Held, code: str, *files: Path, **options: object) -> InputErro
 def calls(held: Held, dataset: str = "cohort", code: str = "demo") -> dict[tuple[str, int, str, str], list[list[int]]]:
     """Sample name → (contig, position, alleles) → alleles of the call, for everyone, through the door."""
     held.everyone_consents()
-    if code not in {project.code for project in projects.every(held.session)}:
+    if code not in {project.code for project in projects.list_all(held.session)}:
         held.project(code, dataset)
     view = gate.view(held.session, project=code, dataset=dataset)
     names = held.names(code)
@@ -95,7 +95,7 @@ def test_every_subject_has_its_four_keys(held):
     assert held.traces()["subject"] == 2
     assert held.traces()["subject_token"] == 2
     everyone = [resolve(held.session, name) for name in "AB"]
-    keys = [held.session.keybook.open_many(purpose, everyone) for purpose in SUBJECT_PURPOSES]
+    keys = [held.session.keys.open_many(purpose, everyone) for purpose in SUBJECT_PURPOSES]
     assert len({key for found in keys for key in found.values()}) == 8
 
 
@@ -423,7 +423,7 @@ def test_keys_that_cannot_be_kept_stop_the_import_without_a_trace(held, monkeypa
     def full(*_: object) -> None:
         raise UnavailableError("database_full", "x")
 
-    monkeypatch.setattr(held.session.keybook, "store_subjects", full)
+    monkeypatch.setattr(held.session.keys, "store_subjects", full)
     refused(held, "database_full", held.write("a.vcf", TWO.data))
 
 
@@ -463,11 +463,11 @@ def test_an_import_that_another_overtakes_is_refused_without_a_trace(held, name,
     """The other one takes the dataset's name, or registers the samples' names, after this one has looked."""
     path = held.write("a.vcf", TWO.data)
     options = import_job.ImportOptions(unknown="register")
-    told: list[int] = []
+    on_progress: list[int] = []
 
     def overtaken(*_: int) -> None:
-        if not told:
-            told.append(1)
+        if not on_progress:
+            on_progress.append(1)
             held.load(path, name=name, namespace=namespace)
 
     with pytest.raises(UnavailableError) as caught:

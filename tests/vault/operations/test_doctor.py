@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, insert
 
 from tests.support import vaults
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.errors import UnavailableError
 from vault.ids import SubjectId
 from vault.operations import backup, doctor, repair
@@ -60,12 +60,12 @@ def lose_a_keystore_copy(vault: Path, _s: UnlockedVault) -> None:
 
 
 def lose_table_keys(_vault: Path, s: UnlockedVault) -> None:
-    with s._keys.write() as tx:
+    with s._key_database.write() as tx:
         tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.purpose == "site-table"))
 
 
 def lose_a_person_s_keys(_vault: Path, s: UnlockedVault) -> None:
-    with s._keys.write() as tx:
+    with s._key_database.write() as tx:
         tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.purpose == "identity"))
 
 
@@ -80,9 +80,9 @@ def cut_the_log(vault: Path, _s: UnlockedVault) -> None:
 
 def edit_the_tree(vault: Path, s: UnlockedVault) -> None:
     """The root of a full tile: no entry differs, and nothing can be signed."""
-    s.log.record_many([s.event(Act.SUBJECT_LIST, Outcome.DONE)] * 300)
+    s.log.record_many([s.event(Action.SUBJECT_LIST, Outcome.DONE)] * 300)
     s.checkpoint()
-    s.record(Act.SUBJECT_LIST, Outcome.DONE)
+    s.record(Action.SUBJECT_LIST, Outcome.DONE)
     vaults.sql(vault / "books.db", "UPDATE audit_tile SET root = zeroblob(32)")
 
 
@@ -119,7 +119,7 @@ def let_a_key_backup_expire(vault: Path, s: UnlockedVault) -> None:
 
 def leave_people_without_a_book(_vault: Path, s: UnlockedVault) -> None:
     """What a killed import leaves once its lease is over."""
-    s.keybook.store_subjects(s.keybook.draw_subjects([SubjectId(s.random(16)) for _ in range(3)]))
+    s.keys.store_subjects(s.keys.draw_subjects([SubjectId(s.random(16)) for _ in range(3)]))
 
 
 def let_an_import_run(_vault: Path, s: UnlockedVault) -> None:
@@ -183,7 +183,7 @@ def test_mending_takes_away_what_nothing_names(vault):
 
 class TestKeysOfNobody:
     def held(self, s: UnlockedVault) -> set[SubjectId]:
-        return s.keybook.subjects()
+        return s.keys.subjects()
 
     def test_they_go_and_nobody_else_s_do(self, vault):
         with vaults.opened(vault) as s:
@@ -205,7 +205,7 @@ class TestKeysOfNobody:
     def test_they_stay_when_the_books_came_from_a_backup(self, vault):
         """The books that know these people may still be found."""
         with vaults.opened(vault) as s:
-            s.record(Act.BACKUP_RESTORE, Outcome.DONE)
+            s.record(Action.BACKUP_RESTORE, Outcome.DONE)
             leave_people_without_a_book(vault, s)
             assert repair.sweep_strangers(s) == 0
             (finding,) = [f for f in doctor.examine(s).findings if f.code == "keys_of_nobody"]

@@ -32,7 +32,7 @@ def vault(tmp_path) -> Path:
 
 
 def epochs_in_use(s) -> set[tuple[str, int]]:
-    with s._keys.read() as tx:
+    with s._key_database.read() as tx:
         rows = tx.execute(select(WrappedKeyRow.purpose, WrappedKeyRow.epoch).distinct())
         return {(PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch) for purpose, epoch in rows}
 
@@ -81,7 +81,7 @@ def test_an_epoch_that_is_about_to_go_takes_no_more_keys(vault):
         key_rotation.rotate(s)
         key_rotation.destroy_epoch(s, Branch.GENOTYPE, 1)
         with pytest.raises(GenovaultError) as caught:
-            old.keybook.create(KeyPurpose.GENOTYPE, [b"n" * 16])
+            old.keys.create(KeyPurpose.GENOTYPE, [b"n" * 16])
         assert caught.value.code == "epoch_closed"
 
 
@@ -124,17 +124,17 @@ def test_details_sealed_before_and_after_a_rotation_of_audit_read_open(vault):
 def test_new_tokens_keep_the_old_until_they_are_destroyed(vault):
     with vaults.opened(vault) as s:
         subject = resolve(s, "S03")
-        (old,) = s.keybook.all_tokens([subject])[subject]
+        (old,) = s.keys.all_tokens([subject])[subject]
         assert key_rotation.renew_tokens(s) == len(vaults.SAMPLES)
-        assert s.keybook.all_tokens([subject])[subject][0] == old
-        new = s.keybook.tokens([subject])[0]
+        assert s.keys.all_tokens([subject])[subject][0] == old
+        new = s.keys.tokens([subject])[0]
         assert old.split(":")[1:2] == ["1"]
         assert new.split(":")[1:2] == ["2"]
         gate.view(s, project="demo", dataset="cohort")
         assert s.log.entries_of(old)
         assert s.log.entries_of(new)
         assert key_rotation.destroy_old_tokens(s) == len(vaults.SAMPLES)
-        assert s.keybook.all_tokens([subject])[subject] == [new]
+        assert s.keys.all_tokens([subject])[subject] == [new]
         works(s)
 
 
@@ -174,16 +174,16 @@ def test_a_mistyped_factor_renews_nothing(vault):
 def test_counters_warn_and_stop_before_the_cipher_s_limit(vault):
     with vaults.opened(vault) as s:
         assert not any(epoch.worn for epoch in key_rotation.epochs(s))
-        with s._keys.write() as tx:
+        with s._key_database.write() as tx:
             tx.get_one(BranchEpochRow, ("genotype", 1)).wraps = ALARM_KEK_WRAPS
         assert [e.branch for e in key_rotation.epochs(s) if e.worn] == ["genotype"]
-        with s._keys.write() as tx:
+        with s._key_database.write() as tx:
             tx.get_one(BranchEpochRow, ("genotype", 1)).wraps = MAX_KEK_WRAPS
         with pytest.raises(GenovaultError) as caught:
-            s.keybook.create(KeyPurpose.GENOTYPE, [b"n" * 16])
+            s.keys.create(KeyPurpose.GENOTYPE, [b"n" * 16])
         assert caught.value.code == "key_worn"
         key_rotation.rotate(s)
-        s.keybook.create(KeyPurpose.GENOTYPE, [b"n" * 16])
+        s.keys.create(KeyPurpose.GENOTYPE, [b"n" * 16])
 
 
 def rotate_all(folder: str) -> None:

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from pysqlite3 import dbapi2
 
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import LogSource
 from vault.audit.receipt import verify_receipt
 from vault.audit.verify import verify
@@ -53,7 +53,7 @@ def with_session(home, work, *, opening=open_recovered):
 
 
 def note_something(session):
-    session.record(Act.SUBJECT_LIST, Outcome.DONE)
+    session.record(Action.SUBJECT_LIST, Outcome.DONE)
 
 
 def refusal(home):

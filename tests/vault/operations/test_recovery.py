@@ -25,7 +25,7 @@ def orphans(s, *, expires):
     prefix = s.random(16)
     for number in range(3):
         s.objects.put(f"{prefix.hex()}/{number:032x}.blocks", b"sealed")
-    s.keybook.create(KeyPurpose.SITE_TABLE, [prefix])
+    s.keys.create(KeyPurpose.SITE_TABLE, [prefix])
     with s.books.write() as tx:
         tx.add(LeaseRow(prefix=prefix.hex(), expires=to_micros(expires)))
     return prefix
@@ -100,6 +100,6 @@ def test_what_was_made_under_a_lease_that_was_swept_is_never_named(folder, tmp_p
             with pytest.raises(UnavailableError) as caught:
                 bring()
         assert caught.value.code == "lease_over"
-        assert [d.name for d in datasets.every(s)] == ["cohort"]
+        assert [d.name for d in datasets.list_all(s)] == ["cohort"]
         bring()
         assert [f for f in doctor.examine(s).findings if f.severity is not doctor.Severity.NOTE] == []

@@ -43,7 +43,7 @@ def code_of(source: Path, vault: Path, **options: object) -> str:
 
 def test_a_backup_of_data_holds_no_key_and_opens_nothing(vault, tmp_path):
     with vaults.opened(vault) as s:
-        with s._keys.read() as tx:
+        with s._key_database.read() as tx:
             wraps = list(tx.scalars(select(WrappedKeyRow.wrapped)))
         made = backup.backup(s, tmp_path / "b")
     assert made.objects > 0
@@ -99,7 +99,7 @@ def test_keys_and_data_from_backups_want_an_anchor(vault, tmp_path):
         backup.backup_keys(s, tmp_path / "k", expires=s.clock() + timedelta(days=7))
         backup.backup(s, tmp_path / "b")
         s.books.close()  # as if the machine burnt down right then: nothing more was signed
-        s._keys.close()
+        s._key_database.close()
         s.close = lambda: None
     new = tmp_path / "new"
     assert code_of(tmp_path / "b", new, keys=tmp_path / "k") == "restore_unproven"
@@ -203,4 +203,4 @@ def test_a_backup_goes_where_nothing_is_and_not_into_the_vault(vault, tmp_path):
         with pytest.raises(GenovaultError) as caught:
             backup.backup_keys(s, tmp_path / "k", expires=s.clock() - timedelta(days=1))
         assert caught.value.code == "expiry_past"
-        assert key_backups.every(s.books) == []
+        assert key_backups.list_all(s.books) == []

@@ -15,7 +15,7 @@ from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
 from vault.consent import recording
 from vault.crypto.context import encode_context
-from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, Shelf, unwrap
+from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, WrapContext, unwrap
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, KeyFileFactor, Role
 from vault.crypto.primitives import AesGcm, hkdf_expand_sha256
 from vault.crypto.secret import Secret
@@ -60,7 +60,7 @@ def raw_keys(s: UnlockedVault) -> list[bytes]:
 def test_with_all_its_raw_keys_a_role_unwraps_what_its_branches_hold_and_nothing_else(vault, role):
     s = as_role(vault, role)
     keks = [AesGcm(key) for key in raw_keys(s)]
-    with s._keys.read() as tx:
+    with s._key_database.read() as tx:
         rows = tx.scalars(select(WrappedKeyRow)).all()
     opened: set[Branch] = set()
     for row in rows:
@@ -69,7 +69,11 @@ def test_with_all_its_raw_keys_a_role_unwraps_what_its_branches_hold_and_nothing
             for claimed in {purpose, KeyPurpose.GENOTYPE}:
                 try:
                     unwrap(
-                        kek, Shelf(s.vault_id, row.epoch, claimed), key_id=row.key_id, wrapped=row.wrapped, subject_id=row.owner
+                        kek,
+                        WrapContext(s.vault_id, row.epoch, claimed),
+                        key_id=row.key_id,
+                        wrapped=row.wrapped,
+                        subject_id=row.owner,
                     )
                 except GenovaultError:
                     continue

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import vaults
 from tests.support.vaults import FACTOR, opened, sql
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.entry import decode_leaf
 from vault.crypto.keystore import Branch, PassphraseFactor, Role
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
@@ -57,13 +57,13 @@ def test_a_damaged_database_is_an_integrity_error(folder, part, content):
 def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folder):
     people = [row[0] for row in sql(folder / "books.db", "SELECT subject_id FROM subject ORDER BY subject_id")]
     with opened(folder) as s:
-        tokens = [s.keybook.tokens([person])[0] for person in people]
+        tokens = [s.keys.tokens([person])[0] for person in people]
         named = [s.log.entries_of(token) for token in tokens]
         migrate._run(s.books, "books", "downgrade", "0001")
     assert all(named)
     with opened(folder) as s:
         assert [s.log.entries_of(token) for token in tokens] == named
-        about = s.record(Act.SUBJECT_SHOW, Outcome.DONE, subjects=people[:3]).index
+        about = s.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=people[:3]).index
         assert [about in s.log.entries_of(token) for token in tokens] == [True] * 3 + [False] * (len(people) - 3)
         assert vaults.verified(s).ok
 
@@ -125,7 +125,7 @@ def test_attempting_logs_how_it_ended_and_passes_it_on(s):
         (InputError("bad_thing", "x"), "failed", "bad_thing"),
         (ZeroDivisionError("canary-81"), "failed", "internal_error"),
     ):
-        with pytest.raises(type(error)), s.attempting(Act.PROJECT_CHECK):
+        with pytest.raises(type(error)), s.attempting(Action.PROJECT_CHECK):
             raise error
         leaf = list(s.log.entries())[-1].leaf
         assert (decode_leaf(leaf)["outcome"], decode_leaf(leaf)["reasons"]) == (outcome, {reason: 1})
@@ -134,7 +134,7 @@ def test_attempting_logs_how_it_ended_and_passes_it_on(s):
 
 def test_attempting_leaves_an_interrupt_alone(s):
     before = s.log.size()
-    with pytest.raises(KeyboardInterrupt), s.attempting(Act.PROJECT_CHECK):
+    with pytest.raises(KeyboardInterrupt), s.attempting(Action.PROJECT_CHECK):
         raise KeyboardInterrupt
     assert s.log.size() == before
 
@@ -144,7 +144,7 @@ def test_a_failing_log_does_not_hide_the_error(s, monkeypatch):
         raise UnavailableError("log_unavailable", "no")
 
     monkeypatch.setattr(s, "record", broken)
-    with pytest.raises(InputError) as caught, s.attempting(Act.PROJECT_CHECK):
+    with pytest.raises(InputError) as caught, s.attempting(Action.PROJECT_CHECK):
         raise InputError("bad_thing", "x")
     assert caught.value.code == "bad_thing"
 
@@ -158,7 +158,7 @@ def test_sealed_records_are_bound_to_their_place(s):
 
 
 def test_a_detail_is_for_those_who_read_the_log(folder, s):
-    appended = s.record(Act.AUDIT_READ, Outcome.DONE, detail={"note": "private"})
+    appended = s.record(Action.AUDIT_READ, Outcome.DONE, detail={"note": "private"})
     assert s.detail(appended.index) == {"note": "private"}
     assert b"private" not in appended.leaf
     factor = vaults.add_role(folder, Role.ENGINE)
@@ -169,7 +169,7 @@ def test_a_detail_is_for_those_who_read_the_log(folder, s):
 
 def test_closing_signs_what_is_unsigned(folder):
     with opened(folder) as s:
-        s.record(Act.AUDIT_READ, Outcome.DONE)
+        s.record(Action.AUDIT_READ, Outcome.DONE)
         size = s.log.size()
     assert sql(folder / "books.db", "SELECT max(size) FROM audit_checkpoint")[0][0] == size
 
@@ -178,7 +178,7 @@ def test_who_cannot_sign_closes_all_the_same(folder):
     factor = vaults.add_role(folder, Role.AUDITOR)
     auditor = unlocked_vault.open_vault(folder, factor=factor, principal="auditor")
     assert not auditor.keyring.has(Branch.LOG_SIGN)
-    auditor.record(Act.AUDIT_READ, Outcome.DONE)
+    auditor.record(Action.AUDIT_READ, Outcome.DONE)
     auditor.close()
 
 

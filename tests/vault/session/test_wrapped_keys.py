@@ -25,7 +25,7 @@ def book(request, tmp_path):
     profile = vaults.Argon2Profile.TEST_ONLY
     init(tmp_path / "v", steward="ann", factor=vaults.FACTOR, places=places, profile=profile)
     with opened(tmp_path / "v") as s:
-        yield s.keybook
+        yield s.keys
 
 
 def owners(count):
@@ -97,11 +97,11 @@ def test_tokens_are_made_once_and_say_nothing_of_the_order(book, count):
 def test_destroyed_keys_are_gone_from_the_file(folder):
     with opened(folder) as s:
         people = owners(5)
-        s.keybook.store_subjects(s.keybook.draw_subjects(people))
+        s.keys.store_subjects(s.keys.draw_subjects(people))
         wraps = [bytes(r[0]) for r in sql(folder / "keys.db", ("SELECT wrapped FROM wrapped_key WHERE owner = ?", (people[0],)))]
         assert len(wraps) == 4
-        assert s.keybook.destroy(wrapped_keys.SUBJECT_PURPOSES, people[:1]) == 4
-        assert s.keybook.open_many(KeyPurpose.GENOTYPE, people).keys() == set(people[1:])
+        assert s.keys.destroy(wrapped_keys.SUBJECT_PURPOSES, people[:1]) == 4
+        assert s.keys.open_many(KeyPurpose.GENOTYPE, people).keys() == set(people[1:])
         stored = b"".join(path.read_bytes() for path in folder.glob("keys.db*"))
         assert not any(wrap in stored for wrap in wraps)
 
@@ -115,7 +115,7 @@ def test_uses_of_a_branch_are_counted_and_bounded(folder, monkeypatch):
     with opened(folder) as s:
         monkeypatch.setattr(key_usage, "MAX_KEK_WRAPS", 30)
         with pytest.raises(UnavailableError) as caught:
-            s.keybook.create(KeyPurpose.GENOTYPE, owners(40))
+            s.keys.create(KeyPurpose.GENOTYPE, owners(40))
         assert caught.value.code == "key_worn"
         before = sql(folder / "keys.db", "SELECT count(*) FROM wrapped_key")[0][0]
     assert sql(folder / "keys.db", "SELECT count(*) FROM wrapped_key")[0][0] == before

@@ -51,7 +51,7 @@ def test_the_consent_chain_of_the_page_is_the_codes():
     assert ledger_columns.batch_head(start, 1, row, time) == first
     assert len(row) == ledger_columns.EVENT.itemsize
 
-    texts = ledger_columns.Said()
+    texts = ledger_columns.StatementTable()
     texts.add(1, digests[0], said)
     batch = ledger_columns.Batch(1, row, time, first)
     columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [batch], texts)

@@ -113,7 +113,7 @@ def test_many_identities_open_in_one_go(s):
 
 def test_keys_that_were_kept_for_nobody_do_no_harm(folder, s):
     """A crash between keys and books: unused keys, never a subject without one."""
-    s.keybook.store_subjects(draw_subjects(s, 3).fresh)
+    s.keys.store_subjects(draw_subjects(s, 3).fresh)
     assert people(folder) == 12
     with opened(folder) as again:
         assert len(registry.subject_list(again)) == 12
@@ -136,7 +136,7 @@ def test_people_whose_registration_fails_lose_their_keys_unless_the_books_may_kn
     drawn = draw_subjects(s, 3)
     with pytest.raises(type(error)):
         register(s, drawn, fail_within=error)
-    assert len(s.keybook.open_many(KeyPurpose.IDENTITY, drawn.subjects)) == kept
+    assert len(s.keys.open_many(KeyPurpose.IDENTITY, drawn.subjects)) == kept
 
 
 def test_an_interruption_behind_the_commit_leaves_keys_and_people(s):
@@ -150,7 +150,7 @@ def test_keys_that_cannot_be_kept_roll_the_people_back(s, monkeypatch):
     def full(*_):
         raise UnavailableError("database_full", "x")
 
-    monkeypatch.setattr(s.keybook, "store_subjects", full)
+    monkeypatch.setattr(s.keys, "store_subjects", full)
     with s.books.read() as tx:
         before = registry.count(tx)
     with pytest.raises(UnavailableError, match="x"):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
-from vault.audit.actions import Act, Outcome, ending
+from vault.audit.actions import Action, Outcome, ending
 from vault.audit.log import AuditLog
 from vault.audit.reports.records import Record, record_of, records
 from vault.ids import AuditToken
@@ -31,7 +31,7 @@ DISCLOSURE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAud
 OURS = "https://genovault.example/fhir"  # a namespace, not an address
 
 _OUTCOMES = {Outcome.REFUSED.value: "4", Outcome.FAILED.value: "8", Outcome.ABORTED.value: "8"}  # audit-event-outcome
-_EXPORTS = (Act.VIEW_INTENT.value, Act.VIEW_OUTCOME.value, Act.EXTRACT_INTENT.value, Act.EXTRACT_OUTCOME.value)
+_EXPORTS = (Action.VIEW_INTENT.value, Action.VIEW_OUTCOME.value, Action.EXTRACT_INTENT.value, Action.EXTRACT_OUTCOME.value)
 _ACTIONS = {  # the last word of an act -> C, R, U, D or E
     "import": "C", "init": "C", "create": "C", "add": "C", "submit": "C", "record": "C",
     "update": "U", "withdraw": "U", "approve": "U", "deny": "U", "suspend": "U", "close": "U", "restrict": "U", "disable": "U",

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from vault.audit.actions import Act, Outcome, ending
+from vault.audit.actions import Action, Outcome, ending
 from vault.audit.reports.records import Record
 
-ACCESSES = (Act.VIEW_INTENT.value, Act.EXTRACT_INTENT.value)
+ACCESSES = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 WORKING_HOURS = range(7, 20)  # UTC; a site far from it reads the grid of hours instead
 MANY_TIMES = 5.0  # a day is unusual when an actor's accesses exceed the median by so many median deviations …
 AT_LEAST = 10  # … and are at least so many

@@ -19,7 +19,7 @@ from vault.genotypes.catalog.parts import OpenPart
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, merge_parts
 from vault.genotypes.store.part_reader import PartReader, join_escapes
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
@@ -114,7 +114,7 @@ class _PartAccess:
         self._columns = np.array(here, np.int64)
         self._slots = [slots[subjects[at]] for at in here]
         self._keys = [keys[subjects[at]] for at in here]
-        self._builds: dict[bytes, tuple[PartReader, Access] | None] = {}
+        self._builds: dict[bytes, tuple[PartReader, BlockAccess] | None] = {}
         self._learned: set[int] = set()
         self._asked: set[int] = set()
         self._decoded: dict[int, tuple[Codes, Escapes]] = {}
@@ -146,20 +146,20 @@ class _PartAccess:
         return PartChoice.of(self._part.reader, self._choose(selection), self._access, self._columns)
 
     @cached_property
-    def _access(self) -> Access:
+    def _access(self) -> BlockAccess:
         return self._accessible(self._part.row.dataset_id)
 
-    def _accessible(self, owner: bytes) -> Access:
-        return Access.of(self._slots, block_keys(self._keys, owner))
+    def _accessible(self, owner: bytes) -> BlockAccess:
+        return BlockAccess.of(self._slots, block_keys(self._keys, owner))
 
-    def _build(self, panel_id: bytes) -> tuple[PartReader, Access] | None:
+    def _build(self, panel_id: bytes) -> tuple[PartReader, BlockAccess] | None:
         """The part's blocks of a panel, if there are any that may be read."""
         if panel_id not in self._builds:
             found = panel_blocks.find(self._session, self._part.part_id, panel_id)
             self._builds[panel_id] = None if found is None else (found, self._accessible(found.part.part_id))
         return self._builds[panel_id]
 
-    def _read_panel(self, panel_id: bytes, reader: PartReader, access: Access) -> PartCalls:
+    def _read_panel(self, panel_id: bytes, reader: PartReader, access: BlockAccess) -> PartCalls:
         if panel_id in self._panels:
             return self._panels[panel_id]
         found = PartCalls(*reader.read([0], None, access), self._columns)

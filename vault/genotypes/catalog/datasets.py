@@ -51,7 +51,7 @@ def by_name(vault: UnlockedVault, name: str) -> Dataset:
     return Dataset(DatasetId(row.dataset_id), row.name, row.assembly)
 
 
-def every(vault: UnlockedVault) -> list[DatasetSummary]:
+def list_all(vault: UnlockedVault) -> list[DatasetSummary]:
     """All datasets, by name."""
     with vault.books.read() as tx:
         rows = tx.scalars(select(DatasetRow).order_by(DatasetRow.name)).all()

@@ -142,7 +142,7 @@ def remove(vault: UnlockedVault, build_ids: Sequence[bytes]) -> None:
         tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(build_ids)))
         tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(build_ids)))
     forget(vault)
-    vault.keybook.destroy([KeyPurpose.PANEL], build_ids)
+    vault.keys.destroy([KeyPurpose.PANEL], build_ids)
     for build_id in build_ids:
         vault.objects.delete([name for name, _ in vault.objects.list(build_id.hex())])
 
@@ -151,7 +151,7 @@ def _open(vault: UnlockedVault, build_id: bytes) -> PartReader:
     with vault.books.read() as tx:
         row, dataset_id = tx.execute(_BUILD_ROW, {"build": build_id}).one()
         owner, record, chunk = _records(vault, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())
-    keys = vault.keybook.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
+    keys = vault.keys.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
     return PartReader(owner, record, [chunk], get_range=vault.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool())
 
 

@@ -15,8 +15,8 @@ from itertools import count
 import numpy as np
 from sqlalchemy import delete
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_key, block_keys
 from vault.crypto.secret import Secret
 from vault.errors import UnavailableError
@@ -27,7 +27,7 @@ from vault.genotypes.codec.call_codes import MISSING_DIPLOID, Codes, Escapes
 from vault.genotypes.codec.packed_calls import CallRows
 from vault.genotypes.loci import Locus
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, Place
@@ -86,7 +86,7 @@ def rebuild(vault: UnlockedVault, dataset: Dataset) -> int:
 def build(vault: UnlockedVault, dataset: Dataset, panel: Panel) -> int:
     """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
     made = 0
-    with vault.attempting(Act.PANEL_BUILD):
+    with vault.attempting(Action.PANEL_BUILD):
         for part in parts.parts(vault, dataset.dataset_id):
             if panel_blocks.find(vault, PartId(part.part_id), panel.panel_id) is None:
                 made += _build(vault, dataset, panel, part)
@@ -106,16 +106,16 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
         versions = panel_blocks.table_versions(tx, PartId(part.part_id))
     reader, chosen = choose_chunks(vault, part, selection)
     slots = parts.members(vault, part)
-    keys = vault.keybook.open_many(KeyPurpose.GENOTYPE, slots)
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
     # The place of somebody who was erased belongs to nobody, and is kept.
     vacant = sorted(set(parts.all_places(vault, part)) - set(slots.values()))
     slots = {**slots, **{SubjectId(new_id(vault.random)): place for place in vacant}}
     work = _Work(panel, dataset, PartId(part.part_id), reader, chosen, sorted(slots, key=slots.__getitem__), slots, keys)
     if not 0 < work.n_sites() <= MAX_SITES or not keys:
         return False
-    obj = Obj("panel", f"{panel.sha256}:{panel.version}")
+    obj = ObjectRef("panel", f"{panel.sha256}:{panel.version}")
     detail = {"name": panel.name, "dataset": dataset.name}
-    intent = vault.record(Act.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
+    intent = vault.record(Action.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
     build_id = PartId(new_id(vault.random))
     with _leased(vault, build_id):
         sealer, chunk = _seal(vault, work, build_id)
@@ -127,7 +127,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
             object_leases.end(tx, build_id)
             blobs = [chunk.table_sha256, *(ref.sha256 for ref in chunk.containers)]
             counts = {"sites": chunk.n_sites, "bytes": sealer.stored_bytes}
-            vault.append(tx, Act.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
+            vault.append(tx, Action.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
     return True
 
 
@@ -138,7 +138,7 @@ def _seal(vault: UnlockedVault, work: _Work, build_id: PartId) -> tuple[ChunkSea
     versions = count(1)
 
     def new_key() -> tuple[KeyId, Secret]:
-        key = vault.keybook.create(KeyPurpose.PANEL, [build_id], version=next(versions))[0]
+        key = vault.keys.create(KeyPurpose.PANEL, [build_id], version=next(versions))[0]
         return key.key_id, key.secret
 
     # A slot whose owner's key is destroyed stays, filled with nothing under a key that nobody keeps.
@@ -156,7 +156,7 @@ def _seal(vault: UnlockedVault, work: _Work, build_id: PartId) -> tuple[ChunkSea
 def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
     """Sites and calls of all slots, at most ``_PIECE_CALLS`` at a time."""
     readable = work.readable()
-    access = Access.of(
+    access = BlockAccess.of(
         [work.slots[subject] for subject in readable],
         block_keys((work.keys[subject] for subject in readable), work.dataset.dataset_id),
     )
@@ -191,7 +191,7 @@ def _leased(vault: UnlockedVault, build_id: PartId) -> Iterator[None]:
             if tx.get(LeaseRow, build_id.hex()) is None:  # interrupted behind the commit
                 raise
         vault.objects.delete([name for name, _ in vault.objects.list(build_id.hex())])
-        vault.keybook.destroy([KeyPurpose.PANEL], [build_id])
+        vault.keys.destroy([KeyPurpose.PANEL], [build_id])
         with vault.books.write() as tx:
             tx.execute(delete(LeaseRow).where(LeaseRow.prefix == build_id.hex()))
         raise

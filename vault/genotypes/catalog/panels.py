@@ -9,8 +9,8 @@ from functools import cached_property
 
 from sqlalchemy import func, select
 
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
 from vault.errors import InputError
 from vault.files.names import require_name
@@ -50,7 +50,7 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
     """
     content = json.dumps([asdict(locus) for locus in loci], sort_keys=True, separators=(",", ":")).encode()
     panel_id = new_id(vault.random)
-    with vault.attempting(Act.PANEL_CREATE), vault.books.write() as tx:
+    with vault.attempting(Action.PANEL_CREATE), vault.books.write() as tx:
         require_name(name, what="panel")
         others = set(tx.scalars(select(PanelRow.dataset_id).where(PanelRow.name == name)))
         if others - {dataset_id}:
@@ -67,8 +67,8 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
         )
         tx.add(row)
         tx.flush()
-        panel = Obj("panel", f"{sha256(content).hex()}:{version}")
-        vault.append(tx, Act.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
+        panel = ObjectRef("panel", f"{sha256(content).hex()}:{version}")
+        vault.append(tx, Action.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
     return by_name(vault, name)
 
 
@@ -85,7 +85,7 @@ def by_name(vault: UnlockedVault, name: str, *, version: int | None = None) -> P
     return _opened(vault, *found)
 
 
-def every(vault: UnlockedVault) -> list[Panel]:
+def list_all(vault: UnlockedVault) -> list[Panel]:
     """All panels and versions, by name."""
     query = select(PanelRow, DatasetRow.name).join(DatasetRow, DatasetRow.dataset_id == PanelRow.dataset_id)
     with vault.books.read() as tx:
@@ -95,7 +95,7 @@ def every(vault: UnlockedVault) -> list[Panel]:
 
 def newest(vault: UnlockedVault, dataset_id: DatasetId) -> list[Panel]:
     """The newest version of each panel of a dataset."""
-    return list({panel.name: panel for panel in every(vault) if panel.dataset_id == dataset_id}.values())
+    return list({panel.name: panel for panel in list_all(vault) if panel.dataset_id == dataset_id}.values())
 
 
 def _opened(vault: UnlockedVault, row: PanelRow, dataset: str) -> Panel:

@@ -33,7 +33,7 @@ class TableKeys:
     """Keys of site tables, directories and length tables, fetched once; a ``part_reader.TableKey``."""
 
     def __init__(self, vault: UnlockedVault) -> None:
-        self._open = vault.keybook.open_ids
+        self._open = vault.keys.open_ids
         self._keys: dict[bytes, Secret] = {}
 
     def __call__(self, key_id: KeyId) -> Secret:

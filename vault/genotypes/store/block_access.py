@@ -1,6 +1,6 @@
 """The right to open some people's blocks in one part, made ready once: where their blocks lie and what opens each.
 
-Whoever makes an ``Access`` has decided who may be read. It holds nothing of anybody else, so a read through it cannot open more.
+Whoever makes an ``BlockAccess`` has decided who may be read. It holds nothing of anybody else, so a read through it cannot open more.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class GroupAccess:
 
 
 @dataclass(frozen=True, repr=False)
-class Access:
+class BlockAccess:
     """``groups`` ascending; between them their columns are 0 to ``size`` - 1."""
 
     groups: tuple[GroupAccess, ...]
     size: int
 
     @staticmethod
-    def of(places: Sequence[tuple[int, int]], block_keys: Sequence[bytes]) -> Access:
+    def of(places: Sequence[tuple[int, int]], block_keys: Sequence[bytes]) -> BlockAccess:
         """Of people by (group, slot), with the block key of each; columns in the order given. Raises as ``GroupAccess.of``."""
         table = np.array(places, np.int64).reshape(-1, 2)
         order = np.lexsort((table[:, 1], table[:, 0]))
@@ -68,4 +68,4 @@ class Access:
             columns = order[a:b].tolist()
             keys = [block_keys[column] for column in columns]
             made.append(GroupAccess.of(int(groups[a]), table[order[a:b], 1].tolist(), keys, columns))
-        return Access(tuple(made), len(table))
+        return BlockAccess(tuple(made), len(table))

@@ -26,7 +26,7 @@ from vault.genotypes.codec.format_constants import Payload
 from vault.genotypes.codec.site_coding import Coding
 from vault.genotypes.extents import site_ends
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.store.site_tables import PartDirectory, Region, SiteTable, find_chunks, find_rows
@@ -163,7 +163,7 @@ class PartReader:
         self,
         chunks: Sequence[int],
         rows: Sequence[NDArray[np.int64] | None] | None,
-        access: Access,
+        access: BlockAccess,
         *,
         held: Held | None = None,
     ) -> tuple[Sites, Codes, Escapes]:
@@ -190,7 +190,7 @@ class PartReader:
         self,
         chunks: Sequence[int],
         rows: Sequence[NDArray[np.int64] | None] | None,
-        access: Access,
+        access: BlockAccess,
         *,
         held: Held | None = None,
     ) -> tuple[Sites, Codes, Escapes, AlleleCounts]:
@@ -211,7 +211,7 @@ class PartReader:
         self,
         chunks: Sequence[int],
         rows: Sequence[NDArray[np.int64] | None] | None,
-        access: Access,
+        access: BlockAccess,
         *,
         held: Held | None = None,
     ) -> tuple[Sites, AlleleCounts]:
@@ -267,7 +267,7 @@ class PartReader:
         self,
         chunks: Sequence[int],
         rows: Sequence[NDArray[np.int64] | None],
-        access: Access,
+        access: BlockAccess,
         work: Work[R],
         held: Held | None,
     ) -> Iterator[tuple[Sites, R]]:
@@ -293,7 +293,7 @@ class PartReader:
         for sites, found in pending:
             yield sites, found.result() if isinstance(found, Future) else found
 
-    def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: Access) -> Payloads:
+    def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: BlockAccess) -> Payloads:
         """The payloads of everybody in the access, by column."""
         from vault.genotypes.codec.payloads import Payloads  # noqa: PLC0415 - as in ``read``
 

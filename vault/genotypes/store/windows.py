@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vault.errors import UnavailableError
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, PartCounts, merge_counts, merge_parts
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord
@@ -36,13 +36,13 @@ class PartChoice:
 
     reader: PartReader
     chosen: Chosen
-    access: Access
+    access: BlockAccess
     columns: NDArray[np.int64]
     _known: Mapping[int, ChunkRecord | None]
     _held: dict[int, Payloads] = field(default_factory=dict)  # of the chunk that is read in pieces
 
     @staticmethod
-    def of(reader: PartReader, chosen: Chosen, access: Access, columns: NDArray[np.int64]) -> PartChoice:
+    def of(reader: PartReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64]) -> PartChoice:
         """Of a reader that knows the chosen chunks."""
         return PartChoice(reader, chosen, access, columns, {ordinal: reader.known(ordinal) for ordinal, _ in chosen})
 

@@ -62,7 +62,7 @@ def load(vault: UnlockedVault, job_id: bytes) -> Job:
         row = tx.get_one(JobRow, job_id)
     if row.state == DONE:
         return Job(job_id, DONE, Plan("", "", ""))
-    key = vault.keybook.open(KeyPurpose.JOB, job_id)
+    key = vault.keys.open(KeyPurpose.JOB, job_id)
     fields = json.loads(open_blob(key.secret, _binding(vault, key, job_id), row.payload))
     fields["releases"] = tuple(fields["releases"])
     return Job(job_id, row.state, Plan(**fields))
@@ -70,7 +70,7 @@ def load(vault: UnlockedVault, job_id: bytes) -> Job:
 
 def save(vault: UnlockedVault, job: Job) -> None:
     """Keep what a step has reached."""
-    key = vault.keybook.open(KeyPurpose.JOB, job.job_id)
+    key = vault.keys.open(KeyPurpose.JOB, job.job_id)
     sealed = seal(vault, key, job.job_id, job.plan)
     with vault.books.write() as tx:
         tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=job.state, payload=sealed))

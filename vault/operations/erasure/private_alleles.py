@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.genotypes.codec.allele_counts import AlleleCounts
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
@@ -49,8 +49,8 @@ def _has(counts: AlleleCounts, at: NDArray[np.int64], allele: NDArray[np.int64])
     return found
 
 
-def _access(people: Sequence[Place]) -> Access:
-    return Access.of([(place.group, place.slot) for place in people], [place.block_key for place in people])
+def _access(people: Sequence[Place]) -> BlockAccess:
+    return BlockAccess.of([(place.group, place.slot) for place in people], [place.block_key for place in people])
 
 
 def _batches(people: Sequence[Place]) -> Iterator[list[Place]]:

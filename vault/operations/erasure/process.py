@@ -22,8 +22,8 @@ from sqlalchemy import delete, select, update
 from policies.consent import ConsentEvent, Level, Withdrawal
 from vault.access import projects, releases
 from vault.access.publication import working
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.consent import ledger
 from vault.consent.ledger import NewEvent
 from vault.crypto.key_wrapping import KeyPurpose, block_key
@@ -80,11 +80,11 @@ ERASING, ERASED = "erasing", "erased"  # states of a subject
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
 HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))
 
-Told = Callable[[str], None]
+OnProgress = Callable[[str], None]
 """Hears each state as it is reached; at ``destroyed`` nobody can read the person any more."""
 
 
-def erase(vault: UnlockedVault, reference: str, *, told: Told = lambda _: None) -> Certificate:
+def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lambda _: None) -> Certificate:
     """Erase the person that a REF names, for good.
 
     Raises:
@@ -92,13 +92,13 @@ def erase(vault: UnlockedVault, reference: str, *, told: Told = lambda _: None) 
         UnavailableError: ``branch_closed``: only stewards erase; ``erasure_running``; ``database_busy``: repeat, or open the vault
             again, to go on.
     """
-    with vault.attempting(Act.SUBJECT_ERASE), _alone(vault):
+    with vault.attempting(Action.SUBJECT_ERASE), _alone(vault):
         for branch in NEEDED:
             vault.keyring.current(branch)
         subject = resolve(vault, reference)
         job_id = _begin(vault, subject)
-        told(LISTED)
-        return _carry_on(vault, job_id, told)
+        on_progress(LISTED)
+        return _carry_on(vault, job_id, on_progress)
 
 
 def resume(vault: UnlockedVault) -> int:
@@ -147,7 +147,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         recorded_by=vault.principal,
     )
     released = _releases_with(vault, subject)
-    key = vault.keybook.create(KeyPurpose.JOB, [job_id])[0]
+    key = vault.keys.create(KeyPurpose.JOB, [job_id])[0]
     with vault.books.write() as tx:
         row = tx.get_one(SubjectRow, subject)
         if row.state in (ERASING, ERASED):
@@ -155,10 +155,10 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         head, _ = ledger.append(tx, vault, [NewEvent(subject, event, {})])
         intent = vault.append(
             tx,
-            Act.SUBJECT_ERASE,
+            Action.SUBJECT_ERASE,
             Outcome.INTENT,
             subjects=[subject],
-            obj=Obj("erasure", erasure_id(job_id)),
+            obj=ObjectRef("erasure", erasure_id(job_id)),
             consent=head.entry(added=1),
         )
         row.state = ERASING
@@ -176,7 +176,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
     return job_id
 
 
-def _carry_on(vault: UnlockedVault, job_id: bytes, told: Told) -> Certificate:
+def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> Certificate:
     steps: dict[str, tuple[Callable[[UnlockedVault, Job], Plan], str]] = {
         LISTED: (_destroy, DESTROYED),
         DESTROYED: (_forget, FORGOTTEN),
@@ -188,14 +188,14 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, told: Told) -> Certificate:
         step, reached = steps[job.state]
         job = replace(job, plan=step(vault, job), state=reached)
         save(vault, job)
-        told(reached)
+        on_progress(reached)
     certificate = _finish(vault, job)
-    told(DONE)
+    on_progress(DONE)
     return certificate
 
 
 def _destroy(vault: UnlockedVault, job: Job) -> Plan:
-    gone = vault.keybook.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
+    gone = vault.keys.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
     # A killed process may have destroyed them already, and not come to say how many.
     return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
 
@@ -252,16 +252,16 @@ def _finish(vault: UnlockedVault, job: Job) -> Certificate:
         with vault.books.write() as tx:
             vault.append(
                 tx,
-                Act.SUBJECT_ERASE,
+                Action.SUBJECT_ERASE,
                 Outcome.DONE,
-                obj=Obj("erasure", job.erasure_id),
+                obj=ObjectRef("erasure", job.erasure_id),
                 refers=plan.intent,
                 counts=dict(plan.destroyed),
                 blobs=[sha256(certificate.text.encode())],
             )
             tx.add(ErasureRow(erasure_id=job.erasure_id, certificate=certificate.text, created=to_micros(now)))
             tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=DONE, payload=b""))
-    vault.keybook.destroy([KeyPurpose.JOB], [job.job_id])
+    vault.keys.destroy([KeyPurpose.JOB], [job.job_id])
     vault.books.checkpoint_wal(*HOLDING_NAMES)
     with vault.books.read() as tx:
         row = tx.get_one(ErasureRow, job.erasure_id)
@@ -271,7 +271,7 @@ def _finish(vault: UnlockedVault, job: Job) -> Certificate:
 def _content(vault: UnlockedVault, job: Job, now: datetime) -> dict[str, Any]:
     plan = job.plan
     unreadable = datetime.fromisoformat(plan.unreadable)
-    copies = [backup for backup in key_backups.every(vault.books) if backup.held(now) and backup.created <= unreadable]
+    copies = [backup for backup in key_backups.list_all(vault.books) if backup.held(now) and backup.created <= unreadable]
     end = key_backups.horizon(copies, at=now)
     return {
         "vault": vault.vault_id.hex(),
@@ -303,7 +303,7 @@ def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, 
 def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
     """What the person carries, chunk by chunk."""
     slot = part_book.members(vault, part, [subject])[subject]
-    key = vault.keybook.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
+    key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
     reader = part_book.open_part(vault, part, range(part.n_chunks))
     place = Place(*slot, block_key(key, dataset.dataset_id))
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
@@ -311,16 +311,16 @@ def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: Subj
 
 def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place]:
     slots = part_book.members(vault, part)
-    keys = vault.keybook.open_many(KeyPurpose.GENOTYPE, slots)
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
     return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]
 
 
 def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
     """Releases that hold the person's data, with who received them."""
-    tokens = vault.keybook.all_tokens([subject]).get(subject, [])
+    tokens = vault.keys.all_tokens([subject]).get(subject, [])
     events = {vault.log.entry(index).event_id for token in tokens for index in vault.log.entries_of(token)}
     found = []
-    for release in releases.every(vault):
+    for release in releases.list_all(vault):
         if release.intent_event in events and release.state in (releases.COMMITTED, releases.RELEASED):
             declaration = projects.load(vault, release.project).declaration
             named = [recipient.name for recipient in declaration.recipients] or [

@@ -65,7 +65,7 @@ def purge_chunk(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Wor
         row = tx.get_one(ChunkRow, (part.part_id, work.ordinal))
     owner = Owner(vault.vault_id, dataset.dataset_id, PartId(part.part_id))
     key_id = KeyId(row.table_key_id)
-    old = vault.keybook.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
+    old = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
     sealed = vault.objects.get(row.table_object)
     table = SiteTable.from_bytes(open_blob(old, owner.table_binding(work.ordinal, row.table_version, key_id), sealed))
     key = _new_key(vault, part)
@@ -113,8 +113,8 @@ def purge_directory(vault: UnlockedVault, dataset: Dataset, part: PartRow, work:
 
 
 def _new_key(vault: UnlockedVault, part: PartRow) -> OpenKey:
-    version = vault.keybook.newest_version(KeyPurpose.SITE_TABLE, part.part_id) + 1
-    return vault.keybook.create(KeyPurpose.SITE_TABLE, [part.part_id], version=version)[0]
+    version = vault.keys.newest_version(KeyPurpose.SITE_TABLE, part.part_id) + 1
+    return vault.keys.create(KeyPurpose.SITE_TABLE, [part.part_id], version=version)[0]
 
 
 def _write(vault: UnlockedVault, part: PartRow, work: Work, swap: _Swap, kind: str) -> tuple[str, bytes]:
@@ -142,7 +142,7 @@ def _tidied(vault: UnlockedVault, work: Work) -> bool:
     if row.state == PENDING:
         return False
     name, key_id = (row.old_object, row.old_key_id) if row.state == SWAPPED else (row.new_object, row.new_key_id)
-    vault.keybook.destroy_ids([key_id] if key_id else [])
+    vault.keys.destroy_ids([key_id] if key_id else [])
     vault.objects.delete([name] if name else [])
     if row.state == SWAPPED:
         _close(vault, work)

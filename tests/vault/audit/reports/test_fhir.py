@@ -12,8 +12,8 @@ import pytest
 from tests.support.accesses import ENGINE, access, grow
 from tests.support.audit_log import ORIGIN, event, tamper, token
 from tests.support.outside import shared
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.audit.reports.fhir import DISCLOSURE, audit_event, export_fhir
 from vault.audit.reports.records import record_of
 
@@ -36,13 +36,13 @@ def schema():
 
 
 def test_every_act_is_a_valid_resource(books, schema):
-    for act in Act:
+    for act in Action:
         for outcome in Outcome:
             books.log.record(
                 event(act, outcome, reasons={"a": 1}, subjects=[token(1)], purpose="DS,HMB", project="demo", request="r")
             )
     found = resources(books.log)
-    assert len(found) == len(Act) * len(Outcome)
+    assert len(found) == len(Action) * len(Outcome)
     problems = [error.message for resource in found for error in schema.iter_errors(resource)]
     assert problems == []
 
@@ -77,10 +77,10 @@ def coded(parts, code):
 def test_by_person_a_disclosure_is_what_the_balp_profile_asks_for(books, schema):
     """IHE.BasicAudit.PrivacyDisclosure.Source of BALP 1.1: type, subtype, action, agents and the one patient."""
     granted, failed, _left_open = (books.log.record(access(ENGINE, "demo", "HMB", f"rel-{n}", [n, 9])) for n in (1, 2, 3))
-    books.log.record(event(Act.VIEW_OUTCOME, Outcome.DONE, refers=granted.event_id, obj=Obj("release", "rel-1")))
-    books.log.record(event(Act.VIEW_OUTCOME, Outcome.FAILED, refers=failed.event_id, obj=Obj("release", "rel-2")))
-    books.log.record(event(Act.SUBJECT_SHOW, subjects=[token(4)]))
-    books.log.record(event(Act.SUBJECT_LIST))
+    books.log.record(event(Action.VIEW_OUTCOME, Outcome.DONE, refers=granted.event_id, obj=ObjectRef("release", "rel-1")))
+    books.log.record(event(Action.VIEW_OUTCOME, Outcome.FAILED, refers=failed.event_id, obj=ObjectRef("release", "rel-2")))
+    books.log.record(event(Action.SUBJECT_SHOW, subjects=[token(4)]))
+    books.log.record(event(Action.SUBJECT_LIST))
     found = resources(books.log, by_person=True)
     assert [error.message for resource in found for error in schema.iter_errors(resource)] == []
     assert len({resource["id"] for resource in found}) == len(found) == 10
@@ -106,11 +106,11 @@ def test_by_person_a_disclosure_is_what_the_balp_profile_asks_for(books, schema)
 @pytest.mark.parametrize(
     ("act", "outcome", "action", "code"),
     [
-        (Act.SUBJECT_ERASE, Outcome.DONE, "D", "0"),
-        (Act.CONSENT_WITHDRAW, Outcome.DONE, "U", "0"),
-        (Act.DATASET_IMPORT, Outcome.FAILED, "C", "8"),
-        (Act.VIEW_INTENT, Outcome.REFUSED, "R", "4"),
-        (Act.AUDIT_VERIFY, Outcome.DONE, "E", "0"),
+        (Action.SUBJECT_ERASE, Outcome.DONE, "D", "0"),
+        (Action.CONSENT_WITHDRAW, Outcome.DONE, "U", "0"),
+        (Action.DATASET_IMPORT, Outcome.FAILED, "C", "8"),
+        (Action.VIEW_INTENT, Outcome.REFUSED, "R", "4"),
+        (Action.AUDIT_VERIFY, Outcome.DONE, "E", "0"),
     ],
 )
 def test_actions_and_outcomes(books, act, outcome, action, code):

@@ -10,18 +10,20 @@ import pytest
 
 from tests.support.accesses import ENGINE, FOR_EVE, access, grow
 from tests.support.audit_log import event, tamper, token
-from vault.audit.actions import Act, Outcome
-from vault.audit.entry import Event, Obj
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import Event, ObjectRef
 from vault.audit.reports.records import COLUMNS, Filter, cell, export_csv, record_of, records
 
 
 @pytest.fixture
 def some(books):
-    books.log.record(event(Act.SUBJECT_LIST))
+    books.log.record(event(Action.SUBJECT_LIST))
     intent = books.log.record(access(ENGINE, "demo", "DS,HMB", "rel-1", [1, 2], request="req-1"))
-    books.log.record(event(Act.VIEW_OUTCOME, refers=intent.event_id, project="demo"))
+    books.log.record(event(Action.VIEW_OUTCOME, refers=intent.event_id, project="demo"))
     books.log.record(access(FOR_EVE, "onco", "GRU", "rel-2", [2]))
-    refused = event(Act.EXTRACT_INTENT, Outcome.REFUSED, reasons={"no_consent": 4}, flags=["b", "a"], obj=Obj("release", "rel-3"))
+    refused = event(
+        Action.EXTRACT_INTENT, Outcome.REFUSED, reasons={"no_consent": 4}, flags=["b", "a"], obj=ObjectRef("release", "rel-3")
+    )
     books.log.record(refused)
     return books
 
@@ -96,7 +98,7 @@ def test_disclosures_of_one_person_are_found_without_reading_the_log(books):
 
 def test_most_named(books):
     for people in ([1, 2], [2], [2, 3], [3]):
-        books.log.record(Event(act=Act.VIEW_INTENT, actor=ENGINE, outcome=Outcome.INTENT, subjects=[token(i) for i in people]))
+        books.log.record(Event(act=Action.VIEW_INTENT, actor=ENGINE, outcome=Outcome.INTENT, subjects=[token(i) for i in people]))
     assert books.log.most_named([0, 1, 2, 3], 2) == [(token(2), 3), (token(3), 2)]
     assert books.log.most_named([0], 5) == sorted([(token(1), 1), (token(2), 1)])
     assert books.log.most_named([], 5) == []

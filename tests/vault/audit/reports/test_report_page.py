@@ -12,7 +12,7 @@ import pytest
 from tests.support.accesses import ENGINE, access, grow
 from tests.support.audit_log import ORIGIN, VKEY, event, tamper
 from tests.support.outside import tool
-from vault.audit.actions import Act, Outcome
+from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import LogSource
 from vault.audit.reports.records import Record, records
 from vault.audit.reports.report_page import MOST_ROWS, Content, page
@@ -156,5 +156,5 @@ class TestPage:
 
 
 def test_accesses_are_those_of_the_gate():
-    assert {Act.VIEW_INTENT, Act.EXTRACT_INTENT} == {act for act in Act if act.value.endswith(".intent")}
+    assert {Action.VIEW_INTENT, Action.EXTRACT_INTENT} == {act for act in Action if act.value.endswith(".intent")}
     assert access(ENGINE, "demo", "HMB", "rel-1", [1]).outcome is Outcome.INTENT

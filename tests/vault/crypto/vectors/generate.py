@@ -122,7 +122,7 @@ def wraps() -> list[dict[str, Any]]:
     epoch_key, nonce, wrapped_key = KEY, bytes(range(0xA0, 0xAC)), bytes(range(0x80, 0xA0))
     vectors = []
     for purpose in key_wrapping.KeyPurpose:
-        shelf = key_wrapping.Shelf(BINDING.vault_id, 2, purpose)
+        shelf = key_wrapping.WrapContext(BINDING.vault_id, 2, purpose)
         branch = key_wrapping.PURPOSE_BRANCH[purpose]
         kek = key_wrapping.wrapping_key(Secret(epoch_key), branch)
         for subject_id in (BINDING.subject_id, b""):

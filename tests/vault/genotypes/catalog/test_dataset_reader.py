@@ -30,7 +30,7 @@ def subjects(session):
 
 
 def reader(session, dataset, subjects, keep=0):
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects)
+    keys = session.keys.open_many(KeyPurpose.GENOTYPE, subjects)
     return GenotypeReader(session, dataset, subjects, keys, keep_bytes=keep)
 
 
@@ -116,7 +116,7 @@ def test_deriving_early_changes_nothing(session, dataset, subjects):
 
 
 def test_a_subject_without_a_key_is_not_read(session, dataset, subjects):
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, subjects[1:])
+    keys = session.keys.open_many(KeyPurpose.GENOTYPE, subjects[1:])
     with pytest.raises(IntegrityError) as error:
         GenotypeReader(session, dataset, subjects, keys)
     assert error.value.code == "key_missing"

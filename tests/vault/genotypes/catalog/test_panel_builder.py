@@ -33,7 +33,7 @@ def subjects_of(session):
 
 def read(session, dataset, panel, subjects=None):
     chosen = subjects or subjects_of(session)
-    keys = session.keybook.open_many(KeyPurpose.GENOTYPE, chosen)
+    keys = session.keys.open_many(KeyPurpose.GENOTYPE, chosen)
     calls = dataset_reader.read(session, dataset, Selection(panel=PanelLoci(panel.panel_id, panel.index)), chosen, keys)
     sites = [
         (calls.sites.contigs[c], p, a)
@@ -112,12 +112,12 @@ def test_stale_blocks_are_not_served_and_made_anew(session, dataset):
     assert builds(session)[0].build_id != before[0].build_id
     assert panel_builder.rebuild(session, dataset) == 0
     assert [name for name, _ in session.objects.list(before[0].build_id.hex())] == []
-    assert session.keybook.destroy([KeyPurpose.PANEL], [before[0].build_id]) == 0
+    assert session.keys.destroy([KeyPurpose.PANEL], [before[0].build_id]) == 0
 
 
 def test_blocks_are_made_without_people_whose_keys_are_gone(session, dataset):
     gone, *rest = subjects_of(session)
-    session.keybook.destroy([KeyPurpose.GENOTYPE], [gone])
+    session.keys.destroy([KeyPurpose.GENOTYPE], [gone])
     panel = panels.create(session, "p", LOCI, dataset_id=dataset.dataset_id)
     expected = read(session, dataset, panel, rest)
     assert panel_builder.build(session, dataset, panel) == 1

@@ -24,7 +24,7 @@ from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.ingest.chunking import chunks_of, slice_escapes
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import Owner, Place
 from vault.genotypes.store.part_writer import PartWriter
@@ -100,12 +100,12 @@ class Part:
             pool=pool,
         )
 
-    def access(self, n: int | None = None) -> Access:
+    def access(self, n: int | None = None) -> BlockAccess:
         return access_of(self.places[:n])
 
 
-def access_of(places: Sequence[Place]) -> Access:
-    return Access.of([(p.group, p.slot) for p in places], [p.block_key for p in places])
+def access_of(places: Sequence[Place]) -> BlockAccess:
+    return BlockAccess.of([(p.group, p.slot) for p in places], [p.block_key for p in places])
 
 
 def make_part(kind="missing", m=2 * CHUNK + 13, n=20, **options) -> Part:

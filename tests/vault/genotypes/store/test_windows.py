@@ -14,13 +14,13 @@ from tests.support.views import rows_of
 from vault.errors import UnavailableError
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.block_access import Access
+from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls
 from vault.genotypes.store.part_reader import join_escapes
 from vault.genotypes.store.windows import Choice, PartChoice
 
 TEXTS = ("0|0", "0|1", "1/1", "./.", "1", "0|1|1", "0|2", "2")
-NOBODY = Access((), 0)
+NOBODY = BlockAccess((), 0)
 
 
 @dataclass(frozen=True)

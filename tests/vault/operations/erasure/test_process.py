@@ -62,12 +62,12 @@ def vault(tmp_path) -> Path:
 
 
 def wrapped(s, subject: bytes) -> list[bytes]:
-    with s._keys.read() as tx:
+    with s._key_database.read() as tx:
         return list(tx.scalars(select(WrappedKeyRow.wrapped).where(WrappedKeyRow.owner == subject)))
 
 
 def token(s, subject: bytes) -> str:
-    with s._keys.read() as tx:
+    with s._key_database.read() as tx:
         return tx.scalars(select(SubjectTokenRow.token).where(SubjectTokenRow.subject_id == subject)).one()
 
 
@@ -83,7 +83,7 @@ def everything_opened(s) -> bytes:
     for chunk, part in rows:
         owner = Owner(s.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
         key_id = KeyId(chunk.table_key_id)
-        key = s.keybook.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
+        key = s.keys.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
         binding = owner.table_binding(chunk.ordinal, chunk.table_version, key_id)
         sites = SiteTable.from_bytes(open_blob(key, binding, s.objects.get(chunk.table_object))).sites
         out += sites.alleles.data.tobytes() + repr(sites.pos.tolist()).encode()
@@ -141,7 +141,7 @@ def test_nobody_finds_them_and_the_log_verifies_and_no_longer_links(vault):
             with pytest.raises(GenovaultError) as caught:
                 resolve(s, reference)
             assert caught.value.code == "subject_unknown"
-        assert s.keybook.all_tokens([subject]) == {}
+        assert s.keys.all_tokens([subject]) == {}
         assert entries  # they stay, under a code that nothing computes any more
         assert vaults.verified(s).ok
         states = [line.state for line in registry.subject_list(s)]
@@ -248,7 +248,7 @@ def readable(folder: Path, who: str) -> bool:
     with vaults.opened(folder) as s:
         try:
             subject = resolve(s, who)
-            s.keybook.open(KeyPurpose.GENOTYPE, subject)
+            s.keys.open(KeyPurpose.GENOTYPE, subject)
             return bool(registry.subject_show(s, who)[1].name)
         except GenovaultError:
             return False
@@ -276,8 +276,8 @@ def test_the_drill_three_ways(vault, tmp_path):
             key_rotation.destroy_epoch(s, branch, 1)
     # 1: old data with the current keys opens nothing of the person, not even whether an MRN was there
     s = open_vault(frankenstein(before, vault, tmp_path / "one"), factor=vaults.FACTOR, principal="ann")
-    assert s.keybook.keyless([subject]) == [subject]
-    assert s.keybook.open_many(KeyPurpose.GENOTYPE, [subject]) == {}
+    assert s.keys.keyless([subject]) == [subject]
+    assert s.keys.open_many(KeyPurpose.GENOTYPE, [subject]) == {}
     with pytest.raises(IntegrityError):
         resolve(s, "MRN0003")
     s.abandon()
