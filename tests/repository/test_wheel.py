@@ -32,6 +32,14 @@ def test_it_holds_three_packages_and_every_file_of_them(unpacked):
             assert not (ROOT / name).exists() or (unpacked / name).exists(), name
 
 
+def test_its_packages_are_typed_and_it_carries_the_licence(unpacked):
+    for package in ("vault", "policies", "cli"):
+        assert (unpacked / package / "py.typed").is_file()
+    (licence,) = unpacked.glob("genovault-*.dist-info/licenses/LICENSE")
+    assert licence.read_text() == (ROOT / "LICENSE").read_text()
+    assert "Apache License" in licence.read_text()
+
+
 def test_the_demo_finds_its_matching_engine(unpacked):
     assert (unpacked / "cli" / "matching_engine" / "engine.py").is_file()
 
