@@ -68,8 +68,8 @@ def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None
 
 
 def _write_tiles(log: AuditLog, base: int, size: int, folder: Path) -> None:
-    with log.database.read() as vault:
-        tree = StoredTree(vault, base)
+    with log.database.read() as tx:
+        tree = StoredTree(tx, base)
         for level, n, width in tile_widths(size):
             _write(folder / tile_path(level, n, width), tree.tile(level, n, width))
     for n, bundle in enumerate(_bundles(log, base, size)):

@@ -75,8 +75,8 @@ class LogSource:
         """What appenders build on; of an earlier log, how far it went."""
         if self._part is not None:
             return None
-        with self._log.database.read() as vault:
-            row = vault.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).first()
+        with self._log.database.read() as tx:
+            row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).first()
         if row is None or row.base != self._newest_base or not isinstance(row.size, int):
             return 0, b""
         try:
@@ -89,9 +89,9 @@ class LogSource:
         start = base = self._base()
         stop = _END if self._part is None else base + self._part.size
         while True:
-            with self._log.database.read() as vault:
-                rows = _LEAVES.rows(vault, start=start, stop=stop)
-                found = _DETAILED.rows(vault, first=rows[0][0], last=rows[-1][0]) if rows else []
+            with self._log.database.read() as tx:
+                rows = _LEAVES.rows(tx, start=start, stop=stop)
+                found = _DETAILED.rows(tx, first=rows[0][0], last=rows[-1][0]) if rows else []
             if not rows:
                 return
             detailed = {index for (index,) in found}
@@ -109,16 +109,16 @@ class LogSource:
         if width < TILE_WIDTH:
             return None
         place = (AuditTileRow.base == self._base(), AuditTileRow.level == level, AuditTileRow.n == n)
-        with self._log.database.read() as vault:
-            return _octets(vault.scalar(select(AuditTileRow.data).where(*place)))
+        with self._log.database.read() as tx:
+            return _octets(tx.scalar(select(AuditTileRow.data).where(*place)))
 
     def _base(self) -> int:
         return self._part.base if self._part is not None else self._newest_base
 
     @cached_property
     def _newest_base(self) -> int:
-        with self._log.database.read() as vault:
-            return newest_log(vault).base
+        with self._log.database.read() as tx:
+            return newest_log(tx).base
 
 
 def _chunk(run: Sequence[Any], base: int, detailed: set[int]) -> Chunk:

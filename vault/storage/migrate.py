@@ -22,14 +22,14 @@ def upgrade(database: Database, base: str, *, to: str = "head") -> None:
 def remove(database: Database, base: str) -> None:
     """Drop every table that ``upgrade`` made, in one transaction."""
     _run(database, base, "downgrade", "base")
-    with database.write() as vault:
-        vault.execute(text("DROP TABLE alembic_version"))
+    with database.write() as tx:
+        tx.execute(text("DROP TABLE alembic_version"))
 
 
 def has_tables(database: Database) -> bool:
     """Whether anything of a vault was ever made in this database. Raises UnavailableError ``database_unavailable``."""
-    with database.read() as vault:
-        return inspect(vault.connection()).has_table("alembic_version")
+    with database.read() as tx:
+        return inspect(tx.connection()).has_table("alembic_version")
 
 
 def _run(database: Database, base: str, verb: str, revision: str) -> None:
@@ -38,8 +38,8 @@ def _run(database: Database, base: str, verb: str, revision: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS / base))
-    with database.write() as vault:
-        config.attributes["connection"] = vault.connection()
+    with database.write() as tx:
+        config.attributes["connection"] = tx.connection()
         getattr(command, verb)(config, revision)
 
 
@@ -51,8 +51,8 @@ def make_current(database: Database, base: str) -> None:
             ``database_unavailable``: it does not answer, as on a full disk, which no backup mends.
     """
     try:
-        with database.read() as vault:
-            found = vault.scalar(text("SELECT version_num FROM alembic_version"))
+        with database.read() as tx:
+            found = tx.scalar(text("SELECT version_num FROM alembic_version"))
     except (UnavailableError, IntegrityError, exc.ProgrammingError) as error:
         if isinstance(error, UnavailableError) and has_tables(database):
             raise
