@@ -20,7 +20,7 @@ import atheris
 from tests.support.vcf_reading import htslib_rows, our_rows, vcf_text
 from vault.errors import InputError
 from vault.genotypes import loci, panel_loci
-from vault.genotypes.assemblies import find_assembly
+from vault.genotypes.contigs import find_assembly
 from vault.genotypes.ingest import bcf, gzip_streams, lines, pvar_psam, streams, vcf, vcf_header
 from vault.genotypes.ingest.pvar_psam import open_pvar
 from vault.genotypes.loci import parse_loci

@@ -20,8 +20,7 @@ from vault.extracts.header import filters_of, header_text
 from vault.extracts.render_pipeline import Scratch, write_runs
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.compute.arrays import plain
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.sites import Sites, TextColumn, site_ends
 from vault.views.header_summary import Outline, turns
 from vault.views.pages import Page, Paged
 

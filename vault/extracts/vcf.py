@@ -20,8 +20,7 @@ from vault.extracts.render_pipeline import Scratch, write_runs
 from vault.genotypes.codec.allele_counts import HAS_UNEVEN
 from vault.genotypes.codec.call_codes import ESCAPE, call_texts
 from vault.genotypes.compute.arrays import plain
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, site_ends
 from vault.views.pages import Page, Paged
 
 

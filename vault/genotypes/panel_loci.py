@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.genotypes.contigs import normal_contig
-from vault.genotypes.extents import site_ends
 from vault.genotypes.loci import Locus
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, site_ends
 
 
 @dataclass(frozen=True)

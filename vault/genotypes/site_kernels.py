@@ -1,4 +1,4 @@
-"""Kernels over the columns of sites. ``extents`` is the only caller."""
+"""Kernels over the columns of sites. ``vault.genotypes.sites`` is the only caller."""
 
 # ruff: noqa: PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
 # inside kernels the types are numba's, not numpy's:

@@ -131,3 +131,29 @@ class Sites:
         np.cumsum(self.alleles.data == ord(","), out=commas[1:])
         counted: NDArray[np.int64] = commas[self.alleles.offsets[1:]] - commas[self.alleles.offsets[:-1]] + 1
         return counted
+
+
+def site_ends(sites: Sites) -> NDArray[np.int64]:
+    """int64[m]: last position that each site covers, 1-based: the end of REF, or INFO/END where that lies further."""
+    return _ends(sites)[0]
+
+
+def ends_before_start(sites: Sites) -> NDArray[np.bool_]:
+    """bool[m]: sites with an END before their own position, which readers refuse."""
+    return _ends(sites)[1]
+
+
+def _ends(sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    from vault.genotypes import site_kernels  # noqa: PLC0415 - kernels load when sites are opened, not with every command
+
+    ends, backward = np.empty(len(sites), np.int64), np.zeros(len(sites), np.bool_)
+    site_kernels.ends_of(
+        np.ascontiguousarray(sites.pos),
+        np.ascontiguousarray(sites.alleles.data),
+        np.ascontiguousarray(sites.alleles.offsets),
+        np.ascontiguousarray(sites.info.data),
+        np.ascontiguousarray(sites.info.offsets),
+        ends,
+        backward,
+    )
+    return ends, backward

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from vault.errors import UsageError
 from vault.genotypes.contigs import normal_contig
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, site_ends
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from vault.genotypes.codec.allele_counts import HAS_UNEVEN, AlleleCounts
 from vault.genotypes.compute.arrays import plain
-from vault.genotypes.extents import ends_before_start
 from vault.genotypes.panel_loci import Match
-from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.sites import Sites, TextColumn, ends_before_start
 from vault.views import kernels
 from vault.views.masks import Interval, masked_sites
 

@@ -1,6 +1,14 @@
+from __future__ import annotations
+
 import pytest
 
-from vault.genotypes.contigs import normal_contig
+from tests.support.vcf_reading import our_rows, vcf_text
+from vault.errors import InputError
+from vault.genotypes.contigs import find_assembly, normal_contig
+from vault.genotypes.ingest.source import open_source
+from vault.limits import MAX_POSITION
+
+GRCH38 = find_assembly("GRCh38")
 
 
 @pytest.mark.parametrize(
@@ -25,3 +33,110 @@ from vault.genotypes.contigs import normal_contig
 def test_normal_form(name, normal):
     assert normal_contig(name) == normal
     assert normal_contig(normal) == normal
+
+
+@pytest.mark.parametrize("name", ["GRCh38", "hg38", "grch38", "b38"])
+def test_an_assembly_has_several_names(name):
+    assert find_assembly(name) == GRCH38
+
+
+@pytest.mark.parametrize(
+    ("contig", "limit"),
+    [
+        ("22", 50_818_469),
+        ("chr22", 50_818_469),
+        ("chrM", 16_570),
+        ("MT", 16_570),
+        ("x", 156_040_896),
+        ("GL000225.1", MAX_POSITION),
+        ("chrUn_KI270742v1", MAX_POSITION),
+        ("chr1_KI270706v1_random", MAX_POSITION),
+        ("hs37d5", MAX_POSITION),
+        ("HLA-A*01:01:01:01", MAX_POSITION),
+        ("chrEBV", MAX_POSITION),
+        ("23", None),
+        ("chr26", None),
+        ("0", None),
+        ("XY", None),
+        ("PAR1", None),
+        ("chrPAR2", None),
+        ("W", None),
+        ("2L", None),
+        ("III", None),
+    ],
+)
+def test_chromosomes_have_an_end_scaffolds_none_and_other_names_of_chromosomes_are_unknown(contig, limit):
+    assert GRCH38.limit(contig) == limit
+
+
+def test_of_an_unknown_assembly_nothing_is_checked():
+    other = find_assembly("my own")
+    assert (other.name, other.limit("23"), other.limit("22"), other.belongs_to("1", 249_250_621)) == (
+        "my own",
+        MAX_POSITION,
+        MAX_POSITION,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("contig", "length", "whose"),
+    [
+        ("chr1", 249_250_621, "GRCh37"),
+        ("1", 248_387_328, "T2T-CHM13v2.0"),
+        ("1", 248_956_422, None),
+        ("1", 12_345, None),
+        ("MT", 16_571, None),
+        ("GL1", 5, None),
+    ],
+)
+def test_a_declared_length_may_be_another_assemblys(contig, length, whose):
+    assert GRCH38.belongs_to(contig, length) == whose
+
+
+def refusal(path, assembly="GRCh38"):
+    with pytest.raises(InputError) as caught, open_source(path, assembly=assembly) as source:
+        list(source.batches())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "where"),
+    [
+        ("chr22 50818470 . A C . . . GT 0/1", "beyond_contig", "POS"),
+        ("22 50818467 . ACGT A . . . GT 0/1", "beyond_contig", "REF"),
+        ("MT 20000 . A C . . . GT 0/1", "beyond_contig", "POS"),
+        ("23 5 . A C . . . GT 0/1", "contig_unknown", "CHROM"),
+    ],
+)
+def test_sites_that_the_assembly_cannot_have_are_refused_by_line(tmp_path, line, code, where):
+    path = tmp_path / "a.vcf"
+    path.write_bytes(vcf_text(["1 5 . A C . . . GT 0/1", line], samples="s"))
+    found = refusal(path)
+    assert found.code == code
+    number = path.read_bytes().count(b"\n")
+    assert found.message.startswith(f"a.vcf: line {number}: {where}:")
+    assert len(our_rows(path)) == 2  # without an assembly the file is fine
+
+
+def test_the_last_bases_of_a_chromosome_and_a_telomeric_breakend_are_read(tmp_path):
+    path = tmp_path / "a.vcf"
+    lines = ["22 50818465 . ACGT A . . . GT 0/1", "22 50818469 . N N[13:123457[ . . . GT 0/1"]
+    path.write_bytes(vcf_text(lines, samples="s"))
+    with open_source(path, assembly="hg38") as source:
+        assert sum(len(batch.sites) for batch in source.batches()) == 2
+
+
+def test_a_header_of_another_assembly_is_refused(tmp_path):
+    path = tmp_path / "a.vcf"
+    text = vcf_text(["1 5 . A C . . . GT 0/1"], samples="s")
+    first, rest = text.split(b"\n", 1)
+    path.write_bytes(b"\n".join([first, b"##contig=<ID=chr1,length=249250621>", rest]))
+    found = refusal(path)
+    assert (found.code, found.message, found.hint) == (
+        "assembly_mismatch",
+        "a.vcf: line 2: ##contig: the length is that of GRCh37, not of GRCh38",
+        "say --assembly GRCh37",
+    )
+    with open_source(path, assembly="GRCh37") as source:
+        assert sum(len(batch.sites) for batch in source.batches()) == 1

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.gt_text import sites_of
-from vault.genotypes.extents import site_ends
 from vault.genotypes.loci import Locus
 from vault.genotypes.panel_loci import LocusIndex
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, site_ends
 
 
 def oracle(sites: Sites, loci):

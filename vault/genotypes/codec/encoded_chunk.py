@@ -44,7 +44,7 @@ class EncodedChunk:
 class SiteChunk:
     """Consecutive sites of one contig, the only one of their dictionary, with the calls of all columns at them.
 
-    ``end``: the largest position that one of them reaches (``extents``).
+    ``end``: the largest position that one of them reaches (``sites.site_ends``).
     """
 
     sites: Sites

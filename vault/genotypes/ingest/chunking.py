@@ -14,8 +14,7 @@ from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.codec.encoder import ChunkEncoder
 from vault.genotypes.codec.packed_calls import CallRows
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, site_ends
 from vault.limits import CHUNK_SITES
 
 

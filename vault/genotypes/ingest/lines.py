@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import InputError
-from vault.genotypes.assemblies import Assembly
+from vault.genotypes.contigs import Assembly
 from vault.genotypes.ingest.gzip_streams import BgzfStream, Run
 from vault.genotypes.ingest.streams import ByteStream
 from vault.genotypes.ingest.vcf_header import VcfHeader, parse_header

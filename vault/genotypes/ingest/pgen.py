@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.assemblies import Assembly
 from vault.genotypes.codec.call_codes import ESCAPE, Codes, Escapes
 from vault.genotypes.codec.packed_calls import CallRows
-from vault.genotypes.contigs import normal_contig
+from vault.genotypes.contigs import Assembly, normal_contig
 from vault.genotypes.ingest import pgen_kernel
 from vault.genotypes.ingest.pvar_psam import Person, open_pvar, read_psam
 from vault.genotypes.ingest.source import SiteBatch

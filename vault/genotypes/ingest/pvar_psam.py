@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vault.errors import InputError
-from vault.genotypes.assemblies import Assembly
+from vault.genotypes.contigs import Assembly
 from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.streams import ByteStream, open_stream
 from vault.genotypes.ingest.vcf import VcfSource

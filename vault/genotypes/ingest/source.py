@@ -9,9 +9,9 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from vault.genotypes.assemblies import find_assembly
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.codec.packed_calls import CallRows
+from vault.genotypes.contigs import find_assembly
 from vault.genotypes.ingest.streams import open_file
 from vault.genotypes.sites import Sites
 

@@ -14,9 +14,9 @@ from typing import NoReturn, Self
 import numpy as np
 
 from vault.errors import InputError
-from vault.genotypes.assemblies import Assembly
 from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.codec.packed_calls import CallRows, words_of
+from vault.genotypes.contigs import Assembly
 from vault.genotypes.ingest import vcf_kernel as kernel
 from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.source import SiteBatch

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from vault.errors import InputError
-from vault.genotypes.assemblies import Assembly
+from vault.genotypes.contigs import Assembly
 from vault.limits import MAX_SAMPLES
 
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")

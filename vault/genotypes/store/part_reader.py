@@ -24,8 +24,7 @@ from vault.genotypes.codec.allele_counts import AlleleCounts, count_fields
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.codec.format_constants import Payload
 from vault.genotypes.codec.site_coding import Coding
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, site_ends
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
@@ -145,7 +144,7 @@ class PartReader:
         return self._chunk(ordinal).sites
 
     def ends(self, ordinal: int) -> NDArray[np.int64]:
-        """int64[m]: the last position of each site of a chunk (``extents.site_ends``)."""
+        """int64[m]: the last position of each site of a chunk (``sites.site_ends``)."""
         return self._chunk(ordinal).ends
 
     def find(self, regions: Sequence[Region]) -> list[tuple[int, NDArray[np.int64]]]:

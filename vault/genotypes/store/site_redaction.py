@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import UsageError
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.sites import Sites, TextColumn, site_ends
 from vault.genotypes.store.site_tables import SiteTable
 
 Alts = NDArray[np.int64]

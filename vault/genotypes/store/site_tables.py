@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from vault.errors import UsageError
 from vault.genotypes.codec.site_coding import MAX_SITES, malformed, unpack
 from vault.genotypes.contigs import normal_contig
-from vault.genotypes.extents import site_ends
-from vault.genotypes.sites import Sites, TextColumn
+from vault.genotypes.sites import Sites, TextColumn, site_ends
 from vault.limits import MAX_POSITION
 
 TABLE_VERSION = 1  # sites of one contig: a chunk of a part

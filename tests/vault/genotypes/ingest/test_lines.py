@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError
-from vault.genotypes.assemblies import find_assembly
+from vault.genotypes.contigs import find_assembly
 from vault.genotypes.ingest import lines as line_blocks
 from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.source import open_source

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.vault.genotypes.store.test_site_tables import sites_of
-from vault.genotypes.extents import ends_before_start, site_ends
+from vault.genotypes.sites import ends_before_start, site_ends
 from vault.limits import MAX_POSITION
 
 
