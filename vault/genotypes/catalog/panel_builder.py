@@ -31,7 +31,7 @@ from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, Place
-from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_chunks
+from vault.genotypes.store.selections import Chosen, PanelLoci, Selection
 from vault.ids import KeyId, PartId, SubjectId, new_id
 from vault.limits import CHUNK_SITES
 from vault.session import object_leases
@@ -104,7 +104,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
     with vault.books.read() as tx:
         versions = panel_blocks.table_versions(tx, PartId(part.part_id))
-    reader, chosen = choose_chunks(vault, part, selection)
+    reader, chosen = parts.choose_chunks(vault, part, selection)
     slots = parts.members(vault, part)
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
     # The place of somebody who was erased belongs to nobody, and is kept.

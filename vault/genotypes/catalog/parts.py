@@ -22,6 +22,7 @@ from vault.genotypes.catalog.row_mapping import chunk_of
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.selections import Chosen, Selection, choose_rows
 from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
@@ -179,6 +180,14 @@ def learn(vault: UnlockedVault, part: OpenPart, ordinals: Sequence[int], *, eras
     ]
     part.keys.fetch([chunk.table_key_id for chunk in learned])
     reader.learn(learned)
+
+
+def choose_chunks(vault: UnlockedVault, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
+    """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
+    found = opened(vault, part)
+    wanted = selection.chunks(found.reader.directory)
+    learn(vault, found, wanted)
+    return found.reader, choose_rows(found.reader, selection, wanted)
 
 
 def open_part(vault: UnlockedVault, part: PartRow, ordinals: Sequence[int]) -> PartReader:

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.catalog import parts
 from vault.genotypes.loci import Locus, overlapping_rows
 from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.site_tables import PartDirectory, Region, find_chunks, find_contig
-from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartRow
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Selection:
     panel: PanelLoci | None = None
 
     def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Chosen rows, ascending. ``ends``: ``extents.site_ends`` of the sites."""
+        """Chosen rows, ascending. ``ends``: ``sites.site_ends`` of the sites."""
         if self.panel is not None:
             return self.panel.index.match(sites, ends).rows
         if self.regions is not None:
@@ -69,14 +66,6 @@ class Selection:
 
 Chosen = list[tuple[int, NDArray[np.int64] | None]]
 """Chunks and the rows wanted of each; None: all."""
-
-
-def choose_chunks(vault: UnlockedVault, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
-    """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
-    opened = parts.opened(vault, part)
-    wanted = selection.chunks(opened.reader.directory)
-    parts.learn(vault, opened, wanted)
-    return opened.reader, choose_rows(opened.reader, selection, wanted)
 
 
 def choose_rows(reader: PartReader, selection: Selection, ordinals: Sequence[int]) -> Chosen:
