@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 
 from policies import consent, states
 from policies.consent import ConsentEvent, PolicyAnswer
-from policies.decisions import NO_SATISFIED_POLICY, Decision, decide
+from policies.decisions import NO_SATISFIED_POLICY, Decision
 from policies.purposes import REQUIRED_POLICY
 from policies.term_matching import Effect
 from vault.access import projects
-from vault.audit.actions import Action
-from vault.audit.actions import Outcome as LogOutcome
-from vault.consent import cohort_decisions, forms, ledger
+from vault.audit.actions import Action, Outcome
+from vault.consent import forms, ledger
+from vault.consent.subject_decision import decide_subject
 from vault.errors import InputError
-from vault.genotypes.catalog import datasets
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.timestamps import from_micros
 from vault.subjects.references import resolve
 
 ANSWERED = {
@@ -66,28 +64,17 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
     with vault.attempting(Action.CONSENT_EXPLAIN, project=None):
         subject = resolve(vault, reference)
         project = projects.load(vault, code)
-        ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
-            held = cohort_decisions.members(tx, ids)
-            ask = cohort_decisions.question(vault, tx, project.declaration.purpose, legal_at=vault.clock())
-        events = book.of(subject)
-        has_data = subject in set(held.subjects)
-        data_at = from_micros(int(held.data_at[held.subjects.index(subject)])) if has_data else None
-        decision = decide(
-            states.fold(events, head=book.head.seq),
-            ask.purpose,
-            legal_at=ask.legal_at,
-            ontology=ask.ontology,
-            rules=ask.rules,
-            data_at=data_at,
-            understood=ask.understood,
-        )
-        asked = {REQUIRED_POLICY[ask.purpose.action]}
+            events = book.of(subject)
+            state = states.fold(events, head=book.head.seq)
+            found = decide_subject(vault, tx, project, subject, state, legal_at=vault.clock())
+        decision, has_data = found.decision, found.data_at is not None
+        asked = {REQUIRED_POLICY[project.declaration.purpose.action]}
         if any(event.status is consent.Status.DECEASED for event in events):
             asked.add(consent.USE_AFTER_DEATH)
         clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(vault, event, asked))
-        vault.record(Action.CONSENT_EXPLAIN, LogOutcome.DONE, subjects=[subject], project=project.code)
+        vault.record(Action.CONSENT_EXPLAIN, Outcome.DONE, subjects=[subject], project=project.code)
     words = [VERDICTS[decision.outcome], *(reason.words() for reason in decision.reasons)]
     if not has_data:
         words.insert(1, "The project's datasets hold no data of this person.")

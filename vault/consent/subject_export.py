@@ -11,13 +11,13 @@ from typing import Any
 
 from policies import canonical, consent, reasons, states
 from policies.consent import ConsentEvent
-from policies.decisions import decide
 from policies.standing import Standing, standing
+from policies.states import ConsentState
 from vault.access import projects, releases
 from vault.audit.actions import Action, Outcome
-from vault.consent import cohort_decisions, ledger
+from vault.consent import ledger
+from vault.consent.subject_decision import decide_subject
 from vault.errors import InputError
-from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import open_identities
@@ -55,7 +55,8 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
         book = ledger.read(tx, vault)
         private = ledger.private(vault, tx, book, subject)
     events = book.of(subject)
-    where = standing(states.fold(events, head=book.head.seq), legal_at=now)
+    state = states.fold(events, head=book.head.seq)
+    where = standing(state, legal_at=now)
     return {
         "format": FORMAT,
         "made": canonical.instant_text(now),
@@ -66,7 +67,7 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
         "consent": [{**consent.as_dict(event), "private": dict(private[event.seq])} for event in events],
         "standing": _standing(where),
         "preferences": preferences(events, private),
-        "decisions": _decisions(vault, subject, events, now),
+        "decisions": _decisions(vault, subject, state, now),
         "releases": [_release(one) for one in releases.list_all(vault) if token in vault.log.subjects_of(one.subject_set)],
         "log": [_entry(entry.index, entry.leaf) for entry in vault.log.entries_at(vault.log.entries_of(token))],
     }
@@ -90,28 +91,17 @@ def _standing(where: Standing) -> dict[str, object]:
     }
 
 
-def _decisions(vault: UnlockedVault, subject: SubjectId, events: tuple[ConsentEvent, ...], now: datetime) -> list[dict[str, Any]]:
-    """How each project whose datasets hold the person stands now."""
+def _decisions(vault: UnlockedVault, subject: SubjectId, state: ConsentState, now: datetime) -> list[dict[str, Any]]:
+    """The decision of each project whose datasets hold data of the subject."""
     found = []
     for project in projects.list_all(vault):
-        ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
-            if subject not in set(cohort_decisions.members(tx, ids).subjects):
-                continue
-            ask = cohort_decisions.question(vault, tx, project.declaration.purpose, legal_at=now)
-        decision = decide(
-            states.fold(events),
-            ask.purpose,
-            legal_at=now,
-            ontology=ask.ontology,
-            rules=ask.rules,
-            understood=ask.understood,
-        )
-        spoken = [reason.words() for reason in decision.reasons]
+            decided = decide_subject(vault, tx, project, subject, state, legal_at=now)
+        if decided.data_at is None:
+            continue
+        answer, why = str(decided.decision.outcome), [reason.words() for reason in decided.decision.reasons]
         title = project.declaration.title
-        found.append(
-            {"project": project.code, "title": title, "state": project.state, "answer": str(decision.outcome), "reasons": spoken}
-        )
+        found.append({"project": project.code, "title": title, "state": project.state, "answer": answer, "reasons": why})
     return found
 
 

@@ -468,6 +468,20 @@ def test_a_persons_copy_holds_acts_decisions_and_disclosures_and_is_logged(held)
     assert caught.value.code == "output_exists"
 
 
+@pytest.mark.parametrize(("withdrawn", "answer"), [("after", "permit"), ("before", "deny")])
+def test_a_persons_copy_answers_as_the_gate_does_where_new_data_are_excluded(held, withdrawn, answer):
+    signature = Signature(at=START - timedelta(days=60))
+    recording.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=signature)
+    at = START - timedelta(days=10) if withdrawn == "before" else None
+    recording.withdraw(held.session, "SAMPLE_3", level=Level.NO_NEW_DATA, signature=Signature(at=at))
+    held.project("demo")
+    document = subject_export.export(held.session, "SAMPLE_3", held.folder / "copy")
+    explained = explanations.explain(held.session, "SAMPLE_3", "demo").decision
+    assert document["decisions"][0]["answer"] == explained.outcome == answer
+    assert document["decisions"][0]["reasons"] == [reason.words() for reason in explained.reasons]
+    assert permits(held) == (answer == "permit")
+
+
 # Integrity
 
 

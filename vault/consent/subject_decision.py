@@ -1,0 +1,64 @@
+"""Decision for one subject and one project, the same for a steward's explanation and for the subject's own export.
+
+It uses what ``cohort_decisions`` uses for a release: the ledger head, the vault's rules, and the time of the subject's newest data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from policies.decisions import Decision, decide
+from policies.states import ConsentState
+from vault.access.projects import Project
+from vault.consent import cohort_decisions
+from vault.genotypes.catalog import datasets
+from vault.ids import DatasetId, SubjectId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.database import Transaction
+from vault.storage.timestamps import from_micros
+
+
+@dataclass(frozen=True)
+class SubjectDecision:
+    """A decision, and when the project's datasets last gained data of the subject (None: they hold none)."""
+
+    decision: Decision
+    data_at: datetime | None
+
+
+def decide_subject(
+    vault: UnlockedVault, tx: Transaction, project: Project, subject: SubjectId, state: ConsentState, *, legal_at: datetime
+) -> SubjectDecision:
+    """Decide one subject for one project, from the subject's folded ledger events.
+
+    Raises:
+        InputError: ``dataset_unknown``.
+    """
+    ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+    data_at = newest_data(tx, subject, ids)
+    ask = cohort_decisions.question(vault, tx, project.declaration.purpose, legal_at=legal_at)
+    decision = decide(
+        state,
+        ask.purpose,
+        legal_at=ask.legal_at,
+        ontology=ask.ontology,
+        rules=ask.rules,
+        data_at=data_at,
+        understood=ask.understood,
+    )
+    return SubjectDecision(decision, data_at)
+
+
+def newest_data(tx: Transaction, subject: SubjectId, dataset_ids: list[DatasetId]) -> datetime | None:
+    """Time of the newest import of the subject's genotypes into any of the datasets, None if they hold none."""
+    query = (
+        select(func.max(PartRow.created))
+        .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
+        .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids))
+    )
+    newest = tx.scalar(query)
+    return None if newest is None else from_micros(newest)
