@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from policies.loci import Interval
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import KeyFileFactor
 from vault.extracts.bcf import write_bcf
@@ -75,15 +76,15 @@ class Bench:
 
     def region(self) -> Selection:
         contig, first, last = self.plan["region"]
-        return Selection(regions=(Locus(contig, first, last),))
+        return Selection(regions=(Interval.from_positions(contig, first, last),))
 
     def site(self) -> Selection:
         contig, position = self.plan["site"]
-        return Selection(regions=(Locus(contig, position, position),))
+        return Selection(regions=(Interval.from_positions(contig, position, position),))
 
     def panel(self) -> Selection:
         if self._panel is None:
-            loci = tuple(Locus(contig, position, position) for contig, position in self.plan["panel"])
+            loci = tuple(Locus(Interval.from_positions(contig, position, position)) for contig, position in self.plan["panel"])
             names = {panel.name for panel in panels.list_all(self.session)}
             made = (
                 panels.by_name(self.session, "bench")

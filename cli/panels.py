@@ -76,7 +76,7 @@ def show(ctx: typer.Context, name: Name) -> None:
 
     with context.reading(Action.PANEL_SHOW) as vault:
         panel = panels.by_name(vault, name)
-    loci = [{**vars(locus), "alts": list(locus.alts)} for locus in panel.loci]
+    loci = [locus.as_dict() for locus in panel.loci]
     described = {"name": name, "version": panel.version, "dataset": panel.dataset, "sha256": panel.sha256}
     context.output.document({**described, "loci": loci})
     context.output.line(f"{name} version {panel.version}: {len(loci):,} loci of {panel.dataset}")

@@ -39,11 +39,24 @@ _ASSEMBLIES = {
 
 @dataclass(frozen=True, order=True)
 class Interval:
-    """``[start, end)`` on ``contig``, 0-based; ``contig`` in the compared spelling (``22``, ``X``, ``MT``)."""
+    """``[start, end)`` on ``contig``, 0-based and half-open as in BED and GA4GH.
+
+    ``contig`` is in the compared spelling (``22``, ``X``, ``MT``) wherever intervals are compared with each other, as in a ``Mask``.
+    """
 
     contig: str
     start: int
     end: int
+
+    @classmethod
+    def from_positions(cls, contig: str, first: int, last: int) -> Interval:
+        """The interval of the positions ``first`` to ``last`` as VCF counts them: 1-based, both included."""
+        return cls(contig, first - 1, last)
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """First and last position as VCF counts them: 1-based, both included."""
+        return self.start + 1, self.end
 
 
 @dataclass(frozen=True)
@@ -137,9 +150,9 @@ class LocusRule:
         """The form that JSON and YAML carry and ``read_rule`` reads."""
         if self.interval is None:
             return {str(self.kind): self.name}
-        place = self.interval
-        end = "" if place.end == END else str(place.end)
-        return {"assembly": self.assembly, "interval": f"{place.contig}:{place.start + 1}-{end}"}
+        first, last = self.interval.positions
+        end = "" if last == END else str(last)
+        return {"assembly": self.assembly, "interval": f"{self.interval.contig}:{first}-{end}"}
 
     def _key(self) -> tuple[str, str, str, Interval]:
         return (self.kind, self.name, self.assembly, self.interval or Interval("", 0, 0))
@@ -193,7 +206,7 @@ def parse_region(text: str, *, place: str = "") -> Interval:
     end = start if not found["dash"] else _number(found["end"], text, place) if found["end"] else END
     if not 1 <= start <= end <= END:
         raise PolicyInputError("bad_region", f"{text!r:.80}: positions run from 1 upwards, the start not after the end", place)
-    return Interval(normalise_contig(found["contig"], place=place), start - 1, end)
+    return Interval.from_positions(normalise_contig(found["contig"], place=place), start, end)
 
 
 def parse_regions(texts: Iterable[str], *, place: str = "") -> Mask:

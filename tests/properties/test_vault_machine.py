@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from policies.loci import Interval
 from tests.support.carried import shown
 from tests.support.gt_text import texts_of
 from tests.support.held import Held
@@ -203,7 +204,7 @@ class VaultMachine(RuleBasedStateMachine):
     )
     def panel(self, data: st.DataObject, places: list[tuple[str, int]]) -> None:
         name, dataset = f"panel{next(self.numbers)}", data.draw(st.sampled_from(sorted(self.parts)))
-        loci = [Locus(contig, pos, pos) for contig, pos in places]
+        loci = [Locus(Interval.from_positions(contig, pos, pos)) for contig, pos in places]
         panel_builder.create(self.held.session, datasets.by_name(self.held.session, dataset), name, loci)
         self.panels[name] = (dataset, places)
 

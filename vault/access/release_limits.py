@@ -6,18 +6,16 @@ Whatever this vault cannot keep refuses the release (consent reference §12); no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policies import loci, reasons
-from policies.loci import Catalogue
+from policies.loci import Catalogue, Interval, Mask
 from policies.obligations import Obligations
 from policies.purposes import ProjectDeclaration
 from vault.errors import RefusedError
 from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
 from vault.files.yaml_documents import declared
-from vault.limits import MAX_POSITION
-from vault.views.masks import Interval
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class ReleaseLimits:
     """Where a view may not look: ``masks``, and everything outside any of the groups of ``only``."""
 
     masks: tuple[Interval, ...]
-    only: tuple[loci.Mask, ...]
+    only: tuple[Mask, ...]
 
     def hidden(self, contigs: Sequence[str]) -> tuple[Interval, ...]:
         """All that is hidden on these contigs, as intervals."""
@@ -65,8 +63,7 @@ def limits(
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
     if regions and not _left(regions, hidden.mask, [group.mask for group in groups]):
         raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
-    masks = tuple(Interval(i.contig, i.start + 1, i.end) for i in hidden.mask.intervals)
-    return ReleaseLimits(masks, tuple(group.mask for group in groups))
+    return ReleaseLimits(hidden.mask.intervals, tuple(group.mask for group in groups))
 
 
 def stated(duties: Obligations) -> tuple[Obligation, ...]:
@@ -85,25 +82,19 @@ def stated(duties: Obligations) -> tuple[Obligation, ...]:
     return tuple(found)
 
 
-def _left(regions: Sequence[str], hidden: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
+def _left(regions: Sequence[str], hidden: Mask, groups: Sequence[Mask]) -> bool:
     """Whether anything of the regions may be shown; nearly always the first region answers."""
     asked = declared(lambda: loci.parse_regions(regions), name="the regions")
-    return any(_remains(loci.Mask((region,)).minus(hidden), groups) for region in asked.intervals)
+    return any(_remains(Mask((region,)).minus(hidden), groups) for region in asked.intervals)
 
 
-def _remains(left: loci.Mask, groups: Sequence[loci.Mask]) -> bool:
+def _remains(left: Mask, groups: Sequence[Mask]) -> bool:
     for group in groups:
         left = left.intersection(group)
     return bool(left.intervals)
 
 
-def _outside(group: loci.Mask, contig: str) -> list[Interval]:
-    """What of a contig lies in none of the group's intervals."""
-    gaps, at = [], 1
-    for start, end in sorted((i.start, i.end) for i in group.on(loci.normalise_contig(contig))):
-        if start + 1 > at:
-            gaps.append(Interval(contig, at, start))
-        at = max(at, end + 1)
-    if at <= MAX_POSITION:
-        gaps.append(Interval(contig, at, MAX_POSITION))
-    return gaps
+def _outside(group: Mask, contig: str) -> list[Interval]:
+    """The intervals of a contig that lie outside the group, with the contig as it is spelled here."""
+    whole = Mask((Interval(loci.normalise_contig(contig), 0, loci.END),))
+    return [replace(gap, contig=contig) for gap in whole.minus(group).intervals]

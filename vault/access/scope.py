@@ -16,7 +16,6 @@ from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
-from vault.genotypes.loci import Locus
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -39,7 +38,7 @@ class AccessScope:
         if not self.regions:
             return Selection()
         mask = declared(lambda: loci.parse_regions(self.regions), name="the regions")
-        return Selection(regions=tuple(Locus(i.contig, i.start + 1, i.end) for i in mask.intervals))
+        return Selection(regions=mask.intervals)
 
     def detail(self) -> dict[str, Any]:
         """What auditors read of it."""

@@ -1,7 +1,7 @@
-"""Loci that a panel lists, and regions that a request names.
+"""Loci that a panel lists, and the sites that overlap the regions of a request.
 
-A locus is a place on a contig, with alleles where the list gives them. Lists are BED (intervals), VCF (sites), or TSV with the
-header columns ``contig``, ``pos`` and optionally ``ref``, ``alt`` and ``id``. Contigs compare without "chr".
+A locus is an interval, with alleles where the list gives them. Lists are BED (intervals), VCF (sites), or TSV with the header
+columns ``contig``, ``pos`` and optionally ``ref``, ``alt`` and ``id``. Contigs compare without "chr".
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.errors import InputError
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.sites import Sites
@@ -22,11 +24,12 @@ from vault.limits import MAX_PANEL_LOCI, MAX_POSITION
 
 @dataclass(frozen=True)
 class Locus:
-    """Positions ``first`` .. ``last`` of a contig, 1-based, both included; with ``ref`` (and ``alts``) one exact site."""
+    """An entry of a panel: all sites in ``place``, or with ``ref`` (and ``alts``) one exact site.
 
-    contig: str
-    first: int
-    last: int
+    ``place.contig`` is as the list spells it.
+    """
+
+    place: Interval
     ref: str = ""
     alts: tuple[str, ...] = ()
     name: str = ""
@@ -34,13 +37,31 @@ class Locus:
     @property
     def is_interval(self) -> bool:
         """More than one position, and no REF that makes it one site."""
-        return not self.ref and self.last > self.first
+        return not self.ref and self.place.end - self.place.start > 1
 
     @property
     def text(self) -> str:
-        """How reports name it: "contig:pos" or "contig:first-last"."""
-        span = str(self.first) if self.first == self.last or self.ref else f"{self.first}-{self.last}"
-        return f"{self.contig}:{span}"
+        """Its name in reports, 1-based: "contig:pos" or "contig:first-last"."""
+        first, last = self.place.positions
+        return f"{self.place.contig}:{first}-{last}" if self.is_interval else f"{self.place.contig}:{first}"
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Locus:
+        """The reverse of ``as_dict``."""
+        place = Interval.from_positions(fields["contig"], fields["first"], fields["last"])
+        return cls(place, fields["ref"], tuple(fields["alts"]), fields["name"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form that a panel is stored and listed in: ``first`` and ``last`` are 1-based, both included."""
+        first, last = self.place.positions
+        return {
+            "contig": self.place.contig,
+            "first": first,
+            "last": last,
+            "ref": self.ref,
+            "alts": list(self.alts),
+            "name": self.name,
+        }
 
 
 def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
@@ -66,14 +87,17 @@ def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Locus]) -> NDArray[np.intp]:
-    """Rows of a chunk's sites (one contig, positions ascending) with any position (POS .. ``ends``) in a region, ascending."""
+def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Interval]) -> NDArray[np.intp]:
+    """intp[k], ascending: rows of a chunk's sites that overlap a region. The sites are on one contig, positions ascending.
+
+    ``ends`` int64[m]: the last position of each site (``sites.site_ends``), 1-based, so the end of its half-open interval.
+    """
     wanted = np.zeros(len(sites), np.bool_)
     here = normal_contig(sites.contigs[0])
     for region in regions:
         if normal_contig(region.contig) == here:
-            stop = int(sites.pos.searchsorted(region.last, "right"))
-            wanted[:stop] |= ends[:stop] >= region.first
+            stop = int(sites.pos.searchsorted(region.end, "right"))  # POS is 1-based: a site starts at POS - 1 < end
+            wanted[:stop] |= ends[:stop] > region.start
     return np.flatnonzero(wanted)
 
 
@@ -86,7 +110,8 @@ def _vcf(lines: list[str], name: str) -> Iterator[Locus]:
             raise _bad(name, number, "a VCF line has at least CHROM, POS, ID, REF and ALT")
         position = _position(fields[1], name, number)
         alts = () if fields[4] == "." else tuple(fields[4].split(","))
-        yield Locus(_contig(fields[0], name, number), position, position, fields[3], alts, "" if fields[2] == "." else fields[2])
+        place = Interval.from_positions(_contig(fields[0], name, number), position, position)
+        yield Locus(place, fields[3], alts, "" if fields[2] == "." else fields[2])
 
 
 def _tsv(lines: list[str], name: str) -> Iterator[Locus]:
@@ -106,7 +131,7 @@ def _tsv(lines: list[str], name: str) -> Iterator[Locus]:
         contig = _contig(field.get("contig") or field.get("chrom", ""), name, number)
         if alts and not field.get("ref"):
             raise _bad(name, number, "an ALT without a REF")
-        yield Locus(contig, position, position, field.get("ref", ""), alts, field.get("id", ""))
+        yield Locus(Interval.from_positions(contig, position, position), field.get("ref", ""), alts, field.get("id", ""))
 
 
 def _bed(lines: list[str], name: str) -> Iterator[Locus]:
@@ -119,7 +144,7 @@ def _bed(lines: list[str], name: str) -> Iterator[Locus]:
         start, end = _position(fields[1], name, number), _position(fields[2], name, number)
         if start >= end:
             raise _bad(name, number, "the start must lie before the end")
-        yield Locus(_contig(fields[0], name, number), start + 1, end, name=fields[3] if len(fields) > 3 else "")
+        yield Locus(Interval(_contig(fields[0], name, number), start, end), name=fields[3] if len(fields) > 3 else "")
 
 
 _COLUMNS = {"contig", "chrom", "pos", "ref", "alt", "id"}

@@ -36,11 +36,14 @@ class Match:
 
 @dataclass(frozen=True)
 class _OnContig:
-    """The loci of one contig by first position: ``number`` int64[k] counts them in the panel."""
+    """The k loci of one contig, by start.
+
+    ``number`` int64[k]: their ordinals in the panel; ``start``, ``end`` int64[k]: 0-based, half-open; ``is_interval`` bool[k].
+    """
 
     number: NDArray[np.int64]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
     is_interval: NDArray[np.bool_]
 
 
@@ -51,7 +54,7 @@ class LocusIndex:
         self._loci = tuple(loci)
         by_contig: dict[str, list[int]] = {}
         for number, locus in enumerate(self._loci):
-            by_contig.setdefault(normal_contig(locus.contig), []).append(number)
+            by_contig.setdefault(normal_contig(locus.place.contig), []).append(number)
         self._contigs = {contig: self._arranged(numbers) for contig, numbers in by_contig.items()}
 
     def match(self, sites: Sites, ends: NDArray[np.int64] | None = None) -> Match:
@@ -73,14 +76,14 @@ class LocusIndex:
     def touching(
         self, contigs: Sequence[str], number: NDArray[np.int64], first: NDArray[np.int64], end: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """bool[runs]: a locus lies between ``first`` and ``end`` of the run of sites on contig ``contigs[number]``."""
+        """bool[runs]: a locus lies between ``first`` and ``end`` (int64[runs], 1-based) of the sites on ``contigs[number]``."""
         touched = np.zeros(len(number), np.bool_)
         for at, contig in enumerate(contigs):
             loci = self._contigs.get(normal_contig(contig))
             if loci is not None:
                 runs = np.flatnonzero(number == at)
-                reach = np.maximum.accumulate(loci.last)
-                before = np.searchsorted(loci.first, end[runs], "right")  # loci that begin at or before the run's end
+                reach = np.maximum.accumulate(loci.end)
+                before = np.searchsorted(loci.start, end[runs], "left")  # loci that start before the run's end
                 touched[runs] = (before > 0) & (reach[np.maximum(before - 1, 0)] >= first[runs])
         return touched
 
@@ -91,10 +94,10 @@ class LocusIndex:
         )
 
     def _arranged(self, numbers: Sequence[int]) -> _OnContig:
-        order = sorted(numbers, key=lambda n: self._loci[n].first)
-        places = np.array([(n, self._loci[n].first, self._loci[n].last) for n in order], np.int64)
-        number, first, last = np.ascontiguousarray(places.T)
-        return _OnContig(number, first, last, np.array([self._loci[n].is_interval for n in order], np.bool_))
+        order = sorted(numbers, key=lambda n: self._loci[n].place.start)
+        places = np.array([(n, self._loci[n].place.start, self._loci[n].place.end) for n in order], np.int64)
+        number, start, end = np.ascontiguousarray(places.T)
+        return _OnContig(number, start, end, np.array([self._loci[n].is_interval for n in order], np.bool_))
 
     def _candidates(self, sites: Sites, ends: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
         """(rows, locus) wherever a locus has any: those at its position, or of an interval those that reach into it."""
@@ -104,12 +107,13 @@ class LocusIndex:
             if loci is None:
                 continue
             pos, reach = sites.pos[start:stop], np.maximum.accumulate(ends[start:stop])
-            low = np.searchsorted(pos, loci.first, "left")
-            low[loci.is_interval] = np.searchsorted(reach, loci.first[loci.is_interval], "left")
-            high = np.searchsorted(pos, loci.last, "right")
+            # pos and reach are 1-based: the position p lies in a locus where start < p <= end
+            low = np.searchsorted(pos, loci.start, "right")
+            low[loci.is_interval] = np.searchsorted(reach, loci.start[loci.is_interval], "right")
+            high = np.searchsorted(pos, loci.end, "right")
             for at in np.flatnonzero(high > low).tolist():
                 rows = np.arange(start + int(low[at]), start + int(high[at]))
-                reaching = rows[ends[rows] >= loci.first[at]] if loci.is_interval[at] else rows
+                reaching = rows[ends[rows] > loci.start[at]] if loci.is_interval[at] else rows
                 if len(reaching):
                     yield reaching, int(loci.number[at])
 

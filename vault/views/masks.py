@@ -1,40 +1,31 @@
-"""Which stretches of contigs a profile masks, and which sites lie in them."""
+"""Masked intervals of a disclosure profile, and the sites that lie in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.errors import UsageError
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.sites import Sites, site_ends
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Positions ``first`` .. ``last`` of a contig, 1-based, both included. "chr22" and "22" are the same contig."""
-
-    contig: str
-    first: int
-    last: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.first <= self.last:
-            raise UsageError("interval_order", "an interval runs from a position of at least 1 to one not before it")
-
-
 def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
-    """bool[m]: the site touches a masked interval with any of its positions."""
+    """bool[m]: the site overlaps a masked interval.
+
+    Raises:
+        UsageError: ``interval_order``: a mask is empty or starts below 0.
+    """
     hit = np.zeros(len(sites), np.bool_)
     if not masks or not len(sites):
         return hit
     ends = site_ends(sites)
     for number, starts, stops in _merged(sites, masks):
         here = sites.contig == number
-        nearest = np.searchsorted(starts, ends[here], side="right") - 1  # last interval that starts at or before the site's end
+        nearest = np.searchsorted(starts, ends[here], side="left") - 1  # last interval that starts before the site's end
         hit[here] = (nearest >= 0) & (stops[np.maximum(nearest, 0)] >= sites.pos[here])
     return hit
 
@@ -67,20 +58,25 @@ def _stretches(sites: Sites, masks: Sequence[Interval]) -> Iterator[tuple[str, N
     """(contig, its rows, the stretch of each, how many stretches) of each contig that has both sites and masks."""
     for number, starts, _ in _merged(sites, masks):
         here = np.flatnonzero(sites.contig == number)
-        yield sites.contigs[number], here, np.searchsorted(starts, sites.pos[here], side="right"), len(starts) + 1
+        yield sites.contigs[number], here, np.searchsorted(starts, sites.pos[here], side="left"), len(starts) + 1
 
 
 def _merged(sites: Sites, masks: Sequence[Interval]) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-    """(contig number, starts, ends) of the disjoint sorted intervals of each contig that has both sites and masks."""
+    """(contig number, starts int64[k], ends int64[k]) of each contig that has both sites and masks.
+
+    The k intervals are sorted, half-open and 0-based, and neither overlap nor touch. "chr22" and "22" are one contig.
+    """
+    if any(not 0 <= mask.start < mask.end for mask in masks):
+        raise UsageError("interval_order", "an interval starts at 0 or above and ends behind its start")
     result = []
     for number, name in enumerate(sites.contigs):
-        mine = sorted((i.first, i.last) for i in masks if normal_contig(i.contig) == normal_contig(name))
+        mine = sorted((i.start, i.end) for i in masks if normal_contig(i.contig) == normal_contig(name))
         joined: list[list[int]] = []
-        for first, last in mine:
-            if joined and first <= joined[-1][1] + 1:
-                joined[-1][1] = max(joined[-1][1], last)
+        for start, end in mine:
+            if joined and start <= joined[-1][1]:
+                joined[-1][1] = max(joined[-1][1], end)
             else:
-                joined.append([first, last])
+                joined.append([start, end])
         if joined and (sites.contig == number).any():
             bounds = np.array(joined, np.int64)
             result.append((number, bounds[:, 0].copy(), bounds[:, 1].copy()))

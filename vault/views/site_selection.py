@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.genotypes.codec.allele_counts import HAS_UNEVEN, AlleleCounts
 from vault.genotypes.compute.arrays import plain
 from vault.genotypes.panel_loci import Match
 from vault.genotypes.sites import Sites, TextColumn, ends_before_start
 from vault.views import kernels
-from vault.views.masks import Interval, masked_sites
+from vault.views.masks import masked_sites
 
 
 @dataclass(frozen=True)

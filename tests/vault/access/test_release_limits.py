@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from policies.declarations import parse_project, project_template
-from policies.loci import Catalogue
+from policies.loci import END, Catalogue, Interval, LocusRule, RuleKind
 from policies.obligations import Obligations
 from vault.access.release_limits import limits, stated
 from vault.errors import RefusedError
@@ -77,3 +77,9 @@ def test_every_duty_is_said_in_words():
     assert "2027-01-01" in found["MOR"]
     assert "E-1" in found["IRB"]
     assert "ann, bob" in found["COL"]
+
+
+def test_everything_outside_the_only_intervals_is_hidden():
+    only = Obligations(only=((LocusRule(RuleKind.INTERVAL, "", "GRCh38", Interval("22", 10, 20)),),))
+    found = held(duties=only)
+    assert found.hidden(["chr22", "X"]) == (Interval("chr22", 0, 10), Interval("chr22", 20, END), Interval("X", 0, END))

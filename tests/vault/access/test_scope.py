@@ -24,7 +24,7 @@ def test_a_request_asks_as_a_view_does(s):
 
 def test_regions_are_counted_from_one_with_both_ends(s):
     (region,) = of_view(s, regions=("chr22:5-9",)).selection().regions
-    assert (region.contig, region.first, region.last) == ("22", 5, 9)
+    assert (region.contig, region.start, region.end, region.positions) == ("22", 4, 9, (5, 9))
 
 
 def test_no_regions_ask_for_everything(s):

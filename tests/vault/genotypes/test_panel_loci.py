@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.loci import Interval
 from tests.support.gt_text import sites_of
 from vault.genotypes.loci import Locus
 from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.sites import Sites, site_ends
+
+span = Interval.from_positions
 
 
 def oracle(sites: Sites, loci):
@@ -21,20 +24,21 @@ def oracle(sites: Sites, loci):
         for row in range(len(sites)):
             contig, pos = sites.contigs[sites.contig[row]], int(sites.pos[row])
             ref, *alts = sites.alleles[row].decode().split(",")
-            if contig.removeprefix("chr") != locus.contig.removeprefix("chr"):
+            first, last = locus.place.positions
+            if contig.removeprefix("chr") != locus.place.contig.removeprefix("chr"):
                 continue
             if locus.ref:
                 shared = {alt for alt in alts if alt.upper() in {a.upper() for a in locus.alts}}
-                hit = pos == locus.first and ref.upper() == locus.ref.upper() and (bool(shared) or not locus.alts or not alts)
+                hit = pos == first and ref.upper() == locus.ref.upper() and (bool(shared) or not locus.alts or not alts)
                 named |= {(row, alt) for alt in shared if hit}
-            elif locus.first == locus.last:
-                hit = pos == locus.first
+            elif first == last:
+                hit = pos == first
             else:
-                hit = pos <= locus.last and ends[row] >= locus.first
+                hit = pos <= last and ends[row] >= first
             if hit:
                 chosen.add(row)
                 met.add(number)
-                if locus.ref or locus.first == locus.last:
+                if locus.ref or first == last:
                     fixed.add(row)
     return sorted(chosen), sorted(fixed), named, sorted(met)
 
@@ -61,7 +65,7 @@ def test_agrees_with_the_plain_double_loop(rows, wanted, deletion):
     rows.sort(key=lambda r: (["1", "2", "X"].index(r[0]), r[1]))
     info = [f"END={pos + deletion};SVTYPE=DEL" if "<" in alleles else "" for _, pos, alleles in rows]
     sites = sites_of(rows, info=info)
-    loci = [Locus(c, p, p if ref else p + width, ref, alts) for c, p, width, (ref, alts) in wanted]
+    loci = [Locus(span(c, p, p if ref else p + width), ref, alts) for c, p, width, (ref, alts) in wanted]
     chosen, fixed, named, met = oracle(sites, loci)
     assert plain(sites, loci) == (chosen, fixed, named, met)
 
@@ -77,21 +81,21 @@ def test_agrees_with_the_plain_double_loop(rows, wanted, deletion):
 def test_what_is_not_assayed_is_told_of_loci_that_fix_a_site_only():
     sites = sites_of([("22", 5, "A,C")])
     loci = [
-        Locus("22", 5, 5, "A", ("G",)),
-        Locus("22", 5, 5),
-        Locus("22", 6, 6),
-        Locus("22", 7, 90),
-        Locus("chr22", 5, 5, "A", ("C",)),
+        Locus(span("22", 5, 5), "A", ("G",)),
+        Locus(span("22", 5, 5)),
+        Locus(span("22", 6, 6)),
+        Locus(span("22", 7, 90)),
+        Locus(span("chr22", 5, 5), "A", ("C",)),
     ]
     index = LocusIndex(loci)
     assert index.not_assayed(index.match(sites).met) == ("22:5", "22:6")
 
 
 def test_no_loci_and_no_sites():
-    assert plain(sites_of([]), [Locus("22", 5, 5)]) == ([], [], set(), [])
+    assert plain(sites_of([]), [Locus(span("22", 5, 5))]) == ([], [], set(), [])
     assert plain(sites_of([("22", 5, "A,C")]), []) == ([], [], set(), [])
 
 
 @pytest.mark.parametrize("spelling", ["22", "chr22", "CHR22"])
 def test_contigs_compare_without_their_prefix(spelling):
-    assert plain(sites_of([("chr22", 5, "A,C")]), [Locus(spelling, 5, 5)])[0] == [0]
+    assert plain(sites_of([("chr22", 5, "A,C")]), [Locus(span(spelling, 5, 5))])[0] == [0]

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.loci import Interval
 from tests.support.gt_text import calls_of, sites_of, texts_of
 from tests.support.vcf_text import genotypes
 from tests.support.views import CallsInMemory, MarkedPanel, allele_counts
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.codec.call_codes import Escapes
 from vault.views.deidentify import Deidentified, row_order
-from vault.views.masks import Interval
 from vault.views.site_selection import Profile
 from vault.views.view import View
+
+span = Interval.from_positions
 
 
 def names(n):
@@ -112,7 +114,7 @@ def test_a_masked_site_that_is_not_fixed_leaves_a_panel_view_too():
     assert shown(view_of([("22", 9, "A,C")], [["0|1"]], profile=MASK, fixed=set())) == []
 
 
-MASK = Profile(keep_phase=True, masks=(Interval("chr22", 8, 10),))
+MASK = Profile(keep_phase=True, masks=(span("chr22", 8, 10),))
 MASKED = [("22", 5, "A,C"), ("22", 7, "AT,A"), ("22", 9, "A,G"), ("22", 11, "A,G"), ("22", 12, "A,G")]
 MASKED_ROWS = [["1|0", "0"], ["1|0", "1"], ["0|1", "0"], ["1|0", "1"], ["1|1", "0|1|1"]]
 
@@ -131,12 +133,15 @@ def test_masked_sites_that_a_panel_fixes_are_missing_for_everybody():
 
 
 def test_a_mask_elsewhere_leaves_phase_alone():
-    profile = Profile(keep_phase=True, masks=(Interval("21", 8, 10), Interval("22", 1, 2), Interval("22", 90, 99)))
+    profile = Profile(
+        keep_phase=True,
+        masks=(span("21", 8, 10), span("22", 1, 2), span("22", 90, 99)),
+    )
     assert shown(view_of([("22", 5, "A,C"), ("22", 20, "A,C")], [["1|0"], ["1|0"]], profile=profile))[1][2] == ["1|0"]
 
 
 def test_a_symbolic_allele_that_ends_in_the_mask_is_masked():
-    profile = Profile(masks=(Interval("22", 500, 500),))
+    profile = Profile(masks=(span("22", 500, 500),))
     view = view_of([("22", 5, "A,<DEL>")], [["0|1"]], profile=profile, info=["END=500;SVTYPE=DEL"])
     assert len(view.sites) == 0
 
@@ -212,7 +217,7 @@ def cohorts(draw):
         pool = [*pool, None]
         rows.append([draw(st.sampled_from(pool)) if j < 8 else pool[j % len(pool)] for j in range(n)])
     masks = draw(st.lists(st.tuples(st.sampled_from(["22", "chrX"]), st.integers(8, 30), st.integers(0, 4)), max_size=2))
-    return n, records, rows, tuple(Interval(c, p, p + w) for c, p, w in masks)
+    return n, records, rows, tuple(span(c, p, p + w) for c, p, w in masks)
 
 
 @st.composite
@@ -231,7 +236,7 @@ def oracle(records, rows, *, masks, panel, keep_phase):
     for i, ((contig, pos, spelled), row) in enumerate(zip(records, rows, strict=True)):
         alleles = spelled.split(",")
         last = pos + len(alleles[0]) - 1
-        masked = any(m.contig.removeprefix("chr") == contig and pos <= m.last and last >= m.first for m in masks)
+        masked = any(m.contig.removeprefix("chr") == contig and pos <= m.positions[1] and last >= m.positions[0] for m in masks)
         carried = {int(a) for text in row if text for a in re.split(r"[/|]", text) if a != "."} | {0}
         if i not in fixed and (masked or len(carried) == 1):
             continue
@@ -241,7 +246,7 @@ def oracle(records, rows, *, masks, panel, keep_phase):
         for call in row:
             text = "./." if call is None or masked else call
             texts.append(re.sub(r"\d+", lambda hit, new=kept: str(new.index(int(hit[0]))), text))
-        gaps = sum(m.contig.removeprefix("chr") == contig and m.first <= pos for m in _join(masks))
+        gaps = sum(m.contig.removeprefix("chr") == contig and m.positions[0] <= pos for m in _join(masks))
         out.append((contig, pos, [alleles[a] for a in kept], texts, masked, gaps))
     sizes: dict[tuple[str, int], int] = {}
     for contig, _, _, _, masked, gaps in out:
@@ -262,9 +267,9 @@ def oracle(records, rows, *, masks, panel, keep_phase):
 
 def _join(masks):
     joined = []
-    for mask in sorted(masks, key=lambda m: (m.contig, m.first)):
-        if joined and joined[-1].contig == mask.contig and mask.first <= joined[-1].last + 1:
-            joined[-1] = Interval(mask.contig, joined[-1].first, max(joined[-1].last, mask.last))
+    for mask in sorted(masks, key=lambda m: (m.contig, m.start)):
+        if joined and joined[-1].contig == mask.contig and mask.start <= joined[-1].end:
+            joined[-1] = Interval(mask.contig, joined[-1].start, max(joined[-1].end, mask.end))
         else:
             joined.append(mask)
     return joined

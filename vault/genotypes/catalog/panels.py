@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy import func, select
@@ -48,7 +48,7 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
     Raises:
         InputError: ``name_malformed``; ``panel_of_other_dataset``.
     """
-    content = json.dumps([asdict(locus) for locus in loci], sort_keys=True, separators=(",", ":")).encode()
+    content = json.dumps([locus.as_dict() for locus in loci], sort_keys=True, separators=(",", ":")).encode()
     panel_id = new_id(vault.random)
     with vault.attempting(Action.PANEL_CREATE), vault.books.write() as tx:
         require_name(name, what="panel")
@@ -100,5 +100,5 @@ def newest(vault: UnlockedVault, dataset_id: DatasetId) -> list[Panel]:
 
 def _opened(vault: UnlockedVault, row: PanelRow, dataset: str) -> Panel:
     content = vault.open_books(COLLECTION, row.panel_id, row.sealed)
-    loci = tuple(Locus(**{**item, "alts": tuple(item["alts"])}) for item in json.loads(content))
+    loci = tuple(Locus.from_dict(fields) for fields in json.loads(content))
     return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())

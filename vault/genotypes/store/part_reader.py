@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.crypto.envelope import open_blob
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
@@ -28,7 +29,7 @@ from vault.genotypes.sites import Sites, site_ends
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
-from vault.genotypes.store.site_tables import PartDirectory, Region, SiteTable, find_chunks, find_rows
+from vault.genotypes.store.site_tables import PartDirectory, SiteTable, find_chunks, find_rows
 from vault.ids import KeyId
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class PartReader:
         """int64[m]: the last position of each site of a chunk (``sites.site_ends``)."""
         return self._chunk(ordinal).ends
 
-    def find(self, regions: Sequence[Region]) -> list[tuple[int, NDArray[np.int64]]]:
+    def find(self, regions: Sequence[Interval]) -> list[tuple[int, NDArray[np.int64]]]:
         """(chunk, its rows) for all sites overlapping the regions, in order; contigs spelled as the part does."""
         found = ((ordinal, find_rows(self.sites(ordinal), regions)) for ordinal in find_chunks(self.directory, regions))
         return [(ordinal, rows) for ordinal, rows in found if len(rows)]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.loci import Locus, overlapping_rows
+from policies.loci import Interval
+from vault.genotypes.loci import overlapping_rows
 from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_reader import PartReader
-from vault.genotypes.store.site_tables import PartDirectory, Region, find_chunks, find_contig
+from vault.genotypes.store.site_tables import PartDirectory, find_chunks, find_contig
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class PanelLoci:
 class Selection:
     """Which sites: everything, those overlapping ``regions``, or those that the loci of a panel name."""
 
-    regions: tuple[Locus, ...] | None = None
+    regions: tuple[Interval, ...] | None = None
     panel: PanelLoci | None = None
 
     def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -53,15 +54,15 @@ class Selection:
             return np.ones(len(directory), np.bool_)
         inside = np.zeros(len(directory), np.bool_)
         if self.panel is None:
-            for contig, first, last in self._spelled(directory):
-                here = directory.contig == directory.contigs.index(contig)
-                inside |= here & (directory.first >= first) & (directory.last <= last)
+            for region in self._spelled(directory):
+                here = directory.contig == directory.contigs.index(region.contig)
+                inside |= here & (directory.first > region.start) & (directory.last <= region.end)  # positions are 1-based
         return inside
 
-    def _spelled(self, directory: PartDirectory) -> list[Region]:
+    def _spelled(self, directory: PartDirectory) -> list[Interval]:
         """The regions on contigs that the part has, by its own names."""
-        spelled = ((find_contig(directory.contigs, p.contig), p) for p in self.regions or ())
-        return [(contig, p.first, p.last) for contig, p in spelled if contig is not None]
+        spelled = ((find_contig(directory.contigs, region.contig), region) for region in self.regions or ())
+        return [replace(region, contig=contig) for contig, region in spelled if contig is not None]
 
 
 Chosen = list[tuple[int, NDArray[np.int64] | None]]

@@ -12,6 +12,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.errors import UsageError
 from vault.genotypes.codec.site_coding import MAX_SITES, malformed, unpack
 from vault.genotypes.contigs import normal_contig
@@ -25,9 +26,6 @@ MAX_TABLE_BYTES = 1 << 30  # unpacked columns of one chunk
 MAX_CHUNKS = 1 << 24
 MAX_CONTIGS = 1 << 20
 MAX_CONTIG_BYTES = 0xFFFF
-
-Region = tuple[str, int, int]
-"""(contig as the part spells it, first position, last position), 1-based, both included."""
 
 _TABLE_HEAD = np.dtype(
     [("version", "u1"), ("reserved", "u1"), ("contig", "<u2"), ("sites", "<u4"), ("plain", "<u4"), ("packed", "<u4")]
@@ -106,8 +104,8 @@ class SiteTable:
 class PartDirectory:
     """What each chunk of a part covers, in order.
 
-    ``contigs``: names in file order; ``contig`` int64[c] indexes them; ``first``, ``last`` int64[c]: positions of the first and
-    last site; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c].
+    ``contigs``: names in file order; ``contig`` int64[c] indexes them; ``first``, ``last`` int64[c]: POS of the first and
+    last site, 1-based; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c].
     """
 
     contigs: tuple[str, ...]
@@ -166,24 +164,25 @@ class PartDirectory:
         return PartDirectory(contigs, contig, first, last, end, n_sites)
 
 
-def find_chunks(directory: PartDirectory, regions: Sequence[Region]) -> list[int]:
-    """Ordinals, ascending, of the chunks that may hold a site overlapping one of the regions."""
+def find_chunks(directory: PartDirectory, regions: Sequence[Interval]) -> list[int]:
+    """Ordinals, ascending, of the chunks that may hold a site overlapping one of the regions; contigs as the part spells them."""
     touched = np.zeros(len(directory), np.bool_)
     number = {name: i for i, name in enumerate(directory.contigs)}
-    for contig, start, end in regions:
-        if contig in number:
-            touched |= (directory.contig == number[contig]) & (directory.first <= end) & (directory.end >= start)
+    for region in regions:
+        if region.contig in number:
+            here = directory.contig == number[region.contig]
+            touched |= here & (directory.first <= region.end) & (directory.end > region.start)  # positions are 1-based
     return np.flatnonzero(touched).tolist()
 
 
-def find_rows(sites: Sites, regions: Sequence[Region]) -> NDArray[np.int64]:
-    """Site numbers, ascending, that overlap one of the regions: from POS to the end of REF, or to END where INFO gives it."""
+def find_rows(sites: Sites, regions: Sequence[Interval]) -> NDArray[np.int64]:
+    """int64[k], ascending: sites that overlap one of the regions, from POS to the end of REF, or to END where INFO gives it."""
     ends = site_ends(sites)
     found = np.zeros(len(sites), np.bool_)
     number = {name: i for i, name in enumerate(sites.contigs)}
-    for contig, start, end in regions:
-        if contig in number:
-            found |= (sites.contig == number[contig]) & (sites.pos <= end) & (ends >= start)
+    for region in regions:
+        if region.contig in number:
+            found |= (sites.contig == number[region.contig]) & (sites.pos <= region.end) & (ends > region.start)
     return np.flatnonzero(found)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
+from policies.loci import Interval
 from tests.support.gt_text import texts_of
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
@@ -16,10 +17,18 @@ from vault.genotypes.store import part_reader
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.storage.book_tables import ChunkRow, PartMemberRow
 
-ALMOST = Selection(regions=(Locus("1", 101, 300), Locus("2", 100, 209)))
-REGION = Selection(regions=(Locus("1", 100, 150),))
-SCATTERED = Selection(regions=(Locus("1", 100, 100), Locus("2", 100, 110), Locus("1", 130, 140)))
-NOWHERE = Selection(regions=(Locus("9", 1, 5),))
+span = Interval.from_positions
+
+ALMOST = Selection(regions=(span("1", 101, 300), span("2", 100, 209)))
+REGION = Selection(regions=(span("1", 100, 150),))
+SCATTERED = Selection(
+    regions=(
+        span("1", 100, 100),
+        span("2", 100, 110),
+        span("1", 130, 140),
+    )
+)
+NOWHERE = Selection(regions=(span("9", 1, 5),))
 EVERYTHING = Selection()
 
 
@@ -57,13 +66,16 @@ def test_a_chunk_asked_for_again_is_opened_no_more(session, dataset, subjects, m
     keeping.read(REGION)
     keeping.read(REGION)
     monkeypatch.setattr(part_reader, "open_blocks", None)
-    assert shown(keeping.read(Selection(regions=(Locus("1", 120, 120),))))[0] == [("1", 120)]
+    assert shown(keeping.read(Selection(regions=(span("1", 120, 120),))))[0] == [("1", 120)]
     keeping.close()
     with pytest.raises(TypeError):
         keeping.read(REGION)
 
 
-@pytest.mark.parametrize("selection", [EVERYTHING, Selection(regions=(Locus("chr2", 100, 300), Locus("1", 1, 1000)))])
+@pytest.mark.parametrize(
+    "selection",
+    [EVERYTHING, Selection(regions=(span("chr2", 100, 300), span("1", 1, 1000)))],
+)
 def test_what_is_wanted_whole_opens_each_table_once(session, dataset, subjects, monkeypatch, selection):
     monkeypatch.setattr(part_reader, "CACHED_CHUNKS", 1)
     read, tables = session.objects.get_range, []
@@ -93,7 +105,7 @@ def test_what_does_not_fit_is_not_kept(session, dataset, subjects, monkeypatch):
 
 
 def test_a_panel_asked_for_again_reads_the_same(session, dataset, subjects):
-    panel = panel_builder.create(session, dataset, "few", [Locus("1", 100, 100), Locus("2", 110, 120)])
+    panel = panel_builder.create(session, dataset, "few", [Locus(span("1", 100, 100)), Locus(span("2", 110, 120))])
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
     keeping = reader(session, dataset, subjects, keep=1 << 20)
     assert (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
+from policies.loci import Interval
 from tests.support.gt_text import texts_of
 from tests.vault.genotypes.vaults import cohort_vcf, load
 from vault.crypto.key_wrapping import KeyPurpose
@@ -18,11 +19,13 @@ from vault.genotypes.store import part_reader
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.storage.book_tables import ChunkRow, LeaseRow, PanelBuildRow, PartMemberRow, PartRow
 
+span = Interval.from_positions
+
 LOCI = (
-    Locus("chr1", 100, 100, "A", ("C",)),
-    Locus("2", 130, 130),
-    Locus("2", 140, 171),
-    Locus("X", 5, 5),
+    Locus(span("chr1", 100, 100), "A", ("C",)),
+    Locus(span("2", 130, 130)),
+    Locus(span("2", 140, 171)),
+    Locus(span("X", 5, 5)),
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.loci import Interval
 from tests.vault.genotypes.chunks import MIXES, code_matrices, decode, mixed_codes, random_escapes
 from tests.vault.genotypes.codec.test_encoder import encode
 from tests.vault.genotypes.vaults import cohort_vcf, load, new_vault
@@ -24,6 +25,8 @@ from vault.genotypes.codec.site_coding import Coding
 from vault.genotypes.loci import Locus
 from vault.genotypes.sites import Sites, TextColumn
 from vault.genotypes.store.selections import PanelLoci, Selection
+
+span = Interval.from_positions
 
 
 def sites_with(m: int, alts: int) -> Sites:
@@ -123,7 +126,11 @@ def session(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "selection",
-    [Selection(), Selection(regions=(Locus("2", 100, 160), Locus("4", 110, 120))), Selection(regions=(Locus("9", 1, 2),))],
+    [
+        Selection(),
+        Selection(regions=(span("2", 100, 160), span("4", 110, 120))),
+        Selection(regions=(span("9", 1, 2),)),
+    ],
 )
 @pytest.mark.parametrize("chosen", [slice(None), slice(3, 11), slice(0, 0)])
 def test_parts_are_counted_together(session, selection, chosen):
@@ -143,7 +150,7 @@ def test_parts_are_counted_together(session, selection, chosen):
 
 def test_a_panel_is_counted_from_its_own_blocks(session):
     dataset = datasets.by_name(session, "cohort")
-    panel = panel_builder.create(session, dataset, "few", [Locus("1", 100, 100), Locus("2", 110, 120)])
+    panel = panel_builder.create(session, dataset, "few", [Locus(span("1", 100, 100)), Locus(span("2", 110, 120))])
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
     part = parts.parts(session, dataset.dataset_id)[0]
     subjects = sorted(parts.members(session, part))[:7]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from policies.loci import Interval
 from tests.vault.genotypes.chunks import (
     MIXES,
     integrity_code,
@@ -133,7 +134,7 @@ def test_regions_and_chosen_people(threads):
     with ThreadPoolExecutor(2) as pool:
         part = make_part("escapes", pool=pool if threads else None)
         first, last = int(part.sites.pos[45]), int(part.sites.pos[104])
-        found = part.reader.find([("22", first, last)])
+        found = part.reader.find([Interval.from_positions("22", first, last)])
         assert [c for c, _ in found] == [0, 1, 2]
         columns = [19, 3, 7, 0]
         sites, codes, escapes = part.reader.read(
@@ -169,7 +170,7 @@ def test_a_part_without_sites_is_an_empty_directory():
     part = Part(simple_sites(0), np.zeros((0, 20), np.uint8), Escapes.empty())
     assert part.chunks == []
     assert len(part.reader.directory) == 0
-    assert part.reader.find([("22", 1, 10**9)]) == []
+    assert part.reader.find([Interval.from_positions("22", 1, 10**9)]) == []
 
 
 def test_nothing_readable_lies_in_the_objects():

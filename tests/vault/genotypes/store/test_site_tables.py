@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.loci import Interval
 from tests.vault.genotypes.chunks import integrity_code, simple_sites
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.sites import Sites, TextColumn
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable, find_chunks, find_contig, find_rows
 from vault.limits import MAX_POSITION
+
+span = Interval.from_positions
 
 
 def sites_of(pos, alleles, *, contig="chr1", info=None):
@@ -155,13 +158,13 @@ def test_altered_directories_are_refused_or_directories(data):
 @pytest.mark.parametrize(
     ("regions", "chunks"),
     [
-        ([("1", 1, 99)], []),
-        ([("1", 100, 100)], [0]),
-        ([("1", 200, 200)], [0, 1]),
-        ([("1", 301, 450)], [0]),
-        ([("1", 451, 10_000)], []),
-        ([("chr2", 5, 5), ("1", 1, 99)], [2]),
-        ([("2", 5, 5)], []),
+        ([span("1", 1, 99)], []),
+        ([span("1", 100, 100)], [0]),
+        ([span("1", 200, 200)], [0, 1]),
+        ([span("1", 301, 450)], [0]),
+        ([span("1", 451, 10_000)], []),
+        ([span("chr2", 5, 5), span("1", 1, 99)], [2]),
+        ([span("2", 5, 5)], []),
         ([], []),
     ],
 )
@@ -171,9 +174,9 @@ def test_chunks_of_regions(regions, chunks):
 
 def test_rows_of_regions_overlap_by_ref_length():
     sites = sites_of([10, 20, 30], [b"A,T", b"ACGTACGTACGT,A", b"C,G"])
-    assert find_rows(sites, [("chr1", 31, 31), ("chr1", 10, 11)]).tolist() == [0, 1]
-    assert find_rows(sites, [("chr1", 11, 19)]).tolist() == []
-    assert find_rows(sites, [("1", 1, 100)]).tolist() == []
+    assert find_rows(sites, [span("chr1", 31, 31), span("chr1", 10, 11)]).tolist() == [0, 1]
+    assert find_rows(sites, [span("chr1", 11, 19)]).tolist() == []
+    assert find_rows(sites, [span("1", 1, 100)]).tolist() == []
 
 
 def test_contigs_are_found_with_and_without_prefix():
