@@ -110,7 +110,7 @@ def fill(session: UnlockedVault, people: int, states: int) -> None:
         members = [{"part_id": PART, "subject_id": s, "group_no": at // 4096, "slot": at % 4096} for at, s in enumerate(owners)]
         bulk_insert(tx, PartMemberRow, members)
         head = _events(tx, session, owners, states)
-        session.append(tx, Action.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
+        session.trail.append(tx, Action.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
 
 
 def _events(tx: Transaction, session: UnlockedVault, owners: list[bytes], states: int) -> Head:
@@ -151,7 +151,7 @@ def measure(folder: Path, people: int, states: int) -> dict[str, float]:
         return made
 
     for _ in range(3):
-        session.remembered.clear()
+        session.caches.clear()
         with session.books.read() as tx:
             whole = time.perf_counter()
             book = timed("read, verified", lambda: ledger.read(tx, session))

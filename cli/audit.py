@@ -42,13 +42,13 @@ def anchor(
 
     with context.open(guarded=not remove) as vault:
         if folder is None:
-            vault.record(Action.AUDIT_READ, Outcome.DONE)
+            vault.trail.record(Action.AUDIT_READ, Outcome.DONE)
         elif remove:
             log_anchors.remove(vault, folder)
             log_anchors.guard(vault)
         else:
             log_anchors.add(vault, folder)
-        places = [str(kept.folder) for kept in vault.anchors]
+        places = [str(kept.folder) for kept in vault.trail.anchors]
     context.output.document({"anchors": places})
     for place in places or ["no anchors"]:
         context.output.line(place)
@@ -68,7 +68,7 @@ def continue_(ctx: typer.Context) -> None:
     with context.open(guarded=False) as vault:
         log_anchors.require_cause(vault)
         begun = log_anchors.continue_log(vault)
-        origin, own = vault.origin, vault.log_keys()[0].to_text()
+        origin, own = vault.trail.origin, vault.trail.log_keys()[0].to_text()
     context.output.document({"origin": origin, "entry": begun.index, "key": own})
     context.output.line(f"the log goes on as {origin} from entry {begun.index}")
     context.output.line(f"its public key: {own}")
@@ -82,6 +82,6 @@ def key(ctx: typer.Context) -> None:
     """
     context = context_of(ctx)
     with context.reading(Action.AUDIT_READ) as vault:
-        newest, *earlier = (own.to_text() for own in vault.log_keys())
+        newest, *earlier = (own.to_text() for own in vault.trail.log_keys())
     context.output.document({"key": newest, "earlier": earlier})
     context.output.line(newest)

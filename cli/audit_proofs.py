@@ -50,7 +50,7 @@ def verify(
         *earlier, (_, report) = _verified(vault, given, anchors)
         whole = report.ok and all(old.ok for _, old in earlier)
         if whole:
-            vault.record(Action.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
+            vault.trail.record(Action.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
         else:
             _say(context, report, earlier)
             _record_failure(vault, [report, *(old for _, old in earlier)])
@@ -66,7 +66,7 @@ def prove(ctx: typer.Context, number: Number) -> None:
     context = context_of(ctx)
     with context.reading(Action.AUDIT_PROVE) as vault:
         _sign(vault)
-        proof = vault.log.receipt(number)
+        proof = vault.trail.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
     if not context.output.json:
         sys.stdout.write(proof)
@@ -104,18 +104,20 @@ def export(
     with context.reading(Action.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as vault:
         _sign(vault)
         if file_format == "tiles":
-            part = next((part for part in vault.log.parts() if part.origin == (origin or vault.origin)), None)
+            part = next((part for part in vault.trail.log.parts() if part.origin == (origin or vault.trail.origin)), None)
             if part is None:
                 raise InputError(
                     "origin_unknown", "the vault has had no log of this origin", hint="genovault audit verify lists them"
                 )
-            entries = export_tiles(vault.log, dest, vkey=vault.log_keys(part.origin)[0].to_text(), part=part).size
+            entries = export_tiles(vault.trail.log, dest, vkey=vault.trail.log_keys(part.origin)[0].to_text(), part=part).size
         elif file_format == "jsonl":
-            entries = _written(dest, lambda out: export_jsonl(vault.log, out))
+            entries = _written(dest, lambda out: export_jsonl(vault.trail.log, out))
         elif file_format == "csv":
-            entries = _written(dest, lambda out: export_csv(vault.log, out))
+            entries = _written(dest, lambda out: export_csv(vault.trail.log, out))
         else:
-            entries = _written(dest, lambda out: export_fhir(vault.log, out, origin=vault.origin, by_person=by_person))
+            entries = _written(
+                dest, lambda out: export_fhir(vault.trail.log, out, origin=vault.trail.origin, by_person=by_person)
+            )
     context.output.document({"format": file_format, "entries": entries, "dest": dest})
     context.output.line(f"{entries:,} {'resources' if file_format == 'fhir' else 'entries'} in {dest}")
 
@@ -140,9 +142,9 @@ def report(
     with context.reading(Action.AUDIT_REPORT) as vault:
         _sign(vault)
         verified = _verified(vault, given, [])
-        counted = count(records(vault.log))
-        most = vault.log.most_named(counted.access_indices, MOST_ROWS)
-        text = page(Content(vault.origin, vault.clock(), verified, counted, most))
+        counted = count(records(vault.trail.log))
+        most = vault.trail.log.most_named(counted.access_indices, MOST_ROWS)
+        text = page(Content(vault.trail.origin, vault.clock(), verified, counted, most))
         _written(out, lambda stream: stream.write(text))
     whole = all(found.ok for _, found in verified)
     context.output.document(
@@ -170,17 +172,17 @@ def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> li
     """
     from vault.audit.live_source import check_live
 
-    *earlier, newest = vault.log.origins()
-    parts = {part.origin: part for part in vault.log.parts()} if earlier else {}
+    *earlier, newest = vault.trail.log.origins()
+    parts = {part.origin: part for part in vault.trail.log.parts()} if earlier else {}
     key_of = None if given is None else next((o for o in earlier if given.startswith(f"{o}+")), newest)
     noted = [(next((o for o in earlier if note.startswith(f"{o}\n")), newest), note) for note in anchors]
-    noted += [(newest, note) for note in (anchor.newest(newest) for anchor in vault.anchors) if note is not None]
+    noted += [(newest, note) for note in (anchor.newest(newest) for anchor in vault.trail.anchors) if note is not None]
     found = []
     for origin in (*earlier, newest):
-        own = "\n".join(own_key.to_text() for own_key in vault.log_keys(origin))
+        own = "\n".join(own_key.to_text() for own_key in vault.trail.log_keys(origin))
         notes = [note for named, note in noted if named == origin]
         part = None if origin == newest else parts[origin]
-        found.append((origin, check_live(vault.log, own, given if key_of == origin else None, anchors=notes, part=part)))
+        found.append((origin, check_live(vault.trail.log, own, given if key_of == origin else None, anchors=notes, part=part)))
     return found
 
 
@@ -203,14 +205,14 @@ def _plain(found: Report) -> dict[str, Any]:
 def _sign(vault: UnlockedVault) -> None:
     """Sign the newest entries too. An auditor holds no signing key, and works with what a steward signed."""
     with suppress(UnavailableError):
-        vault.checkpoint()
+        vault.trail.checkpoint()
 
 
 def _record_failure(vault: UnlockedVault, found: Sequence[Report]) -> None:
     """Said aloud already: a log too damaged to take the entry changes nothing about it."""
     codes = {finding.code for report in found for finding in report.findings}
     with suppress(GenovaultError):
-        vault.record(Action.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
+        vault.trail.record(Action.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
 
 
 def _written(dest: Path, write: Callable[[TextIO], int]) -> int:

@@ -61,7 +61,7 @@ def log_(
             first=_after(vault, since_checkpoint),
             among=None if subject is None else _about(vault, subject),
         )  # fmt: skip
-        entries = list(records(vault.log, wanted))
+        entries = list(records(vault.trail.log, wanted))
     shown = entries[-last:] if last else entries
     context.output.document({"entries": [_document(record) for record in shown]})
     context.output.table(
@@ -91,8 +91,8 @@ def show(ctx: typer.Context, number: Number) -> None:
     from vault.audit.reports.records import record_of
 
     with context.reading(Action.AUDIT_READ) as vault:
-        entry = vault.log.entry(number)
-        detail = vault.detail(number)
+        entry = vault.trail.log.entry(number)
+        detail = vault.trail.detail(number)
     leaf = None if entry.leaf is None else json.loads(entry.leaf)
     described = _document(record_of(entry))
     context.output.document({**described, "leaf": leaf, "leaf_hash": entry.leaf_hash.hex(), "detail": detail})
@@ -183,7 +183,7 @@ def _why(found: Disclosure) -> str:
 def _about(vault: UnlockedVault, who: str) -> frozenset[int]:
     from vault.access.accounting import tokens_of
 
-    return frozenset(vault.log.entries_of(*tokens_of(vault, who)))
+    return frozenset(vault.trail.log.entries_of(*tokens_of(vault, who)))
 
 
 def _require_act(named: str | None) -> None:
@@ -205,11 +205,11 @@ def _after(vault: UnlockedVault, path: Path | None) -> int:
 
     note = read_text(path, limit=MAX_NOTE_BYTES)
     origin = checkpoint_in(note).origin
-    part = next((part for part in vault.log.parts() if part.origin == origin), None)
+    part = next((part for part in vault.trail.log.parts() if part.origin == origin), None)
     if part is None:
         raise InputError("origin_unknown", f"{path} is a checkpoint of another log")
-    seen = open_checkpoint(note, origin, vault.log_keys(origin)).size
-    if seen > part.size and origin == vault.origin:
+    seen = open_checkpoint(note, origin, vault.trail.log_keys(origin)).size
+    if seen > part.size and origin == vault.trail.origin:
         raise IntegrityError(
             "log_behind_checkpoint",
             f"the audit log has {part.size} entries, but {path} has seen {seen}",

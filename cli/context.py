@@ -82,9 +82,9 @@ class Context:
         """
         from vault.audit.actions import Outcome
 
-        with self.open() as vault, vault.attempting(act, **fields):
+        with self.open() as vault, vault.trail.attempting(act, **fields):
             yield vault
-            vault.record(act, Outcome.DONE, **fields)
+            vault.trail.record(act, Outcome.DONE, **fields)
 
 
 def context_of(ctx: typer.Context) -> Context:

@@ -86,7 +86,7 @@ def verify(
         found = verify_release(manifest.parent, log_keys=[VerifierKey.from_text(given)])
     else:
         with context.reading(Action.RELEASE_VERIFY) as vault:
-            found = verify_release(manifest.parent, log_keys=vault.log_keys())
+            found = verify_release(manifest.parent, log_keys=vault.trail.log_keys())
     facts = found.manifest
     context.output.document(
         {

@@ -82,12 +82,12 @@ def check(vault: UnlockedVault, code: str) -> Tally:
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohorts.decide``.
     """
-    with vault.attempting(Action.PROJECT_CHECK):
+    with vault.trail.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
         ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=vault.clock())
-        vault.record(Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
+        vault.trail.record(Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
     return decided.tally
 
 
@@ -98,7 +98,7 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
         RefusedError; IntegrityError: stored data is not what it was; UnavailableError: the access cannot be logged.
     """
     with _speaking(vault):
-        with vault.attempting(Action.VIEW_INTENT):
+        with vault.trail.attempting(Action.VIEW_INTENT):
             ask = scope.of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
             access = _decide(vault, ask, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         content = Content(ask.detail(), access.decided.obligations.as_dict())
@@ -124,7 +124,7 @@ def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format:
 
 
 def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
-    with vault.attempting(Action.EXTRACT_INTENT, request=request_id):
+    with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
         ask = scope.of_request(vault, request_id)
         access = _decide(vault, ask, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME)
         signer = vault.release_signer()  # who cannot sign the manifest opens nothing
@@ -202,7 +202,7 @@ def _log_intent(vault: UnlockedVault, access: _Access, content: Content) -> Appe
     fields = {**access.about(), **_decision(decided)}
     fields["detail"] = {**ask.detail(), **_recipients(ask), "obligations": sorted(decided.obligations.names())}
     with vault.books.write() as tx:
-        intent = vault.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
+        intent = vault.trail.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
         releases.begin(
             tx,
             vault,
@@ -272,7 +272,7 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Co
     digest = sha256(content.manifest.encode()) if content.manifest else None
     with vault.books.write() as tx:
         head = _recheck(vault, tx, access)
-        outcome = vault.append(
+        outcome = vault.trail.append(
             tx,
             access.outcome_act,
             Outcome.DONE,
@@ -322,7 +322,7 @@ def _log_failure(
     outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
     code = error.code if isinstance(error, GenovaultError) else "internal_error"
     with vault.books.write() as tx:
-        vault.append(tx, access.outcome_act, outcome, refers=intent.event_id, reasons={code: 1}, **access.about())
+        vault.trail.append(tx, access.outcome_act, outcome, refers=intent.event_id, reasons={code: 1}, **access.about())
         releases.drop(tx, access.release_id)
 
 
@@ -332,7 +332,7 @@ def _facts(vault: UnlockedVault, access: _Access, *, n_sites: int, not_assayed: 
     regions = () if panel else ask.regions or (WHOLE_DATASET,)
     return make_manifest(
         release=access.release_id,
-        log=vault.origin,
+        log=vault.trail.origin,
         project=ask.project.code,
         request=ask.request_id or "",
         purpose=",".join(declaration.purpose.use_kinds),
@@ -359,7 +359,7 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     with vault.books.read() as tx:
         decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
     same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
-    return same_places and set(vault.log.subjects_of(release.subject_set)) <= set(vault.keys.tokens(decided.permitted))
+    return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(vault.keys.tokens(decided.permitted))
 
 
 def _decision(decided: Decided) -> dict[str, Any]:

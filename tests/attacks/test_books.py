@@ -125,7 +125,7 @@ def test_a_log_that_was_edited_to_fit_is_caught_by_the_verifier(small):
     assert not report.ok
     assert report.first_bad is not None
     with pytest.raises(IntegrityError) as caught:
-        s.checkpoint()  # nor is anything signed on top of it
+        s.trail.checkpoint()  # nor is anything signed on top of it
     assert caught.value.code == "log_forked"
     s.abandon()
 
@@ -185,13 +185,13 @@ def rebuild_unsigned(folder, keep):
 def test_what_an_outsider_kept_shows_that_the_log_was_cut(small):
     """Cut back to an earlier note, the log is whole in itself: only somebody who kept a later note can tell."""
     with opened(small) as s:
-        anchor = s.checkpoint()
+        anchor = s.trail.checkpoint()
         sizes = [size for (size,) in sql(small / "books.db", "SELECT size FROM audit_checkpoint ORDER BY size")]
     rebuild_unsigned(small, sizes[-2])
     s = open_vault(small, factor=vaults.FACTOR)
     try:
-        assert vaults.verify(vaults.LogSource(s.log, None), s.log_keys()[0].to_text()).ok
-        assert not vaults.verify(vaults.LogSource(s.log, None, anchors=[anchor]), s.log_keys()[0].to_text()).ok
+        assert vaults.verify(vaults.LogSource(s.trail.log, None), s.trail.log_keys()[0].to_text()).ok
+        assert not vaults.verify(vaults.LogSource(s.trail.log, None, anchors=[anchor]), s.trail.log_keys()[0].to_text()).ok
     finally:
         s.abandon()
 
@@ -299,7 +299,7 @@ def test_an_older_row_of_a_project_brings_its_old_state_back_unseen(small):
     sql(small / "books.db", (update, tuple(old)))
     with opened(small) as s:
         assert projects.load(s, "demo").state == projects.APPROVED
-        acts = [json.loads(entry.leaf)["act"] for entry in s.log.entries()]
+        acts = [json.loads(entry.leaf)["act"] for entry in s.trail.log.entries()]
     assert acts.index("project.suspend") > acts.index("project.approve")
 
 

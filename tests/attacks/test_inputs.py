@@ -327,7 +327,7 @@ def test_no_byte_of_a_release_can_be_changed(small, tmp_path, offset):
 
     with opened(small) as s:
         gate.extract(s, ask(s), tmp_path / "out")
-        key = s.log_keys()[0]
+        key = s.trail.log_keys()[0]
     verify_release(tmp_path / "out", log_keys=[key])
     for path in sorted((tmp_path / "out").iterdir()):
         data = path.read_bytes()

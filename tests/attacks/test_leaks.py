@@ -77,7 +77,7 @@ class Watched:
         init(self.vault, steward="ann", factor=vaults.FACTOR, profile=Argon2Profile.TEST_ONLY)
         self.fail(lambda: open_vault(self.vault, factor=vaults.PassphraseFactor.from_text(PASSPHRASE + "x")))
         with opened(self.vault) as s:
-            self.keep(s, s.keys, s.unlocked, s.keyring, s.public, s.log, s.books, s.objects, vaults.FACTOR)
+            self.keep(s, s.keys, s.unlocked, s.keyring, s.public, s.trail.log, s.books, s.objects, vaults.FACTOR)
             rows = self.keep(vaults.read_subject_sheet(SHEET, today=vaults.TODAY))
             registry.import_sheet(s, rows, update=False)
             self.fail(lambda: registry.import_sheet(s, rows, update=False))
@@ -243,7 +243,7 @@ def test_a_code_of_a_few_bytes_does_not_stand_in_the_objects_either(watched):
 
 def test_log_entries(watched):
     with opened(watched.vault) as s:
-        leaves = [entry.leaf for entry in s.log.entries()]
+        leaves = [entry.leaf for entry in s.trail.log.entries()]
     assert len(leaves) > 20
     for leaf in leaves:
         assert leaks(leaf, [*WORDS, *watched.texts]) == []

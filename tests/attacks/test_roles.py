@@ -83,23 +83,23 @@ def test_an_auditor_opens_nothing_but_the_log(someone, small, tmp_path):
             lambda: panels.by_name(s, "pgx"),
             lambda: vaults.read_all(s),
             lambda: parts.directories(s, datasets.by_name(s, "cohort").dataset_id),
-            s.log_signer,
+            s.trail.log_signer,
             s.release_signer,
-            s.checkpoint,
+            s.trail.checkpoint,
         ):
             with pytest.raises(GenovaultError) as caught:
                 attempt()
             assert caught.value.code in {"branch_closed", "refused"}
         assert not (tmp_path / "out").exists()
-        index = max(entry.index for entry in s.log.entries() if decode_leaf(entry.leaf)["act"] == "request.submit")
-        assert s.detail(index)["regions"] == ["22:1-1200"]
+        index = max(entry.index for entry in s.trail.log.entries() if decode_leaf(entry.leaf)["act"] == "request.submit")
+        assert s.trail.detail(index)["regions"] == ["22:1-1200"]
 
 
 def test_what_an_auditor_tried_is_in_the_log(someone, small):
     with someone(Role.AUDITOR) as s:
         with pytest.raises(UnavailableError):
             gate.view(s, project="demo", dataset="cohort")
-        last = decode_leaf(list(s.log.entries())[-1].leaf)
+        last = decode_leaf(list(s.trail.log.entries())[-1].leaf)
     assert (last["act"], last["outcome"], last["actor"]["kind"]) == ("view.intent", "failed", "auditor")
 
 
@@ -117,7 +117,7 @@ def test_an_engine_names_nobody(someone, small):
             lambda: recording.blank_sheet(s, "broad-research", accept=False),
             lambda: recording.withdraw(s, "S01"),
             s.release_signer,
-            lambda: s.detail(0) if s.log.entry(0) is None else s.keyring.current(Branch.AUDIT_READ),
+            lambda: s.trail.detail(0) if s.trail.log.entry(0) is None else s.keyring.current(Branch.AUDIT_READ),
         ):
             with pytest.raises(UnavailableError) as caught:
                 attempt()
@@ -160,7 +160,7 @@ def test_whatever_the_reason_an_engine_hears_one_sentence(small):
     }
     assert len(heard) == 1
     with opened(small) as s:
-        leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()]
+        leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
     reasons = {
         code for leaf in leaves if leaf["actor"]["kind"] == "engine" and leaf["act"] == "view.intent" for code in leaf["reasons"]
     }
@@ -191,7 +191,7 @@ def test_a_wrong_passphrase_opens_nothing_and_is_logged(small, wrong):
     assert caught.value.code in {"cannot_unlock", "passphrase_empty"}
     if wrong:
         with opened(small) as s:
-            acts = [decode_leaf(entry.leaf)["act"] for entry in s.log.entries()]
+            acts = [decode_leaf(entry.leaf)["act"] for entry in s.trail.log.entries()]
         assert "vault.unlock.failed" in acts
 
 

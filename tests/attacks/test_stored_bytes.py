@@ -233,7 +233,7 @@ def test_the_gate_says_that_stored_data_is_broken_and_logs_it(small, tmp_path):
             gate.view(s, project="demo", dataset="cohort")
         with pytest.raises(IntegrityError):
             gate.extract(s, request, tmp_path / "out")
-        leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()]
+        leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
         ended = [(leaf["act"], leaf["outcome"]) for leaf in leaves if leaf["act"].endswith("outcome")]
         assert ended == [("view.outcome", "failed"), ("extract.outcome", "failed")]
     assert not (tmp_path / "out").exists()

@@ -171,7 +171,7 @@ def test_the_readme_can_be_followed_to_the_letter(held):
 
 
 def test_the_release_verifies_with_the_logs_key_alone(held):
-    key = held.session.log_keys()[0]
+    key = held.session.trail.log_keys()[0]
     found = verify_release(held.folder / "vcf", log_keys=[key])
     assert found.manifest.counts.subjects == N
     assert {file.name for file in found.manifest.files} == {"genotypes.vcf.gz", "genotypes.vcf.gz.csi", "README.txt"}
@@ -182,4 +182,4 @@ def test_a_changed_extract_does_not_verify(held, tmp_path):
     path = folder / "genotypes.vcf.gz"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(IntegrityError):
-        verify_release(folder, log_keys=held.session.log_keys())
+        verify_release(folder, log_keys=held.session.trail.log_keys())

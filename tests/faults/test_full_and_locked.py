@@ -55,7 +55,7 @@ def fill(session):
     for size in (3000, 600, 0):
         for _ in range(100):
             try:
-                session.record(Action.SUBJECT_LIST, Outcome.DONE, detail={"filler": "x" * size} if size else None)
+                session.trail.record(Action.SUBJECT_LIST, Outcome.DONE, detail={"filler": "x" * size} if size else None)
             except GenovaultError:
                 break
         else:

@@ -106,7 +106,7 @@ def found(folder):
             assert item.sites > 0
         ended = releases.list_all(s)
         assert all(r.state in {releases.RELEASED, releases.ABORTED} for r in ended)
-        key = s.log_keys()[0]
+        key = s.trail.log_keys()[0]
     newest = {release.content.output: release for release in reversed(ended)}
     for release in newest.values():
         if release.content.output:

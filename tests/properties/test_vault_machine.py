@@ -261,14 +261,14 @@ class VaultMachine(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
-        self.held.session.checkpoint()
+        self.held.session.trail.checkpoint()
 
     # What always holds
 
     @invariant()
     def the_log_verifies(self) -> None:
         if hasattr(self, "held"):
-            self.held.session.checkpoint()
+            self.held.session.trail.checkpoint()
             report = self.held.verified()
             assert (report.findings, report.unsigned, report.open_intents) == ((), (), ())
 
@@ -315,7 +315,7 @@ class VaultMachine(RuleBasedStateMachine):
     ) -> None:
         dataset, state = self.projects[code]
         permitted = [person for person in self._members(dataset) if person.permitted]
-        size = self.held.session.log.size()
+        size = self.held.session.trail.log.size()
         reason = ("dataset_unknown" if dataset not in self.parts else "project_not_approved" if state != "approved" else
                   "" if permitted else "no_one_permitted")  # fmt: skip
         out = self.folder / f"out{next(self.numbers)}"

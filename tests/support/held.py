@@ -129,12 +129,12 @@ class Held:
 
     def entries(self, first: int = 0) -> list[dict[str, Any]]:
         """The log's entries as its readers see them."""
-        return [json.loads(entry.leaf or b"{}") for entry in self.session.log.entries(first)]
+        return [json.loads(entry.leaf or b"{}") for entry in self.session.trail.log.entries(first)]
 
     def verified(self) -> Report:
         """What the offline verifier says of the live log."""
-        keys = "\n".join(key.to_text() for key in self.session.log_keys())
-        return verify(LogSource(self.session.log, None), keys)
+        keys = "\n".join(key.to_text() for key in self.session.trail.log_keys())
+        return verify(LogSource(self.session.trail.log, None), keys)
 
     def traces(self) -> dict[str, object]:
         """Rows of every table and names of all objects: what a refused import must leave as it was."""

@@ -157,7 +157,7 @@ def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | 
 
 def verified(s: UnlockedVault) -> Report:
     """The offline verifier's report on the live log, by the key that the keystore vouches for."""
-    return verify(LogSource(s.log, None), s.log_keys()[0].to_text())
+    return verify(LogSource(s.trail.log, None), s.trail.log_keys()[0].to_text())
 
 
 def read_all(s: UnlockedVault, name: str = "cohort") -> dataset_reader.Calls:

@@ -79,5 +79,5 @@ def test_an_engine_sees_only_the_projects_that_name_it(folder):
             v.view(project="other", dataset="cohort")
     assert caught.value.code == "refused"
     with vaults.opened(folder) as s:
-        leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()]
+        leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
     assert {"not_of_project": 1} in [leaf.get("reasons") for leaf in leaves if leaf["act"] == "view.intent"]

@@ -20,7 +20,7 @@ from vault.operations.recovery import open_recovered
 
 
 def leaves(s, *acts):
-    found = [decode_leaf(entry.leaf) for entry in s.log.entries()]
+    found = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
     return [leaf for leaf in found if not acts or leaf["act"] in acts]
 
 
@@ -35,7 +35,7 @@ def test_a_view_holds_those_who_permit_and_its_receipt_proves_the_access(s):
     view = gate.view(s, project="demo", dataset="cohort")
     assert len(set(view.pseudonyms)) == len(PERMITTED) == view.codes.shape[1]
     assert all(name.startswith("demo1") for name in view.pseudonyms)
-    proven = verify_receipt(view.receipt, None, s.origin, list(s.log_keys()))
+    proven = verify_receipt(view.receipt, None, s.trail.origin, list(s.trail.log_keys()))
     leaf = decode_leaf(proven.leaf)
     assert (leaf["act"], leaf["outcome"]) == ("view.outcome", "done")
     assert leaf["counts"] == {"subjects": len(PERMITTED), "sites": len(view.sites)}
@@ -85,7 +85,7 @@ def test_the_order_of_people_differs_between_releases(s):
 
 def test_an_extract_verifies_and_is_in_the_book(s, tmp_path):
     release = gate.extract(s, ask(s), tmp_path / "out")
-    held = verify_release(tmp_path / "out", log_keys=[s.log_keys()[0]])
+    held = verify_release(tmp_path / "out", log_keys=[s.trail.log_keys()[0]])
     assert held.manifest.counts.subjects == release.n_subjects == len(PERMITTED)
     assert held.manifest.release == release.release_id
     assert releases.load(s, release.release_id) == release

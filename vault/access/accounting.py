@@ -80,16 +80,16 @@ def of(vault: UnlockedVault, who: str) -> Accounting:
         IntegrityError: ``audit_set_altered``, ``log_incomplete``: what is stored would not give all of them.
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``token_unknown``: no entry has this token.
     """
-    with vault.attempting(Action.AUDIT_DISCLOSURES):
+    with vault.trail.attempting(Action.AUDIT_DISCLOSURES):
         tokens = tokens_of(vault, who)
-        indices = vault.log.entries_of(*tokens)
+        indices = vault.trail.log.entries_of(*tokens)
         if not indices and who.startswith(_TOKEN):
             raise InputError("token_unknown", "no entry of the log has this audit token")
-        entries = vault.log.entries_at(indices)
+        entries = vault.trail.log.entries_at(indices)
         made = _accounting(vault, tokens, entries)
         # The read is about this person too: named by a token, so that it is found the next time.
-        event = vault.event(Action.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
-        vault.record_event(replace(event, subjects=tokens[-1:]))
+        event = vault.trail.event(Action.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
+        vault.trail.record_event(replace(event, subjects=tokens[-1:]))
     return made
 
 
@@ -114,7 +114,7 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
 def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[Entry]) -> Accounting:
     found = [record_of(entry) for entry in entries]
     intents = [record for record in found if record.act in INTENTS and record.outcome == Outcome.INTENT.value]
-    closings = vault.log.closings([record.event for record in intents])
+    closings = vault.trail.log.closings([record.event for record in intents])
     on_progress = {record.index for record in intents}
     version, texts = paragraphs()
     return Accounting(
@@ -131,7 +131,7 @@ def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[Entry])
     ends = [record for record in map(record_of, closings) if record.refers == intent.event]
     ended = ending(record.outcome for record in ends)
     outcome_index = next((record.index for record in ends if record.outcome == ended), None)
-    detail = dict((vault.detail(intent.index) if vault.keyring.has(Branch.AUDIT_READ) else None) or {})
+    detail = dict((vault.trail.detail(intent.index) if vault.keyring.has(Branch.AUDIT_READ) else None) or {})
     kind, _, release = (intent.object or "").partition(":")
     return Disclosure(
         index=intent.index,

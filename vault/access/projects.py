@@ -57,7 +57,7 @@ def create(vault: UnlockedVault, document: dict[str, Any]) -> Project:
     Raises:
         InputError: ``document_rejected``; ``project_exists``.
     """
-    with vault.attempting(Action.PROJECT_CREATE):
+    with vault.trail.attempting(Action.PROJECT_CREATE):
         return _create(vault, declared(lambda: declarations.parse_project(document), name="the declaration"))
 
 
@@ -71,7 +71,7 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
         RefusedError: ``self_approval``.
     """
     act, allowed, target = CHANGES[verb]
-    with vault.attempting(act), vault.books.write() as tx:
+    with vault.trail.attempting(act), vault.books.write() as tx:
         row = row_of(tx, code)
         project = _opened(vault, row)
         if row.state not in allowed:
@@ -86,7 +86,7 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
         row.state, row.version = target, row.version + 1
         row.sealed = _seal(vault, row, project.declaration_text)
         tx.flush()
-        vault.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
+        vault.trail.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
     return _opened(vault, row)
 
 
@@ -141,7 +141,7 @@ def _create(vault: UnlockedVault, declaration: purposes.ProjectDeclaration) -> P
             raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
         tx.add(row)
         tx.flush()
-        vault.append(tx, Action.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
+        vault.trail.append(tx, Action.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
     return _opened(vault, row)
 
 
@@ -155,7 +155,7 @@ def row_of(tx: Transaction, code: str) -> ProjectRow:
 
 def _seal(vault: UnlockedVault, row: ProjectRow, declaration: str) -> bytes:
     content = canonical.dumps({"declaration": declaration, "standing": _standing(row)})
-    return vault.seal_books(COLLECTION, row.project_id, content.encode())
+    return vault.records.seal(COLLECTION, row.project_id, content.encode())
 
 
 def _standing(row: ProjectRow) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _standing(row: ProjectRow) -> dict[str, Any]:
 
 
 def _opened(vault: UnlockedVault, row: ProjectRow) -> Project:
-    content = json.loads(vault.open_books(COLLECTION, row.project_id, row.sealed))
+    content = json.loads(vault.records.open(COLLECTION, row.project_id, row.sealed))
     text = content["declaration"]
     if content["standing"] != _standing(row) or sha256(text.encode()) != row.declaration_sha256:
         raise IntegrityError("project_altered", "a project is not as it was recorded", hint="run genovault doctor")

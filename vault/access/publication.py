@@ -24,8 +24,8 @@ from vault.session.unlocked_vault import UnlockedVault
 
 def receive(vault: UnlockedVault, index: int) -> str:
     """Sign the log's head and give the receipt of entry ``index``."""
-    vault.checkpoint()
-    return vault.log.receipt(index)
+    vault.trail.checkpoint()
+    return vault.trail.log.receipt(index)
 
 
 def finish(vault: UnlockedVault, release: Release) -> None:
@@ -45,14 +45,14 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
     Raises:
         IntegrityError: ``release_altered``: the log says that it did; the books were edited.
     """
-    said = vault.log.closings([release.intent_event]).get(release.intent_event, [])
+    said = vault.trail.log.closings([release.intent_event]).get(release.intent_event, [])
     if release.state == STAGING and ending(record_of(entry).outcome for entry in said) == Outcome.DONE:
         raise IntegrityError("release_altered", f"the log says that release {release.release_id} left", hint="genovault doctor")
     if release.content.staged:  # a view in memory has no folder
         discard_staged(Path(release.content.staged))
     with vault.books.write() as tx:
         releases.drop(tx, release.release_id)
-        vault.append(
+        vault.trail.append(
             tx,
             Action.VIEW_OUTCOME if release.request_id is None else Action.EXTRACT_OUTCOME,
             Outcome.ABORTED,

@@ -77,7 +77,7 @@ def begin(
         intent_event=intent.event_id,
         outcome_index=None,
         manifest_sha256=None,
-        subject_set=vault.log.subject_digest(vault.keys.tokens(subjects)),
+        subject_set=vault.trail.log.subject_digest(vault.keys.tokens(subjects)),
         n_subjects=len(subjects),
         n_sites=0,
         sealed=_seal(vault, release_id, content, 1),
@@ -147,11 +147,11 @@ def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:
 
 
 def _seal(vault: UnlockedVault, release_id: str, content: Content, version: int) -> bytes:
-    return vault.seal_books(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
+    return vault.records.seal(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
 
 
 def _opened(vault: UnlockedVault, row: ReleaseRow, project: str) -> Release:
-    content = json.loads(vault.open_books(COLLECTION, row.release_id.encode(), row.sealed, version=row.version))
+    content = json.loads(vault.records.open(COLLECTION, row.release_id.encode(), row.sealed, version=row.version))
     return Release(
         release_id=row.release_id,
         request_id=row.request_id,

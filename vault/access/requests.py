@@ -60,7 +60,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region), ``person_malformed``.
         RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
     """
-    with vault.attempting(Action.REQUEST_SUBMIT):
+    with vault.trail.attempting(Action.REQUEST_SUBMIT):
         if spec.submitted_for is not None and not is_handle(spec.submitted_for):
             hint = "letters, digits and ._@-, at most 64, as principals are called"
             raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
@@ -85,7 +85,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
         with vault.books.write() as tx:
             tx.add(row)
             tx.flush()
-            vault.append(
+            vault.trail.append(
                 tx,
                 Action.REQUEST_SUBMIT,
                 Outcome.DONE,
@@ -99,14 +99,14 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
 
 def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:
     """Stop a request; the reason is for auditors. Raises InputError ``request_unknown``."""
-    with vault.attempting(Action.REQUEST_DENY, request=request_id), vault.books.write() as tx:
+    with vault.trail.attempting(Action.REQUEST_DENY, request=request_id), vault.books.write() as tx:
         row = tx.get(RequestRow, request_id)
         if row is None:
             raise _unknown()
         spec = _spec(vault, row)
         row.state = DENIED
         row.sealed = _seal(vault, row, spec)
-        vault.append(tx, Action.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
+        vault.trail.append(tx, Action.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
     return load(vault, request_id)
 
 
@@ -170,7 +170,7 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
 
 def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec) -> bytes:
     content = {"spec": asdict(spec), "standing": _standing(row)}
-    return vault.seal_books(COLLECTION, row.request_id.encode(), json.dumps(content).encode())
+    return vault.records.seal(COLLECTION, row.request_id.encode(), json.dumps(content).encode())
 
 
 def _standing(row: RequestRow) -> list[str]:
@@ -179,7 +179,7 @@ def _standing(row: RequestRow) -> list[str]:
 
 
 def _spec(vault: UnlockedVault, row: RequestRow) -> Spec:
-    content = json.loads(vault.open_books(COLLECTION, row.request_id.encode(), row.sealed))
+    content = json.loads(vault.records.open(COLLECTION, row.request_id.encode(), row.sealed))
     if content["standing"] != _standing(row):
         raise IntegrityError("request_altered", "a request is not as it was recorded", hint="run genovault doctor")
     return Spec(**{**content["spec"], "regions": tuple(content["spec"]["regions"])})

@@ -44,7 +44,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
         InputError: ``item_unknown``, ``reason_missing``, ``project_unknown``, ``project_state``.
         RefusedError: ``self_confirmation``: the same steward ruled already, and another has to confirm.
     """
-    with vault.attempting(Action.PROJECT_RULE):
+    with vault.trail.attempting(Action.PROJECT_RULE):
         if item not in RULABLE:
             raise InputError(
                 "item_unknown", f"there is nothing to rule on called {item:.60}", hint=f"one of {', '.join(RULABLE)}"
@@ -73,7 +73,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                     ruled=to_micros(now),
                     confirmed_by=None,
                     confirmed=None,
-                    sealed=vault.seal_books(COLLECTION, ruling_id.encode(), reason.encode()),
+                    sealed=vault.records.seal(COLLECTION, ruling_id.encode(), reason.encode()),
                 )
                 tx.add(row)
                 settled = alone or not allows
@@ -83,7 +83,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                 row.confirmed_by, row.confirmed = vault.principal, to_micros(now)
                 projects.settle(vault, tx, project, item, allows=allows)
             tx.flush()
-            vault.append(
+            vault.trail.append(
                 tx,
                 Action.PROJECT_RULE,
                 Outcome.DONE,
@@ -113,5 +113,5 @@ def _opened(vault: UnlockedVault, row: RulingRow, code: str) -> Ruling:
         ruled_by=row.ruled_by,
         ruled=rfc3339(from_micros(row.ruled)),
         confirmed_by=row.confirmed_by,
-        reason=vault.open_books(COLLECTION, row.ruling_id.encode(), row.sealed).decode(),
+        reason=vault.records.open(COLLECTION, row.ruling_id.encode(), row.sealed).decode(),
     )

@@ -27,6 +27,7 @@ from vault.consent import decision_classes, forms, ledger, reference_data
 from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
 from vault.ids import DatasetId, SubjectId
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartMemberRow, PartRow
 from vault.storage.database import Transaction
@@ -35,7 +36,7 @@ from vault.storage.timestamps import from_micros, to_micros
 ENFORCED = frozenset(obligations.UNDERSTOOD) - {"max_bits", "watermark", "no_download"}
 """The duties this vault can keep on an extract; a consent that asks for another one refuses the release."""
 
-KEPT = "vault.consent.cohort_decisions"  # where a session keeps the histories of the ledger it has read
+DECISION_CLASSES: Cache[DecisionClasses | None] = Cache(lambda: None)  # of the ledger as last read
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,10 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
 
 def kept(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
     """The histories of a ledger, made once for each state of it."""
-    known = vault.remembered.get(KEPT)
-    if not isinstance(known, DecisionClasses) or known.columns is not book.columns:
+    known = vault.caches.get(DECISION_CLASSES)
+    if known is None or known.columns is not book.columns:
         known = DecisionClasses.of(book.columns)
-        vault.remembered[KEPT] = known
+        vault.caches.put(DECISION_CLASSES, known)
     return known
 
 

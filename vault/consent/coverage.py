@@ -64,7 +64,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``.
     """
-    with vault.attempting(Action.CONSENT_COVERAGE):
+    with vault.trail.attempting(Action.CONSENT_COVERAGE):
         now = vault.clock()
         asked: dict[str, Purpose] = dict(PLAIN)
         names: Sequence[str] = ()
@@ -81,7 +81,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
                 counts = cohort_decisions.decide_members(known, held, ask).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))
-        vault.record(Action.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
+        vault.trail.record(Action.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
     return shares
 
 

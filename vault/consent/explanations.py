@@ -61,7 +61,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``, ``project_unknown``, ``dataset_unknown``.
     """
-    with vault.attempting(Action.CONSENT_EXPLAIN, project=None):
+    with vault.trail.attempting(Action.CONSENT_EXPLAIN, project=None):
         subject = resolve(vault, reference)
         project = projects.load(vault, code)
         with vault.books.read() as tx:
@@ -74,7 +74,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
         if any(event.status is consent.Status.DECEASED for event in events):
             asked.add(consent.USE_AFTER_DEATH)
         clauses = tuple(clause for event in _deciding(decision, events) for clause in _clauses(vault, event, asked))
-        vault.record(Action.CONSENT_EXPLAIN, Outcome.DONE, subjects=[subject], project=project.code)
+        vault.trail.record(Action.CONSENT_EXPLAIN, Outcome.DONE, subjects=[subject], project=project.code)
     words = [VERDICTS[decision.outcome], *(reason.words() for reason in decision.reasons)]
     if not has_data:
         words.insert(1, "The project's datasets hold no data of this person.")

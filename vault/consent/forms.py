@@ -14,11 +14,13 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared, parse_yaml
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import FormRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
+PARSED_FORMS: Cache[dict[bytes, Form]] = Cache(dict)  # by digest of the text
 RESERVED = frozenset({"subject", "legal_time", "signer", "signed_by", "evidence", "channel", "qc"})
 """Names that no question may have, because a sheet of answers has a column of that name."""
 
@@ -73,7 +75,7 @@ def add(vault: UnlockedVault, text: str) -> Form:
     Raises:
         InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
     """
-    with vault.attempting(Action.CONSENT_FORM):
+    with vault.trail.attempting(Action.CONSENT_FORM):
         form = parse(text)
         with vault.books.write() as tx:
             held = tx.get(FormRow, (form.id, form.version))
@@ -86,7 +88,7 @@ def add(vault: UnlockedVault, text: str) -> Form:
             keep(tx, vault, form, text)
             tx.flush()
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
-            vault.append(tx, Action.CONSENT_FORM, Outcome.DONE, obj=ObjectRef("form", form.digest), detail=detail)
+            vault.trail.append(tx, Action.CONSENT_FORM, Outcome.DONE, obj=ObjectRef("form", form.digest), detail=detail)
     return form
 
 
@@ -99,12 +101,11 @@ def keep(tx: Transaction, vault: UnlockedVault, form: Form, text: str) -> None:
 
 def rules(vault: UnlockedVault, tx: Transaction) -> Rules:
     """This vault's rules: the strict defaults, with the material changes of the forms it keeps."""
-    changed = []
+    changed, parsed = [], vault.caches.get(PARSED_FORMS)
     for row in tx.scalars(select(FormRow)):
-        key = f"vault.consent.forms:{row.sha256.hex()}"
-        if key not in vault.remembered:
-            vault.remembered[key] = _kept(row)
-        form: Form = vault.remembered[key]
+        if row.sha256 not in parsed:
+            parsed[row.sha256] = _kept(row)
+        form = parsed[row.sha256]
         if form.material_change and form.effective is not None:
             changed.append(MaterialChange(form.id, form.version, form.effective))
     return Rules(material_changes=tuple(sorted(changed)))

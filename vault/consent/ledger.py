@@ -25,6 +25,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.ids import SubjectId, VaultId
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
@@ -34,7 +35,7 @@ from vault.storage.timestamps import to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # stands in an event for the evidence whose digest is in the private part
-KEPT = "vault.consent.ledger"  # where a session keeps the columns it has checked
+CHECKED_COLUMNS: Cache[Columns | None] = Cache(lambda: None)
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,9 @@ def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
     Raises:
         IntegrityError: ``consent_ledger_altered``; ``consent_ledger_behind``: the log knows of events that the ledger lacks.
     """
-    kept = vault.remembered.get(KEPT)
-    known: Columns = kept if isinstance(kept, Columns) else ledger_columns.empty(vault.vault_id)
-    columns = _extended(tx, vault.vault_id, known)
-    vault.remembered[KEPT] = columns
+    known = vault.caches.get(CHECKED_COLUMNS)
+    columns = _extended(tx, vault.vault_id, ledger_columns.empty(vault.vault_id) if known is None else known)
+    vault.caches.put(CHECKED_COLUMNS, columns)
     book = Ledger(columns)
     _require_logged(tx, book.head)
     return book

@@ -70,7 +70,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
     Raises:
         InputError: ``form_unknown``; ``sheet_rejected`` with every bad row.
     """
-    with vault.attempting(Action.CONSENT_IMPORT):
+    with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         now = vault.clock()
         said = form_responses.given(vault, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
@@ -79,7 +79,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
         with vault.books.write() as tx:
             forms.keep(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new)
-            vault.append(
+            vault.trail.append(
                 tx,
                 Action.CONSENT_IMPORT,
                 Outcome.DONE,
@@ -100,7 +100,7 @@ def record(
     Raises:
         InputError: ``form_unknown``, ``subject_unknown``, ``subject_ambiguous``; ``sheet_rejected`` with every problem.
     """
-    with vault.attempting(Action.CONSENT_RECORD):
+    with vault.trail.attempting(Action.CONSENT_RECORD):
         form, body = forms.find(vault, form_name)
         subject = resolve(vault, reference)
         signed = _checked(vault, signature)
@@ -122,7 +122,9 @@ def record(
             forms.keep(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new)
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
-            vault.append(tx, Action.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail)
+            vault.trail.append(
+                tx, Action.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail
+            )
     return recorded[0]
 
 
@@ -161,7 +163,7 @@ def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> Sub
 
 def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
     """What was true at ``at`` (default: now) by what was known at ``known_at`` (default: everything recorded)."""
-    with vault.attempting(Action.CONSENT_SHOW):
+    with vault.trail.attempting(Action.CONSENT_SHOW):
         subject = resolve(vault, reference)
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
@@ -169,7 +171,7 @@ def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None,
         events = book.of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
-        vault.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
+        vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
     return History(known, standing(state, legal_at=at or vault.clock()), {e.event_id: private[e.seq] for e in known})
 
 
@@ -185,7 +187,7 @@ def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[
     skipped = book.who_answered(form.id) | book.who_withdrew()
     wanted = [s for s in subjects if s not in skipped]
     opened = open_identities(vault, wanted)
-    vault.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
+    vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
     filled = form.accept_all() if accept else {}
     header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
     names = sorted(_named(opened[subject].samples, opened[subject].mrn) for subject in wanted)
@@ -202,7 +204,7 @@ def _record(
     withdrawal: Withdrawal | None = None,
     status: Status | None = None,
 ) -> SubjectId:
-    with vault.attempting(act):
+    with vault.trail.attempting(act):
         subject = resolve(vault, reference)
         signed = _checked(vault, signature)
         _require_own(vault, subject, signed.supersedes)
@@ -226,7 +228,7 @@ def _record(
         private = {form_responses.SIGNED_BY: signed.signed_by} if signed.signed_by else {}
         with vault.books.write() as tx:
             head, _ = ledger.append(tx, vault, [NewEvent(subject, event, private)])
-            vault.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1))
+            vault.trail.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1))
     return subject
 
 

@@ -22,12 +22,14 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReferenceDocumentRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 ONTOLOGY, LOCI, MAJORITY = "ontology", "loci", "majority"
+PARSED_ONTOLOGIES: Cache[dict[tuple[bytes, str], Ontology]] = Cache(dict)  # by digest and version
 MAX_BYTES = 256 * 2**20  # of a pack once unpacked: MONDO's pairs are 1 MB
 ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
 
@@ -47,7 +49,7 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
     Raises:
         InputError: ``document_rejected`` with the place of what is wrong; ``pack_exists``: that version is another text.
     """
-    with vault.attempting(Action.CONSENT_PACK):
+    with vault.trail.attempting(Action.CONSENT_PACK):
         declared(lambda: _parse(kind, text, version), name=f"the {kind}")
         body = text.encode()
         pack = Pack(kind, version, sha256(body).hex())
@@ -63,7 +65,7 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
             tx.add(ReferenceDocumentRow(kind=kind, version=version, sha256=sha256(body), body=packed, created=now))
             tx.flush()
             detail = {"kind": kind, "version": version}
-            vault.append(tx, Action.CONSENT_PACK, Outcome.DONE, obj=ObjectRef(kind, pack.sha256), detail=detail)
+            vault.trail.append(tx, Action.CONSENT_PACK, Outcome.DONE, obj=ObjectRef(kind, pack.sha256), detail=detail)
     return pack
 
 
@@ -79,11 +81,10 @@ def ontology(vault: UnlockedVault, tx: Transaction) -> Ontology | None:
     row = _newest(tx, ONTOLOGY)
     if row is None:
         return None
-    key = f"vault.consent.reference_data:{row.sha256.hex()}:{row.version}"
-    if key not in vault.remembered:
-        vault.remembered[key] = TermGraph.parse(_text(row), version=row.version)
-    found: Ontology = vault.remembered[key]
-    return found
+    parsed, key = vault.caches.get(PARSED_ONTOLOGIES), (row.sha256, row.version)
+    if key not in parsed:
+        parsed[key] = TermGraph.parse(_text(row), version=row.version)
+    return parsed[key]
 
 
 def catalogue(tx: Transaction, assembly: str) -> Catalogue:

@@ -33,13 +33,13 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``output_exists``: the folder is already there.
     """
-    with vault.attempting(Action.CONSENT_EXPORT):
+    with vault.trail.attempting(Action.CONSENT_EXPORT):
         subject = resolve(vault, reference)
         if folder.exists():
             raise InputError("output_exists", f"{folder} is already there", hint="name a folder that does not exist yet")
         document = _document(vault, subject)
         # Logged before the first byte is outside: an export is a disclosure of names.
-        vault.record(Action.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
+        vault.trail.record(Action.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
         folder.mkdir(mode=0o700, parents=True)
         text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
         (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
@@ -68,8 +68,8 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
         "standing": _standing(where),
         "preferences": preferences(events, private),
         "decisions": _decisions(vault, subject, state, now),
-        "releases": [_release(one) for one in releases.list_all(vault) if token in vault.log.subjects_of(one.subject_set)],
-        "log": [_entry(entry.index, entry.leaf) for entry in vault.log.entries_at(vault.log.entries_of(token))],
+        "releases": [_release(one) for one in releases.list_all(vault) if token in vault.trail.log.subjects_of(one.subject_set)],
+        "log": [_entry(entry.index, entry.leaf) for entry in vault.trail.log.entries_at(vault.trail.log.entries_of(token))],
     }
 
 

@@ -57,7 +57,7 @@ class Queue:
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
     """Consents in force that end within some time from now, the earliest first."""
-    with vault.attempting(Action.CONSENT_EXPIRING):
+    with vault.trail.attempting(Action.CONSENT_EXPIRING):
         now = vault.clock()
         with vault.books.read() as tx:
             known = cohort_decisions.kept(vault, ledger.read(tx, vault))
@@ -81,13 +81,13 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
                     concerned.append(subject)
                     handle = index.handle(subject)
                     found += [Due(handle, n, end, MAJORITY if a.lapse == end else VALIDITY) for n, a, end in ending]
-        vault.record(Action.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
+        vault.trail.record(Action.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
     return sorted(found, key=lambda due: (due.ends, due.handle, due.policy))
 
 
 def queue(vault: UnlockedVault) -> Queue:
     """What every project that is declared or approved leaves for a steward to settle."""
-    with vault.attempting(Action.CONSENT_QUEUE):
+    with vault.trail.attempting(Action.CONSENT_QUEUE):
         now = vault.clock()
         waiting: list[Waiting] = []
         open_projects = [p for p in projects.list_all(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
@@ -96,7 +96,7 @@ def queue(vault: UnlockedVault) -> Queue:
             with vault.books.read() as tx:
                 decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
             waiting += _open_questions(project.code, decided.answers)
-        vault.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
+        vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
     return Queue(tuple(waiting), tuple(r for r in rulings.list_all(vault) if r.confirmed_by is None))
 

@@ -107,7 +107,7 @@ def import_files(
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
-    with vault.attempting(Action.DATASET_IMPORT), ExitStack() as stack:
+    with vault.trail.attempting(Action.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
         require_name(assembly, what="assembly")
         dataset, is_new = _dataset(vault, name, assembly, append=options.append)
@@ -264,7 +264,7 @@ def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registratio
     datasets.add_part(tx, vault, dataset, part, chunks)
     datasets.add_members(tx, part.part_id, plan.slots)
     object_leases.end(tx, plan.part_id)
-    vault.append(
+    vault.trail.append(
         tx,
         Action.DATASET_IMPORT,
         Outcome.DONE,

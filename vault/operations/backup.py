@@ -63,15 +63,15 @@ def backup(vault: UnlockedVault, destination: Path, *, progress: Progress = lamb
         InputError: ``output_not_empty``; ``backup_inside``. UnavailableError: ``copy_needs_sqlite``; ``backup_restless``: erasures kept
             taking objects away meanwhile; a store does not answer. IntegrityError: ``object_missing``; ``object_altered``.
     """
-    with vault.attempting(Action.BACKUP_CREATE):
+    with vault.trail.attempting(Action.BACKUP_CREATE):
         created = vault.clock()
-        vault.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("backup", vault.vault_id.hex()))
+        vault.trail.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("backup", vault.vault_id.hex()))
         if vault.keyring.has(Branch.LOG_SIGN):
-            vault.checkpoint()
+            vault.trail.checkpoint()
         with _appearing(vault, destination) as staging:
             (staging / OBJECTS).mkdir(mode=0o700)
             named = _snapshot(vault, staging, progress)
-            note = vault.log.latest_checkpoint()
+            note = vault.trail.log.latest_checkpoint()
             about = {
                 "format": DATA_FORMAT,
                 "vault": vault.vault_id.hex(),
@@ -81,7 +81,7 @@ def backup(vault: UnlockedVault, destination: Path, *, progress: Progress = lamb
             }
             _write_about(staging, about)
         size = sum(stored.size for stored in named)
-        return DataBackup(destination, rfc3339(created), len(named), size, vault.log.size())
+        return DataBackup(destination, rfc3339(created), len(named), size, vault.trail.log.size())
 
 
 def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -> KeyBackup:
@@ -91,7 +91,7 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
         InputError: ``output_not_empty``; ``backup_inside``; ``expiry_past``. UnavailableError: ``copy_needs_sqlite``;
             ``backup_restless``: keys kept being rotated meanwhile.
     """
-    with vault.attempting(Action.BACKUP_CREATE):
+    with vault.trail.attempting(Action.BACKUP_CREATE):
         require_administrator(vault)
         if expires <= vault.clock():
             raise InputError("expiry_past", "a key backup has to expire in the future")
@@ -107,7 +107,7 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
             }
             _write_about(staging, about)
         counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
-        vault.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("key-backup", recorded.backup_id), counts=counts)
+        vault.trail.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("key-backup", recorded.backup_id), counts=counts)
         return recorded
 
 

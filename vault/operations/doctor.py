@@ -90,7 +90,7 @@ def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda
     """
     found: list[Finding] = []
     skipped: list[str] = []
-    with vault.attempting(Action.DOCTOR_RUN):
+    with vault.trail.attempting(Action.DOCTOR_RUN):
         for name, look, branches in _LOOKS:
             if not all(vault.keyring.has(branch) for branch in branches):
                 skipped.append(name)
@@ -99,7 +99,7 @@ def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda
             found.extend(_seen(vault, name, look))
         counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
         try:
-            vault.record(Action.DOCTOR_RUN, Outcome.DONE, counts=counts)
+            vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts=counts)
         except GenovaultError as error:  # nothing was released, and the log's state is what has to be said
             found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
     order = list(Severity)
@@ -157,15 +157,15 @@ def _databases(vault: UnlockedVault) -> Iterator[Finding]:
 
 
 def _log(vault: UnlockedVault) -> Iterator[Finding]:
-    report = check_live(vault.log, None, "\n".join(key.to_text() for key in vault.log_keys()))
+    report = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     for finding in report.findings:
         yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
     try:
         if vault.keyring.has(Branch.LOG_SIGN):
-            vault.checkpoint()  # as every command does at its end, which then fails
+            vault.trail.checkpoint()  # as every command does at its end, which then fails
     except GenovaultError as error:
         yield _error("log_unsigned", f"the newest entries cannot be signed: {error.message}", error.hint or RESTORE)
-    if not vault.anchors:
+    if not vault.trail.anchors:
         yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
     try:
         log_anchors.guard(vault)
@@ -188,7 +188,7 @@ def _releases(vault: UnlockedVault) -> Iterator[Finding]:
             row.intent_event: row for row in tx.execute(select(ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state))
         }
     outcomes: dict[str, set[str | None]] = {}
-    for record in records(vault.log):
+    for record in records(vault.trail.log):
         if record.act in _INTENTS and record.outcome == Outcome.INTENT:
             outcomes[record.event] = set()
         elif record.refers in outcomes:

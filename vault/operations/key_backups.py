@@ -80,7 +80,7 @@ def begin(vault: UnlockedVault, *, expires: datetime) -> KeyBackup:
         tx.add(row)
         tx.flush()
         counts = {"keystore_seq": vault.public.seq, "expires": int(expires.timestamp())}
-        vault.append(tx, Action.BACKUP_CREATE, Outcome.INTENT, obj=ObjectRef("key-backup", backup.backup_id), counts=counts)
+        vault.trail.append(tx, Action.BACKUP_CREATE, Outcome.INTENT, obj=ObjectRef("key-backup", backup.backup_id), counts=counts)
     return backup
 
 
@@ -90,7 +90,7 @@ def destroyed(vault: UnlockedVault, backup_id: str) -> None:
     Raises:
         InputError: ``backup_unknown``; ``backup_destroyed``.
     """
-    with vault.attempting(Action.BACKUP_DESTROYED):
+    with vault.trail.attempting(Action.BACKUP_DESTROYED):
         require_administrator(vault)
         _record_destroyed(vault, backup_id)
 
@@ -104,4 +104,4 @@ def _record_destroyed(vault: UnlockedVault, backup_id: str) -> None:
             raise InputError("backup_destroyed", "this key backup was destroyed already")
         row.destroyed = to_micros(vault.clock())
         tx.flush()
-        vault.append(tx, Action.BACKUP_DESTROYED, Outcome.DONE, obj=ObjectRef("key-backup", backup_id))
+        vault.trail.append(tx, Action.BACKUP_DESTROYED, Outcome.DONE, obj=ObjectRef("key-backup", backup_id))

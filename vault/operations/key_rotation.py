@@ -61,7 +61,7 @@ def rotate(vault: UnlockedVault, branches: Sequence[Branch] = BY_DEFAULT, *, pro
     Raises:
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``branch_closed``.
     """
-    with vault.attempting(Action.KEY_ROTATE):
+    with vault.trail.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         signing = vault.keyring.current(Branch.LOG_SIGN)[0] if Branch.LOG_SIGN in branches else 0
         row = JobRow(
@@ -106,7 +106,7 @@ def renew_root(vault: UnlockedVault, factors: Mapping[str, Factor]) -> list[str]
         InputError: ``slot_unknown``. UsageError: ``last_administrator``.
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``.
     """
-    with vault.attempting(Action.KEY_ROTATE):
+    with vault.trail.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         given = {bytes.fromhex(slot): factor for slot, factor in factors.items()}
         before = [slot.slot_id for slot in vault.unlocked.keystore.slots]
@@ -125,23 +125,23 @@ def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -
     Raises:
         UnavailableError: ``branch_closed``.
     """
-    with vault.attempting(Action.KEY_ROTATE):
+    with vault.trail.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         renewed = 0
         target = vault.keys.token_version() + 1
         while count := vault.keys.renew_tokens(target, limit=BATCH):
             renewed += count
             progress(renewed)
-        vault.record(Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("tokens", str(target)), counts={"subjects": renewed})
+        vault.trail.record(Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("tokens", str(target)), counts={"subjects": renewed})
     return renewed
 
 
 def destroy_old_tokens(vault: UnlockedVault) -> int:
     """Destroy all but the newest audit salts and tokens: entries written under them link to nobody any more; how many went."""
-    with vault.attempting(Action.KEY_DESTROY):
+    with vault.trail.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
         gone = vault.keys.forget_old_tokens()
-        vault.record(Action.KEY_DESTROY, Outcome.DONE, obj=ObjectRef("tokens", "old"), counts={"tokens": gone})
+        vault.trail.record(Action.KEY_DESTROY, Outcome.DONE, obj=ObjectRef("tokens", "old"), counts={"tokens": gone})
     return gone
 
 
@@ -151,7 +151,7 @@ def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) ->
     Raises:
         InputError: ``project_unknown``. UnavailableError: ``branch_closed``.
     """
-    with vault.attempting(Action.KEY_ROTATE, project=code):
+    with vault.trail.attempting(Action.KEY_ROTATE, project=code):
         require_administrator(vault)
         with vault.books.read() as tx:
             project_id = tx.scalar(select(ProjectRow.project_id).where(ProjectRow.code == code))
@@ -162,7 +162,7 @@ def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) ->
         with vault.books.write() as tx:
             # A release in the making holds pseudonyms of the old key: raising the version stops it.
             tx.execute(update(ProjectRow).where(ProjectRow.project_id == project_id).values(version=ProjectRow.version + 1))
-            vault.append(tx, Action.KEY_ROTATE, Outcome.DONE, project=code, obj=ObjectRef("project-key", str(version)))
+            vault.trail.append(tx, Action.KEY_ROTATE, Outcome.DONE, project=code, obj=ObjectRef("project-key", str(version)))
         if not keep_old:
             vault.keys.destroy_older(KeyPurpose.PROJECT, project_id, than=version)
     return version
@@ -178,7 +178,7 @@ def epochs(vault: UnlockedVault) -> list[EpochSummary]:
             use = used.get((branch, number))
             keys, wraps = (use.keys, use.wraps) if use else (0, 0)
             found.append(EpochSummary(branch.value, number, number == max(numbers), keys, wraps, _worn(use)))
-    vault.record(Action.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
+    vault.trail.record(Action.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
     return found
 
 
@@ -189,7 +189,7 @@ def destroy_epoch(vault: UnlockedVault, branch: Branch, number: int) -> None:
         InputError: ``epoch_unknown``. UsageError: ``epoch_current``; ``epoch_in_use``: something is wrapped or sealed under it.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Action.KEY_DESTROY):
+    with vault.trail.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
         numbers = vault.unlocked.keystore.epochs(branch)
         if number not in numbers:
@@ -222,10 +222,10 @@ def _finish(vault: UnlockedVault, job_id: bytes, job: Mapping[str, object], prog
             progress(count)
     with vault.books.write() as tx:
         tx.execute(update(JobRow).where(JobRow.job_id == job_id).values(state=DONE, payload=b""))
-        vault.append(tx, Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("job", job_id.hex()), counts={"keys": count})
+        vault.trail.append(tx, Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("job", job_id.hex()), counts={"keys": count})
     old = job["hand_over_from"]
     if isinstance(old, int) and 0 < old < vault.keyring.current(Branch.LOG_SIGN)[0]:
-        vault.hand_over(old)
+        vault.trail.hand_over(old)
     return count
 
 

@@ -37,29 +37,29 @@ def add(vault: UnlockedVault, folder: Path) -> None:
     place = folder.resolve()
     if place.is_relative_to(vault.folder.resolve()):
         raise InputError("anchor_inside", "an anchor inside the vault guards nothing", hint="name a folder on another mount")
-    with vault.attempting(Action.AUDIT_ANCHOR):
+    with vault.trail.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
         settings = read_settings(vault.folder)
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
         _check(vault, Anchor(place), fresh=True)
-        vault.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
-        Anchor(place).publish(vault.checkpoint())
+        vault.trail.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
+        Anchor(place).publish(vault.trail.checkpoint())
         write_settings(vault.folder, replace(settings, anchors=(*settings.anchors, place)))
-    vault.anchors = (*vault.anchors, Anchor(place))
+    vault.trail.anchors = (*vault.trail.anchors, Anchor(place))
 
 
 def remove(vault: UnlockedVault, folder: Path) -> None:
     """Give an anchor up. Raises InputError (``anchor_unknown``)."""
     place = folder.resolve()
-    with vault.attempting(Action.AUDIT_ANCHOR):
+    with vault.trail.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
         settings = read_settings(vault.folder)
         if place not in settings.anchors:
             raise InputError("anchor_unknown", f"{place} is no anchor of this vault")
-        vault.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
+        vault.trail.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
         write_settings(vault.folder, replace(settings, anchors=tuple(a for a in settings.anchors if a != place)))
-    vault.anchors = tuple(anchor for anchor in vault.anchors if anchor.folder != place)
+    vault.trail.anchors = tuple(anchor for anchor in vault.trail.anchors if anchor.folder != place)
 
 
 def guard(vault: UnlockedVault) -> None:
@@ -69,7 +69,7 @@ def guard(vault: UnlockedVault) -> None:
         IntegrityError: ``log_behind_anchor``, ``log_differs_from_anchor``, ``log_continued_elsewhere``.
         UnavailableError: ``anchor_unreachable``.
     """
-    for anchor in vault.anchors:
+    for anchor in vault.trail.anchors:
         _check(vault, anchor, fresh=False)
     _announce(vault)
 
@@ -84,7 +84,7 @@ def require_cause(vault: UnlockedVault) -> None:
         guard(vault)
     except IntegrityError:
         return
-    if vault.anchors:
+    if vault.trail.anchors:
         hint = "audit anchor DIR --remove first, if it is the anchors that are wrong"
         raise InputError("log_stands", "the log is where its anchors say, and goes on as it is", hint=hint)
 
@@ -98,12 +98,12 @@ def continue_log(vault: UnlockedVault) -> Appended:
     from vault.consent import ledger  # noqa: PLC0415 - brings the policies, and every command that opens a vault asks its anchors
 
     _require_steward(vault)
-    part = vault.log.parts()[-1]
-    notes = [anchor.newest(part.origin) for anchor in vault.anchors] + [vault.log.latest_checkpoint()]
+    part = vault.trail.log.parts()[-1]
+    notes = [anchor.newest(part.origin) for anchor in vault.trail.anchors] + [vault.trail.log.latest_checkpoint()]
     known = max((note for note in notes if note is not None), key=lambda note: checkpoint_in(note).size, default=None)
     origin = _next_origin(vault, part.origin)
     with vault.books.write() as tx:
-        event = vault.event(
+        event = vault.trail.event(
             Action.LOG_CONTINUE,
             Outcome.DONE,
             obj=ObjectRef("log", part.origin),
@@ -111,24 +111,24 @@ def continue_log(vault: UnlockedVault) -> Appended:
             consent=ledger.last(tx, vault.vault_id).entry(),
             counts={"kept": part.size, "signed": 0 if known is None else checkpoint_in(known).size},
         )
-        appended = vault.log.continue_as(tx, origin, event)
+        appended = vault.trail.log.continue_as(tx, origin, event)
         tx.execute(update(VaultRow).values(origin=origin))
-    vault.origin = origin
-    vault.checkpoint()
+    vault.trail.origin = origin
+    vault.trail.checkpoint()
     _announce(vault)
     return appended
 
 
 def _announce(vault: UnlockedVault) -> None:
     """Tell the anchors that an earlier log has ended, if a killed process did not come to it."""
-    parts = vault.log.parts() if vault.anchors and vault.keyring.has(Branch.LOG_SIGN) else []
+    parts = vault.trail.log.parts() if vault.trail.anchors and vault.keyring.has(Branch.LOG_SIGN) else []
     if len(parts) < 2:
         return
     ended, newest = parts[-2:]
-    for anchor in vault.anchors:
+    for anchor in vault.trail.anchors:
         if not anchor.continued(ended.origin):
-            vault.checkpoint()
-            anchor.continue_log(ended.origin, vault.log.receipt(newest.base))
+            vault.trail.checkpoint()
+            anchor.continue_log(ended.origin, vault.trail.log.receipt(newest.base))
 
 
 def _require_steward(vault: UnlockedVault) -> None:
@@ -137,7 +137,7 @@ def _require_steward(vault: UnlockedVault) -> None:
 
 
 def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:
-    origin = vault.origin
+    origin = vault.trail.origin
     if anchor.continued(origin):
         raise IntegrityError(
             "log_continued_elsewhere", f"the anchor {anchor.folder} says that this log has ended and another goes on", hint=_HINT
@@ -145,15 +145,15 @@ def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:
     note = anchor.newest(origin)
     if note is None:
         # An empty folder is what an anchor looks like whose mount is missing; one that knows the log before this one is not.
-        if fresh or any(anchor.newest(part.origin) for part in vault.log.parts()[:-1]):
+        if fresh or any(anchor.newest(part.origin) for part in vault.trail.log.parts()[:-1]):
             return
         raise anchor.without(origin)
     claimed = checkpoint_in(note)
-    root = vault.log.root_at(claimed.size)
+    root = vault.trail.log.root_at(claimed.size)
     if root is None:
         raise IntegrityError(
             "log_behind_anchor",
-            f"the audit log has {vault.log.parts()[-1].size} entries, but the anchor {anchor.folder} has seen {claimed.size}",
+            f"the audit log has {vault.trail.log.parts()[-1].size} entries, but the anchor {anchor.folder} has seen {claimed.size}",
             hint=_HINT,
         )
     if root != claimed.root:
@@ -174,5 +174,5 @@ def _next_origin(vault: UnlockedVault, origin: str) -> str:
     while True:
         number += 1
         candidate = f"{stem}{number}"
-        if all(anchor.newest(candidate) is None for anchor in vault.anchors):
+        if all(anchor.newest(candidate) is None for anchor in vault.trail.anchors):
             return candidate

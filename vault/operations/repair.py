@@ -30,10 +30,10 @@ def orphans(vault: UnlockedVault) -> list[str]:
 
 def sweep_orphans(vault: UnlockedVault) -> int:
     """Remove objects that nothing names and nobody is writing; how many. Logged."""
-    with vault.attempting(Action.DOCTOR_RUN):
+    with vault.trail.attempting(Action.DOCTOR_RUN):
         found = orphans(vault)
         vault.objects.delete(found)
-        vault.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
+        vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
     return len(found)
 
 
@@ -49,7 +49,7 @@ def strangers(vault: UnlockedVault) -> list[SubjectId]:
 
 def restored(vault: UnlockedVault) -> bool:
     """Whether these books came out of a backup: then newer ones may turn up, and need the keys of people whom these do not know."""
-    return next(records(vault.log, Filter(act=Action.BACKUP_RESTORE)), None) is not None
+    return next(records(vault.trail.log, Filter(act=Action.BACKUP_RESTORE)), None) is not None
 
 
 def may_sweep_strangers(vault: UnlockedVault) -> bool:
@@ -61,7 +61,7 @@ def may_sweep_strangers(vault: UnlockedVault) -> bool:
 
 def sweep_strangers(vault: UnlockedVault) -> int:
     """Destroy the keys of ``strangers``, unless the books were ever restored; how many people those were. Logged."""
-    with vault.attempting(Action.DOCTOR_RUN):
+    with vault.trail.attempting(Action.DOCTOR_RUN):
         if not may_sweep_strangers(vault):
             return 0
         held = vault.keys.subjects()
@@ -71,7 +71,7 @@ def sweep_strangers(vault: UnlockedVault) -> int:
             if found:
                 vault.keys.destroy(SUBJECT_PURPOSES, found)
         if found:
-            vault.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
+            vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
     return len(found)
 
 

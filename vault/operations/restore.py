@@ -185,16 +185,16 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
     # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
     if (erased - vault.keys.erasures()) if live else (keyless or missing):
         raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
-    found = check_live(vault.log, None, "\n".join(key.to_text() for key in vault.log_keys()))
+    found = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     if not found.ok:
         raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
     behind = _behind(vault, allowed=live and new_log)
-    anchored = not behind and any(_has_seen(anchor, vault) for anchor in vault.anchors)
+    anchored = not behind and any(_has_seen(anchor, vault) for anchor in vault.trail.anchors)
     if not anchored and not live:
         raise UnavailableError(
             "restore_unproven", "the anchor has never seen this log", hint="give the anchor that the vault was signed to"
         )
-    return Restored(folder, live, anchored, behind, vault.log.size(), objects, 0, len(missing))
+    return Restored(folder, live, anchored, behind, vault.trail.log.size(), objects, 0, len(missing))
 
 
 def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
@@ -209,7 +209,7 @@ def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
 
 
 def _has_seen(anchor: Anchor, vault: UnlockedVault) -> bool:
-    return anchor.newest(vault.origin) is not None
+    return anchor.newest(vault.trail.origin) is not None
 
 
 def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
@@ -233,7 +233,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
             tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job))
             tx.execute(update(JobRow).where(JobRow.job_id == job).values(state=DONE, payload=b""))
         flags = [name for name, met in (("newest_keys", report.newest_keys), ("anchored", report.anchored)) if met]
-        vault.append(
+        vault.trail.append(
             tx,
             Action.BACKUP_RESTORE,
             Outcome.DONE,
@@ -244,7 +244,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     if gone or not _index_held(vault):
         reference_rekeying.renew(vault)
     vault.books.checkpoint_wal()
-    return Restored(**{**vars(report), "erased_again": len(gone), "entries": vault.log.size()})
+    return Restored(**{**vars(report), "erased_again": len(gone), "entries": vault.trail.log.size()})
 
 
 def _index_held(vault: UnlockedVault) -> bool:

@@ -71,7 +71,7 @@ def add(
         InputError: ``principal_exists``; ``principal_invalid``; ``slots_full``; ``role_holds_no_keys`` (a researcher with a factor).
         UsageError: ``factor_needed``. UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Action.PRINCIPAL_ADD):
+    with vault.trail.attempting(Action.PRINCIPAL_ADD):
         require_administrator(vault)
         with vault.books.read() as tx:
             if tx.get(PrincipalRow, name) is not None:
@@ -90,7 +90,7 @@ def add(
             require_name(name)
             with vault.books.write() as tx:
                 book(tx)
-                vault.append(
+                vault.trail.append(
                     tx, Action.PRINCIPAL_ADD, Outcome.DONE, obj=ObjectRef("principal", name), detail={"role": role.value}
                 )
         else:
@@ -120,7 +120,7 @@ def disable(vault: UnlockedVault, name: str) -> None:
         InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Action.PRINCIPAL_DISABLE):
+    with vault.trail.attempting(Action.PRINCIPAL_DISABLE):
         require_administrator(vault)
         _require_active(vault, name)
 
@@ -143,14 +143,14 @@ def disable(vault: UnlockedVault, name: str) -> None:
 def list_all(vault: UnlockedVault) -> list[Principal]:
     """All principals by name. Reading the list is an entry."""
     found = _every(vault)
-    vault.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
+    vault.trail.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
     return found
 
 
 def slots(vault: UnlockedVault) -> list[SlotSummary]:
     """All unlock slots. Reading the list is an entry."""
     found = [_summary(slot) for slot in vault.unlocked.keystore.slots]
-    vault.record(Action.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
+    vault.trail.record(Action.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
     return found
 
 
@@ -168,7 +168,7 @@ def add_slot(
         InputError: ``principal_unknown``; ``principal_disabled``; ``slots_full``; ``role_holds_no_keys``; ``role_cannot_administer``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Action.SLOT_ADD):
+    with vault.trail.attempting(Action.SLOT_ADD):
         require_administrator(vault)
         role = _require_active(vault, name)
         before = {slot.slot_id for slot in vault.unlocked.keystore.slots}
@@ -195,7 +195,7 @@ def remove_slot(vault: UnlockedVault, slot_id: str) -> None:
     Raises:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``; UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    with vault.attempting(Action.SLOT_REMOVE):
+    with vault.trail.attempting(Action.SLOT_REMOVE):
         require_administrator(vault)
         found = [slot for slot in vault.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
         if len(found) != 1 or not slot_id:
@@ -214,7 +214,7 @@ def change_keystore(
     book: Callable[[Transaction], None] | None = None,
 ) -> None:
     """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry."""
-    intent = vault.record(act, Outcome.INTENT, obj=about)
+    intent = vault.trail.record(act, Outcome.INTENT, obj=about)
     vault.adopt(change(vault.unlocked))
     with vault.books.write() as tx:
         if book is not None:
@@ -226,7 +226,7 @@ def anchor(tx: Transaction, vault: UnlockedVault, act: Action, *, about: ObjectR
     """Say in the log, and remember in the books, which keystore is the newest."""
     seq = vault.public.seq
     tx.execute(update(VaultRow).values(keystore_seq=seq))
-    vault.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
+    vault.trail.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
 
 
 def reconcile(vault: UnlockedVault) -> bool:

@@ -324,6 +324,11 @@ class WrappedKeys:
         self._keyring = keyring
         self._keks.clear()
 
+    def refresh(self) -> None:
+        """Go on with the newest keyring of the keystore."""
+        if self._refresh is not None:
+            self.use(self._refresh())
+
     def tokens(self, subjects: Iterable[SubjectId]) -> list[AuditToken]:
         """Audit tokens of the subjects, in the order of the tokens' text (an order that says nothing)."""
         wanted = set(subjects)

@@ -67,7 +67,7 @@ def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SheetRow]], *, 
             new.add(tx)
             for subject, identity in known:
                 _replace(tx, vault, index, subject, identity)
-            vault.append(
+            vault.trail.append(
                 tx,
                 Action.SUBJECT_IMPORT,
                 Outcome.DONE,
@@ -90,7 +90,7 @@ def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
     handles = index.handles(
         SubjectId(row.subject_id) for row in rows
     )  # who may not see them is refused before anything is logged as done
-    vault.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
+    vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
     days = (from_micros(row.created).date().isoformat() for row in rows)
     listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
     return sorted(listed, key=lambda s: s.handle)
@@ -102,7 +102,7 @@ def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, 
     identity = open_identities(vault, [subject])[subject]
     with vault.books.read() as tx:
         row = tx.get_one(SubjectRow, subject)
-    vault.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
+    vault.trail.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
     return SubjectSummary(ReferenceIndex(vault).handle(subject), row.state, from_micros(row.created).date().isoformat()), identity
 
 

@@ -28,7 +28,7 @@ def code_of(kind, call):
 
 
 def last(s):
-    return decode_leaf(list(s.log.entries())[-1].leaf)
+    return decode_leaf(list(s.trail.log.entries())[-1].leaf)
 
 
 def test_a_declaration_becomes_a_draft_with_its_own_key(s):

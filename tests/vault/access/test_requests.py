@@ -23,9 +23,9 @@ def test_a_request_is_kept_as_it_was_asked(s):
     assert (made.state, made.project, made.dataset, made.submitted_by) == ("open", "demo", "cohort", "ann")
     assert made.spec == Spec(regions=("22:1-5", "chr22:7"), submitted_for="rosa")
     assert requests.list_all(s)[0] == made
-    entry = list(s.log.entries())[-1]
+    entry = list(s.trail.log.entries())[-1]
     assert decode_leaf(entry.leaf)["req"] == made.request_id
-    assert s.detail(entry.index)["for"] == "rosa"
+    assert s.trail.detail(entry.index)["for"] == "rosa"
 
 
 def test_a_panel_is_asked_for_in_its_version(s):
@@ -54,7 +54,7 @@ def test_what_cannot_be_asked(s, asked, code):
     with pytest.raises(InputError) as caught:
         submit(s, **asked)
     assert caught.value.code == code
-    leaf = decode_leaf(list(s.log.entries())[-1].leaf)
+    leaf = decode_leaf(list(s.trail.log.entries())[-1].leaf)
     assert (leaf["act"], leaf["outcome"], leaf["reasons"]) == ("request.submit", "failed", {code: 1})
 
 
@@ -82,9 +82,9 @@ def test_a_project_that_is_not_approved(s):
 def test_a_denied_request_stays_denied_and_its_reason_is_for_auditors(s):
     made = submit(s)
     assert requests.deny(s, made.request_id, "canary reason").state == "denied"
-    entry = list(s.log.entries())[-1]
+    entry = list(s.trail.log.entries())[-1]
     assert b"canary" not in entry.leaf
-    assert s.detail(entry.index) == {"reason": "canary reason"}
+    assert s.trail.detail(entry.index) == {"reason": "canary reason"}
     with s.books.read() as tx:
         assert not requests.is_open(s, tx, made.request_id)
     for call in (lambda: requests.load(s, "r-0"), lambda: requests.deny(s, "r-0", "x")):

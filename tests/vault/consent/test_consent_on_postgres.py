@@ -37,6 +37,6 @@ def test_a_stewards_work_on_postgresql(tmp_path):
         assert work_queue.expiring(session, within=timedelta(days=90)) == []
         assert work_queue.queue(session).waiting == ()
         assert len(recording.history(session, "SAMPLE_3").events) == 2
-        session.remembered.clear()
+        session.caches.clear()
         assert gate.check(session, "demo").permit == 11
         session.close()

@@ -39,7 +39,7 @@ def held(tmp_path: Path) -> Iterator[Held]:
 
 def refused(held: Held, code: str, *files: Path, **options: object) -> InputError:
     """The error of an import that must be refused, and must leave nothing but one failed entry."""
-    before, size = held.traces(), held.session.log.size()
+    before, size = held.traces(), held.session.trail.log.size()
     with pytest.raises(GenovaultError) as caught:
         held.load(*files, **options)
     assert caught.value.code == code, caught.value

@@ -45,7 +45,7 @@ def test_a_new_vault_is_private_and_whole(tmp_path):
     }
     assert [p.name for p in tmp_path.iterdir()] == ["v"]
     with opened(tmp_path / "v") as s:
-        assert [decode_leaf(e.leaf)["act"] for e in s.log.entries()] == ["vault.init"]
+        assert [decode_leaf(e.leaf)["act"] for e in s.trail.log.entries()] == ["vault.init"]
         report = verified(s)
         assert report.ok
         assert report.signed == 1
@@ -119,7 +119,7 @@ def test_the_whole_path_on_postgresql(tmp_path, places):
         assert view.codes.shape[1] == len(PERMITTED)
         release = gate.extract(s, vaults.ask(s), tmp_path / "out")
         assert release.state == "released"
-        verify_release(tmp_path / "out", log_keys=[s.log_keys()[0]])
+        verify_release(tmp_path / "out", log_keys=[s.trail.log_keys()[0]])
         recording.withdraw(s, "S03")
         assert gate.check(s, "demo").permit == len(PERMITTED) - 1
         assert registry.subject_show(s, "S03")[1].mrn == "MRN0003"

@@ -80,9 +80,9 @@ def cut_the_log(vault: Path, _s: UnlockedVault) -> None:
 
 def edit_the_tree(vault: Path, s: UnlockedVault) -> None:
     """The root of a full tile: no entry differs, and nothing can be signed."""
-    s.log.record_many([s.event(Action.SUBJECT_LIST, Outcome.DONE)] * 300)
-    s.checkpoint()
-    s.record(Action.SUBJECT_LIST, Outcome.DONE)
+    s.trail.log.record_many([s.trail.event(Action.SUBJECT_LIST, Outcome.DONE)] * 300)
+    s.trail.checkpoint()
+    s.trail.record(Action.SUBJECT_LIST, Outcome.DONE)
     vaults.sql(vault / "books.db", "UPDATE audit_tile SET root = zeroblob(32)")
 
 
@@ -205,7 +205,7 @@ class TestKeysOfNobody:
     def test_they_stay_when_the_books_came_from_a_backup(self, vault):
         """The books that know these people may still be found."""
         with vaults.opened(vault) as s:
-            s.record(Action.BACKUP_RESTORE, Outcome.DONE)
+            s.trail.record(Action.BACKUP_RESTORE, Outcome.DONE)
             leave_people_without_a_book(vault, s)
             assert repair.sweep_strangers(s) == 0
             (finding,) = [f for f in doctor.examine(s).findings if f.code == "keys_of_nobody"]

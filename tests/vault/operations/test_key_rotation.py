@@ -40,8 +40,8 @@ def epochs_in_use(s) -> set[tuple[str, int]]:
 def works(s) -> None:
     assert gate.view(s, project="demo", dataset="cohort").genotypes.shape[1] == len(vaults.PERMITTED)
     assert registry.subject_show(s, "S04")[1].name == "Person 4"
-    s.checkpoint()
-    assert verify(LogSource(s.log, None), "\n".join(key.to_text() for key in s.log_keys())).ok
+    s.trail.checkpoint()
+    assert verify(LogSource(s.trail.log, None), "\n".join(key.to_text() for key in s.trail.log_keys())).ok
 
 
 def test_every_key_is_wrapped_anew_and_everything_opens(vault, monkeypatch):
@@ -61,19 +61,19 @@ def test_every_key_is_wrapped_anew_and_everything_opens(vault, monkeypatch):
 def test_a_release_from_before_the_log_changed_its_key_still_verifies(vault, tmp_path):
     with vaults.opened(vault) as s:
         gate.extract(s, vaults.ask(s), tmp_path / "out")
-        old = s.log_keys()[0]
+        old = s.trail.log_keys()[0]
         key_rotation.rotate(s, [Branch.LOG_SIGN])
-        assert verify_release(tmp_path / "out", log_keys=s.log_keys()).log_key == old
+        assert verify_release(tmp_path / "out", log_keys=s.trail.log_keys()).log_key == old
         with pytest.raises(GenovaultError):
-            verify_release(tmp_path / "out", log_keys=s.log_keys()[:1])
+            verify_release(tmp_path / "out", log_keys=s.trail.log_keys()[:1])
 
 
 def test_a_session_that_was_open_meanwhile_goes_on(vault):
     with vaults.opened(vault) as other, vaults.opened(vault) as s:
         key_rotation.rotate(s, [*Branch])
         works(other)
-        sealed = other.seal_books("panel", b"x" * 16, b"content")
-        assert s.open_books("panel", b"x" * 16, sealed) == b"content"
+        sealed = other.records.seal("panel", b"x" * 16, b"content")
+        assert s.records.open("panel", b"x" * 16, sealed) == b"content"
 
 
 def test_an_epoch_that_is_about_to_go_takes_no_more_keys(vault):
@@ -96,29 +96,29 @@ def test_epochs_that_must_stay_stay(vault, number, code):
 
 def test_the_log_s_keys_sign_their_handing_over(vault):
     with vaults.opened(vault) as s:
-        old = s.log_keys()[0]
+        old = s.trail.log_keys()[0]
         key_rotation.rotate(s, [Branch.LOG_SIGN])
-        new = s.log_keys()[0]
+        new = s.trail.log_keys()[0]
         assert old != new
-        note = s.log.latest_checkpoint()
+        note = s.trail.log.latest_checkpoint()
         assert note.count("\n— ") == 2
-        entry = s.log.size() - 1
+        entry = s.trail.log.size() - 1
         works(s)
-        source = LogSource(s.log, None)
+        source = LogSource(s.trail.log, None)
         assert verify(source, f"{old.to_text()}\n{new.to_text()}").ok
-        assert s.log.receipt(entry)
+        assert s.trail.log.receipt(entry)
     with vaults.opened(vault) as s:
         works(s)
 
 
 def test_details_sealed_before_and_after_a_rotation_of_audit_read_open(vault):
     with vaults.opened(vault) as s:
-        last = s.log.size() - 1
-        before = [(at, s.detail(at)) for at in range(last)]
+        last = s.trail.log.size() - 1
+        before = [(at, s.trail.detail(at)) for at in range(last)]
         key_rotation.rotate(s, [Branch.AUDIT_READ])
         gate.view(s, project="demo", dataset="cohort")
-        assert [(at, s.detail(at)) for at in range(last)] == before
-        assert any(s.detail(at) for at in range(last, s.log.size()))
+        assert [(at, s.trail.detail(at)) for at in range(last)] == before
+        assert any(s.trail.detail(at) for at in range(last, s.trail.log.size()))
 
 
 def test_new_tokens_keep_the_old_until_they_are_destroyed(vault):
@@ -131,8 +131,8 @@ def test_new_tokens_keep_the_old_until_they_are_destroyed(vault):
         assert old.split(":")[1:2] == ["1"]
         assert new.split(":")[1:2] == ["2"]
         gate.view(s, project="demo", dataset="cohort")
-        assert s.log.entries_of(old)
-        assert s.log.entries_of(new)
+        assert s.trail.log.entries_of(old)
+        assert s.trail.log.entries_of(new)
         assert key_rotation.destroy_old_tokens(s) == len(vaults.SAMPLES)
         assert s.keys.all_tokens([subject])[subject] == [new]
         works(s)

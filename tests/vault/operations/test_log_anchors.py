@@ -53,7 +53,7 @@ def with_session(home, work, *, opening=open_recovered):
 
 
 def note_something(session):
-    session.record(Action.SUBJECT_LIST, Outcome.DONE)
+    session.trail.record(Action.SUBJECT_LIST, Outcome.DONE)
 
 
 def refusal(home):
@@ -74,8 +74,8 @@ def put_back(home, name="copy"):
 def test_every_checkpoint_is_anchored(anchored):
     with_session(anchored, note_something)
     session = open_recovered(anchored / "v", factor=SECRET)
-    newest = session.anchors[0].newest(session.origin)
-    assert newest == session.log.latest_checkpoint()
+    newest = session.trail.anchors[0].newest(session.trail.origin)
+    assert newest == session.trail.log.latest_checkpoint()
     session.close()
     assert len([p for p in (anchored / "anchor").rglob("*") if p.is_file()]) >= 2
 
@@ -135,10 +135,10 @@ def test_a_spoilt_file_does_not_stop_the_next_checkpoint(anchored):
     session = open_recovered(anchored / "v", factor=SECRET)
     note_something(session)
     (folder,) = [p for p in (anchored / "anchor").iterdir() if p.is_dir()]
-    size = session.log.size()
+    size = session.trail.log.size()
     (folder / f"000/000/000/{size:03}").write_text("")  # a disk that was full
-    session.checkpoint()
-    assert session.anchors[0].newest(session.origin).split("\n")[1] == str(size)
+    session.trail.checkpoint()
+    assert session.trail.anchors[0].newest(session.trail.origin).split("\n")[1] == str(size)
     session.close()
 
 
@@ -146,11 +146,11 @@ def test_an_anchor_that_has_another_tree_stops_the_next_checkpoint(anchored):
     session = open_recovered(anchored / "v", factor=SECRET)
     note_something(session)
     (folder,) = [p for p in (anchored / "anchor").iterdir() if p.is_dir()]
-    origin, _, rest = session.anchors[0].newest(session.origin).split("\n", 2)
-    now = session.log.size()
+    origin, _, rest = session.trail.anchors[0].newest(session.trail.origin).split("\n", 2)
+    now = session.trail.log.size()
     (folder / f"000/000/000/{now:03}").write_text(f"{origin}\n{now}\n{rest}")
     with pytest.raises(IntegrityError) as caught:
-        session.checkpoint()
+        session.trail.checkpoint()
     assert caught.value.code == "anchor_differs"
     session.abandon()
 
@@ -189,9 +189,9 @@ class TestContinuing:
 
     def test_leaf_0_names_the_last_good_checkpoint(self, continued):
         session = open_recovered(continued / "v", factor=SECRET)
-        old, new = session.log.parts()
-        receipt = session.log.receipt(new.base)
-        leaf = json.loads(verify_receipt(receipt, None, new.origin, session.log_keys()).leaf)
+        old, new = session.trail.log.parts()
+        receipt = session.trail.log.receipt(new.base)
+        leaf = json.loads(verify_receipt(receipt, None, new.origin, session.trail.log_keys()).leaf)
         assert (old.origin.rpartition("/")[2], new.origin.rpartition("/")[2]) == ("log1", "log2")
         origin, signed = leaf["prev"].split("\n")[:2]
         assert origin == old.origin == leaf["obj"]["ref"]
@@ -202,14 +202,14 @@ class TestContinuing:
     def test_the_new_log_goes_on_and_both_hold(self, continued):
         with_session(continued, note_something)
         session = open_recovered(continued / "v", factor=SECRET)
-        old, new = session.log.parts()
+        old, new = session.trail.log.parts()
         assert new.size >= 2
         for part, live in ((old, old), (new, None)):
-            key = session.log_keys(part.origin)[0].to_text()
-            report = verify(LogSource(session.log, key, part=live), key)
+            key = session.trail.log_keys(part.origin)[0].to_text()
+            report = verify(LogSource(session.trail.log, key, part=live), key)
             assert report.ok, report.findings
             assert report.entries == part.size
-        assert session.log.receipt(0).count(f"\n{old.origin}\n") == 1
+        assert session.trail.log.receipt(0).count(f"\n{old.origin}\n") == 1
         session.close()
 
     def test_the_old_copy_stays_refused_even_at_its_anchored_size(self, continued):
@@ -224,7 +224,7 @@ class TestContinuing:
         log_anchors.continue_log(fresh)
         note_something(stale)
         with pytest.raises(UnavailableError) as caught:
-            stale.checkpoint()
+            stale.trail.checkpoint()
         assert caught.value.code == "log_continued"
         stale.abandon()
         fresh.close()

@@ -129,7 +129,7 @@ def test_a_log_behind_its_anchor_is_not_continued(vault, tmp_path):
     report = bring_back(tmp_path / "b", vault, new_log=True)
     assert (report.newest_keys, report.anchored, report.new_log, report.erased_again) == (True, False, True, 1)
     with vaults.opened(vault) as s:
-        assert s.origin.endswith("/log2")
+        assert s.trail.origin.endswith("/log2")
         with pytest.raises(GenovaultError):
             process.erase(s, "S03")
 

@@ -51,12 +51,12 @@ def test_a_principal_comes_with_a_slot_that_its_factor_opens(vault):
 
 def test_every_change_is_an_entry_that_carries_the_keystore_s_number(vault):
     with vaults.opened(vault) as s:
-        start = s.log.size()
+        start = s.trail.log.size()
         principals.add(s, "aud", Role.AUDITOR, FACTORS["a"])
         slot = principals.add_slot(s, "aud", FACTORS["b"])
         principals.remove_slot(s, slot.slot_id)
         principals.disable(s, "aud")
-        entries = [json.loads(entry.leaf) for entry in s.log.entries(start)]
+        entries = [json.loads(entry.leaf) for entry in s.trail.log.entries(start)]
         seqs = [entry["counts"]["keystore_seq"] for entry in entries if entry.get("counts", {}).get("keystore_seq")]
         acts = [entry["act"] for entry in entries if entry["outcome"] == "done"]
         assert seqs == sorted(seqs)
@@ -69,7 +69,7 @@ def test_a_keystore_that_a_killed_process_changed_is_told_at_the_next_open(vault
     made = {"profile": Argon2Profile.TEST_ONLY, "random": os.urandom}
     keystore.add_slot(unlocked, principal="eve", role=Role.ENGINE, factor=FACTORS["c"], **made)
     with vaults.opened(vault) as s:
-        last = [json.loads(entry.leaf) for entry in s.log.entries(0) if b"keystore.reconcile" in (entry.leaf or b"")]
+        last = [json.loads(entry.leaf) for entry in s.trail.log.entries(0) if b"keystore.reconcile" in (entry.leaf or b"")]
         assert last[-1]["counts"] == {"keystore_seq": s.public.seq}
         assert {p.name for p in principals.list_all(s)} == {"ann", "eve"}
         assert not {"keystore_unlogged", "slot_of_nobody"} & {finding.code for finding in doctor.examine(s).findings}
@@ -87,7 +87,7 @@ def test_failed_unlocks_are_entries_and_say_the_same_for_a_wrong_name(vault):
 
 def failed_unlocks(vault):
     with vaults.opened(vault) as s:
-        return sum(b"vault.unlock.failed" in (entry.leaf or b"") for entry in s.log.entries(0))
+        return sum(b"vault.unlock.failed" in (entry.leaf or b"") for entry in s.trail.log.entries(0))
 
 
 step = st.one_of(

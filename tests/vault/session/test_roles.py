@@ -92,12 +92,12 @@ SERVICES: dict[str, tuple[Try, frozenset[Role]]] = {
     "withdraw": (lambda s, _: recording.withdraw(s, "S09"), frozenset({Role.CUSTODIAN})),
     "see genotypes": (lambda s, _: gate.view(s, project="demo", dataset="cohort"), frozenset({Role.ENGINE})),
     "see a panel": (lambda s, _: gate.view(s, project="demo", dataset="cohort", panel="pgx"), frozenset({Role.ENGINE})),
-    "read details": (lambda s, _: [s.detail(at) for at in range(3)], frozenset({Role.AUDITOR})),
+    "read details": (lambda s, _: [s.trail.detail(at) for at in range(3)], frozenset({Role.AUDITOR})),
     "verify the log": (
-        lambda s, _: verify(LogSource(s.log, None), s.log_keys()[0].to_text()).findings,
+        lambda s, _: verify(LogSource(s.trail.log, None), s.trail.log_keys()[0].to_text()).findings,
         frozenset(ROLES),
     ),
-    "sign the log": (lambda s, _: s.checkpoint(), frozenset({Role.ENGINE, Role.CUSTODIAN})),
+    "sign the log": (lambda s, _: s.trail.checkpoint(), frozenset({Role.ENGINE, Role.CUSTODIAN})),
     "erase": (lambda s, _: process.erase(s, "S03"), frozenset()),
     "rotate": (lambda s, _: key_rotation.rotate(s), frozenset()),
     "renew the root": (lambda s, _: key_rotation.renew_root(s, {}), frozenset()),
@@ -140,10 +140,10 @@ def test_an_engine_s_view_names_nobody(vault):
 @pytest.mark.parametrize("role", ROLES)
 def test_what_was_tried_and_refused_is_in_the_log(vault, role):
     s = as_role(vault, role)
-    before = s.log.size()
+    before = s.trail.log.size()
     with pytest.raises(GenovaultError):
         process.erase(s, "S03")
-    (entry,) = s.log.entries(before)
+    (entry,) = s.trail.log.entries(before)
     assert b'"subject.erase"' in entry.leaf
     assert role.value.encode() in entry.leaf
     s.abandon()

@@ -58,13 +58,13 @@ def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folde
     people = [row[0] for row in sql(folder / "books.db", "SELECT subject_id FROM subject ORDER BY subject_id")]
     with opened(folder) as s:
         tokens = [s.keys.tokens([person])[0] for person in people]
-        named = [s.log.entries_of(token) for token in tokens]
+        named = [s.trail.log.entries_of(token) for token in tokens]
         migrate._run(s.books, "books", "downgrade", "0001")
     assert all(named)
     with opened(folder) as s:
-        assert [s.log.entries_of(token) for token in tokens] == named
-        about = s.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=people[:3]).index
-        assert [about in s.log.entries_of(token) for token in tokens] == [True] * 3 + [False] * (len(people) - 3)
+        assert [s.trail.log.entries_of(token) for token in tokens] == named
+        about = s.trail.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=people[:3]).index
+        assert [about in s.trail.log.entries_of(token) for token in tokens] == [True] * 3 + [False] * (len(people) - 3)
         assert vaults.verified(s).ok
 
 
@@ -104,7 +104,7 @@ def test_a_failed_unlock_is_logged_without_a_name(folder):
         refused(UnavailableError, lambda: unlocked_vault.open_vault(folder, factor=wrong, principal="mallory")) == "cannot_unlock"
     )
     with opened(folder) as s:
-        leaf = decode_leaf(list(s.log.entries())[-1].leaf)
+        leaf = decode_leaf(list(s.trail.log.entries())[-1].leaf)
     assert (leaf["act"], leaf["outcome"]) == ("vault.unlock.failed", "refused")
     assert b"mallory" not in json.dumps(leaf).encode()
 
@@ -125,52 +125,52 @@ def test_attempting_logs_how_it_ended_and_passes_it_on(s):
         (InputError("bad_thing", "x"), "failed", "bad_thing"),
         (ZeroDivisionError("canary-81"), "failed", "internal_error"),
     ):
-        with pytest.raises(type(error)), s.attempting(Action.PROJECT_CHECK):
+        with pytest.raises(type(error)), s.trail.attempting(Action.PROJECT_CHECK):
             raise error
-        leaf = list(s.log.entries())[-1].leaf
+        leaf = list(s.trail.log.entries())[-1].leaf
         assert (decode_leaf(leaf)["outcome"], decode_leaf(leaf)["reasons"]) == (outcome, {reason: 1})
         assert b"canary" not in leaf
 
 
 def test_attempting_leaves_an_interrupt_alone(s):
-    before = s.log.size()
-    with pytest.raises(KeyboardInterrupt), s.attempting(Action.PROJECT_CHECK):
+    before = s.trail.log.size()
+    with pytest.raises(KeyboardInterrupt), s.trail.attempting(Action.PROJECT_CHECK):
         raise KeyboardInterrupt
-    assert s.log.size() == before
+    assert s.trail.log.size() == before
 
 
 def test_a_failing_log_does_not_hide_the_error(s, monkeypatch):
     def broken(*_args, **_kwargs):
         raise UnavailableError("log_unavailable", "no")
 
-    monkeypatch.setattr(s, "record", broken)
-    with pytest.raises(InputError) as caught, s.attempting(Action.PROJECT_CHECK):
+    monkeypatch.setattr(s.trail, "record", broken)
+    with pytest.raises(InputError) as caught, s.trail.attempting(Action.PROJECT_CHECK):
         raise InputError("bad_thing", "x")
     assert caught.value.code == "bad_thing"
 
 
 def test_sealed_records_are_bound_to_their_place(s):
-    sealed = s.seal_books("panel", b"id", b"content", version=2)
-    assert s.open_books("panel", b"id", sealed, version=2) == b"content"
+    sealed = s.records.seal("panel", b"id", b"content", version=2)
+    assert s.records.open("panel", b"id", sealed, version=2) == b"content"
     for collection, record, version in (("project", b"id", 2), ("panel", b"ie", 2), ("panel", b"id", 1)):
         with pytest.raises(IntegrityError):
-            s.open_books(collection, record, sealed, version=version)
+            s.records.open(collection, record, sealed, version=version)
 
 
 def test_a_detail_is_for_those_who_read_the_log(folder, s):
-    appended = s.record(Action.AUDIT_READ, Outcome.DONE, detail={"note": "private"})
-    assert s.detail(appended.index) == {"note": "private"}
+    appended = s.trail.record(Action.AUDIT_READ, Outcome.DONE, detail={"note": "private"})
+    assert s.trail.detail(appended.index) == {"note": "private"}
     assert b"private" not in appended.leaf
     factor = vaults.add_role(folder, Role.ENGINE)
     engine = unlocked_vault.open_vault(folder, factor=factor, principal="engine")
-    assert refused(UnavailableError, lambda: engine.detail(appended.index)) == "branch_closed"
+    assert refused(UnavailableError, lambda: engine.trail.detail(appended.index)) == "branch_closed"
     engine.abandon()
 
 
 def test_closing_signs_what_is_unsigned(folder):
     with opened(folder) as s:
-        s.record(Action.AUDIT_READ, Outcome.DONE)
-        size = s.log.size()
+        s.trail.record(Action.AUDIT_READ, Outcome.DONE)
+        size = s.trail.log.size()
     assert sql(folder / "books.db", "SELECT max(size) FROM audit_checkpoint")[0][0] == size
 
 
@@ -178,7 +178,7 @@ def test_who_cannot_sign_closes_all_the_same(folder):
     factor = vaults.add_role(folder, Role.AUDITOR)
     auditor = unlocked_vault.open_vault(folder, factor=factor, principal="auditor")
     assert not auditor.keyring.has(Branch.LOG_SIGN)
-    auditor.record(Action.AUDIT_READ, Outcome.DONE)
+    auditor.trail.record(Action.AUDIT_READ, Outcome.DONE)
     auditor.close()
 
 

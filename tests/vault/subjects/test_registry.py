@@ -98,7 +98,7 @@ def test_listing_and_showing_are_logged(s):
     assert len(listed) == 12
     assert listed == sorted(listed, key=lambda one: one.handle)
     registry.subject_show(s, "S01")
-    leaves = [decode_leaf(entry.leaf) for entry in s.log.entries()][-2:]
+    leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()][-2:]
     assert [leaf["act"] for leaf in leaves] == ["subject.list", "subject.show"]
     assert leaves[1]["subj"]["n"] == 1
 

@@ -7,7 +7,6 @@ and slots. Its keys derive from (genotype key, build). It holds nothing that the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, bindparam, delete, func, select
 
@@ -18,6 +17,7 @@ from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.ids import DatasetId, KeyId, PartId
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
@@ -43,7 +43,7 @@ _BUILD_ROW = (
 )
 _CONTAINERS = select(PanelContainerRow).where(PanelContainerRow.build_id == _BUILD).order_by(PanelContainerRow.group_no)
 
-_KEPT: WeakKeyDictionary[UnlockedVault, dict[tuple[bytes, bytes], PartReader]] = WeakKeyDictionary()
+_READERS: Cache[dict[tuple[bytes, bytes], PartReader]] = Cache(dict)
 """Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
 
 
@@ -58,7 +58,7 @@ def find(vault: UnlockedVault, part_id: PartId, panel_id: bytes) -> PartReader |
     """
     with vault.books.read() as tx:
         build_id = tx.scalar(_STANDING, {"panel": panel_id, "part": part_id})
-    kept = _KEPT.setdefault(vault, {})
+    kept = vault.caches.get(_READERS)
     reader = kept.pop((panel_id, part_id), None)
     if build_id is None:
         return None
@@ -70,7 +70,7 @@ def find(vault: UnlockedVault, part_id: PartId, panel_id: bytes) -> PartReader |
 
 def forget(vault: UnlockedVault) -> None:
     """Let go of every reader that is kept for the session."""
-    _KEPT.pop(vault, None)
+    vault.caches.drop(_READERS)
 
 
 def table_versions(tx: Transaction, part_id: PartId) -> int:

@@ -86,7 +86,7 @@ def rebuild(vault: UnlockedVault, dataset: Dataset) -> int:
 def build(vault: UnlockedVault, dataset: Dataset, panel: Panel) -> int:
     """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
     made = 0
-    with vault.attempting(Action.PANEL_BUILD):
+    with vault.trail.attempting(Action.PANEL_BUILD):
         for part in parts.parts(vault, dataset.dataset_id):
             if panel_blocks.find(vault, PartId(part.part_id), panel.panel_id) is None:
                 made += _build(vault, dataset, panel, part)
@@ -115,7 +115,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
         return False
     obj = ObjectRef("panel", f"{panel.sha256}:{panel.version}")
     detail = {"name": panel.name, "dataset": dataset.name}
-    intent = vault.record(Action.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
+    intent = vault.trail.record(Action.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
     build_id = PartId(new_id(vault.random))
     with _leased(vault, build_id):
         sealer, chunk = _seal(vault, work, build_id)
@@ -127,7 +127,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
             object_leases.end(tx, build_id)
             blobs = [chunk.table_sha256, *(ref.sha256 for ref in chunk.containers)]
             counts = {"sites": chunk.n_sites, "bytes": sealer.stored_bytes}
-            vault.append(tx, Action.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
+            vault.trail.append(tx, Action.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
     return True
 
 

@@ -50,7 +50,7 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
     """
     content = json.dumps([locus.as_dict() for locus in loci], sort_keys=True, separators=(",", ":")).encode()
     panel_id = new_id(vault.random)
-    with vault.attempting(Action.PANEL_CREATE), vault.books.write() as tx:
+    with vault.trail.attempting(Action.PANEL_CREATE), vault.books.write() as tx:
         require_name(name, what="panel")
         others = set(tx.scalars(select(PanelRow.dataset_id).where(PanelRow.name == name)))
         if others - {dataset_id}:
@@ -62,13 +62,13 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
             version=version,
             dataset_id=dataset_id,
             n_loci=len(loci),
-            sealed=vault.seal_books(COLLECTION, panel_id, content),
+            sealed=vault.records.seal(COLLECTION, panel_id, content),
             created=to_micros(vault.clock()),
         )
         tx.add(row)
         tx.flush()
         panel = ObjectRef("panel", f"{sha256(content).hex()}:{version}")
-        vault.append(tx, Action.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
+        vault.trail.append(tx, Action.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
     return by_name(vault, name)
 
 
@@ -99,6 +99,6 @@ def newest(vault: UnlockedVault, dataset_id: DatasetId) -> list[Panel]:
 
 
 def _opened(vault: UnlockedVault, row: PanelRow, dataset: str) -> Panel:
-    content = vault.open_books(COLLECTION, row.panel_id, row.sealed)
+    content = vault.records.open(COLLECTION, row.panel_id, row.sealed)
     loci = tuple(Locus.from_dict(fields) for fields in json.loads(content))
     return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())

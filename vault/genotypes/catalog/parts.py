@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, Row, bindparam, select
 
@@ -25,6 +24,7 @@ from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.store.selections import Chosen, Selection, choose_rows
 from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
 from vault.storage.bulk_columns import rows_among
@@ -75,7 +75,7 @@ _CONTAINERS = (
     .order_by(_CONTAINER.chunk, _CONTAINER.group_no)
 )
 
-_KEPT: WeakKeyDictionary[UnlockedVault, dict[PartId, OpenPart]] = WeakKeyDictionary()
+_OPEN_PARTS: Cache[dict[PartId, OpenPart]] = Cache(dict)
 _LOCK = threading.Lock()
 
 
@@ -121,7 +121,7 @@ def opened(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart
     """One part. ``keep=False``: apart from what the session keeps."""
     record = _record(row)
     with _LOCK:
-        kept = _KEPT.setdefault(vault, {}) if keep else {}
+        kept = vault.caches.get(_OPEN_PARTS) if keep else {}
         found = kept.get(record.part_id)
         if found is None or found.reader.part != record:
             owner = Owner(vault.vault_id, DatasetId(row.dataset_id), record.part_id)
@@ -135,7 +135,7 @@ def opened(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart
 def forget(vault: UnlockedVault) -> None:
     """Let go of every reader that is kept for the session."""
     with _LOCK:
-        _KEPT.pop(vault, None)
+        vault.caches.drop(_OPEN_PARTS)
 
 
 def learn(vault: UnlockedVault, part: OpenPart, ordinals: Sequence[int], *, erasing: bool = False) -> None:

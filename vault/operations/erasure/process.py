@@ -92,7 +92,7 @@ def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lam
         UnavailableError: ``branch_closed``: only stewards erase; ``erasure_running``; ``database_busy``: repeat, or open the vault
             again, to go on.
     """
-    with vault.attempting(Action.SUBJECT_ERASE), _alone(vault):
+    with vault.trail.attempting(Action.SUBJECT_ERASE), _alone(vault):
         for branch in NEEDED:
             vault.keyring.current(branch)
         subject = resolve(vault, reference)
@@ -153,7 +153,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         if row.state in (ERASING, ERASED):
             raise InputError("subject_unknown", "no subject has this reference")
         head, _ = ledger.append(tx, vault, [NewEvent(subject, event, {})])
-        intent = vault.append(
+        intent = vault.trail.append(
             tx,
             Action.SUBJECT_ERASE,
             Outcome.INTENT,
@@ -248,9 +248,9 @@ def _finish(vault: UnlockedVault, job: Job) -> Certificate:
     """The done entry, the certificate, and the end of the job, in one transaction; then the job's key."""
     if job.state != DONE:
         now, plan = vault.clock(), job.plan
-        certificate = certificates.issue(_content(vault, job, now), origin=vault.origin, signer=vault.release_signer())
+        certificate = certificates.issue(_content(vault, job, now), origin=vault.trail.origin, signer=vault.release_signer())
         with vault.books.write() as tx:
-            vault.append(
+            vault.trail.append(
                 tx,
                 Action.SUBJECT_ERASE,
                 Outcome.DONE,
@@ -275,7 +275,7 @@ def _content(vault: UnlockedVault, job: Job, now: datetime) -> dict[str, Any]:
     end = key_backups.horizon(copies, at=now)
     return {
         "vault": vault.vault_id.hex(),
-        "log": vault.origin,
+        "log": vault.trail.origin,
         "erasure": job.erasure_id,
         "asked": plan.asked,
         "unreadable": plan.unreadable,
@@ -318,7 +318,7 @@ def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place
 def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
     """Releases that hold the person's data, with who received them."""
     tokens = vault.keys.all_tokens([subject]).get(subject, [])
-    events = {vault.log.entry(index).event_id for token in tokens for index in vault.log.entries_of(token)}
+    events = {vault.trail.log.entry(index).event_id for token in tokens for index in vault.trail.log.entries_of(token)}
     found = []
     for release in releases.list_all(vault):
         if release.intent_event in events and release.state in (releases.COMMITTED, releases.RELEASED):

@@ -78,12 +78,12 @@ def test_a_panels_blocks_give_what_the_chunks_give_and_nothing_else_is_read(sess
 
 def test_making_is_logged_with_whose_genotypes_it_opens_before_it_opens_them(session, dataset, monkeypatch):
     order = []
-    seal, record = panel_builder._seal, session.record
+    seal, record = panel_builder._seal, session.trail.record
     monkeypatch.setattr(panel_builder, "_seal", lambda *a: (order.append("open"), seal(*a))[1])
-    monkeypatch.setattr(session, "record", lambda *a, **k: (record(*a, **k), order.append((*a, len(k["subjects"]))))[0])
+    monkeypatch.setattr(session.trail, "record", lambda *a, **k: (record(*a, **k), order.append((*a, len(k["subjects"]))))[0])
     panel_builder.create(session, dataset, "p", LOCI)
     assert order == [("panel.build", "intent", 20), "open"]
-    last = [entry.leaf for entry in session.log.entries(0)][-1]
+    last = [entry.leaf for entry in session.trail.log.entries(0)][-1]
     assert b'"act":"panel.build"' in last
     assert b'"done"' in last
 
@@ -161,7 +161,7 @@ def test_a_failure_leaves_neither_objects_nor_keys_nor_lease(session, dataset, m
     assert builds(session) == []
     with session.books.read() as tx:
         assert tx.scalars(select(LeaseRow)).all() == []
-    assert b"object_missing" in [entry.leaf for entry in session.log.entries(0)][-1]
+    assert b"object_missing" in [entry.leaf for entry in session.trail.log.entries(0)][-1]
 
 
 @pytest.mark.parametrize("lost", [UnavailableError("database_unavailable", "lost"), KeyboardInterrupt()])

@@ -135,7 +135,7 @@ def test_panels_are_made_anew_without_them(vault):
 def test_nobody_finds_them_and_the_log_verifies_and_no_longer_links(vault):
     with vaults.opened(vault) as s:
         subject, mark = resolve(s, WHO), token(s, resolve(s, WHO))
-        entries = s.log.entries_of(mark)
+        entries = s.trail.log.entries_of(mark)
         process.erase(s, WHO)
         for reference in (WHO, "MRN0003", f"sample:{WHO}"):
             with pytest.raises(GenovaultError) as caught:
@@ -155,14 +155,14 @@ def test_the_certificate_says_what_remains_and_is_signed(vault, tmp_path):
         gate.view(s, project="demo", dataset="cohort")
         made = backup.backup_keys(s, tmp_path / "kb", expires=s.clock() + timedelta(days=30))
         certificate = process.erase(s, WHO)
-        content = certificates.verify(certificate.text, origin=s.origin, public=s.public.release_sign)
+        content = certificates.verify(certificate.text, origin=s.trail.origin, public=s.public.release_sign)
         assert [release["project"] for release in content["releases"]] == ["demo"]
         assert [item["backup"] for item in content["key_backups"]] == [made.backup_id]
         assert content["horizon"] == made.as_dict()["expires"]
         assert process.issued(s) == [certificate]
         altered = certificate.text.replace('"keys": 4', '"keys": 5')
         with pytest.raises(IntegrityError):
-            certificates.verify(altered, origin=s.origin, public=s.public.release_sign)
+            certificates.verify(altered, origin=s.trail.origin, public=s.public.release_sign)
     for name in (WHO, "Person 3", "MRN0003"):
         assert name not in certificate.text
 
@@ -306,6 +306,6 @@ def test_restore_does_not_bring_them_back(vault, tmp_path):
     with vaults.opened(vault) as s:
         with s.books.read() as tx:
             assert list(tx.scalars(select(SubjectRow.state))).count("erased") == 1
-        last = json.loads(next(e for e in s.log.entries(0) if b"backup.restore" in (e.leaf or b"")).leaf)
+        last = json.loads(next(e for e in s.trail.log.entries(0) if b"backup.restore" in (e.leaf or b"")).leaf)
         assert last["flags"] == ["newest_keys"]
         assert s.keyring.has(Branch.IDENTITY)

@@ -1,0 +1,211 @@
+"""Audit trail of an unlocked vault: entries in the principal's name, signed checkpoints, anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from vault.audit.actions import Action, ActorKind, Outcome
+from vault.audit.anchors import Anchor
+from vault.audit.committer import GroupCommitter
+from vault.audit.entry import Actor, Event, Prepared
+from vault.audit.log import Appended, AuditLog
+from vault.audit.note import ED25519, VerifierKey
+from vault.crypto.keystore import Branch, PublicKeys, Unlocked
+from vault.crypto.primitives import SigningKey
+from vault.errors import GenovaultError, IntegrityError, RefusedError
+from vault.ids import AuditToken, Clock, RandomBytes, SubjectId
+from vault.session.settings import SETTINGS, Settings, inside
+from vault.session.wrapped_keys import WrappedKeys
+from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
+from vault.storage.book_tables import VaultRow
+from vault.storage.database import Database, Transaction
+
+
+class AuditTrail:
+    """Appends, signs and reads the audit log for one unlocked principal.
+
+    Args:
+        books: database that holds the log.
+        keys: source of the subjects' audit tokens.
+        unlocked: principal, role and the branches held.
+        row: the vault's origin and set salt.
+        anchors: folders that take each signed checkpoint.
+    """
+
+    def __init__(
+        self,
+        books: Database,
+        keys: WrappedKeys,
+        unlocked: Unlocked,
+        row: VaultRow,
+        *,
+        anchors: Sequence[Anchor],
+        clock: Clock,
+        random: RandomBytes,
+    ) -> None:
+        self.origin = row.origin
+        self.anchors = tuple(anchors)
+        self._books = books
+        self._keys = keys
+        self._unlocked = unlocked
+        self._vault_id = row.vault_id
+        self._set_salt = row.set_salt
+        self._clock = clock
+        self._random = random
+        self.log = self._new_log()
+        self._committer = GroupCommitter(self._commit_entries)
+
+    def use(self, unlocked: Unlocked, *, new_log: bool = False) -> None:
+        """Go on with newer keys; ``new_log``: seal the details of further entries to the new audit-read key."""
+        self._unlocked = unlocked
+        if new_log:
+            self.log = self._new_log()
+
+    def append(
+        self, tx: Transaction, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any
+    ) -> Appended:
+        """Append an entry in the caller's transaction, so that change and entry are one. ``fields`` as ``event``'s."""
+        return self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
+
+    def record(self, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
+        """Append an entry of its own, durable on return; threads of one process share commits."""
+        return self.record_event(self.event(act, outcome, subjects=subjects, **fields))
+
+    def record_event(self, event: Event) -> Appended:
+        """Append a ready event, as ``record`` does."""
+        return self._committer.record(self.log.prepare(event))
+
+    def event(
+        self,
+        act: Action,
+        outcome: Outcome,
+        *,
+        subjects: Sequence[SubjectId] = (),
+        tokens: Sequence[AuditToken] = (),
+        asserted_for: str | None = None,
+        **fields: Any,
+    ) -> Event:
+        """Make an event of this principal, for the caller to append.
+
+        Args:
+            subjects: subjects to name by their audit tokens.
+            tokens: audit tokens of further subjects, already at hand.
+            asserted_for: user on whose behalf the principal claims to act; unverified.
+            fields: further fields of ``Event``.
+        """
+        tokens = sorted((*tokens, *self._keys.tokens(subjects))) if subjects else sorted(tokens)
+        actor = Actor(ActorKind(self._unlocked.role.value), self._unlocked.principal, asserted_for)
+        return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
+
+    @contextmanager
+    def attempting(self, act: Action, **fields: Any) -> Iterator[None]:
+        """Log an exception raised inside by its code (a refusal as ``refused``, others as ``failed``) and re-raise it.
+
+        Used outside any write transaction, which would roll the entry back with the attempt.
+        """
+        try:
+            yield
+        except GenovaultError as error:
+            outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
+            self._record_quietly(act, outcome, error.code, fields)
+            raise
+        except Exception:
+            self._record_quietly(act, Outcome.FAILED, "internal_error", fields)
+            raise
+
+    def checkpoint(self) -> str:
+        """Sign the log's head, publish it to every anchor and return the note's text.
+
+        Raises:
+            UnavailableError: ``branch_closed`` without the log-sign branch; ``anchor_unreachable``.
+        """
+        try:
+            return self._sign_head(self.log_signer())
+        except IntegrityError as error:
+            if error.code != "note_signature_missing":
+                raise
+            self._keys.refresh()  # another process has rotated the signing key and signed since
+            return self._sign_head(self.log_signer())
+
+    def hand_over(self, old_epoch: int) -> str:
+        """Sign the log's head with the new and the old signing key: a verifier that trusts the old one learns the new one."""
+        return self._sign_head(self.log_signer(), SigningKey(self._unlocked.keyring.epoch(Branch.LOG_SIGN, old_epoch)))
+
+    def log_keys(self, origin: str | None = None) -> tuple[VerifierKey, ...]:
+        """Verifier keys of the log (or of an earlier one, by its origin), newest first."""
+        keys = self._unlocked.public.by_epoch[Branch.LOG_SIGN]
+        return tuple(VerifierKey(origin or self.origin, ED25519, keys[epoch]) for epoch in sorted(keys, reverse=True))
+
+    def log_signer(self) -> SigningKey:
+        """Signing key of the log. Raises UnavailableError ``branch_closed`` without the log-sign branch."""
+        return SigningKey(self._unlocked.keyring.current(Branch.LOG_SIGN)[1])
+
+    def detail(self, index: int) -> dict[str, Any] | None:
+        """Open the sealed detail of log entry ``index``; None where there is none. Raises as ``AuditLog.detail``."""
+        query = select(AuditSessionRow.audit_read_public).join(
+            AuditDetailRow, AuditDetailRow.session_id == AuditSessionRow.session_id
+        )
+        with self._books.read() as tx:
+            sealed_to = tx.scalar(query.where(AuditDetailRow.idx == index))
+        keyring = self._unlocked.keyring
+        epoch = next((number for number, key in self._unlocked.public.audit_read.items() if key == sealed_to), None)
+        current, newest = keyring.current(Branch.AUDIT_READ)
+        return self.log.detail(index, newest if epoch in (None, current) else keyring.epoch(Branch.AUDIT_READ, epoch))
+
+    def close(self) -> None:
+        """Stop the committer once it has written what it was given; sign nothing."""
+        self._committer.close()
+
+    def _commit_entries(self, batch: Sequence[Prepared]) -> list[Appended]:
+        return self.log.record_many(batch)  # of the log as it then is: ``use`` may have replaced it
+
+    def _sign_head(self, *signers: SigningKey) -> str:
+        note = self.log.checkpoint(*signers, trusted=self.log_keys())
+        for anchor in self.anchors:
+            anchor.publish(note)
+        return note
+
+    def _new_log(self) -> AuditLog:
+        return AuditLog(
+            self._books,
+            vault_id=self._vault_id,
+            origin=self.origin,
+            set_salt=self._set_salt,
+            audit_read_public=self._unlocked.public.current(Branch.AUDIT_READ)[1],
+            clock=self._clock,
+            random=self._random,
+        )
+
+    def _record_quietly(self, act: Action, outcome: Outcome, code: str, fields: Mapping[str, Any]) -> None:
+        # Nothing is released either way, and the first error is the one the person has to mend.
+        with suppress(GenovaultError):
+            self.record(act, outcome, reasons={code: 1}, **fields)
+
+
+def record_failed_unlock(folder: Path, settings: Settings, public: PublicKeys, *, clock: Clock, random: RandomBytes) -> None:
+    """Log a failed unlock: appending needs no secret.
+
+    Raises:
+        IntegrityError: ``wrong_books``: the books belong to another vault.
+    """
+    books = Database(inside(folder, settings.places.books))
+    with books.read() as tx:
+        row = tx.scalars(select(VaultRow)).one_or_none()
+    if row is None or row.vault_id != settings.vault_id:
+        raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
+    log = AuditLog(
+        books,
+        vault_id=settings.vault_id,
+        origin=row.origin,
+        set_salt=row.set_salt,
+        audit_read_public=public.current(Branch.AUDIT_READ)[1],
+        clock=clock,
+        random=random,
+    )
+    log.record(Event(act=Action.VAULT_UNLOCK_FAILED, outcome=Outcome.REFUSED, actor=Actor(ActorKind.UNKNOWN, "unknown")))
+    books.close()
