@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from policies import records
-from policies.consent import Answer, ConsentEvent, FormRef, PolicyAnswer, Signer
+from policies.consent import Answer, ConsentEvent, FormRef, PolicyAnswer, SignerRole
 from policies.purposes import Commitment, Organisation, Profit, Purpose, UseKind
 from policies.terms import parse_expression
 from policies.times import add_months
@@ -92,7 +92,7 @@ def event(number: int, states: int) -> ConsentEvent:
         recorded_at=legal + timedelta(days=1),
         answers=(answer,),
         form=FORM,
-        signer=Signer.GUARDIAN if guardian else Signer.SELF,
+        signer=SignerRole.GUARDIAN if guardian else SignerRole.SELF,
         lapses_at=legal + timedelta(days=number % 3000) if guardian else None,
     )
 

@@ -236,7 +236,7 @@ def _signature(at: str | None, signer: str, signed_by: str, evidence: str, *, ch
     from vault.consent.recording import Signature
 
     moment = instant(at, option="--at")
-    return Signature(moment, consent.Signer(signer), signed_by, evidence, channel, corrects)
+    return Signature(moment, consent.SignerRole(signer), signed_by, evidence, channel, corrects)
 
 
 def _pairs(answers: list[str]) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Level(IntEnum):
     ERASE = 4
 
 
-class Signer(StrEnum):
+class SignerRole(StrEnum):
     """Who signed. A next of kin can accept only for a person who has died."""
 
     SELF = "self"
@@ -60,7 +60,7 @@ class Signer(StrEnum):
     NEXT_OF_KIN = "next_of_kin"
 
 
-class Majority(StrEnum):
+class OnMajority(StrEnum):
     """What becomes of a guardian's signature when the person comes of age."""
 
     LAPSE = "lapse"
@@ -166,10 +166,10 @@ class ConsentEvent:
     withdrawal: Withdrawal | None = None
     status: Status | None = None
     form: FormRef | None = None
-    signer: Signer = Signer.SELF
+    signer: SignerRole = SignerRole.SELF
     signer_ref: str = ""  # an opaque token of the person who signed, to tell two guardians apart
     lapses_at: datetime | None = None  # when a guardian's signature lapses; never the birth date
-    on_majority: Majority = Majority.LAPSE
+    on_majority: OnMajority = OnMajority.LAPSE
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     qc: QcState = QcState.VALID
@@ -251,7 +251,7 @@ def as_dict(event: ConsentEvent) -> dict[str, object]:
         "signer": event.signer,
         "signer_ref": event.signer_ref,
         "lapses_at": canonical.instant_text(event.lapses_at),
-        "on_majority": None if event.on_majority is Majority.LAPSE else event.on_majority,
+        "on_majority": None if event.on_majority is OnMajority.LAPSE else event.on_majority,
         "valid_from": canonical.instant_text(event.valid_from),
         "valid_to": canonical.instant_text(event.valid_to),
         "qc": event.qc,

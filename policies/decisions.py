@@ -18,7 +18,7 @@ from policies.reasons import Reason
 from policies.rules import DEFAULT, EVALUATOR, RULE_SET, Rules
 from policies.standing import Grant, Sources, Standing, end_of, sources, standing
 from policies.states import Acceptance, ConsentState
-from policies.term_matching import Effect, Match, match, match_without_terms, preference
+from policies.term_matching import Effect, TermMatch, match, match_without_terms, preference
 from policies.terms import Alternative, Modifier
 
 PLAIN_POLICIES = frozenset({consent.RECONTACT, consent.RETURN_OF_RESULTS})
@@ -260,7 +260,7 @@ def _grant_limits(grant: Grant, ask: DecisionRequest) -> list[Reason]:
     return found
 
 
-def _best(grant: Grant, ask: DecisionRequest) -> tuple[Match | None, int | None]:
+def _best(grant: Grant, ask: DecisionRequest) -> tuple[TermMatch | None, int | None]:
     """The one alternative to go by, with its index; (None, None) when the grant has no terms although it needs them."""
     if grant.policy in PLAIN_POLICIES:
         return match_without_terms(ask.purpose, legal_at=ask.legal_at, rules=ask.rules), None
@@ -268,7 +268,7 @@ def _best(grant: Grant, ask: DecisionRequest) -> tuple[Match | None, int | None]
     return min(tried, key=lambda item: (preference(item[0]), item[1]), default=(None, None))
 
 
-def _tried(item: Alternative, ask: DecisionRequest) -> Match:
+def _tried(item: Alternative, ask: DecisionRequest) -> TermMatch:
     """One alternative; a duty that cannot be kept makes it a refusal, so that another alternative may still permit."""
     found = match(item, ask.purpose, legal_at=ask.legal_at, ontology=ask.ontology, rules=ask.rules)
     unknown = obligations.not_understood(found.obligations, ask.understood)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, date, tzinfo
 
 from policies import canonical, duo
-from policies.errors import PolicyInputError, Problem
+from policies.errors import InputProblem, PolicyInputError
 from policies.purposes import (
     RULABLE,
     Activity,
     Commitment,
-    Disclosure,
+    DisclosureProfile,
     Organisation,
     Profit,
     ProjectDeclaration,
@@ -57,7 +57,7 @@ def parse_stored(text: str) -> ProjectDeclaration:
     return parse_project(canonical.loads(text))
 
 
-def lint(data: object, *, zone: tzinfo = UTC) -> tuple[Problem, ...]:
+def lint(data: object, *, zone: tzinfo = UTC) -> tuple[InputProblem, ...]:
     """Every problem of a declaration, empty when ``parse_project`` would take it."""
     return tuple(_read(data, zone)[1])
 
@@ -80,8 +80,8 @@ def project_template(code: str = "demo", dataset: str = "cohort", *, expires: da
     return _TEMPLATE.replace("@CODE@", code).replace("@DATASET@", dataset).replace("@EXPIRES@", ends)
 
 
-def _read(data: object, zone: tzinfo) -> tuple[ProjectDeclaration | None, list[Problem]]:
-    problems: list[Problem] = []
+def _read(data: object, zone: tzinfo) -> tuple[ProjectDeclaration | None, list[InputProblem]]:
+    problems: list[InputProblem] = []
     top = Section(data, "", problems)
     code = top.text("code", longest=100)
     if code and not CODE.fullmatch(code):
@@ -192,8 +192,8 @@ def _people(top: Section) -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name}))
 
 
-def _disclosure(section: Section) -> Disclosure:
-    found = Disclosure(
+def _disclosure(section: Section) -> DisclosureProfile:
+    found = DisclosureProfile(
         keep_phase=section.flag("keep_phase"),
         keep_ids=section.flag("keep_ids"),
         min_group=section.whole("min_group", 1, 1_000_000_000),

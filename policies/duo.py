@@ -17,14 +17,14 @@ RELEASE = "2021-02-23"
 SOURCE = "https://github.com/EBISPOT/DUO (CC BY 4.0)"
 
 
-class Kind(StrEnum):
+class TermKind(StrEnum):
     """What a code is for: a permission opens, a modifier qualifies."""
 
     PERMISSION = "permission"
     MODIFIER = "modifier"
 
 
-class Effect(StrEnum):
+class ModifierEffect(StrEnum):
     """How a modifier acts on a decision (consent.md §9.2)."""
 
     NONE = "none"  # permissions
@@ -54,18 +54,18 @@ class Term:
 
     id: str
     code: str
-    kind: Kind
-    effect: Effect
+    kind: TermKind
+    effect: ModifierEffect
     shape: Shape
     label: str
 
 
 def _permission(number: int, code: str, label: str, shape: Shape = Shape.NOTHING) -> Term:
-    return Term(f"DUO:{number:07d}", code, Kind.PERMISSION, Effect.NONE, shape, label)
+    return Term(f"DUO:{number:07d}", code, TermKind.PERMISSION, ModifierEffect.NONE, shape, label)
 
 
-def _modifier(number: int, code: str, effect: Effect, label: str, shape: Shape = Shape.NOTHING) -> Term:
-    return Term(f"DUO:{number:07d}", code, Kind.MODIFIER, effect, shape, label)
+def _modifier(number: int, code: str, effect: ModifierEffect, label: str, shape: Shape = Shape.NOTHING) -> Term:
+    return Term(f"DUO:{number:07d}", code, TermKind.MODIFIER, effect, shape, label)
 
 
 TERMS: tuple[Term, ...] = (
@@ -74,24 +74,24 @@ TERMS: tuple[Term, ...] = (
     _permission(6, "HMB", "health or medical or biomedical research"),
     _permission(7, "DS", "disease specific research", Shape.DISEASES),
     _permission(11, "POA", "population origins or ancestry research only"),
-    _modifier(12, "RS", Effect.CONSTRAINT, "research specific restrictions", Shape.STUDY),
-    _modifier(15, "NMDS", Effect.PROHIBITION, "no general methods research"),
-    _modifier(16, "GSO", Effect.CONSTRAINT, "genetic studies only"),
-    _modifier(18, "NPUNCU", Effect.CONSTRAINT, "not for profit, non commercial use only"),
-    _modifier(45, "NPU", Effect.CONSTRAINT, "not for profit organisation use only"),
-    _modifier(46, "NCU", Effect.CONSTRAINT, "non-commercial use only"),
-    _modifier(19, "PUB", Effect.OBLIGATION, "publication required"),
-    _modifier(20, "COL", Effect.PRECONDITION, "collaboration required", Shape.WHO),
-    _modifier(21, "IRB", Effect.PRECONDITION, "ethics approval required"),
-    _modifier(22, "GS", Effect.CONSTRAINT, "geographical restriction", Shape.COUNTRIES),
-    _modifier(24, "MOR", Effect.OBLIGATION, "publication moratorium", Shape.DAY),
-    _modifier(25, "TS", Effect.CONSTRAINT, "time limit on use", Shape.LIMIT),
-    _modifier(26, "US", Effect.CONSTRAINT, "user specific restriction", Shape.NAMES),
-    _modifier(27, "PS", Effect.CONSTRAINT, "project specific restriction", Shape.NAMES),
-    _modifier(28, "IS", Effect.CONSTRAINT, "institution specific restriction", Shape.NAMES),
-    _modifier(29, "RTN", Effect.OBLIGATION, "return to database or resource"),
-    _modifier(43, "CC", Effect.WIDENING, "clinical care use"),
-    _modifier(44, "NPOA", Effect.PROHIBITION, "population origins or ancestry research prohibited"),
+    _modifier(12, "RS", ModifierEffect.CONSTRAINT, "research specific restrictions", Shape.STUDY),
+    _modifier(15, "NMDS", ModifierEffect.PROHIBITION, "no general methods research"),
+    _modifier(16, "GSO", ModifierEffect.CONSTRAINT, "genetic studies only"),
+    _modifier(18, "NPUNCU", ModifierEffect.CONSTRAINT, "not for profit, non commercial use only"),
+    _modifier(45, "NPU", ModifierEffect.CONSTRAINT, "not for profit organisation use only"),
+    _modifier(46, "NCU", ModifierEffect.CONSTRAINT, "non-commercial use only"),
+    _modifier(19, "PUB", ModifierEffect.OBLIGATION, "publication required"),
+    _modifier(20, "COL", ModifierEffect.PRECONDITION, "collaboration required", Shape.WHO),
+    _modifier(21, "IRB", ModifierEffect.PRECONDITION, "ethics approval required"),
+    _modifier(22, "GS", ModifierEffect.CONSTRAINT, "geographical restriction", Shape.COUNTRIES),
+    _modifier(24, "MOR", ModifierEffect.OBLIGATION, "publication moratorium", Shape.DAY),
+    _modifier(25, "TS", ModifierEffect.CONSTRAINT, "time limit on use", Shape.LIMIT),
+    _modifier(26, "US", ModifierEffect.CONSTRAINT, "user specific restriction", Shape.NAMES),
+    _modifier(27, "PS", ModifierEffect.CONSTRAINT, "project specific restriction", Shape.NAMES),
+    _modifier(28, "IS", ModifierEffect.CONSTRAINT, "institution specific restriction", Shape.NAMES),
+    _modifier(29, "RTN", ModifierEffect.OBLIGATION, "return to database or resource"),
+    _modifier(43, "CC", ModifierEffect.WIDENING, "clinical care use"),
+    _modifier(44, "NPOA", ModifierEffect.PROHIBITION, "population origins or ancestry research prohibited"),
 )
 
 INVESTIGATIONS: dict[str, str] = {

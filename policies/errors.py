@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class InputProblem:
     """One thing wrong with an input.
 
     ``code`` is a constant in lower snake case; ``place`` is a path such as ``purpose.use_kinds[1]``, empty for the whole.
@@ -23,15 +23,15 @@ class PolicyInputError(ValueError):
     ``problems`` holds everything found, in document order; ``code``, ``message`` and ``place`` are those of the first.
     """
 
-    def __init__(self, code: str, message: str, place: str = "", *, problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(self, code: str, message: str, place: str = "", *, problems: tuple[InputProblem, ...] = ()) -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self.code = code
         self.message = message
         self.place = place
-        self.problems = problems or (Problem(place, code, message),)
+        self.problems = problems or (InputProblem(place, code, message),)
 
     @classmethod
-    def of(cls, problems: list[Problem]) -> PolicyInputError:
+    def of(cls, problems: list[InputProblem]) -> PolicyInputError:
         """The error that reports all of ``problems`` (at least one)."""
         first = problems[0]
         return cls(first.code, first.message, first.place, problems=tuple(problems))

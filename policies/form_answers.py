@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies import canonical
-from policies.consent import Answer, ConsentEvent, PolicyAnswer, QcState, Signer
+from policies.consent import Answer, ConsentEvent, PolicyAnswer, QcState, SignerRole
 from policies.errors import PolicyInputError
 from policies.forms import BLANK, NO, OTHER, YES, Form, Question, QuestionKind
 from policies.terms import Terms, parse_expression
@@ -33,7 +33,7 @@ def answers_to_event(
     seq: int,
     legal_time: datetime,
     recorded_at: datetime,
-    signer: Signer = Signer.SELF,
+    signer: SignerRole = SignerRole.SELF,
     signer_ref: str = "",
     lapses_at: datetime | None = None,
     qc: QcState = QcState.VALID,

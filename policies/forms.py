@@ -16,8 +16,8 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
 from policies import canonical, consent
-from policies.consent import Answer, FormRef, Majority
-from policies.errors import PolicyInputError, Problem
+from policies.consent import Answer, FormRef, OnMajority
+from policies.errors import InputProblem, PolicyInputError
 from policies.loci import LocusRule, read_rule
 from policies.strict_mapping import HANDLE, Section
 from policies.terms import MAX_MONTHS, Terms, read_alternative
@@ -88,7 +88,7 @@ class Form:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     validity_months: int | None = None
-    on_majority: Majority = Majority.LAPSE
+    on_majority: OnMajority = OnMajority.LAPSE
 
     @property
     def wording_sha256(self) -> str:
@@ -120,7 +120,7 @@ def parse_form(data: object, *, zone: tzinfo = UTC) -> Form:
     Raises:
         PolicyInputError: with every problem and its place; unknown fields are problems.
     """
-    problems: list[Problem] = []
+    problems: list[InputProblem] = []
     top = Section(data, "", problems)
     form = _form(top, zone)
     if problems:
@@ -142,7 +142,7 @@ def _form(top: Section, zone: tzinfo) -> Form:
     validity.finish()
     if start is not None and end is not None and start >= end:
         validity.note("bad_window", "the form would end before it begins", "until")
-    majority = Majority(top.choice("on_majority", tuple(Majority), default=Majority.LAPSE))
+    majority = OnMajority(top.choice("on_majority", tuple(OnMajority), default=OnMajority.LAPSE))
     questions = tuple(_question(item) for item in top.sections("questions", required=True))
     top.finish()
     _note_clashes(top, questions)

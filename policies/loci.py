@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from policies import canonical
-from policies.errors import PolicyInputError, Problem
+from policies.errors import InputProblem, PolicyInputError
 from policies.strict_mapping import Section
 
 END = 2**31 - 1  # one past the largest 0-based position a VCF or BCF can hold
@@ -290,7 +290,7 @@ def parse_catalogue(text: str, *, assembly: str) -> Catalogue:
     Raises:
         PolicyInputError: with the place of every problem.
     """
-    problems: list[Problem] = []
+    problems: list[InputProblem] = []
     top = Section(canonical.loads(text), "", problems)
     version = top.text("version")
     top.text("source")
@@ -305,7 +305,7 @@ def parse_catalogue(text: str, *, assembly: str) -> Catalogue:
     return Catalogue(version, normalise_assembly(assembly), genes, categories)
 
 
-def _named(value: object, place: str, problems: list[Problem]) -> dict[str, Mask]:
+def _named(value: object, place: str, problems: list[InputProblem]) -> dict[str, Mask]:
     found: dict[str, Mask] = {}
     if value is None:
         return found

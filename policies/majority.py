@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
 from policies import canonical
-from policies.errors import PolicyInputError, Problem
+from policies.errors import InputProblem, PolicyInputError
 from policies.strict_mapping import Section
 from policies.terms import country
 from policies.times import LeapDay, comes_of_age
@@ -19,7 +19,7 @@ YOUNGEST, OLDEST = 14, 25  # years: outside them an age is a slip of the pen
 
 
 @dataclass(frozen=True)
-class Majority:
+class AgesOfMajority:
     """Ages of majority in years by ISO 3166-1 alpha-2 code. ``default`` for countries not listed, and where none is known."""
 
     version: str
@@ -36,13 +36,13 @@ class Majority:
         return comes_of_age(birth, self.age(place), zone=zone, leap_day=self.leap_day)
 
 
-def parse_majority(text: str) -> Majority:
+def parse_majority(text: str) -> AgesOfMajority:
     """A pack ``{version, source, date, default, leap_day, ages: {DE: 18}}``.
 
     Raises:
         PolicyInputError: with the place of every problem.
     """
-    problems: list[Problem] = []
+    problems: list[InputProblem] = []
     top = Section(canonical.loads(text), "", problems)
     version = top.text("version")
     top.text("source")
@@ -56,7 +56,7 @@ def parse_majority(text: str) -> Majority:
     top.finish()
     if problems:
         raise PolicyInputError.of(problems)
-    return Majority(version, default or YOUNGEST, leap_day, ages)
+    return AgesOfMajority(version, default or YOUNGEST, leap_day, ages)
 
 
 def _ages(section: Section, listed: object) -> dict[str, int]:

@@ -167,7 +167,7 @@ class Purpose:
 
 
 @dataclass(frozen=True)
-class Disclosure:
+class DisclosureProfile:
     """How a project's views are de-identified. None means no limit of that kind."""
 
     keep_phase: bool = False
@@ -193,7 +193,7 @@ class ProjectDeclaration:
     purpose: Purpose
     datasets: tuple[str, ...]
     kinds: tuple[RequestKind, ...] = (RequestKind.RECORDS,)
-    disclosure: Disclosure = Disclosure()
+    disclosure: DisclosureProfile = DisclosureProfile()
     pseudonyms: PseudonymScope = PseudonymScope.PROJECT
     expires: datetime | None = None
     recipients: tuple[Recipient, ...] = ()

@@ -11,8 +11,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from policies import canonical, consent
-from policies.consent import Answer, ConsentEvent, FormRef, Level, Majority, PolicyAnswer, QcState, Signer, Status, Withdrawal
-from policies.errors import PolicyInputError, Problem
+from policies.consent import (
+    Answer,
+    ConsentEvent,
+    FormRef,
+    Level,
+    OnMajority,
+    PolicyAnswer,
+    QcState,
+    SignerRole,
+    Status,
+    Withdrawal,
+)
+from policies.errors import InputProblem, PolicyInputError
 from policies.loci import LocusRule, read_rule
 from policies.strict_mapping import Section
 from policies.terms import Terms, read_alternative
@@ -33,7 +44,7 @@ def parse_event(text: str) -> ConsentEvent:
     Raises:
         PolicyInputError: with every problem and its place.
     """
-    problems: list[Problem] = []
+    problems: list[InputProblem] = []
     top = Section(canonical.loads(text), "", problems)
     seq = top.whole("seq", 0, 2**63 - 1)
     if seq is None:
@@ -44,8 +55,8 @@ def parse_event(text: str) -> ConsentEvent:
     withdrawal = _withdrawal(top.section("withdrawal")) if top.has("withdrawal") else None
     status = Status(top.choice("status", tuple(Status))) if top.has("status") else None
     form = _form(top.section("form")) if top.has("form") else None
-    signer = Signer(top.choice("signer", tuple(Signer)))
-    on_majority = Majority(top.choice("on_majority", tuple(Majority), default=Majority.LAPSE))
+    signer = SignerRole(top.choice("signer", tuple(SignerRole)))
+    on_majority = OnMajority(top.choice("on_majority", tuple(OnMajority), default=OnMajority.LAPSE))
     lapses_at, valid_from, valid_to = (top.instant(key) for key in ("lapses_at", "valid_from", "valid_to"))
     qc = QcState(top.choice("qc", tuple(QcState)))
     rest = {key: top.text(key, default="") for key in ("signer_ref", "recorded_by", "evidence_hash", "channel", "language")}

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from policies import canonical
 from policies.purposes import REVIEW_MODIFIERS, Topic
-from policies.standing import Window
+from policies.standing import TimeWindow
 
 RULE_SET = "genovault-rules/1"
 """Changes whenever a decision could come out differently for the same inputs."""
@@ -35,7 +35,7 @@ class Rules:
     review_modifiers: tuple[str, ...] = REVIEW_MODIFIERS
     review_topics: tuple[Topic, ...] = tuple(Topic)
     material_changes: tuple[MaterialChange, ...] = ()
-    domain: Window = Window()  # noqa: RUF009 - frozen, so one shared default is safe
+    domain: TimeWindow = TimeWindow()  # noqa: RUF009 - frozen, so one shared default is safe
     min_group: int | None = None
     max_bits: int | None = None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies import consent, reasons
-from policies.consent import FormRef, Level, Majority, ScopeKind, Signer, Status
+from policies.consent import FormRef, Level, OnMajority, ScopeKind, SignerRole, Status
 from policies.loci import LocusRule, RuleKind
 from policies.states import Acceptance, ConsentState, Opposition
 from policies.terms import Alternative, Modifier
@@ -20,7 +20,7 @@ TS_OVER = "over"
 
 
 @dataclass(frozen=True)
-class Window:
+class TimeWindow:
     """``[start, end)``; None leaves that side open."""
 
     start: datetime | None = None
@@ -73,15 +73,15 @@ class Sources:
     deceased: bool = False
 
 
-NO_WINDOW = Window()
+NO_WINDOW = TimeWindow()
 
 
-def standing(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WINDOW) -> Standing:
+def standing(state: ConsentState, *, legal_at: datetime, domain: TimeWindow = NO_WINDOW) -> Standing:
     """Where the subject stands at ``legal_at``. ``domain`` is the window of the whole study."""
     return _View(state, legal_at, domain).standing()
 
 
-def sources(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WINDOW) -> Sources:
+def sources(state: ConsentState, *, legal_at: datetime, domain: TimeWindow = NO_WINDOW) -> Sources:
     """The events behind ``standing`` for the same arguments."""
     view = _View(state, legal_at, domain)
     granting = ((name, view.granted(name)) for name in view.names())
@@ -92,7 +92,7 @@ def sources(state: ConsentState, *, legal_at: datetime, domain: Window = NO_WIND
     )
 
 
-def end_of(acceptance: Acceptance, modifiers: tuple[Modifier, ...], *, domain: Window = NO_WINDOW) -> datetime | None:
+def end_of(acceptance: Acceptance, modifiers: tuple[Modifier, ...], *, domain: TimeWindow = NO_WINDOW) -> datetime | None:
     """When this acceptance stops allowing the alternative with these modifiers (as signed): the earliest end, or None."""
     ends = [acceptance.valid_to, acceptance.answer.valid_to, domain.end, acceptance.lapse]
     ends += [_limit(acceptance, item) for item in modifiers if item.code == "TS"]
@@ -102,7 +102,7 @@ def end_of(acceptance: Acceptance, modifiers: tuple[Modifier, ...], *, domain: W
 class _View:
     """One state at one legal time, with what is in force then."""
 
-    def __init__(self, state: ConsentState, legal_at: datetime, domain: Window) -> None:
+    def __init__(self, state: ConsentState, legal_at: datetime, domain: TimeWindow) -> None:
         self.state = state
         self.at = legal_at
         self.domain = domain
@@ -202,11 +202,11 @@ class _View:
 
     def _fault(self, item: Acceptance) -> str | None:
         """Why an acceptance is not in force at this time, or None."""
-        if item.signer is Signer.NEXT_OF_KIN and not self.deceased:
+        if item.signer is SignerRole.NEXT_OF_KIN and not self.deceased:
             return reasons.NO_ACTIVE_CONSENT
         if item.legal_time > self.at or (item.valid_from is not None and item.valid_from > self.at):
             return reasons.CONSENT_NOT_YET_VALID
-        if item.signer is Signer.GUARDIAN and self._guardian_over(item):
+        if item.signer is SignerRole.GUARDIAN and self._guardian_over(item):
             return reasons.PENDING_RECONSENT
         ends = (item.valid_to, item.answer.valid_to)
         if any(end is not None and end <= self.at for end in ends) or not self.domain.holds(self.at):
@@ -216,7 +216,7 @@ class _View:
     def _guardian_over(self, item: Acceptance) -> bool:
         if self.freed_at is not None and self.freed_at <= self.at:
             return True
-        if item.on_majority is Majority.CONTINUE_UNTIL_OBJECTION:
+        if item.on_majority is OnMajority.CONTINUE_UNTIL_OBJECTION:
             return False
         return item.lapses_at is None or item.lapses_at <= self.at
 
@@ -282,7 +282,7 @@ def _stops(level: Level, name: str) -> bool:
 
 def _disagree(acceptance: Acceptance, item: Opposition) -> bool:
     """Two guardians: unless they are known to be the same person, one's yes does not undo the other's no."""
-    both = acceptance.signer is Signer.GUARDIAN and item.signer is Signer.GUARDIAN
+    both = acceptance.signer is SignerRole.GUARDIAN and item.signer is SignerRole.GUARDIAN
     return both and not (acceptance.signer_ref and acceptance.signer_ref == item.signer_ref)
 
 

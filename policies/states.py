@@ -24,11 +24,11 @@ from policies.consent import (
     ConsentEvent,
     FormRef,
     Level,
-    Majority,
+    OnMajority,
     PolicyAnswer,
     QcState,
     Scope,
-    Signer,
+    SignerRole,
     Status,
     Withdrawal,
     answer_scope,
@@ -47,17 +47,17 @@ class Acceptance:
     legal_time: datetime
     answer: PolicyAnswer
     form: FormRef | None
-    signer: Signer
+    signer: SignerRole
     signer_ref: str
     lapses_at: datetime | None
-    on_majority: Majority
+    on_majority: OnMajority
     valid_from: datetime | None
     valid_to: datetime | None
 
     @property
     def lapse(self) -> datetime | None:
         """When a guardian's signature lapses; None for every other, and where the form lets it continue."""
-        lapses = self.signer is Signer.GUARDIAN and self.on_majority is Majority.LAPSE
+        lapses = self.signer is SignerRole.GUARDIAN and self.on_majority is OnMajority.LAPSE
         return self.lapses_at if lapses else None
 
 
@@ -72,7 +72,7 @@ class Opposition:
     cause: str
     scope: Scope
     level: Level
-    signer: Signer
+    signer: SignerRole
     signer_ref: str
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, tzinfo
 
 from policies import canonical
-from policies.errors import PolicyInputError, Problem
+from policies.errors import InputProblem, PolicyInputError
 
 MAX_TEXT = 20_000  # characters of one text: a long consent clause; more is not a form
 MAX_ITEMS = 10_000  # items of one list: a long list of institutions; more is not written by hand
@@ -24,7 +24,7 @@ HANDLE = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 class Section:
     """One mapping of the document at ``place``, read key by key."""
 
-    def __init__(self, data: object, place: str, problems: list[Problem]) -> None:
+    def __init__(self, data: object, place: str, problems: list[InputProblem]) -> None:
         self.place = place
         self.problems = problems
         self._data: dict[str, object] = {}
@@ -39,7 +39,7 @@ class Section:
 
     def note(self, code: str, message: str, key: str = "") -> None:
         """Add one problem at ``key`` of this mapping."""
-        self.problems.append(Problem(self._at(key), code, message))
+        self.problems.append(InputProblem(self._at(key), code, message))
 
     def has(self, key: str) -> bool:
         """Whether ``key`` is given and not null."""

@@ -39,7 +39,7 @@ RANK = {Effect.PERMIT: 0, Effect.REVIEW: 1, Effect.DENY: 2}
 
 
 @dataclass(frozen=True)
-class Match:
+class TermMatch:
     """One alternative against one purpose; ``obligations`` count only with PERMIT. ``terms`` is None where none was needed."""
 
     outcome: Effect
@@ -48,7 +48,9 @@ class Match:
     alternative: Alternative | None = None
 
 
-def match(alternative: Alternative, purpose: Purpose, *, legal_at: datetime, ontology: Ontology | None, rules: Rules) -> Match:
+def match(
+    alternative: Alternative, purpose: Purpose, *, legal_at: datetime, ontology: Ontology | None, rules: Rules
+) -> TermMatch:
     """One alternative against one purpose at a legal time."""
     case = _Case(purpose, legal_at, ontology, rules)
     case.scope(alternative)
@@ -60,7 +62,7 @@ def match(alternative: Alternative, purpose: Purpose, *, legal_at: datetime, ont
     return case.result(alternative)
 
 
-def match_without_terms(purpose: Purpose, *, legal_at: datetime, rules: Rules) -> Match:
+def match_without_terms(purpose: Purpose, *, legal_at: datetime, rules: Rules) -> TermMatch:
     """A policy that is a plain yes (contact, return of results): only the commitment and the topics are left to check."""
     case = _Case(purpose, legal_at, None, rules)
     case.commitment(Commitment.NO_REID)
@@ -68,7 +70,7 @@ def match_without_terms(purpose: Purpose, *, legal_at: datetime, rules: Rules) -
     return case.result(None)
 
 
-def preference(found: Match) -> tuple[int, int, int, int, str]:
+def preference(found: TermMatch) -> tuple[int, int, int, int, str]:
     """Order among matches: the better outcome, then the fewest duties, then the least left out, then the text."""
     duties = len(found.obligations.names())
     left_out = len(found.obligations.mask) + len(found.obligations.only)
@@ -98,7 +100,7 @@ class _Case:
     def review(self, code: str, about: str = "") -> None:
         self.open.append(Reason(code, about))
 
-    def result(self, alternative: Alternative | None) -> Match:
+    def result(self, alternative: Alternative | None) -> TermMatch:
         outcome = Effect.DENY if self.denied else Effect.REVIEW if self.open else Effect.PERMIT
         spoken = tuple(dict.fromkeys(self.denied + self.open)) or (Reason(reasons.CONSENT_COVERS_PURPOSE),)
         local = alternative.obligations if alternative is not None else ()
@@ -116,7 +118,7 @@ class _Case:
             no_download="no_download" in local,
             unknown=tuple(name for name in local if name not in KNOWN_LOCAL),
         )
-        return Match(outcome, spoken, duties, alternative)
+        return TermMatch(outcome, spoken, duties, alternative)
 
     def scope(self, alternative: Alternative) -> None:
         covered = alternative.data_classes or (GENOTYPES,)
@@ -128,7 +130,7 @@ class _Case:
 
     def permission(self, alternative: Alternative) -> None:
         term = duo.find(alternative.permission)
-        if term is None or term.kind is not duo.Kind.PERMISSION:
+        if term is None or term.kind is not duo.TermKind.PERMISSION:
             self.review(reasons.UNKNOWN_CODE, alternative.permission)
             return
         cares = any((found := duo.find(item.code)) is not None and found.code == "CC" for item in alternative.modifiers)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from policies import canonical, duo
-from policies.errors import PolicyInputError, Problem
+from policies.errors import InputProblem, PolicyInputError
 from policies.loci import LocusRule, read_rule
 from policies.strict_mapping import Section
 
@@ -90,7 +90,7 @@ def parse(text: str) -> Terms:
         PolicyInputError: for text that is not terms, or names a field that is not known.
     """
     value = canonical.loads(text)
-    problems: list[Problem] = []
+    problems: list[InputProblem] = []
     if not isinstance(value, list):
         raise PolicyInputError("not_a_list", "terms are a list of alternatives")
     found = [read_alternative(Section(item, f"[{index}]", problems), stored=True) for index, item in enumerate(value)]
@@ -229,7 +229,7 @@ def _checked_permission(permission: str, diseases: tuple[str, ...], section: Sec
         return "", ()
     try:
         term = duo.term(permission, place=f"{section.place}.permission")
-        if term.kind is not duo.Kind.PERMISSION:
+        if term.kind is not duo.TermKind.PERMISSION:
             section.note("not_a_permission", f"{term.code} is a modifier", "permission")
         return term.code, check_parameters(term, diseases, place=f"{section.place}.diseases")
     except PolicyInputError as error:
@@ -241,7 +241,7 @@ def _checked_modifier(item: Modifier, section: Section, key: str) -> Modifier:
     place = f"{section.place}.{key}"
     try:
         term = duo.term(item.code, place=place)
-        if term.kind is not duo.Kind.MODIFIER:
+        if term.kind is not duo.TermKind.MODIFIER:
             section.note("not_a_modifier", f"{term.code} is a permission", key)
         return Modifier(term.code, check_parameters(term, item.params, place=place))
     except PolicyInputError as error:
@@ -266,7 +266,7 @@ def _alternative(text: str, place: str) -> Alternative:
         term = duo.term(found["code"], place=place)
         given = found["params"]
         params = check_parameters(term, tuple(given.split(",")) if given is not None and given.strip() else (), place=place)
-        if term.kind is duo.Kind.PERMISSION:
+        if term.kind is duo.TermKind.PERMISSION:
             if permission is not None:
                 raise PolicyInputError(
                     "bad_expression", "one permission in each alternative; separate alternatives with |", place

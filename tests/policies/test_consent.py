@@ -10,10 +10,10 @@ from policies.consent import (
     Answer,
     ConsentEvent,
     Level,
-    Majority,
+    OnMajority,
     PolicyAnswer,
     QcState,
-    Signer,
+    SignerRole,
     Status,
     answer_scope,
     scope,
@@ -23,12 +23,12 @@ from policies.errors import PolicyInputError
 from policies.loci import Interval, LocusRule, RuleKind
 from policies.purposes import Activity, Organisation, UseKind
 from policies.rules import MaterialChange, Rules
-from policies.standing import Window
+from policies.standing import TimeWindow
 from policies.states import fold
 from policies.times import LeapDay, add_months, comes_of_age
 from tests.support.consenting import HMB, NOW, accept, answer, ask, day, event, purpose, why, withdraw
 
-GUARDIAN = {"signer": Signer.GUARDIAN, "lapses_at": day(1000)}
+GUARDIAN = {"signer": SignerRole.GUARDIAN, "lapses_at": day(1000)}
 
 
 def status(seq, mark, *, legal=0.0, **rest):
@@ -125,8 +125,8 @@ def test_validity_is_half_open_and_the_shortest_window_wins(end, outcome):
     far = day(90000)
     assert ask([accept(1, valid_to=end)]).outcome == outcome
     assert ask([event(1, answer(Answer.ACCEPTED, "GRU", valid_to=end), valid_to=far)]).outcome == outcome
-    assert ask([accept(1, valid_to=far)], rules=Rules(domain=Window(end=end))).outcome == outcome
-    assert ask([accept(1, valid_to=end)], rules=Rules(domain=Window(end=far))).outcome == outcome
+    assert ask([accept(1, valid_to=far)], rules=Rules(domain=TimeWindow(end=end))).outcome == outcome
+    assert ask([accept(1, valid_to=end)], rules=Rules(domain=TimeWindow(end=far))).outcome == outcome
 
 
 def test_the_release_expires_with_the_first_of_all_ends():
@@ -135,30 +135,30 @@ def test_the_release_expires_with_the_first_of_all_ends():
 
 
 def test_a_guardian_s_signature_lapses_at_the_declared_instant():
-    event_ = accept(1, signer=Signer.GUARDIAN, lapses_at=NOW)
+    event_ = accept(1, signer=SignerRole.GUARDIAN, lapses_at=NOW)
     assert ask([event_], at=NOW - timedelta(microseconds=1)).permitted
     assert why(ask([event_], at=NOW)) == ("deny", "pending_reconsent")
 
 
 def test_a_guardian_without_a_lapse_date_is_not_trusted():
-    assert why(ask([accept(1, signer=Signer.GUARDIAN)])) == ("deny", "pending_reconsent")
-    assert ask([accept(1, signer=Signer.GUARDIAN, on_majority=Majority.CONTINUE_UNTIL_OBJECTION)]).permitted
+    assert why(ask([accept(1, signer=SignerRole.GUARDIAN)])) == ("deny", "pending_reconsent")
+    assert ask([accept(1, signer=SignerRole.GUARDIAN, on_majority=OnMajority.CONTINUE_UNTIL_OBJECTION)]).permitted
 
 
 def test_continue_until_objection_ends_with_the_objection():
-    first = accept(1, signer=Signer.GUARDIAN, on_majority=Majority.CONTINUE_UNTIL_OBJECTION)
+    first = accept(1, signer=SignerRole.GUARDIAN, on_majority=OnMajority.CONTINUE_UNTIL_OBJECTION)
     assert why(ask([first, event(2, answer(Answer.OBJECTED), legal=50)])) == ("deny", "objected")
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1])))
 def test_two_guardians_who_disagree_deny_in_either_order(order):
     yes = accept(1, legal=order[0], **GUARDIAN, signer_ref="mother")
-    no = event(2, answer(Answer.DECLINED), legal=order[1], signer=Signer.GUARDIAN, signer_ref="father")
+    no = event(2, answer(Answer.DECLINED), legal=order[1], signer=SignerRole.GUARDIAN, signer_ref="father")
     assert not ask([yes, no]).permitted
 
 
 def test_one_guardian_may_change_their_mind_and_the_person_may_overrule_them():
-    no = event(1, answer(Answer.DECLINED), signer=Signer.GUARDIAN, signer_ref="mother")
+    no = event(1, answer(Answer.DECLINED), signer=SignerRole.GUARDIAN, signer_ref="mother")
     assert ask([no, accept(2, legal=1, **GUARDIAN, signer_ref="mother")]).permitted
     assert why(ask([no, accept(2, legal=1, **GUARDIAN, signer_ref="father")])) == ("deny", "guardians_disagree")
     assert why(ask([no, accept(2, legal=1, **GUARDIAN)])) == ("deny", "guardians_disagree")
@@ -200,12 +200,12 @@ def test_death_needs_the_person_s_own_word_or_the_next_of_kin_s():
     events = [accept(1), status(2, Status.DECEASED, legal=5)]
     assert why(ask(events)) == ("deny", "deceased")
     assert ask([event(1, answer(Answer.ACCEPTED, "GRU"), answer(Answer.ACCEPTED, policy="use_after_death")), events[1]]).permitted
-    kin = event(3, answer(Answer.ACCEPTED, policy="use_after_death"), legal=6, signer=Signer.NEXT_OF_KIN)
+    kin = event(3, answer(Answer.ACCEPTED, policy="use_after_death"), legal=6, signer=SignerRole.NEXT_OF_KIN)
     assert ask([*events, kin]).permitted
 
 
 def test_a_next_of_kin_cannot_sign_for_the_living():
-    assert not ask([accept(1, signer=Signer.NEXT_OF_KIN)]).permitted
+    assert not ask([accept(1, signer=SignerRole.NEXT_OF_KIN)]).permitted
 
 
 def test_loss_of_capacity_waits_for_a_steward():

@@ -9,7 +9,7 @@ import numpy as np
 
 from policies import records
 from policies.consent import ConsentEvent
-from vault.consent.ledger_columns import EVENT, Batch, Columns, StatementTable, batch_head, empty, extended, start
+from vault.consent.ledger_columns import EVENT, Columns, EventBatch, StatementTable, batch_head, empty, extended, start
 from vault.crypto.primitives import sha256
 from vault.ids import SubjectId, VaultId
 from vault.storage.timestamps import to_micros
@@ -22,7 +22,7 @@ def subject(number: int) -> SubjectId:
     return SubjectId((number // 3).to_bytes(8, "big") + number.to_bytes(8, "big"))
 
 
-def batches_of(events: Sequence[tuple[SubjectId, ConsentEvent]], *, size: int = 3) -> tuple[list[Batch], StatementTable]:
+def batches_of(events: Sequence[tuple[SubjectId, ConsentEvent]], *, size: int = 3) -> tuple[list[EventBatch], StatementTable]:
     """The events (numbered here, in order) packed in batches of ``size``."""
     texts, known, batches, head = StatementTable(), {}, [], start(VAULT)
     for first in range(0, len(events), size):
@@ -40,7 +40,7 @@ def batches_of(events: Sequence[tuple[SubjectId, ConsentEvent]], *, size: int = 
             moments += [to_micros(moment) for moment in times]
         packed, times_bytes = fixed.tobytes(), np.array(moments, ">i8").tobytes()
         head = batch_head(head, first + 1, packed, times_bytes)
-        batches.append(Batch(first + len(part), packed, times_bytes, head))
+        batches.append(EventBatch(first + len(part), packed, times_bytes, head))
     return batches, texts
 
 

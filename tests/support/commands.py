@@ -9,8 +9,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
-from policies.errors import PolicyInputError
-from policies.errors import Problem as PolicyProblem
+from policies.errors import InputProblem, PolicyInputError
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.files.csv_sheets import Problem, rejected
 
@@ -23,7 +22,7 @@ ERRORS = {
     "unavailable": UnavailableError("a", "the vault is locked"),
     "sheet": rejected([Problem(line, "mrn", "is empty") for line in range(2, 12)], source="s.csv"),
     "policy": PolicyInputError(
-        "p", "no such term", "purpose", problems=tuple(PolicyProblem(f"a[{i}]", "p", "bad") for i in range(2))
+        "p", "no such term", "purpose", problems=tuple(InputProblem(f"a[{i}]", "p", "bad") for i in range(2))
     ),
 }
 

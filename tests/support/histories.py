@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 
-from policies.consent import Answer, ConsentEvent, Level, Majority, PolicyAnswer, QcState, Signer, Withdrawal
+from policies.consent import Answer, ConsentEvent, Level, OnMajority, PolicyAnswer, QcState, SignerRole, Withdrawal
 from policies.purposes import Commitment, Organisation, Profit, Purpose, Topic, UseKind
 from policies.terms import Terms, parse_expression
 from tests.support.consenting import CANCER, DIABETES, DISEASE, LUNG, T0
@@ -60,10 +60,10 @@ def event(random: Random, seq: int) -> ConsentEvent:
         recorded_at=T0 + timedelta(days=random.randrange(30)),
         answers=() if withdrawal and random.random() < 0.8 else answers(random),
         withdrawal=withdrawal,
-        signer=Signer.GUARDIAN if guardian else Signer.SELF,
+        signer=SignerRole.GUARDIAN if guardian else SignerRole.SELF,
         signer_ref=random.choice(["", "mother", "father"]) if guardian else "",
         lapses_at=T0 + timedelta(days=random.choice([20, 27, 28, 900])) if guardian and random.random() < 0.8 else None,
-        on_majority=random.choice([Majority.LAPSE, Majority.LAPSE, Majority.CONTINUE_UNTIL_OBJECTION]),
+        on_majority=random.choice([OnMajority.LAPSE, OnMajority.LAPSE, OnMajority.CONTINUE_UNTIL_OBJECTION]),
         valid_to=T0 + timedelta(days=random.choice([26, 27, 28, 900])) if random.random() < 0.1 else None,
         valid_from=None,
         qc=random.choice([QcState.VALID] * 8 + [QcState.PENDING, QcState.INVALID]),

@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from policies import canonical, states
-from policies.consent import Answer, ConsentEvent, QcState, Signer
+from policies.consent import Answer, ConsentEvent, QcState, SignerRole
 from policies.errors import PolicyInputError
 from policies.form_answers import answers_to_event, check_answer, preferences
 from policies.forms import Form, Question
-from policies.majority import Majority
+from policies.majority import AgesOfMajority
 from policies.standing import standing
 from vault.consent import ledger, reference_data
 from vault.consent.ledger import Ledger, NewEvent
@@ -43,7 +43,7 @@ class FormResponse:
     subject: SubjectId
     answers: Mapping[str, str]
     legal_time: datetime
-    signer: Signer = Signer.SELF
+    signer: SignerRole = SignerRole.SELF
     signed_by: str = ""
     evidence: str = ""  # SHA-256
     channel: str = ""
@@ -84,7 +84,7 @@ def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) 
                 subject=subject,
                 answers={q.id: row.get(Column(q.id, text)) or "" for q in form.questions},
                 legal_time=canonical.parse_instant(stated) if stated else now,
-                signer=Signer(row.get(SIGNER) or Signer.SELF),
+                signer=SignerRole(row.get(SIGNER) or SignerRole.SELF),
                 signed_by=row.get(SIGNER_NAME) or "",
                 evidence=row.get(EVIDENCE) or "",
                 channel=row.get(CHANNEL) or "",
@@ -104,14 +104,14 @@ def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[For
         InputError: ``sheet_rejected`` with every problem by line and column.
     """
     book, now = ledger.read(tx, vault), vault.clock()
-    known = open_identities(vault, [item.subject for item in said if item.signer is Signer.GUARDIAN])
+    known = open_identities(vault, [item.subject for item in said if item.signer is SignerRole.GUARDIAN])
     ages = reference_data.majority(tx)
     problems: list[Problem] = []
     made: list[NewEvent] = []
     for item in said:
         try:
             history = book.of(item.subject)
-            reference = _guardian(vault, tx, book, item) if item.signer is Signer.GUARDIAN else ""
+            reference = _guardian(vault, tx, book, item) if item.signer is SignerRole.GUARDIAN else ""
             event = _event(vault, form, item, now, (_lapse(item, known.get(item.subject), ages), reference))
             if bulk:
                 _require_no_override(event, history)
@@ -146,9 +146,9 @@ def _event(
     )
 
 
-def _lapse(item: FormResponse, identity: Identity | None, ages: Majority) -> datetime | None:
+def _lapse(item: FormResponse, identity: Identity | None, ages: AgesOfMajority) -> datetime | None:
     """When a guardian's signature lapses. Only this instant is kept with the event, never the birth date."""
-    if item.signer is not Signer.GUARDIAN:
+    if item.signer is not SignerRole.GUARDIAN:
         return None
     if identity is None or not identity.birth_date:
         raise PolicyInputError("birth_date_missing", "a guardian's signature needs the person's birth date", "signer")
@@ -179,8 +179,8 @@ def _require_no_override(event: ConsentEvent, history: tuple[ConsentEvent, ...])
         question = module.partition("/")[2]
         if (refused.get(policy) or (where.otherwise if where.grant(policy) is None else "")) == Answer.WITHDRAWN:
             raise PolicyInputError("withdrew", WITHDREW, question)
-        if event.signer is Signer.GUARDIAN and any(
-            item.signer is Signer.GUARDIAN
+        if event.signer is SignerRole.GUARDIAN and any(
+            item.signer is SignerRole.GUARDIAN
             and item.answer.policy == policy
             and (item.signer_ref, event.signer_ref) != (event.signer_ref or "-", item.signer_ref or "-")
             for item in state.acceptances
@@ -238,7 +238,7 @@ def evidence_digest(value: str) -> str:
 
 
 SUBJECT = Column("subject", text, required=True, keys=lambda value: [value])
-SIGNER = Column("signer", _one_of(Signer))
+SIGNER = Column("signer", _one_of(SignerRole))
 SIGNER_NAME = Column(SIGNED_BY, text)
 EVIDENCE = Column("evidence", evidence_digest)
 CHANNEL = Column("channel", text, max_chars=40)

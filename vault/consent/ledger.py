@@ -19,7 +19,7 @@ from policies.consent import ConsentEvent
 from vault.audit.consent_head import consent_head
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns
-from vault.consent.ledger_columns import EVENT, Batch, Columns, StatementTable
+from vault.consent.ledger_columns import EVENT, Columns, EventBatch, StatementTable
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
@@ -168,7 +168,7 @@ def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
             known = ledger_columns.empty(vault_id)
     query = select(ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
     rows = tx.execute(query.where(ConsentBatchRow.last_seq > len(known)).order_by(ConsentBatchRow.last_seq))
-    return ledger_columns.extended(known, [Batch(*row) for row in rows], _texts(tx, known.texts))
+    return ledger_columns.extended(known, [EventBatch(*row) for row in rows], _texts(tx, known.texts))
 
 
 def _texts(tx: Transaction, known: StatementTable) -> StatementTable:

@@ -43,7 +43,7 @@ Ids = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Batch:
+class EventBatch:
     """Events that were recorded together, as the books hold them."""
 
     last_seq: int
@@ -164,7 +164,7 @@ def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> 
     return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
 
 
-def extended(known: Columns, batches: Sequence[Batch], texts: StatementTable) -> Columns:
+def extended(known: Columns, batches: Sequence[EventBatch], texts: StatementTable) -> Columns:
     """The ledger with further batches, each checked against the chain.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from policies import states
-from policies.consent import ConsentEvent, Level, QcState, Signer, Status, Withdrawal
+from policies.consent import ConsentEvent, Level, QcState, SignerRole, Status, Withdrawal
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
 from vault.audit.actions import Action, Outcome
@@ -30,7 +30,7 @@ from vault.subjects.references import resolve
 
 
 @dataclass(frozen=True)
-class ImportReport:
+class AnswersReport:
     """What ``consent import`` did. ``rows``: for each line of the sheet, the number of its event in the ledger."""
 
     recorded: int
@@ -53,7 +53,7 @@ class Signature:
     """Who signed, when and on what: the same for a form, a withdrawal or a fact. ``at`` None means now."""
 
     at: datetime | None = None
-    signer: Signer = Signer.SELF
+    signer: SignerRole = SignerRole.SELF
     signed_by: str = ""
     evidence: str = ""  # a SHA-256, or the path of a file whose digest is kept
     channel: str = ""
@@ -64,7 +64,7 @@ class Signature:
 NOW_BY_THE_PERSON = Signature()
 
 
-def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -> ImportReport:
+def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -> AnswersReport:
     """Record a sheet of answers to one form: all rows or none.
 
     Raises:
@@ -89,7 +89,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
             )
     rows = tuple((item.line, event.seq) for item, event in zip(said, recorded, strict=True))
-    return ImportReport(len(new), form.id, form.version, rows)
+    return AnswersReport(len(new), form.id, form.version, rows)
 
 
 def record(

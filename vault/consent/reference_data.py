@@ -15,7 +15,7 @@ from sqlalchemy import select
 from policies import loci
 from policies.errors import PolicyInputError
 from policies.loci import Catalogue
-from policies.majority import Majority, parse_majority
+from policies.majority import AgesOfMajority, parse_majority
 from policies.ontology import Ontology, TermGraph
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -102,7 +102,7 @@ def catalogue(tx: Transaction, assembly: str) -> Catalogue:
     )
 
 
-def majority(tx: Transaction) -> Majority:
+def majority(tx: Transaction) -> AgesOfMajority:
     """Ages of majority: the newest pack the site loaded, else the one shipped."""
     row = _newest(tx, MAJORITY)
     return parse_majority(_shipped(MAJORITY) if row is None else _text(row))

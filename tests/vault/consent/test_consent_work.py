@@ -13,7 +13,7 @@ import pytest
 import yaml
 from sqlalchemy import update
 
-from policies.consent import Level, Signer, Status
+from policies.consent import Level, SignerRole, Status
 from policies.declarations import project_template
 from tests.support.held import Held
 from tests.support.shell import cohort
@@ -160,7 +160,7 @@ def test_two_guardians_overlap_and_one_may_sign_again(held):
         "SAMPLE_1",
         FORM,
         {"research_use": "no"},
-        signature=Signature(signer=Signer.GUARDIAN, signed_by="Bob"),
+        signature=Signature(signer=SignerRole.GUARDIAN, signed_by="Bob"),
     )
     shown = recording.history(held.session, "SAMPLE_1")
     assert [event.signer_ref for event in shown.events] == ["1", "1", "2"]
@@ -171,7 +171,7 @@ def test_two_guardians_overlap_and_one_may_sign_again(held):
         "SAMPLE_1",
         FORM,
         {"research_use": "yes"},
-        signature=Signature(signer=Signer.GUARDIAN, signed_by="Ada"),
+        signature=Signature(signer=SignerRole.GUARDIAN, signed_by="Ada"),
     )
     assert dict(recording.history(held.session, "SAMPLE_1").standing.refused)["research_use"] == "guardians_disagree"
 

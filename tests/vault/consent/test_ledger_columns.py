@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.columns import VAULT, batches_of, columns_of, subject
 from tests.support.consenting import accept, day, withdraw
 from tests.support.histories import event, history
-from vault.consent.ledger_columns import EVENT, Batch, StatementTable, batch_head, empty, extended
+from vault.consent.ledger_columns import EVENT, EventBatch, StatementTable, batch_head, empty, extended
 from vault.errors import IntegrityError
 from vault.ids import SubjectId
 
@@ -26,7 +26,7 @@ EVENTS = [
 BATCHES, TEXTS = batches_of(EVENTS, size=2)
 
 
-def refused(batches: list[Batch], texts: StatementTable = TEXTS) -> bool:
+def refused(batches: list[EventBatch], texts: StatementTable = TEXTS) -> bool:
     try:
         extended(empty(VAULT), batches, texts)
     except IntegrityError as error:
@@ -78,7 +78,7 @@ def test_deleted_moved_doubled_and_split_batches_are_noticed():
     assert refused([first, shorter, third])
     assert refused([replace(first, last_seq=1), second, third])
     assert refused([first, second, replace(third, head=bytes(32))])
-    assert refused([Batch(0, b"", b"", empty(VAULT).head)])
+    assert refused([EventBatch(0, b"", b"", empty(VAULT).head)])
 
 
 def test_a_missing_end_is_left_to_the_log():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies.errors import PolicyInputError
-from policies.errors import Problem as PolicyProblem
+from policies.errors import InputProblem, PolicyInputError
 from vault.errors import InputError
 from vault.files.yaml_documents import declared, parse_yaml, read_yaml
 from vault.limits import MAX_YAML_BYTES
@@ -62,7 +61,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_policy_errors_become_ours_with_their_places():
-    problems = tuple(PolicyProblem(f"a[{n}]", "code", f"bad {n}") for n in range(13))
+    problems = tuple(InputProblem(f"a[{n}]", "code", f"bad {n}") for n in range(13))
 
     def parse():
         raise PolicyInputError("x", "bad", "a", problems=problems)

@@ -53,7 +53,7 @@ def test_the_consent_chain_of_the_page_is_the_codes():
 
     texts = ledger_columns.StatementTable()
     texts.add(1, digests[0], said)
-    batch = ledger_columns.Batch(1, row, time, first)
+    batch = ledger_columns.EventBatch(1, row, time, first)
     columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [batch], texts)
     assert columns.head == first
     assert columns.event(0).answers[0].valid_to == from_micros(1800000000000000)
