@@ -117,13 +117,13 @@ def test_a_process_stopped_while_it_holds_the_lock(books, impatient, holder):
 
 def test_the_committers_own_wait_is_shorter_than_a_stuck_disk(books, holder):
     # The database would wait 30 s for the lock; whoever asked has been told long before, and no entry comes later by surprise.
-    committer = GroupCommitter(books.log.record_many, wait=0.5)
+    committer = GroupCommitter(books.log.record_many, wait=2)
     code, waited = refused(lambda: committer.record(books.log.prepare(event())))
     assert code == "log_unavailable"
-    assert waited < 10
+    assert waited < 25
     holder.kill()
     holder.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while books.log.size() == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     committer.close()
