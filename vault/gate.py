@@ -359,7 +359,9 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     with vault.books.read() as tx:
         decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
     same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
-    return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(vault.keys.tokens(decided.permitted))
+    return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(
+        vault.subject_keys.tokens(decided.permitted)
+    )
 
 
 def _decision(decided: Decided) -> dict[str, Any]:

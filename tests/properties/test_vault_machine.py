@@ -33,7 +33,7 @@ from vault.errors import InputError, RefusedError
 from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import Locus
 from vault.operations.erasure import process
-from vault.session.wrapped_keys import SUBJECT_PURPOSES
+from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.subjects import registry
 from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet

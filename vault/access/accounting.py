@@ -102,7 +102,7 @@ def tokens_of(vault: UnlockedVault, who: str) -> tuple[AuditToken, ...]:
             "branch_closed", "the identity keys are not open to this role", hint="name the person by audit token, hmac-sha256:…"
         )
     subject = references.resolve(vault, who)
-    return tuple(vault.keys.all_tokens([subject]).get(subject, ()))
+    return tuple(vault.subject_keys.all_tokens([subject]).get(subject, ()))
 
 
 def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:

@@ -77,7 +77,7 @@ def begin(
         intent_event=intent.event_id,
         outcome_index=None,
         manifest_sha256=None,
-        subject_set=vault.trail.log.subject_digest(vault.keys.tokens(subjects)),
+        subject_set=vault.trail.log.subject_digest(vault.subject_keys.tokens(subjects)),
         n_subjects=len(subjects),
         n_sites=0,
         sealed=_seal(vault, release_id, content, 1),

@@ -50,7 +50,7 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
 def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
     now = vault.clock()
     identity = open_identities(vault, [subject])[subject]
-    token = vault.keys.tokens([subject])[0]
+    token = vault.subject_keys.tokens([subject])[0]
     with vault.books.read() as tx:
         book = ledger.read(tx, vault)
         private = ledger.private(vault, tx, book, subject)

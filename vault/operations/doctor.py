@@ -241,7 +241,7 @@ def _keys(vault: UnlockedVault) -> Iterator[Finding]:
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
     if missing := vault.keys.missing_ids(key_id for _, key_id in needed):
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
-    if keyless := vault.keys.keyless(live):
+    if keyless := vault.subject_keys.keyless(live):
         yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
     if strangers := repair.strangers(vault):
         text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"

@@ -29,6 +29,7 @@ from vault.ids import new_id
 from vault.limits import ALARM_KEK_WRAPS
 from vault.session.key_usage import EpochUse
 from vault.session.principals import change_keystore, require_administrator
+from vault.session.rewrapping import rewrap
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import JOB_DONE, JobRow, PanelRow, ProjectRow, ReleaseRow, RequestRow, RulingRow
 from vault.storage.timestamps import to_micros
@@ -128,8 +129,8 @@ def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -
     with vault.trail.attempting(Action.KEY_ROTATE):
         require_administrator(vault)
         renewed = 0
-        target = vault.keys.token_version() + 1
-        while count := vault.keys.renew_tokens(target, limit=BATCH):
+        target = vault.subject_keys.token_version() + 1
+        while count := vault.subject_keys.renew_tokens(target, limit=BATCH):
             renewed += count
             progress(renewed)
         vault.trail.record(Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("tokens", str(target)), counts={"subjects": renewed})
@@ -140,7 +141,7 @@ def destroy_old_tokens(vault: UnlockedVault) -> int:
     """Destroy all but the newest audit salts and tokens: entries written under them link to nobody any more; how many went."""
     with vault.trail.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
-        gone = vault.keys.forget_old_tokens()
+        gone = vault.subject_keys.destroy_old_tokens()
         vault.trail.record(Action.KEY_DESTROY, Outcome.DONE, obj=ObjectRef("tokens", "old"), counts={"tokens": gone})
     return gone
 
@@ -217,7 +218,7 @@ def _finish(vault: UnlockedVault, job_id: bytes, job: Mapping[str, object], prog
     branches = [Branch(branch) for branch in job["branches"]]  # type: ignore[attr-defined]
     count = 0
     for purpose in [purpose for purpose in KeyPurpose if PURPOSE_BRANCH[purpose] in branches]:
-        while batch := vault.keys.rewrap(purpose, limit=BATCH):
+        while batch := rewrap(vault.keys, purpose, limit=BATCH, random=vault.random):
             count += batch
             progress(count)
     with vault.books.write() as tx:

@@ -12,8 +12,8 @@ from vault.audit.reports.records import Filter, records
 from vault.crypto import keystore_files
 from vault.genotypes.catalog.object_inventory import being_written, named_objects
 from vault.ids import SubjectId
+from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
-from vault.session.wrapped_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import LeaseRow, SubjectRow
 from vault.storage.database import Transaction
 
@@ -42,7 +42,7 @@ def strangers(vault: UnlockedVault) -> list[SubjectId]:
 
     Nobody, while an import may be about to enter them.
     """
-    held = vault.keys.subjects()
+    held = vault.subject_keys.list_all()
     with vault.books.read() as tx:
         return _strangers(tx, held)
 
@@ -64,7 +64,7 @@ def sweep_strangers(vault: UnlockedVault) -> int:
     with vault.trail.attempting(Action.DOCTOR_RUN):
         if not may_sweep_strangers(vault):
             return 0
-        held = vault.keys.subjects()
+        held = vault.subject_keys.list_all()
         # All at once, and while nobody can be entered: ``registration`` looks, in its own transaction, that its keys are still there.
         with vault.books.write() as tx:
             found = _strangers(tx, held)

@@ -51,8 +51,8 @@ from vault.operations.erasure.job import DONE
 from vault.operations.erasure.process import ERASED, ERASING
 from vault.operations.erasure.process import KIND as ERASURE_JOB
 from vault.session.settings import SETTINGS, Places, Settings, read_settings, write_settings
+from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
-from vault.session.wrapped_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import (
     ConsentPrivateRow,
     ErasingChunkRow,
@@ -180,7 +180,7 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
         ledger.read(tx, vault)
         needed = [key_id for _, key_id in table_keys(tx)]
         held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING)))))
-    keyless = vault.keys.keyless([SubjectId(subject) for subject in held])
+    keyless = vault.subject_keys.keyless([SubjectId(subject) for subject in held])
     missing = vault.keys.missing_ids(needed)
     # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
     if (erased - vault.keys.erasures()) if live else (keyless or missing):
@@ -223,7 +223,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     with vault.books.read() as tx:
         for erasure_id in tx.scalars(select(ErasureRow.erasure_id)).all():
             vault.keys.destroy([], [], erasure_id=erasure_id)
-    gone = [subject for subject in vault.keys.keyless(states) if states[subject] != ERASED]
+    gone = [subject for subject in vault.subject_keys.keyless(states) if states[subject] != ERASED]
     with vault.books.write() as tx:
         for subject in gone:
             for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, PartMemberRow):

@@ -20,6 +20,7 @@ from vault.crypto.primitives import SigningKey
 from vault.errors import GenovaultError, IntegrityError, RefusedError
 from vault.ids import AuditToken, Clock, RandomBytes, SubjectId
 from vault.session.settings import SETTINGS, Settings, inside
+from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
 from vault.storage.book_tables import VaultRow
@@ -31,7 +32,8 @@ class AuditTrail:
 
     Args:
         books: database that holds the log.
-        keys: source of the subjects' audit tokens.
+        keys: refreshed when another process has rotated the signing key.
+        subject_keys: source of audit tokens.
         unlocked: principal, role and the branches held.
         row: the vault's origin and set salt.
         anchors: folders that take each signed checkpoint.
@@ -41,6 +43,7 @@ class AuditTrail:
         self,
         books: Database,
         keys: WrappedKeys,
+        subject_keys: SubjectKeys,
         unlocked: Unlocked,
         row: VaultRow,
         *,
@@ -52,6 +55,7 @@ class AuditTrail:
         self.anchors = tuple(anchors)
         self._books = books
         self._keys = keys
+        self._subject_keys = subject_keys
         self._unlocked = unlocked
         self._vault_id = row.vault_id
         self._set_salt = row.set_salt
@@ -98,7 +102,7 @@ class AuditTrail:
             asserted_for: user on whose behalf the principal claims to act; unverified.
             fields: further fields of ``Event``.
         """
-        tokens = sorted((*tokens, *self._keys.tokens(subjects))) if subjects else sorted(tokens)
+        tokens = sorted((*tokens, *self._subject_keys.tokens(subjects))) if subjects else sorted(tokens)
         actor = Actor(ActorKind(self._unlocked.role.value), self._unlocked.principal, asserted_for)
         return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 

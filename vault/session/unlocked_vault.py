@@ -25,6 +25,7 @@ from vault.session.audit_trail import AuditTrail, record_failed_unlock
 from vault.session.caches import Caches
 from vault.session.sealed_records import SealedRecords
 from vault.session.settings import SETTINGS, Settings, inside, read_settings
+from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import VaultRow
 from vault.storage.database import Database
@@ -57,6 +58,7 @@ class UnlockedVault:
         self.keys = WrappedKeys(
             self._key_database, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
         )
+        self.subject_keys = SubjectKeys(self.keys, self.vault_id, random=random)
         with self.books.read() as tx:
             row = tx.scalars(select(VaultRow)).one_or_none()
         if row is None or row.vault_id != self.vault_id:
@@ -66,6 +68,7 @@ class UnlockedVault:
         self.trail = AuditTrail(
             self.books,
             self.keys,
+            self.subject_keys,
             unlocked,
             row,
             anchors=[Anchor(place) for place in settings.anchors],

@@ -120,8 +120,8 @@ class Database:
         try:
             with _wrapped(reading=True), self._reader.connect() as connection:
                 raw = connection.connection.dbapi_connection
-                on_progress = (line for row in raw.execute("PRAGMA integrity_check(20)") for line in str(row[0]).splitlines())  # type: ignore[union-attr]
-                found += (line for line in on_progress if line != "ok" and not line.startswith("***"))
+                lines = (line for row in raw.execute("PRAGMA integrity_check(20)") for line in str(row[0]).splitlines())  # type: ignore[union-attr]
+                found += (line for line in lines if line != "ok" and not line.startswith("***"))
                 dangling = {row[0] for row in raw.execute("PRAGMA foreign_key_check")}  # type: ignore[union-attr]
                 found += (f"rows of {table} refer to what is not there" for table in sorted(dangling))
         except IntegrityError as error:  # so damaged that the check itself stops

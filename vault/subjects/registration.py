@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.ids import ID_BYTES, AuditToken, DatasetId, SubjectId, draw
+from vault.session.subject_keys import SUBJECT_PURPOSES, FreshSubjects
 from vault.session.unlocked_vault import UnlockedVault
-from vault.session.wrapped_keys import SUBJECT_PURPOSES, FreshKeys, FreshSubjects
+from vault.session.wrapped_keys import FreshKeys
 from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
 from vault.storage.bulk_columns import insert_columns
 from vault.storage.database import Transaction
@@ -64,7 +65,7 @@ class DrawnSubjects:
 def draw_subjects(vault: UnlockedVault, count: int) -> DrawnSubjects:
     """New people, for ``registering``."""
     ids = [SubjectId(drawn) for drawn in draw(vault.random, count, ID_BYTES)]
-    return DrawnSubjects(ids, vault.keys.draw_subjects(ids))
+    return DrawnSubjects(ids, vault.subject_keys.draw(ids))
 
 
 @contextmanager
@@ -94,7 +95,7 @@ class Registration:
     def __init__(self, vault: UnlockedVault, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
         self._session, self._beside, self._subjects = vault, beside, drawn.subjects
         self._rows = beside.submit(_rows, vault, drawn, identities)
-        self._kept = [beside.submit(vault.keys.store_subjects, drawn.fresh)]
+        self._kept = [beside.submit(vault.subject_keys.store, drawn.fresh)]
 
     def keep(self, others: Sequence[FreshKeys]) -> None:
         """Keep further keys, of what goes into the books beside the people."""
@@ -115,7 +116,7 @@ class Registration:
             self._wait()
             # Keys of people who are in no book may be taken away (vault.operations.repair): of all of them at once, and not while this
             # transaction runs.
-            if self._subjects and not self._session.keys.is_whole(self._subjects[0]):
+            if self._subjects and not self._session.subject_keys.is_complete(self._subjects[0]):
                 raise UnavailableError(
                     "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
                 )

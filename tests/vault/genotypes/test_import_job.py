@@ -21,7 +21,7 @@ from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.genotypes import import_job
 from vault.genotypes.ingest import reading
 from vault.genotypes.ingest.reading import begin_reading
-from vault.session.wrapped_keys import SUBJECT_PURPOSES
+from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import PartMemberRow
 from vault.subjects import registry
 from vault.subjects.references import resolve
@@ -423,7 +423,7 @@ def test_keys_that_cannot_be_kept_stop_the_import_without_a_trace(held, monkeypa
     def full(*_: object) -> None:
         raise UnavailableError("database_full", "x")
 
-    monkeypatch.setattr(held.session.keys, "store_subjects", full)
+    monkeypatch.setattr(held.session.subject_keys, "store", full)
     refused(held, "database_full", held.write("a.vcf", TWO.data))
 
 

@@ -119,7 +119,7 @@ def let_a_key_backup_expire(vault: Path, s: UnlockedVault) -> None:
 
 def leave_people_without_a_book(_vault: Path, s: UnlockedVault) -> None:
     """What a killed import leaves once its lease is over."""
-    s.keys.store_subjects(s.keys.draw_subjects([SubjectId(s.random(16)) for _ in range(3)]))
+    s.subject_keys.store(s.subject_keys.draw([SubjectId(s.random(16)) for _ in range(3)]))
 
 
 def let_an_import_run(_vault: Path, s: UnlockedVault) -> None:
@@ -183,7 +183,7 @@ def test_mending_takes_away_what_nothing_names(vault):
 
 class TestKeysOfNobody:
     def held(self, s: UnlockedVault) -> set[SubjectId]:
-        return s.keys.subjects()
+        return s.subject_keys.list_all()
 
     def test_they_go_and_nobody_else_s_do(self, vault):
         with vaults.opened(vault) as s:

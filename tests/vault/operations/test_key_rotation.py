@@ -124,17 +124,17 @@ def test_details_sealed_before_and_after_a_rotation_of_audit_read_open(vault):
 def test_new_tokens_keep_the_old_until_they_are_destroyed(vault):
     with vaults.opened(vault) as s:
         subject = resolve(s, "S03")
-        (old,) = s.keys.all_tokens([subject])[subject]
+        (old,) = s.subject_keys.all_tokens([subject])[subject]
         assert key_rotation.renew_tokens(s) == len(vaults.SAMPLES)
-        assert s.keys.all_tokens([subject])[subject][0] == old
-        new = s.keys.tokens([subject])[0]
+        assert s.subject_keys.all_tokens([subject])[subject][0] == old
+        new = s.subject_keys.tokens([subject])[0]
         assert old.split(":")[1:2] == ["1"]
         assert new.split(":")[1:2] == ["2"]
         gate.view(s, project="demo", dataset="cohort")
         assert s.trail.log.entries_of(old)
         assert s.trail.log.entries_of(new)
         assert key_rotation.destroy_old_tokens(s) == len(vaults.SAMPLES)
-        assert s.keys.all_tokens([subject])[subject] == [new]
+        assert s.subject_keys.all_tokens([subject])[subject] == [new]
         works(s)
 
 

@@ -57,7 +57,7 @@ def test_a_damaged_database_is_an_integrity_error(folder, part, content):
 def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folder):
     people = [row[0] for row in sql(folder / "books.db", "SELECT subject_id FROM subject ORDER BY subject_id")]
     with opened(folder) as s:
-        tokens = [s.keys.tokens([person])[0] for person in people]
+        tokens = [s.subject_keys.tokens([person])[0] for person in people]
         named = [s.trail.log.entries_of(token) for token in tokens]
         migrate._run(s.books, "books", "downgrade", "0001")
     assert all(named)

@@ -6,26 +6,17 @@ import os
 
 import pytest
 
-from tests.support import vaults
-from tests.support.clusters import new_postgres
 from tests.support.vaults import opened, sql
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.errors import IntegrityError, UnavailableError
 from vault.ids import SubjectId
-from vault.operations.create import init
-from vault.session import key_usage, wrapped_keys
-from vault.session.settings import Places
+from vault.session import key_usage, subject_keys
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def book(request, tmp_path):
-    """The key book of a new vault, on both databases."""
-    places = Places() if request.param == "sqlite" else Places(keys=new_postgres(request.getfixturevalue("server")))
-    profile = vaults.Argon2Profile.TEST_ONLY
-    init(tmp_path / "v", steward="ann", factor=vaults.FACTOR, places=places, profile=profile)
-    with opened(tmp_path / "v") as s:
-        yield s.keys
+@pytest.fixture
+def book(vault_on_both):
+    return vault_on_both.keys
 
 
 def owners(count):
@@ -43,13 +34,6 @@ def test_keys_open_for_their_owners(book, count):
     assert {k: v.reveal() for k, v in book.open_ids(KeyPurpose.GENOTYPE, [m.key_id for m in made]).items()} == {
         m.key_id: m.secret.reveal() for m in made
     }
-
-
-def test_keys_are_independent(book):
-    person = owners(1)
-    book.store_subjects(book.draw_subjects(person))
-    keys = {book.open(purpose, person[0]).secret.reveal() for purpose in wrapped_keys.SUBJECT_PURPOSES}
-    assert len(keys) == len(wrapped_keys.SUBJECT_PURPOSES)
 
 
 def test_the_newest_version_opens_unless_another_is_named(book):
@@ -72,9 +56,6 @@ def test_what_is_not_there_is_missing_or_left_out(book):
         assert caught.value.code == "key_missing"
         assert person.hex() not in str(caught.value)
     assert book.open_many(KeyPurpose.GENOTYPE, [person]) == {}
-    with pytest.raises(IntegrityError) as caught:
-        book.tokens([person])
-    assert caught.value.code == "token_missing"
 
 
 def test_one_purpose_never_opens_as_another(book):
@@ -84,23 +65,13 @@ def test_one_purpose_never_opens_as_another(book):
         book.open(KeyPurpose.IDENTITY, person[0])
 
 
-@pytest.mark.parametrize("count", [1, 700])
-def test_tokens_are_made_once_and_say_nothing_of_the_order(book, count):
-    people = owners(count)
-    book.store_subjects(book.draw_subjects(people))
-    tokens = book.tokens(people)
-    assert tokens == sorted(tokens) == book.tokens(reversed(people))
-    assert len(set(tokens)) == count
-    assert all(token.startswith("hmac-sha256:") for token in tokens)
-
-
 def test_destroyed_keys_are_gone_from_the_file(folder):
     with opened(folder) as s:
         people = owners(5)
-        s.keys.store_subjects(s.keys.draw_subjects(people))
+        s.subject_keys.store(s.subject_keys.draw(people))
         wraps = [bytes(r[0]) for r in sql(folder / "keys.db", ("SELECT wrapped FROM wrapped_key WHERE owner = ?", (people[0],)))]
         assert len(wraps) == 4
-        assert s.keys.destroy(wrapped_keys.SUBJECT_PURPOSES, people[:1]) == 4
+        assert s.keys.destroy(subject_keys.SUBJECT_PURPOSES, people[:1]) == 4
         assert s.keys.open_many(KeyPurpose.GENOTYPE, people).keys() == set(people[1:])
         stored = b"".join(path.read_bytes() for path in folder.glob("keys.db*"))
         assert not any(wrap in stored for wrap in wraps)

@@ -10,7 +10,7 @@ from vault.audit.entry import decode_leaf
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError, UnavailableError
 from vault.files.csv_sheets import SheetRejectedError
-from vault.session import wrapped_keys
+from vault.session import subject_keys
 from vault.subjects import registry
 from vault.subjects.identities import Identity, open_identities
 from vault.subjects.references import resolve
@@ -45,7 +45,7 @@ def test_a_row_becomes_a_subject_with_keys_and_an_identity(s):
     assert summary.handle.startswith("s-")
     assert summary.state == "active"
     keys = sql(s.folder / "keys.db", ("SELECT purpose FROM wrapped_key WHERE owner = ?", (resolve(s, "A"),)))
-    assert {row[0] for row in keys} == {purpose.value for purpose in wrapped_keys.SUBJECT_PURPOSES}
+    assert {row[0] for row in keys} == {purpose.value for purpose in subject_keys.SUBJECT_PURPOSES}
 
 
 def test_every_colliding_line_is_named_and_nothing_is_kept(folder, s):
@@ -113,7 +113,7 @@ def test_many_identities_open_in_one_go(s):
 
 def test_keys_that_were_kept_for_nobody_do_no_harm(folder, s):
     """A crash between keys and books: unused keys, never a subject without one."""
-    s.keys.store_subjects(draw_subjects(s, 3).fresh)
+    s.subject_keys.store(draw_subjects(s, 3).fresh)
     assert people(folder) == 12
     with opened(folder) as again:
         assert len(registry.subject_list(again)) == 12
@@ -150,7 +150,7 @@ def test_keys_that_cannot_be_kept_roll_the_people_back(s, monkeypatch):
     def full(*_):
         raise UnavailableError("database_full", "x")
 
-    monkeypatch.setattr(s.keys, "store_subjects", full)
+    monkeypatch.setattr(s.subject_keys, "store", full)
     with s.books.read() as tx:
         before = registry.count(tx)
     with pytest.raises(UnavailableError, match="x"):

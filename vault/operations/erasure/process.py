@@ -57,8 +57,8 @@ from vault.operations.erasure.job import (
 )
 from vault.operations.erasure.private_alleles import carried
 from vault.operations.erasure.site_tables import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
+from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
-from vault.session.wrapped_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import (
     ConsentPrivateRow,
     DatasetRow,
@@ -317,7 +317,7 @@ def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place
 
 def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
     """Releases that hold the person's data, with who received them."""
-    tokens = vault.keys.all_tokens([subject]).get(subject, [])
+    tokens = vault.subject_keys.all_tokens([subject]).get(subject, [])
     events = {vault.trail.log.entry(index).event_id for token in tokens for index in vault.trail.log.entries_of(token)}
     found = []
     for release in releases.list_all(vault):

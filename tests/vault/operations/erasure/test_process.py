@@ -141,7 +141,7 @@ def test_nobody_finds_them_and_the_log_verifies_and_no_longer_links(vault):
             with pytest.raises(GenovaultError) as caught:
                 resolve(s, reference)
             assert caught.value.code == "subject_unknown"
-        assert s.keys.all_tokens([subject]) == {}
+        assert s.subject_keys.all_tokens([subject]) == {}
         assert entries  # they stay, under a code that nothing computes any more
         assert vaults.verified(s).ok
         states = [line.state for line in registry.subject_list(s)]
@@ -276,7 +276,7 @@ def test_the_drill_three_ways(vault, tmp_path):
             key_rotation.destroy_epoch(s, branch, 1)
     # 1: old data with the current keys opens nothing of the person, not even whether an MRN was there
     s = open_vault(frankenstein(before, vault, tmp_path / "one"), factor=vaults.FACTOR, principal="ann")
-    assert s.keys.keyless([subject]) == [subject]
+    assert s.subject_keys.keyless([subject]) == [subject]
     assert s.keys.open_many(KeyPurpose.GENOTYPE, [subject]) == {}
     with pytest.raises(IntegrityError):
         resolve(s, "MRN0003")

@@ -32,7 +32,7 @@ def test_a_person_is_erased_and_keys_rotate(tmp_path: Path):
         with vaults.opened(tmp_path / "v") as s:
             subject = resolve(s, "S03")
             assert process.erase(s, "S03").content["destroyed"]["keys"] == 4
-            assert s.keys.keyless([subject]) == [subject]
+            assert s.subject_keys.keyless([subject]) == [subject]
             with pytest.raises(GenovaultError):
                 resolve(s, "S03")
             key_rotation.rotate(s)

@@ -1,0 +1,162 @@
+"""Keys and audit tokens of subjects in the key database (docs/design/keys.md).
+
+A subject has four keys, one for each of ``SUBJECT_PURPOSES``, and an audit token, by which log entries name the subject: the
+HMAC of the subject id under the subject's audit salt. Without the salt, entries cannot be tied to the subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import aliased
+
+from vault.crypto.context import SHORT_LENGTH, encode_context
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.primitives import hmac_sha256
+from vault.errors import IntegrityError
+from vault.ids import ID_BYTES, AuditToken, RandomBytes, SubjectId, VaultId, draw
+from vault.session.wrapped_keys import HOLDING_KEYS, FreshKeys, WrappedKeys
+from vault.storage.bulk_columns import insert_columns, rows_among
+from vault.storage.database import Transaction
+from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
+
+SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
+FIRST_VERSION = 1  # of a new subject's keys
+
+
+@dataclass(frozen=True, repr=False)
+class FreshSubjects:
+    """Drawn keys of new subjects, owners ascending, and in their order the audit tokens."""
+
+    keys: Mapping[KeyPurpose, FreshKeys]
+    tokens: Sequence[AuditToken]
+
+
+class SubjectKeys:
+    """Draws, stores and looks up subjects' keys and audit tokens for one unlocked principal."""
+
+    def __init__(self, keys: WrappedKeys, vault_id: VaultId, *, random: RandomBytes) -> None:
+        self._keys = keys
+        self._database = keys.database
+        self._vault_id = vault_id
+        self._random = random
+
+    def draw(self, subjects: Sequence[SubjectId]) -> FreshSubjects:
+        """Draw all keys and tokens of new subjects without storing them."""
+        ordered = sorted(subjects)
+        # Ids ascend with the rows, so that the table and its index are written from one end to the other.
+        ids = iter(sorted(draw(self._random, len(SUBJECT_PURPOSES) * len(ordered), ID_BYTES)))
+        drawn = ((purpose, list(islice(ids, len(ordered)))) for purpose in sorted(SUBJECT_PURPOSES))
+        keys = {purpose: self._keys.draw(purpose, ordered, version=FIRST_VERSION, key_ids=key_ids) for purpose, key_ids in drawn}
+        return FreshSubjects(keys, self._tokens_under(keys[KeyPurpose.AUDIT_SALT]))
+
+    def store(self, fresh: FreshSubjects) -> None:
+        """Wrap and store drawn keys and tokens, durable on return. Raises as ``WrappedKeys.store``.
+
+        Each purpose has its own transaction: other processes store keys meanwhile.
+        """
+        if fresh.tokens:
+            for drawn in fresh.keys.values():
+                self._keys.store([drawn])
+            with self._database.write() as tx:
+                _store_tokens(tx, fresh.keys[KeyPurpose.AUDIT_SALT], fresh.tokens)
+
+    def is_complete(self, subject: SubjectId) -> bool:
+        """Whether a subject has all four keys and a token. Needs no branch."""
+        keys = select(WrappedKeyRow.purpose).where(WrappedKeyRow.purpose.in_([p.value for p in SUBJECT_PURPOSES]))
+        token = select(SubjectTokenRow.subject_id).where(SubjectTokenRow.subject_id == subject)
+        with self._database.read() as tx:
+            held = set(tx.scalars(keys.where(WrappedKeyRow.owner == subject)))
+            return len(held) == len(SUBJECT_PURPOSES) and tx.scalars(token).first() is not None
+
+    def list_all(self) -> set[SubjectId]:
+        """Every subject with a key or an audit token, in the books or not. Needs no branch."""
+        names = [purpose.value for purpose in SUBJECT_PURPOSES]
+        with self._database.read() as tx:
+            held = set(tx.scalars(select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose.in_(names))))
+            return {SubjectId(subject) for subject in held.union(tx.scalars(select(SubjectTokenRow.subject_id)))}
+
+    def keyless(self, subjects: Iterable[SubjectId]) -> list[SubjectId]:
+        """Those of the subjects that have no identity key: erased ones. Needs no branch."""
+        wanted = list(subjects)
+        query = select(WrappedKeyRow.owner).where(WrappedKeyRow.purpose == KeyPurpose.IDENTITY.value)
+        with self._database.read() as tx:
+            held = set(tx.scalars(query))
+        return [subject for subject in wanted if subject not in held]
+
+    def tokens(self, subjects: Iterable[SubjectId]) -> list[AuditToken]:
+        """Newest audit tokens of the subjects, sorted by text: the order says nothing of the subjects.
+
+        Raises:
+            IntegrityError: ``token_missing``.
+        """
+        wanted = set(subjects)
+        found = {subject: token for subject, _, token in self._tokens(wanted)}
+        if len(found) != len(wanted):
+            raise IntegrityError("token_missing", "a subject has no audit token", hint="run genovault doctor")
+        return sorted(found.values())
+
+    def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
+        """Every token that entries may name each subject by, oldest first; erased subjects are left out."""
+        found: dict[SubjectId, list[AuditToken]] = {}
+        for subject, _, token in self._tokens(subjects):
+            found.setdefault(subject, []).append(token)
+        return found
+
+    def token_version(self) -> int:
+        """Newest version of any subject's token; 0 without subjects."""
+        with self._database.read() as tx:
+            return tx.scalar(select(func.max(SubjectTokenRow.version))) or 0
+
+    def renew_tokens(self, version: int, *, limit: int) -> int:
+        """Make an audit salt and token for up to ``limit`` subjects that have none of this version; return their number.
+
+        Raises:
+            UnavailableError: ``branch_closed``.
+        """
+        behind = select(SubjectTokenRow.subject_id).group_by(SubjectTokenRow.subject_id)
+        with self._database.write() as tx:
+            query = behind.having(func.max(SubjectTokenRow.version) < version).limit(limit)
+            subjects = [SubjectId(subject) for subject in tx.scalars(query)]
+            if subjects:
+                salts = self._keys.draw(KeyPurpose.AUDIT_SALT, subjects, version=version)
+                self._keys.store_in(tx, salts)
+                _store_tokens(tx, salts, self._tokens_under(salts))
+        return len(subjects)
+
+    def destroy_old_tokens(self) -> int:
+        """Destroy every audit salt and token but each subject's newest: older entries no longer link. Return the number of tokens."""
+        tokens, salts = aliased(SubjectTokenRow), aliased(WrappedKeyRow)
+        newest_token = select(func.max(tokens.version)).where(tokens.subject_id == SubjectTokenRow.subject_id).scalar_subquery()
+        of_salts = (salts.purpose == KeyPurpose.AUDIT_SALT.value, salts.owner == WrappedKeyRow.owner)
+        newest_salt = select(func.max(salts.version)).where(*of_salts).scalar_subquery()
+        old_salts = (WrappedKeyRow.purpose == KeyPurpose.AUDIT_SALT.value, WrappedKeyRow.version < newest_salt)
+        quietly = {"synchronize_session": False}
+        with self._database.write() as tx:
+            tx.execute(delete(WrappedKeyRow).where(*old_salts), execution_options=quietly)
+            gone = tx.execute(delete(SubjectTokenRow).where(SubjectTokenRow.version < newest_token), execution_options=quietly)
+        self._database.checkpoint_wal(*HOLDING_KEYS)
+        return int(gone.rowcount)  # type: ignore[attr-defined]
+
+    def _tokens(self, subjects: Iterable[SubjectId]) -> list[tuple[SubjectId, int, AuditToken]]:
+        """(subject, version, token), older versions first."""
+        columns = (SubjectTokenRow.subject_id, SubjectTokenRow.version, SubjectTokenRow.token)
+        with self._database.read() as tx:
+            rows = rows_among(tx, columns, SubjectTokenRow.subject_id, list(set(subjects)))
+        rows.sort(key=itemgetter(1))
+        return rows
+
+    def _tokens_under(self, salts: FreshKeys) -> list[AuditToken]:
+        """Audit tokens of the owners under their salts; the number in a token is the salt's version."""
+        before = encode_context("genovault/subject-token/v1", self._vault_id)
+        contexts = (before + SHORT_LENGTH[len(subject)] + subject for subject in salts.owners)
+        digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
+        return [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
+
+
+def _store_tokens(tx: Transaction, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:
+    insert_columns(tx, SubjectTokenRow, {"subject_id": salts.owners, "version": salts.version, "token": tokens})
