@@ -22,10 +22,9 @@ from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, IntegrityError
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
-from vault.genotypes.catalog.row_mapping import container_of
+from vault.genotypes.catalog.row_mapping import container_from_row, owner_from_row
 from vault.genotypes.store.containers import open_lengths
-from vault.genotypes.store.part_records import Owner
-from vault.ids import DatasetId, PartId, SubjectId
+from vault.ids import SubjectId
 from vault.limits import ALARM_KEK_WRAPS
 from vault.operations import key_backups, log_anchors, repair
 from vault.operations.erasure.job import DONE
@@ -224,8 +223,8 @@ def _containers(vault: UnlockedVault) -> Iterator[Finding]:
     with vault.books.read() as tx:
         rows = tx.execute(query).all()
     for c, part in rows:
-        owner = Owner(vault.vault_id, DatasetId(part.dataset_id), PartId(part.part_id))
-        ref = container_of(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
+        owner = owner_from_row(vault.vault_id, part)
+        ref = container_from_row(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
         try:
             key = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
             open_lengths(ref, vault.objects.get_range(c.object, 0, c.header_bytes), key)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import BindParameter, bindparam, delete, func, select
 
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.genotypes.catalog.row_mapping import chunk_of
+from vault.genotypes.catalog.row_mapping import chunk_fields, chunk_from_row, container_fields
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
@@ -95,32 +95,14 @@ def add(
         panel_id=panel_id,
         part_id=part_id,
         table_versions=versions,
-        n_sites=chunk.n_sites,
         total_bytes=sealer.stored_bytes,
-        table_object=chunk.table_name,
-        table_bytes=chunk.table_bytes,
-        table_sha256=chunk.table_sha256,
-        table_key_id=chunk.table_key_id,
         length_key_id=sealer.length_key_id,
         created=to_micros(vault.clock()),
+        **chunk_fields(chunk),
     )
     tx.add(row)
     tx.flush()
-    rows = [
-        {
-            "container_id": ref.container_id,
-            "build_id": build_id,
-            "group_no": ref.group,
-            "n_slots": ref.n_slots,
-            "nonce": ref.nonce8,
-            "header_bytes": ref.header_bytes,
-            "total_bytes": ref.total_bytes,
-            "object": name,
-            "sha256": ref.sha256,
-        }
-        for ref, name in zip(chunk.containers, chunk.container_names, strict=True)
-    ]
-    bulk_insert(tx, PanelContainerRow, rows)
+    bulk_insert(tx, PanelContainerRow, container_fields(chunk, build_id=build_id))
 
 
 def of_parts(vault: UnlockedVault, part_ids: Iterable[PartId]) -> list[bytes]:
@@ -159,7 +141,7 @@ def _records(
     vault: UnlockedVault, dataset_id: DatasetId, row: PanelBuildRow, containers: Sequence[PanelContainerRow]
 ) -> tuple[Owner, PartRecord, ChunkRecord]:
     owner = Owner(vault.vault_id, dataset_id, PartId(row.build_id))
-    chunk = chunk_of(owner, row, containers, ordinal=0, table_version=1, length_key_id=row.length_key_id)
+    chunk = chunk_from_row(owner, row, containers, ordinal=0, table_version=1, length_key_id=row.length_key_id)
     record = PartRecord(
         part_id=owner.part_id,
         n_subjects=sum(c.n_slots for c in containers),

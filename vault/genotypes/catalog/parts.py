@@ -1,4 +1,4 @@
-"""What the books say of parts, and readers of parts that a session keeps between reads.
+"""Parts in the books, and readers of parts that a session keeps between reads.
 
 A kept reader holds opened site tables (which belong to no one person) and the keys of tables, no block and no block key. Before each
 use it is held against the books: a part whose directory was rewritten gets a new reader, a chunk whose site table was rewritten is
@@ -8,26 +8,37 @@ opened anew, so an erasure in this or another process is never read past.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, select
+from sqlalchemy import BindParameter, Row, bindparam, func, select
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.catalog.row_mapping import chunk_of
+from vault.genotypes.catalog.row_mapping import (
+    chunk_fields,
+    chunk_from_row,
+    container_fields,
+    owner_from_row,
+    part_fields,
+    part_from_row,
+)
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.part_reader import PartReader
-from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.part_records import ChunkRecord, PartRecord
 from vault.genotypes.store.selections import Chosen, Selection, choose_rows
 from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
-from vault.storage.bulk_columns import rows_among
+from vault.storage.bulk_columns import insert_columns, rows_among
+from vault.storage.database import Transaction
+from vault.storage.timestamps import to_micros
 
 
 class TableKeys:
@@ -107,6 +118,29 @@ def all_places(vault: UnlockedVault, part: PartRow) -> list[tuple[int, int]]:
         return [(group, slot) for group, n_slots in tx.execute(query) for slot in range(n_slots)]
 
 
+def add_part(
+    tx: Transaction, vault: UnlockedVault, dataset_id: DatasetId, part: PartRecord, chunks: Sequence[ChunkRecord]
+) -> None:
+    """Name a written part's objects in the books, in the caller's transaction."""
+    ordinal = tx.scalar(select(func.count()).select_from(PartRow).where(PartRow.dataset_id == dataset_id)) or 0
+    tx.add(PartRow(dataset_id=dataset_id, ordinal=ordinal, created=to_micros(vault.clock()), **part_fields(part)))
+    tx.flush()
+    rows = [
+        {"part_id": part.part_id, "ordinal": chunk.ordinal, "table_version": chunk.table_version, **chunk_fields(chunk)}
+        for chunk in chunks
+    ]
+    bulk_insert(tx, ChunkRow, rows)
+    containers = (container_fields(chunk, part_id=part.part_id, chunk=chunk.ordinal) for chunk in chunks)
+    bulk_insert(tx, ContainerRow, list(chain.from_iterable(containers)))
+
+
+def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tuple[int, int]]) -> None:
+    """Record each subject's (group, slot) in a part."""
+    subjects = sorted(members)
+    groups, slots = ([members[subject][at] for subject in subjects] for at in (0, 1))
+    insert_columns(tx, PartMemberRow, {"part_id": part_id, "subject_id": subjects, "group_no": groups, "slot": slots})
+
+
 def open_parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[OpenPart]:
     """The dataset's parts in order, as the books now have them; they know no chunk, or what an earlier read taught them (``learn``)."""
     return [opened(vault, row) for row in parts(vault, dataset_id)]
@@ -119,12 +153,12 @@ def directories(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartDirecto
 
 def opened(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart:
     """One part. ``keep=False``: apart from what the session keeps."""
-    record = _record(row)
+    record = part_from_row(row)
     with _LOCK:
         kept = vault.caches.get(_OPEN_PARTS) if keep else {}
         found = kept.get(record.part_id)
         if found is None or found.reader.part != record:
-            owner = Owner(vault.vault_id, DatasetId(row.dataset_id), record.part_id)
+            owner = owner_from_row(vault.vault_id, row)
             keys = TableKeys(vault)
             keys.fetch([record.directory_key_id, record.length_key_id])
             reader = PartReader(owner, record, [], get_range=vault.objects.get_range, table_key=keys, pool=decoding_pool())
@@ -166,9 +200,9 @@ def learn(vault: UnlockedVault, part: OpenPart, ordinals: Sequence[int], *, eras
             containers[container.chunk].append(container)
     if not all(containers.values()):
         raise _incomplete()
-    owner = Owner(vault.vault_id, DatasetId(row.dataset_id), PartId(row.part_id))
+    owner = owner_from_row(vault.vault_id, row)
     learned = [
-        chunk_of(
+        chunk_from_row(
             owner,
             chunk,
             containers[chunk.ordinal],
@@ -207,18 +241,3 @@ def _is_news(known: ChunkRecord | None, chunk: Row[*tuple[Any, ...]]) -> bool:
 
 def _incomplete() -> IntegrityError:
     return IntegrityError("part_incomplete", "the books lack chunks that a part has", hint="run genovault doctor")
-
-
-def _record(part: PartRow) -> PartRecord:
-    return PartRecord(
-        part_id=PartId(part.part_id),
-        n_subjects=part.n_subjects,
-        n_sites=part.n_sites,
-        n_chunks=part.n_chunks,
-        total_bytes=part.total_bytes,
-        directory_name=part.directory_object,
-        directory_bytes=part.directory_bytes,
-        directory_sha256=part.directory_sha256,
-        directory_key_id=KeyId(part.directory_key_id),
-        length_key_id=KeyId(part.length_key_id),
-    )

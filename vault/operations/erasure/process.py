@@ -30,8 +30,7 @@ from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import panel_blocks, panel_builder
-from vault.genotypes.catalog import parts as part_book
+from vault.genotypes.catalog import panel_blocks, panel_builder, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
@@ -162,8 +161,8 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
             consent=head.entry(added=1),
         )
         row.state = ERASING
-        parts = set(tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject)))
-        if {part.hex() for part in parts} != set(alts):
+        part_ids = set(tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject)))
+        if {part_id.hex() for part_id in part_ids} != set(alts):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
         plan = Plan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
@@ -228,10 +227,10 @@ def _purge(vault: UnlockedVault, job: Job) -> Plan:
         for ordinal in sorted(ordinals, key=lambda at: (at == DIRECTORY, at)):
             work = Work(job.job_id, part.part_id, ordinal)
             if ordinal == DIRECTORY:
-                directories += purge_directory(vault, dataset, part, work)
+                directories += purge_directory(vault, part, work)
             else:
                 alts = unpack(lists[str(ordinal)])
-                blanked += purge_chunk(vault, dataset, part, work, alts=alts, others=others)
+                blanked += purge_chunk(vault, part, work, alts=alts, others=others)
     vault.books.checkpoint_wal(*HOLDING_NAMES)
     for dataset in {dataset for dataset, _ in _parts(vault, part_ids)}:
         panel_builder.rebuild(vault, dataset)
@@ -302,15 +301,15 @@ def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, 
 
 def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
     """What the person carries, chunk by chunk."""
-    slot = part_book.members(vault, part, [subject])[subject]
+    slot = parts.members(vault, part, [subject])[subject]
     key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-    reader = part_book.open_part(vault, part, range(part.n_chunks))
+    reader = parts.open_part(vault, part, range(part.n_chunks))
     place = Place(*slot, block_key(key, dataset.dataset_id))
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
 
 
 def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place]:
-    slots = part_book.members(vault, part)
+    slots = parts.members(vault, part)
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
     return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]
 

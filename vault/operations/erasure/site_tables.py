@@ -15,11 +15,11 @@ from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.genotypes.catalog import parts
-from vault.genotypes.catalog.datasets import Dataset
-from vault.genotypes.store.part_records import Owner, Place
+from vault.genotypes.catalog.row_mapping import owner_from_row
+from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts, blank, extent
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
-from vault.ids import KeyId, PartId, new_id
+from vault.ids import KeyId, new_id
 from vault.operations.erasure.private_alleles import only_theirs
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
@@ -48,7 +48,7 @@ class _Swap:
     key: OpenKey
 
 
-def purge_chunk(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Work, *, alts: Alts, others: Sequence[Place]) -> int:
+def purge_chunk(vault: UnlockedVault, part: PartRow, work: Work, *, alts: Alts, others: Sequence[Place]) -> int:
     """Blank what nobody else carries of ``alts`` in one chunk; how many ALTs that were (0 when resumed after the swap).
 
     Raises:
@@ -63,7 +63,7 @@ def purge_chunk(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Wor
         return 0
     with vault.books.read() as tx:
         row = tx.get_one(ChunkRow, (part.part_id, work.ordinal))
-    owner = Owner(vault.vault_id, dataset.dataset_id, PartId(part.part_id))
+    owner = owner_from_row(vault.vault_id, part)
     key_id = KeyId(row.table_key_id)
     old = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
     sealed = vault.objects.get(row.table_object)
@@ -81,7 +81,7 @@ def purge_chunk(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Wor
     return len(private)
 
 
-def purge_directory(vault: UnlockedVault, dataset: Dataset, part: PartRow, work: Work) -> bool:
+def purge_directory(vault: UnlockedVault, part: PartRow, work: Work) -> bool:
     """Let the directory say where the part's rewritten chunks begin and end now; whether it had to change. Raises as ``purge_chunk``."""
     if _tidied(vault, work):
         return False
@@ -100,7 +100,7 @@ def purge_directory(vault: UnlockedVault, dataset: Dataset, part: PartRow, work:
         _close(vault, work)
         return False
     key = _new_key(vault, part)
-    owner = Owner(vault.vault_id, dataset.dataset_id, PartId(part.part_id))
+    owner = owner_from_row(vault.vault_id, part)
     made = PartDirectory.of(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed])
     name, data = _write(vault, part, work, _Swap(made.to_bytes(), owner.directory_binding(key.key_id), key), "directory")
     with vault.books.write() as tx:
