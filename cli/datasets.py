@@ -46,7 +46,7 @@ def import_(
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
         raise UsageError("options_exclude", "--register is --unknown register, and another --unknown is given")
-    from vault.genotypes.ingest.reading import begin_reading
+    from vault.genotypes.ingest.begin import begin_reading
 
     with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
         from vault.genotypes.import_job import ImportOptions, import_files  # while the files are being parsed

@@ -16,7 +16,7 @@ from tests.support.held import Held
 from tests.support.outside import shared, tool
 from tests.support.vcf_reading import bcftools_rows
 from vault.errors import GenovaultError, InputError
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 
 SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bgz", ".bcf")
 ROOTS = ("data/1-real", "data/3-hard")

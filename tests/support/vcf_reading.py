@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vault.genotypes.codec.call_codes import call_texts
-from vault.genotypes.ingest.source import SiteBatch, open_source
+from vault.genotypes.ingest.open_source import open_source
+from vault.genotypes.ingest.source import SiteBatch
 
 Row = tuple[str, str, str, str, str, str, list[str]]  # CHROM, POS, ID, REF, ALT, FILTER, GTs
 

@@ -17,8 +17,8 @@ from vault.extracts import bgzf, vcf_kernels
 from vault.extracts.csi import Index
 from vault.extracts.header import header_text
 from vault.extracts.render_pipeline import Scratch, write_runs
-from vault.genotypes.codec.allele_counts import HAS_UNEVEN
 from vault.genotypes.codec.call_codes import ESCAPE, call_texts
+from vault.genotypes.codec.format_constants import HAS_UNEVEN
 from vault.genotypes.compute.arrays import plain
 from vault.genotypes.sites import Sites, site_ends
 from vault.views.pages import Page, Paged

@@ -26,7 +26,8 @@ from vault.genotypes.catalog import panel_builder, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
-from vault.genotypes.ingest.reading import ReadFile, Reading, begin_reading
+from vault.genotypes.ingest.begin import begin_reading
+from vault.genotypes.ingest.reading import ReadFile, Reading
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.store.part_writer import PartWriter
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.codec.allele_counts import HAS_ABSENT
 from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, HAPLOID_BASE, MAX_CODED_ALLELE, PHASED_OFFSET, Codes, Escapes
+from vault.genotypes.codec.format_constants import HAS_ABSENT
 from vault.genotypes.compute.threads import over_rows
 from vault.views import kernels
 from vault.views.site_selection import Shown

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.loci import Interval
-from vault.genotypes.codec.allele_counts import HAS_UNEVEN, AlleleCounts
+from vault.genotypes.codec.allele_counts import AlleleCounts
+from vault.genotypes.codec.format_constants import HAS_UNEVEN
 from vault.genotypes.compute.arrays import plain
 from vault.genotypes.panel_loci import Match
 from vault.genotypes.sites import Sites, TextColumn, ends_before_start

@@ -5,7 +5,7 @@ import pytest
 from tests.support.vcf_reading import our_rows, vcf_text
 from vault.errors import InputError
 from vault.genotypes.contigs import find_assembly, normal_contig
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 from vault.limits import MAX_POSITION
 
 GRCH38 = find_assembly("GRCh38")

@@ -19,8 +19,8 @@ from vault.access import projects
 from vault.consent import recording
 from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.genotypes import import_job
-from vault.genotypes.ingest import reading
-from vault.genotypes.ingest.reading import begin_reading
+from vault.genotypes.ingest import begin
+from vault.genotypes.ingest.begin import begin_reading
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.storage.book_tables import PartMemberRow
 from vault.subjects import registry
@@ -356,7 +356,7 @@ def test_what_is_no_genotype_file_is_refused_without_a_trace(held, code):
 
 @pytest.fixture
 def apart(monkeypatch):
-    monkeypatch.setattr(reading, "APART_BYTES", 0)
+    monkeypatch.setattr(begin, "APART_BYTES", 0)
 
 
 @pytest.mark.usefixtures("apart")

@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 
 from vault.errors import IntegrityError
 from vault.genotypes.codec.call_codes import Codes, Escapes
+from vault.genotypes.codec.format_constants import IS_INVALID
 from vault.genotypes.compute.threads import over_rows
 from vault.genotypes.sites import Sites
 
 if TYPE_CHECKING:
     from vault.genotypes.codec.decoder import FieldCounts, Plan
-
-HAS_ABSENT = 1  # the site has a call that its part does not assay
-HAS_UNEVEN = 2  # the site has a call that is not diploid with one-digit alleles (haploid or escaped)
-IS_INVALID = 4  # the site has a call that it cannot have
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Numbers of the block code that its format fixes (docs/formats/genotypes.md §2-3), apart from the kernels, which take a second to load."""
+"""Numbers of the block code that its format fixes (docs/formats/genotypes.md §2-3), and flags of counted sites.
+
+Apart from the kernels, which take a second to load.
+"""
 
 from __future__ import annotations
 
@@ -9,5 +12,10 @@ GOLOMB = 2  # GOLOMB + k: runs of zeros coded with parameter 2**k
 MAX_K = 20
 TOGGLE = 254  # in an exception list: the subject's default ploidy changes at this site
 HAS_ESCAPES = 0x08  # bit of a payload's head
+
+# flags of a site, uint8 (``AlleleCounts.flags``)
+HAS_ABSENT = 1  # the site has a call that its part does not assay
+HAS_UNEVEN = 2  # the site has a call that is not diploid with one-digit alleles (haploid or escaped)
+IS_INVALID = 4  # the site has a call that it cannot have
 
 Payload = bytes | bytearray | memoryview

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from vault.errors import GenovaultError
 from vault.genotypes.ingest.pipe_frames import Kind, describe, write_frame
-from vault.genotypes.ingest.reading import ReadingHere
+from vault.genotypes.ingest.read_ahead import ReadingHere
 
 
 def main() -> None:

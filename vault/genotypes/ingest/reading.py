@@ -1,25 +1,11 @@
-"""Genotype files on their way into a vault: opened at once, read ahead of whoever asks, encoded chunk by chunk.
-
-An import begins so before its vault is unlocked. Large files are read by a process of their own (``reading_apart``): parsing neither
-waits for Python's lock nor shares memory with keys. Small ones are read here, in a thread.
-"""
+"""Interfaces of genotype files on their way into a vault: opened, and given chunk by chunk, in this process or from another."""
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
-from queue import Empty, Queue
 from typing import Protocol, Self
 
-from vault.errors import GenovaultError
 from vault.genotypes.codec.encoded_chunk import SiteChunk
-from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, open_source, reorder
-
-BATCHES = 16  # parsed and not yet taken; a batch has up to 12 MiB of call codes, most often in a quarter of that
-APART_BYTES = 1 << 21  # files as stored, from which on a process of its own pays for its start
 
 Progress = Callable[[int, int], None]
 """``progress(bytes read, sites)`` of one file."""
@@ -41,7 +27,7 @@ class ReadFile(Protocol):
 
 
 class Reading(Protocol):
-    """Files being read; a context manager that ends it. They are read in the order given, each to its end."""
+    """Files being read, in the order given and each to its end; leaving the context stops it."""
 
     def files(self) -> Sequence[ReadFile]:
         """The opened files. Raises as ``open_source``: not sooner, so that an import that fails is logged as one."""
@@ -52,111 +38,3 @@ class Reading(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_exc: object) -> None: ...
-
-
-def begin_reading(paths: Sequence[Path], assembly: str, *, apart: bool | None = None) -> Reading:
-    """Open files and read ahead. ``apart``: in another process; by default where they are large."""
-    if apart or (apart is None and _stored_bytes(paths) >= APART_BYTES and sys.executable):
-        from vault.genotypes.ingest.reader_client import ReadingApart  # noqa: PLC0415 - most commands read no large file
-
-        with suppress(OSError):  # no room for another process
-            return ReadingApart(paths, assembly)
-    return ReadingHere(paths, assembly)
-
-
-def _stored_bytes(paths: Sequence[Path]) -> int:
-    total = 0
-    for path in paths:
-        with suppress(OSError):  # for whoever opens it to tell
-            total += path.stat().st_size
-    return total
-
-
-class ReadingHere:
-    """``Reading`` in this process: a thread parses ahead, whoever asks for chunks encodes them."""
-
-    def __init__(self, paths: Sequence[Path], assembly: str) -> None:
-        self._files: list[_FileHere] = []
-        self._error: GenovaultError | None = None
-        try:
-            for path in paths:
-                self._files.append(_FileHere(open_source(path, assembly=assembly)))
-        except GenovaultError as error:
-            self._error = error
-        else:
-            self._files[0].begin()
-
-    def files(self) -> Sequence[ReadFile]:
-        """As ``Reading``."""
-        if self._error is not None:
-            raise self._error
-        return self._files
-
-    def close(self) -> None:
-        """As ``Reading``."""
-        for file in self._files:
-            file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
-
-
-class _FileHere:
-    """A source whose batches a thread makes, never more than a few at a time."""
-
-    def __init__(self, source: GenotypeSource) -> None:
-        self._source = source
-        self._made: Queue[SiteBatch | BaseException | None] = Queue(BATCHES)
-        self._stopped = False
-        self._thread: threading.Thread | None = None
-
-    @property
-    def samples(self) -> tuple[str, ...]:
-        return self._source.samples
-
-    @property
-    def size(self) -> int:
-        return self._source.progress[1]
-
-    def begin(self) -> None:
-        """Parse from now on."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="parse-ahead", daemon=True)
-            self._thread.start()
-
-    def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
-        from vault.genotypes.ingest.chunking import chunks_of  # noqa: PLC0415 - kernels load beside the parsing
-
-        return chunks_of(reorder(self._batches(progress), columns, len(self.samples)), len(columns))
-
-    def _batches(self, progress: Progress) -> Iterator[SiteBatch]:
-        self.begin()
-        sites = 0
-        while (made := self._made.get()) is not None:
-            if isinstance(made, BaseException):
-                raise made
-            yield made
-            sites += len(made.sites)
-            progress(self._source.progress[0], sites)
-
-    def close(self) -> None:
-        self._stopped = True
-        if self._thread is not None:
-            while self._thread.is_alive():
-                with suppress(Empty):
-                    self._made.get(timeout=0.01)  # room for what the thread may be waiting to hand over
-        self._source.close()
-
-    def _run(self) -> None:
-        last: BaseException | None = None
-        try:
-            for batch in self._source.batches():
-                self._made.put(batch)
-                if self._stopped:
-                    return
-        except BaseException as error:  # noqa: BLE001 - the consumer's to raise, whatever it is
-            last = error
-        self._made.put(last)

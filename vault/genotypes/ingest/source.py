@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.codec.packed_calls import CallRows
-from vault.genotypes.contigs import find_assembly
-from vault.genotypes.ingest.streams import open_file
 from vault.genotypes.sites import Sites
-
-PLINK_MAGIC = b"\x6c\x1b"  # .pgen and .bed alike
 
 
 @dataclass(frozen=True)
@@ -58,27 +53,6 @@ class GenotypeSource(Protocol):
     def __exit__(self, *_exc: object) -> None: ...
 
 
-def open_source(path: str | Path, *, assembly: str = "") -> GenotypeSource:
-    """Open a genotype file by its content: VCF text (plain, gzip, BGZF, zstd), BCF, or PGEN with its .pvar and .psam beside it.
-
-    Contigs are held to ``assembly`` where its contigs are known.
-
-    Raises InputError (``no_such_file``, ``not_a_vcf``, ``bad_header``, ``duplicate_sample``, ``file_truncated``, ``assembly_mismatch``, …), and
-    UnavailableError ``bcf_support_missing``, ``pgen_support_missing`` without the extra that a format needs.
-    """
-    # Kernels and libraries load with the first file, not with the command line.
-    path = Path(path)
-    with open_file(path) as file:
-        start = file.read(len(PLINK_MAGIC))
-    if start == PLINK_MAGIC:
-        from vault.genotypes.ingest.pgen import open_pgen  # noqa: PLC0415
-
-        return open_pgen(path, find_assembly(assembly))
-    from vault.genotypes.ingest.vcf import open_vcf  # noqa: PLC0415
-
-    return open_vcf(path, find_assembly(assembly))
-
-
 def reorder(batches: Iterable[SiteBatch], columns: Sequence[int], samples: int) -> Iterator[SiteBatch]:
     """The batches, each with the chosen of its ``samples`` columns in the order given: a permutation, or fewer columns.
 
@@ -90,7 +64,7 @@ def reorder(batches: Iterable[SiteBatch], columns: Sequence[int], samples: int) 
     if np.array_equal(chosen, np.arange(samples)):
         yield from batches
         return
-    from vault.genotypes.ingest.column_kernel import permute  # noqa: PLC0415 - as above
+    from vault.genotypes.ingest.column_kernel import permute  # noqa: PLC0415 - kernels load where columns are reordered only
 
     for batch in batches:
         yield SiteBatch(batch.sites, permute(batch.rows, chosen), _reordered(batch.escapes, chosen, samples))

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.codec.allele_counts import HAS_ABSENT, AlleleCounts
+from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, Codes, Escapes
+from vault.genotypes.codec.format_constants import HAS_ABSENT
 from vault.genotypes.sites import Sites
 
 

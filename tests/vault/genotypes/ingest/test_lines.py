@@ -14,7 +14,7 @@ from vault.errors import InputError
 from vault.genotypes.contigs import find_assembly
 from vault.genotypes.ingest import lines as line_blocks
 from vault.genotypes.ingest.lines import Lines
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 
 HEADER = vcf_text([])
 ANY = find_assembly("")

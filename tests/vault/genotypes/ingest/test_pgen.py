@@ -14,7 +14,7 @@ import pytest
 from tests.support.gt_text import texts_of
 from tests.support.outside import extra, shared, tool
 from vault.errors import InputError
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 
 extra("pgenlib")
 

@@ -9,10 +9,12 @@ import pytest
 
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError
-from vault.genotypes.ingest import reading, vcf
+from vault.genotypes.ingest import begin, read_ahead, vcf
+from vault.genotypes.ingest.begin import begin_reading
 from vault.genotypes.ingest.chunking import chunks_of
-from vault.genotypes.ingest.reading import ReadingHere, begin_reading
-from vault.genotypes.ingest.source import open_source, reorder
+from vault.genotypes.ingest.open_source import open_source
+from vault.genotypes.ingest.read_ahead import ReadingHere
+from vault.genotypes.ingest.source import reorder
 
 
 def lines(contig, count):
@@ -77,9 +79,9 @@ def test_reading_begins_before_anybody_asks_and_waits_when_far_ahead(files):
     with ReadingHere(files, "GRCh38") as begun:
         first, second = begun.files()
         until = time.monotonic() + 30
-        while first._made.qsize() < reading.BATCHES and time.monotonic() < until:
+        while first._made.qsize() < read_ahead.BATCHES and time.monotonic() < until:
             time.sleep(0.001)
-        assert first._made.qsize() == reading.BATCHES
+        assert first._made.qsize() == read_ahead.BATCHES
         assert second._made.qsize() == 0
     assert not parsing()
 
@@ -106,7 +108,7 @@ def test_a_bad_line_is_told_with_its_number(tmp_path, apart):
 
 
 def test_large_files_are_read_apart(files, monkeypatch):
-    monkeypatch.setattr(reading, "APART_BYTES", sum(path.stat().st_size for path in files))
+    monkeypatch.setattr(begin, "APART_BYTES", sum(path.stat().st_size for path in files))
     with begin_reading(files[:1], "GRCh38") as begun:
         assert isinstance(begun, ReadingHere)
     with begin_reading(files, "GRCh38") as begun:

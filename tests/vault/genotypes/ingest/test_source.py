@@ -10,7 +10,8 @@ from tests.support.outside import extra
 from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF
-from vault.genotypes.ingest.source import open_source, reorder
+from vault.genotypes.ingest.open_source import open_source
+from vault.genotypes.ingest.source import reorder
 
 LINES = [
     "1 5 rs1 A C . PASS . GT 0/1 1|1 0/1/1",

@@ -11,7 +11,7 @@ from isal import igzip
 from tests.support.vcf_reading import our_rows, vcf_text
 from vault.errors import InputError
 from vault.genotypes.ingest import gzip_streams, lines, streams
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 from vault.limits import MAX_LINE_BYTES
 
 TEXT = vcf_text([f"1 {i} . A C . . . GT 0/1 1|1" for i in range(1, 30_000)])

@@ -9,7 +9,7 @@ from tests.support.vcf_reading import our_rows, vcf_text
 from vault.genotypes.codec.call_codes import ESCAPE, MISSING_HAPLOID, diploid, haploid
 from vault.genotypes.ingest import lines as line_blocks
 from vault.genotypes.ingest import vcf
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from vault.errors import InputError
 from vault.genotypes.codec.packed_calls import CODED
 from vault.genotypes.ingest import lines, vcf, vcf_kernel
 from vault.genotypes.ingest.column_kernel import permute
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 
 SEVENTY = " ".join(f"S{i}" for i in range(70))
 
 PROGRAM = """
 import sys
 from vault.genotypes.ingest import vcf_kernel
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 with open_source(sys.argv[1]) as source:
     print(sum(int(batch.codes.sum()) for batch in source.batches()))
 kernel = vcf_kernel._parse_lines

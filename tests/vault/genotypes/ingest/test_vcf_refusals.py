@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.vcf_reading import our_rows, vcf_text
 from vault.errors import InputError
-from vault.genotypes.ingest.source import open_source
+from vault.genotypes.ingest.open_source import open_source
 from vault.limits import MAX_ALTS, MAX_LINE_BYTES, MAX_POSITION
 
 GOOD = "1 5 . A C . . . GT 0/1 1|1"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from vault.genotypes.codec.allele_counts import HAS_ABSENT, HAS_UNEVEN, IS_INVALID
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET, diploid
+from vault.genotypes.codec.format_constants import HAS_ABSENT, HAS_UNEVEN, IS_INVALID
 from vault.genotypes.compute.jit import RO, RW, helper, kernel
 
 _REF_PHASED = diploid(0, 0, phased=True)
