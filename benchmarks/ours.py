@@ -3,9 +3,9 @@
     python -m benchmarks.ours VAULT KEY_FILE PLAN.json        prints {task: {"seconds": […], "digest": …}}
 
 "First touch": an open session that holds no table and no block, with the block keys of the subjects derived. "Again": the same
-``GenotypeReader``, its chunks decoded. "Another subject": as first touch, but the panel's site table, which belongs to nobody, is
-open, and the books were asked where its blocks lie when the reader was made. Reads go through ``datasets``, below the door, because the peers decide and log nothing; the
-door's own share has a row of its own.
+``GenotypeReader``, its chunks decoded. "Another subject": as first touch, but the panel's site table, shared by all subjects, is
+open, and the books were asked where its blocks lie when the reader was made. Reads go through ``dataset_reader``, below the gate,
+because the peers decide and log nothing; the gate's own share has a row of its own.
 """
 
 from __future__ import annotations

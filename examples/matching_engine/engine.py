@@ -15,12 +15,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from alleles import Gene, load_genes
 from observe import Panel, observe
 from pgx import DISCLAIMER, Call, GeneCall, call_gene
+
+if TYPE_CHECKING:
+    from vault.views.view import View
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,13 @@ class Match:
         return not self.call.phenotype.startswith("Normal")
 
 
-def run(view: Any, genes: Mapping[str, Gene] | None = None) -> list[Match]:
+def run(view: View, genes: Mapping[str, Gene] | None = None) -> list[Match]:
     """Matches of every person and gene of a panel view (``vault``'s ``View``), in the view's order of people, then of genes.
 
     Each distinct row of genotypes is called once, so that the work grows with the number of patterns and not of people.
     """
     genes = load_genes() if genes is None else genes
-    panel = Panel.of(view)
+    panel = Panel.from_view(view)
     per_gene = [_call_people(panel, gene) for gene in genes.values()]
     return [Match(str(name), calls[i]) for i, name in enumerate(view.pseudonyms) for calls in per_gene]
 
@@ -66,9 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     passphrase = os.environ.get("GENOVAULT_PASSPHRASE")
     if options.passphrase_file:
         passphrase = options.passphrase_file.read_text(encoding="utf-8").rstrip("\n")
-    secret = {"key_file": options.key_file} if options.key_file else {"passphrase": passphrase}
+    key_file: Path | None = options.key_file
+    if key_file is not None:
+        passphrase = None
     try:
-        with vault.open(options.vault, principal=options.principal, **secret) as opened:
+        with vault.open(options.vault, principal=options.principal, passphrase=passphrase, key_file=key_file) as opened:
             view = opened.view(project=options.project, dataset=options.dataset, panel=options.panel)
     except vault.GenovaultError as error:
         print(f"engine: {error}", file=sys.stderr)
@@ -92,13 +97,13 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def document(view: Any, matches: Sequence[Match]) -> str:
+def document(view: View, matches: Sequence[Match]) -> str:
     """Every match as JSON."""
     rows = [{"pseudonym": match.pseudonym, **asdict(match.call)} for match in matches]
     return json.dumps({"disclaimer": DISCLAIMER, "people": len(view.pseudonyms), "matches": rows}, indent=1)
 
 
-def report(view: Any, matches: Sequence[Match], *, everything: bool) -> str:
+def report(view: View, matches: Sequence[Match], *, everything: bool) -> str:
     """A table of the findings (of every match with ``everything``) and counts by gene."""
     shown = [match for match in matches if everything or match.finding]
     rows = [("pseudonym", "gene", "diplotype", "phenotype", "what follows")]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from alleles import Gene, Locus
 from numpy.typing import NDArray
 from pgx import NO_CALL, OTHER, REFERENCE, VARIANT
+
+if TYPE_CHECKING:
+    from vault.genotypes.sites import Sites
+    from vault.views.view import View
+
+Genotypes = NDArray[np.int8] | NDArray[np.int16]
 
 CONTIG_PREFIX = "chr"
 
@@ -18,14 +24,14 @@ class Panel:
     """A view's arrays, taken once. ``genotypes`` int8[m, n, ploidy], ``phased`` bool[m, n]."""
 
     people: int
-    sites: Any
+    sites: Sites
     assembly: str
-    genotypes: NDArray[np.int8]
+    genotypes: Genotypes
     phased: NDArray[np.bool_]
 
     @staticmethod
-    def of(view: Any) -> Panel:
-        """From the view that ``vault`` hands out."""
+    def from_view(view: View) -> Panel:
+        """The arrays of a view, as ``vault`` hands it out."""
         return Panel(len(view.pseudonyms), view.sites, view.assembly, view.genotypes, view.phased)
 
 
@@ -73,7 +79,7 @@ def _locus(panel: Panel, contig: str, locus: Locus) -> NDArray[np.int8]:
     return shown
 
 
-def _pair(genotypes: NDArray[np.int8], alts: list[str], locus: Locus) -> NDArray[np.int8]:
+def _pair(genotypes: Genotypes, alts: list[str], locus: Locus) -> NDArray[np.int8]:
     """int8[n, 2]: allele numbers of one record as the constants of ``pgx``; both NO_CALL unless the call is diploid and whole."""
     meaning = np.array([REFERENCE] + [VARIANT if alt == locus.alt else OTHER for alt in alts], np.int8)
     whole = (genotypes[:, :2] >= 0).all(axis=1) & (genotypes[:, 2:] == -2).all(axis=1)

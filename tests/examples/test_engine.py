@@ -104,7 +104,7 @@ def test_the_tag_of_hapb3_answers_only_where_the_causal_site_is_silent():
 
 
 def test_observation_shape_and_missing_value():
-    shown = observe(Panel.of(view_of(vcf("a b c"))), GENES["CYP2C19"])
+    shown = observe(Panel.from_view(view_of(vcf("a b c"))), GENES["CYP2C19"])
     assert shown.shape == (3, 5, 4)
     assert (shown[:, :, :2] == NO_CALL).all()
 
