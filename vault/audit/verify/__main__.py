@@ -1,0 +1,39 @@
+"""The command ``python -m vault.audit.verify EXPORT --key VKEY``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from vault.audit.verify.model import lines_of
+from vault.audit.verify.run import verify_folder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m vault.audit.verify", description="Verify an exported audit log offline.")
+    parser.add_argument("export", type=Path, help="folder with checkpoint and tile/")
+    parser.add_argument("--key", help="vkey line, or a file that holds one, from somewhere else than the export")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    if not options.export.is_dir():
+        sys.stderr.write(f"{options.export} is not a folder\n")
+        return 4
+    key = options.key
+    if key is not None and "+" not in key and Path(key).is_file():
+        key = Path(key).read_text("utf-8", errors="replace").strip()
+    report = verify_folder(options.export, key)
+    if options.json:
+        document = asdict(report) | {"ok": report.ok, "first_bad": report.first_bad}
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        sys.stdout.write("\n".join(lines_of(report)) + "\n")
+    return 0 if report.ok else 5
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Checkpoints: parsed, and their signatures checked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from vault.audit.verify.hashing import decode_base64
+from vault.audit.verify.model import Checks
+from vault.audit.verify.workers import spread
+from vault.crypto.primitives import verify_signature
+from vault.errors import IntegrityError
+
+PARALLEL_SIGNATURES_FROM = 5_000  # the same of signatures
+_SIGNATURES_AT_ONCE = 200
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+class VerifyingKey(NamedTuple):
+    """A log's public key, as its vkey line names it (C2SP signed-note)."""
+
+    name: str
+    key_id: bytes
+    public: bytes
+
+
+class _Head(NamedTuple):
+    text: str  # the signed bytes
+    signatures: list[tuple[str, bytes]]  # (name, key id ‖ signature)
+    origin: str
+    size: int
+    root: bytes
+
+
+_Signature = tuple[bytes, bytes, bytes]  # public key, signature, message
+
+
+def parse_vkey(text: str) -> VerifyingKey | None:
+    """The Ed25519 key of a vkey line; None unless the line is well-formed and its key id is the key's own."""
+    parts = text.split("+", 2)
+    raw = decode_base64(parts[2]) if len(parts) == 3 else None
+    if raw is None or len(raw) != 33 or raw[0] != 1 or not parts[0] or " " in parts[0]:
+        return None
+    key_id = hashlib.sha256(parts[0].encode() + b"\n" + raw).digest()[:4]
+    return VerifyingKey(parts[0], key_id, raw[1:]) if parts[1] == key_id.hex() else None
+
+
+def checked_heads(notes: Sequence[str], keys: Sequence[VerifyingKey], checks: Checks) -> list[tuple[int, bytes]]:
+    """(size, root) of each checkpoint that one of ``keys`` signed; the others are findings."""
+    heads = [_parse_head(note) for note in notes]
+    found = [[] if head is None else _signatures(head, keys) for head in heads]
+    wanted = [signature for signatures in found for signature in signatures]
+    held = spread(_all_hold, wanted, _SIGNATURES_AT_ONCE, parallel=len(wanted) >= PARALLEL_SIGNATURES_FROM)
+    good = []
+    for head, signatures in zip(heads, found, strict=True):
+        holding = list(islice(held, len(signatures)))
+        if head is None:
+            checks.found("checkpoint_malformed", None, "a checkpoint does not have its form")
+        elif not any(key.name == head.origin for key in keys):
+            checks.found("checkpoint_origin", None, "a checkpoint is of another log than the key")
+        elif not all(holding):
+            checks.found("signature_bad", None, f"the signature of the checkpoint at {head.size} entries does not hold")
+        elif not holding:
+            checks.found("signature_missing", None, f"the checkpoint at {head.size} entries is not signed by the given key")
+        else:
+            good.append((head.size, head.root))
+    return good
+
+
+def _signatures(head: _Head, keys: Sequence[VerifyingKey]) -> list[_Signature]:
+    """Those that say they are by one of the keys: all of them have to hold."""
+    message = head.text.encode()
+    return [
+        (key.public, raw[4:], message)
+        for name, raw in head.signatures
+        for key in keys
+        if (name, raw[:4]) == (key.name, key.key_id)
+    ]
+
+
+def _all_hold(signatures: Sequence[_Signature]) -> list[bool]:
+    """Of each signature whether it holds."""
+    held = []
+    for public, signature, message in signatures:
+        try:
+            verify_signature(public, signature, message)
+            held.append(True)
+        except IntegrityError:
+            held.append(False)
+    return held
+
+
+def _parse_head(note: str) -> _Head | None:
+    text, separator, block = note.rpartition("\n\n")
+    lines = text.split("\n")
+    root = decode_base64(lines[2]) if len(lines) == 3 else None
+    if not separator or root is None or len(root) != 32 or not _SIZE.fullmatch(lines[1]) or not block.endswith("\n"):
+        return None
+    signatures = []
+    for line in block[:-1].split("\n"):
+        dash, _, rest = line.partition(" ")
+        name, _, encoded = rest.partition(" ")
+        raw = decode_base64(encoded)
+        if dash != "—" or not name or raw is None or len(raw) < 5:
+            return None
+        signatures.append((name, raw))
+    return _Head(text + "\n", signatures, lines[0], int(lines[1]), root)

@@ -1,0 +1,45 @@
+"""Check a whole log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vault.audit.verify.checkpoints import checked_heads, parse_vkey
+from vault.audit.verify.folder import FolderSource
+from vault.audit.verify.leaves import examine_all
+from vault.audit.verify.model import Checks, Report, Source
+from vault.audit.verify.tree import TreeWalk
+from vault.audit.verify.workers import CHUNKS_AT_ONCE, PARALLEL_FROM, spread
+
+
+def verify(source: Source, vkey: str | None = None) -> Report:
+    """Check a whole log. Never raises for what the log holds: that is what the findings are for."""
+    checks = Checks()
+    text = vkey if vkey is not None else source.vkey()
+    keys = [key for line in (text or "").split("\n") if (key := parse_vkey(line)) is not None]
+    if not keys:
+        checks.found("key_malformed", None, "there is no readable public key to check signatures with")
+    heads = checked_heads(source.checkpoints(), keys, checks)
+    if not heads:
+        checks.found("unsigned", None, "no signed checkpoint covers this log")
+    signed = max((size for size, _ in heads), default=0)
+    walk = TreeWalk(source, heads, checks)
+    for found in spread(examine_all, source.chunks(), CHUNKS_AT_ONCE, parallel=signed >= PARALLEL_FROM):
+        walk.take(found)
+    walk.finish(signed)
+    return Report(
+        entries=walk.size,
+        signed=min(signed, walk.size),
+        root=walk.root().hex(),
+        unsigned=(signed, walk.size - 1) if walk.size > signed else (),
+        redacted=walk.redacted,
+        key_given=vkey is not None,
+        key=text,
+        open_intents=tuple(walk.intents.values()),
+        findings=tuple(sorted(checks.findings, key=lambda f: (f.entry is None, f.entry or 0))),
+    )
+
+
+def verify_folder(folder: Path, vkey: str | None = None) -> Report:
+    """Check an exported folder."""
+    return verify(FolderSource(folder), vkey)
