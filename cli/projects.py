@@ -53,7 +53,7 @@ def lint(ctx: typer.Context, file: File) -> None:
     document = read_yaml(file)
     problems = declarations.lint(document)
     if problems:
-        raise PolicyInputError.of(list(problems))
+        raise PolicyInputError.from_problems(list(problems))
     declared = declarations.parse_project(document)
     context.output.document({"code": declared.code, "sha256": declared.digest()})
     context.output.line(f"{file.name}: nothing is wrong with it")

@@ -44,7 +44,7 @@ def parse_project(data: object, *, zone: tzinfo = UTC) -> ProjectDeclaration:
     """
     project, problems = _read(data, zone)
     if problems or project is None:
-        raise PolicyInputError.of(problems)
+        raise PolicyInputError.from_problems(problems)
     return project
 
 

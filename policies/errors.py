@@ -31,7 +31,7 @@ class PolicyInputError(ValueError):
         self.problems = problems or (InputProblem(place, code, message),)
 
     @classmethod
-    def of(cls, problems: list[InputProblem]) -> PolicyInputError:
+    def from_problems(cls, problems: list[InputProblem]) -> PolicyInputError:
         """The error that reports all of ``problems`` (at least one)."""
         first = problems[0]
         return cls(first.code, first.message, first.place, problems=tuple(problems))

@@ -124,7 +124,7 @@ def parse_form(data: object, *, zone: tzinfo = UTC) -> Form:
     top = Section(data, "", problems)
     form = _form(top, zone)
     if problems:
-        raise PolicyInputError.of(problems)
+        raise PolicyInputError.from_problems(problems)
     return form
 
 
@@ -197,7 +197,7 @@ def _option(section: Section) -> Option:
 
 
 def _terms(section: Section) -> Terms:
-    return Terms.of(*(read_alternative(item) for item in section.sections("alternatives", required=True)))
+    return Terms.from_alternatives(*(read_alternative(item) for item in section.sections("alternatives", required=True)))
 
 
 def _note_policy(section: Section, policy: str, kind: QuestionKind, key: str) -> None:

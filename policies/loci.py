@@ -61,12 +61,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Mask:
-    """A set of positions: sorted intervals that neither overlap nor touch. Build it with ``Mask.of``."""
+    """A set of positions: sorted intervals that neither overlap nor touch. Build it with ``Mask.from_intervals``."""
 
     intervals: tuple[Interval, ...] = ()
 
     @classmethod
-    def of(cls, intervals: Iterable[Interval]) -> Mask:
+    def from_intervals(cls, intervals: Iterable[Interval]) -> Mask:
         """The union of ``intervals``."""
         merged: list[Interval] = []
         for item in sorted(intervals):
@@ -79,11 +79,11 @@ class Mask:
 
     def union(self, other: Mask) -> Mask:
         """The positions in either."""
-        return Mask.of(self.intervals + other.intervals)
+        return Mask.from_intervals(self.intervals + other.intervals)
 
     def widened(self, margin: int) -> Mask:
         """``margin`` bases more on each side of each interval, within the contig's possible positions."""
-        return Mask.of(Interval(i.contig, max(0, i.start - margin), min(END, i.end + margin)) for i in self.intervals)
+        return Mask.from_intervals(Interval(i.contig, max(0, i.start - margin), min(END, i.end + margin)) for i in self.intervals)
 
     def minus(self, other: Mask) -> Mask:
         """The positions of this set that are not in ``other``."""
@@ -98,7 +98,7 @@ class Mask:
                 start = hole.end
             if start < item.end:
                 rest.append(Interval(item.contig, start, item.end))
-        return Mask.of(rest)
+        return Mask.from_intervals(rest)
 
     def intersection(self, other: Mask) -> Mask:
         """The positions in both."""
@@ -215,7 +215,7 @@ def parse_regions(texts: Iterable[str], *, place: str = "") -> Mask:
     Raises:
         PolicyInputError: ``bad_region``, ``no_regions``.
     """
-    found = Mask.of(parse_region(text, place=f"{place}[{index}]") for index, text in enumerate(texts))
+    found = Mask.from_intervals(parse_region(text, place=f"{place}[{index}]") for index, text in enumerate(texts))
     if not found.intervals:
         raise PolicyInputError("no_regions", "no region is given", place)
     return found
@@ -237,7 +237,7 @@ def parse_bed(lines: Iterable[str], *, place: str = "") -> Mask:
         found.append(_bed_line(line, f"{place}:{number}" if place else f"line {number}"))
     if not found:
         raise PolicyInputError("no_regions", "no region is given", place)
-    return Mask.of(found)
+    return Mask.from_intervals(found)
 
 
 def normalise_contig(name: str, *, place: str = "") -> str:
@@ -301,7 +301,7 @@ def parse_catalogue(text: str, *, assembly: str) -> Catalogue:
     chosen.finish()
     top.finish()
     if problems:
-        raise PolicyInputError.of(problems)
+        raise PolicyInputError.from_problems(problems)
     return Catalogue(version, normalise_assembly(assembly), genes, categories)
 
 

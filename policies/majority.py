@@ -55,7 +55,7 @@ def parse_majority(text: str) -> AgesOfMajority:
     ages = _ages(Section(listed, "ages", problems), listed)
     top.finish()
     if problems:
-        raise PolicyInputError.of(problems)
+        raise PolicyInputError.from_problems(problems)
     return AgesOfMajority(version, default or YOUNGEST, leap_day, ages)
 
 

@@ -29,13 +29,13 @@ class Ontology(Protocol):
 
 @dataclass(frozen=True)
 class TermGraph:
-    """An ontology from child-parent pairs. Build it with ``of`` or ``parse``; it is free of cycles."""
+    """An ontology from child-parent pairs. Build it with ``from_pairs`` or ``parse``; it is free of cycles."""
 
     version: str
     parents: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]], *, version: str) -> TermGraph:
+    def from_pairs(cls, pairs: Iterable[tuple[str, str]], *, version: str) -> TermGraph:
         """The graph of ``(child, parent)`` pairs.
 
         Raises:
@@ -58,9 +58,9 @@ class TermGraph:
         """The graph of a tab-separated text, ``child`` and ``parent`` in each line, with or without that header.
 
         Raises:
-            PolicyInputError: ``bad_pair`` with the line, and what ``of`` raises.
+            PolicyInputError: ``bad_pair`` with the line, and what ``from_pairs`` raises.
         """
-        return cls.of(_pairs(text), version=version)
+        return cls.from_pairs(_pairs(text), version=version)
 
     def ancestors(self, term: str) -> frozenset[str] | None:
         """Every ancestor of ``term`` without itself, or None when the term is not in the graph."""

@@ -62,7 +62,7 @@ def parse_event(text: str) -> ConsentEvent:
     rest = {key: top.text(key, default="") for key in ("signer_ref", "recorded_by", "evidence_hash", "channel", "language")}
     top.finish()
     if problems:
-        raise PolicyInputError.of(problems)
+        raise PolicyInputError.from_problems(problems)
     return ConsentEvent(
         event_id=event_id,
         seq=seq or 0,
@@ -166,7 +166,7 @@ def _answer(section: Section) -> PolicyAnswer:
 def _terms(section: Section) -> Terms | None:
     if not section.has("terms"):
         return None
-    return Terms.of(*(read_alternative(item, stored=True) for item in section.sections("terms")))
+    return Terms.from_alternatives(*(read_alternative(item, stored=True) for item in section.sections("terms")))
 
 
 def _rules(section: Section) -> tuple[LocusRule, ...]:

@@ -65,12 +65,12 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Terms:
-    """The alternatives of one signed answer, sorted, without repeats. Build with ``Terms.of``."""
+    """The alternatives of one signed answer, sorted, without repeats. Build with ``Terms.from_alternatives``."""
 
     alternatives: tuple[Alternative, ...]
 
     @classmethod
-    def of(cls, *alternatives: Alternative) -> Terms:
+    def from_alternatives(cls, *alternatives: Alternative) -> Terms:
         """Terms whose equality and hash do not depend on the order in which anything was written."""
         return cls(tuple(sorted({_ordered(item) for item in alternatives}, key=lambda item: canonical.dumps(item.as_dict()))))
 
@@ -95,8 +95,8 @@ def parse(text: str) -> Terms:
         raise PolicyInputError("not_a_list", "terms are a list of alternatives")
     found = [read_alternative(Section(item, f"[{index}]", problems), stored=True) for index, item in enumerate(value)]
     if problems:
-        raise PolicyInputError.of(problems)
-    return Terms.of(*found)
+        raise PolicyInputError.from_problems(problems)
+    return Terms.from_alternatives(*found)
 
 
 def parse_expression(text: str, *, place: str = "") -> Terms:
@@ -108,7 +108,7 @@ def parse_expression(text: str, *, place: str = "") -> Terms:
     alternatives = [_alternative(part, place) for part in text.split("|")]
     if len(alternatives) > MAX_ALTERNATIVES:
         raise PolicyInputError("too_many", f"at most {MAX_ALTERNATIVES} alternatives", place)
-    return Terms.of(*alternatives)
+    return Terms.from_alternatives(*alternatives)
 
 
 def read_alternative(section: Section, *, stored: bool = False) -> Alternative:

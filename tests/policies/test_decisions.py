@@ -26,7 +26,7 @@ def test_one_alternative_is_used_and_its_scope_keeps_its_duties():
     wide = Alternative("GRU", modifiers=(Modifier("RTN"),))
     narrow = Alternative("GRU", only=(PANEL,))
     promised = purpose(UseKind.HMB, commitments=(Commitment.NO_REID, Commitment.RETURN_RESULTS))
-    both = state_of(Terms.of(wide, narrow))
+    both = state_of(Terms.from_alternatives(wide, narrow))
     for what in (HMB, promised):
         duties = ask(both, what).obligations
         assert (duties.only == ()) == duties.return_derived, "never the wide scope without its duty"
@@ -48,7 +48,7 @@ def test_a_review_alternative_does_not_hide_a_permitting_one_and_beats_a_denying
 
 def test_an_alternative_whose_duty_cannot_be_kept_gives_way():
     odd = Alternative("GRU", obligations=("burn_after_reading",))
-    assert ask(state_of(Terms.of(odd, Alternative("HMB", modifiers=(Modifier("NMDS"),))))).permitted
+    assert ask(state_of(Terms.from_alternatives(odd, Alternative("HMB", modifiers=(Modifier("NMDS"),))))).permitted
 
 
 def test_all_reasons_of_the_nearest_alternative_are_given():
@@ -58,7 +58,7 @@ def test_all_reasons_of_the_nearest_alternative_are_given():
 
 
 def test_data_classes_must_be_covered():
-    state = state_of(Terms.of(Alternative("GRU", data_classes=("genotypes",))))
+    state = state_of(Terms.from_alternatives(Alternative("GRU", data_classes=("genotypes",))))
     assert ask(state, purpose(UseKind.HMB, data_classes=("genotypes", "phenotypes"))).reasons[0].code == "data_class_not_covered"
     assert ask([accept(1)], purpose(UseKind.HMB, data_classes=("phenotypes",))).outcome is Effect.DENY
 

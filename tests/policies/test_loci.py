@@ -90,7 +90,7 @@ def test_contig_spellings(name, expected):
 
 
 def test_a_variant_is_covered_by_any_of_its_bases():
-    mask = Mask.of([Interval("22", 100, 200)])
+    mask = Mask.from_intervals([Interval("22", 100, 200)])
     assert [mask.covers("chr22", position) for position in (100, 101, 200, 201)] == [False, True, True, False]
     assert mask.covers("22", 95, 6) is False
     assert mask.covers("22", 95, 7) is True
@@ -114,17 +114,17 @@ def bases(mask: Mask) -> set[tuple[str, int]]:
 
 @given(intervals, intervals)
 def test_masks_are_sets_of_bases(first, second):
-    a, b = Mask.of(first), Mask.of(second)
+    a, b = Mask.from_intervals(first), Mask.from_intervals(second)
     assert bases(a.union(b)) == bases(a) | bases(b)
     assert bases(a.minus(b)) == bases(a) - bases(b)
     assert bases(a.intersection(b)) == bases(a) & bases(b)
-    assert a == Mask.of(reversed(first))
+    assert a == Mask.from_intervals(reversed(first))
     assert all(one.contig != two.contig or one.end < two.start for one, two in zip(a.intervals, a.intervals[1:], strict=False))
 
 
 @given(intervals, st.integers(1, 80), st.integers(1, 12))
 def test_covers_is_membership(items, position, length):
-    mask = Mask.of(items)
+    mask = Mask.from_intervals(items)
     touched = {("1", at) for at in range(position - 1, position - 1 + length)}
     assert mask.covers("chr1", position, length) == bool(touched & bases(mask))
 
@@ -146,7 +146,7 @@ def catalogue(assembly: str) -> Catalogue:
 def test_rules_resolve_on_their_own_assembly_with_a_margin():
     found = resolve([GENE, HERE], assembly="hg38", catalogue=catalogue("hg38"), margin=10)
     assert found.unresolved == ()
-    assert found.mask == Mask.of([Interval("19", 44_905_780, 44_909_403), Interval("1", 999_990, 1_000_110)])
+    assert found.mask == Mask.from_intervals([Interval("19", 44_905_780, 44_909_403), Interval("1", 999_990, 1_000_110)])
 
 
 def test_another_assembly_or_an_unknown_name_stays_unresolved():

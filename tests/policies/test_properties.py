@@ -59,7 +59,7 @@ def test_2_the_order_in_which_events_are_given_changes_nothing(random):
 def test_3_a_narrowing_modifier_never_opens_anything(random, code):
     what, wide = a_purpose(random), terms(random)
     extra = parse_expression(f"GRU+{code}").alternatives[0].modifiers
-    narrow = Terms.of(*(replace(one, modifiers=(*one.modifiers, *extra)) for one in wide.alternatives))
+    narrow = Terms.from_alternatives(*(replace(one, modifiers=(*one.modifiers, *extra)) for one in wide.alternatives))
     assert on_terms(wide, what).permitted or not on_terms(narrow, what).permitted
 
 
@@ -68,7 +68,7 @@ def test_4_moving_down_from_gru_to_hmb_to_ds_never_opens_anything(random):
     what = a_purpose(random)
     modifiers = tuple(parse_expression(f"GRU+{code}").alternatives[0].modifiers[0] for code in random.sample(MODIFIERS, 2))
     steps = [Alternative("GRU", (), modifiers), Alternative("HMB", (), modifiers), Alternative("DS", (CANCER,), modifiers)]
-    permits = [on_terms(Terms.of(step), what).permitted for step in steps]
+    permits = [on_terms(Terms.from_alternatives(step), what).permitted for step in steps]
     assert permits == sorted(permits, reverse=True)
 
 
@@ -76,7 +76,7 @@ def test_4_moving_down_from_gru_to_hmb_to_ds_never_opens_anything(random):
 def test_5_a_more_general_disease_never_opens_anything(random, allowed):
     kinds = random.choice([(UseKind.DISEASE,), (UseKind.DISEASE, UseKind.METHODS)])
     what = replace(a_purpose(random), use_kinds=kinds, diseases=(LUNG,))
-    consent = Terms.of(Alternative("DS", (allowed,)))
+    consent = Terms.from_alternatives(Alternative("DS", (allowed,)))
     permits = [on_terms(consent, replace(what, diseases=(disease,))).permitted for disease in (LUNG, CANCER, DISEASE)]
     assert permits == sorted(permits, reverse=True)
 
@@ -92,8 +92,8 @@ def test_6_a_withdrawal_of_everything_denies_every_purpose(random):
 def test_7_npuncu_is_npu_and_ncu(random):
     what, base = a_purpose(random), terms(random).alternatives[0]
     rest = tuple(item for item in base.modifiers if item.code not in {"NPU", "NCU", "NPUNCU"})
-    joined = on_terms(Terms.of(replace(base, modifiers=(*rest, Modifier("NPUNCU")))), what)
-    parts = on_terms(Terms.of(replace(base, modifiers=(*rest, Modifier("NPU"), Modifier("NCU")))), what)
+    joined = on_terms(Terms.from_alternatives(replace(base, modifiers=(*rest, Modifier("NPUNCU")))), what)
+    parts = on_terms(Terms.from_alternatives(replace(base, modifiers=(*rest, Modifier("NPU"), Modifier("NCU")))), what)
     assert (joined.outcome, set(joined.reasons), joined.obligations) == (parts.outcome, set(parts.reasons), parts.obligations)
 
 
@@ -105,7 +105,7 @@ def test_8_the_order_of_lists_changes_nothing(random):
         for one in random.sample(alternatives, len(alternatives))
     ]
     other = replace(what, rulings=what.rulings[::-1], diseases=what.diseases[::-1], commitments=what.commitments[::-1])
-    first, second = on_terms(Terms.of(*alternatives), what), on_terms(Terms.of(*mixed), other)
+    first, second = on_terms(Terms.from_alternatives(*alternatives), what), on_terms(Terms.from_alternatives(*mixed), other)
     assert (first.outcome, set(first.reasons), first.obligations) == (second.outcome, set(second.reasons), second.obligations)
 
 
@@ -141,7 +141,7 @@ def test_an_added_event_that_only_opposes_never_opens_anything(random):
 def test_another_alternative_never_closes_anything(random):
     what = a_purpose(random)
     some, more = terms(random), terms(random)
-    both = Terms.of(*some.alternatives, *more.alternatives)
+    both = Terms.from_alternatives(*some.alternatives, *more.alternatives)
     assert on_terms(both, what).permitted == (on_terms(some, what).permitted or on_terms(more, what).permitted)
 
 

@@ -106,7 +106,10 @@ def test_a_disease_is_never_guessed_without_an_ontology():
 
 
 def test_a_disease_consent_without_a_disease_is_review():
-    assert why(ask(state_of(Terms.of(Alternative("DS"))), purpose(DS, diseases=(CANCER,)))) == ("review", "disease_missing")
+    assert why(ask(state_of(Terms.from_alternatives(Alternative("DS"))), purpose(DS, diseases=(CANCER,)))) == (
+        "review",
+        "disease_missing",
+    )
 
 
 FULL = purpose(
@@ -193,7 +196,7 @@ def test_modifier_step_of_section_9_2(modifier, what, outcome, reason):
 
 @pytest.mark.parametrize("code", ["RS", "GS", "TS", "US", "PS", "IS", "MOR"])
 def test_a_stored_modifier_without_its_parameter_is_review(code):
-    state = state_of(Terms.of(Alternative("GRU", modifiers=(Modifier(code),))))
+    state = state_of(Terms.from_alternatives(Alternative("GRU", modifiers=(Modifier(code),))))
     assert why(ask(state, FULL)) == ("review", "parameter_missing")
 
 
@@ -209,20 +212,26 @@ def test_duties_are_attached():
 
 
 def test_unknown_code_is_review_and_unknown_obligation_is_refusal():
-    assert why(ask(state_of(Terms.of(Alternative("GRU", modifiers=(Modifier("XYZ"),)))))) == ("review", "unknown_code")
-    assert why(ask(state_of(Terms.of(Alternative("DUO:0000099"))))) == ("review", "unknown_code")
-    assert why(ask(state_of(Terms.of(Alternative("GRU", obligations=("burn_after_reading",)))))) == ("deny", "unknown_obligation")
-    assert ask(state_of(Terms.of(Alternative("GRU", obligations=("watermark",))))).obligations.watermark
+    assert why(ask(state_of(Terms.from_alternatives(Alternative("GRU", modifiers=(Modifier("XYZ"),)))))) == (
+        "review",
+        "unknown_code",
+    )
+    assert why(ask(state_of(Terms.from_alternatives(Alternative("DUO:0000099"))))) == ("review", "unknown_code")
+    assert why(ask(state_of(Terms.from_alternatives(Alternative("GRU", obligations=("burn_after_reading",)))))) == (
+        "deny",
+        "unknown_obligation",
+    )
+    assert ask(state_of(Terms.from_alternatives(Alternative("GRU", obligations=("watermark",))))).obligations.watermark
 
 
 def test_an_enforcement_point_that_cannot_mask_gets_no_permission():
-    state = state_of(Terms.of(Alternative("GRU", obligations=("no_download",))))
+    state = state_of(Terms.from_alternatives(Alternative("GRU", obligations=("no_download",))))
     assert ask(state, understood=frozenset({"no_reid", "no_relink"})).reasons[0].code == "unknown_obligation"
 
 
 def test_npoa_in_any_spelling_of_the_ontology():
     for spelling in ("NPOA", "DUO:0000044", "DUO_00000044", "http://purl.obolibrary.org/obo/DUO_00000044"):
-        state = state_of(Terms.of(Alternative("GRU", modifiers=(Modifier(spelling),))))
+        state = state_of(Terms.from_alternatives(Alternative("GRU", modifiers=(Modifier(spelling),))))
         assert why(ask(state, purpose(POA, rulings=RULED))) == ("deny", "prohibited")
 
 

@@ -8,8 +8,8 @@ from policies.terms import Alternative, Modifier, Terms, parse, parse_expression
 
 
 def test_expressions():
-    assert parse_expression("HMB + NPU") == Terms.of(Alternative("HMB", modifiers=(Modifier("NPU"),)))
-    assert parse_expression("ds(MONDO:0004992)+gs( de ,FR)") == Terms.of(
+    assert parse_expression("HMB + NPU") == Terms.from_alternatives(Alternative("HMB", modifiers=(Modifier("NPU"),)))
+    assert parse_expression("ds(MONDO:0004992)+gs( de ,FR)") == Terms.from_alternatives(
         Alternative("DS", ("MONDO:0004992",), (Modifier("GS", ("DE", "FR")),))
     )
     assert parse_expression("GRU | HMB").text() == parse_expression("HMB|GRU").text()
@@ -67,8 +67,8 @@ full = st.builds(
 
 @given(st.lists(full, max_size=4))
 def test_stored_terms_come_back_whatever_their_order_and_codes(alternatives):
-    terms = Terms.of(*alternatives)
-    assert parse(terms.text()) == terms == Terms.of(*reversed(alternatives))
+    terms = Terms.from_alternatives(*alternatives)
+    assert parse(terms.text()) == terms == Terms.from_alternatives(*reversed(alternatives))
     assert parse(terms.text()).digest() == terms.digest()
 
 

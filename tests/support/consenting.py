@@ -24,7 +24,7 @@ CANCER = "MONDO:0004992"
 LUNG = "MONDO:0008903"
 DIABETES = "MONDO:0005015"
 DISEASE = "MONDO:0000001"
-ONTOLOGY = TermGraph.of([(LUNG, CANCER), (CANCER, DISEASE), (DIABETES, DISEASE)], version="tiny 1")
+ONTOLOGY = TermGraph.from_pairs([(LUNG, CANCER), (CANCER, DISEASE), (DIABETES, DISEASE)], version="tiny 1")
 
 
 def day(number: float) -> datetime:

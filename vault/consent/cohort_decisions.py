@@ -142,7 +142,7 @@ def kept(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
     """The histories of a ledger, made once for each state of it."""
     known = vault.caches.get(DECISION_CLASSES)
     if known is None or known.columns is not book.columns:
-        known = DecisionClasses.of(book.columns)
+        known = DecisionClasses.from_columns(book.columns)
         vault.caches.put(DECISION_CLASSES, known)
     return known
 

@@ -63,7 +63,7 @@ class DecisionClasses:
     _folded: dict[int, ConsentState] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, columns: Columns) -> DecisionClasses:
+    def from_columns(cls, columns: Columns) -> DecisionClasses:
         """The histories of a ledger."""
         sizes = np.bincount(columns.subject, minlength=len(columns.ids))
         firsts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]

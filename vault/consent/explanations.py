@@ -66,7 +66,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
         project = projects.load(vault, code)
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
-            events = book.of(subject)
+            events = book.events_of(subject)
             state = states.fold(events, head=book.head.seq)
             found = decide_subject(vault, tx, project, subject, state, legal_at=vault.clock())
         decision, has_data = found.decision, found.data_at is not None

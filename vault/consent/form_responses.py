@@ -110,7 +110,7 @@ def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[For
     made: list[NewEvent] = []
     for item in said:
         try:
-            history = book.of(item.subject)
+            history = book.events_of(item.subject)
             reference = _guardian(vault, tx, book, item) if item.signer is SignerRole.GUARDIAN else ""
             event = _event(vault, form, item, now, (_lapse(item, known.get(item.subject), ages), reference))
             if bulk:
@@ -163,7 +163,7 @@ def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: FormRes
     if not item.signed_by:
         return ""
     private = ledger.private(vault, tx, book, item.subject)
-    names = [private[event.seq].get(SIGNED_BY) for event in book.of(item.subject) if event.signer_ref]
+    names = [private[event.seq].get(SIGNED_BY) for event in book.events_of(item.subject) if event.signer_ref]
     order = list(dict.fromkeys(names))
     return str(order.index(item.signed_by) + 1 if item.signed_by in order else len(order) + 1)
 

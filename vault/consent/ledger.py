@@ -70,7 +70,7 @@ class Ledger:
         """Its end."""
         return Head(len(self.columns), self.columns.head)
 
-    def of(self, subject: SubjectId) -> tuple[ConsentEvent, ...]:
+    def events_of(self, subject: SubjectId) -> tuple[ConsentEvent, ...]:
         """One subject's events, in ledger order."""
         number = int(self.columns.numbers([subject])[0])
         if number < 0:
@@ -151,7 +151,7 @@ def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: Subjec
     rows = tx.execute(select(ConsentPrivateRow.seq, ConsentPrivateRow.sealed).where(ConsentPrivateRow.subject_id == subject))
     held = {row.seq: row.sealed for row in rows}
     found = {}
-    for event in book.of(subject):
+    for event in book.events_of(subject):
         sealed = held.get(event.seq, b"")
         if sha256(sealed) != book.columns.fixed["sealed"][event.seq - 1].tobytes():
             raise ledger_columns.altered(event.seq)

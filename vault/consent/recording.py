@@ -168,7 +168,7 @@ def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None,
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
             private = ledger.private(vault, tx, book, subject)
-        events = book.of(subject)
+        events = book.events_of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
         vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
@@ -248,7 +248,7 @@ def _require_own(vault: UnlockedVault, subject: SubjectId, supersedes: str) -> N
     if not supersedes:
         return
     with vault.books.read() as tx:
-        own = {event.event_id for event in ledger.read(tx, vault).of(subject)}
+        own = {event.event_id for event in ledger.read(tx, vault).events_of(subject)}
     if supersedes not in own:
         raise InputError("event_unknown", "this person has no such event to correct", hint="genovault consent show REF")
 

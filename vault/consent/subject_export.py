@@ -54,7 +54,7 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
     with vault.books.read() as tx:
         book = ledger.read(tx, vault)
         private = ledger.private(vault, tx, book, subject)
-    events = book.of(subject)
+    events = book.events_of(subject)
     state = states.fold(events, head=book.head.seq)
     where = standing(state, legal_at=now)
     return {

@@ -524,7 +524,10 @@ def test_a_session_keeps_what_it_checked_and_reads_what_follows(held):
         assert ledger.read(tx, held.session).columns is first.columns
     recording.withdraw(held.session, "SAMPLE_3")
     with held.session.books.read() as tx:
-        assert [event.seq for event in ledger.read(tx, held.session).of(recording.resolve(held.session, "SAMPLE_3"))] == [1, 2]
+        assert [event.seq for event in ledger.read(tx, held.session).events_of(recording.resolve(held.session, "SAMPLE_3"))] == [
+            1,
+            2,
+        ]
 
 
 def test_every_service_refuses_an_unknown_person_and_says_so_in_the_log(held):

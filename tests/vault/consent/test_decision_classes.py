@@ -74,7 +74,7 @@ def compare(random: Random) -> None:
     order = random.sample(range(len(on_progress)), len(on_progress))
     held = cohort_decisions.Members([subject(n) for n in order], np.array([to_micros(data_at[n]) for n in order]))
     ask = DecisionRequest(a_purpose(random), AT, ONTOLOGY, understood=cohort_decisions.ENFORCED)
-    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held, ask)
+    answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held, ask)
     single = [alone(numbered[n], ask, len(columns), data_at[n]) for n in order]
     assert [answers.verdicts[at].outcome for at in answers.index] == [one.outcome for one in single]
     assert [answers.verdicts[at].reasons for at in answers.index] == [one.reasons for one in single]
@@ -114,14 +114,14 @@ def held_of(count: int, data_at: datetime = T0) -> cohort_decisions.Members:
 
 def test_nobody_said_anything():
     columns, _ = columns_of([[]])
-    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(3), DecisionRequest(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(3), DecisionRequest(HMB, AT))
     assert answers.tally().as_dict() == {"subjects": 3, "permit": 0, "deny": {"no_active_consent": 3}, "review": {}}
 
 
 def test_many_dates_are_one_class_and_end_with_the_earliest():
     on_progress = [[accept(1, legal=-n, valid_to=day(900 - n))] for n in range(40)]
     columns, _ = columns_of(on_progress)
-    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(40), DecisionRequest(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(40), DecisionRequest(HMB, AT))
     assert len(answers.verdicts) == 2  # those who said nothing, and these
     assert answers.permits().all()
     assert answers.expires == day(900 - 39)
@@ -130,7 +130,7 @@ def test_many_dates_are_one_class_and_end_with_the_earliest():
 def test_months_from_the_signature_end_a_release():
     on_progress = [[accept(1, "HMB + TS(12)", legal=-n)] for n in range(5)]
     columns, _ = columns_of(on_progress)
-    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(5), DecisionRequest(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(5), DecisionRequest(HMB, AT))
     assert answers.expires == exact_months(day(-4), 12)
 
 
@@ -138,7 +138,7 @@ def test_no_new_data_stops_what_came_in_afterwards_alone():
     on_progress = [[accept(1), ConsentEvent("e2", 2, day(5), day(5), withdrawal=Withdrawal(level=Level.NO_NEW_DATA))]] * 2
     columns, _ = columns_of(on_progress)
     held = cohort_decisions.Members([subject(0), subject(1)], np.array([to_micros(day(4)), to_micros(day(6))]))
-    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held, DecisionRequest(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held, DecisionRequest(HMB, AT))
     assert answers.permits().tolist() == [True, False]
     assert answers.tally().deny == (("no_new_data", 1),)
 
@@ -150,7 +150,7 @@ def test_an_accepted_purpose_that_runs_out_ends_the_release_too():
     )
     columns, _ = columns_of([[ConsentEvent("e1", 1, day(0), day(0), answers=answers)]])
     asked = purpose(UseKind.HMB, commercial=True)
-    found = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(1), DecisionRequest(asked, AT))
+    found = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(1), DecisionRequest(asked, AT))
     assert found.verdicts[found.index[0]].outcome is Effect.PERMIT
     assert found.expires == day(300)
 
@@ -158,7 +158,7 @@ def test_an_accepted_purpose_that_runs_out_ends_the_release_too():
 def test_everybody_counts_once_under_the_first_reason():
     on_progress = [[accept(1)]] * 3 + [[accept(1), withdraw(2, legal=1)], [], [accept(1, "HMB+NPU")]]
     columns, _ = columns_of(on_progress)
-    answers = cohort_decisions.decide_members(DecisionClasses.of(columns), held_of(6), DecisionRequest(HMB, AT))
+    answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(6), DecisionRequest(HMB, AT))
     assert answers.tally().as_dict() == {
         "subjects": 6,
         "permit": 3,

@@ -20,7 +20,7 @@ def read(s):
 
 def test_every_event_has_its_number_and_the_log_knows_the_end(s):
     book = read(s)
-    events = [event for sample in vaults.SAMPLES for event in book.of(resolve(s, sample))]
+    events = [event for sample in vaults.SAMPLES for event in book.events_of(resolve(s, sample))]
     assert sorted(event.seq for event in events) == list(range(1, 14))
     assert book.head.seq == 13
     with s.books.read() as tx:
@@ -31,7 +31,7 @@ def test_every_event_has_its_number_and_the_log_knows_the_end(s):
 
 def test_an_event_reads_back_as_it_was_recorded(s):
     recording.withdraw(s, "S01")
-    event = read(s).of(resolve(s, "S01"))[-1]
+    event = read(s).events_of(resolve(s, "S01"))[-1]
     assert event.withdrawal.scope == "everything"
     assert event.recorded_by == "ann"
     assert event.legal_time.tzinfo is not None
@@ -39,7 +39,7 @@ def test_an_event_reads_back_as_it_was_recorded(s):
 
 def test_who_never_said_anything_has_no_events(s):
     vaults.bring(s, vaults.vcf("N1", "22 5 A G 0|1"), "new", unknown="register")
-    assert read(s).of(resolve(s, "N1")) == ()
+    assert read(s).events_of(resolve(s, "N1")) == ()
 
 
 def test_each_event_moves_the_head(s):
@@ -75,7 +75,7 @@ def test_another_process_is_seen(folder, s):
         recording.withdraw(other, "S05")
     book = read(s)
     assert book.head.seq == 14
-    assert len(book.of(resolve(s, "S05"))) == 2
+    assert len(book.events_of(resolve(s, "S05"))) == 2
 
 
 def test_two_vaults_begin_with_different_chains(folder, tmp_path):
