@@ -134,10 +134,10 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
         intent = _log_intent(vault, access, content)
         try:
             made = _open(vault, access)
-            facts = _facts(vault, access, n_sites=made.outline.n_sites, not_assayed=len(made.not_assayed))
+            facts = _facts(vault, access, n_sites=made.summary.n_sites, not_assayed=len(made.not_assayed))
             _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(vault, access, intent, replace(content, manifest=document.decode()), n_sites=made.outline.n_sites)
+            _commit(vault, access, intent, replace(content, manifest=document.decode()), n_sites=made.summary.n_sites)
         except BaseException as error:
             _log_failure(vault, access, intent, error, staged=staging.path)
             raise

@@ -15,7 +15,7 @@ from vault.genotypes.panel_loci import Match
 from vault.genotypes.sites import Sites, TextColumn
 from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
-from vault.views.header_summary import Outline
+from vault.views.header_summary import HeaderSummary
 from vault.views.pages import Page
 from vault.views.view import View
 
@@ -105,8 +105,8 @@ class InPages:
         return self.view.not_assayed
 
     @property
-    def outline(self) -> Outline:
-        return Outline().and_of(self.view.sites)
+    def summary(self) -> HeaderSummary:
+        return HeaderSummary().and_of(self.view.sites)
 
     def pages(self) -> Iterator[Page]:
         for first in range(0, len(self.view.sites), self.size):

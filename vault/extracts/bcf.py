@@ -21,7 +21,7 @@ from vault.extracts.render_pipeline import Scratch, write_runs
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.compute.arrays import plain
 from vault.genotypes.sites import Sites, TextColumn, site_ends
-from vault.views.header_summary import Outline, turns
+from vault.views.header_summary import HeaderSummary, turns
 from vault.views.pages import Page, Paged
 
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127
@@ -32,10 +32,10 @@ def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     text = header_text(view, vault_view).encode() + b"\0"
     head = bgzf.compress(memoryview(b"BCF\2\2" + struct.pack("<I", len(text)) + text))
     bcf.write(head.data)
-    numbers = _dictionary(view.outline)
-    found = Index(len(view.outline.contigs))
+    numbers = _dictionary(view.summary)
+    found = Index(len(view.summary.contigs))
     size = 2 * len(view.pseudonyms) + 64
-    pages = (_Records.of(page, numbers) for page in view.pages())
+    pages = (_Records.from_page(page, numbers) for page in view.pages())
     write_runs(bcf, pages, found, record_bytes=size, at=len(head.data))
     found.write(index)
 
@@ -54,7 +54,7 @@ class _Records:
     gt: int
 
     @staticmethod
-    def of(page: Page, numbers: Mapping[str, int]) -> _Records:
+    def from_page(page: Page, numbers: Mapping[str, int]) -> _Records:
         sites, escapes, counts = page.sites, page.escapes, page.counts
         ends = site_ends(sites)
         width = np.full(len(sites), 2, np.int64)
@@ -104,10 +104,10 @@ class _Records:
         return out.data, starts[:-1]
 
 
-def _dictionary(outline: Outline) -> dict[str, int]:
+def _dictionary(summary: HeaderSummary) -> dict[str, int]:
     numbers: dict[str, int] = {}
-    info = ["AC", "AN", *(["END"] if outline.has_end else []), *(["SVTYPE"] if outline.has_svtype else [])]
-    for name in (*filters_of(outline), *info, "GT"):
+    info = ["AC", "AN", *(["END"] if summary.has_end else []), *(["SVTYPE"] if summary.has_svtype else [])]
+    for name in (*filters_of(summary), *info, "GT"):
         numbers.setdefault(name, len(numbers))
     return numbers
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from vault.errors import UsageError
-from vault.views.header_summary import Outline
+from vault.views.header_summary import HeaderSummary
 from vault.views.pages import Paged
 
 _ASSEMBLY = re.compile(r"[A-Za-z0-9._-]+")
@@ -26,30 +26,30 @@ def header_text(view: Paged, vault_view: Mapping[str, str]) -> str:
     Raises:
         UsageError: ``header_value`` if a name or value would break the line it is put in.
     """
-    outline = view.outline
+    summary = view.summary
     lines = ["##fileformat=VCFv4.3", _vault_view(vault_view)]
-    lines += [f'##FILTER=<ID={name},Description="{_filter_text(name)}">' for name in filters_of(outline)]
-    lines += [f'##ALT=<ID={name},Description="Symbolic allele">' for name in outline.symbols]
+    lines += [f'##FILTER=<ID={name},Description="{_filter_text(name)}">' for name in filters_of(summary)]
+    lines += [f'##ALT=<ID={name},Description="Symbolic allele">' for name in summary.symbols]
     assembly = f",assembly={view.assembly}" if _ASSEMBLY.fullmatch(view.assembly) else ""
-    lines += [f"##contig=<ID={name}{assembly}>" for name in outline.contigs]
+    lines += [f"##contig=<ID={name}{assembly}>" for name in summary.contigs]
     lines.append('##INFO=<ID=AC,Number=A,Type=Integer,Description="Copies of each ALT among the released subjects">')
     lines.append('##INFO=<ID=AN,Number=1,Type=Integer,Description="Alleles called among the released subjects">')
-    if outline.has_end:
+    if summary.has_end:
         lines.append('##INFO=<ID=END,Number=1,Type=Integer,Description="Last position of the symbolic allele">')
-    if outline.has_svtype:
+    if summary.has_svtype:
         lines.append('##INFO=<ID=SVTYPE,Number=1,Type=String,Description="Type of structural variant">')
     lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
     if not view.pseudonyms:
         raise UsageError("view_empty", "a view without subjects has no genotypes to write")
-    names = (*outline.filters, *outline.symbols, *outline.contigs, *view.pseudonyms)
+    names = (*summary.filters, *summary.symbols, *summary.contigs, *view.pseudonyms)
     if any(_UNSAFE.search(name) for name in names):
         raise UsageError("header_value", "a name in the header holds a space or a control character")
     return "\n".join([*lines, "\t".join([_COLUMNS, *view.pseudonyms])]) + "\n"
 
 
-def filters_of(outline: Outline) -> tuple[str, ...]:
+def filters_of(summary: HeaderSummary) -> tuple[str, ...]:
     """The FILTERs that a header defines, PASS first (BCF numbers it 0)."""
-    return ("PASS", *outline.filters)
+    return ("PASS", *summary.filters)
 
 
 def _filter_text(name: str) -> str:

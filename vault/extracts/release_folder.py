@@ -32,7 +32,7 @@ def write_folder(
         UnavailableError: ``output_unwritable``.
     """
     counts = facts.counts
-    if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), view.outline.n_sites, len(view.not_assayed)):
+    if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), view.summary.n_sites, len(view.not_assayed)):
         raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
     from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
     from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - as above

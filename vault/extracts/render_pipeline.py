@@ -50,7 +50,7 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _RecordBatch:
     """Neighbouring records, of one page or of several."""
 
     pieces: tuple[tuple[Records, int, int], ...]
@@ -78,7 +78,7 @@ class _Batch:
             at += last - first
 
 
-def _batches(pages: Iterable[Records], size: int) -> Iterator[_Batch]:
+def _batches(pages: Iterable[Records], size: int) -> Iterator[_RecordBatch]:
     """All records, ``size`` at a time wherever a page ends, so that the file does not depend on how the view was cut."""
     pieces: list[tuple[Records, int, int]] = []
     room = size
@@ -90,10 +90,10 @@ def _batches(pages: Iterable[Records], size: int) -> Iterator[_Batch]:
             room -= last - first
             first = last
             if not room:
-                yield _Batch(tuple(pieces))
+                yield _RecordBatch(tuple(pieces))
                 pieces, room = [], size
     if pieces:
-        yield _Batch(tuple(pieces))
+        yield _RecordBatch(tuple(pieces))
 
 
 def write_runs(file: BinaryIO, pages: Iterable[Records], index: Index, *, record_bytes: int, at: int) -> None:
@@ -102,11 +102,11 @@ def write_runs(file: BinaryIO, pages: Iterable[Records], index: Index, *, record
     """
     scratch = Scratch()
 
-    def work(batch: _Batch) -> tuple[bgzf.Run, NDArray[np.int64]]:
+    def work(batch: _RecordBatch) -> tuple[bgzf.Members, NDArray[np.int64]]:
         data, starts = batch.render(scratch)
         return bgzf.compress(data), starts
 
-    waiting: deque[tuple[_Batch, Future[tuple[bgzf.Run, NDArray[np.int64]]]]] = deque()
+    waiting: deque[tuple[_RecordBatch, Future[tuple[bgzf.Members, NDArray[np.int64]]]]] = deque()
 
     def finish() -> None:
         nonlocal at

@@ -34,10 +34,10 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     """
     header = bgzf.compress(memoryview(header_text(view, vault_view).encode()))
     vcf.write(header.data)
-    contigs = view.outline.contigs
+    contigs = view.summary.contigs
     found = Index(len(contigs), contigs)
     size = 4 * len(view.pseudonyms) + 64
-    write_runs(vcf, map(_Lines.of, view.pages()), found, record_bytes=size, at=len(header.data))
+    write_runs(vcf, map(_Lines.from_page, view.pages()), found, record_bytes=size, at=len(header.data))
     found.write(index)
 
 
@@ -55,7 +55,7 @@ class _Lines:
     escape_site: NDArray[np.int64]
 
     @staticmethod
-    def of(page: Page) -> _Lines:
+    def from_page(page: Page) -> _Lines:
         sites, counts, escapes = page.sites, page.counts, page.escapes
         names = "".join(sites.contigs).encode()
         name_ends = np.zeros(len(sites.contigs) + 1, np.int64)

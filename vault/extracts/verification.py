@@ -16,7 +16,7 @@ from vault.extracts.release_folder import RECEIPT_NAME
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedRelease:
     """What ``release verify`` found to hold."""
 
     manifest: Manifest
@@ -26,7 +26,7 @@ class Verified:
     release_key: str  # the key that signed the manifest; the log's entry vouches for the manifest itself
 
 
-def verify_release(folder: Path, *, log_keys: Sequence[VerifierKey]) -> Verified:
+def verify_release(folder: Path, *, log_keys: Sequence[VerifierKey]) -> VerifiedRelease:
     """Check a release's folder with nothing but the log's public keys: the present one, and earlier ones for earlier releases.
 
     1 the receipt proves an entry of the log; 2 that entry names this very manifest; 3 the manifest's own signature holds;
@@ -43,7 +43,7 @@ def verify_release(folder: Path, *, log_keys: Sequence[VerifierKey]) -> Verified
     signer = signer_of(manifest)
     found = verify_manifest(manifest, signer.public)
     verify_files(found, folder)
-    return Verified(found, proven.index, proven.checkpoint.size, log_key, signer.to_text())
+    return VerifiedRelease(found, proven.index, proven.checkpoint.size, log_key, signer.to_text())
 
 
 def _proven(receipt: str, log_keys: Sequence[VerifierKey]) -> tuple[VerifierKey, Proven]:

@@ -28,7 +28,7 @@ from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
 from vault.views.call_rewriting import rewrite
-from vault.views.header_summary import Outline
+from vault.views.header_summary import HeaderSummary
 from vault.views.masks import Stretches
 from vault.views.pages import Page
 from vault.views.site_selection import Profile, Shown, settle
@@ -39,7 +39,7 @@ FEWEST_SITES = 512  # … but no fewer sites of however many people: each window
 WINDOW_SITES = 1 << 16  # sites that are counted at once
 
 
-class Window(Protocol):
+class CallWindow(Protocol):
     """Neighbouring sites: ``vault.genotypes.store.windows.Window``."""
 
     def read(self) -> tuple[Calls, AlleleCounts]:
@@ -49,7 +49,7 @@ class Window(Protocol):
         """The same without the calls."""
 
 
-class Source(Protocol):
+class CallSource(Protocol):
     """Calls of all released subjects: ``vault.genotypes.store.windows.Choice``."""
 
     @property
@@ -61,10 +61,10 @@ class Source(Protocol):
         """Whether counting may take as much memory as reading."""
 
     @property
-    def whole(self) -> Window:
+    def whole(self) -> CallWindow:
         """Everything as one window."""
 
-    def windows(self, n_sites: int, /) -> Iterator[Window]:
+    def windows(self, n_sites: int, /) -> Iterator[CallWindow]:
         """Everything, in windows of about so many sites."""
 
 
@@ -83,7 +83,7 @@ def row_order(release_key: bytes, pseudonyms: Sequence[Pseudonym]) -> NDArray[np
 
 
 class Deidentified:
-    """The view of a source's calls, surveyed when it is made: from then on ``outline`` and ``not_assayed`` are known. What is
+    """The view of a source's calls, surveyed when it is made: from then on ``summary`` and ``not_assayed`` are known. What is
     asked for of it, pages or the view, is given once.
 
     ``source``: one column per released subject, in the order of ``pseudonyms``. ``panel``: whose view it is. ``window_sites``:
@@ -96,7 +96,7 @@ class Deidentified:
 
     def __init__(
         self,
-        source: Source,
+        source: CallSource,
         pseudonyms: Sequence[Pseudonym],
         *,
         profile: Profile,
@@ -112,7 +112,7 @@ class Deidentified:
         self._stretches = Stretches()
         self._met: NDArray[np.bool_] | None = None
         self._only: _Read | None = None
-        self._surveyed = Outline()
+        self._surveyed = HeaderSummary()
         self._survey()
 
     @property
@@ -126,9 +126,9 @@ class Deidentified:
         return self._assembly
 
     @cached_property
-    def outline(self) -> Outline:
+    def summary(self) -> HeaderSummary:
         """What the records use."""
-        return self._surveyed if self._only is None else Outline().and_of(self._only.shown.sites)
+        return self._surveyed if self._only is None else HeaderSummary().and_of(self._only.shown.sites)
 
     @property
     def not_assayed(self) -> tuple[str, ...]:
@@ -141,12 +141,12 @@ class Deidentified:
         Raises:
             IntegrityError: ``view_changed``: the calls are not those that were surveyed; and as when it was made.
         """
-        outline = self.outline
-        left = outline.n_sites
+        summary = self.summary
+        left = summary.n_sites
         for read in self._reads():
             shown = read.shown
             left -= len(shown.sites)
-            yield Page(outline.numbered(shown.sites), *self._rewritten(read), shown.shown_counts())
+            yield Page(summary.numbered(shown.sites), *self._rewritten(read), shown.shown_counts())
         if left:
             raise IntegrityError("view_changed", "what is stored changed while the view was made", hint="ask again")
 
@@ -185,7 +185,7 @@ class Deidentified:
         for window in self._source.windows(self._window_sites):
             yield self._read(window)
 
-    def _read(self, window: Window) -> _Read:
+    def _read(self, window: CallWindow) -> _Read:
         calls, counts = window.read()
         if calls.codes.shape != (len(calls.sites), len(self.pseudonyms)) or calls.codes.dtype != np.uint8:
             raise UsageError("view_parts", "codes must be uint8 with one row per site and one column per pseudonym")

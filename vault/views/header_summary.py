@@ -15,7 +15,7 @@ _SYMBOL = re.compile(rb"<([^<>,]+)>")
 
 
 @dataclass(frozen=True)
-class Outline:
+class HeaderSummary:
     """What the records of a view use. ``contigs`` in the order of the records; ``filters`` without PASS and ".", ``symbols`` are IDs of
     symbolic ALTs, both sorted.
     """
@@ -27,13 +27,13 @@ class Outline:
     has_end: bool = False
     has_svtype: bool = False
 
-    def and_of(self, sites: Sites) -> Outline:
-        """The outline of these records after those it has. All contigs that ``sites`` names have records."""
+    def and_of(self, sites: Sites) -> HeaderSummary:
+        """The summary of these records after those it has. All contigs that ``sites`` names have records."""
         filters = {part for item in distinct(sites.filters) for part in item.decode().split(";")} - {".", "PASS"}
         rows = _rows_with(sites.alleles, ord("<"))
         symbols = {name.decode() for row in rows for name in _SYMBOL.findall(sites.alleles[row])}
         info = distinct(sites.info)
-        return Outline(
+        return HeaderSummary(
             self.n_sites + len(sites),
             tuple(dict.fromkeys((*self.contigs, *sites.contigs))),
             tuple(sorted(filters.union(self.filters))),
@@ -43,7 +43,7 @@ class Outline:
         )
 
     def numbered(self, sites: Sites) -> Sites:
-        """The same records, their contigs numbered as in the outline."""
+        """The same records, their contigs numbered as in the summary."""
         if sites.contigs == self.contigs:
             return sites
         number = {name: at for at, name in enumerate(self.contigs)}

@@ -10,12 +10,12 @@ from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.sites import Sites
 from vault.ids import Pseudonym
-from vault.views.header_summary import Outline
+from vault.views.header_summary import HeaderSummary
 
 
 @dataclass(frozen=True, repr=False)
 class Page:
-    """Neighbouring sites of a view with everybody's calls, and how often each allele is carried. Contigs are numbered as in the outline."""
+    """Neighbouring sites of a view with everybody's calls, and how often each allele is carried. Contigs are numbered as in the summary."""
 
     sites: Sites
     codes: Codes
@@ -38,7 +38,7 @@ class Paged(Protocol):
         """What the positions are of."""
 
     @property
-    def outline(self) -> Outline:
+    def summary(self) -> HeaderSummary:
         """What the records use."""
 
     @property

@@ -56,7 +56,7 @@ def test_sites_overlap_regions_as_plain_positions_do(rows, spans):
         assert find_rows(sites, regions).tolist() == np.flatnonzero(hit).tolist()
         assert overlapping_rows(sites, ends, regions).tolist() == np.flatnonzero(hit).tolist()
         first, last, end = rows[0][0], rows[-1][0], int(ends.max())
-        directory = PartDirectory.of(("22",), [(0, first, last, end, len(rows))])
+        directory = PartDirectory.from_rows(("22",), [(0, first, last, end, len(rows))])
         assert find_chunks(directory, regions) == ([0] if any(a <= end and b >= first for a, b in spans) else [])
         whole = Selection(regions=tuple(regions)).whole(directory)
         assert whole.tolist() == [any(a <= first and last <= b for a, b in spans)]

@@ -304,9 +304,9 @@ def test_pages_put_together_are_the_view(cohort, panel, keep_phase, size):
     options = {"fixed": fixed, "named": named, "profile": Profile(keep_phase=keep_phase, masks=masks)}
     view, paged = view_of(records, rows, **options), deidentified(records, rows, **options, pages=size)
     pages = list(paged.pages())
-    assert paged.outline == deidentified(records, rows, **options).outline
+    assert paged.summary == deidentified(records, rows, **options).summary
     assert [record for page in pages for record in shown(page)] == shown(view)
-    assert all(page.sites.contigs == view.sites.contigs == paged.outline.contigs for page in pages)
+    assert all(page.sites.contigs == view.sites.contigs == paged.summary.contigs for page in pages)
     assert [c for page in pages for c in page.sites.contig.tolist()] == view.sites.contig.tolist()
     for name in ("an", "counts"):
         joined = [x for page in pages for x in getattr(page.counts, name).tolist()]

@@ -142,15 +142,15 @@ class _PartAccess:
         build = self._build(selection.panel.panel_id) if selection.panel else None
         if build:
             reader, access = build
-            return PartChoice.of(reader, [(0, None)], access, self._columns)
-        return PartChoice.of(self._part.reader, self._choose(selection), self._access, self._columns)
+            return PartChoice.from_reader(reader, [(0, None)], access, self._columns)
+        return PartChoice.from_reader(self._part.reader, self._choose(selection), self._access, self._columns)
 
     @cached_property
     def _access(self) -> BlockAccess:
         return self._accessible(self._part.row.dataset_id)
 
     def _accessible(self, owner: bytes) -> BlockAccess:
-        return BlockAccess.of(self._slots, block_keys(self._keys, owner))
+        return BlockAccess.from_places(self._slots, block_keys(self._keys, owner))
 
     def _build(self, panel_id: bytes) -> tuple[PartReader, BlockAccess] | None:
         """The part's blocks of a panel, if there are any that may be read."""

@@ -156,7 +156,7 @@ def _seal(vault: UnlockedVault, work: _Work, build_id: PartId) -> tuple[ChunkSea
 def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
     """Sites and calls of all slots, at most ``_PIECE_CALLS`` at a time."""
     readable = work.readable()
-    access = BlockAccess.of(
+    access = BlockAccess.from_places(
         [work.slots[subject] for subject in readable],
         block_keys((work.keys[subject] for subject in readable), work.dataset.dataset_id),
     )

@@ -31,7 +31,9 @@ class GroupAccess:
     numbers: Sequence[bytes]
 
     @staticmethod
-    def of(group: int, slots: Sequence[int], block_keys: Sequence[bytes], columns: Sequence[int] | None = None) -> GroupAccess:
+    def from_slots(
+        group: int, slots: Sequence[int], block_keys: Sequence[bytes], columns: Sequence[int] | None = None
+    ) -> GroupAccess:
         """Of ascending slots; columns 0, 1, 2 … unless given.
 
         Raises:
@@ -57,8 +59,8 @@ class BlockAccess:
     size: int
 
     @staticmethod
-    def of(places: Sequence[tuple[int, int]], block_keys: Sequence[bytes]) -> BlockAccess:
-        """Of people by (group, slot), with the block key of each; columns in the order given. Raises as ``GroupAccess.of``."""
+    def from_places(places: Sequence[tuple[int, int]], block_keys: Sequence[bytes]) -> BlockAccess:
+        """Of people by (group, slot), with the block key of each; columns in the order given. Raises as ``GroupAccess.from_slots``."""
         table = np.array(places, np.int64).reshape(-1, 2)
         order = np.lexsort((table[:, 1], table[:, 0]))
         groups = table[order, 0]
@@ -67,5 +69,5 @@ class BlockAccess:
         for a, b in pairwise(edges):
             columns = order[a:b].tolist()
             keys = [block_keys[column] for column in columns]
-            made.append(GroupAccess.of(int(groups[a]), table[order[a:b], 1].tolist(), keys, columns))
+            made.append(GroupAccess.from_slots(int(groups[a]), table[order[a:b], 1].tolist(), keys, columns))
         return BlockAccess(tuple(made), len(table))

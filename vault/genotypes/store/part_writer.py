@@ -113,7 +113,7 @@ class PartWriter:
 
     def _write_directory(self) -> PartRecord:
         sealer = self._sealer
-        directory = PartDirectory.of(tuple(self._contigs), self._rows)
+        directory = PartDirectory.from_rows(tuple(self._contigs), self._rows)
         key_id, key = self._new_key()
         data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
         name = sealer.store("directory", data)

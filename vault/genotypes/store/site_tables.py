@@ -86,7 +86,7 @@ class SiteTable:
             raise malformed()
         if coding_at > len(data) or plain_bytes > MAX_TABLE_BYTES:
             raise malformed()
-        cursor = _Cursor(np.frombuffer(unpack(data[packed_at:coding_at], plain_bytes), np.uint8))
+        cursor = _ColumnReader(np.frombuffer(unpack(data[packed_at:coding_at], plain_bytes), np.uint8))
         steps = cursor.take(4 * m).reshape(4, m).astype(np.int64)
         named = bytes(data[_TABLE_HEAD.itemsize : packed_at])
         contigs, sizes = ((_name(named),), [m]) if head["version"] == TABLE_VERSION else _runs(named, m)
@@ -119,7 +119,7 @@ class PartDirectory:
         return len(self.contig)
 
     @staticmethod
-    def of(contigs: tuple[str, ...], rows: Sequence[tuple[int, int, int, int, int]]) -> PartDirectory:
+    def from_rows(contigs: tuple[str, ...], rows: Sequence[tuple[int, int, int, int, int]]) -> PartDirectory:
         """From (contig, first, last, end, n_sites) of each chunk."""
         table = np.array(rows, np.int64).reshape(-1, 5)
         return PartDirectory(contigs, *(np.ascontiguousarray(c) for c in table.T))
@@ -194,7 +194,7 @@ def find_contig(contigs: Sequence[str], name: str) -> str | None:
     return next((c for c in contigs if normal_contig(c) == wanted), None)
 
 
-class _Cursor:
+class _ColumnReader:
     """Takes bounded pieces off unpacked columns."""
 
     def __init__(self, data: NDArray[np.uint8]) -> None:

@@ -42,7 +42,7 @@ class PartChoice:
     _held: dict[int, Payloads] = field(default_factory=dict)  # of the chunk that is read in pieces
 
     @staticmethod
-    def of(reader: PartReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64]) -> PartChoice:
+    def from_reader(reader: PartReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64]) -> PartChoice:
         """Of a reader that knows the chosen chunks."""
         return PartChoice(reader, chosen, access, columns, {ordinal: reader.known(ordinal) for ordinal, _ in chosen})
 
@@ -179,14 +179,14 @@ def _cut(part: PartChoice, chosen: Chosen, n_sites: int) -> Iterator[Chosen]:
 
 def _between_positions(having: Sequence[tuple[PartChoice, Chosen]], n_sites: int) -> Iterator[list[tuple[PartChoice, Chosen]]]:
     """Stretches of one contig: from each part what lies in them."""
-    cursors = [(part, _Cursor(part, chosen)) for part, chosen in having]
+    cursors = [(part, _PartCursor(part, chosen)) for part, chosen in having]
     while any(cursor.left for _, cursor in cursors):
         last = min(cursor.reach(n_sites) for _, cursor in cursors if cursor.left)
         taken = [(part, cursor.take(last)) for part, cursor in cursors]
         yield [(part, piece) for part, piece in taken if piece]
 
 
-class _Cursor:
+class _PartCursor:
     """Where a part's sites of one contig were taken up to."""
 
     def __init__(self, part: PartChoice, chosen: Chosen) -> None:

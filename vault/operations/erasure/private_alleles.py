@@ -50,7 +50,7 @@ def _has(counts: AlleleCounts, at: NDArray[np.int64], allele: NDArray[np.int64])
 
 
 def _access(people: Sequence[Place]) -> BlockAccess:
-    return BlockAccess.of([(place.group, place.slot) for place in people], [place.block_key for place in people])
+    return BlockAccess.from_places([(place.group, place.slot) for place in people], [place.block_key for place in people])
 
 
 def _batches(people: Sequence[Place]) -> Iterator[list[Place]]:

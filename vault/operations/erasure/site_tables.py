@@ -101,7 +101,7 @@ def purge_directory(vault: UnlockedVault, part: PartRow, work: Work) -> bool:
         return False
     key = _new_key(vault, part)
     owner = owner_from_row(vault.vault_id, part)
-    made = PartDirectory.of(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed])
+    made = PartDirectory.from_rows(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed])
     name, data = _write(vault, part, work, _Swap(made.to_bytes(), owner.directory_binding(key.key_id), key), "directory")
     with vault.books.write() as tx:
         row = tx.get_one(PartRow, part.part_id)

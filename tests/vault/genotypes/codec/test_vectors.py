@@ -60,7 +60,7 @@ def test_the_container_opens(vectors):
         ref,
         lambda at, size: data[at : at + size],
         Secret(bytes.fromhex(c["length_key"])),
-        GroupAccess.of(0, range(len(keys)), keys),
+        GroupAccess.from_slots(0, range(len(keys)), keys),
     )
     assert [p.hex() for p in opened] == vectors["payloads"]
     assert hashlib.sha256(data).hexdigest() == c["sha256"]

@@ -48,7 +48,7 @@ def opened(data: bytes, ref: ContainerRef, slots=range(9), keys=KEYS):
 
 
 def wanted(slots, keys=KEYS):
-    return GroupAccess.of(1, list(slots), [keys[slot] for slot in slots])
+    return GroupAccess.from_slots(1, list(slots), [keys[slot] for slot in slots])
 
 
 def assert_broken(data: bytes, ref: ContainerRef, slots=range(9), keys=KEYS):
@@ -151,7 +151,7 @@ def test_a_nonce_that_is_not_the_containers_opens_nothing():
 def test_slots_must_be_ascending_and_inside(slots):
     data, ref = seal()
     with pytest.raises(UsageError) as refused:
-        open_blocks(ref, reader(data), LENGTH_KEY, GroupAccess.of(1, slots, [KEYS[0]] * len(slots)))
+        open_blocks(ref, reader(data), LENGTH_KEY, GroupAccess.from_slots(1, slots, [KEYS[0]] * len(slots)))
     assert refused.value.code == "container_slots"
 
 

@@ -106,7 +106,7 @@ class Part:
 
 
 def access_of(places: Sequence[Place]) -> BlockAccess:
-    return BlockAccess.of([(p.group, p.slot) for p in places], [p.block_key for p in places])
+    return BlockAccess.from_places([(p.group, p.slot) for p in places], [p.block_key for p in places])
 
 
 def make_part(kind="missing", m=2 * CHUNK + 13, n=20, **options) -> Part:

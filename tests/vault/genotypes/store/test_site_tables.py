@@ -133,7 +133,7 @@ def test_a_table_without_order_is_refused(sites):
 
 
 def directory() -> PartDirectory:
-    return PartDirectory.of(("1", "chr2"), [(0, 100, 200, 450, 10), (0, 200, 300, 300, 7), (1, 5, 5, 5, 1)])
+    return PartDirectory.from_rows(("1", "chr2"), [(0, 100, 200, 450, 10), (0, 200, 300, 300, 7), (1, 5, 5, 5, 1)])
 
 
 def test_a_directory_comes_back_whole():
@@ -144,7 +144,7 @@ def test_a_directory_comes_back_whole():
 
 
 def test_an_empty_directory_comes_back():
-    assert len(PartDirectory.from_bytes(PartDirectory.of((), []).to_bytes())) == 0
+    assert len(PartDirectory.from_bytes(PartDirectory.from_rows((), []).to_bytes())) == 0
 
 
 @settings(max_examples=300, deadline=None)

@@ -81,7 +81,7 @@ def calls(records, rows, n):
 
 def everything(reader, columns):
     chosen = [(ordinal, None) for ordinal in range(len(reader.chunks))]
-    return PartChoice.of(reader, chosen, NOBODY, np.array(columns, np.int64))
+    return PartChoice.from_reader(reader, chosen, NOBODY, np.array(columns, np.int64))
 
 
 @st.composite
@@ -110,7 +110,7 @@ def parts(draw, n_columns):
     for ordinal, (a, b) in enumerate(cuts):
         some = None if build else draw(st.none() | st.lists(st.integers(0, b - a - 1), min_size=1, unique=True))
         chosen.append((ordinal, None if some is None else np.array(sorted(some), np.int64)))
-    return PartChoice.of(reader, chosen, NOBODY, np.array(columns, np.int64))
+    return PartChoice.from_reader(reader, chosen, NOBODY, np.array(columns, np.int64))
 
 
 def shown(sites, codes, escapes):

@@ -70,7 +70,7 @@ def main() -> None:
     runs = replace(
         sites.take(np.arange(3)), contigs=("chr21", "chr22"), contig=np.array([0, 0, 1], np.int32), pos=np.array([5, 9, 7])
     )
-    directory = PartDirectory.of(("chr21", "chr22"), [(0, 7, 7, 7, 1), (1, 100, 2500, 9000, m)])
+    directory = PartDirectory.from_rows(("chr21", "chr22"), [(0, 7, 7, 7, 1), (1, 100, 2500, 9000, m)])
     json.dump(
         {
             "gt": GT,
