@@ -1,4 +1,4 @@
-"""genovault: a privacy-preserving genetic data vault. The public door for programs beside the vault and for notebooks.
+"""genovault: a privacy-preserving genetic data vault. The Python API for programs beside the vault and for notebooks.
 
     import vault
     with vault.open("v", key_file="engine.key") as v:
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-def open(  # noqa: A001 - the name that programs rely on (DESIGN §6)
+def open(  # noqa: A001 - the name that programs rely on (docs/python-api.md)
     path: str | os.PathLike[str],
     *,
     principal: str | None = None,

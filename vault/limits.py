@@ -14,12 +14,12 @@ MAX_PLOIDY = 8  # alleles in one GT
 
 MAX_AUDIT_LEAF_BYTES = 65_535  # c2sp.org/tlog-tiles: u16 entry length
 MAX_NOTE_BYTES = 1 << 20  # a signed note; must accept at least 16 signatures
-MAX_KEYSTORE_BYTES = 1 << 20  # keys.md §4
-MAX_SLOTS = 32  # keys.md §4
-MAX_ARGON2_KIB = 4 * 2**20  # 4 GiB, keys.md §4: checked before the function runs
+MAX_KEYSTORE_BYTES = 1 << 20  # docs/design/keys.md §4
+MAX_SLOTS = 32  # docs/design/keys.md §4
+MAX_ARGON2_KIB = 4 * 2**20  # 4 GiB, docs/design/keys.md §4: checked before the function runs
 MAX_ARGON2_TIME = 20
 MAX_ARGON2_LANES = 16
-MAX_KEK_WRAPS = 3_800_000_000  # hard stop below 2^32 random 96-bit nonces under one key (keys.md §7)
+MAX_KEK_WRAPS = 3_800_000_000  # hard stop below 2^32 random 96-bit nonces under one key (docs/design/keys.md §7)
 ALARM_KEK_WRAPS = 1_000_000_000
 
 MAX_SHEET_BYTES = 256 * 2**20  # SHEET.csv, ANSWERS.csv: 100,000s of rows

@@ -1,4 +1,4 @@
-"""Nothing private in the margins (DESIGN §3, rule 7): the whole path from Python, failures too, with every logger at DEBUG."""
+"""Nothing private in the margins (docs/architecture.md §3, rule 7): the whole path from Python, failures too, with every logger at DEBUG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A swapped, replayed, truncated or edited object is an error, never data (DESIGN §3, rule 10)."""
+"""A swapped, replayed, truncated or edited object is an error, never data (docs/architecture.md §3, rule 10)."""
 
 from __future__ import annotations
 

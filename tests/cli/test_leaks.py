@@ -1,4 +1,4 @@
-"""Names, record numbers, sample ids, alleles and the passphrase are where they belong and nowhere else (DESIGN §3, rule 7)."""
+"""Names, record numbers, sample ids, alleles and the passphrase are where they belong and nowhere else (docs/architecture.md §3, rule 7)."""
 
 from __future__ import annotations
 

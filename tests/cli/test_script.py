@@ -1,4 +1,4 @@
-"""The script of DESIGN section 6 works as it stands."""
+"""The script of a steward's first day, from init to a verified release, works as it stands."""
 
 from __future__ import annotations
 

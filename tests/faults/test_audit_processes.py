@@ -167,7 +167,7 @@ except GenovaultError as error:
 
 
 def test_an_unknown_outcome_that_turns_out_committed_is_one_entry(books):
-    """reliability.md 6.1: after a failed sync the frames may be found by the next process; the retry carries the same id."""
+    """docs/design/reliability.md §6.1: after a failed sync the frames may be found by the next process; the retry carries the same id."""
     prepared = books.log.prepare(event())
     raw = dbapi2.connect(str(books.path))
     assert raw.execute("SELECT count(*) FROM audit_leaf").fetchone() == (0,)

@@ -1,4 +1,4 @@
-"""A kill at any instant leaves a vault that opens, a log that verifies, and nothing half visible (DESIGN §3, rule 11)."""
+"""A kill at any instant leaves a vault that opens, a log that verifies, and nothing half visible (docs/architecture.md §3, rule 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The traps of consent.md §15 and §16.1, and the fold's own rules, each under its name."""
+"""The traps of docs/design/consent.md §15 and §16.1, and the fold's own rules, each under its name."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations

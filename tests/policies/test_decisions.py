@@ -1,4 +1,4 @@
-"""Combining alternatives (consent.md §9.3), cohorts, duties of a release, and golden decisions byte for byte."""
+"""Combining alternatives (docs/design/consent.md §9.3), cohorts, duties of a release, and golden decisions byte for byte."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The properties of consent.md §16.2, over random histories and purposes."""
+"""The properties of docs/design/consent.md §16.2, over random histories and purposes."""
 
 from dataclasses import replace
 from random import Random

@@ -1,4 +1,4 @@
-"""The rule table of consent.md §9.1 and the grid of §10, cell by cell, and DUOS V4 where we are stricter."""
+"""The rule table of docs/design/consent.md §9.1 and the grid of §10, cell by cell, and DUOS V4 where we are stricter."""
 
 import json
 from itertools import product
@@ -256,7 +256,7 @@ def test_no_release_without_the_no_reidentification_commitment():
     assert why(ask([accept(1)], purpose(H, commitments=()))) == ("deny", "commitment_missing")
 
 
-# DUOS V4 as it decides (consent.md §10): A approve, D deny. We are allowed to differ only by being stricter.
+# DUOS V4 as it decides (docs/design/consent.md §10): A approve, D deny. We are allowed to differ only by being stricter.
 DUOS_V4 = {
     "general": "A A D A A D D D D",
     "hmb": "A A A D D D D A A",

@@ -1,4 +1,4 @@
-"""A second, naive implementation of consent decisions, written from consent.md §9-§11 and sharing no rule with policies/.
+"""A second, naive implementation of consent decisions, written from docs/design/consent.md §9-§11 and sharing no rule with policies/.
 
 It reads events and purposes as data, loops over everything, and answers permit, deny or review. It knows what the generator of
 histories makes: the policies research_use and recontact, the scopes everything, policy and module, levels no_new_use and
@@ -13,7 +13,7 @@ ABOVE = {
     "MONDO:0005015": {"MONDO:0000001"},
     "MONDO:0000001": set(),
 }
-TABLE = {  # consent.md §9.1: columns general, hmb, disease, poa, methods; clinical care apart
+TABLE = {  # docs/design/consent.md §9.1: columns general, hmb, disease, poa, methods; clinical care apart
     "NRES": "P P P P P",
     "GRU": "P P P P P",
     "HMB": "D P P D m",

@@ -4,7 +4,7 @@
 
 prints what was compared. bcftools alone says what must come out: it drops the sites and ALTs that nobody carries and counts AC and
 AN. Pseudonyms are mapped back from the vault's keys and identities (``Held.names``), not from anything that the extract says.
-One rule of ours enters: a call with a phase set (PS) comes out unphased, because the vault does not keep phase sets (DESIGN §5).
+One rule of ours enters: a call with a phase set (PS) comes out unphased, because the vault does not keep phase sets (docs/import.md).
 """
 
 from __future__ import annotations

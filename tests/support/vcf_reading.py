@@ -95,6 +95,6 @@ def _calls(form: str, columns: list[str]) -> list[str]:
         # htslib writes its missing value of a GT that was left out as a number, and from VCF 4.4 on with a phase before it.
         call = "." if call in {"-65", "/-65"} else call
         if any(k < len(fields) and fields[k] not in {".", ""} for k in sets):
-            call = call.replace("|", "/")  # DESIGN §5: phase without its stored phase set is dropped
+            call = call.replace("|", "/")  # docs/import.md: phase without its stored phase set is dropped
         calls.append(call)
     return calls

@@ -122,7 +122,7 @@ def append_some(path, seed, queue):
 
 
 class TestUnknownOutcome:
-    """reliability.md section 6.1: a commit that reported failure may have happened."""
+    """docs/design/reliability.md §6.1: a commit that reported failure may have happened."""
 
     def test_committed_all_the_same_is_found_by_id(self, books, monkeypatch):
         monkeypatch.setattr(books.database, "write", failing(books.database.write, commits=True))

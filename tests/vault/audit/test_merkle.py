@@ -1,4 +1,4 @@
-"""Reference audit-log.md sections 2.1 to 2.5."""
+"""docs/design/audit-log.md §2."""
 
 from __future__ import annotations
 

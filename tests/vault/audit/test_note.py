@@ -1,4 +1,4 @@
-"""Reference audit-log.md sections 3, 4 and 6."""
+"""docs/design/audit-log.md §3, §4 and §6."""
 
 from __future__ import annotations
 

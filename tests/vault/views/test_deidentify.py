@@ -230,7 +230,7 @@ def panels(draw):
 
 
 def oracle(records, rows, *, masks, panel, keep_phase):
-    """The same rules on texts: [(pos, alleles, texts)]. Follows disclosure.md §11 literally."""
+    """The same rules on texts: [(pos, alleles, texts)]. Follows docs/design/disclosure.md §11 literally."""
     out = []
     fixed, named = panel or (set(), {})
     for i, ((contig, pos, spelled), row) in enumerate(zip(records, rows, strict=True)):
