@@ -1,21 +1,22 @@
-"""THE door. Genotypes leave the vault through this module and no other (DESIGN §3, rules 1 and 2).
+"""THE door: genotypes leave the vault through this module and no other.
 
-    1  load       project, dataset, what is asked
-    2  decide     every subject from the subject's own consent, on a ledger that the log vouches for
-    3  limit      the project's declaration, the duties that consents carry, group size
-    4  log        the intent, durable before anything is opened
-    5  open       blocks of the permitted subjects, with keys fetched only now
-    6  de-identify; of an extract 5 and 6 go window by window, and what is made is written out of sight
-    7  log        the outcome, in the transaction that re-checks consent and project: that commit is the release
-    8  release    sign the log's head, receipt, make visible
+    1  load         project, dataset and loci asked for
+    2  decide       each subject by the subject's own consent, on a ledger head that the log confirms
+    3  limit        the project's declaration, obligations of the consents, smallest group
+    4  log          the intent, durable before any block is opened
+    5  open         blocks of the permitted subjects, with keys fetched only now
+    6  de-identify  an extract does 5 and 6 window by window, into a hidden staging folder
+    7  commit       the outcome, in the transaction that re-checks consent and project: this commit is the release
+    8  release      sign the log's head, take the receipt, make the result visible
 
-A refusal is logged and says why to stewards; researchers and engines hear one sentence whatever the reason (rule 9).
+Each step is one function below, in this order. Refusals are logged with their reason for stewards; researchers and engines get one
+message, whatever the reason and whenever it arises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
-from policies.rules import RULE_SET
-from vault.access import projects, publication, release_limits, releases, requests, scope
-from vault.access.releases import Content, Release
-from vault.access.scope import AccessScope
+from vault.access import projects, publication, release_limits, releases, requests
+from vault.access.release_manifest import manifest_without_files
+from vault.access.releases import Release, ReleaseContent
+from vault.access.scope import AccessScope, scope_of_request, scope_of_view
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
@@ -36,7 +37,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
-from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
+from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, datasets
@@ -49,59 +50,57 @@ from vault.views.view import View
 if TYPE_CHECKING:
     from vault.views.deidentify import Deidentified
 
+UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access was refused and no reason
+UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")  # the outcome may be durable: only recovery can tell
+
 
 @dataclass(frozen=True)
 class _Access:
-    """One access on its way through the door."""
+    """One access between its decision (step 2) and its outcome (step 7)."""
 
-    ask: AccessScope
+    scope: AccessScope
     decided: Decided
     limits: release_limits.ReleaseLimits
     release_id: str
-    intent_act: Action
-    outcome_act: Action
+    intent: Action
+    outcome: Action
 
-    def about(self) -> dict[str, Any]:
-        """What each of its entries says of it."""
-        project = self.ask.project
+    def entry_fields(self) -> dict[str, Any]:
+        """Fields common to the access's log entries."""
+        project = self.scope.project
         purpose = ",".join(project.declaration.purpose.use_kinds)
         release = ObjectRef("release", self.release_id)
-        named = {"request": self.ask.request_id, "asserted_for": self.ask.asserted_for}
+        named = {"request": self.scope.request_id, "asserted_for": self.scope.asserted_for}
         return {"project": project.code, "purpose": purpose, "obj": release, **named}
 
 
-TOLD_NOTHING = (Role.RESEARCHER, Role.ENGINE)
-WHOLE_DATASET = "all"  # how a manifest names a request without regions
-UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
-LOST_OUTPUT = ("output_not_empty", "staged_missing")  # a committed release whose folder can never appear
-
-
 def check(vault: UnlockedVault, code: str) -> Tally:
-    """How a project stands with the subjects of its datasets: counts by reason. Opens nothing.
+    """Decide a project's datasets and count subjects by decision and reason; opens no block.
 
     Raises:
-        InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohorts.decide``.
+        InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohort_decisions.decide``.
     """
     with vault.trail.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
         ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=vault.clock())
-        vault.trail.record(Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision(decided))
+        vault.trail.record(Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(decided))
     return decided.tally
 
 
 def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
-    """A de-identified view in memory, for a program beside the vault; its receipt proves this very access.
+    """Make a de-identified view in memory, with the receipt of this access.
 
     Raises:
-        RefusedError; IntegrityError: stored data is not what it was; UnavailableError: the access cannot be logged.
+        RefusedError: nothing may be released. InputError: as ``scope_of_view``. IntegrityError: stored data was altered.
+        UnavailableError: the access cannot be logged.
     """
-    with _speaking(vault):
+    with _uniform_refusals(vault):
         with vault.trail.attempting(Action.VIEW_INTENT):
-            ask = scope.of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-            access = _decide(vault, ask, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
-        content = Content(ask.detail(), access.decided.obligations.as_dict())
+            scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
+            access = _decide(vault, scope, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
+        content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict())
         with publication.working(vault, access.release_id):
             intent = _log_intent(vault, access, content)
             try:
@@ -114,30 +113,39 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
 
 
 def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
-    """Release what a request asks for as a folder that appears whole or not at all.
+    """Release a request's records as a folder that appears whole or not at all.
 
     Raises:
-        InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError.
+        InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError as ``view``.
     """
-    with _speaking(vault):
+    with _uniform_refusals(vault):
         return _extract(vault, request_id, output, file_format=file_format)
 
 
 def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
-        ask = scope.of_request(vault, request_id)
-        access = _decide(vault, ask, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME)
-        signer = vault.release_signer()  # who cannot sign the manifest opens nothing
+        scope = scope_of_request(vault, request_id)
+        access = _decide(vault, scope, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME)
+        signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
     with Staging(output, random=vault.random) as staging, publication.working(vault, access.release_id):
         folders = {"staged": str(staging.path), "output": str(staging.output)}
-        content = Content(ask.detail(), access.decided.obligations.as_dict(), **folders)
+        content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict(), **folders)
         intent = _log_intent(vault, access, content)
         try:
             made = _open(vault, access)
-            facts = _facts(vault, access, n_sites=made.summary.n_sites, not_assayed=len(made.not_assayed))
+            n_sites = made.summary.n_sites
+            counts = Counts(subjects=len(access.decided.permitted), sites=n_sites, not_assayed=len(made.not_assayed))
+            facts = manifest_without_files(
+                scope,
+                access.decided.obligations,
+                counts,
+                release_id=access.release_id,
+                log=vault.trail.origin,
+                created=vault.clock(),
+            )
             _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(vault, access, intent, replace(content, manifest=document.decode()), n_sites=made.summary.n_sites)
+            _commit(vault, access, intent, replace(content, manifest=document.decode()), n_sites=n_sites)
         except BaseException as error:
             _log_failure(vault, access, intent, error, staged=staging.path)
             raise
@@ -145,70 +153,47 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
     return releases.load(vault, access.release_id)
 
 
-def recover(vault: UnlockedVault) -> int:
-    """Finish or abort what a killed process left half released; how many there were.
-
-    What cannot be ended now (its folder is not writable, its ledger does not verify) waits for the next time: a vault opens.
-    """
-    found = 0
-    for left in releases.unfinished(vault):
-        with publication.working(vault, left.release_id) as mine, suppress(GenovaultError):
-            release = releases.load(vault, left.release_id)  # again: whoever held the lock may have ended it
-            if mine and release.state in releases.UNFINISHED:
-                found += 1
-                _end(vault, release)
-    return found
-
-
-def _end(vault: UnlockedVault, release: Release) -> None:
-    if release.state == releases.STAGING:
-        publication.abort(vault, release, "interrupted")
-    elif not _still_permitted(vault, release):
-        publication.abort(vault, release, "consent_changed")
-    else:
-        try:
-            publication.finish(vault, release)
-        except GenovaultError as error:
-            if error.code not in LOST_OUTPUT:
-                raise
-            publication.abort(vault, release, error.code)
-
-
 @contextmanager
-def _speaking(vault: UnlockedVault) -> Iterator[None]:
-    """To those who are told nothing, every refusal sounds alike, whenever it comes."""
+def _uniform_refusals(vault: UnlockedVault) -> Iterator[None]:
+    """For ``UNINFORMED_ROLES``, replace each refusal and input error by one message, before or after the intent alike."""
     try:
         yield
     except (RefusedError, InputError):
-        if vault.role in TOLD_NOTHING:
+        if vault.role in UNINFORMED_ROLES:
             raise RefusedError("refused", reasons.UNIFORM) from None
         raise
 
 
-def _decide(vault: UnlockedVault, ask: AccessScope, intent_act: Action, outcome_act: Action) -> _Access:
-    now, declaration = vault.clock(), ask.project.declaration
+def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: Action) -> _Access:
+    """Steps 2 and 3: decide each subject of the dataset, then apply the limits of project and consents.
+
+    Raises:
+        RefusedError: as ``release_limits.limits``. IntegrityError: as ``cohort_decisions.decide``.
+    """
+    now, declaration = vault.clock(), scope.project.declaration
     with vault.books.read() as tx:
-        decided = cohort_decisions.decide(vault, tx, declaration.purpose, [ask.dataset.dataset_id], legal_at=now)
-        places = reference_data.catalogue(tx, ask.dataset.assembly)
-    held = release_limits.limits(
-        declaration, decided.obligations, permitted=len(decided.permitted), places=places, regions=ask.regions, now=now
+        decided = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=now)
+        places = reference_data.catalogue(tx, scope.dataset.assembly)
+    limits = release_limits.limits(
+        declaration, decided.obligations, permitted=len(decided.permitted), places=places, regions=scope.regions, now=now
     )
-    return _Access(ask, decided, held, f"rel-{vault.random(8).hex()}", intent_act, outcome_act)
+    return _Access(scope, decided, limits, f"rel-{vault.random(8).hex()}", intent, outcome)
 
 
-def _log_intent(vault: UnlockedVault, access: _Access, content: Content) -> Appended:
-    ask, decided = access.ask, access.decided
+def _log_intent(vault: UnlockedVault, access: _Access, content: ReleaseContent) -> Appended:
+    """Step 4: append the intent and the release's row in one transaction, durable on return."""
+    scope, decided = access.scope, access.decided
     subjects = list(decided.permitted)
-    fields = {**access.about(), **_decision(decided)}
-    fields["detail"] = {**ask.detail(), **_recipients(ask), "obligations": sorted(decided.obligations.names())}
+    detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
+    fields = {**access.entry_fields(), **_decision_fields(decided), "detail": detail}
     with vault.books.write() as tx:
-        intent = vault.trail.append(tx, access.intent_act, Outcome.INTENT, subjects=subjects, **fields)
+        intent = vault.trail.append(tx, access.intent, Outcome.INTENT, subjects=subjects, **fields)
         releases.begin(
             tx,
             vault,
             access.release_id,
-            project_id=ask.project.project_id,
-            request_id=ask.request_id,
+            project_id=scope.project.project_id,
+            request_id=scope.request_id,
             intent=intent,
             subjects=subjects,
             content=content,
@@ -216,71 +201,72 @@ def _log_intent(vault: UnlockedVault, access: _Access, content: Content) -> Appe
     return intent
 
 
-def _recipients(ask: AccessScope) -> dict[str, Any]:
-    """Who gets it and what for: what an accounting of disclosures has to tell a person."""
-    declaration = ask.project.declaration
-    organisation = declaration.purpose.organisation
-    named = [recipient.name for recipient in declaration.recipients] or [organisation.name or ask.project.code]
-    return {"recipients": named, "organisation": organisation.name, "country": organisation.country, "title": declaration.title}
-
-
 def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> Deidentified:
-    """Steps 5 and 6: the only place where blocks are opened for a reader. Some are opened now, the others as pages are asked for;
-    ``at_once``: all now, as one page.
+    """Steps 5 and 6: open the permitted subjects' blocks in random row order and de-identify them.
+
+    Nothing else opens a block for a reader. Further windows are opened as pages are asked for; ``at_once``: all now, as one page.
+
+    Raises:
+        IntegrityError: ``key_missing``; a block or table was altered.
     """
     from vault.views.deidentify import Deidentified, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
     from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
-    ask, subjects = access.ask, access.decided.permitted
-    keys = _keys(vault, KeyPurpose.GENOTYPE, subjects)
-    names = _names(vault, access)
+    scope, subjects = access.scope, access.decided.permitted
+    keys = _open_keys(vault, KeyPurpose.GENOTYPE, subjects)
+    names = _pseudonyms(vault, access)
     order = row_order(vault.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
-    chosen = dataset_reader.choose(vault, ask.dataset, ask.selection(), [subjects[at] for at in order], keys)
-    disclosure = ask.project.declaration.disclosure
+    chosen = dataset_reader.choose(vault, scope.dataset, scope.selection(), [subjects[at] for at in order], keys)
+    disclosure = scope.project.declaration.disclosure
     return Deidentified(
         chosen,
         [names[at] for at in order],
         profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(chosen.contigs)),
-        assembly=ask.dataset.assembly,
-        panel=ask.panel.index if ask.panel else None,
+        assembly=scope.dataset.assembly,
+        panel=scope.panel.index if scope.panel else None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
 
 
-def _names(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:
-    """Pseudonyms of the permitted subjects, in their order."""
-    project, subjects = access.ask.project, access.decided.permitted
+def _pseudonyms(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:
+    """Pseudonyms of the permitted subjects, in their order, under the project's key or a new key of this release."""
+    project, subjects = access.scope.project, access.decided.permitted
     if project.declaration.pseudonyms is PseudonymScope.PROJECT:
         key, domain = vault.keys.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
     else:
         owner = sha256(access.release_id.encode())[:16]
         key, domain = vault.keys.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
-    salts = _keys(vault, KeyPurpose.PSEUDONYM_SALT, subjects)
+    salts = _open_keys(vault, KeyPurpose.PSEUDONYM_SALT, subjects)
     return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
 
 
-def _keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
+def _open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
+    """Keys by subject. Raises IntegrityError ``key_missing`` unless every subject has one."""
     found = vault.keys.open_many(purpose, subjects)
     if len(found) != len(subjects):
         raise IntegrityError("key_missing", f"a {purpose.value} key is not in the key database", hint="run genovault doctor")
     return found
 
 
-def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Content, *, n_sites: int) -> Appended:
-    """Step 7. Raises RefusedError ``consent_changed``, ``project_changed`` if anything was taken back meanwhile."""
+def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: ReleaseContent, *, n_sites: int) -> Appended:
+    """Step 7: re-check, then append the outcome and mark the release, in one transaction.
+
+    Raises:
+        RefusedError: ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``.
+    """
     digest = sha256(content.manifest.encode()) if content.manifest else None
     with vault.books.write() as tx:
         head = _recheck(vault, tx, access)
         outcome = vault.trail.append(
             tx,
-            access.outcome_act,
+            access.outcome,
             Outcome.DONE,
             refers=intent.event_id,
             counts={"subjects": len(access.decided.permitted), "sites": n_sites},
             consent=head.entry(),
             blobs=[digest] if digest else [],
-            **access.about(),
+            **access.entry_fields(),
         )
         releases.commit(
             tx,
@@ -296,16 +282,17 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Co
 
 
 def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.Head:
-    ask, decided = access.ask, access.decided
-    now = projects.by_id(vault, tx, ask.project.project_id)
-    if (now.version, now.state) != (ask.project.version, projects.APPROVED):
+    """Refuse if project, request or a consent changed since the decision; return the ledger head that the outcome rests on."""
+    scope, decided = access.scope, access.decided
+    now = projects.by_id(vault, tx, scope.project.project_id)
+    if (now.version, now.state) != (scope.project.version, projects.APPROVED):
         raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
-    if ask.request_id is not None and not requests.is_open(vault, tx, ask.request_id):
-        raise RefusedError("request_denied", f"request {ask.request_id} was denied while the view was made")
+    if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
+        raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
     if ledger.last(tx, vault.vault_id) == decided.head:
         return decided.head
-    again = cohort_decisions.decide(vault, tx, now.declaration.purpose, [ask.dataset.dataset_id], legal_at=vault.clock())
-    # A place that somebody excluded meanwhile is a withdrawal as much as a person who left.
+    again = cohort_decisions.decide(vault, tx, now.declaration.purpose, [scope.dataset.dataset_id], legal_at=vault.clock())
+    # A locus excluded since the decision is a withdrawal too.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
     return again.head
@@ -314,7 +301,10 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.H
 def _log_failure(
     vault: UnlockedVault, access: _Access, intent: Appended, error: BaseException, *, staged: Path | None = None
 ) -> None:
-    """Say how an intent ended. Where the commit may have happened, or nothing can be written, recovery will say it."""
+    """Append a refused or failed outcome to the intent, unless the commit may have happened or the process is being ended.
+
+    In those cases recovery reads back what is durable and appends the outcome.
+    """
     if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
         return
     if staged is not None:
@@ -322,54 +312,16 @@ def _log_failure(
     outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
     code = error.code if isinstance(error, GenovaultError) else "internal_error"
     with vault.books.write() as tx:
-        vault.trail.append(tx, access.outcome_act, outcome, refers=intent.event_id, reasons={code: 1}, **access.about())
+        vault.trail.append(tx, access.outcome, outcome, refers=intent.event_id, reasons={code: 1}, **access.entry_fields())
         releases.drop(tx, access.release_id)
 
 
-def _facts(vault: UnlockedVault, access: _Access, *, n_sites: int, not_assayed: int) -> Manifest:
-    ask, decided = access.ask, access.decided
-    declaration, panel = ask.project.declaration, ask.panel
-    regions = () if panel else ask.regions or (WHOLE_DATASET,)
-    return make_manifest(
-        release=access.release_id,
-        log=vault.trail.origin,
-        project=ask.project.code,
-        request=ask.request_id or "",
-        purpose=",".join(declaration.purpose.use_kinds),
-        recipients=tuple(recipient.name for recipient in declaration.recipients),
-        dataset=ask.dataset.name,
-        assembly=ask.dataset.assembly,
-        kind="panel" if ask.panel else "region",
-        loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
-        counts=Counts(subjects=len(decided.permitted), sites=n_sites, not_assayed=not_assayed),
-        obligations=release_limits.stated(decided.obligations),
-        policies=(RULE_SET,),
-        created=vault.clock(),
-        expires=min((end for end in (decided.obligations.expires, declaration.expires) if end), default=None),
-        files=(),
-    )
-
-
-def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
-    """Whether everyone in a release could still be released."""
-    project = projects.load(vault, release.project)
-    if project.state != projects.APPROVED:
-        return False
-    dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
-    with vault.books.read() as tx:
-        decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
-    same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
-    return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(
-        vault.subject_keys.tokens(decided.permitted)
-    )
-
-
-def _decision(decided: Decided) -> dict[str, Any]:
-    """What an entry says of a decision: counts, reasons, and the ledger head it rests on."""
+def _decision_fields(decided: Decided) -> dict[str, Any]:
+    """Entry fields of a decision: counts, reasons, and the ledger head it rests on."""
     tally = decided.tally
-    spoken = {**dict(tally.deny), **{f"review:{code}": count for code, count in tally.review}}
+    counted = {**dict(tally.deny), **{f"review:{code}": count for code, count in tally.review}}
     return {
         "counts": {"asked": tally.subjects, "permitted": tally.permit},
-        "reasons": spoken,
+        "reasons": counted,
         "consent": decided.head.entry(),
     }

@@ -11,6 +11,7 @@ from vault.access import projects, publication, releases, requests
 from vault.consent import recording
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, IntegrityError, RefusedError
+from vault.operations import release_recovery
 from vault.operations.recovery import open_recovered
 from vault.views.deidentify import Deidentified
 
@@ -192,7 +193,7 @@ def test_recovery_that_comes_late_does_not_undo_a_release(folder, tmp_path, monk
         gate.extract(s, request, tmp_path / "out")
         monkeypatch.setattr(releases, "unfinished", lambda _: stale)
         assert [r.state for r in stale] == ["staging"]
-        assert gate.recover(s) == 0
+        assert release_recovery.recover(s) == 0
         assert [r.state for r in releases.list_all(s)] == ["released"]
     assert (tmp_path / "out/manifest.json").exists()
 
@@ -226,7 +227,7 @@ def test_recovery_finishes_a_committed_release(folder, tmp_path, monkeypatch):
 def test_recovery_does_not_finish_what_is_no_longer_allowed(folder, tmp_path, monkeypatch, change):
     commit_only(folder, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(gate, "recover", lambda _: 0)
+        patch.setattr(release_recovery, "recover", lambda _: 0)
         another(folder, CHANGES[change][0])()
     with opened(folder) as s:
         assert [r.state for r in releases.list_all(s)] == ["aborted"]
@@ -260,7 +261,7 @@ def test_a_vault_opens_although_a_release_cannot_be_ended_now(folder, tmp_path, 
         def broken(*_args, **_kwargs):
             raise IntegrityError("consent_ledger_altered", "the consent ledger is not whole")
 
-        patch.setattr(gate.cohort_decisions, "decide", broken)
+        patch.setattr(release_recovery.cohort_decisions, "decide", broken)
         with opened(folder) as s:
             assert [r.state for r in releases.list_all(s)] == ["committed"]
     with opened(folder) as s:

@@ -50,6 +50,21 @@ class Project:
     declaration_text: str  # as it was recorded
     declaration_sha256: bytes
 
+    def recipient_names(self) -> list[str]:
+        """Names of the declared recipients; without any, the organisation's name or the project's code."""
+        declared_names = [recipient.name for recipient in self.declaration.recipients]
+        return declared_names or [self.declaration.purpose.organisation.name or self.code]
+
+    def recipient_detail(self) -> dict[str, Any]:
+        """Recipients and title as the sealed detail of an access states them, for an accounting of disclosures."""
+        organisation = self.declaration.purpose.organisation
+        return {
+            "recipients": self.recipient_names(),
+            "organisation": organisation.name,
+            "country": organisation.country,
+            "title": self.declaration.title,
+        }
+
 
 def create(vault: UnlockedVault, document: dict[str, Any]) -> Project:
     """Record a declaration as a draft, with a new pseudonym key.

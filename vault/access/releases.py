@@ -28,7 +28,7 @@ RELEASED, ABORTED = "released", "aborted"
 
 
 @dataclass(frozen=True)
-class Content:
+class ReleaseContent:
     """The sealed part of a release's record. Folders are empty for a view that was handed over in memory."""
 
     asked: Mapping[str, object]
@@ -53,7 +53,7 @@ class Release:
     n_subjects: int
     n_sites: int
     created: str
-    content: Content
+    content: ReleaseContent
 
 
 def begin(
@@ -65,7 +65,7 @@ def begin(
     request_id: str | None,
     intent: Appended,
     subjects: list[SubjectId],
-    content: Content,
+    content: ReleaseContent,
 ) -> None:
     """Record a release in the making, in the transaction of its intent."""
     row = ReleaseRow(
@@ -94,7 +94,7 @@ def commit(
     *,
     outcome: Appended,
     n_sites: int,
-    content: Content,
+    content: ReleaseContent,
     manifest_sha256: bytes | None,
     state: str,
 ) -> None:
@@ -146,7 +146,7 @@ def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:
         return [_opened(vault, row, code) for row, code in tx.execute(query.where(*where).order_by(ReleaseRow.created.desc()))]
 
 
-def _seal(vault: UnlockedVault, release_id: str, content: Content, version: int) -> bytes:
+def _seal(vault: UnlockedVault, release_id: str, content: ReleaseContent, version: int) -> bytes:
     return vault.records.seal(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
 
 
@@ -164,5 +164,5 @@ def _opened(vault: UnlockedVault, row: ReleaseRow, project: str) -> Release:
         n_subjects=row.n_subjects,
         n_sites=row.n_sites,
         created=rfc3339(from_micros(row.created)),
-        content=Content(**content),
+        content=ReleaseContent(**content),
     )

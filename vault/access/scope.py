@@ -1,4 +1,4 @@
-"""What is asked of the gate, with everything it names loaded, and whether the project may ask it at all."""
+"""Scope of an access: project, dataset and loci, loaded, and covered by the project's declaration."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from vault.session.unlocked_vault import UnlockedVault
 
 @dataclass(frozen=True)
 class AccessScope:
-    """A project's question about a dataset: a panel, regions, or (neither) all of it."""
+    """Project, dataset, and a panel, regions, or (neither) the whole dataset."""
 
     project: Project
     dataset: Dataset
     panel: Panel | None
     regions: tuple[str, ...]
     request_id: str | None = None
-    asserted_for: str | None = None  # whom the steward who submitted it says it is for
+    asserted_for: str | None = None  # user named by the submitting steward; unverified
 
     def selection(self) -> Selection:
-        """The sites to read."""
+        """Selection of the sites to read."""
         if self.panel is not None:
             return Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
         if not self.regions:
@@ -41,17 +41,17 @@ class AccessScope:
         return Selection(regions=mask.intervals)
 
     def detail(self) -> dict[str, Any]:
-        """What auditors read of it."""
+        """Sealed detail of the intent's entry, for auditors."""
         panel = None if self.panel is None else f"{self.panel.name} version {self.panel.version}"
-        shown = self.regions[:1000]  # the request itself holds them all
+        shown = self.regions[:1000]  # the request holds all of them
         return {"dataset": self.dataset.name, "panel": panel, "regions": list(shown), "n_regions": len(self.regions)}
 
 
-def of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
-    """The question of a stored request.
+def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
+    """Load the scope of a stored request.
 
     Raises:
-        InputError: ``request_unknown``. RefusedError: ``request_denied``, ``kind_not_served``, and as ``of_view``.
+        InputError: ``request_unknown``. RefusedError: ``request_denied``, ``kind_not_served``, and as ``scope_of_view``.
     """
     request = requests.load(vault, request_id)
     if request.state != requests.OPEN:
@@ -62,11 +62,13 @@ def of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
     panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
     project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
-    return _allowed(vault, AccessScope(project, dataset, panel, spec.regions, request_id, person))
+    return _require_covered(vault, AccessScope(project, dataset, panel, spec.regions, request_id, person))
 
 
-def of_view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]) -> AccessScope:
-    """The question of a program beside the vault.
+def scope_of_view(
+    vault: UnlockedVault, *, project: str, dataset: str, panel: str | None, regions: tuple[str, ...]
+) -> AccessScope:
+    """Load the scope of a view that a program asks for.
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``loci_twice``.
@@ -75,12 +77,16 @@ def of_view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | No
     if panel is not None and regions:
         raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
     found = None if panel is None else panels.by_name(vault, panel)
-    return _allowed(vault, AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions))
+    return _require_covered(vault, AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions))
 
 
-def _allowed(vault: UnlockedVault, ask: AccessScope) -> AccessScope:
-    """The question itself, if the project's declaration covers it and, for an engine, names the engine."""
-    project, dataset, panel = ask.project, ask.dataset, ask.panel
+def _require_covered(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
+    """Return the scope if the project's declaration covers it and, for an engine, names the engine.
+
+    Raises:
+        RefusedError: ``not_of_project``, ``project_not_approved``, ``outside_project``. InputError: ``panel_unknown``.
+    """
+    project, dataset, panel = scope.project, scope.dataset, scope.panel
     if vault.role is Role.ENGINE and vault.principal not in project.declaration.purpose.people:
         raise RefusedError("not_of_project", f"project {project.code} does not name {vault.principal} among its people")
     if project.state != projects.APPROVED:
@@ -89,4 +95,4 @@ def _allowed(vault: UnlockedVault, ask: AccessScope) -> AccessScope:
         raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
     if panel is not None and panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {panel.name} is not of this dataset", hint="genovault panel list")
-    return ask
+    return scope

@@ -46,11 +46,10 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
         if not tx.scalar(select(releases | jobs)):
             return
     # Half of the program, imported late: most commands find nothing unfinished.
-    from vault import gate  # noqa: PLC0415
-    from vault.operations import key_rotation  # noqa: PLC0415
+    from vault.operations import key_rotation, release_recovery  # noqa: PLC0415
     from vault.operations.erasure import process  # noqa: PLC0415
 
-    gate.recover(vault)
+    release_recovery.recover(vault)
     process.resume(vault)
     key_rotation.resume(vault)
 

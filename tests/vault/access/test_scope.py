@@ -10,11 +10,11 @@ from vault.errors import InputError
 
 
 def of_view(s, **asked):
-    return scope.of_view(s, **({"project": "demo", "dataset": "cohort", "panel": None, "regions": ()} | asked))
+    return scope.scope_of_view(s, **({"project": "demo", "dataset": "cohort", "panel": None, "regions": ()} | asked))
 
 
 def test_a_request_asks_as_a_view_does(s):
-    stored = scope.of_request(s, vaults.ask(s, regions=("22:5-9",)))
+    stored = scope.scope_of_request(s, vaults.ask(s, regions=("22:5-9",)))
     direct = of_view(s, regions=("22:5-9",))
     assert stored.request_id
     assert direct.request_id is None
@@ -34,7 +34,7 @@ def test_no_regions_ask_for_everything(s):
 def test_a_panel_in_the_version_that_was_asked_for(s):
     request = vaults.requests.submit(s, "demo", "cohort", kind=vaults.RequestKind.RECORDS, spec=vaults.requests.Spec(panel="pgx"))
     vaults.panel(s, loci=b"22\t1\t2\n")
-    assert scope.of_request(s, request.request_id).panel.version == 1
+    assert scope.scope_of_request(s, request.request_id).panel.version == 1
     assert of_view(s, panel="pgx").panel.version == 2
 
 

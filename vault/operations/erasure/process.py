@@ -321,12 +321,9 @@ def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[st
     found = []
     for release in releases.list_all(vault):
         if release.intent_event in events and release.state in (releases.COMMITTED, releases.RELEASED):
-            declaration = projects.load(vault, release.project).declaration
-            named = [recipient.name for recipient in declaration.recipients] or [
-                declaration.purpose.organisation.name or release.project
-            ]
+            recipients = projects.load(vault, release.project).recipient_names()
             found.append(
-                {"release": release.release_id, "project": release.project, "recipients": named, "created": release.created}
+                {"release": release.release_id, "project": release.project, "recipients": recipients, "created": release.created}
             )
     return tuple(found)
 

@@ -1,0 +1,46 @@
+"""Manifest of a release before its files are written: project, loci, counts, obligations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from policies.obligations import Obligations
+from policies.rules import RULE_SET
+from vault.access import release_limits
+from vault.access.scope import AccessScope
+from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
+
+WHOLE_DATASET = "all"  # stands in the manifest for a request without regions
+
+
+def manifest_without_files(
+    asked: AccessScope, obligations: Obligations, counts: Counts, *, release_id: str, log: str, created: datetime
+) -> Manifest:
+    """Make the manifest that the writer of the folder completes with its files.
+
+    Args:
+        log: origin of the audit log that holds the release's entries.
+
+    Raises:
+        UsageError: ``manifest_fields``.
+    """
+    declaration, panel = asked.project.declaration, asked.panel
+    regions = () if panel else asked.regions or (WHOLE_DATASET,)
+    return make_manifest(
+        release=release_id,
+        log=log,
+        project=asked.project.code,
+        request=asked.request_id or "",
+        purpose=",".join(declaration.purpose.use_kinds),
+        recipients=tuple(recipient.name for recipient in declaration.recipients),
+        dataset=asked.dataset.name,
+        assembly=asked.dataset.assembly,
+        kind="panel" if panel else "region",
+        loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
+        counts=counts,
+        obligations=release_limits.stated(obligations),
+        policies=(RULE_SET,),
+        created=created,
+        expires=min((end for end in (obligations.expires, declaration.expires) if end), default=None),
+        files=(),
+    )

@@ -1,0 +1,61 @@
+"""Releases that a killed process left unfinished: each is finished, or aborted with an entry in the log.
+
+staging    nothing became visible: abort
+committed  the outcome is in the log, the folder not yet visible: re-check consent and project, then finish or abort
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from vault.access import projects, publication, releases
+from vault.access.releases import Release
+from vault.consent import cohort_decisions
+from vault.errors import GenovaultError
+from vault.genotypes.catalog import datasets
+from vault.session.unlocked_vault import UnlockedVault
+
+LOST_OUTPUT = ("output_not_empty", "staged_missing")  # a committed release whose folder can never appear
+
+
+def recover(vault: UnlockedVault) -> int:
+    """Finish or abort unfinished releases whose process has ended; return their number.
+
+    A release that cannot be ended now (its folder is not writable, the consent ledger does not verify) waits for the next opening.
+    """
+    found = 0
+    for left in releases.unfinished(vault):
+        with publication.working(vault, left.release_id) as mine, suppress(GenovaultError):
+            release = releases.load(vault, left.release_id)  # again: the lock's previous holder may have ended it
+            if mine and release.state in releases.UNFINISHED:
+                found += 1
+                _end(vault, release)
+    return found
+
+
+def _end(vault: UnlockedVault, release: Release) -> None:
+    if release.state == releases.STAGING:
+        publication.abort(vault, release, "interrupted")
+    elif not _still_permitted(vault, release):
+        publication.abort(vault, release, "consent_changed")
+    else:
+        try:
+            publication.finish(vault, release)
+        except GenovaultError as error:
+            if error.code not in LOST_OUTPUT:
+                raise
+            publication.abort(vault, release, error.code)
+
+
+def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
+    """Decide again: the project is approved, and each subject of the release permitted under the same locus restrictions."""
+    project = projects.load(vault, release.project)
+    if project.state != projects.APPROVED:
+        return False
+    dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
+    with vault.books.read() as tx:
+        decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
+    same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
+    return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(
+        vault.subject_keys.tokens(decided.permitted)
+    )
