@@ -117,10 +117,10 @@ def disclosures(
     "paragraphs": [{"law", "paragraph", "says", "source", "read"}]}.
     """
     context = context_of(ctx)
-    from vault.access import accounting as accounts
+    from vault.access import accounting
 
     with context.open() as vault:
-        found = accounts.of(vault, who)
+        found = accounting.of(vault, who)
     context.output.document(
         {
             "tokens": list(found.tokens),
@@ -130,10 +130,8 @@ def disclosures(
             "paragraphs": [asdict(paragraph) for paragraph in found.paragraphs],
         }
     )
-    on_progress = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
-    context.output.line(
-        f"{len(on_progress)} disclosures, {len(found.disclosures) - len(on_progress)} accesses that came to nothing"
-    )
+    disclosed = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
+    context.output.line(f"{len(disclosed)} disclosures, {len(found.disclosures) - len(disclosed)} accesses that came to nothing")
     for token in found.tokens:
         context.output.line(f"audit token, by which auditors know this person: {token}")
     context.output.table(

@@ -35,11 +35,11 @@ def backup(
     JSON: {"folder", "created", "objects": n, "stored_bytes": n, "entries": n}; with --keys {"backup", "created", "expires"}.
     """
     context = context_of(ctx)
-    from vault.operations import backup as copies
+    from vault.operations import backup
 
     if keys:
         with context.open() as vault:
-            made = copies.backup_keys(vault, destination, expires=vault.clock() + timedelta(days=days))
+            made = backup.backup_keys(vault, destination, expires=vault.clock() + timedelta(days=days))
         shown = made.as_dict()
         shown.pop("destroyed")
         context.output.document(shown)
@@ -47,7 +47,7 @@ def backup(
         context.output.line(f"destroy it by {made.expires.date()}, then: genovault key backup-destroyed {made.backup_id}")
         return
     with context.open() as vault, context.output.progress("copying", unit="objects") as bar:
-        report = copies.backup(vault, destination, progress=bar)
+        report = backup.backup(vault, destination, progress=bar)
     context.output.document(asdict(report))
     context.output.line(f"data copied to {destination}: {report.objects} objects, {report.entries} entries of the log")
 
@@ -74,9 +74,9 @@ def restore(
     "unreadable": n}.
     """
     context = context_of(ctx)
-    from vault.operations.restore import restore as bring_back
+    from vault.operations import restore
 
-    report = bring_back(
+    report = restore.restore(
         source,
         context.vault_folder(),
         factor=context.factor(),
@@ -107,15 +107,14 @@ def doctor(
     JSON: {"ok": bool, "findings": [{"severity", "code", "message", "remedy"}], "skipped": [...]}.
     """
     context = context_of(ctx)
-    from vault.operations import doctor as health
-    from vault.operations import repair
+    from vault.operations import doctor, repair
 
     with context.open() as vault:
         if mend:
             repair.sweep_orphans(vault)
             repair.sweep_strangers(vault)
             repair.mend_keystore(vault.folder)
-        report = health.examine(vault)
+        report = doctor.examine(vault)
         if not report.ok:
             _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed
             raise typer.Exit(5)

@@ -27,13 +27,13 @@ def forms(
     "options"}]}]}.
     """
     context = context_of(ctx)
-    from vault.consent import forms as kept
+    from vault.consent import forms
 
     if every:
         with context.open() as vault:
-            known = kept.list_all(vault)
+            known = forms.list_all(vault)
     else:
-        known = [form for form, _ in kept.shipped()]
+        known = [form for form, _ in forms.shipped()]
     context.output.document({"forms": [_described(form) for form in known]})
     rows = [(f"{form.id}@{form.version}", form.title, ", ".join(q.id for q in form.questions)) for form in known]
     context.output.table(("form", "title", "questions"), rows)
@@ -58,12 +58,12 @@ def add(ctx: typer.Context, file: FormFile) -> None:
     JSON: as of lint.
     """
     context = context_of(ctx)
-    from vault.consent.forms import add as keep
+    from vault.consent import forms
     from vault.limits import MAX_YAML_BYTES
 
     text = read_text(file, limit=MAX_YAML_BYTES)
     with context.open() as vault:
-        form = keep(vault, text)
+        form = forms.add(vault, text)
     _show(context, form, "kept")
 
 

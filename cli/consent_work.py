@@ -105,10 +105,10 @@ def explain(
     context = context_of(ctx)
     import json
 
-    from vault.consent.explanations import explain as explained
+    from vault.consent import explanations
 
     with context.open() as vault:
-        found = explained(vault, ref, project)
+        found = explanations.explain(vault, ref, project)
     clauses = [asdict(clause) for clause in found.clauses]
     decision = json.loads(found.decision.explain())
     context.output.document(
@@ -133,10 +133,10 @@ def coverage(
     JSON: {"coverage": [{"purpose", "people": n, "usable": n, "reasons": [{"outcome", "reason", "about", "people"}]}]}.
     """
     context = context_of(ctx)
-    from vault.consent.coverage import coverage as measured
+    from vault.consent import coverage
 
     with context.open() as vault:
-        shares = measured(vault, project)
+        shares = coverage.coverage(vault, project)
     context.output.document({"coverage": [_share(share) for share in shares]})
     for share in shares:
         context.output.line(f"{share.purpose}: {share.usable:,} of {share.people:,} people")
@@ -154,10 +154,10 @@ def expiring(
     JSON: {"expiring": [{"subject", "policy", "ends", "cause": "majority" or "validity"}]}.
     """
     context = context_of(ctx)
-    from vault.consent.work_queue import expiring as found_expiring
+    from vault.consent import work_queue
 
     with context.open() as vault:
-        found = found_expiring(vault, within=timedelta(days=days))
+        found = work_queue.expiring(vault, within=timedelta(days=days))
     rows = [(due.handle, due.policy, due.ends, due.cause) for due in found]
     context.output.document({"expiring": [dict(zip(("subject", "policy", "ends", "cause"), row, strict=True)) for row in rows]})
     context.output.line(f"{len({due.handle for due in found}):,} people within {days} days")
@@ -172,10 +172,10 @@ def queue(ctx: typer.Context) -> None:
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}]}.
     """
     context = context_of(ctx)
-    from vault.consent.work_queue import queue as waiting
+    from vault.consent import work_queue
 
     with context.open() as vault:
-        found = waiting(vault)
+        found = work_queue.queue(vault)
     items = [
         {"project": w.project, "reason": w.reason.code, "about": w.reason.about, "people": w.people, "by_ruling": w.by_ruling}
         for w in found.waiting
@@ -203,10 +203,10 @@ def rule(
     JSON: {"project", "item", "allows": bool, "in_force": bool}.
     """
     context = context_of(ctx)
-    from vault.access.rulings import rule as ruled
+    from vault.access import rulings
 
     with context.open() as vault:
-        found = ruled(vault, project, item, reason=reason, allows=not revoke)
+        found = rulings.rule(vault, project, item, reason=reason, allows=not revoke)
     in_force = found.confirmed_by is not None
     context.output.document({"project": project, "item": item, "allows": found.allows, "in_force": in_force})
     context.output.line(f"{item}: {'in force' if in_force else 'waits for another steward'}")

@@ -109,10 +109,10 @@ def withdraw(
     JSON: {"scope", "level"}.
     """
     context = context_of(ctx)
-    from vault.consent.recording import withdraw as record
+    from vault.consent import recording
 
     with context.open() as vault:
-        record(vault, ref, scope=scope, level=LEVELS[level])
+        recording.withdraw(vault, ref, scope=scope, level=LEVELS[level])
     context.output.document({"scope": scope, "level": level})
     context.output.line(f"withdrawn: {scope}, {level}")
 
@@ -164,13 +164,13 @@ def _document(found: History) -> dict[str, object]:
 
 
 def _row(event: consent.ConsentEvent) -> tuple[str, str, str]:
-    said = [f"{answer.policy} {answer.answer}" for answer in event.answers]
+    changes = [f"{answer.policy} {answer.answer}" for answer in event.answers]
     if event.withdrawal is not None:
-        said.append(f"withdrawn: {event.withdrawal.scope}, {event.withdrawal.level.name.lower().replace('_', '-')}")
+        changes.append(f"withdrawn: {event.withdrawal.scope}, {event.withdrawal.level.name.lower().replace('_', '-')}")
     if event.status is not None:
-        said.append(str(event.status))
+        changes.append(str(event.status))
     form = f" ({event.form.form}@{event.form.version})" if event.form else ""
-    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}", f"{event.legal_time:%Y-%m-%d %H:%M:%S}", ", ".join(said) + form
+    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}", f"{event.legal_time:%Y-%m-%d %H:%M:%S}", ", ".join(changes) + form
 
 
 def _terms(alternatives: Iterable[Any]) -> str:

@@ -69,7 +69,7 @@ def demo(
 
 
 @dataclass(frozen=True)
-class Source:
+class DemoSource:
     """The file the story is about. ``region`` is the stretch that the project asks for; "" asks for everything."""
 
     file: Path
@@ -91,12 +91,12 @@ def tell(stage: Stage, vcf: Path | None, assembly: str) -> dict[str, object]:
     return {"permitted": permitted, "released": extracted, "matched": matched, "entries": entries, "forgeries_caught": caught}
 
 
-def cohort(stage: Stage, vcf: Path | None, assembly: str) -> Source:
+def cohort(stage: Stage, vcf: Path | None, assembly: str) -> DemoSource:
     """A file of genotypes, the person's or an invented one."""
     stage.title(1, "A cohort")
     if vcf is not None:
         stage.say(f"The genotypes are those of {vcf}. Nothing leaves this machine, and the file itself is only read.")
-        return Source(vcf.resolve(), assembly, None, _first_stretch(vcf))
+        return DemoSource(vcf.resolve(), assembly, None, _first_stretch(vcf))
     from cli.demo_cohort import OFFSET, write_cohort, write_sheet
 
     file, sheet = stage.folder / "cohort.vcf.gz", stage.folder / "SHEET.csv"
@@ -107,10 +107,10 @@ def cohort(stage: Stage, vcf: Path | None, assembly: str) -> Source:
         "populations, and the sites of four genes that decide how a person takes certain medicines. Today such a file lies in a "
         "folder, in the clear, for everyone with access to the folder."
     )
-    return Source(file, "GRCh38", sheet, f"22:{OFFSET}-{OFFSET + SPAN}")
+    return DemoSource(file, "GRCh38", sheet, f"22:{OFFSET}-{OFFSET + SPAN}")
 
 
-def fill(stage: Stage, source: Source) -> None:
+def fill(stage: Stage, source: DemoSource) -> None:
     """A vault with people and genotypes."""
     stage.title(2, "A vault")
     stage.say("Ann, the data steward, makes a vault. Her passphrase opens it; here it comes from the environment.")
@@ -159,7 +159,7 @@ def project(stage: Stage) -> int:
     return int(counts["permit"])
 
 
-def extract(stage: Stage, source: Source) -> int:
+def extract(stage: Stage, source: DemoSource) -> int:
     """What leaves: a VCF that any tool reads; how many people are in it."""
     stage.title(6, "An extract leaves")
     stage.say("The permitted people's genotypes, under names that only this project uses, in an order that tells nothing.")
@@ -176,7 +176,7 @@ def extract(stage: Stage, source: Source) -> int:
     return len(columns) - 9
 
 
-def match(stage: Stage, source: Source) -> int:
+def match(stage: Stage, source: DemoSource) -> int:
     """A program beside the vault reads a panel and says what follows; how many people have a finding."""
     stage.title(7, "A matching engine looks at medicines")
     stage.say(

@@ -46,7 +46,7 @@ _SUMMARISED = 5  # problems that a rejected sheet's own message spells out (vaul
 
 
 @dataclass(frozen=True)
-class Report:
+class ErrorReport:
     """What is told about one error."""
 
     exit: int
@@ -73,24 +73,24 @@ def tell(error: Exception, output: Output) -> int:
     return report.exit
 
 
-def describe(error: Exception) -> Report:
+def describe(error: Exception) -> ErrorReport:
     """The report of any exception."""
     code = exit_code(error)
     if isinstance(error, UnicodeEncodeError) and error.reason == _BYTES:
-        return Report(exit=2, code="not_text", message="what was typed holds bytes that are not UTF-8 text")
+        return ErrorReport(exit=2, code="not_text", message="what was typed holds bytes that are not UTF-8 text")
     if code == EXIT_BUG:
         message = f"this is a bug in genovault (reference {reference(error)})"
         hint = f"please report it with this reference; {DEBUG_VARIABLE}=1 shows where it happened"
-        return Report(exit=code, code="bug", message=message, hint=hint)
+        return ErrorReport(exit=code, code="bug", message=message, hint=hint)
     if isinstance(error, typer.TyperException):
-        return Report(
+        return ErrorReport(
             exit=code, code="usage", message=_lowered(error.format_message()), hint="genovault --help lists the commands"
         )
     if isinstance(error, typer.Abort):
-        return Report(exit=code, code="no_answer", message="the question was not answered")
+        return ErrorReport(exit=code, code="no_answer", message="the question was not answered")
     found = getattr(error, "problems", ())
     problems = tuple(asdict(problem) for problem in found if is_dataclass(problem) and not isinstance(problem, type))
-    return Report(
+    return ErrorReport(
         exit=code,
         code=getattr(error, "code", "unknown"),
         message=getattr(error, "message", str(error)),

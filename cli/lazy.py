@@ -17,7 +17,7 @@ from typer.main import get_group
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandSource:
     """Where a command or group is found. ``module`` exports ``app``; ``single``: the command of this name in it, not the group."""
 
     module: str
@@ -28,7 +28,7 @@ class Entry:
 class LazyGroup(TyperGroup):
     """The root of the command line: knows every command's name and one line of help, imports a command when it is run."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {}
+    entries: ClassVar[Mapping[str, CommandSource]] = {}
 
     # typer ships its own copy of click without public names, hence the Any
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 — the signature is typer's

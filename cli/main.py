@@ -15,36 +15,38 @@ import typer
 
 from cli.context import Context, hoist_globals
 from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, tell
-from cli.lazy import Entry, LazyGroup
+from cli.lazy import CommandSource, LazyGroup
 from cli.output import Output
 from vault.errors import UsageError
 
 COMMANDS = {
-    "init": Entry("cli.vaults", "Make a new vault.", single=True),
-    "status": Entry("cli.vaults", "Which vault this is, where its parts are and whether they are there.", single=True),
-    "subject": Entry("cli.subjects", "The people whose data is held."),
-    "dataset": Entry("cli.datasets", "Imported genotypes."),
-    "consent": Entry("cli.consents", "What people allowed, and what they took back."),
-    "panel": Entry("cli.panels", "Named lists of loci."),
-    "project": Entry("cli.projects", "Purposes that people's data may be used for."),
-    "request": Entry("cli.requests", "What projects ask for."),
-    "extract": Entry("cli.extract", "Release what a request asks for as a folder of files.", single=True),
-    "release": Entry("cli.releases", "Views that left the vault."),
-    "audit": Entry("cli.audit", "The log of every access."),
-    "key": Entry("cli.keys", "Unlock slots, key epochs and backups of keys."),
-    "principal": Entry("cli.principals", "Who acts, and in which role."),
-    "backup": Entry("cli.backups", "Copy the vault's data while it is in use. A backup of data never holds a key.", single=True),
-    "restore": Entry(
+    "init": CommandSource("cli.vaults", "Make a new vault.", single=True),
+    "status": CommandSource("cli.vaults", "Which vault this is, where its parts are and whether they are there.", single=True),
+    "subject": CommandSource("cli.subjects", "The people whose data is held."),
+    "dataset": CommandSource("cli.datasets", "Imported genotypes."),
+    "consent": CommandSource("cli.consents", "What people allowed, and what they took back."),
+    "panel": CommandSource("cli.panels", "Named lists of loci."),
+    "project": CommandSource("cli.projects", "Purposes that people's data may be used for."),
+    "request": CommandSource("cli.requests", "What projects ask for."),
+    "extract": CommandSource("cli.extract", "Release what a request asks for as a folder of files.", single=True),
+    "release": CommandSource("cli.releases", "Views that left the vault."),
+    "audit": CommandSource("cli.audit", "The log of every access."),
+    "key": CommandSource("cli.keys", "Unlock slots, key epochs and backups of keys."),
+    "principal": CommandSource("cli.principals", "Who acts, and in which role."),
+    "backup": CommandSource(
+        "cli.backups", "Copy the vault's data while it is in use. A backup of data never holds a key.", single=True
+    ),
+    "restore": CommandSource(
         "cli.backups",
         "Make the vault's folder a vault again, from a backup and the newest keys, or from backups and an anchor.",
         single=True,
     ),
-    "doctor": Entry(
+    "doctor": CommandSource(
         "cli.backups",
         "Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.",
         single=True,
     ),
-    "demo": Entry(
+    "demo": CommandSource(
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),
 }

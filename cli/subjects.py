@@ -88,10 +88,10 @@ def restrict(
     JSON: {"restricted": bool}.
     """
     context = context_of(ctx)
-    from vault.consent.recording import restrict as record
+    from vault.consent import recording
 
     with context.open() as vault:
-        record(vault, ref, lift=lift)
+        recording.restrict(vault, ref, lift=lift)
     context.output.document({"restricted": not lift})
     context.output.line("the restriction is lifted" if lift else "restricted: nothing of this person's data will be released")
 
@@ -116,8 +116,8 @@ def erase(
     context = context_of(ctx)
     from cli.prompts import confirm
     from vault.errors import UsageError
+    from vault.operations.erasure import process
     from vault.operations.erasure.job import DESTROYED
-    from vault.operations.erasure.process import erase as destroy
 
     if certificate is not None and certificate.exists():
         raise UsageError("file_exists", f"{certificate} is there already", hint="name another file")
@@ -129,7 +129,7 @@ def erase(
             context.output.line("the keys are destroyed: nobody can read this person any more")
 
     with context.open() as vault:
-        issued = destroy(vault, ref, on_progress=on_progress)
+        issued = process.erase(vault, ref, on_progress=on_progress)
     if certificate is not None:
         certificate.write_text(issued.text)
     content = issued.content

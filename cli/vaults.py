@@ -37,7 +37,7 @@ def init(
     context = context_of(ctx)
     from dataclasses import replace
 
-    from vault.operations.create import init as make_vault
+    from vault.operations import create
     from vault.session.principals import PROFILES
     from vault.session.settings import Places
     from vault.session.unlocked_vault import factor
@@ -50,7 +50,7 @@ def init(
         secret = factor(passphrase=context.passphrase(new=True))
     named = {"books": database, "keys": keys, "objects": objects}
     places = replace(Places(), **{name: place for name, place in named.items() if place is not None})
-    vault_id = make_vault(folder, steward=steward, factor=secret, places=places, profile=PROFILES[argon2_profile])
+    vault_id = create.init(folder, steward=steward, factor=secret, places=places, profile=PROFILES[argon2_profile])
     context.output.document({"folder": folder, "vault": vault_id.hex(), "steward": steward})
     context.output.line(f"made vault {folder}")
     context.output.line(f"id       {vault_id.hex()}")

@@ -10,15 +10,15 @@ import pytest
 
 import cli.main
 from cli import errors
-from cli.lazy import Entry
+from cli.lazy import CommandSource
 from tests.support.commands import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELUDE = textwrap.dedent("""
     import sys
     import cli.main
-    from cli.lazy import Entry
-    cli.main.Root.entries = {"t": Entry("tests.support.commands", "Tests.")}
+    from cli.lazy import CommandSource
+    cli.main.Root.entries = {"t": CommandSource("tests.support.commands", "Tests.")}
 """)
 HEAVY = (
     "alembic",
@@ -40,7 +40,7 @@ HEAVY = (
 def plain_environment(monkeypatch):
     for name in ("GENOVAULT_HOME", "GENOVAULT_PRINCIPAL", "GENOVAULT_PASSPHRASE", "GENOVAULT_DEBUG"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cli.main.Root, "entries", {"t": Entry("tests.support.commands", "Tests.")})
+    monkeypatch.setattr(cli.main.Root, "entries", {"t": CommandSource("tests.support.commands", "Tests.")})
 
 
 def in_a_process(code: str) -> subprocess.CompletedProcess:
