@@ -196,9 +196,9 @@ def test_a_wrong_passphrase_opens_nothing_and_is_logged(small, wrong):
 
 
 def test_an_unknown_name_and_a_wrong_passphrase_are_told_alike(small):
-    on_progress = set()
+    refusals = set()
     for principal, passphrase in (("ann", "wrong"), ("nobody", "wrong"), ("nobody", vaults.PASSPHRASE)):
         with pytest.raises(UnavailableError) as caught:
             vault.open(small, principal=principal, passphrase=passphrase)
-        on_progress.add((caught.value.code, str(caught.value)))
-    assert len(on_progress) == 1
+        refusals.add((caught.value.code, str(caught.value)))
+    assert len(refusals) == 1

@@ -24,9 +24,9 @@ def test_one_persons_answers_are_recorded_and_explained(peopled):
     peopled.script("project template > p.yaml", "project create p.yaml", "project approve demo")
     made = peopled.run("consent record SAMPLE_3 --form broad-research --answer research_use=yes --channel paper --json").json
     assert (made["form"], made["version"], made["seq"]) == ("broad-research", "1", 1)
-    on_progress = peopled.run("consent explain SAMPLE_3 --project demo --json").json
-    assert on_progress["decision"]["decision"] == "permit"
-    assert on_progress["clauses"][0]["answer"] == "yes (GRU)"
+    found = peopled.run("consent explain SAMPLE_3 --project demo --json").json
+    assert found["decision"]["decision"] == "permit"
+    assert found["clauses"][0]["answer"] == "yes (GRU)"
     text = peopled.run("consent explain SAMPLE_4 --project demo").out
     assert text.startswith("No: this person's data cannot be released to the project.\nThere is no consent in force")
 

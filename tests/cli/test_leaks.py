@@ -83,7 +83,7 @@ FILES = {
 
 
 @pytest.fixture
-def told(shell, tmp_path: Path, monkeypatch) -> Shell:
+def story(shell, tmp_path: Path, monkeypatch) -> Shell:
     """The story, with every mistake made, and a temp folder of its own."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -107,26 +107,26 @@ def leaks(data: bytes) -> list[str]:
     return sorted(found | {word for word in PRIVATE if word.encode().hex().encode() in data.lower()})
 
 
-def test_nothing_private_gets_out(on_progress):
-    for ran in on_progress.printed:
+def test_nothing_private_gets_out(story):
+    for ran in story.printed:
         assert leaks(ran.err.encode()) == [], ran.err
         assert leaks(ran.out.encode()) == [], ran.out
-    for path in (*on_progress.vault.rglob("*"), *on_progress.folder.glob("tiles*/**/*")):
-        assert leaks(str(path.relative_to(on_progress.folder)).encode()) == []
+    for path in (*story.vault.rglob("*"), *story.folder.glob("tiles*/**/*")):
+        assert leaks(str(path.relative_to(story.folder)).encode()) == []
         assert not path.is_file() or leaks(path.read_bytes()) == [], path
-    assert list((on_progress.folder / "tmp").iterdir()) == []
-    assert leaks((on_progress.folder / "log.jsonl").read_bytes()) == []
+    assert list((story.folder / "tmp").iterdir()) == []
+    assert leaks((story.folder / "log.jsonl").read_bytes()) == []
 
 
-def test_a_release_holds_genotypes_under_pseudonyms_and_nobody_s_name(on_progress):
-    for path in (on_progress.folder / "out").iterdir():
+def test_a_release_holds_genotypes_under_pseudonyms_and_nobody_s_name(story):
+    for path in (story.folder / "out").iterdir():
         data = path.read_bytes()
         text = gzip.decompress(data) if path.suffix == ".gz" else data
         assert set(leaks(text)) <= {ALLELE}, path
-    assert ALLELE.encode() in gzip.decompress((on_progress.folder / "out" / "genotypes.vcf.gz").read_bytes())
+    assert ALLELE.encode() in gzip.decompress((story.folder / "out" / "genotypes.vcf.gz").read_bytes())
 
 
-def test_what_auditors_open_names_nobody(on_progress):
-    for entry in on_progress.run("audit log --json").json["entries"]:
-        shown = on_progress.run(f"audit show {entry['index']} --json")
+def test_what_auditors_open_names_nobody(story):
+    for entry in story.run("audit log --json").json["entries"]:
+        shown = story.run(f"audit show {entry['index']} --json")
         assert leaks(json.dumps(shown.json, ensure_ascii=False).encode()) == []

@@ -77,13 +77,13 @@ def judge(path, said):
     """The oracle."""
     log = open_log(Database(f"sqlite:///{path}"), seed=99)
     stored = {entry.event_id: entry.index for entry in log.entries(254)}
-    on_progress = [line for line in said if isinstance(line, dict)]
-    acknowledged = {line["id"]: line["index"] for line in on_progress if "index" in line}
+    answers = [line for line in said if isinstance(line, dict)]
+    acknowledged = {line["id"]: line["index"] for line in answers if "index" in line}
     assert acknowledged.items() <= stored.items()
-    attempted = {line["id"] for line in on_progress}
+    attempted = {line["id"] for line in answers}
     # A killed writer says nothing of the last entry it was writing.
     assert len(stored.keys() - attempted) <= (0 if said and said[-1] == "end" else 1)
-    assert {line.get("error") for line in on_progress} <= {None, "log_unavailable"}
+    assert {line.get("error") for line in answers} <= {None, "log_unavailable"}
     log.record(event())
     log.checkpoint(SIGNER)
     report = verify(LogSource(log, KEY), KEY)

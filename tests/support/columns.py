@@ -52,8 +52,8 @@ def columns_of(histories: Sequence[Sequence[ConsentEvent]]) -> tuple[Columns, li
     named: list[tuple[SubjectId, ConsentEvent]] = []
     for seq, (number, event) in enumerate(flat, start=1):
         correction = f"{number}-{event.supersedes}" if event.supersedes else ""
-        on_progress = replace(event, event_id=f"{number}-{event.event_id}", seq=seq, supersedes=correction)
-        renamed[number].append(on_progress)
-        named.append((subject(number), on_progress))
+        numbered = replace(event, event_id=f"{number}-{event.event_id}", seq=seq, supersedes=correction)
+        renamed[number].append(numbered)
+        named.append((subject(number), numbered))
     batches, texts = batches_of(named)
     return extended(empty(VAULT), batches, texts), renamed

@@ -32,7 +32,7 @@ seeds = st.integers(0, 2**40).map(Random)
 def people(random: Random) -> list[list[ConsentEvent]]:
     """A cohort in which many say the same on other days: a few histories, each told again with its clocks moved."""
     patterns = [history(random) for _ in range(3)]
-    on_progress = []
+    histories = []
     for _ in range(12):
         moved = [
             replace(
@@ -45,8 +45,8 @@ def people(random: Random) -> list[list[ConsentEvent]]:
             )
             for event in random.choice(patterns)
         ]
-        on_progress.append(moved)
-    return on_progress
+        histories.append(moved)
+    return histories
 
 
 def _level(random: Random, withdrawal: Withdrawal | None) -> Withdrawal | None:
@@ -68,10 +68,10 @@ def alone(events: list[ConsentEvent], ask: DecisionRequest, head: int, data_at: 
 
 
 def compare(random: Random) -> None:
-    on_progress = people(random)
-    columns, numbered = columns_of(on_progress)
-    data_at = [T0 + timedelta(days=random.choice([-1, 3, 20])) for _ in on_progress]
-    order = random.sample(range(len(on_progress)), len(on_progress))
+    histories = people(random)
+    columns, numbered = columns_of(histories)
+    data_at = [T0 + timedelta(days=random.choice([-1, 3, 20])) for _ in histories]
+    order = random.sample(range(len(histories)), len(histories))
     held = cohort_decisions.Members([subject(n) for n in order], np.array([to_micros(data_at[n]) for n in order]))
     ask = DecisionRequest(a_purpose(random), AT, ONTOLOGY, understood=cohort_decisions.ENFORCED)
     answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held, ask)
@@ -82,7 +82,7 @@ def compare(random: Random) -> None:
     assert answers.expires == min(ends, default=None)
     assert answers.permits().tolist() == [one.permitted for one in single]
     tally = answers.tally()
-    assert (tally.subjects, tally.permit) == (len(on_progress), sum(one.permitted for one in single))
+    assert (tally.subjects, tally.permit) == (len(histories), sum(one.permitted for one in single))
 
 
 @settings(max_examples=60, deadline=None)
@@ -119,8 +119,8 @@ def test_nobody_said_anything():
 
 
 def test_many_dates_are_one_class_and_end_with_the_earliest():
-    on_progress = [[accept(1, legal=-n, valid_to=day(900 - n))] for n in range(40)]
-    columns, _ = columns_of(on_progress)
+    histories = [[accept(1, legal=-n, valid_to=day(900 - n))] for n in range(40)]
+    columns, _ = columns_of(histories)
     answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(40), DecisionRequest(HMB, AT))
     assert len(answers.verdicts) == 2  # those who said nothing, and these
     assert answers.permits().all()
@@ -128,15 +128,15 @@ def test_many_dates_are_one_class_and_end_with_the_earliest():
 
 
 def test_months_from_the_signature_end_a_release():
-    on_progress = [[accept(1, "HMB + TS(12)", legal=-n)] for n in range(5)]
-    columns, _ = columns_of(on_progress)
+    histories = [[accept(1, "HMB + TS(12)", legal=-n)] for n in range(5)]
+    columns, _ = columns_of(histories)
     answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(5), DecisionRequest(HMB, AT))
     assert answers.expires == exact_months(day(-4), 12)
 
 
 def test_no_new_data_stops_what_came_in_afterwards_alone():
-    on_progress = [[accept(1), ConsentEvent("e2", 2, day(5), day(5), withdrawal=Withdrawal(level=Level.NO_NEW_DATA))]] * 2
-    columns, _ = columns_of(on_progress)
+    histories = [[accept(1), ConsentEvent("e2", 2, day(5), day(5), withdrawal=Withdrawal(level=Level.NO_NEW_DATA))]] * 2
+    columns, _ = columns_of(histories)
     held = cohort_decisions.Members([subject(0), subject(1)], np.array([to_micros(day(4)), to_micros(day(6))]))
     answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held, DecisionRequest(HMB, AT))
     assert answers.permits().tolist() == [True, False]
@@ -156,8 +156,8 @@ def test_an_accepted_purpose_that_runs_out_ends_the_release_too():
 
 
 def test_everybody_counts_once_under_the_first_reason():
-    on_progress = [[accept(1)]] * 3 + [[accept(1), withdraw(2, legal=1)], [], [accept(1, "HMB+NPU")]]
-    columns, _ = columns_of(on_progress)
+    histories = [[accept(1)]] * 3 + [[accept(1), withdraw(2, legal=1)], [], [accept(1, "HMB+NPU")]]
+    columns, _ = columns_of(histories)
     answers = cohort_decisions.decide_members(DecisionClasses.from_columns(columns), held_of(6), DecisionRequest(HMB, AT))
     assert answers.tally().as_dict() == {
         "subjects": 6,

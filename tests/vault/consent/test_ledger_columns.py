@@ -115,7 +115,7 @@ def test_events_survive_the_columns(seed):
     columns, numbered = columns_of([history(random) for _ in range(4)])
     back = [columns.event(at) for at in range(len(columns))]
     assert sorted(back, key=lambda item: item.seq) == sorted(
-        (e for on_progress in numbered for e in on_progress), key=lambda item: item.seq
+        (e for events in numbered for e in events), key=lambda item: item.seq
     )
 
 

@@ -463,11 +463,11 @@ def test_an_import_that_another_overtakes_is_refused_without_a_trace(held, name,
     """The other one takes the dataset's name, or registers the samples' names, after this one has looked."""
     path = held.write("a.vcf", TWO.data)
     options = import_job.ImportOptions(unknown="register")
-    on_progress: list[int] = []
+    reported: list[int] = []
 
     def overtaken(*_: int) -> None:
-        if not on_progress:
-            on_progress.append(1)
+        if not reported:
+            reported.append(1)
             held.load(path, name=name, namespace=namespace)
 
     with pytest.raises(UnavailableError) as caught:

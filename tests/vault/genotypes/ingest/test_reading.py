@@ -68,11 +68,11 @@ def test_files_read_ahead_are_the_files(files, apart, columns):
 
 
 def test_progress_is_told_as_sites_are_read(files, apart):
-    on_progress = []
+    reported = []
     with begin_reading(files, "GRCh38", apart=apart) as begun:
-        list(begun.files()[0].chunks([0, 1], lambda done, sites: on_progress.append((done, sites))))
-    assert on_progress == sorted(on_progress)
-    assert on_progress[-1] == (files[0].stat().st_size, 400)
+        list(begun.files()[0].chunks([0, 1], lambda done, sites: reported.append((done, sites))))
+    assert reported == sorted(reported)
+    assert reported[-1] == (files[0].stat().st_size, 400)
 
 
 def test_reading_begins_before_anybody_asks_and_waits_when_far_ahead(files):
