@@ -18,7 +18,7 @@ from vault.audit.actions import Action, Outcome
 from vault.errors import GenovaultError, InputError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from vault.audit.verify import Report
+    from vault.audit.verify import VerificationReport
     from vault.session.unlocked_vault import UnlockedVault
 
 Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
@@ -135,7 +135,7 @@ def report(
     """
     context = context_of(ctx)
     from vault.audit.reports.records import records
-    from vault.audit.reports.report_page import MOST_ROWS, Content, page
+    from vault.audit.reports.report_page import MOST_ROWS, ReportContent, page
     from vault.audit.reports.statistics import count
 
     given = vkey(key)
@@ -144,7 +144,7 @@ def report(
         verified = _verified(vault, given, [])
         counted = count(records(vault.trail.log))
         most = vault.trail.log.most_named(counted.access_indices, MOST_ROWS)
-        text = page(Content(vault.trail.origin, vault.clock(), verified, counted, most))
+        text = page(ReportContent(vault.trail.origin, vault.clock(), verified, counted, most))
         _written(out, lambda stream: stream.write(text))
     whole = all(found.ok for _, found in verified)
     context.output.document(
@@ -166,7 +166,7 @@ def report(
         raise typer.Exit(5)
 
 
-def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> list[tuple[str, Report]]:
+def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> list[tuple[str, VerificationReport]]:
     """(origin, result) of each log of the vault, the newest last. A key and checkpoints from outside are for the log that they name,
     and for the newest where they name none of these.
     """
@@ -186,7 +186,7 @@ def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> li
     return found
 
 
-def _say(context: Context, found: Report, earlier: Sequence[tuple[str, Report]] = ()) -> None:
+def _say(context: Context, found: VerificationReport, earlier: Sequence[tuple[str, VerificationReport]] = ()) -> None:
     from vault.audit.verify import lines_of
 
     context.output.document({**_plain(found), "earlier": [{"origin": origin, **_plain(old)} for origin, old in earlier]})
@@ -198,7 +198,7 @@ def _say(context: Context, found: Report, earlier: Sequence[tuple[str, Report]] 
         context.output.line(line)
 
 
-def _plain(found: Report) -> dict[str, Any]:
+def _plain(found: VerificationReport) -> dict[str, Any]:
     return {**asdict(found), "ok": found.ok, "first_bad": found.first_bad}
 
 
@@ -208,7 +208,7 @@ def _sign(vault: UnlockedVault) -> None:
         vault.trail.checkpoint()
 
 
-def _record_failure(vault: UnlockedVault, found: Sequence[Report]) -> None:
+def _record_failure(vault: UnlockedVault, found: Sequence[VerificationReport]) -> None:
     """Said aloud already: a log too damaged to take the entry changes nothing about it."""
     codes = {finding.code for report in found for finding in report.findings}
     with suppress(GenovaultError):

@@ -23,7 +23,7 @@ from policies.purposes import RequestKind
 from vault import gate
 from vault.access import projects, requests
 from vault.audit.live_source import LogSource
-from vault.audit.verify import Report, verify
+from vault.audit.verify import VerificationReport, verify
 from vault.consent import recording
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor
@@ -131,7 +131,7 @@ class Held:
         """The log's entries as its readers see them."""
         return [json.loads(entry.leaf or b"{}") for entry in self.session.trail.log.entries(first)]
 
-    def verified(self) -> Report:
+    def verified(self) -> VerificationReport:
         """What the offline verifier says of the live log."""
         keys = "\n".join(key.to_text() for key in self.session.trail.log_keys())
         return verify(LogSource(self.session.trail.log, None), keys)

@@ -24,7 +24,7 @@ from policies.purposes import RequestKind
 from tests.support.vcf_text import SmallVcf, vcf
 from vault.access import projects, requests
 from vault.audit.live_source import LogSource
-from vault.audit.verify import Report, verify
+from vault.audit.verify import VerificationReport, verify
 from vault.consent import cohort_decisions, recording
 from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
@@ -155,7 +155,7 @@ def opened(folder: Path, *, factor: PassphraseFactor = FACTOR, principal: str | 
     s.close()
 
 
-def verified(s: UnlockedVault) -> Report:
+def verified(s: UnlockedVault) -> VerificationReport:
     """The offline verifier's report on the live log, by the key that the keystore vouches for."""
     return verify(LogSource(s.trail.log, None), s.trail.log_keys()[0].to_text())
 

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from vault.audit.actions import Action, Outcome, ending
-from vault.audit.reader import Entry
+from vault.audit.reader import LogEntry
 from vault.audit.reports.records import Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError, UnavailableError
@@ -111,7 +111,7 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
     return document["version"], tuple(Paragraph(**paragraph) for paragraph in document["paragraphs"])
 
 
-def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[Entry]) -> Accounting:
+def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[LogEntry]) -> Accounting:
     found = [record_of(entry) for entry in entries]
     intents = [record for record in found if record.act in INTENTS and record.outcome == Outcome.INTENT.value]
     closings = vault.trail.log.closings([record.event for record in intents])
@@ -126,7 +126,7 @@ def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Seq
     )
 
 
-def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[Entry]) -> Disclosure:
+def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntry]) -> Disclosure:
     # The index leads here; the leaf itself has to say that it closes this intent.
     ends = [record for record in map(record_of, closings) if record.refers == intent.event]
     ended = ending(record.outcome for record in ends)

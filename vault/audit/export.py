@@ -13,12 +13,12 @@ from typing import TextIO
 
 from vault.audit.log import AuditLog
 from vault.audit.note import Checkpoint, Note
-from vault.audit.reader import Part
+from vault.audit.reader import LogPart
 from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
 from vault.errors import InputError, IntegrityError, UnavailableError
 
 
-def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: Part | None = None) -> Checkpoint:
+def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: LogPart | None = None) -> Checkpoint:
     """Write ``checkpoint``, ``log.vkey`` and ``tile/…`` up to the newest checkpoint into ``folder``, which must not exist.
 
     ``part``: an earlier log of this vault; default: the one that is written now.

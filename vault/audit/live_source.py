@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, select
 from vault.audit.log import AuditLog
 from vault.audit.log_head import newest_log
 from vault.audit.merkle import CompactRange
-from vault.audit.reader import Part
+from vault.audit.reader import LogPart
 from vault.audit.tiles import TILE_WIDTH
-from vault.audit.verify import MAX_FINDINGS, Chunk, Finding, Report, verify
+from vault.audit.verify import MAX_FINDINGS, Chunk, LogFinding, VerificationReport, verify
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditTileRow
 from vault.storage.compiled_statements import Statement
@@ -35,8 +35,8 @@ _END = 2**62  # beyond every entry
 
 
 def check_live(
-    log: AuditLog, own: str | None, given: str | None = None, *, anchors: Sequence[str] = (), part: Part | None = None
-) -> Report:
+    log: AuditLog, own: str | None, given: str | None = None, *, anchors: Sequence[str] = (), part: LogPart | None = None
+) -> VerificationReport:
     """Verify a log where it lives, and that whom its entries name is still stored as it was (``people_altered``). Arguments as those
     of ``LogSource``; ``given`` is a key from outside.
     """
@@ -45,7 +45,7 @@ def check_live(
         within = part or log.parts()[-1]
         lost = [index - within.base for index in log.entries_without_set() if 0 <= index - within.base < within.size]
         message = "the people whom entry {} names are not stored as they were"
-        findings = [Finding("people_altered", index, message.format(index)) for index in lost[:MAX_FINDINGS]]
+        findings = [LogFinding("people_altered", index, message.format(index)) for index in lost[:MAX_FINDINGS]]
         return replace(report, findings=(*report.findings, *findings))
     return report
 
@@ -57,7 +57,7 @@ class LogSource:
     ``part``: an earlier log of this vault, None for the one that is written now.
     """
 
-    def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = (), part: Part | None = None) -> None:
+    def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = (), part: LogPart | None = None) -> None:
         self._log = log
         self._part = part
         self._vkey = vkey

@@ -163,14 +163,14 @@ def cosign(note: str, name: str, signer: Signer, *, time: int) -> str:
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedSignature:
     """One signature that holds. ``time`` is the POSIX second of a cosignature, None for a plain signature."""
 
     key: VerifierKey
     time: int | None
 
 
-def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[Verified, ...]:
+def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifiedSignature, ...]:
     """The signatures by ``keys`` that the note carries: at least one, and none that fails.
 
     Unknown (name, id) pairs are ignored; a known one that does not verify condemns the note.
@@ -228,7 +228,7 @@ def encode_base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
-def _verify_one(text: str, signature: NoteSignature, key: VerifierKey) -> Verified:
+def _verify_one(text: str, signature: NoteSignature, key: VerifierKey) -> VerifiedSignature:
     blob, time, message = signature.blob, None, text.encode()
     if key.kind == COSIGNATURE:
         time, blob = int.from_bytes(blob[:8], "big"), blob[8:]
@@ -239,7 +239,7 @@ def _verify_one(text: str, signature: NoteSignature, key: VerifierKey) -> Verifi
         verify_signature(key.public, blob, message)
     except IntegrityError:
         raise _malformed("note_signature_bad", "a signature by a trusted key does not hold") from None
-    return Verified(key, time)
+    return VerifiedSignature(key, time)
 
 
 def _cosigned_message(text: str, time: int) -> bytes:

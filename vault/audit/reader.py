@@ -39,7 +39,7 @@ PAGE = 1_000  # entries read per transaction, so that a long reader does not hol
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """A stored entry; ``leaf`` is None once retention dropped the payload."""
 
     index: int
@@ -49,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Part:
+class LogPart:
     """One log of the vault: its origin line and the entries that are its leaves. Only the last part grows."""
 
     origin: str
@@ -72,7 +72,7 @@ class LogReader:
         with self.database.read() as tx:
             return read_head(tx).end
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[LogPart]:
         """Every log of this vault, oldest first. Raises as ``append`` when the head is gone."""
         with self.database.read() as tx:
             return _parts(tx)
@@ -82,12 +82,12 @@ class LogReader:
         with self.database.read() as tx:
             return list(tx.scalars(select(AuditOriginRow.origin).order_by(AuditOriginRow.base)))
 
-    def latest_checkpoint(self, part: Part | None = None) -> str | None:
+    def latest_checkpoint(self, part: LogPart | None = None) -> str | None:
         """The newest signed note of a log (default: the newest log), or None before the first."""
         with self.database.read() as tx:
             return last_note(tx, part.base if part else newest_log(tx).base)
 
-    def checkpoints(self, part: Part | None = None) -> list[str]:
+    def checkpoints(self, part: LogPart | None = None) -> list[str]:
         """Every signed note of a log (default: the newest log), oldest first."""
         with self.database.read() as tx:
             base = part.base if part else newest_log(tx).base
@@ -126,20 +126,20 @@ class LogReader:
 
     # Reading
 
-    def entry(self, index: int) -> Entry:
+    def entry(self, index: int) -> LogEntry:
         """One entry. Raises InputError (``no_such_entry``)."""
         with self.database.read() as tx:
             return _entry(_one(tx, index))
 
-    def find(self, event_id: str) -> Entry | None:
+    def find(self, event_id: str) -> LogEntry | None:
         """The entry of an event id, or None."""
         with self.database.read() as tx:
             row = tx.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id == event_id_bytes(event_id))).first()
             return None if row is None else _entry(row)
 
-    def entries_with(self, event_ids: Sequence[str]) -> dict[str, Entry]:
+    def entries_with(self, event_ids: Sequence[str]) -> dict[str, LogEntry]:
         """Event id -> entry, of those that are there."""
-        found: dict[str, Entry] = {}
+        found: dict[str, LogEntry] = {}
         for first in range(0, len(event_ids), PAGE):
             wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
             with self.database.read() as tx:
@@ -147,7 +147,7 @@ class LogReader:
                 found.update((entry.event_id, entry) for entry in map(_entry, rows))
         return found
 
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[LogEntry]:
         """Entries ``start`` to ``stop`` in order; gaps in the rows show as gaps in ``index``."""
         while stop is None or start < stop:
             with self.database.read() as tx:
@@ -187,18 +187,18 @@ class LogReader:
         detail: dict[str, Any] = canonical.decode(salted[DETAIL_SALT_BYTES:])
         return detail
 
-    def entries_at(self, indices: Sequence[int]) -> list[Entry]:
+    def entries_at(self, indices: Sequence[int]) -> list[LogEntry]:
         """The entries of these numbers, ascending; numbers without an entry are left out."""
-        found: list[Entry] = []
+        found: list[LogEntry] = []
         for first in range(0, len(indices), PAGE):
             query = _SELECT_ENTRY.where(AuditLeafRow.idx.in_(sorted(indices)[first : first + PAGE])).order_by(AuditLeafRow.idx)
             with self.database.read() as tx:
                 found += map(_entry, tx.execute(query))
         return found
 
-    def closings(self, event_ids: Sequence[str]) -> dict[str, list[Entry]]:
+    def closings(self, event_ids: Sequence[str]) -> dict[str, list[LogEntry]]:
         """Intent -> the entries that say how it ended, oldest first. None at all: assume fully disclosed."""
-        found: dict[str, list[Entry]] = {}
+        found: dict[str, list[LogEntry]] = {}
         for first in range(0, len(event_ids), PAGE):
             wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
             query = (
@@ -209,7 +209,7 @@ class LogReader:
             )
             with self.database.read() as tx:
                 for row in tx.execute(query):
-                    entry = Entry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)
+                    entry = LogEntry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)
                     found.setdefault(event_id_text(row.intent), []).append(entry)
         return found
 
@@ -245,10 +245,10 @@ _EntryRow = Row[int, bytes, bytes | None, bytes]
 _SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
 
 
-def _parts(tx: Transaction) -> list[Part]:
+def _parts(tx: Transaction) -> list[LogPart]:
     rows = tx.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base)).all()
     ends = [row.base for row in rows[1:]] + [read_head(tx).end]
-    return [Part(row.origin, row.base, end - row.base) for row, end in zip(rows, ends, strict=True)]
+    return [LogPart(row.origin, row.base, end - row.base) for row, end in zip(rows, ends, strict=True)]
 
 
 def _one(tx: Transaction, index: int) -> _EntryRow:
@@ -258,5 +258,5 @@ def _one(tx: Transaction, index: int) -> _EntryRow:
     return row
 
 
-def _entry(row: _EntryRow) -> Entry:
-    return Entry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)
+def _entry(row: _EntryRow) -> LogEntry:
+    return LogEntry(row.idx, event_id_text(row.event_id), row.leaf, row.leaf_hash)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from vault.audit.log import AuditLog
-from vault.audit.reader import Entry
+from vault.audit.reader import LogEntry
 from vault.errors import IntegrityError
 
 COLUMNS = (
@@ -50,7 +50,7 @@ class Record:
         return {name: named[name] for name in COLUMNS}
 
 
-def record_of(entry: Entry) -> Record:
+def record_of(entry: LogEntry) -> Record:
     """An entry as a record. The leaf is trusted to be one that was signed; ``verify`` is what checks that.
 
     Raises:
@@ -65,7 +65,7 @@ def record_of(entry: Entry) -> Record:
         raise IntegrityError("entry_malformed", message, hint="genovault audit verify") from None
 
 
-def _record(entry: Entry, leaf: dict[str, Any]) -> Record:
+def _record(entry: LogEntry, leaf: dict[str, Any]) -> Record:
     actor, about, subjects = leaf["actor"], leaf.get("obj"), leaf.get("subj", {})
     return Record(
         entry.index,

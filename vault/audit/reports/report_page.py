@@ -12,7 +12,7 @@ from html import escape
 
 from vault.audit.reports import charts
 from vault.audit.reports.statistics import AT_LEAST, MANY_TIMES, WORKING_HOURS, Statistics
-from vault.audit.verify import Report
+from vault.audit.verify import VerificationReport
 from vault.ids import AuditToken
 from vault.storage.timestamps import rfc3339
 
@@ -39,17 +39,17 @@ svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft
 
 
 @dataclass(frozen=True)
-class Content:
+class ReportContent:
     """What a report is made of."""
 
     origin: str
     made: datetime
-    verified: Sequence[tuple[str, Report]]  # (origin, result) of each log of the vault, the newest last
+    verified: Sequence[tuple[str, VerificationReport]]  # (origin, result) of each log of the vault, the newest last
     statistics: Statistics
     most_accessed: Sequence[tuple[AuditToken, int]]
 
 
-def page(content: Content) -> str:
+def page(content: ReportContent) -> str:
     """The whole page."""
     counted = content.statistics
     sections = (
@@ -84,7 +84,7 @@ def page(content: Content) -> str:
     )
 
 
-def _verdict(origin: str, report: Report) -> str:
+def _verdict(origin: str, report: VerificationReport) -> str:
     """What the verifier found, in the words of its own report."""
     said = "Every entry is in its place and unaltered." if report.ok else "The log does NOT hold."
     lines = [

@@ -13,7 +13,17 @@ Exit codes: 0 everything holds, 2 usage, 4 no such export, 5 something does not 
 """
 
 from vault.audit.verify.folder import FolderSource
-from vault.audit.verify.model import MAX_FINDINGS, Chunk, Finding, Report, Source, lines_of
+from vault.audit.verify.model import MAX_FINDINGS, Chunk, EntrySource, LogFinding, VerificationReport, lines_of
 from vault.audit.verify.run import verify, verify_folder
 
-__all__ = ["MAX_FINDINGS", "Chunk", "Finding", "FolderSource", "Report", "Source", "lines_of", "verify", "verify_folder"]
+__all__ = [
+    "MAX_FINDINGS",
+    "Chunk",
+    "EntrySource",
+    "FolderSource",
+    "LogFinding",
+    "VerificationReport",
+    "lines_of",
+    "verify",
+    "verify_folder",
+]

@@ -27,7 +27,7 @@ class VerifyingKey(NamedTuple):
     public: bytes
 
 
-class _Head(NamedTuple):
+class _SignedHead(NamedTuple):
     text: str  # the signed bytes
     signatures: list[tuple[str, bytes]]  # (name, key id ‖ signature)
     origin: str
@@ -70,7 +70,7 @@ def checked_heads(notes: Sequence[str], keys: Sequence[VerifyingKey], checks: Ch
     return good
 
 
-def _signatures(head: _Head, keys: Sequence[VerifyingKey]) -> list[_Signature]:
+def _signatures(head: _SignedHead, keys: Sequence[VerifyingKey]) -> list[_Signature]:
     """Those that say they are by one of the keys: all of them have to hold."""
     message = head.text.encode()
     return [
@@ -93,7 +93,7 @@ def _all_hold(signatures: Sequence[_Signature]) -> list[bool]:
     return held
 
 
-def _parse_head(note: str) -> _Head | None:
+def _parse_head(note: str) -> _SignedHead | None:
     text, separator, block = note.rpartition("\n\n")
     lines = text.split("\n")
     root = decode_base64(lines[2]) if len(lines) == 3 else None
@@ -107,4 +107,4 @@ def _parse_head(note: str) -> _Head | None:
         if dash != "—" or not name or raw is None or len(raw) < 5:
             return None
         signatures.append((name, raw))
-    return _Head(text + "\n", signatures, lines[0], int(lines[1]), root)
+    return _SignedHead(text + "\n", signatures, lines[0], int(lines[1]), root)

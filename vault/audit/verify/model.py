@@ -19,7 +19,7 @@ class Chunk(NamedTuple):
     bundle: str = ""  # file with the entries as tlog-tiles bundles them, instead of ``leaves``
 
 
-class Source(Protocol):
+class EntrySource(Protocol):
     """Where a log is read from: an exported folder, or a live database."""
 
     def vkey(self) -> str | None:
@@ -39,7 +39,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Finding:
+class LogFinding:
     """Something that does not hold, and where: at ``entry``, or somewhere from ``entry`` to ``last``. None: at no entry."""
 
     code: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """What was checked and what does not hold."""
 
     entries: int  # read and hashed
@@ -60,7 +60,7 @@ class Report:
     key_given: bool  # the key came from outside
     key: str | None
     open_intents: tuple[int, ...]  # accesses without an outcome: assume fully disclosed
-    findings: tuple[Finding, ...]
+    findings: tuple[LogFinding, ...]
 
     @property
     def ok(self) -> bool:
@@ -80,12 +80,12 @@ class Report:
 class Checks:
     """Findings so far, at most ``MAX_FINDINGS``."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[LogFinding] = field(default_factory=list)
 
     def found(self, code: str, entry: int | None, message: str, *, last: int | None = None) -> None:
         """Add a finding."""
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(code, entry, message, last))
+            self.findings.append(LogFinding(code, entry, message, last))
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Examined:
     continues: bool = False  # the first entry says that this log goes on where another ended
 
 
-def lines_of(report: Report) -> list[str]:
+def lines_of(report: VerificationReport) -> list[str]:
     """The report for people."""
     lines = [f"{report.entries} entries, {report.signed} covered by a signed checkpoint, root {report.root}"]
     if not report.key_given:

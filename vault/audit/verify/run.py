@@ -7,12 +7,12 @@ from pathlib import Path
 from vault.audit.verify.checkpoints import checked_heads, parse_vkey
 from vault.audit.verify.folder import FolderSource
 from vault.audit.verify.leaves import examine_all
-from vault.audit.verify.model import Checks, Report, Source
+from vault.audit.verify.model import Checks, EntrySource, VerificationReport
 from vault.audit.verify.tree import TreeWalk
 from vault.audit.verify.workers import CHUNKS_AT_ONCE, PARALLEL_FROM, spread
 
 
-def verify(source: Source, vkey: str | None = None) -> Report:
+def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
     """Check a whole log. Never raises for what the log holds: that is what the findings are for."""
     checks = Checks()
     text = vkey if vkey is not None else source.vkey()
@@ -27,7 +27,7 @@ def verify(source: Source, vkey: str | None = None) -> Report:
     for found in spread(examine_all, source.chunks(), CHUNKS_AT_ONCE, parallel=signed >= PARALLEL_FROM):
         walk.take(found)
     walk.finish(signed)
-    return Report(
+    return VerificationReport(
         entries=walk.size,
         signed=min(signed, walk.size),
         root=walk.root().hex(),
@@ -40,6 +40,6 @@ def verify(source: Source, vkey: str | None = None) -> Report:
     )
 
 
-def verify_folder(folder: Path, vkey: str | None = None) -> Report:
+def verify_folder(folder: Path, vkey: str | None = None) -> VerificationReport:
     """Check an exported folder."""
     return verify(FolderSource(folder), vkey)

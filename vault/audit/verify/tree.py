@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 
 from vault.audit.verify.hashing import TILE_WIDTH, node_hash, tile_root
-from vault.audit.verify.model import Checks, Examined, Source
+from vault.audit.verify.model import Checks, EntrySource, Examined
 
 
 class TreeWalk:
     """One pass over the entries: compare with the tiles, grow the tree, follow intents and the consent ledger."""
 
-    def __init__(self, source: Source, heads: Sequence[tuple[int, bytes]], checks: Checks) -> None:
+    def __init__(self, source: EntrySource, heads: Sequence[tuple[int, bytes]], checks: Checks) -> None:
         self.size = 0
         self.redacted = 0
         self.intents: dict[bytes, int] = {}  # event id -> index

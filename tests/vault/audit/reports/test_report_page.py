@@ -15,7 +15,7 @@ from tests.support.outside import tool
 from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import LogSource
 from vault.audit.reports.records import Record, records
-from vault.audit.reports.report_page import MOST_ROWS, Content, page
+from vault.audit.reports.report_page import MOST_ROWS, ReportContent, page
 from vault.audit.reports.statistics import count
 from vault.audit.verify import verify
 
@@ -31,7 +31,7 @@ def record(n, time, **fields):
 def write(books, now=NOON, key=KEY):
     counted = count(records(books.log))
     result = verify(LogSource(books.log, KEY), key)
-    return page(Content(ORIGIN, now, [(ORIGIN, result)], counted, books.log.most_named(counted.access_indices, MOST_ROWS)))
+    return page(ReportContent(ORIGIN, now, [(ORIGIN, result)], counted, books.log.most_named(counted.access_indices, MOST_ROWS)))
 
 
 class TestStatistics:
@@ -140,7 +140,7 @@ class TestPage:
         hostile = "<script>alert(1)</script>&\"'"
         rows = [record(n, NOON, project=hostile, purpose=hostile, actor=hostile) for n in range(12)]
         refused = record(20, NOON, outcome="refused", reasons={hostile: 1})
-        text = page(Content(hostile, NOON, [], count([*rows, refused]), [(hostile, 3)]))
+        text = page(ReportContent(hostile, NOON, [], count([*rows, refused]), [(hostile, 3)]))
         assert "<script" not in text
         assert "&lt;script&gt;" in text
 
