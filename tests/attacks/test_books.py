@@ -317,9 +317,9 @@ def test_sealed_columns_do_not_open_elsewhere(small):
         sql(small / "books.db", *rotated)
     with opened(small) as s:
         for use in (
-            lambda: vaults.panels.every(s),
+            lambda: vaults.panels.list_all(s),
             lambda: vaults.registry.subject_show(s, "S03"),
-            lambda: gate.releases.every(s),
+            lambda: gate.releases.list_all(s),
         ):
             with pytest.raises(IntegrityError):
                 use()

@@ -272,7 +272,7 @@ def test_an_output_that_becomes_a_link_meanwhile_is_not_followed(small, tmp_path
         gate.extract(s, ask(s), tmp_path / "out")
     assert list(victim.iterdir()) == []
     with opened(small) as s:  # committed, and never visible: recovery says so and takes the folder away
-        assert [r.state for r in gate.releases.every(s)] == ["aborted"]
+        assert [r.state for r in gate.releases.list_all(s)] == ["aborted"]
     assert list(victim.iterdir()) == []
     assert not list(tmp_path.glob(".genovault-*"))
 

@@ -125,7 +125,7 @@ class Watched:
             decided = vaults.cohort_decisions.decide(s, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=s.clock())
             self.keep(decided, project, dataset)
         asked = vaults.ask(s, regions=())
-        self.keep(requests.load(s, asked), *vaults.panels.every(s), gate.check(s, "demo"))
+        self.keep(requests.load(s, asked), *vaults.panels.list_all(s), gate.check(s, "demo"))
         self.keep(gate.view(s, project="demo", dataset="cohort"), gate.extract(s, asked, self.folder / "out"))
         self.fail(lambda: gate.view(s, project=STRAY[:5].lower(), dataset="cohort"))
         self.fail(lambda: gate.extract(s, asked, self.folder / "out"))
