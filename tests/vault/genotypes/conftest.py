@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from tests.support.held import Held
 from tests.vault.genotypes.vaults import cohort_vcf, load, new_vault
 from vault.genotypes.catalog import datasets
 
@@ -19,3 +23,10 @@ def session(tmp_path):
 @pytest.fixture
 def dataset(session):
     return datasets.by_name(session, "cohort")
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Held]:
+    vault = Held.make(tmp_path)
+    yield vault
+    vault.session.close()

@@ -1,0 +1,43 @@
+"""Imports under test: a small file, the calls that a dataset holds, and refusals that leave no trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.held import Held
+from tests.support.vcf_text import vcf
+from vault import gate
+from vault.access import projects
+from vault.errors import GenovaultError, InputError
+
+TWO = vcf("A B", "22 100 A G 0|1 ./.", "22 200 C T,G 1|2 0|0")
+
+
+def refused(held: Held, code: str, *files: Path, **options: object) -> InputError:
+    """The error of an import that must be refused, and must leave nothing but one failed entry."""
+    before, size = held.traces(), held.session.trail.log.size()
+    with pytest.raises(GenovaultError) as caught:
+        held.load(*files, **options)
+    assert caught.value.code == code, caught.value
+    assert held.traces() == before
+    (entry,) = held.entries(size)
+    assert (entry["act"], entry["outcome"], entry["reasons"]) == ("dataset.import", "failed", {code: 1})
+    assert held.verified().ok
+    return caught.value
+
+
+def calls(held: Held, dataset: str = "cohort", code: str = "demo") -> dict[tuple[str, int, str, str], list[list[int]]]:
+    """Sample name → (contig, position, alleles) → alleles of the call, for everyone, through the door."""
+    held.everyone_consents()
+    if code not in {project.code for project in projects.list_all(held.session)}:
+        held.project(code, dataset)
+    view = gate.view(held.session, project=code, dataset=dataset)
+    names = held.names(code)
+    found = {}
+    for column, pseudonym in enumerate(view.pseudonyms):
+        for row in range(len(view.sites)):
+            key = (view.sites.contigs[view.sites.contig[row]], int(view.sites.pos[row]), view.sites.alleles[row].decode())
+            found[(names[pseudonym], *key)] = view.genotypes[row, column].tolist()
+    return found
