@@ -1,4 +1,4 @@
-"""A view as BCF 2.2 with a CSI index: the same header and fields as ``vault.extracts.vcf``, a third of its bytes to compress.
+"""A view as BCF 2.2 (VCF 4.3 specification §6) with a CSI index: the same header and fields as ``vault.extracts.vcf``, a third of its bytes to compress.
 
 Strings of the header are numbered as htslib does it: PASS first, then every FILTER, INFO and FORMAT ID in order of appearance, an ID
 used twice once.
@@ -42,7 +42,7 @@ def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
 
 @dataclass(frozen=True)
 class _Records:
-    """What the kernels need of a page, made plain once."""
+    """The columns of a page as the kernels take them: plain contiguous arrays, made once."""
 
     codes: NDArray[np.uint8]
     sites: Sites

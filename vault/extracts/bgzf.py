@@ -26,13 +26,13 @@ _FRAME_BYTES = 26  # header, BC value, CRC-32, length
 
 @dataclass(frozen=True)
 class Members:
-    """Some members. ``starts`` int64[k+1]: where each begins within ``data``, and the end."""
+    """k members. ``starts`` int64[k+1]: byte offset of each within ``data``, and the end."""
 
     data: bytes
     starts: NDArray[np.int64]
 
     def virtual(self, positions: NDArray[np.int64], base: int) -> NDArray[np.uint64]:
-        """Virtual offsets of uncompressed ``positions`` of the run, which lies at ``base`` of the file."""
+        """uint64[k]: virtual offsets of the uncompressed ``positions`` int64[k]; the members lie at ``base`` of the file."""
         member = positions // BLOCK_BYTES
         return (((self.starts[member] + base) << 16) | (positions % BLOCK_BYTES)).astype(np.uint64)
 

@@ -65,7 +65,7 @@ class Index:
 
 
 class _Contig:
-    """What the index says of one contig. Its bins are told by height (0: 16 kb) and place until the depth of the index is known."""
+    """The index of one contig. Its bins are named by height (0: 16 kb) and place until the depth of the index is known."""
 
     def __init__(self) -> None:
         self.reach = 0  # largest end so far
@@ -77,7 +77,7 @@ class _Contig:
         self._stretches: list[NDArray[np.uint64]] = []  # virtual offset of its begin and end
 
     def add(self, begin: NDArray[np.int64], end: NDArray[np.int64], offsets: NDArray[np.uint64]) -> None:
-        """Records on half-open stretches, 0-based."""
+        """Records on half-open stretches, 0-based. Raises IntegrityError ``sites_unsorted``."""
         if int(begin[0]) < self._begin or bool((np.diff(begin) < 0).any()):
             raise _unsorted()
         reach = np.maximum(np.maximum.accumulate(end), self.reach)

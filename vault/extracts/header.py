@@ -1,4 +1,4 @@
-"""The header of a VCF or BCF extract, built from an allow-list (disclosure.md §11): nothing of a source file's header gets here.
+"""The header of a VCF or BCF extract, built from an allow-list (docs/design/disclosure.md §11): nothing of a source file's header gets here.
 
 Allowed: fileformat, one ``vault_view`` line, the contigs, FILTERs and symbolic ALTs that the records use, INFO AC, AN, END and SVTYPE,
 FORMAT GT, and the column line with the pseudonyms.

@@ -1,6 +1,7 @@
 """The signed manifest of a release: what is in the folder, for whom, from what, under which obligations.
 
-Crypt4GH and BGZF notice neither a missing tail nor a swapped file (crypt4gh.md §3), so every extract travels with this document::
+Crypt4GH authenticates each segment alone and BGZF has a CRC per member, so neither notices a missing tail or a swapped file; every
+extract travels with this document::
 
     {"manifest": {…}, "signature": {"ed25519": base64, "key": vkey}}
 
@@ -69,7 +70,7 @@ NO_RELINKING = Obligation(code="NRL", text="Do not link these records to the sam
 
 
 class Loci(_Frozen):
-    """What was asked: regions as written in the request, or a panel with its version."""
+    """The requested loci: regions as written in the request, or a panel with its version."""
 
     regions: tuple[Text, ...] = ()
     panel: Text | None = None
@@ -83,7 +84,7 @@ class Loci(_Frozen):
 
 
 class Counts(_Frozen):
-    """How much was released."""
+    """Numbers of released subjects and sites, and of loci that were not assayed."""
 
     subjects: Annotated[int, Field(ge=1)]
     sites: Annotated[int, Field(ge=0)]

@@ -39,11 +39,11 @@ class Records(Protocol):
 
     @property
     def sites(self) -> Sites:
-        """Where they are."""
+        """Sites of the records."""
 
     @property
     def ends(self) -> NDArray[np.int64]:
-        """Last position of each."""
+        """int64[m]: last position of each record, 1-based."""
 
     def render(self, first: int, last: int, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:
         """Bytes of records first..last, and int64[last - first]: where each begins."""
@@ -56,7 +56,7 @@ class _RecordBatch:
     pieces: tuple[tuple[Records, int, int], ...]
 
     def render(self, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:
-        """As ``Records.render``."""
+        """Bytes of the records, and int64[records]: the offset of each, in bytes."""
         if len(self.pieces) == 1:
             records, first, last = self.pieces[0]
             return records.render(first, last, scratch)

@@ -1,4 +1,4 @@
-"""A release's folder in the making: a hidden sibling of the output, renamed into place whole or not at all (DESIGN §5, release point).
+"""A release's folder in the making: a hidden sibling of the output, renamed into place whole or not at all.
 
     open      the output is absent or an empty folder; the sibling is made with mode 0700
     create    each file is written with mode 0600 and synced when closed
@@ -153,5 +153,5 @@ def _not_empty() -> InputError:
 
 
 def unwritable(error: OSError) -> UnavailableError:
-    """What an operating system's error about the output is to a person."""
+    """Map an operating system's error about the output to ``output_unwritable``."""
     return UnavailableError("output_unwritable", f"the output cannot be written: {os.strerror(error.errno or errno.EIO)}")

@@ -1,4 +1,4 @@
-"""A view as BGZF VCF with a CSI index: header by allow-list, AC and AN over the released, GT and nothing else (disclosure.md §11).
+"""A view as BGZF VCF with a CSI index: header by allow-list, AC and AN over the released, GT and nothing else (docs/design/disclosure.md §11).
 
 Lines are made as bytes by kernels, a batch of some megabytes at a time, and compressed in the same task; two batches are in work at once
 and are written in order, while the view's next page is made. Memory is a few batches and pages, however large the view.
@@ -43,7 +43,7 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
 
 @dataclass(frozen=True)
 class _Lines:
-    """What the kernels need of a page, made plain once."""
+    """The columns of a page as the kernels take them: plain contiguous arrays, made once."""
 
     codes: NDArray[np.uint8]
     sites: Sites
@@ -99,6 +99,7 @@ class _Lines:
 
 
 def _tables() -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """uint32[256]: a tab and the GT text of each code, little-endian; int64[256]: its length in bytes, 0 for ESCAPE."""
     texts = [b"\t" + text for text in call_texts()]
     lengths = np.array([len(text) for text in texts], np.int64)
     lengths[ESCAPE] = 0

@@ -17,7 +17,7 @@ from vault.extracts.release_folder import RECEIPT_NAME
 
 @dataclass(frozen=True)
 class VerifiedRelease:
-    """What ``release verify`` found to hold."""
+    """A release's folder that passed every check."""
 
     manifest: Manifest
     index: int
@@ -47,7 +47,7 @@ def verify_release(folder: Path, *, log_keys: Sequence[VerifierKey]) -> Verified
 
 
 def _proven(receipt: str, log_keys: Sequence[VerifierKey]) -> tuple[VerifierKey, Proven]:
-    """What the receipt proves, and under which key; the first key's objection where it proves nothing under any."""
+    """(log key, proven leaf) of the receipt. Raises IntegrityError: the first key's objection where it holds under none."""
     objection: IntegrityError | None = None
     for key in log_keys:
         try:

@@ -55,7 +55,7 @@ _Written = tuple[PartRecord, Sequence[ChunkRecord]]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How names become subjects. ``unknown``: what to do with samples that no subject has."""
+    """Options of matching samples with subjects. ``unknown``: refuse, skip or register samples that no subject has."""
 
     append: bool = False
     sample_map: Path | None = None
@@ -65,7 +65,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What ``dataset import`` did."""
+    """The result of ``dataset import``, in counts of sites, samples and bytes."""
 
     dataset: str
     sites: int
@@ -77,7 +77,7 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is about to be written: nothing of it is in the books yet. Columns are of the first file; subjects are in their order."""
+    """A part to be written; nothing of it is in the books yet. Columns are of the first file; subjects are in their order."""
 
     dataset: Dataset
     is_new: bool
@@ -177,14 +177,14 @@ def _agree(files: Sequence[Path], opened: Sequence[ReadFile]) -> list[list[int]]
 
 
 def _chosen(matched: Matched, fresh: Sequence[SubjectId]) -> tuple[list[int], list[SubjectId]]:
-    """The columns that belong to somebody, and whose each is."""
+    """(columns that have a subject, the subject of each)."""
     known = {**matched.known, **dict(zip(matched.new, fresh, strict=True))}
     columns = [at for at, name in enumerate(matched.names) if name in known]
     return columns, [known[matched.names[at]] for at in columns]
 
 
 def _draw(vault: UnlockedVault, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:
-    """A random (group, slot) for each subject: the order of the file says nothing about places."""
+    """A random (group, slot) for each subject, independent of the order in the file (docs/design/genotypes.md §2)."""
     order = sorted(zip(draw(vault.random, len(chosen), ID_BYTES), chosen, strict=True))
     return {subject: divmod(at, GROUP_SUBJECTS) for at, (_, subject) in enumerate(order)}
 

@@ -1,4 +1,4 @@
-"""Which sites of a dataset the loci of a panel name, and what of them a panel view shows whoever carries it.
+"""Matching the loci of a panel with the sites of a dataset, and what a panel view shows of them regardless of carriers.
 
     locus                         names                                         fixes the site   names ALTs
     exact: position, REF (ALTs)   the record of that POS and REF that shares    yes              those that it lists
@@ -6,7 +6,7 @@
     single position               every record with that POS                    yes              none
     interval                      every record with a position in it            no               none
 
-An interval acts like a region inside the panel view: what nobody released carries is left out of it.
+An interval acts like a region inside the panel view: sites that no released person carries are left out.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LocusIndex:
         self._contigs = {contig: self._arranged(numbers) for contig, numbers in by_contig.items()}
 
     def match(self, sites: Sites, ends: NDArray[np.int64] | None = None) -> Match:
-        """What the loci name of ``sites`` (sorted by position within runs of one contig). ``ends``: their last positions, if known."""
+        """Match the loci with ``sites``, sorted by position within runs of one contig. ``ends`` int64[m]: their last positions, if known."""
         offsets = np.zeros(len(sites) + 1, np.int64)
         np.cumsum(sites.n_alleles(), out=offsets[1:])
         chosen, fixed = np.zeros(len(sites), np.bool_), np.zeros(len(sites), np.bool_)
@@ -100,7 +100,7 @@ class LocusIndex:
         return _OnContig(number, start, end, np.array([self._loci[n].is_interval for n in order], np.bool_))
 
     def _candidates(self, sites: Sites, ends: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
-        """(rows, locus) wherever a locus has any: those at its position, or of an interval those that reach into it."""
+        """(rows int64[k], number of the locus) wherever a locus has any: those at its position, or of an interval those that reach into it."""
         edges = np.flatnonzero(np.diff(sites.contig, prepend=-1, append=-1)) if len(sites) else np.zeros(0, np.intp)
         for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             loci = self._contigs.get(normal_contig(sites.contigs[int(sites.contig[start])]))

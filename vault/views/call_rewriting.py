@@ -1,6 +1,6 @@
-"""The calls of a view: what becomes of the calls of the sites that it shows (disclosure.md §8.2, §11). Pure.
+"""The calls of a view: the calls of the shown sites, renumbered, masked and unphased (docs/design/disclosure.md §8.2, §11). Pure.
 
-Missing stays missing, and a site that a subject's part does not assay is missing too: that it was another part is nobody's business.
+Missing stays missing, and a site that a subject's part does not assay is missing too: the view must not tell parts apart.
 Where phase is dropped, the alleles of a call are sorted, missing first ("1|0" and "1/0" become "0/1", "1|." becomes "./1"), because
 the written order of an unphased call may be what is left of a haplotype.
 """
@@ -18,7 +18,7 @@ from vault.views.site_selection import Shown
 
 
 def rewrite(shown: Shown, codes: Codes, escapes: Escapes, *, holds: NDArray[np.bool_]) -> tuple[Codes, Escapes]:
-    """The calls of the shown sites, as the view has them.
+    """(codes uint8[k, n], escapes): the calls of the shown sites, as the view has them.
 
     ``codes`` uint8[m, n] and ``escapes``: of the sites that ``shown`` was settled of; ``codes`` may be written to, and become part of the
     result. ``holds`` bool[k]: the shown site keeps its phase.
@@ -31,6 +31,7 @@ def rewrite(shown: Shown, codes: Codes, escapes: Escapes, *, holds: NDArray[np.b
 
 
 def _arrange(shown: Shown, codes: Codes, holds: NDArray[np.bool_]) -> Codes:
+    """uint8[k, n]: the codes of the shown rows, translated; in place where every row is shown."""
     rows = shown.rows
     absent = (shown.counts.flags[rows] & HAS_ABSENT).astype(np.bool_)
     steps = np.full(len(rows), kernels.TRANSLATE, np.uint8)

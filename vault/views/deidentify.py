@@ -1,9 +1,9 @@
-"""From released subjects' calls to a view, in pages, so that no more than a few windows of calls are ever in memory (DESIGN §3 rule 6;
-disclosure.md §8.2, §11).
+"""From released subjects' calls to a view, in pages, so that no more than a few windows of calls are ever in memory
+(docs/design/disclosure.md §8.2, §11).
 
     1  check    the people fit each other
-    2  survey   once over the sites and their allele counts: ``showing`` settles what stays; the header and phase need to know of all of it
-    3  pages    window after window: calls are read, what stays is settled from them, and ``rewriting`` makes them the view's
+    2  survey   once over the sites and their allele counts: ``site_selection`` settles what stays; the header and phase need to know of all of it
+    3  pages    window after window: calls are read, what stays is settled from them, and ``call_rewriting`` makes them the view's
 
 Phase is kept where the profile says so, and never across a masked gap. What fits one window is read once and surveyed from its calls.
 """
@@ -58,7 +58,7 @@ class CallSource(Protocol):
 
     @property
     def overlaps(self) -> bool:
-        """Whether counting may take as much memory as reading."""
+        """True if counting may take as much memory as reading."""
 
     @property
     def whole(self) -> CallWindow:
@@ -117,17 +117,17 @@ class Deidentified:
 
     @property
     def pseudonyms(self) -> tuple[Pseudonym, ...]:
-        """Of the columns."""
+        """Pseudonyms of the columns, in order."""
         return self._pseudonyms
 
     @property
     def assembly(self) -> str:
-        """What the positions are of."""
+        """Assembly of the positions."""
         return self._assembly
 
     @cached_property
     def summary(self) -> HeaderSummary:
-        """What the records use."""
+        """Names that the header has to define."""
         return self._surveyed if self._only is None else HeaderSummary().and_of(self._only.shown.sites)
 
     @property
@@ -195,6 +195,7 @@ class Deidentified:
         return rewrite(read.shown, plain(read.calls.codes, np.uint8), read.calls.escapes, holds=self._holds(read.shown))
 
     def _holds(self, shown: Shown) -> NDArray[np.bool_]:
+        """bool[k]: the shown site keeps its phase."""
         holds = np.full(len(shown.rows), self._profile.keep_phase)
         if self._profile.keep_phase:
             open_to_all = np.flatnonzero(~shown.masked)

@@ -1,4 +1,4 @@
-"""What a file's header says of the records below it, gathered window by window before the first record is written."""
+"""Names that a header must define, gathered window by window before the first record is written."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _SYMBOL = re.compile(rb"<([^<>,]+)>")
 
 @dataclass(frozen=True)
 class HeaderSummary:
-    """What the records of a view use. ``contigs`` in the order of the records; ``filters`` without PASS and ".", ``symbols`` are IDs of
-    symbolic ALTs, both sorted.
+    """Contigs, FILTERs, symbolic ALTs and INFO fields that the records of a view use.
+
+    ``contigs`` in the order of the records; ``filters`` without PASS and ".", ``symbols`` are IDs of symbolic ALTs, both sorted.
     """
 
     n_sites: int = 0

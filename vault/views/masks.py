@@ -14,7 +14,7 @@ from vault.genotypes.sites import Sites, site_ends
 
 
 def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
-    """bool[m]: the site overlaps a masked interval.
+    """bool[m]: the site overlaps a masked interval with any position from POS to its end (docs/design/disclosure.md §8.2, rule 1).
 
     Raises:
         UsageError: ``interval_order``: a mask is empty or starts below 0.
@@ -31,7 +31,7 @@ def masked_sites(sites: Sites, masks: Sequence[Interval]) -> NDArray[np.bool_]:
 
 
 class Stretches:
-    """The stretches into which masks cut each contig, and how many sites a view shows in each (disclosure.md §8.2, 4).
+    """The stretches into which masks cut each contig, and how many sites a view shows in each (docs/design/disclosure.md §8.2, rule 4).
 
     Phase must not bridge a masked gap, and GT alone cannot say "phased, but not with what lies before the gap". So of a contig's
     stretches the one with the most sites keeps its phase (the first of equals), and the others lose theirs. Give unmasked sites only.
@@ -55,7 +55,7 @@ class Stretches:
 
 
 def _stretches(sites: Sites, masks: Sequence[Interval]) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.intp], int]]:
-    """(contig, its rows, the stretch of each, how many stretches) of each contig that has both sites and masks."""
+    """(contig, its rows intp[k], the stretch intp[k] of each, number of stretches) of each contig that has both sites and masks."""
     for number, starts, _ in _merged(sites, masks):
         here = np.flatnonzero(sites.contig == number)
         yield sites.contigs[number], here, np.searchsorted(starts, sites.pos[here], side="left"), len(starts) + 1

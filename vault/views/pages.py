@@ -15,7 +15,7 @@ from vault.views.header_summary import HeaderSummary
 
 @dataclass(frozen=True, repr=False)
 class Page:
-    """Neighbouring sites of a view with everybody's calls, and how often each allele is carried. Contigs are numbered as in the summary."""
+    """m neighbouring sites of a view, ``codes`` uint8[m, n pseudonyms], and allele counts. Contigs are numbered as in the summary."""
 
     sites: Sites
     codes: Codes
@@ -31,15 +31,15 @@ class Paged(Protocol):
 
     @property
     def pseudonyms(self) -> tuple[Pseudonym, ...]:
-        """Of the columns."""
+        """Pseudonyms of the columns, in order."""
 
     @property
     def assembly(self) -> str:
-        """What the positions are of."""
+        """Assembly of the positions."""
 
     @property
     def summary(self) -> HeaderSummary:
-        """What the records use."""
+        """Names that the header has to define."""
 
     @property
     def not_assayed(self) -> tuple[str, ...]:

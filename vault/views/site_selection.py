@@ -1,6 +1,6 @@
-"""What a view shows of some sites, settled from who carries what, before or without the calls themselves (DESIGN §3 rule 6). Pure.
+"""Sites and alleles that a view shows, settled from allele counts, without the calls themselves (docs/design/disclosure.md §8, §11). Pure.
 
-    1  mask      sites in masked intervals are left out; those that a panel fixes stay, ``./.`` for everybody
+    1  mask      sites in masked intervals are left out; those that a panel fixes stay, ``./.`` for all
     2  trim      sites that no released subject carries go unless a panel fixes them, ALTs unless a panel names them; the rest is renumbered
     3  describe  ID only on opt-in, END and SVTYPE only beside an ALT that needs them (and an END that can be), contigs only where there are sites
 
@@ -27,7 +27,7 @@ from vault.views.masks import masked_sites
 
 @dataclass(frozen=True)
 class Profile:
-    """What a project's disclosure profile says of a view. The default keeps the least."""
+    """A project's disclosure profile, as far as it shapes a view. The default keeps the least."""
 
     keep_phase: bool = False
     keep_ids: bool = False
@@ -36,9 +36,9 @@ class Profile:
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of m sites.
+    """The result of ``settle`` for m sites.
 
-    ``sites``: as the view describes them, k of them; ``rows`` intp[k]: which of the m; ``masked`` bool[k]: missing for everybody.
+    ``sites``: as the view describes them, k of them; ``rows`` intp[k]: which of the m; ``masked`` bool[k]: missing for all.
     ``counts``: who carries what of the m sites; beside it ``keep`` bool: the alleles that stay (of rows that do), and ``renumber``
     int16: the new number of each that stays, of no meaning for the others.
     """
@@ -58,7 +58,7 @@ class Shown:
         return np.logical_or.reduceat(changed, offsets[:-1])[self.rows] if len(self.rows) else np.zeros(0, np.bool_)
 
     def shown_counts(self) -> AlleleCounts:
-        """What counting the calls of the view gives."""
+        """Allele counts of the k shown sites, equal to counts over the calls of the view."""
         counts, sizes = self.counts, np.diff(self.counts.offsets)
         stays = np.zeros(len(sizes), np.bool_)
         stays[self.rows] = True
@@ -76,10 +76,10 @@ class Shown:
 
 
 def settle(sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | None = None) -> Shown:
-    """What a view shows of these sites. ``match``: what a panel names of them, in a panel view."""
+    """Settle the shown sites and alleles. ``match``: sites and ALTs that the panel names, in a panel view."""
     masked = masked_sites(sites, profile.masks)
     keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
-    keep[counts.offsets[:-1]] = True  # REF stays whoever carries it
+    keep[counts.offsets[:-1]] = True  # REF stays, carried or not
     shows = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)
     rows = np.flatnonzero(shows if match is None else shows | match.fixed)
     if match is not None:
@@ -89,7 +89,7 @@ def settle(sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | 
 
 
 def _renumber(keep: NDArray[np.bool_], counts: AlleleCounts) -> NDArray[np.int16]:
-    """int16, beside ``counts.counts``: new number of each allele that is kept; of no meaning for the others."""
+    """int16[alleles of all sites], beside ``counts.counts``: new number of each allele that is kept; of no meaning for the others."""
     before = np.cumsum(keep) - 1
     first = np.repeat(before[counts.offsets[:-1]], np.diff(counts.offsets))
     return (before - first).astype(np.int16)

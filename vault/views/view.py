@@ -1,4 +1,4 @@
-"""The view: de-identified genotypes that one request yields (DESIGN §2)."""
+"""The view: de-identified genotypes that one request yields (docs/glossary.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reading a dataset through its sealed objects, for people who are settled beforehand.
+"""Reading a dataset's sealed objects for people whom the gate has permitted.
 
-Reading needs block keys, and block keys come from the gate: nothing here decides who may be read.
+Reading needs block keys, and block keys come from the gate: nothing here decides (docs/design/genotypes.md §6).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vault.session.unlocked_vault import UnlockedVault
 def read(
     vault: UnlockedVault, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
 ) -> Calls:
-    """The chosen sites' calls of the subjects, in their order; ABSENT where a subject's part lacks a site.
+    """The calls of the chosen sites: ``codes`` uint8[sites, subjects], subjects in order; ABSENT where a subject's part lacks a site.
 
     ``keys``: genotype keys by subject; a subject without one cannot be read.
 
@@ -45,7 +45,7 @@ def read(
 def choose(
     vault: UnlockedVault, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
 ) -> Choice:
-    """What ``read`` reads, to be read or counted in windows. Arguments and errors as ``read``."""
+    """The sites and people of ``read``, to be read or counted in windows. Arguments and errors as ``read``."""
     return GenotypeReader(vault, dataset, subjects, keys).choose(selection)
 
 
@@ -176,7 +176,7 @@ class _PartAccess:
         return choose_rows(self._part.reader, selection, wanted)
 
     def _kept(self, chosen: Chosen) -> bool:
-        """Whether the chunks are decoded in memory; those that are asked for again become so where there is room."""
+        """True if the chunks are decoded in memory; those that are asked for again are decoded and kept where there is room."""
         ordinals = [ordinal for ordinal, _ in chosen]
         missing = [ordinal for ordinal in ordinals if ordinal not in self._decoded]
         if missing:

@@ -35,7 +35,7 @@ def named_objects(tx: Transaction) -> Iterator[Stored]:
 
 
 def being_written(tx: Transaction) -> tuple[str, ...]:
-    """How names begin that nothing names yet, or no longer, because somebody is at work on them: no orphans."""
+    """Object prefixes under a lease or an unfinished erasure; not orphans."""
     moving = tx.execute(select(ErasingChunkRow.new_object, ErasingChunkRow.old_object)).all()
     return (*tx.scalars(select(LeaseRow.prefix)), *(name for row in moving for name in row if name))
 

@@ -1,4 +1,4 @@
-"""The book of panel builds: where the blocks of a panel lie that were made of one part, and whether they may still be read.
+"""Panel builds: the blocks of a panel over one part, in the books, and their validity (docs/design/genotypes.md §9).
 
 A build is one chunk over every site of the part that the panel names, so one small sealed block per subject, in the part's own groups
 and slots. Its keys derive from (genotype key, build). It holds nothing that the part does not: it may go at any time.
@@ -74,7 +74,7 @@ def forget(vault: UnlockedVault) -> None:
 
 
 def table_versions(tx: Transaction, part_id: PartId) -> int:
-    """What a build of the part has to have been made at: it grows whenever a site table is rewritten."""
+    """Sum of the part's table versions; it grows whenever a site table is rewritten, and a build of another sum is stale."""
     return int(tx.scalar(select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id)) or 0)
 
 

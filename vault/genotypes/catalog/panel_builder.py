@@ -107,7 +107,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
     reader, chosen = parts.choose_chunks(vault, part, selection)
     slots = parts.members(vault, part)
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
-    # The place of somebody who was erased belongs to nobody, and is kept.
+    # The slot of an erased person stays, under an id that no subject has.
     vacant = sorted(set(parts.all_places(vault, part)) - set(slots.values()))
     slots = {**slots, **{SubjectId(new_id(vault.random)): place for place in vacant}}
     work = _Work(panel, dataset, PartId(part.part_id), reader, chosen, sorted(slots, key=slots.__getitem__), slots, keys)
@@ -141,7 +141,7 @@ def _seal(vault: UnlockedVault, work: _Work, build_id: PartId) -> tuple[ChunkSea
         key = vault.keys.create(KeyPurpose.PANEL, [build_id], version=next(versions))[0]
         return key.key_id, key.secret
 
-    # A slot whose owner's key is destroyed stays, filled with nothing under a key that nobody keeps.
+    # A slot whose owner's key is destroyed is filled with missing calls under a random key that is not kept.
     places = [work.place(s, build_id) if s in work.keys else Place(*work.slots[s], vault.random(32)) for s in work.subjects]
     owner = Owner(vault.vault_id, work.dataset.dataset_id, build_id)
     sealer = ChunkSealer(owner, places, put=vault.objects.put, new_table_key=new_key, random=vault.random)

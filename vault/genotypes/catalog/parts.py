@@ -147,7 +147,7 @@ def open_parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[OpenPart]:
 
 
 def directories(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartDirectory]:
-    """What each part of a dataset covers."""
+    """The directory of each part of a dataset, in order."""
     return [part.reader.directory for part in open_parts(vault, dataset_id)]
 
 

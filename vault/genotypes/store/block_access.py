@@ -1,6 +1,6 @@
-"""The right to open some people's blocks in one part, made ready once: where their blocks lie and what opens each.
+"""The right to open some people's blocks in one part, made ready once: the place and the key of each block.
 
-Whoever makes an ``BlockAccess`` has decided who may be read. It holds nothing of anybody else, so a read through it cannot open more.
+A ``BlockAccess`` is made after the decision whose blocks may be read. It holds no other key, so a read through it cannot open more.
 """
 
 from __future__ import annotations

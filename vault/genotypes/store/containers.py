@@ -1,7 +1,7 @@
 """Containers: the sealed blocks of one group of subjects over one chunk, behind a sealed table of their lengths.
 
-docs/formats/genotypes.md §4. A container is written once and never changed; who may read a block is decided by who holds the
-subject's block key, and where a block belongs is bound into its seal.
+docs/formats/genotypes.md §4, docs/design/genotypes.md §5. A container is written once and never changed; a block opens with its
+subject's block key alone, and only in its place.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Read = Callable[[int, int], Payload]
 
 @dataclass(frozen=True)
 class ContainerRef:
-    """What the books keep of a container, and all that its seals are bound to. ``length_key_id`` names the key of its lengths."""
+    """A container as the books keep it, with all that its seals are bound to. ``length_key_id``: key of its length table."""
 
     container_id: ContainerId
     nonce8: bytes
@@ -141,7 +141,7 @@ def open_lengths(ref: ContainerRef, header: Payload, length_key: Secret) -> NDAr
 def open_blocks(
     ref: ContainerRef, read: Read, length_key: Secret, wanted: GroupAccess, *, start: NDArray[np.int64] | None = None
 ) -> tuple[list[bytes], NDArray[np.int64]]:
-    """Payloads of the slots asked for, in their order, and the length of each.
+    """Payloads of the k slots asked for, in their order, and their lengths int64[k] in bytes.
 
     ``start``: what ``open_lengths`` gave earlier for this container, to save reading it again.
 
@@ -182,7 +182,7 @@ def container_broken(ref: ContainerRef) -> IntegrityError:
 def _sealed_blocks(
     ref: ContainerRef, read: Read, begins: NDArray[np.int64], ends: NDArray[np.int64], whole: Payload | None
 ) -> list[Payload]:
-    """The sealed blocks between the offsets given, fetched in few contiguous reads."""
+    """The sealed blocks between the offsets ``begins`` and ``ends`` (int64[k], bytes), fetched in few contiguous reads."""
     if whole is not None:
         return [whole[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
     (breaks,) = (begins[1:] - ends[:-1] > CLOSE_BYTES).nonzero()
@@ -202,6 +202,7 @@ def _pack_lengths(lengths: NDArray[np.uint32]) -> bytes:
 
 
 def _unpack_lengths(data: bytes, n_slots: int) -> NDArray[np.int64]:
+    """int64[n_slots]: the reverse of ``_pack_lengths``. Raises IntegrityError ``block_broken``."""
     if not data or data[0] != FORMAT or n_slots > MAX_SLOTS:
         raise IntegrityError("block_broken", "a length table has an unknown format")
     try:

@@ -1,7 +1,7 @@
-"""What several parts give for one view, as one matrix (or one table of counts) over the union of their sites.
+"""Merging parts: one matrix of calls, or one table of allele counts, over the union of their sites (docs/design/genotypes.md §1).
 
 A site is (contig, position, REF and ALTs as written); two records with the same key in one part stay two. Where a subject's part
-lacks a site the call is ABSENT, never a reference call (DESIGN §3 rule 6). Contigs come in the order in which the parts bring
+lacks a site the call is ABSENT, never a reference call. Contigs come in the order in which the parts bring
 them, positions ascending within a contig, ties in the order of the parts.
 """
 
@@ -21,7 +21,7 @@ from vault.genotypes.sites import Sites
 
 @dataclass(frozen=True)
 class Calls:
-    """What a read gives."""
+    """Genotype calls of m sites and n people: ``codes`` uint8[m, n], ``escapes`` for the calls that no code holds."""
 
     sites: Sites
     codes: Codes
@@ -30,7 +30,7 @@ class Calls:
 
 @dataclass(frozen=True)
 class PartCalls:
-    """What one part gives. ``columns`` int64[k]: the view column of each of its subjects, all different."""
+    """Calls of one part: ``codes`` uint8[m, k]; ``columns`` int64[k]: the view column of each of its subjects, all different."""
 
     sites: Sites
     codes: Codes
@@ -59,7 +59,7 @@ def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Code
 
 @dataclass(frozen=True)
 class PartCounts:
-    """What one part gives where only counts are asked for. ``columns`` as in ``PartCalls``."""
+    """Allele counts of one part, without its calls. ``columns`` as in ``PartCalls``."""
 
     sites: Sites
     counts: AlleleCounts
@@ -67,7 +67,7 @@ class PartCounts:
 
 
 def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, AlleleCounts] | None:
-    """What counting the calls of ``merge_parts`` would give; None where two parts hold a call of the same subject at the same site."""
+    """Sites and allele counts, equal to counts over the calls of ``merge_parts``; None where two parts hold a call of the same subject at the same site."""
     if len(parts) == 1 and len(parts[0].columns) == n_columns:
         return parts[0].sites, parts[0].counts
     everything = Sites.concat([p.sites for p in parts])
@@ -88,7 +88,7 @@ def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, Al
 
 
 def _unite(sites: Sites, sizes: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(row of the union for each site, first site of each row)."""
+    """(int64[m]: row of the union for each site, int64[rows]: first site of each row)."""
     m = len(sites)
     number: dict[bytes, int] = {}
     alleles = np.fromiter((number.setdefault(a, len(number)) for a in sites.alleles.items()), np.int64, m)

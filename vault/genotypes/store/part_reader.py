@@ -1,6 +1,6 @@
 """Reading a part back: chosen chunks, sites and people, opening only their blocks.
 
-Who may be read is decided elsewhere: a caller without a subject's block key cannot open that subject's blocks.
+Decisions are made elsewhere: a caller without a subject's block key cannot open that subject's blocks (docs/design/genotypes.md §6).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _FEW_SUBJECTS = 16  # reads of fewer people keep the length tables, so that the 
 
 @dataclass
 class _OpenChunk:
-    """What stays of a chunk between reads: nothing that belongs to one subject."""
+    """The part of a chunk that is kept between reads: subject-independent, so safe to cache."""
 
     sites: Sites
     coding: Coding
@@ -59,6 +59,7 @@ class _OpenChunk:
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
+        """int64[m]: the last position of each site, 1-based."""
         return site_ends(self.sites)
 
     def plan(self, rows: NDArray[np.int64] | None) -> Plan:
@@ -73,12 +74,12 @@ class _OpenChunk:
 
 R = TypeVar("R")
 Work = Callable[[int, "Plan", "Payloads"], R]
-"""What is done with the i-th chunk that is read, beside the opening of those after it."""
+"""Work on the i-th chunk that is read, done while the chunks after it are opened."""
 
 Held = dict[int, "Payloads"]
 """The opened blocks of a chunk that is read in pieces, by its ordinal, for one access: one chunk's at most."""
 
-_NOBODY = np.zeros(0, np.int64)
+_NO_COLUMNS = np.zeros(0, np.int64)
 
 
 class PartReader:
@@ -109,11 +110,11 @@ class PartReader:
         return self._part
 
     def known(self, ordinal: int) -> ChunkRecord | None:
-        """What it knows of a chunk."""
+        """The record of a chunk; None if it has none yet."""
         return self._chunks.get(ordinal)
 
     def was_rewritten(self, ordinal: int) -> bool:
-        """Whether the site table of a chunk is another than was imported: only then may it have blanked sites."""
+        """True if the site table of a chunk was rewritten since the import: only then may it have blanked sites."""
         return self._chunks[ordinal].table_version > FIRST_VERSION
 
     def learn(self, chunks: Iterable[ChunkRecord]) -> None:
@@ -126,7 +127,7 @@ class PartReader:
 
     @cached_property
     def directory(self) -> PartDirectory:
-        """What each chunk covers.
+        """The extent of each chunk.
 
         Raises:
             IntegrityError: ``site_table_malformed``, or what the envelope says of a broken seal.
@@ -145,11 +146,11 @@ class PartReader:
         return self._chunk(ordinal).sites
 
     def ends(self, ordinal: int) -> NDArray[np.int64]:
-        """int64[m]: the last position of each site of a chunk (``sites.site_ends``)."""
+        """int64[m]: the last position of each site of a chunk, 1-based (``sites.site_ends``)."""
         return self._chunk(ordinal).ends
 
     def find(self, regions: Sequence[Interval]) -> list[tuple[int, NDArray[np.int64]]]:
-        """(chunk, its rows) for all sites overlapping the regions, in order; contigs spelled as the part does."""
+        """(chunk, its rows int64[k]) for all sites overlapping the regions, in order; contigs spelled as the part does."""
         found = ((ordinal, find_rows(self.sites(ordinal), regions)) for ordinal in find_chunks(self.directory, regions))
         return [(ordinal, rows) for ordinal, rows in found if len(rows)]
 
@@ -194,7 +195,7 @@ class PartReader:
         *,
         held: Held | None = None,
     ) -> tuple[Sites, Codes, Escapes, AlleleCounts]:
-        """What ``read`` and ``count`` give, in one pass over the blocks. Arguments and errors as theirs."""
+        """The results of ``read`` and ``count`` in one pass over the blocks. Arguments and errors as theirs."""
         from vault.genotypes.codec.decoder import decode_and_count  # noqa: PLC0415 - as in ``read``
 
         chosen, edges = self._shape(chunks, rows)
@@ -238,7 +239,7 @@ class PartReader:
     def _shape(
         self, chunks: Sequence[int], rows: Sequence[NDArray[np.int64] | None] | None
     ) -> tuple[list[NDArray[np.int64] | None], list[int]]:
-        """The rows of each chunk, and the row of the whole at which each begins, and the end."""
+        """(rows int64[k] of each chunk, None for all; the row of the whole at which each chunk begins, and the end)."""
         chosen: list[NDArray[np.int64] | None] = list(rows) if rows is not None else [None] * len(chunks)
         sizes = [self._chunks[c].n_sites if r is None else len(r) for c, r in zip(chunks, chosen, strict=True)]
         return chosen, [0, *accumulate(sizes)]
@@ -294,7 +295,11 @@ class PartReader:
             yield sites, found.result() if isinstance(found, Future) else found
 
     def _open_blocks(self, ordinal: int, chunk: _OpenChunk, access: BlockAccess) -> Payloads:
-        """The payloads of everybody in the access, by column."""
+        """The payloads of the access's columns, with their lengths in bytes.
+
+        Raises:
+            IntegrityError: ``block_broken``.
+        """
         from vault.genotypes.codec.payloads import Payloads  # noqa: PLC0415 - as in ``read``
 
         record = self._chunks[ordinal]
@@ -316,7 +321,7 @@ class PartReader:
             pieces += blocks
             lengths.append(found)
             columns.append(wanted.columns)
-        sizes, placed = np.concatenate([_NOBODY, *lengths]), np.concatenate([_NOBODY, *columns])
+        sizes, placed = np.concatenate([_NO_COLUMNS, *lengths]), np.concatenate([_NO_COLUMNS, *columns])
         return Payloads.join(pieces, record.n_sites, lengths=sizes, columns=placed)
 
 

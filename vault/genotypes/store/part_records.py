@@ -1,4 +1,4 @@
-"""What the books keep of a part and its chunks, what everything in a part is bound to, and where each subject's blocks go."""
+"""Records of a part and its chunks, the binding of all that is sealed in a part, and the places of blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vault.ids import DatasetId, KeyId, PartId, VaultId
 
 
 class Place(NamedTuple):
-    """Where a sample column's blocks go: slot ``slot`` of group ``group``. Slots of a group are 0..size-1, drawn at random."""
+    """The place of a sample column's blocks: slot ``slot`` of group ``group``. Slots of a group are 0..size-1, drawn at random."""
 
     group: int
     slot: int

@@ -32,7 +32,7 @@ class PartWriter:
     ``places``: one for each of the chunks' people, in their order.
 
     Raises:
-        UsageError: ``part_places``: nobody, or groups and slots that do not run from 0 without a gap.
+        UsageError: ``part_places``: no place, or groups and slots that do not run from 0 without a gap.
     """
 
     def __init__(

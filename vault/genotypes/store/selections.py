@@ -1,4 +1,4 @@
-"""Which sites are asked for, and which chunks and rows of a part those are."""
+"""Selected sites: everything, regions or a panel, and the chunks and rows of a part that hold them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class PanelLoci:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which sites: everything, those overlapping ``regions``, or those that the loci of a panel name."""
+    """The selected sites: all, those overlapping ``regions``, or those that the loci of a panel name."""
 
     regions: tuple[Interval, ...] | None = None
     panel: PanelLoci | None = None
 
     def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Chosen rows, ascending. ``ends``: ``sites.site_ends`` of the sites."""
+        """int64[k], ascending: chosen rows. ``ends`` int64[m]: ``sites.site_ends`` of the sites."""
         if self.panel is not None:
             return self.panel.index.match(sites, ends).rows
         if self.regions is not None:
@@ -79,7 +79,7 @@ def choose_rows(reader: PartReader, selection: Selection, ordinals: Sequence[int
             continue
         sites = reader.sites(ordinal)
         rows = selection.rows(sites, reader.ends(ordinal))
-        rows = rows[np.diff(sites.alleles.offsets)[rows] > 0]  # what an erasure blanked is nobody's any more
+        rows = rows[np.diff(sites.alleles.offsets)[rows] > 0]  # a blanked site has no alleles (docs/formats/genotypes.md §5.1)
         if len(rows):
             chosen.append((ordinal, None if len(rows) == len(sites) else rows))
     return chosen

@@ -1,6 +1,6 @@
-"""Site tables without what only an erased person carried (docs/formats/genotypes.md §5). Pure.
+"""Site tables without the alleles that only an erased person carried (docs/formats/genotypes.md §5.1). Pure.
 
-Ordinals stay, because the blocks of everybody else count on them. An ALT becomes empty text. A site of which no ALT is left loses
+Ordinals stay, because the blocks of all other people count on them. An ALT becomes empty text. A site of which no ALT is left loses
 REF, ID, FILTER and INFO as well, and takes the position of a neighbour, so that not even a place is left.
 """
 
@@ -43,12 +43,12 @@ def blank(table: SiteTable, alts: Alts) -> SiteTable:
 
 
 def shown(sites: Sites) -> NDArray[np.int64]:
-    """Rows, ascending, that were not blanked."""
+    """int64[k], ascending: rows that were not blanked."""
     return np.flatnonzero(np.diff(sites.alleles.offsets))
 
 
 def extent(sites: Sites) -> tuple[int, int, int]:
-    """First and last position and the largest one reached, of the rows that were not blanked; 1, 1, 1 if all were."""
+    """(first POS, last POS, largest position reached), 1-based, of the rows that were not blanked; 1, 1, 1 if all were."""
     live = sites.take(shown(sites))
     return (int(live.pos[0]), int(live.pos[-1]), int(site_ends(live).max())) if len(live) else (1, 1, 1)
 
@@ -72,7 +72,7 @@ def _emptied(column: TextColumn, gone: NDArray[np.bool_], nothing: bytes) -> Tex
 
 
 def _neighbours(pos: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Positions, those of blanked rows taken from the row before (at the start: the row after) that was not; 1 if there is none."""
+    """int64[m]: positions, those of blanked rows taken from the row before (at the start: the row after) that was not; 1 if there is none."""
     live = np.flatnonzero(~gone)
     if not len(live):
         return np.ones(len(pos), np.int64)

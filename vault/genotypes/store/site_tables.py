@@ -1,6 +1,6 @@
-"""Site tables and part directories: their plain bytes (sealing is ``parts``' business), and which chunks a region touches.
+"""Site tables and part directories: their plain bytes (``chunk_sealer`` and ``part_writer`` seal them), and the chunks that a region touches.
 
-docs/formats/genotypes.md §5-6. Parsers are strict: anything off is one error, and every size is bounded before memory is taken.
+docs/formats/genotypes.md §5, §6. Parsers are strict: anything off is one error, and every size is bounded before memory is taken.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class SiteTable:
 
 @dataclass(frozen=True)
 class PartDirectory:
-    """What each chunk of a part covers, in order.
+    """The extent of each of a part's c chunks, in order (docs/formats/genotypes.md §6).
 
     ``contigs``: names in file order; ``contig`` int64[c] indexes them; ``first``, ``last`` int64[c]: POS of the first and
     last site, 1-based; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c].
@@ -205,12 +205,14 @@ class _ColumnReader:
         return len(self._data) - self._at
 
     def take(self, size: int) -> NDArray[np.uint8]:
+        """uint8[size]: the next bytes. Raises IntegrityError ``site_table_malformed`` if fewer are left."""
         if size > self.left:
             raise malformed()
         self._at += size
         return self._data[self._at - size : self._at]
 
     def text(self, m: int) -> TextColumn:
+        """The next m byte strings. Raises as ``take``."""
         lengths = self.take(m).astype(np.int64)
         long = np.flatnonzero(lengths == _LONG)
         lengths[long] = np.frombuffer(self.take(4 * len(long)).tobytes(), "<u4")

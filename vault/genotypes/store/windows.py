@@ -47,7 +47,7 @@ class PartChoice:
         return PartChoice(reader, chosen, access, columns, {ordinal: reader.known(ordinal) for ordinal, _ in chosen})
 
     def size(self, ordinal: int, rows: NDArray[np.int64] | None) -> int:
-        """How many sites rows of a chunk are."""
+        """Number of sites in rows of a chunk (None: in all of it)."""
         record = self._known[ordinal]
         return len(rows) if rows is not None else record.n_sites if record else 0
 
@@ -90,7 +90,7 @@ class Window:
     n_columns: int
 
     def read(self) -> tuple[Calls, AlleleCounts]:
-        """The sites with everybody's calls, and how often each allele is carried. Raises as ``PartReader.read_and_count``;
+        """The sites with the calls of all columns, and how often each allele is carried. Raises as ``PartReader.read_and_count``;
         UnavailableError: ``sites_rewritten``.
         """
         found = [part.read(piece) for part, piece in self.pieces]
@@ -101,7 +101,7 @@ class Window:
         return calls, united[1]
 
     def count(self) -> tuple[Sites, AlleleCounts]:
-        """What ``read`` gives but the calls. Raises as ``PartReader.count``; UnavailableError: ``sites_rewritten``."""
+        """The sites and allele counts of ``read``, without the calls. Raises as ``PartReader.count``; UnavailableError: ``sites_rewritten``."""
         united = merge_counts([part.count(piece) for part, piece in self.pieces], self.n_columns)
         if united is None:
             calls, counts = self.read()
@@ -133,7 +133,7 @@ class Choice:
 
     @property
     def overlaps(self) -> bool:
-        """Whether two parts hold the same person."""
+        """True if two parts hold the same person."""
         return sum(len(part.columns) for part in self.parts) > self.n_columns
 
     def windows(self, n_sites: int) -> Iterator[Window]:
@@ -187,7 +187,7 @@ def _between_positions(having: Sequence[tuple[PartChoice, Chosen]], n_sites: int
 
 
 class _PartCursor:
-    """Where a part's sites of one contig were taken up to."""
+    """A position in a part's chosen sites of one contig: those before it were taken."""
 
     def __init__(self, part: PartChoice, chosen: Chosen) -> None:
         self._part, self._chosen, self._chunk, self._row = part, chosen, 0, 0
@@ -202,7 +202,7 @@ class _PartCursor:
         return int(self._pos[min(self._row + n_sites, len(self._pos)) - 1])
 
     def take(self, last: int) -> Chosen:
-        """What lies at positions up to ``last``."""
+        """Take the sites at positions up to ``last``, 1-based."""
         taken: Chosen = []
         while self.left:
             end = int(np.searchsorted(self._pos, last, "right"))
@@ -227,4 +227,5 @@ class _PartCursor:
 
 
 def _apart(piece: Chosen) -> tuple[list[int], list[NDArray[np.int64] | None]]:
+    """Chunk ordinals, and beside them the rows int64[k] of each, None for all."""
     return [ordinal for ordinal, _ in piece], [rows for _, rows in piece]
