@@ -7,7 +7,7 @@ genovault it takes the Ed25519 check and the error classes, so an auditor reads 
 line or a file that holds one, obtained from a source other than the export; without it the export's own ``log.vkey`` is used, and
 the report says that the key is not independently trusted.
 
-Read in this order: ``run`` (the whole check), ``checkpoints`` (signed tree heads), ``leaves`` (one entry), ``tree`` (all entries).
+Read in this order: ``run`` (the whole check), ``checkpoints`` (signed heads), ``leaves`` (one entry), ``tree`` (all entries).
 
 Exit codes: 0 everything holds, 2 usage, 4 no such export, 5 something does not hold.
 """

@@ -14,7 +14,7 @@ from vault.audit.verify.run import verify_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code."""
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m vault.audit.verify", description="Verify an exported audit log offline.")
     parser.add_argument("export", type=Path, help="folder with checkpoint and tile/")
     parser.add_argument("--key", help="vkey line, or a file that holds one, from somewhere else than the export")

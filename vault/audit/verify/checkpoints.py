@@ -1,4 +1,4 @@
-"""Checkpoints: parsed, and their signatures checked."""
+"""Checkpoints (C2SP tlog-checkpoint in a signed-note): parse them and check their Ed25519 signatures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vault.audit.verify.workers import spread
 from vault.crypto.primitives import verify_signature
 from vault.errors import IntegrityError
 
-PARALLEL_SIGNATURES_FROM = 5_000  # the same of signatures
-_SIGNATURES_AT_ONCE = 200
+PARALLEL_SIGNATURES_FROM = 5_000  # signatures from which further processes pay off
+_SIGNATURES_AT_ONCE = 200  # a task of a worker process
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -28,11 +28,13 @@ class VerifyingKey(NamedTuple):
 
 
 class _SignedHead(NamedTuple):
+    """A parsed checkpoint; nothing in it is verified."""
+
     text: str  # the signed bytes
     signatures: list[tuple[str, bytes]]  # (name, key id ‖ signature)
     origin: str
-    size: int
-    root: bytes
+    size: int  # entries
+    root: bytes  # 32 bytes
 
 
 _Signature = tuple[bytes, bytes, bytes]  # public key, signature, message
@@ -49,7 +51,7 @@ def parse_vkey(text: str) -> VerifyingKey | None:
 
 
 def checked_heads(notes: Sequence[str], keys: Sequence[VerifyingKey], checks: Checks) -> list[tuple[int, bytes]]:
-    """(size, root) of each checkpoint that one of ``keys`` signed; the others are findings."""
+    """(size, root) of each checkpoint with a valid signature by one of ``keys``; every other checkpoint becomes a finding."""
     heads = [_parse_head(note) for note in notes]
     found = [[] if head is None else _signatures(head, keys) for head in heads]
     wanted = [signature for signatures in found for signature in signatures]
@@ -71,7 +73,7 @@ def checked_heads(notes: Sequence[str], keys: Sequence[VerifyingKey], checks: Ch
 
 
 def _signatures(head: _SignedHead, keys: Sequence[VerifyingKey]) -> list[_Signature]:
-    """Those that say they are by one of the keys: all of them have to hold."""
+    """Signatures that name one of ``keys``: each of them has to hold (C2SP signed-note); those by unknown keys are ignored."""
     message = head.text.encode()
     return [
         (key.public, raw[4:], message)
@@ -82,7 +84,7 @@ def _signatures(head: _SignedHead, keys: Sequence[VerifyingKey]) -> list[_Signat
 
 
 def _all_hold(signatures: Sequence[_Signature]) -> list[bool]:
-    """Of each signature whether it holds."""
+    """Verify signatures; True for each that holds."""
     held = []
     for public, signature, message in signatures:
         try:
@@ -94,6 +96,7 @@ def _all_hold(signatures: Sequence[_Signature]) -> list[bool]:
 
 
 def _parse_head(note: str) -> _SignedHead | None:
+    """The checkpoint of a signed note; None unless its form is exact."""
     text, separator, block = note.rpartition("\n\n")
     lines = text.split("\n")
     root = decode_base64(lines[2]) if len(lines) == 3 else None

@@ -1,4 +1,4 @@
-"""An export in tlog-tiles layout as a source."""
+"""An export in C2SP tlog-tiles layout as a source of entries (``docs/formats/audit.md`` §8)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from vault.audit.verify.model import Chunk
 
 
 class FolderSource:
-    """An export in tlog-tiles layout."""
+    """The exported folder: ``checkpoint``, ``log.vkey``, ``tile/…``. A lost file reads as absent."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def vkey(self) -> str | None:
-        """The key beside the checkpoint."""
+        """Content of ``log.vkey``; None if the file is lost."""
         path = self._folder / "log.vkey"
         return path.read_text("utf-8", errors="replace").removesuffix("\n") if path.is_file() else None
 
     def checkpoints(self) -> Sequence[str]:
-        """The one checkpoint of an export."""
+        """The one checkpoint of an export; none if the file is lost."""
         path = self._folder / "checkpoint"
         return [path.read_bytes().decode("utf-8", "replace")] if path.is_file() else []
 
     def head(self) -> tuple[int, bytes] | None:
-        """An export has no head besides the checkpoint."""
+        """None: an export has no head besides its checkpoint."""
         return None
 
     def chunks(self) -> Iterator[Chunk]:
-        """A bundle is missing where no full or partial one exists; whatever follows it is not read."""
+        """One chunk per entry bundle, up to the first partial or lost one."""
         n = 0
         while True:
             full = self._folder / _tile_path("entries", n, TILE_WIDTH)
@@ -43,7 +43,7 @@ class FolderSource:
             n += 1
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
-        """An export keeps every tile; one that is missing, or longer than a tile is, reads as empty."""
+        """The first ``width`` hashes of a tile; empty if its file is lost or longer than a tile."""
         full, exact = self._folder / _tile_path(str(level), n, TILE_WIDTH), self._folder / _tile_path(str(level), n, width)
         found, held = (exact, width) if exact.is_file() else (full, TILE_WIDTH)
         data = found.read_bytes() if found.is_file() else b""
@@ -51,13 +51,14 @@ class FolderSource:
 
 
 def read_bundle(path: Path) -> tuple[list[bytes], bool]:
-    """The entries of a bundle, of a cut one those that are whole; and whether more than them is in one that has them all."""
+    """Read an entry bundle: its whole entries, and True if bytes follow although it has all its entries."""
     entries, used, total = _unbundle(path.read_bytes())
     width = int(path.name) if path.parent.suffix == ".p" else TILE_WIDTH
     return entries, used < total and len(entries) == width
 
 
 def _unbundle(data: bytes) -> tuple[list[bytes], int, int]:
+    """Split u16 length ‖ entry, repeated: the whole entries, bytes that they use, bytes in all."""
     entries, start, total = [], 2, len(data)
     while start <= total:
         end = start + (data[start - 2] << 8 | data[start - 1])
@@ -69,6 +70,7 @@ def _unbundle(data: bytes) -> tuple[list[bytes], int, int]:
 
 
 def _tile_path(level: str, n: int, width: int) -> str:
+    """Path of a tile or bundle: n in groups of three digits, all but the last with x in front (C2SP tlog-tiles)."""
     digits = f"{n:03}"
     digits = digits.zfill(-(-len(digits) // 3) * 3)
     groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
@@ -77,7 +79,7 @@ def _tile_path(level: str, n: int, width: int) -> str:
 
 
 def _partials(full: Path) -> list[Path]:
-    """Partial bundles beside a full one's place, the widest first."""
+    """Partial bundles with the number of the full one at this path, the widest first."""
     folder = full.with_name(full.name + ".p")
     found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
     return sorted(found, key=lambda path: -int(path.name))

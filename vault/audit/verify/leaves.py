@@ -1,4 +1,8 @@
-"""Entries of a chunk: hashed, parsed and checked for their form."""
+"""Entries: hash, parse and check the form of each (``docs/formats/audit.md`` §2).
+
+Two ways lead to the same result. One regular expression accepts an entry as the writer nearly always writes it, which is
+faster than parsing; any other entry is parsed exactly. ``tests/vault/audit/verify/test_leaves.py`` holds the two against each other.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +29,14 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _refuse(_text: str) -> Any:
+    """Refuse a float or a constant such as NaN. Raises ValueError."""
     raise ValueError("no floats in entries")
 
 
 def _quick_form() -> re.Pattern[bytes]:
-    """A leaf as the writer nearly always writes it, in one pattern: whatever matches and is plain (``_PLAIN``) is canonical and
-    has the form.
+    """Compile the pattern of a usual leaf: bytes that match it and are plain (``_PLAIN``) are canonical JSON and have the form.
 
-    Anything else (text beyond plain ASCII, a field of a rarer kind, anything wrong) takes the exact way, ``_parse_leaf``.
+    Other leaves (text beyond plain ASCII, a rare field, an error) do not match and go to ``_parse_leaf``.
     """
     text, number, digest = '"[^"]*+"', r"(?:0|[1-9][0-9]{0,14})", '"[0-9a-f]{64}"'
     event, tally = f'"({_ID.pattern})"', rf"(\{{{text}:{number}(?:,{text}:{number})*+\}})"
@@ -52,15 +56,15 @@ def _quick_form() -> re.Pattern[bytes]:
 
 _QUICK = _quick_form()
 _PLAIN = bytes(c if 0x20 <= c < 0x7F and c != 0x5C else 0x20 for c in range(256))
-"""Changes every byte that JSON text may not hold as it is, or that is not ASCII."""
+"""Translation table that changes the backslash and each byte outside printable ASCII; a leaf that it leaves alone has no escapes."""
 _TALLIED = re.compile(rb'"([^"]*+)":')
 _DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 _Fields = tuple[bytes, bool, bytes | None, tuple[int, bytes, int] | None, bool, bool]
-"""Facts of an entry that the checks need: event id; whether it is an intent; the id of the intent that it closes; consent as (seq,
-head, added); whether there is a detail; whether it is leaf 0 of a log that continues another."""
+"""Facts of an entry that the checks need: event id, is an intent, id of the intent that it closes, consent (seq, head, added),
+has a detail, has ``prev`` (continues another log)."""
 
 
 def examine_all(chunks: Sequence[Chunk]) -> list[Examined]:
@@ -69,13 +73,13 @@ def examine_all(chunks: Sequence[Chunk]) -> list[Examined]:
 
 
 def _examine(chunk: Chunk) -> Examined:
-    """Hash and read the entries of a chunk. A database may hold anything in a column: what is not bytes is no entry and no hash."""
+    """Hash and parse the entries of a chunk."""
     leaves, rest = read_bundle(Path(chunk.bundle)) if chunk.bundle else (chunk.leaves, False)
     hashes: list[bytes] = []
     found = Examined(chunk.first, b"", b"", [], rest=rest)
     ids, stored, detailed = found.ids, chunk.hashes, chunk.detailed
     for i, leaf in enumerate(leaves):
-        if not leaf or type(leaf) is not bytes:
+        if not leaf or type(leaf) is not bytes:  # SQLite stores values of any type in a column
             _note_bare(found, i, None if stored is None else stored[i], hashes, dropped=leaf is None or leaf == b"")
             continue
         hashing = LEAF_HASHER.copy()
@@ -99,6 +103,7 @@ def _examine(chunk: Chunk) -> Examined:
 
 
 def _note_fields(found: Examined, i: int, fields: _Fields) -> None:
+    """Add the facts of the entry at offset ``i``."""
     event_id, intent, refers, consent, _, continues = fields
     found.ids.append(event_id)
     if intent:
@@ -112,7 +117,7 @@ def _note_fields(found: Examined, i: int, fields: _Fields) -> None:
 
 
 def _note_bare(found: Examined, i: int, stored: object, hashes: list[bytes], *, dropped: bool) -> None:
-    """An entry that is not there as bytes: the tree goes on with the hash that is stored for it, if there is one."""
+    """Note an entry without payload bytes: its stored hash, if there is one, takes its place in the tree."""
     (found.redacted if dropped else found.malformed).append(i)
     found.ids.append(b"")
     if isinstance(stored, bytes) and len(stored) == 32:
@@ -123,7 +128,7 @@ def _note_bare(found: Examined, i: int, stored: object, hashes: list[bytes], *, 
 
 
 def _fields_of(leaf: bytes) -> _Fields | None:
-    """None unless the form is exact."""
+    """The facts of a leaf; None unless its form is exact."""
     match = _QUICK.fullmatch(leaf)
     if match is None or leaf.translate(_PLAIN) != leaf:
         return _exact_fields(leaf)
@@ -134,13 +139,15 @@ def _fields_of(leaf: bytes) -> _Fields | None:
     return event_id, outcome == b"intent", refers, consent, detail is not None, False
 
 
-@lru_cache(maxsize=4_096)  # the same tallies come again and again
+@lru_cache(maxsize=4_096)  # few distinct tallies occur in a log
 def _keys_ascend(tally: bytes) -> bool:
+    """True if the keys of a JSON object of counts are distinct and sorted, as RFC 8785 requires."""
     keys = _TALLIED.findall(tally)
     return all(keys[i] < keys[i + 1] for i in range(len(keys) - 1))
 
 
 def _exact_fields(leaf: bytes) -> _Fields | None:
+    """The facts of a leaf by full parsing; None unless its form is exact."""
     fields = _parse_leaf(leaf)
     if fields is None:
         return None
@@ -156,7 +163,7 @@ def _exact_fields(leaf: bytes) -> _Fields | None:
 
 
 def _parse_leaf(leaf: bytes) -> dict[str, Any] | None:
-    """The fields of an entry of version 1, None unless its form is exact."""
+    """The fields of a leaf of version 1; None unless it is canonical JSON (RFC 8785) of the exact form."""
     try:
         text = leaf.decode()
         fields = _DECODER.decode(text)
@@ -166,6 +173,7 @@ def _parse_leaf(leaf: bytes) -> dict[str, Any] | None:
 
 
 def _has_form(fields: dict[str, Any]) -> bool:
+    """True if the required fields are there, no unknown one is, and each has its type and pattern."""
     consent = fields.get("consent", {"seq": 0, "head": "0" * 64})
     return bool(
         _REQUIRED <= fields.keys() <= _REQUIRED | _OPTIONAL

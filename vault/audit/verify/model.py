@@ -6,41 +6,47 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-MAX_FINDINGS = 100  # more say nothing new
+MAX_FINDINGS = 100  # a log that was rewritten has one per entry; the first ones locate the damage
 
 
 class Chunk(NamedTuple):
-    """Consecutive entries as a source has them: up to a tile's worth, from a multiple of 256 on where none is missing."""
+    """Consecutive entries of a source: up to 256, beginning at a multiple of 256 unless an entry is missing."""
 
-    first: int
-    leaves: Sequence[bytes | None]  # None: payload dropped by retention, only the hash is left
-    hashes: Sequence[bytes] | None = None  # stored beside the entries; None: this source keeps none
-    detailed: Sequence[bool] | None = None  # whether each has a sealed detail; None: this source keeps none
-    bundle: str = ""  # file with the entries as tlog-tiles bundles them, instead of ``leaves``
+    first: int  # index of the first entry
+    leaves: Sequence[bytes | None]  # None: payload dropped by retention; the hash stays
+    hashes: Sequence[bytes] | None = None  # 32 bytes each, stored beside the entries; None: the source has none
+    detailed: Sequence[bool] | None = None  # True where a sealed detail is stored; None: the source has no details
+    bundle: str = ""  # path of an entry bundle (C2SP tlog-tiles), read in place of ``leaves``
 
 
 class EntrySource(Protocol):
-    """Where a log is read from: an exported folder, or a live database."""
+    """Origin of the entries: an exported folder or a live database."""
 
     def vkey(self) -> str | None:
-        """The key that comes with the log; several lines after a change of key."""
+        """The vkey lines that come with the log, one per line: several after a key rotation. None if there are none."""
 
     def checkpoints(self) -> Sequence[str]:
-        """Signed notes, oldest first."""
+        """Signed checkpoints (C2SP signed-note), oldest first."""
 
     def head(self) -> tuple[int, bytes] | None:
-        """(size, root) that the log believes to have, signed or not."""
+        """(size, 32-byte root) of the stored head, signed or not; None if the source stores no head."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """All entries, ascending."""
+        """All entries, by ascending index."""
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
-        """A tile's hashes; None when this source does not keep that tile, shorter than it should be when it is missing."""
+        """The first ``width`` hashes of a tile, 32 bytes each (C2SP tlog-tiles).
+
+        None if the source stores no such tile; fewer bytes than ``width * 32`` if the tile is lost or cut.
+        """
 
 
 @dataclass(frozen=True)
 class LogFinding:
-    """Something that does not hold, and where: at ``entry``, or somewhere from ``entry`` to ``last``. None: at no entry."""
+    """A failed check, located at ``entry``, or in the range ``entry`` to ``last``; ``entry`` is None if it concerns no entry.
+
+    The codes are listed in ``docs/formats/audit.md`` §10.
+    """
 
     code: str
     entry: int | None
@@ -50,26 +56,26 @@ class LogFinding:
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """What was checked and what does not hold."""
+    """Result of a verification: coverage and findings."""
 
     entries: int  # read and hashed
     signed: int  # covered by a checkpoint whose signature holds
     root: str  # hex, of the entries read
     unsigned: tuple[int, ...]  # (first, last) of the tail that no checkpoint covers; empty when there is none
-    redacted: int
+    redacted: int  # entries whose payload retention dropped
     key_given: bool  # the key came from outside
-    key: str | None
+    key: str | None  # vkey lines that were used
     open_intents: tuple[int, ...]  # accesses without an outcome: assume fully disclosed
     findings: tuple[LogFinding, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether everything that was checked holds."""
+        """True if there is no finding."""
         return not self.findings
 
     @property
     def first_bad(self) -> int | None:
-        """The first entry that something is wrong with; the start of a range only if no finding names an entry in it."""
+        """Smallest index with a finding; a range counts by its start, and only if no finding names an entry inside it."""
         exact = [f.entry for f in self.findings if f.entry is not None and f.last is None]
         ranges = [(f.entry, f.last) for f in self.findings if f.entry is not None and f.last is not None]
         unexplained = [first for first, last in ranges if not any(first <= entry <= last for entry in exact)]
@@ -90,27 +96,27 @@ class Checks:
 
 @dataclass
 class Examined:
-    """What can be said of a chunk by itself, so that other processes can say it. Positions are offsets in the chunk."""
+    """Facts of one chunk that need no other chunk, so a worker process can establish them. Positions are offsets in the chunk."""
 
     first: int
-    hashes: bytes  # of the entries, 32 bytes each; zeros where only the source's tile has it
-    root: bytes  # of a whole chunk of 256, otherwise empty
-    ids: list[bytes]  # event ids; empty where there is none
-    unhashed: list[int] = field(default_factory=list)
+    hashes: bytes  # leaf hashes, 32 bytes each; zeros at ``unhashed``
+    root: bytes  # root of a chunk of 256 hashed entries; empty otherwise
+    ids: list[bytes]  # event ids; empty at entries without one
+    unhashed: list[int] = field(default_factory=list)  # neither payload nor hash: only the tile can have the hash
     redacted: list[int] = field(default_factory=list)
-    altered: list[int] = field(default_factory=list)
+    altered: list[int] = field(default_factory=list)  # differ from the hash stored beside them
     malformed: list[int] = field(default_factory=list)
     detail_missing: list[int] = field(default_factory=list)
     detail_foreign: list[int] = field(default_factory=list)
     intents: list[int] = field(default_factory=list)
     refers: list[tuple[int, bytes]] = field(default_factory=list)
     consents: list[tuple[int, int, bytes, int]] = field(default_factory=list)  # offset, seq, head, added
-    rest: bool = False  # bytes follow its entries that are none
-    continues: bool = False  # the first entry says that this log goes on where another ended
+    rest: bool = False  # the bundle has bytes after its last entry
+    continues: bool = False  # leaf 0 has ``prev``: this log continues another
 
 
 def lines_of(report: VerificationReport) -> list[str]:
-    """The report for people."""
+    """The report as lines of text for a terminal."""
     lines = [f"{report.entries} entries, {report.signed} covered by a signed checkpoint, root {report.root}"]
     if not report.key_given:
         lines.append("note: the key came with the log itself, so it is not independently trusted (give --key)")

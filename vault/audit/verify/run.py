@@ -1,4 +1,4 @@
-"""Check a whole log."""
+"""The whole verification: checkpoints first, then one pass over the entries (``docs/formats/audit.md`` §10)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from vault.audit.verify.workers import CHUNKS_AT_ONCE, PARALLEL_FROM, spread
 
 
 def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
-    """Check a whole log. Never raises for what the log holds: that is what the findings are for."""
+    """Verify a log against ``vkey``: one or more vkey lines from a source other than the log.
+
+    Without ``vkey`` the log's own key is used, and the report says so (``key_given``). Any defect of the log becomes a
+    finding, never an error.
+    """
     checks = Checks()
     text = vkey if vkey is not None else source.vkey()
     keys = [key for line in (text or "").split("\n") if (key := parse_vkey(line)) is not None]
@@ -41,5 +45,5 @@ def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
 
 
 def verify_folder(folder: Path, vkey: str | None = None) -> VerificationReport:
-    """Check an exported folder."""
+    """Verify an exported tlog-tiles folder. Arguments and result as of ``verify``."""
     return verify(FolderSource(folder), vkey)

@@ -1,4 +1,4 @@
-"""One pass over the entries: tiles, roots, intents and the consent ledger."""
+"""One pass over all entries: the Merkle tree (RFC 6962 section 2.1), its tiles, intents and the consent ledger."""
 
 from __future__ import annotations
 
@@ -10,44 +10,48 @@ from vault.audit.verify.model import Checks, EntrySource, Examined
 
 
 class TreeWalk:
-    """One pass over the entries: compare with the tiles, grow the tree, follow intents and the consent ledger."""
+    """State of the pass: the tree so far, open intents, the consent ledger's head.
+
+    The tree is kept as the roots of its perfect subtrees, one per set bit of ``size``; its root is compared at each signed size.
+    """
 
     def __init__(self, source: EntrySource, heads: Sequence[tuple[int, bytes]], checks: Checks) -> None:
         self.size = 0
         self.redacted = 0
-        self.intents: dict[bytes, int] = {}  # event id -> index
+        self.intents: dict[bytes, int] = {}  # event id -> index, of intents without an outcome
         self._source = source
         self._heads = dict(heads)
         self._checks = checks
-        self._good = 0  # size of the newest checkpoint whose root was reproduced
-        self._diverged = False
-        self._broken = False
-        self._perfect: list[tuple[int, bytes]] = []  # (height, root) of the perfect subtrees, the leftmost first
-        self._levels: list[list[bytes]] = [[]]  # hashes of the unfinished tile of each level
-        self._done: list[int] = [0]  # finished tiles of each level
+        self._good = 0  # largest signed size whose root was reproduced
+        self._diverged = False  # a signed root differs: every later one would too
+        self._broken = False  # an entry is missing: later ones have no place in the tree
+        self._perfect: list[tuple[int, bytes]] = []  # (height, root) of the perfect subtrees, leftmost first
+        self._levels: list[list[bytes]] = [[]]  # per level: hashes of the unfinished tile
+        self._done: list[int] = [0]  # per level: how many tiles are finished
         self._ids: set[bytes] = set()
         self._continues = False
         self._consent_seq = 0
-        self._consent_heads: dict[int, bytes] = {}
+        self._consent_heads: dict[int, bytes] = {}  # seq -> head (hex) that an entry recorded
         self._check_root()
 
     def take(self, found: Examined) -> None:
-        """The next entries of the source."""
+        """Take the next chunk of the source."""
         if self._broken:
             return
         first = self.size
         if found.first != first:
             self._checks.found("entry_missing", first, f"entry {first} is missing: entry {found.first} comes next")
-            self._broken = True  # what follows a gap cannot be placed in the tree
+            self._broken = True
             return
         if found.rest:
             last = first + len(found.ids) - 1
             self._checks.found("bundle_altered", last, f"behind entry {last} its bundle holds what is no entry")
-        self._say(found)
+        self._note_entries(found)
         self._follow(found)
         hashes = [found.hashes[i : i + 32] for i in range(0, len(found.hashes), 32)]
         for i in found.unhashed:
             hashes[i] = self._tile_hash(first + i)
+        # A whole tile in which no signed size lies needs no root in between.
         if found.root and not self._levels[0] and not any(size in self._heads for size in range(first + 1, first + TILE_WIDTH)):
             self._compare_tile(0, self._done[0], found.hashes)
             self._done[0] += 1
@@ -63,7 +67,10 @@ class TreeWalk:
             self._check_root()
 
     def finish(self, signed: int) -> None:
-        """What can only be said at the end."""
+        """Check what needs the whole log: its length, its last partial tiles and the stored head.
+
+        ``signed``: the largest signed size.
+        """
         if self._broken:
             return
         if self.size < signed:
@@ -85,20 +92,21 @@ class TreeWalk:
             )
 
     def root(self) -> bytes:
-        """Root of the entries taken so far."""
+        """32-byte root over the entries taken so far."""
         root = b""
         for _, left in reversed(self._perfect):
             root = node_hash(left, root) if root else left
         return root or hashlib.sha256().digest()
 
     def _push(self, height: int, root: bytes) -> None:
+        """Append a perfect subtree, merging equal heights."""
         while self._perfect and self._perfect[-1][0] == height:
             root = node_hash(self._perfect.pop()[1], root)
             height += 1
         self._perfect.append((height, root))
 
-    def _say(self, found: Examined) -> None:
-        """What is wrong with single entries."""
+    def _note_entries(self, found: Examined) -> None:
+        """Add the findings about single entries of a chunk."""
         self.redacted += len(found.redacted)
         for code, positions, message in (
             ("entry_altered", found.altered, "entry {} does not have the hash stored with it"),
@@ -110,7 +118,7 @@ class TreeWalk:
                 self._checks.found(code, found.first + i, message.format(found.first + i))
 
     def _follow(self, found: Examined) -> None:
-        """Intents, their outcomes and the consent ledger, in the order of the entries."""
+        """Follow intents, their outcomes and the consent ledger through a chunk, in the order of its entries."""
         first = found.first
         if first == 0:
             self._continues = found.continues
@@ -118,7 +126,7 @@ class TreeWalk:
         self.intents.update([(found.ids[i], first + i) for i in found.intents])
         position = {event_id: first + i for i, event_id in enumerate(found.ids)} if found.refers else {}
         for i, refers in found.refers:
-            # A log that continues another may close intents of that one.
+            # An outcome after a rollback may close an intent of the log before (docs/formats/audit.md §7).
             unknown = refers not in self._ids or position.get(refers, -1) > first + i
             if unknown and not self._continues:
                 self._checks.found("intent_missing", first + i, f"entry {first + i} closes an intent that is not in the log")
@@ -128,8 +136,9 @@ class TreeWalk:
             self._follow_consent(first + i, seq, head, added)
 
     def _take_ids(self, found: Examined) -> None:
+        """Remember the event ids of a chunk; one seen before is a finding."""
         new = set(found.ids)
-        if len(new) == len(found.ids) and b"" not in new and new.isdisjoint(self._ids):  # nearly always
+        if len(new) == len(found.ids) and b"" not in new and new.isdisjoint(self._ids):  # no id repeats
             self._ids |= new
             return
         for i, event_id in enumerate(found.ids, found.first):
@@ -139,6 +148,7 @@ class TreeWalk:
                 self._ids.add(event_id)
 
     def _tile_hash(self, index: int) -> bytes:
+        """Leaf hash of an entry that is stored in its tile only; empty, and a finding, if it is not there either."""
         n, offset = divmod(index, TILE_WIDTH)
         stored = (self._source.tile(0, n, offset + 1) or b"")[offset * 32 : offset * 32 + 32]
         if len(stored) != 32:
@@ -146,6 +156,7 @@ class TreeWalk:
         return stored
 
     def _grow(self, level: int, hashed: bytes) -> None:
+        """Append a hash to a level's tile; a full tile is compared with the stored one and feeds the level above."""
         if level == len(self._levels):
             self._levels.append([])
             self._done.append(0)
@@ -159,6 +170,7 @@ class TreeWalk:
             self._grow(level + 1, root)
 
     def _compare_tile(self, level: int, n: int, computed: bytes) -> None:
+        """Compare a tile with the stored one; the finding is at the first hash that differs."""
         width = len(computed) // 32
         stored = self._source.tile(level, n, width)
         if stored is None or stored == computed:
@@ -179,6 +191,7 @@ class TreeWalk:
             )
 
     def _check_root(self) -> None:
+        """Compare the root with the signed one, if a checkpoint has this size."""
         wanted = self._heads.get(self.size)
         if wanted is None or self._diverged:
             return
@@ -194,7 +207,7 @@ class TreeWalk:
             )
 
     def _follow_consent(self, index: int, seq: int, head: bytes, added: int) -> None:
-        """The ledger grows without gaps, and whoever relies on it quotes a head that it had."""
+        """Check one entry's consent head: no gap in recorded events, a quoted head was recorded (``docs/formats/audit.md`` §4)."""
         if index == 0 and self._continues:
             self._consent_seq, self._consent_heads[seq] = seq, head
         elif added:

@@ -1,4 +1,4 @@
-"""Work spread over further processes."""
+"""Worker processes: spread a task over all processors, in order, and without them where they cannot be started."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-PARALLEL_FROM = 200_000  # signed entries from which starting further processes pays
-CHUNKS_AT_ONCE = 16  # 4,096 entries: sending a task costs little beside hashing it
+PARALLEL_FROM = 200_000  # signed entries from which starting processes pays off
+CHUNKS_AT_ONCE = 16  # 4,096 entries: sending a task costs little compared with hashing it
 
 
 def spread(work: Callable[[list[T]], list[R]], items: Iterable[T], at_once: int, *, parallel: bool) -> Iterator[R]:
-    """``work`` on all items, so many at once, in order; with ``parallel`` by as many processes as there are processors."""
+    """Results of ``work`` on all items, ``at_once`` to a call, in order.
+
+    With ``parallel``, as many processes as there are processors (at most 8) do the work; ``work`` must then be picklable.
+    """
     remaining = iter(items)
     tasks = iter(lambda: list(islice(remaining, at_once)), [])
     workers = min(os.cpu_count() or 1, 8)
@@ -44,8 +47,9 @@ def spread(work: Callable[[list[T]], list[R]], items: Iterable[T], at_once: int,
 
 
 class _Helpers:
-    """Further processes, one for each thread that asks. Each starts afresh and imports this package alone: a fork would copy the locks
-    of other threads as they are.
+    """Worker processes, one for each calling thread.
+
+    Each is a new interpreter that imports this package: a fork would copy locks that other threads hold.
     """
 
     def __init__(self) -> None:
@@ -53,7 +57,7 @@ class _Helpers:
         self._all: list[subprocess.Popen[bytes]] = []
 
     def run(self, work: Callable[[T], R], task: T) -> R:
-        """``work(task)``, done elsewhere; here when a process cannot be started or has ended."""
+        """``work(task)`` in this thread's worker process; in this process if that one cannot be started or has ended."""
         try:
             helper = self._process()
             if helper.stdin is None or helper.stdout is None:
@@ -66,14 +70,16 @@ class _Helpers:
         return done
 
     def end(self) -> None:
-        """End the processes."""
+        """Close the pipes, which ends the processes, and wait for them."""
         for helper in self._all:
             with suppress(OSError):
                 helper.communicate()
 
     def _process(self) -> subprocess.Popen[bytes]:
+        """This thread's worker process. Raises OSError if it cannot be started."""
         found: subprocess.Popen[bytes] | None = getattr(self._mine, "process", None)
         if found is None:
+            # The worker has to find the same code, also where sys.path was extended after the start.
             path = os.pathsep.join(folder for folder in sys.path if folder)
             found = subprocess.Popen(  # noqa: S603 - this interpreter, this module
                 [sys.executable, "-c", f"from {__name__} import help_out; help_out()"],
@@ -87,7 +93,7 @@ class _Helpers:
 
 
 def help_out() -> None:
-    """Be one of another process's ``_Helpers``: do what comes on standard input until it ends."""
+    """Main loop of a worker process: tasks from standard input, results to standard output, until the input ends."""
     with suppress(EOFError):
         while True:
             work, task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from this very program
