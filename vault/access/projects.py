@@ -6,7 +6,6 @@ every change of state raises the project's version, which the gate reads before 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,15 +16,16 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
-from vault.errors import InputError, IntegrityError, RefusedError
+from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.ids import ProjectId, new_id
+from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow, ProjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
-COLLECTION = "project"
+SEALED = SealedRecord("project", dumps=canonical.dumps)
 DRAFT, APPROVED, SUSPENDED, CLOSED = "draft", "approved", "suspended", "closed"
 
 CHANGES = {  # verb -> (act, states it may start from, state it ends in)
@@ -169,8 +169,7 @@ def row_of(tx: Transaction, code: str) -> ProjectRow:
 
 
 def _seal(vault: UnlockedVault, row: ProjectRow, declaration: str) -> bytes:
-    content = canonical.dumps({"declaration": declaration, "standing": _standing(row)})
-    return vault.records.seal(COLLECTION, row.project_id, content.encode())
+    return SEALED.seal(vault.records, row.project_id, {"declaration": declaration}, standing=_standing(row))
 
 
 def _standing(row: ProjectRow) -> dict[str, Any]:
@@ -187,10 +186,9 @@ def _standing(row: ProjectRow) -> dict[str, Any]:
 
 
 def _opened(vault: UnlockedVault, row: ProjectRow) -> Project:
-    content = json.loads(vault.records.open(COLLECTION, row.project_id, row.sealed))
-    text = content["declaration"]
-    if content["standing"] != _standing(row) or sha256(text.encode()) != row.declaration_sha256:
-        raise IntegrityError("project_altered", "a project is not as it was recorded", hint="run genovault doctor")
+    text = SEALED.open(vault.records, row.project_id, row.sealed, standing=_standing(row))["declaration"]
+    if sha256(text.encode()) != row.declaration_sha256:
+        raise altered(SEALED.collection)
     declaration = declared(lambda: declarations.parse_stored(text), name=f"project {row.code}")
     if row.approved is not None:
         # A form's material change binds purposes approved after it, so the declaration dates from its approval.

@@ -8,7 +8,6 @@ aborted    nothing became visible
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -17,12 +16,13 @@ from sqlalchemy import ColumnElement, select, update
 from vault.audit.log import Appended
 from vault.errors import InputError, RefusedError
 from vault.ids import ProjectId, SubjectId
+from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
-COLLECTION = "release"
+SEALED = SealedRecord("release")
 UNFINISHED = STAGING, COMMITTED = RELEASE_UNFINISHED
 RELEASED, ABORTED = "released", "aborted"
 
@@ -147,11 +147,11 @@ def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:
 
 
 def _seal(vault: UnlockedVault, release_id: str, content: ReleaseContent, version: int) -> bytes:
-    return vault.records.seal(COLLECTION, release_id.encode(), json.dumps(asdict(content)).encode(), version=version)
+    return SEALED.seal(vault.records, release_id, asdict(content), version=version)
 
 
 def _opened(vault: UnlockedVault, row: ReleaseRow, project: str) -> Release:
-    content = json.loads(vault.records.open(COLLECTION, row.release_id.encode(), row.sealed, version=row.version))
+    content = SEALED.open(vault.records, row.release_id, row.sealed, version=row.version)
     return Release(
         release_id=row.release_id,
         request_id=row.request_id,

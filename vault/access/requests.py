@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -13,17 +12,18 @@ from policies.purposes import RequestKind
 from vault.access import projects
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import is_handle
-from vault.errors import InputError, IntegrityError, RefusedError
+from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
+from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ProjectRow, RequestRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
-COLLECTION = "request"
+SEALED = SealedRecord("request")
 OPEN, DENIED = "open", "denied"
 
 
@@ -169,8 +169,7 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
 
 
 def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec) -> bytes:
-    content = {"spec": asdict(spec), "standing": _standing(row)}
-    return vault.records.seal(COLLECTION, row.request_id.encode(), json.dumps(content).encode())
+    return SEALED.seal(vault.records, row.request_id, {"spec": asdict(spec)}, standing=_standing(row))
 
 
 def _standing(row: RequestRow) -> list[str]:
@@ -179,10 +178,8 @@ def _standing(row: RequestRow) -> list[str]:
 
 
 def _spec(vault: UnlockedVault, row: RequestRow) -> Spec:
-    content = json.loads(vault.records.open(COLLECTION, row.request_id.encode(), row.sealed))
-    if content["standing"] != _standing(row):
-        raise IntegrityError("request_altered", "a request is not as it was recorded", hint="run genovault doctor")
-    return Spec(**{**content["spec"], "regions": tuple(content["spec"]["regions"])})
+    spec = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))["spec"]
+    return Spec(**{**spec, "regions": tuple(spec["regions"])})
 
 
 def _opened(vault: UnlockedVault, row: RequestRow, project: str, dataset: str) -> Request:

@@ -16,11 +16,12 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.errors import InputError, RefusedError
 from vault.ids import new_uuid7
+from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ProjectRow, RulingRow
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
-COLLECTION = "ruling"
+SEALED = SealedRecord("ruling", dumps=str, loads=str)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                     ruled=to_micros(now),
                     confirmed_by=None,
                     confirmed=None,
-                    sealed=vault.records.seal(COLLECTION, ruling_id.encode(), reason.encode()),
+                    sealed=SEALED.seal(vault.records, ruling_id, reason),
                 )
                 tx.add(row)
                 settled = alone or not allows
@@ -113,5 +114,5 @@ def _opened(vault: UnlockedVault, row: RulingRow, code: str) -> Ruling:
         ruled_by=row.ruled_by,
         ruled=rfc3339(from_micros(row.ruled)),
         confirmed_by=row.confirmed_by,
-        reason=vault.records.open(COLLECTION, row.ruling_id.encode(), row.sealed).decode(),
+        reason=SEALED.open(vault.records, row.ruling_id, row.sealed),
     )

@@ -17,11 +17,12 @@ from vault.files.names import require_name
 from vault.genotypes.loci import Locus
 from vault.genotypes.panel_loci import LocusIndex
 from vault.ids import DatasetId, new_id
+from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PanelRow
 from vault.storage.timestamps import to_micros
 
-COLLECTION = "panel"
+SEALED = SealedRecord("panel", dumps=str, loads=str)  # the text whose digest names the list of loci
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
     Raises:
         InputError: ``name_malformed``; ``panel_of_other_dataset``.
     """
-    content = json.dumps([locus.as_dict() for locus in loci], sort_keys=True, separators=(",", ":")).encode()
+    content = json.dumps([locus.as_dict() for locus in loci], sort_keys=True, separators=(",", ":"))
     panel_id = new_id(vault.random)
     with vault.trail.attempting(Action.PANEL_CREATE), vault.books.write() as tx:
         require_name(name, what="panel")
@@ -62,12 +63,12 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
             version=version,
             dataset_id=dataset_id,
             n_loci=len(loci),
-            sealed=vault.records.seal(COLLECTION, panel_id, content),
+            sealed=SEALED.seal(vault.records, panel_id, content),
             created=to_micros(vault.clock()),
         )
         tx.add(row)
         tx.flush()
-        panel = ObjectRef("panel", f"{sha256(content).hex()}:{version}")
+        panel = ObjectRef("panel", f"{sha256(content.encode()).hex()}:{version}")
         vault.trail.append(tx, Action.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
     return by_name(vault, name)
 
@@ -99,6 +100,6 @@ def newest(vault: UnlockedVault, dataset_id: DatasetId) -> list[Panel]:
 
 
 def _opened(vault: UnlockedVault, row: PanelRow, dataset: str) -> Panel:
-    content = vault.records.open(COLLECTION, row.panel_id, row.sealed)
+    content = SEALED.open(vault.records, row.panel_id, row.sealed)
     loci = tuple(Locus.from_dict(fields) for fields in json.loads(content))
-    return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content).hex())
+    return Panel(row.panel_id, row.name, row.version, DatasetId(row.dataset_id), dataset, loci, sha256(content.encode()).hex())
