@@ -42,6 +42,7 @@ from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, datasets
 from vault.ids import Pseudonym, SubjectId
+from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 from vault.subjects.pseudonyms import pseudonyms
@@ -101,7 +102,7 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
             scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
             access = _decide(vault, scope, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict())
-        with publication.working(vault, access.release_id):
+        with process_lock(vault.folder, access.release_id):
             intent = _log_intent(vault, access, content)
             try:
                 made = _open(vault, access, at_once=True).view()
@@ -127,7 +128,7 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
         scope = scope_of_request(vault, request_id)
         access = _decide(vault, scope, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME)
         signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
-    with Staging(output, random=vault.random) as staging, publication.working(vault, access.release_id):
+    with Staging(output, random=vault.random) as staging, process_lock(vault.folder, access.release_id):
         folders = {"staged": str(staging.path), "output": str(staging.output)}
         content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict(), **folders)
         intent = _log_intent(vault, access, content)

@@ -1,14 +1,10 @@
 """From a committed release to a visible folder, and back out of one that must not become visible.
 
-A live process holds a lock on ``locks/<release>`` in the vault's folder, so recovery never touches work in progress.
+A live process holds ``process_lock`` of the release's id, so recovery never touches work in progress.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from vault.access import releases
@@ -19,6 +15,7 @@ from vault.audit.reports.records import record_of
 from vault.errors import IntegrityError
 from vault.extracts.release_folder import RECEIPT_NAME
 from vault.extracts.staging import discard_staged, publish_staged, unwritable
+from vault.files import durable
 from vault.session.unlocked_vault import UnlockedVault
 
 
@@ -64,36 +61,9 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
         )
 
 
-@contextmanager
-def working(vault: UnlockedVault, release_id: str) -> Iterator[bool]:
-    """Hold the release's lock; False if another process does. The lock goes with the process, however it ends."""
-    folder = vault.folder / "locks"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / release_id
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.fstat(handle).st_nlink > 0  # whoever held it may have removed it since it was opened
-        except BlockingIOError:
-            held = False
-        if not held:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
-
-
 def _write_receipt(path: Path, receipt: str) -> None:
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(receipt)
-            file.flush()
-            os.fsync(handle)
+        with durable.creating(path, overwrite=True) as file:
+            file.write(receipt.encode())
     except OSError as error:
         raise unwritable(error) from None

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from vault.audit.note import Checkpoint, Note
 from vault.errors import IntegrityError, UnavailableError
+from vault.files import durable
 from vault.limits import MAX_NOTE_BYTES
 
 DIGITS = 12  # of a size in a path: four folders of at most a thousand names
@@ -91,17 +92,9 @@ class Anchor:
         """Write a new file, durable when this returns; False when there is one already."""
         try:
             _make_folders(path.parent, self.folder)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            durable.create(path, text.encode(), mode=0o644)
         except FileExistsError:
             return False
-        except OSError as error:
-            raise self._unreachable(error.strerror) from None
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            _sync(path.parent)
         except OSError as error:
             raise self._unreachable(error.strerror) from None
         return True
@@ -155,12 +148,4 @@ def _make_folders(folder: Path, root: Path) -> None:
         return
     _make_folders(folder.parent, root)
     folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.sync(folder.parent)

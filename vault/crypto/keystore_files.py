@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from vault.crypto.keystore_format import Document, parse
 from vault.errors import IntegrityError, UnavailableError
+from vault.files import durable
 from vault.limits import MAX_KEYSTORE_BYTES
 
 COPIES = ("keystore.a", "keystore.b")
@@ -61,7 +62,7 @@ def write(folder: Path, document: Document) -> None:
     """
     data = document.to_bytes()
     for name in sorted(COPIES, key=lambda name: _copy_seq(folder / name)):
-        _replace(folder, name, data)
+        durable.replace(folder / name, data, temporary=folder / f"{name}.new")
 
 
 def exists(folder: Path) -> bool:
@@ -106,20 +107,3 @@ def _copy_seq(path: Path) -> int:
         return parse(raw).seq
     except IntegrityError:
         return -1
-
-
-def _replace(folder: Path, name: str, data: bytes) -> None:
-    temporary = folder / f"{name}.new"
-    with suppress(FileNotFoundError):  # left by a process that died; the lock says nobody else is writing it
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(folder / name)
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

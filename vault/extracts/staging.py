@@ -23,6 +23,7 @@ from typing import BinaryIO, Self
 
 from vault.errors import InputError, UnavailableError, UsageError
 from vault.extracts.manifest import FILE_NAME
+from vault.files import durable
 from vault.ids import RandomBytes
 
 PREFIX = ".genovault-"  # of a folder in the making
@@ -67,11 +68,8 @@ class Staging:
         if not re.fullmatch(FILE_NAME, name):
             raise UsageError("staging_name", "a file of a release has a plain name")
         try:
-            handle = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "wb") as file:
+            with durable.creating(self.path / name) as file:
                 yield file
-                file.flush()
-                os.fsync(handle)
         except FileExistsError:
             raise UsageError("staging_name", "a file of that name is there already") from None
         except OSError as error:
@@ -104,9 +102,8 @@ def publish_staged(staged: Path, output: Path) -> None:
             return
         raise UnavailableError("staged_missing", "the folder of a release in the making is gone")
     try:
-        _sync(staged)
-        staged.rename(output)
-        _sync(output.parent)
+        durable.sync(staged)
+        durable.rename(staged, output)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise _not_empty() from None
@@ -136,14 +133,6 @@ def _check_free(output: Path) -> None:
             raise _not_empty()
     except OSError as error:
         raise unwritable(error) from None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _not_empty() -> InputError:

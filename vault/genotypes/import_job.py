@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, exc, select
+from sqlalchemy import exc, select
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -35,7 +35,7 @@ from vault.limits import GROUP_SUBJECTS
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys
-from vault.storage.book_tables import DatasetRow, LeaseRow
+from vault.storage.book_tables import DatasetRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 from vault.subjects import registry
@@ -128,7 +128,10 @@ def import_files(
         columns, people = _chosen(matched, fresh.subjects)
         plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(vault, people))
         chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(vault, dataset))
-        with _lease(vault, plan), registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
+        with (
+            object_leases.acquire(vault, plan.part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE),
+            registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new,
+        ):
             written = _write(vault, plan, new, chunks)
             with _unless_overtaken(), new.transaction() as tx:
                 _commit(tx, vault, plan, new, written)
@@ -287,27 +290,3 @@ def _unless_overtaken() -> Iterator[None]:
         raise UnavailableError(
             "changed_meanwhile", "another import took the dataset's or a sample's name", hint="repeat the command"
         ) from None
-
-
-@contextmanager
-def _lease(vault: UnlockedVault, plan: _Plan) -> Iterator[None]:
-    """Keep the sweeper off while objects have no name in the books; on failure take objects and their keys away again.
-
-    Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
-    """
-    prefix = plan.part_id.hex()
-    with vault.books.write() as tx:
-        tx.add(LeaseRow(prefix=prefix, expires=to_micros(vault.clock() + LEASE)))
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
-            raise
-        with vault.books.read() as tx:
-            if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
-                raise
-        vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
-        vault.keys.destroy([KeyPurpose.SITE_TABLE], [plan.part_id])
-        with vault.books.write() as tx:
-            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
-        raise

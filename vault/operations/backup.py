@@ -28,6 +28,7 @@ from vault.crypto import keystore
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.files import durable
 from vault.genotypes.catalog.object_inventory import Stored, named_objects
 from vault.operations import key_backups
 from vault.operations.key_backups import KeyBackup
@@ -216,29 +217,13 @@ def _appearing(vault: UnlockedVault, destination: Path) -> Iterator[Path]:
     staging.mkdir(mode=0o700)
     try:
         yield staging
-        sync_tree(staging)
+        durable.sync_tree(staging)
         if target.exists():
             target.rmdir()
-        staging.rename(target)
-        sync(target.parent)
+        durable.rename(staging, target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-
-
-def sync_tree(folder: Path) -> None:
-    """Make a folder's files and names durable."""
-    for path in [*folder.rglob("*"), folder]:
-        sync(path)
-
-
-def sync(path: Path) -> None:
-    """Fsync a file or folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_about(folder: Path, about: dict[str, Any]) -> None:

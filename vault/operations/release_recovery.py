@@ -13,6 +13,7 @@ from vault.access.releases import Release
 from vault.consent import cohort_decisions
 from vault.errors import GenovaultError
 from vault.genotypes.catalog import datasets
+from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 
 LOST_OUTPUT = ("output_not_empty", "staged_missing")  # a committed release whose folder can never appear
@@ -25,7 +26,7 @@ def recover(vault: UnlockedVault) -> int:
     """
     found = 0
     for left in releases.unfinished(vault):
-        with publication.working(vault, left.release_id) as mine, suppress(GenovaultError):
+        with process_lock(vault.folder, left.release_id) as mine, suppress(GenovaultError):
             release = releases.load(vault, left.release_id)  # again: the lock's previous holder may have ended it
             if mine and release.state in releases.UNFINISHED:
                 found += 1

@@ -32,6 +32,7 @@ from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Factor
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.files import durable
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
 from vault.operations import log_anchors
@@ -44,8 +45,6 @@ from vault.operations.backup import (
     OBJECTS,
     check_object,
     read_about,
-    sync,
-    sync_tree,
 )
 from vault.operations.erasure.job import DONE
 from vault.operations.erasure.process import ERASED, ERASING
@@ -269,7 +268,7 @@ def _take_place(staging: Path, folder: Path) -> None:
     """Move what was staged into the folder, which holds keys or nothing. Books come last: without them nothing opens."""
     for name in ("-wal", "-shm"):
         (staging / f"{BOOKS}{name}").unlink(missing_ok=True)
-    sync_tree(staging)
+    durable.sync_tree(staging)
     folder.mkdir(mode=0o700, exist_ok=True)
     names = sorted((path.name for path in staging.iterdir() if path.name != BOOKS), key=lambda name: name != OBJECTS)
     try:
@@ -277,4 +276,4 @@ def _take_place(staging: Path, folder: Path) -> None:
             (staging / name).rename(folder / name)
     except OSError as error:
         raise UnavailableError("restore_stopped", "the restored files could not be moved", hint="see what is there") from error
-    sync(folder)
+    durable.sync(folder)

@@ -1,13 +1,18 @@
-"""Leases: who is writing what no book names yet, so that nobody takes it away as left over.
+"""Leases on objects that are being written and that the books do not name yet: the sweeper leaves them alone.
 
-A lease names the prefix of the objects, and the owner of the keys, that are being made. It ends in the transaction that names them. One
-that has run out is closed before anything under it is swept, and what was made under a closed lease is never named.
+A lease names the prefix of the objects, which is the owner of their keys. It ends in the transaction that names them. An expired lease
+is closed before anything under it is swept, and objects made under a closed lease are never named.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
 from sqlalchemy import delete, select, update
 
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.ids import PartId
 from vault.session.unlocked_vault import UnlockedVault
@@ -15,14 +20,39 @@ from vault.storage.book_tables import LeaseRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
-CLOSED = 0  # when a closed lease ran out
+CLOSED = 0  # ``expires`` of a closed lease
+
+
+@contextmanager
+def acquire(vault: UnlockedVault, owner: PartId, *, lasting: timedelta, keys: KeyPurpose) -> Iterator[None]:
+    """Hold a lease on ``owner``'s prefix; where the block fails, delete its objects and destroy its keys of the purpose ``keys``.
+
+    After an unknown outcome of a commit (``database_unavailable``) both stay: the books may name them, and the sweeper decides when
+    the lease has run out.
+    """
+    prefix = owner.hex()
+    with vault.books.write() as tx:
+        tx.add(LeaseRow(prefix=prefix, expires=to_micros(vault.clock() + lasting)))
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
+            raise
+        with vault.books.read() as tx:
+            if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
+                raise
+        vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
+        vault.keys.destroy([keys], [owner])
+        with vault.books.write() as tx:
+            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix))
+        raise
 
 
 def end(tx: Transaction, owner: PartId) -> None:
     """End a lease in the transaction that names what was made under it.
 
     Raises:
-        UnavailableError: ``lease_over``: it ran out (or the clock was put forward) and somebody swept.
+        UnavailableError: ``lease_over``: it expired (or the clock was put forward) and its objects were swept.
     """
     ended = delete(LeaseRow).where(LeaseRow.prefix == owner.hex(), LeaseRow.expires > CLOSED)
     if not tx.execute(ended).rowcount:  # type: ignore[attr-defined]
@@ -32,7 +62,7 @@ def end(tx: Transaction, owner: PartId) -> None:
 
 
 def close_expired(vault: UnlockedVault) -> list[str]:
-    """The prefixes under which nobody may name anything any more."""
+    """Close expired leases and return the prefixes of all closed ones: nothing under them may be named any more."""
     now = to_micros(vault.clock())
     with vault.books.read() as tx:
         if tx.scalar(select(LeaseRow.prefix).where(LeaseRow.expires < now).limit(1)) is None:

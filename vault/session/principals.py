@@ -8,7 +8,6 @@ made without its entry is told by ``reconcile``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from vault.crypto.argon2_calibration import Timer, calibrate
 from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile
 from vault.errors import InputError, UnavailableError, UsageError
+from vault.files import durable
 from vault.ids import RandomBytes
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow, VaultRow
@@ -305,11 +305,7 @@ def key_file(path: Path, *, random: RandomBytes) -> Factor:
     """
     if not path.exists():
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(random(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
+            durable.create(path, random(KEY_BYTES))
         except OSError as error:
             raise InputError("file_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
     return KeyFileFactor.from_file(path)

@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import IntegrityError, UnavailableError
+from vault.files import durable
 from vault.ids import VaultId
 
 VAULT_FORMAT = "genovault/vault/1"
@@ -63,18 +63,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
     document: dict[str, object] = {"format": VAULT_FORMAT, "vault_id": settings.vault_id.hex(), **vars(settings.places)}
     if settings.anchors:
         document["anchors"] = [str(place) for place in settings.anchors]
-    fresh = folder / f".{SETTINGS}.new"
-    descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump(document, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.rename(folder / SETTINGS)
-    parent = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    durable.replace(folder / SETTINGS, json.dumps(document, indent=1).encode(), temporary=folder / f".{SETTINGS}.new")
 
 
 def inside(folder: Path, place: str) -> str:

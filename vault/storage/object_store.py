@@ -17,6 +17,7 @@ from obstore.store import LocalStore, from_url
 from obstore.store import ObjectStore as ObjectStoreClient
 
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.files import durable
 
 NAME = re.compile(r"\w+(\.\w+)*(/\w+(\.\w+)*)*", re.ASCII)  # no part that begins with a dot or is empty: it cannot lead away
 
@@ -104,11 +105,7 @@ class ObjectStore:
         for target in (path, *path.parents):
             if target not in (path, self._folder):
                 target.chmod(0o700)
-            descriptor = os.open(target, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            durable.sync(target)
             if target == self._folder:
                 break
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support import vaults
 from tests.support.vaults import sql
 from vault import gate
-from vault.access import publication, releases
+from vault.access import releases
 from vault.errors import InputError, IntegrityError
 
 
@@ -52,24 +52,3 @@ def test_one_altered_record_does_not_hide_the_others(folder, s):
     assert releases.load(s, second.release_id) == second
     with pytest.raises(IntegrityError):
         releases.load(s, first.release_id)
-
-
-def test_a_lock_is_held_by_one_at_a_time(s):
-    with publication.working(s, "rel-1") as mine:
-        assert mine
-        with publication.working(s, "rel-1") as another:
-            assert not another
-        with publication.working(s, "rel-2") as other:
-            assert other
-    assert list((s.folder / "locks").iterdir()) == []
-
-
-def test_a_lock_is_let_go_of_with_an_error(s):
-    def failing():
-        with publication.working(s, "rel-1"):
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        failing()
-    with publication.working(s, "rel-1") as mine:
-        assert mine

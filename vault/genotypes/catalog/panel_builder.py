@@ -7,19 +7,16 @@ A panel that names more than ``MAX_SITES`` sites of a part gets no blocks of its
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
 import numpy as np
-from sqlalchemy import delete
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_key, block_keys
 from vault.crypto.secret import Secret
-from vault.errors import UnavailableError
 from vault.genotypes.catalog import panel_blocks, panels, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
@@ -36,8 +33,7 @@ from vault.ids import KeyId, PartId, SubjectId, new_id
 from vault.limits import CHUNK_SITES
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import LeaseRow, PartRow
-from vault.storage.timestamps import to_micros
+from vault.storage.book_tables import PartRow
 
 MAX_SITES = CHUNK_SITES
 _LEASE = timedelta(hours=6)  # longer than any making
@@ -117,7 +113,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
     detail = {"name": panel.name, "dataset": dataset.name}
     intent = vault.trail.record(Action.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
     build_id = PartId(new_id(vault.random))
-    with _leased(vault, build_id):
+    with object_leases.acquire(vault, build_id, lasting=_LEASE, keys=KeyPurpose.PANEL):
         sealer, chunk = _seal(vault, work, build_id)
         panel_blocks.remove(vault, panel_blocks.of_place(vault, panel.panel_id, work.part_id))
         with vault.books.write() as tx:
@@ -172,26 +168,3 @@ def _pieces(work: _Work) -> Iterator[tuple[Sites, Codes, Escapes]]:
                 codes = whole
                 escapes = Escapes(escapes.site, columns[escapes.sample], escapes.offset, escapes.alleles, escapes.phased)
             yield sites, codes, escapes
-
-
-@contextmanager
-def _leased(vault: UnlockedVault, build_id: PartId) -> Iterator[None]:
-    """Keep the sweeper off objects that the books do not name yet; on failure take them and their keys away again.
-
-    Where the books may name them after all, because the commit's outcome is unknown, the sweeper decides when the lease is over.
-    """
-    with vault.books.write() as tx:
-        tx.add(LeaseRow(prefix=build_id.hex(), expires=to_micros(vault.clock() + _LEASE)))
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, UnavailableError) and error.code == "database_unavailable":
-            raise
-        with vault.books.read() as tx:
-            if tx.get(LeaseRow, build_id.hex()) is None:  # interrupted behind the commit
-                raise
-        vault.objects.delete([name for name, _ in vault.objects.list(build_id.hex())])
-        vault.keys.destroy([KeyPurpose.PANEL], [build_id])
-        with vault.books.write() as tx:
-            tx.execute(delete(LeaseRow).where(LeaseRow.prefix == build_id.hex()))
-        raise

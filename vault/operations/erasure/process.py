@@ -21,7 +21,6 @@ from sqlalchemy import delete, select, update
 
 from policies.consent import ConsentEvent, Level, Withdrawal
 from vault.access import projects, releases
-from vault.access.publication import working
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.consent import ledger
@@ -56,6 +55,7 @@ from vault.operations.erasure.job import (
 )
 from vault.operations.erasure.private_alleles import carried
 from vault.operations.erasure.site_tables import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
+from vault.session.process_lock import process_lock
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
@@ -331,7 +331,7 @@ def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[st
 @contextmanager
 def _alone(vault: UnlockedVault) -> Iterator[None]:
     """One erasure at a time: two of them would rewrite the same tables."""
-    with working(vault, "erasure") as mine:
+    with process_lock(vault.folder, "erasure") as mine:
         if not mine:
             raise UnavailableError("erasure_running", "another erasure is being carried out", hint="try again when it has ended")
         yield
