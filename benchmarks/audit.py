@@ -1,4 +1,4 @@
-"""What the audit log costs: appends from many threads, proofs, verification, one person's disclosures.
+"""Cost of the audit log: appends from many threads, proofs, verification, one person's disclosures.
 
     python -m benchmarks.audit [--entries 1000000] [--tree 10000000] [--only appends,proof,verify,disclosures] [--json FILE]
 
@@ -81,8 +81,8 @@ def new_log(folder: Path) -> tuple[AuditLog, Database]:
         clock=utc_now,
         random=os.urandom,
     )
-    with database.write() as session:
-        log.create(session)
+    with database.write() as tx:
+        log.create(tx)
     return log, database
 
 
@@ -172,7 +172,7 @@ def from_threads(work: Callable[[int], object], *, per_thread: int) -> float:
 
 
 def at_rate(work: Callable[[int], object], *, rate: int, seconds: float) -> list[float]:
-    """How long each call took, counted from when it was due, with calls due at an even rate over all threads."""
+    """Latency of each call in seconds, counted from the time it was due; calls are due at an even rate over all threads."""
     waits: list[list[float]] = [[] for _ in range(THREADS)]
     begin = time.perf_counter() + 0.2
 
@@ -197,23 +197,23 @@ def proof(folder: Path, leaves: int) -> list[Row]:
     _, database = new_log(folder)
     level, below = 0, [os.urandom(32) for _ in range(leaves // TILE_WIDTH * TILE_WIDTH)]
     size, first_level = len(below), below
-    with database.write() as session:
+    with database.write() as tx:
         while len(below) >= TILE_WIDTH:
             above, rows = [], []
             for n in range(len(below) // TILE_WIDTH):
                 hashes = below[n * TILE_WIDTH : (n + 1) * TILE_WIDTH]
                 above.append(perfect_root(hashes))
                 rows.append({"base": 0, "level": level, "n": n, "root": above[-1], "data": b"".join(hashes)})
-            bulk_insert(session, AuditTileRow, rows)
+            bulk_insert(tx, AuditTileRow, rows)
             below, level = above, level + 1
-    with database.read() as session:
-        root = tree_at(session, 0, size).root()
+    with database.read() as tx:
+        root = tree_at(tx, 0, size).root()
     waits = []
     for i in range(200):
         index = i * (size // 200) + 17
         started = time.perf_counter()
-        with database.read() as session:
-            path = inclusion_proof(index, size, StoredTree(session).node)
+        with database.read() as tx:
+            path = inclusion_proof(index, size, StoredTree(tx).node)
         waits.append(time.perf_counter() - started)
         verify_inclusion(first_level[index], index, size, path, root)
     database.close()

@@ -5,7 +5,7 @@
 Two ledgers, one event for each person: ``states`` has that many distinct texts (terms, validity, guardians, declines) on distinct
 days; ``dates`` has one form with a validity of 30 years, and a different legal time, hence a different end, for every person.
 Printed for each: reading the ledger from SQLite with its chain verified, grouping it, the first decision and a later one, and the
-sum of them all from a session that knows nothing. Best of three, in seconds; the people are the dataset's members, read from SQL.
+sum of them all with nothing cached. Best of three, in seconds; the people are the dataset's members, read from SQL.
 
 Last results (2026-11-22, two cores shared with other work; a million people):
 
@@ -73,7 +73,7 @@ TERMS = (
 
 
 def event(number: int, states: int) -> ConsentEvent:
-    """What person ``number`` says, one of ``states`` texts (1: the form whose end differs for everybody)."""
+    """Consent event of person ``number``, one of ``states`` texts (1: one form with a different end for each person)."""
     legal = START + timedelta(days=number % 1000) if states > 1 else START + timedelta(seconds=number)
     kind = number % states
     declines = states > 1 and kind % 7 == 0
@@ -97,23 +97,23 @@ def event(number: int, states: int) -> ConsentEvent:
     )
 
 
-def fill(session: UnlockedVault, people: int, states: int) -> None:
+def fill(vault: UnlockedVault, people: int, states: int) -> None:
     """People, their membership of a dataset, and one event each, written as the ledger writes them."""
     owners = [hashlib.sha256(b"%d" % number).digest()[:16] for number in range(people)]
     dataset = {"dataset_id": DATASET, "name": "benchmark", "assembly": "GRCh38", "created": 0}
     part = {"part_id": PART, "dataset_id": DATASET, "ordinal": 0, "n_subjects": people, "n_sites": 0, "n_chunks": 0}
     empty = {"total_bytes": 0, "directory_object": "", "directory_bytes": 0, "directory_sha256": bytes(32), "created": 0}
-    with session.books.write() as tx:
+    with vault.books.write() as tx:
         bulk_insert(tx, SubjectRow, [{"subject_id": owner, "state": "active", "created": 0} for owner in owners])
         bulk_insert(tx, DatasetRow, [dataset])
         bulk_insert(tx, PartRow, [{**part, **empty, "directory_key_id": bytes(16), "length_key_id": bytes(16)}])
         members = [{"part_id": PART, "subject_id": s, "group_no": at // 4096, "slot": at % 4096} for at, s in enumerate(owners)]
         bulk_insert(tx, PartMemberRow, members)
-        head = _events(tx, session, owners, states)
-        session.trail.append(tx, Action.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
+        head = _events(tx, vault, owners, states)
+        vault.trail.append(tx, Action.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
 
 
-def _events(tx: Transaction, session: UnlockedVault, owners: list[bytes], states: int) -> Head:
+def _events(tx: Transaction, vault: UnlockedVault, owners: list[bytes], states: int) -> Head:
     saids: dict[str, tuple[int, bytes]] = {}
     fixed, moments = np.zeros(len(owners), ledger_columns.EVENT), []
     for number, owner in enumerate(owners):
@@ -125,7 +125,7 @@ def _events(tx: Transaction, session: UnlockedVault, owners: list[bytes], states
         fixed[number] = (one.event_id.encode(), halves[0], *clocks, said_id, halves[1], len(times), bytes(32))
         moments += [to_micros(at) for at in times]
     bulk_insert(tx, ConsentSaidRow, [{"said_id": n, "sha256": d, "body": t} for t, (n, d) in saids.items()])
-    head, content, at = Head(0, ledger_columns.start(session.vault_id)), np.array(moments, ">i8"), 0
+    head, content, at = Head(0, ledger_columns.start(vault.vault_id)), np.array(moments, ">i8"), 0
     for first in range(0, len(owners), BATCH):
         part = fixed[first : first + BATCH]
         stop = at + int(part["n_times"].sum())
@@ -139,8 +139,8 @@ def _events(tx: Transaction, session: UnlockedVault, owners: list[bytes], states
 def measure(folder: Path, people: int, states: int) -> dict[str, float]:
     """Seconds for each step, the best of three."""
     init(folder, steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
-    session = open_vault(folder, factor=FACTOR)
-    fill(session, people, states)
+    vault = open_vault(folder, factor=FACTOR)
+    fill(vault, people, states)
     found: dict[str, float] = {}
 
     def timed(step: str, act: Callable[[], object]) -> object:
@@ -151,20 +151,20 @@ def measure(folder: Path, people: int, states: int) -> dict[str, float]:
         return made
 
     for _ in range(3):
-        session.caches.clear()
-        with session.books.read() as tx:
+        vault.caches.clear()
+        with vault.books.read() as tx:
             whole = time.perf_counter()
-            book = timed("read, verified", lambda: ledger.read(tx, session))
-            known = timed("group", lambda: cohort_decisions.kept(session, book))  # noqa: B023
+            book = timed("read, verified", lambda: ledger.read(tx, vault))
+            known = timed("group", lambda: cohort_decisions.kept(vault, book))  # noqa: B023
             held = timed("members", lambda: cohort_decisions.members(tx, [DATASET]))
-            ask = cohort_decisions.question(session, tx, PURPOSE, legal_at=NOW)
+            ask = cohort_decisions.question(vault, tx, PURPOSE, legal_at=NOW)
             answers = timed("first decision", lambda: cohort_decisions.decide_members(known, held, ask))  # noqa: B023
             cold = time.perf_counter() - whole
             found["cold, all of it"] = min(found.get("cold, all of it", cold), cold)
             timed("later decision", lambda: cohort_decisions.decide_members(known, held, ask))  # noqa: B023
     found["permitted"] = int(answers.permits().sum())
     found["classes"] = len(answers.verdicts)
-    session.close()
+    vault.close()
     return found
 
 

@@ -1,4 +1,4 @@
-"""What keys cost: unlocking, rotation, erasure, backup and restore.
+"""Cost of keys: unlocking, rotation, erasure, backup and restore.
 
     python -m benchmarks.keys [--work FOLDER] [--keys 500000] [--people 50000] [--file COHORT.vcf.gz]
 
@@ -65,64 +65,64 @@ def unlocking() -> None:
 
 def rewrapping(work: Path, keys: int) -> None:
     folder = fresh(work / "rewrap")
-    session = made(folder)
+    vault = made(folder)
     people = keys // 4
     owners = [os.urandom(16) for _ in range(people)]
-    taken, _ = timed(session.keys.create_subjects, owners)
+    taken, _ = timed(vault.keys.create_subjects, owners)
     say(f"{4 * people} subject keys made", f"{taken:.1f} s")
     busy = time.process_time()
-    taken, count = timed(key_rotation.rotate, session)
+    taken, count = timed(key_rotation.rotate, vault)
     busy = time.process_time() - busy
     say(f"{count} keys wrapped anew", f"{taken:.1f} s, {count / taken:,.0f} a second; {busy:.1f} s of processor time")
     for branch in key_rotation.BY_DEFAULT:
-        key_rotation.destroy_epoch(session, branch, 1)
-    opened, _ = timed(session.keys.open_many, KeyPurpose.GENOTYPE, owners)
+        key_rotation.destroy_epoch(vault, branch, 1)
+    opened, _ = timed(vault.keys.open_many, KeyPurpose.GENOTYPE, owners)
     say(f"{people} genotype keys opened after it", f"{opened:.2f} s")
-    session.close()
+    vault.close()
     shutil.rmtree(folder)
 
 
 def erasing(work: Path, file: Path) -> None:
     folder = fresh(work / "erase")
-    session = made(folder)
+    vault = made(folder)
     taken, report = timed(
         import_job.import_files,
-        session,
+        vault,
         [file],
         name="cohort",
         assembly="GRCh38",
         options=import_job.ImportOptions(unknown="register"),
     )
     say(f"import of {report.new} people, {report.sites} sites", f"{taken:.1f} s")
-    _, rows = blank_sheet(session, "broad-research", accept=False)
-    backups(session, work, folder)
+    _, rows = blank_sheet(vault, "broad-research", accept=False)
+    backups(vault, work, folder)
     for at in (0, len(rows) // 2):
         start = time.perf_counter()
         reached: dict[str, float] = {}
         process.erase(
-            session,
+            vault,
             rows[at][0],
             on_progress=lambda state, reached=reached, start=start: reached.update({state: time.perf_counter() - start}),
         )  # type: ignore[misc]
-        done = process.issued(session)[-1].content["destroyed"]
+        done = process.issued(vault)[-1].content["destroyed"]
         say("erase one: nobody can read it after", f"{reached[job.DESTROYED]:.2f} s")
         say("  everything purged after", f"{reached[job.DONE]:.1f} s; {done}")
         say("  by step", ", ".join(f"{state} {seconds:.2f}" for state, seconds in reached.items()))
-    session.close()
+    vault.close()
     shutil.rmtree(folder)
 
 
-def backups(session: UnlockedVault, work: Path, folder: Path) -> None:
+def backups(vault: UnlockedVault, work: Path, folder: Path) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     target, plain = fresh(work / "copy"), fresh(work / "cp")
-    taken, _ = timed(backup.backup, session, target)
+    taken, _ = timed(backup.backup, vault, target)
     copied, _ = timed(subprocess.run, f"cp -r {folder} {plain} && sync", shell=True, check=True)
     say(f"backup of {size / 1e6:.0f} MB", f"{taken:.2f} s, {size / taken / 1e6:.0f} MB/s; cp -r and sync {copied:.2f} s")
     again = fresh(work / "restored")
     again.mkdir()
     for name in ("keystore.a", "keystore.b"):
         shutil.copy(folder / name, again / name)
-    session.copy_keys(again / "keys.db")
+    vault.copy_keys(again / "keys.db")
     taken, _ = timed(restore, target, again, factor=FACTOR)
     say("restore, everything verified", f"{taken:.2f} s, {size / taken / 1e6:.0f} MB/s")
     for path in (target, plain, again):
@@ -131,10 +131,10 @@ def backups(session: UnlockedVault, work: Path, folder: Path) -> None:
 
 def made(folder: Path) -> UnlockedVault:
     init(folder, steward="bench", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
-    session = open_vault(folder, factor=FACTOR)
-    if not session.keyring.has(Branch.GENOTYPE):
+    vault = open_vault(folder, factor=FACTOR)
+    if not vault.keyring.has(Branch.GENOTYPE):
         sys.exit("no vault")
-    return session
+    return vault
 
 
 def fresh(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.ours VAULT KEY_FILE PLAN.json        prints {task: {"seconds": […], "digest": …}}
 
-"First touch": an open session that holds no table and no block, with the block keys of the subjects derived. "Again": the same
+"First touch": an open vault that holds no table and no block, with the block keys of the subjects derived. "Again": the same
 ``GenotypeReader``, its chunks decoded. "Another subject": as first touch, but the panel's site table, shared by all subjects, is
 open, and the books were asked where its blocks lie when the reader was made. Reads go through ``dataset_reader``, below the gate,
 because the peers decide and log nothing; the gate's own share has a row of its own.
@@ -35,7 +35,7 @@ from vault.genotypes.loci import Locus
 from vault.genotypes.store.part_merge import Calls
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.ids import SubjectId
-from vault.session import unlocked_vault as sessions
+from vault.session.unlocked_vault import open_vault
 from vault.subjects.references import registered_by
 from vault.views.deidentify import Deidentified
 from vault.views.site_selection import Profile
@@ -68,9 +68,9 @@ class Bench:
     def __init__(self, folder: Path, key_file: Path, plan: dict[str, Any]) -> None:
         self.plan = plan
         self._panel: Selection | None = None
-        self.session = session = sessions.open_vault(folder, factor=KeyFileFactor.from_file(key_file))
-        self.dataset: Dataset = datasets.by_name(session, "cohort")
-        found = registered_by(session, plan["samples"])
+        self.vault = vault = open_vault(folder, factor=KeyFileFactor.from_file(key_file))
+        self.dataset: Dataset = datasets.by_name(vault, "cohort")
+        found = registered_by(vault, plan["samples"])
         self.everyone = [found[name][0] for name in plan["samples"]]
         self.half = [found[name][0] for name in plan["half"]]
 
@@ -85,21 +85,21 @@ class Bench:
     def panel(self) -> Selection:
         if self._panel is None:
             loci = tuple(Locus(Interval.from_positions(contig, position, position)) for contig, position in self.plan["panel"])
-            names = {panel.name for panel in panels.list_all(self.session)}
+            names = {panel.name for panel in panels.list_all(self.vault)}
             made = (
-                panels.by_name(self.session, "bench")
+                panels.by_name(self.vault, "bench")
                 if "bench" in names
-                else panel_builder.create(self.session, self.dataset, "bench", loci)
+                else panel_builder.create(self.vault, self.dataset, "bench", loci)
             )
             self._panel = Selection(panel=PanelLoci(made.panel_id, made.index))
         return self._panel
 
     def first_touch(self, subjects: list[SubjectId], act: Callable[[GenotypeReader], Any]) -> tuple[float, Any]:
-        session = self.session
-        parts.forget(session)
-        panel_blocks.forget(session)
-        keys = session.keys.open_many(KeyPurpose.GENOTYPE, subjects)
-        reader = GenotypeReader(session, self.dataset, subjects, keys)
+        vault = self.vault
+        parts.forget(vault)
+        panel_blocks.forget(vault)
+        keys = vault.keys.open_many(KeyPurpose.GENOTYPE, subjects)
+        reader = GenotypeReader(vault, self.dataset, subjects, keys)
         reader.derive()
         return timed(lambda: act(reader))
 
@@ -107,12 +107,12 @@ class Bench:
         return lambda: self.first_touch(subjects, lambda reader: reader.read(selection))
 
     def another(self, selection: Selection) -> Callable[[], tuple[float, Any]]:
-        """What a matching engine does all day: one more person, of whom nothing is open, while the panel's own table is."""
-        keys = self.session.keys.open_many(KeyPurpose.GENOTYPE, self.half)
+        """Panel read of one more person, as a matching engine makes it: the panel's site table is open, the person's blocks are not."""
+        keys = self.vault.keys.open_many(KeyPurpose.GENOTYPE, self.half)
         people = cycle(self.half)
 
         def once() -> tuple[float, Any]:
-            readers = [GenotypeReader(self.session, self.dataset, [next(people)], keys) for _ in range(ANOTHER)]
+            readers = [GenotypeReader(self.vault, self.dataset, [next(people)], keys) for _ in range(ANOTHER)]
             for reader in readers:
                 reader.derive(selection.panel)
             taken, _ = timed(lambda: [reader.read(selection) for reader in readers])
@@ -121,8 +121,8 @@ class Bench:
         return once
 
     def again(self, selection: Selection, subjects: list[SubjectId]) -> Callable[[], tuple[float, Any]]:
-        keys = self.session.keys.open_many(KeyPurpose.GENOTYPE, subjects)
-        reader = GenotypeReader(self.session, self.dataset, subjects, keys, keep_bytes=KEPT)
+        keys = self.vault.keys.open_many(KeyPurpose.GENOTYPE, subjects)
+        reader = GenotypeReader(self.vault, self.dataset, subjects, keys, keep_bytes=KEPT)
         for _ in range(3):
             reader.read(selection)
 
@@ -151,7 +151,7 @@ class Bench:
         return lambda: self.first_touch(self.half, act)
 
     def tasks(self) -> dict[str, Callable[[], Callable[[], tuple[float, Any]]]]:
-        """What makes each task ready, by name: nothing of one task is in memory while another runs."""
+        """Preparation of each task, by name: no data of one task is in memory while another runs."""
         return {
             "region": lambda: self.read(self.region(), self.half),
             "region_again": lambda: self.again(self.region(), self.half),

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from benchmarks import run
-from benchmarks.run import Row, Tools, table
+from benchmarks.peers import Tools
+from benchmarks.results import Row, table
 from benchmarks.timing import Figures, ratio, show
 from tests.support.outside import extra, tool
 

@@ -83,13 +83,13 @@ def make_books(folder: Path) -> Fixture:
     database = Database(f"sqlite:///{path}")
     Base.metadata.create_all(database.engine)
     log = open_log(database)
-    with database.write() as session:
-        log.create(session)
+    with database.write() as tx:
+        log.create(tx)
     return Fixture(log, database, path)
 
 
 def tamper(path, *statements):
-    """Edit the file as somebody with the disk would: without our triggers."""
+    """Edit the database with direct access to the file: without our triggers."""
     connection = dbapi2.connect(str(path))
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f"DROP TRIGGER {name}")
