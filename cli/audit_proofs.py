@@ -209,14 +209,19 @@ def _sign(vault: UnlockedVault) -> None:
 
 
 def _record_failure(vault: UnlockedVault, found: Sequence[VerificationReport]) -> None:
-    """Said aloud already: a log too damaged to take the entry changes nothing about it."""
+    """Record a failed verification. Ignore a log too damaged to take the entry: the findings are printed already."""
     codes = {finding.code for report in found for finding in report.findings}
     with suppress(GenovaultError):
         vault.trail.record(Action.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
 
 
 def _written(dest: Path, write: Callable[[TextIO], int]) -> int:
-    """Write a new file whole, readable by its owner; what ``write`` returned. Half a file is taken away again."""
+    """Write a new file with mode 0600; the value that ``write`` returned. A partial file is removed.
+
+    Raises:
+        InputError: ``output_exists``.
+        UnavailableError: ``output_unwritable``.
+    """
     try:
         with open(os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - a descriptor
             try:

@@ -150,7 +150,7 @@ def disclosures(
 
 
 def _plainly(value: object) -> str:
-    """A value as people write it: lists and tallies without brackets."""
+    """Lists and tallies as text, without brackets."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {_plainly(item)}" for name, item in value.items())
     return ", ".join(map(_plainly, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""What every command is told by the global options: which vault, as whom, unlocked how, printed how."""
+"""The global options as each command gets them: vault, principal, unlock factor, output format."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ class Context:
     key_file: Path | None = None
 
     def vault_folder(self) -> Path:
-        """The vault's folder. UsageError("vault_not_named")."""
+        """The vault's folder.
+
+        Raises:
+            UsageError: ``vault_not_named``: neither --vault nor GENOVAULT_HOME is given.
+        """
         if self.folder is None:
             raise UsageError("vault_not_named", "no vault is named", hint="give --vault DIR or set GENOVAULT_HOME")
         return self.folder
@@ -44,7 +48,10 @@ class Context:
         return ask_passphrase(self.passphrase_file, new=new)
 
     def factor(self) -> Opener:
-        """What opens the principal's slot: the key file, else the passphrase. Raises as ``ask_passphrase`` and ``session.factor``."""
+        """Unlock factor of the principal's slot: the key file, else the passphrase.
+
+        Raises as ``ask_passphrase`` and ``unlocked_vault.factor``.
+        """
         from vault.session.unlocked_vault import factor
 
         return factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
@@ -55,7 +62,7 @@ class Context:
 
         ``guarded=False`` opens also what its anchors refuse, and signs nothing unless the block ends well.
 
-        Raises as ``open_recovered``, ``ask_passphrase`` and ``session.factor``.
+        Raises as ``open_recovered``, ``ask_passphrase`` and ``unlocked_vault.factor``.
         """
         from vault.operations.recovery import open_recovered
         from vault.session.settings import read_settings

@@ -79,7 +79,7 @@ class DemoSource:
 
 
 def tell(stage: Stage, vcf: Path | None, assembly: str) -> dict[str, object]:
-    """The story; what it came to, as the JSON document shows it."""
+    """Run every step in order; the counts for the JSON document."""
     source = cohort(stage, vcf, assembly)
     fill(stage, source)
     consents(stage)
@@ -92,7 +92,7 @@ def tell(stage: Stage, vcf: Path | None, assembly: str) -> dict[str, object]:
 
 
 def cohort(stage: Stage, vcf: Path | None, assembly: str) -> DemoSource:
-    """A file of genotypes, the person's or an invented one."""
+    """The genotype file of --vcf, else a simulated one."""
     stage.title(1, "A cohort")
     if vcf is not None:
         stage.say(f"The genotypes are those of {vcf}. Nothing leaves this machine, and the file itself is only read.")
@@ -111,7 +111,7 @@ def cohort(stage: Stage, vcf: Path | None, assembly: str) -> DemoSource:
 
 
 def fill(stage: Stage, source: DemoSource) -> None:
-    """A vault with people and genotypes."""
+    """Make a vault and import people and genotypes."""
     stage.title(2, "A vault")
     stage.say("Ann, the data steward, makes a vault. Her passphrase opens it; here it comes from the environment.")
     stage.run("init", str(stage.vault), "--steward", "ann")
@@ -141,7 +141,7 @@ def consents(stage: Stage) -> None:
 
 
 def project(stage: Stage) -> int:
-    """A purpose, and who may be part of it; how many."""
+    """Declare and approve a project; the number of people it may use."""
     stage.title(5, "A project asks")
     stage.say(
         "A project declares what it wants the data for. Before anything is released the vault says for how many people that is "
@@ -160,7 +160,7 @@ def project(stage: Stage) -> int:
 
 
 def extract(stage: Stage, source: DemoSource) -> int:
-    """What leaves: a VCF that any tool reads; how many people are in it."""
+    """Extract a VCF that any tool reads; the number of people in it."""
     stage.title(6, "An extract leaves")
     stage.say("The permitted people's genotypes, under names that only this project uses, in an order that tells nothing.")
     region = ("--region", source.region) if source.region else ()
@@ -177,7 +177,7 @@ def extract(stage: Stage, source: DemoSource) -> int:
 
 
 def match(stage: Stage, source: DemoSource) -> int:
-    """A program beside the vault reads a panel and says what follows; how many people have a finding."""
+    """Run the matching engine on a panel view; the number of people with a finding."""
     stage.title(7, "A matching engine looks at medicines")
     stage.say(
         "A program of somebody else's asks for four genes of the permitted people. It sees pseudonyms and genotypes, not people. "
@@ -213,7 +213,7 @@ def audit(stage: Stage) -> int:
 
 
 def tamper(stage: Stage) -> int:
-    """A forger works on a copy and is caught; how often."""
+    """Forge log entries in a copy of the vault; the number of forgeries that verification reports."""
     stage.title(9, "Somebody rewrites history")
     stage.say(
         "On a copy of the vault, somebody with full access to the disk turns the withdrawal into a harmless entry and makes its "

@@ -1,4 +1,4 @@
-"""A synthetic cohort to try genovault with: nobody real, realistic allele frequencies.
+"""A simulated cohort to try genovault with: no real person, realistic allele frequencies.
 
 Contig chr22 is simulated under the out-of-Africa model of Gutenkunst et al. 2009 (PLoS Genet 5:e1000695, table 1); the
 pharmacogenes' sites are drawn from published approximate allele frequencies of the same three populations. The same
@@ -96,7 +96,7 @@ _FAMILY = (
 
 @dataclass(frozen=True)
 class Cohort:
-    """What was written: people in file order with their populations, and the number of sites."""
+    """The cohort written to the file: samples in file order with their populations, and the number of sites."""
 
     samples: tuple[str, ...]
     populations: tuple[str, ...]

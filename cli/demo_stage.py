@@ -35,7 +35,7 @@ SHOWN_LINES = 8  # of a command's output
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the demo plays: a folder, a console and the commands run in it."""
+    """Folder and console of the demo, and the commands run there."""
 
     console: Console
     folder: Path

@@ -1,4 +1,4 @@
-"""The one place where errors meet the person, and the one table from error to exit code.
+"""Error output, and the table from exception to exit code.
 
 On stderr: ``genovault: <what happened>``, one line; then, where there is one, ``hint: <what to do>``; then every problem of a
 rejected file on its own line. With --json the same as a document on stdout:
@@ -7,7 +7,7 @@ rejected file on its own line. With --json the same as a document on stdout:
 
 Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bad or unknown input, 5 integrity failure, 6 locked or unavailable, 70 our bug,
 130 interrupted, 141 the reader of stdout went away. A traceback is shown for a bug only, only with GENOVAULT_DEBUG=1, and then
-without local variables and without messages, which may hold what no one may see.
+without local variables and without messages, which may hold private data.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SUMMARISED = 5  # problems that a rejected sheet's own message spells out (vaul
 
 @dataclass(frozen=True)
 class ErrorReport:
-    """What is told about one error."""
+    """One error as it is printed: exit code, code, message, hint and problems."""
 
     exit: int
     code: str
@@ -57,7 +57,7 @@ class ErrorReport:
 
 
 def tell(error: Exception, output: Output) -> int:
-    """Tell the person or the program, and return the exit code."""
+    """Print an error on stderr, with --json as a document on stdout too; the exit code."""
     report = describe(error)
     if output.json:
         fields = {"code": report.code, "exit": report.exit, "hint": report.hint, "message": report.message}

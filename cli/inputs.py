@@ -1,4 +1,4 @@
-"""What options and arguments name: files, instants, keys. Read here, refused here, with the option's name and never its content."""
+"""Files, instants and keys named by options and arguments. A refusal names the option and never its content."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def instant(text: str | None, *, option: str) -> datetime | None:
 
 
 def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
-    """A sheet that is not there yet. Raises InputError ``output_exists``, UnavailableError ``output_unwritable``."""
+    """Write a CSV report to a new file. Raises InputError ``output_exists``, UnavailableError ``output_unwritable``."""
     from vault.files.csv_sheets import write_sheet
 
     try:

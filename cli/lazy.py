@@ -18,7 +18,7 @@ from typer.main import get_group
 
 @dataclass(frozen=True)
 class CommandSource:
-    """Where a command or group is found. ``module`` exports ``app``; ``single``: the command of this name in it, not the group."""
+    """Module and help line of a command or group. ``module`` exports ``app``; ``single``: one command in it, not the group."""
 
     module: str
     help: str

@@ -1,4 +1,4 @@
-"""Everything a command shows. Results go to stdout, progress and errors to stderr.
+"""Output of commands. Results go to stdout, progress and errors to stderr.
 
 With ``--json`` stdout holds exactly one JSON document, sorted keys, and nothing else; a command that fails prints
 ``{"error": {...}}`` there instead of its result. Without it stdout is for people: lines and tables, of natural width when it is
@@ -73,7 +73,7 @@ class Output:
 
 
 class ProgressBar:
-    """Called with (done, total); total None while nobody knows it."""
+    """Progress callback (done, total); total None while it is unknown."""
 
     def __init__(self, what: str, *, unit: str, shown: bool) -> None:
         self._what = what
@@ -111,7 +111,7 @@ def print_json(value: Mapping[str, object]) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with whatever could move the cursor or hide text replaced, so that a name in a file cannot forge output."""
+    """Replace non-printable characters by U+FFFD, so that a name in a file cannot move the cursor or hide text."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 

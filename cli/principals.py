@@ -96,7 +96,12 @@ def disable(ctx: typer.Context, name: Name) -> None:
 
 
 def new_factor(vault: UnlockedVault, key_file: Path | None, passphrase_file: Path | None) -> Opener:
-    """What a new slot opens with; the passphrase of whoever is adding it is never taken for it."""
+    """Key file or passphrase of a new slot; never the passphrase of the principal who adds it.
+
+    Raises:
+        UsageError: ``factor_twice``: both a key file and a passphrase file are given.
+        InputError, UnavailableError: as ``ask_passphrase`` and ``principals.key_file``.
+    """
     from vault.errors import UsageError
     from vault.session import principals
     from vault.session.unlocked_vault import factor

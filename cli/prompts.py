@@ -18,7 +18,7 @@ NEW_PASSPHRASE_VARIABLE = "GENOVAULT_NEW_PASSPHRASE"  # noqa: S105 — as above:
 
 
 def ask_passphrase(file: Path | None, *, new: bool = False, variable: str = PASSPHRASE_VARIABLE) -> str:
-    """From the file (its first line), else from the environment's ``variable``, else from the terminal, twice if ``new``.
+    """Passphrase from the first line of the file, else from the environment's ``variable``, else from the terminal, twice if ``new``.
 
     Raises:
         UnavailableError: ``passphrase_needed``: there is no terminal to ask at.
@@ -38,7 +38,7 @@ def ask_passphrase(file: Path | None, *, new: bool = False, variable: str = PASS
 
 
 def confirm(question: str, *, yes: bool) -> bool:
-    """Whether the person agrees; ``yes`` (the command's --yes) answers beforehand.
+    """Ask for a confirmation at the terminal; True if it is given. ``yes`` (the command's --yes) answers beforehand.
 
     Raises:
         UsageError: ``confirmation_needed``: there is no terminal to ask at and --yes was not given.
@@ -53,7 +53,7 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 
 def has_terminal() -> bool:
-    """Whether a person can be asked: both the question and the answer go through a terminal."""
+    """True if stdin and stderr are terminals: the answer and the question go through them."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 

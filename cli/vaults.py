@@ -86,7 +86,7 @@ def status(ctx: typer.Context) -> None:
 
 
 def _shown(place: str) -> str:
-    """A place without the user, password and parameters that a database URL may hold."""
+    """A database URL without user, password and parameters."""
     parts = urlsplit(place)
     if not parts.netloc:
         return place

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Match:
-    """What the engine says of one person and one gene."""
+    """Gene call and drug recommendations of one person at one gene."""
 
     pseudonym: str
     call: GeneCall

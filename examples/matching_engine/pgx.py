@@ -41,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True)
 class GeneCall:
-    """What is said of one person and one gene.
+    """The call of one person at one gene.
 
     ``status`` is "called", "ambiguous" (phase unknown, ``candidates`` lists every diplotype that fits) or "indeterminate"
     (``diplotype`` is empty; ``no_call`` lists the rsIDs that stand in the way). ``seen`` lists the variants found in any case.

@@ -1,4 +1,4 @@
-"""What a region view shows of a source, worked out one record at a time from its text: the slow, obvious oracle."""
+"""Oracle of region views: the records a view shows of a source, computed one at a time from its text."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def collect(events):
 
 
 def annulled(event, events):
-    """Whether a checked, evidenced correction that opposes nothing, and that nothing supersedes, names this event."""
+    """True if a checked, evidenced correction that opposes nothing, and that nothing supersedes, names this event."""
     return any(
         one.supersedes == event.event_id
         and one.seq > event.seq

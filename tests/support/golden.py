@@ -30,7 +30,7 @@ FIXED = ("CHROM", "POS", "ID", "REF", "ALT", "FILTER", "AC", "AN")
 
 @dataclass
 class Judged:
-    """What was compared and how often it differed. ``different`` counts by column; "genotype" for calls, "site" for whole sites."""
+    """Counts of what was compared and of differences. ``different`` counts by column; "genotype" for calls, "site" for whole sites."""
 
     subjects: int = 0
     sites: int = 0
@@ -72,7 +72,7 @@ def source_rows(source: Path, *, region: str = "", carried: bool = True) -> Iter
     """FIXED and the genotypes of each record of a source; ``carried``: without the sites and ALTs that nobody carries."""
     sets = "##FORMAT=<ID=PS," in run("bcftools", "view", "-h", source)
     dropped = "ID,INFO,^FORMAT/GT" + (",FORMAT/PS" if sets else "")
-    # what bcftools warns about in a source is not ours, so its warnings go nowhere here
+    # bcftools' warnings about a source are discarded: the source is not under test
     plain = f"bcftools annotate -x {dropped} -Ou '{source}' 2>/dev/null"
     kept = (
         f"bcftools view {'-a -c 1:nref' if carried else '-c 0:nref'} {f'-t {region}' if region else ''} --targets-overlap 2 -Ou"

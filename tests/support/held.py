@@ -132,7 +132,7 @@ class Held:
         return [json.loads(entry.leaf or b"{}") for entry in self.session.trail.log.entries(first)]
 
     def verified(self) -> VerificationReport:
-        """What the offline verifier says of the live log."""
+        """Report of the offline verifier on the live log."""
         keys = "\n".join(key.to_text() for key in self.session.trail.log_keys())
         return verify(LogSource(self.session.trail.log, None), keys)
 

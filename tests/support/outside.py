@@ -1,4 +1,4 @@
-"""What tests take from outside the repository: shared data files, other people's programs and extras.
+"""Test inputs from outside the repository: shared data files, external programs and extras.
 
 All are optional on a developer's machine (the test is skipped); programs and extras are required in CI (the test fails), so that a
 conformance test cannot quietly stop running.

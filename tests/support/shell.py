@@ -20,7 +20,7 @@ PASSPHRASE = "correct horse canary staple"
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did."""
+    """Exit code, stdout and stderr of a command."""
 
     code: int
     out: str

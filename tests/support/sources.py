@@ -29,7 +29,7 @@ def modules() -> dict[str, Path]:
 
 
 def exists(dotted: str) -> bool:
-    """Whether a dotted name is a module, or what one defines at its top, or a member of such a class."""
+    """True if a dotted name is a module, a name at the top of one, or a member of a class there."""
     known = modules()
     parts = dotted.split(".")
     for cut in range(len(parts), 0, -1):

@@ -184,7 +184,7 @@ def copy(folder: Path, *, whole: bool = True) -> Path:
 
 
 def sql(path: Path, *statements: str | tuple[str, tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Edit a database as somebody with the disk would: triggers dropped. Rows of the last statement."""
+    """Edit a database with direct access to the file: triggers dropped. Rows of the last statement."""
     connection = dbapi2.connect(str(path))
     try:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
