@@ -1,1 +1,1 @@
-"""Who did what: entries, tree, checkpoints, receipts, reports; verified offline without the writer's code."""
+"""The audit log: entries, Merkle tree, checkpoints, receipts, reports; an offline verifier without the writer's code."""

@@ -1,4 +1,4 @@
-"""What can happen in a vault, who can do it and how it can end: the closed vocabularies of audit entries."""
+"""Closed vocabularies of audit entries: actions, outcomes, kinds of actor (``docs/formats/audit.md`` §2)."""
 
 from __future__ import annotations
 
@@ -93,26 +93,26 @@ class Action(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How it ended. An ``intent`` is written before anything is opened and closed by a later entry that ``refers`` to it."""
+    """Outcome of an action. An ``intent`` is written before anything is opened; a later entry that ``refers`` to it closes it."""
 
     INTENT = "intent"
     DONE = "done"
-    REFUSED = "refused"  # policy or authority said no
-    FAILED = "failed"  # an error stopped it
-    ABORTED = "aborted"  # an intent that recovery gave up
+    REFUSED = "refused"  # by policy or for lack of authority
+    FAILED = "failed"  # stopped by an error
+    ABORTED = "aborted"  # an intent that recovery closed without a release
 
 
 def ending(outcomes: Iterable[str | None]) -> str | None:
-    """How an access ended, from what its later entries say, oldest first; None when they say nothing.
+    """Final outcome of an access, from the outcomes of the entries that close it, oldest first; None if there are none.
 
-    ``done`` stands, whatever comes after it: what was handed over is not taken back by an entry.
+    ``done`` stands against any later outcome: an entry cannot take back data that was handed over.
     """
-    said = [outcome for outcome in outcomes if outcome is not None]
-    return Outcome.DONE.value if Outcome.DONE.value in said else said[-1] if said else None
+    known = [outcome for outcome in outcomes if outcome is not None]
+    return Outcome.DONE.value if Outcome.DONE.value in known else known[-1] if known else None
 
 
 class ActorKind(StrEnum):
-    """What the actor is. ``system`` acts in recovery and jobs, ``unknown`` before anybody is recognised."""
+    """Kind of actor. ``system`` acts in recovery and jobs; ``unknown`` stands for a failed unlock."""
 
     STEWARD = "steward"
     RESEARCHER = "researcher"

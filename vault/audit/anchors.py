@@ -1,11 +1,12 @@
-"""Anchors: append-only folders, outside the vault's reach (another mount), that remember how far the log had come.
+"""Anchors: append-only folders on another mount that keep the signed checkpoints (``docs/formats/audit.md`` §7).
 
     <folder>/<hex SHA-256 of the origin>/000/000/000/015     the checkpoint at 15 entries, as it was signed
-    <folder>/<hex SHA-256 of the origin>/continued           the log goes on under another origin: receipt of that one's leaf 0
+    <folder>/<hex SHA-256 of the origin>/continued           receipt of leaf 0 of the log that continues this one
 
-Files are only ever created, so that a folder on which nothing else is permitted (``chattr +a``, an object lock) is enough. Whoever
-restores an old copy of a vault, or edits its log, is behind this folder or at odds with it. A checkpoint counts here by what it
-says: a file with nonsense in it is passed over, one that claims more entries than the log has stops the vault, whoever wrote it.
+Files are only created, so a folder that permits nothing else (``chattr +a``, an object lock) is enough. A restored old copy of a vault
+has fewer entries than its anchor, an edited log another root (``docs/design/audit-log.md`` §9.4). Checkpoints count here without their
+signatures, because an old copy may not know a newer key: a malformed file is passed over, and a checkpoint of more entries than the
+log has stops the vault.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from vault.audit.note import Checkpoint, Note
+from vault.audit.note import Checkpoint, checkpoint_in
 from vault.errors import IntegrityError, UnavailableError
 from vault.files import durable
 from vault.limits import MAX_NOTE_BYTES
 
-DIGITS = 12  # of a size in a path: four folders of at most a thousand names
-MAX_SPOILT = 9  # files of one size that a full disk may have spoilt before somebody has to look
+DIGITS = 12  # of a size in a path: three levels of folders, at most 1,000 names in each
+MAX_SPOILT = 9  # tries for one size: a full disk leaves truncated files that cannot be replaced
 CONTINUED = "continued"
 
 
 class Anchor:
-    """One anchor folder. Every method raises UnavailableError("anchor_unreachable") when the folder cannot be used."""
+    """One anchor folder. Every method raises UnavailableError (``anchor_unreachable``) if the folder cannot be used."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def publish(self, note: str) -> None:
-        """Keep a signed checkpoint; again the same one changes nothing.
+        """Store a signed checkpoint; idempotent.
 
         Raises:
-            IntegrityError: ``anchor_differs``: the anchor has another tree of this size.
+            IntegrityError: ``anchor_differs``: the anchor has another tree of this size; ``checkpoint_malformed``.
         """
         checkpoint = _parse(note)
         if checkpoint is None:
@@ -55,7 +56,7 @@ class Anchor:
         raise self._unreachable("its files are spoilt")
 
     def newest(self, origin: str) -> str | None:
-        """The note with the most entries of a log; None when the anchor has none, as when the mount is not there."""
+        """The checkpoint of a log with the most entries; None if the anchor has none of it, as an empty mount point has."""
         self._require()
         try:
             for path in _descending(self._log(origin), DIGITS // 3):
@@ -68,28 +69,30 @@ class Anchor:
         return None
 
     def continue_log(self, origin: str, receipt: str) -> None:
-        """Keep that a log has ended and another goes on; the first such statement stands."""
+        """Store that the log ``origin`` ended: the receipt of its successor's leaf 0. The first one stored stands."""
         self._require()
         self._create(self._log(origin) / CONTINUED, receipt)
 
     def continued(self, origin: str) -> bool:
-        """Whether the log of this origin has ended."""
+        """True if the log of this origin ended and another continues it."""
         self._require()
         return os.path.lexists(self._log(origin) / CONTINUED)
 
     def without(self, origin: str) -> UnavailableError:
-        """The error of an anchor that ought to know a log and does not."""
+        """The error for an anchor without any checkpoint of a log that it should have."""
         return self._unreachable(f"it holds no checkpoint of {origin}")
 
     def _log(self, origin: str) -> Path:
+        """Folder of one log: hashed, because an origin may hold characters that a path may not."""
         return self.folder / hashlib.sha256(origin.encode()).hexdigest()
 
     def _require(self) -> None:
+        """Raises UnavailableError (``anchor_unreachable``) if the folder is not there."""
         if not self.folder.is_dir():
             raise self._unreachable("it is not there")
 
     def _create(self, path: Path, text: str) -> bool:
-        """Write a new file, durable when this returns; False when there is one already."""
+        """Write a new file durably; False if it exists. Raises UnavailableError (``anchor_unreachable``)."""
         try:
             _make_folders(path.parent, self.folder)
             durable.create(path, text.encode(), mode=0o644)
@@ -100,9 +103,9 @@ class Anchor:
         return True
 
     def _read(self, path: Path) -> str:
-        """A file's text; nothing of what is no file, such as a pipe, at which a reader would wait for ever."""
+        """Text of a regular file; empty otherwise. Raises UnavailableError (``anchor_unreachable``)."""
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would block for ever
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 os.close(handle)
                 return ""
@@ -120,19 +123,21 @@ class Anchor:
 
 
 def _parse(note: str) -> Checkpoint | None:
+    """The checkpoint of a note, unverified; None if it is malformed."""
     try:
-        return Checkpoint.from_text(Note.from_text(note).text)
+        return checkpoint_in(note)
     except IntegrityError:
         return None
 
 
 def _path(size: int) -> str:
+    """Relative path of the checkpoint at ``size`` entries: 15 → ``000/000/000/015``."""
     digits = f"{size:0{DIGITS}}"
     return "/".join(digits[i : i + 3] for i in range(0, len(digits) - 3, 3)) + f"/{digits[-3:]}"
 
 
 def _descending(folder: Path, depth: int) -> Iterator[Path]:
-    """Files below ``folder``, the largest size first."""
+    """Files ``depth`` levels below a log's folder, the largest size first."""
     if not folder.is_dir():
         return
     for path in sorted((path for path in folder.iterdir() if path.name[:3].isdecimal()), reverse=True):
@@ -143,7 +148,7 @@ def _descending(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _make_folders(folder: Path, root: Path) -> None:
-    """Missing folders below ``root``, each durable in its parent."""
+    """Create the missing folders below ``root``, each synced into its parent."""
     if folder == root or folder.is_dir():
         return
     _make_folders(folder.parent, root)

@@ -1,6 +1,6 @@
-"""Canonical JSON (RFC 8785), restricted: no floats, integers of at most 53 bits. One value has exactly one spelling.
+"""Canonical JSON (RFC 8785) without floats, integers of at most 53 bits: one spelling per value.
 
-The decoder accepts what the encoder writes and nothing else, so a leaf's bytes and its meaning can be compared alike.
+The decoder accepts the encoder's output only, so two values are equal exactly if their bytes are.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Json = str | int | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 _SORTING = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, sort_keys=True)
 
-MAX_INTEGER = 2**53 - 1  # what every JSON implementation holds exactly
-MAX_DEPTH = 16  # nesting of any document here is a handful
+MAX_INTEGER = 2**53 - 1  # exact in an IEEE 754 double, hence in every JSON implementation
+MAX_DEPTH = 16  # documents here nest about five deep; deeper ones could exhaust the stack
 
 
 def encode(value: Json) -> bytes:
@@ -43,7 +43,7 @@ def decode(data: bytes) -> Any:
     """
     try:
         value = json.loads(data.decode(), parse_float=_refuse, parse_constant=_refuse)
-        if encode(value) == data:  # a duplicate key, whitespace, another escape or order all come out different
+        if encode(value) == data:  # differs for a duplicate key, whitespace, another escape or order
             return value
     except (ValueError, RecursionError, InputError):
         pass
@@ -68,6 +68,7 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 
 def _ordered(value: Any, depth: int) -> Any:
+    """A value of built-in types, keys in canonical order. Raises InputError (``not_canonical_json``)."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -87,10 +88,12 @@ def _ordered(value: Any, depth: int) -> Any:
 
 
 def _utf16(key: str) -> bytes:
+    """Sort key of RFC 8785 section 3.2.3: UTF-16 code units."""
     return key.encode("utf-16-be", "surrogatepass")
 
 
 def _refuse(_text: str) -> Any:
+    """Refuse a float or a constant such as NaN. Raises ValueError."""
     raise ValueError("floats are not canonical here")
 
 

@@ -1,17 +1,17 @@
-"""Group commit: many threads' entries in one transaction each time, because a commit costs the same for one entry as for 256.
+"""Group commit: entries of many threads in one transaction, because one commit costs the same for 256 entries as for one.
 
-Threads add prepared entries to the group that is gathering and wait for it; one thread takes the group, writes it with one commit
-and opens it, which lets its waiters through one after the other: the committer wakes one of them and goes on. While a commit runs
-the next group gathers by itself. Threads that have just been answered come back at about the same time, so after a group of many
-the committer waits for as many again, but never longer than ``LINGER_SECONDS``; a thread on its own waits for nobody.
+Threads add prepared entries to the open group and wait on its door, a lock. The committer thread takes the group, writes it with one
+commit and opens the door: it releases the lock, and each waiter passes it to the next. The next group fills while a commit runs.
+Threads that were just answered tend to return together, so after a group of several the committer waits for as many entries again,
+at most ``LINGER_SECONDS``; after a group of one it does not wait (``docs/design/audit-log.md`` §13).
 
-An entry is acknowledged only after its commit; every other end is an error, and then nothing may be released:
+An entry is acknowledged only after its commit. Every other end is an error, and nothing may be released:
 
-* the wait is bounded: an entry not yet taken up is withdrawn and will not be written; of one that was taken up nobody knows;
-* a group whose commit failed was looked up again by ``AuditLog.record_many`` before its waiters are told;
-* too many waiting is an error at once.
+* timeout: an entry that no commit has taken is withdrawn and never written; the state of a taken one is unknown;
+* failed commit: ``AuditLog.record_many`` looks the group up before its waiters get the error;
+* queue full: an error at once.
 
-Other processes have committers of their own: the database's write lock orders them all.
+Each process has its own committer; the database's write lock orders them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from vault.audit.entry import Prepared
 from vault.audit.log import Appended
 from vault.errors import GenovaultError, IntegrityError, UnavailableError
 
-MAX_BATCH = 256  # entries in one commit: more only make the first of them wait
-MAX_WAITING = 4_096  # entries under way in one process, as Tessera's pushback
-WAIT_SECONDS = 45.0  # longer than the database's own patience for its lock (30 s), so that its answer is heard
-LINGER_SECONDS = 0.002  # a few commits' time
+MAX_BATCH = 256  # entries in one commit: a larger group only delays its first entry
+MAX_WAITING = 4_096  # entries queued in one process, as the pushback of Tessera (transparency-dev)
+WAIT_SECONDS = 45.0  # above the database's lock timeout (30 s), so that its error arrives first
+LINGER_SECONDS = 0.002  # the duration of a few commits
 
 Commit = Callable[[Sequence[Prepared]], list[Appended]]
-"""Writes a batch with one commit, in order; ``AuditLog.record_many``."""
+"""Write entries in order with one commit: ``AuditLog.record_many``."""
 
 
 class GroupCommitter:
-    """The one committer of a process's log. Thread-safe; begins its thread with the first entry, anew in a forked child."""
+    """The committer of one process. Thread-safe; starts its thread at the first entry, and again in a forked child."""
 
     def __init__(self, commit: Commit, *, wait: float = WAIT_SECONDS, max_waiting: int = MAX_WAITING) -> None:
         self._commit = commit
@@ -46,17 +46,17 @@ class GroupCommitter:
         self._closed = False
 
     def record(self, entry: Prepared) -> Appended:
-        """Append one entry; on return it is on disk. Not for use inside a write transaction of the same database.
+        """Append one entry, durably. Not inside a write transaction of the same database, which would deadlock.
 
         Raises:
             UnavailableError: ``log_unavailable``: the entry is not known to be in the log, and nothing may be released;
-                ``log_busy``: too many entries are waiting, and this one was not taken.
+                ``log_busy``: the queue is full, and the entry was not queued.
             IntegrityError: as ``AuditLog.append``.
         """
         line = self._current_line()
         group, place = line.add(entry, self._max_waiting)
         if group.door.acquire(timeout=self._wait):
-            group.door.release()  # for the next one who waits
+            group.door.release()  # passes the door to the next waiter
         elif line.withdraw(group, place):
             raise UnavailableError("log_unavailable", "the audit log did not answer in time; the entry was withdrawn")
         answer = group.answers.get(place)
@@ -67,7 +67,7 @@ class GroupCommitter:
         raise _copy(answer) from answer
 
     def close(self) -> None:
-        """Write what is under way and end the thread; later entries are refused."""
+        """Write the queued entries and end the thread; later entries are refused."""
         with self._starting:
             self._closed = True
             line, self._line = self._line, None
@@ -76,6 +76,7 @@ class GroupCommitter:
             line.thread.join(self._wait)
 
     def _current_line(self) -> _Line:
+        """This process's queue. Raises UnavailableError (``log_unavailable``) after ``close``."""
         line = self._line
         if line is not None and line.process == os.getpid():
             return line
@@ -88,7 +89,7 @@ class GroupCommitter:
 
 
 class _Group:
-    """Entries that one commit writes, and what became of each. ``door`` is shut until then."""
+    """Entries of one commit and their results, by place. ``door`` is locked until the results are there."""
 
     __slots__ = ("answers", "door", "entries", "taken")
 
@@ -101,15 +102,15 @@ class _Group:
 
 
 class _Line:
-    """Groups that wait, and the thread that commits them, in the process that made it."""
+    """Queue of groups and the thread that commits them, in one process."""
 
     def __init__(self, commit: Commit) -> None:
         self.process = os.getpid()
         self._commit = commit
-        self._lock = threading.Lock()  # guards what follows; nobody holds it for longer than a few assignments
-        self._groups = deque([_Group()])  # the last one gathers
-        self._waiting = 0  # entries in them
-        self._wanted = 1  # with how many entries the committer wants to be woken
+        self._lock = threading.Lock()  # guards the next four attributes, for a few assignments at a time
+        self._groups = deque([_Group()])  # the last one is open for entries
+        self._waiting = 0  # entries in these groups
+        self._wanted = 1  # number of waiting entries at which the committer is woken
         self._ended = False
         self._bell = threading.Lock()
         self._bell.acquire()
@@ -117,7 +118,7 @@ class _Line:
         self.thread.start()
 
     def add(self, entry: Prepared, most: int) -> tuple[_Group, int]:
-        """The group that takes an entry, and its place there. Raises UnavailableError (``log_busy``, ``log_unavailable``)."""
+        """Queue an entry; returns its group and place. Raises UnavailableError (``log_busy``, ``log_unavailable``)."""
         with self._lock:
             if self._ended:
                 raise UnavailableError("log_unavailable", "the audit log was closed")
@@ -134,7 +135,7 @@ class _Line:
         return group, place
 
     def withdraw(self, group: _Group, place: int) -> bool:
-        """Whether an entry was not taken up yet, and never will be."""
+        """Withdraw an entry; False if a commit has already taken it."""
         with self._lock:
             if group.taken:
                 return False
@@ -142,16 +143,18 @@ class _Line:
             return True
 
     def end(self) -> None:
-        """Let the thread end once everything is written."""
+        """Let the thread end once the queue is written."""
         with self._lock:
             self._ended = True
             self._ring()
 
     def _ring(self) -> None:
+        """Wake the committer. The caller holds the lock."""
         if self._bell.locked():
             self._bell.release()
 
     def _serve(self) -> None:
+        """Main loop of the committer thread."""
         last = 1
         while group := self._gathered(last):
             places = [place for place, entry in enumerate(group.entries) if entry is not None]
@@ -160,7 +163,7 @@ class _Line:
             last = len(places)
 
     def _gathered(self, last: int) -> _Group | None:
-        """The next group, of at least one entry; None at the end. ``last``: how many the one before had."""
+        """The next group, of at least one entry; None at the end. ``last``: number of entries in the group before."""
         self._await(1, timeout=-1)
         if last > 1:
             self._await(last, timeout=LINGER_SECONDS)
@@ -173,32 +176,33 @@ class _Line:
             return group if group.entries else None
 
     def _await(self, wanted: int, *, timeout: float) -> None:
-        """Until so many entries wait, or the end is near, or time is up."""
+        """Wait for ``wanted`` queued entries, for ``end``, or for ``timeout`` seconds (-1: no limit)."""
         with self._lock:
             self._wanted = wanted
             if self._waiting >= wanted or self._ended:
                 return
-            self._bell.acquire(blocking=False)  # what was rung for something else
+            self._bell.acquire(blocking=False)  # clears an earlier wake-up
         self._bell.acquire(timeout=timeout)
 
     def _write(self, group: _Group, places: Sequence[int]) -> None:
+        """Commit the entries at ``places`` and note their results; never raises."""
         if not places:
             return
         entries = [entry for place in places if (entry := group.entries[place]) is not None]
         try:
             group.answers.update(zip(places, self._commit(entries), strict=True))
         except IntegrityError as error:
-            if len(places) > 1:  # one entry may be there already, which would speak against its neighbours
+            if len(places) > 1:  # an entry that is stored already must not fail its neighbours
                 for place in places:
                     self._write(group, [place])
                 return
             group.answers[places[0]] = error
-        except BaseException as error:  # noqa: BLE001 - whatever it is, every waiter has to hear of it
+        except BaseException as error:  # noqa: BLE001 - every waiter needs an answer
             group.answers.update(dict.fromkeys(places, error))
 
 
 def _copy(error: BaseException) -> GenovaultError:
-    """The same error for one more thread: an exception object holds the trace of a single one."""
+    """A copy of an error for one more thread: an exception object keeps the traceback of a single one."""
     if isinstance(error, GenovaultError):
         return type(error)(error.code, error.message, hint=error.hint)
     return UnavailableError("log_unavailable", "the audit log failed, so nothing is released")

@@ -1,4 +1,4 @@
-"""What the log last said of the consent ledger."""
+"""The consent ledger's head according to the log (``docs/formats/audit.md`` §4)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from vault.audit.entry import ConsentHead, decode_leaf
 from vault.storage.audit_tables import AuditLeafRow
 from vault.storage.database import Transaction
 
-PAGE = 256  # entries looked at a time; every access carries a head, so one page nearly always does
+PAGE = 256  # entries read at a time; each access carries a head, so one page is usually enough
 
 
 def consent_head(tx: Transaction) -> ConsentHead | None:
-    """The head that the newest entry with one carries, as the caller's transaction sees the log; None before the first."""
+    """The head in the newest entry that carries one, as the caller's transaction sees the log; None before the first.
+
+    Raises IntegrityError as ``entry.decode_leaf``.
+    """
     stop: int | None = None
     while True:
         query = select(AuditLeafRow.idx, AuditLeafRow.leaf).order_by(AuditLeafRow.idx.desc()).limit(PAGE)

@@ -1,8 +1,8 @@
-"""Details: what only auditors read of an entry, sealed by processes that cannot read it back.
+"""Details: the part of an entry for auditors only, sealed to their public key (``docs/formats/audit.md`` §5).
 
-Appending needs no secret of the vault. Each process draws a random session key, seals it (HPKE) to the audit-read public key,
-and seals details under it; the row with the sealed session key goes into the transaction of the first detail. Opening needs the
-audit-read private key. The session id is public: the leaf names it as ``boot.id``.
+Appending needs no secret of the vault. Each process draws a random session key, seals it to the audit-read public key (HPKE, RFC
+9180) and seals details under it; the row with the sealed session key is written in the transaction of the first detail. Opening
+needs the audit-read private key. The session id is public: the leaf has it as ``boot.id``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _SESSION = Statement(select(AuditSessionRow.session_id).where(AuditSessionRow.se
 
 
 class DetailSession:
-    """One process's session: its id, key and running number. Thread-safe; a forked child needs its own."""
+    """Detail key of one process, with its public id and running entry number. Thread-safe; a forked child needs its own."""
 
     def __init__(self, vault_id: bytes, audit_read_public: bytes, *, random: RandomBytes) -> None:
         self.session_id = random(ID_BYTES)
         self.audit_read_public = audit_read_public
         self.process = os.getpid()
-        self.stored = False  # whether this session's row is known to be on disk
+        self.stored = False  # True once this session's row is known to be on disk
         self._vault_id = vault_id
         self._key = Secret(random(KEY_BYTES))
         self._sealer = Sealer(self._key, _binding(vault_id, self.session_id, b""), random=random)
@@ -42,13 +42,13 @@ class DetailSession:
         self._lock = threading.Lock()
 
     def next_seq(self) -> int:
-        """The number of the next entry prepared here, from 0."""
+        """Number of the next entry that this process prepares, from 0."""
         with self._lock:
             self._seq += 1
             return self._seq - 1
 
     def store(self, tx: Transaction, details: Sequence[tuple[int, bytes, bytes]], *, clock: Clock) -> None:
-        """Seal and write (entry, event id, salted detail) in the entries' own transaction, and this session's row if need be."""
+        """Seal and write details (entry number, event id, salt ‖ detail) in the entries' transaction, with this session's row."""
         if not details:
             return
         self._store_itself(tx, clock)
@@ -56,15 +56,16 @@ class DetailSession:
         insert_rows(tx, AuditDetailRow, ("idx", "session_id", "sealed"), sealed)
 
     def sealed_key(self) -> bytes:
-        """The session key, sealed to the auditors."""
+        """The session key, HPKE-sealed to the audit-read public key."""
         return hpke_seal(self.audit_read_public, _info(self._vault_id, self.session_id), self._key.reveal())
 
     def seal(self, event_id: bytes, salted_detail: bytes) -> bytes:
-        """A detail as a blob bound to its event."""
+        """Seal a salted detail as a blob bound to its 16-byte event id."""
         return self._sealer.seal(event_id, salted_detail)
 
     def _store_itself(self, tx: Transaction, clock: Clock) -> None:
-        """Looked up until a commit is known to have kept it: the transaction that first wrote it may have been rolled back."""
+        """Write this session's row if it is not stored."""
+        # Looked up each time until a commit is known: the transaction that first wrote the row may have been rolled back.
         if self.stored or _SESSION.rows(tx, session_id=self.session_id):
             return
         row = {
@@ -79,7 +80,10 @@ class DetailSession:
 def open_detail(
     private: Secret, sealed_key: bytes, sealed: bytes, *, vault_id: bytes, session_id: bytes, event_id: bytes
 ) -> bytes:
-    """``salt ‖ canonical JSON`` of a detail. Raises IntegrityError as ``hpke_open`` and ``open_blob`` do."""
+    """Open a detail with the audit-read private key: salt[16] ‖ canonical JSON.
+
+    Raises IntegrityError as ``hpke_open`` and ``open_blob``.
+    """
     key = Secret(hpke_open(private, _info(vault_id, session_id), sealed_key))
     return open_blob(key, _binding(vault_id, session_id, event_id), sealed)
 

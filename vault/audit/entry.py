@@ -1,9 +1,9 @@
-"""One entry of the log: what callers say (``Event``) and the public leaf it becomes (``docs/formats/audit.md`` §2).
+"""One entry of the log: an ``Event`` and the public leaf that is made of it (``docs/formats/audit.md`` §2).
 
-Leaf bytes are published, so nothing private goes in: handles, closed codes, counts and digests only, each checked against its
-pattern here. Subjects appear as one salted hash over their sorted audit tokens (``subject_set``), whatever their number, so that
-neither size nor order of writing gives a second form. What only auditors may read goes into ``detail``, which is sealed beside
-the tree; the leaf holds a salted commitment to it. A random nonce keeps anyone who sees only hashes from guessing a leaf.
+Leaf bytes are public, so they hold handles, closed codes, counts and digests only, each checked against its pattern here. Subjects
+appear as one salted hash over their sorted audit tokens (``subject_set``), whatever their number and order. Private text goes into
+``detail``, which is sealed beside the tree; the leaf holds a salted commitment to it. A random nonce keeps a reader of published
+hashes from confirming a guessed leaf (``docs/design/audit-log.md`` §9.1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from vault.audit import canonical
 from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.canonical import Json
-from vault.audit.note import Checkpoint, Note, encode_base64
+from vault.audit.note import checkpoint_in, encode_base64
 from vault.errors import InputError, IntegrityError
 from vault.ids import AuditToken
 from vault.limits import MAX_AUDIT_LEAF_BYTES
@@ -39,7 +39,7 @@ _TOKEN = re.compile(r"hmac-sha256:[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, by public handle. ``asserted_for``: the person a steward says they act for (``--for``)."""
+    """Acting principal, by public handle. ``asserted_for``: the person that a steward claims to act for (``--for``)."""
 
     role: ActorKind
     handle: str
@@ -48,7 +48,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class ObjectRef:
-    """What was acted on: a kind ("dataset", "request", "manifest") and an opaque id or digest, never a private name."""
+    """Object of the action: a kind ("dataset", "request", "manifest") and an opaque id or digest, never a private name."""
 
     kind: str
     ref: str
@@ -56,8 +56,9 @@ class ObjectRef:
 
 @dataclass(frozen=True)
 class ConsentHead:
-    """The consent ledger as this entry knows it: its last sequence number and chain head, *after* the ``added`` ledger events
-    that this very entry records (0 for an entry that only relies on the ledger).
+    """Consent ledger at this entry: last sequence number and head of its hash chain (``docs/formats/audit.md`` §4).
+
+    ``added``: number of ledger events that this entry records, already counted in ``seq``; 0 if it only relies on the ledger.
     """
 
     seq: int
@@ -67,7 +68,7 @@ class ConsentHead:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What a caller wants recorded. Time, id, nonce and index are the log's."""
+    """Event to be recorded. The log adds time, id, nonce and index."""
 
     act: Action
     actor: Actor
@@ -76,51 +77,52 @@ class Event:
     project: str | None = None  # project code
     request: str | None = None  # request or release id
     purpose: str | None = None  # DUO terms
-    reasons: Mapping[str, int] = field(default_factory=dict)  # refusal or limit code -> how many
-    counts: Mapping[str, int] = field(default_factory=dict)  # "subjects", "sites", "rows", "bytes" … -> how many
+    reasons: Mapping[str, int] = field(default_factory=dict)  # refusal or limit code -> count
+    counts: Mapping[str, int] = field(default_factory=dict)  # "subjects", "sites", "rows", "bytes" … -> count
     flags: Sequence[str] = ()  # e.g. "self_approved"
     subjects: Sequence[AuditToken] = ()
     consent: ConsentHead | None = None
     blobs: Sequence[bytes] = ()  # SHA-256 of the sealed blobs written or manifest released, in a documented order
     refers: str | None = None  # event id of the intent that this entry closes
-    previous: str | None = None  # leaf 0 of a log that continues another: the last good checkpoint of that one, whole
+    previous: str | None = None  # in leaf 0 of a log that continues another: that one's last good checkpoint, the whole note
     detail: Mapping[str, Json] | None = None  # for auditors only
 
 
 class SubjectSet(NamedTuple):
-    """A set of subjects, content-addressed: ``digest`` is salted per vault."""
+    """Set of subjects, addressed by its salted digest (``docs/formats/audit.md`` §3)."""
 
     tokens: tuple[AuditToken, ...]  # sorted, distinct
     digest: bytes  # 32 bytes
 
 
 class Stamp(NamedTuple):
-    """What the log adds to an event."""
+    """Values that the log adds to an event."""
 
     event_id: str  # UUIDv7
     time: datetime
-    session: bytes  # 16 bytes: the process that wrote it, and the key its detail is sealed under
-    seq: int  # events prepared in this session so far; a gap is a transaction that was rolled back
+    session: bytes  # 16 bytes: id of the writing process and of the key that seals the detail
+    seq: int  # events prepared in this session before; a gap in the log is a rolled-back transaction
     nonce: bytes  # 16 bytes
     detail_salt: bytes  # 16 bytes
 
 
 class Prepared(NamedTuple):
-    """An entry ready to be appended: size-checked, so that nothing that follows can make it unloggable."""
+    """Entry ready to be appended: checked and sized, so that appending cannot refuse it."""
 
     event_id: str
     leaf: bytes
     subjects: SubjectSet | None
-    detail: bytes | None  # salt ‖ canonical JSON, what gets sealed
+    detail: bytes | None  # salt[16] ‖ canonical JSON, to be sealed
     refers: str | None = None
 
 
 def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
-    """The leaf of an event.
+    """Make the leaf of an event.
 
     Raises:
         InputError: ``audit_event_invalid``: a field does not match its pattern; ``audit_event_too_large``: over 65,535 bytes;
-            ``not_canonical_json``: from the detail. IntegrityError: ``previous`` is no checkpoint.
+            ``not_canonical_json``: from the detail.
+        IntegrityError: ``note_malformed``, ``checkpoint_malformed``: ``previous`` is no checkpoint.
     """
     subjects = subject_set(event.subjects, set_salt) if event.subjects else None
     detail = None if event.detail is None else stamp.detail_salt + canonical.encode(event.detail)
@@ -154,7 +156,7 @@ def prepare(event: Event, stamp: Stamp, *, set_salt: bytes) -> Prepared:
 
 
 def decode_leaf(data: bytes) -> dict[str, Any]:
-    """The fields of a leaf. Raises IntegrityError (``not_canonical_json``, ``leaf_version_unknown``)."""
+    """Fields of a leaf. Raises IntegrityError (``not_canonical_json``, ``leaf_version_unknown``)."""
     leaf = canonical.decode(data)
     if not isinstance(leaf, dict) or leaf.get("v") != LEAF_VERSION:
         raise IntegrityError("leaf_version_unknown", "an audit entry has an unknown format version")
@@ -162,7 +164,7 @@ def decode_leaf(data: bytes) -> dict[str, Any]:
 
 
 def subject_set(tokens: Sequence[AuditToken], salt: bytes) -> SubjectSet:
-    """The content-addressed set of ``tokens`` (duplicates count once) under the vault's 16-byte set salt.
+    """Set of distinct tokens, addressed by its digest under the vault's 16-byte set salt.
 
     Raises:
         InputError: ``audit_event_invalid``: not an audit token.
@@ -174,38 +176,39 @@ def subject_set(tokens: Sequence[AuditToken], salt: bytes) -> SubjectSet:
 
 
 def set_digest(tokens: Sequence[AuditToken], salt: bytes) -> bytes:
-    """SHA-256("genovault/subject-set/v1" NUL ‖ salt[16] ‖ u64 n ‖ each token, followed by a newline) of distinct tokens in byte order."""
+    """SHA-256("genovault/subject-set/v1" NUL ‖ salt[16] ‖ u64 n ‖ each token and a newline), of distinct tokens in byte order."""
     listed = "\n".join([*tokens, ""]).encode()
     return hashlib.sha256(b"genovault/subject-set/v1\x00" + salt + len(tokens).to_bytes(8, "big") + listed).digest()
 
 
 def blob_list_digest(blobs: Sequence[bytes]) -> bytes:
-    """SHA-256("genovault/blob-list/v1" NUL ‖ u64 n ‖ the 32-byte digests in order): one value for an import of any size."""
+    """SHA-256("genovault/blob-list/v1" NUL ‖ u64 n ‖ the 32-byte digests in order): one value for an import of any size.
+
+    Raises InputError (``audit_event_invalid``).
+    """
     if any(len(blob) != 32 for blob in blobs):
         raise _invalid("blobs")
     return hashlib.sha256(b"genovault/blob-list/v1\x00" + len(blobs).to_bytes(8, "big") + b"".join(blobs)).digest()
 
 
 def commitment(salted_detail: bytes) -> bytes:
-    """SHA-256(0x02 ‖ salt[16] ‖ detail): what the leaf says of a sealed detail."""
+    """Commitment of a leaf to its sealed detail: SHA-256(0x02 ‖ salt[16] ‖ detail)."""
     return hashlib.sha256(b"\x02" + salted_detail).digest()
 
 
 def event_id_bytes(event_id: str) -> bytes:
-    """The 16 bytes by which tables know an event."""
+    """Event id as stored: the 16 bytes of its UUID."""
     return bytes.fromhex(event_id.replace("-", ""))
 
 
 def event_id_text(raw: bytes) -> str:
-    """As the leaf writes it."""
+    """Event id as in a leaf: hyphenated UUID text."""
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-# Parts of the leaf, in canonical JSON. What matched one of the patterns above needs no escapes: it is its own JSON text.
-
-
 def _actor(actor: Actor) -> str:
+    """Canonical JSON of an actor. A value that matches one of the patterns needs no escapes, so it is its own JSON text."""
     acting = f'"id":"{_matching(_HANDLE, actor.handle, "actor")}","kind":"{actor.role.value}"'
     if actor.asserted_for is None:
         return f"{{{acting}}}"
@@ -233,8 +236,8 @@ def _flags(flags: Sequence[str]) -> str:
 
 
 def _note(text: str) -> str:
-    """A signed note, which is public; anything else might not be."""
-    Checkpoint.from_text(Note.from_text(text).text)
+    """Canonical JSON of a signed note; other text could be private. Raises IntegrityError as ``checkpoint_in``."""
+    checkpoint_in(text)
     return canonical.encode(text).decode()
 
 
@@ -246,12 +249,12 @@ def _tally(tally: Mapping[str, int], name: str) -> str:
 
 
 def is_handle(text: str) -> bool:
-    """Whether a leaf can name somebody so: 1 to 64 letters, digits and ``._@-``, the first one a letter or digit."""
+    """True for a valid handle: 1 to 64 of letters, digits and ``._@-``, beginning with a letter or digit."""
     return _HANDLE.fullmatch(text) is not None
 
 
 def _matching(pattern: re.Pattern[str], value: str, name: str) -> str:
-    """The value itself never appears in the error: it may be what must not be written down."""
+    """The value, if it matches. Raises InputError (``audit_event_invalid``), without the value: it may be private."""
     if not pattern.fullmatch(value):
         raise _invalid(name)
     return value

@@ -1,6 +1,6 @@
-"""Taking the log out: a tlog-tiles folder that any transparency-log client reads, and JSON lines.
+"""Exports of the log: a C2SP tlog-tiles folder for any transparency-log client, and JSON lines (``docs/formats/audit.md`` §8).
 
-Leaf bytes are public by design, so neither form holds anything private.
+Both hold leaf bytes and hashes only, which are public.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vault.audit.log import AuditLog
-from vault.audit.note import Checkpoint, Note
+from vault.audit.note import Checkpoint, checkpoint_in
 from vault.audit.reader import LogPart
 from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
 from vault.errors import InputError, IntegrityError, UnavailableError
@@ -21,9 +21,8 @@ from vault.errors import InputError, IntegrityError, UnavailableError
 def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: LogPart | None = None) -> Checkpoint:
     """Write ``checkpoint``, ``log.vkey`` and ``tile/…`` up to the newest checkpoint into ``folder``, which must not exist.
 
-    ``part``: an earlier log of this vault; default: the one that is written now.
-
-    The folder appears whole: it is built beside its place and renamed.
+    ``part``: an earlier log of this vault; default: the current one. The folder is built under another name and renamed, so it is
+    whole or absent.
 
     Raises:
         InputError: ``output_exists``.
@@ -36,7 +35,8 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: LogPart | None
     note = log.latest_checkpoint(part)
     if note is None:
         raise UnavailableError("not_signed_yet", "the audit log has no checkpoint yet", hint="sign one first")
-    checkpoint = Checkpoint.from_text(Note.from_text(note).text)
+    checkpoint = checkpoint_in(note)
+    # In the same folder, so that the rename stays on one file system.
     staging = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -53,7 +53,10 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: LogPart | None
 
 
 def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None = None) -> int:
-    """One JSON document per line: ``index``, ``leaf_hash`` (hex) and ``leaf`` (null when dropped). Returns how many."""
+    """Write one JSON document per line: ``index``, ``leaf_hash`` (hex), ``leaf`` (null if dropped); returns the number of lines.
+
+    ``start``, ``stop``: range of entry numbers. Raises IntegrityError (``entry_malformed``).
+    """
     written = 0
     for entry in log.entries(start, stop):
         try:
@@ -68,6 +71,7 @@ def export_jsonl(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None
 
 
 def _write_tiles(log: AuditLog, base: int, size: int, folder: Path) -> None:
+    """Write tiles and entry bundles of the first ``size`` entries of the log at ``base``."""
     with log.database.read() as tx:
         tree = StoredTree(tx, base)
         for level, n, width in tile_widths(size):
@@ -77,7 +81,10 @@ def _write_tiles(log: AuditLog, base: int, size: int, folder: Path) -> None:
 
 
 def _bundles(log: AuditLog, base: int, size: int) -> Iterator[bytes]:
-    """Entry bundles: u16 length ‖ entry, 256 to a bundle; a dropped payload is an entry of length 0."""
+    """Entry bundles: u16 length ‖ leaf, 256 to a bundle; a dropped payload has length 0.
+
+    Raises IntegrityError (``log_incomplete``).
+    """
     bundle = bytearray()
     expected = 0
     for entry in log.entries(base, base + size):

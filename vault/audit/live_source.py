@@ -1,4 +1,7 @@
-"""The live log as the offline verifier wants it: whatever the rows hold, even what no writer would put there."""
+"""The live database as an entry source of the verifier.
+
+Rows are read as they are, with values that no writer would store: the verifier, not SQLAlchemy, has to report them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditTileRow
 from vault.storage.compiled_statements import Statement
 
-ROWS_AT_ONCE = 16 * TILE_WIDTH  # read in one transaction, so that a long check does not hold the write-ahead log
+ROWS_AT_ONCE = 16 * TILE_WIDTH  # read in one transaction: a longer one would keep the write-ahead log from being truncated
 
 _LEAVES = Statement(
     select(AuditLeafRow.idx, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
@@ -31,17 +34,18 @@ _LEAVES = Statement(
 _DETAILED = Statement(
     select(AuditDetailRow.idx).where(AuditDetailRow.idx >= bindparam("first"), AuditDetailRow.idx <= bindparam("last"))
 )
-_END = 2**62  # beyond every entry
+_END = 2**62  # above any entry number
 
 
 def check_live(
     log: AuditLog, own: str | None, given: str | None = None, *, anchors: Sequence[str] = (), part: LogPart | None = None
 ) -> VerificationReport:
-    """Verify a log where it lives, and that whom its entries name is still stored as it was (``people_altered``). Arguments as those
-    of ``LogSource``; ``given`` is a key from outside.
+    """Verify a log in its database, and the stored sets of subjects that its entries name (``people_altered``).
+
+    ``own``: the vault's own vkey; ``given``: a vkey from a source other than the vault. Other arguments as of ``LogSource``.
     """
     report = verify(LogSource(log, own, anchors=anchors, part=part), given)
-    with suppress(IntegrityError):  # of missing entries or a missing head, which the report names
+    with suppress(IntegrityError):  # for missing entries or a missing head, which are findings already
         within = part or log.parts()[-1]
         lost = [index - within.base for index in log.entries_without_set() if 0 <= index - within.base < within.size]
         message = "the people whom entry {} names are not stored as they were"
@@ -51,10 +55,10 @@ def check_live(
 
 
 class LogSource:
-    """The live database as the offline verifier wants it.
+    """Live database as an ``EntrySource``.
 
-    ``vkey``: the log's own key, for a check without an outside one. ``anchors``: notes kept elsewhere, which must still hold.
-    ``part``: an earlier log of this vault, None for the one that is written now.
+    ``vkey``: the log's own key, used if no other is given. ``anchors``: checkpoints kept outside the vault, checked like stored ones.
+    ``part``: an earlier log of this vault; None: the current one.
     """
 
     def __init__(self, log: AuditLog, vkey: str | None, *, anchors: Sequence[str] = (), part: LogPart | None = None) -> None:
@@ -64,15 +68,15 @@ class LogSource:
         self._anchors = anchors
 
     def vkey(self) -> str | None:
-        """The key that the vault itself names."""
+        """The vault's own vkey."""
         return self._vkey
 
     def checkpoints(self) -> Sequence[str]:
-        """Every note that was signed, and those kept elsewhere."""
+        """Every stored checkpoint, oldest first, then the anchored ones."""
         return [*map(_text, self._log.checkpoints(self._part)), *self._anchors]
 
     def head(self) -> tuple[int, bytes] | None:
-        """What appenders build on; of an earlier log, how far it went."""
+        """(size, root) of the stored head; (0, empty) if it is lost, None for an earlier log, which has no stored head."""
         if self._part is not None:
             return None
         with self._log.database.read() as tx:
@@ -85,7 +89,7 @@ class LogSource:
             return row.size, b""
 
     def chunks(self) -> Iterator[Chunk]:
-        """All rows of the log, with whether each has a sealed detail; a gap in the rows ends a chunk."""
+        """All rows of the log, up to 256 to a chunk; a gap in the numbers ends a chunk."""
         start = base = self._base()
         stop = _END if self._part is None else base + self._part.size
         while True:
@@ -105,7 +109,7 @@ class LogSource:
             start = rows[-1][0] + 1
 
     def tile(self, level: int, n: int, width: int) -> bytes | None:
-        """Full tiles only; partial ones are not stored. A full one that is gone reads as empty."""
+        """Hashes of a full tile, empty if it is lost; None for a partial tile, which is not stored."""
         if width < TILE_WIDTH:
             return None
         place = (AuditTileRow.base == self._base(), AuditTileRow.level == level, AuditTileRow.n == n)
@@ -122,13 +126,15 @@ class LogSource:
 
 
 def _chunk(run: Sequence[Any], base: int, detailed: set[int]) -> Chunk:
+    """Consecutive rows (idx, leaf, leaf_hash) as a chunk, numbered from ``base``."""
     return Chunk(run[0][0] - base, [row[1] for row in run], [row[2] for row in run], [row[0] in detailed for row in run])
 
 
 def _octets(value: object) -> bytes:
-    """SQLite holds in a column whatever somebody put there: what is not bytes is as good as gone."""
+    """A stored value if it is bytes; empty otherwise, because SQLite stores values of any type in a column."""
     return value if isinstance(value, bytes) else b""
 
 
 def _text(value: object) -> str:
+    """A stored value if it is text; empty otherwise."""
     return value if isinstance(value, str) else ""

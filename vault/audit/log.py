@@ -1,14 +1,15 @@
-"""The log: append entries and sign heads (``docs/formats/audit.md``); ``reader`` has the rest.
+"""Append entries to the log and sign its heads (``docs/formats/audit.md`` §6, §7); ``reader`` reads it.
 
-Rules kept here:
+Invariants:
 
-* ``append`` works inside the caller's write transaction, so that a state change and its entry commit together; ``record`` makes
-  its own and returns once the entry is on disk. Indices are contiguous from 0.
-* The head is read from SQL under the database's write lock each time and advanced by compare-and-swap; nothing is remembered.
-* Appending needs no secret: details are sealed to the auditors' public key (``details``).
-* If the outcome of a commit is unknown, all connections are closed, and the entry is looked up by its id, and made sure to be on
-  disk, before anyone is told.
-* A checkpoint is signed from a new read transaction, after the tail was rehashed and joined to the last signed checkpoint.
+* ``append`` works inside the caller's write transaction, so a state change and its entry commit together; ``record`` makes its own
+  and returns once the entry is durable. Entry numbers are contiguous from 0.
+* The head is read from SQL under the database's write lock each time and advanced by compare-and-swap; it is never cached.
+* Appending needs no secret: details are sealed to the audit-read public key (``details``).
+* If the result of a commit is unknown, all connections are closed, and the entry is looked up by its id and synced before the
+  caller gets an answer.
+* A checkpoint is signed from a new read transaction, after the tail was rehashed and joined to the last signed checkpoint
+  (``docs/design/audit-log.md`` §9.3).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from vault.storage.timestamps import to_micros
 
 @dataclass(frozen=True)
 class Appended:
-    """An entry in the log. Durable once the transaction that appended it has committed."""
+    """Appended entry. Durable once its transaction has committed."""
 
     index: int
     event_id: str
@@ -45,7 +46,7 @@ class Appended:
 
 
 class AuditLog(LogReader):
-    """The audit log of one vault, to write and to read. Thread-safe, as ``LogReader`` is."""
+    """Audit log of one vault, for writing and reading. Thread-safe, as ``LogReader`` is."""
 
     def __init__(
         self,
@@ -66,12 +67,12 @@ class AuditLog(LogReader):
         self._session = self._new_session()
 
     def create(self, tx: Transaction) -> None:
-        """Make the empty log. Only ``init`` calls this: a log that has lost its head is never begun again by itself."""
+        """Create the empty log. Only ``init`` calls this: a lost head is an error, never a reason to begin anew."""
         tx.execute(insert(AuditHeadRow), [{"id": 1, "base": 0, "size": 0, "stack": b""}])
         tx.execute(insert(AuditOriginRow), [{"base": 0, "origin": self.origin}])
 
     def continue_as(self, tx: Transaction, origin: str, event: Event) -> Appended:
-        """Begin a new log in the caller's write transaction, with ``event`` as its leaf 0. The old one stays as it is.
+        """Begin a new log after a roll-back, with ``event`` as leaf 0, in the caller's write transaction; the old log is unchanged.
 
         Raises InputError (``origin_taken``), and as ``append``.
         """
@@ -83,12 +84,10 @@ class AuditLog(LogReader):
         self.origin = origin
         return self.append(tx, event)
 
-    # Appending
-
     def prepare(self, event: Event) -> Prepared:
-        """Check and stamp an event before the action it describes, so that the action cannot turn out unloggable.
+        """Check and stamp an event before its action, so that the log cannot refuse it afterwards.
 
-        Raises InputError as ``entry.prepare``.
+        Raises InputError and IntegrityError as ``entry.prepare``.
         """
         now, session = self._clock(), self._current_session()
         drawn = self._random(NONCE_BYTES + DETAIL_SALT_BYTES)
@@ -108,7 +107,7 @@ class AuditLog(LogReader):
         Raises:
             InputError: as ``prepare``.
             IntegrityError: ``log_head_missing``, ``tree_malformed``, ``log_incomplete``.
-            UnavailableError: ``log_conflict``: somebody appended without the write lock.
+            UnavailableError: ``log_conflict``: another writer appended without the write lock.
         """
         return self.append_many(tx, [event])[0]
 
@@ -133,7 +132,7 @@ class AuditLog(LogReader):
         return [Appended(index, prepared.event_id, prepared.leaf) for index, prepared in numbered]
 
     def record(self, event: Event | Prepared) -> Appended:
-        """Append in a transaction of its own; on return the entry is on disk. Not for use inside ``Database.write``.
+        """Append in a transaction of its own, durably. Not inside ``Database.write``, which would deadlock.
 
         Raises:
             UnavailableError: ``log_unavailable``: the entry is not known to be in the log, and nothing may be released.
@@ -142,7 +141,7 @@ class AuditLog(LogReader):
         return self.record_many([event])[0]
 
     def record_many(self, events: Sequence[Event | Prepared]) -> list[Appended]:
-        """Append several entries with one commit. Prepared ones may be given again: what is there already is not written twice.
+        """Append several entries with one commit. Idempotent for prepared ones: an entry that is stored is not written again.
 
         Raises as ``record``.
         """
@@ -164,18 +163,16 @@ class AuditLog(LogReader):
             return appended
         return found
 
-    # Signing
-
     def checkpoint(self, signer: Signer, *also: Signer, trusted: Sequence[VerifierKey] = ()) -> str:
-        """Sign the present head, store the note and return it; the last one again if nothing was appended since.
+        """Sign the head, store and return the note; the last note if nothing was appended since.
 
-        ``trusted`` are the log's earlier keys, for the first checkpoint after a rotation of the signing key; ``also`` is the earlier
-        key itself, which signs the one that hands over.
+        ``trusted``: earlier public keys of the log, for the first checkpoint after a key rotation; ``also``: the earlier key, which
+        signs the handover too.
 
         Raises:
             IntegrityError: ``log_tail_altered``, ``log_incomplete``, ``log_head_altered``, ``log_forked`` (the log does not
                 extend what was signed), and those of ``note.open_checkpoint`` about the last note.
-            UnavailableError: ``log_continued``: meanwhile another process began a new log.
+            UnavailableError: ``log_continued``: another process began a new log.
         """
         keys = (VerifierKey(self.origin, ED25519, signer.public), *trusted)
         with self.database.read() as tx:
@@ -191,14 +188,14 @@ class AuditLog(LogReader):
         with self.database.write() as tx:
             self._own_base(tx)
             newest = tx.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
-            if newest is not None and newest >= tree.size:  # another process signed meanwhile, and looked at more
+            if newest is not None and newest >= tree.size:  # another process has signed a longer log
                 return last_note(tx, base) or note
             row = {"size": tree.size, "root": tree.root(), "note": note, "created": to_micros(self._clock())}
             tx.execute(insert(AuditCheckpointRow), [{"base": base, **row}])
         return note
 
     def _own_base(self, tx: Transaction) -> int:
-        """Where the newest log begins, if it is still the one that this object may sign."""
+        """First entry number of the log that this object may sign. Raises UnavailableError (``log_continued``)."""
         newest = newest_log(tx)
         if newest.origin != self.origin:
             raise UnavailableError("log_continued", "the audit log was continued under another name", hint="open the vault again")
@@ -208,16 +205,18 @@ class AuditLog(LogReader):
         return DetailSession(self._vault_id, self._audit_read_public, random=self._random)
 
     def _current_session(self) -> DetailSession:
-        if self._session.process != os.getpid():  # after a fork, two processes would number alike
+        """The detail session of this process."""
+        if self._session.process != os.getpid():  # a forked child would reuse the numbers of its parent
             self._session = self._new_session()
         return self._session
 
     def _read_back(self, batch: Sequence[Prepared]) -> list[Appended] | None:
-        """Whether a commit that reported failure happened: the whole batch from a fresh connection, or None if it did not.
+        """Entries of a commit that reported failure, read over a new connection; None if they are not stored.
 
-        Being readable is not enough: what a failed sync left in the write-ahead log may be in memory only, and no later sync of
-        that file says otherwise. Folding it into the database file writes it anew and syncs that file.
+        Raises UnavailableError (``log_unavailable``).
         """
+        # A readable entry may not be durable: after a failed sync the write-ahead log may be in memory only, and a later sync of
+        # that file succeeds all the same. A WAL checkpoint writes it into the database file anew and syncs that one.
         self.database.close()
         try:
             self.database.checkpoint_wal()

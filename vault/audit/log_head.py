@@ -1,4 +1,4 @@
-"""The head of the log in SQL: read, advanced by compare-and-swap, and rebuilt from the entries before anybody signs it."""
+"""Head of the log in SQL: read, advanced by compare-and-swap, rebuilt from the entries before it is signed."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _ADVANCE = Statement(
     .where(AuditHeadRow.id == 1, AuditHeadRow.base == bindparam("old_base"), AuditHeadRow.size == bindparam("old_size"))
     .values(base=bindparam("new_base"), size=bindparam("new_size"), stack=bindparam("new_stack"))
 )
-ROWS_AT_ONCE = 1_000  # entries fetched at a time while a tail is rehashed
+ROWS_AT_ONCE = 1_000  # entries fetched at a time while the tail is rehashed
 
 
 @dataclass(frozen=True)
 class LogHead:
-    """What the next entry is appended to: the newest log begins at entry ``base``, and this is its tree."""
+    """Head of the newest log: its first entry number ``base`` and its tree."""
 
     base: int
     tree: CompactRange
 
     @property
     def end(self) -> int:
-        """The number of the next entry."""
+        """Number of the next entry."""
         return self.base + self.tree.size
 
 
 def read_head(tx: Transaction) -> LogHead:
-    """The stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
+    """Stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
     row = next(iter(_HEAD.rows(tx)), None)
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
@@ -55,7 +55,7 @@ def advance_head(tx: Transaction, old: LogHead, new: LogHead) -> None:
 
 
 def newest_log(tx: Transaction) -> AuditOriginRow:
-    """The log that is written now. Raises IntegrityError (``log_head_missing``)."""
+    """Row of the current log. Raises IntegrityError (``log_head_missing``)."""
     row = tx.scalars(select(AuditOriginRow).order_by(AuditOriginRow.base.desc()).limit(1)).first()
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no origin", hint="restore the vault from a backup")
@@ -63,18 +63,18 @@ def newest_log(tx: Transaction) -> AuditOriginRow:
 
 
 def last_note(tx: Transaction, base: int) -> str | None:
-    """The newest signed note of the log that begins at entry ``base``."""
+    """Newest signed note of the log at ``base``; None before the first."""
     query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
     return tx.scalar(query.order_by(AuditCheckpointRow.size.desc()).limit(1))
 
 
 def tree_at(tx: Transaction, base: int, size: int) -> CompactRange:
-    """The first ``size`` entries of a log, from its stored tiles. Raises IntegrityError (``log_incomplete``)."""
+    """Tree over the first ``size`` entries of a log, from its stored tiles. Raises IntegrityError (``log_incomplete``)."""
     return compact_range(size, StoredTree(tx, base).node)
 
 
 def recompute(tx: Transaction, base: int, signed: Checkpoint) -> LogHead:
-    """The head, rebuilt from what was signed of the log at ``base`` and every leaf since: what may be signed next.
+    """Head of the log at ``base``, rebuilt from the signed part and every later leaf; only such a head is signed.
 
     Raises:
         IntegrityError: ``log_forked``, ``log_incomplete``, ``log_tail_altered``, ``log_head_altered``, ``log_head_missing``.
@@ -100,5 +100,5 @@ def recompute(tx: Transaction, base: int, signed: Checkpoint) -> LogHead:
 
 
 def head_altered() -> IntegrityError:
-    """The error of a head that does not belong to its entries."""
+    """The error for a head that does not belong to its entries."""
     return IntegrityError("log_head_altered", "the audit log's head does not belong to its entries")
