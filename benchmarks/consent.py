@@ -44,7 +44,7 @@ from vault.ids import DatasetId
 from vault.operations.create import init
 from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.base import bulk_insert
-from vault.storage.book_tables import ConsentBatchRow, ConsentSaidRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
+from vault.storage.book_tables import ConsentBatchRow, ConsentStatementRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -114,17 +114,17 @@ def fill(vault: UnlockedVault, people: int, states: int) -> None:
 
 
 def _events(tx: Transaction, vault: UnlockedVault, owners: list[bytes], states: int) -> Head:
-    saids: dict[str, tuple[int, bytes]] = {}
+    statements: dict[str, tuple[int, bytes]] = {}
     fixed, moments = np.zeros(len(owners), ledger_columns.EVENT), []
     for number, owner in enumerate(owners):
         one = event(number, states)
         text, times = records.separate(one)
-        said_id, digest = saids.setdefault(text, (len(saids) + 1, hashlib.sha256(text.encode()).digest()))
+        statement_id, digest = statements.setdefault(text, (len(statements) + 1, hashlib.sha256(text.encode()).digest()))
         halves = np.frombuffer(owner, ">u8"), np.frombuffer(digest, ">u8")
         clocks = to_micros(one.legal_time), to_micros(one.recorded_at)
-        fixed[number] = (one.event_id.encode(), halves[0], *clocks, said_id, halves[1], len(times), bytes(32))
+        fixed[number] = (one.event_id.encode(), halves[0], *clocks, statement_id, halves[1], len(times), bytes(32))
         moments += [to_micros(at) for at in times]
-    bulk_insert(tx, ConsentSaidRow, [{"said_id": n, "sha256": d, "body": t} for t, (n, d) in saids.items()])
+    bulk_insert(tx, ConsentStatementRow, [{"said_id": n, "sha256": d, "body": t} for t, (n, d) in statements.items()])
     head, content, at = Head(0, ledger_columns.start(vault.vault_id)), np.array(moments, ">i8"), 0
     for first in range(0, len(owners), BATCH):
         part = fixed[first : first + BATCH]
@@ -155,13 +155,13 @@ def measure(folder: Path, people: int, states: int) -> dict[str, float]:
         with vault.books.read() as tx:
             whole = time.perf_counter()
             book = timed("read, verified", lambda: ledger.read(tx, vault))
-            known = timed("group", lambda: cohort_decisions.kept(vault, book))  # noqa: B023
+            known = timed("group", lambda: cohort_decisions.cached_decision_classes(vault, book))  # noqa: B023
             held = timed("members", lambda: cohort_decisions.members(tx, [DATASET]))
-            ask = cohort_decisions.question(vault, tx, PURPOSE, legal_at=NOW)
-            answers = timed("first decision", lambda: cohort_decisions.decide_members(known, held, ask))  # noqa: B023
+            request = cohort_decisions.decision_request(vault, tx, PURPOSE, legal_at=NOW)
+            answers = timed("first decision", lambda: cohort_decisions.decide_members(known, held, request))  # noqa: B023
             cold = time.perf_counter() - whole
             found["cold, all of it"] = min(found.get("cold, all of it", cold), cold)
-            timed("later decision", lambda: cohort_decisions.decide_members(known, held, ask))  # noqa: B023
+            timed("later decision", lambda: cohort_decisions.decide_members(known, held, request))  # noqa: B023
     found["permitted"] = int(answers.permits().sum())
     found["classes"] = len(answers.verdicts)
     vault.close()

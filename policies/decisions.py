@@ -145,34 +145,34 @@ def decide(
     Raises:
         PolicyInputError: ``time_without_zone``.
     """
-    ask = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
-    found = judge(standing(state, legal_at=ask.legal_at, domain=rules.domain), ask)
-    behind = sources(state, legal_at=ask.legal_at, domain=rules.domain)
+    request = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
+    found = judge(standing(state, legal_at=request.legal_at, domain=rules.domain), request)
+    behind = sources(state, legal_at=request.legal_at, domain=rules.domain)
     return Decision(
         outcome=found.outcome,
         reasons=found.reasons,
         obligations=replace(found.obligations, expires=_expires(behind, purpose, found, rules)),
         evidence=_evidence(state, behind, purpose, found),
         alternative=found.alternative,
-        legal_at=ask.legal_at,
+        legal_at=request.legal_at,
         known=state.head if state.known_at is None else canonical.instant_text(state.known_at),
         pack_sha256=rules.pack_sha256(),
         ontology=ontology.version if ontology is not None else "",
     )
 
 
-def judge(where: Standing, ask: DecisionRequest) -> Verdict:
+def judge(where: Standing, request: DecisionRequest) -> Verdict:
     """What a standing means for a purpose: the person first, then the policy, then its terms."""
-    policy = REQUIRED_POLICY[ask.purpose.action]
+    policy = REQUIRED_POLICY[request.purpose.action]
     grant = where.grant(policy)
-    denied, open_questions = _person(where, ask.purpose), _person_reviews(where)
+    denied, open_questions = _person(where, request.purpose), _person_reviews(where)
     if grant is None:
         denied.append(Reason(where.why_not(policy), policy))
         return _refusal(denied, open_questions)
-    denied += _grant_limits(grant, ask)
-    if grant.data_before is not None and ask.data_at is None:
+    denied += _grant_limits(grant, request)
+    if grant.data_before is not None and request.data_at is None:
         open_questions.append(Reason(reasons.DATA_TIME_UNKNOWN, policy))
-    best, index = _best(grant, ask)
+    best, index = _best(grant, request)
     if best is None:
         denied.append(Reason(reasons.NO_TERMS, policy))
         return _refusal(denied, open_questions)
@@ -180,12 +180,12 @@ def judge(where: Standing, ask: DecisionRequest) -> Verdict:
         denied += best.reasons
     elif best.outcome is Effect.REVIEW:
         open_questions += best.reasons
-    duties = replace(best.obligations, mask=tuple(sorted({*best.obligations.mask, *where.mask})))
+    carried = replace(best.obligations, mask=tuple(sorted({*best.obligations.mask, *where.mask})))
     if not denied and not open_questions:
-        denied += [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(duties, ask.understood)]
+        denied += [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(carried, request.understood)]
     if denied or open_questions:
         return _refusal(denied, open_questions, alternative=index)
-    return Verdict(Effect.PERMIT, best.reasons, duties, index)
+    return Verdict(Effect.PERMIT, best.reasons, carried, index)
 
 
 def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...]:
@@ -248,30 +248,30 @@ def _receives(purpose: Purpose, name: str) -> bool:
     return not mine or mine == other
 
 
-def _grant_limits(grant: Grant, ask: DecisionRequest) -> list[Reason]:
+def _grant_limits(grant: Grant, request: DecisionRequest) -> list[Reason]:
     found = []
-    if grant.data_before is not None and ask.data_at is not None and ask.data_at >= grant.data_before:
+    if grant.data_before is not None and request.data_at is not None and request.data_at >= grant.data_before:
         found.append(Reason(reasons.NO_NEW_DATA, grant.policy))
-    declared = ask.purpose.declared_at
-    for change in ask.rules.material_changes:
+    declared = request.purpose.declared_at
+    for change in request.rules.material_changes:
         other = grant.form is not None and grant.form.form == change.form and grant.form.version != change.version
         if other and (declared is None or declared >= change.effective):
             found.append(Reason(reasons.MATERIAL_CHANGE, f"{change.form}@{change.version}"))
     return found
 
 
-def _best(grant: Grant, ask: DecisionRequest) -> tuple[TermMatch | None, int | None]:
+def _best(grant: Grant, request: DecisionRequest) -> tuple[TermMatch | None, int | None]:
     """The one alternative to go by, with its index; (None, None) when the grant has no terms although it needs them."""
     if grant.policy in PLAIN_POLICIES:
-        return match_without_terms(ask.purpose, legal_at=ask.legal_at, rules=ask.rules), None
-    tried = [(_tried(item, ask), at) for at, item in enumerate(grant.alternatives)]
+        return match_without_terms(request.purpose, legal_at=request.legal_at, rules=request.rules), None
+    tried = [(_tried(item, request), at) for at, item in enumerate(grant.alternatives)]
     return min(tried, key=lambda item: (preference(item[0]), item[1]), default=(None, None))
 
 
-def _tried(item: Alternative, ask: DecisionRequest) -> TermMatch:
+def _tried(item: Alternative, request: DecisionRequest) -> TermMatch:
     """One alternative; a duty that cannot be kept makes it a refusal, so that another alternative may still permit."""
-    found = match(item, ask.purpose, legal_at=ask.legal_at, ontology=ask.ontology, rules=ask.rules)
-    unknown = obligations.not_understood(found.obligations, ask.understood)
+    found = match(item, request.purpose, legal_at=request.legal_at, ontology=request.ontology, rules=request.rules)
+    unknown = obligations.not_understood(found.obligations, request.understood)
     if found.outcome is not Effect.PERMIT or not unknown:
         return found
     return replace(found, outcome=Effect.DENY, reasons=tuple(Reason(reasons.UNKNOWN_OBLIGATION, name) for name in unknown))

@@ -93,22 +93,22 @@ def separate(event: ConsentEvent) -> tuple[str, tuple[datetime, ...]]:
         return _NEVER + times.index(at) * _MICROSECOND
 
     marked = _with_times(event, mark)
-    said = {name: value for name, value in consent.as_dict(marked).items() if name not in OWN_COLUMNS}
-    return canonical.dumps(said), tuple(times)
+    statement = {name: value for name, value in consent.as_dict(marked).items() if name not in OWN_COLUMNS}
+    return canonical.dumps(statement), tuple(times)
 
 
-def parse_said(text: str) -> ConsentEvent:
+def parse_statement(text: str) -> ConsentEvent:
     """The pattern that ``separate`` made, as an event without an id of its own; ``join`` makes real events of it.
 
     Raises:
         PolicyInputError: with every problem and its place.
     """
-    said = canonical.loads(text)
-    if not isinstance(said, dict) or set(OWN_COLUMNS) & set(said):
+    statement = canonical.loads(text)
+    if not isinstance(statement, dict) or set(OWN_COLUMNS) & set(statement):
         raise PolicyInputError("bad_said", "not what an event says")
     never = canonical.instant_text(_NEVER)
     own: dict[str, object] = {"event_id": "-", "seq": 0, "legal_time": never, "recorded_at": never}
-    return parse_event(canonical.dumps({**said, **own}))
+    return parse_event(canonical.dumps({**statement, **own}))
 
 
 def join(

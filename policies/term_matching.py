@@ -72,10 +72,10 @@ def match_without_terms(purpose: Purpose, *, legal_at: datetime, rules: Rules) -
 
 def preference(found: TermMatch) -> tuple[int, int, int, int, str]:
     """Order among matches: the better outcome, then the fewest duties, then the least left out, then the text."""
-    duties = len(found.obligations.names())
+    count = len(found.obligations.names())
     left_out = len(found.obligations.mask) + len(found.obligations.only)
     text = "" if found.alternative is None else repr(found.alternative)
-    return RANK[found.outcome], duties if found.outcome is Effect.PERMIT else len(found.reasons), left_out, duties, text
+    return RANK[found.outcome], count if found.outcome is Effect.PERMIT else len(found.reasons), left_out, count, text
 
 
 class _Case:
@@ -104,7 +104,7 @@ class _Case:
         outcome = Effect.DENY if self.denied else Effect.REVIEW if self.open else Effect.PERMIT
         spoken = tuple(dict.fromkeys(self.denied + self.open)) or (Reason(reasons.CONSENT_COVERS_PURPOSE),)
         local = alternative.obligations if alternative is not None else ()
-        duties = Obligations(
+        obligations = Obligations(
             mask=alternative.exclude if alternative is not None else (),
             only=(alternative.only,) if alternative is not None and alternative.only else (),
             min_group=self.rules.min_group,
@@ -118,7 +118,7 @@ class _Case:
             no_download="no_download" in local,
             unknown=tuple(name for name in local if name not in KNOWN_LOCAL),
         )
-        return TermMatch(outcome, spoken, duties, alternative)
+        return TermMatch(outcome, spoken, obligations, alternative)
 
     def scope(self, alternative: Alternative) -> None:
         covered = alternative.data_classes or (GENOTYPES,)

@@ -4,12 +4,12 @@ from policies.consent import Answer
 from policies.errors import PolicyInputError
 from policies.form_answers import preferences
 from policies.forms import parse_form
-from tests.support.consenting import load, said
+from tests.support.consenting import form_event, load
 
 
 def test_preferences_never_enter_the_decision():
     form = parse_form(load("clinical-matching-1"))
-    events = [said(form, matching="yes", results_carrier=word) for word in ("want", "not want")]
+    events = [form_event(form, matching="yes", results_carrier=word) for word in ("want", "not want")]
     assert events[0].answers == events[1].answers
     found = preferences(form, {"results_carrier": "not want", "results_drugs": "yes"})
     assert [(item.category, item.value) for item in found] == [
@@ -33,7 +33,7 @@ def test_preferences_never_enter_the_decision():
     ],
 )
 def test_words_for_answers(word, answer):
-    assert said(parse_form(load("broad-research-1")), research_use=word).answers[0].answer is answer
+    assert form_event(parse_form(load("broad-research-1")), research_use=word).answers[0].answer is answer
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_words_for_answers(word, answer):
 )
 def test_bad_answers_are_refused_with_the_question(answers, code, place):
     with pytest.raises(PolicyInputError) as caught:
-        said(parse_form(load("broad-research-1")), **answers)
+        form_event(parse_form(load("broad-research-1")), **answers)
     assert (caught.value.code, caught.value.place) == (code, place)
 
 
 def test_yes_is_not_an_option():
     with pytest.raises(PolicyInputError) as caught:
-        said(parse_form(load("disease-research-1")), research_use="yes")
+        form_event(parse_form(load("disease-research-1")), research_use="yes")
     assert caught.value.code == "unknown_answer"

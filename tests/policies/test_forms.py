@@ -7,7 +7,7 @@ from policies.errors import PolicyInputError
 from policies.forms import parse_form
 from policies.purposes import Activity, UseKind
 from policies.states import fold
-from tests.support.consenting import CANCER, HMB, LUNG, NOW, T0, ask, day, load, purpose, said, why
+from tests.support.consenting import CANCER, HMB, LUNG, NOW, T0, ask, day, form_event, load, purpose, why
 
 SHIPPED = ["broad-research-1", "clinical-matching-1", "disease-research-1", "duo-codes-1"]
 
@@ -16,7 +16,7 @@ SHIPPED = ["broad-research-1", "clinical-matching-1", "disease-research-1", "duo
 def test_shipped_forms_parse_and_can_be_accepted(name):
     form = parse_form(load(name))
     assert f"{form.id}-{form.version}" == name
-    assert fold([said(form, **form.accept_all())]).acceptances
+    assert fold([form_event(form, **form.accept_all())]).acceptances
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_a_shipped_version_never_changes(name, digest):
 
 def test_broad_research_permits_health_research_without_any_ruling():
     form = parse_form(load("broad-research-1"))
-    assert ask([said(form, research_use="yes")]).permitted
-    assert ask([said(form, research_use="yes")], purpose(UseKind.GENERAL)).permitted
-    assert why(ask([said(form, research_use="no")])) == ("deny", "declined")
+    assert ask([form_event(form, research_use="yes")]).permitted
+    assert ask([form_event(form, research_use="yes")], purpose(UseKind.GENERAL)).permitted
+    assert why(ask([form_event(form, research_use="no")])) == ("deny", "declined")
 
 
 def test_disease_research_by_option():
@@ -45,25 +45,25 @@ def test_disease_research_by_option():
         purpose(UseKind.DISEASE, diseases=(CANCER,), commercial=False),
         purpose(UseKind.DISEASE, diseases=(LUNG,), commercial=False),
     )
-    only = [said(form, research_use="disease_only")]
+    only = [form_event(form, research_use="disease_only")]
     assert ask(only, cancer).permitted
     assert ask(only, lung).permitted
     assert not ask(only, purpose(UseKind.HMB, commercial=False)).permitted
-    assert ask([said(form, research_use="any_health")], purpose(UseKind.HMB, commercial=False)).permitted
+    assert ask([form_event(form, research_use="any_health")], purpose(UseKind.HMB, commercial=False)).permitted
 
 
 def test_disease_research_asks_about_companies():
     form = parse_form(load("disease-research-1"))
     for word, permitted in (("yes", True), ("no", False), ("", False)):
         assert (
-            ask([said(form, research_use="any_health", commercial=word)], purpose(UseKind.HMB, commercial=True)).permitted
+            ask([form_event(form, research_use="any_health", commercial=word)], purpose(UseKind.HMB, commercial=True)).permitted
             is permitted
         )
 
 
 def test_disease_research_runs_out_after_30_years():
     form = parse_form(load("disease-research-1"))
-    event = said(form, research_use="any_health")
+    event = form_event(form, research_use="any_health")
     what = purpose(UseKind.HMB, commercial=False)
     assert ask([event], what, at=T0.replace(year=2054, month=12)).permitted
     assert why(ask([event], what, at=T0.replace(year=2055))) == ("deny", "consent_expired")
@@ -72,23 +72,23 @@ def test_disease_research_runs_out_after_30_years():
 def test_clinical_matching_covers_care_and_masks_what_was_not_allowed():
     form = parse_form(load("clinical-matching-1"))
     what = purpose(UseKind.CLINICAL_CARE, action=Activity.MATCHING)
-    assert ask([said(form, **form.accept_all())], what).obligations.mask == ()
+    assert ask([form_event(form, **form.accept_all())], what).obligations.mask == ()
     for word in ("no", ""):
-        decision = ask([said(form, matching="yes", neurodegenerative=word)], what)
+        decision = ask([form_event(form, matching="yes", neurodegenerative=word)], what)
         assert decision.permitted
         assert [rule.name for rule in decision.obligations.mask] == ["APOE"]
 
 
 def test_coded_consents():
     form = parse_form(load("duo-codes-1"))
-    assert ask([said(form, research_use="HMB + NMDS | POA")]).permitted
-    assert why(ask([said(form, research_use="POA")])) == ("deny", "ancestry_not_covered")
+    assert ask([form_event(form, research_use="HMB + NMDS | POA")]).permitted
+    assert why(ask([form_event(form, research_use="POA")])) == ("deny", "ancestry_not_covered")
 
 
 def test_a_bundle_is_not_explicit():
     data = load("broad-research-1")
     data["questions"][0]["policies"] = ["research_use", "matching"]
-    event = said(parse_form(data), research_use="yes")
+    event = form_event(parse_form(data), research_use="yes")
     assert [(item.policy, item.explicit) for item in event.answers] == [("research_use", False), ("matching", False)]
 
 
@@ -163,7 +163,7 @@ def test_the_wording_hash_follows_the_words_and_the_digest_the_meaning():
 
 def test_the_event_keeps_the_form_it_came_from():
     form = parse_form(load("broad-research-1"))
-    event = said(form, research_use="yes")
+    event = form_event(form, research_use="yes")
     assert event.form == form.ref()
     assert forms.FormRef is type(event.form)
     assert event.answers[0].module == "broad-research/research_use"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import PolicyInputError
-from policies.records import join, parse_said, separate
+from policies.records import join, parse_statement, separate
 from tests.support.consenting import accept, day
 from tests.support.histories import event
 
@@ -19,7 +19,7 @@ seeds = st.integers(0, 2**40).map(Random)
 def test_an_event_is_put_together_as_it_was(random):
     one = event(random, 3)
     text, times = separate(one)
-    pattern = parse_said(text)
+    pattern = parse_statement(text)
     own = {"event_id": one.event_id, "seq": one.seq, "legal_time": one.legal_time, "recorded_at": one.recorded_at}
     assert join(pattern, **own, times=times) == one
 
@@ -48,11 +48,11 @@ def test_equal_times_share_a_mark_and_others_do_not():
 @pytest.mark.parametrize("text", ["[]", '{"seq":1}', '{"qc":"valid"}', '{"qc":"valid","signer":"self","colour":"blue"}', "{"])
 def test_a_bad_text_is_refused(text):
     with pytest.raises(PolicyInputError):
-        parse_said(text)
+        parse_statement(text)
 
 
 def test_a_mark_without_a_time_is_refused():
     text, _ = separate(accept(1, valid_to=day(3), lapses_at=day(2)))
     with pytest.raises(PolicyInputError) as caught:
-        join(parse_said(text), event_id="e", seq=1, legal_time=day(0), recorded_at=day(0), times=[day(3)])
+        join(parse_statement(text), event_id="e", seq=1, legal_time=day(0), recorded_at=day(0), times=[day(3)])
     assert caught.value.code == "bad_said"

@@ -88,6 +88,6 @@ def load(name: str) -> Any:
     return yaml.safe_load((resources.files("policies.packs") / "forms" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def said(form: Form, **answers: str) -> ConsentEvent:
+def form_event(form: Form, **answers: str) -> ConsentEvent:
     """The event of these answers."""
     return answers_to_event(form, answers, event_id="e1", seq=1, legal_time=T0, recorded_at=T0)

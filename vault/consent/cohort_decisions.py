@@ -86,7 +86,7 @@ class Decided:
     tally: Tally
     obligations: Obligations
     head: ledger.Head
-    answers: Verdicts
+    verdicts: Verdicts
 
 
 def decide(
@@ -99,29 +99,29 @@ def decide(
     """
     held = members(tx, datasets)
     book = ledger.read(tx, vault)
-    answers = decide_members(kept(vault, book), held, question(vault, tx, purpose, legal_at=legal_at))
-    permitted = tuple(compress(held.subjects, answers.permits().tolist()))
-    return Decided(permitted, answers.tally(), _duties(answers), book.head, answers)
+    verdicts = decide_members(cached_decision_classes(vault, book), held, decision_request(vault, tx, purpose, legal_at=legal_at))
+    permitted = tuple(compress(held.subjects, verdicts.permits().tolist()))
+    return Decided(permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts)
 
 
-def question(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> DecisionRequest:
+def decision_request(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> DecisionRequest:
     """What is asked of each subject: the purpose, under this vault's forms and ontology."""
     return DecisionRequest(purpose, legal_at, reference_data.ontology(vault, tx), forms.rules(vault, tx), understood=ENFORCED)
 
 
-def decide_members(known: DecisionClasses, held: Members, ask: DecisionRequest) -> Verdicts:
+def decide_members(known: DecisionClasses, held: Members, request: DecisionRequest) -> Verdicts:
     """Decide subjects from loaded histories; each class of equal subjects once."""
     numbers, total = known.columns.numbers(held.subjects), len(known.columns.ids)
     wanted, data_at = np.zeros(total + 1, bool), np.zeros(total + 1, np.int64)
     wanted[numbers], data_at[numbers] = True, held.data_at  # the last element takes what subjects without events have
     by_number = np.zeros(total + 1, np.int64)
-    panel = _VerdictCache(known, ask)
-    by_number[total] = panel.verdict(states.fold((), head=len(known.columns)), 0)
-    for group, mine, number, examples in known.classes(wanted[:-1], at=to_micros(ask.legal_at), data_at=data_at[:-1]):
-        by_number[group.subjects[mine]] = panel.classes(group, mine, number, examples, data_at)[number]
-    expires = None if panel.ends == NEVER else from_micros(panel.ends)
-    ends = [end for end in (expires, ask.rules.domain.end) if end is not None]
-    return Verdicts(tuple(panel.verdicts), by_number[numbers], min(ends, default=None))
+    cache = _VerdictCache(known, request)
+    by_number[total] = cache.verdict(states.fold((), head=len(known.columns)), 0)
+    for group, mine, number, examples in known.classes(wanted[:-1], at=to_micros(request.legal_at), data_at=data_at[:-1]):
+        by_number[group.subjects[mine]] = cache.classes(group, mine, number, examples, data_at)[number]
+    expires = None if cache.ends == NEVER else from_micros(cache.ends)
+    ends = [end for end in (expires, request.rules.domain.end) if end is not None]
+    return Verdicts(tuple(cache.verdicts), by_number[numbers], min(ends, default=None))
 
 
 def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
@@ -138,7 +138,7 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
     return Members(subjects, np.fromiter((newest[subject] for subject in subjects), np.int64, len(subjects)))
 
 
-def kept(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
+def cached_decision_classes(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
     """The histories of a ledger, made once for each state of it."""
     known = vault.caches.get(DECISION_CLASSES)
     if known is None or known.columns is not book.columns:
@@ -150,21 +150,21 @@ def kept(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
 class _VerdictCache:
     """Verdicts as they are found: equal standings are judged once."""
 
-    def __init__(self, known: DecisionClasses, ask: DecisionRequest) -> None:
+    def __init__(self, known: DecisionClasses, request: DecisionRequest) -> None:
         self.known = known
-        self.ask = ask
+        self.request = request
         self.verdicts: list[Verdict] = []
         self.ends = NEVER
         self._seen: dict[tuple[Standing, int], int] = {}
 
     def verdict(self, state: ConsentState, data_at: int) -> int:
         """The number of the verdict on a state whose data were gathered at ``data_at`` (µs)."""
-        where = standing(state, legal_at=self.ask.legal_at, domain=self.ask.rules.domain)
+        where = standing(state, legal_at=self.request.legal_at, domain=self.request.rules.domain)
         limited = any(grant.data_before is not None for grant in where.grants)
         key = (where, data_at if limited else 0)
         if key not in self._seen:
             self._seen[key] = len(self.verdicts)
-            self.verdicts.append(judge(where, replace(self.ask, data_at=from_micros(data_at))))
+            self.verdicts.append(judge(where, replace(self.request, data_at=from_micros(data_at))))
         return self._seen[key]
 
     def classes(self, group: Group, mine: Indices, number: Indices, examples: Indices, data_at: Ints) -> Indices:
@@ -176,8 +176,8 @@ class _VerdictCache:
             found[at] = self.verdict(state, int(data_at[group.subjects[example]]))
             verdict = self.verdicts[found[at]]
             if verdict.outcome is Effect.PERMIT:
-                behind = sources(state, legal_at=self.ask.legal_at, domain=self.ask.rules.domain)
-                for basis in bases(behind, self.ask.purpose, verdict):
+                behind = sources(state, legal_at=self.request.legal_at, domain=self.request.rules.domain)
+                for basis in bases(behind, self.request.purpose, verdict):
                     own, fixed = decision_classes.ending(self.known, group, example, basis)
                     self.ends = min(self.ends, fixed)
                     for times in own:
@@ -188,7 +188,7 @@ class _VerdictCache:
         return found
 
 
-def _duties(answers: Verdicts) -> Obligations:
-    used = set(np.unique(answers.index).tolist())
-    permitted = [v for at, v in enumerate(answers.verdicts) if at in used and v.outcome is Effect.PERMIT]
-    return replace(obligations.merge(v.obligations for v in permitted), expires=answers.expires if permitted else None)
+def _obligations(verdicts: Verdicts) -> Obligations:
+    used = set(np.unique(verdicts.index).tolist())
+    permitted = [v for at, v in enumerate(verdicts.verdicts) if at in used and v.outcome is Effect.PERMIT]
+    return replace(obligations.merge(v.obligations for v in permitted), expires=verdicts.expires if permitted else None)

@@ -73,12 +73,12 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
             asked, names = {code: declaration.purpose}, declaration.datasets
         ids = [datasets.by_name(vault, name).dataset_id for name in names]
         with vault.books.read() as tx:
-            known = cohort_decisions.kept(vault, ledger.read(tx, vault))
+            known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
             held = cohort_decisions.members(tx, ids) if code is not None else _everybody(tx)
             shares = []
             for name, purpose in asked.items():
-                ask = cohort_decisions.question(vault, tx, purpose, legal_at=now)
-                counts = cohort_decisions.decide_members(known, held, ask).counts()
+                request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now)
+                counts = cohort_decisions.decide_members(known, held, request).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))
         vault.trail.record(Action.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})

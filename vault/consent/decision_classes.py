@@ -105,14 +105,14 @@ class DecisionClasses:
         return self._folded[number]
 
 
-def ending(histories: DecisionClasses, group: Group, example: int, basis: Basis) -> tuple[list[Times], int]:
+def ending(known: DecisionClasses, group: Group, example: int, basis: Basis) -> tuple[list[Times], int]:
     """Which times of its group end an acceptance, and the earliest end that is the same for everybody (µs, ``NEVER``: none).
 
     ``basis`` is of the group's subject at place ``example``.
     """
     acceptance = basis.acceptance
     event = (group.events[example] + 1).tolist().index(acceptance.seq)
-    pattern = histories.columns.texts.pattern(int(histories.columns.said[acceptance.seq - 1]))
+    pattern = known.columns.statements.pattern(int(known.columns.statement_ids[acceptance.seq - 1]))
     marks = _end_marks(pattern, acceptance)
     values = [value for item in basis.modifiers if item.code == "TS" for value in item.params]
     months = {int(value) for value in values if value.isdigit()}
@@ -140,7 +140,7 @@ def _group(columns: Columns, subjects: Indices, events: Indices) -> Group:
     legal = columns.legal_time[events]
     kinds, size = np.zeros(len(subjects), np.int64), 1
     for j in range(events.shape[1]):
-        kinds = kinds * (int(columns.said.max()) + 1) + columns.said[events[:, j]]
+        kinds = kinds * (int(columns.statement_ids.max()) + 1) + columns.statement_ids[events[:, j]]
         kinds, size = _renumbered(kinds)
     if events.shape[1] > 1:
         ranks = _ranks(legal)
@@ -160,16 +160,16 @@ def _times(columns: Columns, events: Indices, j: int) -> Iterator[Times]:
         values = np.full(len(events), NEVER)
         values[has] = columns.times[columns.starts[events[has]] + slot]
         yield Times(values, j, slot=slot)
-    saids = columns.said[events]
-    patterns = {int(said): columns.texts.pattern(int(said)) for said in np.unique(saids)}
-    counted = {said: _months(pattern) for said, pattern in patterns.items()}
+    stated = columns.statement_ids[events]
+    patterns = {one: columns.statements.pattern(one) for one in np.unique(stated).tolist()}
+    counted = {one: _months(pattern) for one, pattern in patterns.items()}
     for months in sorted(set().union(*counted.values())):
-        has = np.isin(saids, [said for said, found in counted.items() if months in found])
+        has = np.isin(stated, [one for one, found in counted.items() if months in found])
         yield Times(np.where(has, add_months(legal, months), NEVER), j, months=months)
-    stops = [said for said, pattern in patterns.items() if _stops_new_data(pattern)]
+    stops = [one for one, pattern in patterns.items() if _stops_new_data(pattern)]
     if stops:
         cuts = np.minimum(legal, columns.recorded_at[events])
-        yield Times(np.where(np.isin(saids, stops), cuts, NEVER), j, cut=True)
+        yield Times(np.where(np.isin(stated, stops), cuts, NEVER), j, cut=True)
 
 
 def _months(pattern: ConsentEvent) -> set[int]:

@@ -106,21 +106,21 @@ def _clauses(vault: UnlockedVault, event: ConsentEvent, asked: set[str]) -> list
 
 def _clause(vault: UnlockedVault, event: ConsentEvent, answer: PolicyAnswer) -> Clause:
     """The question as it stood in the very version that was signed."""
-    said = ANSWERED[answer.answer]
+    given = ANSWERED[answer.answer]
     if answer.terms is not None:
-        said += f" ({' or '.join(_terms(answer))})"
+        given += f" ({' or '.join(_terms(answer))})"
     if event.form is None:
-        return Clause(0, "", "", "", answer.policy, said)
+        return Clause(0, "", "", "", answer.policy, given)
     name = f"{event.form.form}@{event.form.version}"
     question = answer.module.partition("/")[2]
     try:
         form, _ = forms.find(vault, name)
     except InputError:
-        return Clause(0, "", name, question, "the text of this form is not held", said)
+        return Clause(0, "", name, question, "the text of this form is not held", given)
     asked = form.question(question)
     known = asked is not None and form.wording_sha256 == event.form.wording_sha256
     wording = " ".join(asked.wording.split()) if asked is not None and known else "the text of this form is not held"
-    return Clause(0, "", name, question, wording, said)
+    return Clause(0, "", name, question, wording, given)
 
 
 def _terms(answer: PolicyAnswer) -> list[str]:

@@ -58,7 +58,7 @@ def columns(form: Form, now: datetime) -> list[Column[str]]:
     return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
-def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[FormResponse]:
+def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[FormResponse]:
     """What the rows of a sheet say, each of one known subject.
 
     Raises:
@@ -97,18 +97,20 @@ def given(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) 
     return made
 
 
-def events(vault: UnlockedVault, tx: Transaction, form: Form, said: Sequence[FormResponse], *, bulk: bool) -> list[NewEvent]:
+def new_events(
+    vault: UnlockedVault, tx: Transaction, form: Form, responses: Sequence[FormResponse], *, bulk: bool
+) -> list[NewEvent]:
     """The events that the answers make; with ``bulk`` what could override a person is refused.
 
     Raises:
         InputError: ``sheet_rejected`` with every problem by line and column.
     """
     book, now = ledger.read(tx, vault), vault.clock()
-    known = open_identities(vault, [item.subject for item in said if item.signer is SignerRole.GUARDIAN])
+    known = open_identities(vault, [item.subject for item in responses if item.signer is SignerRole.GUARDIAN])
     ages = reference_data.majority(tx)
     problems: list[Problem] = []
     made: list[NewEvent] = []
-    for item in said:
+    for item in responses:
         try:
             history = book.events_of(item.subject)
             reference = _guardian(vault, tx, book, item) if item.signer is SignerRole.GUARDIAN else ""

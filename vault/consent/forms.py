@@ -40,8 +40,8 @@ def find(vault: UnlockedVault, name: str) -> tuple[Form, str]:
     """
     wanted, _, version = name.partition("@")
     with vault.books.read() as tx:
-        kept = [(_kept(row), row.body) for row in tx.scalars(select(FormRow).where(FormRow.form_id == wanted))]
-    known = {form.version: (form, text) for form, text in [*shipped(), *kept] if form.id == wanted}
+        stored = [(_parsed_row(row), row.body) for row in tx.scalars(select(FormRow).where(FormRow.form_id == wanted))]
+    known = {form.version: (form, text) for form, text in [*shipped(), *stored] if form.id == wanted}
     if not known or (version and version not in known):
         raise InputError("form_unknown", f"there is no consent form {name}", hint="genovault consent forms")
     return known[version] if version else known[max(known, key=_by_number)]
@@ -50,8 +50,8 @@ def find(vault: UnlockedVault, name: str) -> tuple[Form, str]:
 def list_all(vault: UnlockedVault) -> list[Form]:
     """All forms: those that come with genovault, and those this vault keeps, by name and version."""
     with vault.books.read() as tx:
-        kept = [_kept(row) for row in tx.scalars(select(FormRow))]
-    known = {(form.id, form.version): form for form in [*(form for form, _ in shipped()), *kept]}
+        stored = [_parsed_row(row) for row in tx.scalars(select(FormRow))]
+    known = {(form.id, form.version): form for form in [*(form for form, _ in shipped()), *stored]}
     return [known[key] for key in sorted(known)]
 
 
@@ -80,19 +80,19 @@ def add(vault: UnlockedVault, text: str) -> Form:
         with vault.books.write() as tx:
             held = tx.get(FormRow, (form.id, form.version))
             known = {f"{one.id}@{one.version}": one for one, _ in shipped()}
-            other = _kept(held) if held is not None else known.get(f"{form.id}@{form.version}")
+            other = _parsed_row(held) if held is not None else known.get(f"{form.id}@{form.version}")
             if other is not None and other.digest != form.digest:
                 raise InputError(
                     "form_exists", f"{form.id}@{form.version} is held and says something else", hint="raise its version"
                 )
-            keep(tx, vault, form, text)
+            store(tx, vault, form, text)
             tx.flush()
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
             vault.trail.append(tx, Action.CONSENT_FORM, Outcome.DONE, obj=ObjectRef("form", form.digest), detail=detail)
     return form
 
 
-def keep(tx: Transaction, vault: UnlockedVault, form: Form, text: str) -> None:
+def store(tx: Transaction, vault: UnlockedVault, form: Form, text: str) -> None:
     """Keep a form with the first event that answers it."""
     if tx.get(FormRow, (form.id, form.version)) is None:
         digest, now = sha256(text.encode()), to_micros(vault.clock())
@@ -104,14 +104,14 @@ def rules(vault: UnlockedVault, tx: Transaction) -> Rules:
     changed, parsed = [], vault.caches.get(PARSED_FORMS)
     for row in tx.scalars(select(FormRow)):
         if row.sha256 not in parsed:
-            parsed[row.sha256] = _kept(row)
+            parsed[row.sha256] = _parsed_row(row)
         form = parsed[row.sha256]
         if form.material_change and form.effective is not None:
             changed.append(MaterialChange(form.id, form.version, form.effective))
     return Rules(material_changes=tuple(sorted(changed)))
 
 
-def _kept(row: FormRow) -> Form:
+def _parsed_row(row: FormRow) -> Form:
     if sha256(row.body.encode()) != row.sha256:
         raise IntegrityError("form_altered", f"the kept text of form {row.form_id} was altered", hint="run genovault doctor")
     return _parsed(row.body)

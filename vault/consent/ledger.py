@@ -29,7 +29,7 @@ from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
-from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentSaidRow
+from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentStatementRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -80,19 +80,19 @@ class Ledger:
     def who_answered(self, form: str) -> set[SubjectId]:
         """Subjects with an answer to any version of a form."""
         columns = self.columns
-        saids = [int(said) for said in np.unique(columns.said)]
-        named = [said for said in saids if (ref := columns.texts.pattern(said).form) is not None and ref.form == form]
+        used = np.unique(columns.statement_ids).tolist()
+        named = [one for one in used if (ref := columns.statements.pattern(one).form) is not None and ref.form == form]
         return self._subjects(named)
 
     def who_withdrew(self) -> set[SubjectId]:
         """Subjects who ever withdrew from everything, whatever came after."""
         columns = self.columns
-        saids = [int(said) for said in np.unique(columns.said)]
-        patterns = {said: columns.texts.pattern(said).withdrawal for said in saids}
-        return self._subjects([said for said, item in patterns.items() if item is not None and item.scope == "everything"])
+        used = np.unique(columns.statement_ids).tolist()
+        withdrawals = {one: columns.statements.pattern(one).withdrawal for one in used}
+        return self._subjects([one for one, item in withdrawals.items() if item is not None and item.scope == "everything"])
 
-    def _subjects(self, saids: list[int]) -> set[SubjectId]:
-        numbers = np.unique(self.columns.subject[np.isin(self.columns.said, saids)]).tolist()
+    def _subjects(self, statement_ids: list[int]) -> set[SubjectId]:
+        numbers = np.unique(self.columns.subject[np.isin(self.columns.statement_ids, statement_ids)]).tolist()
         return {self.columns.subject_id(number) for number in numbers}
 
 
@@ -104,20 +104,21 @@ def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tu
     keys = vault.keys.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
     recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
     parts = [records.separate(event) for event in recorded]
-    saids = _intern(tx, [text for text, _ in parts])
+    interned = _intern(tx, [text for text, _ in parts])
     fixed, private = np.zeros(len(new), EVENT), []
     for at, (item, event, (text, times)) in enumerate(zip(new, recorded, parts, strict=True)):
         sealed = _seal(vault, item, keys[item.subject])
-        owner, said = np.frombuffer(item.subject, ">u8"), np.frombuffer(saids[text][1], ">u8")
+        statement_id, digest = interned[text]
+        owner, halves = np.frombuffer(item.subject, ">u8"), np.frombuffer(digest, ">u8")
         clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
-        fixed[at] = (event.event_id.encode(), owner, *clocks, saids[text][0], said, len(times), sha256(sealed))
+        fixed[at] = (event.event_id.encode(), owner, *clocks, statement_id, halves, len(times), sha256(sealed))
         private.append({"seq": event.seq, "subject_id": item.subject, "sealed": sealed})
     moments = np.array([to_micros(moment) for _, times in parts for moment in times], ">i8").tobytes()
-    digest = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), moments)
-    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), events=fixed.tobytes(), times=moments, head=digest))
+    chained = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), moments)
+    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), events=fixed.tobytes(), times=moments, head=chained))
     tx.flush()
     bulk_insert(tx, ConsentPrivateRow, private)
-    return Head(head.seq + len(new), digest), recorded
+    return Head(head.seq + len(new), chained), recorded
 
 
 def last(tx: Transaction, vault_id: VaultId) -> Head:
@@ -168,14 +169,15 @@ def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
             known = ledger_columns.empty(vault_id)
     query = select(ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
     rows = tx.execute(query.where(ConsentBatchRow.last_seq > len(known)).order_by(ConsentBatchRow.last_seq))
-    return ledger_columns.extended(known, [EventBatch(*row) for row in rows], _texts(tx, known.texts))
+    return ledger_columns.extended(known, [EventBatch(*row) for row in rows], _statements(tx, known.statements))
 
 
-def _texts(tx: Transaction, known: StatementTable) -> StatementTable:
-    texts = StatementTable(dict(known.bodies), dict(known.digests), known.patterns)
-    for row in tx.execute(select(ConsentSaidRow).where(ConsentSaidRow.said_id > max(known.bodies, default=0))).scalars():
-        texts.add(row.said_id, row.sha256, row.body)
-    return texts
+def _statements(tx: Transaction, known: StatementTable) -> StatementTable:
+    statements = StatementTable(dict(known.bodies), dict(known.digests), known.patterns)
+    newer = select(ConsentStatementRow).where(ConsentStatementRow.statement_id > max(known.bodies, default=0))
+    for row in tx.scalars(newer):
+        statements.add(row.statement_id, row.sha256, row.body)
+    return statements
 
 
 def _require_logged(tx: Transaction, head: Head) -> None:
@@ -201,13 +203,15 @@ def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes
     known: dict[bytes, int] = {}
     wanted = list(digests.values())
     for at in range(0, len(wanted), 500):
-        query = select(ConsentSaidRow.sha256, ConsentSaidRow.said_id).where(ConsentSaidRow.sha256.in_(wanted[at : at + 500]))
-        known.update((row.sha256, row.said_id) for row in tx.execute(query))
-    following = (tx.scalar(select(func.max(ConsentSaidRow.said_id))) or 0) + 1
+        query = select(ConsentStatementRow.sha256, ConsentStatementRow.statement_id).where(
+            ConsentStatementRow.sha256.in_(wanted[at : at + 500])
+        )
+        known.update((row.sha256, row.statement_id) for row in tx.execute(query))
+    following = (tx.scalar(select(func.max(ConsentStatementRow.statement_id))) or 0) + 1
     fresh = [text for text, digest in digests.items() if digest not in known]
     known.update((digests[text], following + at) for at, text in enumerate(fresh))
     rows = [{"said_id": known[digests[text]], "sha256": digests[text], "body": text} for text in fresh]
-    bulk_insert(tx, ConsentSaidRow, rows)
+    bulk_insert(tx, ConsentStatementRow, rows)
     return {text: (known[digest], digest) for text, digest in digests.items()}
 
 

@@ -30,8 +30,8 @@ EVENT = np.dtype(
         ("subject", ">u8", 2),  # the 16 bytes of its id
         ("legal_time", ">i8"),  # µs since 1970 UTC, as all times
         ("recorded_at", ">i8"),
-        ("said_id", ">u4"),
-        ("said", ">u8", 4),  # SHA-256 of the text
+        ("statement_id", ">u4"),
+        ("statement", ">u8", 4),  # SHA-256 of the text
         ("n_times", ">u2"),
         ("sealed", "V32"),  # SHA-256 of the sealed part
     ]
@@ -60,20 +60,20 @@ class StatementTable:
     digests: dict[int, bytes] = field(default_factory=dict)
     patterns: dict[int, ConsentEvent] = field(default_factory=dict)
 
-    def add(self, said_id: int, digest: bytes, body: str) -> None:
+    def add(self, statement_id: int, digest: bytes, body: str) -> None:
         """Take in one text. Raises IntegrityError ``consent_ledger_altered``: it is not what its digest says."""
         if sha256(body.encode()) != digest:
             raise altered(0)
-        self.bodies[said_id], self.digests[said_id] = body, digest
+        self.bodies[statement_id], self.digests[statement_id] = body, digest
 
-    def pattern(self, said_id: int) -> ConsentEvent:
+    def pattern(self, statement_id: int) -> ConsentEvent:
         """The text parsed, once. Raises IntegrityError ``consent_event_unknown``."""
-        if said_id not in self.patterns:
+        if statement_id not in self.patterns:
             try:
-                self.patterns[said_id] = records.parse_said(self.bodies[said_id])
+                self.patterns[statement_id] = records.parse_statement(self.bodies[statement_id])
             except PolicyInputError:
                 raise _unknown() from None
-        return self.patterns[said_id]
+        return self.patterns[statement_id]
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class Columns:
     fixed: npt.NDArray[np.void]  # EVENT
     legal_time: Ints
     recorded_at: Ints
-    said: Ints
+    statement_ids: Ints
     starts: Ints
     times: Ints
     subject: Ints
     order: Ints
     ids: Ids  # [n, 2]
-    texts: StatementTable
+    statements: StatementTable
     head: bytes
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ class Columns:
 
     def event(self, at: int) -> ConsentEvent:
         """Event ``at`` (from 0). Raises IntegrityError ``consent_event_unknown``."""
-        pattern = self.texts.pattern(int(self.said[at]))
+        pattern = self.statements.pattern(int(self.statement_ids[at]))
         times = [from_micros(int(value)) for value in self.times[self.starts[at] : self.starts[at + 1]]]
         try:
             return records.join(
@@ -164,7 +164,7 @@ def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> 
     return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
 
 
-def extended(known: Columns, batches: Sequence[EventBatch], texts: StatementTable) -> Columns:
+def extended(known: Columns, batches: Sequence[EventBatch], statements: StatementTable) -> Columns:
     """The ledger with further batches, each checked against the chain.
 
     Raises:
@@ -181,9 +181,9 @@ def extended(known: Columns, batches: Sequence[EventBatch], texts: StatementTabl
         first = batch.last_seq + 1
     fresh = np.frombuffer(b"".join(batch.events for batch in batches), EVENT)
     moments = np.frombuffer(b"".join(batch.times for batch in batches), ">i8").astype(np.int64)
-    if fresh["n_times"].sum(dtype=np.int64) != len(moments) or not _as_said(fresh, texts):
+    if fresh["n_times"].sum(dtype=np.int64) != len(moments) or not _statements_match(fresh, statements):
         raise altered(len(known) + 1)
-    return _columns(np.concatenate((known.fixed, fresh)), np.concatenate((known.times, moments)), texts, head)
+    return _columns(np.concatenate((known.fixed, fresh)), np.concatenate((known.times, moments)), statements, head)
 
 
 def altered(seq: int) -> IntegrityError:
@@ -192,7 +192,7 @@ def altered(seq: int) -> IntegrityError:
     return IntegrityError("consent_ledger_altered", f"the consent ledger is not whole{place}", hint="run genovault doctor")
 
 
-def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: StatementTable, head: bytes) -> Columns:
+def _columns(fixed: npt.NDArray[np.void], times: Ints, statements: StatementTable, head: bytes) -> Columns:
     ids = fixed["subject"].astype(np.uint64)
     order = np.argsort(ids[:, 0], kind="stable")
     sorted_ids = ids[order]
@@ -207,25 +207,25 @@ def _columns(fixed: npt.NDArray[np.void], times: Ints, texts: StatementTable, he
         fixed=fixed,
         legal_time=fixed["legal_time"].astype(np.int64),
         recorded_at=fixed["recorded_at"].astype(np.int64),
-        said=fixed["said_id"].astype(np.int64),
+        statement_ids=fixed["statement_id"].astype(np.int64),
         starts=np.concatenate((np.zeros(1, np.int64), np.cumsum(fixed["n_times"], dtype=np.int64))),
         times=times,
         subject=subject,
         order=order,
         ids=sorted_ids[first],
-        texts=texts,
+        statements=statements,
         head=head,
     )
 
 
-def _as_said(events: npt.NDArray[np.void], texts: StatementTable) -> bool:
+def _statements_match(events: npt.NDArray[np.void], statements: StatementTable) -> bool:
     """Whether each event's text is held and is the one that was recorded."""
-    used = np.unique(events["said_id"]).tolist()
-    if not set(used) <= set(texts.digests):
+    used = np.unique(events["statement_id"]).tolist()
+    if not set(used) <= set(statements.digests):
         return False
     digests = np.zeros((max(used) + 1, 4), np.uint64)
-    digests[used] = _halves(texts.digests[said_id] for said_id in used)
-    return bool((digests[events["said_id"]] == events["said"]).all())
+    digests[used] = _halves(statements.digests[statement_id] for statement_id in used)
+    return bool((digests[events["statement_id"]] == events["statement"]).all())
 
 
 def _halves(digests: Iterable[bytes]) -> Ids:

@@ -73,11 +73,11 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
     with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         now = vault.clock()
-        said = form_responses.given(vault, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
+        responses = form_responses.from_rows(vault, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
         with vault.books.read() as tx:
-            new = form_responses.events(vault, tx, form, said, bulk=True)
+            new = form_responses.new_events(vault, tx, form, responses, bulk=True)
         with vault.books.write() as tx:
-            forms.keep(tx, vault, form, body)
+            forms.store(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new)
             vault.trail.append(
                 tx,
@@ -88,12 +88,12 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
                 consent=head.entry(added=len(new)),
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
             )
-    rows = tuple((item.line, event.seq) for item, event in zip(said, recorded, strict=True))
+    rows = tuple((item.line, event.seq) for item, event in zip(responses, recorded, strict=True))
     return AnswersReport(len(new), form.id, form.version, rows)
 
 
 def record(
-    vault: UnlockedVault, reference: str, form_name: str, said: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
+    vault: UnlockedVault, reference: str, form_name: str, answers: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
 ) -> ConsentEvent:
     """Record one person's answers to a form, also where a sheet would be refused (``answers``).
 
@@ -106,7 +106,7 @@ def record(
         signed = _checked(vault, signature)
         item = FormResponse(
             subject=subject,
-            answers=said,
+            answers=answers,
             legal_time=signed.at or vault.clock(),
             signer=signed.signer,
             signed_by=signed.signed_by,
@@ -117,9 +117,9 @@ def record(
         )
         with vault.books.read() as tx:
             _require_own(vault, subject, signed.supersedes)
-            new = form_responses.events(vault, tx, form, [item], bulk=False)
+            new = form_responses.new_events(vault, tx, form, [item], bulk=False)
         with vault.books.write() as tx:
-            forms.keep(tx, vault, form, body)
+            forms.store(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new)
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
             vault.trail.append(

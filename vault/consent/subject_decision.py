@@ -40,15 +40,15 @@ def decide_subject(
     """
     ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
     data_at = newest_data(tx, subject, ids)
-    ask = cohort_decisions.question(vault, tx, project.declaration.purpose, legal_at=legal_at)
+    request = cohort_decisions.decision_request(vault, tx, project.declaration.purpose, legal_at=legal_at)
     decision = decide(
         state,
-        ask.purpose,
-        legal_at=ask.legal_at,
-        ontology=ask.ontology,
-        rules=ask.rules,
+        request.purpose,
+        legal_at=request.legal_at,
+        ontology=request.ontology,
+        rules=request.rules,
         data_at=data_at,
-        understood=ask.understood,
+        understood=request.understood,
     )
     return SubjectDecision(decision, data_at)
 

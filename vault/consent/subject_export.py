@@ -113,15 +113,15 @@ def _release(one: releases.Release) -> dict[str, Any]:
 def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
     if leaf is None:
         return {"entry": index}
-    on_progress = json.loads(leaf)
+    fields = json.loads(leaf)
     found = {
         "entry": index,
-        "time": on_progress["t"],
-        "act": on_progress["act"],
-        "outcome": on_progress["outcome"],
-        "by": on_progress["actor"]["id"],
+        "time": fields["t"],
+        "act": fields["act"],
+        "outcome": fields["outcome"],
+        "by": fields["actor"]["id"],
     }
-    return found | {key: on_progress[key] for key in ("project", "purpose") if key in on_progress}
+    return found | {key: fields[key] for key in ("project", "purpose") if key in fields}
 
 
 def _page(document: Mapping[str, Any]) -> str:
@@ -129,7 +129,7 @@ def _page(document: Mapping[str, Any]) -> str:
     identity = [(name, _text(value)) for name, value in document["identity"].items()]
     granted = ", ".join(document["standing"]["granted"]) or "nothing"
     refused = [(policy, words) for policy, words in document["standing"]["refused"].items()]
-    events = [(e["legal_time"], e["recorded_at"], _said(e), _text(e["private"])) for e in document["consent"]]
+    events = [(e["legal_time"], e["recorded_at"], _event_text(e), _text(e["private"])) for e in document["consent"]]
     decided = [(d["project"], d["title"], d["answer"], " ".join(d["reasons"])) for d in document["decisions"]]
     left = [(r["made"], r["project"], r["state"], _text(r["asked"])) for r in document["releases"]]
     log = [
@@ -156,14 +156,14 @@ def _page(document: Mapping[str, Any]) -> str:
     return _HEAD + "\n".join(parts) + "\n</body></html>\n"
 
 
-def _said(event: Mapping[str, Any]) -> str:
-    said = [f"{answer['policy']}: {answer['answer']}" for answer in event.get("answers", ())]
+def _event_text(event: Mapping[str, Any]) -> str:
+    parts = [f"{answer['policy']}: {answer['answer']}" for answer in event.get("answers", ())]
     if "withdrawal" in event:
-        said.append(f"withdrawal of {event['withdrawal']['scope']} ({event['withdrawal']['level']})")
+        parts.append(f"withdrawal of {event['withdrawal']['scope']} ({event['withdrawal']['level']})")
     if "status" in event:
-        said.append(str(event["status"]))
+        parts.append(str(event["status"]))
     form = f" (form {event['form']['form']}@{event['form']['version']})" if "form" in event else ""
-    return "; ".join(said) + form
+    return "; ".join(parts) + form
 
 
 def _text(value: object) -> str:

@@ -60,7 +60,7 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
     with vault.trail.attempting(Action.CONSENT_EXPIRING):
         now = vault.clock()
         with vault.books.read() as tx:
-            known = cohort_decisions.kept(vault, ledger.read(tx, vault))
+            known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
         low, high = to_micros(now), to_micros(now + within)
         index = ReferenceIndex(vault)
         found: list[Due] = []
@@ -95,16 +95,16 @@ def queue(vault: UnlockedVault) -> Queue:
             ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
             with vault.books.read() as tx:
                 decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
-            waiting += _open_questions(project.code, decided.answers)
+            waiting += _open_questions(project.code, decided.verdicts)
         vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
     return Queue(tuple(waiting), tuple(r for r in rulings.list_all(vault) if r.confirmed_by is None))
 
 
-def _open_questions(code: str, answers: cohort_decisions.Verdicts) -> list[Waiting]:
-    sizes = np.bincount(answers.index, minlength=len(answers.verdicts)).tolist()
+def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:
+    sizes = np.bincount(verdicts.index, minlength=len(verdicts.verdicts)).tolist()
     counts: dict[Reason, int] = {}
-    for verdict, size in zip(answers.verdicts, sizes, strict=True):
+    for verdict, size in zip(verdicts.verdicts, sizes, strict=True):
         if verdict.outcome is Effect.REVIEW:
             for reason in verdict.reasons:
                 counts[reason] = counts.get(reason, 0) + size

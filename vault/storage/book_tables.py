@@ -215,12 +215,12 @@ class FormRow(Base):
     created: Mapped[Micros]
 
 
-class ConsentSaidRow(Base):
-    """One distinct thing that was said, as canonical text without ids and times: many people say the same."""
+class ConsentStatementRow(Base):
+    """One distinct statement of consent events, as canonical text without ids and times; events of many subjects share it."""
 
     __tablename__ = "consent_said"
 
-    said_id: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
+    statement_id: Mapped[int] = mapped_column("said_id", BIG, primary_key=True, autoincrement=False)
     sha256: Mapped[Digest] = mapped_column(unique=True)
     body: Mapped[str] = mapped_column(Text)
 
