@@ -15,7 +15,7 @@ from vault.errors import UsageError
 from vault.genotypes.loci import Locus, overlapping_rows, parse_loci
 from vault.genotypes.sites import site_ends
 from vault.genotypes.store.selections import Selection
-from vault.genotypes.store.site_tables import PartDirectory, find_chunks, find_rows
+from vault.genotypes.store.site_tables import PartDirectory, find_chunks
 from vault.views.masks import masked_sites
 
 positions = st.integers(1, 40).flatmap(lambda first: st.tuples(st.just(first), st.integers(first, first + 6)))
@@ -53,7 +53,6 @@ def test_sites_overlap_regions_as_plain_positions_do(rows, spans):
     assert masked_sites(sites, regions).tolist() == hit
     if rows:
         ends = site_ends(sites)
-        assert find_rows(sites, regions).tolist() == np.flatnonzero(hit).tolist()
         assert overlapping_rows(sites, ends, regions).tolist() == np.flatnonzero(hit).tolist()
         first, last, end = rows[0][0], rows[-1][0], int(ends.max())
         directory = PartDirectory.from_rows(("22",), [(0, first, last, end, len(rows))])

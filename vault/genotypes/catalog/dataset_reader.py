@@ -108,7 +108,7 @@ class _PartAccess:
     def __init__(
         self, vault: UnlockedVault, part: OpenPart, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep: int
     ) -> None:
-        self._session, self._part, self._keep = vault, part, keep
+        self._vault, self._part, self._keep = vault, part, keep
         slots = parts.members(vault, part.row, subjects)
         here = [at for at, subject in enumerate(subjects) if subject in slots]
         self._columns = np.array(here, np.int64)
@@ -155,7 +155,7 @@ class _PartAccess:
     def _build(self, panel_id: bytes) -> tuple[PartReader, BlockAccess] | None:
         """The part's blocks of a panel, if there are any that may be read."""
         if panel_id not in self._builds:
-            found = panel_blocks.find(self._session, self._part.part_id, panel_id)
+            found = panel_blocks.find(self._vault, self._part.part_id, panel_id)
             self._builds[panel_id] = None if found is None else (found, self._accessible(found.part.part_id))
         return self._builds[panel_id]
 
@@ -171,7 +171,7 @@ class _PartAccess:
         wanted = selection.chunks(self._part.reader.directory)
         new = [ordinal for ordinal in wanted if ordinal not in self._learned]
         if new:
-            parts.learn(self._session, self._part, new)
+            parts.learn(self._vault, self._part, new)
             self._learned.update(new)
         return choose_rows(self._part.reader, selection, wanted)
 

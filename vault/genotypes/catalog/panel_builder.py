@@ -83,7 +83,7 @@ def build(vault: UnlockedVault, dataset: Dataset, panel: Panel) -> int:
     """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
     made = 0
     with vault.trail.attempting(Action.PANEL_BUILD):
-        for part in parts.parts(vault, dataset.dataset_id):
+        for part in parts.list_all(vault, dataset.dataset_id):
             if panel_blocks.find(vault, PartId(part.part_id), panel.panel_id) is None:
                 made += _build(vault, dataset, panel, part)
     return made
@@ -91,7 +91,7 @@ def build(vault: UnlockedVault, dataset: Dataset, panel: Panel) -> int:
 
 def forget(vault: UnlockedVault, dataset: Dataset) -> int:
     """Destroy all blocks of panels over a dataset, as erasure does before it rewrites a site table; how many builds there were."""
-    found = panel_blocks.of_parts(vault, [PartId(part.part_id) for part in parts.parts(vault, dataset.dataset_id)])
+    found = panel_blocks.of_parts(vault, [PartId(part.part_id) for part in parts.list_all(vault, dataset.dataset_id)])
     panel_blocks.remove(vault, found)
     return len(found)
 

@@ -53,7 +53,7 @@ class TableKeys:
         return self._keys[key_id]
 
     def fetch(self, key_ids: Iterable[KeyId]) -> None:
-        """Raises IntegrityError ``key_missing`` when one is destroyed."""
+        """Fetch keys. Raises IntegrityError ``key_missing`` when one is destroyed."""
         wanted = [key_id for key_id in key_ids if key_id not in self._keys]
         if wanted:
             self._keys.update(self._open(KeyPurpose.SITE_TABLE, wanted))
@@ -90,7 +90,7 @@ _OPEN_PARTS: Cache[dict[PartId, OpenPart]] = Cache(dict)
 _LOCK = threading.Lock()
 
 
-def parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartRow]:
+def list_all(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartRow]:
     """The dataset's parts in order."""
     with vault.books.read() as tx:
         return list(tx.scalars(_PARTS, {"dataset": dataset_id}))
@@ -143,7 +143,7 @@ def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tu
 
 def open_parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[OpenPart]:
     """The dataset's parts in order, as the books now have them; they know no chunk, or what an earlier read taught them (``learn``)."""
-    return [opened(vault, row) for row in parts(vault, dataset_id)]
+    return [open_part(vault, row) for row in list_all(vault, dataset_id)]
 
 
 def directories(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartDirectory]:
@@ -151,8 +151,12 @@ def directories(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartDirecto
     return [part.reader.directory for part in open_parts(vault, dataset_id)]
 
 
-def opened(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart:
-    """One part. ``keep=False``: apart from what the session keeps."""
+def open_part(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart:
+    """Open one part: its directory and length keys, no block. ``keep=False``: apart from the readers that the session keeps.
+
+    Raises:
+        IntegrityError: ``key_missing``.
+    """
     record = part_from_row(row)
     with _LOCK:
         kept = vault.caches.get(_OPEN_PARTS) if keep else {}
@@ -218,19 +222,19 @@ def learn(vault: UnlockedVault, part: OpenPart, ordinals: Sequence[int], *, eras
 
 def choose_chunks(vault: UnlockedVault, part: PartRow, selection: Selection) -> tuple[PartReader, Chosen]:
     """A reader of the chunks of a part that hold chosen sites, and which those are. Opens no block."""
-    found = opened(vault, part)
+    found = open_part(vault, part)
     wanted = selection.chunks(found.reader.directory)
     learn(vault, found, wanted)
     return found.reader, choose_rows(found.reader, selection, wanted)
 
 
-def open_part(vault: UnlockedVault, part: PartRow, ordinals: Sequence[int]) -> PartReader:
+def open_for_erasure(vault: UnlockedVault, part: PartRow, ordinals: Sequence[int]) -> PartReader:
     """A reader of some chunks of a part, those that an erasure has yet to blank among them: for erasure itself.
 
     Whatever the session kept of parts goes: it may list what the erased person carried.
     """
     forget(vault)
-    apart = opened(vault, part, keep=False)
+    apart = open_part(vault, part, keep=False)
     learn(vault, apart, ordinals, erasing=True)
     return apart.reader
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.loci import Interval
 from vault.crypto.envelope import open_blob
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
@@ -29,7 +28,7 @@ from vault.genotypes.sites import Sites, site_ends
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.containers import container_broken, open_blocks, open_lengths
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
-from vault.genotypes.store.site_tables import PartDirectory, SiteTable, find_chunks, find_rows
+from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId
 
 if TYPE_CHECKING:
@@ -148,11 +147,6 @@ class PartReader:
     def ends(self, ordinal: int) -> NDArray[np.int64]:
         """int64[m]: the last position of each site of a chunk, 1-based (``sites.site_ends``)."""
         return self._chunk(ordinal).ends
-
-    def find(self, regions: Sequence[Interval]) -> list[tuple[int, NDArray[np.int64]]]:
-        """(chunk, its rows int64[k]) for all sites overlapping the regions, in order; contigs spelled as the part does."""
-        found = ((ordinal, find_rows(self.sites(ordinal), regions)) for ordinal in find_chunks(self.directory, regions))
-        return [(ordinal, rows) for ordinal, rows in found if len(rows)]
 
     def contig(self, ordinal: int) -> str | None:
         """The contig that all sites of a chunk are on; None of a part without a directory, whose one chunk may have several."""

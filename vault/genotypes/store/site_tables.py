@@ -16,7 +16,7 @@ from policies.loci import Interval
 from vault.errors import UsageError
 from vault.genotypes.codec.site_coding import MAX_SITES, malformed, unpack
 from vault.genotypes.contigs import normal_contig
-from vault.genotypes.sites import Sites, TextColumn, site_ends
+from vault.genotypes.sites import Sites, TextColumn
 from vault.limits import MAX_POSITION
 
 TABLE_VERSION = 1  # sites of one contig: a chunk of a part
@@ -173,17 +173,6 @@ def find_chunks(directory: PartDirectory, regions: Sequence[Interval]) -> list[i
             here = directory.contig == number[region.contig]
             touched |= here & (directory.first <= region.end) & (directory.end > region.start)  # positions are 1-based
     return np.flatnonzero(touched).tolist()
-
-
-def find_rows(sites: Sites, regions: Sequence[Interval]) -> NDArray[np.int64]:
-    """int64[k], ascending: sites that overlap one of the regions, from POS to the end of REF, or to END where INFO gives it."""
-    ends = site_ends(sites)
-    found = np.zeros(len(sites), np.bool_)
-    number = {name: i for i, name in enumerate(sites.contigs)}
-    for region in regions:
-        if region.contig in number:
-            found |= (sites.contig == number[region.contig]) & (sites.pos <= region.end) & (ends > region.start)
-    return np.flatnonzero(found)
 
 
 def find_contig(contigs: Sequence[str], name: str) -> str | None:

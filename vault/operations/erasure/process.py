@@ -303,7 +303,7 @@ def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: Subj
     """What the person carries, chunk by chunk."""
     slot = parts.members(vault, part, [subject])[subject]
     key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-    reader = parts.open_part(vault, part, range(part.n_chunks))
+    reader = parts.open_for_erasure(vault, part, range(part.n_chunks))
     place = Place(*slot, block_key(key, dataset.dataset_id))
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
 

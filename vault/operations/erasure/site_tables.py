@@ -56,7 +56,7 @@ def purge_chunk(vault: UnlockedVault, part: PartRow, work: Work, *, alts: Alts, 
     """
     if _tidied(vault, work):
         return 0
-    reader = parts.open_part(vault, part, [work.ordinal])
+    reader = parts.open_for_erasure(vault, part, [work.ordinal])
     private = only_theirs(reader, work.ordinal, alts, others)
     if not len(private):
         _close(vault, work)
@@ -88,7 +88,7 @@ def purge_directory(vault: UnlockedVault, part: PartRow, work: Work) -> bool:
     with vault.books.read() as tx:
         rewritten = select(ChunkRow.ordinal).where(ChunkRow.part_id == part.part_id, ChunkRow.table_version > 1)
         ordinals = list(tx.scalars(rewritten))
-    reader = parts.open_part(vault, part, ordinals)
+    reader = parts.open_for_erasure(vault, part, ordinals)
     directory = reader.directory
     columns = (directory.contig, directory.first, directory.last, directory.end, directory.n_sites)
     rows = [tuple(map(int, row)) for row in zip(*columns, strict=True)]

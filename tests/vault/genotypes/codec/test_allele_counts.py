@@ -135,7 +135,7 @@ def session(tmp_path_factory):
 @pytest.mark.parametrize("chosen", [slice(None), slice(3, 11), slice(0, 0)])
 def test_parts_are_counted_together(session, selection, chosen):
     dataset = datasets.by_name(session, "cohort")
-    members = {s for part in parts.parts(session, dataset.dataset_id) for s in parts.members(session, part)}
+    members = {s for part in parts.list_all(session, dataset.dataset_id) for s in parts.members(session, part)}
     subjects = sorted(members)[chosen]
     reader = GenotypeReader(session, dataset, subjects, session.keys.open_many(KeyPurpose.GENOTYPE, subjects))
     sites, counts = reader.count(selection)
@@ -152,7 +152,7 @@ def test_a_panel_is_counted_from_its_own_blocks(session):
     dataset = datasets.by_name(session, "cohort")
     panel = panel_builder.create(session, dataset, "few", [Locus(span("1", 100, 100)), Locus(span("2", 110, 120))])
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
-    part = parts.parts(session, dataset.dataset_id)[0]
+    part = parts.list_all(session, dataset.dataset_id)[0]
     subjects = sorted(parts.members(session, part))[:7]
     reader = GenotypeReader(session, dataset, subjects, session.keys.open_many(KeyPurpose.GENOTYPE, subjects))
     calls = reader.read(selection)
@@ -163,7 +163,7 @@ def test_a_call_that_two_parts_hold_is_counted_once(session, tmp_path):
     load(session, tmp_path, cohort_vcf(samples=20, contigs=("1",), sites=12, prefix="U"), "twice")
     load(session, tmp_path, cohort_vcf(samples=20, contigs=("1",), sites=3, prefix="U"), "twice", append=True)
     dataset = datasets.by_name(session, "twice")
-    subjects = sorted(parts.members(session, parts.parts(session, dataset.dataset_id)[0]))
+    subjects = sorted(parts.members(session, parts.list_all(session, dataset.dataset_id)[0]))
     reader = GenotypeReader(session, dataset, subjects, session.keys.open_many(KeyPurpose.GENOTYPE, subjects))
     calls = reader.read(Selection())
     assert_same(reader.count(Selection())[1], count_calls(calls.sites, calls.codes, calls.escapes))

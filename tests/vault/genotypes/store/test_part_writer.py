@@ -29,6 +29,7 @@ from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import Owner, Place
 from vault.genotypes.store.part_writer import PartWriter
+from vault.genotypes.store.selections import Selection, choose_rows
 
 CHUNK = 50
 
@@ -129,12 +130,17 @@ def test_a_part_comes_back_whole(kind, batch):
     assert part.record.total_bytes == sum(map(len, part.shelf.objects.values()))
 
 
+def chosen_of(part, region):
+    selection = Selection(regions=(region,))
+    return choose_rows(part.reader, selection, selection.chunks(part.reader.directory))
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_regions_and_chosen_people(threads):
     with ThreadPoolExecutor(2) as pool:
         part = make_part("escapes", pool=pool if threads else None)
         first, last = int(part.sites.pos[45]), int(part.sites.pos[104])
-        found = part.reader.find([Interval.from_positions("22", first, last)])
+        found = chosen_of(part, Interval.from_positions("22", first, last))
         assert [c for c, _ in found] == [0, 1, 2]
         columns = [19, 3, 7, 0]
         sites, codes, escapes = part.reader.read(
@@ -170,7 +176,7 @@ def test_a_part_without_sites_is_an_empty_directory():
     part = Part(simple_sites(0), np.zeros((0, 20), np.uint8), Escapes.empty())
     assert part.chunks == []
     assert len(part.reader.directory) == 0
-    assert part.reader.find([Interval.from_positions("22", 1, 10**9)]) == []
+    assert chosen_of(part, Interval.from_positions("22", 1, 10**9)) == []
 
 
 def test_nothing_readable_lies_in_the_objects():

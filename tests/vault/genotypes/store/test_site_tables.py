@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from policies.loci import Interval
 from tests.vault.genotypes.chunks import integrity_code, simple_sites
 from vault.errors import IntegrityError, UsageError
-from vault.genotypes.sites import Sites, TextColumn
-from vault.genotypes.store.site_tables import PartDirectory, SiteTable, find_chunks, find_contig, find_rows
+from vault.genotypes.loci import overlapping_rows
+from vault.genotypes.sites import Sites, TextColumn, site_ends
+from vault.genotypes.store.site_tables import PartDirectory, SiteTable, find_chunks, find_contig
 from vault.limits import MAX_POSITION
 
 span = Interval.from_positions
@@ -174,9 +175,10 @@ def test_chunks_of_regions(regions, chunks):
 
 def test_rows_of_regions_overlap_by_ref_length():
     sites = sites_of([10, 20, 30], [b"A,T", b"ACGTACGTACGT,A", b"C,G"])
-    assert find_rows(sites, [span("chr1", 31, 31), span("chr1", 10, 11)]).tolist() == [0, 1]
-    assert find_rows(sites, [span("chr1", 11, 19)]).tolist() == []
-    assert find_rows(sites, [span("1", 1, 100)]).tolist() == []
+    ends = site_ends(sites)
+    assert overlapping_rows(sites, ends, [span("chr1", 31, 31), span("chr1", 10, 11)]).tolist() == [0, 1]
+    assert overlapping_rows(sites, ends, [span("chr1", 11, 19)]).tolist() == []
+    assert overlapping_rows(sites, ends, [span("2", 1, 100)]).tolist() == []
 
 
 def test_contigs_are_found_with_and_without_prefix():
