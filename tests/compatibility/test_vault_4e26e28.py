@@ -1,0 +1,97 @@
+"""The present code opens, verifies and releases from a vault of an earlier version as that version did (README.md beside this file)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.audit_log import seeded
+from tests.support.held import FACTOR, Held
+from vault.access.releases import list_all
+from vault.consent import recording
+from vault.extracts.verification import verify_release
+from vault.operations import doctor, key_rotation
+from vault.operations.erasure import process
+from vault.operations.recovery import open_recovered
+
+ARCHIVE = Path(__file__).with_name("vault-4e26e28.tar.gz")
+NEXT = {
+    "all": {},
+    "bcf": {"file_format": "bcf"},
+    "panel": {"panel": "pgx"},
+    "region": {"regions": ("22:16000000-16000250",)},
+}
+"""Releases that the earlier version made next, in this order, and what was asked for."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked archive."""
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="tar")  # "data" would not keep the modes of folders, which doctor looks at
+    return folder
+
+
+@pytest.fixture
+def held(made, tmp_path):
+    """A copy of the vault, opened at the time and with the randomness of the recorded releases."""
+    shutil.copytree(made / "vault", tmp_path / "v")
+    clock, random = (lambda: datetime(2026, 3, 2, 10, tzinfo=UTC)), seeded(2)
+    opened = open_recovered(tmp_path / "v", factor=FACTOR, clock=clock, random=random)
+    yield Held(tmp_path, opened, clock, random)
+    opened.close()
+
+
+COLUMNS = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT NEW_1"
+ANOTHER = f"##fileformat=VCFv4.3\n##contig=<ID=22>\n{COLUMNS}\n22 16000100 . A G . . . GT 0|1\n".replace(" ", "\t")
+"""A VCF of one more person."""
+
+
+def contents(release: Path) -> dict[str, object]:
+    """Files of a release by name, unpacked; the manifest without the digests of packed files; no index."""
+    found: dict[str, object] = {path.name: path.read_bytes() for path in release.iterdir() if path.suffix != ".csi"}
+    for name in [name for name in found if name.startswith("genotypes.")]:
+        found[name] = gzip.decompress(found[name])
+    manifest = json.loads(found["manifest.json"])["manifest"]
+    found["manifest.json"] = {**manifest, "files": [(file["name"], file["format"]) for file in manifest["files"]]}
+    return found
+
+
+def test_the_log_verifies_and_doctor_finds_no_error(held):
+    assert held.verified().ok
+    report = doctor.examine(held.session)
+    assert report.ok
+    assert report.skipped == ()
+    assert not [finding for finding in report.findings if finding.severity is not doctor.Severity.NOTE]
+
+
+def test_its_releases_verify(held, made):
+    keys = held.session.trail.log_keys()
+    for name in ("released", "released-bcf"):
+        assert verify_release(made / name, log_keys=keys).manifest.counts.subjects == 19
+    assert [release.state for release in list_all(held.session)] == ["released", "released"]
+
+
+def test_it_releases_the_same_bytes_and_writes_the_same_entries(held, made):
+    for name, asked in NEXT.items():
+        assert contents(held.extract("compat", out=name, **asked)) == contents(made / "next" / name), name
+    leaves = [entry.leaf for entry in held.session.trail.log.entries(0)]
+    assert leaves == (made / "next" / "entries.jsonl").read_bytes().splitlines()
+
+
+def test_work_goes_on_in_it(held):
+    recording.withdraw(held.session, "sample:SAMPLE_1")
+    process.erase(held.session, "sample:SAMPLE_2")
+    assert key_rotation.rotate(held.session) > 0
+    held.load(held.write("more.vcf", ANOTHER), name="more")
+    release = held.extract("compat", out="after")
+    assert contents(release)["manifest.json"]["counts"]["subjects"] == 16
+    assert doctor.examine(held.session).ok
+    assert held.verified().ok
