@@ -27,8 +27,7 @@ from vault.genotypes.store.containers import open_lengths
 from vault.ids import SubjectId
 from vault.limits import ALARM_KEK_WRAPS
 from vault.operations import key_backups, log_anchors, repair
-from vault.operations.erasure.job import DONE
-from vault.operations.erasure.process import ERASED
+from vault.operations.erasure.job import DONE, ERASED
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
     ContainerRow,

@@ -1,4 +1,11 @@
-"""An erasure's memory of itself: what it still has to do and what it has done, sealed under a key of its own (keys reference §12)."""
+"""Erasure job: its states and its plan, sealed under a key of its own (docs/design/keys.md §12).
+
+    job       listed → destroyed → forgotten → purged → reindexed → done; the state is the last complete step
+    subject   active → erasing → erased
+    chunk     pending → writing → swapped → no row; readers refuse the chunk while the row is there
+
+``erasure.process`` drives the job and the subject, ``erasure.site_tables`` the chunks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import zstandard
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
@@ -20,64 +27,73 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import JOB_DONE, JobRow
 
+KIND = "erase"  # of the job's row
 LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", JOB_DONE
-MAX_LIST_BYTES = 4 << 20  # of one chunk's list, unpacked: 65,535 sites, 8 alleles of 4 bytes
+ERASING, ERASED = "erasing", "erased"  # of the subject
+PENDING, WRITING, SWAPPED = "pending", "writing", "swapped"  # of a chunk
+MAX_LIST_BYTES = 4 << 20  # unpacked list of one chunk: 65,535 sites, 8 alleles of 4 bytes
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a job still has to do, and what it did so far. Sealed under the job's own key."""
+class ErasurePlan:
+    """Steps left and counts so far. Sealed under the job's own key."""
 
     subject: str
     intent: str
     asked: str
     unreadable: str = ""
     releases: tuple[Mapping[str, Any], ...] = ()
-    alts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # part -> chunk -> packed list
+    alts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # part -> chunk -> ``pack``
     destroyed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
-    """An erasure under way: ``state`` is the last step that is complete."""
+    """Erasure under way; ``state`` is its last complete step."""
 
     job_id: bytes
     state: str
-    plan: Plan
+    plan: ErasurePlan
 
     @property
     def erasure_id(self) -> str:
-        """As certificates and the log name it."""
+        """Id in certificates and the log."""
         return erasure_id(self.job_id)
 
     @property
     def subject(self) -> SubjectId:
-        """Who is being erased."""
+        """Subject being erased."""
         return SubjectId(bytes.fromhex(self.plan.subject))
 
 
+def unfinished(vault: UnlockedVault) -> list[bytes]:
+    """Ids of erasure jobs that are not done, oldest first."""
+    with vault.books.read() as tx:
+        return list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == KIND, JobRow.state != DONE).order_by(JobRow.created)))
+
+
 def load(vault: UnlockedVault, job_id: bytes) -> Job:
-    """A job as the books have it; of a finished one only that it is. Raises IntegrityError ``seal_broken``."""
+    """Load a job; a finished one has an empty plan. Raises IntegrityError ``seal_broken``."""
     with vault.books.read() as tx:
         row = tx.get_one(JobRow, job_id)
     if row.state == DONE:
-        return Job(job_id, DONE, Plan("", "", ""))
+        return Job(job_id, DONE, ErasurePlan("", "", ""))
     key = vault.keys.open(KeyPurpose.JOB, job_id)
     fields = json.loads(open_blob(key.secret, _binding(vault, key, job_id), row.payload))
     fields["releases"] = tuple(fields["releases"])
-    return Job(job_id, row.state, Plan(**fields))
+    return Job(job_id, row.state, ErasurePlan(**fields))
 
 
 def save(vault: UnlockedVault, job: Job) -> None:
-    """Keep what a step has reached."""
+    """Store the state and plan that a step has reached."""
     key = vault.keys.open(KeyPurpose.JOB, job.job_id)
     sealed = seal(vault, key, job.job_id, job.plan)
     with vault.books.write() as tx:
         tx.execute(update(JobRow).where(JobRow.job_id == job.job_id).values(state=job.state, payload=sealed))
 
 
-def seal(vault: UnlockedVault, key: OpenKey, job_id: bytes, plan: Plan) -> bytes:
-    """A plan as the job's row holds it."""
+def seal(vault: UnlockedVault, key: OpenKey, job_id: bytes, plan: ErasurePlan) -> bytes:
+    """Seal a plan for the job's row."""
     text = json.dumps(asdict(plan), separators=(",", ":"))
     return seal_blob(key.secret, _binding(vault, key, job_id), text.encode(), random=vault.random)
 
@@ -94,16 +110,16 @@ def _binding(vault: UnlockedVault, key: OpenKey, job_id: bytes) -> Binding:
 
 
 def pack(alts: Alts) -> str:
-    """A chunk's list as text of a plan."""
+    """Encode a chunk's list (int64[n, 2]: row, ALT number) as text: uint16 little-endian, zstd, base64."""
     return base64.b64encode(zstandard.ZstdCompressor().compress(alts.astype("<u2").tobytes())).decode()
 
 
 def unpack(text: str) -> Alts:
-    """The list that ``pack`` made."""
+    """Decode a list that ``pack`` made, int64[n, 2]."""
     raw = zstandard.ZstdDecompressor().decompress(base64.b64decode(text), max_output_size=MAX_LIST_BYTES)
     return np.frombuffer(raw, "<u2").reshape(-1, 2).astype(np.int64)
 
 
 def erasure_id(job_id: bytes) -> str:
-    """What people call the erasure."""
+    """Id of the erasure in certificates and the log, from the job's."""
     return f"er-{job_id[:8].hex()}"

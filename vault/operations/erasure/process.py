@@ -1,12 +1,12 @@
-"""Erasing a person (DESIGN §3 rule 5; keys reference §12): intent, idempotent steps, done; a killed process is resumed at open.
+"""Erasure of one subject: intent, idempotent steps, done; a killed process is resumed at the next open (docs/design/keys.md §12).
 
-listed      the intent is logged, everything is withdrawn, nobody finds or decides the person any more; what only they may carry is
-listed with their own key and sealed in the job
-destroyed   their keys, salts and audit tokens are gone: from here nobody can read them, whatever happens
+listed      intent logged, everything withdrawn, subject no longer found or decided; the alleles that the subject carries are listed
+            with the subject's own key and sealed in the job
+destroyed   keys, salts and audit tokens are gone: the data is unreadable from here on
 forgotten   identity and references are gone from the books
-purged      site tables no longer list what only they carried; panel blocks are made anew
-reindexed   the key of the blind index is another, so old books do not answer for them
-done        the done entry and the certificate are written, the job and its key are gone
+purged      site tables no longer list private alleles; panel blocks are made anew
+reindexed   the blind index has a new key, so that old books cannot be searched
+done        done entry and certificate are written, the job and its key are gone
 """
 
 from __future__ import annotations
@@ -35,26 +35,30 @@ from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
 from vault.ids import DatasetId, PartId, SubjectId, new_id, new_uuid7
 from vault.operations import key_backups
-from vault.operations.erasure import certificate as certificates
-from vault.operations.erasure.certificate import Certificate
+from vault.operations.erasure.certificate import Certificate, issue
 from vault.operations.erasure.job import (
     DESTROYED,
     DONE,
+    ERASED,
+    ERASING,
     FORGOTTEN,
+    KIND,
     LISTED,
+    PENDING,
     PURGED,
     REINDEXED,
+    ErasurePlan,
     Job,
-    Plan,
     erasure_id,
     load,
     pack,
     save,
     seal,
+    unfinished,
     unpack,
 )
 from vault.operations.erasure.private_alleles import carried
-from vault.operations.erasure.site_tables import DIRECTORY, PENDING, Work, purge_chunk, purge_directory
+from vault.operations.erasure.site_tables import DIRECTORY, Work, purge_chunk, purge_directory
 from vault.session.process_lock import process_lock
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
@@ -74,17 +78,15 @@ from vault.storage.timestamps import rfc3339, to_micros
 from vault.subjects import reference_rekeying
 from vault.subjects.references import resolve
 
-KIND = "erase"
-ERASING, ERASED = "erasing", "erased"  # states of a subject
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
 HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))
 
 OnProgress = Callable[[str], None]
-"""Hears each state as it is reached; at ``destroyed`` nobody can read the person any more."""
+"""Called with each state that is reached; from ``destroyed`` on the subject's data is unreadable."""
 
 
 def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lambda _: None) -> Certificate:
-    """Erase the person that a REF names, for good.
+    """Erase the subject that a reference names.
 
     Raises:
         InputError: ``subject_unknown``; ``subject_ambiguous``.
@@ -101,7 +103,7 @@ def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lam
 
 
 def resume(vault: UnlockedVault) -> int:
-    """Finish erasures that a killed process began, if this principal can; how many those were."""
+    """Finish erasures that a killed process began, if this principal holds the keys; return their number."""
     found = unfinished(vault)
     if not found or not all(vault.keyring.has(branch) for branch in NEEDED):
         return 0
@@ -110,16 +112,10 @@ def resume(vault: UnlockedVault) -> int:
             for job_id in unfinished(vault):
                 _carry_on(vault, job_id, lambda _: None)
     except UnavailableError as error:
-        if error.code != "erasure_running":  # somebody else is at it
+        if error.code != "erasure_running":  # another process resumes them
             raise
         return 0
     return len(found)
-
-
-def unfinished(vault: UnlockedVault) -> list[bytes]:
-    """Jobs that are not done, oldest first."""
-    with vault.books.read() as tx:
-        return list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == KIND, JobRow.state != DONE).order_by(JobRow.created)))
 
 
 def issued(vault: UnlockedVault) -> list[Certificate]:
@@ -130,7 +126,7 @@ def issued(vault: UnlockedVault) -> list[Certificate]:
 
 
 def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
-    """List, seal and log: the last moment at which the person's keys are needed."""
+    """List what the subject carries, seal the plan and log the intent: the last use of the subject's keys."""
     job_id = new_id(vault.random)
     now = vault.clock()
     alts = {
@@ -165,7 +161,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         if {part_id.hex() for part_id in part_ids} != set(alts):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
-        plan = Plan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
+        plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
         sealed = seal(vault, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=KIND, state=LISTED, payload=sealed, created=to_micros(now)))
         tx.flush()
@@ -176,7 +172,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
 
 
 def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> Certificate:
-    steps: dict[str, tuple[Callable[[UnlockedVault, Job], Plan], str]] = {
+    steps: dict[str, tuple[Callable[[UnlockedVault, Job], ErasurePlan], str]] = {
         LISTED: (_destroy, DESTROYED),
         DESTROYED: (_forget, FORGOTTEN),
         FORGOTTEN: (_purge, PURGED),
@@ -193,13 +189,13 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> C
     return certificate
 
 
-def _destroy(vault: UnlockedVault, job: Job) -> Plan:
+def _destroy(vault: UnlockedVault, job: Job) -> ErasurePlan:
     gone = vault.keys.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
-    # A killed process may have destroyed them already, and not come to say how many.
+    # A killed process may have destroyed them before it stored their number.
     return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
 
 
-def _forget(vault: UnlockedVault, job: Job) -> Plan:
+def _forget(vault: UnlockedVault, job: Job) -> ErasurePlan:
     with vault.books.write() as tx:
         references = tx.execute(delete(ReferenceRow).where(ReferenceRow.subject_id == job.subject))
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
@@ -210,7 +206,7 @@ def _forget(vault: UnlockedVault, job: Job) -> Plan:
     return replace(job.plan, destroyed={**job.plan.destroyed, "identities": 1, "references": count})
 
 
-def _purge(vault: UnlockedVault, job: Job) -> Plan:
+def _purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
     with vault.books.read() as tx:
         query = select(ErasingChunkRow.part_id, ErasingChunkRow.ordinal).where(ErasingChunkRow.job_id == job.job_id)
         waiting: dict[bytes, list[int]] = {}
@@ -238,16 +234,16 @@ def _purge(vault: UnlockedVault, job: Job) -> Plan:
     return replace(job.plan, alts={}, destroyed={**job.plan.destroyed, **counts, "parts": len(part_ids)})
 
 
-def _reindex(vault: UnlockedVault, job: Job) -> Plan:
+def _reindex(vault: UnlockedVault, job: Job) -> ErasurePlan:
     reference_rekeying.renew(vault)
     return job.plan
 
 
 def _finish(vault: UnlockedVault, job: Job) -> Certificate:
-    """The done entry, the certificate, and the end of the job, in one transaction; then the job's key."""
+    """Write done entry and certificate and end the job, in one transaction; then destroy the job's key."""
     if job.state != DONE:
         now, plan = vault.clock(), job.plan
-        certificate = certificates.issue(_content(vault, job, now), origin=vault.trail.origin, signer=vault.release_signer())
+        certificate = issue(_content(vault, job, now), origin=vault.trail.origin, signer=vault.release_signer())
         with vault.books.write() as tx:
             vault.trail.append(
                 tx,
@@ -300,7 +296,7 @@ def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, 
 
 
 def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
-    """What the person carries, chunk by chunk."""
+    """(ordinal, ALTs that the subject carries) of each chunk."""
     slot = parts.members(vault, part, [subject])[subject]
     key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
     reader = parts.open_for_erasure(vault, part, range(part.n_chunks))
@@ -315,7 +311,7 @@ def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place
 
 
 def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
-    """Releases that hold the person's data, with who received them."""
+    """Releases that hold the subject's data, with their recipients, for the certificate."""
     tokens = vault.subject_keys.all_tokens([subject]).get(subject, [])
     events = {vault.trail.log.entry(index).event_id for token in tokens for index in vault.trail.log.entries_of(token)}
     found = []
@@ -330,7 +326,11 @@ def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[st
 
 @contextmanager
 def _alone(vault: UnlockedVault) -> Iterator[None]:
-    """One erasure at a time: two of them would rewrite the same tables."""
+    """Hold the erasure lock: two erasures would rewrite the same tables.
+
+    Raises:
+        UnavailableError: ``erasure_running``.
+    """
     with process_lock(vault.folder, "erasure") as mine:
         if not mine:
             raise UnavailableError("erasure_running", "another erasure is being carried out", hint="try again when it has ended")

@@ -1,7 +1,7 @@
-"""Rewriting a part's site tables and directory without what only an erased person carried (DESIGN §5, Site tables).
+"""Rewrite a part's site tables and directory without an erased subject's private alleles.
 
-Each chunk goes through pending → writing → swapped → no row. The row names the objects and keys on either side of the swap, so a
-process killed anywhere leaves nothing that the next one does not find, and until the row is gone readers refuse the chunk.
+A chunk goes through pending → writing → swapped → no row (``erasure.job``). The row names the objects and keys on both sides of the
+swap, so the next process finds all that a killed one left; readers refuse the chunk until the row is gone.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts, blank, extent
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId, new_id
+from vault.operations.erasure.job import PENDING, SWAPPED, WRITING
 from vault.operations.erasure.private_alleles import only_theirs
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PartRow
 from vault.storage.database import Transaction
 
-PENDING, WRITING, SWAPPED = "pending", "writing", "swapped"
 DIRECTORY = -1  # the ordinal that stands for a part's directory; it comes after all of the part's chunks
 
 
 @dataclass(frozen=True)
 class Work:
-    """One row of work: a chunk, or the directory, of one part in one erasure."""
+    """Key of a row of work: a chunk, or the directory, of one part in one erasure."""
 
     job_id: bytes
     part_id: bytes
@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True)
 class _Swap:
-    """What takes the place of a table or directory."""
+    """New content of a table or directory, with its binding and key."""
 
     content: bytes
     binding: Binding
@@ -49,7 +49,7 @@ class _Swap:
 
 
 def purge_chunk(vault: UnlockedVault, part: PartRow, work: Work, *, alts: Alts, others: Sequence[Place]) -> int:
-    """Blank what nobody else carries of ``alts`` in one chunk; how many ALTs that were (0 when resumed after the swap).
+    """Blank the ALTs of ``alts`` that no other subject carries in one chunk; return their number (0 when resumed after the swap).
 
     Raises:
         IntegrityError: a table or block is not what was written. UnavailableError: a database or the object store does not answer.
@@ -82,7 +82,7 @@ def purge_chunk(vault: UnlockedVault, part: PartRow, work: Work, *, alts: Alts, 
 
 
 def purge_directory(vault: UnlockedVault, part: PartRow, work: Work) -> bool:
-    """Let the directory say where the part's rewritten chunks begin and end now; whether it had to change. Raises as ``purge_chunk``."""
+    """Write the new extents of the part's rewritten chunks to its directory; return whether it changed. Raises as ``purge_chunk``."""
     if _tidied(vault, work):
         return False
     with vault.books.read() as tx:
@@ -118,7 +118,7 @@ def _new_key(vault: UnlockedVault, part: PartRow) -> OpenKey:
 
 
 def _write(vault: UnlockedVault, part: PartRow, work: Work, swap: _Swap, kind: str) -> tuple[str, bytes]:
-    """Put the new object, named in the row of work before it exists."""
+    """Store the new object, after the row of work names it."""
     name = f"{part.part_id.hex()}/{new_id(vault.random).hex()}.{kind}"
     with vault.books.write() as tx:
         row = _row(tx, work)
@@ -134,7 +134,7 @@ def _swapped(tx: Transaction, work: Work, old_object: str, old_key_id: bytes) ->
 
 
 def _tidied(vault: UnlockedVault, work: Work) -> bool:
-    """Remove what one side of a swap left; True if the swap itself had happened, and so all is done."""
+    """Delete the losing side of an interrupted swap; True if the swap had happened, which completes the chunk."""
     with vault.books.read() as tx:
         row = tx.get(ErasingChunkRow, (work.job_id, work.part_id, work.ordinal))
     if row is None:

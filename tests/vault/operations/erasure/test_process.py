@@ -23,7 +23,7 @@ from vault.genotypes.store.site_tables import SiteTable
 from vault.ids import DatasetId, KeyId, PartId
 from vault.operations import backup, doctor, key_rotation, restore
 from vault.operations.erasure import certificate as certificates
-from vault.operations.erasure import process
+from vault.operations.erasure import job, process
 from vault.session.unlocked_vault import open_vault
 from vault.storage.book_tables import ChunkRow, PartRow, SubjectRow
 from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
@@ -219,7 +219,7 @@ def settled(folder: Path) -> None:
     """Open as the next command does; then all or nothing has happened."""
     with vaults.opened(folder) as s:
         held = [line.state for line in registry.subject_list(s)].count("erased")
-        assert process.unfinished(s) == []
+        assert job.unfinished(s) == []
         assert held in (0, 1)
         if held:
             assert b"GATTACA" not in everything_opened(s)
