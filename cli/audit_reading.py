@@ -117,10 +117,10 @@ def disclosures(
     "paragraphs": [{"law", "paragraph", "says", "source", "read"}]}.
     """
     context = context_of(ctx)
-    from vault.access import accounting
+    from vault.access.accounting import account_for
 
     with context.open() as vault:
-        found = accounting.of(vault, who)
+        found = account_for(vault, who)
     context.output.document(
         {
             "tokens": list(found.tokens),

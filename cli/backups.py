@@ -13,7 +13,7 @@ from cli.context import Context, context_of
 from cli.lazy import group
 
 if TYPE_CHECKING:
-    from vault.operations.doctor import Report
+    from vault.operations.doctor import HealthReport
 
 app = group("Copies of a vault, and its health.")
 
@@ -111,8 +111,8 @@ def doctor(
 
     with context.open() as vault:
         if mend:
-            repair.sweep_orphans(vault)
-            repair.sweep_strangers(vault)
+            repair.sweep_orphaned_objects(vault)
+            repair.sweep_orphaned_keys(vault)
             repair.mend_keystore(vault.folder)
         report = doctor.examine(vault)
         if not report.ok:
@@ -121,7 +121,7 @@ def doctor(
     _tell(context, report)
 
 
-def _tell(context: Context, report: Report) -> None:
+def _tell(context: Context, report: HealthReport) -> None:
     context.output.document({"ok": report.ok, "findings": [asdict(f) for f in report.findings], "skipped": list(report.skipped)})
     rows = [(f.severity.value, f.code, f.message, f.remedy) for f in report.findings]
     if rows:

@@ -1,8 +1,8 @@
-"""The accounting for one person: what left the vault about them, when, to whom, what and why, out of the log alone.
+"""Accounting of disclosures (45 CFR 164.528, GDPR Art. 15): each access to one subject's genotypes, from the log alone.
 
-An access is an intent and its outcome. ``done`` was disclosed; ``refused``, ``failed`` and ``aborted`` were not, because nothing
-becomes visible before the outcome is in the log, and ``done`` stands whatever a later entry says; an intent without an outcome counts as disclosed (``assumed``). Erasure destroys
-the link from person to entries: what was disclosed before stays in the log and names nobody.
+An access is an intent and its outcome. ``done`` was disclosed, whatever a later entry says; ``refused``, ``failed`` and ``aborted`` were
+not, because nothing becomes visible before the outcome is in the log. An intent without an outcome counts as disclosed (``assumed``).
+Erasure destroys the link from subject to entries: earlier disclosures stay in the log and are linked to no one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOKEN = "hmac-sha256:"  # noqa: S105 - how audit tokens begin
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One access to the person's genotypes. ``what`` and ``recipients`` are sealed for auditors: empty without audit-read."""
+    """One access to the subject's genotypes. ``what`` and ``recipients`` are sealed for auditors: empty without audit-read."""
 
     index: int
     time: str
@@ -47,13 +47,13 @@ class Disclosure:
 
     @property
     def disclosed(self) -> bool:
-        """Whether the person has to be told that it left."""
+        """True if the access counts as a disclosure."""
         return self.ended in {DISCLOSED, ASSUMED}
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """What a law wants of an accounting, in our words, with where that was read and when."""
+    """Requirement of a law for an accounting, paraphrased, with source and date of reading."""
 
     law: str
     paragraph: str
@@ -64,20 +64,20 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Accounting:
-    """Everything that the log says of one person."""
+    """Entries of the log about one subject."""
 
     tokens: tuple[AuditToken, ...]
     disclosures: tuple[Disclosure, ...]  # oldest first
-    other: tuple[Record, ...]  # entries about them that are no access to genotypes: consent, identity, restriction …
+    other: tuple[Record, ...]  # entries that are no access to genotypes: consent, identity, restriction …
     pack: str
     paragraphs: tuple[Paragraph, ...]
 
 
-def of(vault: UnlockedVault, who: str) -> Accounting:
-    """The accounting for the person whom an audit token or (for those who know identities) a REF names.
+def account_for(vault: UnlockedVault, who: str) -> Accounting:
+    """Make the accounting for the subject named by an audit token or, with the identity branch, by a reference.
 
     Raises:
-        IntegrityError: ``audit_set_altered``, ``log_incomplete``: what is stored would not give all of them.
+        IntegrityError: ``audit_set_altered``, ``log_incomplete``: the stored entries are incomplete.
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``token_unknown``: no entry has this token.
     """
     with vault.trail.attempting(Action.AUDIT_DISCLOSURES):
@@ -87,14 +87,14 @@ def of(vault: UnlockedVault, who: str) -> Accounting:
             raise InputError("token_unknown", "no entry of the log has this audit token")
         entries = vault.trail.log.entries_at(indices)
         made = _accounting(vault, tokens, entries)
-        # The read is about this person too: named by a token, so that it is found the next time.
+        # This read concerns the subject too: named by token, it is part of the next accounting.
         event = vault.trail.event(Action.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
         vault.trail.record_event(replace(event, subjects=tokens[-1:]))
     return made
 
 
 def tokens_of(vault: UnlockedVault, who: str) -> tuple[AuditToken, ...]:
-    """Every token that entries may name a person by, oldest first. Raises as ``of``."""
+    """All audit tokens of a subject, oldest first. Raises as ``account_for``; UnavailableError ``branch_closed``."""
     if who.startswith(_TOKEN):
         return (AuditToken(who),)
     if not vault.keyring.has(Branch.IDENTITY):
@@ -106,7 +106,7 @@ def tokens_of(vault: UnlockedVault, who: str) -> tuple[AuditToken, ...]:
 
 
 def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
-    """(version, paragraphs) of the pack that comes with the program."""
+    """(version, paragraphs) of the pack that ships with the program."""
     document = json.loads(resources.files("policies.packs").joinpath(PACK).read_text("utf-8"))
     return document["version"], tuple(Paragraph(**paragraph) for paragraph in document["paragraphs"])
 
@@ -127,7 +127,7 @@ def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Seq
 
 
 def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntry]) -> Disclosure:
-    # The index leads here; the leaf itself has to say that it closes this intent.
+    # The index may be edited; the leaf itself must refer to this intent.
     ends = [record for record in map(record_of, closings) if record.refers == intent.event]
     ended = ending(record.outcome for record in ends)
     outcome_index = next((record.index for record in ends if record.outcome == ended), None)

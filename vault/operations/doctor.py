@@ -1,6 +1,6 @@
-"""Looking a vault over: what is damaged, left over, unfinished or worn, and the command that mends each.
+"""Health checks of a vault: damage, leftovers, unfinished work, worn keys, and the remedy of each finding.
 
-Nothing is changed. What a principal's role cannot open is not looked into, and the report says so.
+Nothing is changed. A check whose branches the principal does not hold is skipped, and the report names it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from vault.storage.timestamps import to_micros
 RESTORE = "genovault restore SRC"
 _INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
 
-Look = Callable[[UnlockedVault], Iterator["Finding"]]
+Check = Callable[[UnlockedVault], Iterator["HealthFinding"]]
 
 
 class Severity(StrEnum):
@@ -58,8 +58,8 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing found. ``remedy``: a command, or what a person has to do."""
+class HealthFinding:
+    """One finding. ``remedy``: a command, or an instruction to a person."""
 
     severity: Severity
     code: str
@@ -68,51 +68,54 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything found, the gravest first, and what was not looked at."""
+class HealthReport:
+    """Findings, gravest first, and the names of skipped checks."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[HealthFinding, ...]
     skipped: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is an error."""
+        """True without a finding of severity error."""
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda _: None) -> Report:
-    """Look everything over; ``on_progress`` hears what is being looked at. The run is an entry of the log.
+def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda _: None) -> HealthReport:
+    """Run all checks; the run is an entry of the log.
+
+    Args:
+        on_progress: called with the name of each check as it begins.
 
     Raises:
         UnavailableError: a database or the object store does not answer.
     """
-    found: list[Finding] = []
+    found: list[HealthFinding] = []
     skipped: list[str] = []
     with vault.trail.attempting(Action.DOCTOR_RUN):
-        for name, look, branches in _LOOKS:
+        for name, check, branches in _CHECKS:
             if not all(vault.keyring.has(branch) for branch in branches):
                 skipped.append(name)
                 continue
             on_progress(name)
-            found.extend(_seen(vault, name, look))
+            found.extend(_run_check(vault, name, check))
         counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
         try:
             vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts=counts)
-        except GenovaultError as error:  # nothing was released, and the log's state is what has to be said
+        except GenovaultError as error:  # nothing was released, and the report has to tell the state of the log
             found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
     order = list(Severity)
-    return Report(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
+    return HealthReport(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
 
 
-def _seen(vault: UnlockedVault, name: str, look: Look) -> Iterator[Finding]:
-    """What one look finds. Where damage stops it, that is a finding, and the next one goes on."""
+def _run_check(vault: UnlockedVault, name: str, check: Check) -> Iterator[HealthFinding]:
+    """Findings of one check; an integrity error that ends it is a finding too."""
     try:
-        yield from look(vault)
+        yield from check(vault)
     except IntegrityError as error:
         yield _error(error.code, f"{name}: {error.message}", RESTORE)
 
 
-def _keystore(vault: UnlockedVault) -> Iterator[Finding]:
+def _keystore(vault: UnlockedVault) -> Iterator[HealthFinding]:
     if not keystore_files.copies_agree(vault.folder):
         yield _warning("keystore_copies", "the two copies of the keystore differ or one is damaged", "genovault doctor --mend")
     with vault.books.read() as tx:
@@ -121,10 +124,10 @@ def _keystore(vault: UnlockedVault) -> Iterator[Finding]:
     if known < vault.public.seq:
         yield _warning("keystore_unlogged", "the log does not know of the newest keystore", "open the vault as a steward")
     slots = vault.unlocked.keystore.slots
-    strangers = {slot.principal for slot in slots} - active
-    if strangers:
+    orphaned = {slot.principal for slot in slots} - active
+    if orphaned:
         yield _error(
-            "slot_of_nobody", f"{len(strangers)} names have slots and are no active principals", "genovault key remove-slot ID"
+            "slot_of_nobody", f"{len(orphaned)} names have slots and are no active principals", "genovault key remove-slot ID"
         )
     if sum(slot.administers for slot in slots) == 1:
         yield _note(
@@ -132,7 +135,7 @@ def _keystore(vault: UnlockedVault) -> Iterator[Finding]:
         )
 
 
-def _permissions(vault: UnlockedVault) -> Iterator[Finding]:
+def _permissions(vault: UnlockedVault) -> Iterator[HealthFinding]:
     paths = [vault.folder, *vault.folder.iterdir()]
     exposed = [path for path in paths if path.lstat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.is_symlink()]
     for path in exposed:
@@ -145,7 +148,7 @@ def _permissions(vault: UnlockedVault) -> Iterator[Finding]:
             yield _warning("left_over", f"{path.name} was left by a process that died; it may hold keys", f"rm -r {path}")
 
 
-def _databases(vault: UnlockedVault) -> Iterator[Finding]:
+def _databases(vault: UnlockedVault) -> Iterator[HealthFinding]:
     for name, database in vault.databases():
         for pragma, found in database.settings():
             if found != dict(PRAGMAS)[pragma]:
@@ -154,13 +157,13 @@ def _databases(vault: UnlockedVault) -> Iterator[Finding]:
             yield _error("database_damaged", f"{name}: {message}", RESTORE)
 
 
-def _log(vault: UnlockedVault) -> Iterator[Finding]:
+def _log(vault: UnlockedVault) -> Iterator[HealthFinding]:
     report = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     for finding in report.findings:
         yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
     try:
         if vault.keyring.has(Branch.LOG_SIGN):
-            vault.trail.checkpoint()  # as every command does at its end, which then fails
+            vault.trail.checkpoint()  # as every command does at its end, and would fail there
     except GenovaultError as error:
         yield _error("log_unsigned", f"the newest entries cannot be signed: {error.message}", error.hint or RESTORE)
     if not vault.trail.anchors:
@@ -171,7 +174,7 @@ def _log(vault: UnlockedVault) -> Iterator[Finding]:
         yield _error(error.code, error.message, error.hint)
 
 
-def _ledger(vault: UnlockedVault) -> Iterator[Finding]:
+def _ledger(vault: UnlockedVault) -> Iterator[HealthFinding]:
     try:
         with vault.books.read() as tx:
             ledger.read(tx, vault)
@@ -179,8 +182,8 @@ def _ledger(vault: UnlockedVault) -> Iterator[Finding]:
         yield _error(error.code, error.message, RESTORE)
 
 
-def _releases(vault: UnlockedVault) -> Iterator[Finding]:
-    """Whether the book of releases and the log tell the same of each access."""
+def _releases(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Compare each release's state with the outcomes in the log."""
     with vault.books.read() as tx:
         rows = {
             row.intent_event: row for row in tx.execute(select(ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state))
@@ -194,15 +197,15 @@ def _releases(vault: UnlockedVault) -> Iterator[Finding]:
     for event in outcomes.keys() - rows.keys():
         yield _error("release_missing", f"the log's access {event} is in no book of releases", RESTORE)
     for event, row in rows.items():
-        said = outcomes.get(event)
-        left, undone = said is not None and Outcome.DONE in said, said is not None and bool(said - {Outcome.DONE})
+        logged = outcomes.get(event)
+        left, undone = logged is not None and Outcome.DONE in logged, logged is not None and bool(logged - {Outcome.DONE})
         agrees = {"staging": not left, "committed": left, "released": left, "aborted": undone}
-        if said is None or not agrees.get(row.state, False):
+        if logged is None or not agrees.get(row.state, False):
             yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books", RESTORE)
 
 
-def _objects(vault: UnlockedVault) -> Iterator[Finding]:
-    """Every object's length and digest; objects that nothing names."""
+def _objects(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Compare length and digest of each object with the books; count orphaned objects."""
     with vault.books.read() as tx:
         named = {stored.name: stored for stored in named_objects(tx)}
     present = dict(vault.objects.list())
@@ -212,12 +215,12 @@ def _objects(vault: UnlockedVault) -> Iterator[Finding]:
         data = vault.objects.get(name)
         if len(data) != named[name].size or sha256(data) != named[name].sha256:
             yield _error("object_altered", f"object {name} is not what was written", "restore it from a backup")
-    if lost := repair.orphans(vault):
+    if lost := repair.orphaned_objects(vault):
         yield _warning("orphans", f"{len(lost)} objects that nothing names", "genovault doctor --mend")
 
 
-def _containers(vault: UnlockedVault) -> Iterator[Finding]:
-    """Whether each container is bound to its place: its length table opens there and adds up to its size."""
+def _containers(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Open each container's length table at its place and compare the sum with the container's size."""
     query = select(ContainerRow, PartRow).join(PartRow, PartRow.part_id == ContainerRow.part_id)
     with vault.books.read() as tx:
         rows = tx.execute(query).all()
@@ -231,8 +234,8 @@ def _containers(vault: UnlockedVault) -> Iterator[Finding]:
             yield _error(error.code, f"container {c.object}: {error.message}", "restore it from a backup")
 
 
-def _keys(vault: UnlockedVault) -> Iterator[Finding]:
-    """Keys that are named and gone, subjects without keys, use counters."""
+def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Named keys that are gone, subjects without keys, orphaned keys, use counters, unfinished rotations."""
     with vault.books.read() as tx:
         needed = table_keys(tx)
         live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
@@ -241,9 +244,9 @@ def _keys(vault: UnlockedVault) -> Iterator[Finding]:
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
     if keyless := vault.subject_keys.keyless(live):
         yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
-    if strangers := repair.strangers(vault):
-        text = f"{len(strangers)} people have keys and are in no book: an import was killed, or the books are older than the keys"
-        mendable = repair.may_sweep_strangers(vault)
+    if orphaned := repair.orphaned_keys(vault):
+        text = f"{len(orphaned)} people have keys and are in no book: an import was killed, or the books are older than the keys"
+        mendable = repair.may_sweep_orphaned_keys(vault)
         remedy = (
             "genovault doctor --mend, if no newer books exist"
             if mendable
@@ -266,7 +269,7 @@ def _keys(vault: UnlockedVault) -> Iterator[Finding]:
             yield _warning("rotation_unfinished", text, "open the vault as a steward")
 
 
-def _unfinished(vault: UnlockedVault) -> Iterator[Finding]:
+def _unfinished(vault: UnlockedVault) -> Iterator[HealthFinding]:
     now = to_micros(vault.clock())
     with vault.books.read() as tx:
         jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
@@ -284,7 +287,7 @@ def _unfinished(vault: UnlockedVault) -> Iterator[Finding]:
         yield _note("release_unfinished", f"{halves} releases are being made, or were given up", "open the vault: it ends them")
 
 
-def _copies(vault: UnlockedVault) -> Iterator[Finding]:
+def _copies(vault: UnlockedVault) -> Iterator[HealthFinding]:
     now = vault.clock()
     backups = key_backups.list_all(vault.books)
     for backup in backups:
@@ -302,19 +305,19 @@ def _copies(vault: UnlockedVault) -> Iterator[Finding]:
         yield _note("erasure_horizon", text, "destroy the key backups that were made before, and record it")
 
 
-def _error(code: str, message: str, remedy: str) -> Finding:
-    return Finding(Severity.ERROR, code, message, remedy)
+def _error(code: str, message: str, remedy: str) -> HealthFinding:
+    return HealthFinding(Severity.ERROR, code, message, remedy)
 
 
-def _warning(code: str, message: str, remedy: str) -> Finding:
-    return Finding(Severity.WARNING, code, message, remedy)
+def _warning(code: str, message: str, remedy: str) -> HealthFinding:
+    return HealthFinding(Severity.WARNING, code, message, remedy)
 
 
-def _note(code: str, message: str, remedy: str) -> Finding:
-    return Finding(Severity.NOTE, code, message, remedy)
+def _note(code: str, message: str, remedy: str) -> HealthFinding:
+    return HealthFinding(Severity.NOTE, code, message, remedy)
 
 
-_LOOKS: tuple[tuple[str, Look, tuple[Branch, ...]], ...] = (
+_CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("keystore", _keystore, ()),
     ("permissions", _permissions, ()),
     ("databases", _databases, ()),
@@ -327,4 +330,4 @@ _LOOKS: tuple[tuple[str, Look, tuple[Branch, ...]], ...] = (
     ("unfinished work", _unfinished, ()),
     ("copies of the keys", _copies, ()),
 )
-"""What is looked at, how, and which branches it takes."""
+"""(name, check, branches that it opens)."""

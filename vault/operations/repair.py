@@ -1,4 +1,4 @@
-"""Mending what ``doctor`` finds and a command can put right without a backup."""
+"""Repair what ``doctor`` finds and needs no backup: orphaned objects, orphaned keys, copies of the keystore."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vault.storage.book_tables import LeaseRow, SubjectRow
 from vault.storage.database import Transaction
 
 
-def orphans(vault: UnlockedVault) -> list[str]:
-    """Objects that nothing names and nobody is writing."""
-    # First what is there, then what is named: what somebody begins to write in between is not on the list.
+def orphaned_objects(vault: UnlockedVault) -> list[str]:
+    """Names of objects without a row in the books and without a lease."""
+    # List objects before rows: an object written in between is then not listed.
     present = [name for name, _ in vault.objects.list()]
     with vault.books.read() as tx:
         named = {stored.name for stored in named_objects(tx)}
@@ -28,46 +28,47 @@ def orphans(vault: UnlockedVault) -> list[str]:
     return [name for name in present if name not in named and not name.startswith(leased)]
 
 
-def sweep_orphans(vault: UnlockedVault) -> int:
-    """Remove objects that nothing names and nobody is writing; how many. Logged."""
+def sweep_orphaned_objects(vault: UnlockedVault) -> int:
+    """Delete ``orphaned_objects``, with a log entry; return their number."""
     with vault.trail.attempting(Action.DOCTOR_RUN):
-        found = orphans(vault)
+        found = orphaned_objects(vault)
         vault.objects.delete(found)
         vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"orphans": len(found)}, flags=["swept"])
     return len(found)
 
 
-def strangers(vault: UnlockedVault) -> list[SubjectId]:
-    """People who have keys and are in no book: those of an import that was killed, or that the books are too old to know.
+def orphaned_keys(vault: UnlockedVault) -> list[SubjectId]:
+    """Subjects with keys and no row: of a killed import, or registered after the backup that the books come from.
 
-    Nobody, while an import may be about to enter them.
+    Empty while any lease is held: an import may be about to insert the rows.
     """
     held = vault.subject_keys.list_all()
     with vault.books.read() as tx:
-        return _strangers(tx, held)
+        return _without_row(tx, held)
 
 
 def restored(vault: UnlockedVault) -> bool:
-    """Whether these books came out of a backup: then newer ones may turn up, and need the keys of people whom these do not know."""
+    """True if the books came from a backup: newer books may turn up, with subjects that need the orphaned keys."""
     return next(records(vault.trail.log, Filter(act=Action.BACKUP_RESTORE)), None) is not None
 
 
-def may_sweep_strangers(vault: UnlockedVault) -> bool:
-    """Whether ``sweep_strangers`` does anything. Books and keys on PostgreSQL may be one database, which has one writer at a time: there
-    the books cannot be held while keys go. Left over keys do no harm.
+def may_sweep_orphaned_keys(vault: UnlockedVault) -> bool:
+    """False where ``sweep_orphaned_keys`` leaves the keys alone; orphaned keys do no harm.
+
+    Books and keys on PostgreSQL may be one database with one writer at a time: the books cannot be held while keys are destroyed.
     """
     return "sqlite" in (vault.books.dialect, vault.keys.dialect) and not restored(vault)
 
 
-def sweep_strangers(vault: UnlockedVault) -> int:
-    """Destroy the keys of ``strangers``, unless the books were ever restored; how many people those were. Logged."""
+def sweep_orphaned_keys(vault: UnlockedVault) -> int:
+    """Destroy ``orphaned_keys`` unless the books were ever restored, with a log entry; return the number of subjects."""
     with vault.trail.attempting(Action.DOCTOR_RUN):
-        if not may_sweep_strangers(vault):
+        if not may_sweep_orphaned_keys(vault):
             return 0
         held = vault.subject_keys.list_all()
-        # All at once, and while nobody can be entered: ``registration`` looks, in its own transaction, that its keys are still there.
+        # In one transaction, while no subject can be inserted: ``registration`` checks its keys in its own transaction.
         with vault.books.write() as tx:
-            found = _strangers(tx, held)
+            found = _without_row(tx, held)
             if found:
                 vault.keys.destroy(SUBJECT_PURPOSES, found)
         if found:
@@ -76,10 +77,10 @@ def sweep_strangers(vault: UnlockedVault) -> int:
 
 
 def mend_keystore(folder: Path) -> bool:
-    """Write both copies of the keystore from the newest whole one; whether that was needed.
+    """Write both copies of the keystore from the newest whole one; return whether that was needed.
 
     Raises:
-        IntegrityError: ``keystore_damaged``, ``keystore_conflict``: no one copy can be relied on.
+        IntegrityError: ``keystore_damaged``, ``keystore_conflict``: no copy can be relied on.
     """
     if keystore_files.copies_agree(folder):
         return False
@@ -88,7 +89,7 @@ def mend_keystore(folder: Path) -> bool:
     return True
 
 
-def _strangers(tx: Transaction, held: Iterable[SubjectId]) -> list[SubjectId]:
+def _without_row(tx: Transaction, held: Iterable[SubjectId]) -> list[SubjectId]:
     if tx.scalar(select(exists().where(LeaseRow.prefix.is_not(None)))):
         return []
     known = set(tx.scalars(select(SubjectRow.subject_id)))

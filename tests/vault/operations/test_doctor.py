@@ -142,7 +142,7 @@ CASES: dict[str, tuple[Callable[[Path, UnlockedVault], None], str, Severity]] = 
     "a tree that is not the entries'": (edit_the_tree, "log_unsigned", Severity.ERROR),
     "damaged pages": (damage_the_books, "database_damaged", Severity.ERROR),
     "a dangling row": (break_a_reference, "database_damaged", Severity.ERROR),
-    "keys of nobody": (leave_people_without_a_book, "keys_of_nobody", Severity.WARNING),
+    "orphaned keys": (leave_people_without_a_book, "keys_of_nobody", Severity.WARNING),
     "an import at work": (let_an_import_run, "being_written", Severity.NOTE),
     "an expired lease": (let_a_lease_run_out, "lease_expired", Severity.NOTE),
     "an expired key backup": (let_a_key_backup_expire, "key_backup_expired", Severity.WARNING),
@@ -175,13 +175,13 @@ def test_mending_takes_away_what_nothing_names(vault):
     leave_an_orphan(vault, None)
     lose_a_keystore_copy(vault, None)
     with vaults.opened(vault) as s:
-        assert repair.sweep_orphans(s) == 1
+        assert repair.sweep_orphaned_objects(s) == 1
         assert repair.mend_keystore(s.folder)
         assert not repair.mend_keystore(s.folder)
         assert not {"orphans", "keystore_copies"} & {finding.code for finding in doctor.examine(s).findings}
 
 
-class TestKeysOfNobody:
+class TestOrphanedKeys:
     def held(self, s: UnlockedVault) -> set[SubjectId]:
         return s.subject_keys.list_all()
 
@@ -189,17 +189,17 @@ class TestKeysOfNobody:
         with vaults.opened(vault) as s:
             before = self.held(s)
             leave_people_without_a_book(vault, s)
-            assert repair.sweep_strangers(s) == 3
+            assert repair.sweep_orphaned_keys(s) == 3
             assert self.held(s) == before
-            assert repair.sweep_strangers(s) == 0
+            assert repair.sweep_orphaned_keys(s) == 0
             vaults.read_all(s)
 
     def test_they_stay_while_an_import_is_at_work(self, vault):
         with vaults.opened(vault) as s:
             leave_people_without_a_book(vault, s)
             let_an_import_run(vault, s)
-            assert repair.strangers(s) == []
-            assert repair.sweep_strangers(s) == 0
+            assert repair.orphaned_keys(s) == []
+            assert repair.sweep_orphaned_keys(s) == 0
             assert len(self.held(s)) == len(vaults.SAMPLES) + 3
 
     def test_they_stay_when_the_books_came_from_a_backup(self, vault):
@@ -207,7 +207,7 @@ class TestKeysOfNobody:
         with vaults.opened(vault) as s:
             s.trail.record(Action.BACKUP_RESTORE, Outcome.DONE)
             leave_people_without_a_book(vault, s)
-            assert repair.sweep_strangers(s) == 0
+            assert repair.sweep_orphaned_keys(s) == 0
             (finding,) = [f for f in doctor.examine(s).findings if f.code == "keys_of_nobody"]
             assert "keep" in finding.remedy
 
@@ -220,7 +220,7 @@ class TestKeysOfNobody:
             @contextmanager
             def swept(new):
                 new._wait()
-                assert repair.sweep_strangers(s) == 2
+                assert repair.sweep_orphaned_keys(s) == 2
                 with transaction(new) as tx:
                     yield tx
 
