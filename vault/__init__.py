@@ -35,9 +35,17 @@ def open(  # noqa: A001 - the name that programs rely on (docs/python-api.md)
     passphrase: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
 ) -> Vault:
-    """Unlock the vault in a folder, as ``principal`` (default: the only one), with a passphrase or a key file.
+    """Unlock the vault in a folder and finish or undo what a killed process left there.
 
-    Use as a context manager. Raises the errors of ``vault.errors``, nothing else.
+    Args:
+        path: the vault's folder.
+        principal: name whose slot is opened; default: the only one.
+        passphrase: passphrase of the slot, or
+        key_file: path of the slot's key file. Exactly one of the two.
+
+    Raises:
+        UsageError: ``factor_needed``. UnavailableError: ``no_vault``, ``cannot_unlock``, a database or anchor does not answer.
+        IntegrityError: stored data was altered, or an anchor has seen a newer log.
     """
     from vault.api import open_vault  # noqa: PLC0415 - importing the package must stay light
 

@@ -1,4 +1,4 @@
-"""The Python door: an opened vault as programs see it. It can ask for views, and nothing else."""
+"""Python API: an opened vault, of which programs ask views (docs/python-api.md)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vault.views.view import View
 
 
 class Vault:
-    """An unlocked vault. Close it, or use it as a context manager: closing signs the log's head."""
+    """An unlocked vault, made by ``vault.open``. Use it as a context manager or call ``close``."""
 
     def __init__(self, opened: UnlockedVault) -> None:
-        self._session = opened
+        self._opened = opened
 
     def __enter__(self) -> Self:
         return self
@@ -28,20 +28,27 @@ class Vault:
         self.close()
 
     def view(self, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
-        """De-identified genotypes of everyone whose consent covers the project: ``pseudonyms`` str[n], ``sites`` Sites[m],
-        ``genotypes`` int8[m, n, ploidy] (-1 missing, -2 absent), ``receipt`` of this very access.
+        """Make a view of all subjects whose consent permits the project's purpose.
 
-        A panel view keeps every locus of the panel that the dataset has; a region view ("22:16000000-16100000"; none: all of
-        the dataset) leaves out what no released subject carries.
+        n pseudonyms, m sites: ``pseudonyms`` str[n], ``sites`` Sites[m], ``genotypes`` int8[m, n, ploidy] (-1 missing, -2 absent),
+        ``receipt`` a tlog-proof of this access. A panel view keeps every locus of the panel that the dataset has; a region view
+        leaves out sites and ALTs that no released subject carries.
+
+        Args:
+            project: code of an approved project.
+            dataset: name of one of the project's datasets.
+            panel: name of a panel of the dataset, in its newest version.
+            regions: ``"contig:start-end"``, 1-based, both ends included; none and no panel: the whole dataset.
 
         Raises:
-            RefusedError: nothing may be released. InputError, IntegrityError, UnavailableError.
+            RefusedError: nothing may be released. InputError: a name or region is unknown or malformed, for stewards.
+            IntegrityError: stored data was altered. UnavailableError: the access cannot be logged, or a store does not answer.
         """
-        return gate.view(self._session, project=project, dataset=dataset, panel=panel, regions=regions)
+        return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=regions)
 
     def close(self) -> None:
-        """Sign the log's head, where this principal can, and let go of keys and connections."""
-        self._session.close()
+        """Sign the log's head if this principal holds the key, then drop keys and connections."""
+        self._opened.close()
 
 
 def open_vault(
@@ -51,6 +58,6 @@ def open_vault(
     passphrase: str | None,
     key_file: str | os.PathLike[str] | None,
 ) -> Vault:
-    """Unlock a vault. See ``vault.open``."""
+    """Unlock a vault. Arguments and errors as ``vault.open``."""
     factor = unlocked_vault.factor(passphrase=passphrase, key_file=None if key_file is None else Path(key_file))
     return Vault(recovery.open_recovered(Path(path), factor=factor, principal=principal))

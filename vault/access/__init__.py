@@ -1,1 +1,1 @@
-"""Who may ask for what, under which limits, and what was released."""
+"""Projects, requests, rulings, limits of a release, releases, and the accounting of disclosures."""

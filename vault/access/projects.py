@@ -1,7 +1,7 @@
-"""The book of projects: approved purposes, each with its own pseudonym key.
+"""Register of projects: declared purposes, each with its own pseudonym key.
 
-The declaration and the project's standing are sealed under the books branch, so that nobody approves a project by editing its row;
-every change of state raises the project's version, which the gate reads before it decides and again before it releases.
+Declaration and state are sealed under the books branch, so that editing the row approves nothing. Every change of state raises the
+project's version, which the gate reads before it decides and again before it releases.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CHANGES = {  # verb -> (act, states it may start from, state it ends in)
 
 @dataclass(frozen=True)
 class Project:
-    """A project as the books hold it."""
+    """A project, as recorded."""
 
     project_id: ProjectId
     code: str
@@ -211,13 +211,13 @@ def _opened(vault: UnlockedVault, row: ProjectRow) -> Project:
 
 
 def stewards(tx: Transaction) -> int:
-    """How many stewards there are."""
+    """Number of active stewards."""
     query = select(func.count()).select_from(PrincipalRow).where(PrincipalRow.role == "steward", PrincipalRow.state == "active")
     return tx.scalar(query) or 0
 
 
 def _entry(row: ProjectRow, declaration: purposes.ProjectDeclaration) -> dict[str, Any]:
-    """What an entry says of a project: its code, purpose, and a digest of the declaration with its version."""
+    """Entry fields of a project: code, purpose, and digest of the declaration with its version."""
     return {
         "project": row.code,
         "purpose": ",".join(declaration.purpose.use_kinds),

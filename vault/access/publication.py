@@ -1,4 +1,4 @@
-"""From a committed release to a visible folder, and back out of one that must not become visible.
+"""Publication of a committed release as a visible folder, and its abort.
 
 A live process holds ``process_lock`` of the release's id, so recovery never touches work in progress.
 """
@@ -20,13 +20,17 @@ from vault.session.unlocked_vault import UnlockedVault
 
 
 def receive(vault: UnlockedVault, index: int) -> str:
-    """Sign the log's head and give the receipt of entry ``index``."""
+    """Sign the log's head and return the receipt of entry ``index``."""
     vault.trail.checkpoint()
     return vault.trail.log.receipt(index)
 
 
 def finish(vault: UnlockedVault, release: Release) -> None:
-    """Make a committed release visible: receipt beside the manifest, folder renamed, state set. Safe to repeat."""
+    """Make a committed release visible: write the receipt, rename the folder, set the state. Idempotent.
+
+    Raises:
+        IntegrityError: ``release_incomplete``.
+    """
     staged, output = Path(release.content.staged), Path(release.content.output)
     if release.outcome_index is None:
         raise IntegrityError("release_incomplete", "a committed release has no outcome entry", hint="run genovault doctor")
@@ -37,10 +41,10 @@ def finish(vault: UnlockedVault, release: Release) -> None:
 
 
 def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
-    """Remove what was staged and log that nothing became visible.
+    """Delete the staged folder and log the abort.
 
     Raises:
-        IntegrityError: ``release_altered``: the log says that it did; the books were edited.
+        IntegrityError: ``release_altered``: the log has a ``done`` outcome; the books were edited.
     """
     said = vault.trail.log.closings([release.intent_event]).get(release.intent_event, [])
     if release.state == STAGING and ending(record_of(entry).outcome for entry in said) == Outcome.DONE:

@@ -1,6 +1,6 @@
-"""What a release must keep to: the project's declaration and the duties that the released people's consents carry.
+"""Limits of a release: the project's declaration and the obligations of the released subjects' consents.
 
-Whatever this vault cannot keep refuses the release (consent reference §12); nothing is passed on as a mere wish.
+An obligation that the vault cannot enforce refuses the release (docs/design/consent.md §12).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from vault.files.yaml_documents import declared
 
 @dataclass(frozen=True)
 class ReleaseLimits:
-    """Where a view may not look: ``masks``, and everything outside any of the groups of ``only``."""
+    """Loci hidden from a view: ``masks``, and all that lies outside any group of ``only``."""
 
     masks: tuple[Interval, ...]
     only: tuple[Mask, ...]
 
     def hidden(self, contigs: Sequence[str]) -> tuple[Interval, ...]:
-        """All that is hidden on these contigs, as intervals."""
+        """Hidden intervals on these contigs."""
         return self.masks + tuple(gap for group in self.only for contig in contigs for gap in _outside(group, contig))
 
 
@@ -39,9 +39,11 @@ def limits(
     regions: Sequence[str],
     now: datetime,
 ) -> ReleaseLimits:
-    """What the view must hide, once every other limit holds.
+    """Check the limits of a release and return the loci that its view must hide.
 
-    ``places``: the named places of the data's assembly. ``regions``: what is asked for; empty for a panel or the whole dataset.
+    Args:
+        places: named loci of the data's assembly.
+        regions: regions asked for; empty for a panel or the whole dataset.
 
     Raises:
         RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
@@ -67,7 +69,7 @@ def limits(
 
 
 def stated(duties: Obligations) -> tuple[Obligation, ...]:
-    """The duties in words, for the manifest. NRI and NRL stand on every release."""
+    """Obligations in words, for the manifest; NRI and NRL are on every release."""
     found = [NO_REIDENTIFICATION, NO_RELINKING]
     if duties.publish:
         found.append(Obligation(code="PUB", text="Make the results available to the scientific community."))
@@ -83,7 +85,7 @@ def stated(duties: Obligations) -> tuple[Obligation, ...]:
 
 
 def _left(regions: Sequence[str], hidden: Mask, groups: Sequence[Mask]) -> bool:
-    """Whether anything of the regions may be shown; nearly always the first region answers."""
+    """True if any part of the regions may be shown; usually the first region decides."""
     asked = declared(lambda: loci.parse_regions(regions), name="the regions")
     return any(_remains(Mask((region,)).minus(hidden), groups) for region in asked.intervals)
 

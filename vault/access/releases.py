@@ -1,4 +1,4 @@
-"""The book of releases: views that left the vault or were leaving it, and what a killed process left half done.
+"""Register of releases: views that left the vault or are about to.
 
 staging    intent logged, files being written        recovery: remove the folder, log the abort
 committed  outcome logged, folder not yet visible    recovery: re-check consent, then finish, or log the abort
@@ -29,7 +29,7 @@ RELEASED, ABORTED = "released", "aborted"
 
 @dataclass(frozen=True)
 class ReleaseContent:
-    """The sealed part of a release's record. Folders are empty for a view that was handed over in memory."""
+    """Sealed part of a release's record. Folders are empty for a view in memory."""
 
     asked: Mapping[str, object]
     obligations: Mapping[str, object]
@@ -40,7 +40,7 @@ class ReleaseContent:
 
 @dataclass(frozen=True)
 class Release:
-    """A release as the books hold it."""
+    """A release, as recorded."""
 
     release_id: str
     request_id: str | None
@@ -67,7 +67,7 @@ def begin(
     subjects: list[SubjectId],
     content: ReleaseContent,
 ) -> None:
-    """Record a release in the making, in the transaction of its intent."""
+    """Insert a release in state staging, in the transaction of its intent."""
     row = ReleaseRow(
         release_id=release_id,
         request_id=request_id,
@@ -98,10 +98,10 @@ def commit(
     manifest_sha256: bytes | None,
     state: str,
 ) -> None:
-    """Record what was released, in the transaction of its outcome.
+    """Record a release, in the transaction of its outcome.
 
     Raises:
-        RefusedError: ``release_ended``: somebody else ended it (recovery took its process for dead).
+        RefusedError: ``release_ended``: another process aborted it, taking this one for dead.
     """
     row = tx.get_one(ReleaseRow, release_id)
     if row.state != STAGING:
@@ -112,7 +112,7 @@ def commit(
 
 
 def drop(tx: Transaction, release_id: str) -> None:
-    """Record, in the transaction of its outcome, that nothing left."""
+    """Mark a release aborted, in the transaction of its outcome."""
     tx.execute(update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=ABORTED))
 
 
@@ -136,7 +136,7 @@ def load(vault: UnlockedVault, release_id: str) -> Release:
 
 
 def unfinished(vault: UnlockedVault) -> list[Release]:
-    """Releases that were in the making, whoever makes them."""
+    """Releases in state staging or committed, of any process."""
     return _query(vault, ReleaseRow.state.in_(UNFINISHED))
 
 

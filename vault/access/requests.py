@@ -1,4 +1,4 @@
-"""The book of requests: what a project asks for. The loci asked for are sealed under the books branch."""
+"""Register of requests. The loci asked for are sealed under the books branch."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ OPEN, DENIED = "open", "denied"
 
 @dataclass(frozen=True)
 class Spec:
-    """Which loci: regions as written, or a panel in one version; neither means the whole dataset."""
+    """Loci asked for: regions as written, or a panel in one version; neither means the whole dataset."""
 
     regions: tuple[str, ...] = ()
     panel: str | None = None
     panel_version: int | None = None
-    submitted_for: str | None = None  # whom the steward who submits says it is for
+    submitted_for: str | None = None  # user named by the submitting steward; unverified
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the books hold it."""
+    """A request, as recorded."""
 
     request_id: str
     project_id: ProjectId
@@ -119,7 +119,7 @@ def load(vault: UnlockedVault, request_id: str) -> Request:
 
 
 def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
-    """Whether the request still stands, as the caller's transaction sees it. Raises IntegrityError ``request_altered``."""
+    """True if the request is open in the caller's transaction. Raises IntegrityError ``request_altered``."""
     row = tx.get(RequestRow, request_id)
     if row is None:
         return False

@@ -1,4 +1,4 @@
-"""Stewards' rulings on what a project leaves open: entries that are added, never changed, and each one in the log.
+"""Stewards' rulings on points that a project leaves open: appended, never changed, each logged.
 
 A ruling turns a *review* into a permission where nothing else stands against it; it never overrides a denial. Where there are two
 stewards it takes both: one rules, another confirms by ruling the same. Taking a ruling back takes one, and acts at once.
@@ -26,7 +26,7 @@ SEALED = SealedRecord("ruling", dumps=str, loads=str)
 
 @dataclass(frozen=True)
 class Ruling:
-    """One ruling. ``confirmed_by`` None: it waits for a second steward and has no effect yet."""
+    """One ruling. ``confirmed_by`` None: it awaits a second steward and has no effect yet."""
 
     ruling_id: str
     project: str

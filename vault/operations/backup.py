@@ -1,12 +1,12 @@
-"""Copies of a vault, made while it is in use. Data and keys are copied apart, so that their copies age apart.
+"""Backups of a vault in use. Data and keys are copied separately, so that each kind of copy has its own lifetime.
 
     DEST/                           DEST/ (--keys)
-      backup.json   what it is        backup.json        what it is, and when it expires
+      backup.json   description       backup.json        description, with expiry
       books.db      one snapshot      keystore.a         one copy of the keystore
-      objects/…     all it names      keys.db            one snapshot
+      objects/…     objects named     keys.db            one snapshot
 
-A backup of data holds no key and opens nothing. A backup of keys opens what was erased since it was made, which is why it is
-recorded with an expiry, and why the certificate of an erasure names it. A backup appears whole or not at all.
+A backup of data holds no key. A backup of keys opens data erased since it was made, so it is recorded with an expiry and named in
+certificates of erasure. A backup appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class DataBackup:
-    """What ``backup`` made."""
+    """Summary of a backup of data."""
 
     folder: Path
     created: str
@@ -113,10 +113,10 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
 
 
 def read_about(folder: Path, wanted: str) -> dict[str, Any]:
-    """The description of a backup of the wanted format, its files compared with it.
+    """Read the description of a backup of the wanted format and compare the files with it.
 
     Raises:
-        InputError: ``no_backup``: there is none of this kind here. IntegrityError: ``backup_altered``.
+        InputError: ``no_backup``: the folder holds none of this format. IntegrityError: ``backup_altered``.
     """
     try:
         with (folder / ABOUT).open("rb") as file:
@@ -133,13 +133,17 @@ def read_about(folder: Path, wanted: str) -> dict[str, Any]:
 
 
 def check_object(stored: Stored, data: bytes) -> None:
-    """Raises IntegrityError ``object_altered``."""
+    """Compare an object with its size and digest. Raises IntegrityError ``object_altered``."""
     if len(data) != stored.size or sha256(data) != stored.sha256:
         raise IntegrityError("object_altered", "a genotype object is not what the books say", hint="run genovault doctor")
 
 
 def _snapshot(vault: UnlockedVault, staging: Path, progress: Progress) -> list[Stored]:
-    """Books, and every object that exactly this snapshot of them names."""
+    """Copy the books and the objects that this snapshot names; return those.
+
+    Raises:
+        UnavailableError: ``backup_restless``. IntegrityError: ``object_missing``, ``object_altered``.
+    """
     for _ in range(ATTEMPTS):
         (staging / BOOKS).unlink(missing_ok=True)
         vault.books.copy_to(staging / BOOKS)
@@ -175,14 +179,14 @@ def _copy_objects(vault: UnlockedVault, named: list[Stored], folder: Path, progr
 
 
 def _still_named(vault: UnlockedVault, named: list[Stored]) -> bool:
-    """Whether an object is missing although the live books name everything that the snapshot did: real damage."""
+    """True if the live books still name all objects of the snapshot: a missing one is damage, not an erasure."""
     with vault.books.read() as tx:
         live = {stored.name for stored in named_objects(tx)}
     return all(stored.name in live for stored in named)
 
 
 def _drop_others(named: list[Stored], folder: Path) -> None:
-    """What an earlier attempt copied and this snapshot no longer names."""
+    """Delete objects that an earlier attempt copied and this snapshot no longer names."""
     wanted = {stored.name for stored in named}
     for path in [p for p in folder.rglob("*") if p.is_file()]:
         if str(path.relative_to(folder)) not in wanted:
@@ -190,7 +194,7 @@ def _drop_others(named: list[Stored], folder: Path) -> None:
 
 
 def _copy_keys(vault: UnlockedVault, staging: Path) -> int:
-    """Keystore and key database of one moment; the keystore's ``seq``."""
+    """Copy keystore and key database of one moment; return the keystore's ``seq``. Raises UnavailableError ``backup_restless``."""
     for _ in range(ATTEMPTS):
         before = keystore.load(vault.folder)
         (staging / KEYS).unlink(missing_ok=True)
@@ -206,7 +210,11 @@ def _copy_keys(vault: UnlockedVault, staging: Path) -> int:
 
 @contextmanager
 def _appearing(vault: UnlockedVault, destination: Path) -> Iterator[Path]:
-    """A staging folder beside the destination that takes its place, synced, when the block ends well."""
+    """Yield a staging folder beside the destination; synced and renamed to it when the block succeeds, else deleted.
+
+    Raises:
+        InputError: ``backup_inside``, ``output_not_empty``.
+    """
     target = destination.resolve()
     if target.is_relative_to(vault.folder.resolve()):
         raise InputError("backup_inside", "a backup inside the vault is lost with it", hint="name a folder elsewhere")

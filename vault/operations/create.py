@@ -1,4 +1,4 @@
-"""Making a new vault: its folder appears whole, with keystore, databases, the first principal and the log's first entry, or not at all."""
+"""Create a vault: its folder appears whole, with keystore, databases, first principal and the log's first entry, or not at all."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def init(
     clock: Clock = utc_now,
     random: RandomBytes = os.urandom,
 ) -> VaultId:
-    """Make a new vault in a folder that is absent or empty; it appears whole.
+    """Create a vault in a folder that is absent or empty; return its id.
 
     Raises:
-        InputError: ``vault_exists``: something is already there (folder or database); ``one_database``.
+        InputError: ``vault_exists``: the folder or database is not empty; ``one_database``.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
@@ -87,7 +87,11 @@ def _furnish(
 
 
 def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Database:
-    """A database with empty tables; what was made outside the folder is taken away again if ``undo`` runs."""
+    """Create a database with empty tables; ``undo`` removes what was made outside the folder.
+
+    Raises:
+        InputError: ``vault_exists``.
+    """
     if place.startswith("sqlite:///"):
         path = Path(inside(folder, place).removeprefix("sqlite:///"))
         create_sqlite_file(path)
@@ -107,7 +111,7 @@ def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Datab
 
 
 def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
-    """The vault's row, its first principal, the empty log and the log's first entry, in one transaction."""
+    """Insert the vault's row, its first principal, the empty log and its first entry in one transaction."""
     now = to_micros(clock())
     row = VaultRow(
         vault_id=vault_id,

@@ -1,4 +1,4 @@
-"""The book of key backups: which copies of the keys were made, and until when each can still open what was erased since."""
+"""Register of key backups: each copy of the keys, and until when it can open data erased since."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 @dataclass(frozen=True)
 class KeyBackup:
-    """One copy of keystore and key database. ``destroyed``: when a steward said that it no longer exists."""
+    """One copy of keystore and key database. ``destroyed``: time of the steward's word that it no longer exists."""
 
     backup_id: str
     created: datetime
@@ -28,11 +28,11 @@ class KeyBackup:
     destroyed: datetime | None
 
     def held(self, at: datetime) -> bool:
-        """Whether the copy must be taken to exist."""
+        """True while the copy must be assumed to exist."""
         return self.destroyed is None and self.expires > at
 
     def as_dict(self) -> dict[str, str | None]:
-        """For documents: times in RFC 3339."""
+        """Fields for JSON documents, times in RFC 3339."""
         gone = None if self.destroyed is None else rfc3339(self.destroyed)
         return {"backup": self.backup_id, "created": rfc3339(self.created), "expires": rfc3339(self.expires), "destroyed": gone}
 
@@ -52,7 +52,7 @@ def list_all(books: Database) -> list[KeyBackup]:
 
 
 def of_vault(folder: Path) -> list[KeyBackup]:
-    """As ``list_all``, for whoever has the folder and has not unlocked it. Raises as ``session.open_books``."""
+    """As ``list_all``, for a folder that is not unlocked. Raises as ``unlocked_vault.open_books``."""
     books = open_books(folder)
     try:
         return list_all(books)
@@ -61,12 +61,12 @@ def of_vault(folder: Path) -> list[KeyBackup]:
 
 
 def horizon(backups: list[KeyBackup], *, at: datetime) -> datetime | None:
-    """When the last copy that is still held expires; None: there is none."""
+    """Time at which the last held copy expires; None without one."""
     return max((backup.expires for backup in backups if backup.held(at)), default=None)
 
 
 def begin(vault: UnlockedVault, *, expires: datetime) -> KeyBackup:
-    """Record a key backup before it is made: one that is made and not recorded would make certificates lie."""
+    """Record a key backup before it is made: an unrecorded one would be missing from certificates of erasure."""
     now = vault.clock()
     backup = KeyBackup(f"kb-{vault.random(8).hex()}", now, expires, None)
     row = KeyBackupRow(

@@ -1,13 +1,13 @@
-"""Rotation of keys while the vault is in use (keys reference §12-13).
+"""Rotation of keys while the vault is in use (docs/design/keys.md §13).
 
     epochs      a branch gets a new epoch to write with, and every stored key of the branch is wrapped anew under it
     old epochs  are destroyed once nothing is wrapped or sealed under them: old key databases are then unreadable with this keystore
-    root        new root and branch keys for the slots whose factors are given: whoever was removed cannot open a later keystore
-    tokens      every person gets a new audit salt; old ones can be destroyed once the log need no longer be searched by them
+    root        new root and branch keys for the slots whose factors are given: a removed principal cannot open a later keystore
+    tokens      every subject gets a new audit salt; old ones can be destroyed once the log need no longer be searched by them
     projects    a project gets a new pseudonym key: its later releases cannot be linked with earlier ones by pseudonym
 
-Wrapping anew is a job: bounded batches, each a transaction, taken up at the next open after a kill. Readers in other processes
-read the keystore again when they meet an epoch that they do not know.
+Wrapping anew is a job: bounded batches, each a transaction, resumed at the next open after a kill. Readers in other processes load
+the keystore again when they meet an unknown epoch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class EpochSummary:
-    """One epoch of a branch: what ``key epochs`` shows."""
+    """One epoch of a branch, as ``key epochs`` shows it."""
 
     branch: str
     epoch: int
@@ -57,7 +57,7 @@ class EpochSummary:
 
 
 def rotate(vault: UnlockedVault, branches: Sequence[Branch] = BY_DEFAULT, *, progress: Progress = lambda _: None) -> int:
-    """Start a new epoch of each branch and wrap its keys anew; how many keys that were.
+    """Start a new epoch of each branch and wrap its keys anew; return the number of keys.
 
     Raises:
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``branch_closed``.
@@ -85,7 +85,7 @@ def rotate(vault: UnlockedVault, branches: Sequence[Branch] = BY_DEFAULT, *, pro
 
 
 def resume(vault: UnlockedVault) -> int:
-    """Finish rotations that a killed process began, if this principal can; how many those were."""
+    """Finish rotations that a killed process began, if this principal holds the branches; return their number."""
     with vault.books.read() as tx:
         query = select(JobRow.job_id, JobRow.payload).where(JobRow.kind == KIND, JobRow.state != DONE)
         found = tx.execute(query.order_by(JobRow.created)).all()
@@ -99,9 +99,9 @@ def resume(vault: UnlockedVault) -> int:
 
 
 def renew_root(vault: UnlockedVault, factors: Mapping[str, Factor]) -> list[str]:
-    """New root and branch keys; slots whose factor (by slot id, hex) is not given are dropped. Returns the ids of those dropped.
+    """Renew root and branch keys, drop slots whose factor is not given (by slot id, hex), and return the dropped slots' ids.
 
-    Call ``rotate`` as well when somebody is not trusted any more: the epochs that they have seen they still know.
+    Call ``rotate`` as well when a principal is no longer trusted: earlier epochs may have been copied.
 
     Raises:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``.
@@ -121,7 +121,7 @@ def renew_root(vault: UnlockedVault, factors: Mapping[str, Factor]) -> list[str]
 
 
 def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -> int:
-    """A new audit salt and token for everyone. Entries so far keep the old token, by which people are still found.
+    """Give every subject a new audit salt and token; earlier entries stay linked by the old token. Return the number of subjects.
 
     Raises:
         UnavailableError: ``branch_closed``.
@@ -138,7 +138,7 @@ def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -
 
 
 def destroy_old_tokens(vault: UnlockedVault) -> int:
-    """Destroy all but the newest audit salts and tokens: entries written under them link to nobody any more; how many went."""
+    """Destroy all but the newest audit salts and tokens, which unlinks the entries under them; return the number of tokens."""
     with vault.trail.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
         gone = vault.subject_keys.destroy_old_tokens()
@@ -147,7 +147,7 @@ def destroy_old_tokens(vault: UnlockedVault) -> int:
 
 
 def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) -> int:
-    """A new pseudonym key for a project; its version. The old key is destroyed unless it is kept to resolve old pseudonyms.
+    """Give a project a new pseudonym key and return its version; the old key is destroyed unless ``keep_old``, to resolve old pseudonyms.
 
     Raises:
         InputError: ``project_unknown``. UnavailableError: ``branch_closed``.
@@ -170,7 +170,7 @@ def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) ->
 
 
 def epochs(vault: UnlockedVault) -> list[EpochSummary]:
-    """Every epoch there is, with its use counters. Reading the list is an entry."""
+    """List all epochs with their use counters; the reading is logged."""
     used = {(use.branch, use.epoch): use for use in vault.keys.epochs.uses()}
     found = []
     for branch in Branch:
@@ -208,7 +208,7 @@ def destroy_epoch(vault: UnlockedVault, branch: Branch, number: int) -> None:
 
 
 def branch_named(name: str) -> Branch:
-    """Raises UsageError ``branch_unknown``."""
+    """Branch by its name. Raises UsageError ``branch_unknown``."""
     if name not in set(Branch):
         raise UsageError("branch_unknown", f"there is no branch {name}", hint=", ".join(Branch))
     return Branch(name)
@@ -235,7 +235,11 @@ def _worn(use: EpochUse | None) -> bool:
 
 
 def _require_unsealed(vault: UnlockedVault, branch: Branch, number: int) -> None:
-    """Blobs of the books branch are sealed under the epoch itself, not under stored keys."""
+    """Refuse while records are sealed under an epoch of the books branch, which seals them itself and not through stored keys.
+
+    Raises:
+        UsageError: ``epoch_in_use``.
+    """
     if branch is not Branch.BOOKS:
         return
     with vault.books.read() as tx:

@@ -1,8 +1,8 @@
-"""Anchors of a vault: which there are, whether the log stands where they say, and how a vault that fell behind goes on.
+"""Anchors of a vault: add, remove, compare the log with them, and continue a log that fell behind.
 
-A vault remembers its anchors in vault.json. Every checkpoint it signs goes to each of them, and nobody works with a vault whose
-log is behind an anchor or at odds with it: that is what an old copy, put back, looks like. Going on then takes a new log: its
-origin is the next one (…/log2), its leaf 0 holds the newest checkpoint known of the old one, and the old one's entries stay.
+vault.json lists the anchors. Every checkpoint is published to each. A vault whose log is behind an anchor, or differs from it, is not
+opened for work: it may be an old copy put back. It continues under a new log, whose origin is the next number (…/log2) and whose leaf 0
+holds the newest known checkpoint of the old log; the old log's entries stay.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"(?P<stem>.*/log)(?P<number>[0-9]+)")
 
 
 def add(vault: UnlockedVault, folder: Path) -> None:
-    """Remember an anchor from now on, and put the log's present head there.
+    """Add an anchor and publish the log's head to it.
 
     Raises:
         InputError: ``anchor_known``; ``anchor_inside``: the folder is inside the vault.
@@ -50,7 +50,7 @@ def add(vault: UnlockedVault, folder: Path) -> None:
 
 
 def remove(vault: UnlockedVault, folder: Path) -> None:
-    """Give an anchor up. Raises InputError (``anchor_unknown``)."""
+    """Remove an anchor. Raises InputError ``anchor_unknown``."""
     place = folder.resolve()
     with vault.trail.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
@@ -63,7 +63,7 @@ def remove(vault: UnlockedVault, folder: Path) -> None:
 
 
 def guard(vault: UnlockedVault) -> None:
-    """Return only if the log is at every anchor's newest checkpoint, or past it.
+    """Check that the log is at or past every anchor's newest checkpoint.
 
     Raises:
         IntegrityError: ``log_behind_anchor``, ``log_differs_from_anchor``, ``log_continued_elsewhere``.
@@ -75,7 +75,7 @@ def guard(vault: UnlockedVault) -> None:
 
 
 def require_cause(vault: UnlockedVault) -> None:
-    """Return only if the log cannot go on as it is, or no anchor can tell.
+    """Check that the log cannot be continued as it is, or that there is no anchor.
 
     Raises:
         InputError: ``log_stands``: every anchor agrees with it. UnavailableError: ``anchor_unreachable``.
@@ -90,10 +90,10 @@ def require_cause(vault: UnlockedVault) -> None:
 
 
 def continue_log(vault: UnlockedVault) -> Appended:
-    """Begin a new log after a rollback; the receipt of its leaf 0 goes to the anchors. Leaf 0 says what is known of the old log:
-    its newest checkpoint, how many entries that had, and how many of them are here.
+    """Begin a new log after a rollback and publish the receipt of its leaf 0 to the anchors.
 
-    For a session that ``recovery.open_recovered`` would refuse, opened with ``session.open_session``.
+    Leaf 0 states the old log's newest known checkpoint, its size, and the number of entries held here.
+    For a vault that ``recovery.open_recovered`` refuses, opened with ``unlocked_vault.open_vault``.
     """
     from vault.consent import ledger  # noqa: PLC0415 - brings the policies, and every command that opens a vault asks its anchors
 
@@ -120,7 +120,7 @@ def continue_log(vault: UnlockedVault) -> Appended:
 
 
 def _announce(vault: UnlockedVault) -> None:
-    """Tell the anchors that an earlier log has ended, if a killed process did not come to it."""
+    """Publish the end of an earlier log to anchors that a killed process did not reach."""
     parts = vault.trail.log.parts() if vault.trail.anchors and vault.keyring.has(Branch.LOG_SIGN) else []
     if len(parts) < 2:
         return
@@ -144,7 +144,7 @@ def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:
         )
     note = anchor.newest(origin)
     if note is None:
-        # An empty folder is what an anchor looks like whose mount is missing; one that knows the log before this one is not.
+        # An empty folder may be a missing mount; an anchor that knows the previous log is not.
         if fresh or any(anchor.newest(part.origin) for part in vault.trail.log.parts()[:-1]):
             return
         raise anchor.without(origin)
@@ -168,7 +168,7 @@ _HINT = "this looks like an old or edited copy of the vault; genovault audit con
 
 
 def _next_origin(vault: UnlockedVault, origin: str) -> str:
-    """The next free number: an anchor may know of a log that this copy of the vault has never heard of."""
+    """Origin with the next number free on every anchor: one may know a log that this copy of the vault does not."""
     match = _NUMBERED.fullmatch(origin)
     stem, number = (match["stem"], int(match["number"])) if match else (f"{origin}/log", 1)
     while True:

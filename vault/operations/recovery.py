@@ -1,4 +1,4 @@
-"""Opening a vault for work: what a killed process left half done is finished or undone first (DESIGN §3, rule 11)."""
+"""Open a vault for work: finish or undo first what a killed process left (docs/design/reliability.md §7)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vault.session import object_leases, principals
 from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.book_tables import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, ReleaseRow
 
-WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # what finishing a release takes
+WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # branches that finishing a release opens
 
 
 def open_recovered(
     folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
 ) -> UnlockedVault:
-    """Unlock a vault and, if this principal can, clear up after processes that were killed.
+    """Unlock a vault and, if this principal holds the keys, recover from killed processes.
 
-    Raises as ``open_vault``, and as ``anchoring.guard``: nobody works with a vault that its anchors know to be an old copy.
+    Raises as ``open_vault``, and as ``log_anchors.guard``: a vault that an anchor knows to be an old copy is not opened.
     """
     vault = open_vault(folder, factor=factor, principal=principal, clock=clock, random=random)
     try:
@@ -39,13 +39,13 @@ def open_recovered(
 
 
 def _finish_unfinished(vault: UnlockedVault) -> None:
-    """Releases, erasures and rotations that a killed process left."""
+    """Finish or abort releases, erasures and rotations that a killed process left."""
     releases = exists().where(ReleaseRow.state.in_(RELEASE_UNFINISHED))
     jobs = exists().where(JobRow.state != JOB_DONE)
     with vault.books.read() as tx:
         if not tx.scalar(select(releases | jobs)):
             return
-    # Half of the program, imported late: most commands find nothing unfinished.
+    # Imported late, because this is half of the program and most commands find nothing unfinished.
     from vault.operations import key_rotation, release_recovery  # noqa: PLC0415
     from vault.operations.erasure import process  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
 
 
 def sweep(vault: UnlockedVault) -> int:
-    """Remove objects and keys of imports and panel builds whose lease has run out; how many those were."""
+    """Delete objects and keys of imports and panel builds whose lease has expired; return the number of leases."""
     expired = object_leases.close_expired(vault)
     for prefix in expired:
         vault.objects.delete([name for name, _ in vault.objects.list(prefix)])

@@ -1,12 +1,12 @@
-"""Bringing a vault back from a backup of its data (``vault.operations.backup``), without bringing back anybody who was erased.
+"""Restore a vault from a backup of its data (``vault.operations.backup``) without restoring erased subjects.
 
-What a backup cannot show by itself is that it is not too old. Two things can, and restore wants one of them:
+A backup cannot prove that it is recent. Restore needs one of two proofs:
 
-    the newest keys   the vault's own keystore and key database, still in its folder: whoever was erased since has no key in them
-    an anchor         a folder that has seen the log's newest heads: a backup behind it lacks entries, erasures perhaps among them
+    the newest keys   the vault's own keystore and key database, still in its folder: subjects erased since have no key in them
+    an anchor         a folder that has seen the log's newest heads: a backup behind it lacks entries, perhaps erasures
 
-A backup is nearly always behind an anchor, because the vault worked on after it was made. Then its log is not continued: beside the
-newest keys (``new_log``) another log begins that says what is known of the old one; beside a backup of keys the restore is refused.
+A backup is usually behind an anchor, because the vault was used after it was made. Its log is then not continued: with the newest
+keys (``new_log``) another log begins whose first entry states the old log's newest head; with a backup of keys the restore is refused.
 
 Everything is checked on a staged copy first: digests, every object, the whole log, the consent chain, the keys. Erasures are then
 carried out again on it, the restore is logged, and only then does it take its place.
@@ -67,16 +67,16 @@ from vault.subjects.references import ReferenceIndex
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore found and did."""
+    """Summary of a restore."""
 
     folder: Path
-    newest_keys: bool  # the vault's own keys were there
+    newest_keys: bool  # the vault's own keys were in the folder
     anchored: bool  # the log is where an anchor says, or past it
-    new_log: bool  # it was behind, and another log goes on
+    new_log: bool  # the log was behind an anchor, and another one begins
     entries: int  # of the log
     objects: int
-    erased_again: int  # people whom the backup still held
-    unreadable: int  # site tables, directories and panel blocks that were destroyed since: import or build those again
+    erased_again: int  # subjects that the backup still held
+    unreadable: int  # site tables, directories and panel blocks destroyed since: import or build those again
 
 
 def restore(
@@ -98,7 +98,7 @@ def restore(
             ``other_vault``.
         UnavailableError: ``restore_unproven``: neither the newest keys nor an anchor; ``keys_needed``; ``cannot_unlock``.
         IntegrityError: ``backup_altered``; ``object_missing``, ``object_altered``; ``log_broken``; ``keys_behind``: the keys are older
-            than the books; ``log_behind_anchor`` and others of ``anchoring.guard``; ``consent_ledger_behind``.
+            than the books; ``log_behind_anchor`` and others of ``log_anchors.guard``; ``consent_ledger_behind``.
     """
     about = read_about(source, DATA_FORMAT)
     live = keystore_there(folder)
@@ -137,7 +137,7 @@ def restore(
 
 
 def keystore_there(folder: Path) -> bool:
-    """Whether a folder holds a vault's keys."""
+    """True if a folder holds a vault's keys."""
     return (folder / KEYS).exists() and any((folder / name).exists() for name in ("keystore.a", "keystore.b"))
 
 
@@ -168,7 +168,7 @@ def _stage_keys(keys: Path | None, staging: Path, vault: str) -> Path:
 
 
 def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -> Restored:
-    """Compare everything with everything else; nothing is changed."""
+    """Check objects, log, ledger, keys and anchors against the books; change nothing. Raises as ``restore``."""
     objects = 0
     with vault.books.read() as tx:
         for stored in named_objects(tx):
@@ -180,7 +180,7 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
         held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING)))))
     keyless = vault.subject_keys.keyless([SubjectId(subject) for subject in held])
     missing = vault.keys.missing_ids(needed)
-    # Beside the newest keys a person without one was erased since; beside a backup of keys, that backup is too old.
+    # With the newest keys, a subject without keys was erased since; with a backup of keys, that backup is too old.
     if (erased - vault.keys.erasures()) if live else (keyless or missing):
         raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
     found = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
@@ -196,7 +196,7 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
 
 
 def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
-    """Whether an anchor has seen more of the log than there is. Raises as ``anchoring.guard`` where that is not allowed."""
+    """True if an anchor has seen more of the log than the backup holds. Raises as ``log_anchors.guard`` unless ``allowed``."""
     try:
         log_anchors.guard(vault)
     except IntegrityError as error:
@@ -246,7 +246,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
 
 
 def _index_held(vault: UnlockedVault) -> bool:
-    """Whether the references can be looked up: the key they were made with goes with each erasure."""
+    """True if the key of the blind index is held; each erasure destroys the one before."""
     version = ReferenceIndex(vault).version
     return vault.keys.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, version)
 

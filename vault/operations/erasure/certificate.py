@@ -1,7 +1,7 @@
-"""Certificates of erasure: a signed text that says what was destroyed, what remains, and when the last copy of the keys ages out.
+"""Certificate of erasure: signed text of what was destroyed, what remains, and when the last copy of the keys expires.
 
 A certificate is a C2SP signed note: JSON, a blank line, and one Ed25519 signature by the vault's release key, under the name
-``<origin of the log>/erasure``. It names nobody: who it was about is between the steward and the person.
+``<origin of the log>/erasure``. It names no subject.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class Certificate:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What it says, without checking the signature."""
+        """Document, without checking the signature."""
         return parse(self.text)
 
 
 def issue(content: Mapping[str, Any], *, origin: str, signer: Signer) -> Certificate:
-    """Sign what an erasure did."""
+    """Make and sign the certificate of an erasure."""
     document = {"format": FORMAT, **content, "remains": list(REMAINS)}
     text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=True) + "\n"
     return Certificate(str(content["erasure"]), sign_note(text, signer_name(origin), signer))
 
 
 def verify(text: str, *, origin: str, public: bytes) -> dict[str, Any]:
-    """What a certificate says, if the key (Ed25519, 32 bytes) signed it.
+    """Check a certificate's signature (Ed25519, ``public`` 32 bytes) and return its document.
 
     Raises:
         IntegrityError: ``certificate_invalid``; and as reading a note.
@@ -58,7 +58,7 @@ def verify(text: str, *, origin: str, public: bytes) -> dict[str, Any]:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The document of a certificate. Raises IntegrityError ``certificate_invalid``; and as reading a note."""
+    """Document of a certificate, unchecked. Raises IntegrityError ``certificate_invalid``; and as reading a note."""
     try:
         document = json.loads(Note.from_text(text).text)
     except ValueError:
@@ -69,7 +69,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def signer_name(origin: str) -> str:
-    """Under what name the release key signs certificates."""
+    """Name under which the release key signs certificates."""
     return f"{origin}/erasure"
 
 

@@ -1,8 +1,8 @@
-"""Which sites and ALTs of a part only one person carries: what a site table must lose when that person is erased.
+"""Private alleles: ALTs of a part that only one subject carries, which the site tables lose when that subject is erased.
 
-Two halves, because the first needs the person's own key and the second does not: what the person carries (``carried``, one block
-per chunk) is listed before the keys are destroyed; which of it nobody else carries (``only_theirs``, everybody's blocks) is found
-afterwards. No genotype leaves: the result is rows and allele numbers of a table.
+In two steps, because only the first needs the subject's own key: ``carried`` lists the subject's ALTs (one block per chunk) before the
+keys are destroyed; ``private_alleles`` removes from the list what any other subject carries. No genotype leaves: results are rows and
+allele numbers of a site table.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
 
-FIRST_BATCH = 256  # people who carry, between them, nearly every common allele
-BATCH = 4_096  # people read at once after that: a container's worth
+FIRST_BATCH = 256  # subjects; together they carry nearly every common allele
+BATCH = 4_096  # subjects of each later batch: one container
 
 
 def carried(reader: PartReader, ordinal: int, person: Place) -> Alts:
-    """The ALTs that a person carries in a chunk."""
+    """ALTs that a subject carries in a chunk, int64[n, 2]: (row, ALT number)."""
     _, counts = reader.count([ordinal], None, _access([person]))
     flat = np.flatnonzero(counts.counts)
     row = np.searchsorted(counts.offsets, flat, "right") - 1
@@ -32,8 +32,8 @@ def carried(reader: PartReader, ordinal: int, person: Place) -> Alts:
     return found[found[:, 1] > 0]
 
 
-def only_theirs(reader: PartReader, ordinal: int, alts: Alts, others: Sequence[Place]) -> Alts:
-    """Those of the ALTs that none of the others carries. Reads fewer rows with each batch, and stops when nothing is left."""
+def private_alleles(reader: PartReader, ordinal: int, alts: Alts, others: Sequence[Place]) -> Alts:
+    """ALTs of ``alts`` (int64[n, 2]) that no other subject carries; each batch reads only the rows still in question."""
     left = alts
     for batch in _batches(sorted(others, key=lambda place: (place.group, place.slot))):
         if not len(left):

@@ -21,7 +21,7 @@ from vault.genotypes.store.site_redaction import Alts, blank, extent
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId, new_id
 from vault.operations.erasure.job import PENDING, SWAPPED, WRITING
-from vault.operations.erasure.private_alleles import only_theirs
+from vault.operations.erasure.private_alleles import private_alleles
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PartRow
@@ -57,7 +57,7 @@ def purge_chunk(vault: UnlockedVault, part: PartRow, work: Work, *, alts: Alts, 
     if _tidied(vault, work):
         return 0
     reader = parts.open_for_erasure(vault, part, [work.ordinal])
-    private = only_theirs(reader, work.ordinal, alts, others)
+    private = private_alleles(reader, work.ordinal, alts, others)
     if not len(private):
         _close(vault, work)
         return 0
