@@ -1,4 +1,4 @@
-"""How much work a passphrase guess may cost on this machine (keys reference §10).
+"""Argon2id cost calibrated to this machine (``docs/design/keys.md`` §10).
 
 Never below the default profile, whatever the machine: a slow machine waits longer rather than being guessed faster.
 """
@@ -21,7 +21,7 @@ Timer = Callable[[], float]
 
 
 def calibrate(*, timer: Timer, seconds: float = TARGET_SECONDS, memory_kib: int = MAX_MEMORY_KIB) -> Argon2Profile:
-    """The costliest profile that unlocks in about ``seconds``: memory is doubled first, then passes are added.
+    """Find the costliest profile that unlocks in about ``seconds``: memory is doubled first, then passes are added.
 
     Returns the default profile where even that takes longer.
     """

@@ -1,4 +1,4 @@
-"""The canonical encoding of what a key, seal or wrap is bound to (``docs/formats/keys.md`` §1).
+"""Canonical encoding of the context that a key, seal or wrap is bound to (``docs/formats/keys.md`` §1).
 
 Each field is a u16 big-endian length and then its bytes: text as UTF-8, bytes as they are, a number as u64 big-endian (8 bytes).
 The first field is the label of the use, which fixes the number and type of the others, so two different contexts never have the
@@ -15,7 +15,7 @@ SHORT_LENGTH = tuple(n.to_bytes(2, "big") for n in range(256))
 
 
 def encode_context(*fields: str | bytes | int) -> bytes:
-    """The fields in order, each with its length in front.
+    """Encode the fields in order, each with its length in front.
 
     Raises:
         UsageError: ``context_invalid``: a field over 65,535 bytes, or a number outside u64.
@@ -35,7 +35,7 @@ def encode_context(*fields: str | bytes | int) -> bytes:
 
 
 def decode_context(raw: bytes) -> list[bytes]:
-    """The fields as bytes; the reader knows from the label which of them are text or numbers.
+    """Decode the fields as bytes; the reader knows from the label which of them are text or numbers.
 
     Raises:
         IntegrityError: ``context_malformed``: the lengths do not add up.

@@ -8,7 +8,7 @@
 
 The construction is C2SP chunked-encryption under our own label. The last chunk always holds less than 16,384 bytes of plaintext
 and may be empty, so a blob cut at a chunk's edge does not open. The commitment is compared before anything is decrypted: a blob
-opens under one key only. Genotype blocks do not use this format (DESIGN §5).
+opens under one key only. Genotype blocks do not use this format (``docs/formats/genotypes.md``).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ Read = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class Binding:
-    """Where a blob belongs. Sealing and opening must agree on every field; only key id and version are written in the blob."""
+    """Context of a blob. Sealing and opening must agree on every field; only key id and version are written in the blob."""
 
     vault_id: bytes
-    collection: str  # what kind of thing, e.g. "identity", "site-table"
-    record_id: bytes  # which one
+    collection: str  # kind of record: "identity", "site-table" …
+    record_id: bytes  # record within the collection
     key_id: bytes  # 16 bytes
     key_version: int  # u32
     content_type: str
@@ -51,12 +51,12 @@ class Binding:
     genome_build: str = ""
 
     def context(self) -> bytes:
-        """The canonical bytes bound into the derivation (``docs/formats/keys.md`` §2.2)."""
+        """Canonical bytes bound into the derivation (``docs/formats/keys.md`` §2.2)."""
         before, after = self.around_record()
         return before + encode_context(self.record_id) + after
 
     def around_record(self) -> tuple[bytes, bytes]:
-        """What stands before and after the record in the context."""
+        """Encoded context before and after the record id and version."""
         return encode_context("genovault/blob/v1", self.vault_id, self.collection), encode_context(
             self.subject_id,
             self.record_version,
@@ -68,7 +68,7 @@ class Binding:
         )
 
     def header(self) -> bytes:
-        """The 25 bytes that a blob of this binding begins with.
+        """Header of a blob of this binding, 25 bytes.
 
         Raises:
             UsageError: ``binding_invalid``: the key id is not 16 bytes or the version not a u32.
@@ -79,7 +79,7 @@ class Binding:
 
 
 def seal_blob(key: Secret, binding: Binding, plaintext: bytes, *, random: RandomBytes) -> bytes:
-    """The sealed blob: 97 bytes longer than the plaintext, and 16 more for each whole 16 KiB of it."""
+    """Seal a blob: 97 bytes longer than the plaintext, and 16 more for each whole 16 KiB of it."""
     sealed = seal_chunks(key.reveal(), binding.context(), plaintext, salt=random(SALT_BYTES), label=LABEL)
     return binding.header() + sealed
 
@@ -126,7 +126,7 @@ def seal_blobs(
 
 
 def open_blob(key: Secret, binding: Binding, blob: bytes) -> bytes:
-    """The plaintext of a blob that was sealed with this key for this place.
+    """Open a blob that was sealed with this key for this binding.
 
     Raises:
         IntegrityError: ``blob_truncated``, ``blob_format_unknown``, ``blob_key_mismatch`` (the header names another key),
@@ -137,7 +137,7 @@ def open_blob(key: Secret, binding: Binding, blob: bytes) -> bytes:
 
 
 def blob_key(blob: bytes) -> tuple[bytes, int]:
-    """(key id, key version) that the header names, to look the key up. A hint until ``open_blob`` has checked it.
+    """Read (key id, key version) from the header, to look the key up. A hint until ``open_blob`` has checked it.
 
     Raises:
         IntegrityError: ``blob_truncated``, ``blob_format_unknown``.
@@ -150,7 +150,7 @@ def blob_key(blob: bytes) -> tuple[bytes, int]:
 
 
 def open_range(key: Secret, binding: Binding, read: Read, *, size: int, start: int, stop: int) -> bytes:
-    """Plaintext bytes ``start`` to ``stop`` of a stored blob of ``size`` bytes, reading only the chunks it needs.
+    """Open plaintext bytes ``start`` to ``stop`` of a stored blob of ``size`` bytes, reading only the chunks it needs.
 
     The last chunk is opened first, because it alone authenticates the length.
 
@@ -180,7 +180,7 @@ def open_range(key: Secret, binding: Binding, read: Read, *, size: int, start: i
 
 
 def seal_chunks(key: bytes, context: bytes, plaintext: bytes, *, salt: bytes, label: bytes) -> bytes:
-    """``salt ‖ commitment ‖ chunks``. The salt must be new: it is an argument for the vectors of other labels."""
+    """Seal as ``salt ‖ commitment ‖ chunks``. The salt must be new: it is an argument for the vectors of other labels."""
     if len(plaintext) < CHUNK_BYTES:
         derived = _derive(key, context, salt, label)
         return b"".join((salt, derived[44:], AesGcm(derived[:32]).seal(derived[32:44], plaintext, b"")))
@@ -195,7 +195,7 @@ def seal_chunks(key: bytes, context: bytes, plaintext: bytes, *, salt: bytes, la
 
 
 def open_chunks(key: bytes, context: bytes, sealed: bytes | memoryview, *, label: bytes) -> bytes:
-    """The plaintext of ``salt ‖ commitment ‖ chunks``. Raises as ``open_blob``."""
+    """Open ``salt ‖ commitment ‖ chunks``. Raises as ``open_blob``."""
     last, last_bytes = _last_chunk(len(sealed) - PREFIX_BYTES)
     view = memoryview(sealed)
     chunks = _Chunks.derive(key, context, salt=bytes(view[:SALT_BYTES]), label=label)
@@ -211,7 +211,7 @@ def open_chunks(key: bytes, context: bytes, sealed: bytes | memoryview, *, label
 
 @dataclass(frozen=True)
 class _Chunks:
-    """What one derivation yields."""
+    """Keys of one derivation."""
 
     aead: AesGcm
     base_nonce: int
@@ -234,14 +234,14 @@ class _Chunks:
 
 
 def _derive(key: bytes, context: bytes, salt: bytes, label: bytes) -> bytes:
-    """``message key 32 ‖ base nonce 12 ‖ commitment 32``."""
+    """Derive ``message key 32 ‖ base nonce 12 ‖ commitment 32``."""
     if len(key) != 32:
         raise UsageError("key_length", "a blob's key has 32 bytes")
     return hkdf_expand_sha512(key, label + salt + context, 76)
 
 
 def _check_header(binding: Binding, header: bytes) -> None:
-    """The header names a known format, and the key that the binding names."""
+    """Check that the header has a known format and names the binding's key."""
     blob_key(header)
     if header != binding.header():
         raise IntegrityError("blob_key_mismatch", "a sealed blob names another key than its place does")

@@ -1,4 +1,4 @@
-"""Custody of stored keys: wrapped under an epoch of a branch, bound to whose they are (``docs/formats/keys.md`` §4).
+"""Wrapping of stored keys under an epoch of a branch, bound to owner and purpose (``docs/formats/keys.md`` §4).
 
 ::
 
@@ -6,8 +6,8 @@
     AAD                = context("genovault/dek/v1", vault id, key id, subject id, epoch, purpose)
     wrapping key       = HKDF-Expand-SHA256(epoch key, context("genovault/kek/v1", branch), 32)
 
-For a key that is not one person's, the id of its owner (part, project, vault) stands in the place of the subject id. Nonces are random, so one epoch must stay
-below ``limits.MAX_KEK_WRAPS`` wraps; whoever stores the wraps counts them. No SQL here: bytes in, bytes out.
+For a key that is not one person's, the id of its owner (part, project, vault) stands in the place of the subject id. Nonces are random,
+so one epoch must stay below ``limits.MAX_KEK_WRAPS`` wraps, which ``vault.session.key_usage`` counts. No SQL here: bytes in, bytes out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 
 
 class KeyPurpose(StrEnum):
-    """What a stored key is for; bound into its wrap, so that none stands in for another."""
+    """Purpose of a stored key, bound into its wrap: no key stands in for one of another purpose."""
 
     GENOTYPE = "genotype"  # per subject: the root of the subject's block keys
     IDENTITY = "identity"  # per subject: name, MRN, sample ids
@@ -42,8 +42,8 @@ class KeyPurpose(StrEnum):
     PROJECT = "project"  # per project: pseudonym key
     RELEASE = "release"  # per release: pseudonym and order key
     BOOKS = "books"  # sealed columns of the books
-    HANDLE = "handle"  # one: what people see instead of subject ids
-    JOB = "job"  # per unfinished erasure: what it still has to do
+    HANDLE = "handle"  # one: derives the handles shown instead of subject ids
+    JOB = "job"  # per unfinished erasure: its remaining steps
 
 
 PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
@@ -52,7 +52,7 @@ PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
         KeyPurpose.IDENTITY: Branch.IDENTITY,
         KeyPurpose.REFERENCE_INDEX: Branch.IDENTITY,
         KeyPurpose.PSEUDONYM_SALT: Branch.PSEUDONYM,
-        # Whoever writes the log computes tokens, whoever only reads it must not: so not under audit-read.
+        # Writers of the log compute tokens, auditors must not: so not under audit-read.
         KeyPurpose.AUDIT_SALT: Branch.PSEUDONYM,
         KeyPurpose.SITE_TABLE: Branch.GENOTYPE,
         KeyPurpose.LENGTH_TABLE: Branch.GENOTYPE,
@@ -61,7 +61,7 @@ PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
         KeyPurpose.PROJECT: Branch.PSEUDONYM,
         KeyPurpose.RELEASE: Branch.PSEUDONYM,
         KeyPurpose.BOOKS: Branch.BOOKS,
-        # Handles outlive the index key, which is renewed whenever somebody is erased.
+        # Handles outlive the index key, which is renewed with every erasure.
         KeyPurpose.HANDLE: Branch.IDENTITY,
         KeyPurpose.JOB: Branch.IDENTITY,
     }
@@ -70,7 +70,7 @@ PURPOSE_BRANCH: Mapping[KeyPurpose, Branch] = MappingProxyType(
 
 @dataclass(frozen=True)
 class WrapContext:
-    """What the wraps of one bulk call have in common."""
+    """Context shared by the wraps of one bulk call."""
 
     vault_id: bytes  # 16 bytes
     epoch: int  # of the purpose's branch
@@ -78,64 +78,64 @@ class WrapContext:
 
 
 def wrapping_key(epoch_key: Secret, branch: Branch) -> AesGcm:
-    """The AEAD that wraps keys under an epoch; the epoch's own bytes are never used as a cipher key."""
+    """Derive the AEAD that wraps keys under an epoch; the epoch's own bytes are never used as a cipher key."""
     return AesGcm(hkdf_expand_sha256(epoch_key.reveal(), encode_context("genovault/kek/v1", branch), KEY_BYTES))
 
 
-def wrap(kek: AesGcm, shelf: WrapContext, *, key_id: bytes, key: bytes, random: RandomBytes, subject_id: bytes = b"") -> bytes:
-    """The 60-byte wrap of a 32-byte key."""
-    return wrap_many(kek, shelf, [key_id], [subject_id], [key], random=random)[0]
+def wrap(kek: AesGcm, context: WrapContext, *, key_id: bytes, key: bytes, random: RandomBytes, subject_id: bytes = b"") -> bytes:
+    """Wrap a 32-byte key in 60 bytes."""
+    return wrap_many(kek, context, [key_id], [subject_id], [key], random=random)[0]
 
 
-def unwrap(kek: AesGcm, shelf: WrapContext, *, key_id: bytes, wrapped: bytes, subject_id: bytes = b"") -> bytes:
-    """The 32-byte key.
+def unwrap(kek: AesGcm, context: WrapContext, *, key_id: bytes, wrapped: bytes, subject_id: bytes = b"") -> bytes:
+    """Unwrap a 32-byte key.
 
     Raises:
         IntegrityError: ``seal_broken``: another key, subject, epoch, purpose or vault, or altered bytes.
     """
-    return unwrap_many(kek, shelf, [key_id], [subject_id], [wrapped])[0]
+    return unwrap_many(kek, context, [key_id], [subject_id], [wrapped])[0]
 
 
 def wrap_many(
     kek: AesGcm,
-    shelf: WrapContext,
+    context: WrapContext,
     key_ids: Sequence[bytes],
     subject_ids: Sequence[bytes],
     keys: Sequence[bytes],
     *,
     random: RandomBytes,
 ) -> list[bytes]:
-    """As ``wrap`` of each key, in order."""
+    """Wrap many keys, in order; see ``wrap``."""
     if not {KEY_BYTES}.issuperset(map(len, keys)):
         raise UsageError("key_length", "a wrapped key has 32 bytes")
     nonces = draw(random, len(keys), NONCE_BYTES)
-    return kek.seal_many(zip(nonces, keys, _contexts(shelf, key_ids, subject_ids), strict=True))
+    return kek.seal_many(zip(nonces, keys, _contexts(context, key_ids, subject_ids), strict=True))
 
 
 def unwrap_many(
-    kek: AesGcm, shelf: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes], wrapped: Sequence[bytes]
+    kek: AesGcm, context: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes], wrapped: Sequence[bytes]
 ) -> list[bytes]:
-    """As ``unwrap`` of each, in order; one bad wrap fails the whole call."""
+    """Unwrap many keys, in order; one bad wrap fails the whole call. Raises as ``unwrap``."""
     if not {WRAPPED_BYTES}.issuperset(map(len, wrapped)):
         raise IntegrityError("seal_broken", "a wrapped key does not have 60 bytes")
-    contexts = zip(wrapped, _contexts(shelf, key_ids, subject_ids), strict=True)
-    return kek.open_many((seal[:NONCE_BYTES], seal[NONCE_BYTES:], context) for seal, context in contexts)
+    contexts = zip(wrapped, _contexts(context, key_ids, subject_ids), strict=True)
+    return kek.open_many((seal[:NONCE_BYTES], seal[NONCE_BYTES:], aad) for seal, aad in contexts)
 
 
 def block_key(genotype_key: bytes, dataset_id: bytes) -> bytes:
-    """The key of one subject's blocks in one dataset (or panel build): 32 bytes."""
+    """Derive the 32-byte key of one subject's blocks in one dataset (or panel build)."""
     return hkdf_expand_sha256(genotype_key, encode_context("genovault/block/v1", dataset_id), KEY_BYTES)
 
 
 def block_keys(genotype_keys: Iterable[bytes], dataset_id: bytes) -> list[bytes]:
-    """As ``block_key`` for each genotype key, in order."""
+    """Derive block keys of many genotype keys, in order; see ``block_key``."""
     info = encode_context("genovault/block/v1", dataset_id)
     return [hkdf_expand_sha256(key, info, KEY_BYTES) for key in genotype_keys]
 
 
-def _contexts(shelf: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes]) -> Iterator[bytes]:
-    """The context of each wrap. What all wraps of a call share is encoded once: a cohort has thousands."""
-    before, after = encode_context("genovault/dek/v1", shelf.vault_id), encode_context(shelf.epoch, shelf.purpose)
+def _contexts(context: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes]) -> Iterator[bytes]:
+    """Encode the context of each wrap. What all wraps of a call share is encoded once: a cohort has thousands."""
+    before, after = encode_context("genovault/dek/v1", context.vault_id), encode_context(context.epoch, context.purpose)
     lengths, join = SHORT_LENGTH, b"".join
     return (
         join((before, lengths[len(key_id)], key_id, lengths[len(subject_id)], subject_id, after))

@@ -1,10 +1,10 @@
-"""Branches, roles and the keyring: which keys exist and who may hold them (``docs/formats/keys.md`` §3).
+"""Branches, roles and the keyring (``docs/formats/keys.md`` §3).
 
-A branch is one independent line of keys, a numbered epoch one random 32-byte key of it. Branches share nothing: who holds one
-learns nothing of another. What an epoch's 32 bytes are used as depends on the branch:
+A branch is one independent line of keys, a numbered epoch one random 32-byte key of it. Branches share nothing: one tells
+nothing of another. The branch decides the use of an epoch's 32 bytes:
 
 ========================  =========================================================================
-genotype, identity,       root of the branch's key-wrapping key (``custody.wrapping_key``) and of
+genotype, identity,       root of the branch's key-wrapping key (``wrapping_key``) and of
 books, pseudonym          blobs sealed straight under the branch
 audit-read                X25519 private key: anyone seals to its public half, only auditors open
 log-sign, release-sign    Ed25519 seed
@@ -25,7 +25,7 @@ from vault.errors import IntegrityError, UnavailableError
 
 
 class Branch(StrEnum):
-    """One independent line of keys."""
+    """An independent line of keys."""
 
     GENOTYPE = "genotype"
     IDENTITY = "identity"
@@ -37,7 +37,7 @@ class Branch(StrEnum):
 
 
 class Role(StrEnum):
-    """What a principal does, and so which branches its slots wrap."""
+    """Role of a principal; it decides which branches the principal's slots wrap."""
 
     STEWARD = "steward"
     AUDITOR = "auditor"
@@ -50,9 +50,9 @@ ROLE_BRANCHES: Mapping[Role, frozenset[Branch]] = MappingProxyType(
     {
         Role.STEWARD: frozenset(Branch),
         Role.AUDITOR: frozenset({Branch.AUDIT_READ}),
-        # Opens genotypes under project pseudonyms and signs what it logged; can name nobody.
+        # Opens genotypes under project pseudonyms and signs the log; opens no identity.
         Role.ENGINE: frozenset({Branch.GENOTYPE, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN}),
-        # The second person of a re-identification: knows who people are, sees no genotype.
+        # The second person of a re-identification: opens identities, sees no genotype.
         Role.CUSTODIAN: frozenset({Branch.IDENTITY, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN}),
         Role.RESEARCHER: frozenset(),
     }
@@ -62,7 +62,7 @@ PUBLIC_BRANCHES = (Branch.AUDIT_READ, Branch.LOG_SIGN, Branch.RELEASE_SIGN)  # e
 
 @final
 class Keyring:
-    """The open branches of one session: for each, its epochs by number. Immutable; prints only names and numbers."""
+    """Open branches of one unlocked vault: for each, its epochs by number. Immutable; prints only names and numbers."""
 
     __slots__ = ("_branches",)
 
@@ -70,11 +70,11 @@ class Keyring:
         self._branches = {branch: dict(epochs) for branch, epochs in branches.items()}
 
     def has(self, branch: Branch) -> bool:
-        """Whether this session may use the branch."""
+        """True if the branch is open."""
         return branch in self._branches
 
     def current(self, branch: Branch) -> tuple[int, Secret]:
-        """(number, key) of the newest epoch: the one to write with.
+        """Newest epoch (number, key), to write with.
 
         Raises:
             UnavailableError: ``branch_closed``.
@@ -84,10 +84,10 @@ class Keyring:
         return number, epochs[number]
 
     def epoch(self, branch: Branch, number: int) -> Secret:
-        """The key of a numbered epoch: the one to read with.
+        """Key of a numbered epoch, to read with.
 
         Raises:
-            UnavailableError: ``branch_closed``; ``epoch_gone``: destroyed, or not yet known to this session.
+            UnavailableError: ``branch_closed``; ``epoch_gone``: destroyed, or not yet known to this process.
         """
         epochs = self._open(branch)
         if number not in epochs:
@@ -95,7 +95,7 @@ class Keyring:
         return epochs[number]
 
     def epochs(self, branch: Branch) -> tuple[int, ...]:
-        """The numbers held, ascending. Raises UnavailableError ``branch_closed``."""
+        """Numbers of the epochs held, ascending. Raises UnavailableError ``branch_closed``."""
         return tuple(sorted(self._open(branch)))
 
     def _open(self, branch: Branch) -> dict[int, Secret]:
@@ -111,7 +111,7 @@ class Keyring:
 
 
 def encode_epochs(epochs: Mapping[int, Secret]) -> bytes:
-    """The plaintext of a branch's keyring."""
+    """Encode the plaintext of a branch's keyring."""
     fields: list[str | bytes | int] = ["genovault/keyring-payload/v1"]
     for number in sorted(epochs):
         fields += [number, epochs[number].reveal()]
@@ -119,7 +119,7 @@ def encode_epochs(epochs: Mapping[int, Secret]) -> bytes:
 
 
 def decode_epochs(raw: bytes) -> dict[int, Secret]:
-    """The epochs of an authenticated keyring plaintext.
+    """Decode the epochs of an authenticated keyring plaintext.
 
     Raises:
         IntegrityError: ``keyring_malformed``.
@@ -134,5 +134,5 @@ def decode_epochs(raw: bytes) -> dict[int, Secret]:
 
 
 def public_half(branch: Branch, key: Secret) -> bytes:
-    """The 32-byte public key of an epoch of one of ``PUBLIC_BRANCHES``."""
+    """Compute the 32-byte public key of an epoch of one of ``PUBLIC_BRANCHES``."""
     return hpke_public(key) if branch is Branch.AUDIT_READ else SigningKey(key).public

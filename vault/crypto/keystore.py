@@ -1,4 +1,4 @@
-"""The keystore: branch keys behind unlock slots (DESIGN §5 Keys, ``docs/formats/keys.md`` §3-6).
+"""The keystore: branch keys behind unlock slots (``docs/design/keys.md``, ``docs/formats/keys.md`` §3-6).
 
 ::
 
@@ -7,7 +7,7 @@
 
 The root key exists to administer: make and remove slots, start and destroy epochs. The file is signed with a key derived from
 it, and every slot holds the verifying half, so each principal notices at unlock if anything in the file, slots, keyrings or
-public keys, was changed by somebody who does not administer. Replay of a whole older file is not seen here: the audit log
+public keys, was changed without an administrator's key. Replay of a whole older file is not seen here: the audit log
 anchors ``seq``.
 
 Changes are functions that take an ``Unlocked`` that administers and return a new one; they fail if the file has changed since.
@@ -123,7 +123,7 @@ def add_slot(
     random: RandomBytes,
     administers: bool = False,
 ) -> Unlocked:
-    """A further slot, proven by opening it before it is written.
+    """Add a slot, proven by opening it before it is written.
 
     Raises:
         InputError: ``principal_invalid``; ``principal_has_other_role``; ``role_holds_no_keys``; ``role_cannot_administer``;
@@ -145,13 +145,13 @@ def add_slot(
 
 
 def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
-    """The keystore without a slot; the session that removes its own slot stays open.
+    """Remove a slot; a principal that removes its own slot stays unlocked.
 
-    Whoever held the slot may have copied the keys it opened: rotate the branches of its role as well.
+    The keys it opened may have been copied: rotate the branches of its role as well.
 
     Raises:
         InputError: ``slot_unknown``.
-        UsageError: ``last_administrator``: nobody could administer any more.
+        UsageError: ``last_administrator``: no slot would administer any more.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     root, document = _administered(unlocked)
@@ -164,7 +164,7 @@ def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
 
 
 def add_epoch(unlocked: Unlocked, branch: Branch, *, random: RandomBytes) -> Unlocked:
-    """Start a new epoch of a branch: from now on the one to write with. Raises as ``drop_epoch``."""
+    """Start a new epoch of a branch, used for writing from now on. Raises as ``drop_epoch``."""
     root, document = _administered(unlocked)
     epochs = open_keyring(document, branch, open_branch_key(document, branch, root))
     # Above every number ever used, since the newest is never destroyed: no number comes back with another key.
@@ -172,7 +172,7 @@ def add_epoch(unlocked: Unlocked, branch: Branch, *, random: RandomBytes) -> Unl
 
 
 def drop_epoch(unlocked: Unlocked, branch: Branch, number: int, *, random: RandomBytes) -> Unlocked:
-    """Destroy an old epoch, in both copies of the file. What is still wrapped under it is lost for good.
+    """Destroy an old epoch, in both copies of the file. Keys still wrapped under it are lost for good.
 
     Backups of the keystore keep the epoch until they expire (``docs/formats/keys.md`` §7).
 
@@ -192,10 +192,10 @@ def drop_epoch(unlocked: Unlocked, branch: Branch, number: int, *, random: Rando
 
 
 def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: RandomBytes) -> Unlocked:
-    """A new root key and new branch keys, for the slots whose factors (by slot id) are given; every other slot is dropped.
+    """Draw a new root key and new branch keys for the slots whose factors (by slot id) are given; every other slot is dropped.
 
-    Epochs stay, so nothing that is wrapped or sealed changes. Whoever kept the old root or branch keys cannot open this keystore
-    or a later one; epochs that they have seen they still know, so start new ones and wrap everything anew.
+    Epochs stay, so nothing that is wrapped or sealed changes. Copies of the old root or branch keys do not open this
+    keystore or a later one, but epochs once seen stay known: start new epochs and wrap every key anew.
 
     Raises:
         InputError: ``slot_unknown``. UsageError: ``last_administrator``: none of the slots that stay administers.
@@ -232,7 +232,7 @@ def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Random
 
 
 def _require_opens(slot: Slot, factor: Factor, vault_id: bytes) -> None:
-    """A slot sealed anew under a mistyped passphrase would lock its owner out."""
+    """Check that a factor opens its slot: sealed anew under a mistyped passphrase, it would lock its owner out."""
     try:
         if slot.opened_by(factor):
             open_payload(slot, factor, vault_id=vault_id)
@@ -272,7 +272,7 @@ def _next(
 
 
 def _commit(unlocked: Unlocked, document: Document) -> Unlocked:
-    """Write the next document, if the file is still the one it was made from."""
+    """Write the next document if the file is still the one it was made from."""
     folder = unlocked.keystore.folder
     with keystore_files.locked(folder):
         if keystore_files.read(folder) != unlocked.keystore.document:
@@ -291,7 +291,7 @@ def _record(
     vault_id: bytes,
     random: RandomBytes,
 ) -> BranchRecord:
-    """The branch as stored, with its keyring sealed anew; public halves of old epochs stay, to verify old signatures."""
+    """Build the stored form of a branch, its keyring sealed anew; public halves of old epochs stay, to verify old signatures."""
     halves = {number: public_half(branch, key) for number, key in epochs.items()} if branch in PUBLIC_BRANCHES else {}
     keyring = _seal(branch_key, keyring_context(vault_id, branch), encode_epochs(epochs), random)
     return BranchRecord(wrapped, keyring, tuple(sorted(epochs)), {**public, **halves})

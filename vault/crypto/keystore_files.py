@@ -1,4 +1,4 @@
-"""The two copies of the keystore on disk (``docs/formats/keys.md`` §5.3).
+"""Two copies of the keystore on disk (``docs/formats/keys.md`` §5.3).
 
 The older copy is replaced first, each by temp file, fsync, rename and fsync of the folder, so that at every instant one whole
 copy of the last or the new state exists. Both are always rewritten: an epoch that was destroyed must not live on in the other.
@@ -21,7 +21,7 @@ COPIES = ("keystore.a", "keystore.b")
 
 
 def read(folder: Path) -> Document:
-    """The newest whole copy.
+    """Read the newest whole copy.
 
     Raises:
         UnavailableError: ``no_vault``: neither copy exists.
@@ -49,7 +49,7 @@ def read(folder: Path) -> Document:
 
 
 def copies_agree(folder: Path) -> bool:
-    """Whether both copies exist, whole and equal. If not, the next ``write`` mends it."""
+    """True if both copies exist, whole and equal. The next ``write`` repairs them otherwise."""
     first, second = (folder / name for name in COPIES)
     return _copy_seq(first) >= 0 and _read_copy(first) == _read_copy(second)
 
@@ -66,7 +66,7 @@ def write(folder: Path, document: Document) -> None:
 
 
 def exists(folder: Path) -> bool:
-    """Whether any copy is there, whole or not."""
+    """True if any copy is there, whole or damaged."""
     return any((folder / name).exists() for name in COPIES)
 
 
@@ -99,7 +99,7 @@ def _read_copy(path: Path) -> bytes | None:
 
 
 def _copy_seq(path: Path) -> int:
-    """The sequence number of a copy; -1 if it is missing or damaged, so that it is replaced first."""
+    """Sequence number of a copy; -1 if it is missing or damaged, so that it is replaced first."""
     raw = _read_copy(path)
     if raw is None:
         return -1

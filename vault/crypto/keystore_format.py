@@ -1,4 +1,4 @@
-"""The keystore file as text: a strict, canonical JSON document (``docs/formats/keys.md`` §5). Pure: no files, no secrets.
+"""Keystore file as text: a strict, canonical JSON document (``docs/formats/keys.md`` §5). Pure: no files, no secrets.
 
 Reading checks form, checksum and every cap, so that nothing costly runs on a hostile file. The signature is kept, and checked by
 ``keystore`` at unlock, because the key that verifies it lies in the slots.
@@ -26,7 +26,7 @@ MAX_SEQ = 2**53 - 1  # the largest integer that every JSON reader holds exactly
 
 @dataclass(frozen=True)
 class BranchRecord:
-    """One branch as stored."""
+    """A branch as stored."""
 
     wrapped: bytes  # the branch key, sealed under the root key
     keyring: bytes  # the epochs, sealed under the branch key
@@ -36,7 +36,7 @@ class BranchRecord:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole keystore file."""
+    """Parsed keystore file."""
 
     vault_id: bytes
     seq: int
@@ -45,15 +45,15 @@ class Document:
     signature: bytes = b""
 
     def signed_bytes(self) -> bytes:
-        """What the signature covers: everything else, after a label."""
+        """Bytes that the signature covers: a label, then everything but the signature."""
         return b"genovault/keystore-sign/v1\x00" + _canonical(self._body())
 
     def signed_by(self, key: SigningKey) -> Document:
-        """The same document with its signature."""
+        """Copy of the document with its signature."""
         return replace(self, signature=key.sign(self.signed_bytes()))
 
     def to_bytes(self) -> bytes:
-        """The file's content."""
+        """Content of the file."""
         document = self._body() | {"signature": _b64(self.signature)}
         return _canonical(document | {"sha256": sha256(_canonical(document)).hex()}) + b"\n"
 
@@ -68,7 +68,7 @@ class Document:
 
 
 def parse(raw: bytes) -> Document:
-    """The document of a file's content.
+    """Parse a file's content.
 
     Raises:
         IntegrityError: ``keystore_damaged``; ``keystore_format_unknown``: written by a later version.
@@ -156,7 +156,7 @@ def _slot_json(slot: Slot) -> dict[str, Any]:
 
 
 def _canonical(value: dict[str, Any]) -> bytes:
-    """Sorted keys, no white space, ASCII: RFC 8785 for the strings and integers that occur here."""
+    """Encode with sorted keys, no white space, ASCII: RFC 8785 for the strings and integers that occur here."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""The cryptographic primitives of the vault, one suite each, thinly wrapped so that failures are ours.
+"""Cryptographic primitives, one suite each, wrapped so that failures raise the vault's errors.
 
 SHA-256, HMAC-SHA256, HKDF-Expand (RFC 5869 §2.3), AES-256-GCM, Ed25519 (RFC 8032), Argon2id (RFC 9106) and HPKE (RFC 9180: base
 mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM). Callers give nonces and salts: nothing here draws randomness, except
@@ -53,7 +53,7 @@ def hmac_sha256(key: bytes, message: Octets) -> bytes:
 
 @final
 class HmacSha256:
-    """HMAC-SHA256 of many messages under one key: what depends on the key alone is hashed once."""
+    """HMAC-SHA256 of many messages under one key; the key is hashed once."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -65,7 +65,7 @@ class HmacSha256:
         self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
 
     def digest(self, message: Octets) -> bytes:
-        """As ``hmac_sha256`` of this key."""
+        """HMAC-SHA256 of a message, 32 bytes."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(message)
         outer.update(inner.digest())
@@ -88,7 +88,7 @@ def hkdf_expand_sha512(key: bytes, info: bytes, length: int) -> bytes:
 
 
 def constant_time_equal(a: bytes, b: bytes) -> bool:
-    """Whether the bytes are equal, in time that does not depend on where they differ (it does on their lengths)."""
+    """True if the bytes are equal, in time that does not depend on where they differ (it does on their lengths)."""
     return hmac.compare_digest(a, b)
 
 
@@ -107,16 +107,16 @@ class AesGcm:
         self._aead = AESGCM(key)
 
     def seal(self, nonce: bytes, plaintext: Octets, aad: bytes) -> bytes:
-        """``ciphertext ‖ tag``: 16 bytes longer than the plaintext."""
+        """Seal as ``ciphertext ‖ tag``: 16 bytes longer than the plaintext."""
         return self._aead.encrypt(nonce, plaintext, aad)
 
     def seal_many(self, items: Iterable[tuple[bytes, bytes, bytes]]) -> list[bytes]:
-        """``nonce ‖ ciphertext ‖ tag`` of each (nonce, plaintext, aad), in order."""
+        """Seal as ``nonce ‖ ciphertext ‖ tag`` each (nonce, plaintext, aad), in order."""
         encrypt = self._aead.encrypt
         return [nonce + encrypt(nonce, plaintext, aad) for nonce, plaintext, aad in items]
 
     def open(self, nonce: bytes, sealed: Octets, aad: bytes) -> bytes:
-        """The plaintext.
+        """Open ``ciphertext ‖ tag``.
 
         Raises:
             IntegrityError: ``seal_broken``: wrong key, nonce or context, or altered bytes.
@@ -127,7 +127,7 @@ class AesGcm:
             raise _seal_broken() from None
 
     def open_into(self, nonce: bytes, sealed: Octets, aad: bytes, buffer: bytearray | memoryview) -> int:
-        """As ``open``, into a buffer of exactly ``len(sealed) - 16`` bytes; returns that number.
+        """Open into a buffer of exactly ``len(sealed) - 16`` bytes; returns that number.
 
         On failure the buffer's content is undefined and must not be read.
         """
@@ -137,7 +137,7 @@ class AesGcm:
             raise _seal_broken() from None
 
     def open_many(self, items: Iterable[tuple[bytes, bytes, bytes]]) -> list[bytes]:
-        """As ``open`` for each (nonce, sealed, aad), in order; one broken seal fails the whole call."""
+        """Open each (nonce, sealed, aad), in order; one broken seal fails the whole call. Raises as ``open``."""
         decrypt = self._aead.decrypt
         try:
             return [decrypt(nonce, sealed, aad) for nonce, sealed, aad in items]
@@ -156,7 +156,7 @@ def seal_each(keys: Sequence[bytes], nonces: Iterable[bytes], plaintexts: Iterab
 
 
 def openers(keys: Iterable[bytes]) -> list[Opener]:
-    """For each 32-byte key what ``open_each`` opens with: the costly half of opening, done beforehand.
+    """Prepare each 32-byte key for ``open_each``: the costly half of opening.
 
     Raises:
         UsageError: ``key_length``.
@@ -168,7 +168,7 @@ def openers(keys: Iterable[bytes]) -> list[Opener]:
 
 
 def open_each(ready: Sequence[Opener], nonces: Sequence[bytes], sealed: Sequence[Octets], aad: bytes) -> list[bytes]:
-    """``sealed[i]`` opened under the i-th key and nonce, for each i, without the cost of a call for each; one broken seal fails all.
+    """Open ``sealed[i]`` under the i-th key and nonce, for each i, without the cost of a call for each; one broken seal fails all.
 
     Raises:
         IntegrityError: ``seal_broken``. UsageError: ``seal_count``: not one nonce and one seal for each key.
@@ -196,7 +196,7 @@ class SigningKey:
         self.public = self._private.public_key().public_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
-        """The 64-byte signature, the same each time for the same message."""
+        """Sign: 64 bytes, the same each time for the same message."""
         return self._private.sign(message)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
@@ -204,7 +204,7 @@ class SigningKey:
 
 
 def verify_signature(public: bytes, signature: bytes, message: bytes) -> None:
-    """Return only if the Ed25519 signature holds.
+    """Verify an Ed25519 signature.
 
     Raises:
         IntegrityError: ``signature_invalid``, also for a public key or signature of the wrong size.
@@ -217,7 +217,7 @@ def verify_signature(public: bytes, signature: bytes, message: bytes) -> None:
 
 @dataclass(frozen=True)
 class Argon2Profile:
-    """What one guess of a passphrase costs: memory in KiB, passes over it, lanes.
+    """Cost of one passphrase guess: memory in KiB, passes over it, lanes.
 
     Raises:
         InputError: ``argon2_out_of_range``: outside RFC 9106 §3.1 or the caps of ``vault.limits``.
@@ -247,7 +247,7 @@ Argon2Profile.TEST_ONLY = Argon2Profile(m_kib=8, t=1, lanes=1)
 
 
 def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
-    """A 32-byte key from a passphrase (version 0x13, no secret, no associated data). The salt has 16 random bytes.
+    """Derive a 32-byte key from a passphrase (version 0x13, no secret, no associated data). The salt has 16 random bytes.
 
     Raises:
         UnavailableError: ``memory_short``: the machine cannot give the memory that the profile asks for.
@@ -268,12 +268,12 @@ def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
 
 
 def hpke_public(private: Secret) -> bytes:
-    """The 32-byte X25519 public key of a 32-byte private key."""
+    """Compute the 32-byte X25519 public key of a 32-byte private key."""
     return _x25519(private).public_key().public_bytes_raw()
 
 
 def hpke_seal(public: bytes, info: bytes, plaintext: bytes) -> bytes:
-    """``ephemeral public key (32) ‖ ciphertext ‖ tag``: 48 bytes longer than the plaintext; a fresh ephemeral key each time.
+    """Seal as ``ephemeral public key (32) ‖ ciphertext ‖ tag``: 48 bytes longer than the plaintext; a fresh ephemeral key each time.
 
     Raises:
         IntegrityError: ``public_key_invalid``: not a usable X25519 key.
@@ -285,7 +285,7 @@ def hpke_seal(public: bytes, info: bytes, plaintext: bytes) -> bytes:
 
 
 def hpke_open(private: Secret, info: bytes, sealed: bytes) -> bytes:
-    """The plaintext sealed to this key.
+    """Open a message sealed to this key.
 
     Raises:
         IntegrityError: ``seal_broken``: wrong key or context, or altered bytes.

@@ -12,7 +12,7 @@ from typing import NoReturn, SupportsIndex, final
 
 @final
 class Secret:
-    """Wraps a copy of the bytes given."""
+    """Opaque holder of a copy of the bytes given."""
 
     __slots__ = ("_value",)
 
@@ -20,7 +20,7 @@ class Secret:
         self._value = bytes(value)
 
     def reveal(self) -> bytes:
-        """The bytes themselves. Call it where they are used, and keep no reference."""
+        """Return the bytes. Call it where they are used, and keep no reference."""
         return self._value
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Unlock slots: what one principal's passphrase or key file opens (``docs/formats/keys.md`` §6).
+"""Unlock slots, opened by a principal's passphrase or key file (``docs/formats/keys.md`` §6).
 
 A slot's payload holds exactly the branch keys of its role, the key that verifies the keystore file, and, if the slot
 administers, the root key. It is sealed with a key commitment (the chunk construction of ``envelope``), so one stored slot can
@@ -29,7 +29,7 @@ _PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
 class SlotKind(StrEnum):
-    """How a slot is opened. Hardware tokens and shared secrets will be further kinds."""
+    """Kind of factor that opens a slot."""
 
     ARGON2ID = "argon2id"
     KEYFILE = "keyfile"
@@ -47,7 +47,7 @@ class PassphraseFactor:
 
     @classmethod
     def from_text(cls, text: str) -> PassphraseFactor:
-        """NFC, then UTF-8, so that a composed and a decomposed accent are the same passphrase."""
+        """Encode as NFC, then UTF-8, so that a composed and a decomposed accent are the same passphrase."""
         return cls(Secret(unicodedata.normalize("NFC", text).encode()))
 
 
@@ -63,7 +63,7 @@ class KeyFileFactor:
 
     @classmethod
     def from_file(cls, path: Path) -> KeyFileFactor:
-        """Raises InputError ``key_file_invalid``, also when the file cannot be read."""
+        """Read a key file. Raises InputError ``key_file_invalid``, also when the file cannot be read."""
         try:
             with path.open("rb") as file:
                 return cls(Secret(file.read(KEY_BYTES + 1)))
@@ -76,7 +76,7 @@ Factor = PassphraseFactor | KeyFileFactor
 
 @dataclass(frozen=True)
 class Slot:
-    """One slot as it stands in the file; everything but ``sealed`` is public.
+    """A slot as stored in the file; everything but ``sealed`` is public.
 
     Raises:
         InputError: ``principal_invalid``; ``role_holds_no_keys``; ``role_cannot_administer``.
@@ -100,11 +100,11 @@ class Slot:
             raise InputError("role_cannot_administer", f"a {self.role} cannot administer slots")
 
     def opened_by(self, factor: Factor) -> bool:
-        """Whether the factor is of this slot's kind; says nothing of whether it is the right one."""
+        """True if the factor is of this slot's kind; it may still be the wrong one."""
         return isinstance(factor, PassphraseFactor if self.kind is SlotKind.ARGON2ID else KeyFileFactor)
 
     def context(self, vault_id: bytes) -> bytes:
-        """Everything public about the slot, as bound into its seal."""
+        """Public fields of the slot, encoded as its seal binds them."""
         profile = self.profile
         parameters = (profile.m_kib, profile.t, profile.lanes) if profile else (0, 0, 0)
         return encode_context(
@@ -122,7 +122,7 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
 class Payload:
-    """What a slot wraps."""
+    """Content of a slot: branch keys, verifying key and, if it administers, the root key."""
 
     verify_key: bytes  # Ed25519, 32 bytes: signs the keystore file
     root: Secret | None  # only in slots that administer
@@ -132,7 +132,7 @@ class Payload:
 def new_slot(
     factor: Factor, *, principal: str, role: Role, administers: bool, profile: Argon2Profile, random: RandomBytes
 ) -> Slot:
-    """A slot of the factor's kind, not yet sealed. Raises as ``Slot``."""
+    """Make a slot of the factor's kind, not yet sealed. Raises as ``Slot``."""
     by_passphrase = isinstance(factor, PassphraseFactor)
     return Slot(
         slot_id=random(ID_BYTES),
@@ -146,7 +146,7 @@ def new_slot(
 
 
 def seal_payload(slot: Slot, factor: Factor, payload: Payload, *, vault_id: bytes, random: RandomBytes) -> bytes:
-    """The slot's ``sealed`` bytes."""
+    """Seal a slot's payload: its ``sealed`` bytes."""
     fields: list[str | bytes] = ["genovault/slot-payload/v1", payload.verify_key]
     fields.append(payload.root.reveal() if payload.root else b"")
     for branch in sorted(payload.branch_keys):
@@ -156,7 +156,7 @@ def seal_payload(slot: Slot, factor: Factor, payload: Payload, *, vault_id: byte
 
 
 def open_payload(slot: Slot, factor: Factor, *, vault_id: bytes) -> Payload:
-    """What the slot wraps, for exactly the branches of its role.
+    """Open a slot's payload, for exactly the branches of its role.
 
     Raises:
         IntegrityError: ``commitment_mismatch`` (the wrong factor, or the slot's public fields were changed), ``seal_broken``,
@@ -184,7 +184,7 @@ def open_payload(slot: Slot, factor: Factor, *, vault_id: bytes) -> Payload:
 
 
 def _slot_key(slot: Slot, factor: Factor, vault_id: bytes) -> bytes:
-    """One key per slot, whatever other vaults and slots the same passphrase or key file opens."""
+    """Derive the slot's own key: another vault or slot of the same factor has another one."""
     if isinstance(factor, PassphraseFactor):
         stretched = argon2id(factor.passphrase, slot.salt, slot.profile or Argon2Profile.DEFAULT)
     else:

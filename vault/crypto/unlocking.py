@@ -21,7 +21,7 @@ from vault.errors import IntegrityError, UnavailableError, UsageError
 
 
 def load(folder: Path) -> Keystore:
-    """The keystore of a vault's folder.
+    """Load the keystore of a vault's folder.
 
     Raises:
         UnavailableError: ``no_vault``; ``keystore_unreadable``.
@@ -32,7 +32,7 @@ def load(folder: Path) -> Keystore:
 
 @dataclass(frozen=True)
 class PublicKeys:
-    """The keystore's public section: 32-byte public keys by epoch. Trustworthy only when it comes from an ``Unlocked``."""
+    """Public section of the keystore: 32-byte public keys by epoch. Trustworthy only when it comes from an ``Unlocked``."""
 
     vault_id: bytes
     seq: int
@@ -40,45 +40,45 @@ class PublicKeys:
 
     @property
     def log_sign(self) -> bytes:
-        """The current log signing key."""
+        """Public half of the current log-sign epoch."""
         return self.current(Branch.LOG_SIGN)[1]
 
     @property
     def release_sign(self) -> bytes:
-        """The current release signing key."""
+        """Public half of the current release-sign epoch."""
         return self.current(Branch.RELEASE_SIGN)[1]
 
     @property
     def audit_read(self) -> Mapping[int, bytes]:
-        """The keys that audit details are sealed to."""
+        """Public keys that audit details are sealed to, by epoch."""
         return self.by_epoch[Branch.AUDIT_READ]
 
     def current(self, branch: Branch) -> tuple[int, bytes]:
-        """(epoch, public key) to write with."""
+        """Newest (epoch, public key) of a branch, to write with."""
         number = max(self.by_epoch[branch])
         return number, self.by_epoch[branch][number]
 
 
 @dataclass(frozen=True)
 class Keystore:
-    """A keystore file that was read and is well-formed; nothing in it is trusted before ``unlock``."""
+    """Well-formed keystore file; nothing in it is trusted before ``unlock``."""
 
     folder: Path
     document: Document = field(repr=False)
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """Who can unlock, and how."""
+        """Unlock slots of the file."""
         return self.document.slots
 
     @property
     def public(self) -> PublicKeys:
-        """The public keys as the file gives them."""
+        """Public keys as the file states them, not verified."""
         by_epoch = {branch: dict(self.document.branches[branch].public) for branch in PUBLIC_BRANCHES}
         return PublicKeys(self.document.vault_id, self.document.seq, by_epoch)
 
     def epochs(self, branch: Branch) -> tuple[int, ...]:
-        """The numbers of the epochs that exist, ascending."""
+        """Numbers of a branch's epochs, ascending."""
         return self.document.branches[branch].epochs
 
     def unlock(self, factor: Factor, *, principal: str | None = None) -> Unlocked:
@@ -89,7 +89,7 @@ class Keystore:
         Raises:
             UsageError: ``principal_needed``: several principals have slots.
             UnavailableError: ``cannot_unlock``; ``memory_short``.
-            IntegrityError: ``keystore_altered``: the slot opens, but the file is not as an administrator left it.
+            IntegrityError: ``keystore_altered``: the slot opens, but the file was changed without an administrator's key.
         """
         if principal is None:
             principals = {slot.principal for slot in self.slots}
@@ -119,7 +119,7 @@ class Keystore:
         return Unlocked(slot.principal, slot.role, Keyring(rings), self, slot, payload, payload.root)
 
     def _spend_a_guess(self, factor: Factor) -> None:
-        """Do for nobody what would have been done for somebody."""
+        """Run a dummy Argon2 so that an unknown principal takes as long as a wrong passphrase."""
         if isinstance(factor, PassphraseFactor):
             profiles = [slot.profile for slot in self.slots if slot.profile]
             argon2id(factor.passphrase, bytes(KDF_SALT_BYTES), profiles[0] if profiles else Argon2Profile.DEFAULT)
@@ -127,7 +127,7 @@ class Keystore:
 
 @dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
 class Unlocked:
-    """One principal's open keys. ``keystore`` is authentic: its public section may be relied on."""
+    """Open keys of one principal. ``keystore`` is authentic: its public section may be relied on."""
 
     principal: str
     role: Role
@@ -139,11 +139,11 @@ class Unlocked:
 
     @property
     def administers(self) -> bool:
-        """Whether this slot may change the keystore."""
+        """True if this slot may change the keystore."""
         return self.root is not None
 
     def refreshed(self) -> Unlocked:
-        """The same slot's keys as the file holds them now, with epochs that another process has started since.
+        """Read the same slot's keys again, with epochs that another process has started since.
 
         Raises:
             UnavailableError: ``slot_outdated``: the branch keys were renewed, so the slot must be opened anew; as ``load``.
@@ -161,17 +161,17 @@ class Unlocked:
 
     @property
     def vault_id(self) -> bytes:
-        """16 bytes."""
+        """Id of the vault, 16 bytes."""
         return self.keystore.document.vault_id
 
     @property
     def public(self) -> PublicKeys:
-        """The public keys, verified."""
+        """Public keys, verified."""
         return self.keystore.public
 
 
 def open_keyring(document: Document, branch: Branch, branch_key: Secret) -> dict[int, Secret]:
-    """The epochs of one branch. Raises IntegrityError."""
+    """Open the keyring of one branch. Raises IntegrityError ``seal_broken``, ``keyring_malformed``."""
     record = document.branches[branch]
     context = keyring_context(document.vault_id, branch)
     epochs = decode_epochs(open_chunks(branch_key.reveal(), context, record.keyring, label=LABEL))
@@ -181,16 +181,16 @@ def open_keyring(document: Document, branch: Branch, branch_key: Secret) -> dict
 
 
 def open_branch_key(document: Document, branch: Branch, root: Secret) -> Secret:
-    """A branch key, by way of the root. Raises IntegrityError."""
+    """Open a branch key with the root key. Raises IntegrityError ``seal_broken``."""
     context = branch_key_context(document.vault_id, branch)
     return Secret(open_chunks(root.reveal(), context, document.branches[branch].wrapped, label=LABEL))
 
 
 def branch_key_context(vault_id: bytes, branch: Branch) -> bytes:
-    """What a branch key under the root is bound to."""
+    """Context of a branch key sealed under the root key."""
     return encode_context("genovault/branch-key/v1", vault_id, branch)
 
 
 def keyring_context(vault_id: bytes, branch: Branch) -> bytes:
-    """What a keyring under its branch key is bound to."""
+    """Context of a keyring sealed under its branch key."""
     return encode_context("genovault/keyring/v1", vault_id, branch)

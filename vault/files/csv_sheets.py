@@ -33,12 +33,12 @@ _ENCODINGS_WITH_MARK = (b"\xff\xfe", b"\xfe\xff")
 
 
 class BadField(Exception):  # noqa: N818 — a signal inside this module's protocol, never seen by a caller of read_sheet
-    """Raised by a column's parser: why this text is not acceptable, without repeating the text."""
+    """Refusal by a column's parser: why this text is not acceptable, without repeating the text."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong: physical line (1 = header), column name or "" for the whole line, and the reason."""
+    """A problem of a sheet: physical line (1 = header), column name or "" for the whole line, and the reason."""
 
     line: int
     column: str
@@ -62,12 +62,12 @@ class SheetRejectedError(InputError):
 
 
 def rejected(problems: Sequence[Problem], *, source: str = "the sheet") -> SheetRejectedError:
-    """The error for problems that only the books can show (a record number that another subject has)."""
+    """Make the error for problems found in the books (a record number that another subject has)."""
     return SheetRejectedError(problems, source=source)
 
 
 def text(value: str) -> str:
-    """The parser of a plain one-line text column."""
+    """Make a parser for a plain one-line text column."""
     if "\n" in value or "\r" in value:
         raise BadField("holds a line break")
     return value
@@ -147,7 +147,7 @@ def write_sheet(out: TextIO, *, columns: Sequence[str], rows: Iterable[Sequence[
 
 
 def guard(field: str) -> str:
-    """The field with an apostrophe in front if a spreadsheet would take it for a formula. Undone by ``read_sheet``."""
+    """Put an apostrophe in front of a field if a spreadsheet would take it for a formula. Undone by ``read_sheet``."""
     return f"'{field}" if _FORMULA.match(field) else field
 
 
@@ -197,7 +197,7 @@ def _records(document: str, problems: list[Problem]) -> Iterator[tuple[int, list
 
 
 def _explain(error: csv.Error) -> tuple[str, bool]:
-    """The reason in our words, and whether the rest of the file cannot be split into records any more."""
+    """Reason for a csv error, and True if the rest of the file cannot be split into records."""
     words = str(error)
     if "field larger" in words:
         return "a quote is not closed, or a field is far too long", True
@@ -232,7 +232,7 @@ def _expected(columns: Sequence[Column[Any]]) -> str:
 def _rows(
     records: Iterator[tuple[int, list[str]]], header: tuple[Column[Any], ...], problems: list[Problem], *, clean: bool
 ) -> Iterator[Row]:
-    """``clean``: the whole document holds only good characters, so no field needs looking at."""
+    """Parse rows. ``clean``: the whole document holds only good characters, so no field is checked for them."""
     parsers = [(column, column.name, _parser(column, clean=clean)) for column in header]
     lines_of_keys: dict[str, dict[str, int]] = {column.name: {} for column in header}
     width = len(header)

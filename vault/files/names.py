@@ -8,7 +8,7 @@ MAX_NAME_CHARS = 100
 
 
 def require_name(name: str, *, what: str) -> str:
-    """The name itself, if it can stand in any text: printable, no space at its ends, 1 to 100 characters.
+    """Return the name if it can stand in any text: printable, no space at its ends, 1 to 100 characters.
 
     Raises:
         InputError: ``name_malformed``; the text does not repeat the name, which could drive a terminal.

@@ -18,7 +18,7 @@ SHOWN_PROBLEMS = 10  # of a rejected document; the rest is counted
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a file. Raises InputError: ``file_missing`` and as ``parse_yaml``."""
+    """Read the mapping in a file. Raises InputError: ``file_missing`` and as ``parse_yaml``."""
     try:
         raw = path.read_bytes()
     except OSError:
@@ -27,7 +27,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_yaml(raw: bytes, *, name: str) -> dict[str, Any]:
-    """The mapping in a document called ``name`` in errors.
+    """Parse the mapping in a document, called ``name`` in errors.
 
     Raises:
         InputError: ``document_too_large``; ``document_malformed`` with the line.
@@ -70,7 +70,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def declared(parse: Callable[[], T], *, name: str) -> T:
-    """What a policy parser makes of a document; its errors become ours, each problem with its place.
+    """Run a policy parser; its errors become ``document_rejected``, each problem with its place.
 
     Raises:
         InputError: ``document_rejected``.

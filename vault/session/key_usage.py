@@ -1,4 +1,7 @@
-"""How much each epoch of each branch is used: counted before every wrap, so that no key comes near its cipher's limit."""
+"""Usage counters of branch epochs, raised before every wrap: no key comes near the limit of AES-GCM with random nonces.
+
+NIST SP 800-38D §8.3 allows 2^32 uses of one key; ``limits.MAX_KEK_WRAPS`` stays below.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from vault.storage.timestamps import from_micros, to_micros
 
 @dataclass(frozen=True)
 class EpochUse:
-    """How much one epoch was used: ``wraps`` ever made, ``keys`` wrapped under it now."""
+    """Usage of one epoch: ``wraps`` ever made, ``keys`` wrapped under it now."""
 
     branch: Branch
     epoch: int
@@ -29,15 +32,15 @@ class EpochUse:
     created: datetime
 
 
-class EpochBook:
-    """The use counters in the key database. Needs no branch."""
+class EpochCounters:
+    """Usage counters in the key database. Needs no branch."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def count(self, tx: Transaction, branch: Branch, epoch: int, wraps: int) -> None:
-        """Note that so many keys are about to be wrapped under an epoch, in the caller's transaction.
+        """Count ``wraps`` that are about to be made under an epoch, in the caller's transaction.
 
         Raises:
             UnavailableError: ``epoch_closed``; ``key_worn``.
@@ -60,7 +63,7 @@ class EpochBook:
         tx.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
 
     def uses(self) -> list[EpochUse]:
-        """Use counters of every epoch that has wrapped keys, and how many keys are under it now. Needs no branch."""
+        """Usage of every epoch that has wrapped keys."""
         table = WrappedKeyRow.__table__
         with self._database.read() as tx:
             held = tx.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
@@ -75,7 +78,7 @@ class EpochBook:
         ]
 
     def close(self, branch: Branch, epoch: int) -> None:
-        """Let nothing more be wrapped under an epoch, whatever another process still holds.
+        """Refuse further wraps under an epoch, in every process.
 
         Raises:
             UsageError: ``epoch_in_use``: keys are wrapped under it.

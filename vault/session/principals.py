@@ -1,9 +1,9 @@
-"""The book of principals: who acts, in which role, and through which unlock slots.
+"""Principals, their roles and their unlock slots.
 
-What a role may open is decided by the branches that its slots hold, not here. A change of the keystore is one file and its entry
+The branches in a role's slots decide what it may open, not this module. A change of the keystore is one file and its entry
 in the log another, so each change is written as intent, keystore, entry: the entry carries the keystore's new ``seq``, and the
 books remember the newest one, so that an older keystore put back is refused at the next unlock. A change that a killed process
-made without its entry is told by ``reconcile``.
+made without its entry is logged by ``reconcile``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SlotSummary:
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who acts."""
+    """A named actor of the vault."""
 
     name: str
     role: str
@@ -65,7 +65,7 @@ def add(
     administers: bool = False,
     profile: Argon2Profile = Argon2Profile.DEFAULT,
 ) -> Principal:
-    """A new principal, with a slot unless the role holds no keys (researchers).
+    """Add a principal, with a slot unless the role holds no keys (researchers).
 
     Raises:
         InputError: ``principal_exists``; ``principal_invalid``; ``slots_full``; ``role_holds_no_keys`` (a researcher with a factor).
@@ -114,7 +114,7 @@ def add(
 
 
 def disable(vault: UnlockedVault, name: str) -> None:
-    """Take a principal's slots away and let it act no more. What it has copied it still has: rotate keys where that matters.
+    """Disable a principal and remove its slots. Keys it may have copied stay usable until they are rotated.
 
     Raises:
         InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``.
@@ -141,14 +141,14 @@ def disable(vault: UnlockedVault, name: str) -> None:
 
 
 def list_all(vault: UnlockedVault) -> list[Principal]:
-    """All principals by name. Reading the list is an entry."""
+    """List all principals by name and log the access."""
     found = _every(vault)
     vault.trail.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
     return found
 
 
 def slots(vault: UnlockedVault) -> list[SlotSummary]:
-    """All unlock slots. Reading the list is an entry."""
+    """List all unlock slots and log the access."""
     found = [_summary(slot) for slot in vault.unlocked.keystore.slots]
     vault.trail.record(Action.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
     return found
@@ -162,7 +162,7 @@ def add_slot(
     administers: bool = False,
     profile: Argon2Profile = Argon2Profile.DEFAULT,
 ) -> SlotSummary:
-    """A further slot of a principal, opened once with its factor before the keystore is written.
+    """Add a slot to a principal, opened once with its factor before the keystore is written.
 
     Raises:
         InputError: ``principal_unknown``; ``principal_disabled``; ``slots_full``; ``role_holds_no_keys``; ``role_cannot_administer``.
@@ -223,14 +223,14 @@ def change_keystore(
 
 
 def anchor(tx: Transaction, vault: UnlockedVault, act: Action, *, about: ObjectRef, refers: str | None = None) -> None:
-    """Say in the log, and remember in the books, which keystore is the newest."""
+    """Log the newest keystore's ``seq`` and keep it in the books."""
     seq = vault.public.seq
     tx.execute(update(VaultRow).values(keystore_seq=seq))
     vault.trail.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
 
 
 def reconcile(vault: UnlockedVault) -> bool:
-    """Tell the log of a keystore that is newer than it knows (a process was killed between the two); whether there was one."""
+    """Log a keystore that is newer than the log says, left by a killed process; return whether there was one."""
     with vault.books.read() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False
@@ -245,13 +245,17 @@ def reconcile(vault: UnlockedVault) -> bool:
 
 
 def require_administrator(vault: UnlockedVault) -> None:
-    """Raises UnavailableError ``not_administrator``. The keys would refuse as well; the books alone would not."""
+    """Refuse a principal that may not administer. The keys would refuse as well; a change of the books alone would not.
+
+    Raises:
+        UnavailableError: ``not_administrator``.
+    """
     if not vault.unlocked.administers:
         raise UnavailableError("not_administrator", "this slot does not administer the keystore")
 
 
 def require_name(name: str) -> None:
-    """Raises InputError ``principal_invalid``."""
+    """Check a principal's name. Raises InputError ``principal_invalid``."""
     Slot(bytes(16), keystore.SlotKind.KEYFILE, name, Role.STEWARD, administers=False, profile=None, salt=b"")
 
 
@@ -278,14 +282,14 @@ def _summary(slot: Slot) -> SlotSummary:
 
 
 def role_named(name: str) -> Role:
-    """Raises UsageError ``role_unknown``."""
+    """Parse a role. Raises UsageError ``role_unknown``."""
     if name not in set(Role):
         raise UsageError("role_unknown", f"there is no role {name}", hint=", ".join(Role))
     return Role(name)
 
 
 def profile_named(name: str, *, timer: Timer) -> Argon2Profile:
-    """A profile of ``PROFILES``, or with "calibrated" the costliest that unlocks in about a second here.
+    """Look up a profile of ``PROFILES``, or with "calibrated" the costliest that unlocks in about a second here.
 
     Raises:
         UsageError: ``profile_unknown``.
@@ -298,7 +302,7 @@ def profile_named(name: str, *, timer: Timer) -> Argon2Profile:
 
 
 def key_file(path: Path, *, random: RandomBytes) -> Factor:
-    """The factor of a key file, made with 32 random bytes and mode 0600 if it is not there.
+    """Read a key file as a factor; a missing one is created with 32 random bytes and mode 0600.
 
     Raises:
         InputError: ``key_file_invalid``; ``file_unwritable``.

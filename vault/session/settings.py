@@ -1,4 +1,4 @@
-"""vault.json: what a vault's folder says of itself, read strictly and replaced whole.
+"""vault.json: format, id and places of a vault, read strictly and replaced whole.
 
 ::
 
@@ -21,7 +21,7 @@ SETTINGS = "vault.json"
 
 @dataclass(frozen=True)
 class Places:
-    """Where the parts of a vault are; relative SQLite files and folders are inside the vault's folder."""
+    """Places of a vault's parts; relative SQLite files and folders are inside the vault's folder."""
 
     books: str = "sqlite:///books.db"
     keys: str = "sqlite:///keys.db"
@@ -33,7 +33,7 @@ IN_FOLDER = Places()
 
 @dataclass(frozen=True)
 class Settings:
-    """The parsed vault.json."""
+    """Parsed vault.json."""
 
     vault_id: VaultId
     places: Places
@@ -67,7 +67,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
 
 
 def inside(folder: Path, place: str) -> str:
-    """A relative SQLite URL or folder made absolute inside the vault's folder; other URLs as they are."""
+    """Resolve a relative SQLite URL or folder inside the vault's folder; other URLs as they are."""
     if place.startswith("sqlite:///"):
         return f"sqlite:///{folder.resolve() / place.removeprefix('sqlite:///')}"
     return place if "://" in place else str(folder.resolve() / place)

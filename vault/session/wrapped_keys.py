@@ -20,7 +20,7 @@ from vault.crypto.primitives import KEY_BYTES, AesGcm, hkdf_expand_sha256, hmac_
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
 from vault.ids import ID_BYTES, Clock, KeyId, RandomBytes, VaultId, draw
-from vault.session.key_usage import EpochBook
+from vault.session.key_usage import EpochCounters
 from vault.storage.bulk_columns import Column, Value, insert_columns, rows_among
 from vault.storage.database import Database, Transaction
 from vault.storage.key_tables import ErasedRow, SubjectTokenRow, WrappedKeyRow
@@ -31,7 +31,7 @@ HOLDING_KEYS = (WrappedKeyRow.__tablename__, SubjectTokenRow.__tablename__)
 
 @dataclass(frozen=True)
 class OpenKey:
-    """A key and the name it is sealed under in blob headers."""
+    """A key with its id and version, as blob headers name it."""
 
     key_id: KeyId
     version: int
@@ -40,7 +40,7 @@ class OpenKey:
 
 @dataclass(frozen=True, repr=False)
 class FreshKeys:
-    """Keys just drawn, by columns in the order of their owners."""
+    """Drawn keys that are not stored yet, by columns, in the order of their owners."""
 
     purpose: KeyPurpose
     version: int
@@ -69,11 +69,11 @@ class WrappedKeys:
         self._clock = clock
         self._random = random
         self._keks: dict[tuple[Branch, int], AesGcm] = {}
-        self.epochs = EpochBook(database, clock=clock)
+        self.epochs = EpochCounters(database, clock=clock)
 
     @property
     def dialect(self) -> str:
-        """Of the key database: ``sqlite`` or ``postgresql``."""
+        """SQL dialect of the key database: ``sqlite`` or ``postgresql``."""
         return self.database.dialect
 
     def create(self, purpose: KeyPurpose, owners: Sequence[bytes], *, version: int = 1) -> list[OpenKey]:
@@ -118,7 +118,7 @@ class WrappedKeys:
         insert_columns(tx, WrappedKeyRow, columns)
 
     def open(self, purpose: KeyPurpose, owner: bytes, *, version: int | None = None) -> OpenKey:
-        """The newest (or the named) version of one owner's key.
+        """Open the newest (or the named) version of one owner's key.
 
         Raises:
             IntegrityError: ``key_missing``: there is none (destroyed, or the key database is older than the books).
@@ -136,14 +136,14 @@ class WrappedKeys:
         return OpenKey(KeyId(row.key_id), row.version, Secret(secret))
 
     def open_many(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Raw keys (newest version) of many owners; owners without a key are left out.
+        """Open raw keys (newest version) of many owners; owners without a key are left out.
 
         Raw bytes, because a cohort's keys are used once each in a loop of a microsecond a key.
         """
         return {owner: key for owner, _, _, key in self._newest(purpose, owners)}
 
     def open_keys(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> dict[bytes, OpenKey]:
-        """As ``open_many``, with the key's name and version, for blobs; IntegrityError("key_missing") if an owner has none."""
+        """Open keys of many owners with id and version. Raises IntegrityError ``key_missing`` if an owner has none."""
         wanted = set(owners)
         found = self._newest(purpose, wanted)
         opened = {owner: OpenKey(KeyId(key_id), version, Secret(key)) for owner, version, key_id, key in found}
@@ -152,7 +152,7 @@ class WrappedKeys:
         return opened
 
     def open_ids(self, purpose: KeyPurpose, key_ids: Iterable[bytes]) -> dict[bytes, Secret]:
-        """Keys by their ids; IntegrityError("key_missing") when one is gone."""
+        """Open keys by their ids. Raises IntegrityError ``key_missing`` if one is gone."""
         wanted = set(key_ids)
         self.current_epoch(purpose)  # refuse where the branch is closed
         with self.database.read() as tx:
@@ -162,9 +162,9 @@ class WrappedKeys:
         return {key_id: Secret(key) for _, _, key_id, key in self._unwrap(purpose, rows)}
 
     def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes], *, erasure_id: str | None = None) -> int:
-        """Delete wrapped keys (all versions) and audit tokens of the owners, and remember which erasure asked for it.
+        """Delete wrapped keys (all versions) and audit tokens of the owners, and record the erasure, if one is named.
 
-        Returns how many keys there were; none is fine. Bytes are overwritten on disk.
+        Return the number of keys deleted; none is fine. Bytes are overwritten on disk.
 
         Raises:
             UnavailableError: ``database_busy``: a reader holds the write-ahead log; the keys are deleted, call again to be sure.
@@ -188,7 +188,7 @@ class WrappedKeys:
         self.database.checkpoint_wal(*HOLDING_KEYS)
 
     def newest_version(self, purpose: KeyPurpose, owner: bytes) -> int:
-        """The newest version of an owner's key; 0 when there is none. Needs no branch."""
+        """Newest version of an owner's key; 0 if there is none. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)
         with self.database.read() as tx:
             return tx.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
@@ -214,7 +214,7 @@ class WrappedKeys:
         self.database.checkpoint_wal(*HOLDING_KEYS)
 
     def erasures(self) -> frozenset[str]:
-        """The erasures whose keys are gone from here."""
+        """Ids of erasures whose keys this database has destroyed."""
         with self.database.read() as tx:
             return frozenset(tx.scalars(select(ErasedRow.erasure_id)))
 
@@ -242,7 +242,7 @@ class WrappedKeys:
         return self._keks[branch, epoch], WrapContext(self._vault_id, epoch, purpose)
 
     def branch_key(self, branch: Branch, label: str, *, epoch: int | None = None) -> OpenKey:
-        """A key of a branch itself, for blobs that belong to no owner (project declarations, panels)."""
+        """Derive a key of a branch itself, for blobs that belong to no owner (project declarations, panels)."""
         if epoch is not None and self._refresh is not None and epoch not in self._keyring.epochs(branch):
             self.use(self._refresh())
         number, secret = self._keyring.current(branch) if epoch is None else (epoch, self._keyring.epoch(branch, epoch))
@@ -251,7 +251,7 @@ class WrappedKeys:
         return OpenKey(KeyId(key_id), number, Secret(hkdf_expand_sha256(secret.reveal(), context, 32)))
 
     def _newest(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> Iterator[_Opened]:
-        """The newest key of each owner that has one."""
+        """Open the newest key of each owner that has one."""
         self.current_epoch(purpose)  # refuse where the branch is closed
         with self.database.read() as tx:
             rows = rows_among(tx, _STORED, WrappedKeyRow.owner, list(set(owners)), purpose=purpose.value)
@@ -259,7 +259,7 @@ class WrappedKeys:
         return self._unwrap(purpose, {row[0]: row for row in rows}.values())
 
     def _unwrap(self, purpose: KeyPurpose, rows: Collection[_Stored]) -> Iterator[_Opened]:
-        """Opened keys of rows of ``_STORED``."""
+        """Open keys of rows of ``_STORED``."""
         for epoch in {row[3] for row in rows}:
             mine = [row for row in rows if row[3] == epoch]
             owners, versions, key_ids, _, wrapped = zip(*mine, strict=True)

@@ -1,4 +1,4 @@
-"""Tables of the audit log, in the books database so that a state change and its entry share one transaction.
+"""SQL tables of the audit log, in the books database so that a state change and its entry share one transaction.
 
 Everything but the head is written once. Triggers refuse UPDATE and DELETE: they guard against bugs, not against an attacker with
 the file; signed checkpoints kept elsewhere do that. ``TRIGGERS`` is for the migration, and runs by itself after ``create_all``.
@@ -13,7 +13,7 @@ from vault.storage.base import Base, Code, Count, Digest, Id, Micros, Sealed
 
 
 class AuditLeafRow(Base):
-    """One entry. ``leaf`` is NULL once retention dropped the payload: its hash still carries the tree."""
+    """A log entry. ``leaf`` is NULL once retention dropped the payload: its hash still carries the tree."""
 
     __tablename__ = "audit_leaf"
 
@@ -69,7 +69,7 @@ class AuditCheckpointRow(Base):
 
 
 class AuditClosingRow(Base):
-    """intent -> the entry that says how it ended."""
+    """Outcome entry of an intent."""
 
     __tablename__ = "audit_closing"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -79,7 +79,7 @@ class AuditClosingRow(Base):
 
 
 class AuditSessionRow(Base):
-    """The key under which one process sealed its details, itself sealed (HPKE) to the audit-read public key."""
+    """Key of one process's sealed details, itself sealed (HPKE) to the audit-read public key."""
 
     __tablename__ = "audit_session"
 
@@ -90,7 +90,7 @@ class AuditSessionRow(Base):
 
 
 class AuditDetailRow(Base):
-    """What only auditors read of an entry: sealed under the session's key, committed to in the leaf."""
+    """Detail of an entry for auditors: sealed under the session's key, committed to in the leaf."""
 
     __tablename__ = "audit_detail"
 
@@ -100,7 +100,7 @@ class AuditDetailRow(Base):
 
 
 class AuditSetRow(Base):
-    """A set of subjects that some entry speaks of, stored once.
+    """Set of subjects that entries refer to, stored once.
 
     Appenders look it up by its first member and its digest. People are numbered as they come, so the sets of newcomers go to the
     end of that index; digests alone would go everywhere, and a page for each of them into the write-ahead log.
@@ -130,7 +130,7 @@ class AuditTokenRow(Base):
 
 
 class AuditSetTokenRow(Base):
-    """token -> set: which sets a subject is in."""
+    """Membership of a token in sets."""
 
     __tablename__ = "audit_set_token"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -140,7 +140,7 @@ class AuditSetTokenRow(Base):
 
 
 class AuditSetLeafRow(Base):
-    """set -> entry: which entries speak of it; and back."""
+    """Reference of an entry to a set."""
 
     __tablename__ = "audit_set_leaf"
     __table_args__ = ({"sqlite_with_rowid": False},)

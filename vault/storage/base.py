@@ -1,4 +1,4 @@
-"""What all tables share: two declarative bases (books, keys) and column types that mean the same on SQLite and PostgreSQL."""
+"""Shared by all tables: two declarative bases (books, keys) and column types that mean the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def by_place(rows: Iterable[Sequence[object]]) -> tuple[object, ...]:
 @lru_cache(maxsize=256)
 def _insert(table: type[DeclarativeBase], dialect: Dialect, columns: tuple[str, ...]) -> str | None:
     """The INSERT of these columns, by name, or up to its VALUES where the driver takes them by place; None where SQLAlchemy has to
-    fill something in. Kept, because compiling one costs more than inserting a hundred rows.
+    fill something in. Cached: compiling one costs more than inserting a hundred rows.
     """
     into = cast("Table", table.__table__)
     compiled = into.insert().compile(dialect=dialect, column_keys=list(columns))

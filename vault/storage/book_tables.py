@@ -1,7 +1,9 @@
 """Tables of the books: subjects, datasets, consent, projects, requests, releases.
 
-Clear columns hold random ids, closed codes, counts and times; everything that a person wrote or that names somebody is sealed
+Clear columns hold random ids, closed codes, counts and times; everything that a person wrote or that identifies a person is sealed
 (the branch or key that opens a blob is named beside the column). Decisions over a million subjects read clear columns only.
+
+Over 350 lines because the schema is one list of tables with foreign keys between all collections.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ JOB_DONE = "done"
 
 
 class VaultRow(Base):
-    """The vault itself: one row."""
+    """Vault: one row."""
 
     __tablename__ = "vault"
 
@@ -29,7 +31,7 @@ class VaultRow(Base):
 
 
 class PrincipalRow(Base):
-    """Somebody who acts."""
+    """A principal."""
 
     __tablename__ = "principal"
 
@@ -40,7 +42,7 @@ class PrincipalRow(Base):
 
 
 class SubjectRow(Base):
-    """A person whose data is held."""
+    """A subject: a person whose data is held."""
 
     __tablename__ = "subject"
 
@@ -50,7 +52,7 @@ class SubjectRow(Base):
 
 
 class IdentityRow(Base):
-    """Who a subject is. Sealed under the subject's identity key."""
+    """Identity of a subject, sealed under the subject's identity key."""
 
     __tablename__ = "identity"
 
@@ -101,7 +103,7 @@ class PartRow(Base):
 
 
 class PartMemberRow(Base):
-    """Which slot of which group holds a subject's blocks in a part."""
+    """Place of a subject's blocks in a part: group and slot."""
 
     __tablename__ = "part_member"
 
@@ -162,7 +164,7 @@ class PanelRow(Base):
 
 
 class PanelBuildRow(Base):
-    """What a panel names of one part, as one sealed block per subject. Derived: it may go at any time and is made again.
+    """Panel build: the panel's sites of one part, one sealed block per subject. Derived: it may be deleted and made again.
 
     ``table_versions``: sum of the part's table versions when it was made; with any other sum it is stale and not read.
     """
@@ -204,7 +206,7 @@ class PanelContainerRow(Base):
 
 
 class FormRow(Base):
-    """A consent form as it was when somebody first answered it. Its text is public."""
+    """Consent form as it was when it was first answered. Its text is public."""
 
     __tablename__ = "consent_form"
 
@@ -235,12 +237,12 @@ class ConsentBatchRow(Base):
 
     last_seq: Mapped[int] = mapped_column(BIG, primary_key=True, autoincrement=False)
     events: Mapped[bytes] = mapped_column(LargeBinary)  # one fixed part for each event
-    times: Mapped[bytes] = mapped_column(LargeBinary)  # what the marks of the texts stand for
+    times: Mapped[bytes] = mapped_column(LargeBinary)  # times that the marks of the texts stand for
     head: Mapped[Digest]  # the chain's value after them
 
 
 class ConsentPrivateRow(Base):
-    """What of a consent event names somebody: signer, evidence, notes. Sealed under the subject's identity key."""
+    """Identifying part of a consent event: signer, evidence, notes. Sealed under the subject's identity key."""
 
     __tablename__ = "consent_private"
 
@@ -297,7 +299,7 @@ class ProjectRow(Base):
 
 
 class RequestRow(Base):
-    """One ask of a project. What exactly is asked (loci) is sealed under the books branch."""
+    """Request of a project. The loci asked for are sealed under the books branch."""
 
     __tablename__ = "request"
 
@@ -312,7 +314,7 @@ class RequestRow(Base):
 
 
 class ReleaseRow(Base):
-    """A view that left the vault, or is leaving it."""
+    """Release: a view that left the vault or is leaving it."""
 
     __tablename__ = "release"
 
@@ -344,7 +346,7 @@ class JobRow(Base):
 
 
 class ErasingChunkRow(Base):
-    """A chunk whose site table may still list what only an erased person carried: unreadable until the row is gone.
+    """Chunk whose site table may still list private alleles of an erased person: unreadable until the row is gone.
 
     ``old_*``, ``new_*``: the table being replaced and its successor, so that a killed process leaves neither object nor key.
     """
@@ -362,7 +364,7 @@ class ErasingChunkRow(Base):
 
 
 class ErasureRow(Base):
-    """An erasure that was completed, with its signed certificate. Nothing here says of whom."""
+    """An erasure that was completed, with its signed certificate, which does not name the subject."""
 
     __tablename__ = "erasure"
 
@@ -372,7 +374,7 @@ class ErasureRow(Base):
 
 
 class KeyBackupRow(Base):
-    """A copy of the keys that was made: until it expires or is destroyed, what was erased since can be opened with it."""
+    """Backup of the keys: until it expires or is destroyed, it opens data erased since."""
 
     __tablename__ = "key_backup"
 
@@ -384,7 +386,7 @@ class KeyBackupRow(Base):
 
 
 class LeaseRow(Base):
-    """An object prefix that somebody is writing: the sweeper leaves it alone until it expires."""
+    """Lease on an object prefix being written: the sweeper leaves it alone until it expires."""
 
     __tablename__ = "lease"
 

@@ -101,7 +101,7 @@ def _few_among(
 
 @lru_cache(maxsize=4 * FEW)
 def _few(table: Any, dialect: Dialect, wanted: tuple[str, ...], keys: tuple[str, ...], n: int) -> str:
-    """The statement that looks ``n`` rows up, whose values follow one another. Kept: making it costs as much as running it."""
+    """Statement that looks up ``n`` rows whose values follow one another. Cached: making it costs as much as running it."""
     quoted = dialect.identifier_preparer
     names, said = (", ".join(map(quoted.quote, columns)) for columns in (wanted, keys))
     row = f"({', '.join(('?' if dialect.positional else '%s',) * len(keys))})"
@@ -161,7 +161,7 @@ class _Statement:
 
 
 def _picked(value: Column | Value, places: Sequence[int]) -> Column | Value:
-    """What these rows have of a column; one value stays one."""
+    """Values of a column in these rows; a single value stays one."""
     return [value[at] for at in places] if isinstance(value, list | tuple) else value
 
 

@@ -29,11 +29,11 @@ class Statement:
         self._compiled: dict[str, _Compiled] = {}  # by dialect
 
     def rows(self, tx: Transaction, **values: object) -> Sequence[Row[*tuple[Any, ...]]]:
-        """The rows that it finds, in the caller's transaction."""
+        """Fetch the rows found, in the caller's transaction."""
         return self._run(tx, values).all()
 
     def changed(self, tx: Transaction, **values: object) -> int:
-        """How many rows it changed, in the caller's transaction."""
+        """Execute in the caller's transaction and return the number of rows changed."""
         return self._run(tx, values).rowcount
 
     def _run(self, tx: Transaction, values: Mapping[str, object]) -> CursorResult[Any]:

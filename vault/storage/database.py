@@ -3,7 +3,8 @@
 ``write()`` serialises all writers of the database (BEGIN IMMEDIATE; a transaction-level advisory lock on PostgreSQL), so
 whatever is read inside it stays true until its commit. A commit that returned is on disk (SQLite: WAL with synchronous=FULL;
 PostgreSQL: synchronous_commit on). If ``write()`` raises ``UnavailableError("database_unavailable")`` the outcome of the commit
-is unknown: read back before trying again (reference: SQLite and PostgreSQL both may keep a commit that reported failure).
+is unknown: read back before trying again (SQLite and PostgreSQL both may keep a commit that reported failure;
+``docs/design/reliability.md``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy.orm import Session
 from vault.errors import InputError, IntegrityError, UnavailableError
 
 SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which loses commits silently
-WRITER_CACHE_KIB = 65_536  # what an import touches in random order stays in memory, not in the log again and again
+WRITER_CACHE_KIB = 65_536  # pages that an import touches in random order stay in memory, not in the log again and again
 WAL_PAGES = 4_000  # a page that many commits write is folded into the file once; one table of the log's index finds up to 4,062
 BUSY_MILLISECONDS = 30_000  # as long as the slowest writer (an import's final transaction) may hold the lock
 WRITER_LOCK = 0x67656E6F  # any constant: the advisory lock all writers of one PostgreSQL database share
@@ -64,7 +65,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A write transaction, alone in the database; commits on leaving, rolls back on any exception.
+        """Open a write transaction, alone in the database; commits on leaving, rolls back on any exception.
 
         Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
         """
@@ -78,9 +79,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A read transaction over one snapshot.
+        """Open a read transaction over one snapshot.
 
-        Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): its file is not what was written.
+        Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): the file is damaged.
         """
         with _wrapped(reading=True), Transaction(self._reader, expire_on_commit=False) as tx, tx.begin():
             if self.dialect == "postgresql":
@@ -88,7 +89,7 @@ class Database:
             yield tx
 
     def checkpoint_wal(self, *tables: str) -> None:
-        """Let deleted bytes be gone: fold SQLite's write-ahead log into the file. On PostgreSQL, VACUUM the tables named, which frees the
+        """Overwrite deleted bytes: fold SQLite's write-ahead log into the file. On PostgreSQL, VACUUM the tables named, which frees the
         rows; its own log, archives and replicas keep them as long as they are kept (``docs/operations.md``).
         """
         if self.dialect != "sqlite":
@@ -105,7 +106,7 @@ class Database:
             )
 
     def settings(self) -> list[tuple[str, str | int]]:
-        """The value that each of ``PRAGMAS`` has now (SQLite only)."""
+        """Current values of ``PRAGMAS`` (SQLite only)."""
         if self.dialect != "sqlite":
             return []
         with _wrapped(), self._reader.connect() as connection:
@@ -113,7 +114,7 @@ class Database:
             return [(name, raw.execute(f"PRAGMA {name}").fetchone()[0]) for name, _ in PRAGMAS]  # type: ignore[union-attr]
 
     def damage(self) -> list[str]:
-        """What SQLite's own check of pages and foreign keys finds wrong; nothing on PostgreSQL, which checks itself."""
+        """Findings of SQLite's own check of pages and foreign keys; none on PostgreSQL, which checks itself."""
         if self.dialect != "sqlite":
             return []
         found: list[str] = []
@@ -129,7 +130,7 @@ class Database:
         return found
 
     def copy_to(self, path: Path) -> None:
-        """A consistent copy as a new SQLite file, made while others read and write (SQLite only).
+        """Copy to a new SQLite file, consistent, made while others read and write (SQLite only).
 
         Raises:
             UnavailableError: ``copy_needs_sqlite``; ``database_unavailable``: the disk is full, or the database does not answer.
@@ -161,7 +162,7 @@ class Database:
 
 
 def create_sqlite_file(path: Path) -> None:
-    """An empty file with mode 0600 for a new SQLite database; InputError if it exists. Init alone creates."""
+    """Create an empty file with mode 0600 for a new SQLite database. Raises InputError ``vault_exists``."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
@@ -234,8 +235,8 @@ def _set_pragmas(connection: Any) -> None:
 
 @contextmanager
 def _wrapped(*, reading: bool = False) -> Iterator[None]:
-    """Anything a driver raises becomes one documented error without parameters. ``reading``: damage is an error of integrity; where
-    something is written it only says that the outcome is unknown.
+    """Map any driver exception to one documented error without parameters. ``reading``: damage is an integrity error; in a write it
+    means that the outcome is unknown.
     """
     try:
         yield
@@ -259,6 +260,6 @@ def _wrapped(*, reading: bool = False) -> Iterator[None]:
 
 
 def _says_damaged(raised: BaseException | None) -> bool:
-    """Whether a driver's error means that what is stored is damaged, and not that it cannot be reached."""
+    """True if a driver's error means stored data are damaged, rather than unreachable."""
     sqlite = getattr(raised, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     return sqlite in _SQLITE_DAMAGED or getattr(raised, "sqlstate", None) in _POSTGRES_DAMAGED

@@ -1,4 +1,4 @@
-"""Tables of the key database: wrapped keys and what only lives as long as they do."""
+"""Tables of the key database: wrapped keys, and rows that live only as long as they do."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class WrappedKeyRow(KeysBase):
 
 
 class SubjectTokenRow(KeysBase):
-    """A subject's audit token, made once from the audit salt. It lives here, not in the books, because whoever keeps an old
-    books backup must not be able to link log entries to a subject after erasure.
+    """A subject's audit token, made once from the audit salt. It lives here, not in the books, because an old backup of the
+    books must not be enough to link log entries to a subject after erasure.
     """
 
     __tablename__ = "subject_token"

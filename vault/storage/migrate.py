@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(database: Database, base: str, *, to: str = "head") -> None:
-    """Bring a database (``books`` or ``keys``) to the newest schema, in one write transaction: nobody else writes meanwhile."""
+    """Bring a database (``books`` or ``keys``) to the newest schema, in one write transaction, alone."""
     _run(database, base, "upgrade", to)
 
 
@@ -27,7 +27,7 @@ def remove(database: Database, base: str) -> None:
 
 
 def has_tables(database: Database) -> bool:
-    """Whether anything of a vault was ever made in this database. Raises UnavailableError ``database_unavailable``."""
+    """True if the database holds any table of a vault. Raises UnavailableError ``database_unavailable``."""
     with database.read() as tx:
         return inspect(tx.connection()).has_table("alembic_version")
 

@@ -23,13 +23,13 @@ NAME = re.compile(r"\w+(\.\w+)*(/\w+(\.\w+)*)*", re.ASCII)  # no part that begin
 
 
 class ObjectReader(Protocol):
-    """What a reader of sealed objects needs."""
+    """Interface for reading sealed objects."""
 
     def get(self, name: str) -> bytes:
-        """The whole object."""
+        """Read a whole object."""
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset``."""
+        """Read ``length`` bytes from ``offset``."""
 
 
 class ObjectStore:
@@ -53,12 +53,12 @@ class ObjectStore:
             self._sync(name)
 
     def get(self, name: str) -> bytes:
-        """The whole object; IntegrityError("object_missing") when it is not there."""
+        """Read a whole object. Raises IntegrityError ``object_missing``."""
         with _Wrapped(name):
             return bytes(obstore.get(self._store, name).bytes())
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Exactly ``length`` bytes from ``offset``; IntegrityError("object_truncated") when there are fewer."""
+        """Read exactly ``length`` bytes from ``offset``. Raises IntegrityError ``object_truncated`` if there are fewer."""
         try:
             with _Wrapped(name):
                 data = b""
@@ -135,7 +135,7 @@ def _require_name(name: str) -> None:
 
 
 class _Wrapped:
-    """Around one call about the object ``name``: refuses a bad name, maps the store's exceptions to ours."""
+    """Context of one call about the object ``name``: refuses a bad name, maps the store's exceptions to the vault's."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -9,7 +9,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970 UTC of an aware datetime; ValueError on a naive one, whose zone nobody knows."""
+    """Microseconds since 1970 UTC of an aware datetime; ValueError on a naive one."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")  # a caller's bug, not a person's mistake: edges parse zones
     return (moment - EPOCH) // MICROSECOND

@@ -1,1 +1,1 @@
-"""Who the people are: random ids, sealed identities, keyed references, pseudonyms."""
+"""Subjects: random ids, sealed identities, keyed references, pseudonyms."""

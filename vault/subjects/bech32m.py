@@ -21,7 +21,7 @@ _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
 
 
 def encode(prefix: str, tags: NDArray[np.uint8]) -> list[str]:
-    """Prefix, "1", 20 data symbols + 6 checksum symbols of the top 100 bits of each row of ``tags`` uint8[n, >=13]."""
+    """Encode: prefix, "1", 20 data symbols + 6 checksum symbols of the top 100 bits of each row of ``tags`` uint8[n, >=13]."""
     bits = np.unpackbits(tags[:, :13], axis=1)[:, : DATA_SYMBOLS * 5].reshape(len(tags), DATA_SYMBOLS, 5)
     data = (bits @ np.array([16, 8, 4, 2, 1], np.uint8)).astype(np.int64)
     state = np.full(len(tags), _absorb(1, _expand(prefix)), np.int64)
@@ -34,7 +34,7 @@ def encode(prefix: str, tags: NDArray[np.uint8]) -> list[str]:
 
 
 def check(prefix: str, text: str) -> None:
-    """Refuse what is not a well-formed value under this prefix.
+    """Check that a value is well-formed under this prefix.
 
     Raises:
         InputError: ``pseudonym_malformed``, the same for a typing error and another project's prefix.
@@ -46,7 +46,7 @@ def check(prefix: str, text: str) -> None:
 
 
 def valid(text: str) -> bool:
-    """Whether any bech32m string's checksum holds (BIP-350's own validity, whatever its length up to 90)."""
+    """True if the checksum of any bech32m string holds (BIP-350's own validity, whatever its length up to 90)."""
     if text.lower() != text and text.upper() != text:
         return False
     lowered = text.lower()

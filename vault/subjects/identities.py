@@ -1,4 +1,4 @@
-"""Identities: who a subject is, sealed under the subject's own identity key (``docs/formats/books.md`` §2)."""
+"""Identities of subjects, sealed under the subject's own identity key (``docs/formats/books.md`` §2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _quoted = json.encoder.encode_basestring  # text as JSON, not escaped to ASCII
 
 
 class Identity(NamedTuple):
-    """What is known of a person. Every field but ``samples`` may be empty. No repr: it would print who somebody is."""
+    """Identifying data of a person. Every field but ``samples`` may be empty. No repr: it would print an identity."""
 
     samples: tuple[str, ...]
     mrn: str = ""
@@ -36,7 +36,7 @@ class Identity(NamedTuple):
 
 
 def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
-    """Opened identities of the subjects. Callers log the access."""
+    """Open identities of the subjects. Callers log the access."""
     wanted = list(set(subjects))
     keys = vault.keys.open_keys(KeyPurpose.IDENTITY, wanted)
     columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
@@ -46,20 +46,20 @@ def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict
 
 
 def open_identity(vault: UnlockedVault, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
-    """One opened identity. Raises as ``open_blob``."""
+    """Open one identity. Raises as ``open_blob``."""
     binding = _binding(vault, subject, version, key.key_id, key.version)
     fields: Mapping[str, object] = json.loads(open_blob(key.secret, binding, sealed))
     return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
 
 
 def seal_identity(vault: UnlockedVault, subject: SubjectId, identity: Identity, version: int, key: OpenKey) -> bytes:
-    """A version of a known subject's identity, sealed."""
+    """Seal a version of a known subject's identity."""
     binding = _binding(vault, subject, version, key.key_id, key.version)
     return seal_blob(key.secret, binding, _text(identity), random=vault.random)
 
 
 def seal_first(vault: UnlockedVault, keys: FreshKeys, identities: Iterable[Identity]) -> list[bytes]:
-    """The first versions of the identities of new people, in the order of the keys' owners."""
+    """Seal the first versions of new subjects' identities, in the order of the keys' owners."""
     shared = _binding(vault, b"", 1, bytes(ID_BYTES), keys.version)
     own = zip(keys.key_ids, keys.keys, strict=True)
     return seal_blobs(shared, keys.owners, own, map(_text, identities), random=vault.random)

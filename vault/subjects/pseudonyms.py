@@ -1,7 +1,7 @@
-"""Pseudonyms: what a project calls a subject. A keyed function of the random subject id and the subject's own salt.
+"""Pseudonyms of subjects within a project: a keyed function of the random subject id and the subject's own salt.
 
 Stable within a project by default; random per release where the project says so. Destroying the project's key, or a subject's
-salt, makes them impossible to recompute (reference: pseudonyms §2; both optional secrets of the construction are always used).
+salt, makes them impossible to recompute (``docs/design/pseudonyms.md`` §2; both optional secrets of the construction are always used).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vault.subjects import bech32m
 def pseudonyms(
     key: bytes, *, domain: str, prefix: str, subjects: Sequence[SubjectId], salts: Mapping[bytes, bytes] | None
 ) -> list[Pseudonym]:
-    """Pseudonyms of the subjects, in their order.
+    """Compute the subjects' pseudonyms, in their order.
 
     ``key``: 32 bytes of the project (or release). ``domain``: "project:CODE" or "release:ID". ``salts``: each subject's 32-byte
     salt; None leaves it out and exists for the published vectors alone.

@@ -1,7 +1,7 @@
-"""A new key for the blind index of references, and every reference hashed anew.
+"""Re-keying of the blind index of references: a new key, and every reference hashed anew.
 
 An old copy of the books keeps the digests of people who have been erased since; with the key they were made with, it would still
-answer whether a known MRN was in it. So the key goes when somebody is erased. Keys come first, then one transaction swaps every
+answer whether a known MRN was in it. So the key is replaced with every erasure. Keys come first, then one transaction swaps every
 digest and says which version they are of, then the old version is destroyed; each step may be repeated.
 """
 
@@ -28,7 +28,7 @@ Named = dict[SubjectId, tuple[int, Identity]]
 
 
 def renew(vault: UnlockedVault) -> int:
-    """Renew the index key; how many references there are. References that an identity no longer names are not carried over.
+    """Renew the index key and return the number of references. References that an identity no longer names are not carried over.
 
     Raises:
         UnavailableError: ``branch_closed``; IntegrityError: ``key_missing`` and what opening identities raises.
@@ -57,7 +57,7 @@ def renew(vault: UnlockedVault) -> int:
 
 
 def _registered_by(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex) -> Callable[[SubjectId, str, str], bytes | None]:
-    """The dataset whose import registered a reference. Books that were restored beside newer keys cannot be asked by digest any
+    """Dataset whose import registered a reference. Books that were restored beside newer keys cannot be asked by digest any
     more: there, a person's references are all taken to come from where the first of them came.
     """
     rows = tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)).all()
@@ -81,7 +81,7 @@ def _read(vault: UnlockedVault, known: Named, only: list[SubjectId] | None = Non
 
 
 def _current(tx: Transaction, vault: UnlockedVault, known: Named) -> Named:
-    """What was read, without those who went meanwhile and with those who came or changed."""
+    """Identities read before, less those erased meanwhile, plus those added or changed."""
     now = {SubjectId(s): v for s, v in tx.execute(select(IdentityRow.subject_id, IdentityRow.version))}
     stale = [subject for subject, version in now.items() if subject not in known or known[subject][0] != version]
     fresh = _read(vault, known, stale) if stale else known

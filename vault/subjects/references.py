@@ -1,7 +1,7 @@
-"""References: how people name a subject (MRN, sample id, handle), found through keyed hashes only.
+"""References to a subject (MRN, sample id, handle), found through keyed hashes only.
 
 The key of the index belongs to the identity branch, so the books alone do not say that a given MRN is in the vault. The handle
-("s-" and 16 hex digits) is what people see instead of the subject id.
+("s-" and 16 hex digits) is shown instead of the subject id.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ class ReferenceIndex:
         return self.digests(kind, [value])[0]
 
     def digests(self, kind: str, values: Iterable[str]) -> list[bytes]:
-        """As ``digest`` of each value of a kind, in order."""
+        """Blind index of many values of one kind, in order."""
         return _keyed(self._references, encode_context("genovault/reference/v1", kind), (value.encode() for value in values))
 
     def handle(self, subject: SubjectId) -> str:
-        """What people see instead of the subject id."""
+        """Handle shown instead of the subject id."""
         return self.handles([subject])[0]
 
     def handles(self, subjects: Iterable[SubjectId]) -> list[str]:
-        """As ``handle`` of each, in order."""
+        """Handles of many subjects, in order."""
         digests = _keyed(self._handles, encode_context("genovault/handle/v1"), subjects)
         return [f"s-{digest[:8].hex()}" for digest in digests]
 
 
 def resolve(vault: UnlockedVault, reference: str) -> SubjectId:
-    """The subject that a REF names; ``mrn:``, ``sample:`` or ``id:`` in front settles what kind it is.
+    """Resolve a REF to a subject; ``mrn:``, ``sample:`` or ``id:`` in front settles what kind it is.
 
     Raises:
         InputError: ``subject_unknown``; ``subject_ambiguous``.
@@ -81,7 +81,7 @@ def resolve(vault: UnlockedVault, reference: str) -> SubjectId:
 
 
 def resolve_many(vault: UnlockedVault, references: Sequence[str]) -> dict[str, frozenset[SubjectId]]:
-    """The subjects that each REF could name; an empty set where none does."""
+    """Resolve each REF to every subject it could name; an empty set where there is none."""
     index = ReferenceIndex(vault)
     digests = {reference: [index.digest(kind, value) for kind, value in _meanings(reference)] for reference in references}
     with vault.books.read() as tx:
@@ -91,7 +91,7 @@ def resolve_many(vault: UnlockedVault, references: Sequence[str]) -> dict[str, f
 
 
 def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
-    """For the sample names that some subject has: the subject, and the dataset that registered the name (None: a sheet)."""
+    """Look up sample names: the subject, and the dataset that registered the name (None: a sheet); unknown names are left out."""
     names = dict(zip(ReferenceIndex(vault).digests("sample", samples), samples, strict=True))
     with vault.books.read() as tx:
         rows = reference_rows(tx, names)
@@ -101,7 +101,7 @@ def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tup
 
 
 def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[tuple[bytes, bytes, bytes | None]]:
-    """(digest, subject_id, dataset_id) of those of the digests that are references."""
+    """Look up digests: (digest, subject_id, dataset_id) of those that are references."""
     columns = (ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)
     return rows_among(tx, columns, ReferenceRow.digest, list(set(digests)))
 
@@ -115,7 +115,7 @@ def _keyed(key: HmacSha256, before: bytes, fields: Iterable[bytes]) -> list[byte
 
 
 def _meanings(reference: str) -> list[tuple[str, str]]:
-    if len(reference) > MAX_SHEET_FIELD_CHARS:  # nobody has one so long
+    if len(reference) > MAX_SHEET_FIELD_CHARS:  # longer than any sheet could register
         return []
     kind, colon, value = reference.partition(":")
     return [(kind, value)] if colon and kind in KINDS else [(kind, reference) for kind in KINDS]

@@ -1,4 +1,4 @@
-"""Registering people, fifty thousand at a time, by columns and in the order of their indexes.
+"""Registration of new subjects, fifty thousand at a time, by columns and in the order of their indexes.
 
 Rows and keys are two databases: a row is committed when the keys are durable, so a crash leaves unused keys and never a subject
 in the books without them.
@@ -27,7 +27,7 @@ from vault.subjects.references import ReferenceIndex
 
 @dataclass(frozen=True, repr=False)
 class _References:
-    """Digests, ascending, with whose each is, under one version of the index key."""
+    """Reference digests, ascending, with the subject of each, under one version of the index key."""
 
     version: int
     digests: Sequence[bytes]
@@ -36,7 +36,7 @@ class _References:
 
 @dataclass(frozen=True, repr=False)
 class _Rows:
-    """What goes into the books, by columns; subjects ascend."""
+    """Rows of the books, by columns; subjects ascend."""
 
     subjects: Sequence[SubjectId]
     identities: Sequence[Identity]
@@ -46,24 +46,24 @@ class _Rows:
 
 @dataclass(frozen=True, repr=False)
 class DrawnSubjects:
-    """Ids, keys and tokens for new people, kept nowhere yet; ``subjects`` in an order that says nothing."""
+    """Ids, keys and tokens of new subjects, not stored yet; ``subjects`` in random order."""
 
     subjects: Sequence[SubjectId]
     fresh: FreshSubjects
 
     @property
     def tokens(self) -> Sequence[AuditToken]:
-        """What log entries name them by."""
+        """Audit tokens of the subjects."""
         return self.fresh.tokens
 
     def genotype_keys(self) -> dict[bytes, bytes]:
-        """By subject."""
+        """Genotype keys by subject."""
         drawn = self.fresh.keys[KeyPurpose.GENOTYPE]
         return dict(zip(drawn.owners, drawn.keys, strict=True))
 
 
 def draw_subjects(vault: UnlockedVault, count: int) -> DrawnSubjects:
-    """New people, for ``registering``."""
+    """Draw new subjects, for ``registering``."""
     ids = [SubjectId(drawn) for drawn in draw(vault.random, count, ID_BYTES)]
     return DrawnSubjects(ids, vault.subject_keys.draw(ids))
 
@@ -90,33 +90,33 @@ def registering(vault: UnlockedVault, drawn: DrawnSubjects, identities: Sequence
 
 
 class Registration:
-    """People who are being registered."""
+    """Subjects being registered."""
 
     def __init__(self, vault: UnlockedVault, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
-        self._session, self._beside, self._subjects = vault, beside, drawn.subjects
+        self._vault, self._beside, self._subjects = vault, beside, drawn.subjects
         self._rows = beside.submit(_rows, vault, drawn, identities)
         self._kept = [beside.submit(vault.subject_keys.store, drawn.fresh)]
 
     def keep(self, others: Sequence[FreshKeys]) -> None:
-        """Keep further keys, of what goes into the books beside the people."""
-        self._kept.append(self._beside.submit(self._session.keys.store, others))
+        """Store further keys, of rows that go into the books in the same transaction."""
+        self._kept.append(self._beside.submit(self._vault.keys.store, others))
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """A write transaction of the books that commits when all keys are durable. Raises what kept them from it.
+        """Open a write transaction of the books that commits when all keys are durable; an error in storing them is raised here.
 
         Raises:
             UnavailableError: ``changed_meanwhile``: their keys are gone again.
         """
         # Books and keys may be one PostgreSQL database, which has one writer at a time.
-        if self._session.keys.dialect != "sqlite":
+        if self._vault.keys.dialect != "sqlite":
             self._wait()
-        with self._session.books.write() as tx:
+        with self._vault.books.write() as tx:
             yield tx
             self._wait()
             # Keys of people who are in no book may be taken away (vault.operations.repair): of all of them at once, and not while this
             # transaction runs.
-            if self._subjects and not self._session.subject_keys.is_complete(self._subjects[0]):
+            if self._subjects and not self._vault.subject_keys.is_complete(self._subjects[0]):
                 raise UnavailableError(
                     "changed_meanwhile", "these people's new keys were taken away meanwhile", hint="repeat the command"
                 )
@@ -133,11 +133,11 @@ class Registration:
         rows = self._rows.result()
         if not rows.subjects:
             return
-        index, references = ReferenceIndex(self._session), rows.references
+        index, references = ReferenceIndex(self._vault), rows.references
         index.require_current(tx)
-        if references.version != index.version:  # somebody was erased since
+        if references.version != index.version:  # an erasure renewed the key since
             references = _references(index, rows.subjects, rows.identities)
-        now = to_micros(self._session.clock())
+        now = to_micros(self._vault.clock())
         insert_columns(tx, SubjectRow, {"subject_id": rows.subjects, "state": "active", "created": now})
         insert_columns(tx, IdentityRow, {"subject_id": rows.subjects, "version": 1, "sealed": rows.sealed})
         columns = {"digest": references.digests, "subject_id": references.subjects}

@@ -1,4 +1,4 @@
-"""The book of subjects: who is held, under random ids, with identities sealed apart from genotypes.
+"""Subjects held, under random ids, with identities sealed apart from genotypes.
 
 Every subject has four independent keys (genotype, identity, pseudonym salt, audit salt), made and durable before the subject is
 (``vault.subjects.registration``).
@@ -23,12 +23,12 @@ from vault.storage.timestamps import from_micros
 from vault.subjects.identities import Identity, open_identities, open_identity, seal_identity
 from vault.subjects.references import ReferenceIndex, reference_rows, resolve
 from vault.subjects.registration import draw_subjects, registering
-from vault.subjects.subject_sheet import IdentityRow as SheetRow
+from vault.subjects.subject_sheet import SubjectSheetRow
 
 
 @dataclass(frozen=True)
 class SubjectSummary:
-    """One line of ``subject list``: nothing that names the person."""
+    """Line of ``subject list``, without identifying data."""
 
     handle: str
     state: str
@@ -37,14 +37,14 @@ class SubjectSummary:
 
 @dataclass(frozen=True)
 class SheetReport:
-    """What ``subject import`` did."""
+    """Result of ``subject import``."""
 
     created: int
     updated: int
 
 
-def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SheetRow]], *, update: bool) -> SheetReport:
-    """Make a subject of every row (line number, parsed row), or with ``update`` attach its identity to the subject it names.
+def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SubjectSheetRow]], *, update: bool) -> SheetReport:
+    """Register a subject for every row (line number, parsed row), or with ``update`` attach its identity to the subject it names.
 
     All or nothing. A row collides when its MRN or a sample id already belongs to a subject and ``update`` is off, or when its
     references name different subjects, or a subject that an earlier line names; every colliding line is named.
@@ -75,7 +75,7 @@ def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SheetRow]], *, 
                 tokens=drawn.tokens,
                 counts={"created": len(unknown), "updated": len(known)},
             )
-    except exc.IntegrityError:  # another process gave a name of the sheet to somebody since it was looked up
+    except exc.IntegrityError:  # another process registered a name of the sheet since it was looked up
         raise UnavailableError(
             "changed_meanwhile", "somebody else imported one of these people", hint="repeat the command"
         ) from None
@@ -83,13 +83,13 @@ def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SheetRow]], *, 
 
 
 def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
-    """Handles and states of all subjects, ordered by handle."""
+    """List handles and states of all subjects, ordered by handle."""
     index = ReferenceIndex(vault)
     with vault.books.read() as tx:
         rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
     handles = index.handles(
         SubjectId(row.subject_id) for row in rows
-    )  # who may not see them is refused before anything is logged as done
+    )  # a principal without the branch is refused before anything is logged as done
     vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
     days = (from_micros(row.created).date().isoformat() for row in rows)
     listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
@@ -97,7 +97,7 @@ def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
 
 
 def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, Identity]:
-    """One subject with the opened identity. The access is logged before it is shown."""
+    """Open one subject's identity; the access is logged before it is shown."""
     subject = resolve(vault, reference)
     identity = open_identities(vault, [subject])[subject]
     with vault.books.read() as tx:
@@ -119,7 +119,7 @@ def count(tx: Transaction) -> int:
     return tx.scalar(select(func.count()).select_from(SubjectRow)) or 0
 
 
-def _collisions(rows: Sequence[tuple[int, SheetRow]], owners: Sequence[set[SubjectId]], *, update: bool) -> list[Problem]:
+def _collisions(rows: Sequence[tuple[int, SubjectSheetRow]], owners: Sequence[set[SubjectId]], *, update: bool) -> list[Problem]:
     problems, lines = [], dict[SubjectId, int]()
     for (line, _), found in zip(rows, owners, strict=True):
         if len(found) > 1:
@@ -132,7 +132,7 @@ def _collisions(rows: Sequence[tuple[int, SheetRow]], owners: Sequence[set[Subje
 
 
 def _owners(tx: Transaction, index: ReferenceIndex, identities: Sequence[Identity]) -> list[set[SubjectId]]:
-    """For each identity the subjects that any of its references belongs to."""
+    """Subjects that any reference of each identity belongs to."""
     numbered = [(at, i.mrn) for at, i in enumerate(identities) if i.mrn]
     named = [(at, sample) for at, i in enumerate(identities) for sample in i.samples]
     lines: dict[bytes, int] = {}
@@ -145,7 +145,7 @@ def _owners(tx: Transaction, index: ReferenceIndex, identities: Sequence[Identit
     return owners
 
 
-def _identity(row: SheetRow) -> Identity:
+def _identity(row: SubjectSheetRow) -> Identity:
     return Identity(
         samples=row.samples,
         mrn=row.mrn,
@@ -164,7 +164,7 @@ def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -
 
 
 def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
-    """A new version of a known subject's identity; references it lacked are added, sample ids it had are kept."""
+    """Add a version to a known subject's identity; references it lacked are added, sample ids it had are kept."""
     index.require_current(tx)
     row = tx.get_one(IdentityRow, subject)
     key = vault.keys.open(KeyPurpose.IDENTITY, subject)

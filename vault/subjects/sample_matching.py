@@ -1,4 +1,4 @@
-"""Whose a sample is: the names of a genotype file matched with subjects, by registered names or by a MAP.csv."""
+"""Matching of sample names of a genotype file with subjects, by registered names or by a MAP.csv."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFERENCE = Column("subject", text, required=True)
 
 @dataclass(frozen=True)
 class Matched:
-    """The vault's names of a file's samples, in its order, the subject of each that has one, and the names to register."""
+    """Names of a file's samples as the vault has them, in file order; the subjects of known ones; the names to register."""
 
     names: Sequence[str]
     known: Mapping[str, SubjectId]
@@ -32,7 +32,7 @@ class Matched:
 def match(
     vault: UnlockedVault, dataset: DatasetId, samples: Sequence[str], *, namespace: str, sample_map: Path | None, unknown: str
 ) -> Matched:
-    """Which subject each sample is; ``unknown`` ones are refused, skipped or to be registered.
+    """Match samples with subjects; ``unknown`` ones are refused, skipped or to be registered.
 
     Raises:
         InputError: ``name_malformed``: the namespace's; ``sample_name_too_long``; ``samples_unknown``, ``sample_taken``, ``subject_twice``; as ``read_sheet``, ``sheet_rejected`` among it.
@@ -62,14 +62,14 @@ def match(
 
 
 def _require_short(names: Sequence[str]) -> None:
-    """Refuse a name that no sheet could hold, with what tells a sample from an MRN in front of it."""
+    """Refuse a name that, with ``sample:`` in front, no sheet could hold."""
     long = next((at for at, name in enumerate(names, 1) if len(name) > LONGEST), None)
     if long is not None:
         raise InputError("sample_name_too_long", f"the name of sample column {long} is longer than {LONGEST:,} characters")
 
 
 def _registered(vault: UnlockedVault, dataset: DatasetId, names: Sequence[str]) -> dict[str, SubjectId]:
-    """Subjects by sample name. A name that another dataset's import registered need not mean the same person."""
+    """Look up subjects by sample name. A name that another dataset's import registered need not mean the same person."""
     found = registered_by(vault, names)
     taken = [name for name, (_, owner) in found.items() if owner not in (None, dataset)]
     if taken:
@@ -82,7 +82,7 @@ def _registered(vault: UnlockedVault, dataset: DatasetId, names: Sequence[str]) 
 
 
 def _mapped(vault: UnlockedVault, path: Path, names: Mapping[str, str]) -> dict[str, SubjectId]:
-    """Subjects by name from MAP.csv (columns sample, subject). ``names``: of each sample in the file, its name in the vault."""
+    """Read subjects by name from MAP.csv (columns sample, subject). ``names``: of each sample in the file, its name in the vault."""
     rows = read_sheet(path, columns=[SAMPLE, REFERENCE]).rows
     found = resolve_many(vault, [row[REFERENCE] for row in rows])
     problems = [Problem(row.line, "sample", "the file has no such sample") for row in rows if row[SAMPLE] not in names]

@@ -1,4 +1,4 @@
-"""SHEET.csv: one row per person, as the steward's office writes it (DESIGN.md section 6)."""
+"""SHEET.csv: one row per person, as the steward's office writes it (``docs/stewards-day.md``)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _SEXES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class IdentityRow:
-    """Who a row is about. Empty text or None: the sheet does not say. No repr: it is an identity."""
+class SubjectSheetRow:
+    """Identity in a row. Empty text or None: not in the sheet. No repr: it would print an identity."""
 
     samples: tuple[str, ...]
     mrn: str = ""
@@ -44,8 +44,8 @@ class IdentityRow:
     pedigree: str = ""
 
 
-def read_subject_sheet(source: Path | bytes, *, today: date, name: str = "") -> tuple[tuple[int, IdentityRow], ...]:
-    """Every row of the sheet with the line it starts on. A sample id or MRN occurs once in a sheet.
+def read_subject_sheet(source: Path | bytes, *, today: date, name: str = "") -> tuple[tuple[int, SubjectSheetRow], ...]:
+    """Read every row of the sheet with the line it starts on. A sample id or MRN occurs once in a sheet.
 
     Raises:
         InputError: as ``read_sheet``; ``sheet_rejected`` names every bad field.
@@ -72,8 +72,8 @@ class _Columns:
     def all(self) -> Sequence[Column[Any]]:
         return (self.samples, self.mrn, self.name, self.birth_date, self.sex, self.country, self.diagnoses, self.pedigree)
 
-    def identity(self, row: Row) -> IdentityRow:
-        return IdentityRow(
+    def identity(self, row: Row) -> SubjectSheetRow:
+        return SubjectSheetRow(
             samples=row[self.samples],
             mrn=row.get(self.mrn) or "",
             name=row.get(self.name) or "",

@@ -6,7 +6,7 @@ import pytest
 
 from vault.files.csv_sheets import SheetRejectedError
 from vault.subjects.countries import COUNTRIES
-from vault.subjects.subject_sheet import IdentityRow, read_subject_sheet
+from vault.subjects.subject_sheet import SubjectSheetRow, read_subject_sheet
 
 TODAY = date(2026, 3, 1)
 HEADER = "sample_id,mrn,name,birth_date,sex,country,diagnoses,pedigree\n"
@@ -25,7 +25,7 @@ def problems(*rows: str) -> list[tuple[int, str, str]]:
 def test_a_full_row():
     ((line, row),) = read('S1; S1b,M-1,"Curie, Marie",1867-11-07,F,FR,MONDO:0007254;MONDO:0005148,fam1')
     assert line == 2
-    assert row == IdentityRow(
+    assert row == SubjectSheetRow(
         samples=("S1", "S1b"),
         mrn="M-1",
         name="Curie, Marie",
@@ -39,7 +39,7 @@ def test_a_full_row():
 
 def test_a_sample_id_is_enough():
     rows = read_subject_sheet(b"sample_id\nS1\nS2\n", today=TODAY)
-    assert rows == ((2, IdentityRow(samples=("S1",))), (3, IdentityRow(samples=("S2",))))
+    assert rows == ((2, SubjectSheetRow(samples=("S1",))), (3, SubjectSheetRow(samples=("S2",))))
 
 
 def test_an_identity_has_no_repr():
