@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from tests.support import vaults
 from tests.support.vaults import opened, sql
+from vault import gate
 from vault.audit.consent_head import consent_head
 from vault.consent import ledger, recording
 from vault.errors import IntegrityError
 from vault.session.unlocked_vault import open_vault
+from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow
 from vault.subjects.references import resolve
 
 
@@ -91,3 +94,48 @@ def test_a_ledger_without_its_log_is_refused(folder):
         read(s)
     assert caught.value.code == "consent_ledger_behind"
     s.abandon()
+
+
+@pytest.mark.parametrize("touch", ["edited", "deleted", "moved", "truncated"])
+def test_a_ledger_that_was_touched_is_noticed_before_anything_is_decided(held, touch):
+    for sample in ("SAMPLE_3", "SAMPLE_4"):
+        held.answer({sample: "yes"})
+        recording.withdraw(held.session, sample)
+    held.project("demo")
+    held.reopen()
+    with held.session.books.write() as tx:
+        rows = {seq: tx.get_one(ConsentBatchRow, seq) for seq in (1, 2, 3, 4)}
+        if touch == "edited":
+            altered = bytearray(rows[2].events)
+            altered[60] ^= 1
+            tx.execute(update(ConsentBatchRow).where(ConsentBatchRow.last_seq == 2).values(events=bytes(altered)))
+        elif touch == "moved":
+            rows[1].events, rows[2].events = rows[2].events, rows[1].events
+        else:
+            tx.delete(rows[4 if touch == "truncated" else 2])
+    with pytest.raises(IntegrityError) as caught:
+        gate.check(held.session, "demo")
+    assert caught.value.code == ("consent_ledger_behind" if touch == "truncated" else "consent_ledger_altered")
+
+
+def test_a_sealed_part_of_another_event_is_noticed(held):
+    held.answer({"SAMPLE_3": "yes", "SAMPLE_4": "yes"})
+    with held.session.books.write() as tx:
+        first, second = (tx.get_one(ConsentPrivateRow, seq) for seq in (1, 2))
+        first.sealed, second.sealed = second.sealed, first.sealed
+    with pytest.raises(IntegrityError) as caught:
+        recording.history(held.session, "SAMPLE_3")
+    assert caught.value.code == "consent_ledger_altered"
+
+
+def test_a_session_keeps_what_it_checked_and_reads_what_follows(held):
+    held.answer({"SAMPLE_3": "yes"})
+    with held.session.books.read() as tx:
+        first = ledger.read(tx, held.session)
+        assert ledger.read(tx, held.session).columns is first.columns
+    recording.withdraw(held.session, "SAMPLE_3")
+    with held.session.books.read() as tx:
+        assert [event.seq for event in ledger.read(tx, held.session).events_of(recording.resolve(held.session, "SAMPLE_3"))] == [
+            1,
+            2,
+        ]
