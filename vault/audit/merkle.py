@@ -1,10 +1,9 @@
-"""The RFC 6962 Merkle tree (SHA-256): hashes, the compact range that an appender keeps, proofs and their verification.
+"""Merkle tree of RFC 6962 section 2.1 with SHA-256: hashes, compact range, proofs and their verification. Pure.
 
-Pure: nothing here opens a file or a table. A tree of ``size`` leaves is known by its *nodes*: node (level, index) is the root of
-the perfect subtree over leaves ``index * 2**level .. (index + 1) * 2**level``. Whoever stores hashes gives a ``ReadNode``; the
-proof builders ask it for complete subtrees only, so stored nodes never change once written.
+Node (level, index) is the root of the perfect subtree over leaves ``index * 2**level`` to ``(index + 1) * 2**level`` (exclusive). The
+storage passes a ``ReadNode``; proofs ask it for complete subtrees only, so stored nodes never change. Hashes are 32 bytes.
 
-Verification follows RFC 9162 sections 2.1.3.2 and 2.1.4.2 and refuses by raising.
+Verification follows RFC 9162 sections 2.1.3.2 and 2.1.4.2 (``docs/design/audit-log.md`` §2).
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256().digest()
 
 ReadNode = Callable[[int, int], bytes]
-"""(level, index) -> the 32-byte root of that complete subtree."""
+"""(level, index) -> 32-byte root of that complete subtree."""
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """Hash of a leaf: SHA-256(0x00 ‖ data)."""
+    """Leaf hash: SHA-256(0x00 ‖ data)."""
     return hashlib.sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of an inner node: SHA-256(0x01 ‖ left ‖ right)."""
+    """Node hash: SHA-256(0x01 ‖ left ‖ right)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 @dataclass(frozen=True)
 class CompactRange:
-    """A tree reduced to what appending needs: the roots of its perfect subtrees, largest (leftmost) first.
+    """Compact range: the roots of a tree's perfect subtrees, largest (leftmost) first, which is all that appending needs.
 
-    ``hashes`` holds one hash for each set bit of ``size``, so at most 63 of them.
+    ``hashes`` has one hash for each set bit of ``size``, at most 63. Raises IntegrityError (``tree_malformed``) otherwise.
     """
 
     size: int = 0
@@ -49,19 +48,19 @@ class CompactRange:
 
     @classmethod
     def from_bytes(cls, size: int, stack: bytes) -> Self:
-        """Read the stored form. Raises IntegrityError (``tree_malformed``) when the count of hashes does not fit ``size``."""
+        """Read the stored form. Raises IntegrityError (``tree_malformed``) if the number of hashes does not fit ``size``."""
         return cls(size, tuple(stack[i : i + HASH_BYTES] for i in range(0, len(stack), HASH_BYTES)))
 
     def to_bytes(self) -> bytes:
-        """The hashes concatenated, largest subtree first."""
+        """Stored form: the hashes concatenated, largest subtree first."""
         return b"".join(self.hashes)
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> CompactRange:
-        """The tree after appending ``leaf_hashes`` in order."""
+        """Tree after appending ``leaf_hashes`` in order."""
         size, stack = self.size, list(self.hashes)
         for added in leaf_hashes:
             merged, carry = added, size
-            while carry & 1:
+            while carry & 1:  # as binary addition: each set low bit is a subtree to merge with
                 merged = node_hash(stack.pop(), merged)
                 carry >>= 1
             stack.append(merged)
@@ -69,7 +68,7 @@ class CompactRange:
         return CompactRange(size, tuple(stack))
 
     def root(self) -> bytes:
-        """The tree's root; SHA-256 of nothing for the empty tree."""
+        """Root of the tree; SHA-256 of the empty string for the empty tree."""
         if not self.hashes:
             return EMPTY_ROOT
         root = self.hashes[-1]
@@ -79,7 +78,7 @@ class CompactRange:
 
 
 def perfect_root(hashes: Sequence[bytes]) -> bytes:
-    """Root over a power of two of sibling hashes: a full tile's root, or a node inside a tile."""
+    """Root over 2**k sibling hashes: of a full tile, or of a node inside a tile."""
     level = list(hashes)
     while len(level) > 1:
         level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level), 2)]
@@ -87,12 +86,12 @@ def perfect_root(hashes: Sequence[bytes]) -> bytes:
 
 
 def compact_range(size: int, read: ReadNode) -> CompactRange:
-    """The compact range of the first ``size`` leaves."""
+    """Compact range of the first ``size`` leaves."""
     return CompactRange(size, tuple(read(level, index) for level, index in _subtrees(0, size)))
 
 
 def range_root(start: int, end: int, read: ReadNode) -> bytes:
-    """MTH(D[start:end]) for an aligned range, as the recursion of RFC 6962 cuts them."""
+    """MTH(D[start:end]) of RFC 6962 section 2.1, for a range aligned as its recursion makes them."""
     hashes = [read(level, index) for level, index in _subtrees(start, end)]
     if not hashes:
         return EMPTY_ROOT
@@ -103,7 +102,10 @@ def range_root(start: int, end: int, read: ReadNode) -> bytes:
 
 
 def inclusion_proof(index: int, size: int, read: ReadNode) -> tuple[bytes, ...]:
-    """PATH(index, D[size]): the leaf's sibling first. Raises InputError (``no_such_entry``) unless 0 <= index < size."""
+    """Inclusion proof PATH(index, D[size]) of RFC 6962 section 2.1.1: the leaf's sibling first.
+
+    Raises InputError (``no_such_entry``) unless 0 <= index < size.
+    """
     if not 0 <= index < size:
         raise InputError("no_such_entry", f"entry {index} is not in a log of {size} entries")
     proof = []
@@ -120,7 +122,10 @@ def inclusion_proof(index: int, size: int, read: ReadNode) -> tuple[bytes, ...]:
 
 
 def consistency_proof(old: int, new: int, read: ReadNode) -> tuple[bytes, ...]:
-    """PROOF(old, D[new]). Raises InputError (``no_such_size``) unless 0 < old <= new."""
+    """Consistency proof PROOF(old, D[new]) of RFC 6962 section 2.1.2.
+
+    Raises InputError (``no_such_size``) unless 0 < old <= new.
+    """
     if not 0 < old <= new:
         raise InputError("no_such_size", f"no consistency proof exists between sizes {old} and {new}")
     proof = []
@@ -139,13 +144,13 @@ def consistency_proof(old: int, new: int, read: ReadNode) -> tuple[bytes, ...]:
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Check that the leaf hash ``leaf`` is entry ``index`` of the tree (``size``, ``root``).
+    """Check that the leaf hash ``leaf`` is leaf ``index`` of the tree (``size``, ``root``), as RFC 9162 section 2.1.3.2.
 
     Raises IntegrityError (``inclusion_fails``).
     """
     if not 0 <= index < size or any(len(h) != HASH_BYTES for h in (leaf, root, *proof)):
         raise _inclusion_fails()
-    fn, sn, computed = index, size - 1, leaf
+    fn, sn, computed = index, size - 1, leaf  # fn, sn: positions of the leaf and of the last leaf, as named in the RFC
     for sibling in proof:
         if sn == 0:
             raise _inclusion_fails()
@@ -161,9 +166,9 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
-    """Check that the tree (``new``, ``new_root``) extends (``old``, ``old_root``), with 0 < old <= new.
+    """Check that the tree (``new``, ``new_root``) extends (``old``, ``old_root``), as RFC 9162 section 2.1.4.2, 0 < old <= new.
 
-    Raises IntegrityError (``consistency_fails``). A witness special-cases ``old == 0``; this function refuses it.
+    Size 0 is refused: every tree extends the empty one. Raises IntegrityError (``consistency_fails``).
     """
     if not 0 < old <= new or any(len(h) != HASH_BYTES for h in (old_root, new_root, *proof)):
         raise _consistency_fails()
@@ -173,6 +178,7 @@ def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: byt
         return
     if not proof:
         raise _consistency_fails()
+    # The proof of an old tree of 2**k leaves leaves out its root, which the verifier has.
     path = list(proof) if old & (old - 1) else [old_root, *proof]
     fn, sn = old - 1, new - 1
     while fn & 1:
@@ -203,12 +209,12 @@ def _subtrees(start: int, end: int) -> Iterable[tuple[int, int]]:
 
 
 def _split(count: int) -> int:
-    """The largest power of two strictly below ``count`` (> 1)."""
+    """Largest power of two below ``count`` (> 1): the left subtree's number of leaves."""
     return 1 << ((count - 1).bit_length() - 1)
 
 
 def _ascend(fn: int, sn: int) -> tuple[int, int]:
-    """Skip the levels at which a node on the right edge has no sibling."""
+    """Skip the levels on which a node of the right edge has no sibling."""
     while fn and not fn & 1:
         fn >>= 1
         sn >>= 1

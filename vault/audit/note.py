@@ -1,4 +1,4 @@
-r"""Signed notes, verifier keys, checkpoints and cosignatures (c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature).
+r"""Signed notes, verifier keys, checkpoints and cosignatures (C2SP signed-note, tlog-checkpoint, tlog-cosignature).
 
 ::
 
@@ -7,7 +7,7 @@ r"""Signed notes, verifier keys, checkpoints and cosignatures (c2sp.org/signed-n
     vkey     = name "+" hex8(key id) "+" base64( type ‖ public key )
     key id   = first 4 bytes of SHA-256( name ‖ "\n" ‖ type ‖ public key )
 
-Parsing is strict and canonical: one spelling per value, whatever parses serialises to the same bytes.
+Parsing is strict and canonical: a text that parses serialises to the same bytes (``docs/design/audit-log.md`` §3).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ED25519 = 0x01
 COSIGNATURE = 0x04
 PUBLIC_KEY_BYTES = 32
 MAX_SIZE = 2**63 - 1  # entries in a log, and seconds in a cosignature
-MAX_SIGNATURES = 64  # the specification asks for at least 16; more only cost time
+MAX_SIGNATURES = 64  # signed-note asks for at least 16; a bound on the work that a note can cause
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -36,7 +36,7 @@ _SIGNATURE_LINE = re.compile(r"— ([^ ]+) ([A-Za-z0-9+/]+=*)")
 
 
 class Signer(Protocol):
-    """What signing needs of a key; ``vault.crypto.primitives.SigningKey`` is one, an HSM key may be another."""
+    """Ed25519 signing key, such as ``vault.crypto.primitives.SigningKey`` or a key in a hardware module."""
 
     @property
     def public(self) -> bytes:
@@ -48,7 +48,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True)
 class VerifierKey:
-    """A public key under its name, as written in a vkey line. ``kind`` is ED25519 (a log) or COSIGNATURE (a witness)."""
+    """Public key and its name, as in a vkey line. ``kind``: ED25519 (a log) or COSIGNATURE (a witness).
+
+    Raises IntegrityError (``vkey_malformed``) for an invalid name, kind or length.
+    """
 
     name: str
     kind: int
@@ -60,12 +63,12 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """4 bytes that stand for (name, kind, public key) in signature lines."""
+        """Key id in signature lines: the first 4 bytes of SHA-256(name ‖ newline ‖ kind ‖ public key)."""
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read ``name+hex8+base64``. Raises IntegrityError (``vkey_malformed``) unless the key id is the key's own."""
+        """Read ``name+hex8+base64``. Raises IntegrityError (``vkey_malformed``), also if the key id is another key's."""
         parts = text.split("+", 2)  # base64 contains "+"
         if len(parts) != 3:
             raise _malformed("vkey_malformed", "a verifier key has three parts joined by +")
@@ -84,7 +87,7 @@ class VerifierKey:
 
 @dataclass(frozen=True)
 class NoteSignature:
-    """One signature line. ``blob`` is what follows the key id."""
+    """One signature line. ``blob``: the bytes after the key id."""
 
     name: str
     key_id: bytes
@@ -93,14 +96,14 @@ class NoteSignature:
 
 @dataclass(frozen=True)
 class Note:
-    """A parsed signed note; nothing in it is verified."""
+    """Parsed signed note; nothing in it is verified."""
 
     text: str  # with its final newline
     signatures: tuple[NoteSignature, ...]
 
     @classmethod
     def from_text(cls, note: str) -> Self:
-        """Raises IntegrityError (``note_malformed``)."""
+        """Parse a note. Raises IntegrityError (``note_malformed``)."""
         if len(note) > MAX_NOTE_BYTES or len(note.encode("utf-8", "surrogatepass")) > MAX_NOTE_BYTES:
             raise _malformed("note_malformed", "a signed note is too long")
         if _CONTROL.search(note) or any("\ud800" <= c <= "\udfff" for c in note):
@@ -114,13 +117,13 @@ class Note:
         return cls(text + "\n", tuple(_parse_signature(line) for line in lines))
 
     def to_text(self) -> str:
-        """The note as one string."""
+        """The note as text."""
         return self.text + "\n" + "".join(_signature_line(s) for s in self.signatures)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A tree head: the text that a log signs. genovault writes no extension lines and accepts none."""
+    """Tree head, the text that a log signs (C2SP tlog-checkpoint). Extension lines are neither written nor accepted."""
 
     origin: str
     size: int
@@ -128,7 +131,7 @@ class Checkpoint:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Raises IntegrityError (``checkpoint_malformed``)."""
+        """Parse a checkpoint. Raises IntegrityError (``checkpoint_malformed``)."""
         lines = text.split("\n")
         if len(lines) != 4 or lines[3] or not lines[0]:
             raise _malformed("checkpoint_malformed", "a checkpoint has three lines: origin, size, root")
@@ -138,24 +141,24 @@ class Checkpoint:
         return cls(lines[0], parse_size(lines[1], "checkpoint_malformed"), root)
 
     def to_text(self) -> str:
-        """The signed bytes, as text."""
+        """The signed text."""
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
 
 def checkpoint_in(note: str) -> Checkpoint:
-    """What a note says, unverified: to learn which log it speaks of. Raises as ``Note`` and ``Checkpoint``."""
+    """Checkpoint of a note, unverified. Raises IntegrityError (``note_malformed``, ``checkpoint_malformed``)."""
     return Checkpoint.from_text(Note.from_text(note).text)
 
 
 def sign_note(text: str, name: str, *signers: Signer) -> str:
-    """A note with an Ed25519 signature by each signer under ``name``: two where one key hands over to another."""
+    """A note signed under ``name`` by each signer: by two where one key hands over to the next."""
     keys = [VerifierKey(name, ED25519, signer.public) for signer in signers]
     signed = (signer.sign(text.encode()) for signer in signers)
     return Note(text, tuple(NoteSignature(name, k.key_id, s) for k, s in zip(keys, signed, strict=True))).to_text()
 
 
 def cosign(note: str, name: str, signer: Signer, *, time: int) -> str:
-    """The signature line (with newline) by which a witness confirms a checkpoint at POSIX second ``time`` (0 to 2^63 - 1)."""
+    """A witness's signature line, with newline, for a checkpoint seen at ``time``: POSIX seconds, 0 to 2^63 - 1."""
     parsed = Note.from_text(note)
     key = VerifierKey(name, COSIGNATURE, signer.public)
     signature = signer.sign(_cosigned_message(parsed.text, time))
@@ -164,16 +167,16 @@ def cosign(note: str, name: str, signer: Signer, *, time: int) -> str:
 
 @dataclass(frozen=True)
 class VerifiedSignature:
-    """One signature that holds. ``time`` is the POSIX second of a cosignature, None for a plain signature."""
+    """A valid signature. ``time``: POSIX seconds of a cosignature, None for a log's signature."""
 
     key: VerifierKey
     time: int | None
 
 
 def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifiedSignature, ...]:
-    """The signatures by ``keys`` that the note carries: at least one, and none that fails.
+    """Verify a note's signatures by ``keys``: at least one, and none that fails.
 
-    Unknown (name, id) pairs are ignored; a known one that does not verify condemns the note.
+    Signatures by unknown keys are ignored; one by a known key that fails refuses the note (C2SP signed-note).
 
     Raises:
         IntegrityError: ``note_signature_bad``, ``note_signature_missing``.
@@ -190,7 +193,7 @@ def verify_note(note: Note, keys: Sequence[VerifierKey]) -> tuple[VerifiedSignat
 
 
 def open_checkpoint(note: str, origin: str, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """The checkpoint of a note for ``origin`` with a log's signature by one of ``keys`` that holds.
+    """Checkpoint of a note, verified: for ``origin``, with a valid log signature by one of ``keys``.
 
     Raises:
         IntegrityError: ``note_malformed``, ``checkpoint_malformed``, ``checkpoint_origin``, ``note_signature_bad``,
@@ -206,14 +209,14 @@ def open_checkpoint(note: str, origin: str, keys: Sequence[VerifierKey]) -> Chec
 
 
 def parse_size(text: str, code: str) -> int:
-    """A decimal number without sign or leading zeros, at most 2^63 - 1. Raises IntegrityError with ``code``."""
+    """A decimal number without sign or leading zeros, at most 2^63 - 1. Raises IntegrityError (``code``)."""
     if not _SIZE.fullmatch(text) or int(text) > MAX_SIZE:
         raise _malformed(code, "a size is not a plain decimal number")
     return int(text)
 
 
 def decode_base64(text: str, code: str) -> bytes:
-    """Canonical standard base64 with padding. Raises IntegrityError with ``code``."""
+    """Bytes of canonical padded base64 (RFC 4648 section 4). Raises IntegrityError (``code``)."""
     try:
         raw = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
@@ -224,11 +227,12 @@ def decode_base64(text: str, code: str) -> bytes:
 
 
 def encode_base64(raw: bytes) -> str:
-    """RFC 4648 section 4, padded."""
+    """Padded base64 (RFC 4648 section 4)."""
     return base64.b64encode(raw).decode("ascii")
 
 
 def _verify_one(text: str, signature: NoteSignature, key: VerifierKey) -> VerifiedSignature:
+    """Verify one signature. Raises IntegrityError (``note_signature_bad``)."""
     blob, time, message = signature.blob, None, text.encode()
     if key.kind == COSIGNATURE:
         time, blob = int.from_bytes(blob[:8], "big"), blob[8:]
@@ -243,10 +247,12 @@ def _verify_one(text: str, signature: NoteSignature, key: VerifierKey) -> Verifi
 
 
 def _cosigned_message(text: str, time: int) -> bytes:
+    """Bytes that a witness signs (C2SP tlog-cosignature)."""
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
 def _parse_signature(line: str) -> NoteSignature:
+    """Parse a signature line. Raises IntegrityError (``note_malformed``)."""
     match = _SIGNATURE_LINE.fullmatch(line)
     if not match or not _name_is_valid(match[1]):
         raise _malformed("note_malformed", "a signature line is malformed")
@@ -261,6 +267,7 @@ def _signature_line(signature: NoteSignature) -> str:
 
 
 def _name_is_valid(name: str) -> bool:
+    """True for a key name of C2SP signed-note: not empty, no whitespace, no plus sign."""
     return bool(name) and "+" not in name and not any(c.isspace() or "\ud800" <= c <= "\udfff" for c in name)
 
 

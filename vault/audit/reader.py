@@ -1,7 +1,7 @@
-"""Reading the log: entries, their details, the people they name, signed heads and proofs (``docs/formats/audit.md``).
+"""Read the log: entries, details, subjects, signed heads and proofs (``docs/formats/audit.md``).
 
-Entries are numbered through for ever. A log that continues another (after a rollback) has its own origin and tree from its
-``base`` on: entry N of the vault is leaf N - base of its log.
+Entry numbers run through all logs of a vault. A log that continues another after a roll-back has its own origin and tree: entry N is
+leaf N - ``base`` of its log (``docs/formats/audit.md`` §7).
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from vault.storage.audit_tables import (
 )
 from vault.storage.database import Database, Transaction
 
-PAGE = 1_000  # entries read per transaction, so that a long reader does not hold the write-ahead log
+PAGE = 1_000  # entries per transaction: a longer one would keep the write-ahead log from being truncated
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A stored entry; ``leaf`` is None once retention dropped the payload."""
+    """Stored entry. ``leaf`` is None once retention dropped the payload."""
 
     index: int
     event_id: str
@@ -50,40 +50,38 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class LogPart:
-    """One log of the vault: its origin line and the entries that are its leaves. Only the last part grows."""
+    """One log of the vault: its origin line and the range of its entries. Only the newest log grows."""
 
     origin: str
     base: int  # number of the entry that is leaf 0
-    size: int
+    size: int  # entries
 
 
 class LogReader:
-    """What a log says. Thread-safe: every method works in its own transaction, or in the one it is given."""
+    """Reading side of the log. Thread-safe: each method uses a transaction of its own."""
 
     def __init__(self, database: Database, *, vault_id: bytes, set_salt: bytes) -> None:
         self.database = database
         self._vault_id = vault_id
         self._set_salt = set_salt
 
-    # Heads and proofs
-
     def size(self) -> int:
-        """Entries ever written: the number of the next one."""
+        """Number of entries in all logs: the number of the next one. Raises IntegrityError as ``log_head.read_head``."""
         with self.database.read() as tx:
             return read_head(tx).end
 
     def parts(self) -> list[LogPart]:
-        """Every log of this vault, oldest first. Raises as ``append`` when the head is gone."""
+        """Every log of this vault, oldest first. Raises IntegrityError as ``log_head.read_head``."""
         with self.database.read() as tx:
             return _parts(tx)
 
     def origins(self) -> list[str]:
-        """The origin of every log of this vault, oldest first."""
+        """Origin of every log of this vault, oldest first."""
         with self.database.read() as tx:
             return list(tx.scalars(select(AuditOriginRow.origin).order_by(AuditOriginRow.base)))
 
     def latest_checkpoint(self, part: LogPart | None = None) -> str | None:
-        """The newest signed note of a log (default: the newest log), or None before the first."""
+        """Newest signed note of a log (default: the newest log); None before the first."""
         with self.database.read() as tx:
             return last_note(tx, part.base if part else newest_log(tx).base)
 
@@ -95,18 +93,20 @@ class LogReader:
             return list(tx.scalars(query.order_by(AuditCheckpointRow.size)))
 
     def root_at(self, size: int) -> bytes | None:
-        """Root over the newest log's first ``size`` entries; None when it has fewer. Raises IntegrityError (``log_incomplete``)."""
+        """32-byte root over the newest log's first ``size`` entries; None if it has fewer. Raises IntegrityError (``log_incomplete``)."""
         with self.database.read() as tx:
             head = read_head(tx)
             return None if head.tree.size < size else tree_at(tx, head.base, size).root()
 
     def receipt(self, index: int) -> str:
-        """The tlog-proof of entry ``index`` against the newest checkpoint of its log, with the leaf in it.
+        """Receipt of entry ``index``: its tlog-proof against the newest checkpoint of its log, with the leaf.
+
+        The proof is verified first, so that no false receipt is issued (``docs/design/audit-log.md`` §8.1).
 
         Raises:
             InputError: ``no_such_entry``.
             UnavailableError: ``not_signed_yet``: no checkpoint covers the entry yet.
-            IntegrityError: ``entry_unproven``: the entry or the stored tree is not what was signed. No false receipt is given out.
+            IntegrityError: ``entry_unproven``: the entry or the stored tree differs from the signed one.
         """
         with self.database.read() as tx:
             entry = _entry(_one(tx, index))
@@ -124,21 +124,19 @@ class LogReader:
             raise IntegrityError("entry_unproven", message, hint="genovault audit verify") from None
         return Receipt(leaf, proof, note, entry.leaf).to_text()
 
-    # Reading
-
     def entry(self, index: int) -> LogEntry:
         """One entry. Raises InputError (``no_such_entry``)."""
         with self.database.read() as tx:
             return _entry(_one(tx, index))
 
     def find(self, event_id: str) -> LogEntry | None:
-        """The entry of an event id, or None."""
+        """Entry of an event id; None if there is none."""
         with self.database.read() as tx:
             row = tx.execute(_SELECT_ENTRY.where(AuditLeafRow.event_id == event_id_bytes(event_id))).first()
             return None if row is None else _entry(row)
 
     def entries_with(self, event_ids: Sequence[str]) -> dict[str, LogEntry]:
-        """Event id -> entry, of those that are there."""
+        """Event id -> entry; ids without an entry are left out."""
         found: dict[str, LogEntry] = {}
         for first in range(0, len(event_ids), PAGE):
             wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
@@ -148,7 +146,7 @@ class LogReader:
         return found
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[LogEntry]:
-        """Entries ``start`` to ``stop`` in order; gaps in the rows show as gaps in ``index``."""
+        """Entries ``start`` to ``stop`` (exclusive; None: to the end), ascending; missing rows are gaps in ``index``."""
         while stop is None or start < stop:
             with self.database.read() as tx:
                 query = _SELECT_ENTRY.where(AuditLeafRow.idx >= start).order_by(AuditLeafRow.idx).limit(PAGE)
@@ -159,7 +157,7 @@ class LogReader:
             start = page[-1].idx + 1
 
     def detail(self, index: int, private: Secret) -> dict[str, Any] | None:
-        """What was sealed beside entry ``index``, opened with the audit-read private key; None when it has no detail.
+        """Detail of entry ``index``, opened with the audit-read private key; None if it has none.
 
         Raises:
             InputError: ``no_such_entry``.
@@ -188,7 +186,7 @@ class LogReader:
         return detail
 
     def entries_at(self, indices: Sequence[int]) -> list[LogEntry]:
-        """The entries of these numbers, ascending; numbers without an entry are left out."""
+        """Entries of these numbers, ascending; numbers without an entry are left out."""
         found: list[LogEntry] = []
         for first in range(0, len(indices), PAGE):
             query = _SELECT_ENTRY.where(AuditLeafRow.idx.in_(sorted(indices)[first : first + PAGE])).order_by(AuditLeafRow.idx)
@@ -197,7 +195,7 @@ class LogReader:
         return found
 
     def closings(self, event_ids: Sequence[str]) -> dict[str, list[LogEntry]]:
-        """Intent -> the entries that say how it ended, oldest first. None at all: assume fully disclosed."""
+        """Event id of an intent -> the entries that close it, oldest first. An intent without any: assume full disclosure."""
         found: dict[str, list[LogEntry]] = {}
         for first in range(0, len(event_ids), PAGE):
             wanted = [event_id_bytes(event_id) for event_id in event_ids[first : first + PAGE]]
@@ -214,26 +212,32 @@ class LogReader:
         return found
 
     def entries_of(self, *tokens: AuditToken) -> list[int]:
-        """Numbers of all entries that speak of the subject with these audit tokens, ascending. Raises as ``naming.entries_naming``."""
+        """Numbers of all entries about the subject with these audit tokens, ascending.
+
+        Raises as ``subject_index.entries_naming``.
+        """
         with self.database.read() as tx:
             return entries_naming(tx, tokens, set_salt=self._set_salt)
 
     def entries_without_set(self) -> list[int]:
-        """Numbers of the entries that name a set of people which is not stored as it was."""
+        """Numbers of the entries whose set of subjects is not stored unaltered. Raises IntegrityError (``log_incomplete``)."""
         with self.database.read() as tx:
             return entries_without_set(tx, set_salt=self._set_salt)
 
     def most_named(self, indices: Sequence[int], most: int) -> list[tuple[AuditToken, int]]:
-        """The tokens that these entries speak of most often, with how often."""
+        """The ``most`` tokens that these entries name most often, each with its count."""
         with self.database.read() as tx:
             return most_named(tx, indices, most)
 
     def subject_digest(self, tokens: Sequence[AuditToken]) -> bytes:
-        """The digest under which entries name this set of subjects (32 bytes)."""
+        """32-byte digest by which entries name this set of subjects. Raises InputError as ``entry.subject_set``."""
         return subject_set(tokens, self._set_salt).digest
 
     def subjects_of(self, digest: bytes, *, entry: int | None = None) -> list[AuditToken]:
-        """The audit tokens of a set that entries name; an ``entry`` that does leads to it. Raises IntegrityError (``audit_set_altered``)."""
+        """Audit tokens of the set with this digest, sorted. ``entry``: number of an entry that names it, which makes the lookup fast.
+
+        Raises IntegrityError (``audit_set_altered``).
+        """
         with self.database.read() as tx:
             tokens = tokens_of_set(tx, digest, entry)
         if set_digest(tokens, self._set_salt) != digest:
@@ -252,6 +256,7 @@ def _parts(tx: Transaction) -> list[LogPart]:
 
 
 def _one(tx: Transaction, index: int) -> _EntryRow:
+    """Row of an entry. Raises InputError (``no_such_entry``)."""
     row = tx.execute(_SELECT_ENTRY.where(AuditLeafRow.idx == index)).first()
     if row is None:
         raise InputError("no_such_entry", f"there is no audit entry {index}")

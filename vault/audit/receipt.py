@@ -1,9 +1,9 @@
-r"""Receipts: ``c2sp.org/tlog-proof@v1``, a proof that one entry is in the log, checked with a public key and nothing else.
+r"""Receipts: C2SP tlog-proof, a proof that one entry is in the log, checked with a public key alone.
 
 ::
 
     c2sp.org/tlog-proof@v1
-    extra <base64 of the leaf>          genovault puts the entry itself here; authenticated by the proof that follows
+    extra <base64 of the leaf>          genovault's use of the line: the entry itself, authenticated by the proof
     index <n>
     <base64 hash>                       the inclusion proof, leaf's sibling first
     <empty line>
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from vault.audit.merkle import HASH_BYTES, leaf_hash, verify_inclusion
-from vault.audit.note import Checkpoint, Note, VerifierKey, decode_base64, encode_base64, open_checkpoint, parse_size
+from vault.audit.note import Checkpoint, VerifierKey, checkpoint_in, decode_base64, encode_base64, open_checkpoint, parse_size
 from vault.errors import IntegrityError
 from vault.limits import MAX_NOTE_BYTES
 
@@ -27,16 +27,16 @@ MAX_PROOF = 64  # hashes: a tree has at most 2^63 leaves
 
 @dataclass(frozen=True)
 class Receipt:
-    """A parsed receipt; nothing in it is verified."""
+    """Parsed receipt; nothing in it is verified."""
 
-    index: int
-    proof: tuple[bytes, ...]
-    note: str
-    extra: bytes | None = None
+    index: int  # of the leaf in its log
+    proof: tuple[bytes, ...]  # 32 bytes each, the leaf's sibling first
+    note: str  # the signed checkpoint
+    extra: bytes | None = None  # the leaf
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Raises IntegrityError (``receipt_malformed``)."""
+        """Parse a receipt. Raises IntegrityError (``receipt_malformed``)."""
         head, separator, note = text.partition("\n\n")
         lines = head.split("\n")
         if len(text) > MAX_NOTE_BYTES or not separator or lines.pop(0) != HEADER:
@@ -53,7 +53,7 @@ class Receipt:
         return cls(index, proof, note, extra)
 
     def to_text(self) -> str:
-        """The receipt as written to a ``.tlog-proof`` file."""
+        """Text of a ``.tlog-proof`` file."""
         extra = [] if self.extra is None else [f"extra {encode_base64(self.extra)}"]
         lines = [HEADER, *extra, f"index {self.index}", *map(encode_base64, self.proof)]
         return "\n".join(lines) + "\n\n" + self.note
@@ -61,7 +61,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Proven:
-    """What a verified receipt says: this leaf is entry ``index`` of the log that signed ``checkpoint``."""
+    """Verified receipt: ``leaf`` is leaf ``index`` of the log that signed ``checkpoint``."""
 
     index: int
     leaf: bytes
@@ -69,9 +69,9 @@ class Proven:
 
 
 def verify_receipt(text: str, leaf: bytes | None, origin: str, keys: Sequence[VerifierKey]) -> Proven:
-    """Check a receipt: the leaf's hash, the origin and key, the signature, the inclusion, in this order.
+    """Verify a receipt: origin and key, signature, then inclusion of the leaf's hash (``docs/formats/audit.md`` §9).
 
-    ``leaf`` None means: prove the leaf that the receipt carries, and look at what it says.
+    ``leaf``: the expected leaf; None: the one that the receipt carries, whose content the caller has to read.
 
     Raises:
         IntegrityError: ``receipt_malformed``, ``receipt_without_leaf``, ``inclusion_fails``, and those of
@@ -87,8 +87,8 @@ def verify_receipt(text: str, leaf: bytes | None, origin: str, keys: Sequence[Ve
 
 
 def checkpoint_of(text: str) -> Checkpoint:
-    """The checkpoint that a receipt quotes, unverified: to learn which log it speaks of."""
-    return Checkpoint.from_text(Note.from_text(Receipt.from_text(text).note).text)
+    """Checkpoint of a receipt, unverified. Raises IntegrityError (``receipt_malformed``) and as ``checkpoint_in``."""
+    return checkpoint_in(Receipt.from_text(text).note)
 
 
 def _malformed() -> IntegrityError:

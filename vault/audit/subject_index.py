@@ -1,9 +1,9 @@
-"""Which entries speak of somebody, read from the entries themselves: a row that is missing beside the log hides nobody.
+"""Entries about a subject, found in the entries themselves: a row deleted beside the log hides no access.
 
-A leaf names a set of people by its salted digest. The digest of one person alone follows from their token. Sets of several are stored
-beside the log (``sets``): each of those is hashed anew, and every digest of several that an entry names has to be one of them, so a
-member that was taken out of a set, or a whole set that is gone, is noticed at the entry that names it. Only of entries whose
-payload retention has dropped does the index alone say whom they name.
+A leaf names a set of subjects by its salted digest (``docs/formats/audit.md`` §3). The digest of a single subject follows from the
+token. Sets of several are stored beside the log (``subject_sets``) and hashed anew here; each digest of several that an entry names
+must be one of them, so a removed member or a removed set is an error at the entry that names it. Only for entries whose payload
+retention dropped does the index alone answer.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
 from vault.storage.database import Transaction
 
-_MEMBERS_AT_ONCE = 20_000
+_MEMBERS_AT_ONCE = 20_000  # rows fetched at a time
 _NAMES_SET = ',"set":"'
 _NAMES_ONE = f'{{"n":1{_NAMES_SET}'
-_END = 114  # bytes from the middle of the member that names a set to the end of a leaf that has one
+_END = 114  # fixed distance of the digest from the end of a leaf that names a set
 
 
 def _tail(before: str) -> ColumnElement[bytes]:
-    """The member that names a set, of a leaf that has one: it closes with ,"set":"<64 hex>"},"t":"<27 characters>","v":1}."""
+    """SQL for the digest member of a leaf with a set, which ends in ,"set":"<64 hex>"},"t":"<27 characters>","v":1}."""
     more = len(before) - len(_NAMES_SET)
     return func.substr(AuditLeafRow.leaf, func.length(AuditLeafRow.leaf) - _END - more, len(before) + 64)
 
 
 def entries_naming(tx: Transaction, tokens: Sequence[AuditToken], *, set_salt: bytes) -> list[int]:
-    """Numbers of all entries that speak of the subject with these audit tokens, ascending.
+    """Numbers of all entries about the subject with these audit tokens, ascending.
 
     Raises:
-        IntegrityError: ``audit_set_altered``: an entry names a set of people that is not stored as it was; ``log_incomplete``.
+        IntegrityError: ``audit_set_altered``: an entry names a set that is not stored unaltered; ``log_incomplete``.
     """
     alone = {set_digest([token], set_salt).hex().encode() for token in tokens}
     theirs, broken = _sets(tx, tokens, set_salt, several=True)
@@ -56,17 +56,17 @@ def entries_naming(tx: Transaction, tokens: Sequence[AuditToken], *, set_salt: b
 
 
 def entries_without_set(tx: Transaction, *, set_salt: bytes) -> list[int]:
-    """Numbers of the entries that name a set of people which is not stored as it was. Raises IntegrityError (``log_incomplete``)."""
+    """Numbers of the entries whose set of subjects is not stored unaltered. Raises IntegrityError (``log_incomplete``)."""
     _, broken = _sets(tx, (), set_salt, several=False)
     scanned = _naming_other_than(tx, sorted(broken))
     return [index for index, digest in scanned if digest is not None]
 
 
 def _sets(tx: Transaction, tokens: Sequence[AuditToken], set_salt: bytes, *, several: bool) -> tuple[dict[bytes, int], set[int]]:
-    """What the stored sets say, each hashed anew: digest (hex, as leaves have it) -> number of the sets that one of ``tokens`` is a
-    member of, and the numbers of the sets that their stored members do not make. No index of tokens is asked.
+    """Hash every stored set anew, without the token index.
 
-    ``several``: only of the sets that are said to have several members.
+    ``several``: only sets stored as having several members. Returns digest (hex, as in leaves) -> set number, for the sets with one of
+    ``tokens``; and the numbers of the sets whose members do not give their digest.
     """
     stored = select(AuditSetRow.set_id, AuditSetRow.digest)
     members = (
@@ -93,11 +93,13 @@ def _sets(tx: Transaction, tokens: Sequence[AuditToken], set_salt: bytes, *, sev
 def _naming_other_than(
     tx: Transaction, sets: Sequence[int], *, alone: Sequence[bytes] | None = None
 ) -> list[tuple[int, bytes | None]]:
-    """(entry, digest that it names) of the entries that name one of ``sets`` or one that is not stored; (entry, None) of each entry
-    without payload. With ``alone``, an entry that names one person is given where its digest is among those, and not otherwise; what
-    is stored of such sets does not count. The database looks for them, because handing over a million leaves takes longer than
-    reading them.
+    """Entries that name one of ``sets`` or a set that is not stored: (entry number, hex digest), (entry number, None) without payload.
+
+    ``alone``: an entry about a single subject is returned exactly if its digest is among these, whatever is stored of its set.
+
+    Raises IntegrityError (``log_incomplete``).
     """
+    # Filtered in SQL: fetching a million leaves takes longer than scanning them in the database.
     digest: ColumnElement[str] = func.lower(func.hex(AuditSetRow.digest))
     if tx.connection().dialect.name == "postgresql":
         digest = func.encode(AuditSetRow.digest, "hex")

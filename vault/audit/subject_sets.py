@@ -1,8 +1,8 @@
-"""Sets of subjects beside the log: stored once under their digest, and indexed token -> set -> entry.
+"""Sets of subjects beside the log: stored once per digest, indexed token -> set -> entry (``docs/formats/audit.md`` §3).
 
-The token of a subject comes from the key database; without it these rows link nobody. Every entry about somebody whom the log has
-not named before adds to each index, and where it adds decides what a commit costs: rows are numbered as they come, so that all but
-one index grow at their end, and the one that has to know tokens again holds four bytes of each.
+Audit tokens come from the key database; without it these rows identify no one. Each entry about a subject new to the log adds to every
+index, and the place of the addition decides the cost of a commit. Rows are numbered in order of arrival, so all indexes but one grow
+at their end; the one that finds tokens again holds 4 bytes of each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LAST = Statement(
 
 
 def store_sets(tx: Transaction, found: Sequence[tuple[int, SubjectSet]]) -> None:
-    """Make entries findable from each token of their sets, inside the entries' own transaction. ``found``: (index, set)."""
+    """Store the sets of entries and index them, in the entries' own transaction. ``found``: (entry number, set)."""
     if not found:
         return
     distinct = {subjects.digest: subjects for _, subjects in found}
@@ -44,7 +44,7 @@ def store_sets(tx: Transaction, found: Sequence[tuple[int, SubjectSet]]) -> None
 
 
 def entries_of_token(tx: Transaction, token: AuditToken) -> list[int]:
-    """Indices of the entries that speak of a subject, ascending."""
+    """Numbers of the entries about the subject of a token, by the index, ascending."""
     query = (
         select(AuditSetLeafRow.idx)
         .join(AuditSetTokenRow, AuditSetTokenRow.set_id == AuditSetLeafRow.set_id)
@@ -56,9 +56,9 @@ def entries_of_token(tx: Transaction, token: AuditToken) -> list[int]:
 
 
 def tokens_of_set(tx: Transaction, digest: bytes, entry: int | None = None) -> list[AuditToken]:
-    """The stored members of a set, sorted; empty when it is not stored. The caller compares the digest.
+    """Stored members of a set, sorted; empty if it is not stored. The caller compares the digest.
 
-    An ``entry`` that names the set leads to it; without one, every stored set is looked at.
+    ``entry``: number of an entry that names the set; without it the query scans all sets, because digests have no index.
     """
     query = select(AuditSetRow.set_id).where(AuditSetRow.digest == digest)
     naming = query.join(AuditSetLeafRow, AuditSetLeafRow.set_id == AuditSetRow.set_id).where(AuditSetLeafRow.idx == entry)
@@ -74,7 +74,7 @@ def tokens_of_set(tx: Transaction, digest: bytes, entry: int | None = None) -> l
 
 
 def most_named(tx: Transaction, indices: Iterable[int], most: int) -> list[tuple[AuditToken, int]]:
-    """The tokens that these entries name most often, with how often; equals in the order of their text."""
+    """The ``most`` tokens that these entries name most often, with counts; ties in the order of the tokens."""
     wanted = set(indices)
     sets = Counter(set_id for set_id, idx in tx.execute(select(AuditSetLeafRow.set_id, AuditSetLeafRow.idx)) if idx in wanted)
     named: Counter[int] = Counter()
@@ -88,21 +88,21 @@ def most_named(tx: Transaction, indices: Iterable[int], most: int) -> list[tuple
 
 
 def _stored_tokens(tx: Transaction, tokens: AbstractSet[AuditToken]) -> dict[AuditToken, int]:
-    """The numbers of those tokens that are stored."""
+    """Token -> number, of the tokens that are stored."""
     marks = list({mark(token) for token in tokens})
     rows = rows_among(tx, [AuditTokenRow.token, AuditTokenRow.token_id], AuditTokenRow.mark, marks)
     return {token: number for token, number in rows if token in tokens}
 
 
 def _stored_sets(tx: Transaction, sets: Sequence[SubjectSet], numbers: Mapping[AuditToken, int]) -> dict[bytes, int]:
-    """Digest -> number, of those sets that are stored; the first token of each has a number."""
+    """Digest -> number, of the sets that are stored. ``numbers`` must have the first token of each set."""
     leads = [numbers[subjects.tokens[0]] for subjects in sets]
     digests = [subjects.digest for subjects in sets]
     return dict(rows_among(tx, [AuditSetRow.digest, AuditSetRow.set_id], AuditSetRow.lead, leads, digest=digests))
 
 
 def _store_new(tx: Transaction, sets: Sequence[SubjectSet], firsts: Mapping[AuditToken, int]) -> dict[bytes, int]:
-    """Store sets, and give a number to each token that has none. ``firsts``: the numbers of their first tokens that have one."""
+    """Store sets and number their new tokens; digest -> set number. ``firsts``: numbers of the first tokens that are stored."""
     last_set, last_token = (last or 0 for last in _LAST.rows(tx)[0])
     members = {token for subjects in sets for token in subjects.tokens}
     numbers = {**firsts, **_stored_tokens(tx, members.difference(subjects.tokens[0] for subjects in sets))}
@@ -115,7 +115,7 @@ def _store_new(tx: Transaction, sets: Sequence[SubjectSet], firsts: Mapping[Audi
         numbers.update(zip(tokens, added, strict=True))
     rows = [(set_id, numbers[s.tokens[0]], s.digest, len(s.tokens)) for set_id, s in enumerate(sets, last_set + 1)]
     insert_rows(tx, AuditSetRow, ("set_id", "lead", "digest", "n"), rows)
-    # (token, set) in one number each, which sorts faster than a pair
+    # (token, set) as one integer: sorts faster than a tuple
     places = sorted(numbers[token] * len(sets) + at for at, s in enumerate(sets) for token in s.tokens)
     token_ids, set_ids = [place // len(sets) for place in places], [last_set + 1 + place % len(sets) for place in places]
     insert_columns(tx, AuditSetTokenRow, {"token_id": token_ids, "set_id": set_ids})
@@ -123,5 +123,5 @@ def _store_new(tx: Transaction, sets: Sequence[SubjectSet], firsts: Mapping[Audi
 
 
 def mark(token: AuditToken) -> int:
-    """31 bits of a token, by which it is looked up: as much as the database keeps in four bytes."""
+    """Lookup key of a token: 31 bits, the most that a non-negative 4-byte integer column holds."""
     return int(token[-8:], 16) >> 1

@@ -1,7 +1,7 @@
-"""The tree as stored: full tiles in SQL, everything else from the leaves' hashes (c2sp.org/tlog-tiles).
+"""Stored tree: full tiles in SQL, partial ones computed from the rows below (C2SP tlog-tiles).
 
-Hash i of tile (level, n) is the root over leaves ``(n * 256 + i) * 256**level`` and on. A tile is written in the transaction that
-completes it and never again; the hashes of level L + 1 are the roots of level L's tiles, so partial tiles need no storage.
+Hash i of tile (level, n) is the root over the ``256**level`` leaves from ``(n * 256 + i) * 256**level`` on. A tile is written once, in
+the transaction that completes it. The hashes of level L + 1 are the roots of level L's tiles, so partial tiles are not stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TILE_LEVELS = 8  # tree levels that a tile spans
 
 
 def tile_path(level: int | None, n: int, width: int = TILE_WIDTH) -> str:
-    """Path of a tile below the log's prefix; ``level`` None means an entry bundle, ``width`` under 256 a partial one."""
+    """Path of a tile in C2SP tlog-tiles, from ``tile/`` on. ``level`` None: an entry bundle; ``width`` below 256: partial."""
     groups = [f"{n % 1000:03}"]
     while n := n // 1000:
         groups.insert(0, f"x{n % 1000:03}")
@@ -29,7 +29,7 @@ def tile_path(level: int | None, n: int, width: int = TILE_WIDTH) -> str:
 
 
 def tile_widths(size: int) -> list[tuple[int, int, int]]:
-    """(level, n, width) of every tile of a log of ``size`` entries."""
+    """(level, n, width) of each tile of a log of ``size`` entries, lowest level first."""
     found, level = [], 0
     while size:
         full, partial = divmod(size, TILE_WIDTH)
@@ -59,15 +59,15 @@ _TILE_ROOTS = Statement(
 
 
 class StoredTree:
-    """Hashes of the tree of the log that begins at entry ``base``, read inside one transaction. Reads each tile once."""
+    """Hashes of the tree of the log at ``base``, in one transaction. Reads each tile once."""
 
     def __init__(self, tx: Transaction, base: int = 0) -> None:
-        self._session = tx
+        self._tx = tx
         self._base = base
         self._tiles: dict[tuple[int, int], bytes] = {}
 
     def node(self, level: int, index: int) -> bytes:
-        """Root of the complete subtree (level, index): a ``merkle.ReadNode``. Raises as ``tile``."""
+        """32-byte root of the complete subtree (level, index): a ``merkle.ReadNode``. Raises as ``tile``."""
         tile_level, height = divmod(level, TILE_LEVELS)
         count = 1 << height
         n, offset = divmod(index << height, TILE_WIDTH)
@@ -75,13 +75,13 @@ class StoredTree:
         return perfect_root([hashes[i : i + HASH_BYTES] for i in range(0, len(hashes), HASH_BYTES)])
 
     def tile(self, level: int, n: int, width: int) -> bytes:
-        """The first ``width`` hashes of a tile, concatenated.
+        """First ``width`` hashes of a tile: ``width * 32`` bytes.
 
         Raises:
             IntegrityError: ``log_incomplete``: a row is missing.
         """
         if (level, n) not in self._tiles:
-            stored = next(iter(_TILE.rows(self._session, base=self._base, level=level, n=n)), None)
+            stored = next(iter(_TILE.rows(self._tx, base=self._base, level=level, n=n)), None)
             self._tiles[level, n] = self._from_rows_below(level, n) if stored is None else stored[0]
         hashes = self._tiles[level, n][: width * HASH_BYTES]
         if len(hashes) != width * HASH_BYTES:
@@ -89,20 +89,23 @@ class StoredTree:
         return hashes
 
     def _from_rows_below(self, level: int, n: int) -> bytes:
-        """All hashes that a tile has so far: leaves' own, or roots of the tiles one level down."""
+        """All hashes of a tile so far: leaf hashes, or roots of the tiles one level below. Raises as ``tile``."""
         start = n * TILE_WIDTH + (self._base if level == 0 else 0)
         place = {"start": start, "stop": start + TILE_WIDTH}
         if level == 0:
-            rows = _LEAF_HASHES.rows(self._session, **place)
+            rows = _LEAF_HASHES.rows(self._tx, **place)
         else:
-            rows = _TILE_ROOTS.rows(self._session, base=self._base, level=level - 1, **place)
+            rows = _TILE_ROOTS.rows(self._tx, base=self._base, level=level - 1, **place)
         if any(position != start + i for i, (position, _) in enumerate(rows)):
             raise _incomplete(level, n)
         return b"".join([row[1] for row in rows])
 
 
 def store_full_tiles(tx: Transaction, base: int, old: int, new: int) -> None:
-    """Write the tiles that growing the log at ``base`` from ``old`` to ``new`` entries completes, lowest level first."""
+    """Write the tiles that become full as the log at ``base`` grows from ``old`` to ``new`` entries, lowest level first.
+
+    Raises IntegrityError (``log_incomplete``).
+    """
     level = 0
     while old // TILE_WIDTH != new // TILE_WIDTH:
         old, new = old // TILE_WIDTH, new // TILE_WIDTH

@@ -1,1 +1,1 @@
-"""The log for people and for other programs: pages, charts, CSV, FHIR."""
+"""Reports on the log, for readers and for other programs: HTML page, charts, CSV, FHIR."""

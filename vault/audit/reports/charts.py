@@ -1,4 +1,7 @@
-"""Plots as inline SVG: bars over time, ranked bars, a grid of hours. Every text is escaped; colours come from the page's style."""
+"""Charts as inline SVG: bars over time, ranked bars, a grid of hours. Text is escaped; colours come from the page's style.
+
+Lengths are in SVG user units; a chart scales to the width of the page.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ from collections.abc import Sequence
 from html import escape
 
 WIDTH = 760
-_LABEL = 220  # width of a ranked bar's name
-_ROW = 24
+_LABEL = 220  # width of the names beside ranked bars
+_ROW = 24  # height of a row
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200) -> str:
-    """Bars side by side, one per (label, count), with the first, the last and the highest labelled."""
+    """Vertical bars, one per (label, count); the first and last label are shown, all of them as tooltips."""
     if not values:
         return _nothing()
     top, left, bottom = max(count for _, count in values) or 1, 44, 26
@@ -32,7 +35,7 @@ def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200)
 
 
 def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12) -> str:
-    """Bars one below the other, the largest first; what is beyond ``most`` is added up."""
+    """Horizontal bars, one per (label, count), which are sorted; those after the first ``most`` are summed in a last bar."""
     if not values:
         return _nothing()
     shown = list(values[:most])
@@ -49,7 +52,7 @@ def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12) -> 
 
 
 def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:
-    """7 weekdays x 24 hours, darker where there was more; what lies outside working hours is framed."""
+    """Heat map of counts, 7 weekdays from Monday x 24 hours UTC; cells outside working hours are framed."""
     top = max(max(row) for row in grid)
     if not top:
         return _nothing()
@@ -60,6 +63,7 @@ def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:
         parts.append(_text(left - 8, y + 16, _DAYS[weekday], "end"))
         for hour, count in enumerate(row):
             off = "" if weekday < 5 and hour in working else " off"
+            # A cell of one access stays distinct from an empty one, whatever the largest count.
             opacity = 0.06 if not count else 0.2 + 0.8 * count / top
             parts.append(
                 f'<rect class="cell{off if count else ""}" x="{left + hour * cell + 1:.1f}" y="{y + 1}" width="{cell - 2:.1f}" '
@@ -69,7 +73,7 @@ def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:
 
 
 def _scale(top: int, height: float) -> list[tuple[float, int]]:
-    """(y, count) of at most four lines at whole numbers."""
+    """(y, count) of grid lines at whole numbers: four above zero at most."""
     step = max(1, -(-top // 4))
     return [(height - (height - 12) * n / top, n) for n in range(0, top + 1, step)]
 

@@ -1,9 +1,9 @@
-"""Entries as FHIR R4 AuditEvent resources, one JSON document to a line (``application/fhir+ndjson``), after IHE BALP.
+"""Entries as FHIR R4 AuditEvent resources, one per line (``application/fhir+ndjson``), after IHE BALP 1.1.
 
-An access to genotypes is a Privacy Disclosure (source). By default patients are named by nothing here: a resource refers to the set
-of subjects as the leaf does, by its salted digest, so that an export is as public as the log. By person, an entry becomes one
-resource for each person that it names, by audit token, an access as it ended. Then one that disclosed claims BALP's profile, which
-wants the patient; nothing else claims one, because BALP's other profiles are about RESTful interactions, and this vault has none.
+An access to genotypes is a Privacy Disclosure (source). By default a resource refers to the set of subjects by its salted digest, as
+the leaf does, so the export is as public as the log. By person, an entry becomes one resource for each audit token that it names, with
+the final outcome of an access; one that disclosed then claims BALP's profile, which requires the patient. No other profile is claimed:
+the others describe RESTful interactions, of which a vault has none (``docs/design/audit-log.md`` §11).
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 DUO = "http://purl.obolibrary.org/obo/duo.owl"
-ASSUMED = "assumed"  # how an access without an outcome counts
+ASSUMED = "assumed"  # outcome of an access that no entry closes
 DISCLOSURE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Source"
-OURS = "https://genovault.example/fhir"  # a namespace, not an address
+OURS = "https://genovault.example/fhir"  # a namespace, not a location
 
-_OUTCOMES = {Outcome.REFUSED.value: "4", Outcome.FAILED.value: "8", Outcome.ABORTED.value: "8"}  # audit-event-outcome
+_OUTCOMES = {
+    Outcome.REFUSED.value: "4",
+    Outcome.FAILED.value: "8",
+    Outcome.ABORTED.value: "8",
+}  # codes of audit-event-outcome; others are "0", success
 _EXPORTS = (Action.VIEW_INTENT.value, Action.VIEW_OUTCOME.value, Action.EXTRACT_INTENT.value, Action.EXTRACT_OUTCOME.value)
-_ACTIONS = {  # the last word of an act -> C, R, U, D or E
+_ACTIONS = {  # last word of an act -> audit-event-action: create, read, update, delete; others E, execute
     "import": "C", "init": "C", "create": "C", "add": "C", "submit": "C", "record": "C",
     "update": "U", "withdraw": "U", "approve": "U", "deny": "U", "suspend": "U", "close": "U", "restrict": "U", "disable": "U",
     "rotate": "U", "restore": "U", "anchor": "U",
@@ -44,9 +48,12 @@ _WORDS = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "operat
 
 
 def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = False) -> int:
-    """Every entry that still has its payload, one AuditEvent to a line; how many lines.
+    """Write one AuditEvent per line for each entry that has its payload; returns the number of lines.
 
-    ``by_person``: one for each person that an entry names, by audit token. Raises IntegrityError (``audit_set_altered``).
+    ``by_person``: one for each subject that an entry names, by audit token.
+
+    Raises:
+        IntegrityError: ``audit_set_altered``, ``entry_malformed``.
     """
     written = 0
     for record in records(log):
@@ -63,24 +70,25 @@ def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = Fa
 
 
 def _ended(log: AuditLog, record: Record) -> Record:
-    """An access as it ended, which another entry says; of one that nobody closed, everything was disclosed."""
+    """The record of an access with its final outcome: ``assumed`` if no entry closes it. Other records are unchanged."""
     if record.outcome != Outcome.INTENT.value:
         return record
-    # The index leads there; the leaf itself has to say that it closes this access.
-    said = map(record_of, log.closings([record.event]).get(record.event, []))
-    return replace(record, outcome=ending(end.outcome for end in said if end.refers == record.event) or ASSUMED)
+    # The index only finds closing entries; the leaf itself has to refer to this access.
+    closing = map(record_of, log.closings([record.event]).get(record.event, []))
+    return replace(record, outcome=ending(end.outcome for end in closing if end.refers == record.event) or ASSUMED)
 
 
 def _by_person(record: Record, people: Sequence[AuditToken], *, origin: str) -> list[dict[str, Any]]:
-    """The resource of an entry for each of the people whom it names."""
+    """One resource per subject that the entry names."""
     whole = audit_event(record, origin=origin)
     if record.act in _EXPORTS and record.outcome in {Outcome.DONE.value, ASSUMED}:
         whole["meta"] = {"profile": [DISCLOSURE]}
-    others = whole["entity"][:-1]  # the last one is the set
+    others = whole["entity"][:-1]  # the last one is the set of subjects
     return [{**whole, "id": f"{record.event}-{n}", "entity": [*others, _patient(token)]} for n, token in enumerate(people)]
 
 
 def _patient(token: AuditToken) -> dict[str, Any]:
+    """Entity of a subject: a logical reference to a Patient by audit token."""
     return {
         "what": {"type": "Patient", "identifier": {"system": f"{OURS}/audit-token", "value": token}},
         "type": _coding(ENTITY_TYPE, "1", "Person"),
@@ -89,7 +97,7 @@ def _patient(token: AuditToken) -> dict[str, Any]:
 
 
 def audit_event(record: Record, *, origin: str) -> dict[str, Any]:
-    """One entry. ``origin``: the log's origin line, which names the vault as the source of the event."""
+    """AuditEvent of an entry. ``origin``: the log's origin line, which names the vault as the source."""
     act = record.act or ""
     action = _ACTIONS.get(act.rpartition(".")[2], "E")
     exported = act in _EXPORTS
@@ -119,7 +127,7 @@ def _subtype(*, exported: bool, action: str) -> dict[str, str]:
 
 
 def _actor(record: Record, *, exported: bool) -> dict[str, Any]:
-    """Whoever acts. Of an export they are the one that the data goes to (destination)."""
+    """Agent for the actor; for an export it is the destination of the data (DCM 110152)."""
     kind = _coding(DCM, "110152", "Destination Role ID") if exported else _coding(DCM, "110150", "Application")
     agent: dict[str, Any] = {
         "type": {"coding": [kind]},
@@ -134,6 +142,7 @@ def _actor(record: Record, *, exported: bool) -> dict[str, Any]:
 
 
 def _source(vault: dict[str, str]) -> dict[str, Any]:
+    """Agent for the vault, the source of the data (DCM 110153)."""
     return {
         "type": {"coding": [_coding(DCM, "110153", "Source Role ID")]},
         "who": vault,
@@ -143,7 +152,7 @@ def _source(vault: dict[str, str]) -> dict[str, Any]:
 
 
 def _entities(record: Record) -> list[dict[str, Any]]:
-    """What it was about: the entry of the log itself, the object, the request, and last the set of people."""
+    """Entities: the log entry, object, request, project and reasons, and the set of subjects last."""
     found = [_entity("log-entry", str(record.index), "4", "Other", detail=[("leaf_hash", record.leaf_hash)])]
     if record.object:
         kind, _, ref = record.object.partition(":")

@@ -1,4 +1,4 @@
-"""Entries as people read them: one flat record each, filters, and CSV that a spreadsheet cannot be tricked by."""
+"""Entries as flat records, filters over them, and CSV without spreadsheet formulas."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ COLUMNS = (
     "index", "time", "actor", "role", "for", "act", "outcome", "project", "request", "purpose", "object", "subjects", "subject_set",
     "reasons", "counts", "flags", "event", "refers", "leaf_hash",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is run by spreadsheets
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet evaluate a cell (CWE-1236)
 
 
 @dataclass(frozen=True)
 class Record:
-    """An entry, flat. What an entry does not say is None, 0 or empty; of one whose payload was dropped, only the hash is left."""
+    """Flat entry. Absent fields are None, 0 or empty; an entry with a dropped payload has number, hash and event id only."""
 
     index: int
     leaf_hash: str  # hex
@@ -45,16 +45,16 @@ class Record:
     refers: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """By the names of ``COLUMNS``."""
+        """Fields by the names of ``COLUMNS``."""
         named = {**vars(self), "for": self.asserted_for, "flags": list(self.flags)}
         return {name: named[name] for name in COLUMNS}
 
 
 def record_of(entry: LogEntry) -> Record:
-    """An entry as a record. The leaf is trusted to be one that was signed; ``verify`` is what checks that.
+    """An entry as a record. Nothing is verified: that is the task of ``vault.audit.verify``.
 
     Raises:
-        IntegrityError: ``entry_malformed``: it is no leaf at all.
+        IntegrityError: ``entry_malformed``.
     """
     if entry.leaf is None:
         return Record(entry.index, entry.leaf_hash.hex(), entry.event_id)
@@ -92,22 +92,22 @@ def _record(entry: LogEntry, leaf: dict[str, Any]) -> Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What somebody wants to see; None and () mean anything. Several conditions all hold."""
+    """Conditions on records, joined by *and*; None matches anything."""
 
-    who: str | None = None  # the actor, or the person that a steward says they act for
+    who: str | None = None  # the actor, or the person that a steward claims to act for
     act: str | None = None  # an act ("extract.intent") or a kind of act ("extract")
     outcome: str | None = None
     project: str | None = None
-    purpose: str | None = None  # a DUO term, in either case: among those of the entry
+    purpose: str | None = None  # a DUO term of the entry, case-insensitive
     request: str | None = None
     reason: str | None = None
     since: datetime | None = None
-    until: datetime | None = None  # before this
-    first: int = 0  # number of the first entry looked at
-    among: frozenset[int] | None = None  # entry numbers, as those about one person
+    until: datetime | None = None  # exclusive
+    first: int = 0  # number of the first entry
+    among: frozenset[int] | None = None  # entry numbers, such as those about one subject
 
     def holds(self, record: Record) -> bool:
-        """Whether a record is wanted."""
+        """True if a record meets all conditions."""
         return (
             record.index >= self.first
             and (self.among is None or record.index in self.among)
@@ -131,13 +131,16 @@ class Filter:
 
 
 def records(log: AuditLog, wanted: Filter = Filter()) -> Iterator[Record]:
-    """The wanted entries, ascending."""
+    """Records of the entries that a filter holds for, ascending. Raises IntegrityError as ``record_of``."""
     entries = log.entries(wanted.first) if wanted.among is None else iter(log.entries_at(sorted(wanted.among)))
     return (record for record in map(record_of, entries) if wanted.holds(record))
 
 
 def export_csv(log: AuditLog, out: TextIO) -> int:
-    """One row per entry under a header of ``COLUMNS``; lists and counts as ``name=n`` joined by ``;``. How many rows."""
+    """Write one row per entry under a header of ``COLUMNS``; returns the number of rows.
+
+    Lists and counts (``name=n``) are joined by ``;``. Raises IntegrityError as ``record_of``.
+    """
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     written = 0
@@ -148,7 +151,7 @@ def export_csv(log: AuditLog, out: TextIO) -> int:
 
 
 def cell(value: object) -> str:
-    """A value as a CSV cell. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """A value as a CSV cell. Text that a spreadsheet would evaluate as a formula gets an apostrophe in front."""
     if isinstance(value, Mapping):
         text = ";".join(f"{name}={n}" for name, n in value.items())
     elif isinstance(value, list):

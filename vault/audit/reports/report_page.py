@@ -1,6 +1,6 @@
-"""The report: one HTML page that needs nothing else (no script, no font, no address), the verification result on top.
+"""The audit report: one self-contained HTML page (no script, font or address), the verification result on top.
 
-It says what the public leaves say: handles, codes, counts and tokens. The page forbids itself to load or run anything.
+It shows handles, codes and counts of the public leaves, and audit tokens. Its Content-Security-Policy forbids loading and scripts.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft
 
 @dataclass(frozen=True)
 class ReportContent:
-    """What a report is made of."""
+    """Content of a report."""
 
     origin: str
     made: datetime
@@ -50,7 +50,7 @@ class ReportContent:
 
 
 def page(content: ReportContent) -> str:
-    """The whole page."""
+    """The report as an HTML document."""
     counted = content.statistics
     sections = (
         ("Accesses over time", f"Intents to open genotypes, by {counted.period}, UTC.",
@@ -85,8 +85,8 @@ def page(content: ReportContent) -> str:
 
 
 def _verdict(origin: str, report: VerificationReport) -> str:
-    """What the verifier found, in the words of its own report."""
-    said = "Every entry is in its place and unaltered." if report.ok else "The log does NOT hold."
+    """Verification result of one log, with the verifier's own messages."""
+    verdict = "Every entry is in its place and unaltered." if report.ok else "The log does NOT hold."
     lines = [
         f"{report.entries:,} entries, {report.signed:,} of them under a signed checkpoint",
         f"root <code>{escape(report.root)}</code>",
@@ -103,7 +103,7 @@ def _verdict(origin: str, report: VerificationReport) -> str:
         lines.append(f"and {len(report.findings) - MOST_ROWS} further findings")
     listed = "".join(f"<li>{line}</li>" for line in lines)
     kind = "verdict" if report.ok else "verdict bad"
-    return f'<div class="{kind}"><strong>{said}</strong><p class=soft><code>{escape(origin)}</code></p><ul>{listed}</ul></div>'
+    return f'<div class="{kind}"><strong>{verdict}</strong><p class=soft><code>{escape(origin)}</code></p><ul>{listed}</ul></div>'
 
 
 def _facts(counted: Statistics) -> str:
@@ -145,7 +145,7 @@ def _open(counted: Statistics) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells are markup already; the last column is a number."""
+    """A table of HTML cells; the last column is numeric."""
     if not rows:
         return '<p class="none">None.</p>'
     last = len(heads) - 1

@@ -1,7 +1,7 @@
-"""What a report says in numbers: accesses over time, by project and purpose, refusals, unusual hours and volumes. Pure.
+"""Statistics of a report: accesses over time, by project and purpose, refusals, unusual hours and volumes. Pure.
 
-An access is an intent to open genotypes (``view.intent``, ``extract.intent``), whatever became of it: from then on the person's
-data may have been seen. A refusal is any entry that ended ``refused``.
+An access is an intent to open genotypes (``view.intent``, ``extract.intent``), whatever its outcome: from then on the data may have
+been seen. A refusal is an entry with outcome ``refused``.
 """
 
 from __future__ import annotations
@@ -16,53 +16,55 @@ from vault.audit.actions import Action, Outcome, ending
 from vault.audit.reports.records import Record
 
 ACCESSES = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
-WORKING_HOURS = range(7, 20)  # UTC; a site far from it reads the grid of hours instead
-MANY_TIMES = 5.0  # a day is unusual when an actor's accesses exceed the median by so many median deviations …
-AT_LEAST = 10  # … and are at least so many
-MAX_BARS = 60  # more days than this are shown as weeks, more weeks as months
+WORKING_HOURS = range(7, 20)  # UTC; for a site in a distant time zone the grid of hours tells more
+# A day is unusual if an actor's accesses exceed the actor's median by MANY_TIMES median absolute deviations and are AT_LEAST so many.
+# Median and deviation are robust against the outliers that they have to find (docs/auditing.md).
+MANY_TIMES = 5.0
+AT_LEAST = 10
+MAX_BARS = 60  # more days are shown as weeks, more weeks as months
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A day on which somebody looked far more often than on other days."""
+    """A day on which an actor made far more accesses than on other days."""
 
     day: date
     actor: str
     accesses: int
-    usual: float  # the median of the actor's days with any access
+    usual: float  # median over the actor's days with any access
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Everything counted. Sequences of (name, count) are sorted, the largest first."""
+    """All counts of a report. Sequences of (name, count) are sorted, the largest first."""
 
     entries: int
     first: str
     last: str
     accesses: int
-    disclosed: int  # accesses that ended done, or did not end
+    disclosed: int  # accesses with outcome done or none
     open_intents: tuple[Record, ...]
-    over_time: tuple[tuple[str, int], ...]  # label, accesses: every period from the first to the last
+    over_time: tuple[tuple[str, int], ...]  # (label, accesses) of every period from the first to the last
     period: str  # day | week | month
     by_project: tuple[tuple[str, int], ...]
     by_purpose: tuple[tuple[str, int], ...]
     by_actor: tuple[tuple[str, int], ...]
-    refusals: tuple[tuple[str, int], ...]  # reason, entries refused for it
+    refusals: tuple[tuple[str, int], ...]  # (reason, entries refused for it)
     hours: tuple[tuple[int, ...], ...]  # 7 weekdays from Monday x 24 hours UTC
-    off_hours: tuple[tuple[str, int], ...]  # actor, accesses at night or on a weekend
+    off_hours: tuple[tuple[str, int], ...]  # (actor, accesses at night or on a weekend)
     volumes: tuple[Volume, ...]
     access_indices: tuple[int, ...]
 
 
 def count(records: Iterable[Record]) -> Statistics:
-    """Count over all entries, in order."""
+    """Count over all entries, in order of their numbers."""
     accesses: list[Record] = []
     ended: dict[str, str] = {}
     refusals: Counter[str] = Counter()
     entries, first, last = 0, "", ""
     for record in records:
         entries += 1
-        if record.time:  # which need not ascend: it is the machine's clock
+        if record.time:  # may go backwards: it is the machine's clock
             first, last = min(first or record.time, record.time), max(last, record.time)
         if record.refers is not None and record.outcome is not None:
             ended[record.refers] = ending([ended.get(record.refers), record.outcome]) or record.outcome
@@ -102,7 +104,7 @@ def _ranked(counted: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
 
 
 def _over_time(days: Sequence[date]) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """Accesses by day, week or month, whichever gives few enough bars."""
+    """Period and accesses by day, week or month: the shortest period that gives at most ``MAX_BARS`` bars."""
     if not days:
         return "day", ()
     first, last = min(days), max(days)
@@ -121,10 +123,12 @@ def _over_time(days: Sequence[date]) -> tuple[str, tuple[tuple[str, int], ...]]:
 
 
 def _steps(first: date, last: date, days: int) -> list[date]:
+    """Dates from ``first`` to ``last``, ``days`` apart."""
     return [first + timedelta(n) for n in range(0, (last - first).days + 1, days)]
 
 
 def _grid(times: Sequence[datetime]) -> tuple[tuple[int, ...], ...]:
+    """Counts by weekday and hour, 7 x 24."""
     counted = Counter((time.weekday(), time.hour) for time in times)
     return tuple(tuple(counted[weekday, hour] for hour in range(24)) for weekday in range(7))
 
@@ -134,11 +138,13 @@ def _is_off(time: datetime) -> bool:
 
 
 def _volumes(accesses: Sequence[Record], times: Sequence[datetime]) -> tuple[Volume, ...]:
+    """Unusual days of each actor, the most accesses first."""
     days = Counter((_actor(record), time.date()) for record, time in zip(accesses, times, strict=True))
     found = []
     for actor in {actor for actor, _ in days}:
         own = {day: n for (name, day), n in days.items() if name == actor}
         usual = median(own.values())
+        # At least 1: the deviation of an actor with equal days is 0.
         spread = max(1.0, median(abs(n - usual) for n in own.values()))
         found += [Volume(day, actor, n, usual) for day, n in own.items() if n >= AT_LEAST and n > usual + MANY_TIMES * spread]
     return tuple(sorted(found, key=lambda volume: (-volume.accesses, volume.day, volume.actor)))
