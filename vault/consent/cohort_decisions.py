@@ -56,7 +56,7 @@ class Verdicts:
     expires: datetime | None
 
     def permits(self) -> npt.NDArray[np.bool_]:
-        """For each subject, whether it may be released."""
+        """Releasable subjects: bool[n], in the order asked."""
         allowed = np.array([verdict.outcome is Effect.PERMIT for verdict in self.verdicts], bool)
         return allowed[self.index]
 

@@ -122,7 +122,7 @@ def ending(known: DecisionClasses, group: Group, example: int, basis: Basis) -> 
 
 
 def add_months(values: Ints, months: int) -> Ints:
-    """Each instant (µs) moved by whole months; a day that the month does not have becomes its last (``policies.times``)."""
+    """Instants moved by whole months, int64[n] in µs; a day that the month does not have becomes its last (``policies.times``)."""
     days, rest = np.divmod(values, DAY)
     dates = days.astype("datetime64[D]")
     month = dates.astype("datetime64[M]")

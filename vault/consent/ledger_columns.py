@@ -116,7 +116,7 @@ class Columns:
             raise _unknown() from None
 
     def numbers(self, subjects: Sequence[SubjectId]) -> Ints:
-        """The number of each subject, -1 for those who said nothing."""
+        """Subject numbers in these columns, int64[n]; -1 for subjects without an event."""
         wanted = np.frombuffer(b"".join(subjects), ">u8").astype(np.uint64).reshape(-1, 2)
         found = np.full(len(wanted), -1)
         if len(self.ids):

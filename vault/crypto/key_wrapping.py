@@ -105,7 +105,11 @@ def wrap_many(
     *,
     random: RandomBytes,
 ) -> list[bytes]:
-    """Wrap many keys, in order; see ``wrap``."""
+    """Wrap many keys, in order; see ``wrap``.
+
+    Raises:
+        UsageError: ``key_length``.
+    """
     if not {KEY_BYTES}.issuperset(map(len, keys)):
         raise UsageError("key_length", "a wrapped key has 32 bytes")
     nonces = draw(random, len(keys), NONCE_BYTES)

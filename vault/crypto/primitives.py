@@ -149,7 +149,11 @@ class AesGcm:
 
 
 def seal_each(keys: Sequence[bytes], nonces: Iterable[bytes], plaintexts: Iterable[Octets], aad: bytes) -> list[bytes]:
-    """``AesGcm(keys[i]).seal(nonces[i], plaintexts[i], aad)`` for each i, without the cost of calls or of holding the ciphers."""
+    """``AesGcm(keys[i]).seal(nonces[i], plaintexts[i], aad)`` for each i, without the cost of calls or of holding the ciphers.
+
+    Raises:
+        UsageError: ``key_length``.
+    """
     if set(map(len, keys)) - {KEY_BYTES}:
         raise UsageError("key_length", "an AES-256 key has 32 bytes")
     return [AESGCM(key).encrypt(nonce, data, aad) for key, nonce, data in zip(keys, nonces, plaintexts, strict=True)]

@@ -41,7 +41,12 @@ class Settings:
 
 
 def read_settings(folder: Path) -> Settings:
-    """Parse vault.json strictly."""
+    """Parse vault.json strictly.
+
+    Raises:
+        UnavailableError: ``no_vault``.
+        IntegrityError: ``settings_malformed``; ``settings_unknown``: another format, or unknown fields.
+    """
     try:
         raw = (folder / SETTINGS).read_bytes()
     except (FileNotFoundError, NotADirectoryError):

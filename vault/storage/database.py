@@ -91,6 +91,9 @@ class Database:
     def checkpoint_wal(self, *tables: str) -> None:
         """Overwrite deleted bytes: fold SQLite's write-ahead log into the file. On PostgreSQL, VACUUM the tables named, which frees the
         rows; its own log, archives and replicas keep them as long as they are kept (``docs/operations.md``).
+
+        Raises:
+            UnavailableError: ``database_busy``: a reader keeps the log open; ``database_unavailable``.
         """
         if self.dialect != "sqlite":
             with _wrapped(), self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

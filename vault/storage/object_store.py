@@ -78,7 +78,11 @@ class ObjectStore:
         return data
 
     def delete(self, names: list[str]) -> None:
-        """Remove objects; those already gone are fine."""
+        """Remove objects; those already gone are fine.
+
+        Raises:
+            UnavailableError: ``objects_unavailable``.
+        """
         for name in names:
             _require_name(name)
             try:

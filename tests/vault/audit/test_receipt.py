@@ -1,4 +1,4 @@
-"""Reference section 8.1."""
+"""docs/design/audit-log.md §8.1."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Payloads:
 
 
 def pack_long(payloads: bytes, lengths: NDArray[np.int64]) -> tuple[bytes, NDArray[np.uint32]]:
-    """Payloads and lengths after offering unusually long payloads (many missing calls, say) to zstd."""
+    """Payloads and their lengths (uint32[n]) after offering unusually long payloads (many missing calls, say) to zstd."""
     longest = max(_TRY_PACKING * float(np.median(lengths)), _TRY_PACKING_BYTES)
     # where few people are held, nothing is usual
     long = np.flatnonzero((lengths > longest) | ((lengths > _TRY_PACKING_BYTES) & (len(lengths) < _TRY_PACKING_BYTES)))
@@ -202,7 +202,7 @@ def block_malformed() -> IntegrityError:
 
 
 def head_bytes(shift: NDArray[np.uint8], has_escapes: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """First byte of each payload."""
+    """First byte of each payload, uint8[n]."""
     return ((shift << 1) | np.where(has_escapes, HAS_ESCAPES, 0)).astype(np.uint8)
 
 

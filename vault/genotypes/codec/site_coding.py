@@ -47,12 +47,12 @@ class Coding:
 
     @cached_property
     def raw_sites(self) -> NDArray[np.int64]:
-        """Sites whose two planes are kept as they are, ascending."""
+        """int64[r]: sites whose two planes are stored raw, ascending."""
         return np.flatnonzero(self.classes[:, 0] == RAW)
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
-        """Rows (3 * site + plane) in the order of the gap-coded part: by class, then by row."""
+        """int64[places]: rows (3 * site + plane) in the order of the gap-coded part: by class, then by row."""
         flat = self.classes.reshape(-1)
         rows = np.flatnonzero(flat >= GOLOMB)
         return rows[np.argsort(flat[rows], kind="stable")]
@@ -64,12 +64,12 @@ class Coding:
 
     @cached_property
     def plane(self) -> NDArray[np.uint8]:
-        """Plane of each place of ``order``: 0 b1, 1 b2, 2 exceptions."""
+        """uint8[places]: plane of each place of ``order``: 0 b1, 1 b2, 2 exceptions."""
         return (self.order % 3).astype(np.uint8)
 
     @cached_property
     def site(self) -> NDArray[np.int32]:
-        """Site of each place of ``order``."""
+        """int32[places]: site of each place of ``order``."""
         return (self.order // 3).astype(np.int32)
 
     def to_bytes(self) -> bytes:

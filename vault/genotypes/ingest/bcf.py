@@ -41,7 +41,11 @@ class BcfStream:
         self._rest = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
-        """As ``ByteStream``; also InputError ``bad_bcf``."""
+        """As ``ByteStream``.
+
+        Raises:
+            InputError: ``bad_bcf``: the data is damaged or ends early.
+        """
         if not self._rest:
             self._quiet()
             try:

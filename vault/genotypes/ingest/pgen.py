@@ -79,7 +79,11 @@ def open_pgen(path: Path, assembly: Assembly) -> PgenSource:
 
 
 def refuse_plink1(path: Path) -> NoReturn:
-    """PLINK 1 binary files, under any name."""
+    """Refuse PLINK 1 binary files, under any name.
+
+    Raises:
+        InputError: ``plink1_orientation``, always.
+    """
     raise InputError(
         "plink1_orientation",
         f"{path.name}: PLINK 1 data: A1 and A2 are the rarer and the commoner allele, not ALT and REF",

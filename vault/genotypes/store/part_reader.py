@@ -189,7 +189,10 @@ class PartReader:
         *,
         held: Held | None = None,
     ) -> tuple[Sites, Codes, Escapes, AlleleCounts]:
-        """The results of ``read`` and ``count`` in one pass over the blocks. Arguments and errors as theirs."""
+        """Sites, call codes uint8[m, n], escapes and allele counts: ``read`` and ``count`` in one pass over the blocks.
+
+        Arguments and errors are those of ``read``.
+        """
         from vault.genotypes.codec.decoder import decode_and_count  # noqa: PLC0415 - as in ``read``
 
         chosen, edges = self._shape(chunks, rows)
