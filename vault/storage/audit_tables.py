@@ -125,7 +125,7 @@ class AuditTokenRow(Base):
     __tablename__ = "audit_token"
 
     token_id: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)
-    mark: Mapped[Count] = mapped_column(index=True)  # 31 bits of the token: ``sets.mark``
+    mark: Mapped[Count] = mapped_column(index=True)  # 31 bits of the token: ``subject_sets.mark``
     token: Mapped[Code]
 
 

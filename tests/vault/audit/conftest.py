@@ -1,4 +1,4 @@
-"""The logs that most tests here write to or edit."""
+"""Logs that most tests here write to or edit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def grown(tmp_path_factory):
 
 @pytest.fixture
 def copy(grown, tmp_path):
-    """A copy of the grown log to be edited, and how to verify it."""
+    """A copy of the grown log's database, to be edited."""
     path = tmp_path / "books.db"
     shutil.copy2(grown.path, path)
     return path

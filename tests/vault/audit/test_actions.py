@@ -1,4 +1,4 @@
-"""How an access ended, out of what later entries say of it."""
+"""Final outcome of an access, from the entries that close it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RFC 8785, restricted."""
+"""Canonical JSON: RFC 8785 without floats, integers of at most 53 bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group commit: nothing lost, nothing twice, nobody waits for ever, and no acknowledgement without a commit."""
+"""Group commit: no entry lost or written twice, bounded waits, no acknowledgement without a commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def committer(books):
 
 
 def in_threads(count, work):
-    """Run ``work(i)`` in ``count`` threads at once; what each returned or raised."""
+    """Run ``work(i)`` in ``count`` threads at once; the result or error of each."""
     found, barrier = [None] * count, threading.Barrier(count)
 
     def run(i):
@@ -45,7 +45,7 @@ def in_threads(count, work):
 
 
 def until(holds):
-    """Wait for something, but not for ever."""
+    """Wait for a condition, with a timeout."""
     deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
@@ -53,7 +53,7 @@ def until(holds):
 
 
 class Gate:
-    """A commit that waits until it is let through, and counts."""
+    """A commit that blocks until it is released, and counts its calls."""
 
     def __init__(self, answer=None):
         self.open = threading.Event()

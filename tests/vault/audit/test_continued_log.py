@@ -17,8 +17,6 @@ from vault.errors import InputError
 
 
 class TestContinuedLog:
-    """Leaf 0 of a log that continues another carries over what the other left open."""
-
     def test_it_holds_and_its_past_is_not_asked_for(self, books):
         books.log.record(event(consent=ConsentHead(5, bytes(32), 5)))
         intent = books.log.record(event(Action.VIEW_INTENT, Outcome.INTENT))

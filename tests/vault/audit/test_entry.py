@@ -1,4 +1,4 @@
-"""The leaf: form, limits, commitments; what must not get in."""
+"""Leaves: form, limits, commitments, refused values."""
 
 from __future__ import annotations
 

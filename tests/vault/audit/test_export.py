@@ -1,4 +1,4 @@
-"""The log as files that leave: a tlog-tiles folder and JSON lines."""
+"""Exports of the log: a tlog-tiles folder and JSON lines."""
 
 from __future__ import annotations
 

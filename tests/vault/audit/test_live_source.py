@@ -1,4 +1,4 @@
-"""The live log: what its entries name and what is stored beside it belong together."""
+"""Live verification: the sets of subjects that entries name, against the stored ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = VKEY.to_text()
 
 @pytest.fixture
 def named(books):
-    """Ten entries: 0 and 4 name persons 1 and 2, 2 names person 3, 5 names person 1; the others nobody."""
+    """Ten entries: 0 and 4 name persons 1 and 2, 2 names person 3, 5 names person 1; the others no person."""
     people = {0: [1, 2], 2: [3], 4: [2, 1], 5: [1]}
     books.log.record_many([event(subjects=[token(n) for n in people.get(i, [])]) for i in range(10)])
     books.log.checkpoint(SIGNER)
@@ -47,7 +47,7 @@ def test_who_is_taken_out_of_a_set_is_missed_at_the_entries_that_name_it(named, 
     tamper(named.path, statement)
     report = check_live(named.log, KEY, KEY)
     assert [(finding.code, finding.entry) for finding in report.findings] == [("people_altered", index) for index in lost]
-    if not {0, 4}.intersection(lost):  # an entry about one person is told by its digest, whatever is stored
+    if not {0, 4}.intersection(lost):  # an entry about one person is found by its digest alone
         assert [named.log.entries_of(token(n)) for n in (1, 2, 3)] == [[0, 4, 5], [0, 4], [2]]
         return
     with pytest.raises(IntegrityError) as caught:
@@ -57,7 +57,7 @@ def test_who_is_taken_out_of_a_set_is_missed_at_the_entries_that_name_it(named, 
 
 @pytest.mark.parametrize("members", [1, 2])
 def test_a_forged_set_excuses_no_entry(named, members):
-    """A row that claims the digest of the set of persons 1 and 2, and says that it has other members."""
+    """A stored set with the digest of persons 1 and 2 and other members."""
     digest = "(SELECT digest FROM audit_set WHERE set_id = (SELECT set_id FROM audit_set_leaf WHERE idx = 0))"
     tamper(
         named.path,

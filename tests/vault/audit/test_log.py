@@ -1,4 +1,4 @@
-"""Appending, signing, reading back."""
+"""Append, sign, read back."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class TestUnknownOutcome:
 
 
 def failing(real, *, commits):
-    """A transaction whose end reports failure, with or without having committed."""
+    """A transaction whose commit reports failure, with or without effect."""
 
     @contextmanager
     def transaction():

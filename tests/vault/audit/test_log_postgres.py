@@ -1,4 +1,4 @@
-"""The same log on PostgreSQL."""
+"""The log on PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/design/audit-log.md §2."""
+"""Merkle tree, proofs and vectors (docs/design/audit-log.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/design/audit-log.md §3, §4 and §6."""
+"""Signed notes, checkpoints, cosignatures (docs/design/audit-log.md §3, §4, §6)."""
 
 from __future__ import annotations
 

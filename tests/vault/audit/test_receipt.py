@@ -1,4 +1,4 @@
-"""docs/design/audit-log.md §8.1."""
+"""Receipts (docs/design/audit-log.md §8.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths and sizes of tiles (reference section 5), and the stored tree against the plain one."""
+"""Paths and sizes of tiles (docs/design/audit-log.md §5), and the stored tree against the plain one."""
 
 from __future__ import annotations
 

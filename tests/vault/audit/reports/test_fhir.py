@@ -70,7 +70,7 @@ def test_an_access_is_an_export_by_its_source_to_its_recipient(books):
 
 
 def coded(parts, code):
-    """Those of type ``code``."""
+    """Entities of type ``code``."""
     return [part for part in parts if code in (part["type"].get("code"), *(c["code"] for c in part["type"].get("coding", [])))]
 
 

@@ -87,7 +87,7 @@ class TestStatistics:
 
 
 class _Page(HTMLParser):
-    """Everything that could load or run something, and whether tags close."""
+    """Collects loads, scripts and unclosed tags of a page."""
 
     def __init__(self):
         super().__init__()

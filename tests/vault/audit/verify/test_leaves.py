@@ -1,4 +1,4 @@
-"""The form of an entry, checked in two ways that agree."""
+"""Form of an entry: the pattern and the exact parser agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vault.audit.verify.leaves import _QUICK, _exact_fields, _fields_of
 
 
 class TestQuickForm:
-    """The one-pattern check of a leaf never accepts what the exact one refuses, and reads the same."""
+    """The pattern accepts no leaf that the exact parser refuses, and gives the same facts."""
 
     EVENTS = (
         event(),

@@ -1,4 +1,4 @@
-"""The offline verifier over a whole log. The expected findings come from none of the writer's own checks."""
+"""The offline verifier over a whole log."""
 
 from __future__ import annotations
 

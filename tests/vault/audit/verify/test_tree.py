@@ -44,7 +44,7 @@ class TestEditedRows:
         assert "from 300 to 589" in report.findings[0].message
 
     def test_an_unsigned_tail_rewritten_whole_is_only_named_unsigned(self, copy):
-        """The limit of any log: what nobody signed, nobody can prove."""
+        """A limit of any log: unsigned entries cannot be proven."""
         edited = leaf_at(copy, 595).replace(b'"ann"', b'"bob"')
         tamper(copy, ("UPDATE audit_leaf SET leaf = ?, leaf_hash = ? WHERE idx = 595", (edited, leaf_hash(edited))))
         assert "head_mismatch" in codes(check(copy))
@@ -113,7 +113,7 @@ class TestEditedRows:
         assert (report.first_bad, "truncated" in codes(report)) == (kept, True)
 
     def test_truncation_with_its_checkpoints_needs_an_outside_anchor(self, copy):
-        """Without a checkpoint kept elsewhere this cannot be seen: anchors are for this."""
+        """Not detectable without a checkpoint kept elsewhere, such as an anchor."""
         tamper(copy, "DELETE FROM audit_leaf WHERE idx >= 300", "DELETE FROM audit_checkpoint WHERE size > 300")
         rebuild(copy)
         assert check(copy).ok
@@ -155,7 +155,7 @@ class TestEditedRows:
         ],
     )
     def test_values_of_another_type_are_findings(self, copy, statement, first_bad, found):
-        """SQLite keeps in a column whatever is put there."""
+        """SQLite stores values of any type in a column."""
         tamper(copy, statement)
         report = check(copy)
         assert (report.first_bad, codes(report)) == (first_bad, found)
