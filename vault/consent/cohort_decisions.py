@@ -168,7 +168,7 @@ class _VerdictCache:
         return self._seen[key]
 
     def classes(self, group: Group, mine: Indices, number: Indices, examples: Indices, data_at: Ints) -> Indices:
-        """The number of the verdict on each class of a group; permissions' ends are taken note of."""
+        """Verdict numbers of a group's classes, int64[classes]; ends of permissions are noted."""
         found = np.zeros(len(examples), np.int64)
         endings: dict[int, tuple[decision_classes.Times, list[int]]] = {}
         for at, example in enumerate(examples.tolist()):

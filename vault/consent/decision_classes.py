@@ -77,7 +77,8 @@ class DecisionClasses:
     def classes(
         self, wanted: npt.NDArray[np.bool_], *, at: int, data_at: Ints
     ) -> Iterator[tuple[Group, Indices, Indices, Indices]]:
-        """For each group: itself, the places of its wanted subjects, the class of each of these, and the place of one of each class.
+        """Classes of the wanted subjects, group by group: (group, places of its wanted subjects int64[k], their classes int64[k], place of one
+        subject of each class int64[classes]).
 
         ``wanted`` by subject number; ``at`` in µs; ``data_at`` by subject number, when that subject's data were gathered.
         """

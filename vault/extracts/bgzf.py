@@ -25,7 +25,7 @@ _FRAME_BYTES = 26  # header, BC value, CRC-32, length
 
 
 @dataclass(frozen=True)
-class Members:
+class BgzfMembers:
     """k members. ``starts`` int64[k+1]: byte offset of each within ``data``, and the end."""
 
     data: bytes
@@ -37,12 +37,12 @@ class Members:
         return (((self.starts[member] + base) << 16) | (positions % BLOCK_BYTES)).astype(np.uint64)
 
 
-def compress(data: memoryview) -> Members:
+def compress(data: memoryview) -> BgzfMembers:
     """Members that hold ``data`` and nothing else; every one full but the last. Releases the GIL for most of its time."""
     members = [_member(data[at : at + BLOCK_BYTES]) for at in range(0, len(data), BLOCK_BYTES)]
     starts = np.zeros(len(members) + 1, np.int64)
     np.cumsum([len(m) for m in members], out=starts[1:])
-    return Members(b"".join(members), starts)
+    return BgzfMembers(b"".join(members), starts)
 
 
 def write_whole(file: BinaryIO, data: bytes) -> None:

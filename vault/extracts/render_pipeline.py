@@ -102,11 +102,11 @@ def write_runs(file: BinaryIO, pages: Iterable[Records], index: Index, *, record
     """
     scratch = Scratch()
 
-    def work(batch: _RecordBatch) -> tuple[bgzf.Members, NDArray[np.int64]]:
+    def work(batch: _RecordBatch) -> tuple[bgzf.BgzfMembers, NDArray[np.int64]]:
         data, starts = batch.render(scratch)
         return bgzf.compress(data), starts
 
-    waiting: deque[tuple[_RecordBatch, Future[tuple[bgzf.Members, NDArray[np.int64]]]]] = deque()
+    waiting: deque[tuple[_RecordBatch, Future[tuple[bgzf.BgzfMembers, NDArray[np.int64]]]]] = deque()
 
     def finish() -> None:
         nonlocal at
