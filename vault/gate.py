@@ -9,8 +9,8 @@
     7  commit       the outcome, in the transaction that re-checks consent and project: this commit is the release
     8  release      sign the log's head, take the receipt, make the result visible
 
-Each step is one function below, in this order. Refusals are logged with their reason for stewards; researchers and engines get one
-message, whatever the reason and whenever it arises.
+Step 1 is ``access.scope``, step 8 ``access.publication``; the others are functions of this module, in their order. Refusals are logged
+with their reason for stewards; researchers and engines get one message, whatever the reason and whenever it arises.
 """
 
 from __future__ import annotations

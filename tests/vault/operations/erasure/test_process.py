@@ -22,8 +22,8 @@ from vault.genotypes.store.part_records import Owner
 from vault.genotypes.store.site_tables import SiteTable
 from vault.ids import DatasetId, KeyId, PartId
 from vault.operations import backup, doctor, key_rotation, restore
-from vault.operations.erasure import certificate as certificates
 from vault.operations.erasure import job, process
+from vault.operations.erasure.certificate import verify
 from vault.session.unlocked_vault import open_vault
 from vault.storage.book_tables import ChunkRow, PartRow, SubjectRow
 from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
@@ -155,14 +155,14 @@ def test_the_certificate_says_what_remains_and_is_signed(vault, tmp_path):
         gate.view(s, project="demo", dataset="cohort")
         made = backup.backup_keys(s, tmp_path / "kb", expires=s.clock() + timedelta(days=30))
         certificate = process.erase(s, WHO)
-        content = certificates.verify(certificate.text, origin=s.trail.origin, public=s.public.release_sign)
+        content = verify(certificate.text, origin=s.trail.origin, public=s.public.release_sign)
         assert [release["project"] for release in content["releases"]] == ["demo"]
         assert [item["backup"] for item in content["key_backups"]] == [made.backup_id]
         assert content["horizon"] == made.as_dict()["expires"]
         assert process.issued(s) == [certificate]
         altered = certificate.text.replace('"keys": 4', '"keys": 5')
         with pytest.raises(IntegrityError):
-            certificates.verify(altered, origin=s.trail.origin, public=s.public.release_sign)
+            verify(altered, origin=s.trail.origin, public=s.public.release_sign)
     for name in (WHO, "Person 3", "MRN0003"):
         assert name not in certificate.text
 
