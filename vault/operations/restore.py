@@ -46,8 +46,7 @@ from vault.operations.backup import (
     check_object,
     read_about,
 )
-from vault.operations.erasure.job import DONE, ERASED, ERASING
-from vault.operations.erasure.job import KIND as ERASURE_JOB
+from vault.operations.erasure.job import DONE, ERASED, ERASING, ERASURE_JOB
 from vault.session.settings import SETTINGS, Places, Settings, read_settings, write_settings
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault

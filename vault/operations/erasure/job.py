@@ -27,7 +27,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import JOB_DONE, JobRow
 
-KIND = "erase"  # of the job's row
+ERASURE_JOB = "erase"  # kind of the job's row
 LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", JOB_DONE
 ERASING, ERASED = "erasing", "erased"  # of the subject
 PENDING, WRITING, SWAPPED = "pending", "writing", "swapped"  # of a chunk
@@ -69,7 +69,9 @@ class Job:
 def unfinished(vault: UnlockedVault) -> list[bytes]:
     """Ids of erasure jobs that are not done, oldest first."""
     with vault.books.read() as tx:
-        return list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == KIND, JobRow.state != DONE).order_by(JobRow.created)))
+        return list(
+            tx.scalars(select(JobRow.job_id).where(JobRow.kind == ERASURE_JOB, JobRow.state != DONE).order_by(JobRow.created))
+        )
 
 
 def load(vault: UnlockedVault, job_id: bytes) -> Job:

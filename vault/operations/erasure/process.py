@@ -41,8 +41,8 @@ from vault.operations.erasure.job import (
     DONE,
     ERASED,
     ERASING,
+    ERASURE_JOB,
     FORGOTTEN,
-    KIND,
     LISTED,
     PENDING,
     PURGED,
@@ -163,7 +163,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
         plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
         sealed = seal(vault, key, job_id, plan)
-        tx.add(JobRow(job_id=job_id, kind=KIND, state=LISTED, payload=sealed, created=to_micros(now)))
+        tx.add(JobRow(job_id=job_id, kind=ERASURE_JOB, state=LISTED, payload=sealed, created=to_micros(now)))
         tx.flush()
         for part, chunks in alts.items():
             for ordinal in [*map(int, chunks), DIRECTORY] if chunks else []:
