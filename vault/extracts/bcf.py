@@ -19,7 +19,6 @@ from vault.extracts.csi import Index
 from vault.extracts.header import filters_of, header_text
 from vault.extracts.render_pipeline import Scratch, write_runs
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
-from vault.genotypes.compute.arrays import plain
 from vault.genotypes.sites import Sites, TextColumn, site_ends
 from vault.views.header_summary import HeaderSummary, turns
 from vault.views.pages import Page, Paged
@@ -42,7 +41,7 @@ def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
 
 @dataclass(frozen=True)
 class _Records:
-    """The columns of a page as the kernels take them: plain contiguous arrays, made once."""
+    """Columns of a page as the kernels take them: C-contiguous, of fixed types."""
 
     codes: NDArray[np.uint8]
     sites: Sites
@@ -62,13 +61,13 @@ class _Records:
         filters = _filters(sites.filters, numbers)
         columns = (
             page.codes.shape[1],
-            plain(sites.contig, np.int32),
-            plain(sites.pos, np.int64),
+            np.ascontiguousarray(sites.contig, np.int32),
+            np.ascontiguousarray(sites.pos, np.int64),
             ends,
             *(
                 part
                 for column in (sites.ids, sites.alleles, filters, sites.info)
-                for part in (plain(column.data, np.uint8), plain(column.offsets, np.int64))
+                for part in (np.ascontiguousarray(column.data, np.uint8), np.ascontiguousarray(column.offsets, np.int64))
             ),
             counts.offsets,
             counts.counts,
@@ -76,15 +75,15 @@ class _Records:
             np.array([numbers.get(name, -1) for name in ("AC", "AN", "END", "SVTYPE")], np.int64),
         )
         return _Records(
-            plain(page.codes, np.uint8),
+            np.ascontiguousarray(page.codes, np.uint8),
             sites,
             ends,
             columns,
             (
-                plain(escapes.site, np.int64),
-                plain(escapes.offset, np.int64),
-                plain(escapes.alleles, np.int16),
-                plain(escapes.phased, np.uint8),
+                np.ascontiguousarray(escapes.site, np.int64),
+                np.ascontiguousarray(escapes.offset, np.int64),
+                np.ascontiguousarray(escapes.alleles, np.int16),
+                np.ascontiguousarray(escapes.phased, np.uint8),
             ),
             width,
             np.where(np.diff(counts.offsets) - 1 > MAX_INT8_ALLELE, 2, 1).astype(np.int64),

@@ -1,18 +1,22 @@
 """Numba kernels of the BCF writer: records as bytes, straight from the columns of a view (BCF 2.2; VCF specification §6.3).
 
-Called by ``vault.extracts.bcf`` only, with arrays that went through ``vault.genotypes.compute.arrays.plain``. All release the GIL. With an empty ``out`` the
-``put`` functions only count.
+Called by ``vault.extracts.bcf`` only, with C-contiguous arrays. ``put`` functions write at ``out[at:]`` and return the position after; with
+an empty ``out`` they only count.
 """
-# ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments)
-# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
+# inside kernels the types are numba's, not numpy's:
+# mypy: disable-error-code="assignment, operator"
 
 from __future__ import annotations
 
-import numba
+from typing import Any
+
 import numpy as np
+from numba import types
 
 from vault.extracts.vcf_kernels import put_bytes
 from vault.genotypes.codec.call_codes import ESCAPE
+from vault.genotypes.compute.jit import RO, RW, helper, kernel
 
 INT8, INT16, INT32, CHAR = 1, 2, 3, 7
 _QUAL_MISSING = 0x7F800001
@@ -20,23 +24,25 @@ _END_OF_VECTOR = 0x81  # int8: the call has fewer alleles than the row's widest
 _INLINE = 15  # lengths from here on follow their descriptor as a typed integer
 
 
-@numba.njit(nogil=True, cache=True)
-def put_little(out, at, value, size):
+@helper
+def put_little(out: Any, at: Any, value: Any, size: Any) -> Any:
+    """The lowest ``size`` bytes of an integer, little-endian."""
     if len(out) > 0:
         for k in range(size):
             out[at + k] = (value >> (8 * k)) & 255
     return at + size
 
 
-@numba.njit(nogil=True, cache=True)
-def integer_type(largest):
+@helper
+def integer_type(largest: Any) -> Any:
+    """The narrowest integer type of values up to ``largest`` >= 0."""
     if largest <= 127:
         return INT8
     return INT16 if largest <= 32767 else INT32
 
 
-@numba.njit(nogil=True, cache=True)
-def put_head(out, at, length, kind):
+@helper
+def put_head(out: Any, at: Any, length: Any, kind: Any) -> Any:
     """The descriptor of a vector."""
     if length < _INLINE:
         return put_little(out, at, (length << 4) | kind, 1)
@@ -44,22 +50,23 @@ def put_head(out, at, length, kind):
     return put_integer(out, at, length)
 
 
-@numba.njit(nogil=True, cache=True)
-def put_integer(out, at, value):
+@helper
+def put_integer(out: Any, at: Any, value: Any) -> Any:
     """A typed scalar."""
     kind = integer_type(value)
     at = put_little(out, at, 0x10 | kind, 1)
     return put_little(out, at, value, 1 << (kind - 1))
 
 
-@numba.njit(nogil=True, cache=True)
-def put_text(out, at, data, start, stop):
+@helper
+def put_text(out: Any, at: Any, data: Any, start: Any, stop: Any) -> Any:
+    """A typed string, ``data[start:stop]``."""
     at = put_head(out, at, stop - start, CHAR)
     return put_bytes(out, at, data, start, stop)
 
 
-@numba.njit(nogil=True, cache=True)
-def put_info(out, at, data, start, stop, keys):
+@helper
+def put_info(out: Any, at: Any, data: Any, start: Any, stop: Any, keys: Any) -> Any:
     """END and SVTYPE of "END=…;SVTYPE=…"; (position after, number of fields). ``keys``: dictionary numbers of AC, AN, END, SVTYPE, GT."""
     fields = 0
     if start < stop and data[start] == 69:  # "E" of END=
@@ -79,12 +86,52 @@ def put_info(out, at, data, start, stop, keys):
     return at, fields
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel(
+    types.int64(
+        types.int64,
+        types.int64,
+        RW(types.uint8),
+        RW(types.int64),
+        types.int64,
+        RO(types.int32),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+    )
+)
 def shared_parts(
-    first, last, out, starts, samples, contig, pos, ends,
-    id_data, id_ends, allele_data, allele_ends, filter_data, filter_ends, info_data, info_ends,
-    allele_offsets, counts, an, keys,
-):  # fmt: skip
+    first: Any,
+    last: Any,
+    out: Any,
+    starts: Any,
+    samples: Any,
+    contig: Any,
+    pos: Any,
+    ends: Any,
+    id_data: Any,
+    id_ends: Any,
+    allele_data: Any,
+    allele_ends: Any,
+    filter_data: Any,
+    filter_ends: Any,
+    info_data: Any,
+    info_ends: Any,
+    allele_offsets: Any,
+    counts: Any,
+    an: Any,
+    keys: Any,
+) -> Any:
     """The shared part of records first..last, the two lengths at its front left open; ``starts[r + 1]`` becomes the end of part r."""
     at = 0
     for r in range(first, last):
@@ -126,8 +173,12 @@ def shared_parts(
     return at
 
 
-@numba.njit(nogil=True, cache=True)
-def measure_records(first, last, shared_ends, samples, width, size, key, starts):
+@kernel(
+    types.void(
+        types.int64, types.int64, RO(types.int64), types.int64, RO(types.int64), RO(types.int64), types.int64, RW(types.int64)
+    )
+)
+def measure_records(first: Any, last: Any, shared_ends: Any, samples: Any, width: Any, size: Any, key: Any, starts: Any) -> Any:
     """``starts[r - first + 1]`` becomes the end of record r; ``width`` alleles a call and ``size`` bytes an allele are by row."""
     nothing = np.empty(0, np.uint8)
     at = 0
@@ -139,8 +190,8 @@ def measure_records(first, last, shared_ends, samples, width, size, key, starts)
         starts[r - first + 1] = at
 
 
-@numba.njit(nogil=True, cache=True)
-def put_allele(out, at, value, inside, size):
+@helper
+def put_allele(out: Any, at: Any, value: Any, inside: Any, size: Any) -> Any:
     """One allele; beyond the call's own (not ``inside``) the end-of-vector value."""
     if size == 1:
         out[at] = value if inside else _END_OF_VECTOR
@@ -148,8 +199,19 @@ def put_allele(out, at, value, inside, size):
     return put_little(out, at, value if inside else 0x8001, 2)
 
 
-@numba.njit(nogil=True, cache=True)
-def put_uneven(out, at, line, width, size, pairs, e, escape_offset, escape_alleles, escape_phased):
+@helper
+def put_uneven(
+    out: Any,
+    at: Any,
+    line: Any,
+    width: Any,
+    size: Any,
+    pairs: Any,
+    e: Any,
+    escape_offset: Any,
+    escape_alleles: Any,
+    escape_phased: Any,
+) -> Any:
     """The calls of a row of any ploidy; (position after, next escape)."""
     for j in range(len(line)):
         pair = pairs[line[j]]
@@ -167,11 +229,42 @@ def put_uneven(out, at, line, width, size, pairs, e, escape_offset, escape_allel
     return at, e
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel(
+    types.void(
+        RO(types.uint8, 2),
+        types.int64,
+        types.int64,
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+        types.int64,
+        RO(types.uint16),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int16),
+        RO(types.uint8),
+        RO(types.int64),
+        RW(types.uint8),
+    )
+)
 def write_records(
-    codes, first, last, shared, shared_ends, width, size, key, pairs,
-    escape_site, escape_offset, escape_alleles, escape_phased, starts, out,
-):  # fmt: skip
+    codes: Any,
+    first: Any,
+    last: Any,
+    shared: Any,
+    shared_ends: Any,
+    width: Any,
+    size: Any,
+    key: Any,
+    pairs: Any,
+    escape_site: Any,
+    escape_offset: Any,
+    escape_alleles: Any,
+    escape_phased: Any,
+    starts: Any,
+    out: Any,
+) -> Any:
     """Records first..last. ``pairs`` uint16[256]: the two int8 of each code, little-endian."""
     n = codes.shape[1]
     e = np.searchsorted(escape_site, first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from vault.audit.note import Signer
@@ -34,11 +35,8 @@ def write_folder(
     counts = facts.counts
     if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), view.summary.n_sites, len(view.not_assayed)):
         raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
-    from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
-    from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - as above
-
     name, spelled = _FORMATS[file_format]
-    write = {"vcf": write_vcf, "bcf": write_bcf}[file_format]
+    write = _writer(file_format)
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
     with staging.create(name) as genotypes, staging.create(f"{name}.csi") as index:
         write(view, genotypes, index, vault_view=line)
@@ -51,3 +49,14 @@ def write_folder(
     with staging.create(MANIFEST_NAME) as document:
         document.write(data)
     return manifest, data
+
+
+def _writer(file_format: Format) -> Callable[..., None]:
+    """``write_vcf`` or ``write_bcf``; only the kernels of that format are loaded."""
+    if file_format == "bcf":
+        from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
+        return write_bcf
+    from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - as above
+
+    return write_vcf

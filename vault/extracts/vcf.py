@@ -19,7 +19,6 @@ from vault.extracts.header import header_text
 from vault.extracts.render_pipeline import Scratch, write_runs
 from vault.genotypes.codec.call_codes import ESCAPE, call_texts
 from vault.genotypes.codec.format_constants import HAS_UNEVEN
-from vault.genotypes.compute.arrays import plain
 from vault.genotypes.sites import Sites, site_ends
 from vault.views.pages import Page, Paged
 
@@ -43,7 +42,7 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
 
 @dataclass(frozen=True)
 class _Lines:
-    """The columns of a page as the kernels take them: plain contiguous arrays, made once."""
+    """Columns of a page as the kernels take them: C-contiguous, of fixed types."""
 
     codes: NDArray[np.uint8]
     sites: Sites
@@ -63,12 +62,12 @@ class _Lines:
         columns = (
             np.frombuffer(names, np.uint8).copy(),
             name_ends,
-            plain(sites.contig, np.int32),
-            plain(sites.pos, np.int64),
+            np.ascontiguousarray(sites.contig, np.int32),
+            np.ascontiguousarray(sites.pos, np.int64),
             *(
                 part
                 for column in (sites.ids, sites.alleles, sites.filters, sites.info)
-                for part in (plain(column.data, np.uint8), plain(column.offsets, np.int64))
+                for part in (np.ascontiguousarray(column.data, np.uint8), np.ascontiguousarray(column.offsets, np.int64))
             ),
             counts.offsets,
             counts.counts,
@@ -76,12 +75,16 @@ class _Lines:
             vcf_kernels.WORDS,
         )
         escape_ends = np.zeros(len(escapes) + 1, np.int64)
-        calls = (plain(escapes.offset, np.int64), plain(escapes.alleles, np.int16), plain(escapes.phased, np.uint8))
+        calls = (
+            np.ascontiguousarray(escapes.offset, np.int64),
+            np.ascontiguousarray(escapes.alleles, np.int16),
+            np.ascontiguousarray(escapes.phased, np.uint8),
+        )
         escape_data = np.empty(vcf_kernels.escape_texts(*calls, _NOTHING, escape_ends), np.uint8)
         vcf_kernels.escape_texts(*calls, escape_data, escape_ends)
         uneven = (counts.flags & HAS_UNEVEN).astype(np.bool_)
-        site = plain(escapes.site, np.int64)
-        codes = plain(page.codes, np.uint8)
+        site = np.ascontiguousarray(escapes.site, np.int64)
+        codes = np.ascontiguousarray(page.codes, np.uint8)
         return _Lines(codes, sites, site_ends(sites), uneven, columns, escape_data, escape_ends, site)
 
     def render(self, first: int, last: int, scratch: Scratch) -> tuple[memoryview, NDArray[np.int64]]:

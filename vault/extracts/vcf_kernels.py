@@ -1,23 +1,26 @@
 """Numba kernels of the writers: VCF lines as bytes, straight from the columns of a view.
 
-Arguments come through ``vault.genotypes.compute.arrays.plain``, so that each kernel is compiled once. All release the GIL. ``measure`` kernels say how
-many bytes the matching ``write`` kernel will put where.
+Arrays are C-contiguous. ``measure`` kernels count the bytes that the matching ``write`` kernel puts down, and where.
 """
-# ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments; a kernel is one flat loop)
-# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
+# inside kernels the types are numba's, not numpy's:
+# mypy: disable-error-code="assignment, operator"
 
 from __future__ import annotations
 
-import numba
+from typing import Any
+
 import numpy as np
+from numba import types
 
 from vault.genotypes.codec.call_codes import ESCAPE
+from vault.genotypes.compute.jit import RO, RW, helper, kernel
 
 _TAB, _COMMA, _DOT, _SEMICOLON = 9, 44, 46, 59
 
 
-@numba.njit(nogil=True, cache=True)
-def put_number(out, at, value):
+@helper
+def put_number(out: Any, at: Any, value: Any) -> Any:
     """Decimal digits of a value >= 0 at ``out[at:]``; the position after them. With an empty ``out``, counts only."""
     digits = 1
     rest = value // 10
@@ -31,37 +34,61 @@ def put_number(out, at, value):
     return at + digits
 
 
-@numba.njit(nogil=True, cache=True)
-def put_bytes(out, at, source, start, stop):
+@helper
+def put_bytes(out: Any, at: Any, source: Any, start: Any, stop: Any) -> Any:
+    """``source[start:stop]`` at ``out[at:]``; the position after it. With an empty ``out``, counts only."""
     if len(out) > 0:
         for k in range(start, stop):
             out[at + k - start] = source[k]
     return at + stop - start
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel(
+    types.int64(
+        types.int64,
+        types.int64,
+        RW(types.uint8),
+        RW(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.int32),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.uint8),
+    )
+)
 def fixed_columns(
-    first,
-    last,
-    out,
-    starts,
-    name_data,
-    name_ends,
-    contig,
-    pos,
-    id_data,
-    id_ends,
-    allele_data,
-    allele_ends,
-    filter_data,
-    filter_ends,
-    info_data,
-    info_ends,
-    allele_offsets,
-    counts,
-    an,
-    words,
-):
+    first: Any,
+    last: Any,
+    out: Any,
+    starts: Any,
+    name_data: Any,
+    name_ends: Any,
+    contig: Any,
+    pos: Any,
+    id_data: Any,
+    id_ends: Any,
+    allele_data: Any,
+    allele_ends: Any,
+    filter_data: Any,
+    filter_ends: Any,
+    info_data: Any,
+    info_ends: Any,
+    allele_offsets: Any,
+    counts: Any,
+    an: Any,
+    words: Any,
+) -> Any:
     """CHROM to FORMAT of rows first..last; ``starts[r + 1]`` becomes the end of row r. ``words``: b"AC=", b";AN=", b"GT"."""
     at = 0
     for r in range(first, last):
@@ -104,8 +131,8 @@ def fixed_columns(
 WORDS = np.frombuffer(b"\t.\tAC=,;AN=\tGT", np.uint8).copy()
 
 
-@numba.njit(nogil=True, cache=True)
-def escape_texts(offset, alleles, phased, out, ends):
+@kernel(types.int64(RO(types.int64), RO(types.int16), RO(types.uint8), RW(types.uint8), RW(types.int64)))
+def escape_texts(offset: Any, alleles: Any, phased: Any, out: Any, ends: Any) -> Any:
     """A tab and the GT text of each escaped call."""
     at = 0
     for e in range(len(offset) - 1):
@@ -123,8 +150,30 @@ def escape_texts(offset, alleles, phased, out, ends):
     return at
 
 
-@numba.njit(nogil=True, cache=True)
-def measure_lines(codes, first, last, prefix_ends, uneven, lengths, escape_site, escape_ends, starts):
+@kernel(
+    types.void(
+        RO(types.uint8, 2),
+        types.int64,
+        types.int64,
+        RO(types.int64),
+        RO(types.boolean),
+        RO(types.int64),
+        RO(types.int64),
+        RO(types.int64),
+        RW(types.int64),
+    )
+)
+def measure_lines(
+    codes: Any,
+    first: Any,
+    last: Any,
+    prefix_ends: Any,
+    uneven: Any,
+    lengths: Any,
+    escape_site: Any,
+    escape_ends: Any,
+    starts: Any,
+) -> Any:
     """``starts[r - first + 1]`` becomes the end of line r within its batch."""
     n = codes.shape[1]
     e = np.searchsorted(escape_site, first)
@@ -142,10 +191,38 @@ def measure_lines(codes, first, last, prefix_ends, uneven, lengths, escape_site,
         starts[r - first + 1] = at
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel(
+    types.void(
+        RO(types.uint8, 2),
+        types.int64,
+        types.int64,
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.boolean),
+        RO(types.int64),
+        RO(types.uint32),
+        RO(types.int64),
+        RO(types.uint8),
+        RO(types.int64),
+        RO(types.int64),
+        RW(types.uint8),
+    )
+)
 def write_lines(
-    codes, first, last, prefix, prefix_ends, uneven, lengths, texts, escape_site, escape_data, escape_ends, starts, out
-):
+    codes: Any,
+    first: Any,
+    last: Any,
+    prefix: Any,
+    prefix_ends: Any,
+    uneven: Any,
+    lengths: Any,
+    texts: Any,
+    escape_site: Any,
+    escape_data: Any,
+    escape_ends: Any,
+    starts: Any,
+    out: Any,
+) -> Any:
     """Lines first..last. ``texts`` uint32[256]: a tab and the GT text of each code, little-endian; ``lengths`` its bytes, 0 for ESCAPE."""
     n = codes.shape[1]
     e = np.searchsorted(escape_site, first)

@@ -22,7 +22,6 @@ from vault.crypto.primitives import hmac_sha256
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes
-from vault.genotypes.compute.arrays import plain
 from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_merge import Calls
@@ -192,7 +191,8 @@ class Deidentified:
         return _Read(calls, self._settle(calls.sites, counts))
 
     def _rewritten(self, read: _Read) -> tuple[Codes, Escapes]:
-        return rewrite(read.shown, plain(read.calls.codes, np.uint8), read.calls.escapes, holds=self._holds(read.shown))
+        codes = np.require(read.calls.codes, np.uint8, ["C", "W"])  # may be rewritten in place
+        return rewrite(read.shown, codes, read.calls.escapes, holds=self._holds(read.shown))
 
     def _holds(self, shown: Shown) -> NDArray[np.bool_]:
         """bool[k]: the shown site keeps its phase."""

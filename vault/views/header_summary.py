@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vault.genotypes.compute.arrays import plain
 from vault.genotypes.sites import Sites, TextColumn
 from vault.views import kernels
 
@@ -60,7 +59,7 @@ def distinct(column: TextColumn) -> set[bytes]:
 def turns(column: TextColumn) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """bool[m]: the item is another than the one before it."""
     starts = np.ones(len(column), np.bool_)
-    kernels.differs(plain(column.data, np.uint8), plain(column.offsets, np.int64), starts)
+    kernels.differs(np.ascontiguousarray(column.data, np.uint8), np.ascontiguousarray(column.offsets, np.int64), starts)
     return starts
 
 

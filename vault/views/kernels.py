@@ -1,14 +1,14 @@
-"""Numba kernels of the views: plain loops over arrays, called only by the typed functions of the modules named beside each.
-
-Arguments come through ``vault.genotypes.compute.arrays.plain``, so that each kernel is compiled once. All release the GIL.
-"""
-# ruff: noqa: ANN001, ANN201, PLR0917, D103  (numba infers types and takes positional arguments; a kernel is one flat loop)
-# mypy: disable-error-code="no-untyped-def"
+"""Numba kernels of the views: loops over C-contiguous arrays, called by the typed functions of ``vault.views`` only."""
+# ruff: noqa: PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
+# inside kernels the types are numba's, not numpy's:
+# mypy: disable-error-code="assignment, operator"
 
 from __future__ import annotations
 
-import numba
+from typing import Any
+
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from vault.genotypes.codec.call_codes import (
@@ -19,12 +19,13 @@ from vault.genotypes.codec.call_codes import (
     MISSING_DIPLOID,
     PHASED_OFFSET,
 )
+from vault.genotypes.compute.jit import RO, RW, kernel
 
-AS_IS, TRANSLATE, RENUMBER, BLANK = range(4)  # what ``arrange`` does with a row
+AS_IS, TRANSLATE, RENUMBER, BLANK = range(4)  # steps of ``arrange``, one a row
 
 
 def _tables() -> NDArray[np.uint8]:
-    """uint8[2, 256]: what becomes of a code that keeps its alleles, with phase dropped (0) and kept (1)."""
+    """uint8[2, 256]: new code of each call code, its alleles kept, with phase dropped (row 0) and kept (row 1)."""
     table = np.tile(np.arange(256, dtype=np.uint8), (2, 1))
     pair = np.arange(HAPLOID_BASE) % PHASED_OFFSET
     a, b = pair // DIPLOID_STRIDE, pair % DIPLOID_STRIDE
@@ -36,8 +37,24 @@ def _tables() -> NDArray[np.uint8]:
 _TABLES = _tables()
 
 
-@numba.njit(nogil=True, cache=True)
-def arrange(codes, rows, first, last, in_place, steps, holds, renumber, offsets, out):
+@kernel(
+    types.void(
+        RO(types.uint8, 2),
+        RO(types.int64),
+        types.int64,
+        types.int64,
+        types.boolean,
+        RO(types.uint8),
+        RO(types.boolean),
+        RO(types.int16),
+        RO(types.int64),
+        RW(types.uint8, 2),
+    )
+)
+def arrange(
+    codes: Any, rows: Any, first: Any, last: Any, in_place: Any, steps: Any, holds: Any, renumber: Any, offsets: Any, out: Any
+) -> Any:
+    """Rewrite rows ``rows[first:last]`` of ``codes`` uint8[m, n] into ``out`` uint8[k, n], each by its step; ``renumber`` beside ``offsets``."""
     table = np.empty(256, np.uint8)
     for r in range(first, last):
         line = codes[rows[r]]
@@ -67,8 +84,13 @@ def arrange(codes, rows, first, last, in_place, steps, holds, renumber, offsets,
             target[j] = table[line[j]]
 
 
-@numba.njit(nogil=True, cache=True)
-def drop_alleles(data, ends, rows, keep, offsets, out, out_ends):
+@kernel(
+    types.int64(
+        RO(types.uint8), RO(types.int64), RO(types.int64), RO(types.boolean), RO(types.int64), RW(types.uint8), RW(types.int64)
+    )
+)
+def drop_alleles(data: Any, ends: Any, rows: Any, keep: Any, offsets: Any, out: Any, out_ends: Any) -> Any:
+    """Copy the kept alleles of each row, the commas before them too; returns the bytes written."""
     size = 0
     for r in range(len(rows)):
         allele = offsets[rows[r]]
@@ -83,9 +105,9 @@ def drop_alleles(data, ends, rows, keep, offsets, out, out_ends):
     return size
 
 
-@numba.njit(nogil=True, cache=True)
-def differs(data, ends, flags):
-    """``flags[i]``: item i is not the same as item i - 1."""
+@kernel(types.void(RO(types.uint8), RO(types.int64), RW(types.boolean)))
+def differs(data: Any, ends: Any, flags: Any) -> Any:
+    """Set ``flags[i]`` to whether item i of a text column differs from item i - 1; ``flags[0]`` stays."""
     for i in range(1, len(flags)):
         size = ends[i + 1] - ends[i]
         same = size == ends[i] - ends[i - 1]

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from policies.loci import Interval
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.format_constants import HAS_UNEVEN
-from vault.genotypes.compute.arrays import plain
 from vault.genotypes.panel_loci import Match
 from vault.genotypes.sites import Sites, TextColumn, ends_before_start
 from vault.views import kernels
@@ -122,5 +121,5 @@ def _trim(alleles: TextColumn, rows: NDArray[np.intp], keep: NDArray[np.bool_], 
     """The alleles of ``rows`` without those not kept. ``keep`` and ``offsets`` are of all sites, ``alleles`` of the rows."""
     data = np.empty(len(alleles.data), np.uint8)
     ends = np.zeros(len(rows) + 1, np.int64)
-    size = kernels.drop_alleles(plain(alleles.data, np.uint8), alleles.offsets, rows, keep, offsets, data, ends)
+    size = kernels.drop_alleles(np.ascontiguousarray(alleles.data, np.uint8), alleles.offsets, rows, keep, offsets, data, ends)
     return TextColumn(data[:size], ends)

@@ -1,22 +1,23 @@
-"""How kernels are compiled: one decorator, one cache folder, and the machine instructions numba has no name for.
+"""One way to compile kernels: a decorator, and the machine instructions that numba has no name for.
 
-Every kernel of the genotype store is declared with ``kernel(signature)``: compiled for exactly that signature (read-only and
-writable arrays alike are accepted where the signature says ``RO``), without the GIL, and kept in a cache folder that does not
-depend on the working directory. ``NUMBA_CACHE_DIR`` still wins where it is set.
+Every kernel, also of views and extracts, is declared with ``kernel(signature)``: compiled for exactly that signature when its module is
+imported (read-only and writable arrays alike are accepted where the signature says ``RO``), without the GIL, and kept in a folder
+that follows the sources of all kernels (``kernel_cache``). So a helper or a constant may stand in another file than its kernel.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from vault.genotypes.compute.kernel_cache import cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,30 +25,9 @@ _config: Any = numba.config  # its attributes are made at run time
 _struct: Any = cgutils.create_struct_proxy
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: the user's cache folder, by numba version."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "genovault" / f"kernels-numba-{numba.__version__}"
-
-
-def _use_cache() -> bool:
-    """Point numba at the cache folder; False where none can be had (then kernels compile anew in each process).
-
-    Never a shared temporary folder: what lies in the cache is loaded as code.
-    """
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return True
-    try:
-        folder = cache_folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except (OSError, RuntimeError):  # read-only or no home folder
-        return False
-    _config.CACHE_DIR = str(folder)
-    return usable
-
-
-_CACHED = _use_cache()
+_FOLDER = cache_folder(f"numba {numba.__version__} llvmlite {llvmlite.__version__}")
+if _FOLDER is not None:
+    _config.CACHE_DIR = str(_FOLDER)
 
 
 def RO(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constructor in signatures
@@ -61,8 +41,8 @@ def RW(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constr
 
 
 def kernel(signature: Any) -> Callable[[F], F]:
-    """Decorator: compile for ``signature`` now (or load from the cache), release the GIL while it runs."""
-    decorated: Any = numba.njit(signature, cache=_CACHED, nogil=True, boundscheck=False)
+    """Decorator: compile for ``signature`` now, or load it from the cache; the GIL is released while it runs."""
+    decorated: Any = numba.njit(signature, cache=_FOLDER is not None, nogil=True, boundscheck=False)
     return decorated  # type: ignore[no-any-return]
 
 
