@@ -7,6 +7,8 @@ the written order of an unphased call may be what is left of a haplotype.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,15 +56,9 @@ def _translate(shown: Shown, escapes: Escapes) -> Escapes:
     """The escapes of the rows shown, alleles renumbered. Sites keep the numbers they came with."""
     stays = np.zeros(len(shown.counts.an), np.bool_)
     stays[shown.rows[~shown.masked]] = True
-    chosen = np.flatnonzero(stays[escapes.site])
-    lengths = np.diff(escapes.offset)[chosen]
-    offset = np.zeros(len(chosen) + 1, np.int64)
-    np.cumsum(lengths, out=offset[1:])
-    source = np.repeat(escapes.offset[:-1][chosen] - offset[:-1], lengths) + np.arange(offset[-1])
-    alleles = escapes.alleles[source]
-    where = shown.counts.offsets[np.repeat(escapes.site[chosen], lengths)] + np.maximum(alleles, 0)
-    renumbered = np.where(alleles >= 0, shown.renumber[where], -1).astype(np.int16)
-    return Escapes(escapes.site[chosen], escapes.sample[chosen], offset, renumbered, escapes.phased[source])
+    kept = escapes.take(np.flatnonzero(stays[escapes.site]))
+    where = shown.counts.offsets[np.repeat(kept.site, np.diff(kept.offset))] + np.maximum(kept.alleles, 0)
+    return replace(kept, alleles=np.where(kept.alleles >= 0, shown.renumber[where], -1).astype(np.int16))
 
 
 def _unphase(escapes: Escapes, position: NDArray[np.intp], holds: NDArray[np.bool_]) -> Escapes:
@@ -90,7 +86,4 @@ def _fold(escapes: Escapes, codes: Codes) -> Escapes:
     code = np.where(lengths == 1, HAPLOID_BASE + 1 + last, phase + (first + 1) * DIPLOID_STRIDE + last + 1)
     if small.any():
         codes[escapes.site[small], escapes.sample[small]] = code[small]
-    rest = np.repeat(~small, lengths)
-    offset = np.zeros(int((~small).sum()) + 1, np.int64)
-    np.cumsum(lengths[~small], out=offset[1:])
-    return Escapes(escapes.site[~small], escapes.sample[~small], offset, escapes.alleles[rest], escapes.phased[rest])
+    return escapes.take(np.flatnonzero(~small))

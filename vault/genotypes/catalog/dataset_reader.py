@@ -6,6 +6,7 @@ Reading needs block keys, and block keys come from the gate: nothing here decide
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -212,9 +213,5 @@ def _at_rows(escapes: Escapes, rows: NDArray[np.int64], n_sites: int) -> Escapes
         return escapes
     place = np.full(n_sites, -1, np.int64)
     place[rows] = np.arange(len(rows))
-    kept = np.flatnonzero(place[escapes.site] >= 0)
-    lengths = np.diff(escapes.offset)[kept]
-    offset = np.zeros(len(kept) + 1, np.int64)
-    np.cumsum(lengths, out=offset[1:])
-    source = np.repeat(escapes.offset[:-1][kept] - offset[:-1], lengths) + np.arange(offset[-1])
-    return Escapes(place[escapes.site[kept]], escapes.sample[kept], offset, escapes.alleles[source], escapes.phased[source])
+    kept = escapes.take(np.flatnonzero(place[escapes.site] >= 0))
+    return replace(kept, site=place[kept.site])

@@ -64,6 +64,14 @@ class Escapes:
     def __len__(self) -> int:
         return len(self.site)
 
+    def take(self, rows: NDArray[np.intp]) -> Escapes:
+        """The chosen escapes, in the order given; ``rows`` int64[j] index them. Coordinates stay as they are."""
+        lengths = np.diff(self.offset)[rows]
+        offset = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(lengths, out=offset[1:])
+        source = np.repeat(self.offset[:-1][rows] - offset[:-1], lengths) + np.arange(offset[-1])
+        return Escapes(self.site[rows], self.sample[rows], offset, self.alleles[source], self.phased[source])
+
 
 def call_texts() -> list[bytes]:
     """GT text of each of the 256 codes; ESCAPE and unused codes are empty."""

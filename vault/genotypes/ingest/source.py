@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -78,8 +78,4 @@ def _reordered(escapes: Escapes, chosen: np.ndarray, n: int) -> Escapes:
     sample = place[escapes.sample]
     kept = np.flatnonzero(sample >= 0)
     order = kept[np.lexsort((sample[kept], escapes.site[kept]))]
-    lengths = np.diff(escapes.offset)[order]
-    offset = np.zeros(len(order) + 1, np.int64)
-    np.cumsum(lengths, out=offset[1:])
-    source = np.repeat(escapes.offset[:-1][order] - offset[:-1], lengths) + np.arange(offset[-1])
-    return Escapes(escapes.site[order], sample[order], offset, escapes.alleles[source], escapes.phased[source])
+    return replace(escapes.take(order), sample=sample[order])
