@@ -16,6 +16,7 @@ from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.codec.format_constants import MAX_K, TOGGLE
 from vault.genotypes.codec.kernels import decode, decode_plan, exception_calls
 from vault.genotypes.codec.kernels.decode import STRIP
+from vault.genotypes.codec.kernels.strip_fields import MALFORMED
 from vault.genotypes.codec.payloads import Exceptions, Payloads, block_malformed, escapes_of, toggles
 from vault.genotypes.codec.site_coding import Coding
 
@@ -213,7 +214,7 @@ def _run(plan: Plan, payloads: Payloads, strips: range, codes: NDArray[np.uint8]
         )
         if status == decode.DONE:
             return found.take(slice(int(progress[1])))
-        if status == decode.MALFORMED:
+        if status == MALFORMED:
             raise block_malformed()
         found = found.grown(int(progress[1]))
 

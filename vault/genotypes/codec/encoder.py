@@ -13,8 +13,8 @@ from vault.errors import UsageError
 from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.codec.encoded_chunk import EncodedChunk
 from vault.genotypes.codec.format_constants import TILE_SITES
-from vault.genotypes.codec.kernels import encode
-from vault.genotypes.codec.kernels.encode import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES
+from vault.genotypes.codec.kernels import encode, payload_bits
+from vault.genotypes.codec.kernels.bit_planes import N_ALPHABETS, N_ESCAPES, N_EVENTS, N_RAW, N_SITES
 from vault.genotypes.codec.packed_calls import CallRows
 from vault.genotypes.codec.payloads import SPARE, call_code_unknown, check_escapes, escape_records, head_bytes, pack_long
 from vault.genotypes.codec.site_coding import MAX_SITES, Coding
@@ -88,13 +88,13 @@ class ChunkEncoder:
         coding = Coding(self._alphabets[:a], self._alphabet[:m], self._distance[:m], self._classes[:m], self._default[:m])
         order, class_end, plane, default = coding.order, coding.class_end, coding.plane, self._default[coding.site]
         first = np.zeros(self._n + 1, np.int64)
-        encode.count_events(self._events, self._row_end, order, first)
+        payload_bits.count_events(self._events, self._row_end, order, first)
         np.cumsum(first, out=first)
         by_subject = np.empty(max(1, int(first[-1])), np.uint32)
-        encode.sort_events(self._events, self._row_end, order, first[:-1].copy(), by_subject)
+        payload_bits.sort_events(self._events, self._row_end, order, first[:-1].copy(), by_subject)
 
         shift, gap_bits = np.zeros(self._n, np.uint8), np.zeros(self._n, np.int64)
-        encode.measure(by_subject, first, class_end, plane, default, shift, gap_bits)
+        payload_bits.measure(by_subject, first, class_end, plane, default, shift, gap_bits)
         tails = escape_records(self._escapes, coding)
         tail_bytes = np.zeros(self._n, np.int64)
         tail_bytes[list(tails)] = [len(t) for t in tails.values()]
@@ -105,8 +105,8 @@ class ChunkEncoder:
         out = np.zeros(int(start[-1]) + SPARE, np.uint8)
         # gaps first: the kernel may spill zeros into what the next steps write
         begin = start[:-1].copy()
-        encode.write_gaps(by_subject, first, class_end, plane, default, shift, begin + 1 + raw_bytes, out)
-        encode.write_raw(self._raw_rows, n_raw, begin + 1, out)
+        payload_bits.write_gaps(by_subject, first, class_end, plane, default, shift, begin + 1 + raw_bytes, out)
+        payload_bits.write_raw(self._raw_rows, n_raw, begin + 1, out)
         out[begin] = head_bytes(shift, tail_bytes > 0)
         for j, tail in tails.items():
             out[start[j + 1] - len(tail) : start[j + 1]] = np.frombuffer(tail, np.uint8)

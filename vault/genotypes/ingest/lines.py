@@ -20,7 +20,7 @@ from vault.genotypes.contigs import Assembly
 from vault.genotypes.ingest.gzip_streams import BgzfStream, Run
 from vault.genotypes.ingest.streams import ByteStream
 from vault.genotypes.ingest.vcf_header import VcfHeader, parse_header
-from vault.genotypes.ingest.vcf_kernel import SLACK
+from vault.genotypes.ingest.vcf_kernel_state import SLACK
 from vault.limits import MAX_HEADER_BYTES, MAX_LINE_BYTES
 
 _BLOCK = 1 << 22  # text read at a time: large against a kernel call, small against the cache

@@ -18,9 +18,11 @@ from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.codec.packed_calls import CallRows, words_of
 from vault.genotypes.contigs import Assembly
 from vault.genotypes.ingest import vcf_kernel as kernel
+from vault.genotypes.ingest import vcf_kernel_state as state
 from vault.genotypes.ingest.lines import Lines
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.ingest.streams import ByteStream, open_stream
+from vault.genotypes.ingest.text_kernel import gather
 from vault.genotypes.ingest.vcf_header import VcfHeader, require_contig_name
 from vault.genotypes.sites import Sites, TextColumn
 from vault.limits import CHUNK_SITES, MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
@@ -30,30 +32,30 @@ BATCH_TEXT = 8 << 20  # site text in a batch, beyond which it ends early
 BATCH_ESCAPES = 1 << 18  # escaped calls in a batch, beyond which it ends early
 
 _REASONS: dict[int, tuple[str, str, str]] = {
-    kernel.BLANK_LINE: ("column_count", "", "the line is empty"),
-    kernel.COMMENT_LINE: ("column_count", "", "a line behind the header starts with #"),
-    kernel.TOO_FEW_COLUMNS: ("column_count", "", "fewer columns than the header"),
-    kernel.TOO_MANY_COLUMNS: ("column_count", "", "more columns than the header"),
-    kernel.NUL_BYTE: ("nul_byte", "column", "a NUL byte"),
-    kernel.CONTROL_BYTE: ("control_character", "column", "a control character"),
-    kernel.LINE_TOO_LONG: ("line_too_long", "", f"longer than {MAX_LINE_BYTES >> 20} MiB"),
-    kernel.BAD_POSITION: ("bad_position", "column", f"not a whole number from 0 to {MAX_POSITION}"),
-    kernel.BEYOND_CONTIG: ("beyond_contig", "column", "beyond the end of the contig in this assembly"),
-    kernel.UNSORTED: ("unsorted", "column", "the position is smaller than the line before's"),
-    kernel.EMPTY_COLUMN: ("empty_column", "column", "empty"),
-    kernel.BAD_REF: ("bad_ref", "column", "not a sequence of bases"),
-    kernel.BAD_ALT: ("bad_alt", "column", "not bases, *, <symbol> or a breakend, separated by commas"),
-    kernel.TOO_MANY_ALTS: ("too_many_alts", "column", f"more than {MAX_ALTS} ALT alleles"),
-    kernel.ALLELE_TOO_LONG: ("allele_too_long", "column", f"an allele longer than {MAX_ALLELE_BYTES >> 20} MiB"),
-    kernel.BAD_QUAL: ("bad_qual", "column", "not a number"),
-    kernel.BAD_FILTER: ("bad_filter", "column", "an empty filter name, or one with a space, a comma or an angle bracket"),
-    kernel.BAD_FORMAT: ("bad_format", "column", "an empty or repeated key"),
-    kernel.BAD_END: ("bad_info", "column", "END is not a whole number"),
-    kernel.BAD_GT: ("bad_genotype", "column", "GT is malformed"),
-    kernel.ALLELE_OUT_OF_RANGE: ("bad_genotype", "column", "GT names an allele that the line does not have"),
-    kernel.PLOIDY_TOO_HIGH: ("bad_genotype", "column", f"GT has more than {MAX_PLOIDY} alleles"),
-    kernel.LEADING_PHASE: ("bad_genotype", "column", "GT's leading phase mark says something that the vault cannot keep"),
-    kernel.TOO_MANY_SUBFIELDS: ("bad_genotype", "column", "more subfields than FORMAT names"),
+    state.BLANK_LINE: ("column_count", "", "the line is empty"),
+    state.COMMENT_LINE: ("column_count", "", "a line behind the header starts with #"),
+    state.TOO_FEW_COLUMNS: ("column_count", "", "fewer columns than the header"),
+    state.TOO_MANY_COLUMNS: ("column_count", "", "more columns than the header"),
+    state.NUL_BYTE: ("nul_byte", "column", "a NUL byte"),
+    state.CONTROL_BYTE: ("control_character", "column", "a control character"),
+    state.LINE_TOO_LONG: ("line_too_long", "", f"longer than {MAX_LINE_BYTES >> 20} MiB"),
+    state.BAD_POSITION: ("bad_position", "column", f"not a whole number from 0 to {MAX_POSITION}"),
+    state.BEYOND_CONTIG: ("beyond_contig", "column", "beyond the end of the contig in this assembly"),
+    state.UNSORTED: ("unsorted", "column", "the position is smaller than the line before's"),
+    state.EMPTY_COLUMN: ("empty_column", "column", "empty"),
+    state.BAD_REF: ("bad_ref", "column", "not a sequence of bases"),
+    state.BAD_ALT: ("bad_alt", "column", "not bases, *, <symbol> or a breakend, separated by commas"),
+    state.TOO_MANY_ALTS: ("too_many_alts", "column", f"more than {MAX_ALTS} ALT alleles"),
+    state.ALLELE_TOO_LONG: ("allele_too_long", "column", f"an allele longer than {MAX_ALLELE_BYTES >> 20} MiB"),
+    state.BAD_QUAL: ("bad_qual", "column", "not a number"),
+    state.BAD_FILTER: ("bad_filter", "column", "an empty filter name, or one with a space, a comma or an angle bracket"),
+    state.BAD_FORMAT: ("bad_format", "column", "an empty or repeated key"),
+    state.BAD_END: ("bad_info", "column", "END is not a whole number"),
+    state.BAD_GT: ("bad_genotype", "column", "GT is malformed"),
+    state.ALLELE_OUT_OF_RANGE: ("bad_genotype", "column", "GT names an allele that the line does not have"),
+    state.PLOIDY_TOO_HIGH: ("bad_genotype", "column", f"GT has more than {MAX_PLOIDY} alleles"),
+    state.LEADING_PHASE: ("bad_genotype", "column", "GT's leading phase mark says something that the vault cannot keep"),
+    state.TOO_MANY_SUBFIELDS: ("bad_genotype", "column", "more subfields than FORMAT names"),
 }  # fmt: skip
 _COLUMN_NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 
@@ -110,12 +112,12 @@ class VcfSource:
         names: dict[str, None] = {}
         current = np.zeros(0, np.uint8)
         batch = _Batch(len(header.samples))
-        fill = np.zeros(kernel.FILL_SLOTS, np.int64)
-        fill[kernel.LAST_POSITION] = -1
-        while lines.next_block(header.lines + int(fill[kernel.LINES]) + 1):
-            fill[kernel.CURSOR] = lines.start
+        fill = np.zeros(state.FILL_SLOTS, np.int64)
+        fill[state.LAST_POSITION] = -1
+        while lines.next_block(header.lines + int(fill[state.LINES]) + 1):
+            fill[state.CURSOR] = lines.start
             while True:
-                start = int(fill[kernel.CURSOR])
+                start = int(fill[state.CURSOR])
                 status = kernel.parse_lines(
                     lines.text,
                     lines.stop,
@@ -127,29 +129,29 @@ class VcfSource:
                     escapes=batch.escapes,
                     fill=fill,
                 )
-                cursor, line = int(fill[kernel.CURSOR]), header.lines + int(fill[kernel.LINES])
-                if fill[kernel.HIGH] & 0x80:
+                cursor, line = int(fill[state.CURSOR]), header.lines + int(fill[state.LINES])
+                if fill[state.HIGH] & 0x80:
                     lines.require_utf8(start, cursor, line)
-                batch.mark_contigs(int(fill[kernel.ROW]), len(names) - 1)
-                if status == kernel.DONE:
+                batch.mark_contigs(int(fill[state.ROW]), len(names) - 1)
+                if status == state.DONE:
                     lines.start = cursor
                     break
-                if status == kernel.NEW_CONTIG:
+                if status == state.NEW_CONTIG:
                     name = lines.contig_at(cursor)
-                    text, fill[kernel.LIMIT] = self._next_contig(name, line + 1)
+                    text, fill[state.LIMIT] = self._next_contig(name, line + 1)
                     if text in names:
                         reason = "the contig comes back after another one; records must be sorted"
                         raise InputError("unsorted", f"{lines.file}: line {line + 1}: CHROM: {reason}")
                     names[text] = None
                     current = np.frombuffer(bytearray(name), np.uint8)
-                    fill[kernel.LAST_POSITION] = -1
-                elif status in (kernel.BATCH_FULL, kernel.TEXT_FULL, kernel.ESCAPES_FULL):
+                    fill[state.LAST_POSITION] = -1
+                elif status in (state.BATCH_FULL, state.TEXT_FULL, state.ESCAPES_FULL):
                     if not batch.grow(status):
                         yield batch.finish(fill, tuple(names))
                         batch = _Batch(len(header.samples))
                 else:
-                    _refuse(lines.file, line + 1, status, int(fill[kernel.COLUMN]))
-        if fill[kernel.ROW]:
+                    _refuse(lines.file, line + 1, status, int(fill[state.COLUMN]))
+        if fill[state.ROW]:
             yield batch.finish(fill, tuple(names))
 
     def _next_contig(self, name: bytes, line: int) -> tuple[str, int]:
@@ -183,7 +185,7 @@ class _Batch:
             np.empty(rows, np.uint8), np.empty((rows, words_of(samples)), np.uint64), np.empty((rows, samples), np.uint8)
         )
         self.pos = np.empty(rows, np.int64)
-        self.bounds = np.empty((rows, kernel.BOUNDS), np.int64)
+        self.bounds = np.empty((rows, state.BOUNDS), np.int64)
         self.text = np.empty(64 * rows + 4096, np.uint8)
         self._contig = np.empty(rows, np.int32)
         self._marked = 0
@@ -191,9 +193,9 @@ class _Batch:
 
     def grow(self, status: int) -> bool:
         """Make room for what the status says is full; False if the batch is large enough and should end."""
-        if status == kernel.BATCH_FULL:
+        if status == state.BATCH_FULL:
             return False
-        if status == kernel.TEXT_FULL:
+        if status == state.TEXT_FULL:
             if self._marked and len(self.text) >= BATCH_TEXT:
                 return False
             self.text = _longer(self.text)
@@ -210,11 +212,10 @@ class _Batch:
 
     def finish(self, fill: np.ndarray, contigs: tuple[str, ...]) -> SiteBatch:
         """What was filled, as a batch; ``fill`` is made ready for the next one."""
-        rows, escaped, alleles = (int(fill[k]) for k in (kernel.ROW, kernel.ESCAPES, kernel.ESCAPE_ALLELES))
-        fill[[kernel.ROW, kernel.TEXT, kernel.ESCAPES, kernel.ESCAPE_ALLELES]] = 0
+        rows, escaped, alleles = (int(fill[k]) for k in (state.ROW, state.ESCAPES, state.ESCAPE_ALLELES))
+        fill[[state.ROW, state.TEXT, state.ESCAPES, state.ESCAPE_ALLELES]] = 0
         columns = [
-            TextColumn(*kernel.gather(self.text, self.bounds[:rows, k], self.bounds[:rows, k + 1]))
-            for k in range(kernel.BOUNDS - 1)
+            TextColumn(*gather(self.text, self.bounds[:rows, k], self.bounds[:rows, k + 1])) for k in range(state.BOUNDS - 1)
         ]
         sites = Sites(contigs, self._contig[:rows], self.pos[:rows], *columns)
         site, sample, offset, values, phased = self.escapes

@@ -11,9 +11,10 @@ from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from tests.vault.genotypes.chunks import linked_codes, mixed_codes, packed_rows
 from vault.errors import InputError
 from vault.genotypes.codec.packed_calls import CODED
-from vault.genotypes.ingest import lines, vcf, vcf_kernel
+from vault.genotypes.ingest import lines, vcf, vcf_kernel, vcf_kernel_state
 from vault.genotypes.ingest.column_kernel import permute
 from vault.genotypes.ingest.open_source import open_source
+from vault.genotypes.ingest.text_kernel import gather
 
 SEVENTY = " ".join(f"S{i}" for i in range(70))
 
@@ -45,8 +46,8 @@ def test_a_second_process_loads_the_kernel_from_the_cache(tmp_path):
 
 
 def test_every_reason_for_refusal_has_a_text():
-    numbers = {name: value for name, value in vars(vcf_kernel).items() if name.isupper() and isinstance(value, int)}
-    errors = {value for name, value in numbers.items() if vcf_kernel.BLANK_LINE <= value < 60 and not name.startswith("_")}
+    numbers = {name: value for name, value in vars(vcf_kernel_state).items() if name.isupper() and isinstance(value, int)}
+    errors = {value for name, value in numbers.items() if vcf_kernel_state.BLANK_LINE <= value < 60 and not name.startswith("_")}
     assert errors == set(vcf._REASONS)
 
 
@@ -96,7 +97,7 @@ def test_chosen_columns_keep_their_form(n):
 
 
 def test_gather_takes_read_only_arrays():
-    data, offsets = vcf_kernel.gather(np.frombuffer(b"abcdef", np.uint8), np.array([4, 1, 0]), np.array([6, 1, 2]))
+    data, offsets = gather(np.frombuffer(b"abcdef", np.uint8), np.array([4, 1, 0]), np.array([6, 1, 2]))
     assert (data.tobytes(), offsets.tolist()) == (b"efab", [0, 2, 2, 4])
 
 
