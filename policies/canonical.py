@@ -1,4 +1,4 @@
-"""Canonical JSON: one spelling per value, so that equal things have equal bytes and equal hashes.
+"""Canonical JSON: one spelling per value, so that equal values have equal bytes and equal hashes.
 
 Keys sorted by code point, no spaces, UTF-8 without escapes beyond what JSON needs, no floats and no NaN. Times are written as
 ``2025-01-31T23:00:00Z`` (microseconds only when they are not zero), always in UTC.
@@ -20,14 +20,14 @@ def dumps(value: object) -> str:
     """The canonical JSON text of dicts, lists, tuples, text, whole numbers, booleans and None.
 
     Raises:
-        TypeError: for a float, or a type that JSON does not have: that is our bug, not the caller's data.
+        TypeError: for a float, or a type that JSON does not have: an error of the program, not of its input.
     """
     _refuse_floats(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: object) -> object:  # noqa: PLR0911 - one return for each kind of value
-    """A frozen dataclass, enum, time or collection as JSON values; what is None, false or empty is left out of mappings."""
+    """Convert a frozen dataclass, enum, time or collection to JSON values; None, false and empty fields are left out of mappings."""
     if is_dataclass(value) and not isinstance(value, type):
         found = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
         return {key: item for key, item in found.items() if item or (item == 0 and item is not False)}
@@ -52,7 +52,7 @@ def sha256(value: object) -> str:
 
 
 def loads(text: str, *, place: str = "") -> object:
-    """JSON text read strictly.
+    """Parse JSON text strictly.
 
     Raises:
         PolicyInputError: ``bad_json`` for malformed text, floats or non-numbers; ``duplicate_key`` for a key given twice.
@@ -75,7 +75,7 @@ def instant_text(at: datetime | None) -> str | None:
 
 
 def parse_instant(text: str, *, place: str = "") -> datetime:
-    """The instant that ``instant_text`` wrote, or any ISO 8601 date-time with an offset.
+    """Parse the output of ``instant_text``, or any ISO 8601 date-time with an offset.
 
     Raises:
         PolicyInputError: ``bad_time``, ``time_without_zone``.
@@ -91,7 +91,7 @@ def aware(at: datetime, *, place: str = "") -> datetime:
     """``at`` in UTC.
 
     Raises:
-        PolicyInputError: ``time_without_zone``: a naive time would mean something else on each machine.
+        PolicyInputError: ``time_without_zone``: a naive time depends on the machine's time zone; ``bad_time``: out of range in UTC.
     """
     if at.tzinfo is None or at.utcoffset() is None:
         raise PolicyInputError("time_without_zone", "a date and time needs a zone, for example 2025-01-31T09:00:00Z", place)

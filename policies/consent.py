@@ -1,8 +1,8 @@
-"""What people say about the use of their data: answers, withdrawals, facts, and the event that carries them (consent.md §2.1).
+"""Consent events: answers to policies, withdrawals and facts about a subject (docs/design/consent.md §2.1).
 
-Events are immutable; a mistake is corrected by a later event that names it in ``supersedes``. Two clocks: ``legal_time`` says when
-an act takes effect, ``recorded_at`` when the vault learned of it, and ``seq`` is its place in the ledger. ``states.fold`` says what
-the events of one subject add up to.
+Events are immutable; a mistake is corrected by a later event that names it in ``supersedes``. Two clocks: ``legal_time`` is when an
+act takes effect, ``recorded_at`` when the vault learned of it; ``seq`` is the event's place in the ledger. ``states.fold`` reduces the
+events of one subject to a state.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ LAW_ENFORCEMENT = "law_enforcement"
 RECONTACT = "recontact"
 USE_AFTER_DEATH = "use_after_death"
 CONTACT_POLICIES = frozenset({RECONTACT, RETURN_OF_RESULTS})
-"""Policies that mean talking to the person: every level of withdrawal stops them."""
+"""Policies that involve contact with the subject: every level of withdrawal stops them."""
 
 
 class Answer(StrEnum):
-    """What a person said to one policy. Only ``ACCEPTED`` can permit."""
+    """Answer to one policy. Only ``ACCEPTED`` can permit."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -43,7 +43,7 @@ OPPOSING = frozenset({Answer.DECLINED, Answer.WITHDRAWN, Answer.INVALIDATED, Ans
 
 
 class Level(IntEnum):
-    """How far a withdrawal goes; each level includes those before it."""
+    """Level of a withdrawal; each includes those before it."""
 
     NO_CONTACT = 1
     NO_NEW_DATA = 2
@@ -52,7 +52,7 @@ class Level(IntEnum):
 
 
 class SignerRole(StrEnum):
-    """Who signed. A next of kin can accept only for a person who has died."""
+    """Capacity in which a signature was given. A next of kin can accept only for a subject who has died."""
 
     SELF = "self"
     GUARDIAN = "guardian"
@@ -61,14 +61,14 @@ class SignerRole(StrEnum):
 
 
 class OnMajority(StrEnum):
-    """What becomes of a guardian's signature when the person comes of age."""
+    """Effect of the subject's coming of age on a guardian's signature."""
 
     LAPSE = "lapse"
     CONTINUE_UNTIL_OBJECTION = "continue_until_objection"
 
 
 class QcState(StrEnum):
-    """Quality check. An acceptance counts only when valid; what opposes counts unless invalid."""
+    """Quality check. An acceptance counts only when valid; an opposing act counts unless invalid."""
 
     VALID = "valid"
     PENDING = "pending"
@@ -76,7 +76,7 @@ class QcState(StrEnum):
 
 
 class Status(StrEnum):
-    """Facts about a person that bear on every decision."""
+    """Facts about a subject that bear on every decision."""
 
     RESTRICTED = "restricted"
     RESTRICTION_LIFTED = "restriction_lifted"
@@ -91,7 +91,7 @@ RELIEVING = frozenset({Status.RESTRICTION_LIFTED, Status.CAPACITY_REGAINED})
 
 
 class ScopeKind(StrEnum):
-    """What a withdrawal is about."""
+    """Kind of scope of a withdrawal."""
 
     EVERYTHING = "everything"
     POLICY = "policy"
@@ -103,20 +103,20 @@ class ScopeKind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Scope:
-    """The reach of an opposing act. ``key`` is its text: ``everything``, ``policy:research_use``, ``purpose:commercial`` …"""
+    """Scope of an opposing act. ``key`` is its text: ``everything``, ``policy:research_use``, ``purpose:commercial`` …"""
 
     kind: ScopeKind
     value: str = ""
 
     @property
     def key(self) -> str:
-        """The text that ``scope`` reads."""
+        """Text form, which ``scope`` parses."""
         return f"{self.kind}:{self.value}" if self.value else str(self.kind)
 
 
 @dataclass(frozen=True)
 class FormRef:
-    """Which form, in which words, a person signed."""
+    """Form, version and wording that were signed."""
 
     form: str
     version: str
@@ -125,7 +125,7 @@ class FormRef:
 
 @dataclass(frozen=True)
 class PolicyAnswer:
-    """One answer. ``policy`` is a policy name, or a scope key (``loci:apoe``, ``purpose:commercial``, ``recipient:…``).
+    """One answer to one policy. ``policy`` is a policy name, or a scope key (``loci:apoe``, ``purpose:commercial``, ``recipient:…``).
 
     ``explicit`` is false where the policy came only as part of a bundle. ``module`` is ``form/question``. ``valid_to`` is the end
     given by the form. ``loci`` are the places that a ``loci:`` key stands for.
@@ -143,7 +143,7 @@ class PolicyAnswer:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """A withdrawal by the verb: of everything unless ``scope`` says otherwise, and of new use unless ``level`` does."""
+    """Withdrawal from a scope (default: everything) at a level (default: no new use)."""
 
     scope: str = "everything"
     level: Level = Level.NO_NEW_USE
@@ -152,7 +152,7 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class ConsentEvent:
-    """One immutable entry of the ledger (consent.md §2.1).
+    """One immutable entry of the ledger (docs/design/consent.md §2.1).
 
     Raises:
         PolicyInputError: ``time_without_zone``, ``bad_window``, ``bad_scope``, ``repeated``, ``empty_event``, ``bad_event``.
@@ -167,7 +167,7 @@ class ConsentEvent:
     status: Status | None = None
     form: FormRef | None = None
     signer: SignerRole = SignerRole.SELF
-    signer_ref: str = ""  # an opaque token of the person who signed, to tell two guardians apart
+    signer_ref: str = ""  # opaque token of the signer, which tells two guardians apart
     lapses_at: datetime | None = None  # when a guardian's signature lapses; never the birth date
     on_majority: OnMajority = OnMajority.LAPSE
     valid_from: datetime | None = None
@@ -200,12 +200,12 @@ class ConsentEvent:
 
     @property
     def opposes(self) -> bool:
-        """Whether anything in it withdraws, declines, objects or invalidates."""
+        """True if the event withdraws, declines, objects or invalidates."""
         return self.withdrawal is not None or any(item.answer in OPPOSING for item in self.answers)
 
 
 def scope(text: str) -> Scope:
-    """A withdrawal's reach from its text.
+    """Parse the scope of a withdrawal.
 
     Raises:
         PolicyInputError: ``bad_scope``.
@@ -221,7 +221,7 @@ def scope(text: str) -> Scope:
 
 
 def answer_scope(policy: str) -> Scope:
-    """The reach of an answer: a bare name is a policy, ``purpose:``, ``recipient:`` and ``loci:`` keys stand for themselves.
+    """Scope of an answer: a bare name is a policy, ``purpose:``, ``recipient:`` and ``loci:`` keys stand for themselves.
 
     Raises:
         PolicyInputError: ``bad_scope``.
@@ -233,7 +233,7 @@ def answer_scope(policy: str) -> Scope:
 
 
 def digest(event: ConsentEvent) -> str:
-    """64 hex digits: SHA-256 of the canonical JSON of everything the event says."""
+    """64 hex digits: SHA-256 of the canonical JSON of the event."""
     return canonical.sha256(as_dict(event))
 
 

@@ -1,8 +1,8 @@
 """The decision for one subject and one purpose, and for many subjects at once.
 
 ``decide`` is a pure function of the consent state, the purpose, the legal time and the rule set: the same inputs give the same bytes
-of ``Decision.explain()``. ``judge`` is what it comes to once a standing is known; whoever decides
-many people at once puts each distinct standing to it.
+of ``Decision.explain()``. ``judge`` decides from a standing alone, so that a cohort is decided once for each distinct standing
+(docs/design/consent.md §11).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ HAS_SATISFIED_POLICY = "HAS_SATISFIED_POLICY"
 
 @dataclass(frozen=True)
 class DecisionRequest:
-    """One question that is put to every subject alike.
+    """Decision request (XACML): the purpose and the circumstances, the same for every subject.
 
-    ``data_at`` says when the data asked for were gathered; ``understood`` names the duties that the enforcement point can keep.
+    ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil.
     """
 
     purpose: Purpose
@@ -47,7 +47,7 @@ class DecisionRequest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one standing means for one purpose. ``alternative`` is its index in the grant, None when none was used."""
+    """Effect of one standing on one purpose. ``alternative`` is its index in the grant, None when none was used."""
 
     outcome: Effect
     reasons: tuple[Reason, ...]
@@ -57,7 +57,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One event that was looked at, and what it did: one of the four constants above."""
+    """One event that was examined, and its outcome: one of the four constants above."""
 
     event_id: str
     sha256: str
@@ -66,7 +66,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer for one subject. ``reasons`` has at least one; those that refuse come first. ``legal_at`` is in UTC.
+    """Decision for one subject. ``reasons`` has at least one; those that refuse come first. ``legal_at`` is in UTC.
 
     ``known`` is the ledger head as a number, or the instant of a question about the past as text.
     """
@@ -84,11 +84,11 @@ class Decision:
 
     @property
     def permitted(self) -> bool:
-        """Whether data may be released; REVIEW is not permission."""
+        """True if data may be released; REVIEW is not permission."""
         return self.outcome is Effect.PERMIT
 
     def explain(self) -> str:
-        """Canonical JSON for stewards and auditors (consent.md §13), byte-identical for the same inputs. No subject is named."""
+        """Canonical JSON for stewards and auditors (docs/design/consent.md §13), byte-identical for the same inputs. No subject is named."""
         return canonical.dumps(
             {
                 "decision": str(self.outcome),
@@ -116,7 +116,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Tally:
-    """How a purpose stands in a cohort: each subject once, under its first reason."""
+    """Counts over a cohort: each subject once, under its first reason."""
 
     subjects: int
     permit: int
@@ -138,9 +138,9 @@ def decide(
     data_at: datetime | None = None,
     understood: frozenset[str] = obligations.UNDERSTOOD,
 ) -> Decision:
-    """The decision for one subject.
+    """Decide one purpose for one subject.
 
-    ``data_at`` says when the data asked for were gathered; ``understood`` names the duties that the enforcement point can keep.
+    ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil.
 
     Raises:
         PolicyInputError: ``time_without_zone``.
@@ -162,7 +162,7 @@ def decide(
 
 
 def judge(where: Standing, request: DecisionRequest) -> Verdict:
-    """What a standing means for a purpose: the person first, then the policy, then its terms."""
+    """Decide a purpose from a standing: facts about the subject first, then the policy, then its terms."""
     policy = REQUIRED_POLICY[request.purpose.action]
     grant = where.grant(policy)
     denied, open_questions = _person(where, request.purpose), _person_reviews(where)
@@ -189,9 +189,9 @@ def judge(where: Standing, request: DecisionRequest) -> Verdict:
 
 
 def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...]:
-    """The acceptances on which a permission rests: when the first of them ends, so does the permission.
+    """Acceptances on which a permission rests: the permission ends with the first of them.
 
-    These are the policy asked for, use after death for somebody who has died, and the purposes, recipients and places that are in
+    These are the requested policy, use after death for a deceased subject, and the purposes, recipients and places that are included
     only because they were accepted.
     """
     policy = REQUIRED_POLICY[purpose.action]
@@ -226,7 +226,7 @@ def _person_reviews(where: Standing) -> list[Reason]:
 
 
 def _serves(purpose: Purpose, name: str) -> bool:
-    """Whether an excluded purpose is this one. What is undeclared, or a name that is not known, counts as excluded."""
+    """True if the purpose falls under an excluded one. An undeclared property and an unknown name count as excluded."""
     if name == "commercial":
         return purpose.commercial is not False
     known = {*(str(kind) for kind in UseKind), *(str(action) for action in REQUIRED_POLICY), *_TOPICS}
@@ -241,7 +241,7 @@ def _serves(purpose: Purpose, name: str) -> bool:
 
 
 def _receives(purpose: Purpose, name: str) -> bool:
-    """Whether an excluded recipient is this one: ``country:XX``, ``project:CODE``, ``org:ID`` or a bare organisation id."""
+    """True if the recipient falls under an excluded one: ``country:XX``, ``project:CODE``, ``org:ID`` or a bare organisation id."""
     kind, _, value = name.partition(":")
     stated = {"country": purpose.organisation.country, "project": purpose.project, "org": purpose.organisation.id}
     mine, other = (stated[kind], value) if kind in stated else (purpose.organisation.id, name)
@@ -261,7 +261,7 @@ def _grant_limits(grant: Grant, request: DecisionRequest) -> list[Reason]:
 
 
 def _best(grant: Grant, request: DecisionRequest) -> tuple[TermMatch | None, int | None]:
-    """The one alternative to go by, with its index; (None, None) when the grant has no terms although it needs them."""
+    """The preferred alternative and its index; (None, None) when the grant lacks the terms it needs."""
     if grant.policy in PLAIN_POLICIES:
         return match_without_terms(request.purpose, legal_at=request.legal_at, rules=request.rules), None
     tried = [(_tried(item, request), at) for at, item in enumerate(grant.alternatives)]
@@ -269,7 +269,7 @@ def _best(grant: Grant, request: DecisionRequest) -> tuple[TermMatch | None, int
 
 
 def _tried(item: Alternative, request: DecisionRequest) -> TermMatch:
-    """One alternative; a duty that cannot be kept makes it a refusal, so that another alternative may still permit."""
+    """Match one alternative; an obligation that cannot be fulfilled makes it a denial, so that another alternative may still permit."""
     found = match(item, request.purpose, legal_at=request.legal_at, ontology=request.ontology, rules=request.rules)
     unknown = obligations.not_understood(found.obligations, request.understood)
     if found.outcome is not Effect.PERMIT or not unknown:

@@ -1,7 +1,7 @@
-"""PROJECT.yaml: reading a project's declaration, and the template that people begin with.
+"""PROJECT.yaml: parser of project declarations, and a template.
 
-``parse_project`` takes the mapping that the caller loaded and gives a frozen ``ProjectDeclaration`` or an error that lists every problem with
-its place; ``lint`` gives the list alone.
+``parse_project`` takes the mapping that the caller loaded and returns a frozen ``ProjectDeclaration``, or raises an error that lists
+every problem with its place; ``lint`` returns the list alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_BITS = 10_000_000  # bits of genotype information: a whole genome has fewer
 
 
 def parse_project(data: object, *, zone: tzinfo = UTC) -> ProjectDeclaration:
-    """A declaration from the mapping loaded from PROJECT.yaml. A bare date means its first moment in ``zone``.
+    """Parse the mapping loaded from PROJECT.yaml. A bare date means its first moment in ``zone``.
 
     Raises:
         PolicyInputError: with every problem and its place; unknown fields are problems.
@@ -49,7 +49,7 @@ def parse_project(data: object, *, zone: tzinfo = UTC) -> ProjectDeclaration:
 
 
 def parse_stored(text: str) -> ProjectDeclaration:
-    """The declaration from its canonical text.
+    """Parse the canonical text of a declaration.
 
     Raises:
         PolicyInputError: as ``parse_project``.
@@ -58,7 +58,7 @@ def parse_stored(text: str) -> ProjectDeclaration:
 
 
 def lint(data: object, *, zone: tzinfo = UTC) -> tuple[InputProblem, ...]:
-    """Every problem of a declaration, empty when ``parse_project`` would take it."""
+    """Every problem of a declaration, empty when ``parse_project`` would accept it."""
     return tuple(_read(data, zone)[1])
 
 

@@ -1,7 +1,7 @@
 """The Data Use Ontology, release 2021-02-23: codes, their classes, the shape of their parameters, and one spelling for each.
 
 Source: github.com/EBISPOT/DUO, ``duo.csv`` of release 2021-02-23, CC BY 4.0. DUO fixes no syntax for parameters; the shapes are
-ours (consent.md §8). Two traps live here: NPU and NCU are *subclasses* of NPUNCU although NPUNCU asks for both, so modifiers are
+ours (docs/design/consent.md §8). Two traps: NPU and NCU are *subclasses* of NPUNCU although NPUNCU asks for both, so modifiers are
 never matched by is-a; and CC widens while every other modifier narrows.
 """
 
@@ -18,14 +18,14 @@ SOURCE = "https://github.com/EBISPOT/DUO (CC BY 4.0)"
 
 
 class TermKind(StrEnum):
-    """What a code is for: a permission opens, a modifier qualifies."""
+    """Class of a code: a permission opens, a modifier qualifies."""
 
     PERMISSION = "permission"
     MODIFIER = "modifier"
 
 
 class ModifierEffect(StrEnum):
-    """How a modifier acts on a decision (consent.md §9.2)."""
+    """Effect of a modifier on a decision (docs/design/consent.md §9.2)."""
 
     NONE = "none"  # permissions
     PROHIBITION = "prohibition"
@@ -36,16 +36,16 @@ class ModifierEffect(StrEnum):
 
 
 class Shape(StrEnum):
-    """What a code's parameter is. A missing parameter of a code that needs one is REVIEW, never permission."""
+    """Shape of a code's parameter. A missing parameter of a code that needs one is REVIEW, never permission."""
 
     NOTHING = "nothing"
     DISEASES = "diseases"  # one or more ids such as MONDO:0004992
-    STUDY = "study"  # one or more DUO investigation terms, or text for a person to read
+    STUDY = "study"  # one or more DUO investigation terms, or free text that a steward must read
     COUNTRIES = "countries"  # one or more ISO 3166-1 alpha-2 codes
     DAY = "day"  # one day, YYYY-MM-DD
     LIMIT = "limit"  # whole months from signature, or the day on which use ends
     NAMES = "names"  # one or more names or ids: users, projects, institutions
-    WHO = "who"  # with whom to collaborate: text, may be left out
+    WHO = "who"  # collaborators: text, optional
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ INVESTIGATIONS: dict[str, str] = {
     "DUO:0000039": "drug development research",
     "DUO:0000040": "disease category research",
 }
-"""What a requester says an investigation is (children of OBI:0000066)."""
+"""Investigation terms that a requester may state (children of OBI:0000066)."""
 
 BIOMEDICAL = "DUO:0000037"
 NARROWER_THAN_BIOMEDICAL = frozenset({"DUO:0000038", "DUO:0000039", "DUO:0000040"})
@@ -132,12 +132,12 @@ def identifier(text: str) -> str | None:
 
 
 def find(text: str) -> Term | None:
-    """The term that a code or id names, in any spelling, or None when this release does not have it."""
+    """Term of a code or id in any spelling, or None when this DUO release does not have it."""
     return _BY_CODE.get(text.strip().upper()) or _BY_ID.get(identifier(text) or "")
 
 
 def term(text: str, *, place: str = "") -> Term:
-    """As ``find``, but a code that is not known is an error.
+    """As ``find``, but an unknown code is an error.
 
     Raises:
         PolicyInputError: ``obsolete_code``, ``unknown_code``.

@@ -1,4 +1,4 @@
-"""What policies refuse to read: a problem has a constant code, one line for the person and the place where it is."""
+"""Errors of policy input: each problem has a constant code, a one-line message and the place where it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class InputProblem:
-    """One thing wrong with an input.
+    """One problem of an input.
 
     ``code`` is a constant in lower snake case; ``place`` is a path such as ``purpose.use_kinds[1]``, empty for the whole.
     """
@@ -18,9 +18,9 @@ class InputProblem:
 
 
 class PolicyInputError(ValueError):
-    """A form, project, event, region or pack cannot be read. Nothing is ever half read.
+    """A form, project, event, region or pack that cannot be read; nothing of it is used.
 
-    ``problems`` holds everything found, in document order; ``code``, ``message`` and ``place`` are those of the first.
+    ``problems`` holds every problem found, in document order; ``code``, ``message`` and ``place`` are those of the first.
     """
 
     def __init__(self, code: str, message: str, place: str = "", *, problems: tuple[InputProblem, ...] = ()) -> None:
@@ -32,6 +32,6 @@ class PolicyInputError(ValueError):
 
     @classmethod
     def from_problems(cls, problems: list[InputProblem]) -> PolicyInputError:
-        """The error that reports all of ``problems`` (at least one)."""
+        """Error that reports all of ``problems`` (at least one)."""
         first = problems[0]
         return cls(first.code, first.message, first.place, problems=tuple(problems))

@@ -1,4 +1,4 @@
-"""What people answer to a consent form: words of an ANSWERS.csv to the event of the ledger, and preferences apart from it."""
+"""Answers to a consent form: from the words of an ANSWERS.csv to a consent event, and preferences apart from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFERENCES = ("want", "not_want", "undecided")
 
 @dataclass(frozen=True)
 class Preference:
-    """One preference a person stated; kept apart from consent."""
+    """One stated preference, held apart from consent."""
 
     question: str
     category: str
@@ -42,11 +42,11 @@ def answers_to_event(
     evidence_hash: str = "",
     channel: str = "",
 ) -> ConsentEvent:
-    """The event that these answers make. A question that is missing or blank is ``NOT_ASKED``.
+    """Convert answers to a consent event. A question that is missing or blank is ``NOT_ASKED``.
 
     Raises:
-        PolicyInputError: ``unknown_question``, ``answer_missing``, ``unknown_answer`` (place: the question) and what a bad
-            expression or event raises.
+        PolicyInputError: ``unknown_question``, ``answer_missing``, ``unknown_answer`` (place: the question), and as
+            ``terms.parse_expression`` and ``ConsentEvent``.
     """
     for name in answers:
         if form.question(name) is None:
@@ -78,10 +78,10 @@ def answers_to_event(
 
 
 def check_answer(question: Question, text: str) -> None:
-    """Whether the text is an answer to the question; a blank one is, as far as the question alone can tell.
+    """Check that the text can answer the question; a blank text passes, since only the form tells whether it is required.
 
     Raises:
-        PolicyInputError: ``unknown_answer`` and what a bad expression raises, with the question as place.
+        PolicyInputError: ``unknown_answer``, or the code of a bad expression, with the question as place.
     """
     if question.kind is QuestionKind.PREFERENCE:
         _preference(text, question.id)
@@ -146,7 +146,7 @@ def _read_answer(question: Question, text: str) -> tuple[Answer, Terms | None]:
 
 
 def _coded(question: Question, text: str) -> Terms:
-    """The terms of a coded answer. An error does not repeat the text: in a sheet with shifted columns it is somebody's name."""
+    """Terms of a coded answer. An error does not repeat the text: in a sheet with shifted columns it may be a person's name."""
     try:
         return parse_expression(text, place=question.id)
     except PolicyInputError as error:
@@ -171,6 +171,6 @@ def _preference(text: str, place: str) -> str:
 
 
 def _end(form: Form, question: Question, legal_time: datetime) -> datetime | None:
-    """The end that the form gives: the shortest of its own and the question's period from the signature."""
+    """End of validity by the form: the shorter of the form's and the question's period, counted from the signature."""
     months = [item for item in (form.validity_months, question.validity_months) if item is not None]
     return add_months(legal_time, min(months)) if months else None

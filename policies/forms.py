@@ -1,12 +1,12 @@
-"""Consent forms: one version of one form in one language, its questions, and what each answer means.
+"""Consent forms: one version of one form in one language, its questions, and the meaning of each answer.
 
-The caller loads the YAML; ``parse_form`` gives a frozen ``Form`` or every problem with its place. A question is one of
+The caller loads the YAML; ``parse_form`` returns a frozen ``Form`` or raises every problem with its place. A question is one of
 
 * ``use``: a tick box that grants one or more policies with DUO alternatives, or one of several ``options``;
 * ``codes``: the answer itself is a DUO expression (``HMB + NPU``), for consents that were coded elsewhere;
 * ``agree``: a plain yes to a policy (``recontact``, ``use_after_death``) or a scope key (``purpose:commercial``);
-* ``loci``: may these places be used? Only a yes includes them;
-* ``preference``: want, not want, undecided. Kept apart from consent, it never decides a release.
+* ``loci``: use of named places on the genome; only a yes includes them;
+* ``preference``: want, not want, undecided; held apart from consent, it never decides a release.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OTHER = {
 
 
 class QuestionKind(StrEnum):
-    """What a question asks."""
+    """Kind of a question; the module's docstring describes each."""
 
     USE = "use"
     CODES = "codes"
@@ -46,7 +46,7 @@ class QuestionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """One of several ways to say yes."""
+    """One of several accepting answers."""
 
     id: str
     wording: str
@@ -76,7 +76,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Form:
-    """One version of a form. ``material_change`` says that it ends what earlier versions allowed for purposes declared later."""
+    """One version of a form. ``material_change``: acceptances of earlier versions do not cover purposes declared later."""
 
     id: str
     version: str
@@ -92,17 +92,17 @@ class Form:
 
     @property
     def wording_sha256(self) -> str:
-        """64 hex digits over everything a person read: title, language, every question and option in order."""
+        """64 hex digits over the whole text shown: title, language, every question and option in order."""
         shown = [[item.id, item.wording, [[one.id, one.wording] for one in item.options]] for item in self.questions]
         return canonical.sha256([self.title, self.language, shown])
 
     @property
     def digest(self) -> str:
-        """64 hex digits over the whole form: words and meaning."""
+        """64 hex digits over the whole form: wording and meaning."""
         return canonical.sha256(canonical.plain(self))
 
     def ref(self) -> FormRef:
-        """What a consent event keeps of the form."""
+        """Reference to the form, as a consent event carries it."""
         return FormRef(self.id, self.version, self.wording_sha256)
 
     def question(self, name: str) -> Question | None:
@@ -115,7 +115,7 @@ class Form:
 
 
 def parse_form(data: object, *, zone: tzinfo = UTC) -> Form:
-    """A form from the mapping that the caller loaded. A bare date means its first moment in ``zone``, the study's time zone.
+    """Parse the mapping that the caller loaded. A bare date means its first moment in ``zone``, the study's time zone.
 
     Raises:
         PolicyInputError: with every problem and its place; unknown fields are problems.
@@ -167,7 +167,7 @@ def _question(section: Section) -> Question:
 
 
 def _meaning(section: Section, bare: Question, months: int | None) -> Question:
-    """What a yes grants, for the kinds that are consent."""
+    """Add what a yes grants, for the kinds of question that are consent."""
     ident, kind, wording, required = bare.id, bare.kind, bare.wording, bare.required
     if kind is QuestionKind.LOCI:
         rules = tuple(rule for item in section.sections("loci", required=True) if (rule := read_rule(item)))

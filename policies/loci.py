@@ -2,7 +2,7 @@
 
 Everything inside is 0-based and half-open. Contig names are compared without ``chr``, with ``M`` written ``MT``, so that ``22`` and
 ``chr22`` are one contig. A rule is resolved against the assembly of the data at the moment of the decision: a rule that cannot be
-placed there (another assembly, an unknown gene or category) is reported as unresolved, and the caller must then refuse.
+placed there (another assembly, an unknown gene or category) is reported as unresolved, and the caller must then refuse the release.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from policies.strict_mapping import Section
 
 END = 2**31 - 1  # one past the largest 0-based position a VCF or BCF can hold
 MAX_LINES = 1_000_000  # lines of a BED text: a panel may be a whole array
-MARGIN = 500_000  # bases masked on each side of an excluded locus (disclosure.md §8.2), so that neighbours do not tell
+MARGIN = 500_000  # bases masked on each side of an excluded locus, so that linked sites do not reveal it (docs/design/disclosure.md §8.2)
 
 _CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")  # VCF 4.5 §1.4.7
 _RANGE = re.compile(r"(?P<contig>.+):(?P<start>[0-9][0-9,]*)(?P<dash>-(?P<end>[0-9][0-9,]*)?)?")
@@ -61,13 +61,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Mask:
-    """A set of positions: sorted intervals that neither overlap nor touch. Build it with ``Mask.from_intervals``."""
+    """Set of positions: sorted intervals that neither overlap nor touch. Build it with ``Mask.from_intervals``."""
 
     intervals: tuple[Interval, ...] = ()
 
     @classmethod
     def from_intervals(cls, intervals: Iterable[Interval]) -> Mask:
-        """The union of ``intervals``."""
+        """Union of ``intervals``."""
         merged: list[Interval] = []
         for item in sorted(intervals):
             last = merged[-1] if merged else None
@@ -78,15 +78,15 @@ class Mask:
         return cls(tuple(merged))
 
     def union(self, other: Mask) -> Mask:
-        """The positions in either."""
+        """Positions in either set."""
         return Mask.from_intervals(self.intervals + other.intervals)
 
     def widened(self, margin: int) -> Mask:
-        """``margin`` bases more on each side of each interval, within the contig's possible positions."""
+        """Each interval extended by ``margin`` bases on each side, within 0 and ``END``."""
         return Mask.from_intervals(Interval(i.contig, max(0, i.start - margin), min(END, i.end + margin)) for i in self.intervals)
 
     def minus(self, other: Mask) -> Mask:
-        """The positions of this set that are not in ``other``."""
+        """Positions of this set that are not in ``other``."""
         rest: list[Interval] = []
         for item in self.intervals:
             start = item.start
@@ -101,16 +101,16 @@ class Mask:
         return Mask.from_intervals(rest)
 
     def intersection(self, other: Mask) -> Mask:
-        """The positions in both."""
+        """Positions in both sets."""
         return self.minus(self.minus(other))
 
     def on(self, contig: str) -> tuple[Interval, ...]:
-        """The intervals on one contig, whichever way its name is written."""
+        """Intervals on one contig, in either spelling of its name."""
         name = normalise_contig(contig)
         return tuple(item for item in self.intervals if item.contig == name)
 
     def covers(self, contig: str, position: int, length: int = 1) -> bool:
-        """Whether any of the ``length`` bases from the 1-based VCF ``position`` lies in the set.
+        """True if any of the ``length`` bases from the 1-based VCF ``position`` lies in the set.
 
         A deletion or a long REF that only reaches into an interval counts as inside.
         """
@@ -124,7 +124,7 @@ class Mask:
 
 
 class RuleKind(StrEnum):
-    """How a locus rule names its place."""
+    """Way in which a locus rule names its place."""
 
     GENE = "gene"
     CATEGORY = "category"
@@ -133,7 +133,7 @@ class RuleKind(StrEnum):
 
 @dataclass(frozen=True)
 class LocusRule:
-    """One excluded or allowed place, as a form or a person states it.
+    """One excluded or allowed place, as a form or a subject states it.
 
     A gene or category is a name in a versioned catalogue; an interval names its own ``assembly``.
     """
@@ -147,7 +147,7 @@ class LocusRule:
         return self._key() < other._key()
 
     def as_dict(self) -> dict[str, object]:
-        """The form that JSON and YAML carry and ``read_rule`` reads."""
+        """Mapping for JSON and YAML, which ``read_rule`` reads."""
         if self.interval is None:
             return {str(self.kind): self.name}
         first, last = self.interval.positions
@@ -170,16 +170,16 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Rules as positions. With anything in ``unresolved`` the caller refuses: it is not known what to leave out."""
+    """Rules as positions. Unless ``unresolved`` is empty the caller refuses the release: the mask would be incomplete."""
 
     mask: Mask
     unresolved: tuple[LocusRule, ...] = ()
 
 
 def resolve(rules: Iterable[LocusRule], *, assembly: str, catalogue: Catalogue | None = None, margin: int = MARGIN) -> Resolved:
-    """The positions that ``rules`` name on ``assembly``, each widened by ``margin`` bases.
+    """Resolve ``rules`` to positions on ``assembly``, each widened by ``margin`` bases.
 
-    For limits (loci that alone are allowed) pass ``margin=0``: a margin must never widen what may leave.
+    For limits (loci that alone are allowed) pass ``margin=0``: a margin must not widen a limit.
     """
     build = normalise_assembly(assembly)
     found, lost = Mask(), []
@@ -193,7 +193,7 @@ def resolve(rules: Iterable[LocusRule], *, assembly: str, catalogue: Catalogue |
 
 
 def parse_region(text: str, *, place: str = "") -> Interval:
-    """A region as bcftools reads it: 1-based and inclusive, ``22``, ``22:100`` (one base), ``22:100-200``, ``22:100-``, with commas.
+    """Parse a region as bcftools reads it: 1-based and inclusive, ``22``, ``22:100`` (one base), ``22:100-200``, ``22:100-``, with commas.
 
     Raises:
         PolicyInputError: ``bad_region``.
@@ -210,7 +210,7 @@ def parse_region(text: str, *, place: str = "") -> Interval:
 
 
 def parse_regions(texts: Iterable[str], *, place: str = "") -> Mask:
-    """The union of several regions; no region at all is an error, because an empty list must not mean everything.
+    """Parse several regions to their union; no region is an error, because an empty list must not mean everything.
 
     Raises:
         PolicyInputError: ``bad_region``, ``no_regions``.
@@ -222,7 +222,7 @@ def parse_regions(texts: Iterable[str], *, place: str = "") -> Mask:
 
 
 def parse_bed(lines: Iterable[str], *, place: str = "") -> Mask:
-    """The union of BED lines (contig, 0-based start, end; further columns are ignored), without comments and track lines.
+    """Parse BED lines to their union (contig, 0-based start, end; further columns are ignored), without comments and track lines.
 
     Raises:
         PolicyInputError: ``bad_bed`` with the line number, ``no_regions``.
@@ -241,7 +241,7 @@ def parse_bed(lines: Iterable[str], *, place: str = "") -> Mask:
 
 
 def normalise_contig(name: str, *, place: str = "") -> str:
-    """The compared spelling of a contig name: without ``chr``, ``M`` as ``MT``.
+    """Compared spelling of a contig name: without ``chr``, ``M`` as ``MT``.
 
     Raises:
         PolicyInputError: ``bad_region`` for a name that VCF does not allow.
@@ -256,12 +256,12 @@ def normalise_contig(name: str, *, place: str = "") -> str:
 
 
 def normalise_assembly(name: str) -> str:
-    """One spelling per assembly: ``hg38`` is ``GRCh38``. A name not known here is kept as it is."""
+    """One spelling per assembly: ``hg38`` is ``GRCh38``. An unknown name is returned unchanged."""
     return _ASSEMBLIES.get(name.strip().lower(), name.strip())
 
 
 def read_rule(section: Section) -> LocusRule | None:
-    """A rule from a mapping with exactly one of ``gene``, ``category`` or ``interval`` (with ``assembly``); None after a problem."""
+    """Read a rule from a mapping with exactly one of ``gene``, ``category`` or ``interval`` (with ``assembly``); None after a problem."""
     kinds = [kind for kind in RuleKind if section.has(kind)]
     if len(kinds) != 1:
         section.note("bad_locus", "give one of gene, category or interval")
@@ -282,7 +282,7 @@ def read_rule(section: Section) -> LocusRule | None:
 
 
 def parse_catalogue(text: str, *, assembly: str) -> Catalogue:
-    """The named places of one assembly from a pack: ``{version, source, date, assemblies: {GRCh38: {genes, categories}}}``.
+    """Parse the named places of one assembly from a pack: ``{version, source, date, assemblies: {GRCh38: {genes, categories}}}``.
 
     Each name maps to a list of regions. An assembly the pack does not have gives an empty catalogue, so that every rule by name
     stays unresolved.

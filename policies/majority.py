@@ -1,6 +1,6 @@
-"""When a person comes of age: by country, from a pack that says where its ages come from.
+"""Ages of majority by country, from a pack that names its source.
 
-Where it is uncertain the earlier day counts, because from then on a guardian's signature needs the person's own.
+Where the day is uncertain the earlier one counts, because from then on the subject's own signature is needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from policies.strict_mapping import Section
 from policies.terms import country
 from policies.times import LeapDay, comes_of_age
 
-YOUNGEST, OLDEST = 14, 25  # years: outside them an age is a slip of the pen
+YOUNGEST, OLDEST = 14, 25  # years: an age outside them is taken as a mistake
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class AgesOfMajority:
     ages: Mapping[str, int]
 
     def age(self, place: str) -> int:
-        """The age for a country, "" where none is known."""
+        """Age of majority in years for a country code; the default for codes not listed."""
         return self.ages.get(place, self.default)
 
     def reached(self, birth: date, place: str, *, zone: tzinfo = UTC) -> datetime:
-        """The instant of majority in UTC: 00:00 of that birthday in ``zone``."""
+        """Instant of majority in UTC: 00:00 of that birthday in ``zone``."""
         return comes_of_age(birth, self.age(place), zone=zone, leap_day=self.leap_day)
 
 
 def parse_majority(text: str) -> AgesOfMajority:
-    """A pack ``{version, source, date, default, leap_day, ages: {DE: 18}}``.
+    """Parse a pack ``{version, source, date, default, leap_day, ages: {DE: 18}}``.
 
     Raises:
         PolicyInputError: with the place of every problem.

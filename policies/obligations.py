@@ -1,6 +1,6 @@
-"""What a permitted release must carry (consent.md §12), and how the duties of several people add up.
+"""Obligations of a permitted release (docs/design/consent.md §12; XACML, ODRL), and their merge over several subjects.
 
-An enforcement point that does not understand a duty refuses the release: ``not_understood`` names them.
+An enforcement point that does not understand an obligation refuses the release: ``not_understood`` names them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from policies import canonical
 from policies.loci import LocusRule
 
 KNOWN_LOCAL = frozenset({"watermark", "no_download"})
-"""Local duties that a consent may name; every other name is kept and reported as not understood."""
+"""Local obligations that a consent may name; every other name is kept and reported as not understood."""
 
 
 @dataclass(frozen=True)
 class Obligations:
-    """Duties of one decision, or of a release. ``only`` None means every locus; an empty tuple means none at all.
+    """Obligations of one decision, or of a release. ``only`` None means every locus; an empty tuple means none at all.
 
-    ``no_reid`` and ``no_relink`` stand on every release. ``unknown`` holds the local duties that have no meaning here.
+    ``no_reid`` and ``no_relink`` stand on every release. ``unknown`` holds local obligations that this module does not define.
     """
 
     mask: tuple[LocusRule, ...] = ()
-    only: tuple[tuple[LocusRule, ...], ...] = ()  # every group limits: positions must lie in one rule of each
+    only: tuple[tuple[LocusRule, ...], ...] = ()  # positions must lie in one rule of each group
     min_group: int | None = None
     max_bits: int | None = None
     expires: datetime | None = None
@@ -40,7 +40,7 @@ class Obligations:
     unknown: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The duties as JSON values; what does not apply is left out."""
+        """Obligations as JSON values; those that do not apply are left out."""
         found = canonical.plain(self)
         full = dict(found) if isinstance(found, dict) else {}
         if self.mask:
@@ -50,7 +50,7 @@ class Obligations:
         return full
 
     def names(self) -> frozenset[str]:
-        """The names of the duties that apply, for an enforcement point to compare with those it understands."""
+        """Names of the obligations that apply, to be compared with those that an enforcement point understands."""
         return frozenset(self.as_dict()) - {"unknown"} | frozenset(self.unknown)
 
 
@@ -72,16 +72,16 @@ UNDERSTOOD = frozenset(
         "no_relink",
     }
 )
-"""Every duty that this module can express."""
+"""Every obligation that this module can express."""
 
 
 def not_understood(obligations: Obligations, understood: frozenset[str]) -> tuple[str, ...]:
-    """The duties that an enforcement point which understands ``understood`` cannot keep, sorted."""
+    """Obligations outside ``understood``, sorted."""
     return tuple(sorted(obligations.names() - understood))
 
 
 def merge(several: Iterable[Obligations]) -> Obligations:
-    """The duties of a release over several people: union of masks, intersection of limits, earliest end, largest group."""
+    """Merge the obligations of several subjects: union of masks, intersection of limits, earliest end, largest group."""
     found = tuple(several)
     if not found:
         return Obligations()

@@ -1,7 +1,6 @@
-"""Disease subsumption: what an ontology must answer, and a small graph that answers it from child-parent pairs.
+"""Disease subsumption: the interface of an ontology, and a graph of child-parent pairs that implements it.
 
-An id that the ontology does not have is answered with None, never with an empty set, so that nobody can take *unknown* for
-*has no ancestors*.
+For an unknown id the answer is None, never an empty set: *unknown* must not read as *has no ancestors*.
 """
 
 from __future__ import annotations
@@ -17,26 +16,26 @@ MAX_EDGES = 5_000_000  # pairs; MONDO has about 40,000
 
 
 class Ontology(Protocol):
-    """A loaded ontology. ``version`` is pinned in every decision that used it."""
+    """Loaded ontology. ``version`` is recorded in every decision that used it."""
 
     @property
     def version(self) -> str:
         """Name and version, for example ``mondo 2021-07``."""
 
     def ancestors(self, term: str) -> frozenset[str] | None:
-        """Every ancestor of ``term`` (the term itself may be left out), or None when the term is not known."""
+        """Ancestors of ``term`` (with or without the term itself), or None for an unknown term."""
 
 
 @dataclass(frozen=True)
 class TermGraph:
-    """An ontology from child-parent pairs. Build it with ``from_pairs`` or ``parse``; it is free of cycles."""
+    """Acyclic ontology of child-parent pairs. Build it with ``from_pairs`` or ``parse``."""
 
     version: str
     parents: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str]], *, version: str) -> TermGraph:
-        """The graph of ``(child, parent)`` pairs.
+        """Graph of ``(child, parent)`` pairs.
 
         Raises:
             PolicyInputError: ``cyclic_ontology``, ``bad_disease``, ``too_many``.
@@ -55,15 +54,15 @@ class TermGraph:
 
     @classmethod
     def parse(cls, text: str, *, version: str) -> TermGraph:
-        """The graph of a tab-separated text, ``child`` and ``parent`` in each line, with or without that header.
+        """Graph of a tab-separated text, ``child`` and ``parent`` in each line, with or without that header.
 
         Raises:
-            PolicyInputError: ``bad_pair`` with the line, and what ``from_pairs`` raises.
+            PolicyInputError: ``bad_pair`` with the line; as ``from_pairs``.
         """
         return cls.from_pairs(_pairs(text), version=version)
 
     def ancestors(self, term: str) -> frozenset[str] | None:
-        """Every ancestor of ``term`` without itself, or None when the term is not in the graph."""
+        """Ancestors of ``term`` without itself, or None for an unknown term."""
         if term not in self.parents:
             return None
         found: set[str] = set()
@@ -87,7 +86,7 @@ def _pairs(text: str) -> Iterable[tuple[str, str]]:
 
 
 def _refuse_cycles(graph: Mapping[str, tuple[str, ...]]) -> None:
-    """Take away terms without remaining parents until none is left (Kahn); what cannot be taken away lies on a cycle."""
+    """Raise ``cyclic_ontology`` if the graph has a cycle: terms that Kahn's topological sort cannot remove lie on or below one."""
     missing = {term: len(above) for term, above in graph.items()}
     below: dict[str, list[str]] = {}
     for term, above in graph.items():

@@ -1,7 +1,7 @@
-"""What a project declares: its purpose in DUO terms, who does it, what it may ask for, and how that is disclosed.
+"""Project declaration: purpose in DUO terms, organisation, kinds of request, and disclosure profile.
 
-``declarations`` reads it from PROJECT.yaml. A declaration that is silent stays silent (``None``), because what a consent needs to
-know and a project does not say is REVIEW, not a guess.
+``declarations`` reads it from PROJECT.yaml. An undeclared property stays None, because a property that a consent depends on and a
+project does not declare decides as REVIEW.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policies.terms import GENOTYPES
 
 
 class UseKind(StrEnum):
-    """What is done with the data; a purpose must pass for every kind it names."""
+    """Kind of use; a purpose must pass for every kind it names."""
 
     GENERAL = "general"
     HMB = "hmb"
@@ -27,7 +27,7 @@ class UseKind(StrEnum):
 
 
 class Activity(StrEnum):
-    """Which policy of the person is asked (consent.md §7.2): no action borrows another's consent."""
+    """Activity, which selects the policy that must be granted (docs/design/consent.md §7.2): none relies on another's consent."""
 
     RESEARCH = "research"
     MATCHING = "matching"
@@ -48,7 +48,7 @@ REQUIRED_POLICY: dict[Activity, str] = {
 
 
 class Commitment(StrEnum):
-    """What the project promises."""
+    """Commitment that a project makes."""
 
     NO_REID = "no_reid"
     PUBLISH = "publish"
@@ -57,7 +57,7 @@ class Commitment(StrEnum):
 
 
 class Topic(StrEnum):
-    """Sensitive topics, on which a steward must rule (consent.md §9.4)."""
+    """Sensitive topics, on which a steward must rule (docs/design/consent.md §9.4)."""
 
     OTHER_USE = "other_use"
     ONE_GENDER = "one_gender"
@@ -76,10 +76,10 @@ class Topic(StrEnum):
 
 
 REVIEW_MODIFIERS = ("COL", "GS", "GSO", "IRB", "MOR", "PUB")
-"""Modifiers on the consent's side that a steward must rule on."""
+"""Modifiers of a consent that a steward must rule on."""
 
 RULABLE = (*(str(topic) for topic in Topic), *REVIEW_MODIFIERS, "RS")
-"""What a ruling can name. RS stands here because its text is for a person to read."""
+"""Items that a ruling can name. RS is one because its free text must be read by a steward."""
 
 _INVESTIGATION_TOPICS = {
     "DUO:0000032": Topic.POPULATION_STUDY,
@@ -90,14 +90,14 @@ _INVESTIGATION_TOPICS = {
 
 
 class Profit(StrEnum):
-    """Whether an organisation works for profit."""
+    """Profit status of an organisation."""
 
     NON_PROFIT = "non_profit"
     FOR_PROFIT = "for_profit"
 
 
 class RequestKind(StrEnum):
-    """What a request may ask for."""
+    """Kind of answer to a request."""
 
     RECORDS = "records"
     COUNTS = "counts"
@@ -105,7 +105,7 @@ class RequestKind(StrEnum):
 
 
 class PseudonymScope(StrEnum):
-    """Whether pseudonyms stay the same within the project or are new in each release."""
+    """Scope of pseudonyms: constant within the project, or new in each release."""
 
     PROJECT = "project"
     RELEASE = "release"
@@ -113,7 +113,7 @@ class PseudonymScope(StrEnum):
 
 @dataclass(frozen=True)
 class Organisation:
-    """Who receives. Empty fields were not declared."""
+    """Receiving organisation. Empty fields were not declared."""
 
     id: str = ""
     name: str = ""
@@ -124,7 +124,10 @@ class Organisation:
 
 @dataclass(frozen=True)
 class Purpose:
-    """What is done with the data, for whom (consent.md §7.2). ``declared_at`` is when this version was approved."""
+    """Use of the data, and the organisation and people it is for (docs/design/consent.md §7.2).
+
+    ``declared_at`` is when this version was approved.
+    """
 
     use_kinds: tuple[UseKind, ...]
     action: Activity = Activity.RESEARCH
@@ -157,7 +160,7 @@ class Purpose:
                 canonical.aware(at, place="purpose")
 
     def all_topics(self) -> tuple[Topic, ...]:
-        """The topics declared and those that the declaration implies, in the order of ``Topic``."""
+        """Declared and implied topics, in the order of ``Topic``."""
         found = {*self.topics, *(_INVESTIGATION_TOPICS[item] for item in self.investigations if item in _INVESTIGATION_TOPICS)}
         if UseKind.POA in self.use_kinds:
             found.add(Topic.ANCESTRY)
@@ -168,7 +171,7 @@ class Purpose:
 
 @dataclass(frozen=True)
 class DisclosureProfile:
-    """How a project's views are de-identified. None means no limit of that kind."""
+    """De-identification settings of a project's views. None means no limit of that kind."""
 
     keep_phase: bool = False
     keep_ids: bool = False
@@ -178,7 +181,7 @@ class DisclosureProfile:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A public key that extracts may be encrypted to."""
+    """Recipient and its public key, to which extracts may be encrypted."""
 
     name: str
     key: str
@@ -199,7 +202,7 @@ class ProjectDeclaration:
     recipients: tuple[Recipient, ...] = ()
 
     def text(self) -> str:
-        """The canonical JSON of the declaration, which ``parse_stored`` reads."""
+        """Canonical JSON of the declaration, which ``parse_stored`` reads."""
         return canonical.dumps(as_dict(self))
 
     def digest(self) -> str:
@@ -208,7 +211,7 @@ class ProjectDeclaration:
 
 
 def as_dict(project: ProjectDeclaration) -> dict[str, object]:
-    """The declaration as JSON values in the shape of PROJECT.yaml; what is not said is left out."""
+    """Declaration as JSON values in the shape of PROJECT.yaml; undeclared fields are left out."""
     purpose = project.purpose
     own: dict[str, object] = {
         "use_kinds": purpose.use_kinds,

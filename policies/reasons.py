@@ -1,6 +1,6 @@
-"""Why a decision is what it is: the closed list of reason codes, each in plain words for stewards.
+"""Reason codes of decisions: a closed list, each with its text for stewards.
 
-A researcher or an engine never sees these: *not there* and *not allowed* look alike (``UNIFORM``).
+Researchers and engines never see them: *absent* and *not permitted* look alike to them (``UNIFORM``).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ UNIFORM = "No data can be released for this request."
 
 @dataclass(frozen=True, order=True)
 class Reason:
-    """One rule that spoke. ``about`` names what it spoke about: a policy, a DUO code, a topic; never a person."""
+    """One rule that contributed to a decision. ``about`` is its object: a policy, a DUO code, a topic; never a subject."""
 
     code: str
     about: str = ""
 
     def words(self) -> str:
-        """The reason in plain words for a steward."""
+        """Text of the reason for a steward."""
         text = WORDS[self.code]
         return f"{text} [{self.about}]" if self.about else text
 
@@ -121,4 +121,4 @@ WORDS: dict[str, str] = {
     LOCI_UNRESOLVED: "An excluded gene or region cannot be placed on this assembly.",
     NOTHING_LEFT: "Nothing of what was asked for remains after exclusions.",
 }
-"""Every reason code that exists, in plain words."""
+"""Text of every reason code."""

@@ -1,7 +1,7 @@
-"""A consent event as stored text, and back.
+"""Consent events as stored text, and back.
 
-``dump_event`` and ``parse_event`` are exact inverses. A ledger of millions keeps events apart instead: what was *said*, which few
-distinct texts hold (``separate``), and the ids and times, which differ for everybody. In a said text, times are numbered marks.
+``dump_event`` and ``parse_event`` are exact inverses. A ledger of millions splits each event instead (``separate``): the *statement*,
+of which few distinct ones exist, and the ids and times, which differ for every event. In a statement, times are numbered marks.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from policies.terms import Terms, read_alternative
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-OWN_COLUMNS = ("event_id", "seq", "legal_time", "recorded_at")  # of an event, which are not said
+OWN_COLUMNS = ("event_id", "seq", "legal_time", "recorded_at")  # fields of an event that are not part of its statement
 
 
 def dump_event(event: ConsentEvent) -> str:
-    """The canonical JSON of an event; ``consent.digest`` is its SHA-256."""
+    """Canonical JSON of an event; ``consent.digest`` is its SHA-256."""
     return canonical.dumps(consent.as_dict(event))
 
 
 def parse_event(text: str) -> ConsentEvent:
-    """The event from its stored text, strictly: an unknown field, answer or status is an error, never passed over.
+    """Parse the stored text of an event strictly: an unknown field, answer or status is an error.
 
     Raises:
         PolicyInputError: with every problem and its place.
@@ -84,7 +84,7 @@ def parse_event(text: str) -> ConsentEvent:
 
 
 def separate(event: ConsentEvent) -> tuple[str, tuple[datetime, ...]]:
-    """What an event says, as canonical JSON without ids and times, and the distinct times that its marks stand for."""
+    """Statement of an event (canonical JSON without ids and times), and the distinct times that its marks stand for."""
     times: list[datetime] = []
 
     def mark(at: datetime) -> datetime:
@@ -98,10 +98,10 @@ def separate(event: ConsentEvent) -> tuple[str, tuple[datetime, ...]]:
 
 
 def parse_statement(text: str) -> ConsentEvent:
-    """The pattern that ``separate`` made, as an event without an id of its own; ``join`` makes real events of it.
+    """Parse a statement to a pattern: an event without id and times, which ``join`` completes.
 
     Raises:
-        PolicyInputError: with every problem and its place.
+        PolicyInputError: ``bad_said``, or every problem with its place.
     """
     statement = canonical.loads(text)
     if not isinstance(statement, dict) or set(OWN_COLUMNS) & set(statement):
@@ -114,7 +114,7 @@ def parse_statement(text: str) -> ConsentEvent:
 def join(
     pattern: ConsentEvent, *, event_id: str, seq: int, legal_time: datetime, recorded_at: datetime, times: Sequence[datetime]
 ) -> ConsentEvent:
-    """The event that ``separate`` took apart.
+    """Event from a pattern and the parts that ``separate`` removed.
 
     Raises:
         PolicyInputError: ``bad_said``: a mark stands for no time, or the event is not one.
@@ -131,12 +131,12 @@ def join(
 
 
 def mark_number(at: datetime) -> int:
-    """Which of the times a mark in a pattern stands for, from 0."""
+    """Index, from 0, of the time that a mark in a pattern stands for."""
     return (at - _NEVER) // _MICROSECOND
 
 
 def _with_times(event: ConsentEvent, change: Callable[[datetime], datetime]) -> ConsentEvent:
-    """The event with each of its times but the two clocks changed, in a fixed order."""
+    """Apply ``change`` to every time of the event except the two clocks, in a fixed order."""
     start, end, lapse = (None if at is None else change(at) for at in (event.valid_from, event.valid_to, event.lapses_at))
     answers = tuple(item if item.valid_to is None else replace(item, valid_to=change(item.valid_to)) for item in event.answers)
     return replace(event, answers=answers, valid_from=start, valid_to=end, lapses_at=lapse)

@@ -1,4 +1,4 @@
-"""The rule set: its id, which stands in every decision, and the settings that a site may choose."""
+"""Rule set: its id, which every decision records, and the settings that a site may choose."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from policies.purposes import REVIEW_MODIFIERS, Topic
 from policies.standing import TimeWindow
 
 RULE_SET = "genovault-rules/1"
-"""Changes whenever a decision could come out differently for the same inputs."""
+"""Changes whenever a decision could differ for the same inputs."""
 
 EVALUATOR = "genovault-policies/1"
 
 
 @dataclass(frozen=True, order=True)
 class MaterialChange:
-    """From ``effective`` on, acceptances of other versions of ``form`` do not cover purposes declared since."""
+    """Acceptances of other versions of ``form`` do not cover purposes declared from ``effective`` on."""
 
     form: str
     version: str
@@ -26,10 +26,10 @@ class MaterialChange:
 
 @dataclass(frozen=True)
 class Rules:
-    """A site's settings. The defaults are the strict ones.
+    """Settings of a site. The defaults are the strict ones.
 
-    ``review_modifiers`` and ``review_topics`` need a steward's ruling; ``domain`` is the window of the whole study;
-    ``min_group`` and ``max_bits`` are duties put on every release.
+    ``review_modifiers`` and ``review_topics`` need a steward's ruling; ``domain`` is the time window of the whole study;
+    ``min_group`` and ``max_bits`` are obligations of every release.
     """
 
     review_modifiers: tuple[str, ...] = REVIEW_MODIFIERS
@@ -40,7 +40,7 @@ class Rules:
     max_bits: int | None = None
 
     def pack_sha256(self) -> str:
-        """64 hex digits: SHA-256 of the settings, so that a decision names what it was made under."""
+        """64 hex digits: SHA-256 of the canonical JSON of the settings, which every decision records."""
         return canonical.sha256(
             {
                 "review_modifiers": sorted(self.review_modifiers),

@@ -1,6 +1,6 @@
-"""Where one subject stands at a legal time: which policies are granted, and why the others are not (consent.md §3, §4, §11).
+"""Standing of one subject at a legal time: policies granted, and reasons why the others are not (docs/design/consent.md §3, §4, §11).
 
-A standing holds no times and no event ids, so that the few distinct standings of a cohort can be decided once each.
+A standing holds no times and no event ids, so that a cohort has few distinct standings and each is decided once.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class TimeWindow:
     end: datetime | None = None
 
     def holds(self, at: datetime) -> bool:
-        """Whether ``at`` lies inside."""
+        """True if ``at`` lies inside."""
         return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A policy that is granted, with the terms in force. ``data_before``: data gathered from then on are excluded."""
+    """Granted policy with the terms in force. ``data_before``: data gathered from then on are excluded."""
 
     policy: str
     alternatives: tuple[Alternative, ...]
@@ -43,7 +43,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Standing:
-    """One subject at one legal time. ``refused`` gives the reason for each policy that was ever mentioned and is not granted."""
+    """Standing of one subject at one legal time.
+
+    ``refused`` gives the reason for each policy that any event mentions and that is not granted, ``otherwise`` for all others.
+    """
 
     grants: tuple[Grant, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
@@ -56,17 +59,17 @@ class Standing:
     capacity_lost: bool = False
 
     def grant(self, policy: str) -> Grant | None:
-        """The grant of a policy, if there is one."""
+        """Grant of a policy, or None."""
         return next((item for item in self.grants if item.policy == policy), None)
 
     def why_not(self, policy: str) -> str:
-        """The reason code for a policy that is not granted."""
+        """Reason code for a policy that is not granted."""
         return next((reason for name, reason in self.refused if name == policy), self.otherwise)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Which events made a standing: what a decision cites, and what its end depends on."""
+    """Events behind a standing: the evidence of a decision, and the acceptances that limit its duration."""
 
     granting: tuple[tuple[str, Acceptance], ...]  # policy or scope key, acceptance
     opposing: tuple[str, ...]  # event ids
@@ -77,12 +80,12 @@ NO_WINDOW = TimeWindow()
 
 
 def standing(state: ConsentState, *, legal_at: datetime, domain: TimeWindow = NO_WINDOW) -> Standing:
-    """Where the subject stands at ``legal_at``. ``domain`` is the window of the whole study."""
+    """Standing of the subject at ``legal_at``. ``domain`` is the time window of the whole study."""
     return _View(state, legal_at, domain).standing()
 
 
 def sources(state: ConsentState, *, legal_at: datetime, domain: TimeWindow = NO_WINDOW) -> Sources:
-    """The events behind ``standing`` for the same arguments."""
+    """Events behind ``standing`` for the same arguments."""
     view = _View(state, legal_at, domain)
     granting = ((name, view.granted(name)) for name in view.names())
     return Sources(
@@ -93,14 +96,14 @@ def sources(state: ConsentState, *, legal_at: datetime, domain: TimeWindow = NO_
 
 
 def end_of(acceptance: Acceptance, modifiers: tuple[Modifier, ...], *, domain: TimeWindow = NO_WINDOW) -> datetime | None:
-    """When this acceptance stops allowing the alternative with these modifiers (as signed): the earliest end, or None."""
+    """Earliest end of an acceptance for the alternative with these modifiers (as signed), or None."""
     ends = [acceptance.valid_to, acceptance.answer.valid_to, domain.end, acceptance.lapse]
     ends += [_limit(acceptance, item) for item in modifiers if item.code == "TS"]
     return min((end for end in ends if end is not None), default=None)
 
 
 class _View:
-    """One state at one legal time, with what is in force then."""
+    """Consent state at one legal time, with the acceptances, oppositions and marks in force then."""
 
     def __init__(self, state: ConsentState, legal_at: datetime, domain: TimeWindow) -> None:
         self.state = state
@@ -139,7 +142,7 @@ class _View:
         )
 
     def names(self) -> list[str]:
-        """Every policy and scope key that anything was said about, sorted."""
+        """Every policy and scope key that any event mentions, sorted."""
         names = set(self.state.asked)
         for item in self.oppositions:
             if item.scope.kind is ScopeKind.POLICY:
@@ -149,7 +152,7 @@ class _View:
         return sorted(names)
 
     def granted(self, name: str) -> Acceptance | None:
-        """The acceptance that grants ``name``, or None (consent.md §11): the latest, later than all opposition, naming it."""
+        """Acceptance that grants ``name``, or None: the latest, explicit and later than all opposition (docs/design/consent.md §11)."""
         latest = self._latest(name)
         if latest is None:
             return None
@@ -196,12 +199,12 @@ class _View:
         return reasons.NO_ACTIVE_CONSENT if own or name not in self.state.asked else reasons.NOT_ASKED
 
     def _otherwise(self) -> str:
-        """The reason for a policy about which nothing was ever said."""
+        """Reason code for a policy that no event mentions."""
         whole = [item for item in self.oppositions if item.scope.kind is ScopeKind.EVERYTHING and item.level >= Level.NO_NEW_USE]
         return max(whole, key=lambda item: (item.legal_time, item.seq)).cause if whole else reasons.NO_ACTIVE_CONSENT
 
     def _fault(self, item: Acceptance) -> str | None:
-        """Why an acceptance is not in force at this time, or None."""
+        """Reason code why an acceptance is not in force at this time, or None."""
         if item.signer is SignerRole.NEXT_OF_KIN and not self.deceased:
             return reasons.NO_ACTIVE_CONSENT
         if item.legal_time > self.at or (item.valid_from is not None and item.valid_from > self.at):
@@ -221,7 +224,7 @@ class _View:
         return item.lapses_at is None or item.lapses_at <= self.at
 
     def _alternatives(self, item: Acceptance) -> tuple[Alternative, ...]:
-        """The signed alternatives with time limits resolved to running or over, so that standings carry no dates."""
+        """Signed alternatives, time limits resolved to running or over, so that standings carry no dates."""
         signed = item.answer.terms.alternatives if item.answer.terms is not None else ()
         return tuple(self._resolved(item, alternative) for alternative in signed)
 
@@ -244,7 +247,7 @@ class _View:
         return modifier if end is None else Modifier("TS", (TS_RUNNING if self.at < end else TS_OVER,))
 
     def _data_before(self, name: str, grant: Acceptance) -> datetime | None:
-        """From when on new data are excluded: withdrawals of that level which no later acceptance named away."""
+        """Start of the exclusion of new data: the earliest such withdrawal that no later explicit acceptance overrides."""
         stops = [
             min(item.legal_time, item.recorded_at)
             for item in self.oppositions
@@ -255,8 +258,8 @@ class _View:
         return min(stops, default=None)
 
     def _mask(self, refused: dict[str, str]) -> tuple[LocusRule, ...]:
-        """The excluded places. A key whose places are not known is kept as a category of that name: then it cannot be resolved
-        unless a catalogue has it, and the release is refused rather than left unmasked.
+        """Excluded places. A key without known places becomes a category of that name: unless a catalogue resolves it, the release
+        is refused rather than left unmasked.
         """
         known = dict(self.state.loci)
         keys = [key for key in refused if key.startswith(f"{ScopeKind.LOCI}:")]
@@ -264,13 +267,13 @@ class _View:
         return tuple(sorted(rules))
 
     def _marked(self, mark: Status, relief: Status) -> bool:
-        """Whether ``mark`` stands without a later ``relief``; on the same instant the mark wins."""
+        """True if ``mark`` stands without a later ``relief``; at the same instant the mark wins."""
         relieved = [item.legal_time for item in self.marks if item.status is relief]
         return any(item.status is mark and not any(at > item.legal_time for at in relieved) for item in self.marks)
 
 
 def _covers(item: Opposition, name: str) -> bool:
-    """Whether an opposition reaches a policy or key: everything reaches all, another scope only its own name."""
+    """True if an opposition covers a policy or key: ``everything`` covers all, any other scope only its own name."""
     if item.scope.kind is ScopeKind.EVERYTHING:
         return True
     return item.scope.value == name if item.scope.kind is ScopeKind.POLICY else item.scope.key == name
@@ -281,13 +284,13 @@ def _stops(level: Level, name: str) -> bool:
 
 
 def _disagree(acceptance: Acceptance, item: Opposition) -> bool:
-    """Two guardians: unless they are known to be the same person, one's yes does not undo the other's no."""
+    """True for a guardian's acceptance against a guardian's opposition, unless both are known to be the same person's."""
     both = acceptance.signer is SignerRole.GUARDIAN and item.signer is SignerRole.GUARDIAN
     return both and not (acceptance.signer_ref and acceptance.signer_ref == item.signer_ref)
 
 
 def _limit(acceptance: Acceptance, modifier: Modifier) -> datetime | None:
-    """When a time limit ends: the earliest of its values, months counted from the signature."""
+    """End of a time limit (DUO TS): the earliest of its values, months counted from the signature."""
     ends = [
         add_months(acceptance.legal_time, int(value)) if value.isdigit() else first_moment(value) for value in modifier.params
     ]

@@ -1,14 +1,13 @@
-"""What the events of one subject add up to, before it is asked at which legal time.
+"""Consent state: the reduction of one subject's events, independent of the legal time.
 
-For a release "known" is
-the ledger's head (a sequence number), never a time, and whatever opposes counts once it is recorded, whatever its legal time; only
-acceptances wait. ``known_at`` asks the historical question instead, and then both clocks filter (consent.md §2.2, §11).
+A release counts all events up to the ledger's head (a sequence number, never a time). Opposing acts count once recorded, whatever
+their legal time; only acceptances wait for theirs. With ``known_at``, a question about the past, both clocks filter
+(docs/design/consent.md §2.2, §11).
 
 Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good; where the later event
-opposes something, the acceptance also counts as invalidated from its own legal time, so that nothing older comes back in its
-place. A withdrawal, decline
-or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing itself and is not
-superseded in turn: so adding a withdrawal never opens anything.
+opposes something, the acceptance also counts as invalidated from its own legal time, so that no older acceptance takes its place. A
+withdrawal, decline or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing
+itself and is not superseded in turn: adding a withdrawal therefore never permits anything.
 """
 
 from __future__ import annotations
@@ -56,14 +55,14 @@ class Acceptance:
 
     @property
     def lapse(self) -> datetime | None:
-        """When a guardian's signature lapses; None for every other, and where the form lets it continue."""
+        """Lapse of a guardian's signature; None for any other, and where the form lets it continue."""
         lapses = self.signer is SignerRole.GUARDIAN and self.on_majority is OnMajority.LAPSE
         return self.lapses_at if lapses else None
 
 
 @dataclass(frozen=True)
 class Opposition:
-    """One withdrawal, decline, objection or invalidation that stands. ``cause`` is a reason code."""
+    """One withdrawal, decline, objection or invalidation in force. ``cause`` is a reason code."""
 
     event_id: str
     seq: int
@@ -78,7 +77,7 @@ class Opposition:
 
 @dataclass(frozen=True)
 class Mark:
-    """One status that stands."""
+    """One status in force."""
 
     event_id: str
     seq: int
@@ -88,11 +87,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class ConsentState:
-    """What the known events of one subject add up to, before the question at which legal time is asked.
+    """Reduction of the known events of one subject.
 
-    ``head`` is the ledger position up to which events count, or None when ``known_at`` asked for history.
-    ``asked`` holds every policy and scope key that was ever put to the person, ``unchecked`` those whose acceptance lacks its
-    quality check, ``loci`` the places that each ``loci:`` key stands for.
+    ``head`` is the ledger position up to which events count, None with ``known_at``. ``asked`` holds every policy and scope key that
+    the subject was ever asked about, ``unchecked`` those whose acceptance lacks its quality check, ``loci`` the places that each
+    ``loci:`` key stands for.
     """
 
     acceptances: tuple[Acceptance, ...] = ()
@@ -107,10 +106,10 @@ class ConsentState:
 
 
 def fold(events: Iterable[ConsentEvent], *, head: int | None = None, known_at: datetime | None = None) -> ConsentState:
-    """What the events of one subject add up to; the order in which they are given does not matter.
+    """Reduce the events of one subject to a state; their order in ``events`` does not matter.
 
-    ``head``: count events up to this ledger position (default: all of them). ``known_at``: count what was recorded by that
-    instant instead, for a question about the past.
+    ``head``: count events up to this ledger position (default: all). ``known_at``: count events recorded by that instant instead,
+    for a question about the past.
 
     Raises:
         PolicyInputError: ``duplicate_event`` for a repeated id or position, ``two_clocks`` for both ``head`` and ``known_at``.
@@ -145,7 +144,7 @@ def _recorded(event: ConsentEvent, known_at: datetime | None) -> bool:
 
 @dataclass
 class _Ledger:
-    """The fold in progress: first who supersedes whom, then each event in ledger order."""
+    """Fold in progress: supersession first, then each event in ledger order."""
 
     known: list[ConsentEvent]
     acceptances: list[Acceptance] = field(default_factory=list)
@@ -176,7 +175,7 @@ class _Ledger:
                 self.marks.append(Mark(event.event_id, event.seq, event.legal_time, event.status))
 
     def _undoes(self, later: ConsentEvent) -> bool:
-        """Whether a superseding event may undo something that opposes: checked, evidenced, opposing nothing, itself standing."""
+        """True if a superseding event may undo an opposing one: checked, evidenced, opposing nothing, not superseded itself."""
         return later.qc is QcState.VALID and bool(later.evidence_hash) and not later.opposes and later.event_id not in self._later
 
     def _withdraw(self, event: ConsentEvent, withdrawal: Withdrawal) -> None:
@@ -203,7 +202,7 @@ class _Ledger:
             self.unchecked.add(answer.policy)
 
     def _invalidate(self, event: ConsentEvent, answer: PolicyAnswer, reach: Scope) -> None:
-        """An answer that an opposing event supersedes: it stays asked, and an acceptance turns against what is older."""
+        """Handle an answer that an opposing event supersedes: it stays asked, and an acceptance becomes an invalidation."""
         for later in self._later.get(event.event_id, ()):
             annulled = any(self._undoes(last) for last in self._later.get(later.event_id, ()))
             if later.opposes and later.qc is not QcState.INVALID and not annulled:

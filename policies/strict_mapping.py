@@ -1,8 +1,8 @@
-"""Strict reading of mappings that people wrote: every problem with its place, an unknown key is a problem.
+"""Strict reader of hand-written mappings: every problem with its place; an unknown key is a problem.
 
-A ``Section`` reads one mapping. Each method takes a key once and gives a value of the right type; when the value is wrong it
-notes a problem and gives a harmless stand-in, so that one pass finds everything. ``finish`` notes the keys nobody asked for.
-The caller raises when the list of problems is not empty, so that a stand-in never leaves the parser.
+A ``Section`` reads one mapping. Each method takes a key once and returns a value of the right type; for a wrong value it notes a
+problem and returns a placeholder, so that one pass finds every problem. ``finish`` notes the keys that were not read. The caller
+raises when the list of problems is not empty, so that a placeholder never leaves the parser.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from datetime import UTC, date, datetime, time, tzinfo
 from policies import canonical
 from policies.errors import InputProblem, PolicyInputError
 
-MAX_TEXT = 20_000  # characters of one text: a long consent clause; more is not a form
-MAX_ITEMS = 10_000  # items of one list: a long list of institutions; more is not written by hand
+MAX_TEXT = 20_000  # characters of one text; long consent clauses are shorter
+MAX_ITEMS = 10_000  # items of one list; more are not written by hand
 
 HANDLE = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 """Names that people type: lower case, digits, single hyphens or underscores between."""
 
 
 class Section:
-    """One mapping of the document at ``place``, read key by key."""
+    """Mapping at ``place`` of the document, read key by key."""
 
     def __init__(self, data: object, place: str, problems: list[InputProblem]) -> None:
         self.place = place
@@ -38,11 +38,11 @@ class Section:
                 self.note("bad_key", f"the key {key!r:.40} is not text; quote it")
 
     def note(self, code: str, message: str, key: str = "") -> None:
-        """Add one problem at ``key`` of this mapping."""
+        """Add a problem at ``key`` of this mapping."""
         self.problems.append(InputProblem(self._at(key), code, message))
 
     def has(self, key: str) -> bool:
-        """Whether ``key`` is given and not null."""
+        """True if ``key`` is given and not null."""
         return self._data.get(key) is not None
 
     def text(self, key: str, *, default: str | None = None, longest: int = MAX_TEXT) -> str:
@@ -75,7 +75,7 @@ class Section:
         return default if value is None else value
 
     def maybe(self, key: str) -> bool | None:
-        """True, false, or not said."""
+        """True, false, or None when not given."""
         value = self._take(key, required=False)
         if value is None or isinstance(value, bool):
             return value
@@ -137,11 +137,11 @@ class Section:
         return tuple(Section(item, self._at(place), self.problems) for place, item in self.items(key, required=required))
 
     def raw(self, key: str) -> object:
-        """Whatever stands at ``key``, for shapes that only the caller knows."""
+        """Value at ``key`` unchecked, for shapes that only the caller knows."""
         return self._take(key, required=False)
 
     def finish(self) -> None:
-        """Note every key that was not asked for: what we do not understand we do not pass over."""
+        """Note every key that was not read as an unknown field."""
         for key in self._data:
             self.note("unknown_field", "this field is not known here", key)
 

@@ -1,11 +1,11 @@
-"""Does one alternative of a consent cover one purpose? Three answers, fail closed (consent.md §9).
+"""Match of one alternative of a consent with one purpose: permit, review or deny, fail-closed (docs/design/consent.md §9).
 
 1. permission step: every use kind of the purpose against the permission (table of §9.1);
 2. modifier step: each modifier by its class (§9.2);
 3. review lists: conditions and topics on which a steward must rule (§9.4).
 
-Inside one alternative any DENY wins, then any REVIEW. Every rule that spoke is reported. A ruling turns a listed REVIEW away; it
-never touches a DENY or a missing value.
+Within one alternative any DENY wins, then any REVIEW. Every rule that applied is reported. A ruling removes a listed REVIEW; it does
+not change a DENY or a missing value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from policies.terms import GENOTYPES, Alternative, Modifier
 
 
 class Effect(StrEnum):
-    """The three answers, the best first. REVIEW behaves as DENY until a steward has ruled."""
+    """Effect of a decision (XACML), the best first. REVIEW acts as DENY until a steward has ruled."""
 
     PERMIT = "permit"
     REVIEW = "review"
@@ -40,7 +40,10 @@ RANK = {Effect.PERMIT: 0, Effect.REVIEW: 1, Effect.DENY: 2}
 
 @dataclass(frozen=True)
 class TermMatch:
-    """One alternative against one purpose; ``obligations`` count only with PERMIT. ``terms`` is None where none was needed."""
+    """Result for one alternative and one purpose; ``obligations`` count only with PERMIT.
+
+    ``alternative`` is None for a policy that needs no terms.
+    """
 
     outcome: Effect
     reasons: tuple[Reason, ...]
@@ -51,7 +54,7 @@ class TermMatch:
 def match(
     alternative: Alternative, purpose: Purpose, *, legal_at: datetime, ontology: Ontology | None, rules: Rules
 ) -> TermMatch:
-    """One alternative against one purpose at a legal time."""
+    """Match one alternative with one purpose at a legal time."""
     case = _Case(purpose, legal_at, ontology, rules)
     case.scope(alternative)
     case.permission(alternative)
@@ -63,7 +66,7 @@ def match(
 
 
 def match_without_terms(purpose: Purpose, *, legal_at: datetime, rules: Rules) -> TermMatch:
-    """A policy that is a plain yes (contact, return of results): only the commitment and the topics are left to check."""
+    """Match a policy without terms (recontact, return of results): only commitment and topics are checked."""
     case = _Case(purpose, legal_at, None, rules)
     case.commitment(Commitment.NO_REID)
     case.topics()
@@ -71,7 +74,7 @@ def match_without_terms(purpose: Purpose, *, legal_at: datetime, rules: Rules) -
 
 
 def preference(found: TermMatch) -> tuple[int, int, int, int, str]:
-    """Order among matches: the better outcome, then the fewest duties, then the least left out, then the text."""
+    """Sort key of matches: better effect, fewer obligations, fewer excluded loci, then text."""
     count = len(found.obligations.names())
     left_out = len(found.obligations.mask) + len(found.obligations.only)
     text = "" if found.alternative is None else repr(found.alternative)
@@ -79,7 +82,7 @@ def preference(found: TermMatch) -> tuple[int, int, int, int, str]:
 
 
 class _Case:
-    """One purpose being tried: what was found so far."""
+    """Match in progress: a purpose, and the reasons and obligations found so far."""
 
     def __init__(self, purpose: Purpose, legal_at: datetime, ontology: Ontology | None, rules: Rules) -> None:
         self.purpose = purpose
@@ -126,7 +129,7 @@ class _Case:
             if wanted not in covered:
                 self.deny(reasons.DATA_CLASS_NOT_COVERED, wanted)
 
-    # Step 1: the permission table, §9.1.
+    # Step 1: the permission table, docs/design/consent.md §9.1.
 
     def permission(self, alternative: Alternative) -> None:
         term = duo.find(alternative.permission)
@@ -166,7 +169,7 @@ class _Case:
             self._diseases(diseases)
 
     def _diseases(self, allowed: tuple[str, ...]) -> None:
-        """Every disease of the purpose must be one of the consent's, or lie below one; nothing is guessed."""
+        """Require every disease of the purpose to be one of the consent's, or a descendant of one."""
         if not allowed:
             self.review(reasons.DISEASE_MISSING)
         elif self.ontology is None:
@@ -186,7 +189,7 @@ class _Case:
             else:
                 self.deny(reasons.DISEASE_NOT_COVERED, wanted)
 
-    # Step 2: the modifiers, §9.2.
+    # Step 2: the modifiers, docs/design/consent.md §9.2.
 
     def modifier(self, modifier: Modifier) -> None:
         term = duo.find(modifier.code)
@@ -217,7 +220,7 @@ class _Case:
         self._limit(code, None if self.purpose.commercial is None else not self.purpose.commercial)
 
     def not_for_profit_nor_commercial(self, _: str, params: tuple[str, ...]) -> None:
-        # Named as its two parts, so that NPUNCU and NPU with NCU give one and the same decision.
+        # Reported as its two parts, so that NPUNCU and NPU with NCU give the same decision.
         self.not_for_profit("NPU", params)
         self.non_commercial("NCU", params)
 
@@ -240,7 +243,7 @@ class _Case:
         self._limit(code, set(people) <= set(params) if people else None)
 
     def studies(self, code: str, params: tuple[str, ...]) -> None:
-        """Investigation terms are compared; anything written as text waits for a steward who has read it."""
+        """Compare investigation terms; free text needs a ruling."""
         texts = [item for item in params if item not in duo.INVESTIGATIONS]
         if texts:
             if code not in self.purpose.rulings:
@@ -256,7 +259,7 @@ class _Case:
         self._limit(code, stated <= allowed)
 
     def time_limit(self, code: str, params: tuple[str, ...]) -> None:
-        """A standing has already turned signature and months into running or over."""
+        """Deny a time limit that is over. The standing has already resolved months and days to running or over."""
         if TS_OVER in params:
             self.deny(reasons.TIME_LIMIT_REACHED, code)
         elif params != (TS_RUNNING,):
@@ -289,7 +292,7 @@ class _Case:
         self.commitment(Commitment.RETURN_RESULTS)
 
     def widens(self, _: str, __: tuple[str, ...]) -> None:
-        """CC speaks in the clinical-care column alone."""
+        """Do nothing: CC acts only in the clinical-care column of the permission table."""
 
     def commitment(self, wanted: Commitment) -> None:
         if wanted not in self.purpose.commitments:
@@ -301,7 +304,7 @@ class _Case:
         elif not kept:
             self.deny(reasons.CONSTRAINT_VIOLATED, code)
 
-    # Step 3: topics on which a steward must rule, §9.4.
+    # Step 3: topics on which a steward must rule, docs/design/consent.md §9.4.
 
     def topics(self) -> None:
         for topic in self.purpose.all_topics():

@@ -1,9 +1,9 @@
-"""What a person allowed, in DUO terms: alternatives (OR) of one permission with modifiers, each with its own scope and duties.
+"""Consent terms in DUO codes: alternatives (OR) of one permission with modifiers, each with its own scope and obligations.
 
-Scope and duties belong to their alternative and never travel without each other (consent.md §9.3). Terms have one canonical
-JSON text and a hash of it; few distinct terms exist whatever the number of subjects, so a ledger stores each once.
+Scope and obligations belong to their alternative and are never combined across alternatives (docs/design/consent.md §9.3). Terms
+have one canonical JSON text; few distinct terms exist whatever the number of subjects, so a ledger stores each once.
 
-People write terms as an expression: ``HMB + NPU``, ``DS(MONDO:0004992) + GS(DE,FR) | GRU + NMDS``.
+Terms are written as an expression: ``HMB + NPU``, ``DS(MONDO:0004992) + GS(DE,FR) | GRU + NMDS``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PART = re.compile(r"\s*(?P<code>[A-Za-z0-9:_/.-]+?)\s*(?:\((?P<params>[^()]*)\)
 
 @dataclass(frozen=True, order=True)
 class Modifier:
-    """One modifier with its parameters; ``code`` is the short code, or the text as found when it is not known."""
+    """One modifier with its parameters; ``code`` is the short code, or the original text of an unknown code."""
 
     code: str
     params: tuple[str, ...] = ()
@@ -33,10 +33,10 @@ class Modifier:
 
 @dataclass(frozen=True)
 class Alternative:
-    """One permission with its modifiers, scope and duties.
+    """One permission with its modifiers, scope and obligations.
 
-    ``data_classes`` empty means genotypes only. ``only`` empty means every locus; ``exclude`` lists loci that must not leave.
-    ``obligations`` are local duties by name, for example ``watermark``.
+    ``data_classes`` empty means genotypes only. ``only`` empty means every locus; ``exclude`` lists loci that must not be released.
+    ``obligations`` are local obligations by name, for example ``watermark``.
     """
 
     permission: str
@@ -48,7 +48,7 @@ class Alternative:
     obligations: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The form that JSON and YAML carry and ``read_alternative`` reads; empty fields are left out."""
+        """Mapping for JSON and YAML, which ``read_alternative`` reads; empty fields are left out."""
         full: dict[str, object] = {
             "permission": self.permission,
             "diseases": list(self.diseases),
@@ -65,17 +65,17 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Terms:
-    """The alternatives of one signed answer, sorted, without repeats. Build with ``Terms.from_alternatives``."""
+    """Alternatives of one signed answer, sorted, without repeats. Build with ``Terms.from_alternatives``."""
 
     alternatives: tuple[Alternative, ...]
 
     @classmethod
     def from_alternatives(cls, *alternatives: Alternative) -> Terms:
-        """Terms whose equality and hash do not depend on the order in which anything was written."""
+        """Terms in canonical order: equality and hash do not depend on the order of the arguments."""
         return cls(tuple(sorted({_ordered(item) for item in alternatives}, key=lambda item: canonical.dumps(item.as_dict()))))
 
     def text(self) -> str:
-        """The canonical JSON, which ``parse`` reads."""
+        """Canonical JSON, which ``parse`` reads."""
         return canonical.dumps([item.as_dict() for item in self.alternatives])
 
     def digest(self) -> str:
@@ -84,10 +84,10 @@ class Terms:
 
 
 def parse(text: str) -> Terms:
-    """Terms from their stored text. A code that this release does not know is kept, so that it decides as REVIEW.
+    """Parse stored terms. An unknown code is kept, so that it decides as REVIEW.
 
     Raises:
-        PolicyInputError: for text that is not terms, or names a field that is not known.
+        PolicyInputError: ``not_a_list``, or every problem with its place.
     """
     value = canonical.loads(text)
     problems: list[InputProblem] = []
@@ -100,10 +100,10 @@ def parse(text: str) -> Terms:
 
 
 def parse_expression(text: str, *, place: str = "") -> Terms:
-    """Terms from an expression: codes joined by ``+``, parameters in brackets, alternatives joined by ``|``.
+    """Parse an expression: codes joined by ``+``, parameters in brackets, alternatives joined by ``|``.
 
     Raises:
-        PolicyInputError: ``bad_expression``, ``unknown_code``, and what ``check_parameters`` raises.
+        PolicyInputError: ``bad_expression``, ``unknown_code``, ``too_many``, ``repeated``; as ``check_parameters``.
     """
     alternatives = [_alternative(part, place) for part in text.split("|")]
     if len(alternatives) > MAX_ALTERNATIVES:
@@ -112,9 +112,9 @@ def parse_expression(text: str, *, place: str = "") -> Terms:
 
 
 def read_alternative(section: Section, *, stored: bool = False) -> Alternative:
-    """An alternative from a mapping, every problem noted with its place.
+    """Read an alternative from a mapping; every problem is noted with its place.
 
-    What people write must use known codes with well-formed parameters; what the ledger stored is taken as it was signed.
+    Hand-written input must use known codes with well-formed parameters; ``stored`` text from the ledger is taken as it was signed.
     """
     permission = section.text("permission", longest=60)
     diseases = section.texts("diseases")
@@ -141,7 +141,7 @@ def read_alternative(section: Section, *, stored: bool = False) -> Alternative:
 
 
 def check_parameters(term: duo.Term, params: tuple[str, ...], *, place: str = "") -> tuple[str, ...]:
-    """The parameters of a code in their one spelling, checked against its shape.
+    """Normalise the parameters of a code and check them against its shape.
 
     Raises:
         PolicyInputError: ``parameter_missing``, ``parameter_not_taken``, ``bad_parameter``, ``bad_disease``, ``bad_date``.

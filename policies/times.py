@@ -1,4 +1,4 @@
-"""Days and instants: months added, birthdays reached, a day's first moment. The time zone and the leap-day rule are arguments."""
+"""Calendar arithmetic: months, birthdays, start of a day. The time zone and the leap-day rule are arguments."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from policies.errors import PolicyInputError
 
 
 class LeapDay(StrEnum):
-    """On which day a person born on 29 February comes of age in a year without one: the law differs, so it is declared."""
+    """Birthday of a person born on 29 February in a common year; national laws differ, so it is an argument."""
 
     FEB_28 = "feb_28"
     MAR_1 = "mar_1"
 
 
 def add_months(at: datetime, months: int) -> datetime:
-    """``at`` moved by whole months; a day that the month does not have becomes its last. Years end at 9999."""
+    """Add whole months; a day past the end of the month becomes its last day. Beyond year 9999: ``datetime.max``."""
     count = at.year * 12 + at.month - 1 + months
     year, month = divmod(count, 12)
     if year > date.max.year:
@@ -26,10 +26,10 @@ def add_months(at: datetime, months: int) -> datetime:
 
 
 def comes_of_age(birth: date, years: int, *, zone: tzinfo, leap_day: LeapDay) -> datetime:
-    """The instant of majority in UTC: 00:00 local time of the birthday.
+    """Instant of majority in UTC: 00:00 local time of the birthday.
 
     Raises:
-        PolicyInputError: ``bad_time`` when that year cannot be written.
+        PolicyInputError: ``bad_time`` for a year after 9999.
     """
     year = birth.year + years
     if year > date.max.year:
