@@ -59,12 +59,12 @@ def sites_of(records: Sequence[tuple[str, int, str]], **columns: Sequence[str]) 
     """Sites from (contig, pos, "REF,ALT…"); ``ids``, ``filters`` and ``info`` as keyword columns."""
     m = len(records)
     contigs = tuple(dict.fromkeys(r[0] for r in records))
-    column = lambda name, default: TextColumn.of([t.encode() for t in columns.get(name, [default] * m)])  # noqa: E731  # three uses, one line each
+    column = lambda name, default: TextColumn.from_items([t.encode() for t in columns.get(name, [default] * m)])  # noqa: E731  # three uses, one line each
     return Sites(
         contigs,
         np.array([contigs.index(r[0]) for r in records], np.int32),
         np.array([r[1] for r in records], np.int64),
-        TextColumn.of([r[2].encode() for r in records]),
+        TextColumn.from_items([r[2].encode() for r in records]),
         column("ids", "."),
         column("filters", "PASS"),
         column("info", ""),

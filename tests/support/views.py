@@ -27,10 +27,10 @@ def view_of(file: SmallVcf, *, assembly: str = "GRCh38") -> View:
         contigs=tuple(names),
         contig=np.array([names.index(record.contig) for record in file.records], np.int32),
         pos=np.array([record.pos for record in file.records], np.int64),
-        alleles=TextColumn.of(",".join([record.ref, *record.alts]).encode() for record in file.records),
-        ids=TextColumn.of(record.id.encode() for record in file.records),
-        filters=TextColumn.of(record.filter.encode() for record in file.records),
-        info=TextColumn.of(b"" for _ in file.records),
+        alleles=TextColumn.from_items(",".join([record.ref, *record.alts]).encode() for record in file.records),
+        ids=TextColumn.from_items(record.id.encode() for record in file.records),
+        filters=TextColumn.from_items(record.filter.encode() for record in file.records),
+        info=TextColumn.from_items(b"" for _ in file.records),
     )
     codes = np.zeros((len(file.records), len(file.samples)), np.uint8)
     escaped: list[tuple[int, int, list[int], list[int]]] = []

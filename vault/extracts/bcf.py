@@ -114,7 +114,7 @@ def _dictionary(summary: HeaderSummary) -> dict[str, int]:
 def _filters(filters: TextColumn, numbers: Mapping[str, int]) -> TextColumn:
     """The FILTER of each record as a typed vector of dictionary numbers."""
     starts = turns(filters)
-    coded = TextColumn.of(_filter(item.decode(), numbers) for item in filters.take(np.flatnonzero(starts)).items())
+    coded = TextColumn.from_items(_filter(item.decode(), numbers) for item in filters.take(np.flatnonzero(starts)).items())
     return coded.take(np.cumsum(starts) - 1)
 
 

@@ -22,8 +22,8 @@ class TextColumn:
     offsets: NDArray[np.int64]
 
     @staticmethod
-    def of(items: Iterable[bytes]) -> TextColumn:
-        """The column of these strings."""
+    def from_items(items: Iterable[bytes]) -> TextColumn:
+        """The column of these strings, in order."""
         parts = list(items)
         offsets = np.zeros(len(parts) + 1, np.int64)
         np.cumsum([len(p) for p in parts], out=offsets[1:])
@@ -144,6 +144,7 @@ def ends_before_start(sites: Sites) -> NDArray[np.bool_]:
 
 
 def _ends(sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(int64[m], bool[m]): results of ``site_ends`` and ``ends_before_start``."""
     from vault.genotypes import site_kernels  # noqa: PLC0415 - kernels load when sites are opened, not with every command
 
     ends, backward = np.empty(len(sites), np.int64), np.zeros(len(sites), np.bool_)

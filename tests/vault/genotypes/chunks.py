@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vault.errors import IntegrityError
 from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, Codes, Escapes
-from vault.genotypes.codec.decoder import Plan, decode_chunk
+from vault.genotypes.codec.decoder import DecodePlan, decode_chunk
 from vault.genotypes.codec.format_constants import Payload
 from vault.genotypes.codec.packed_calls import PHASED, UNPHASED, CallRows
 from vault.genotypes.codec.payloads import Payloads
@@ -21,7 +21,7 @@ from vault.genotypes.sites import Sites, TextColumn
 
 def packed_rows(codes: Codes) -> CallRows:
     """The matrix with every row packed that can be, and rubbish where nobody may look."""
-    rows = CallRows.of(codes.copy())
+    rows = CallRows.from_codes(codes.copy())
     n = codes.shape[1]
     rows.bits[:] = 0x5A5A5A5A5A5A5A5A
     for form, base in ((UNPHASED, 12), (PHASED, 133)):
@@ -157,10 +157,10 @@ def simple_sites(m: int, *, contig: str = "22", first: int = 1000, step: int = 7
         (contig,),
         np.zeros(m, np.int32),
         np.arange(m, dtype=np.int64) * step + first,
-        TextColumn.of([b"A,G"] * m),
-        TextColumn.of([b"."] * m),
-        TextColumn.of([b"PASS"] * m),
-        TextColumn.of([b""] * m),
+        TextColumn.from_items([b"A,G"] * m),
+        TextColumn.from_items([b"."] * m),
+        TextColumn.from_items([b"PASS"] * m),
+        TextColumn.from_items([b""] * m),
     )
 
 
@@ -179,7 +179,7 @@ def fixed_random(seed: str) -> Callable[[int], bytes]:
 
 def decode(coding: bytes, payloads: Sequence[Payload], rows: np.ndarray | None = None, **options: Any) -> tuple[Codes, Escapes]:
     """``decode_chunk`` of payloads in the order given."""
-    plan = Plan.of(Coding.from_bytes(coding), rows)
+    plan = DecodePlan.from_coding(Coding.from_bytes(coding), rows)
     return decode_chunk(plan, Payloads.join(payloads, len(plan.coding)), **options)
 
 

@@ -145,7 +145,7 @@ def _seal(vault: UnlockedVault, work: _Work, build_id: PartId) -> tuple[ChunkSea
     sites = []
     for some, codes, escapes in _pieces(work):
         sites.append(some)
-        encoder.add(CallRows.of(codes), escapes)
+        encoder.add(CallRows.from_codes(codes), escapes)
     return sealer, sealer.seal(0, Sites.concat(sites), encoder.finish())
 
 

@@ -1,6 +1,6 @@
-"""How often each allele of each site is carried: AC and AN, and the test whether a site or ALT is carried at all.
+"""Allele counts by site: AC and AN, from a matrix of calls or from the fields that ``decoder.count_chunk`` counts without one.
 
-From a matrix of calls, or from what ``decoding.count_chunk`` counts without making one. Both give the same.
+Both ways give the same counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vault.genotypes.compute.threads import over_rows
 from vault.genotypes.sites import Sites
 
 if TYPE_CHECKING:
-    from vault.genotypes.codec.decoder import FieldCounts, Plan
+    from vault.genotypes.codec.decoder import DecodePlan, FieldCounts
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class AlleleCounts:
         return self.counts[self.offsets[site] + 1 : self.offsets[site + 1]]
 
     def add(self, other: AlleleCounts, rows: NDArray[np.int64]) -> None:
-        """Count what others carry at the sites ``rows`` (all different), which have the same alleles here."""
+        """Add the counts of other subjects at the sites ``rows`` int64[k] (distinct), whose alleles are the same here."""
         shift = np.repeat(self.offsets[rows] - other.offsets[:-1], np.diff(other.offsets))
         self.counts[np.arange(len(other.counts)) + shift] += other.counts
         self.an[rows] += other.an
@@ -84,7 +84,7 @@ class AlleleCounts:
 
 
 def count_calls(sites: Sites, codes: Codes, escapes: Escapes) -> AlleleCounts:
-    """Of a matrix of calls: ``codes`` uint8[m, n] in C order. One pass, two threads.
+    """Count a matrix of calls: ``codes`` uint8[m, n] in C order. One pass, two threads.
 
     Raises:
         IntegrityError: ``call_outside_site`` if a call names an allele that its site does not list.
@@ -102,8 +102,12 @@ def count_calls(sites: Sites, codes: Codes, escapes: Escapes) -> AlleleCounts:
     return found
 
 
-def count_fields(plan: Plan, fields: FieldCounts, n_alleles: NDArray[np.int64]) -> AlleleCounts:
-    """Of the sites of a plan: the same as ``count_calls`` of the calls. Raises as ``count_calls``."""
+def count_fields(plan: DecodePlan, fields: FieldCounts, n_alleles: NDArray[np.int64]) -> AlleleCounts:
+    """Count the sites of a plan from their fields: the same as ``count_calls`` of the decoded calls.
+
+    Raises:
+        IntegrityError: ``call_outside_site``, as ``count_calls``.
+    """
     from vault.genotypes.codec.kernels import allele_counts  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
     found = AlleleCounts.none(n_alleles)

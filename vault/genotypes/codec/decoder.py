@@ -1,6 +1,6 @@
-"""Chosen subjects' payloads over chosen sites of a chunk, as calls or as counts (the other half is ``blocks``, which writes them).
+"""Decode chosen subjects' payloads over chosen sites of a chunk, as calls or as counts; ``encoder`` writes them.
 
-A ``Plan`` is what depends on the sites alone; the kernels then go over the subjects, in strips, without a matrix in between.
+A ``DecodePlan`` holds all that depends on the sites alone; the kernels then go over the subjects, in strips, without a matrix in between.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _NO_TALLY = np.empty((0, 8), np.int32)
 
 
 @dataclass(frozen=True, repr=False)
-class Plan:
-    """Which sites of a chunk are decoded, and all that the kernels need to know of them. Belongs to nobody; may be kept.
+class DecodePlan:
+    """The sites of a chunk to decode, as the kernels need them. Subject-independent; safe to cache.
 
     Rows are those of the fields that a kernel works on: the m wanted sites, and those that they refer to. ``sites`` int64[m];
     ``row`` int32[m]: row of each; ``place`` int32[all sites]: number among the wanted, or -1; ``reference``: row that a row is
-    XOR-ed with, or -1; ``class_end``, ``target``, ``n_places``: of ``plan_kernels.aim``.
+    XOR-ed with, or -1; ``class_end``, ``target``, ``n_places``: of ``decode_plan.aim``.
     """
 
     coding: Coding
@@ -47,8 +47,8 @@ class Plan:
     n_places: int
 
     @staticmethod
-    def of(coding: Coding, sites: NDArray[np.int64] | None = None) -> Plan:
-        """For ascending site numbers; all sites if None.
+    def from_coding(coding: Coding, sites: NDArray[np.int64] | None = None) -> DecodePlan:
+        """A plan for ascending site numbers ``sites`` int64[m]; for all sites if None.
 
         Raises:
             UsageError: ``chunk_rows``: not ascending, or outside the chunk.
@@ -68,7 +68,7 @@ class Plan:
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
         class_end, target = np.empty(MAX_K + 1, np.int64), np.empty(3 * n_sites, np.int32)
         n_places = decode_plan.aim(coding.classes, row_of_site, class_end, target)
-        return Plan(
+        return DecodePlan(
             coding,
             chosen,
             row_of_site[chosen],
@@ -87,7 +87,7 @@ class Plan:
 
 @dataclass(frozen=True, repr=False)
 class FieldCounts:
-    """How often each call stands at m sites, uncollected.
+    """Counts of each field and the explicit calls at m sites, not yet added up by allele.
 
     ``tally`` int32[m, 8]: subjects whose field is f (column f), and whose field is f while their default is haploid (column 4 + f).
     Explicit calls: ``row`` int32[k] among the m, ``value`` uint8[k] the call code; ``escapes`` are the calls of those that are ESCAPE.
@@ -100,7 +100,7 @@ class FieldCounts:
 
 
 def decode_chunk(
-    plan: Plan, payloads: Payloads, *, pool: Executor | None = None, out: Codes | None = None
+    plan: DecodePlan, payloads: Payloads, *, pool: Executor | None = None, out: Codes | None = None
 ) -> tuple[Codes, Escapes]:
     """``codes`` uint8[m, subjects] and the calls that do not fit a byte.
 
@@ -116,8 +116,8 @@ def decode_chunk(
     return codes, _put(plan, payloads, _over_strips(plan, payloads, pool, codes.reshape(-1), _NO_TALLY)[0], codes)
 
 
-def count_chunk(plan: Plan, payloads: Payloads, *, pool: Executor | None = None) -> FieldCounts:
-    """What ``decode_chunk`` would give, counted by site instead of written down.
+def count_chunk(plan: DecodePlan, payloads: Payloads, *, pool: Executor | None = None) -> FieldCounts:
+    """Count by site the calls that ``decode_chunk`` would return, without a matrix of them.
 
     Raises:
         IntegrityError: ``block_malformed``.
@@ -128,8 +128,8 @@ def count_chunk(plan: Plan, payloads: Payloads, *, pool: Executor | None = None)
     return _counted(plan, found, tally, escapes_of(plan.place, found, payloads.data))
 
 
-def decode_and_count(plan: Plan, payloads: Payloads, *, out: Codes, pool: Executor | None = None) -> FieldCounts:
-    """Both in one pass: what ``decode_chunk`` writes into ``out``, and what ``count_chunk`` gives, whose escapes are those of the matrix.
+def decode_and_count(plan: DecodePlan, payloads: Payloads, *, out: Codes, pool: Executor | None = None) -> FieldCounts:
+    """Decode into ``out`` as ``decode_chunk`` and count as ``count_chunk`` in one pass; the escapes are those of the matrix.
 
     Raises:
         IntegrityError: ``block_malformed``. UsageError: ``chunk_shape``.
@@ -141,13 +141,13 @@ def decode_and_count(plan: Plan, payloads: Payloads, *, out: Codes, pool: Execut
     return _counted(plan, found, tally, _put(plan, payloads, found, out))
 
 
-def _require_matrix(codes: Codes, plan: Plan, payloads: Payloads) -> None:
+def _require_matrix(codes: Codes, plan: DecodePlan, payloads: Payloads) -> None:
     if codes.shape != (len(plan), len(payloads)) or codes.dtype != np.uint8 or not codes.flags.c_contiguous:
         raise UsageError("chunk_shape", "the matrix to decode into does not have the shape of what is asked for")
 
 
-def _put(plan: Plan, payloads: Payloads, found: Exceptions, codes: Codes) -> Escapes:
-    """Write the exceptions into the matrix; those that are escapes."""
+def _put(plan: DecodePlan, payloads: Payloads, found: Exceptions, codes: Codes) -> Escapes:
+    """Write the exceptions into the matrix and return those that are escapes."""
     if len(found.site):
         changes = toggles(found)
         if len(changes.site):
@@ -156,20 +156,20 @@ def _put(plan: Plan, payloads: Payloads, found: Exceptions, codes: Codes) -> Esc
     return escapes_of(plan.place, found, payloads.data)
 
 
-def _counted(plan: Plan, found: Exceptions, tally: NDArray[np.int32], escapes: Escapes) -> FieldCounts:
+def _counted(plan: DecodePlan, found: Exceptions, tally: NDArray[np.int32], escapes: Escapes) -> FieldCounts:
     row = plan.place[found.site]
     called = np.flatnonzero((row >= 0) & (found.value != TOGGLE))
     return FieldCounts(tally, row[called], found.value[called], escapes)
 
 
-def _nothing(plan: Plan) -> FieldCounts:
+def _nothing(plan: DecodePlan) -> FieldCounts:
     return FieldCounts(np.zeros((len(plan), 8), np.int32), np.empty(0, np.int32), _NO_CODES, Escapes.empty())
 
 
 def _over_strips(
-    plan: Plan, payloads: Payloads, pool: Executor | None, codes: NDArray[np.uint8], tally: NDArray[np.int32]
+    plan: DecodePlan, payloads: Payloads, pool: Executor | None, codes: NDArray[np.uint8], tally: NDArray[np.int32]
 ) -> tuple[Exceptions, NDArray[np.int32]]:
-    """Run the kernel over all subjects; their exceptions, in order, and the tally."""
+    """Run the kernel over all subjects: their exceptions, in order, and the tally int32[m, 8]."""
     n = len(payloads)
     strips = -(-n // STRIP)
     if pool is None or n < _SPLIT_SUBJECTS or len(payloads.data) < _SPLIT_BYTES:
@@ -178,13 +178,13 @@ def _over_strips(
     other_tally = np.zeros_like(tally)
     other = pool.submit(_run, plan, payloads, range(middle, strips), codes, other_tally)
     found = _run(plan, payloads, range(middle), codes, tally)
-    # Whoever waits for a pool that waits for him would wait for ever: what nobody has begun is done here.
+    # The pool may be busy with the task that this call is part of: a job that has not begun is done here, or both would wait forever.
     rest = _run(plan, payloads, range(middle, strips), codes, other_tally) if other.cancel() else other.result()
     tally += other_tally
     return Exceptions.concat([found, rest]), tally
 
 
-def _run(plan: Plan, payloads: Payloads, strips: range, codes: NDArray[np.uint8], tally: NDArray[np.int32]) -> Exceptions:
+def _run(plan: DecodePlan, payloads: Payloads, strips: range, codes: NDArray[np.uint8], tally: NDArray[np.int32]) -> Exceptions:
     coding = plan.coding
     progress = np.array([strips.start, 0], np.int64)
     found = Exceptions.room(64)
@@ -220,6 +220,7 @@ def _run(plan: Plan, payloads: Payloads, strips: range, codes: NDArray[np.uint8]
 
 
 def _check(sites: NDArray[np.int64], n_sites: int) -> NDArray[np.int64]:
+    """The sites int64[m], C-contiguous; refuses numbers that do not ascend within the chunk."""
     chosen = np.ascontiguousarray(sites, np.int64)
     if len(chosen) and (int(chosen[0]) < 0 or int(chosen[-1]) >= n_sites or bool((np.diff(chosen) <= 0).any())):
         raise UsageError("chunk_rows", "the rows asked for are not ascending sites of the chunk")

@@ -1,4 +1,4 @@
-"""Encoded chunks: what goes from whoever reads a file to whoever seals it, in one process or between two.
+"""Encoded chunks: the reader of a file hands them to the process that seals them, in one process or between two.
 
 As bytes (between the two processes of one run, never stored)::
 
@@ -70,7 +70,11 @@ class SiteChunk:
 
     @staticmethod
     def from_bytes(data: bytearray) -> SiteChunk:
-        """The chunk of these bytes, on their memory. Raises ValueError if the parts do not fit each other."""
+        """The chunk of these bytes, on their memory.
+
+        Raises:
+            ValueError: the parts do not fit each other.
+        """
         try:
             return _parsed(memoryview(data))
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
@@ -98,6 +102,7 @@ def _cut(data: memoryview, sizes: Sequence[int]) -> Iterator[memoryview]:
 
 
 def _array(part: memoryview, dtype: type[_T]) -> NDArray[_T]:
+    """dtype[k]: the array of these bytes, on their memory."""
     return np.frombuffer(part, dtype) if len(part) else np.empty(0, dtype)
 
 

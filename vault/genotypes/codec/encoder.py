@@ -1,7 +1,7 @@
 """The block code: one subject's calls over one chunk of sites, in about a seventh of a bit each (docs/formats/genotypes.md).
 
 ``ChunkEncoder`` takes a chunk's sites in batches and yields one payload per subject plus the coding that the site table keeps.
-Lossless for every call. ``decoding`` is the other half.
+Lossless for every call. ``decoder`` is the other half.
 """
 
 from __future__ import annotations

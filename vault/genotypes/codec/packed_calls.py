@@ -1,7 +1,7 @@
 """Call rows: the calls of consecutive sites on their way from a file to the encoder.
 
 Most sites of a cohort have nothing but 0/0, 0/1, 1/0 and 1/1 in one phase. A reader that sees this keeps such a site in two bits a call,
-which is what the encoder works on, and never makes a byte of each. Any other site is a row of call codes (``calls``).
+which is what the encoder works on, and never makes a byte of each. Any other site is a row of call codes (``call_codes``).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class CallRows:
     codes: Codes
 
     @staticmethod
-    def of(codes: Codes) -> CallRows:
-        """Rows that are all call codes."""
+    def from_codes(codes: Codes) -> CallRows:
+        """Rows that are all call codes, ``codes`` uint8[m, n]."""
         m, n = codes.shape
         return CallRows(np.zeros(m, np.uint8), np.empty((m, words_of(n)), np.uint64), codes)
 

@@ -197,7 +197,7 @@ def call_code_unknown() -> UsageError:
 
 
 def block_malformed() -> IntegrityError:
-    """The one error of a payload that does not say what its version allows. It is authenticated, so this is a writer's defect."""
+    """The error of a payload that does not have the form of its version. It is authenticated, so this is a writer's defect."""
     return IntegrityError("block_malformed", "a genotype block does not have the form of its version")
 
 

@@ -144,10 +144,11 @@ def unpack(packed: bytes, size: int) -> bytes:
 
 
 def _split16(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Low bytes, then high bytes: compresses better than pairs."""
+    """uint8[2m]: the low bytes of uint16[m], then the high bytes, which compresses better than pairs."""
     return np.concatenate([values & 0xFF, values >> 8]).astype(np.uint8)
 
 
 def _join16(planes: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """uint16[m] of their low and high bytes, uint8[2, m]."""
     joined: NDArray[np.uint16] = planes[0].astype(np.uint16) | (planes[1].astype(np.uint16) << 8)
     return joined

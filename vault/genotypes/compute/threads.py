@@ -1,4 +1,4 @@
-"""Threads beside the one that asks: kernels release the GIL, so two of them keep two processors busy."""
+"""Threads for kernels: these release the GIL, so that two of them keep two processors busy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPLIT_AT = 1 << 20  # calls: below this a second thread costs more than it saves
 
 @functools.cache
 def decoding_pool() -> Executor:
-    """Where decoding runs beside the opening of blocks: started once for the process."""
+    """The pool that decodes beside the opening of blocks; started once for the process."""
     return ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
@@ -13,28 +12,12 @@ from vault.errors import UsageError
 from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.codec.encoder import ChunkEncoder
-from vault.genotypes.codec.packed_calls import CallRows
+from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.sites import Sites, site_ends
 from vault.limits import CHUNK_SITES
 
 
-class Batch(Protocol):
-    """What a reader of genotype files yields (``ingest.source.SiteBatch``)."""
-
-    @property
-    def sites(self) -> Sites:
-        """The m sites; positions ascend within a contig, and a contig does not come back."""
-
-    @property
-    def rows(self) -> CallRows:
-        """The calls of the m sites in all sample columns."""
-
-    @property
-    def escapes(self) -> Escapes:
-        """The calls that the rows mark ESCAPE."""
-
-
-def chunks_of(batches: Iterable[Batch], columns: int, *, chunk_sites: int = CHUNK_SITES) -> Iterator[SiteChunk]:
+def chunks_of(batches: Iterable[SiteBatch], columns: int, *, chunk_sites: int = CHUNK_SITES) -> Iterator[SiteChunk]:
     """The chunks of these batches, each as soon as it is full or its contig ends. Memory: one chunk, encoded.
 
     Raises:
@@ -57,7 +40,7 @@ def chunks_of(batches: Iterable[Batch], columns: int, *, chunk_sites: int = CHUN
         yield _finished(pieces, encoder)
 
 
-def _add(batch: Batch, first: int, end: int, pieces: list[Sites], encoder: ChunkEncoder) -> None:
+def _add(batch: SiteBatch, first: int, end: int, pieces: list[Sites], encoder: ChunkEncoder) -> None:
     whole = end - first == len(batch.sites)
     pieces.append(batch.sites if whole else batch.sites.take(np.arange(first, end)))
     encoder.add(batch.rows.run(first, end), batch.escapes if whole else slice_escapes(batch.escapes, first, end))

@@ -27,12 +27,12 @@ _READ_BYTES = 1 << 18  # compressed bytes per read
 _RUN_BYTES = 1 << 20  # the same, of BGZF
 _HEAD = Struct("<I8xIH")  # of a BGZF block: gzip with an extra field, subfield "BC" of two bytes, stored size - 1
 _MARKS = (0x04088B1F, 0x00024342)
-_MAX_BLOCK = 1 << 16  # what a BGZF block may inflate to
+_MAX_BLOCK = 1 << 16  # bytes that a BGZF block may inflate to
 _DAMAGE = (OSError, cast("type[Exception]", IsalError))  # isal's stub calls its error an instance
 
 
 def is_bgzf(start: bytes) -> bool:
-    """Whether the first 18 bytes of a file are a BGZF block's header, with the subfield "BC" in front."""
+    """Test whether a file starts with a BGZF block's header: 18 bytes, with the subfield "BC" first (SAM specification §4.1)."""
     return len(start) >= _HEAD.size and _HEAD.unpack_from(start)[:2] == _MARKS
 
 
@@ -59,15 +59,19 @@ class GzipStream:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Neighbouring BGZF blocks as stored, and how much they say that they inflate to."""
+class BlockRun:
+    """Neighbouring BGZF blocks as stored; ``size``: inflated bytes by their trailers."""
 
     file: str
     stored: bytes
     size: int
 
     def inflate(self, out: memoryview) -> None:
-        """Fill the ``size`` bytes of ``out``; from any thread. Raises InputError ``bad_compression``."""
+        """Fill the ``size`` bytes of ``out``; from any thread.
+
+        Raises:
+            InputError: ``bad_compression``.
+        """
         done = 0
         try:
             reader = _Reader(self.stored)
@@ -81,7 +85,7 @@ class Run:
 
 
 class BgzfStream:
-    """A ``ByteStream`` of a BGZF file. Who wants to inflate in several threads takes runs off it instead of reading."""
+    """A ``ByteStream`` of a BGZF file; to inflate in several threads, take runs of blocks instead of reading."""
 
     def __init__(self, file: io.FileIO, name: str) -> None:
         self._file, self._name = file, name
@@ -103,13 +107,13 @@ class BgzfStream:
         return len(self.take_rest(buffer))
 
     def take_rest(self, buffer: memoryview) -> memoryview:
-        """What was inflated for an earlier read and did not fit its buffer, as far as it fits this one."""
+        """Bytes inflated for an earlier read that did not fit its buffer, as many as fit this one."""
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return buffer[:count]
 
-    def take(self, limit: int) -> Run | None:
+    def take(self, limit: int) -> BlockRun | None:
         """The next blocks, which inflate to ``limit`` bytes or are a single one; None at the end. One thread at a time.
 
         Raises InputError ``bad_compression``, ``file_truncated``.
@@ -128,7 +132,7 @@ class BgzfStream:
                 break
             self._at = end
             size += inflated
-        return Run(self._name, self._data[first : self._at], size)
+        return BlockRun(self._name, self._data[first : self._at], size)
 
     def position(self) -> int:
         """As ``ByteStream``."""
@@ -139,7 +143,7 @@ class BgzfStream:
         self._file.close()
 
     def _measure(self) -> tuple[int, int]:
-        """Where the next block ends, which may be behind the bytes at hand, and to how much it says that it inflates."""
+        """(end of the next block, which may lie behind the bytes at hand; its inflated size by its trailer)."""
         data, at = self._data, self._at
         if len(data) - at < _HEAD.size:
             return at + _HEAD.size, 0

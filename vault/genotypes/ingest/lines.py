@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vault.errors import InputError
 from vault.genotypes.contigs import Assembly
-from vault.genotypes.ingest.gzip_streams import BgzfStream, Run
+from vault.genotypes.ingest.gzip_streams import BgzfStream, BlockRun
 from vault.genotypes.ingest.streams import ByteStream
 from vault.genotypes.ingest.vcf_header import VcfHeader, parse_header
 from vault.genotypes.ingest.vcf_kernel_state import SLACK
@@ -50,7 +50,7 @@ class Lines:
         return self._buffer.text
 
     def starts_with(self, magic: bytes) -> bool:
-        """Whether the stream begins so; before anything else is read."""
+        """Test whether the stream begins with these bytes; call it before anything else is read."""
         while self._filled < 16 and not self._ended:
             self._read(_BLOCK)
         return self._buffer.raw.startswith(magic)
@@ -193,7 +193,11 @@ class _ReadAhead:
             thread.start()
 
     def take(self) -> _Block:
-        """The next block, to be given back. Raises what the stream raised in its place."""
+        """The next block, to be given back.
+
+        Raises:
+            Exception: the error that the stream raised in its place.
+        """
         return self._blocks.get().result()
 
     def give_back(self, buffer: _Buffer) -> None:
@@ -234,7 +238,7 @@ class _ReadAhead:
         size = self._size
         buffer = self._spare.pop() if self._spare else _Buffer(size, size)
         free = memoryview(buffer.raw)[buffer.head : buffer.head + buffer.size]
-        run: Run | None = None
+        run: BlockRun | None = None
         if isinstance(self._stream, BgzfStream):
             count = len(self._stream.take_rest(free))
             run = None if count else self._stream.take(buffer.size)

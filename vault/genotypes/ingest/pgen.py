@@ -3,8 +3,8 @@
 REF and ALT are the .pvar's. A fileset whose reference alleles are only provisional (from PLINK 1, where A1 and A2 are sorted by
 frequency) is refused: which allele is the reference cannot be read out of it, and guessing it would turn genotypes round.
 
-PGEN knows no ploidy: as in ``plink2 --export vcf``, a homozygous or missing call is of one chromosome on X for men and on Y and MT for
-everybody. It keeps phase of heterozygous calls only: a homozygous call, whose phase says nothing, is marked like the heterozygous ones of its variant (or
+PGEN knows no ploidy: as in ``plink2 --export vcf``, a homozygous or missing call is haploid on X for men, and on Y and MT
+for all. It keeps phase of heterozygous calls only: a homozygous call, whose phase says nothing, is marked like the heterozygous ones of its variant (or
 of the last variant that has some), so that sites stay uniform. Dosages are not read.
 """
 
@@ -41,7 +41,7 @@ def open_pgen(path: Path, assembly: Assembly) -> PgenSource:
 
     Raises:
         UnavailableError: ``pgen_support_missing``.
-        InputError: ``plink1_orientation``, ``provisional_ref``, ``bad_pgen``, ``no_such_file``, and what ``plink_text`` refuses.
+        InputError: ``plink1_orientation``, ``provisional_ref``, ``bad_pgen``, ``no_such_file``, and those of ``pvar_psam``.
     """
     try:
         import pgenlib  # noqa: PLC0415 - an extra
@@ -118,7 +118,11 @@ class PgenSource:
         return self._size * self._done // max(1, self._variants), self._size
 
     def batches(self) -> Iterator[SiteBatch]:
-        """All sites, once. Raises InputError ``bad_pgen`` and as ``plink_text`` does."""
+        """All sites, once.
+
+        Raises:
+            InputError: ``bad_pgen``, and as ``pvar_psam``.
+        """
         at_once = max(1, _BATCH_CALLS // len(self._people))
         self._done, carried = 0, bool(self._reader.hardcall_phase_present())
         with open_pvar(self._path, self._assembly) as pvar:
@@ -127,7 +131,7 @@ class PgenSource:
                     sites = batch.sites.take(np.arange(first, min(first + at_once, len(batch.sites))))
                     codes, escapes, carried = self._read(sites, carried=carried)
                     self._done += len(sites)
-                    yield SiteBatch(sites, CallRows.of(codes), escapes)
+                    yield SiteBatch(sites, CallRows.from_codes(codes), escapes)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -140,6 +144,7 @@ class PgenSource:
         self.close()
 
     def _read(self, sites: Sites, *, carried: bool) -> tuple[Codes, Escapes, bool]:
+        """Codes uint8[m, n] and escapes of the next m sites, and whether the last heterozygous calls were phased."""
         m, n = len(sites), len(self._people)
         alleles, phased = np.empty((m, 2 * n), np.int32), np.empty((m, n), np.uint8)
         try:

@@ -1,4 +1,4 @@
-"""What a reading process and the process that began it say to each other, over a pipe each way.
+"""Frames between a reader process and the process that began it, over a pipe each way.
 
 Down to it: lines of JSON. First {"files": [path], "assembly": name}; then, for one file after another, the columns wanted: a list of
 column numbers, or null for all in their order. Up from it: frames, ``kind u8 ‖ length u64 ‖ body``.
@@ -19,13 +19,13 @@ from typing import BinaryIO
 
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 
-MAX_FRAME = 1 << 34  # what the other side may make this one allocate
+MAX_FRAME = 1 << 34  # bytes that the other side can make this one allocate
 
 _HEAD = struct.Struct("<BQ")
 
 
-class Kind(IntEnum):
-    """What a frame is."""
+class FrameKind(IntEnum):
+    """Kind of a frame, its first byte."""
 
     OPENED = 1
     PROGRESS = 2
@@ -37,19 +37,23 @@ class Kind(IntEnum):
 ERRORS = {kind.__name__: kind for kind in (InputError, IntegrityError, RefusedError, UnavailableError, UsageError)}
 
 
-def write_frame(out: BinaryIO, kind: Kind, parts: Sequence[bytes | memoryview] = ()) -> None:
+def write_frame(out: BinaryIO, kind: FrameKind, parts: Sequence[bytes | memoryview] = ()) -> None:
     """Write a frame whose body is the parts, one after another."""
     out.write(_HEAD.pack(kind, sum(map(len, parts))))
     out.writelines(parts)
     out.flush()
 
 
-def read_frame(readinto: Callable[[memoryview], int]) -> tuple[Kind, bytearray]:
-    """The next frame. Raises EOFError where the other side ended, ValueError for what is no frame."""
+def read_frame(readinto: Callable[[memoryview], int]) -> tuple[FrameKind, bytearray]:
+    """The next frame.
+
+    Raises:
+        EOFError: the other side ended. ValueError: the bytes are no frame.
+    """
     kind, size = _HEAD.unpack(_exactly(readinto, _HEAD.size))
     if size > MAX_FRAME:
         raise ValueError("a frame is too long")
-    return Kind(kind), _exactly(readinto, size)
+    return FrameKind(kind), _exactly(readinto, size)
 
 
 def describe(error: GenovaultError) -> list[str]:
@@ -58,7 +62,11 @@ def describe(error: GenovaultError) -> list[str]:
 
 
 def described(fields: Sequence[str]) -> GenovaultError:
-    """The error of a FAILED frame. Raises ValueError or KeyError for what describes none."""
+    """The error of a FAILED frame.
+
+    Raises:
+        ValueError, KeyError: the fields describe no error.
+    """
     kind, code, message, hint = fields
     return ERRORS[kind](code, message, hint=hint)
 

@@ -61,7 +61,7 @@ class PvarSource(VcfSource):
 
     @property
     def has_provisional_marks(self) -> bool:
-        """Whether a line read so far marks its REF as provisional."""
+        """True if a line read so far marks its REF as provisional."""
         return self._text.has_provisional_marks
 
 

@@ -33,7 +33,11 @@ class ReadingHere:
             self._files[0].begin()
 
     def files(self) -> Sequence[ReadFile]:
-        """As ``Reading``."""
+        """As ``Reading``.
+
+        Raises:
+            GenovaultError: as ``open_source``.
+        """
         if self._error is not None:
             raise self._error
         return self._files

@@ -1,4 +1,4 @@
-"""Files read by a process of their own (``reading_process``), as the process that began it sees them."""
+"""Client of the reader process: files read by a process of their own (``reader_process``)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from typing import Any, Self
 
 from vault.errors import GenovaultError, UnavailableError
 from vault.genotypes.codec.encoded_chunk import SiteChunk
-from vault.genotypes.ingest.pipe_frames import Kind, described, read_frame
+from vault.genotypes.ingest.pipe_frames import FrameKind, described, read_frame
 from vault.genotypes.ingest.reading import Progress, ReadFile
 
-# -P: a folder named vault where somebody happens to stand is not the program.
+# -P: a folder named vault in the working directory is not imported.
 COMMAND = ("-P", "-m", "vault.genotypes.ingest.reader_process")
 
 
 class ReadingApart:
-    """``Reading`` through another process. Raises OSError where there is no room for one."""
+    """``Reading`` through another process.
+
+    Raises:
+        OSError: there is no room for another process.
+    """
 
     def __init__(self, paths: Sequence[Path], assembly: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
@@ -33,7 +37,7 @@ class ReadingApart:
     def files(self) -> Sequence[ReadFile]:
         """As ``Reading``."""
         if self._files is None:
-            body = self.hear(Kind.OPENED)[1]
+            body = self.hear(FrameKind.OPENED)[1]
             with _understood():
                 self._files = [_FileApart(self, int(size), tuple(map(str, samples))) for size, samples in json.loads(body)]
         return self._files
@@ -55,19 +59,20 @@ class ReadingApart:
 
     def say(self, order: object) -> None:
         """A line down to the process."""
-        with suppress(BrokenPipeError):  # it has ended: what it said, or that it said nothing, is heard next
+        with suppress(BrokenPipeError):  # it has ended; its last frame, or the lack of one, is read next
             self._process.stdin.write(json.dumps(order).encode() + b"\n")  # type: ignore[union-attr]
 
-    def hear(self, *expected: Kind) -> tuple[Kind, bytearray]:
+    def hear(self, *expected: FrameKind) -> tuple[FrameKind, bytearray]:
         """The next frame.
 
         Raises:
-            the error that the process met. UnavailableError: ``reader_ended``: it ended without a word, or says what it must not.
+            GenovaultError: the error that the process met.
+            UnavailableError: ``reader_ended``: it ended without a frame, or sent one that does not fit.
         """
         if self._failure is None:
             try:
                 return _frame(self._process.stdout.readinto, expected)  # type: ignore[union-attr]
-            except Exception as error:  # noqa: BLE001 - whatever it is, there will be no other frame
+            except Exception as error:  # noqa: BLE001 - after any error there is no other frame
                 self._failure = error
         raise self._failure
 
@@ -81,22 +86,22 @@ class _FileApart:
         wanted = list(columns)
         reading.say(None if wanted == list(range(len(self.samples))) else wanted)
         while True:
-            kind, body = reading.hear(Kind.PROGRESS, Kind.CHUNK, Kind.END)
-            if kind is Kind.END:
+            kind, body = reading.hear(FrameKind.PROGRESS, FrameKind.CHUNK, FrameKind.END)
+            if kind is FrameKind.END:
                 return
             with _understood():
-                chunk = SiteChunk.from_bytes(body) if kind is Kind.CHUNK else None
-                read, sites = map(int, json.loads(body)) if kind is Kind.PROGRESS else (0, 0)
+                chunk = SiteChunk.from_bytes(body) if kind is FrameKind.CHUNK else None
+                read, sites = map(int, json.loads(body)) if kind is FrameKind.PROGRESS else (0, 0)
             if chunk is not None:
                 yield chunk
             else:
                 progress(read, sites)
 
 
-def _frame(readinto: Callable[[memoryview], int], expected: Sequence[Kind]) -> tuple[Kind, bytearray]:
+def _frame(readinto: Callable[[memoryview], int], expected: Sequence[FrameKind]) -> tuple[FrameKind, bytearray]:
     with _understood():
         kind, body = read_frame(readinto)
-        if kind is Kind.FAILED:
+        if kind is FrameKind.FAILED:
             raise _failure(json.loads(body))
         if kind not in expected:
             raise ValueError
@@ -105,7 +110,7 @@ def _frame(readinto: Callable[[memoryview], int], expected: Sequence[Kind]) -> t
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """What makes no sense came from a process that is not whole."""
+    """Map protocol errors of the reader process to ``reader_ended``."""
     try:
         yield
     except (EOFError, OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
@@ -117,7 +122,7 @@ def _understood() -> Iterator[None]:
 
 
 def _failure(fields: list[Any]) -> Exception:
-    if not fields[0]:  # a bug of ours, and told as one
+    if not fields[0]:  # a defect of the reader, reported as one
         return RuntimeError(f"the reading process failed: {fields[1]} at {fields[2]}")
     error: GenovaultError = described(fields)
     return error

@@ -1,4 +1,4 @@
-"""A process that reads genotype files for another: ``python -m vault.genotypes.ingest.reader_process`` (``frames``).
+"""A process that reads genotype files for another: ``python -m vault.genotypes.ingest.reader_process`` (``pipe_frames``).
 
 It holds no key and no database, parses what came from outside, and ends with its pipes.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vault.errors import GenovaultError
-from vault.genotypes.ingest.pipe_frames import Kind, describe, write_frame
+from vault.genotypes.ingest.pipe_frames import FrameKind, describe, write_frame
 from vault.genotypes.ingest.read_ahead import ReadingHere
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one, which ends it
     gc.set_threshold(50_000, 20, 50)  # large arrays and few cycles: looking for them costs more than it frees
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints does not print into a frame
+    os.dup2(2, 1)  # prints of libraries do not end up in a frame
     try:
         _serve(sys.stdin.buffer, out)
     except BrokenPipeError:
@@ -41,26 +41,26 @@ def _serve(orders: BinaryIO, out: BinaryIO) -> None:
     job = json.loads(orders.readline())
     reading = ReadingHere([Path(path) for path in job["files"]], job["assembly"])
     files = reading.files()
-    _send(out, Kind.OPENED, [[file.size, file.samples] for file in files])
+    _send(out, FrameKind.OPENED, [[file.size, file.samples] for file in files])
     for file in files:
         line = orders.readline()
         if not line:
             return
         columns = json.loads(line)
         wanted = range(len(file.samples)) if columns is None else columns
-        for chunk in file.chunks(wanted, lambda read, sites: _send(out, Kind.PROGRESS, [read, sites])):
-            write_frame(out, Kind.CHUNK, chunk.to_parts())
-        write_frame(out, Kind.END)
+        for chunk in file.chunks(wanted, lambda read, sites: _send(out, FrameKind.PROGRESS, [read, sites])):
+            write_frame(out, FrameKind.CHUNK, chunk.to_parts())
+        write_frame(out, FrameKind.END)
 
 
-def _send(out: BinaryIO, kind: Kind, body: Any) -> None:
+def _send(out: BinaryIO, kind: FrameKind, body: Any) -> None:
     write_frame(out, kind, [json.dumps(body).encode()])
 
 
 def _fail(out: BinaryIO, fields: list[str]) -> None:
     try:
-        _send(out, Kind.FAILED, fields)
-    except OSError:  # nobody is there to hear it
+        _send(out, FrameKind.FAILED, fields)
+    except OSError:  # the other side has gone
         return
 
 

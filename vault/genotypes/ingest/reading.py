@@ -23,14 +23,22 @@ class ReadFile(Protocol):
         """Bytes as stored."""
 
     def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
-        """All sites, once, with the calls of the chosen columns in the order given. Raises InputError with file, line and reason."""
+        """All sites, once, with the calls of the chosen columns in the order given.
+
+        Raises:
+            InputError: with file, line and reason.
+        """
 
 
 class Reading(Protocol):
     """Files being read, in the order given and each to its end; leaving the context stops it."""
 
     def files(self) -> Sequence[ReadFile]:
-        """The opened files. Raises as ``open_source``: not sooner, so that an import that fails is logged as one."""
+        """The opened files.
+
+        Raises:
+            GenovaultError: as ``open_source``; not sooner, so that an import that fails is logged as one.
+        """
 
     def close(self) -> None:
         """Stop reading and let go of the files."""

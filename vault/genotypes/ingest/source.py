@@ -1,4 +1,4 @@
-"""What every reader of genotype files gives: batches of sites with the calls of all samples, in file order."""
+"""Interface of genotype sources: batches of sites with the calls of all samples, in file order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ class GenotypeSource(Protocol):
         """(bytes read, bytes in all) of the file as stored."""
 
     def batches(self) -> Iterator[SiteBatch]:
-        """All sites, once, a few MiB of codes at a time. Raises InputError with file, line, column and reason."""
+        """All sites, once, a few MiB of codes at a time.
+
+        Raises:
+            InputError: with file, line, column and reason.
+        """
 
     def close(self) -> None:
         """Let go of the file; done by leaving the ``with`` block."""
@@ -56,7 +60,8 @@ class GenotypeSource(Protocol):
 def reorder(batches: Iterable[SiteBatch], columns: Sequence[int], samples: int) -> Iterator[SiteBatch]:
     """The batches, each with the chosen of its ``samples`` columns in the order given: a permutation, or fewer columns.
 
-    Raises ValueError for columns that are not distinct column numbers.
+    Raises:
+        ValueError: the columns are not distinct column numbers.
     """
     chosen = np.asarray(columns, np.int64)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= samples or len(np.unique(chosen)) != len(chosen)):

@@ -37,7 +37,11 @@ class ByteStream(Protocol):
 
 
 def open_file(path: Path) -> io.FileIO:
-    """The file, unbuffered. Raises InputError ``no_such_file`` or ``file_unreadable``."""
+    """The file, unbuffered.
+
+    Raises:
+        InputError: ``no_such_file``, ``file_unreadable``.
+    """
     try:
         if not path.is_file():
             code = "file_unreadable" if path.exists() else "no_such_file"
@@ -123,7 +127,7 @@ class _ZstdStream:
         self._file.close()
 
     def _step(self) -> bytes:
-        """What the bytes at hand decompress to; what lies behind a frame's end is kept for the next."""
+        """Decompress the bytes at hand; those behind a frame's end are kept for the next frame."""
         frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
         try:
             text = frame.decompress(self._input)

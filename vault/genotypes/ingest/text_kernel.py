@@ -16,7 +16,7 @@ from vault.genotypes.compute.jit import RO, RW, kernel
 def gather(
     text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Copy the runs ``text[starts[i]:ends[i]]`` one after another: (data, offsets) of a text column."""
+    """Copy the runs ``text[starts[i]:ends[i]]`` one after another: data uint8[] and offsets int64[m + 1] of a text column."""
     offsets = np.zeros(len(starts) + 1, np.int64)
     np.cumsum(ends - starts, out=offsets[1:])
     data = np.empty(int(offsets[-1]), np.uint8)

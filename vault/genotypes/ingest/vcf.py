@@ -63,7 +63,8 @@ _COLUMN_NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "
 def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
     """Open VCF text, or BCF as the VCF text that htslib makes of it; reads the header. Contigs are held to ``assembly``.
 
-    Raises as ``open_source`` says.
+    Raises:
+        GenovaultError: as ``open_source``.
     """
     size = path.stat().st_size if path.is_file() else 0
     stream = open_stream(path)
@@ -107,11 +108,15 @@ class VcfSource:
         return self._lines.position, self._size
 
     def batches(self) -> Iterator[SiteBatch]:
-        """All sites, once."""
+        """All sites, once.
+
+        Raises:
+            InputError: with file, line, column and reason (``_REASONS``).
+        """
         header, lines = self._header, self._lines
         names: dict[str, None] = {}
         current = np.zeros(0, np.uint8)
-        batch = _Batch(len(header.samples))
+        batch = _BatchArrays(len(header.samples))
         fill = np.zeros(state.FILL_SLOTS, np.int64)
         fill[state.LAST_POSITION] = -1
         while lines.next_block(header.lines + int(fill[state.LINES]) + 1):
@@ -148,7 +153,7 @@ class VcfSource:
                 elif status in (state.BATCH_FULL, state.TEXT_FULL, state.ESCAPES_FULL):
                     if not batch.grow(status):
                         yield batch.finish(fill, tuple(names))
-                        batch = _Batch(len(header.samples))
+                        batch = _BatchArrays(len(header.samples))
                 else:
                     _refuse(lines.file, line + 1, status, int(fill[state.COLUMN]))
         if fill[state.ROW]:
@@ -175,12 +180,12 @@ class VcfSource:
         self.close()
 
 
-class _Batch:
+class _BatchArrays:
     """The kernel's output arrays, until they are full."""
 
     def __init__(self, samples: int) -> None:
         rows = max(1, min(CHUNK_SITES, BATCH_CODES // max(1, samples)))
-        # what a row does not need of these is never touched, and takes no memory
+        # pages of these that no row needs are never touched, and take no memory
         self.rows = CallRows(
             np.empty(rows, np.uint8), np.empty((rows, words_of(samples)), np.uint64), np.empty((rows, samples), np.uint8)
         )
@@ -211,7 +216,7 @@ class _Batch:
         self._marked = rows
 
     def finish(self, fill: np.ndarray, contigs: tuple[str, ...]) -> SiteBatch:
-        """What was filled, as a batch; ``fill`` is made ready for the next one."""
+        """The filled rows as a batch; ``fill`` is reset for the next one."""
         rows, escaped, alleles = (int(fill[k]) for k in (state.ROW, state.ESCAPES, state.ESCAPE_ALLELES))
         fill[[state.ROW, state.TEXT, state.ESCAPES, state.ESCAPE_ALLELES]] = 0
         columns = [
@@ -237,6 +242,7 @@ def _escape_arrays(size: int) -> _EscapeArrays:
 
 
 def _longer(array: np.ndarray) -> np.ndarray:
+    """The array with as much room again behind it, of the same dtype."""
     return np.concatenate([array, np.empty_like(array)])
 
 

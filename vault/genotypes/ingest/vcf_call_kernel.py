@@ -89,7 +89,7 @@ def packed_calls(buf: Any, p: Any, stop: Any, n: Any, row: Any) -> Any:
 
 @helper
 def fixed_calls(buf: Any, p: Any, stop: Any, n_alleles: Any, out: Any) -> Any:
-    """Whether the line is nothing but "a|b" fields of one digit, and if so their codes: four bytes a call, in vector registers."""
+    """True if the line is nothing but "a|b" fields of one digit; then ``out`` has their codes. Four bytes a call, in vector registers."""
     n = len(out)
     if not ends_line(buf, p + 4 * n - 1, stop):
         return False

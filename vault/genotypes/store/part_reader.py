@@ -32,7 +32,7 @@ from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId
 
 if TYPE_CHECKING:
-    from vault.genotypes.codec.decoder import FieldCounts, Plan
+    from vault.genotypes.codec.decoder import DecodePlan, FieldCounts
     from vault.genotypes.codec.payloads import Payloads
 
 GetRange = Callable[[str, int, int], Payload]
@@ -54,25 +54,25 @@ class _OpenChunk:
     sites: Sites
     coding: Coding
     starts: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    _whole: Plan | None = None
+    _whole: DecodePlan | None = None
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
         """int64[m]: the last position of each site, 1-based."""
         return site_ends(self.sites)
 
-    def plan(self, rows: NDArray[np.int64] | None) -> Plan:
-        from vault.genotypes.codec.decoder import Plan  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
+    def plan(self, rows: NDArray[np.int64] | None) -> DecodePlan:
+        from vault.genotypes.codec.decoder import DecodePlan  # noqa: PLC0415 - kernels load with the first block, not with a list of datasets
 
         if rows is not None:
-            return Plan.of(self.coding, rows)
+            return DecodePlan.from_coding(self.coding, rows)
         if self._whole is None:
-            self._whole = Plan.of(self.coding)
+            self._whole = DecodePlan.from_coding(self.coding)
         return self._whole
 
 
 R = TypeVar("R")
-Work = Callable[[int, "Plan", "Payloads"], R]
+Work = Callable[[int, "DecodePlan", "Payloads"], R]
 """Work on the i-th chunk that is read, done while the chunks after it are opened."""
 
 Held = dict[int, "Payloads"]
@@ -175,7 +175,7 @@ class PartReader:
         chosen, edges = self._shape(chunks, rows)
         codes = np.empty((edges[-1], access.size), np.uint8)
 
-        def decode(at: int, plan: Plan, payloads: Payloads) -> Escapes:
+        def decode(at: int, plan: DecodePlan, payloads: Payloads) -> Escapes:
             return decode_chunk(plan, payloads, pool=self._pool, out=codes[edges[at] : edges[at + 1]])[1]
 
         found = list(self._each(chunks, chosen, access, decode, held))
@@ -198,7 +198,7 @@ class PartReader:
         chosen, edges = self._shape(chunks, rows)
         codes = np.empty((edges[-1], access.size), np.uint8)
 
-        def decode(at: int, plan: Plan, payloads: Payloads) -> tuple[Plan, FieldCounts]:
+        def decode(at: int, plan: DecodePlan, payloads: Payloads) -> tuple[DecodePlan, FieldCounts]:
             return plan, decode_and_count(plan, payloads, out=codes[edges[at] : edges[at + 1]], pool=self._pool)
 
         found = list(self._each(chunks, chosen, access, decode, held))
@@ -222,7 +222,7 @@ class PartReader:
         """
         from vault.genotypes.codec.decoder import count_chunk  # noqa: PLC0415 - as in ``read``
 
-        def count(_: int, plan: Plan, payloads: Payloads) -> tuple[Plan, FieldCounts]:
+        def count(_: int, plan: DecodePlan, payloads: Payloads) -> tuple[DecodePlan, FieldCounts]:
             return plan, count_chunk(plan, payloads, pool=self._pool)
 
         found = list(self._each(chunks, self._shape(chunks, rows)[0], access, count, held))
@@ -322,7 +322,7 @@ class PartReader:
         return Payloads.join(pieces, record.n_sites, lengths=sizes, columns=placed)
 
 
-def _counts(found: Sequence[tuple[Sites, tuple[Plan, FieldCounts]]]) -> AlleleCounts:
+def _counts(found: Sequence[tuple[Sites, tuple[DecodePlan, FieldCounts]]]) -> AlleleCounts:
     return AlleleCounts.concat([count_fields(plan, fields, sites.n_alleles()) for sites, (plan, fields) in found])
 
 

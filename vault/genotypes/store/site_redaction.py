@@ -39,7 +39,7 @@ def blank(table: SiteTable, alts: Alts) -> SiteTable:
         left = [b"" if at in numbers else allele for at, allele in enumerate(listed)]
         gone[row] = not any(left[1:])
         alleles[row] = b",".join(left)
-    return SiteTable(_without(replace(table.sites, alleles=TextColumn.of(alleles)), gone), table.coding)
+    return SiteTable(_without(replace(table.sites, alleles=TextColumn.from_items(alleles)), gone), table.coding)
 
 
 def shown(sites: Sites) -> NDArray[np.int64]:
@@ -68,7 +68,9 @@ def _without(sites: Sites, gone: NDArray[np.bool_]) -> Sites:
 
 
 def _emptied(column: TextColumn, gone: NDArray[np.bool_], nothing: bytes) -> TextColumn:
-    return TextColumn.of(nothing if blanked else item for item, blanked in zip(column.items(), gone.tolist(), strict=True))
+    return TextColumn.from_items(
+        nothing if blanked else item for item, blanked in zip(column.items(), gone.tolist(), strict=True)
+    )
 
 
 def _neighbours(pos: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from vault.genotypes.catalog import datasets, panel_builder, parts
 from vault.genotypes.catalog.dataset_reader import GenotypeReader
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls, count_fields
 from vault.genotypes.codec.call_codes import ESCAPE
-from vault.genotypes.codec.decoder import Plan, count_chunk, decode_and_count, decode_chunk
+from vault.genotypes.codec.decoder import DecodePlan, count_chunk, decode_and_count, decode_chunk
 from vault.genotypes.codec.payloads import Payloads
 from vault.genotypes.codec.site_coding import Coding
 from vault.genotypes.loci import Locus
@@ -31,9 +31,9 @@ span = Interval.from_positions
 
 def sites_with(m: int, alts: int) -> Sites:
     """m sites with the same number of ALTs each."""
-    some = [TextColumn.of([b"."] * m)] * 2
-    alleles = TextColumn.of([b",".join([b"A", *(b"C" * (i + 1) for i in range(alts))])] * m)
-    return Sites(("1",), np.zeros(m, np.int32), np.arange(m) + 1, alleles, *some, TextColumn.of([b""] * m))
+    some = [TextColumn.from_items([b"."] * m)] * 2
+    alleles = TextColumn.from_items([b",".join([b"A", *(b"C" * (i + 1) for i in range(alts))])] * m)
+    return Sites(("1",), np.zeros(m, np.int32), np.arange(m) + 1, alleles, *some, TextColumn.from_items([b""] * m))
 
 
 def assert_same(found: AlleleCounts, expected: AlleleCounts) -> None:
@@ -45,7 +45,7 @@ def assert_same(found: AlleleCounts, expected: AlleleCounts) -> None:
 
 def all_ways(chunk, payloads, rows, sites, pool=None):
     """Counts of the calls, counts from the planes, and counts made beside the calls."""
-    plan = Plan.of(Coding.from_bytes(chunk.coding), rows)
+    plan = DecodePlan.from_coding(Coding.from_bytes(chunk.coding), rows)
     joined = Payloads.join(payloads, len(plan.coding))
     return (
         lambda: count_calls(sites, *decode(chunk.coding, payloads, rows)),

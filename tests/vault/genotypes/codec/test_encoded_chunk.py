@@ -56,7 +56,7 @@ def test_damaged_bytes_are_one_error_or_a_chunk_whose_parts_fit(chunk, data):
 )
 def test_a_head_that_says_something_else_is_refused(change):
     pos = np.array([7], np.int64)
-    texts = [TextColumn.of([b"x"]) for _ in range(4)]
+    texts = [TextColumn.from_items([b"x"]) for _ in range(4)]
     whole = as_bytes(
         SiteChunk(Sites(("1",), np.zeros(1, np.int32), pos, *texts), 7, EncodedChunk(1, b"ab", np.array([2], np.uint32), b"c"))
     )

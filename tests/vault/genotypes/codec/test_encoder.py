@@ -30,7 +30,7 @@ from vault.genotypes.ingest.chunking import slice_escapes
 
 def encode(codes: Codes, escapes: Escapes, *, batch: int = 1 << 30) -> EncodedChunk:
     """The chunk, which is the same whether rows that can be packed are or not."""
-    chunk, other = (_encode(rows, escapes, batch) for rows in (CallRows.of(codes), packed_rows(codes)))
+    chunk, other = (_encode(rows, escapes, batch) for rows in (CallRows.from_codes(codes), packed_rows(codes)))
     assert (chunk.payloads, chunk.coding) == (other.payloads, other.coding)
     return chunk
 
@@ -166,12 +166,12 @@ def test_codes_and_escapes_must_agree():
 
 def test_a_chunk_takes_no_more_sites_than_it_has_room_for():
     encoder = ChunkEncoder(3, capacity=4)
-    encoder.add(CallRows.of(np.full((4, 3), 133, np.uint8)), Escapes.empty())
+    encoder.add(CallRows.from_codes(np.full((4, 3), 133, np.uint8)), Escapes.empty())
     with pytest.raises(UsageError) as refused:
-        encoder.add(CallRows.of(np.full((1, 3), 133, np.uint8)), Escapes.empty())
+        encoder.add(CallRows.from_codes(np.full((1, 3), 133, np.uint8)), Escapes.empty())
     assert refused.value.code == "chunk_shape"
     with pytest.raises(UsageError):
-        encoder.add(CallRows.of(np.full((1, 4), 133, np.uint8)), Escapes.empty())
+        encoder.add(CallRows.from_codes(np.full((1, 4), 133, np.uint8)), Escapes.empty())
 
 
 @pytest.mark.parametrize("rows", [[3, 2], [1, 1], [-1, 2], [0, 5]])

@@ -26,7 +26,7 @@ def test_a_field_is_first_allele_then_second():
 
 def test_rows_of_codes_are_those_codes():
     codes = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    rows = CallRows.of(codes)
+    rows = CallRows.from_codes(codes)
     assert rows.matrix() is codes
     assert set(rows.form.tolist()) == {CODED}
     assert [words_of(n) for n in (0, 1, 32, 33)] == [0, 1, 1, 2]

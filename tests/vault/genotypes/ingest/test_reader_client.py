@@ -16,7 +16,7 @@ import pytest
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.genotypes.ingest import pipe_frames
-from vault.genotypes.ingest.pipe_frames import Kind, describe, described, read_frame, write_frame
+from vault.genotypes.ingest.pipe_frames import FrameKind, describe, described, read_frame, write_frame
 from vault.genotypes.ingest.reader_client import ReadingApart
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -127,7 +127,7 @@ def test_a_bug_of_the_reader_is_told_as_a_bug(path, tmp_path, monkeypatch):
     stand_in = tmp_path / "says.py"
     body = json.dumps(["", "ValueError", "vcf.py:7", ""]).encode()
     said = io.BytesIO()
-    write_frame(said, Kind.FAILED, [body])
+    write_frame(said, FrameKind.FAILED, [body])
     stand_in.write_text(f"import sys; sys.stdout.buffer.write({said.getvalue()!r})")
     monkeypatch.setattr("vault.genotypes.ingest.reader_client.COMMAND", (str(stand_in),))
     with ReadingApart([path], "GRCh38") as reading, pytest.raises(RuntimeError, match=r"ValueError at vcf\.py:7"):
@@ -142,15 +142,15 @@ def test_errors_come_back_as_they_were(kind):
 
 def test_frames_come_back_from_a_pipe_that_gives_little_at_a_time():
     out = io.BytesIO()
-    write_frame(out, Kind.CHUNK, [b"abc", memoryview(b"defg")])
-    write_frame(out, Kind.END)
+    write_frame(out, FrameKind.CHUNK, [b"abc", memoryview(b"defg")])
+    write_frame(out, FrameKind.END)
     written = io.BytesIO(out.getvalue())
 
     def trickle(buffer):
         return written.readinto(buffer[:2])
 
-    assert read_frame(trickle) == (Kind.CHUNK, b"abcdefg")
-    assert read_frame(trickle) == (Kind.END, b"")
+    assert read_frame(trickle) == (FrameKind.CHUNK, b"abcdefg")
+    assert read_frame(trickle) == (FrameKind.END, b"")
     with pytest.raises(EOFError):
         read_frame(trickle)
 
@@ -158,6 +158,6 @@ def test_frames_come_back_from_a_pipe_that_gives_little_at_a_time():
 def test_a_frame_cannot_ask_for_all_memory(monkeypatch):
     monkeypatch.setattr(pipe_frames, "MAX_FRAME", 10)
     out = io.BytesIO()
-    write_frame(out, Kind.CHUNK, [bytes(11)])
+    write_frame(out, FrameKind.CHUNK, [bytes(11)])
     with pytest.raises(ValueError, match="too long"):
         read_frame(io.BytesIO(out.getvalue()).readinto)

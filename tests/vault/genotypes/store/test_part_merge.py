@@ -19,10 +19,10 @@ def part(keys, columns, seed, *, kind="linked"):
         tuple(names),
         np.array([names.index(k[0]) for k in keys], np.int32),
         np.array([k[1] for k in keys], np.int64),
-        TextColumn.of([k[2] for k in keys]),
-        TextColumn.of([b"part%d" % seed] * m),
-        TextColumn.of([b"PASS"] * m),
-        TextColumn.of([b""] * m),
+        TextColumn.from_items([k[2] for k in keys]),
+        TextColumn.from_items([b"part%d" % seed] * m),
+        TextColumn.from_items([b"PASS"] * m),
+        TextColumn.from_items([b""] * m),
     )
     codes = mixed_codes(kind, rng, m, len(columns)) if m else np.zeros((0, len(columns)), np.uint8)
     return PartCalls(sites, codes, random_escapes(codes, rng), np.array(columns, np.int64))

@@ -74,6 +74,6 @@ def test_a_simulated_cohort_comes_back_and_is_small():
     trees = msprime.sim_mutations(trees, rate=1.25e-8, random_seed=4, model=msprime.BinaryMutationModel())
     matrix = trees.genotype_matrix()
     codes = (133 + 11 * matrix[:, 0::2] + matrix[:, 1::2]).astype(np.uint8)
-    record, (_, back, _) = written_and_read([SiteBatch(simple_sites(len(codes)), CallRows.of(codes), Escapes.empty())], n)
+    record, (_, back, _) = written_and_read([SiteBatch(simple_sites(len(codes)), CallRows.from_codes(codes), Escapes.empty())], n)
     assert np.array_equal(back, codes)
     assert record.total_bytes * 8 / codes.size < 0.4

@@ -15,15 +15,15 @@ ALLELES = [b"A,G", b"C,T,GATTACA", b"G", b"T,C,CC"]
 
 def table(alleles: list[bytes] = ALLELES) -> SiteTable:
     m = len(alleles)
-    dots = TextColumn.of([b"rs%d" % at for at in range(m)])
+    dots = TextColumn.from_items([b"rs%d" % at for at in range(m)])
     sites = Sites(
         ("22",),
         np.zeros(m, np.int32),
         np.arange(m, dtype=np.int64) * 10 + 100,
-        TextColumn.of(alleles),
+        TextColumn.from_items(alleles),
         dots,
-        TextColumn.of([b"PASS"] * m),
-        TextColumn.of([b""] * m),
+        TextColumn.from_items([b"PASS"] * m),
+        TextColumn.from_items([b""] * m),
     )
     return SiteTable(sites, b"coding")
 

@@ -22,10 +22,10 @@ def sites_of(pos, alleles, *, contig="chr1", info=None):
         (contig,),
         np.zeros(m, np.int32),
         np.array(pos, np.int64),
-        TextColumn.of(alleles),
-        TextColumn.of([b"rs%d" % p for p in pos]),
-        TextColumn.of([b"PASS"] * m),
-        TextColumn.of(info or [b""] * m),
+        TextColumn.from_items(alleles),
+        TextColumn.from_items([b"rs%d" % p for p in pos]),
+        TextColumn.from_items([b"PASS"] * m),
+        TextColumn.from_items(info or [b""] * m),
     )
 
 
@@ -49,7 +49,7 @@ texts = st.binary(max_size=300)
 )
 def test_a_table_comes_back_whole(rows, contig, coding):
     rows.sort(key=lambda r: r[0])
-    columns = [TextColumn.of([r[i] for r in rows]) for i in range(1, 5)]
+    columns = [TextColumn.from_items([r[i] for r in rows]) for i in range(1, 5)]
     sites = Sites((contig,), np.zeros(len(rows), np.int32), np.array([r[0] for r in rows], np.int64), *columns)
     back = SiteTable.from_bytes(SiteTable(sites, coding).to_bytes())
     assert same_sites(back.sites, sites)

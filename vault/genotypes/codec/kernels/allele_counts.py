@@ -90,7 +90,7 @@ def count_codes(codes: Any, first: Any, last: Any, offsets: Any, counts: Any, an
 def count_fields(
     tally: Any, site_alphabet: Any, alphabets: Any, rows: Any, values: Any, offsets: Any, counts: Any, an: Any, flags: Any
 ) -> None:
-    """Add what ``decoding.count_chunk`` found."""
+    """Add the counts of ``decoder.count_chunk``."""
     # whether all four fields of an alphabet are diploid calls, and the alleles + 1 of each (0: missing)
     plain = np.empty(len(alphabets), np.bool_)
     one, two = np.zeros((len(alphabets), 4), np.int64), np.zeros((len(alphabets), 4), np.int64)

@@ -1,5 +1,4 @@
-"""Kernels that work out, before anybody's payload is read, where what it says belongs. ``decoding.Plan`` is the only caller."""
-
+"""Kernels that map places of a payload to rows and bits of the fields, before any payload is read. ``decoder.DecodePlan`` is the only caller."""
 
 # inside kernels the types are numba's, not numpy's:
 # mypy: disable-error-code="assignment, operator"
@@ -27,7 +26,7 @@ def close_references(reference: Any, wanted: Any) -> None:
 
 @kernel(types.int64(RO(types.uint8, 2), RO(types.int32), RW(types.int64), RW(types.int32)))
 def aim(classes: Any, row: Any, class_end: Any, target: Any) -> Any:
-    """Where a one at each place goes: ``2 * row + bit`` of the fields, UNWANTED, or ``-2 - site`` for an exception.
+    """Target of a one at each place: ``2 * row + bit`` of the fields, UNWANTED, or ``-2 - site`` for an exception.
 
     ``row[site]``: row of the fields, -1 where not wanted. Fills ``class_end`` (the places of each parameter lie together, by row) and
     as much of ``target`` as there are places; returns how many of them are to be read: all where exceptions could matter, else up to

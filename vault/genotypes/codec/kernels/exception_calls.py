@@ -1,4 +1,4 @@
-"""Kernels that put into a decoded matrix what the planes do not say: haploid stretches and explicit calls. ``decoding`` is the only caller."""
+"""Kernels that put haploid stretches and explicit calls into a decoded matrix. ``decoder`` is the only caller."""
 
 # inside kernels the types are numba's, not numpy's:
 # mypy: disable-error-code="arg-type, assignment, operator"

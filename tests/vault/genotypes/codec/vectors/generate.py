@@ -51,7 +51,7 @@ def main() -> None:
         np.concatenate([p[3] for p in places]).astype(np.uint8),
     )
     encoder = ChunkEncoder(codes.shape[1], capacity=len(codes))
-    encoder.add(CallRows.of(codes), escapes)
+    encoder.add(CallRows.from_codes(codes), escapes)
     chunk = encoder.finish()
     ids = {name: random(16) for name in ("vault_id", "dataset_id", "part_id", "length_key_id")}
     keys = [random(32) for _ in chunk.split()]
@@ -62,10 +62,10 @@ def main() -> None:
         ("chr22",),
         np.zeros(m, np.int32),
         np.arange(m, dtype=np.int64) * 300 + 100,
-        TextColumn.of([b"A,G"] * 6 + [b"C,T,G", b"ACGT,A", b"N,<DEL>"]),
-        TextColumn.of([b"rs%d" % i for i in range(m)]),
-        TextColumn.of([b"PASS"] * m),
-        TextColumn.of([b""] * 8 + [b"END=9000;SVTYPE=DEL"]),
+        TextColumn.from_items([b"A,G"] * 6 + [b"C,T,G", b"ACGT,A", b"N,<DEL>"]),
+        TextColumn.from_items([b"rs%d" % i for i in range(m)]),
+        TextColumn.from_items([b"PASS"] * m),
+        TextColumn.from_items([b""] * 8 + [b"END=9000;SVTYPE=DEL"]),
     )
     runs = replace(
         sites.take(np.arange(3)), contigs=("chr21", "chr22"), contig=np.array([0, 0, 1], np.int32), pos=np.array([5, 9, 7])
