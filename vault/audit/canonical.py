@@ -51,9 +51,7 @@ def decode(data: bytes) -> Any:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether the library's own sorting gives the canonical order: built-in types, ASCII keys. Nearly always so, and thrice as
-    fast; whatever is not plain is ordered, or refused with its reason, by ``_ordered``.
-    """
+    """True if the library's own key order is canonical: built-in types, ASCII keys. Other values go through ``_ordered``."""
     kind = type(value)
     if kind is int:
         return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
