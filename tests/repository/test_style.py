@@ -1,0 +1,91 @@
+"""House rules of CONTRIBUTING.md that no linter has: lengths of files, and what docstrings say of arrays and errors."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.sources import ROOT, parsed, python_files, relative
+
+MODULE_LINES = 350
+TEST_LINES = 500
+LIBRARY = python_files("vault", "policies")  # a command's docstring is its help, so the command line is left out
+MIGRATIONS = ROOT / "vault" / "storage" / "migrations"
+ARRAY = re.compile(r"\b(?:NDArray|Codes|Ints|Indices|Alts)\b")
+SHAPE = re.compile(r"\b(?:u?int(?:8|16|32|64|p)|bool|float64|dtype)\b|\w\[[^\]]+\]")
+OURS = {
+    node.name
+    for path in (ROOT / "vault" / "errors.py", ROOT / "policies" / "errors.py")
+    for node in ast.walk(parsed(path))
+    if isinstance(node, ast.ClassDef) and node.name.endswith("Error")
+}
+
+
+def functions(path: Path) -> Iterator[tuple[ast.FunctionDef, str]]:
+    """Public functions and methods with their docstrings."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node, ast.get_docstring(node) or ""
+
+
+def raised(function: ast.FunctionDef) -> set[str]:
+    """Our errors that the function itself raises, nested functions left out."""
+    found, rest = set(), list(ast.iter_child_nodes(function))
+    while rest:
+        node = rest.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        rest += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            found.add(ast.unparse(made))
+    return found & OURS
+
+
+@pytest.mark.parametrize("path", python_files("vault", "policies", "cli", "examples", "benchmarks"), ids=relative)
+def test_a_long_module_says_why_it_is(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    says = ast.get_docstring(parsed(path)) or ""
+    assert (
+        lines <= MODULE_LINES
+        or re.search(r"(?:long|350 lines) because", " ".join(says.split()))
+        or path.is_relative_to(MIGRATIONS)
+    )
+
+
+@pytest.mark.parametrize("path", python_files("tests"), ids=relative)
+def test_a_test_file_is_read_in_one_go(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= TEST_LINES
+
+
+def test_a_class_name_stands_for_one_thing():
+    places: dict[str, list[str]] = {}
+    for path in python_files("vault", "policies", "cli"):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(relative(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=relative)
+def test_a_function_that_returns_an_array_says_its_shape_or_type(path):
+    silent = [
+        f"{node.name}:{node.lineno}"
+        for node, says in functions(path)
+        if says and node.returns is not None and ARRAY.search(ast.unparse(node.returns)) and not SHAPE.search(says)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=relative)
+def test_a_function_that_raises_our_errors_says_so(path):
+    silent = [
+        f"{node.name}:{node.lineno}"
+        for node, says in functions(path)
+        if says and raised(node) and not re.search(r"\b[Rr]aises?\b", says)
+    ]
+    assert silent == []
