@@ -141,7 +141,11 @@ def thirds(n: int) -> list[int]:
 
 
 def simulate(people: list[int], span: float, seed: int) -> Any:
-    """Tree sequence of ``people`` diploids per population over ``span`` base pairs, with 0/1 mutations."""
+    """Tree sequence of ``people`` diploids per population over ``span`` base pairs, with 0/1 mutations.
+
+    Raises:
+        UnavailableError: ``demo_needs_msprime``: msprime is not installed.
+    """
     try:
         import msprime
     except ImportError:

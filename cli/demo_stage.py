@@ -90,7 +90,11 @@ class Stage:
         return code
 
     def engine(self, *arguments: str) -> Any:
-        """Run the example matching engine as a process of its own; its JSON document."""
+        """Run the example matching engine as a process of its own; its JSON document.
+
+        Raises:
+            UnavailableError: ``no_example``: the example is not installed.
+        """
         script = next((folder / "engine.py" for folder in ENGINES if folder.is_dir()), None)
         if script is None:
             raise UnavailableError("no_example", "the example matching engine is not installed", hint="run the demo from a clone")

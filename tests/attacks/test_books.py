@@ -1,4 +1,4 @@
-"""Books edited by somebody with the disk: the gate refuses before it decides, or the verifier names the entry.
+"""Books edited with direct access to the file: the gate refuses before it decides, or the verifier names the entry.
 
 What is not noticed without an anchor stands here too, as tests, so that nobody believes more than is true.
 """
@@ -87,7 +87,7 @@ def test_no_byte_of_a_consent_batch_can_be_changed(small, closed, offset):
 
 
 def test_a_chain_that_was_made_anew_does_not_end_where_the_log_says(small, closed):
-    """The chain has no secret: whoever deletes the withdrawal can end it well, but the log knew more."""
+    """The chain has no secret, so a deleted withdrawal can leave it consistent; the log holds the later head."""
     sql(small / "books.db", "DELETE FROM consent_batch WHERE last_seq = 13")
     with opened(small) as s, pytest.raises(IntegrityError) as caught:
         gate.view(s, project="demo", dataset="cohort")
@@ -183,7 +183,7 @@ def rebuild_unsigned(folder, keep):
 
 
 def test_what_an_outsider_kept_shows_that_the_log_was_cut(small):
-    """Cut back to an earlier note, the log is whole in itself: only somebody who kept a later note can tell."""
+    """Cut back to an earlier note, the log is whole in itself: only a later note kept elsewhere shows the loss."""
     with opened(small) as s:
         anchor = s.trail.checkpoint()
         sizes = [size for (size,) in sql(small / "books.db", "SELECT size FROM audit_checkpoint ORDER BY size")]
@@ -291,7 +291,7 @@ def test_nobody_opens_a_request_by_editing_its_row(small, closed, attack, tmp_pa
 
 
 def test_an_older_row_of_a_project_brings_its_old_state_back_unseen(small):
-    """The limit of sealing: a row replayed whole. The log still says what became of the project, for whoever reads it."""
+    """The limit of sealing: a row replayed whole. The log still says what became of the project."""
     old = sql(small / "books.db", "SELECT sealed, state, version, approved, approved_by, self_approved FROM project")[0]
     with opened(small) as s:
         projects.change(s, "demo", "suspend")

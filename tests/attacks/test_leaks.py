@@ -207,7 +207,7 @@ def test_errors(watched):
 
 
 def test_representations(watched):
-    """What a debugger, a notebook or a traceback with locals prints of our objects."""
+    """The repr of our objects, as a debugger, a notebook or a traceback with locals prints it."""
     for shown in watched.shown:
         assert leaks(shown, [*WORDS, *watched.texts]) == []
 

@@ -1,4 +1,4 @@
-"""What a principal's slot does not hold, no code opens: our own internals, driven by somebody who has them at hand."""
+"""Keys that a slot does not hold are out of reach of any code: our own internals, called directly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vault.subjects import identities, references, registry
 
 @pytest.fixture
 def someone(small):
-    """Open the vault in a role; a subject's id, as whoever reads the books has it."""
+    """Open the vault in a role; a subject's id, as the books show it."""
 
     def open_as(role):
         factor = vaults.add_role(small, role)

@@ -1,4 +1,4 @@
-"""What holds for every command there is."""
+"""Rules that every command follows."""
 
 from __future__ import annotations
 

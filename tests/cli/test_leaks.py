@@ -102,7 +102,7 @@ def story(shell, tmp_path: Path, monkeypatch) -> Shell:
 
 
 def leaks(data: bytes) -> list[str]:
-    """Which private words are in some bytes, in any usual encoding."""
+    """Private words found in some bytes, in any usual encoding."""
     found = {word for word in PRIVATE for encoding in ("utf-8", "utf-16-le") if word.encode(encoding) in data}
     return sorted(found | {word for word in PRIVATE if word.encode().hex().encode() in data.lower()})
 

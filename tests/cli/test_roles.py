@@ -1,4 +1,4 @@
-"""What a command does for somebody who is no steward."""
+"""Commands run by auditors, engines and custodians."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ JUDGE = Path(__file__).parent / "sigstore" / "judge.js"
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory):
-    """What the outside verifier says of receipts, one line each."""
+    """Output of the outside verifier on receipts, one line each."""
     node = tool("node")
     modules = os.environ.get("GENOVAULT_NODE_MODULES")
     if modules is None or not (Path(modules) / "@sigstore/verify").is_dir():

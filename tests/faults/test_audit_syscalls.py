@@ -67,7 +67,7 @@ def run(path, *injection):
 
 
 def calls_of(path):
-    """How often a clean run makes each call."""
+    """Number of times a clean run makes each call."""
     said, trace = run(path, "-e", f"trace={','.join(CALLS)}")
     assert said[-1] == "end", trace
     return {call: len(re.findall(rf"\b{call}\(", trace)) for call in CALLS}

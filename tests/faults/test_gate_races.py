@@ -1,4 +1,4 @@
-"""What changes while a view is being made stops it: between the decision and the commit, consent and project are looked at again."""
+"""Changes while a view is made stop it: consent and project are checked again between the decision and the commit."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Site:
 
     @property
     def live(self) -> bool:
-        """Whether anything is left of it."""
+        """True if anything is left of it."""
         return not self.blanked or any(self.alts)
 
     def touches(self, contig: str, first: int, last: int) -> bool:

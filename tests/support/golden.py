@@ -69,7 +69,7 @@ def extract_rows(path: Path) -> Iterator[list[str]]:
 
 
 def source_rows(source: Path, *, region: str = "", carried: bool = True) -> Iterator[list[str]]:
-    """FIXED and the genotypes of each record of a source; ``carried``: without the sites and ALTs that nobody carries."""
+    """FIXED and the genotypes of each record of a source; ``carried``: without sites and ALTs without a carrier."""
     sets = "##FORMAT=<ID=PS," in run("bcftools", "view", "-h", source)
     dropped = "ID,INFO,^FORMAT/GT" + (",FORMAT/PS" if sets else "")
     # bcftools' warnings about a source are discarded: the source is not under test

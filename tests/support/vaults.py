@@ -170,7 +170,7 @@ def read_all(s: UnlockedVault, name: str = "cohort") -> dataset_reader.Calls:
 
 @functools.cache
 def template(*, whole: bool = True) -> Path:
-    """The vault that tests copy. Nobody changes it."""
+    """The vault that tests copy; it is never changed itself."""
     folder = Path(tempfile.mkdtemp(prefix="genovault-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     make(folder / "v", whole=whole)

@@ -50,7 +50,7 @@ def batch_rows(batch: SiteBatch) -> Iterator[Row]:
 
 def bcftools_rows(path: Path, bcftools: str) -> list[Row] | None:
     """All rows as bcftools reads them; None if it refuses the file."""
-    # Standard error goes nowhere: warnings about undeclared tags are not what is compared.
+    # stderr is discarded: warnings about undeclared tags are not compared
     done = subprocess.run([bcftools, "view", "--no-version", "-Ov", str(path)], capture_output=True, check=False)
     return None if done.returncode else text_rows(done.stdout.decode("utf-8", "surrogateescape"))
 
