@@ -66,32 +66,32 @@ def contents(release: Path) -> dict[str, object]:
 
 def test_the_log_verifies_and_doctor_finds_no_error(held):
     assert held.verified().ok
-    report = doctor.examine(held.session)
+    report = doctor.examine(held.vault)
     assert report.ok
     assert report.skipped == ()
     assert not [finding for finding in report.findings if finding.severity is not doctor.Severity.NOTE]
 
 
 def test_its_releases_verify(held, made):
-    keys = held.session.trail.log_keys()
+    keys = held.vault.trail.log_keys()
     for name in ("released", "released-bcf"):
         assert verify_release(made / name, log_keys=keys).manifest.counts.subjects == 19
-    assert [release.state for release in list_all(held.session)] == ["released", "released"]
+    assert [release.state for release in list_all(held.vault)] == ["released", "released"]
 
 
 def test_it_releases_the_same_bytes_and_writes_the_same_entries(held, made):
     for name, asked in NEXT.items():
         assert contents(held.extract("compat", out=name, **asked)) == contents(made / "next" / name), name
-    leaves = [entry.leaf for entry in held.session.trail.log.entries(0)]
+    leaves = [entry.leaf for entry in held.vault.trail.log.entries(0)]
     assert leaves == (made / "next" / "entries.jsonl").read_bytes().splitlines()
 
 
 def test_work_goes_on_in_it(held):
-    recording.withdraw(held.session, "sample:SAMPLE_1")
-    process.erase(held.session, "sample:SAMPLE_2")
-    assert key_rotation.rotate(held.session) > 0
+    recording.withdraw(held.vault, "sample:SAMPLE_1")
+    process.erase(held.vault, "sample:SAMPLE_2")
+    assert key_rotation.rotate(held.vault) > 0
     held.load(held.write("more.vcf", ANOTHER), name="more")
     release = held.extract("compat", out="after")
     assert contents(release)["manifest.json"]["counts"]["subjects"] == 16
-    assert doctor.examine(held.session).ok
+    assert doctor.examine(held.vault).ok
     assert held.verified().ok

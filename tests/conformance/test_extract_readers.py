@@ -37,14 +37,14 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         calls[at % N] = "./."
         rows.append(f"{contig} {pos} {ref} {alts} {' '.join(calls)}")
     source = vcf(" ".join(f"S{i}" for i in range(N)), *rows, contigs=(("chr1", 0), ("chr2", 0)))
-    vault = Held.make(tmp_path_factory.mktemp("readers"))
-    vault.load(vault.write("source.vcf", source.data))
-    vault.everyone_consents()
-    vault.project("lab")
-    vault.extract("lab", out="vcf")
-    vault.extract("lab", out="bcf", file_format="bcf")
-    yield vault
-    vault.session.close()
+    held = Held.make(tmp_path_factory.mktemp("readers"))
+    held.load(held.write("source.vcf", source.data))
+    held.everyone_consents()
+    held.project("lab")
+    held.extract("lab", out="vcf")
+    held.extract("lab", out="bcf", file_format="bcf")
+    yield held
+    held.vault.close()
 
 
 @pytest.fixture(params=["vcf.gz", "bcf"])
@@ -171,7 +171,7 @@ def test_the_readme_can_be_followed_to_the_letter(held):
 
 
 def test_the_release_verifies_with_the_logs_key_alone(held):
-    key = held.session.trail.log_keys()[0]
+    key = held.vault.trail.log_keys()[0]
     found = verify_release(held.folder / "vcf", log_keys=[key])
     assert found.manifest.counts.subjects == N
     assert {file.name for file in found.manifest.files} == {"genotypes.vcf.gz", "genotypes.vcf.gz.csi", "README.txt"}
@@ -182,4 +182,4 @@ def test_a_changed_extract_does_not_verify(held, tmp_path):
     path = folder / "genotypes.vcf.gz"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(IntegrityError):
-        verify_release(folder, log_keys=held.session.trail.log_keys())
+        verify_release(folder, log_keys=held.vault.trail.log_keys())

@@ -36,7 +36,7 @@ def judge(folder: Path, source: Path, capsys: pytest.CaptureFixture[str], *, ass
         assert result.sites > 0
     assert judged["all"].genotypes >= genotypes
     assert held.verified().ok
-    held.session.close()
+    held.vault.close()
 
 
 def test_every_genotype_of_a_1000_genomes_file_comes_out_as_it_went_in(tmp_path, capsys):

@@ -39,7 +39,7 @@ def every_file() -> list[Path]:
 
 def through_the_vault(held: Held, path: Path, number: int) -> str:
     """Import, let everyone consent, extract, compare; what came of it. Raises AssertionError where something is wrong."""
-    before, size = held.traces(), held.session.trail.log.size()
+    before, size = held.traces(), held.vault.trail.log.size()
     dataset, code, space = f"d{number}", f"p{number}", f"n{number}"
     try:
         held.load(path, name=dataset, namespace=space, assembly=UNKNOWN)

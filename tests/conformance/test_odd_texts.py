@@ -68,4 +68,4 @@ def test_odd_texts_are_refused_or_come_out_readable(tmp_path: Path, column: str)
             wrong.append(f"{odd!r}: {type(error).__name__} {error}"[:200])
     assert not wrong, "\n" + "\n".join(wrong)
     assert taken >= 3
-    held.session.close()
+    held.vault.close()

@@ -30,8 +30,8 @@ from tests.support.audit_log import event, open_log
 from vault.storage.database import Database
 
 log = open_log(Database("sqlite:///" + sys.argv[1]), seed=31)
-with log.database.write() as session:
-    log.append(session, event())
+with log.database.write() as tx:
+    log.append(tx, event())
     print("holding", flush=True)
     sys.stdin.readline()
 print("committed", flush=True)

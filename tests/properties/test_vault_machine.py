@@ -122,7 +122,7 @@ class VaultMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "held"):
-            self.held.session.close()
+            self.held.vault.close()
             shutil.rmtree(self.folder)
 
     # People
@@ -131,7 +131,7 @@ class VaultMachine(RuleBasedStateMachine):
     def register(self, count: int) -> None:
         fresh = [f"x{next(self.numbers)}" for _ in range(count)]
         sheet = self.held.write("sheet.csv", "\n".join(["sample_id", *fresh]) + "\n")
-        registry.import_sheet(self.held.session, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+        registry.import_sheet(self.held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
         self.people |= {sample: Person(sample) for sample in fresh}
         self.registrar |= dict.fromkeys(fresh, "")
 
@@ -150,19 +150,19 @@ class VaultMachine(RuleBasedStateMachine):
     def object_or_lift(self, data: st.DataObject, verb: str) -> None:
         person = self.people[data.draw(st.sampled_from(sorted(self.people)))]
         if verb == "withdraw":
-            recording.withdraw(self.held.session, person.sample)
+            recording.withdraw(self.held.vault, person.sample)
             person.withdrawn = True
         else:
-            recording.restrict(self.held.session, person.sample, lift=verb == "lift")
+            recording.restrict(self.held.vault, person.sample, lift=verb == "lift")
             person.restricted = verb == "restrict"
 
     @precondition(lambda self: len(self.people) > 2)
     @rule(data=st.data())
     def erase(self, data: st.DataObject) -> None:
         person = self.people.pop(data.draw(st.sampled_from(sorted(self.people))))
-        process.erase(self.held.session, f"sample:{person.sample}")
+        process.erase(self.held.vault, f"sample:{person.sample}")
         with pytest.raises(InputError):
-            resolve(self.held.session, person.sample)
+            resolve(self.held.vault, person.sample)
         for site in itertools.chain.from_iterable(part for parts in self.parts.values() for part in parts):
             theirs = site.carried_by(person)
             site.calls.pop(person, None)
@@ -205,7 +205,7 @@ class VaultMachine(RuleBasedStateMachine):
     def panel(self, data: st.DataObject, places: list[tuple[str, int]]) -> None:
         name, dataset = f"panel{next(self.numbers)}", data.draw(st.sampled_from(sorted(self.parts)))
         loci = [Locus(Interval.from_positions(contig, pos, pos)) for contig, pos in places]
-        panel_builder.create(self.held.session, datasets.by_name(self.held.session, dataset), name, loci)
+        panel_builder.create(self.held.vault, datasets.by_name(self.held.vault, dataset), name, loci)
         self.panels[name] = (dataset, places)
 
     # Projects
@@ -224,7 +224,7 @@ class VaultMachine(RuleBasedStateMachine):
         dataset, state = self.projects[code]
         fits = {"approve": state == "suspended", "suspend": state == "approved", "close": state != "closed"}[verb]
         try:
-            projects.change(self.held.session, code, verb)
+            projects.change(self.held.vault, code, verb)
         except InputError as error:
             assert (error.code, fits) == ("project_state", False)
             return
@@ -261,14 +261,14 @@ class VaultMachine(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
-        self.held.session.trail.checkpoint()
+        self.held.vault.trail.checkpoint()
 
     # What always holds
 
     @invariant()
     def the_log_verifies(self) -> None:
         if hasattr(self, "held"):
-            self.held.session.trail.checkpoint()
+            self.held.vault.trail.checkpoint()
             report = self.held.verified()
             assert (report.findings, report.unsigned, report.open_intents) == ((), (), ())
 
@@ -280,9 +280,9 @@ class VaultMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_is_without_keys(self) -> None:
         if hasattr(self, "held"):
-            everyone = [resolve(self.held.session, f"sample:{sample}") for sample in self.people]
+            everyone = [resolve(self.held.vault, f"sample:{sample}") for sample in self.people]
             for purpose in SUBJECT_PURPOSES:
-                assert set(self.held.session.keys.open_many(purpose, everyone)) == set(everyone)
+                assert set(self.held.vault.keys.open_many(purpose, everyone)) == set(everyone)
 
     # Model and comparison
 
@@ -315,18 +315,18 @@ class VaultMachine(RuleBasedStateMachine):
     ) -> None:
         dataset, state = self.projects[code]
         permitted = [person for person in self._members(dataset) if person.permitted]
-        size = self.held.session.trail.log.size()
+        size = self.held.vault.trail.log.size()
         reason = ("dataset_unknown" if dataset not in self.parts else "project_not_approved" if state != "approved" else
                   "" if permitted else "no_one_permitted")  # fmt: skip
         out = self.folder / f"out{next(self.numbers)}"
         try:
             if door == "view":
-                view = gate.view(self.held.session, project=code, dataset=dataset, panel=panel, regions=where.get("regions", ()))
+                view = gate.view(self.held.vault, project=code, dataset=dataset, panel=panel, regions=where.get("regions", ()))
                 names, rows = list(view.pseudonyms), _rows_of(view)
                 assert view.not_assayed == missing
             else:
                 request = self.held.request(code, dataset, panel=panel, **where)
-                release = gate.extract(self.held.session, request, out)
+                release = gate.extract(self.held.vault, request, out)
                 assert release.state == releases.RELEASED
                 names, rows = _read(out)
         except (InputError, RefusedError) as error:

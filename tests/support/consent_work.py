@@ -43,7 +43,7 @@ def twelve(folder: Path, clock: Clock) -> Held:
     made = Held.make(folder, clock=clock)
     lines = ["sample_id,mrn,birth_date,country", "SAMPLE_1,M1,2010-02-28,DE", "SAMPLE_2,M2,2010-07-01,GB"]
     rows = read_subject_sheet(made.write("s.csv", "\n".join(lines)), today=START.date())
-    import_sheet(made.session, rows, update=False)
+    import_sheet(made.vault, rows, update=False)
     made.load(made.write("c.vcf", cohort().data))
     return made
 
@@ -61,13 +61,13 @@ def refused(held: Held, *rows: dict[str, str], form: str = FORM) -> list[tuple[i
     """Where a sheet is refused; nothing of it is recorded."""
     before = held.traces()
     with pytest.raises(SheetRejectedError) as caught:
-        recording.import_answers(held.session, sheet(*rows), form)
+        recording.import_answers(held.vault, sheet(*rows), form)
     assert held.traces() == before
     return [(problem.line, problem.column) for problem in caught.value.problems]
 
 
 def permits(held: Held, code: str = "demo") -> int:
-    return gate.check(held.session, code).permit
+    return gate.check(held.vault, code).permit
 
 
 def guardian(sample: str, name: str, **more: str) -> dict[str, str]:
@@ -77,5 +77,5 @@ def guardian(sample: str, name: str, **more: str) -> dict[str, str]:
 def disease_project(held: Held, **purpose: object) -> None:
     document = yaml.safe_load(project_template("lungs", "cohort"))
     document["purpose"] |= {"use_kinds": ["disease"], "diseases": ["MONDO:0008903"], **purpose}
-    projects.create(held.session, document)
-    projects.change(held.session, "lungs", "approve")
+    projects.create(held.vault, document)
+    projects.change(held.vault, "lungs", "approve")

@@ -142,7 +142,7 @@ def round_trip(
         places = run("bcftools", "query", "-f", r"%CHROM\t%POS\t%REF\t%ALT\n", source)
         loci = parse_loci(f"contig\tpos\tref\talt\n{places}".encode(), name="every site")
         with _timed(seconds, "panel"):
-            panel_builder.create(held.session, datasets.by_name(held.session, "cohort"), "every-site", loci)
+            panel_builder.create(held.vault, datasets.by_name(held.vault, "cohort"), "every-site", loci)
             out = held.extract("golden", out="panel", panel="every-site")
         judged["panel of every site"] = compare(out / "genotypes.vcf.gz", source, names, carried=False)
     return held, judged, seconds
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str]) -> int:
                 Path(folder), Path(file), assembly=assembly, regions=[middle(Path(file))], panel=True
             )
             report = held.verified()
-            held.session.close()
+            held.vault.close()
         sys.stdout.write(f"{os.path.basename(file)}\n")  # noqa: PTH119 - the name alone
         for what, result in judged.items():
             sys.stdout.write(f"  {what:<24} {result}\n")

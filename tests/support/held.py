@@ -54,7 +54,7 @@ class Held:
     """An open vault and a folder for files beside it."""
 
     folder: Path
-    session: UnlockedVault
+    vault: UnlockedVault
     clock: Clock
     random: RandomBytes
 
@@ -69,8 +69,8 @@ class Held:
 
     def reopen(self) -> None:
         """Close the vault and open it again, as the next command does."""
-        self.session.close()
-        self.session = _opened(self.folder, self.clock, self.random)
+        self.vault.close()
+        self.vault = _opened(self.folder, self.clock, self.random)
 
     def write(self, name: str, data: bytes | str) -> Path:
         """A file beside the vault."""
@@ -81,7 +81,7 @@ class Held:
     def load(self, *files: Path, name: str = "cohort", assembly: str = "GRCh38", **options: Any) -> ImportReport:
         """Import files; unknown samples are registered unless ``unknown`` says otherwise."""
         options.setdefault("unknown", "register")
-        return import_job.import_files(self.session, files, name=name, assembly=assembly, options=ImportOptions(**options))
+        return import_job.import_files(self.vault, files, name=name, assembly=assembly, options=ImportOptions(**options))
 
     def answer(self, answers: Mapping[str, str]) -> None:
         """Record "yes" or "no" to research by reference."""
@@ -89,58 +89,58 @@ class Held:
         rows = csv.writer(text)
         rows.writerow(["subject", "legal_time", "research_use", "recontact", "signer", "evidence"])
         rows.writerows([reference, "", said, "", "self", ""] for reference, said in answers.items())
-        recording.import_answers(self.session, text.getvalue().encode(), FORM)
+        recording.import_answers(self.vault, text.getvalue().encode(), FORM)
 
     def everyone_consents(self) -> None:
         """An acceptance from everyone who has not answered yet."""
-        header, rows = recording.blank_sheet(self.session, FORM, accept=True)
+        header, rows = recording.blank_sheet(self.vault, FORM, accept=True)
         text = io.StringIO()
         csv.writer(text).writerows([header, *rows])
-        recording.import_answers(self.session, text.getvalue().encode(), FORM)
+        recording.import_answers(self.vault, text.getvalue().encode(), FORM)
 
     def project(self, code: str, dataset: str = "cohort", **disclosure: Any) -> None:
         """A project as the template declares it (phase kept), approved."""
         document = yaml.safe_load(project_template(code, dataset))
         document["disclosure"] |= disclosure
-        projects.create(self.session, document)
-        projects.change(self.session, code, "approve")
+        projects.create(self.vault, document)
+        projects.change(self.vault, code, "approve")
 
     def request(self, code: str, dataset: str = "cohort", *, regions: Sequence[str] = (), panel: str | None = None) -> str:
         """The id of a new request for records."""
         spec = requests.Spec(regions=tuple(regions), panel=panel)
-        return requests.submit(self.session, code, dataset, kind=RequestKind.RECORDS, spec=spec).request_id
+        return requests.submit(self.vault, code, dataset, kind=RequestKind.RECORDS, spec=spec).request_id
 
     def extract(self, code: str, dataset: str = "cohort", *, out: str = "out", file_format: Any = "vcf", **spec: Any) -> Path:
         """Request and extract; the folder."""
         folder = self.folder / out
-        gate.extract(self.session, self.request(code, dataset, **spec), folder, file_format=file_format)
+        gate.extract(self.vault, self.request(code, dataset, **spec), folder, file_format=file_format)
         return folder
 
     def names(self, code: str) -> dict[str, str]:
         """Pseudonym → first sample name of every subject held, worked out from keys and identities, not from any release."""
-        book = self.session.keys
-        with self.session.books.read() as tx:
+        book = self.vault.keys
+        with self.vault.books.read() as tx:
             subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
-        people = open_identities(self.session, subjects)
-        key = book.open(KeyPurpose.PROJECT, projects.load(self.session, code).project_id).secret.reveal()
+        people = open_identities(self.vault, subjects)
+        key = book.open(KeyPurpose.PROJECT, projects.load(self.vault, code).project_id).secret.reveal()
         salts = book.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
         known = pseudonyms(key, domain=f"project:{code}", prefix=code, subjects=subjects, salts=salts)
         return {name: people[subject].samples[0] for name, subject in zip(known, subjects, strict=True)}
 
     def entries(self, first: int = 0) -> list[dict[str, Any]]:
         """The log's entries as its readers see them."""
-        return [json.loads(entry.leaf or b"{}") for entry in self.session.trail.log.entries(first)]
+        return [json.loads(entry.leaf or b"{}") for entry in self.vault.trail.log.entries(first)]
 
     def verified(self) -> VerificationReport:
         """Report of the offline verifier on the live log."""
-        keys = "\n".join(key.to_text() for key in self.session.trail.log_keys())
-        return verify(LogSource(self.session.trail.log, None), keys)
+        keys = "\n".join(key.to_text() for key in self.vault.trail.log_keys())
+        return verify(LogSource(self.vault.trail.log, None), keys)
 
     def traces(self) -> dict[str, object]:
         """Rows of every table and names of all objects: what a refused import must leave as it was."""
-        sizes = [*_sizes(self.session.books, Base.metadata), *_sizes(self.session._key_database, KeysBase.metadata)]
+        sizes = [*_sizes(self.vault.books, Base.metadata), *_sizes(self.vault._key_database, KeysBase.metadata)]
         counts: dict[str, object] = dict(sizes)
-        return {**counts, "objects": sorted(name for name, _ in self.session.objects.list(""))}
+        return {**counts, "objects": sorted(name for name, _ in self.vault.objects.list(""))}
 
 
 @cache

@@ -48,25 +48,23 @@ def vcf(rows=ROWS, samples=SAMPLES):
 def held(tmp_path):
     held = Held.make(tmp_path)
     yield held
-    held.session.close()
+    held.vault.close()
 
 
 def prepare(held, path):
     held.load(path)
     held.everyone_consents()
-    recording.withdraw(held.session, "sample:c")
+    recording.withdraw(held.vault, "sample:c")
     held.project("demo")
 
 
 def make_panel(held, loci, name="p"):
-    return panel_builder.create(
-        held.session, datasets.by_name(held.session, "cohort"), name, parse_loci(loci.encode(), name="p.tsv")
-    )
+    return panel_builder.create(held.vault, datasets.by_name(held.vault, "cohort"), name, parse_loci(loci.encode(), name="p.tsv"))
 
 
 def seen(held, panel="p"):
     """[(contig, pos, alleles, calls in the order of the samples' names)] and what was not assayed."""
-    view = gate.view(held.session, project="demo", dataset="cohort", panel=panel)
+    view = gate.view(held.vault, project="demo", dataset="cohort", panel=panel)
     people = held.names("demo")
     order = sorted(range(len(view.pseudonyms)), key=lambda at: people[view.pseudonyms[at]])
     rows = zip(
@@ -97,7 +95,7 @@ def test_blocks_of_the_panel_are_what_is_read_and_an_extract_of_them_says_the_sa
     )
     with_blocks = seen(held)
     folder = held.extract("demo", panel="p")
-    panel_builder.forget(held.session, datasets.by_name(held.session, "cohort"))
+    panel_builder.forget(held.vault, datasets.by_name(held.vault, "cohort"))
     assert seen(held) == with_blocks
     assert read == [1, 1, 2]  # chunks known to the reader: the build's one, or those of two contigs
     rows = subprocess.run(

@@ -36,8 +36,8 @@ class TestAppend:
         assert books.log.size() == 5
 
     def test_an_entry_shares_the_fate_of_its_transaction(self, books):
-        with suppress(_LostError), books.database.write() as session:
-            books.log.append(session, event(detail={"a": 1}, subjects=[token(1)]))
+        with suppress(_LostError), books.database.write() as tx:
+            books.log.append(tx, event(detail={"a": 1}, subjects=[token(1)]))
             raise _LostError
         assert books.log.size() == 0
         assert books.log.entries_of(token(1)) == []
@@ -85,8 +85,8 @@ class TestAppend:
     def test_rows_cannot_be_changed_by_mistake(self, books, table, statement):
         books.log.record(event(detail={"a": 1}, subjects=[token(1)]))
         books.log.checkpoint(SIGNER)
-        with pytest.raises((exc.IntegrityError, exc.DBAPIError)), books.database.write() as session:
-            session.execute(text(statement.format(table)))
+        with pytest.raises((exc.IntegrityError, exc.DBAPIError)), books.database.write() as tx:
+            tx.execute(text(statement.format(table)))
 
 
 class TestConcurrency:
@@ -147,8 +147,8 @@ class TestUnknownOutcome:
     def test_a_read_only_file_refuses(self, books):
         books.log.record(event())
         books.database.close()
-        with books.database.write() as session:
-            session.execute(text("PRAGMA query_only = 1"))
+        with books.database.write() as tx:
+            tx.execute(text("PRAGMA query_only = 1"))
         with pytest.raises(UnavailableError) as caught:
             books.log.record(event())
         assert caught.value.code == "log_unavailable"
@@ -159,10 +159,10 @@ def failing(real, *, commits):
 
     @contextmanager
     def transaction():
-        with real() as session:
-            yield session
+        with real() as tx:
+            yield tx
             if not commits:
-                session.rollback()
+                tx.rollback()
         raise UnavailableError("database_unavailable", "the database did not answer")
 
     return transaction
@@ -175,9 +175,9 @@ class TestCheckpoint:
             books.log.record_many([event()] * (size - books.log.size()))
             heads.append(open_checkpoint(books.log.checkpoint(SIGNER), ORIGIN, [VKEY]))
         assert [head.size for head in heads] == list(sizes)
-        with books.database.read() as session:
+        with books.database.read() as tx:
             for old, new in pairwise(heads):
-                proof = consistency_proof(old.size, new.size, StoredTree(session).node)
+                proof = consistency_proof(old.size, new.size, StoredTree(tx).node)
                 verify_consistency(old.size, new.size, proof, old.root, new.root)
         assert len(books.log.checkpoints()) == 3
 
@@ -295,8 +295,8 @@ class TestReading:
         assert books.log.entries_of(token(1)) == [0, 3]
         assert books.log.entries_of(token(2)) == [0, 1, 3]
         assert books.log.entries_of(token(3)) == []
-        with books.database.read() as session:
-            assert session.execute(text("SELECT count(*) FROM audit_set")).scalar() == 2
+        with books.database.read() as tx:
+            assert tx.execute(text("SELECT count(*) FROM audit_set")).scalar() == 2
 
     def test_a_large_set_is_kept_whole(self, books):
         tokens = [token(i) for i in range(2504)]

@@ -29,8 +29,8 @@ def log(server):
     database = Database(server)
     Base.metadata.create_all(database.engine)
     made = open_log(database)
-    with database.write() as session:
-        made.create(session)
+    with database.write() as tx:
+        made.create(tx)
     yield made
     Base.metadata.drop_all(database.engine)
     database.close()
@@ -54,8 +54,8 @@ def test_append_sign_prove_and_verify(log):
 )
 def test_rows_cannot_be_changed_by_mistake(log, statement):
     log.record(event())
-    with pytest.raises((exc.DBAPIError, UnavailableError)), log.database.write() as session:
-        session.execute(text(statement))
+    with pytest.raises((exc.DBAPIError, UnavailableError)), log.database.write() as tx:
+        tx.execute(text(statement))
     assert log.size() == 1
 
 

@@ -42,14 +42,14 @@ def test_full_tiles_appear_as_the_log_grows_in_any_batches(books):
     for batch in (1, 254, 1, 1, 300, 600, 3):
         books.log.record_many([event()] * batch)
         size += batch
-        with books.database.read() as session:
-            assert session.scalar(select(func.count()).select_from(AuditTileRow)) == size // 256
+        with books.database.read() as tx:
+            assert tx.scalar(select(func.count()).select_from(AuditTileRow)) == size // 256
 
 
 def test_stored_nodes_are_those_of_the_plain_tree(books):
     leaves = [leaf_hash(a.leaf) for a in books.log.record_many([event()] * 700)]
-    with books.database.read() as session:
-        tree = StoredTree(session)
+    with books.database.read() as tx:
+        tree = StoredTree(tx)
         for level in range(10):
             for index in range(700 >> level):
                 assert tree.node(level, index) == perfect_root(leaves[index << level : (index + 1) << level])
@@ -60,14 +60,14 @@ def test_stored_nodes_are_those_of_the_plain_tree(books):
 
 def test_a_missing_leaf_is_noticed(books):
     books.log.record(event())
-    with books.database.read() as session, pytest.raises(IntegrityError) as caught:
-        StoredTree(session).tile(0, 0, 2)
+    with books.database.read() as tx, pytest.raises(IntegrityError) as caught:
+        StoredTree(tx).tile(0, 0, 2)
     assert caught.value.code == "log_incomplete"
 
 
 def test_a_gap_is_noticed_and_never_closed_up(books):
     books.log.record_many([event()] * 3)
     tamper(books.path, "DELETE FROM audit_leaf WHERE idx = 0")
-    with books.database.read() as session, pytest.raises(IntegrityError) as caught:
-        StoredTree(session).tile(0, 0, 2)
+    with books.database.read() as tx, pytest.raises(IntegrityError) as caught:
+        StoredTree(tx).tile(0, 0, 2)
     assert caught.value.code == "log_incomplete"

@@ -22,4 +22,4 @@ def held(tmp_path: Path, clock: Clock) -> Iterator[Held]:
     """The vault of ``twelve``, open."""
     made = twelve(tmp_path, clock)
     yield made
-    made.session.close()
+    made.vault.close()

@@ -10,7 +10,7 @@ from vault.consent import recording
 
 def test_the_end_of_a_consent_stands_on_the_release(held, clock):
     recording.import_answers(
-        held.session, sheet({"subject": "SAMPLE_3", "research_use": "any_health", "commercial": "yes"}), "disease-research"
+        held.vault, sheet({"subject": "SAMPLE_3", "research_use": "any_health", "commercial": "yes"}), "disease-research"
     )
     held.project("demo")
     folder = held.extract("demo", regions=["22:1-17000000"])

@@ -13,12 +13,12 @@ from vault.subjects.subject_sheet import read_subject_sheet
 def test_an_explanation_has_the_clause_of_the_form(held):
     held.answer({"SAMPLE_3": "yes"})
     held.project("demo")
-    found = explanations.explain(held.session, "SAMPLE_3", "demo")
+    found = explanations.explain(held.vault, "SAMPLE_3", "demo")
     assert found.words[0].startswith("Yes")
     assert "under a code instead of my name" in found.clauses[0].wording
     assert found.clauses[0].answer == "yes (GRU)"
-    recording.withdraw(held.session, "SAMPLE_3", level=Level.ERASE)
-    found = explanations.explain(held.session, "SAMPLE_3", "demo")
+    recording.withdraw(held.vault, "SAMPLE_3", level=Level.ERASE)
+    found = explanations.explain(held.vault, "SAMPLE_3", "demo")
     assert found.words[:2] == (
         "No: this person's data cannot be released to the project.",
         "The person withdrew. A withdrawal never expires. [research_use]",
@@ -28,8 +28,8 @@ def test_an_explanation_has_the_clause_of_the_form(held):
 
 
 def test_an_explanation_says_that_there_is_no_data(held):
-    import_sheet(held.session, read_subject_sheet(held.write("t.csv", "sample_id\nELSE\n"), today=START.date()), update=False)
+    import_sheet(held.vault, read_subject_sheet(held.write("t.csv", "sample_id\nELSE\n"), today=START.date()), update=False)
     held.project("demo")
-    found = explanations.explain(held.session, "ELSE", "demo")
+    found = explanations.explain(held.vault, "ELSE", "demo")
     assert not found.has_data
     assert found.words[1] == "The project's datasets hold no data of this person."

@@ -36,57 +36,57 @@ def test_an_unknown_question_form_or_version_refuses_the_sheet(held):
     assert refused(held, {"subject": "SAMPLE_3", "research_use": "yes", "colour": "blue"}) == [(1, "column 3")]
     for name in ("nope", f"{FORM}@9"):
         with pytest.raises(InputError) as caught:
-            recording.import_answers(held.session, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), name)
+            recording.import_answers(held.vault, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), name)
         assert caught.value.code == "form_unknown"
 
 
 def test_a_sheet_brings_nobody_back_who_withdrew(held):
     held.answer({"SAMPLE_3": "yes"})
-    recording.withdraw(held.session, "SAMPLE_3")
+    recording.withdraw(held.vault, "SAMPLE_3")
     assert refused(held, {"subject": "SAMPLE_3", "research_use": "yes"}) == [(2, "research_use")]
-    header, rows = recording.blank_sheet(held.session, "clinical-matching", accept=True)
+    header, rows = recording.blank_sheet(held.vault, "clinical-matching", accept=True)
     assert "sample:SAMPLE_3" not in {row[header.index("subject")] for row in rows}
     held.project("demo")
     assert permits(held) == 0
-    recording.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"})
+    recording.record(held.vault, "SAMPLE_3", FORM, {"research_use": "yes"})
     assert permits(held) == 1
 
 
 def test_a_refusal_can_always_be_imported(held):
     held.answer({"SAMPLE_3": "yes"})
-    recording.withdraw(held.session, "SAMPLE_3")
+    recording.withdraw(held.vault, "SAMPLE_3")
     held.answer({"SAMPLE_3": "no"})
 
 
 def test_two_guardians_overlap_and_one_may_sign_again(held):
-    recording.import_answers(held.session, sheet(guardian("SAMPLE_1", "Ada")), FORM)
+    recording.import_answers(held.vault, sheet(guardian("SAMPLE_1", "Ada")), FORM)
     assert refused(held, guardian("SAMPLE_1", "Bob")) == [(2, "signer")]
-    recording.import_answers(held.session, sheet(guardian("SAMPLE_1", "Ada")), FORM)
+    recording.import_answers(held.vault, sheet(guardian("SAMPLE_1", "Ada")), FORM)
     recording.record(
-        held.session,
+        held.vault,
         "SAMPLE_1",
         FORM,
         {"research_use": "no"},
         signature=Signature(signer=SignerRole.GUARDIAN, signed_by="Bob"),
     )
-    shown = recording.history(held.session, "SAMPLE_1")
+    shown = recording.history(held.vault, "SAMPLE_1")
     assert [event.signer_ref for event in shown.events] == ["1", "1", "2"]
     assert [shown.private[event.event_id]["signed_by"] for event in shown.events] == ["Ada", "Ada", "Bob"]
     assert dict(shown.standing.refused)["research_use"] == "declined"
     recording.record(
-        held.session,
+        held.vault,
         "SAMPLE_1",
         FORM,
         {"research_use": "yes"},
         signature=Signature(signer=SignerRole.GUARDIAN, signed_by="Ada"),
     )
-    assert dict(recording.history(held.session, "SAMPLE_1").standing.refused)["research_use"] == "guardians_disagree"
+    assert dict(recording.history(held.vault, "SAMPLE_1").standing.refused)["research_use"] == "guardians_disagree"
 
 
 def test_a_guardian_cannot_sign_for_somebody_of_age_where_they_live(held):
     assert refused(held, guardian("SAMPLE_2", "Ada", legal_time="2026-07-01")) == [(2, "legal_time")]  # still to come
-    recording.import_answers(held.session, sheet(guardian("SAMPLE_2", "Ada")), FORM)
-    (event,) = recording.history(held.session, "SAMPLE_2").events
+    recording.import_answers(held.vault, sheet(guardian("SAMPLE_2", "Ada")), FORM)
+    (event,) = recording.history(held.vault, "SAMPLE_2").events
     assert event.lapses_at == datetime(2026, 7, 1, tzinfo=UTC)  # sixteen
 
 

@@ -55,32 +55,32 @@ questions:
 
 
 def test_a_form_of_a_sites_own_is_kept_and_changes_nothing_silently(held, clock):
-    form = forms.add(held.session, SITE_FORM)
-    assert (form.id, form.version) in {(one.id, one.version) for one in forms.list_all(held.session)}
-    forms.add(held.session, SITE_FORM)
+    form = forms.add(held.vault, SITE_FORM)
+    assert (form.id, form.version) in {(one.id, one.version) for one in forms.list_all(held.vault)}
+    forms.add(held.vault, SITE_FORM)
     with pytest.raises(InputError) as caught:
-        forms.add(held.session, SITE_FORM.replace("I allow it.", "I allow all of it."))
+        forms.add(held.vault, SITE_FORM.replace("I allow it.", "I allow all of it."))
     assert caught.value.code == "form_exists"
     with pytest.raises(InputError) as caught:
-        forms.add(held.session, SITE_FORM.replace("id: research_use", "id: signer"))
+        forms.add(held.vault, SITE_FORM.replace("id: research_use", "id: signer"))
     assert caught.value.code == "document_rejected"
     with pytest.raises(InputError) as caught:
-        forms.add(held.session, SITE_FORM + "colour: blue\n")
+        forms.add(held.vault, SITE_FORM + "colour: blue\n")
     assert "colour" in str(caught.value)
     with pytest.raises(InputError) as caught:
-        forms.add(held.session, "#" * 10_000_000)
+        forms.add(held.vault, "#" * 10_000_000)
     assert caught.value.code == "document_too_large"
 
 
 def test_a_material_change_ends_the_old_version_for_later_purposes_alone(held, clock):
     old = SITE_FORM.replace('"2"', '"1"').replace("material_change: true\neffective: 2026-06-10\n", "")
-    forms.add(held.session, old)
-    recording.import_answers(held.session, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), "site@1")
+    forms.add(held.vault, old)
+    recording.import_answers(held.vault, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), "site@1")
     held.project("early")
-    forms.add(held.session, SITE_FORM)
+    forms.add(held.vault, SITE_FORM)
     clock.forward(days=30)
     held.project("late")
     assert (permits(held, "early"), permits(held, "late")) == (1, 0)
-    assert dict(gate.check(held.session, "late").deny)["material_change"] == 1
-    recording.import_answers(held.session, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), "site@2")
+    assert dict(gate.check(held.vault, "late").deny)["material_change"] == 1
+    recording.import_answers(held.vault, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), "site@2")
     assert permits(held, "late") == 1

@@ -100,10 +100,10 @@ def test_a_ledger_without_its_log_is_refused(folder):
 def test_a_ledger_that_was_touched_is_noticed_before_anything_is_decided(held, touch):
     for sample in ("SAMPLE_3", "SAMPLE_4"):
         held.answer({sample: "yes"})
-        recording.withdraw(held.session, sample)
+        recording.withdraw(held.vault, sample)
     held.project("demo")
     held.reopen()
-    with held.session.books.write() as tx:
+    with held.vault.books.write() as tx:
         rows = {seq: tx.get_one(ConsentBatchRow, seq) for seq in (1, 2, 3, 4)}
         if touch == "edited":
             altered = bytearray(rows[2].events)
@@ -114,28 +114,28 @@ def test_a_ledger_that_was_touched_is_noticed_before_anything_is_decided(held, t
         else:
             tx.delete(rows[4 if touch == "truncated" else 2])
     with pytest.raises(IntegrityError) as caught:
-        gate.check(held.session, "demo")
+        gate.check(held.vault, "demo")
     assert caught.value.code == ("consent_ledger_behind" if touch == "truncated" else "consent_ledger_altered")
 
 
 def test_a_sealed_part_of_another_event_is_noticed(held):
     held.answer({"SAMPLE_3": "yes", "SAMPLE_4": "yes"})
-    with held.session.books.write() as tx:
+    with held.vault.books.write() as tx:
         first, second = (tx.get_one(ConsentPrivateRow, seq) for seq in (1, 2))
         first.sealed, second.sealed = second.sealed, first.sealed
     with pytest.raises(IntegrityError) as caught:
-        recording.history(held.session, "SAMPLE_3")
+        recording.history(held.vault, "SAMPLE_3")
     assert caught.value.code == "consent_ledger_altered"
 
 
 def test_a_session_keeps_what_it_checked_and_reads_what_follows(held):
     held.answer({"SAMPLE_3": "yes"})
-    with held.session.books.read() as tx:
-        first = ledger.read(tx, held.session)
-        assert ledger.read(tx, held.session).columns is first.columns
-    recording.withdraw(held.session, "SAMPLE_3")
-    with held.session.books.read() as tx:
-        assert [event.seq for event in ledger.read(tx, held.session).events_of(recording.resolve(held.session, "SAMPLE_3"))] == [
+    with held.vault.books.read() as tx:
+        first = ledger.read(tx, held.vault)
+        assert ledger.read(tx, held.vault).columns is first.columns
+    recording.withdraw(held.vault, "SAMPLE_3")
+    with held.vault.books.read() as tx:
+        assert [event.seq for event in ledger.read(tx, held.vault).events_of(recording.resolve(held.vault, "SAMPLE_3"))] == [
             1,
             2,
         ]

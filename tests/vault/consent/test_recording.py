@@ -16,53 +16,53 @@ from vault.errors import GenovaultError, InputError
 
 def test_the_report_names_line_and_event(held):
     rows = [{"subject": f"SAMPLE_{n}", "research_use": "yes"} for n in (3, 5, 4)]
-    report = recording.import_answers(held.session, sheet(*rows), FORM)
+    report = recording.import_answers(held.vault, sheet(*rows), FORM)
     assert report.rows == ((2, 1), (3, 2), (4, 3))
-    assert [event.seq for event in recording.history(held.session, "SAMPLE_5").events] == [2]
+    assert [event.seq for event in recording.history(held.vault, "SAMPLE_5").events] == [2]
 
 
 def test_a_digest_of_the_evidence_is_sealed(held):
     paper = held.write("paper.pdf", b"signed")
     signature = Signature(evidence=str(paper), channel="told Dr Who on the phone")
-    recording.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=signature)
-    shown = recording.history(held.session, "SAMPLE_3")
+    recording.record(held.vault, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=signature)
+    shown = recording.history(held.vault, "SAMPLE_3")
     assert (shown.events[0].evidence_hash, shown.events[0].channel) == ("sealed", "")
     assert shown.private[shown.events[0].event_id]["channel"] == "told Dr Who on the phone"
     assert b"Dr Who" not in (held.folder / "v" / "books.db").read_bytes() + (held.folder / "v" / "books.db-wal").read_bytes()
     assert len(shown.private[shown.events[0].event_id]["evidence"]) == 64
     with pytest.raises(InputError) as caught:
-        recording.withdraw(held.session, "SAMPLE_3", signature=Signature(evidence="nothing-here"))
+        recording.withdraw(held.vault, "SAMPLE_3", signature=Signature(evidence="nothing-here"))
     assert caught.value.code == "bad_evidence"
 
 
 def test_pending_permits_nothing_and_a_correction_names_its_event(held):
     held.project("demo")
     event = recording.record(
-        held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(qc=recording.QcState.PENDING)
+        held.vault, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(qc=recording.QcState.PENDING)
     )
-    assert gate.check(held.session, "demo").deny == (("consent_not_checked", 1), ("no_active_consent", 11))
+    assert gate.check(held.vault, "demo").deny == (("consent_not_checked", 1), ("no_active_consent", 11))
     with pytest.raises(InputError) as caught:
-        recording.record(held.session, "SAMPLE_4", FORM, {"research_use": "yes"}, signature=Signature(supersedes=event.event_id))
+        recording.record(held.vault, "SAMPLE_4", FORM, {"research_use": "yes"}, signature=Signature(supersedes=event.event_id))
     assert caught.value.code == "event_unknown"
-    recording.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(supersedes=event.event_id))
+    recording.record(held.vault, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(supersedes=event.event_id))
     assert permits(held) == 1
 
 
 def test_a_death_stops_use_unless_it_was_allowed(held):
     held.everyone_consents()
     held.project("demo")
-    recording.note(held.session, "SAMPLE_3", Status.DECEASED, signature=Signature(at=START - timedelta(days=3)))
-    assert gate.check(held.session, "demo").deny == (("deceased", 1),)
+    recording.note(held.vault, "SAMPLE_3", Status.DECEASED, signature=Signature(at=START - timedelta(days=3)))
+    assert gate.check(held.vault, "demo").deny == (("deceased", 1),)
 
 
 def test_what_was_true_and_what_was_known_are_two_questions(held, clock):
-    recording.record(held.session, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(at=START - timedelta(days=100)))
+    recording.record(held.vault, "SAMPLE_3", FORM, {"research_use": "yes"}, signature=Signature(at=START - timedelta(days=100)))
     before = clock.now
     clock.forward(days=1)
-    recording.withdraw(held.session, "SAMPLE_3", signature=Signature(at=START - timedelta(days=50)))
+    recording.withdraw(held.vault, "SAMPLE_3", signature=Signature(at=START - timedelta(days=50)))
 
     def granted(**when: datetime) -> bool:
-        return bool(recording.history(held.session, "SAMPLE_3", **when).standing.grants)
+        return bool(recording.history(held.vault, "SAMPLE_3", **when).standing.grants)
 
     assert granted(at=START - timedelta(days=60), known_at=clock.now)
     assert not granted(at=START - timedelta(days=40), known_at=clock.now)
@@ -74,11 +74,11 @@ def test_what_was_true_and_what_was_known_are_two_questions(held, clock):
 def test_every_service_refuses_an_unknown_person_and_says_so_in_the_log(held):
     held.project("demo")
     for call in (
-        lambda: recording.withdraw(held.session, "NOBODY"),
-        lambda: recording.note(held.session, "NOBODY", Status.DECEASED),
-        lambda: recording.record(held.session, "NOBODY", FORM, {"research_use": "yes"}),
-        lambda: explanations.explain(held.session, "NOBODY", "demo"),
-        lambda: subject_export.export(held.session, "NOBODY", held.folder / "x"),
+        lambda: recording.withdraw(held.vault, "NOBODY"),
+        lambda: recording.note(held.vault, "NOBODY", Status.DECEASED),
+        lambda: recording.record(held.vault, "NOBODY", FORM, {"research_use": "yes"}),
+        lambda: explanations.explain(held.vault, "NOBODY", "demo"),
+        lambda: subject_export.export(held.vault, "NOBODY", held.folder / "x"),
     ):
         with pytest.raises(GenovaultError) as caught:
             call()

@@ -17,41 +17,41 @@ PAIRS = "MONDO:0008903\tMONDO:0004992\nMONDO:0004992\tMONDO:0000001\n"
 
 def test_a_site_loads_its_own_ages(held):
     text = '{"version": "own", "source": "statute", "date": "2026-01-01", "default": 18, "leap_day": "mar_1", "ages": {"GB": 18}}'
-    reference_data.load(held.session, reference_data.MAJORITY, text, version="own")
-    recording.import_answers(held.session, sheet(guardian("SAMPLE_2", "Ada")), FORM)
-    (event,) = recording.history(held.session, "SAMPLE_2").events
+    reference_data.load(held.vault, reference_data.MAJORITY, text, version="own")
+    recording.import_answers(held.vault, sheet(guardian("SAMPLE_2", "Ada")), FORM)
+    (event,) = recording.history(held.vault, "SAMPLE_2").events
     assert event.lapses_at == datetime(2028, 7, 1, tzinfo=UTC)
 
 
 def test_a_place_excluded_by_name_is_hidden_and_an_unknown_one_refuses(held):
     held.everyone_consents()
     held.project("demo")
-    recording.withdraw(held.session, "SAMPLE_3", scope="loci:mito")
+    recording.withdraw(held.vault, "SAMPLE_3", scope="loci:mito")
     held.extract("demo", regions=["22:1-17000000"])
-    recording.withdraw(held.session, "SAMPLE_3", scope="loci:unheard_of")
+    recording.withdraw(held.vault, "SAMPLE_3", scope="loci:unheard_of")
     with pytest.raises(RefusedError) as caught:
         held.extract("demo", out="again", regions=["22:1-17000000"])
     assert caught.value.code == "loci_unresolved"
     own = '{"version": "own 1", "source": "ours", "date": "2026-01-01", "assemblies": {"GRCh38": {"categories": {"unheard_of": ["22:16000100-16000300"]}}}}'
-    reference_data.load(held.session, reference_data.LOCI, own, version="own 1")
+    reference_data.load(held.vault, reference_data.LOCI, own, version="own 1")
     with pytest.raises(RefusedError) as caught:
         held.extract("demo", out="third", regions=["22:16000100-16100001"])
     assert caught.value.code == "nothing_left"
     held.extract("demo", out="fourth", regions=["22:16000100-17000000", "X"])  # 500 kb on each side are hidden too
-    assert releases.list_all(held.session)[0].n_sites == 1
+    assert releases.list_all(held.vault)[0].n_sites == 1
 
 
 def test_diseases_wait_for_an_ontology(held):
     answers = {"subject": "SAMPLE_3", "research_use": "disease_only", "commercial": "yes"}
-    recording.import_answers(held.session, sheet(answers), "disease-research")
+    recording.import_answers(held.vault, sheet(answers), "disease-research")
     disease_project(held)
-    assert gate.check(held.session, "lungs").review == (("ontology_not_loaded", 1),)
-    reference_data.load(held.session, reference_data.ONTOLOGY, PAIRS, version="tiny")
+    assert gate.check(held.vault, "lungs").review == (("ontology_not_loaded", 1),)
+    reference_data.load(held.vault, reference_data.ONTOLOGY, PAIRS, version="tiny")
     assert permits(held, "lungs") == 1
     with pytest.raises(InputError) as caught:
-        reference_data.load(held.session, reference_data.ONTOLOGY, PAIRS + "MONDO:0000001\tMONDO:0008903\n", version="round")
+        reference_data.load(held.vault, reference_data.ONTOLOGY, PAIRS + "MONDO:0000001\tMONDO:0008903\n", version="round")
     assert caught.value.code == "document_rejected"
     with pytest.raises(InputError) as caught:
-        reference_data.load(held.session, reference_data.ONTOLOGY, "MONDO:0008903\tMONDO:0000001\n", version="tiny")
+        reference_data.load(held.vault, reference_data.ONTOLOGY, "MONDO:0008903\tMONDO:0000001\n", version="tiny")
     assert caught.value.code == "pack_exists"
-    assert [(pack.kind, pack.version) for pack in reference_data.loaded(held.session)] == [("ontology", "tiny")]
+    assert [(pack.kind, pack.version) for pack in reference_data.loaded(held.vault)] == [("ontology", "tiny")]

@@ -14,32 +14,32 @@ from vault.storage.book_tables import PrincipalRow
 
 
 def test_what_ends_soon_is_listed_with_its_cause(held, clock):
-    recording.import_answers(held.session, sheet(guardian("SAMPLE_2", "Ada")), FORM)
+    recording.import_answers(held.vault, sheet(guardian("SAMPLE_2", "Ada")), FORM)
     answers = {"subject": "SAMPLE_3", "research_use": "any_health", "legal_time": "1996-06-20"}
-    recording.import_answers(held.session, sheet(answers), "disease-research")
-    assert work_queue.expiring(held.session, within=timedelta(days=1)) == []
-    found = work_queue.expiring(held.session, within=timedelta(days=60))
+    recording.import_answers(held.vault, sheet(answers), "disease-research")
+    assert work_queue.expiring(held.vault, within=timedelta(days=1)) == []
+    found = work_queue.expiring(held.vault, within=timedelta(days=60))
     assert [(due.policy, due.ends.date().isoformat(), due.cause) for due in found] == [
         ("research_use", "2026-06-20", "validity"),
         ("research_use", "2026-07-01", "majority"),
     ]
     clock.forward(days=61)
-    assert work_queue.expiring(held.session, within=timedelta(days=60)) == []
+    assert work_queue.expiring(held.vault, within=timedelta(days=60)) == []
 
 
 def test_one_stewards_ruling_settles_a_review_and_can_be_taken_back(held):
     held.everyone_consents()
     disease_project(held, controls=True)
-    (open_question,) = work_queue.queue(held.session).waiting
+    (open_question,) = work_queue.queue(held.vault).waiting
     assert (open_question.reason.about, open_question.people, open_question.by_ruling) == ("controls", 12, True)
-    ruling = rulings.rule(held.session, "lungs", "controls", reason="not contacted")
+    ruling = rulings.rule(held.vault, "lungs", "controls", reason="not contacted")
     assert ruling.confirmed_by == "ann"
     assert "self_approved" in held.entries()[-1]["flags"]
     assert permits(held, "lungs") == 12
-    assert work_queue.queue(held.session).waiting == ()
-    rulings.rule(held.session, "lungs", "controls", reason="reconsidered", allows=False)
+    assert work_queue.queue(held.vault).waiting == ()
+    rulings.rule(held.vault, "lungs", "controls", reason="reconsidered", allows=False)
     assert permits(held, "lungs") == 0
-    assert [(one.allows, one.reason) for one in rulings.list_all(held.session, "lungs")] == [
+    assert [(one.allows, one.reason) for one in rulings.list_all(held.vault, "lungs")] == [
         (True, "not contacted"),
         (False, "reconsidered"),
     ]
@@ -48,16 +48,16 @@ def test_one_stewards_ruling_settles_a_review_and_can_be_taken_back(held):
 def test_with_two_stewards_a_ruling_takes_both(held):
     held.everyone_consents()
     disease_project(held, controls=True)
-    with held.session.books.write() as tx:
+    with held.vault.books.write() as tx:
         tx.add(PrincipalRow(name="bea", role="steward", state="active", created=0))
-    assert rulings.rule(held.session, "lungs", "controls", reason="x").confirmed_by is None
+    assert rulings.rule(held.vault, "lungs", "controls", reason="x").confirmed_by is None
     assert permits(held, "lungs") == 0
-    assert [one.item for one in work_queue.queue(held.session).unconfirmed] == ["controls"]
+    assert [one.item for one in work_queue.queue(held.vault).unconfirmed] == ["controls"]
     with pytest.raises(RefusedError) as caught:
-        rulings.rule(held.session, "lungs", "controls", reason="x")
+        rulings.rule(held.vault, "lungs", "controls", reason="x")
     assert caught.value.code == "self_confirmation"
-    held.session.principal = "bea"
-    assert rulings.rule(held.session, "lungs", "controls", reason="y").confirmed_by == "bea"
+    held.vault.principal = "bea"
+    assert rulings.rule(held.vault, "lungs", "controls", reason="y").confirmed_by == "bea"
     assert permits(held, "lungs") == 12
 
 
@@ -65,5 +65,5 @@ def test_with_two_stewards_a_ruling_takes_both(held):
 def test_a_ruling_names_a_known_item_and_a_reason(held, item, reason, code):
     held.project("demo")
     with pytest.raises(InputError) as caught:
-        rulings.rule(held.session, "demo", item, reason=reason)
+        rulings.rule(held.vault, "demo", item, reason=reason)
     assert caught.value.code == code

@@ -79,19 +79,19 @@ def made(tmp_path_factory):
             lines = [line for contig in contigs.split() for line in rows(draw, contig, len(people), 40)]
             path = held.write(f"{at}.vcf", vcf(" ".join(people), *lines).data)
             held.load(path, append=at > 0)
-        dataset = datasets.by_name(held.session, "cohort")
+        dataset = datasets.by_name(held.vault, "cohort")
         for name, loci in LOCI.items():
-            panel_builder.create(held.session, dataset, name, parse_loci(loci.encode(), name="loci"))
-        panel_builder.forget(held.session, dataset)
-        assert [len(directory) for directory in parts.directories(held.session, dataset.dataset_id)] == [14, 14, 4]
+            panel_builder.create(held.vault, dataset, name, parse_loci(loci.encode(), name="loci"))
+        panel_builder.forget(held.vault, dataset)
+        assert [len(directory) for directory in parts.directories(held.vault, dataset.dataset_id)] == [14, 14, 4]
         held.everyone_consents()
-        recording.withdraw(held.session, "sample:p06")
-        reference_data.load(held.session, reference_data.LOCI, PLACES, version="own 1")
-        recording.withdraw(held.session, "sample:p02", scope="loci:own")
+        recording.withdraw(held.vault, "sample:p06")
+        reference_data.load(held.vault, reference_data.LOCI, PLACES, version="own 1")
+        recording.withdraw(held.vault, "sample:p02", scope="loci:own")
         held.project("demo")
         held.project("plain", keep_phase=False, keep_ids=True)
-        panel_builder.build(held.session, dataset, panels.by_name(held.session, "sites"))
-        held.session.close()
+        panel_builder.build(held.vault, dataset, panels.by_name(held.vault, "sites"))
+        held.vault.close()
     return folder
 
 
@@ -106,7 +106,7 @@ def files(made, folder, project, file_format, asked):
     folder.mkdir()
     held = again(made, folder)
     out = held.extract(project, file_format=file_format, **asked)
-    held.session.close()
+    held.vault.close()
     return {path.name: path.read_bytes() for path in out.iterdir() if path.name.startswith("genotypes")}
 
 
@@ -140,8 +140,8 @@ def test_a_fault_in_the_last_window_leaves_nothing(made, tmp_path, monkeypatch):
     assert len(seen) == 8
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".genovault-*"))
-    assert [r.state for r in releases.list_all(held.session)] == ["aborted"]
+    assert [r.state for r in releases.list_all(held.vault)] == ["aborted"]
     report = held.verified()
     assert report.ok
     assert report.open_intents == ()
-    held.session.close()
+    held.vault.close()

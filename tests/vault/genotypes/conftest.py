@@ -27,6 +27,6 @@ def dataset(session):
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Held]:
-    vault = Held.make(tmp_path)
-    yield vault
-    vault.session.close()
+    held = Held.make(tmp_path)
+    yield held
+    held.vault.close()

@@ -17,7 +17,7 @@ TWO = vcf("A B", "22 100 A G 0|1 ./.", "22 200 C T,G 1|2 0|0")
 
 def refused(held: Held, code: str, *files: Path, **options: object) -> InputError:
     """The error of an import that must be refused, and must leave nothing but one failed entry."""
-    before, size = held.traces(), held.session.trail.log.size()
+    before, size = held.traces(), held.vault.trail.log.size()
     with pytest.raises(GenovaultError) as caught:
         held.load(*files, **options)
     assert caught.value.code == code, caught.value
@@ -31,9 +31,9 @@ def refused(held: Held, code: str, *files: Path, **options: object) -> InputErro
 def calls(held: Held, dataset: str = "cohort", code: str = "demo") -> dict[tuple[str, int, str, str], list[list[int]]]:
     """Sample name → (contig, position, alleles) → alleles of the call, for everyone, through the door."""
     held.everyone_consents()
-    if code not in {project.code for project in projects.list_all(held.session)}:
+    if code not in {project.code for project in projects.list_all(held.vault)}:
         held.project(code, dataset)
-    view = gate.view(held.session, project=code, dataset=dataset)
+    view = gate.view(held.vault, project=code, dataset=dataset)
     names = held.names(code)
     found = {}
     for column, pseudonym in enumerate(view.pseudonyms):

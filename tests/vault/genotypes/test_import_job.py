@@ -22,7 +22,7 @@ from vault.subjects.references import resolve
 def test_a_file_becomes_a_dataset_and_its_samples_subjects(held):
     report = held.load(held.write("a.vcf", TWO.data))
     assert (report.dataset, report.sites, report.matched, report.new, report.skipped) == ("cohort", 2, 0, 2, 0)
-    assert report.stored_bytes == sum(size for _, size in held.session.objects.list(""))
+    assert report.stored_bytes == sum(size for _, size in held.vault.objects.list(""))
     assert calls(held) == {
         ("A", "22", 100, "A,G"): [0, 1],
         ("B", "22", 100, "A,G"): [-1, -1],
@@ -38,7 +38,7 @@ def test_the_entry_names_part_people_counts_and_objects(held):
     assert entry["counts"]["sites"] == 2
     assert entry["counts"]["registered"] == 2
     assert entry["subj"]["n"] == 2
-    objects = [name for name, _ in held.session.objects.list("")]
+    objects = [name for name, _ in held.vault.objects.list("")]
     assert entry["blobs"]["n"] == len(objects)
     assert all(name.startswith(entry["obj"]["ref"]) for name in objects)
     assert "cohort" not in str(entry)
@@ -48,8 +48,8 @@ def test_every_subject_has_its_four_keys(held):
     held.load(held.write("a.vcf", TWO.data))
     assert held.traces()["subject"] == 2
     assert held.traces()["subject_token"] == 2
-    everyone = [resolve(held.session, name) for name in "AB"]
-    keys = [held.session.keys.open_many(purpose, everyone) for purpose in SUBJECT_PURPOSES]
+    everyone = [resolve(held.vault, name) for name in "AB"]
+    keys = [held.vault.keys.open_many(purpose, everyone) for purpose in SUBJECT_PURPOSES]
     assert len({key for found in keys for key in found.values()}) == 8
 
 
@@ -58,7 +58,7 @@ def test_progress_is_told_and_ends_whole(held):
     path = held.write("a.vcf", TWO.data)
     options = import_job.ImportOptions(unknown="register")
     import_job.import_files(
-        held.session, [path], name="c", assembly="GRCh38", options=options, progress=lambda *now: seen.append(now)
+        held.vault, [path], name="c", assembly="GRCh38", options=options, progress=lambda *now: seen.append(now)
     )
     assert seen[-1] == (len(TWO.data), len(TWO.data), 2)
 
@@ -162,17 +162,17 @@ def test_places_in_containers_say_nothing_of_the_order_in_the_file(tmp_path):
     held = Held.make(tmp_path, random=rng.randbytes)
     names = [f"S{i}" for i in range(300)]
     held.load(held.write("a.vcf", vcf(" ".join(names), "1 10 A G " + " ".join(["0|1"] * 300)).data))
-    with held.session.books.read() as tx:
+    with held.vault.books.read() as tx:
         slots = dict(tx.execute(select(PartMemberRow.subject_id, PartMemberRow.slot)).all())
-    ranks = [slots[resolve(held.session, name)] for name in names]
+    ranks = [slots[resolve(held.vault, name)] for name in names]
     assert sorted(ranks) == list(range(300))
     assert abs(np.corrcoef(ranks, np.arange(300))[0, 1]) < 0.2
-    held.session.close()
+    held.vault.close()
 
 
 def test_withdrawn_people_stay_withdrawn_when_more_of_them_is_appended(held):
     held.load(held.write("a.vcf", vcf("A B", "1 10 A G 0|1 1|1").data))
     held.everyone_consents()
-    recording.withdraw(held.session, "A")
+    recording.withdraw(held.vault, "A")
     held.load(held.write("b.vcf", vcf("A B", "2 10 A G 0|1 1|1").data), append=True)
     assert {sample for sample, *_ in calls(held)} == {"B"}

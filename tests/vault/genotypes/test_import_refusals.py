@@ -52,7 +52,7 @@ def test_files_read_by_another_process_become_the_same_dataset(held):
     second = held.write("2.vcf", vcf("C A B", "2 10 A G 0|1 0|0 1|1").data)
     seen: list[tuple[int, int, int]] = []
     report = import_job.import_files(
-        held.session,
+        held.vault,
         [first, second],
         name="cohort",
         assembly="GRCh38",
@@ -93,7 +93,7 @@ def test_a_reading_process_that_is_killed_leaves_no_trace(held):
         before = held.traces()
         with pytest.raises(UnavailableError) as caught:
             import_job.import_files(
-                held.session,
+                held.vault,
                 [path],
                 name="cohort",
                 assembly="GRCh38",
@@ -103,14 +103,14 @@ def test_a_reading_process_that_is_killed_leaves_no_trace(held):
             )
     assert caught.value.code == "reader_ended"
     assert held.traces() == before
-    assert not list(held.session.objects.list(""))
+    assert not list(held.vault.objects.list(""))
 
 
 def test_keys_that_cannot_be_kept_stop_the_import_without_a_trace(held, monkeypatch):
     def full(*_: object) -> None:
         raise UnavailableError("database_full", "x")
 
-    monkeypatch.setattr(held.session.subject_keys, "store", full)
+    monkeypatch.setattr(held.vault.subject_keys, "store", full)
     refused(held, "database_full", held.write("a.vcf", TWO.data))
 
 
@@ -126,14 +126,14 @@ def test_a_break_after_megabytes_leaves_no_object_and_no_key(held):
 
 def test_a_store_that_fails_halfway_leaves_nothing_named(held, monkeypatch):
     puts = iter(range(100))
-    put = held.session.objects.put
+    put = held.vault.objects.put
 
     def failing(name: str, data: bytes) -> None:
         if next(puts) == 2:
             raise InputError("store_failed", "x")
         put(name, data)
 
-    monkeypatch.setattr(held.session.objects, "put", failing)
+    monkeypatch.setattr(held.vault.objects, "put", failing)
     refused(held, "store_failed", held.write("a.vcf", TWO.data))
 
 
@@ -158,12 +158,12 @@ def test_an_import_that_another_overtakes_is_refused_without_a_trace(held, name,
             held.load(path, name=name, namespace=namespace)
 
     with pytest.raises(UnavailableError) as caught:
-        import_job.import_files(held.session, [path], name="cohort", assembly="GRCh38", options=options, progress=overtaken)
+        import_job.import_files(held.vault, [path], name="cohort", assembly="GRCh38", options=options, progress=overtaken)
     assert caught.value.code == "changed_meanwhile"
     traces = held.traces()
     assert (traces["dataset"], traces["part"], traces["subject"], traces["lease"]) == (1, 1, 2, 0)
     entry = next(e for e in held.entries() if e["outcome"] == "failed")
     assert entry["reasons"] == {"changed_meanwhile": 1}
-    prefixes = {object_name.split("/")[0] for object_name, _ in held.session.objects.list("")}
+    prefixes = {object_name.split("/")[0] for object_name, _ in held.vault.objects.list("")}
     assert len(prefixes) == 1
     assert held.verified().ok

@@ -32,16 +32,16 @@ def test_nobody_known_is_refused_also_when_skipping(held):
 
 def test_a_sheet_names_samples_beforehand(held):
     sheet = held.write("s.csv", "sample_id,mrn\nA,m1\nB;B2,m2\n")
-    registry.import_sheet(held.session, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+    registry.import_sheet(held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
     report = held.load(held.write("a.vcf", vcf("B2 A", "1 10 A G 0|1 1|1").data), unknown="refuse")
     assert (report.matched, report.new) == (2, 0)
-    assert resolve(held.session, "sample:B2") == resolve(held.session, "mrn:m2")
+    assert resolve(held.vault, "sample:B2") == resolve(held.vault, "mrn:m2")
     assert calls(held) == {("A", "1", 10, "A,G"): [1, 1], ("B", "1", 10, "A,G"): [0, 1]}
 
 
 def test_two_samples_of_one_person_in_one_file_are_refused(held):
     sheet = held.write("s.csv", "sample_id,mrn\nA;A2,m1\n")
-    registry.import_sheet(held.session, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+    registry.import_sheet(held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
     path = held.write("a.vcf", vcf("A A2 N", "1 10 A G 0|1 1|1 0|0").data)
     refused(held, "subject_twice", path)
 
@@ -57,7 +57,7 @@ def test_names_that_no_sheet_or_header_could_hold_are_refused(held):
 
 def test_a_reference_longer_than_any_is_nobody_s(held):
     with pytest.raises(InputError) as caught:
-        resolve(held.session, "A" * 70_000)
+        resolve(held.vault, "A" * 70_000)
     assert caught.value.code == "subject_unknown"
 
 
@@ -67,7 +67,7 @@ def test_a_name_that_another_cohort_registered_is_another_persons_until_said_oth
     assert "--namespace" in refused(held, "sample_taken", path, name="second").hint
     report = held.load(path, name="second", namespace="two")
     assert (report.matched, report.new) == (0, 2)
-    assert resolve(held.session, "sample:two/A") != resolve(held.session, "sample:A")
+    assert resolve(held.vault, "sample:two/A") != resolve(held.vault, "sample:A")
     again = held.load(held.write("c.vcf", vcf("A C", "2 10 A G 0|0 0|1").data), name="second", namespace="two", append=True)
     assert (again.matched, again.new) == (2, 0)
 
@@ -107,7 +107,7 @@ def test_a_map_and_a_namespace_go_together(held):
     mapped = held.write("map.csv", "sample,subject\nA,A\n")
     report = held.load(path, name="second", sample_map=mapped, namespace="two")
     assert (report.matched, report.new) == (1, 1)
-    assert resolve(held.session, "sample:two/B")
+    assert resolve(held.vault, "sample:two/B")
 
 
 @pytest.mark.parametrize(

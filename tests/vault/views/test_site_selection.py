@@ -24,18 +24,18 @@ SECOND = vcf("D", "1 10 A G 1|1", "1 50 G C 0|1", "2 5 T C 0/1")
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Held]:
     """Two parts: A, B and C in one, D in the other; everyone consents, and C withdraws."""
-    vault = Held.make(tmp_path)
-    vault.load(vault.write("1.vcf", FIRST.data))
-    vault.load(vault.write("2.vcf", SECOND.data), append=True)
-    vault.everyone_consents()
-    recording.withdraw(vault.session, "C")
-    vault.project("demo")
-    yield vault
-    vault.session.close()
+    held = Held.make(tmp_path)
+    held.load(held.write("1.vcf", FIRST.data))
+    held.load(held.write("2.vcf", SECOND.data), append=True)
+    held.everyone_consents()
+    recording.withdraw(held.vault, "C")
+    held.project("demo")
+    yield held
+    held.vault.close()
 
 
 def panel(held: Held, lines: str) -> None:
-    panel_builder.create(held.session, datasets.by_name(held.session, "cohort"), "p", parse_loci(lines.encode(), name="p"))
+    panel_builder.create(held.vault, datasets.by_name(held.vault, "cohort"), "p", parse_loci(lines.encode(), name="p"))
 
 
 def shown(held: Held, view: View) -> dict[tuple[str, int, str], dict[str, str]]:
@@ -50,17 +50,17 @@ def shown(held: Held, view: View) -> dict[tuple[str, int, str], dict[str, str]]:
 
 
 def test_a_region_view_drops_what_no_released_subject_carries(held):
-    found = shown(held, gate.view(held.session, project="demo", dataset="cohort"))
+    found = shown(held, gate.view(held.vault, project="demo", dataset="cohort"))
     assert list(found) == [("1", 10, "A,G"), ("1", 20, "C,A"), ("1", 40, "T,TA"), ("1", 50, "G,C"), ("2", 5, "T,C")]
     assert found["1", 20, "C,A"] == {"A": "0|0", "B": "0|1", "D": "./."}  # only C carried G, nobody T
     assert all("C" not in calls for calls in found.values())
 
 
 def test_where_a_part_lacks_a_site_its_people_are_missing_never_reference(held):
-    found = shown(held, gate.view(held.session, project="demo", dataset="cohort"))
+    found = shown(held, gate.view(held.vault, project="demo", dataset="cohort"))
     assert found["1", 50, "G,C"] == {"A": "./.", "B": "./.", "D": "0|1"}
     assert found["1", 40, "T,TA"]["D"] == "./."
-    view = gate.view(held.session, project="demo", dataset="cohort", regions=["2"])
+    view = gate.view(held.vault, project="demo", dataset="cohort", regions=["2"])
     assert sorted(view.genotypes[0].tolist()) == [[-1, -1], [-1, -1], [0, 1]]
 
 
@@ -69,19 +69,19 @@ def test_where_a_part_lacks_a_site_its_people_are_missing_never_reference(held):
     [("1:10-10", [10]), ("chr1:11-19", []), ("1:20-40", [20, 40]), ("2", [5]), ("3:1-10", []), ("1:50", [50])],
 )
 def test_a_region_is_what_overlaps_it(held, region, positions):
-    view = gate.view(held.session, project="demo", dataset="cohort", regions=[region])
+    view = gate.view(held.vault, project="demo", dataset="cohort", regions=[region])
     assert view.sites.pos.tolist() == positions
     assert len(view.pseudonyms) == 3
 
 
 def test_regions_that_overlap_give_each_site_once(held):
-    view = gate.view(held.session, project="demo", dataset="cohort", regions=["1:1-20", "1:10-40", "1:20-20"])
+    view = gate.view(held.vault, project="demo", dataset="cohort", regions=["1:1-20", "1:10-40", "1:20-20"])
     assert view.sites.pos.tolist() == [10, 20, 40]
 
 
 def test_a_panel_view_keeps_its_loci_whoever_carries_them_and_lists_those_not_assayed(held):
     panel(held, "contig\tpos\tref\talt\n1\t30\tG\tT\n1\t20\tC\tG\nchr1\t40\t\t\n1\t60\t\t\n1\t10\tA\tC\n")
-    view = gate.view(held.session, project="demo", dataset="cohort", panel="p")
+    view = gate.view(held.vault, project="demo", dataset="cohort", panel="p")
     assert view.not_assayed == ("1:60", "1:10")
     assert shown(held, view) == {
         ("1", 20, "C,G,A"): {"A": "0|0", "B": "0|2", "D": "./."},  # the panel names G; A is carried
@@ -94,7 +94,7 @@ def test_a_panel_made_before_more_is_appended_reads_that_too(held):
     panel(held, "contig\tpos\n1\t50\n1\t99\n")
     held.load(held.write("3.vcf", vcf("E", "1 50 G C 1/1", "1 99 A T 0/0").data), append=True)
     held.everyone_consents()
-    view = gate.view(held.session, project="demo", dataset="cohort", panel="p")
+    view = gate.view(held.vault, project="demo", dataset="cohort", panel="p")
     found = shown(held, view)
     assert found["1", 50, "G,C"] == {"A": "./.", "B": "./.", "D": "0|1", "E": "1/1"}
     assert found["1", 99, "A"] == {"A": "./.", "B": "./.", "D": "./.", "E": "0/0"}
@@ -103,7 +103,7 @@ def test_a_panel_made_before_more_is_appended_reads_that_too(held):
 
 def test_when_nobody_is_left_nothing_is_released(held):
     for sample in "ABD":
-        recording.withdraw(held.session, sample)
+        recording.withdraw(held.vault, sample)
     with pytest.raises(RefusedError) as caught:
-        gate.view(held.session, project="demo", dataset="cohort")
+        gate.view(held.vault, project="demo", dataset="cohort")
     assert caught.value.code == "no_one_permitted"

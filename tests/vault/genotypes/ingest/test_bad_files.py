@@ -55,7 +55,7 @@ CASES = {  # name of the file, its bytes, code, what the message says behind the
 def held(tmp_path):
     held = Held.make(tmp_path)
     yield held
-    held.session.close()
+    held.vault.close()
 
 
 @pytest.mark.parametrize("case", CASES)
