@@ -1,1 +1,1 @@
-"""From what a person answered to permit, deny or review, with reasons; the append-only ledger."""
+"""Consent: from answers to permit, deny or review, with reasons; the append-only ledger."""

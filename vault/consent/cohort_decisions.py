@@ -1,7 +1,7 @@
-"""Deciding a cohort: every subject of a dataset, from every subject's own consent, at one moment.
+"""Decisions over a cohort: every subject of a dataset, each from its own consent, at one instant.
 
-The same function serves ``project check``, coverage and the gate, so what a steward was told is what a release does. Subjects who
-said the same are decided once (``histories``), by the rules of ``policies``.
+The same function serves ``project check``, coverage and the gate, so a release does what a steward was told. Each class of equal
+subjects is decided once (``decision_classes``), by the rules of ``policies``.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
 ENFORCED = frozenset(obligations.UNDERSTOOD) - {"max_bits", "watermark", "no_download"}
-"""The duties this vault can keep on an extract; a consent that asks for another one refuses the release."""
+"""Obligations that this vault can fulfil; a consent with any other one refuses the release."""
 
 DECISION_CLASSES: Cache[DecisionClasses | None] = Cache(lambda: None)  # of the ledger as last read
 
 
 @dataclass(frozen=True)
 class Members:
-    """Subjects of some datasets in the order of their random ids, and when each one's newest data came in (µs)."""
+    """Subjects of some datasets in the order of their random ids, and the time of each one's newest import, int64[n] in µs."""
 
     subjects: list[SubjectId]
     data_at: Ints
@@ -49,19 +49,19 @@ class Members:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Verdicts by class, the class of each subject (in the order asked), and when the earliest permission ends."""
+    """Verdicts by class, the class of each subject (int64[n], in the order of the request), and the earliest end of a permission."""
 
     verdicts: tuple[Verdict, ...]
     index: Indices
     expires: datetime | None
 
     def permits(self) -> npt.NDArray[np.bool_]:
-        """Releasable subjects: bool[n], in the order asked."""
+        """Releasable subjects: bool[n], in the order of the request."""
         allowed = np.array([verdict.outcome is Effect.PERMIT for verdict in self.verdicts], bool)
         return allowed[self.index]
 
     def counts(self) -> dict[tuple[Effect, Reason], int]:
-        """How many subjects have which outcome, each under its first reason, the most frequent first."""
+        """Number of subjects by effect and first reason, the most frequent first."""
         sizes = np.bincount(self.index, minlength=len(self.verdicts)).tolist()
         found: dict[tuple[Effect, Reason], int] = {}
         for verdict, size in zip(self.verdicts, sizes, strict=True):
@@ -80,7 +80,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Decided:
-    """Who may be released, what it obliges to, and the ledger head that it rests on. Ids are not printed."""
+    """Permitted subjects, merged obligations, and the ledger head that the decision rests on. Ids are not printed."""
 
     permitted: tuple[SubjectId, ...] = field(repr=False)
     tally: Tally
@@ -105,15 +105,15 @@ def decide(
 
 
 def decision_request(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> DecisionRequest:
-    """What is asked of each subject: the purpose, under this vault's forms and ontology."""
+    """Request for a decision on each subject: the purpose, under this vault's forms and ontology."""
     return DecisionRequest(purpose, legal_at, reference_data.ontology(vault, tx), forms.rules(vault, tx), understood=ENFORCED)
 
 
 def decide_members(known: DecisionClasses, held: Members, request: DecisionRequest) -> Verdicts:
-    """Decide subjects from loaded histories; each class of equal subjects once."""
+    """Decide subjects from their decision classes, each class once."""
     numbers, total = known.columns.numbers(held.subjects), len(known.columns.ids)
     wanted, data_at = np.zeros(total + 1, bool), np.zeros(total + 1, np.int64)
-    wanted[numbers], data_at[numbers] = True, held.data_at  # the last element takes what subjects without events have
+    wanted[numbers], data_at[numbers] = True, held.data_at  # the last element stands for subjects without events
     by_number = np.zeros(total + 1, np.int64)
     cache = _VerdictCache(known, request)
     by_number[total] = cache.verdict(states.fold((), head=len(known.columns)), 0)
@@ -128,7 +128,7 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
     """Subjects with genotypes in any of the datasets."""
     parts = tx.execute(select(PartRow.part_id, PartRow.created).where(PartRow.dataset_id.in_(datasets))).all()
     ordered = select(PartMemberRow.subject_id).order_by(PartMemberRow.subject_id)
-    if len(parts) == 1:  # the index gives a million in order; nothing is left to be sorted
+    if len(parts) == 1:  # the primary key returns a million rows in order; no sort is needed
         only = [SubjectId(subject) for subject in tx.scalars(ordered.where(PartMemberRow.part_id == parts[0].part_id))]
         return Members(only, np.full(len(only), parts[0].created))
     newest: dict[SubjectId, int] = {}
@@ -139,7 +139,7 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
 
 
 def cached_decision_classes(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:
-    """The histories of a ledger, made once for each state of it."""
+    """Decision classes of a ledger, computed once for each state of it."""
     known = vault.caches.get(DECISION_CLASSES)
     if known is None or known.columns is not book.columns:
         known = DecisionClasses.from_columns(book.columns)
@@ -148,7 +148,7 @@ def cached_decision_classes(vault: UnlockedVault, book: ledger.Ledger) -> Decisi
 
 
 class _VerdictCache:
-    """Verdicts as they are found: equal standings are judged once."""
+    """Verdicts found so far: equal standings are judged once."""
 
     def __init__(self, known: DecisionClasses, request: DecisionRequest) -> None:
         self.known = known
@@ -158,7 +158,7 @@ class _VerdictCache:
         self._seen: dict[tuple[Standing, int], int] = {}
 
     def verdict(self, state: ConsentState, data_at: int) -> int:
-        """The number of the verdict on a state whose data were gathered at ``data_at`` (µs)."""
+        """Number of the verdict on a state whose data were gathered at ``data_at`` (µs)."""
         where = standing(state, legal_at=self.request.legal_at, domain=self.request.rules.domain)
         limited = any(grant.data_before is not None for grant in where.grants)
         key = (where, data_at if limited else 0)

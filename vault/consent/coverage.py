@@ -1,4 +1,4 @@
-"""What fraction of the people held a purpose could use, by reason: a project's, or a row of plain purposes for planning."""
+"""Coverage: the share of subjects that a purpose could use, by reason; for a project, or for plain purposes when planning."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ PLAIN: Mapping[str, Purpose] = {
     "clinical care": _plain(UseKind.CLINICAL_CARE, action=Activity.CLINICAL_CARE),
     "matching to treatments": _plain(UseKind.HMB, action=Activity.MATCHING),
 }
-"""Purposes of a not-for-profit organisation that makes every commitment and has every ruling: what consent alone allows."""
+"""Purposes of a not-for-profit organisation that makes every commitment and has every ruling: only consent limits them."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """How a purpose stands: people in all, and how many under each outcome and first reason, the largest first."""
+    """Coverage of one purpose: number of subjects, in all and by effect and first reason, the largest first."""
 
     purpose: str
     people: int
@@ -54,12 +54,12 @@ class Share:
 
     @property
     def usable(self) -> int:
-        """People whose data the purpose could use."""
+        """Number of subjects whose data the purpose could use."""
         return sum(size for outcome, _, size in self.counts if outcome is Effect.PERMIT)
 
 
 def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
-    """The share of one project's members that it could use now; without a project that of everybody held, for each plain purpose.
+    """Coverage of one project among the subjects of its datasets; without a project, of each plain purpose among all subjects.
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``.
@@ -74,7 +74,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
         ids = [datasets.by_name(vault, name).dataset_id for name in names]
         with vault.books.read() as tx:
             known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
-            held = cohort_decisions.members(tx, ids) if code is not None else _everybody(tx)
+            held = cohort_decisions.members(tx, ids) if code is not None else _all_subjects(tx)
             shares = []
             for name, purpose in asked.items():
                 request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now)
@@ -85,8 +85,8 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
     return shares
 
 
-def _everybody(tx: Transaction) -> cohort_decisions.Members:
-    """All subjects; their data count as gathered long ago, since nothing is asked of any."""
+def _all_subjects(tx: Transaction) -> cohort_decisions.Members:
+    """All active subjects; their data count as gathered at time 0, since planning asks for no particular data."""
     query = select(SubjectRow.subject_id).where(SubjectRow.state == "active").order_by(SubjectRow.subject_id)
     subjects = [SubjectId(subject) for subject in tx.scalars(query)]
     return cohort_decisions.Members(subjects, np.zeros(len(subjects), np.int64))

@@ -1,9 +1,8 @@
-"""A ledger grouped by people who said the same things in the same order, so that a purpose is decided once for each group.
+"""Decision classes: equivalence classes of subjects for which every purpose is decided alike, so that each is decided once.
 
-What a decision depends on, for one subject, is what was said (texts, in ledger order), the order of the legal times among
-themselves, and which of the times have come: legal times, ends and beginnings, months counted from a signature, and the moment from
-which new data are excluded. Subjects who agree in all of these form a *class*, and one of them stands for all: the rules themselves
-(``policies``) run once for each class and know nothing of vectors.
+For one subject, a decision depends on the statements in ledger order, on the order of their legal times, and on which times have
+passed: legal times, ends and beginnings, months counted from a signature, and the start of an exclusion of new data. Subjects that
+agree in all of these form a class, and one member represents it: the rules (``policies``) run once for each class, on scalars.
 """
 
 from __future__ import annotations
@@ -24,27 +23,27 @@ from vault.storage.timestamps import to_micros
 
 Indices = npt.NDArray[np.int64]
 
-NEVER = np.iinfo(np.int64).max  # µs: a time that is not there never comes
+NEVER = np.iinfo(np.int64).max  # µs: stands for an absent time
 TABLE = 1 << 22  # keys below this are counted in a table, others are sorted
 DAY = 86_400_000_000  # µs
 
 
 @dataclass(frozen=True)
 class Times:
-    """One time of every subject of a group, in µs (``NEVER``: has none). ``cut``: compared with when the data were gathered."""
+    """One time of every subject of a group, int64[n] in µs (``NEVER``: none). ``cut``: compared with the time of the data."""
 
     values: Ints
     event: int
-    slot: int = -1  # number of the mark in what was said; -1: not one
+    slot: int = -1  # number of the mark in the statement; -1: not a mark
     months: int = 0  # counted from the legal time; 0: not counted
     cut: bool = False
 
 
 @dataclass(frozen=True)
 class Group:
-    """Subjects with equally many events: ``events[i, j]`` is the place in the ledger of subject i's event j.
+    """Subjects with equally many events: ``events[i, j]`` is the position in the ledger of subject i's event j.
 
-    ``kinds[i]`` numbers what was said and in which order of legal times, from 0 to ``n_kinds``.
+    ``kinds[i]``, from 0 to ``n_kinds`` - 1, numbers the statements together with the order of their legal times.
     """
 
     subjects: Indices
@@ -56,7 +55,7 @@ class Group:
 
 @dataclass
 class DecisionClasses:
-    """All subjects of a ledger who said anything. Subjects are numbered as in ``Columns``."""
+    """All subjects of a ledger, grouped. Subjects are numbered as in ``Columns``."""
 
     columns: Columns
     groups: tuple[Group, ...]
@@ -64,7 +63,7 @@ class DecisionClasses:
 
     @classmethod
     def from_columns(cls, columns: Columns) -> DecisionClasses:
-        """The histories of a ledger."""
+        """Group the subjects of a ledger."""
         sizes = np.bincount(columns.subject, minlength=len(columns.ids))
         firsts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]
         groups = []
@@ -98,7 +97,7 @@ class DecisionClasses:
             yield group, mine, number, mine[examples]
 
     def state(self, group: Group, at: int) -> ConsentState:
-        """The folded state of the group's subject at place ``at``."""
+        """Consent state of the group's subject at place ``at``."""
         number = int(group.subjects[at])
         if number not in self._folded:
             events = [self.columns.event(int(one)) for one in group.events[at]]
@@ -107,7 +106,7 @@ class DecisionClasses:
 
 
 def ending(known: DecisionClasses, group: Group, example: int, basis: Basis) -> tuple[list[Times], int]:
-    """Which times of its group end an acceptance, and the earliest end that is the same for everybody (µs, ``NEVER``: none).
+    """Times of the group that end an acceptance, and its earliest end that is the same for all subjects (µs, ``NEVER``: none).
 
     ``basis`` is of the group's subject at place ``example``.
     """
@@ -134,7 +133,7 @@ def add_months(values: Ints, months: int) -> Ints:
     return np.where(target >= np.datetime64("10000-01"), _LAST, moved)
 
 
-_LAST = 253_402_300_799_999_999  # µs: the last instant that can be written
+_LAST = 253_402_300_799_999_999  # µs: the last instant of year 9999
 
 
 def _group(columns: Columns, subjects: Indices, events: Indices) -> Group:
@@ -152,7 +151,7 @@ def _group(columns: Columns, subjects: Indices, events: Indices) -> Group:
 
 
 def _times(columns: Columns, events: Indices, j: int) -> Iterator[Times]:
-    """The times of event ``j`` of each subject on which a decision may depend."""
+    """Times of event ``j`` of each subject on which a decision may depend."""
     legal = columns.legal_time[events]
     yield Times(legal, j)
     counts = columns.starts[events + 1] - columns.starts[events]
@@ -198,7 +197,7 @@ def _end_marks(pattern: ConsentEvent, acceptance: Acceptance) -> set[int]:
 
 
 def _ranks(values: Ints) -> Ints:
-    """The rank of each value in its row, equal values sharing one."""
+    """Rank of each value in its row, int64[n, k]; equal values share a rank."""
     order = np.argsort(values, axis=1, kind="stable")
     ascending = np.take_along_axis(values, order, axis=1)
     steps = np.zeros_like(values)
@@ -214,7 +213,7 @@ def _renumbered(key: Ints) -> tuple[Ints, int]:
 
 
 def _numbered(key: Ints, size: int) -> tuple[Indices, Indices]:
-    """The classes of equal keys, numbered from 0, and the place of one member of each."""
+    """Class of each key, int64[n] from 0, and the place of one member of each class, int64[classes]."""
     if size > TABLE:
         _, examples, numbers = np.unique(key, return_index=True, return_inverse=True)
         return numbers.astype(np.int64), examples

@@ -1,4 +1,4 @@
-"""Why a person is, or is not, in a project: the decision in plain words, with what the person was asked and answered."""
+"""Explanation of one decision in plain words, with the questions that the subject was asked and the answers given."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Clause:
-    """What a person read and what they answered: the words of the form, or of an act without a form."""
+    """Clause behind a decision: the wording of a question with the answer, or an act without a form."""
 
     seq: int
     legal_time: str
@@ -46,7 +46,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One decision: outcome, reasons in order and in plain words, the clauses behind it, and the decision whole."""
+    """A decision, its effect and reasons in plain words and in order, and the clauses behind it."""
 
     project: str
     decision: Decision
@@ -56,7 +56,7 @@ class Explanation:
 
 
 def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
-    """Why the subject is, or is not, in a project now.
+    """Explain the current decision for one subject and one project.
 
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``, ``project_unknown``, ``dataset_unknown``.
@@ -84,7 +84,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
 
 
 def _deciding(decision: Decision, events: tuple[ConsentEvent, ...]) -> list[ConsentEvent]:
-    """The events that allowed or refused, and facts about the person; if none did, all that were looked at."""
+    """Events that permitted or refused, and facts about the subject; if there are none, all events."""
     spoke = {item.event_id for item in decision.evidence if item.outcome.endswith("SATISFIED_POLICY")}
     if not decision.permitted:
         against = {item.event_id for item in decision.evidence if item.outcome == NO_SATISFIED_POLICY}
@@ -105,7 +105,7 @@ def _clauses(vault: UnlockedVault, event: ConsentEvent, asked: set[str]) -> list
 
 
 def _clause(vault: UnlockedVault, event: ConsentEvent, answer: PolicyAnswer) -> Clause:
-    """The question as it stood in the very version that was signed."""
+    """Clause with the question's wording in the version that was signed."""
     given = ANSWERED[answer.answer]
     if answer.terms is not None:
         given += f" ({' or '.join(_terms(answer))})"

@@ -1,8 +1,8 @@
-"""Answers to a form as events: a sheet of many people's, or one person's at a time; every fault with its place, nothing half recorded.
+"""Form responses (FHIR QuestionnaireResponse) as consent events: a sheet of many subjects' answers, or one subject's.
 
-Beyond what the form itself refuses, a *sheet* is refused where bulk work could override a person: an acceptance from somebody who
-withdrew from that use, and a guardian's acceptance beside another guardian's, or for a person of age. Such a case is recorded for the
-one person it concerns (``consents.record``), where a steward looks at it.
+Every problem is reported with its place, and nothing is recorded unless all rows are right. Beyond the form's own checks, a *sheet*
+is refused where bulk work could override a subject's decision: an acceptance after a withdrawal from that use, and a guardian's
+acceptance beside another guardian's. Such a case is recorded for the one subject it concerns (``recording.record``), by a steward.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from vault.storage.database import Transaction
 from vault.subjects.identities import Identity, open_identities
 from vault.subjects.references import resolve_many
 
-SIGNED_BY = "signed_by"  # the sealed name of whoever signed for the person
+SIGNED_BY = "signed_by"  # sealed: the name of the guardian or representative who signed
 WITHDREW = "this person withdrew from it: record a new acceptance for this person alone (consent record)"
 TWO_GUARDIANS = "another guardian's acceptance is in force: record this one for this person alone (consent record)"
 OF_AGE = "the person was of age when the guardian signed"
@@ -38,7 +38,7 @@ OF_AGE = "the person was of age when the guardian signed"
 
 @dataclass(frozen=True)
 class FormResponse:
-    """One person's answers, as somebody states them. ``line`` of the sheet, 0 for a single record."""
+    """Answers of one subject to one form. ``line`` of the sheet, 0 for a single record."""
 
     subject: SubjectId
     answers: Mapping[str, str]
@@ -53,13 +53,13 @@ class FormResponse:
 
 
 def columns(form: Form, now: datetime) -> list[Column[str]]:
-    """The columns that an ANSWERS.csv for this form may have."""
+    """Columns that an ANSWERS.csv for this form may have."""
     fixed = [SUBJECT, Column("legal_time", _instant(now)), SIGNER, SIGNER_NAME, EVIDENCE, CHANNEL, QC]
     return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
 def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[FormResponse]:
-    """What the rows of a sheet say, each of one known subject.
+    """Convert the rows of a sheet to form responses, each of one known subject.
 
     Raises:
         InputError: ``sheet_rejected`` with every row whose subject is unknown, ambiguous or named twice.
@@ -100,7 +100,7 @@ def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: dateti
 def new_events(
     vault: UnlockedVault, tx: Transaction, form: Form, responses: Sequence[FormResponse], *, bulk: bool
 ) -> list[NewEvent]:
-    """The events that the answers make; with ``bulk`` what could override a person is refused.
+    """Convert responses to consent events; with ``bulk``, refuse those that could override a subject's decision.
 
     Raises:
         InputError: ``sheet_rejected`` with every problem by line and column.
@@ -149,7 +149,7 @@ def _event(
 
 
 def _lapse(item: FormResponse, identity: Identity | None, ages: AgesOfMajority) -> datetime | None:
-    """When a guardian's signature lapses. Only this instant is kept with the event, never the birth date."""
+    """Lapse of a guardian's signature, None for other signers. The event keeps only this instant, never the birth date."""
     if item.signer is not SignerRole.GUARDIAN:
         return None
     if identity is None or not identity.birth_date:
@@ -161,7 +161,7 @@ def _lapse(item: FormResponse, identity: Identity | None, ages: AgesOfMajority) 
 
 
 def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: FormResponse) -> str:
-    """A number that tells a person's guardians apart, "" for one without a name; names stay sealed."""
+    """Number that tells a subject's guardians apart, "" for one without a name; names stay sealed."""
     if not item.signed_by:
         return ""
     private = ledger.private(vault, tx, book, item.subject)
@@ -230,7 +230,7 @@ def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
 
 
 def evidence_digest(value: str) -> str:
-    """A SHA-256 as it is, or the digest of the file at a path. Raises BadField."""
+    """SHA-256 in hex: the value itself, or the digest of the file at that path. Raises BadField."""
     if re.fullmatch(r"[0-9a-f]{64}", value):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Consent forms a vault knows: those shipped with the program and those already answered, which are kept as they were."""
+"""Consent forms of a vault: those shipped with the program, and those already answered or added, kept unchanged."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from vault.storage.timestamps import to_micros
 
 PARSED_FORMS: Cache[dict[bytes, Form]] = Cache(dict)  # by digest of the text
 RESERVED = frozenset({"subject", "legal_time", "signer", "signed_by", "evidence", "channel", "qc"})
-"""Names that no question may have, because a sheet of answers has a column of that name."""
+"""Names that no question may have, because they are columns of every sheet of answers."""
 
 
 def shipped() -> list[tuple[Form, str]]:
-    """The forms that come with genovault, with their text, by name and version."""
+    """Forms that come with genovault, with their text, by name and version."""
     folder = resources.files("policies") / "packs" / "forms"
     texts = [item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".yaml")]
     return sorted(((_parsed(text), text) for text in texts), key=lambda pair: (pair[0].id, pair[0].version))
 
 
 def find(vault: UnlockedVault, name: str) -> tuple[Form, str]:
-    """The form "NAME" (newest version) or "NAME@VERSION" with its text; what was answered before wins over what is shipped.
+    """Find the form "NAME" (newest version) or "NAME@VERSION", with its text; a stored form wins over a shipped one.
 
     Raises:
         InputError: ``form_unknown``.
@@ -48,7 +48,7 @@ def find(vault: UnlockedVault, name: str) -> tuple[Form, str]:
 
 
 def list_all(vault: UnlockedVault) -> list[Form]:
-    """All forms: those that come with genovault, and those this vault keeps, by name and version."""
+    """All shipped and stored forms, by name and version."""
     with vault.books.read() as tx:
         stored = [_parsed_row(row) for row in tx.scalars(select(FormRow))]
     known = {(form.id, form.version): form for form in [*(form for form, _ in shipped()), *stored]}
@@ -56,7 +56,7 @@ def list_all(vault: UnlockedVault) -> list[Form]:
 
 
 def parse(text: str) -> Form:
-    """A form from its YAML.
+    """Parse a form in YAML.
 
     Raises:
         InputError: ``document_too_large``, ``document_malformed`` with the line; ``document_rejected`` with every place.
@@ -70,7 +70,7 @@ def parse(text: str) -> Form:
 
 
 def add(vault: UnlockedVault, text: str) -> Form:
-    """Keep a site's own form. A version that is held stays as it is: other words are another version.
+    """Store a site's own form. A stored version never changes: another wording is another version.
 
     Raises:
         InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
@@ -93,14 +93,14 @@ def add(vault: UnlockedVault, text: str) -> Form:
 
 
 def store(tx: Transaction, vault: UnlockedVault, form: Form, text: str) -> None:
-    """Keep a form with the first event that answers it."""
+    """Store a form, unless it is stored already, in the transaction of an event that answers it."""
     if tx.get(FormRow, (form.id, form.version)) is None:
         digest, now = sha256(text.encode()), to_micros(vault.clock())
         tx.add(FormRow(form_id=form.id, version=form.version, sha256=digest, body=text, created=now))
 
 
 def rules(vault: UnlockedVault, tx: Transaction) -> Rules:
-    """This vault's rules: the strict defaults, with the material changes of the forms it keeps."""
+    """Rules of this vault: the strict defaults, with the material changes of the stored forms."""
     changed, parsed = [], vault.caches.get(PARSED_FORMS)
     for row in tx.scalars(select(FormRow)):
         if row.sha256 not in parsed:

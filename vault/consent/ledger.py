@@ -1,8 +1,7 @@
-"""The consent ledger: append-only events, chained by a hash, read back whole and checked (``ledger_columns``).
+"""Consent ledger: append-only events, chained by a hash, read back whole and verified (``ledger_columns``).
 
-Each audit entry about consent carries the head, and the gate compares ledger and log before it decides, so an event that was
-deleted, edited or moved is noticed, not merely a missing permission. A session keeps what it has checked and reads only what came
-after; its copy cannot be edited from outside.
+Each audit entry about consent carries the ledger's head, and reading compares both, so a deleted, edited or moved event is an error
+rather than a missing consent. An unlocked vault caches the verified columns and reads only later batches.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
-SEALED_EVIDENCE = "sealed"  # stands in an event for the evidence whose digest is in the private part
+SEALED_EVIDENCE = "sealed"  # replaces the digest of the evidence in an event; the sealed part has it
 CHECKED_COLUMNS: Cache[Columns | None] = Cache(lambda: None)
 
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event to be recorded (its ``seq`` is set on recording) and what of it is sealed."""
+    """Event to be recorded (its ``seq`` is set on recording), and its sealed part."""
 
     subject: SubjectId = field(repr=False)
     event: ConsentEvent
@@ -49,29 +48,29 @@ class NewEvent:
 
 @dataclass(frozen=True)
 class Head:
-    """The ledger's end: ``seq`` of its last event (0: none) and the chain's value there."""
+    """Head of the ledger: ``seq`` of its last event (0: none) and the hash chain's value there."""
 
     seq: int
     digest: bytes
 
     def entry(self, added: int = 0) -> ConsentHead:
-        """As an audit entry carries it."""
+        """Head as an audit entry carries it, after ``added`` events."""
         return ConsentHead(self.seq, self.digest, added)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A ledger that was read and found whole."""
+    """Verified ledger."""
 
     columns: Columns
 
     @property
     def head(self) -> Head:
-        """Its end."""
+        """Head of the ledger."""
         return Head(len(self.columns), self.columns.head)
 
     def events_of(self, subject: SubjectId) -> tuple[ConsentEvent, ...]:
-        """One subject's events, in ledger order."""
+        """Events of one subject, in ledger order."""
         number = int(self.columns.numbers([subject])[0])
         if number < 0:
             return ()
@@ -85,7 +84,7 @@ class Ledger:
         return self._subjects(named)
 
     def who_withdrew(self) -> set[SubjectId]:
-        """Subjects who ever withdrew from everything, whatever came after."""
+        """Subjects with any withdrawal from everything, later acceptances or not."""
         columns = self.columns
         used = np.unique(columns.statement_ids).tolist()
         withdrawals = {one: columns.statements.pattern(one).withdrawal for one in used}
@@ -97,7 +96,7 @@ class Ledger:
 
 
 def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
-    """Record events in the caller's write transaction, as one batch; the new head and the events as recorded."""
+    """Record events in the caller's write transaction, as one batch; return the new head and the events as recorded."""
     head = last(tx, vault.vault_id)
     if not new:
         return head, []
@@ -122,14 +121,14 @@ def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tu
 
 
 def last(tx: Transaction, vault_id: VaultId) -> Head:
-    """The head as the newest batch states it."""
+    """Head as the newest batch states it, unverified."""
     query = select(ConsentBatchRow.last_seq, ConsentBatchRow.head).order_by(ConsentBatchRow.last_seq.desc()).limit(1)
     row = tx.execute(query).first()
     return Head(0, ledger_columns.start(vault_id)) if row is None else Head(row.last_seq, row.head)
 
 
 def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
-    """The ledger, every event's place in the chain checked, and its end compared with the log's.
+    """Read the ledger, verify its hash chain, and compare its head with the audit log's.
 
     Raises:
         IntegrityError: ``consent_ledger_altered``; ``consent_ledger_behind``: the log knows of events that the ledger lacks.
@@ -143,7 +142,7 @@ def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
 
 
 def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
-    """What is sealed of a subject's events, by ``seq``. Callers log the access.
+    """Open the sealed parts of a subject's events, by ``seq``. Callers log the access.
 
     Raises:
         IntegrityError: ``consent_ledger_altered``: a sealed part is missing or not the one that was recorded.
@@ -162,7 +161,7 @@ def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: Subjec
 
 
 def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
-    """What is known and what came after it; from the beginning if the books no longer hold what was known."""
+    """Verified columns with later batches; read from the beginning if the books no longer hold the verified ones."""
     if len(known):
         held = tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == len(known)))
         if held != known.head:
@@ -192,13 +191,13 @@ def _require_logged(tx: Transaction, head: Head) -> None:
 
 
 def _numbered(item: NewEvent, seq: int) -> ConsentEvent:
-    """The event as the ledger keeps it: the digest of its evidence and the free text of its channel go to the private part."""
+    """Event as the ledger stores it: the digest of the evidence and the free text of the channel go to the sealed part."""
     evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
     return replace(item.event, seq=seq, evidence_hash=evidence, channel="")
 
 
 def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-    """Id and digest of each text; those not yet held are added."""
+    """Id and digest of each statement; new ones are inserted."""
     digests = {text: sha256(text.encode()) for text in texts}
     known: dict[bytes, int] = {}
     wanted = list(digests.values())

@@ -1,10 +1,11 @@
-"""The consent ledger as columns: a million events are a few arrays, and what was said is kept once.
+"""Consent ledger as columns: a million events are a few arrays, and each distinct statement is stored once.
 
     head(0)  = SHA-256(context("genovault/consent-chain/v1", vault id))
     head(b)  = SHA-256(context("genovault/consent-batch/v1", head(b-1), first seq, number of events, SHA-256(events ‖ times)))
 
-for each batch of events that were recorded together. ``events`` are their fixed parts (``EVENT``) in order, ``times`` what the marks
-of their texts stand for. An event that was deleted, edited, moved or put between others changes the value of its batch.
+for each batch of events that were recorded together. ``events`` are their fixed parts (``EVENT``) in order, ``times`` the times
+that the marks of their statements stand for. A deleted, edited, moved or inserted event changes the value of its batch.
+Format: docs/formats/books.md §4.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ EVENT = np.dtype(
         ("legal_time", ">i8"),  # µs since 1970 UTC, as all times
         ("recorded_at", ">i8"),
         ("statement_id", ">u4"),
-        ("statement", ">u8", 4),  # SHA-256 of the text
+        ("statement", ">u8", 4),  # SHA-256 of the statement
         ("n_times", ">u2"),
         ("sealed", "V32"),  # SHA-256 of the sealed part
     ]
 )
-"""The fixed part of one event, 138 bytes without padding."""
+"""Fixed part of one event, 138 bytes without padding."""
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint64]
@@ -44,7 +45,7 @@ Ids = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class EventBatch:
-    """Events that were recorded together, as the books hold them."""
+    """Events recorded together, as the books hold them."""
 
     last_seq: int
     events: bytes
@@ -54,20 +55,20 @@ class EventBatch:
 
 @dataclass(frozen=True)
 class StatementTable:
-    """The distinct things that were said: text, SHA-256 and parsed pattern by id."""
+    """Distinct statements: text, SHA-256 and parsed pattern by id."""
 
     bodies: dict[int, str] = field(default_factory=dict)
     digests: dict[int, bytes] = field(default_factory=dict)
     patterns: dict[int, ConsentEvent] = field(default_factory=dict)
 
     def add(self, statement_id: int, digest: bytes, body: str) -> None:
-        """Take in one text. Raises IntegrityError ``consent_ledger_altered``: it is not what its digest says."""
+        """Add a statement. Raises IntegrityError ``consent_ledger_altered`` if its digest does not match."""
         if sha256(body.encode()) != digest:
             raise altered(0)
         self.bodies[statement_id], self.digests[statement_id] = body, digest
 
     def pattern(self, statement_id: int) -> ConsentEvent:
-        """The text parsed, once. Raises IntegrityError ``consent_event_unknown``."""
+        """Parsed pattern of a statement, cached. Raises IntegrityError ``consent_event_unknown``."""
         if statement_id not in self.patterns:
             try:
                 self.patterns[statement_id] = records.parse_statement(self.bodies[statement_id])
@@ -81,7 +82,7 @@ class Columns:
     """Events 1 … n of a ledger, one array element each; ``starts[i]:starts[i + 1]`` are event i's elements of ``times``.
 
     Subjects are numbered from 0 in the order of their ids: ``subject[i]`` is that of event i, ``ids[number]`` its id as two big-endian
-    halves, and ``order`` lists the events by subject, each subject's in ledger order. ``head`` is the chain's value.
+    halves, and ``order`` lists the events by subject, each subject's in ledger order. ``head`` is the chain's value after the last event.
     """
 
     fixed: npt.NDArray[np.void]  # EVENT
@@ -131,12 +132,12 @@ class Columns:
         return found
 
     def subject_id(self, number: int) -> SubjectId:
-        """The id of a numbered subject."""
+        """Id of a numbered subject."""
         return SubjectId(self.ids[number].astype(">u8").tobytes())
 
 
 def empty(vault_id: VaultId) -> Columns:
-    """A ledger without events."""
+    """Columns of a ledger without events."""
     none = np.zeros(0, np.int64)
     return Columns(
         np.zeros(0, EVENT),
@@ -154,18 +155,18 @@ def empty(vault_id: VaultId) -> Columns:
 
 
 def start(vault_id: VaultId) -> bytes:
-    """The chain's value before the first event."""
+    """Value of the hash chain before the first event."""
     return sha256(encode_context("genovault/consent-chain/v1", vault_id))
 
 
 def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> bytes:
-    """The chain's value after a batch of ``events`` (a multiple of ``EVENT.itemsize`` bytes) with their times."""
+    """Value of the hash chain after a batch of ``events`` (a multiple of ``EVENT.itemsize`` bytes) with their times."""
     count = len(events) // EVENT.itemsize
     return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
 
 
 def extended(known: Columns, batches: Sequence[EventBatch], statements: StatementTable) -> Columns:
-    """The ledger with further batches, each checked against the chain.
+    """Append batches to a ledger, each verified against the chain.
 
     Raises:
         IntegrityError: ``consent_ledger_altered``.
@@ -187,7 +188,7 @@ def extended(known: Columns, batches: Sequence[EventBatch], statements: Statemen
 
 
 def altered(seq: int) -> IntegrityError:
-    """The error of a ledger that is not what was recorded, at or after event ``seq`` (0: in what was said)."""
+    """Error of an altered ledger, at or after event ``seq`` (0: in a statement)."""
     place = f" in the batch from its event {seq}" if seq else ""
     return IntegrityError("consent_ledger_altered", f"the consent ledger is not whole{place}", hint="run genovault doctor")
 
@@ -219,7 +220,7 @@ def _columns(fixed: npt.NDArray[np.void], times: Ints, statements: StatementTabl
 
 
 def _statements_match(events: npt.NDArray[np.void], statements: StatementTable) -> bool:
-    """Whether each event's text is held and is the one that was recorded."""
+    """True if the statement of every event is held and has the recorded digest."""
     used = np.unique(events["statement_id"]).tolist()
     if not set(used) <= set(statements.digests):
         return False

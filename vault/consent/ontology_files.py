@@ -1,4 +1,4 @@
-"""Disease ontologies as their publishers give them, read into child-parent pairs: OBO Graph JSON, and OBO or OWL through pronto."""
+"""Published disease ontologies as child-parent pairs: from OBO Graph JSON, and from OBO or OWL through pronto."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CURIE = re.compile(r"MONDO:[0-9]{7}")
 
 
 def pairs_of(path: Path) -> str:
-    """The text that ``packs.load`` keeps: a line ``child<TAB>parent`` for each is-a between MONDO diseases, sorted.
+    """Text for ``reference_data.load``: a line ``child<TAB>parent`` for each is-a between MONDO diseases, sorted.
 
     Raises:
         InputError: ``file_unreadable``, ``file_too_large``, ``ontology_unreadable``, ``ontology_empty``.
@@ -74,7 +74,7 @@ def _pronto(path: Path) -> Iterator[tuple[str, str]]:
         raise UnavailableError("extra_missing", "OBO and OWL files need pronto", hint=hint) from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the file's own irregularities, which are not ours to mend
+            warnings.simplefilter("ignore")  # pronto warns of irregularities of the published file
             loaded = Ontology(str(path))
             found = [(t.id, up.id) for t in loaded.terms() for up in t.superclasses(distance=1, with_self=False)]
     except Exception as error:
@@ -83,7 +83,7 @@ def _pronto(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _diseases(pairs: Iterable[tuple[object, object]]) -> Iterator[tuple[str, str]]:
-    """Pairs of MONDO ids; an ontology also relates diseases to other things, which no consent names."""
+    """Pairs of two MONDO ids; relations to terms of other ontologies are skipped, since no consent names them."""
     for child, parent in pairs:
         lower, upper = _curie(child), _curie(parent)
         if lower and upper:

@@ -1,6 +1,6 @@
-"""A steward's work on consent: answers recorded, withdrawals, facts about a person, what was true and what was known.
+"""Recording of consent: answers, withdrawals and facts about a subject, and the history that they make.
 
-A withdrawal is one call and acts at once: it is in the ledger and the log, in one transaction, before the call returns.
+A withdrawal is one call and acts at once: one transaction writes it to the ledger and the log before the call returns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vault.subjects.references import resolve
 
 @dataclass(frozen=True)
 class AnswersReport:
-    """What ``consent import`` did. ``rows``: for each line of the sheet, the number of its event in the ledger."""
+    """Result of an import of answers. ``rows``: for each line of the sheet, the number of its event in the ledger."""
 
     recorded: int
     form: str
@@ -41,7 +41,7 @@ class AnswersReport:
 
 @dataclass(frozen=True)
 class History:
-    """A subject's consent: the events known, what they add up to, and what was sealed of each."""
+    """Consent history of a subject: the known events, the standing they give, and their sealed parts by event id."""
 
     events: tuple[ConsentEvent, ...]
     standing: Standing
@@ -50,14 +50,14 @@ class History:
 
 @dataclass(frozen=True)
 class Signature:
-    """Who signed, when and on what: the same for a form, a withdrawal or a fact. ``at`` None means now."""
+    """Signature under a form, a withdrawal or a fact: signer, time (``at`` None: now) and evidence."""
 
     at: datetime | None = None
     signer: SignerRole = SignerRole.SELF
     signed_by: str = ""
-    evidence: str = ""  # a SHA-256, or the path of a file whose digest is kept
+    evidence: str = ""  # a SHA-256, or the path of a file whose digest is stored
     channel: str = ""
-    supersedes: str = ""  # the event that this one corrects
+    supersedes: str = ""  # id of the event that this one corrects
     qc: QcState = QcState.VALID
 
 
@@ -95,7 +95,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
 def record(
     vault: UnlockedVault, reference: str, form_name: str, answers: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
 ) -> ConsentEvent:
-    """Record one person's answers to a form, also where a sheet would be refused (``answers``).
+    """Record one subject's answers to a form, also where a sheet would be refused (``form_responses``).
 
     Raises:
         InputError: ``form_unknown``, ``subject_unknown``, ``subject_ambiguous``; ``sheet_rejected`` with every problem.
@@ -140,7 +140,7 @@ def withdraw(
 
     Raises:
         InputError: ``withdrawal_malformed``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
-            ``event_unknown``: the event to be corrected is not this person's.
+            ``event_unknown``: the event to be corrected is not this subject's.
     """
     withdrawal = Withdrawal(scope, level)
     return _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
@@ -162,7 +162,7 @@ def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> Sub
 
 
 def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
-    """What was true at ``at`` (default: now) by what was known at ``known_at`` (default: everything recorded)."""
+    """Consent of a subject at the legal time ``at`` (default: now), from the events known at ``known_at`` (default: all)."""
     with vault.trail.attempting(Action.CONSENT_SHOW):
         subject = resolve(vault, reference)
         with vault.books.read() as tx:
@@ -176,9 +176,9 @@ def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None,
 
 
 def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of an ANSWERS.csv: every subject that has not answered the form; with ``accept``, all accepted now.
+    """Header and rows of an ANSWERS.csv: every subject that has not answered the form; with ``accept``, accepting everything now.
 
-    Whoever withdrew from everything is left out: nobody asks them again by the sheet.
+    Subjects with a withdrawal from everything are left out: a sheet must not ask them again.
     """
     form, _ = forms.find(vault, form_name)
     with vault.books.read() as tx:
@@ -233,7 +233,7 @@ def _record(
 
 
 def _checked(vault: UnlockedVault, signature: Signature) -> Signature:
-    """The signature with its evidence as a digest. Raises InputError ``bad_time``, ``bad_evidence``."""
+    """Signature with its evidence as a digest. Raises InputError ``bad_time``, ``bad_evidence``."""
     if signature.at is not None and signature.at > vault.clock():
         raise InputError("bad_time", "nobody can have signed in the future", hint="check the date")
     if not signature.evidence:

@@ -1,7 +1,7 @@
-"""Public data that decisions use: the disease ontology, named places on the genome, ages of majority; by version and digest.
+"""Public reference data for decisions: disease ontology, named places on the genome, ages of majority; by version and digest.
 
-A site loads its own; the newest of a kind counts. Places and ages come with the program too; a site's places are added to them, its
-ages stand in their stead.
+A site loads its own; the newest of a kind counts. Places and ages are also shipped: a site's places are added to them, its ages
+replace them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
 
 @dataclass(frozen=True)
 class Pack:
-    """One loaded document: what it is, which version, and the SHA-256 of its text."""
+    """One loaded document: kind, version, and SHA-256 of its text."""
 
     kind: str
     version: str
@@ -44,10 +44,10 @@ class Pack:
 
 
 def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
-    """Keep an ontology (``child<TAB>parent`` lines), named places or ages of majority (JSON) for every decision from now on.
+    """Load an ontology (``child<TAB>parent`` lines), named places or ages of majority (JSON) for all later decisions.
 
     Raises:
-        InputError: ``document_rejected`` with the place of what is wrong; ``pack_exists``: that version is another text.
+        InputError: ``document_rejected`` with the place of every problem; ``pack_exists``: that version is held with another text.
     """
     with vault.trail.attempting(Action.CONSENT_PACK):
         declared(lambda: _parse(kind, text, version), name=f"the {kind}")
@@ -70,14 +70,14 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
 
 
 def loaded(vault: UnlockedVault) -> list[Pack]:
-    """What was loaded, newest first."""
+    """Loaded documents, newest first."""
     query = select(ReferenceDocumentRow).order_by(ReferenceDocumentRow.created.desc())
     with vault.books.read() as tx:
         return [Pack(row.kind, row.version, row.sha256.hex()) for row in tx.scalars(query)]
 
 
 def ontology(vault: UnlockedVault, tx: Transaction) -> Ontology | None:
-    """The newest ontology, or None: then every disease is review, never a guess."""
+    """Newest ontology, or None: then every disease decides as review."""
     row = _newest(tx, ONTOLOGY)
     if row is None:
         return None
@@ -88,7 +88,7 @@ def ontology(vault: UnlockedVault, tx: Transaction) -> Ontology | None:
 
 
 def catalogue(tx: Transaction, assembly: str) -> Catalogue:
-    """The named places of an assembly: those shipped, and over them those of the newest pack the site loaded."""
+    """Named places of an assembly: those shipped, overridden by those of the newest pack that the site loaded."""
     shipped = loci.parse_catalogue(_shipped(LOCI), assembly=assembly)
     row = _newest(tx, LOCI)
     if row is None:
@@ -103,7 +103,7 @@ def catalogue(tx: Transaction, assembly: str) -> Catalogue:
 
 
 def majority(tx: Transaction) -> AgesOfMajority:
-    """Ages of majority: the newest pack the site loaded, else the one shipped."""
+    """Ages of majority: the newest pack that the site loaded, else the one shipped."""
     row = _newest(tx, MAJORITY)
     return parse_majority(_shipped(MAJORITY) if row is None else _text(row))
 

@@ -1,6 +1,6 @@
-"""Decision for one subject and one project, the same for a steward's explanation and for the subject's own export.
+"""Decision for one subject and one project, the same in a steward's explanation and in the subject's own export.
 
-It uses what ``cohort_decisions`` uses for a release: the ledger head, the vault's rules, and the time of the subject's newest data.
+Its inputs are those of a release (``cohort_decisions``): the ledger head, the vault's rules, and the time of the newest data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vault.storage.timestamps import from_micros
 
 @dataclass(frozen=True)
 class SubjectDecision:
-    """A decision, and when the project's datasets last gained data of the subject (None: they hold none)."""
+    """Decision, and the time of the subject's newest data in the project's datasets (None: they hold none)."""
 
     decision: Decision
     data_at: datetime | None
@@ -33,7 +33,7 @@ class SubjectDecision:
 def decide_subject(
     vault: UnlockedVault, tx: Transaction, project: Project, subject: SubjectId, state: ConsentState, *, legal_at: datetime
 ) -> SubjectDecision:
-    """Decide one subject for one project, from the subject's folded ledger events.
+    """Decide one project for one subject, from the subject's consent state.
 
     Raises:
         InputError: ``dataset_unknown``.

@@ -1,4 +1,4 @@
-"""A person's own export: everything recorded, decided and disclosed about them, as JSON and as a page to read."""
+"""Export for a subject (GDPR Articles 15 and 20): events, decisions, releases and log entries, as JSON and as an HTML page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JSON_NAME, PAGE_NAME = "dossier.json", "dossier.html"
 
 
 def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]:
-    """Write what the vault holds about a person's consent into a new folder, for that person; the document written.
+    """Write a subject's consent data into a new folder, and return the document.
 
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``; ``output_exists``: the folder is already there.
@@ -38,7 +38,7 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
         if folder.exists():
             raise InputError("output_exists", f"{folder} is already there", hint="name a folder that does not exist yet")
         document = _document(vault, subject)
-        # Logged before the first byte is outside: an export is a disclosure of names.
+        # Logged before the first byte is written: an export discloses names.
         vault.trail.record(Action.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
         folder.mkdir(mode=0o700, parents=True)
         text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
@@ -74,7 +74,7 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
 
 
 def preferences(events: Sequence[ConsentEvent], private: Mapping[int, Mapping[str, str]]) -> dict[str, str]:
-    """What the person wants to be told, by category: the latest answer of each. It never decides a release."""
+    """Latest stated preference by category. Preferences never decide a release."""
     found: dict[str, str] = {}
     for event in sorted(events, key=lambda event: (event.legal_time, event.seq)):
         stated = private[event.seq].items()
@@ -92,7 +92,7 @@ def _standing(where: Standing) -> dict[str, object]:
 
 
 def _decisions(vault: UnlockedVault, subject: SubjectId, state: ConsentState, now: datetime) -> list[dict[str, Any]]:
-    """The decision of each project whose datasets hold data of the subject."""
+    """Decision of each project whose datasets hold data of the subject."""
     found = []
     for project in projects.list_all(vault):
         with vault.books.read() as tx:
@@ -125,7 +125,7 @@ def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
 
 
 def _page(document: Mapping[str, Any]) -> str:
-    """One page without scripts, styles from elsewhere or links out."""
+    """HTML page without scripts, external styles or links."""
     identity = [(name, _text(value)) for name, value in document["identity"].items()]
     granted = ", ".join(document["standing"]["granted"]) or "nothing"
     refused = [(policy, words) for policy, words in document["standing"]["refused"].items()]

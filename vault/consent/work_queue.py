@@ -1,4 +1,4 @@
-"""What waits for a steward: consents that end soon, guardians' signatures that lapse, and purposes that need a ruling."""
+"""Work queue of stewards: consents that end soon, guardians' signatures that lapse, and purposes that need a ruling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BY_RULING = (reasons.MODIFIER_NEEDS_RULING, reasons.TOPIC_NEEDS_RULING)
 
 @dataclass(frozen=True)
 class Due:
-    """A consent that ends: whose (by handle), which policy, when, and whether the person comes of age or a term runs out."""
+    """Consent that ends: handle of the subject, policy, time, and cause (``MAJORITY`` or ``VALIDITY``)."""
 
     handle: str
     policy: str
@@ -39,7 +39,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Waiting:
-    """One question that a project leaves open, how many people it holds back, and whether a ruling can settle it."""
+    """Open question of a project, the number of subjects it holds back, and whether a ruling can settle it."""
 
     project: str
     reason: Reason
@@ -49,14 +49,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Queue:
-    """Open questions by project, the most people first, and rulings that a second steward has still to confirm."""
+    """Open questions by project, the most subjects first, and rulings that await a second steward's confirmation."""
 
     waiting: tuple[Waiting, ...]
     unconfirmed: tuple[Ruling, ...]
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
-    """Consents in force that end within some time from now, the earliest first."""
+    """Consents in force that end within a time from now, the earliest first."""
     with vault.trail.attempting(Action.CONSENT_EXPIRING):
         now = vault.clock()
         with vault.books.read() as tx:
@@ -86,7 +86,7 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
 
 
 def queue(vault: UnlockedVault) -> Queue:
-    """What every project that is declared or approved leaves for a steward to settle."""
+    """Open questions of all draft and approved projects, and unconfirmed rulings."""
     with vault.trail.attempting(Action.CONSENT_QUEUE):
         now = vault.clock()
         waiting: list[Waiting] = []
@@ -116,7 +116,7 @@ def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Wait
 
 
 def _end(acceptance: Acceptance) -> datetime | None:
-    """The earliest end of an acceptance, whichever of its alternatives is used."""
+    """Earliest end of an acceptance over all its alternatives."""
     alternatives = acceptance.answer.terms.alternatives if acceptance.answer.terms is not None else ()
     ends = [end_of(acceptance, item.modifiers) for item in alternatives] or [end_of(acceptance, ())]
     return min((end for end in ends if end is not None), default=None)
