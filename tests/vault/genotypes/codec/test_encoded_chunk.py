@@ -14,7 +14,7 @@ from vault.genotypes.sites import Sites, TextColumn
 @st.composite
 def chunks(draw):
     m = draw(st.integers(1, 5))
-    texts = st.lists(st.binary(max_size=6), min_size=m, max_size=m).map(TextColumn.of)
+    texts = st.lists(st.binary(max_size=6), min_size=m, max_size=m).map(TextColumn.from_items)
     pos = np.array(sorted(draw(st.lists(st.integers(1, 2**40), min_size=m, max_size=m))), np.int64)
     payloads = draw(st.lists(st.binary(max_size=9), min_size=1, max_size=4))
     sites = Sites((draw(st.text(min_size=1, max_size=8)),), np.zeros(m, np.int32), pos, *(draw(texts) for _ in range(4)))
