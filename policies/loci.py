@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from policies import canonical
+from policies.assemblies import normalise_assembly
 from policies.errors import InputProblem, PolicyInputError
 from policies.strict_mapping import Section
 
@@ -23,18 +24,6 @@ MARGIN = 500_000  # bases masked on each side of an excluded locus, so that link
 
 _CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")  # VCF 4.5 §1.4.7
 _RANGE = re.compile(r"(?P<contig>.+):(?P<start>[0-9][0-9,]*)(?P<dash>-(?P<end>[0-9][0-9,]*)?)?")
-_ASSEMBLIES = {
-    "grch38": "GRCh38",
-    "hg38": "GRCh38",
-    "b38": "GRCh38",
-    "grch37": "GRCh37",
-    "hg19": "GRCh37",
-    "b37": "GRCh37",
-    "hs37d5": "GRCh37",
-    "t2t-chm13v2.0": "T2T-CHM13v2.0",
-    "chm13v2.0": "T2T-CHM13v2.0",
-    "hs1": "T2T-CHM13v2.0",
-}
 
 
 @dataclass(frozen=True, order=True)
@@ -253,11 +242,6 @@ def normalise_contig(name: str, *, place: str = "") -> str:
     if upper in {"M", "MT"}:
         return "MT"
     return upper if upper in {"X", "Y"} else bare
-
-
-def normalise_assembly(name: str) -> str:
-    """One spelling per assembly: ``hg38`` is ``GRCh38``. An unknown name is returned unchanged."""
-    return _ASSEMBLIES.get(name.strip().lower(), name.strip())
 
 
 def read_rule(section: Section) -> LocusRule | None:

@@ -223,7 +223,7 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
     return Deidentified(
         chosen,
         [names[at] for at in order],
-        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden(chosen.contigs)),
+        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden),
         assembly=scope.dataset.assembly,
         panel=scope.panel.index if scope.panel else None,
         window_sites=max(1, chosen.n_sites) if at_once else None,

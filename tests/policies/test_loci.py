@@ -13,7 +13,6 @@ from policies.loci import (
     LocusRule,
     Mask,
     RuleKind,
-    normalise_assembly,
     normalise_contig,
     parse_bed,
     parse_catalogue,
@@ -163,11 +162,6 @@ def test_two_builds_are_resolved_each_by_its_own():
     found = resolve([HERE, other], assembly="GRCh38", margin=0)
     assert found.mask == Mask((Interval("1", 1_000_000, 1_000_100),))
     assert found.unresolved == (other,)
-
-
-@pytest.mark.parametrize(("name", "expected"), [("hg38", "GRCh38"), (" GRCH38 ", "GRCh38"), ("hg19", "GRCh37"), ("mm10", "mm10")])
-def test_assembly_spellings(name, expected):
-    assert normalise_assembly(name) == expected
 
 
 @pytest.mark.parametrize(

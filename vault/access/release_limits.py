@@ -6,28 +6,25 @@ An obligation that the vault cannot enforce refuses the release (docs/design/con
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from policies import loci, reasons
-from policies.loci import Catalogue, Interval, Mask
+from policies.loci import Catalogue, Mask
 from policies.obligations import Obligations
 from policies.purposes import ProjectDeclaration
+from vault.access.excluded_places import place_rules, renamed
 from vault.errors import RefusedError
 from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
 from vault.files.yaml_documents import declared
+from vault.views.hidden_places import HiddenPlaces
 
 
 @dataclass(frozen=True)
 class ReleaseLimits:
-    """Loci hidden from a view: ``masks``, and all that lies outside any group of ``only``."""
+    """Loci hidden from a view."""
 
-    masks: tuple[Interval, ...]
-    only: tuple[Mask, ...]
-
-    def hidden(self, contigs: Sequence[str]) -> tuple[Interval, ...]:
-        """Hidden intervals on these contigs."""
-        return self.masks + tuple(gap for group in self.only for contig in contigs for gap in _outside(group, contig))
+    hidden: HiddenPlaces
 
 
 def limits(
@@ -59,13 +56,13 @@ def limits(
     smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)
     if permitted < smallest:
         raise RefusedError("group_too_small", f"fewer subjects than the smallest group of {smallest}")
-    hidden = loci.resolve(duties.mask, assembly=places.assembly, catalogue=places)
-    groups = [loci.resolve(rules, assembly=places.assembly, catalogue=places, margin=0) for rules in duties.only]
+    hidden = place_rules(duties.mask, places)
+    groups = [place_rules(rules, places, margin=0) for rules in duties.only or ()]
     if hidden.unresolved or any(group.unresolved for group in groups):
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
     if regions and not _left(regions, hidden.mask, [group.mask for group in groups]):
         raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
-    return ReleaseLimits(hidden.mask.intervals, tuple(group.mask for group in groups))
+    return ReleaseLimits(HiddenPlaces(hidden.mask.intervals, tuple(group.mask for group in groups), places.assembly))
 
 
 def stated(duties: Obligations) -> tuple[Obligation, ...]:
@@ -86,7 +83,7 @@ def stated(duties: Obligations) -> tuple[Obligation, ...]:
 
 def _left(regions: Sequence[str], hidden: Mask, groups: Sequence[Mask]) -> bool:
     """True if any part of the regions may be shown; usually the first region decides."""
-    asked = declared(lambda: loci.parse_regions(regions), name="the regions")
+    asked = renamed(declared(lambda: loci.parse_regions(regions), name="the regions"))
     return any(_remains(Mask((region,)).minus(hidden), groups) for region in asked.intervals)
 
 
@@ -94,9 +91,3 @@ def _remains(left: Mask, groups: Sequence[Mask]) -> bool:
     for group in groups:
         left = left.intersection(group)
     return bool(left.intervals)
-
-
-def _outside(group: Mask, contig: str) -> list[Interval]:
-    """The intervals of a contig that lie outside the group, with the contig as it is spelled here."""
-    whole = Mask((Interval(loci.normalise_contig(contig), 0, loci.END),))
-    return [replace(gap, contig=contig) for gap in whole.minus(group).intervals]

@@ -15,6 +15,7 @@ from vault.audit.entry import is_handle
 from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
+from vault.genotypes.contigs import find_assembly
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
 from vault.session.sealed_records import SealedRecord
@@ -57,7 +58,8 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
     """Record a request of an approved project.
 
     Raises:
-        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region), ``person_malformed``.
+        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region),
+            ``assembly_mismatch``, ``person_malformed``.
         RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
     """
     with vault.trail.attempting(Action.REQUEST_SUBMIT):
@@ -147,7 +149,8 @@ def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spe
     if len(spec.regions) > MAX_REGIONS:
         raise InputError("too_many_regions", f"at most {MAX_REGIONS} regions in one request", hint="make a panel")
     if spec.regions:
-        declared(lambda: loci.parse_regions(spec.regions), name="the regions")
+        regions = declared(lambda: loci.parse_regions(spec.regions), name="the regions")
+        find_assembly(dataset.assembly).require_own((region.contig for region in regions.intervals), name="the regions")
     if spec.panel is None:
         return spec
     panel = panels.by_name(vault, spec.panel)

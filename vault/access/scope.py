@@ -16,6 +16,7 @@ from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
+from vault.genotypes.contigs import find_assembly
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -37,8 +38,20 @@ class AccessScope:
             return Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
         if not self.regions:
             return Selection()
-        mask = declared(lambda: loci.parse_regions(self.regions), name="the regions")
-        return Selection(regions=mask.intervals)
+        return Selection(regions=self._places().intervals)
+
+    def require_form(self) -> None:
+        """Refuse regions that are none, or are named by an accession of another assembly than the dataset's.
+
+        Raises:
+            InputError: ``document_rejected``; ``assembly_mismatch``.
+        """
+        if self.regions:
+            contigs = (region.contig for region in self._places().intervals)
+            find_assembly(self.dataset.assembly).require_own(contigs, name="the regions")
+
+    def _places(self) -> loci.Mask:
+        return declared(lambda: loci.parse_regions(self.regions), name="the regions")
 
     def detail(self) -> dict[str, Any]:
         """Sealed detail of the intent's entry, for auditors."""
@@ -95,4 +108,5 @@ def _require_covered(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
         raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
     if panel is not None and panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {panel.name} is not of this dataset", hint="genovault panel list")
+    scope.require_form()
     return scope

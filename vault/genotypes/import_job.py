@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import exc, select
 
+from policies.assemblies import normalise_assembly
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
@@ -111,6 +112,7 @@ def import_files(
     with vault.trail.attempting(Action.DATASET_IMPORT), ExitStack() as stack:
         require_name(name, what="dataset")
         require_name(assembly, what="assembly")
+        assembly = normalise_assembly(assembly)
         dataset, is_new = _dataset(vault, name, assembly, append=options.append)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
         orders = _agree(files, opened)
@@ -154,11 +156,11 @@ def _dataset(vault: UnlockedVault, name: str, assembly: str, *, append: bool) ->
         raise InputError(
             "dataset_exists", f"there is a dataset {name} already", hint="add to it with --append, or choose another name"
         )
-    if row.assembly != assembly:
+    if normalise_assembly(row.assembly) != assembly:
         raise InputError(
             "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
         )
-    return Dataset(DatasetId(row.dataset_id), name, assembly), False
+    return Dataset(DatasetId(row.dataset_id), name, row.assembly), False
 
 
 def _agree(files: Sequence[Path], opened: Sequence[ReadFile]) -> list[list[int]]:

@@ -167,7 +167,7 @@ class Deidentified:
 
     def _count_stretches(self, shown: Shown) -> None:
         if self._profile.keep_phase:
-            self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.masks)
+            self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.hidden)
 
     def _settle(self, sites: Sites, counts: AlleleCounts) -> Shown:
         match = None
@@ -199,5 +199,5 @@ class Deidentified:
         holds = np.full(len(shown.rows), self._profile.keep_phase)
         if self._profile.keep_phase:
             open_to_all = np.flatnonzero(~shown.masked)
-            holds[open_to_all] = self._stretches.hold(shown.sites.take(open_to_all), self._profile.masks)
+            holds[open_to_all] = self._stretches.hold(shown.sites.take(open_to_all), self._profile.hidden)
         return holds

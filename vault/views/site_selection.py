@@ -10,17 +10,17 @@ keep the spelling of the dataset. Every site is settled by itself, so that a vie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.loci import Interval
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.format_constants import HAS_UNEVEN
 from vault.genotypes.panel_loci import Match
 from vault.genotypes.sites import Sites, TextColumn, ends_before_start
 from vault.views import kernels
+from vault.views.hidden_places import HiddenPlaces
 from vault.views.masks import masked_sites
 
 
@@ -30,7 +30,7 @@ class Profile:
 
     keep_phase: bool = False
     keep_ids: bool = False
-    masks: tuple[Interval, ...] = ()
+    hidden: HiddenPlaces = field(default_factory=HiddenPlaces)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Shown:
 
 def settle(sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | None = None) -> Shown:
     """Settle the shown sites and alleles. ``match``: sites and ALTs that the panel names, in a panel view."""
-    masked = masked_sites(sites, profile.masks)
+    masked = masked_sites(sites, profile.hidden)
     keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
     keep[counts.offsets[:-1]] = True  # REF stays, carried or not
     shows = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)

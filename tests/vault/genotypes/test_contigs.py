@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from importlib import resources
+
 import pytest
 
 from tests.support.vcf_reading import our_rows, vcf_text
@@ -28,6 +31,20 @@ GRCH38 = find_assembly("GRCh38")
         ("chr1_KI270706v1_random", "1_KI270706v1_random"),
         ("GL000192.1", "GL000192.1"),
         ("HLA-A*01:01", "HLA-A*01:01"),
+        ("NC_000019.10", "19"),
+        ("NC_000019.9", "19"),
+        ("nc_000019", "19"),
+        ("CM000681.2", "19"),
+        ("CM000681.1", "19"),
+        ("NC_060943.1", "19"),
+        ("CP068259.2", "19"),
+        ("NC_000023.11", "X"),
+        ("NC_012920.1", "MT"),
+        ("J01415.2", "MT"),
+        ("gi|568815579|ref|NC_000019.10|", "19"),
+        ("ref|NC_000019.10|", "19"),
+        ("NC_007605.1", "NC_007605.1"),
+        ("NT_187361.1", "NT_187361.1"),
     ],
 )
 def test_normal_form(name, normal):
@@ -69,6 +86,52 @@ def test_chromosomes_have_an_end_scaffolds_none_and_other_names_of_chromosomes_a
     assert GRCH38.limit(contig) == limit
 
 
+@pytest.mark.parametrize(
+    ("contig", "chromosome", "aligned"),
+    [
+        ("chr19", "19", True),
+        ("NC_000019.10", "19", True),
+        ("NC_000019", "19", True),
+        ("CM000681.2", "19", True),
+        ("NC_000019.9", "19", False),  # of GRCh37
+        ("NC_000019.8", "19", False),  # of NCBI36
+        ("NC_060943.1", "19", False),  # of T2T-CHM13v2.0
+        ("chr19_KI270938v1_alt", "19", False),
+        ("chr19_KV575246v1_fix", "19", False),
+        ("chr6_apd_hap1", "6", False),
+        ("chrY_KI270740v1_random", "Y", False),
+        ("HSCHR19LRC_COX1_CTG3_1", "19", False),
+        ("CHR_HSCHR6_MHC_COX_CTG1", "6", False),
+        ("HSCHR1_CTG1_UNLOCALIZED", "1", False),
+        ("HLA-A*01:01:01:01", "6", False),
+        ("chrUn_KI270742v1", "", False),
+        ("GL000225.1", "", False),
+        ("hs37d5", "", False),
+        ("chrEBV", "", False),
+        ("strange", "", False),
+    ],
+)
+def test_where_a_contig_lies(contig, chromosome, aligned):
+    place = GRCH38.place(contig)
+    assert (place.chromosome, place.aligned) == (chromosome, aligned)
+
+
+def test_every_chromosome_of_every_assembly_is_known_by_its_accessions():
+    names = {*(str(n) for n in range(1, 23)), "X", "Y", "MT"}
+    for assembly in ("GRCh37", "GRCh38", "T2T-CHM13v2.0"):
+        here = find_assembly(assembly)
+        listed = [name for contigs in contigs_pack()["accessions"][assembly].values() for name in contigs]
+        assert {here.place(name).chromosome for name in listed} == names
+        assert all(here.place(name).aligned and here.other_of(name) is None for name in listed)
+        others = [name for name in listed if assembly != "GRCh38" and name not in ("NC_012920.1", "J01415.2")]
+        assert all(GRCH38.other_of(name) == assembly for name in others)
+
+
+def contigs_pack():
+    (pack,) = [p for p in (resources.files("policies") / "packs").iterdir() if p.name.startswith("contigs-")]
+    return json.loads(pack.read_text(encoding="utf-8"))
+
+
 def test_of_an_unknown_assembly_nothing_is_checked():
     other = find_assembly("my own")
     assert (other.name, other.limit("23"), other.limit("22"), other.belongs_to("1", 249_250_621)) == (
@@ -107,6 +170,8 @@ def refusal(path, assembly="GRCh38"):
         ("22 50818467 . ACGT A . . . GT 0/1", "beyond_contig", "REF"),
         ("MT 20000 . A C . . . GT 0/1", "beyond_contig", "POS"),
         ("23 5 . A C . . . GT 0/1", "contig_unknown", "CHROM"),
+        ("NC_000019.9 5 . A C . . . GT 0/1", "assembly_mismatch", "CHROM"),
+        ("NC_000019.10 58617618 . A C . . . GT 0/1", "beyond_contig", "POS"),
     ],
 )
 def test_sites_that_the_assembly_cannot_have_are_refused_by_line(tmp_path, line, code, where):

@@ -16,6 +16,7 @@ from vault.genotypes.loci import Locus, overlapping_rows, parse_loci
 from vault.genotypes.sites import site_ends
 from vault.genotypes.store.selections import Selection
 from vault.genotypes.store.site_tables import PartDirectory, find_chunks
+from vault.views.hidden_places import HiddenPlaces
 from vault.views.masks import masked_sites
 
 positions = st.integers(1, 40).flatmap(lambda first: st.tuples(st.just(first), st.integers(first, first + 6)))
@@ -50,7 +51,7 @@ def test_sites_overlap_regions_as_plain_positions_do(rows, spans):
     regions = [Interval.from_positions("22", *span) for span in spans]
     wanted = {at for span in spans for at in range(span[0], span[1] + 1)}
     hit = [bool(wanted & set(range(pos, pos + alleles.index(",")))) for pos, alleles in rows]
-    assert masked_sites(sites, regions).tolist() == hit
+    assert masked_sites(sites, HiddenPlaces(tuple(regions))).tolist() == hit
     if rows:
         ends = site_ends(sites)
         assert overlapping_rows(sites, ends, regions).tolist() == np.flatnonzero(hit).tolist()
@@ -64,7 +65,7 @@ def test_sites_overlap_regions_as_plain_positions_do(rows, spans):
 @pytest.mark.parametrize("span", [(4, 4), (5, 4), (-1, 4)])
 def test_a_mask_without_positions_is_refused(span):
     with pytest.raises(UsageError) as refused:
-        masked_sites(sites_of([("22", 5, "A,C")]), [Interval("22", *span)])
+        masked_sites(sites_of([("22", 5, "A,C")]), HiddenPlaces((Interval("22", *span),)))
     assert refused.value.code == "interval_order"
 
 

@@ -16,10 +16,15 @@ from tests.support.views import CallsInMemory, MarkedPanel, allele_counts
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.codec.call_codes import Escapes
 from vault.views.deidentify import Deidentified, row_order
+from vault.views.hidden_places import HiddenPlaces
 from vault.views.site_selection import Profile
 from vault.views.view import View
 
 span = Interval.from_positions
+
+
+def hidden(*masks):
+    return HiddenPlaces(masks, assembly="GRCh38")
 
 
 def names(n):
@@ -114,7 +119,7 @@ def test_a_masked_site_that_is_not_fixed_leaves_a_panel_view_too():
     assert shown(view_of([("22", 9, "A,C")], [["0|1"]], profile=MASK, fixed=set())) == []
 
 
-MASK = Profile(keep_phase=True, masks=(span("chr22", 8, 10),))
+MASK = Profile(keep_phase=True, hidden=hidden(span("chr22", 8, 10)))
 MASKED = [("22", 5, "A,C"), ("22", 7, "AT,A"), ("22", 9, "A,G"), ("22", 11, "A,G"), ("22", 12, "A,G")]
 MASKED_ROWS = [["1|0", "0"], ["1|0", "1"], ["0|1", "0"], ["1|0", "1"], ["1|1", "0|1|1"]]
 
@@ -135,13 +140,13 @@ def test_masked_sites_that_a_panel_fixes_are_missing_for_everybody():
 def test_a_mask_elsewhere_leaves_phase_alone():
     profile = Profile(
         keep_phase=True,
-        masks=(span("21", 8, 10), span("22", 1, 2), span("22", 90, 99)),
+        hidden=hidden(span("21", 8, 10), span("22", 1, 2), span("22", 90, 99)),
     )
     assert shown(view_of([("22", 5, "A,C"), ("22", 20, "A,C")], [["1|0"], ["1|0"]], profile=profile))[1][2] == ["1|0"]
 
 
 def test_a_symbolic_allele_that_ends_in_the_mask_is_masked():
-    profile = Profile(masks=(span("22", 500, 500),))
+    profile = Profile(hidden=hidden(span("22", 500, 500)))
     view = view_of([("22", 5, "A,<DEL>")], [["0|1"]], profile=profile, info=["END=500;SVTYPE=DEL"])
     assert len(view.sites) == 0
 
@@ -284,7 +289,7 @@ def _sorted(text):
 def test_agrees_with_the_oracle(cohort, panel, keep_phase):
     _, records, rows, masks = cohort
     fixed, named = panel or (None, None)
-    view = view_of(records, rows, fixed=fixed, named=named, profile=Profile(keep_phase=keep_phase, masks=masks))
+    view = view_of(records, rows, fixed=fixed, named=named, profile=Profile(keep_phase=keep_phase, hidden=hidden(*masks)))
     assert shown(view) == oracle(records, rows, masks=masks, panel=panel, keep_phase=keep_phase)
     again, escaped = calls_of(texts_of(view.codes, view.escapes), len(view.pseudonyms))  # calls are in their one canonical form
     assert np.array_equal(again, view.codes)
@@ -301,7 +306,7 @@ def test_agrees_with_the_oracle(cohort, panel, keep_phase):
 def test_pages_put_together_are_the_view(cohort, panel, keep_phase, size):
     _, records, rows, masks = cohort
     fixed, named = panel or (None, None)
-    options = {"fixed": fixed, "named": named, "profile": Profile(keep_phase=keep_phase, masks=masks)}
+    options = {"fixed": fixed, "named": named, "profile": Profile(keep_phase=keep_phase, hidden=hidden(*masks))}
     view, paged = view_of(records, rows, **options), deidentified(records, rows, **options, pages=size)
     pages = list(paged.pages())
     assert paged.summary == deidentified(records, rows, **options).summary

@@ -22,6 +22,7 @@ from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
 from vault.genotypes.codec.call_codes import MISSING_DIPLOID, Codes, Escapes
 from vault.genotypes.codec.packed_calls import CallRows
+from vault.genotypes.contigs import find_assembly
 from vault.genotypes.loci import Locus
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
@@ -64,7 +65,12 @@ class _Work:
 
 
 def create(vault: UnlockedVault, dataset: Dataset, name: str, loci: Sequence[Locus]) -> Panel:
-    """Record a panel of a dataset, or its next version, and make its blocks. Raises as ``panels.create`` and ``rebuild``."""
+    """Record a panel of a dataset, or its next version, and make its blocks.
+
+    Raises:
+        InputError: ``assembly_mismatch``: a locus is on an accession of another assembly; and as ``panels.create`` and ``rebuild``.
+    """
+    find_assembly(dataset.assembly).require_own((locus.place.contig for locus in loci), name="the loci")
     panel = panels.create(vault, name, loci, dataset_id=dataset.dataset_id)
     build(vault, dataset, panel)
     return panel

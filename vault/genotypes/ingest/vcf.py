@@ -162,6 +162,11 @@ class VcfSource:
     def _next_contig(self, name: bytes, line: int) -> tuple[str, int]:
         """The contig's name and the largest position it can have."""
         text = require_contig_name(name, self._lines.file, line)
+        other = self._assembly.other_of(text)
+        if other is not None:
+            reason = f"{text} is a contig of {other}, not of {self._assembly.name}"
+            hint = "say the assembly that the positions are on"
+            raise InputError("assembly_mismatch", f"{self._lines.file}: line {line}: CHROM: {reason}", hint=hint)
         limit = self._assembly.limit(text)
         if limit is None:
             reason = f"not a contig of {self._assembly.name}"
