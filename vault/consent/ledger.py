@@ -209,6 +209,7 @@ def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes
     following = (tx.scalar(select(func.max(ConsentStatementRow.statement_id))) or 0) + 1
     fresh = [text for text, digest in digests.items() if digest not in known]
     known.update((digests[text], following + at) for at, text in enumerate(fresh))
+    # Keys are column names, which the attribute ``statement_id`` does not change.
     rows = [{"said_id": known[digests[text]], "sha256": digests[text], "body": text} for text in fresh]
     bulk_insert(tx, ConsentStatementRow, rows)
     return {text: (known[digest], digest) for text, digest in digests.items()}
