@@ -8,6 +8,7 @@ genotype, identity,       root of the branch's key-wrapping key (``wrapping_key`
 books, pseudonym          blobs sealed straight under the branch
 audit-read                X25519 private key: anyone seals to its public half, only auditors open
 log-sign, release-sign    Ed25519 seed
+log-append                HMAC key of the log's head: every role that acts holds it, so that only sessions append
 ========================  =========================================================================
 """
 
@@ -34,6 +35,7 @@ class Branch(StrEnum):
     AUDIT_READ = "audit-read"
     LOG_SIGN = "log-sign"
     RELEASE_SIGN = "release-sign"
+    LOG_APPEND = "log-append"
 
 
 class Role(StrEnum):
@@ -49,15 +51,24 @@ class Role(StrEnum):
 ROLE_BRANCHES: Mapping[Role, frozenset[Branch]] = MappingProxyType(
     {
         Role.STEWARD: frozenset(Branch),
-        Role.AUDITOR: frozenset({Branch.AUDIT_READ}),
-        # Opens genotypes under project pseudonyms and signs the log; opens no identity.
-        Role.ENGINE: frozenset({Branch.GENOTYPE, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN}),
-        # The second person of a re-identification: opens identities, sees no genotype.
-        Role.CUSTODIAN: frozenset({Branch.IDENTITY, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN}),
+        Role.AUDITOR: frozenset({Branch.AUDIT_READ, Branch.LOG_APPEND}),
+        # Opens genotypes under project pseudonyms and signs what it logged; can name nobody.
+        Role.ENGINE: frozenset({Branch.GENOTYPE, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN, Branch.LOG_APPEND}),
+        # The second person of a re-identification: knows who people are, sees no genotype.
+        Role.CUSTODIAN: frozenset({Branch.IDENTITY, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN, Branch.LOG_APPEND}),
         Role.RESEARCHER: frozenset(),
     }
 )
+FORMAT_BRANCHES: Mapping[int, frozenset[Branch]] = MappingProxyType(
+    {1: frozenset(Branch) - {Branch.LOG_APPEND}, 2: frozenset(Branch)}
+)
+"""The branches that a keystore of each format has."""
 PUBLIC_BRANCHES = (Branch.AUDIT_READ, Branch.LOG_SIGN, Branch.RELEASE_SIGN)  # epochs that have a public half
+
+
+def branches_of(role: Role, *, keystore_format: int) -> frozenset[Branch]:
+    """The branches that a slot of a role wraps in a keystore of a format."""
+    return ROLE_BRANCHES[role] & FORMAT_BRANCHES[keystore_format]
 
 
 @final

@@ -10,6 +10,8 @@ it, and every slot holds the verifying half, so each principal notices at unlock
 public keys, was changed without an administrator's key. Replay of a whole older file is not seen here: the audit log
 anchors ``seq``.
 
+The module is long because every change of the file is here: they share how a document is signed, compared and replaced.
+
 Changes are functions that take an ``Unlocked`` that administers and return a new one; they fail if the file has changed since.
 """
 
@@ -28,10 +30,11 @@ from vault.crypto.keyring import (
     Branch,
     Keyring,
     Role,
+    branches_of,
     encode_epochs,
     public_half,
 )
-from vault.crypto.keystore_format import BranchRecord, Document
+from vault.crypto.keystore_format import NEWEST_FORMAT, BranchRecord, Document, FormerKey
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey, hkdf_expand_sha256
 from vault.crypto.secret import Secret
 from vault.crypto.slots import (
@@ -75,11 +78,13 @@ __all__ = [
     "Unlocked",
     "add_epoch",
     "add_slot",
+    "bind",
     "create",
     "drop_epoch",
     "load",
     "remove_slot",
     "renew",
+    "upgrade",
 ]
 
 
@@ -103,7 +108,7 @@ def create(
         records[branch] = _record(branch, epochs, branch_key, wrapped=wrapped, public={}, vault_id=vault_id, random=random)
     slot = new_slot(factor, principal=principal, role=Role.STEWARD, administers=True, profile=profile, random=random)
     payload = Payload(_signing_key(root).public, root, branch_keys)
-    slot = replace(slot, sealed=seal_payload(slot, factor, payload, vault_id=vault_id, random=random))
+    slot = _sealed(slot, factor, payload, vault_id=vault_id, version=NEWEST_FORMAT, random=random)
     document = Document(vault_id, 1, records, (slot,)).signed_by(_signing_key(root))
     with keystore_files.locked(folder):
         if keystore_files.exists(folder):
@@ -136,9 +141,10 @@ def add_slot(
     if len(document.slots) >= MAX_SLOTS:
         raise InputError("slots_full", f"a keystore has at most {MAX_SLOTS} slots")
     slot = new_slot(factor, principal=principal, role=role, administers=administers, profile=profile, random=random)
-    branch_keys = {branch: open_branch_key(document, branch, root) for branch in ROLE_BRANCHES[role]}
+    own = branches_of(role, keystore_format=document.version)
+    branch_keys = {branch: open_branch_key(document, branch, root) for branch in own}
     payload = Payload(_signing_key(root).public, root if administers else None, branch_keys)
-    slot = replace(slot, sealed=seal_payload(slot, factor, payload, vault_id=document.vault_id, random=random))
+    slot = _sealed(slot, factor, payload, vault_id=document.vault_id, version=document.version, random=random)
     changed = _next(document, root, slots=(*document.slots, slot))
     Keystore(unlocked.keystore.folder, changed).unlock(factor, principal=principal)
     return _commit(unlocked, changed)
@@ -160,7 +166,9 @@ def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
         raise InputError("slot_unknown", "there is no such slot")
     if not any(slot.administers for slot in rest):
         raise UsageError("last_administrator", "the last slot that administers cannot be removed", hint="add another first")
-    return _commit(unlocked, _next(document, root, slots=rest))
+    gone = [slot for slot in document.slots if slot.slot_id == slot_id and slot.key]
+    former = tuple(FormerKey(slot.principal, slot.role, slot.key, document.seq + 1) for slot in gone)
+    return _commit(unlocked, _next(document, root, slots=rest, former=(*document.former, *former)))
 
 
 def add_epoch(unlocked: Unlocked, branch: Branch, *, random: RandomBytes) -> Unlocked:
@@ -207,10 +215,9 @@ def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Random
         raise InputError("slot_unknown", "there is no such slot")
     if not any(slot.administers for slot in kept):
         raise UsageError("last_administrator", "no slot that administers would be left", hint="give its passphrase or key file")
-    for slot in kept:
-        _require_opens(slot, factors[slot.slot_id], document.vault_id)
+    opened = {slot.slot_id: _opened(slot, factors[slot.slot_id], document.vault_id) for slot in kept}
     root = Secret(random(KEY_BYTES))
-    branch_keys = {branch: Secret(random(KEY_BYTES)) for branch in Branch}
+    branch_keys = {branch: Secret(random(KEY_BYTES)) for branch in Branch if branch in document.branches}
     records = {}
     for branch, key in branch_keys.items():
         epochs = open_keyring(document, branch, open_branch_key(document, branch, old_root))
@@ -219,11 +226,14 @@ def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Random
         records[branch] = _record(branch, epochs, key, wrapped=wrapped, public=public, vault_id=document.vault_id, random=random)
     slots = []
     for slot in kept:
-        own = {branch: branch_keys[branch] for branch in ROLE_BRANCHES[slot.role]}
-        payload = Payload(_signing_key(root).public, root if slot.administers else None, own)
+        before = opened[slot.slot_id]
+        own = {branch: branch_keys[branch] for branch in before.branch_keys}
+        payload = Payload(_signing_key(root).public, root if slot.administers else None, own, before.seed)
         sealed = seal_payload(slot, factors[slot.slot_id], payload, vault_id=document.vault_id, random=random)
         slots.append(replace(slot, sealed=sealed))
-    changed = _next(document, root, slots=tuple(slots), branches=records)
+    gone = [slot for slot in document.slots if slot.slot_id not in factors and slot.key]
+    former = tuple(FormerKey(slot.principal, slot.role, slot.key, document.seq + 1) for slot in gone)
+    changed = _next(document, root, slots=tuple(slots), branches=records, former=(*document.former, *former))
     for slot in slots:
         Keystore(unlocked.keystore.folder, changed).unlock(factors[slot.slot_id], principal=slot.principal)
     mine = next((slot for slot in slots if slot.slot_id == unlocked.slot.slot_id), next(s for s in slots if s.administers))
@@ -231,12 +241,70 @@ def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Random
     return committed.keystore.unlock(factors[mine.slot_id], principal=mine.principal)
 
 
-def _require_opens(slot: Slot, factor: Factor, vault_id: bytes) -> None:
-    """Check that a factor opens its slot: sealed anew under a mistyped passphrase, it would lock its owner out."""
+def upgrade(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: RandomBytes) -> Unlocked:
+    """The keystore in the newest format: slots whose factors (by slot id) are given get a signing key and the branches of today.
+
+    The others stay as they are: they still open what they opened, and sign and append nothing until an administrator gives
+    their principals a new slot. Returns the administrator's own slot, opened anew.
+
+    Raises:
+        InputError: ``slot_unknown``; ``keystore_current``: there is nothing to do. UsageError: ``own_slot_needed``.
+        UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``: a factor is not its slot's.
+    """
+    root, document = _administered(unlocked)
+    if document.version == NEWEST_FORMAT:
+        raise InputError("keystore_current", "the keystore has the newest format")
+    if not factors.keys() <= {slot.slot_id for slot in document.slots}:
+        raise InputError("slot_unknown", "there is no such slot")
+    if unlocked.slot.slot_id not in factors:
+        raise UsageError("own_slot_needed", "the administrator's own passphrase or key file is needed")
+    opened = {slot_id: _opened(_slot(document, slot_id), factor, document.vault_id) for slot_id, factor in factors.items()}
+    added = {branch: Secret(random(KEY_BYTES)) for branch in Branch if branch not in document.branches}
+    records = dict(document.branches)
+    for branch, key in added.items():
+        wrapped = _seal(root, branch_key_context(document.vault_id, branch), key.reveal(), random)
+        epochs = {1: Secret(random(KEY_BYTES))}
+        records[branch] = _record(branch, epochs, key, wrapped=wrapped, public={}, vault_id=document.vault_id, random=random)
+    slots = []
+    for slot in document.slots:
+        if slot.slot_id not in opened:
+            slots.append(slot)
+            continue
+        payload = opened[slot.slot_id]
+        wider = {**payload.branch_keys, **{branch: key for branch, key in added.items() if branch in ROLE_BRANCHES[slot.role]}}
+        payload = replace(payload, branch_keys=wider)
+        new = _sealed(slot, factors[slot.slot_id], payload, vault_id=document.vault_id, version=NEWEST_FORMAT, random=random)
+        slots.append(new)
+    changed = _next(replace(document, version=NEWEST_FORMAT, bound=False), root, slots=tuple(slots), branches=records)
+    for slot_id, factor in factors.items():
+        Keystore(unlocked.keystore.folder, changed).unlock(factor, principal=_slot(changed, slot_id).principal)
+    committed = _commit(unlocked, changed)
+    return committed.keystore.unlock(factors[unlocked.slot.slot_id], principal=unlocked.principal)
+
+
+def bind(unlocked: Unlocked) -> Unlocked:
+    """The keystore of a vault whose books are signed now: from here on they are read in no other way. Raises as ``drop_epoch``."""
+    root, document = _administered(unlocked)
+    return _commit(unlocked, _next(replace(document, bound=True), root))
+
+
+def _slot(document: Document, slot_id: bytes) -> Slot:
+    return next(slot for slot in document.slots if slot.slot_id == slot_id)
+
+
+def _sealed(slot: Slot, factor: Factor, payload: Payload, *, vault_id: bytes, version: int, random: RandomBytes) -> Slot:
+    """The slot with its payload and, from keystore format 2 on, a signing key of its own."""
+    if version > 1:
+        seed = Secret(random(KEY_BYTES))
+        payload, slot = replace(payload, seed=seed), replace(slot, key=SigningKey(seed).public)
+    return replace(slot, sealed=seal_payload(slot, factor, payload, vault_id=vault_id, random=random))
+
+
+def _opened(slot: Slot, factor: Factor, vault_id: bytes) -> Payload:
+    """What a slot holds. A slot sealed anew under a mistyped passphrase would lock its owner out."""
     try:
         if slot.opened_by(factor):
-            open_payload(slot, factor, vault_id=vault_id)
-            return
+            return open_payload(slot, factor, vault_id=vault_id)
     except IntegrityError:
         pass
     raise UnavailableError("cannot_unlock", "a passphrase or key file does not open its slot")
@@ -250,7 +318,8 @@ def _with_epochs(unlocked: Unlocked, branch: Branch, epochs: dict[int, Secret], 
         branch, epochs, branch_key, wrapped=old.wrapped, public=old.public, vault_id=document.vault_id, random=random
     )
     changed = _commit(unlocked, _next(document, root, branches={**document.branches, branch: record}))
-    rings = {other: {n: unlocked.keyring.epoch(other, n) for n in unlocked.keyring.epochs(other)} for other in Branch}
+    held = [other for other in Branch if unlocked.keyring.has(other)]
+    rings = {other: {n: unlocked.keyring.epoch(other, n) for n in unlocked.keyring.epochs(other)} for other in held}
     return replace(changed, keyring=Keyring({**rings, branch: epochs}))
 
 
@@ -266,8 +335,15 @@ def _next(
     *,
     slots: tuple[Slot, ...] | None = None,
     branches: Mapping[Branch, BranchRecord] | None = None,
+    former: tuple[FormerKey, ...] | None = None,
 ) -> Document:
-    changed = replace(document, seq=document.seq + 1, slots=slots or document.slots, branches=branches or document.branches)
+    changed = replace(
+        document,
+        seq=document.seq + 1,
+        slots=slots or document.slots,
+        branches=branches or document.branches,
+        former=document.former if former is None else former,
+    )
     return changed.signed_by(_signing_key(root))
 
 

@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from vault.crypto.keyring import PUBLIC_BRANCHES, Branch, Role
+from vault.crypto.keyring import FORMAT_BRANCHES, PUBLIC_BRANCHES, Branch, Role
 from vault.crypto.primitives import KEY_BYTES, SIGNATURE_BYTES, Argon2Profile, SigningKey, sha256
 from vault.crypto.slots import KDF_SALT_BYTES, Slot, SlotKind
 from vault.errors import GenovaultError, IntegrityError
 from vault.ids import ID_BYTES
 from vault.limits import MAX_KEYSTORE_BYTES, MAX_SLOTS
 
-FORMAT = "genovault/keystore/1"
+FORMATS = {1: "genovault/keystore/1", 2: "genovault/keystore/2"}
+NEWEST_FORMAT = 2
 MAX_SEQ = 2**53 - 1  # the largest integer that every JSON reader holds exactly
 
 
@@ -35,6 +36,16 @@ class BranchRecord:
 
 
 @dataclass(frozen=True)
+class FormerKey:
+    """The key of a slot that was removed: what was signed with it before stays checkable, nothing new is."""
+
+    principal: str
+    role: Role
+    key: bytes  # Ed25519 public key, 32 bytes
+    seq: int  # of the keystore that removed the slot
+
+
+@dataclass(frozen=True)
 class Document:
     """Parsed keystore file."""
 
@@ -42,6 +53,9 @@ class Document:
     seq: int
     branches: Mapping[Branch, BranchRecord]  # every branch
     slots: tuple[Slot, ...]
+    former: tuple[FormerKey, ...] = ()
+    version: int = NEWEST_FORMAT
+    bound: bool = True  # format 2: the books are signed; False while an upgrade is under way
     signature: bytes = b""
 
     def signed_bytes(self) -> bytes:
@@ -58,13 +72,16 @@ class Document:
         return _canonical(document | {"sha256": sha256(_canonical(document)).hex()}) + b"\n"
 
     def _body(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
+        body = {
+            "format": FORMATS[self.version],
             "vault_id": self.vault_id.hex(),
             "seq": self.seq,
             "branches": {branch: _branch_json(record) for branch, record in self.branches.items()},
-            "slots": [_slot_json(slot) for slot in self.slots],
+            "slots": [_slot_json(slot, version=self.version) for slot in self.slots],
         }
+        if self.version == 1:
+            return body
+        return body | {"former": [_former_json(item) for item in self.former], "bound": self.bound}
 
 
 def parse(raw: bytes) -> Document:
@@ -89,17 +106,24 @@ def parse(raw: bytes) -> Document:
 
 
 def _document(top: Any) -> Document:
-    if isinstance(top, dict) and isinstance(top.get("format"), str) and top["format"] != FORMAT:
+    if isinstance(top, dict) and isinstance(top.get("format"), str) and top["format"] not in FORMATS.values():
         raise IntegrityError("keystore_format_unknown", "the keystore was written by another version")
-    _require(isinstance(top, dict) and set(top) == {"format", "vault_id", "seq", "branches", "slots", "signature", "sha256"})
-    slots = tuple(_slot(item) for item in _list(top["slots"], at_most=MAX_SLOTS))
+    _require(isinstance(top, dict))
+    version = next((number for number, name in FORMATS.items() if name == top.get("format")), 0)
+    fields = {"format", "vault_id", "seq", "branches", "slots", "signature", "sha256"}
+    _require(set(top) == (fields if version == 1 else fields | {"former", "bound"}))
+    _require(isinstance(top.get("bound", True), bool))
+    slots = tuple(_slot(item, version=version) for item in _list(top["slots"], at_most=MAX_SLOTS))
     _require(len({slot.slot_id for slot in slots}) == len(slots) > 0)
-    _require(set(top["branches"]) == set(Branch))
+    _require(set(top["branches"]) == FORMAT_BRANCHES[version])
     return Document(
         vault_id=_hex(top["vault_id"], ID_BYTES),
         seq=_int(top["seq"]),
-        branches={branch: _branch(branch, top["branches"][branch]) for branch in Branch},
+        branches={branch: _branch(branch, top["branches"][branch]) for branch in Branch if branch in FORMAT_BRANCHES[version]},
         slots=slots,
+        former=tuple(_former(item) for item in _list(top["former"])) if version > 1 else (),
+        version=version,
+        bound=top.get("bound", False),
         signature=_bytes(top["signature"], SIGNATURE_BYTES),
     )
 
@@ -113,8 +137,9 @@ def _branch(branch: Branch, item: Any) -> BranchRecord:
     return BranchRecord(wrapped=_bytes(item["wrapped"]), keyring=_bytes(item["keyring"]), epochs=epochs, public=public)
 
 
-def _slot(item: Any) -> Slot:
-    _require(set(item) == {"id", "kind", "principal", "role", "administers", "kdf", "sealed"})
+def _slot(item: Any, *, version: int) -> Slot:
+    fields = {"id", "kind", "principal", "role", "administers", "kdf", "sealed"}
+    _require(set(item) == (fields if version == 1 else fields | {"key"}))
     kind = SlotKind(item["kind"])
     kdf = item["kdf"]
     _require(set(kdf) == ({"m_kib", "t", "lanes", "salt"} if kind is SlotKind.ARGON2ID else set()))
@@ -128,6 +153,7 @@ def _slot(item: Any) -> Slot:
         administers=item["administers"],
         profile=profile,
         salt=_bytes(kdf["salt"], KDF_SALT_BYTES) if kdf else b"",
+        key=_bytes(item["key"], KEY_BYTES) if item.get("key") else b"",
         sealed=_bytes(item["sealed"]),
     )
 
@@ -141,10 +167,20 @@ def _branch_json(record: BranchRecord) -> dict[str, Any]:
     }
 
 
-def _slot_json(slot: Slot) -> dict[str, Any]:
+def _former(item: Any) -> FormerKey:
+    _require(set(item) == {"principal", "role", "key", "seq"} and isinstance(item["principal"], str))
+    return FormerKey(item["principal"], Role(item["role"]), _bytes(item["key"], KEY_BYTES), _int(item["seq"]))
+
+
+def _former_json(former: FormerKey) -> dict[str, Any]:
+    return {"principal": former.principal, "role": former.role, "key": _b64(former.key), "seq": former.seq}
+
+
+def _slot_json(slot: Slot, *, version: int) -> dict[str, Any]:
     profile = slot.profile
     kdf = {"m_kib": profile.m_kib, "t": profile.t, "lanes": profile.lanes, "salt": _b64(slot.salt)} if profile else {}
-    return {
+    own = {"key": _b64(slot.key)} if version > 1 else {}
+    return own | {
         "id": slot.slot_id.hex(),
         "kind": slot.kind,
         "principal": slot.principal,

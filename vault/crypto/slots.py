@@ -17,14 +17,15 @@ from pathlib import Path
 from vault.crypto.context import decode_context, encode_context
 from vault.crypto.envelope import SALT_BYTES as SEAL_SALT_BYTES
 from vault.crypto.envelope import open_chunks, seal_chunks
-from vault.crypto.keyring import ROLE_BRANCHES, Branch, Role
-from vault.crypto.primitives import KEY_BYTES, Argon2Profile, argon2id, hkdf_expand_sha256
+from vault.crypto.keyring import ROLE_BRANCHES, Branch, Role, branches_of
+from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey, argon2id, hkdf_expand_sha256
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError
 from vault.ids import ID_BYTES, RandomBytes
 
 LABEL = b"genovault/wrap/v1+AES_256_GCM\x00"  # of every seal inside the keystore
 KDF_SALT_BYTES = 16
+_PAYLOADS = {1: "genovault/slot-payload/v1", 2: "genovault/slot-payload/v2"}
 _PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
@@ -89,6 +90,7 @@ class Slot:
     administers: bool
     profile: Argon2Profile | None  # argon2id only
     salt: bytes  # 16 bytes for argon2id, empty for keyfile
+    key: bytes = b""  # Ed25519 public key of whoever holds the slot, 32 bytes; empty for a slot of keystore format 1
     sealed: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
@@ -107,8 +109,9 @@ class Slot:
         """Public fields of the slot, encoded as its seal binds them."""
         profile = self.profile
         parameters = (profile.m_kib, profile.t, profile.lanes) if profile else (0, 0, 0)
+        own = (self.key,) if self.key else ()
         return encode_context(
-            "genovault/slot/v1",
+            "genovault/slot/v2" if own else "genovault/slot/v1",
             vault_id,
             self.slot_id,
             self.kind,
@@ -117,6 +120,7 @@ class Slot:
             int(self.administers),
             *parameters,
             self.salt,
+            *own,
         )
 
 
@@ -127,12 +131,13 @@ class Payload:
     verify_key: bytes  # Ed25519, 32 bytes: signs the keystore file
     root: Secret | None  # only in slots that administer
     branch_keys: Mapping[Branch, Secret]
+    seed: Secret | None = None  # Ed25519 seed of ``Slot.key``; None in a slot of keystore format 1
 
 
 def new_slot(
     factor: Factor, *, principal: str, role: Role, administers: bool, profile: Argon2Profile, random: RandomBytes
 ) -> Slot:
-    """Make a slot of the factor's kind, not yet sealed. Raises as ``Slot``."""
+    """A slot of the factor's kind, without key and not yet sealed. Raises as ``Slot``."""
     by_passphrase = isinstance(factor, PassphraseFactor)
     return Slot(
         slot_id=random(ID_BYTES),
@@ -146,9 +151,11 @@ def new_slot(
 
 
 def seal_payload(slot: Slot, factor: Factor, payload: Payload, *, vault_id: bytes, random: RandomBytes) -> bytes:
-    """Seal a slot's payload: its ``sealed`` bytes."""
-    fields: list[str | bytes] = ["genovault/slot-payload/v1", payload.verify_key]
+    """The slot's ``sealed`` bytes."""
+    fields: list[str | bytes] = [_PAYLOADS[2 if payload.seed else 1], payload.verify_key]
     fields.append(payload.root.reveal() if payload.root else b"")
+    if payload.seed:
+        fields.append(payload.seed.reveal())
     for branch in sorted(payload.branch_keys):
         fields += [branch, payload.branch_keys[branch].reveal()]
     key = _slot_key(slot, factor, vault_id)
@@ -165,21 +172,27 @@ def open_payload(slot: Slot, factor: Factor, *, vault_id: bytes) -> Payload:
     """
     raw = open_chunks(_slot_key(slot, factor, vault_id), slot.context(vault_id), slot.sealed, label=LABEL)
     fields = decode_context(raw)
-    expected = sorted(ROLE_BRANCHES[slot.role])
-    keys = fields[4::2]
+    version = 2 if slot.key else 1
+    first = 2 + version  # of the branches: after label, verifying key, root and, in version 2, the seed
+    expected = sorted(branches_of(slot.role, keystore_format=version))
+    keys = fields[first + 1 :: 2]
     well_formed = (
-        len(fields) == 3 + 2 * len(expected)
-        and fields[0] == b"genovault/slot-payload/v1"
-        and fields[3::2] == [branch.encode() for branch in expected]
-        and all(len(key) == KEY_BYTES for key in [fields[1], *keys])
+        len(fields) == first + 2 * len(expected)
+        and fields[0] == _PAYLOADS[version].encode()
+        and fields[first::2] == [branch.encode() for branch in expected]
+        and all(len(key) == KEY_BYTES for key in [fields[1], *fields[3:first], *keys])
         and len(fields[2]) == (KEY_BYTES if slot.administers else 0)
     )
     if not well_formed:
         raise IntegrityError("slot_malformed", "an unlock slot does not hold the keys of its role")
+    seed = Secret(fields[3]) if version == 2 else None
+    if seed is not None and SigningKey(seed).public != slot.key:
+        raise IntegrityError("slot_malformed", "an unlock slot does not hold the key that it names")
     return Payload(
         verify_key=fields[1],
         root=Secret(fields[2]) if slot.administers else None,
         branch_keys={branch: Secret(key) for branch, key in zip(expected, keys, strict=True)},
+        seed=seed,
     )
 
 

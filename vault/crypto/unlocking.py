@@ -14,7 +14,7 @@ from vault.crypto.context import encode_context
 from vault.crypto.envelope import open_chunks
 from vault.crypto.keyring import PUBLIC_BRANCHES, Branch, Keyring, Role, decode_epochs
 from vault.crypto.keystore_format import Document
-from vault.crypto.primitives import Argon2Profile, argon2id, verify_signature
+from vault.crypto.primitives import Argon2Profile, SigningKey, argon2id, verify_signature
 from vault.crypto.secret import Secret
 from vault.crypto.slots import KDF_SALT_BYTES, LABEL, Factor, PassphraseFactor, Payload, Slot, open_payload
 from vault.errors import IntegrityError, UnavailableError, UsageError
@@ -72,14 +72,19 @@ class Keystore:
         return self.document.slots
 
     @property
+    def bound(self) -> bool:
+        """True if the books of this vault are signed, so that they are read in no other way."""
+        return self.document.version > 1 and self.document.bound
+
+    @property
     def public(self) -> PublicKeys:
         """Public keys as the file states them, not verified."""
         by_epoch = {branch: dict(self.document.branches[branch].public) for branch in PUBLIC_BRANCHES}
         return PublicKeys(self.document.vault_id, self.document.seq, by_epoch)
 
     def epochs(self, branch: Branch) -> tuple[int, ...]:
-        """Numbers of a branch's epochs, ascending."""
-        return self.document.branches[branch].epochs
+        """The numbers of the epochs that exist, ascending; none for a branch that this format of the keystore lacks."""
+        return self.document.branches[branch].epochs if branch in self.document.branches else ()
 
     def unlock(self, factor: Factor, *, principal: str | None = None) -> Unlocked:
         """Open the principal's slot (default: the only principal's) and the keyrings of its role.
@@ -138,6 +143,11 @@ class Unlocked:
     root: Secret | None = field(default=None, repr=False)
 
     @property
+    def signer(self) -> SigningKey | None:
+        """The principal's own signing key; None where the slot is of keystore format 1."""
+        return None if self.payload.seed is None else SigningKey(self.payload.seed)
+
+    @property
     def administers(self) -> bool:
         """True if this slot may change the keystore."""
         return self.root is not None
@@ -154,6 +164,8 @@ class Unlocked:
             raise IntegrityError("keystore_altered", "the keystore on disk is older than the one that was opened")
         if now.document == self.keystore.document:
             return self
+        if all(slot.slot_id != self.slot.slot_id for slot in now.slots):
+            raise UnavailableError("slot_outdated", "this unlock slot was removed", hint="ask an administrator for a new one")
         try:
             return now._opened(self.slot, self.payload)  # noqa: SLF001 - the keystore's own other half
         except IntegrityError:

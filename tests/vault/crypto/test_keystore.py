@@ -14,6 +14,7 @@ from tests.vault.crypto.conftest import ANN, CHEAP
 from tests.vault.crypto.vectors import generate
 from vault.crypto import key_wrapping, keystore, keystore_files, unlocking
 from vault.crypto.envelope import open_chunks
+from vault.crypto.keyring import branches_of
 from vault.crypto.keystore import Branch, KeyFileFactor, PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile, SigningKey, hpke_open, hpke_seal
 from vault.crypto.secret import Secret
@@ -206,7 +207,73 @@ def test_no_key_of_an_auditor_opens_another_branch_or_the_root_wraps(founded):
                         reached.add((branch, sealed == record.keyring))
                     except IntegrityError as error:
                         assert error.code == "commitment_mismatch"
-    assert reached == {(Branch.AUDIT_READ, True)}
+    assert reached == {(Branch.AUDIT_READ, True), (Branch.LOG_APPEND, True)}
+
+
+def test_each_slot_signs_with_a_key_of_its_own(founded):
+    add(founded, "aud", Role.AUDITOR, AUD)
+    store = keystore.load(founded.keystore.folder)
+    keys = {factor: store.unlock(factor, principal=name).signer.public for name, factor in (("ann", ANN), ("aud", AUD))}
+    assert len(set(keys.values())) == 2
+    assert set(keys.values()) == {slot.key for slot in store.slots}
+
+
+def test_the_key_of_a_removed_slot_stays_known(founded):
+    changed = add(founded, "aud", Role.AUDITOR, AUD)
+    (slot,) = [slot for slot in changed.keystore.slots if slot.principal == "aud"]
+    left = keystore.remove_slot(changed, slot.slot_id)
+    (former,) = left.keystore.document.former
+    assert (former.principal, former.role, former.key, former.seq) == ("aud", Role.AUDITOR, slot.key, left.public.seq)
+    renewed = keystore.renew(left, {left.slot.slot_id: ANN}, random=os.urandom)
+    assert renewed.keystore.document.former == (former,)
+    assert renewed.slot.key == founded.slot.key
+
+
+def published_first_format(folder):
+    vector = json.loads((generate.HERE / "keystore-1.json").read_text())
+    for copy in ("keystore.a", "keystore.b"):
+        (folder / copy).write_text(vector["file"])
+    ann = PassphraseFactor.from_text(vector["passphrases"]["ann"])
+    return keystore.load(folder).unlock(ann, principal="ann"), ann, vector
+
+
+def test_a_keystore_of_the_first_format_goes_on_as_it_is(tmp_path):
+    ann, factor, _ = published_first_format(tmp_path)
+    changed = add(ann, "cus", Role.CUSTODIAN, AUD)
+    assert changed.keystore.document.version == 1
+    assert keystore.load(tmp_path).unlock(AUD, principal="cus").signer is None
+    assert keystore.load(tmp_path).unlock(factor, principal="ann").administers
+
+
+def test_upgrading_gives_keys_to_the_slots_whose_factors_are_given(tmp_path):
+    ann, factor, vector = published_first_format(tmp_path)
+    ids = {slot.principal: slot.slot_id for slot in ann.keystore.slots}
+    engine = KeyFileFactor(Secret(bytes.fromhex(vector["key_files"]["eng"])))
+    upgraded = keystore.upgrade(ann, {ids["ann"]: factor, ids["eng"]: engine}, random=os.urandom)
+    assert (upgraded.keystore.document.version, upgraded.public.seq) == (2, ann.public.seq + 1)
+    store = keystore.load(tmp_path)
+    for name, own, signs in (("ann", factor, True), ("eng", engine, True)):
+        opened = store.unlock(own, principal=name)
+        assert (opened.signer is not None) == signs == opened.keyring.has(Branch.LOG_APPEND)
+        for branch in branches_of(opened.role, keystore_format=1):
+            assert opened.keyring.current(branch)[1].reveal() == ann.keyring.current(branch)[1].reveal()
+    auditor = store.unlock(PassphraseFactor.from_text(vector["passphrases"]["aud"]), principal="aud")
+    assert auditor.signer is None
+    assert not auditor.keyring.has(Branch.LOG_APPEND)
+    with raises("keystore_current", InputError):
+        keystore.upgrade(upgraded, {ids["ann"]: factor}, random=os.urandom)
+
+
+def test_upgrading_with_a_wrong_factor_or_without_one_s_own_changes_nothing(tmp_path):
+    ann, factor, _ = published_first_format(tmp_path)
+    ids = {slot.principal: slot.slot_id for slot in ann.keystore.slots}
+    with raises("cannot_unlock", UnavailableError):
+        keystore.upgrade(ann, {ids["ann"]: factor, ids["aud"]: AUD}, random=os.urandom)
+    with raises("own_slot_needed", UsageError):
+        keystore.upgrade(ann, {}, random=os.urandom)
+    with raises("slot_unknown", InputError):
+        keystore.upgrade(ann, {bytes(16): factor}, random=os.urandom)
+    assert keystore.load(tmp_path).document == ann.keystore.document
 
 
 def test_keys_wrapped_for_one_branch_do_not_open_with_another(founded):
@@ -320,15 +387,18 @@ def test_the_current_epoch_and_unknown_ones_cannot_be_dropped(founded, random):
         keystore.drop_epoch(founded, Branch.BOOKS, 2, random=random)
 
 
-def test_the_published_keystore_opens(tmp_path):
-    vector = json.loads((generate.HERE / "keystore.json").read_text())
+@pytest.mark.parametrize(("published", "version"), [("keystore-1.json", 1), ("keystore.json", 2)])
+def test_the_published_keystore_opens(tmp_path, published, version):
+    vector = json.loads((generate.HERE / published).read_text())
     (tmp_path / "keystore.b").write_text(vector["file"])
     store = keystore.load(tmp_path)
     factors = {name: PassphraseFactor.from_text(text) for name, text in vector["passphrases"].items()}
     factors |= {name: KeyFileFactor(Secret(bytes.fromhex(key))) for name, key in vector["key_files"].items()}
     for name, factor in factors.items():
         opened = store.unlock(factor, principal=name)
-        for branch in keystore.ROLE_BRANCHES[opened.role]:
+        assert (opened.signer is None) == (version == 1)
+        assert opened.keyring.has(Branch.LOG_APPEND) == (version == 2)
+        for branch in branches_of(opened.role, keystore_format=version):
             epochs = {str(n): opened.keyring.epoch(branch, n).reveal().hex() for n in opened.keyring.epochs(branch)}
             assert epochs == vector["epochs"][branch]
 

@@ -97,7 +97,7 @@ def test_copies_that_contradict_each_other_are_refused(founded, folder):
 
 
 def test_a_copy_of_a_later_version_is_not_overridden_by_its_elder(folder):
-    document = json.loads((folder / "keystore.a").read_bytes()) | {"format": "genovault/keystore/2", "more": 1}
+    document = json.loads((folder / "keystore.a").read_bytes()) | {"format": "genovault/keystore/9", "more": 1}
     (folder / "keystore.a").write_bytes(dumped(document))
     with raises("keystore_format_unknown"):
         keystore.load(folder)

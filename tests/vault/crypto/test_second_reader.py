@@ -59,8 +59,9 @@ def dumped(document, *without):
 
 
 @pytest.mark.parametrize("principal", ["ann", "aud", "eng"])
-def test_keystore(principal):
-    vector = json.loads((VECTORS / "keystore.json").read_text())
+@pytest.mark.parametrize("version", [1, 2])
+def test_keystore(principal, version):
+    vector = json.loads((VECTORS / ("keystore.json" if version == 2 else "keystore-1.json")).read_text())
     document = json.loads(vector["file"])
     assert hashlib.sha256(dumped(document, "sha256")).hexdigest() == document["sha256"]
     vault_id = bytes.fromhex(document["vault_id"])
@@ -74,15 +75,18 @@ def test_keystore(principal):
     else:
         stretched, parameters = bytes.fromhex(vector["key_files"][principal]), (0, 0, 0, b"")
     slot_key = expand(hashes.SHA256(), stretched, context("genovault/slot-key/v1", vault_id, slot_id), 32)
-    bound = context(
-        "genovault/slot/v1", vault_id, slot_id, slot["kind"], principal, slot["role"], int(slot["administers"]), *parameters
-    )
+    own = [base64.b64decode(slot["key"])] if version == 2 else []
+    public = (vault_id, slot_id, slot["kind"], principal, slot["role"], int(slot["administers"]), *parameters, *own)
+    bound = context(f"genovault/slot/v{version}", *public)
     label = b"genovault/wrap/v1+AES_256_GCM"
     name, verify_key, root, *rest = fields_of(open_chunks(slot_key, bound, base64.b64decode(slot["sealed"]), label))
-    assert name == b"genovault/slot-payload/v1"
+    assert name == b"genovault/slot-payload/v%d" % version
+    if version == 2:
+        seed, *rest = rest
+        assert Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw() == own[0]
     signed = b"genovault/keystore-sign/v1\x00" + dumped(document, "signature", "sha256")
     Ed25519PublicKey.from_public_bytes(verify_key).verify(base64.b64decode(document["signature"]), signed)
-    assert len(rest) == 2 * ROLES[slot["role"]]
+    assert len(rest) == 2 * (ROLES[slot["role"]] + (version == 2))
     for branch, branch_key in zip(rest[::2], rest[1::2], strict=True):
         record = document["branches"][branch.decode()]
         ring = open_chunks(
