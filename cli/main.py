@@ -46,6 +46,11 @@ COMMANDS = {
         "Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.",
         single=True,
     ),
+    "upgrade": CommandSource(
+        "cli.upgrades",
+        "Sign the books of a vault that an earlier version made; before it, that vault takes withdrawals only.",
+        single=True,
+    ),
     "demo": CommandSource(
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),

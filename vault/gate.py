@@ -85,8 +85,12 @@ def check(vault: UnlockedVault, code: str) -> Tally:
         project = projects.load(vault, code)
         ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
         with vault.books.read() as tx:
+            cohort_decisions.decide(
+                vault, tx, project.declaration.purpose, ids, legal_at=vault.clock()
+            )  # reads the ledger outside the lock
+        with vault.books.write() as tx:  # the entry quotes the ledger's head of its own transaction
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=vault.clock())
-        vault.trail.record(Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(decided))
+            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(decided))
     return decided.tally
 
 
@@ -103,7 +107,8 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
             access = _decide(vault, scope, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict())
         with process_lock(vault.folder, access.release_id):
-            intent = _log_intent(vault, access, content)
+            with vault.trail.attempting(Action.VIEW_INTENT):
+                intent = _log_intent(vault, access, content)
             try:
                 made = _open(vault, access, at_once=True).view()
                 outcome = _commit(vault, access, intent, content, n_sites=len(made.sites))
@@ -131,7 +136,8 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
     with Staging(output, random=vault.random) as staging, process_lock(vault.folder, access.release_id):
         folders = {"staged": str(staging.path), "output": str(staging.output)}
         content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict(), **folders)
-        intent = _log_intent(vault, access, content)
+        with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
+            intent = _log_intent(vault, access, content)
         try:
             made = _open(vault, access)
             n_sites = made.summary.n_sites
@@ -182,12 +188,16 @@ def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: A
 
 
 def _log_intent(vault: UnlockedVault, access: _Access, content: ReleaseContent) -> Appended:
-    """Step 4: append the intent and the release's row in one transaction, durable on return."""
+    """Step 4: append the intent and the release's row in one transaction, durable on return.
+
+    Raises RefusedError as ``_recheck``: the intent quotes the ledger's head of its own transaction.
+    """
     scope, decided = access.scope, access.decided
     subjects = list(decided.permitted)
     detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
     fields = {**access.entry_fields(), **_decision_fields(decided), "detail": detail}
     with vault.books.write() as tx:
+        fields["consent"] = _recheck(vault, tx, access).entry()
         intent = vault.trail.append(tx, access.intent, Outcome.INTENT, subjects=subjects, **fields)
         releases.begin(
             tx,
@@ -283,18 +293,26 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
 
 
 def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.Head:
-    """Refuse if project, request or a consent changed since the decision; return the ledger head that the outcome rests on."""
+    """Decide anew, in the transaction that rests on it; return the ledger head that it rests on.
+
+    Raises:
+        RefusedError: ``principal_disabled``, ``project_changed``, ``request_denied``, ``consent_changed``; as ``limits``.
+    """
     scope, decided = access.scope, access.decided
+    vault.require_standing(tx)
     now = projects.by_id(vault, tx, scope.project.project_id)
     if (now.version, now.state) != (scope.project.version, projects.APPROVED):
         raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
     if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
         raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
-    if ledger.last(tx, vault.vault_id) == decided.head:
-        return decided.head
-    again = cohort_decisions.decide(vault, tx, now.declaration.purpose, [scope.dataset.dataset_id], legal_at=vault.clock())
+    at, declaration = vault.clock(), now.declaration
+    again = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=at)
+    places = reference_data.catalogue(tx, scope.dataset.assembly)
+    limits = release_limits.limits(
+        declaration, again.obligations, permitted=len(decided.permitted), places=places, regions=scope.regions, now=at
+    )
     # A locus excluded since the decision is a withdrawal too.
-    if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations:
+    if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations or limits != access.limits:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
     return again.head
 

@@ -239,10 +239,10 @@ def test_an_auditor_sees_disclosures_by_token_and_the_report(released):
         assert (ran.code, ran.error) == (3, "steward_needed")
 
 
-def test_a_list_that_an_auditor_may_not_see_is_logged_as_failed_only(released):
+def test_a_list_that_an_auditor_may_not_see_is_logged_as_refused_only(released):
     add_auditor(released)
     before = len(released.run("--as ann audit log --json").json["entries"])
     refused = released.try_("--as aud --key-file key subject list --json")
-    assert (refused.code, refused.error) == (6, "branch_closed")
+    assert (refused.code, refused.error) == (3, "not_authorised")
     entries = released.run("--as ann audit log --json").json["entries"][before:]
-    assert [entry["outcome"] for entry in entries if entry["act"] == "subject.list"] == ["failed"]
+    assert [entry["outcome"] for entry in entries if entry["act"] == "subject.list"] == ["refused"]

@@ -13,10 +13,12 @@ import pytest
 
 from tests.support.audit_log import seeded
 from tests.support.held import FACTOR, Held
+from vault import gate
 from vault.access.releases import list_all
 from vault.consent import recording
+from vault.errors import UnavailableError
 from vault.extracts.verification import verify_release
-from vault.operations import doctor, key_rotation
+from vault.operations import doctor, key_rotation, upgrade
 from vault.operations.erasure import process
 from vault.operations.recovery import open_recovered
 
@@ -79,19 +81,46 @@ def test_its_releases_verify(held, made):
     assert [release.state for release in list_all(held.vault)] == ["released", "released"]
 
 
-def test_it_releases_the_same_bytes_and_writes_the_same_entries(held, made):
-    for name, asked in NEXT.items():
-        assert contents(held.extract("compat", out=name, **asked)) == contents(made / "next" / name), name
-    leaves = [entry.leaf for entry in held.vault.trail.log.entries(0)]
-    assert leaves == (made / "next" / "entries.jsonl").read_bytes().splitlines()
+@pytest.fixture
+def upgraded(held, tmp_path):
+    """The same, upgraded and opened again."""
+    upgrade.upgrade(held.vault, {held.vault.unlocked.slot.slot_id: FACTOR})
+    held.vault.close()
+    opened = open_recovered(tmp_path / "v", factor=FACTOR, clock=held.clock, random=held.random)
+    yield Held(tmp_path, opened, held.clock, held.random)
+    opened.close()
 
 
-def test_work_goes_on_in_it(held):
+def test_before_it_is_upgraded_it_shows_views_and_takes_withdrawals_only(held):
+    before = gate.view(held.vault, project="compat", dataset="cohort")
     recording.withdraw(held.vault, "sample:SAMPLE_1")
-    process.erase(held.vault, "sample:SAMPLE_2")
-    assert key_rotation.rotate(held.vault) > 0
-    held.load(held.write("more.vcf", ANOTHER), name="more")
-    release = held.extract("compat", out="after")
-    assert contents(release)["manifest.json"]["counts"]["subjects"] == 16
-    assert doctor.examine(held.vault).ok
+    assert len(gate.view(held.vault, project="compat", dataset="cohort").pseudonyms) == len(before.pseudonyms) - 1
+    with pytest.raises(UnavailableError) as caught:
+        held.extract("compat", out="refused")
+    assert caught.value.code == "upgrade_needed"
     assert held.verified().ok
+
+
+def test_upgraded_it_releases_what_the_earlier_version_released(upgraded, made):
+    assert upgraded.verified().ok
+    assert doctor.examine(upgraded.vault).ok
+    for name, asked in NEXT.items():
+        now, then = contents(upgraded.extract("compat", out=name, **asked)), contents(made / "next" / name)
+        assert now.keys() == then.keys()
+        assert now["manifest.json"]["counts"] == then["manifest.json"]["counts"]
+    assert upgraded.vault.books.altered() == []
+
+
+def test_an_upgrade_is_done_once(upgraded):
+    assert not upgrade.upgrade(upgraded.vault, {}).needed
+
+
+def test_work_goes_on_in_it(upgraded):
+    recording.withdraw(upgraded.vault, "sample:SAMPLE_1")
+    process.erase(upgraded.vault, "sample:SAMPLE_2")
+    assert key_rotation.rotate(upgraded.vault) > 0
+    upgraded.load(upgraded.write("more.vcf", ANOTHER), name="more")
+    release = upgraded.extract("compat", out="after")
+    assert contents(release)["manifest.json"]["counts"]["subjects"] == 16
+    assert doctor.examine(upgraded.vault).ok
+    assert upgraded.verified().ok

@@ -140,7 +140,8 @@ def add_role(folder: Path, role: Role) -> PassphraseFactor:
     unlocked = keystore.load(folder).unlock(FACTOR, principal="ann")
     profile = Argon2Profile.TEST_ONLY
     keystore.add_slot(unlocked, principal=role.value, role=role, factor=factor, profile=profile, random=os.urandom)
-    return factor
+    with opened(folder):  # an administrator's session brings the books up to the keystore
+        return factor
 
 
 @contextmanager

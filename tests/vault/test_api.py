@@ -47,6 +47,8 @@ def test_an_engine_opens_with_a_key_file(folder, tmp_path):
     factor = KeyFileFactor.from_file(path)
     options = {"role": Role.ENGINE, "factor": factor, "profile": Argon2Profile.TEST_ONLY, "random": vaults.os.urandom}
     keystore.add_slot(unlocked, principal="matcher", **options)
+    with vaults.opened(folder):  # an administrator's session enters the new principal
+        pass
     with vault.open(folder, principal="matcher", key_file=path) as v:
         assert len(v.view(project="demo", dataset="cohort").pseudonyms) == len(PERMITTED)
 

@@ -12,6 +12,7 @@ class Action(StrEnum):
     VAULT_INIT = "vault.init"
     VAULT_UNLOCK_FAILED = "vault.unlock.failed"
     VAULT_OPEN = "vault.open"
+    VAULT_UPGRADE = "vault.upgrade"
 
     SUBJECT_IMPORT = "subject.import"
     SUBJECT_UPDATE = "subject.update"

@@ -2,14 +2,13 @@
 
 Invariants:
 
-* ``append`` works inside the caller's write transaction, so a state change and its entry commit together; ``record`` makes its own
-  and returns once the entry is durable. Entry numbers are contiguous from 0.
-* The head is read from SQL under the database's write lock each time and advanced by compare-and-swap; it is never cached.
-* Appending needs no secret: details are sealed to the audit-read public key (``details``).
-* If the result of a commit is unknown, all connections are closed, and the entry is looked up by its id and synced before the
-  caller gets an answer.
-* A checkpoint is signed from a new read transaction, after the tail was rehashed and joined to the last signed checkpoint
-  (``docs/design/audit-log.md`` §9.3).
+* ``append`` works inside the caller's write transaction, so that a state change and its entry commit together; ``record`` makes
+  its own and returns once the entry is on disk. Indices are contiguous from 0.
+* The head is read from SQL under the database's write lock each time and advanced by compare-and-swap; nothing is remembered.
+* The head carries a MAC that needs a slot (``head_seal``); details are sealed to the auditors' public key (``details``).
+* If the outcome of a commit is unknown, all connections are closed, and the entry is looked up by its id, and made sure to be on
+  disk, before anyone is told.
+* A checkpoint is signed from a new read transaction, after the tail was rehashed and joined to the last signed checkpoint.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from sqlalchemy import exc, func, insert, select
 
 from vault.audit.details import DetailSession
 from vault.audit.entry import DETAIL_SALT_BYTES, NONCE_BYTES, Event, Prepared, Stamp, event_id_bytes, prepare
+from vault.audit.head_seal import HeadSeal, SealedHead
 from vault.audit.log_head import LogHead, advance_head, head_altered, last_note, newest_log, read_head, recompute
 from vault.audit.merkle import CompactRange, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
@@ -58,17 +58,22 @@ class AuditLog(LogReader):
         audit_read_public: bytes,
         clock: Clock,
         random: RandomBytes,
+        seal: HeadSeal | None = None,
     ) -> None:
         super().__init__(database, vault_id=vault_id, set_salt=set_salt)
         self.origin = origin
         self._audit_read_public = audit_read_public
         self._clock = clock
         self._random = random
+        self._seal = seal
         self._session = self._new_session()
 
     def create(self, tx: Transaction) -> None:
-        """Create the empty log. Only ``init`` calls this: a lost head is an error, never a reason to begin anew."""
-        tx.execute(insert(AuditHeadRow), [{"id": 1, "base": 0, "size": 0, "stack": b""}])
+        """Make the empty log. Only ``init`` calls this: a log that has lost its head is never begun again by itself."""
+        empty = SealedHead(0, 0, b"", None, None, None)
+        if self._seal is not None:
+            empty = self._seal.sealed(*empty[:4])
+        tx.execute(insert(AuditHeadRow), [{"id": 1, **empty._asdict()}])
         tx.execute(insert(AuditOriginRow), [{"base": 0, "origin": self.origin}])
 
     def continue_as(self, tx: Transaction, origin: str, event: Event) -> Appended:
@@ -78,9 +83,9 @@ class AuditLog(LogReader):
         """
         if tx.scalar(select(AuditOriginRow.base).where(AuditOriginRow.origin == origin)) is not None:
             raise InputError("origin_taken", "the vault has had a log of this origin")
-        old = read_head(tx)
+        old = read_head(tx, self._seal)
         tx.execute(insert(AuditOriginRow), [{"base": old.end, "origin": origin}])
-        advance_head(tx, old, LogHead(old.end, CompactRange()))
+        advance_head(tx, old, LogHead(old.end, CompactRange(), old.state), self._seal)
         self.origin = origin
         return self.append(tx, event)
 
@@ -116,13 +121,13 @@ class AuditLog(LogReader):
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
         ids = [event_id_bytes(prepared.event_id) for prepared in batch]
-        old = read_head(tx)
-        new = LogHead(old.base, old.tree.extend(hashes))
+        old = read_head(tx, self._seal)
+        new = LogHead(old.base, old.tree.extend(hashes), old.state)
         numbered = list(enumerate(batch, old.end))
         leaves = [entry.leaf for entry in batch]
         rows = list(zip(range(old.end, new.end), ids, hashes, leaves, strict=True))
         insert_rows(tx, AuditLeafRow, ("idx", "event_id", "leaf_hash", "leaf"), rows)
-        advance_head(tx, old, new)
+        advance_head(tx, old, new, self._seal)
         store_full_tiles(tx, old.base, old.tree.size, new.tree.size)
         store_sets(tx, [(index, entry.subjects) for index, entry in numbered if entry.subjects is not None])
         closing = [(event_id_bytes(entry.refers), index) for index, entry in numbered if entry.refers is not None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select, update
 
+from vault.audit.head_seal import HeadSeal, SealedHead
 from vault.audit.merkle import CompactRange, compact_range, leaf_hash
 from vault.audit.note import Checkpoint
 from vault.audit.tiles import StoredTree
@@ -14,11 +15,20 @@ from vault.storage.audit_tables import AuditCheckpointRow, AuditHeadRow, AuditLe
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 
-_HEAD = Statement(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack))
+_HEAD = Statement(
+    select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack, AuditHeadRow.state, AuditHeadRow.epoch, AuditHeadRow.mac)
+)
 _ADVANCE = Statement(
     update(AuditHeadRow)
     .where(AuditHeadRow.id == 1, AuditHeadRow.base == bindparam("old_base"), AuditHeadRow.size == bindparam("old_size"))
-    .values(base=bindparam("new_base"), size=bindparam("new_size"), stack=bindparam("new_stack"))
+    .values(
+        base=bindparam("new_base"),
+        size=bindparam("new_size"),
+        stack=bindparam("new_stack"),
+        state=bindparam("new_state"),
+        epoch=bindparam("new_epoch"),
+        mac=bindparam("new_mac"),
+    )
 )
 ROWS_AT_ONCE = 1_000  # entries fetched at a time while the tail is rehashed
 
@@ -29,6 +39,7 @@ class LogHead:
 
     base: int
     tree: CompactRange
+    state: bytes | None = None  # digest over what decides in the books (``docs/formats/books.md``), 32 bytes
 
     @property
     def end(self) -> int:
@@ -36,19 +47,28 @@ class LogHead:
         return self.base + self.tree.size
 
 
-def read_head(tx: Transaction) -> LogHead:
-    """Stored head. Raises IntegrityError (``log_head_missing``, ``tree_malformed``)."""
+def read_head(tx: Transaction, seal: HeadSeal | None = None) -> LogHead:
+    """The stored head; with ``seal``, only if a session of this vault wrote it.
+
+    Raises:
+        IntegrityError: ``log_head_missing``, ``tree_malformed``; ``log_head_unauthentic``.
+    """
     row = next(iter(_HEAD.rows(tx)), None)
     if row is None:
         raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
-    return LogHead(row.base, CompactRange.from_bytes(row.size, row.stack))
+    if seal is not None:
+        seal.check(SealedHead(*row))
+    return LogHead(row.base, CompactRange.from_bytes(row.size, row.stack), row.state)
 
 
-def advance_head(tx: Transaction, old: LogHead, new: LogHead) -> None:
+def advance_head(tx: Transaction, old: LogHead, new: LogHead, seal: HeadSeal | None = None) -> None:
     """Move the head by compare-and-swap. Raises UnavailableError (``log_conflict``)."""
+    stored = SealedHead(new.base, new.tree.size, new.tree.to_bytes(), new.state, None, None)
+    if seal is not None:
+        stored = seal.sealed(*stored[:4])
     moved = _ADVANCE.changed(
         tx, old_base=old.base, old_size=old.tree.size,
-        new_base=new.base, new_size=new.tree.size, new_stack=new.tree.to_bytes(),
+        **{f"new_{name}": value for name, value in stored._asdict().items()},
     )  # fmt: skip
     if moved != 1:
         raise UnavailableError("log_conflict", "somebody else appended to the audit log without its lock", hint="try again")

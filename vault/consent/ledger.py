@@ -137,7 +137,7 @@ def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
     columns = _extended(tx, vault.vault_id, ledger_columns.empty(vault.vault_id) if known is None else known)
     vault.caches.put(CHECKED_COLUMNS, columns)
     book = Ledger(columns)
-    _require_logged(tx, book.head)
+    _require_logged(tx, book.head, vault.vault_id)
     return book
 
 
@@ -179,15 +179,27 @@ def _statements(tx: Transaction, known: StatementTable) -> StatementTable:
     return statements
 
 
-def _require_logged(tx: Transaction, head: Head) -> None:
+def _require_logged(tx: Transaction, head: Head, vault_id: VaultId) -> None:
     known = consent_head(tx)
-    same = head.seq == 0 if known is None else (known.seq, known.head) == (head.seq, head.digest)
-    if not same:
+    if known is None:
+        agreed = head.seq == 0
+    elif known.seq == head.seq:
+        agreed = known.head == head.digest
+    else:  # an entry may rest on an older head than the newest: then the ledger still goes through it
+        agreed = known.seq < head.seq and known.head == _at(tx, known.seq, vault_id)
+    if not agreed:
         raise IntegrityError(
             "consent_ledger_behind",
             "the consent ledger and the audit log disagree on what was recorded",
             hint="run genovault doctor",
         )
+
+
+def _at(tx: Transaction, seq: int, vault_id: VaultId) -> bytes | None:
+    """Head of the ledger after event ``seq``, 32 bytes; None where no batch ends there."""
+    if seq == 0:
+        return ledger_columns.start(vault_id)
+    return tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == seq))
 
 
 def _numbered(item: NewEvent, seq: int) -> ConsentEvent:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.entry import Actor, Event, ObjectRef
+from vault.audit.head_seal import HeadSeal
 from vault.audit.log import AuditLog
 from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
@@ -18,6 +19,7 @@ from vault.crypto.keystore import Branch, Factor, Unlocked
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError
 from vault.ids import Clock, RandomBytes, VaultId, new_id, utc_now
+from vault.session.authentic_books import sign_books
 from vault.session.settings import IN_FOLDER, Places, Settings, inside, write_settings
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import WrappedKeys
@@ -121,6 +123,7 @@ def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, cloc
         keystore_seq=unlocked.public.seq,
         reference_version=1,
     )
+    seal = HeadSeal(vault_id, lambda _: unlocked.keyring.current(Branch.LOG_APPEND))
     log = AuditLog(
         books,
         vault_id=vault_id,
@@ -129,6 +132,7 @@ def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, cloc
         audit_read_public=unlocked.public.current(Branch.AUDIT_READ)[1],
         clock=clock,
         random=random,
+        seal=seal,
     )
     actor, seq = Actor(ActorKind(unlocked.role.value), unlocked.principal), {"keystore_seq": unlocked.public.seq}
     entry = Event(act=Action.VAULT_INIT, outcome=Outcome.DONE, actor=actor, obj=ObjectRef("vault", vault_id.hex()), counts=seq)
@@ -138,3 +142,4 @@ def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, cloc
         tx.flush()
         log.create(tx)
         log.append(tx, entry)
+    sign_books(books, vault_id, unlocked)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sqlalchemy import delete, exists, select
 
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.crypto.keystore import Branch, Factor
+from vault.crypto.keystore import Branch, Factor, Role
+from vault.errors import IntegrityError
+from vault.genotypes.catalog.object_inventory import named_objects
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.operations import log_anchors
 from vault.session import object_leases, principals
 from vault.session.unlocked_vault import UnlockedVault, open_vault
-from vault.storage.book_tables import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, ReleaseRow
+from vault.storage.book_tables import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, PanelBuildRow, PartRow, ReleaseRow
 
-WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # branches that finishing a release opens
+PREFIX = re.compile(r"[0-9a-f]{32}")  # of the objects of one import or panel build: its id
+WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG_SIGN})  # what finishing a release takes
 
 
 def open_recovered(
@@ -50,14 +54,31 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
     from vault.operations.erasure import process  # noqa: PLC0415
 
     release_recovery.recover(vault)
-    process.resume(vault)
-    key_rotation.resume(vault)
+    if vault.role is Role.STEWARD:  # jobs are begun by stewards, and signed by them
+        process.resume(vault)
+        key_rotation.resume(vault)
+
+
+def _is_named(vault: UnlockedVault, prefix: str) -> bool:
+    """Tell whether an object or a part of the books has this prefix, or it is no prefix that an import draws."""
+    if not PREFIX.fullmatch(prefix):
+        return True
+    owner = bytes.fromhex(prefix)
+    with vault.books.read() as tx:
+        objects = any(stored.name.startswith(prefix) for stored in named_objects(tx))
+        return objects or tx.get(PartRow, owner) is not None or tx.get(PanelBuildRow, owner) is not None
 
 
 def sweep(vault: UnlockedVault) -> int:
-    """Delete objects and keys of imports and panel builds whose lease has expired; return the number of leases."""
+    """Delete objects and keys of imports and panel builds whose lease has expired; return the number of leases.
+
+    Raises:
+        IntegrityError: ``lease_altered``: a lease speaks of what the books name, or of no import at all.
+    """
     expired = object_leases.close_expired(vault)
     for prefix in expired:
+        if _is_named(vault, prefix):  # whatever a lease says: what the books name is nobody's leftover
+            raise IntegrityError("lease_altered", "a lease speaks of what the books name", hint="genovault doctor")
         vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
         vault.keys.destroy([KeyPurpose.SITE_TABLE, KeyPurpose.PANEL], [bytes.fromhex(prefix)])
         with vault.books.write() as tx:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
+from policies import authority
 from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.committer import GroupCommitter
 from vault.audit.entry import Actor, Event, Prepared
+from vault.audit.head_seal import HeadSeal
 from vault.audit.log import Appended, AuditLog
 from vault.audit.note import ED25519, VerifierKey
-from vault.crypto.keystore import Branch, PublicKeys, Unlocked
+from vault.crypto.keystore import Branch, Unlocked
 from vault.crypto.primitives import SigningKey
 from vault.errors import GenovaultError, IntegrityError, RefusedError
 from vault.ids import AuditToken, Clock, RandomBytes, SubjectId
-from vault.session.settings import SETTINGS, Settings, inside
 from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.audit_tables import AuditDetailRow, AuditSessionRow
@@ -37,6 +37,7 @@ class AuditTrail:
         unlocked: principal, role and the branches held.
         row: the vault's origin and set salt.
         anchors: folders that take each signed checkpoint.
+        seal: MAC of the log's head; None in a vault that was not upgraded.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class AuditTrail:
         row: VaultRow,
         *,
         anchors: Sequence[Anchor],
+        seal: HeadSeal | None,
         clock: Clock,
         random: RandomBytes,
     ) -> None:
@@ -61,6 +63,7 @@ class AuditTrail:
         self._set_salt = row.set_salt
         self._clock = clock
         self._random = random
+        self._seal = seal
         self.log = self._new_log()
         self._committer = GroupCommitter(self._commit_entries)
 
@@ -101,10 +104,21 @@ class AuditTrail:
             tokens: audit tokens of further subjects, already at hand.
             asserted_for: user on whose behalf the principal claims to act; unverified.
             fields: further fields of ``Event``.
+
+        Raises:
+            RefusedError: ``not_authorised``: the entry would say that something was done which the role may not do.
         """
+        if outcome in (Outcome.INTENT, Outcome.DONE):
+            self.require_authority(act)
         tokens = sorted((*tokens, *self._subject_keys.tokens(subjects))) if subjects else sorted(tokens)
         actor = Actor(ActorKind(self._unlocked.role.value), self._unlocked.principal, asserted_for)
         return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
+
+    def require_authority(self, act: Action) -> None:
+        """Hold an act against the principal's role (``policies.authority``). Raises RefusedError ``not_authorised``."""
+        role = self._unlocked.role.value
+        if not authority.may(role, act.value):
+            raise RefusedError("not_authorised", f"a principal with the role {role} may not do this", hint="ask a steward")
 
     @contextmanager
     def attempting(self, act: Action, **fields: Any) -> Iterator[None]:
@@ -113,6 +127,7 @@ class AuditTrail:
         Used outside any write transaction, which would roll the entry back with the attempt.
         """
         try:
+            self.require_authority(act)
             yield
         except GenovaultError as error:
             outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
@@ -183,33 +198,10 @@ class AuditTrail:
             audit_read_public=self._unlocked.public.current(Branch.AUDIT_READ)[1],
             clock=self._clock,
             random=self._random,
+            seal=self._seal,
         )
 
     def _record_quietly(self, act: Action, outcome: Outcome, code: str, fields: Mapping[str, Any]) -> None:
         # Nothing is released either way, and the first error is the one the person has to mend.
         with suppress(GenovaultError):
             self.record(act, outcome, reasons={code: 1}, **fields)
-
-
-def record_failed_unlock(folder: Path, settings: Settings, public: PublicKeys, *, clock: Clock, random: RandomBytes) -> None:
-    """Log a failed unlock: appending needs no secret.
-
-    Raises:
-        IntegrityError: ``wrong_books``: the books belong to another vault.
-    """
-    books = Database(inside(folder, settings.places.books))
-    with books.read() as tx:
-        row = tx.scalars(select(VaultRow)).one_or_none()
-    if row is None or row.vault_id != settings.vault_id:
-        raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
-    log = AuditLog(
-        books,
-        vault_id=settings.vault_id,
-        origin=row.origin,
-        set_salt=row.set_salt,
-        audit_read_public=public.current(Branch.AUDIT_READ)[1],
-        clock=clock,
-        random=random,
-    )
-    log.record(Event(act=Action.VAULT_UNLOCK_FAILED, outcome=Outcome.REFUSED, actor=Actor(ActorKind.UNKNOWN, "unknown")))
-    books.close()

@@ -230,7 +230,12 @@ def anchor(tx: Transaction, vault: UnlockedVault, act: Action, *, about: ObjectR
 
 
 def reconcile(vault: UnlockedVault) -> bool:
-    """Log a keystore that is newer than the log says, left by a killed process; return whether there was one."""
+    """Tell the log of a keystore that is newer than it knows (a process was killed between the two); whether there was one.
+
+    An administrator's next session does: no other may change what is remembered of the keystore.
+    """
+    if not vault.unlocked.administers:
+        return False
     with vault.books.read() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False

@@ -16,21 +16,27 @@ from pathlib import Path
 from sqlalchemy import select
 
 from vault.audit.anchors import Anchor
+from vault.audit.head_seal import HeadSeal
 from vault.crypto import keystore
 from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, Unlocked
+from vault.crypto.keystore_format import Document
 from vault.crypto.primitives import SigningKey
-from vault.errors import IntegrityError, UnavailableError, UsageError
+from vault.crypto.secret import Secret
+from vault.errors import IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.ids import Clock, RandomBytes, utc_now
-from vault.session.audit_trail import AuditTrail, record_failed_unlock
+from vault.session import failed_unlocks
+from vault.session.audit_trail import AuditTrail
+from vault.session.authentic_books import AuthenticBooks, Signatory
 from vault.session.caches import Caches
 from vault.session.sealed_records import SealedRecords
 from vault.session.settings import SETTINGS, Settings, inside, read_settings
 from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
-from vault.storage.book_tables import VaultRow
-from vault.storage.database import Database
+from vault.storage.book_tables import PrincipalRow, VaultRow
+from vault.storage.database import Database, Transaction
 from vault.storage.migrate import make_current
 from vault.storage.object_store import ObjectStore
+from vault.storage.planted import require_plain
 
 Opener = PassphraseFactor | KeyFileFactor
 """Unlock factor of a slot, made by ``factor``."""
@@ -50,27 +56,34 @@ class UnlockedVault:
         self.public = unlocked.public
         self.caches = Caches()
         self.keyring = unlocked.keyring
-        self.books = Database(inside(folder, settings.places.books))
+        database = Database(inside(folder, settings.places.books))
         self._key_database = Database(inside(folder, settings.places.keys))
         self.objects = ObjectStore(inside(folder, settings.places.objects))
-        make_current(self.books, "books")
+        for base, opened in (("books", database), ("keys", self._key_database)):
+            require_plain(opened, base)
+        make_current(database, "books")
         make_current(self._key_database, "keys")
         self.keys = WrappedKeys(
             self._key_database, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
         )
         self.subject_keys = SubjectKeys(self.keys, self.vault_id, random=random)
-        with self.books.read() as tx:
+        seal = HeadSeal(self.vault_id, self._append_key) if unlocked.keystore.bound else None
+        self.books = AuthenticBooks(
+            database, self.vault_id, seal=seal, keystore=self._keystore_document, signatory=self._signatory
+        )
+        with database.read() as tx:  # bare: whatever is wrong with a vault, its log can be read
             row = tx.scalars(select(VaultRow)).one_or_none()
         if row is None or row.vault_id != self.vault_id:
             raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
         if row.keystore_seq > self.public.seq and row.keystore_seq > keystore.load(folder).public.seq:
             raise IntegrityError("keystore_behind", "the keystore is older than the log says", hint="restore the newest keystore")
         self.trail = AuditTrail(
-            self.books,
+            database,
             self.keys,
             self.subject_keys,
             unlocked,
             row,
+            seal=seal,
             anchors=[Anchor(place) for place in settings.anchors],
             clock=clock,
             random=random,
@@ -82,6 +95,25 @@ class UnlockedVault:
         self._hold(unlocked)
         self.keys.use(unlocked.keyring)
         self.trail.use(unlocked, new_log=True)
+
+    def require_standing(self, tx: Transaction) -> None:
+        """Hold the principal against the books and the newest keystore, in the transaction of an intent or a release.
+
+        Raises:
+            RefusedError: ``principal_disabled``. UnavailableError: ``slot_outdated``: the slot was removed or the keys renewed.
+        """
+        row = tx.get(PrincipalRow, self.principal)
+        if row is None or row.state != "active":
+            raise RefusedError("principal_disabled", f"{self.principal} is disabled", hint="ask a steward")
+        if tx.scalars(select(VaultRow.keystore_seq)).one() > self.public.seq:
+            self._newer_keyring()
+
+    def require_own_key(self) -> None:
+        """Raises UnavailableError ``slot_outdated``: the vault was upgraded, and this slot was not."""
+        if self.unlocked.keystore.bound and self.unlocked.signer is None:
+            raise UnavailableError(
+                "slot_outdated", "this slot is from before the vault was upgraded", hint="ask an administrator: key add-slot"
+            )
 
     def release_signer(self) -> SigningKey:
         """Signing key of manifests. Raises UnavailableError ``branch_closed`` without the release-sign branch."""
@@ -110,6 +142,22 @@ class UnlockedVault:
         self.books.close()
         self._key_database.close()
 
+    def _append_key(self, number: int | None) -> tuple[int, Secret]:
+        """Number and key of an epoch of log-append, of the newest for None. Raises UnavailableError ``branch_closed``."""
+        if number is not None and number not in self.keyring.epochs(Branch.LOG_APPEND):
+            self._newer_keyring()
+        if number is None:
+            return self.keyring.current(Branch.LOG_APPEND)
+        return number, self.keyring.epoch(Branch.LOG_APPEND, number)
+
+    def _keystore_document(self, again: bool) -> Document:  # noqa: FBT001 - a callback's only argument
+        if again:
+            self._newer_keyring()
+        return self.unlocked.keystore.document
+
+    def _signatory(self) -> Signatory:
+        return Signatory(self.role.value, self.unlocked.signer)
+
     def _hold(self, unlocked: Unlocked) -> None:
         self.unlocked, self.public, self.keyring = unlocked, unlocked.public, unlocked.keyring
 
@@ -123,7 +171,7 @@ class UnlockedVault:
 def open_vault(
     folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
 ) -> UnlockedVault:
-    """Unlock a vault; a failed unlock is logged.
+    """Unlock a vault; a failed unlock is noted, and logged by the next one that succeeds.
 
     Raises:
         UnavailableError: ``no_vault``, ``cannot_unlock``; IntegrityError: a part is damaged or not this vault's.
@@ -135,9 +183,12 @@ def open_vault(
     try:
         unlocked = store.unlock(factor, principal=principal)
     except UnavailableError:
-        record_failed_unlock(folder, settings, store.public, clock=clock, random=random)
+        failed_unlocks.note(folder, clock())
         raise
-    return UnlockedVault(folder, settings, unlocked, clock=clock, random=random)
+    vault = UnlockedVault(folder, settings, unlocked, clock=clock, random=random)
+    if unlocked.keyring.has(Branch.LOG_APPEND) or not unlocked.keystore.bound:
+        failed_unlocks.take_in(vault.trail, folder)
+    return vault
 
 
 def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Factor:

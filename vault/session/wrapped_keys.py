@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select, true
+from sqlalchemy.orm import InstrumentedAttribute
 
 from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, WrapContext, unwrap_many, wrap_many, wrapping_key
@@ -179,6 +180,7 @@ class WrappedKeys:
             if erasure_id is not None and tx.get(ErasedRow, erasure_id) is None:
                 tx.add(ErasedRow(erasure_id=erasure_id))
         self.database.checkpoint_wal(*HOLDING_KEYS)
+        self._require_gone(WrappedKeyRow.purpose.in_(names), WrappedKeyRow.owner, owners)
         return gone
 
     def destroy_ids(self, key_ids: Sequence[bytes]) -> None:
@@ -186,6 +188,7 @@ class WrappedKeys:
         with self.database.write() as tx:
             tx.execute(delete(WrappedKeyRow).where(WrappedKeyRow.key_id.in_(key_ids)))
         self.database.checkpoint_wal(*HOLDING_KEYS)
+        self._require_gone(true(), WrappedKeyRow.key_id, key_ids)
 
     def newest_version(self, purpose: KeyPurpose, owner: bytes) -> int:
         """Newest version of an owner's key; 0 if there is none. Needs no branch."""
@@ -212,6 +215,17 @@ class WrappedKeys:
         with self.database.write() as tx:
             tx.execute(delete(WrappedKeyRow).where(*place))
         self.database.checkpoint_wal(*HOLDING_KEYS)
+        self._require_gone(and_(*place), WrappedKeyRow.owner, [owner])
+
+    def _require_gone(self, place: ColumnElement[bool], column: InstrumentedAttribute[bytes], values: Sequence[bytes]) -> None:
+        """Read back, in another transaction, that nothing is left: a certificate says so."""
+        with self.database.read() as tx:
+            for start in range(0, len(values), DELETED_AT_ONCE):
+                part = values[start : start + DELETED_AT_ONCE]
+                if tx.scalar(select(WrappedKeyRow.key_id).where(place, column.in_(part)).limit(1)) is not None:
+                    raise IntegrityError(
+                        "key_not_destroyed", "the key database keeps what was deleted from it", hint="genovault doctor"
+                    )
 
     def erasures(self) -> frozenset[str]:
         """Ids of erasures whose keys this database has destroyed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import DDL, CheckConstraint, LargeBinary, UniqueConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.base import Base, Code, Count, Digest, Id, Micros, Sealed
+from vault.storage.base import BIG, Base, Code, Count, Digest, Id, Micros, Sealed
 
 
 class AuditLeafRow(Base):
@@ -42,6 +42,11 @@ class AuditHeadRow(Base):
     base: Mapped[Count]
     size: Mapped[Count]  # of the tree: its entries are base .. base + size
     stack: Mapped[bytes] = mapped_column(LargeBinary)  # compact range, at most 63 hashes
+    state: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # digest over the heads of all collections of the books
+    epoch: Mapped[int | None] = mapped_column(
+        BIG
+    )  # of the branch log-append; None, like the others, before the vault is upgraded
+    mac: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # of all the columns above: appending needs a slot
 
 
 class AuditTileRow(Base):

@@ -392,3 +392,15 @@ class LeaseRow(Base):
 
     prefix: Mapped[Code] = mapped_column(primary_key=True)
     expires: Mapped[Micros]
+
+
+class CollectionHeadRow(Base):
+    """The whole of a small table, digested and signed by whoever changed it last: no row of it is read that this does not cover."""
+
+    __tablename__ = "collection_head"
+
+    name: Mapped[Code] = mapped_column(primary_key=True)
+    counter: Mapped[Count]  # one more with each change
+    digest: Mapped[Digest]
+    signer: Mapped[Digest]  # Ed25519 public key of an unlock slot
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))

@@ -9,7 +9,10 @@ from sqlalchemy import exc, inspect, text
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.database import Database
 
-REVISIONS = {"books": ("0001", "0002"), "keys": ("0001",)}  # of each database, oldest first; a test compares with the scripts
+REVISIONS = {
+    "books": ("0001", "0002", "0003"),
+    "keys": ("0001",),
+}  # of each database, oldest first; a test compares with the scripts
 HEADS = {base: revisions[-1] for base, revisions in REVISIONS.items()}
 SCRIPTS = Path(__file__).parent / "migrations"
 

@@ -6,7 +6,7 @@ The key of the index belongs to the identity branch, so the books alone do not s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from sqlalchemy import select
@@ -14,13 +14,14 @@ from sqlalchemy import select
 from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import HmacSha256
-from vault.errors import InputError, UnavailableError
+from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.ids import DatasetId, SubjectId
 from vault.limits import MAX_SHEET_FIELD_CHARS
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReferenceRow, VaultRow
 from vault.storage.bulk_columns import rows_among
 from vault.storage.database import Transaction
+from vault.subjects.identities import open_identities
 
 KINDS = ("mrn", "sample", "id")
 
@@ -87,17 +88,45 @@ def resolve_many(vault: UnlockedVault, references: Sequence[str]) -> dict[str, f
     with vault.books.read() as tx:
         rows = reference_rows(tx, (digest for several in digests.values() for digest in several))
     owner = {digest: SubjectId(subject) for digest, subject, _ in rows}
+    confirm(vault, index, owner)
     return {reference: frozenset(owner[d] for d in ds if d in owner) for reference, ds in digests.items()}
 
 
 def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
-    """Look up sample names: the subject, and the dataset that registered the name (None: a sheet); unknown names are left out."""
-    names = dict(zip(ReferenceIndex(vault).digests("sample", samples), samples, strict=True))
+    """For the sample names that some subject has: the subject, and the dataset that registered the name (None: a sheet)."""
+    index = ReferenceIndex(vault)
+    names = dict(zip(index.digests("sample", samples), samples, strict=True))
     with vault.books.read() as tx:
         rows = reference_rows(tx, names)
+    confirm(vault, index, {digest: SubjectId(subject) for digest, subject, _ in rows})
     return {
         names[digest]: (SubjectId(subject), None if dataset is None else DatasetId(dataset)) for digest, subject, dataset in rows
     }
+
+
+def confirm(vault: UnlockedVault, index: ReferenceIndex, owners: Mapping[bytes, SubjectId]) -> None:
+    """Hold what the index says against the sealed identities: the index is a table that an editor of the books could turn.
+
+    Raises:
+        IntegrityError: ``reference_altered``: a reference is not one of the subject that the index gives.
+    """
+    subjects = list(set(owners.values()))
+    named: dict[str, list[tuple[bytes, SubjectId]]] = {"sample": [], "mrn": []}
+    for subject, identity in open_identities(vault, subjects).items():
+        named["sample"] += [(name.encode(), subject) for name in identity.samples]
+        named["mrn"] += [(identity.mrn.encode(), subject)] if identity.mrn else []
+    own = {
+        (digest, subject)
+        for kind, pairs in named.items()
+        for digest, (_, subject) in zip(index.digests(kind, [value.decode() for value, _ in pairs]), pairs, strict=True)
+    }
+    own.update(zip(index.digests("id", index.handles(subjects)), subjects, strict=True))
+    if not own.issuperset(owners.items()):
+        raise IntegrityError(
+            "reference_altered",
+            "the books were edited: a reference leads to another person",
+            hint="restore a backup of the books",
+        )
 
 
 def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[tuple[bytes, bytes, bytes | None]]:

@@ -75,7 +75,7 @@ class TestAppend:
 
     def test_an_appender_without_the_lock_is_noticed(self, books, monkeypatch):
         stale = LogHead(0, CompactRange().extend([leaf_hash(b"x")]))
-        monkeypatch.setattr(log_module, "read_head", lambda _session: stale)
+        monkeypatch.setattr(log_module, "read_head", lambda *_: stale)
         with pytest.raises(UnavailableError) as caught:
             books.log.record(event())
         assert caught.value.code in {"log_conflict", "log_unavailable"}

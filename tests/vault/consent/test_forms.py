@@ -36,7 +36,7 @@ def test_an_answered_form_is_kept_and_cannot_be_edited(folder, s):
     sql(folder / "books.db", "UPDATE consent_form SET body = replace(body, 'I allow', 'I demand')")
     with pytest.raises(IntegrityError) as caught:
         forms.find(s, "broad-research")
-    assert caught.value.code == "form_altered"
+    assert caught.value.code == "collection_altered"
 
 
 SITE_FORM = """

@@ -67,13 +67,13 @@ def test_a_lease_outlives_any_import_but_ends(folder):
 
 
 def test_who_lacks_the_keys_leaves_it_to_others(folder):
+    factors = {role: vaults.add_role(folder, role) for role in (Role.AUDITOR, Role.CUSTODIAN, Role.ENGINE)}
     with opened(folder) as s:
         prefix = orphans(s, expires=datetime.now(UTC) - timedelta(days=1))
     for role in (Role.AUDITOR, Role.CUSTODIAN):
-        factor = vaults.add_role(folder, role)
-        open_recovered(folder, factor=factor, principal=role.value).abandon()
+        open_recovered(folder, factor=factors[role], principal=role.value).abandon()
         assert left(folder, prefix) == (3, 1)
-    factor = vaults.add_role(folder, Role.ENGINE)
+    factor = factors[Role.ENGINE]
     open_recovered(folder, factor=factor, principal="engine").abandon()
     assert left(folder, prefix) == (0, 0)
 

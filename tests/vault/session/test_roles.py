@@ -125,7 +125,7 @@ def test_every_service_with_every_role(vault, role, name, tmp_path):
             return
         with pytest.raises(GenovaultError) as caught:
             attempt(s, tmp_path)
-        assert caught.value.code in ("branch_closed", "not_administrator")
+        assert caught.value.code in ("branch_closed", "not_administrator", "not_authorised")
     finally:
         s.abandon()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
+from pathlib import Path
 
 import pytest
 
-from tests.support import vaults
+from tests.support import held, vaults
 from tests.support.vaults import FACTOR, opened, sql
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import decode_leaf
@@ -15,6 +17,9 @@ from vault.crypto.keystore import Branch, PassphraseFactor, Role
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.session import unlocked_vault
 from vault.storage import migrate
+from vault.storage.database import Database
+
+EARLIER = Path(__file__).parents[2] / "compatibility" / "vault-4e26e28.tar.gz"
 
 
 def refused(kind, call):
@@ -54,14 +59,21 @@ def test_a_damaged_database_is_an_integrity_error(folder, part, content):
     assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR)) == "schema_missing"
 
 
-def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(folder):
-    people = [row[0] for row in sql(folder / "books.db", "SELECT subject_id FROM subject ORDER BY subject_id")]
-    with opened(folder) as s:
+def test_a_vault_of_an_older_program_is_brought_up_to_date_as_it_is_opened(tmp_path):
+    with tarfile.open(EARLIER) as archive:
+        archive.extractall(tmp_path, filter="tar")
+    folder = tmp_path / "vault"
+    people = [
+        row[0] for row in sql(folder / "books.db", "SELECT subject_id FROM subject WHERE state = 'active' ORDER BY subject_id")
+    ]
+    with vaults.opened(folder, factor=held.FACTOR, principal=None) as s:
         tokens = [s.subject_keys.tokens([person])[0] for person in people]
         named = [s.trail.log.entries_of(token) for token in tokens]
-        migrate._run(s.books, "books", "downgrade", "0001")
-    assert all(named)
-    with opened(folder) as s:
+    assert any(named)
+    database = Database(f"sqlite:///{folder / 'books.db'}")
+    migrate._run(database, "books", "downgrade", "0001")
+    database.close()
+    with vaults.opened(folder, factor=held.FACTOR, principal=None) as s:
         assert [s.trail.log.entries_of(token) for token in tokens] == named
         about = s.trail.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=people[:3]).index
         assert [about in s.trail.log.entries_of(token) for token in tokens] == [True] * 3 + [False] * (len(people) - 3)
@@ -187,5 +199,8 @@ def test_a_failed_unlock_is_not_written_into_other_books(folder, tmp_path):
     for path in folder.glob("books.db*"):
         path.unlink()
     shutil.copy(tmp_path / "w/books.db", folder / "books.db")
+    before = sql(folder / "books.db", "SELECT count(*) FROM audit_leaf")
     wrong = PassphraseFactor.from_text("wrong")
-    assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=wrong)) == "wrong_books"
+    assert refused(UnavailableError, lambda: unlocked_vault.open_vault(folder, factor=wrong)) == "cannot_unlock"
+    assert refused(IntegrityError, lambda: unlocked_vault.open_vault(folder, factor=FACTOR)) == "wrong_books"
+    assert sql(folder / "books.db", "SELECT count(*) FROM audit_leaf") == before

@@ -1,0 +1,139 @@
+"""Act by role: which roles may do what. Deny by default.
+
+Asked wherever an act is logged, before its entry says that it was done (``docs/design/access.md`` §1). The table binds the
+program; what a role's keys can open is the keyring's table (``docs/design/keys.md`` §3), and what decides over a release is
+signed by its actor's own key, so that neither a row nor another program can stand in for a role.
+
+Acts are the values of the log's vocabulary (``docs/formats/audit.md``), roles those of unlock slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+STEWARD, AUDITOR, ENGINE, CUSTODIAN, RESEARCHER = "steward", "auditor", "engine", "custodian", "researcher"
+ROLES = frozenset({STEWARD, AUDITOR, ENGINE, CUSTODIAN, RESEARCHER})
+
+_STEWARDS = frozenset({STEWARD})
+_WHO_KNOWS_PEOPLE = frozenset({STEWARD, CUSTODIAN})
+_WHO_ASKS = frozenset({STEWARD, ENGINE, RESEARCHER})
+_WHO_CHECKS_THE_LOG = frozenset({STEWARD, AUDITOR})
+
+_TABLE: dict[frozenset[str], tuple[str, ...]] = {
+    # Opening, closing what a killed process left, and looking a vault over: whoever unlocks it.
+    ROLES: (
+        "vault.open",
+        "vault.unlock.failed",
+        "view.outcome",
+        "extract.outcome",
+        "job.done",
+        "keystore.reconcile",
+        "doctor.run",
+        "dataset.list",
+        "dataset.show",
+        "panel.show",
+        "release.verify",
+        "audit.verify",
+        "audit.prove",
+        "audit.anchor",
+    ),
+    _STEWARDS: (
+        "vault.init",
+        "vault.upgrade",
+        "subject.import",
+        "subject.update",
+        "subject.restrict",
+        "subject.erase",
+        "consent.import",
+        "consent.record",
+        "consent.explain",
+        "consent.export",
+        "consent.coverage",
+        "consent.expiring",
+        "consent.queue",
+        "consent.form",
+        "consent.pack",
+        "dataset.import",
+        "dataset.remove",
+        "dataset.verify",
+        "panel.create",
+        "panel.build",
+        "project.create",
+        "project.approve",
+        "project.suspend",
+        "project.close",
+        "project.check",
+        "project.rule",
+        "request.approve",
+        "request.deny",
+        "extract.intent",
+        "release.show",
+        "release.notice",
+        "log.continue",
+        "principal.add",
+        "principal.disable",
+        "principal.token",
+        "slot.add",
+        "slot.remove",
+        "key.rotate",
+        "key.destroy",
+        "backup.restore",
+        "backup.destroyed",
+        "job.start",
+    ),
+    # A withdrawal only takes away: whoever can name the person may record one.
+    _WHO_KNOWS_PEOPLE: ("consent.withdraw", "consent.show", "subject.list", "subject.show", "pseudonym.resolve"),
+    _WHO_ASKS: ("view.intent", "request.submit", "request.show", "project.show"),
+    _WHO_CHECKS_THE_LOG: (
+        "audit.read",
+        "audit.export",
+        "audit.disclosures",
+        "audit.report",
+        "principal.list",
+        "slot.list",
+        "key.list",
+    ),
+    frozenset({STEWARD, AUDITOR, ENGINE, CUSTODIAN}): ("backup.create",),
+}
+
+ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType({act: roles for roles, acts in _TABLE.items() for act in acts})
+"""The roles that may do each act. An act that is not here is refused to everybody."""
+
+
+CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "vault",
+                "principal",
+                "dataset",
+                "part",
+                "panel",
+                "consent_form",
+                "reference_document",
+                "ruling",
+                "project",
+                "erasure",
+                "erasing_chunk",
+                "key_backup",
+            ),
+            _STEWARDS,
+        ),
+        "request": _WHO_ASKS,
+        "consent_batch": _WHO_KNOWS_PEOPLE,
+        "job": _STEWARDS,
+        "lease": ROLES - {RESEARCHER},  # an expired one is closed by whoever opens the vault
+    }
+)
+"""The roles whose keys may sign a changed collection of the books, by its table."""
+
+
+def may_change(role: str, collection: str) -> bool:
+    """Tell whether a role may leave a collection of the books changed; False for what the table does not know."""
+    return role in CHANGES.get(collection, frozenset())
+
+
+def may(role: str, act: str) -> bool:
+    """Tell whether a role may do an act; False for acts and roles that the table does not know."""
+    return role in ALLOWED.get(act, frozenset())

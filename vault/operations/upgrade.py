@@ -1,0 +1,94 @@
+"""Upgrade: a vault of keystore format 1 becomes one whose books are signed (docs/formats/books.md §7).
+
+    look      doctor without errors, a log that verifies
+    keys      keystore format 2, marked unbound: slots whose factors are given get signing keys
+    books     every collection signed as it stands, bound to the head of the log
+    bind      the mark goes: from here on nothing unsigned is read
+    epochs    stored keys wrapped anew, so that a copy of the old keystore opens nothing that is released
+
+A killed upgrade is done again from ``keys`` on by the next one. What was edited before the upgrade and escapes its look is signed
+as it stands: keep the checkpoint of an outsider to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import update
+
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
+from vault.audit.live_source import check_live
+from vault.crypto import keystore
+from vault.crypto.keystore import Factor
+from vault.errors import IntegrityError
+from vault.operations import doctor, key_rotation
+from vault.session.authentic_books import sign_books
+from vault.session.principals import require_administrator
+from vault.session.settings import read_settings
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import VaultRow
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """What an upgrade did, or would do."""
+
+    needed: bool
+    slots: tuple[str, ...]  # principals whose slots keep the old format: they need a new one
+    keys: int  # wrapped anew
+
+
+def check(vault: UnlockedVault) -> Upgraded:
+    """Look a vault over as ``upgrade`` does first, and change nothing.
+
+    Raises:
+        IntegrityError: ``upgrade_unsafe``: doctor or the log's verification found an error. UnavailableError: ``not_administrator``.
+    """
+    require_administrator(vault)
+    report = doctor.examine(vault)
+    log = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
+    errors = [finding.code for finding in report.findings if finding.severity is doctor.Severity.ERROR]
+    errors += [finding.code for finding in log.findings]
+    if errors:
+        raise IntegrityError(
+            "upgrade_unsafe", f"the vault is not whole: {', '.join(sorted(set(errors)))}", hint="genovault doctor"
+        )
+    return Upgraded(not vault.unlocked.keystore.bound, _unkeyed(vault), 0)
+
+
+def upgrade(
+    vault: UnlockedVault, factors: Mapping[bytes, Factor], *, progress: Callable[[int], None] = lambda _: None
+) -> Upgraded:
+    """Sign what decides in a vault of before, and read it in no other way afterwards. ``vault`` stays open as it was; close it.
+
+    Args:
+        factors: by slot id, of the slots that get a signing key; the administrator's own among them.
+
+    Raises:
+        As ``check``; as ``keystore.upgrade``.
+    """
+    found = check(vault)
+    if not found.needed:
+        return found
+    unlocked = vault.unlocked
+    if unlocked.keystore.document.version == 1:
+        unlocked = keystore.upgrade(unlocked, factors, random=vault.random)
+    sign_books(vault.books.unwatched, vault.vault_id, unlocked)
+    unlocked = keystore.bind(unlocked)
+    with_keys = UnlockedVault(vault.folder, read_settings(vault.folder), unlocked, clock=vault.clock, random=vault.random)
+    try:
+        with with_keys.books.write() as tx:
+            tx.execute(update(VaultRow).values(keystore_seq=unlocked.public.seq))
+            about = ObjectRef("vault", vault.vault_id.hex())
+            seq = {"keystore_seq": unlocked.public.seq}
+            with_keys.trail.append(tx, Action.VAULT_UPGRADE, Outcome.DONE, obj=about, counts=seq)
+        keys = key_rotation.rotate(with_keys, progress=progress)
+        return Upgraded(True, _unkeyed(with_keys), keys)
+    finally:
+        with_keys.close()
+
+
+def _unkeyed(vault: UnlockedVault) -> tuple[str, ...]:
+    return tuple(sorted({slot.principal for slot in vault.unlocked.keystore.slots if not slot.key}))

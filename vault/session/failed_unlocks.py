@@ -1,0 +1,58 @@
+"""Failed unlocks, noted in a file beside the vault until a session that can append takes them into the log.
+
+Appending needs a slot, and a failed unlock has none: so the notes are asserted, and the entries say so. The file is bounded: what comes
+past the bound is not noted.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from vault.audit.actions import Action, ActorKind, Outcome
+from vault.audit.entry import Actor, Event
+from vault.session.audit_trail import AuditTrail
+from vault.storage.timestamps import rfc3339
+
+NOTES = "failed-unlocks"
+MAX_NOTES_BYTES = 16_384
+_LINE = 28  # of one note: an instant in UTC to the microsecond, and a newline
+
+
+def note(folder: Path, at: datetime) -> None:
+    """Note that an unlock failed. What cannot be noted does not hide the failure itself."""
+    with suppress(OSError):
+        handle = os.open(folder / NOTES, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            if os.fstat(handle).st_size + _LINE <= MAX_NOTES_BYTES:
+                os.write(handle, f"{rfc3339(at)}\n".encode())
+        finally:
+            os.close(handle)
+
+
+def take_in(trail: AuditTrail, folder: Path) -> int:
+    """Log what was noted, an entry for each, and forget the notes; how many there were."""
+    path = folder / NOTES
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return 0
+    with os.fdopen(handle, "rb") as file:
+        noted = file.read(MAX_NOTES_BYTES).splitlines()
+    if noted:
+        trail.log.record_many([_event(line.decode("ascii", "replace")) for line in noted])
+    with suppress(OSError):
+        path.unlink()
+    return len(noted)
+
+
+def _event(at: str) -> Event:
+    return Event(
+        act=Action.VAULT_UNLOCK_FAILED,
+        outcome=Outcome.REFUSED,
+        actor=Actor(ActorKind.UNKNOWN, "unknown"),
+        flags=("asserted",),
+        detail={"time": at},
+    )
