@@ -28,6 +28,10 @@ CONTACT_POLICIES = frozenset({RECONTACT, RETURN_OF_RESULTS})
 """Policies that involve contact with the subject: every level of withdrawal stops them."""
 
 
+RULES = (1, 2)
+"""Rule sets under which an event can have been recorded; new ones are recorded under the last."""
+
+
 class Answer(StrEnum):
     """Answer to one policy. Only ``ACCEPTED`` can permit."""
 
@@ -88,6 +92,13 @@ class Status(StrEnum):
 
 RELIEVING = frozenset({Status.RESTRICTION_LIFTED, Status.CAPACITY_REGAINED})
 """Statuses that open something: like acceptances they need a passed quality check and wait for their legal time."""
+
+
+class Precision(StrEnum):
+    """Precision of a legal time: an instant, or a whole local day of which ``legal_time`` is the first instant."""
+
+    INSTANT = "instant"
+    DAY = "day"
 
 
 class ScopeKind(StrEnum):
@@ -178,10 +189,16 @@ class ConsentEvent:
     evidence_hash: str = ""
     channel: str = ""
     language: str = ""
+    rules: int = 1  # rule set under which it was recorded (docs/design/consent.md §4)
+    precision: Precision = Precision.INSTANT  # of ``legal_time``
 
     def __post_init__(self) -> None:
         if not self.event_id or self.seq < 0 or self.supersedes == self.event_id:
             raise PolicyInputError("bad_event", "an event needs an id, a place in the ledger, and cannot supersede itself")
+        if self.rules not in RULES:
+            raise PolicyInputError(
+                "bad_event", f"the event was recorded under rule set {self.rules}, which is not known", "rules"
+            )
         times = [self.legal_time, self.recorded_at, self.lapses_at, self.valid_from, self.valid_to]
         for at in (*times, *(item.valid_to for item in self.answers)):
             if at is not None:
@@ -202,6 +219,11 @@ class ConsentEvent:
     def opposes(self) -> bool:
         """True if the event withdraws, declines, objects or invalidates."""
         return self.withdrawal is not None or any(item.answer in OPPOSING for item in self.answers)
+
+    @property
+    def dated(self) -> bool:
+        """True if ``legal_time`` may stand for a whole day: rule set 1 did not record the precision."""
+        return self.precision is Precision.DAY or self.rules == 1
 
 
 def scope(text: str) -> Scope:
@@ -260,6 +282,8 @@ def as_dict(event: ConsentEvent) -> dict[str, object]:
         "evidence_hash": event.evidence_hash,
         "channel": event.channel,
         "language": event.language,
+        "rules": None if event.rules == 1 else event.rules,
+        "precision": None if event.precision is Precision.INSTANT else event.precision,
     }
     return {key: value for key, value in full.items() if value or value == 0}
 

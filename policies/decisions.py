@@ -15,7 +15,7 @@ from policies.obligations import Obligations
 from policies.ontology import Ontology
 from policies.purposes import REQUIRED_POLICY, Purpose, UseKind
 from policies.reasons import Reason
-from policies.rules import DEFAULT, EVALUATOR, RULE_SET, Rules
+from policies.rules import DEFAULT, EVALUATOR, RULE_SETS, Rules
 from policies.standing import Grant, Sources, Standing, end_of, sources, standing
 from policies.states import Acceptance, ConsentState
 from policies.term_matching import Effect, TermMatch, match, match_without_terms, preference
@@ -80,7 +80,7 @@ class Decision:
     known: int | str | None
     pack_sha256: str
     ontology: str = ""
-    rule_set_id: str = RULE_SET
+    rule_set_id: str = RULE_SETS[1]
 
     @property
     def permitted(self) -> bool:
@@ -158,6 +158,7 @@ def decide(
         known=state.head if state.known_at is None else canonical.instant_text(state.known_at),
         pack_sha256=rules.pack_sha256(),
         ontology=ontology.version if ontology is not None else "",
+        rule_set_id=RULE_SETS[max((event.rules for event in state.events), default=1)],
     )
 
 

@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 
 from policies import canonical, consent
 from policies.consent import (
+    RULES,
     Answer,
     ConsentEvent,
     FormRef,
     Level,
     OnMajority,
     PolicyAnswer,
+    Precision,
     QcState,
     SignerRole,
     Status,
@@ -59,6 +61,8 @@ def parse_event(text: str) -> ConsentEvent:
     on_majority = OnMajority(top.choice("on_majority", tuple(OnMajority), default=OnMajority.LAPSE))
     lapses_at, valid_from, valid_to = (top.instant(key) for key in ("lapses_at", "valid_from", "valid_to"))
     qc = QcState(top.choice("qc", tuple(QcState)))
+    rules = top.whole("rules", 1, RULES[-1]) if top.has("rules") else 1
+    precision = Precision(top.choice("precision", tuple(Precision), default=Precision.INSTANT))
     rest = {key: top.text(key, default="") for key in ("signer_ref", "recorded_by", "evidence_hash", "channel", "language")}
     top.finish()
     if problems:
@@ -79,6 +83,8 @@ def parse_event(text: str) -> ConsentEvent:
         valid_to=valid_to,
         qc=qc,
         supersedes=supersedes,
+        rules=rules or 1,
+        precision=precision,
         **rest,
     )
 

@@ -9,8 +9,11 @@ from policies import canonical
 from policies.purposes import REVIEW_MODIFIERS, Topic
 from policies.standing import TimeWindow
 
-RULE_SET = "genovault-rules/1"
-"""Changes whenever a decision could differ for the same inputs."""
+RULE_SETS = {1: "genovault-rules/1", 2: "genovault-rules/2"}
+"""Ids of the rule sets by the number that an event carries. A new one whenever a decision could differ for the same inputs."""
+
+RULE_SET = RULE_SETS[2]
+"""Rule set of decisions that rest on an event recorded today."""
 
 EVALUATOR = "genovault-policies/1"
 

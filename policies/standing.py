@@ -11,7 +11,7 @@ from datetime import datetime
 from policies import consent, reasons
 from policies.consent import FormRef, Level, OnMajority, ScopeKind, SignerRole, Status
 from policies.loci import LocusRule, RuleKind
-from policies.states import Acceptance, ConsentState, Opposition
+from policies.states import Acceptance, ConsentState, Opposition, outlives, overtaken
 from policies.terms import Alternative, Modifier
 from policies.times import add_months, first_moment
 
@@ -157,14 +157,21 @@ class _View:
         if latest is None:
             return None
         against = self._against(name)
-        if any(not (latest.legal_time > item.legal_time and latest.answer.explicit) for item in against):
+        if any(not (outlives(latest, item) and latest.answer.explicit) for item in against):
             return None
         if any(_disagree(latest, item) for item in against):
             return None
         return latest
 
     def _latest(self, name: str) -> Acceptance | None:
-        found = [item for item in self.in_force if item.answer.policy == name and not self._module_withdrawn(item)]
+        against = self._against(name)
+        found = [
+            item
+            for item in self.in_force
+            if item.answer.policy == name
+            and not any(overtaken(item, other) for other in against)
+            and not self._module_withdrawn(item)
+        ]
         return max(found, key=lambda item: (item.legal_time, item.seq), default=None)
 
     def _against(self, name: str) -> list[Opposition]:
@@ -175,7 +182,7 @@ class _View:
             item.scope.kind is ScopeKind.MODULE
             and item.scope.value == acceptance.answer.module
             and _stops(item.level, acceptance.answer.policy)
-            and not (acceptance.legal_time > item.legal_time and acceptance.answer.explicit)
+            and not (outlives(acceptance, item) and acceptance.answer.explicit)
             for item in self.oppositions
         )
 
@@ -183,10 +190,10 @@ class _View:
         against = self._against(name)
         latest = self._latest(name)
         if against:
-            last = max(against, key=lambda item: (item.legal_time, item.seq))
-            if latest is not None and latest.legal_time > last.legal_time:
+            stands = [item for item in against if latest is None or not outlives(latest, item)]
+            if latest is not None and not stands:
                 return reasons.GUARDIANS_DISAGREE if latest.answer.explicit else reasons.NOT_NAMED_AGAIN
-            return last.cause
+            return max(stands, key=lambda item: (item.legal_time, item.seq)).cause
         own = [item for item in self.state.acceptances if item.answer.policy == name]
         if any(self._module_withdrawn(item) for item in own):
             return reasons.WITHDRAWN
@@ -253,7 +260,7 @@ class _View:
             for item in self.oppositions
             if item.level is Level.NO_NEW_DATA
             and (_covers(item, name) or item.scope.key == f"module:{grant.answer.module}")
-            and not (grant.legal_time > item.legal_time and grant.answer.explicit)
+            and not (outlives(grant, item) and grant.answer.explicit)
         ]
         return min(stops, default=None)
 
@@ -268,8 +275,8 @@ class _View:
 
     def _marked(self, mark: Status, relief: Status) -> bool:
         """True if ``mark`` stands without a later ``relief``; at the same instant the mark wins."""
-        relieved = [item.legal_time for item in self.marks if item.status is relief]
-        return any(item.status is mark and not any(at > item.legal_time for at in relieved) for item in self.marks)
+        relieved = [item for item in self.marks if item.status is relief]
+        return any(item.status is mark and not any(outlives(one, item) for one in relieved) for item in self.marks)
 
 
 def _covers(item: Opposition, name: str) -> bool:

@@ -4,6 +4,9 @@ A release counts all events up to the ledger's head (a sequence number, never a 
 their legal time; only acceptances wait for theirs. With ``known_at``, a question about the past, both clocks filter
 (docs/design/consent.md §2.2, §11).
 
+Between a yes and a no the ledger's order decides first (rule set 2, ``outlives``); events of rule set 1 among themselves keep the
+order of their legal times.
+
 Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good; where the later event
 opposes something, the acceptance also counts as invalidated from its own legal time, so that no older acceptance takes its place. A
 withdrawal, decline or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from policies.consent import (
     OPPOSING,
@@ -25,6 +28,7 @@ from policies.consent import (
     Level,
     OnMajority,
     PolicyAnswer,
+    Precision,
     QcState,
     Scope,
     SignerRole,
@@ -35,6 +39,11 @@ from policies.consent import (
 )
 from policies.errors import PolicyInputError
 from policies.loci import LocusRule
+
+INSTANT = timedelta(microseconds=1)
+WHOLE_DAY = timedelta(days=1)
+SHORTEST_DAY = timedelta(hours=23)
+"""Distance of two consecutive dates where the clocks go forward between them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class Acceptance:
     on_majority: OnMajority
     valid_from: datetime | None
     valid_to: datetime | None
+    rules: int = 1
+    dated: bool = True  # the legal time may stand for a whole day
 
     @property
     def lapse(self) -> datetime | None:
@@ -73,6 +84,8 @@ class Opposition:
     level: Level
     signer: SignerRole
     signer_ref: str
+    rules: int = 1
+    dated: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,33 @@ class Mark:
     seq: int
     legal_time: datetime
     status: Status
+    rules: int = 1
+    dated: bool = True
+
+
+Act = Acceptance | Opposition | Mark
+
+
+def outlives(yes: Act, no: Act) -> bool:
+    """True if an opening act undoes an opposing one, as far as ledger order and legal time go (docs/design/consent.md §4).
+
+    Rule set 2, as soon as either act was recorded under it: later in the ledger, and legally later, by a day where either is a date
+    only. Rule set 1: legally later.
+    """
+    if max(yes.rules, no.rules) == 1:
+        return yes.legal_time > no.legal_time
+    return yes.seq > no.seq and yes.legal_time - no.legal_time >= _least(yes, no)
+
+
+def overtaken(yes: Act, no: Act) -> bool:
+    """True if an opposing act beats an opening one by its later place in the ledger alone (rule set 2)."""
+    return max(yes.rules, no.rules) > 1 and yes.seq <= no.seq
+
+
+def _least(yes: Act, no: Act) -> timedelta:
+    if yes.dated and no.dated:
+        return SHORTEST_DAY
+    return WHOLE_DAY if yes.dated or no.dated else INSTANT
 
 
 @dataclass(frozen=True)
@@ -122,8 +162,8 @@ def fold(events: Iterable[ConsentEvent], *, head: int | None = None, known_at: d
     if head is None and known_at is None:
         head = known[-1].seq if known else 0
     known = [event for event in known if (event.seq <= head if head is not None else _recorded(event, known_at))]
-    ledger = _Ledger(known)
-    for event in known:
+    ledger = _Ledger(_under_rules(known))
+    for event in ledger.known:
         ledger.add(event)
     return ConsentState(
         acceptances=tuple(ledger.acceptances),
@@ -140,6 +180,15 @@ def fold(events: Iterable[ConsentEvent], *, head: int | None = None, known_at: d
 
 def _recorded(event: ConsentEvent, known_at: datetime | None) -> bool:
     return known_at is not None and event.recorded_at <= known_at
+
+
+def _under_rules(known: list[ConsentEvent]) -> list[ConsentEvent]:
+    """The events, each under the rule set that the ledger had reached: rule set 1 is that of history before an upgrade alone."""
+    reached, found = 1, []
+    for event in known:
+        reached = max(reached, event.rules)
+        found.append(event if event.rules == reached else replace(event, rules=reached))
+    return found
 
 
 @dataclass
@@ -172,7 +221,7 @@ class _Ledger:
             relieving = event.status in RELIEVING
             stands = event.qc is QcState.VALID and not replaced if relieving else event.qc is not QcState.INVALID and not undone
             if stands:
-                self.marks.append(Mark(event.event_id, event.seq, event.legal_time, event.status))
+                self.marks.append(Mark(event.event_id, event.seq, event.legal_time, event.status, event.rules, event.dated))
 
     def _undoes(self, later: ConsentEvent) -> bool:
         """True if a superseding event may undo an opposing one: checked, evidenced, opposing nothing, not superseded itself."""
@@ -208,7 +257,7 @@ class _Ledger:
             if later.opposes and later.qc is not QcState.INVALID and not annulled:
                 self._name(answer)
                 if answer.answer is Answer.ACCEPTED:
-                    self._oppose(replace(later, legal_time=event.legal_time), reach, Answer.INVALIDATED, Level.NO_NEW_USE)
+                    self._oppose(_in_place_of(event, later), reach, Answer.INVALIDATED, Level.NO_NEW_USE)
 
     def _name(self, answer: PolicyAnswer) -> None:
         self.asked.add(answer.policy)
@@ -226,12 +275,23 @@ class _Ledger:
                 level=level,
                 signer=event.signer,
                 signer_ref=event.signer_ref,
+                rules=event.rules,
+                dated=event.dated,
             )
         )
 
     def _name_loci(self, key: str, rules: tuple[LocusRule, ...]) -> None:
         if rules:
             self.loci.setdefault(key, set()).update(rules)
+
+
+def _in_place_of(event: ConsentEvent, later: ConsentEvent) -> ConsentEvent:
+    """The opposing event with the time of the one it supersedes and, under rule set 2, with its place in the ledger."""
+    if later.rules == 1:
+        return replace(later, legal_time=event.legal_time)
+    return replace(
+        later, legal_time=event.legal_time, precision=Precision.DAY if event.dated else Precision.INSTANT, seq=event.seq
+    )
 
 
 def _acceptance(event: ConsentEvent, answer: PolicyAnswer) -> Acceptance:
@@ -247,4 +307,6 @@ def _acceptance(event: ConsentEvent, answer: PolicyAnswer) -> Acceptance:
         on_majority=event.on_majority,
         valid_from=event.valid_from,
         valid_to=event.valid_to,
+        rules=event.rules,
+        dated=event.dated,
     )

@@ -12,6 +12,7 @@ from policies.consent import (
     Level,
     OnMajority,
     PolicyAnswer,
+    Precision,
     QcState,
     SignerRole,
     Status,
@@ -22,6 +23,7 @@ from policies.decisions import decide
 from policies.errors import PolicyInputError
 from policies.loci import Interval, LocusRule, RuleKind
 from policies.purposes import Activity, Organisation, UseKind
+from policies.records import dump_event, parse_event
 from policies.rules import MaterialChange, Rules
 from policies.standing import TimeWindow
 from policies.states import fold
@@ -364,3 +366,52 @@ def test_a_withdrawal_that_supersedes_a_no_to_companies_does_not_unask_it():
     unasked = event(2, answer(Answer.NOT_ASKED, policy="purpose:commercial"), legal=1)
     events = [accept(1), unasked]
     assert why(ask([*events, withdraw(3, "policy:recontact", legal=2, supersedes="e2")])) == ("deny", "purpose_excluded")
+
+
+def test_rule_set_2_a_later_no_beats_an_earlier_yes_whatever_the_clocks():
+    for legal in (-300, 0, 4, 5):
+        assert why(ask([accept(1, legal=5, rules=2), withdraw(2, legal=legal, rules=2)])) == ("deny", "withdrawn")
+    assert ask([accept(1, legal=5), withdraw(2, legal=4)]).permitted  # recorded before rule set 2
+    assert not ask([accept(1, legal=5), withdraw(2, legal=4, rules=2)]).permitted
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "hours", "outcome"),
+    [
+        (Precision.INSTANT, Precision.INSTANT, 0, "deny"),
+        (Precision.INSTANT, Precision.INSTANT, 1, "permit"),
+        (Precision.INSTANT, Precision.DAY, 9, "deny"),
+        (Precision.DAY, Precision.INSTANT, 23, "deny"),
+        (Precision.DAY, Precision.INSTANT, 24, "permit"),
+        (Precision.DAY, Precision.DAY, 22, "deny"),
+        (Precision.DAY, Precision.DAY, 23, "permit"),  # the day on which the clocks go forward
+    ],
+)
+def test_rule_set_2_an_acceptance_must_be_later_by_a_day_where_either_is_a_date(yes, no, hours, outcome):
+    events = [accept(1, rules=2), withdraw(2, legal=1, rules=2, precision=no)]
+    again = accept(3, legal=1 + hours / 24, rules=2, precision=yes)
+    assert ask([*events, again]).outcome == outcome
+
+
+def test_rule_set_2_a_no_of_before_has_the_precision_of_a_date():
+    before = [accept(1), withdraw(2, legal=1)]
+    assert ask([*before, accept(3, legal=1.5)]).permitted
+    assert not ask([*before, accept(3, legal=1.5, rules=2)]).permitted
+    assert ask([*before, accept(3, legal=2, rules=2)]).permitted
+
+
+def test_rule_set_2_a_restriction_beats_an_earlier_lift():
+    lifted = event(1, legal=5, status=Status.RESTRICTION_LIFTED, rules=2)
+    assert why(ask([lifted, accept(2, rules=2), event(3, legal=2, status=Status.RESTRICTED, rules=2)])) == ("deny", "restricted")
+
+
+def test_an_event_of_an_unknown_rule_set_is_refused():
+    with pytest.raises(PolicyInputError, match="rule set 3"):
+        accept(1, rules=3)
+    with pytest.raises(PolicyInputError):
+        parse_event(dump_event(accept(1, rules=2)).replace('"rules":2', '"rules":3'))
+
+
+def test_the_rule_set_of_a_decision_is_that_of_its_newest_event():
+    assert ask([accept(1)]).rule_set_id == "genovault-rules/1"
+    assert ask([accept(1), withdraw(2, rules=2)]).rule_set_id == "genovault-rules/2"

@@ -6,10 +6,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, QcState, Withdrawal
+from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, QcState, ScopeKind, Withdrawal
 from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide
 from policies.purposes import Purpose, UseKind
 from policies.records import dump_event, parse_event
+from policies.standing import sources
 from policies.states import fold
 from policies.term_matching import Effect
 from policies.terms import Alternative, Modifier, Terms, parse_expression
@@ -43,9 +44,29 @@ def test_1_adding_a_withdrawal_never_opens_anything(random):
         ["everything", "policy:research_use", "policy:recontact", "module:broad/use", "purpose:hmb", "recipient:x"]
     )
     withdrawal = Withdrawal(reach, random.choice(list(Level)))
-    extra = replace(event(random, len(events) + 1), withdrawal=withdrawal, answers=(), **correcting(random, events))
+    extra = replace(event(random, len(events) + 1), withdrawal=withdrawal, answers=(), rules=2, **correcting(random, events))
     before, after = decided(events, what), decided([*events, extra], what)
     assert before.permitted or not after.permitted
+
+
+@settings(max_examples=500)
+@given(seeds)
+def test_1b_whatever_the_clocks_a_later_no_beats_an_earlier_yes(random):
+    events = [replace(one, rules=2) for one in history(random)]
+    last = ConsentEvent("last", len(events) + 1, AT, AT, withdrawal=Withdrawal(), rules=2)
+    clocks = random.sample([(one.legal_time, one.precision) for one in [*events, last]], len(events) + 1)
+    moved = [replace(one, legal_time=at, precision=kind) for one, (at, kind) in zip([*events, last], clocks, strict=True)]
+    assert decided(moved, a_purpose(random)).outcome is Effect.DENY
+
+
+@given(seeds)
+def test_1c_a_yes_undoes_a_no_only_if_it_is_later_in_the_ledger_and_legally(random):
+    events = [replace(one, rules=2, supersedes="") for one in history(random)]
+    for _, yes in sources(fold(events), legal_at=AT).granting:
+        for no in fold(events).oppositions:
+            if no.scope.kind is ScopeKind.EVERYTHING and no.level >= Level.NO_NEW_USE:
+                assert yes.seq > no.seq
+                assert yes.legal_time > no.legal_time
 
 
 @given(seeds)
@@ -131,7 +152,11 @@ def test_an_added_event_that_only_opposes_never_opens_anything(random):
     events, what = history(random), a_purpose(random)
     said = random.choice([Answer.DECLINED, Answer.OBJECTED, Answer.INVALIDATED, Answer.WITHDRAWN])
     extra = replace(
-        event(random, len(events) + 1), withdrawal=None, answers=(PolicyAnswer("recontact", said),), **correcting(random, events)
+        event(random, len(events) + 1),
+        withdrawal=None,
+        answers=(PolicyAnswer("recontact", said),),
+        rules=2,
+        **correcting(random, events),
     )
     before, after = decided(events, what), decided([*events, extra], what)
     assert before.permitted or not after.permitted

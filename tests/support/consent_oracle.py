@@ -28,18 +28,19 @@ def oracle(events, purpose, at):
     """``permit``, ``deny`` or ``review`` for the research-use policy, all events known."""
     opposing, accepting = collect(events)
     live = [one for one in accepting if one["policy"] == "research_use" and in_force(one, at) and not module_gone(one, opposing)]
+    against_research = [one for one in opposing if one["scope"] in {"everything", "policy:research_use"} and one["level"] >= 3]
+    live = [one for one in live if not any(new(one, no) and no["seq"] >= one["seq"] for no in against_research)]
     if not live:
         return "deny"
     latest = live[0]
     for one in live:
         if (one["time"], one["seq"]) > (latest["time"], latest["seq"]):
             latest = one
-    for against in opposing:
-        if against["scope"] in {"everything", "policy:research_use"} and against["level"] >= 3:
-            if against["time"] >= latest["time"] or not latest["explicit"]:
-                return "deny"
-            if against["guardian"] and latest["guardian"] and (not latest["ref"] or latest["ref"] != against["ref"]):
-                return "deny"
+    for against in against_research:
+        if not wins(latest, against) or not latest["explicit"]:
+            return "deny"
+        if against["guardian"] and latest["guardian"] and (not latest["ref"] or latest["ref"] != against["ref"]):
+            return "deny"
     answers = [alternative(one, purpose, latest["time"], at) for one in latest["alternatives"]]
     for wanted in ("permit", "review"):
         if wanted in answers:
@@ -62,6 +63,8 @@ def collect(events):
             "majority": event.on_majority,
             "until": [end for end in (event.valid_to,) if end is not None],
             "since": event.valid_from,
+            "rules": event.rules,
+            "day": event.rules == 1 or event.precision == "day",
         }
         if event.withdrawal is not None and event.qc != "invalid" and not undone:
             opposing.append({**base, "scope": event.withdrawal.scope, "level": int(event.withdrawal.level)})
@@ -72,7 +75,7 @@ def collect(events):
                 for one in gone:
                     against = one.withdrawal is not None or any(two.answer in OPPOSED for two in one.answers)
                     if against and not annulled(one, events):
-                        mine = {"guardian": one.signer == "guardian", "ref": one.signer_ref}
+                        mine = {"guardian": one.signer == "guardian", "ref": one.signer_ref, "rules": one.rules}
                         opposing.append({**base, **mine, "scope": f"policy:{item.policy}", "level": 3})
             if item.answer == "accepted" and event.qc == "valid" and not gone:
                 ends = [*base["until"], *([item.valid_to] if item.valid_to else [])]
@@ -116,7 +119,23 @@ def in_force(one, at):
 
 def module_gone(one, opposing):
     own = [against for against in opposing if against["scope"] == f"module:{one['module']}" and against["level"] >= 3]
-    return any(against["time"] >= one["time"] or not one["explicit"] for against in own)
+    return any(not wins(one, against) or not one["explicit"] for against in own)
+
+
+def new(yes, no):
+    """True if rule set 2 decides between a yes and a no: either was recorded under it."""
+    return yes["rules"] == 2 or no["rules"] == 2
+
+
+def wins(yes, no):
+    hours = (yes["time"] - no["time"]).total_seconds() / 3600
+    if not new(yes, no):
+        return hours > 0
+    if yes["seq"] <= no["seq"]:
+        return False
+    if yes["day"] and no["day"]:
+        return hours >= 23
+    return hours >= 24 if yes["day"] or no["day"] else hours > 0
 
 
 def alternative(item, purpose, signed, at):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from policies.consent import Answer, ConsentEvent, Level, OnMajority, PolicyAnswer, QcState, SignerRole, Withdrawal
+from policies.consent import Answer, ConsentEvent, Level, OnMajority, PolicyAnswer, Precision, QcState, SignerRole, Withdrawal
 from policies.purposes import Commitment, Organisation, Profit, Purpose, Topic, UseKind
 from policies.terms import Terms, parse_expression
 from tests.support.consenting import CANCER, DIABETES, DISEASE, LUNG, T0
@@ -73,8 +74,19 @@ def event(random: Random, seq: int) -> ConsentEvent:
 
 
 def history(random: Random) -> list[ConsentEvent]:
-    """Up to seven events with distinct ledger positions."""
-    return [event(random, seq) for seq in range(1, random.randrange(1, 8))]
+    """Up to seven events with distinct ledger positions, the first few perhaps from before rule set 2."""
+    events = [event(random, seq) for seq in range(1, random.randrange(1, 8))]
+    upgrade = random.choice([0, 0, 2, len(events)])
+    return events[:upgrade] + [recorded_now(random, one) for one in events[upgrade:]]
+
+
+def recorded_now(random: Random, one: ConsentEvent) -> ConsentEvent:
+    """The event under rule set 2: its time a date, or an instant some hours into it."""
+    if random.random() < 0.5:
+        return replace(
+            one, rules=2, precision=Precision.DAY, legal_time=one.legal_time + timedelta(hours=random.choice([0, 0, 1]))
+        )
+    return replace(one, rules=2, legal_time=one.legal_time + timedelta(hours=random.choice([0, 0, 9, 23])))
 
 
 def a_purpose(random: Random) -> Purpose:

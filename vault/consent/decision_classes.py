@@ -1,7 +1,7 @@
 """Decision classes: equivalence classes of subjects for which every purpose is decided alike, so that each is decided once.
 
-For one subject, a decision depends on the statements in ledger order, on the order of their legal times, and on which times have
-passed: legal times, ends and beginnings, months counted from a signature, and the start of an exclusion of new data. Subjects that
+For one subject, a decision depends on the statements in ledger order, on the order of their legal times and how many days lie
+between them, and on which times have passed: legal times, ends and beginnings, months counted from a signature, and the start of an exclusion of new data. Subjects that
 agree in all of these form a class, and one member represents it: the rules (``policies``) run once for each class, on scalars.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from policies.consent import ConsentEvent, Level
 from policies.decisions import Basis
 from policies.records import mark_number
-from policies.states import Acceptance, ConsentState, fold
+from policies.states import SHORTEST_DAY, Acceptance, ConsentState, fold
 from policies.times import first_moment
 from vault.consent.ledger_columns import Columns, Ints
 from vault.storage.timestamps import to_micros
@@ -26,6 +27,7 @@ Indices = npt.NDArray[np.int64]
 NEVER = np.iinfo(np.int64).max  # µs: stands for an absent time
 TABLE = 1 << 22  # keys below this are counted in a table, others are sorted
 DAY = 86_400_000_000  # µs
+_SHORTEST_DAY = SHORTEST_DAY // timedelta(microseconds=1)  # µs
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Times:
 class Group:
     """Subjects with equally many events: ``events[i, j]`` is the position in the ledger of subject i's event j.
 
-    ``kinds[i]``, from 0 to ``n_kinds`` - 1, numbers the statements together with the order of their legal times.
+    ``kinds[i]``, from 0 to ``n_kinds`` - 1, numbers the statements together with the order of their legal times and the days between.
     """
 
     subjects: Indices
@@ -146,8 +148,21 @@ def _group(columns: Columns, subjects: Indices, events: Indices) -> Group:
         ranks = _ranks(legal)
         for j in range(events.shape[1]):
             kinds, size = _renumbered(kinds * events.shape[1] + ranks[:, j])
+        if any(columns.statements.pattern(one).rules > 1 for one in np.unique(columns.statement_ids[events]).tolist()):
+            kinds, size = _apart(legal, kinds, size)
     times = [one for j in range(events.shape[1]) for one in _times(columns, events[:, j], j)]
     return Group(subjects, events, kinds, size, tuple(times))
+
+
+def _apart(legal: Ints, kinds: Indices, size: int) -> tuple[Indices, int]:
+    """``kinds`` divided by how far each event lies after those before it: by a day, by the shortest day (``states.outlives``)."""
+    for j in range(1, legal.shape[1]):
+        for i in range(j):
+            later = legal[:, j] - legal[:, i]
+            steps = (later >= _SHORTEST_DAY).astype(np.int64) + (later >= DAY)
+            if steps.any():
+                kinds, size = _renumbered(kinds * 3 + steps)
+    return kinds, size
 
 
 def _times(columns: Columns, events: Indices, j: int) -> Iterator[Times]:

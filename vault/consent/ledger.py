@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from policies import records
-from policies.consent import ConsentEvent
+from policies.consent import RULES, ConsentEvent
 from vault.audit.consent_head import consent_head
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns
@@ -205,7 +205,7 @@ def _at(tx: Transaction, seq: int, vault_id: VaultId) -> bytes | None:
 def _numbered(item: NewEvent, seq: int) -> ConsentEvent:
     """Event as the ledger stores it: the digest of the evidence and the free text of the channel go to the sealed part."""
     evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
-    return replace(item.event, seq=seq, evidence_hash=evidence, channel="")
+    return replace(item.event, seq=seq, evidence_hash=evidence, channel="", rules=RULES[-1])
 
 
 def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
