@@ -12,6 +12,7 @@ from tests.support.vaults import opened
 from vault import gate
 from vault.access import projects, requests
 from vault.errors import GenovaultError, IntegrityError
+from vault.operations import doctor
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import open_vault
 
@@ -127,3 +128,14 @@ def test_reads_that_do_not_rest_on_what_was_edited_go_on(full, tmp_path):
             requests.list_all(s)
         assert caught.value.code == "collection_altered"
         assert "request" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["project", "request", "dataset"])
+def test_doctor_names_the_collection(full, tmp_path, name):
+    """The refusal sends its reader there."""
+    shutil.copytree(full, tmp_path / "v")
+    vaults.sql(tmp_path / "v" / "books.db", f"UPDATE {name} SET created = created + 1")
+    with opened(tmp_path / "v") as s:
+        report = doctor.examine(s)
+    assert not report.ok
+    assert any(found.code == "collection_altered" and name in found.message for found in report.findings)

@@ -115,6 +115,14 @@ def _run_check(vault: UnlockedVault, name: str, check: Check) -> Iterator[Health
         yield _error(error.code, f"{name}: {error.message}", RESTORE)
 
 
+def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    if not vault.books.upgraded:
+        yield _warning("not_upgraded", "what decides in this vault is not signed", "genovault upgrade")
+        return
+    for name in vault.books.altered():
+        yield _error("collection_altered", f"{name} is not as it was signed", RESTORE)
+
+
 def _keystore(vault: UnlockedVault) -> Iterator[HealthFinding]:
     if not keystore_files.copies_agree(vault.folder):
         yield _warning("keystore_copies", "the two copies of the keystore differ or one is damaged", "genovault doctor --mend")
@@ -321,6 +329,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("keystore", _keystore, ()),
     ("permissions", _permissions, ()),
     ("databases", _databases, ()),
+    ("what decides", _collections, ()),
     ("log", _log, ()),
     ("consent ledger", _ledger, ()),
     ("releases", _releases, ()),
