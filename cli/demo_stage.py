@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vault.errors import UnavailableError
+from vault.files.child_process import scrubbed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 ROOT = Path(__file__).parents[1]
 ENGINES = (Path(__file__).with_name("matching_engine"), ROOT / "examples" / "matching_engine")
+ENGINE_VARIABLES = ("GENOVAULT_PASSPHRASE", "PYTHONPATH")  # what opens the vault, and where a clone is found
 SHOWN_LINES = 8  # of a command's output
 
 
@@ -100,7 +102,11 @@ class Stage:
             raise UnavailableError("no_example", "the example matching engine is not installed", hint="run the demo from a clone")
         self._echo("python", "examples/matching_engine/engine.py", *arguments)
         done = subprocess.run(  # noqa: S603 - our own script, no shell
-            [sys.executable, str(script), *arguments, "--json"], capture_output=True, text=True, check=False
+            [sys.executable, str(script), *arguments, "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=scrubbed() | {name: os.environ[name] for name in ENGINE_VARIABLES if name in os.environ},
         )
         if done.returncode:
             sys.stderr.write(done.stderr)

@@ -18,6 +18,7 @@ from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, tell
 from cli.lazy import CommandSource, LazyGroup
 from cli.output import Output
 from vault.errors import UsageError
+from vault.files.hardening import forbid_core_files
 
 COMMANDS = {
     "init": CommandSource("cli.vaults", "Make a new vault.", single=True),
@@ -121,7 +122,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code. Never raises, never shows a traceback unasked."""
-    _forbid_core_dumps()
+    forbid_core_files()
     _keep_streams_writable()
     line = hoist_globals(sys.argv[1:] if arguments is None else arguments)
     output = Output(json="--json" in line)
@@ -178,16 +179,6 @@ def _reader_gone() -> int:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_READER_GONE
-
-
-def _forbid_core_dumps() -> None:
-    """A core file would hold keys and genotypes."""
-    try:
-        import resource
-    except ImportError:  # Windows writes none
-        return
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _keep_streams_writable() -> None:

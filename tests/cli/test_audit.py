@@ -195,7 +195,7 @@ def test_an_export_verifies_offline(busy):
     assert {path.name for path in (busy.folder / "tiles").iterdir()} == {"checkpoint", "log.vkey", "tile"}
     key = busy.run("audit key").out.strip()
     assert (busy.folder / "tiles" / "log.vkey").read_text().strip() == key
-    command = [sys.executable, "-m", "vault.audit.verify", str(busy.folder / "tiles"), "--key", key, "--json"]
+    command = [sys.executable, "-P", "-m", "vault.audit.verify", str(busy.folder / "tiles"), "--key", key, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["entries"] == made["entries"] == 8

@@ -1,5 +1,7 @@
 """An unlocked vault: databases, objects, log and the keys that one principal's slot holds. Opening never creates a vault.
 
+The process that opens one writes no core file and, on Linux, lets no other process of its user read its memory (``files.hardening``).
+
 A vault is a folder:
 
     vault.json              format, vault id, where books, keys and objects are, the log's anchors
@@ -23,6 +25,7 @@ from vault.crypto.keystore_format import Document
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, RefusedError, UnavailableError, UsageError
+from vault.files.hardening import forbid_dumps
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.session import failed_unlocks
 from vault.session.audit_trail import AuditTrail
@@ -176,6 +179,7 @@ def open_vault(
     Raises:
         UnavailableError: ``no_vault``, ``cannot_unlock``; IntegrityError: a part is damaged or not this vault's.
     """
+    forbid_dumps()
     settings = read_settings(folder)
     store = keystore.load(folder)
     if store.public.vault_id != settings.vault_id:

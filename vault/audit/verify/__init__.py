@@ -1,6 +1,6 @@
 """The offline verifier: completeness, order and signatures of a log, from its export and a public key.
 
-    python -m vault.audit.verify EXPORT --key VKEY
+    genovault-verify EXPORT --key VKEY            or python -P -m vault.audit.verify, from whatever folder
 
 It shares formats with the writer (``docs/formats/audit.md``) and no code: its own parsers, its own tree. From the rest of
 genovault it takes the Ed25519 check and the error classes, so an auditor reads this folder and nothing else. ``--key`` is a vkey

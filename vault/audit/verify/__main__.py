@@ -1,4 +1,4 @@
-"""The command ``python -m vault.audit.verify EXPORT --key VKEY``."""
+"""The command ``genovault-verify EXPORT --key VKEY``, also ``python -P -m vault.audit.verify``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vault.audit.verify.run import verify_folder
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m vault.audit.verify", description="Verify an exported audit log offline.")
+    parser = argparse.ArgumentParser(prog="genovault-verify", description="Verify an exported audit log offline.")
     parser.add_argument("export", type=Path, help="folder with checkpoint and tile/")
     parser.add_argument("--key", help="vkey line, or a file that holds one, from somewhere else than the export")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

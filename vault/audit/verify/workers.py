@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, islice
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,6 +20,10 @@ R = TypeVar("R")
 
 PARALLEL_FROM = 200_000  # signed entries from which starting processes pays off
 CHUNKS_AT_ONCE = 16  # 4,096 entries: sending a task costs little compared with hashing it
+
+_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")  # no secret in any
+_START = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import help_out; help_out()"
+_HOME = Path(__file__).resolve().parents[3]
 
 
 def spread(work: Callable[[list[T]], list[R]], items: Iterable[T], at_once: int, *, parallel: bool) -> Iterator[R]:
@@ -79,17 +84,21 @@ class _Helpers:
         """This thread's worker process. Raises OSError if it cannot be started."""
         found: subprocess.Popen[bytes] | None = getattr(self._mine, "process", None)
         if found is None:
-            # The worker has to find the same code, also where sys.path was extended after the start.
-            path = os.pathsep.join(folder for folder in sys.path if folder)
             found = subprocess.Popen(  # noqa: S603 - this interpreter, this module
-                [sys.executable, "-c", f"from {__name__} import help_out; help_out()"],
+                [sys.executable, "-I", "-c", _START, *_search_path()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             )
             self._all.append(found)
             self._mine.process = found
         return found
+
+
+def _search_path() -> list[str]:
+    """Where this process has found its code, but for the working folder: that may be somebody's export."""
+    here = Path.cwd()
+    return [entry for entry in sys.path if Path(entry).is_absolute() and (Path(entry) == _HOME or Path(entry) != here)]
 
 
 def help_out() -> None:

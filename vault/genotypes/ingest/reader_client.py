@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from vault.errors import GenovaultError, UnavailableError
+from vault.files.child_process import module_command, scrubbed
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.ingest.pipe_frames import FrameKind, described, read_frame
 from vault.genotypes.ingest.reading import Progress, ReadFile
 
-# -P: a folder named vault in the working directory is not imported.
-COMMAND = ("-P", "-m", "vault.genotypes.ingest.reader_process")
+_READER = "vault.genotypes.ingest.reader_process"
 
 
 class ReadingApart:
@@ -28,7 +27,12 @@ class ReadingApart:
 
     def __init__(self, paths: Sequence[Path], assembly: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            module_command(_READER),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=scrubbed(),
         )
         self._files: list[_FileApart] | None = None
         self._failure: Exception | None = None

@@ -1,6 +1,6 @@
-"""A process that reads genotype files for another: ``python -m vault.genotypes.ingest.reader_process`` (``pipe_frames``).
+"""A process that reads genotype files for another, started by ``reader_client`` and spoken with in ``pipe_frames``.
 
-It holds no key and no database, parses what came from outside, and ends with its pipes.
+It holds no key, no database and no secret in its environment, parses what came from outside, and ends with its pipes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vault.errors import GenovaultError
+from vault.files.hardening import forbid_dumps
 from vault.genotypes.ingest.pipe_frames import FrameKind, describe, write_frame
 from vault.genotypes.ingest.read_ahead import ReadingHere
 
 
 def main() -> None:
     """Serve the one job on standard input; frames go to standard output."""
+    forbid_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one, which ends it
     gc.set_threshold(50_000, 20, 50)  # large arrays and few cycles: looking for them costs more than it frees
     out = os.fdopen(os.dup(1), "wb")
@@ -62,7 +64,3 @@ def _fail(out: BinaryIO, fields: list[str]) -> None:
         _send(out, FrameKind.FAILED, fields)
     except OSError:  # the other side has gone
         return
-
-
-if __name__ == "__main__":
-    main()

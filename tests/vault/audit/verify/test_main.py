@@ -15,7 +15,7 @@ from vault.audit.verify.__main__ import main
 
 class TestCommand:
     def test_the_module_runs_by_itself(self, export):
-        command = [sys.executable, "-m", "vault.audit.verify", str(export), "--key", KEY, "--json"]
+        command = [sys.executable, "-P", "-m", "vault.audit.verify", str(export), "--key", KEY, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[4])
         assert done.returncode == 0, done.stderr
         document = json.loads(done.stdout)

@@ -117,7 +117,7 @@ def test_a_folder_named_like_the_program_is_not_the_program(path, tmp_path, monk
 def test_what_it_must_not_say_is_one_error(said, path, tmp_path, monkeypatch):
     stand_in = tmp_path / "says.py"
     stand_in.write_text(f"import sys; sys.stdout.buffer.write({said!r})")
-    monkeypatch.setattr("vault.genotypes.ingest.reader_client.COMMAND", (str(stand_in),))
+    monkeypatch.setattr("vault.genotypes.ingest.reader_client.module_command", lambda _: [sys.executable, str(stand_in)])
     with ReadingApart([path], "GRCh38") as reading, pytest.raises(UnavailableError) as caught:
         reading.files()
     assert caught.value.code == "reader_ended"
@@ -129,7 +129,7 @@ def test_a_bug_of_the_reader_is_told_as_a_bug(path, tmp_path, monkeypatch):
     said = io.BytesIO()
     write_frame(said, FrameKind.FAILED, [body])
     stand_in.write_text(f"import sys; sys.stdout.buffer.write({said.getvalue()!r})")
-    monkeypatch.setattr("vault.genotypes.ingest.reader_client.COMMAND", (str(stand_in),))
+    monkeypatch.setattr("vault.genotypes.ingest.reader_client.module_command", lambda _: [sys.executable, str(stand_in)])
     with ReadingApart([path], "GRCh38") as reading, pytest.raises(RuntimeError, match=r"ValueError at vcf\.py:7"):
         reading.files()
 
