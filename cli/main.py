@@ -100,7 +100,8 @@ def root(
         raise typer.Exit
     if ctx.invoked_subcommand is None:
         raise UsageError("command_missing", "no command is given", hint="genovault --help lists the commands")
-    ctx.obj = Context(output=output, folder=vault, principal=principal, passphrase_file=passphrase_file, key_file=key_file)
+    folder = None if vault is None else Path(*_at_home([str(vault)]))  # GENOVAULT_HOME=~/vault in a unit or a cron line
+    ctx.obj = Context(output=output, folder=folder, principal=principal, passphrase_file=passphrase_file, key_file=key_file)
 
 
 def main() -> NoReturn:
@@ -124,7 +125,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code. Never raises, never shows a traceback unasked."""
     forbid_core_files()
     _keep_streams_writable()
-    line = hoist_globals(sys.argv[1:] if arguments is None else arguments)
+    line = hoist_globals(_at_home(sys.argv[1:] if arguments is None else arguments))
     output = Output(json="--json" in line)
     try:
         code = _invoke(line)
@@ -182,8 +183,17 @@ def _reader_gone() -> int:
 
 
 def _keep_streams_writable() -> None:
-    """A character the terminal lacks is escaped rather than an error half-way through a table."""
+    """Files and pipes get UTF-8 whatever the locale; a character the terminal lacks is escaped rather than an error half-way."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def _at_home(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``~/`` at their beginning, also behind ``--option=``, as the home folder, where no shell did it."""
+    home, found = os.environ.get("HOME"), []
+    for argument in arguments:
+        name, separator, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        found.append(f"{name}{separator}{home}{value[1:]}" if home and (value == "~" or value.startswith("~/")) else argument)
+    return found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -179,6 +180,23 @@ def test_global_options_come_from_the_environment_and_the_line_wins(capsys, monk
     monkeypatch.setenv("GENOVAULT_PRINCIPAL", "env-ann")
     cli.main.run(["t", "show", "--vault", "v"])
     assert capsys.readouterr().out == "v env-ann \n"
+
+
+def test_a_tilde_that_no_shell_expanded_is_the_home_folder(capsys, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("GENOVAULT_HOME", "~/v")
+    for line in (["t", "show"], ["t", "show", "--vault", "~/v"], ["t", "show", "--vault=~/v"]):
+        assert cli.main.run([*line, "--json", "--word", "a~/b"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"folder": "/home/ann/v", "as": None, "word": "a~/b"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_what_is_redirected_is_utf8_whatever_the_locale(encoding):
+    code = "import os; os.environ.pop('GENOVAULT_HOME', 0)\nsys.exit(cli.main.run(['t', 'show', '--word', 'Łukasz Müller', *sys.argv[1:]]))"
+    command = [sys.executable, "-c", f"{PRELUDE}\n{code}", "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert json.loads(done.stdout.decode("utf-8"))["word"] == "Łukasz Müller"
+    assert "Łukasz Müller" in done.stdout.decode("utf-8")
 
 
 def test_with_json_nothing_else_is_on_stdout(capsys):
