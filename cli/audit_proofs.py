@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -68,8 +67,7 @@ def prove(ctx: typer.Context, number: Number) -> None:
         _sign(vault)
         proof = vault.trail.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
-    if not context.output.json:
-        sys.stdout.write(proof)
+    context.output.data(proof)
 
 
 def export(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from cli.context import context_of
 from cli.inputs import instant
-from cli.prompts import has_terminal
+from cli.prompts import ask, has_terminal
 from cli.subjects import Ref
 from policies import consent
 from policies.reasons import WORDS
@@ -256,9 +255,7 @@ def _asked(form: Form) -> dict[str, str]:
     found = {}
     for question in form.questions:
         choices = ", ".join(option.id for option in question.options) or "yes"
-        sys.stderr.write(f"\n{' '.join(question.wording.split())}\n{question.id} ({choices}, no, or nothing): ")
-        sys.stderr.flush()
-        found[question.id] = sys.stdin.readline().strip()
+        found[question.id] = ask(f"{question.id} ({choices}, no, or nothing): ", about=" ".join(question.wording.split()))
     return found
 
 

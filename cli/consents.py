@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -59,10 +58,9 @@ def sheet(
     with context.open() as vault:
         header, rows = blank_sheet(vault, form, accept=accept)
     context.output.document({"columns": header, "rows": rows})
-    if not context.output.json:
-        text = io.StringIO(newline="")
-        write_sheet(text, columns=header, rows=rows)
-        sys.stdout.write(text.getvalue())
+    text = io.StringIO(newline="")
+    write_sheet(text, columns=header, rows=rows)
+    context.output.data(text.getvalue())
 
 
 @app.command("import")

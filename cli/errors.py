@@ -22,9 +22,10 @@ from types import TracebackType
 
 import typer
 
-from cli.output import Output, print_json, printable
+from cli.output import Output, print_json
 from policies.errors import PolicyInputError
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError, UsageError
+from vault.files.plain_text import printable
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (UsageError, 2),

@@ -17,6 +17,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vault.files.plain_text import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -39,6 +41,15 @@ class Output:
         """A line for people: nothing with --json."""
         if not self.json:
             sys.stdout.write(f"{printable(text)}\n")
+
+    def warn(self, text: str) -> None:
+        """A line on stderr, also with --json."""
+        sys.stderr.write(f"genovault: {printable(text)}\n")
+
+    def data(self, text: str) -> None:
+        """Text for a file, such as CSV: as it is into a pipe or a file, as ``line`` shows it on a terminal; nothing with --json."""
+        if not self.json:
+            sys.stdout.write("".join(f"{printable(line)}\n" for line in text.splitlines()) if sys.stdout.isatty() else text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table for people: nothing with --json. None is shown empty."""
@@ -106,13 +117,17 @@ class ProgressBar:
 
 
 def print_json(value: Mapping[str, object]) -> None:
-    """One document on stdout. Floats that JSON lacks (NaN) and bytes are bugs and raise."""
-    sys.stdout.write(json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
+    """One document on stdout, with escapes for what would drive a terminal. Floats that JSON lacks (NaN) and bytes are bugs and raise."""
+    plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace(
+        "-", ""
+    ) != "utf8"  # a terminal of another encoding
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=plain, allow_nan=False, default=_plain)
+    sys.stdout.write("".join(f"{line if line.isprintable() else _escaped(line)}\n" for line in text.split("\n")))
 
 
-def printable(text: str) -> str:
-    """Replace non-printable characters by U+FFFD, so that a name in a file cannot move the cursor or hide text."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+def _escaped(line: str) -> str:
+    """JSON escapes (in pairs beyond U+FFFF) for the characters that are not printable."""
+    return "".join(c if c.isprintable() else "\\u007f" if c == "\x7f" else json.dumps(c)[1:-1] for c in line)
 
 
 def _plain(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +36,7 @@ def template(
     context = context_of(ctx)
     text = declarations.project_template(code, dataset)
     context.output.document({"template": text})
-    if not context.output.json:
-        sys.stdout.write(text)
+    context.output.data(text)
 
 
 @app.command()

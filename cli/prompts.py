@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from vault.errors import InputError, UnavailableError, UsageError
+from vault.files.plain_text import printable
 
 PASSPHRASE_VARIABLE = "GENOVAULT_PASSPHRASE"  # noqa: S105 — the variable's name, not a passphrase
 _MAX_PASSPHRASE_BYTES = 4096
@@ -47,9 +48,14 @@ def confirm(question: str, *, yes: bool) -> bool:
         return True
     if not has_terminal():
         raise UsageError("confirmation_needed", "this wants a confirmation and there is no terminal to ask at", hint="give --yes")
-    sys.stderr.write(f"{question} [y/N] ")
+    return ask(f"{question} [y/N] ").lower() in {"y", "yes"}
+
+
+def ask(question: str, *, about: str = "") -> str:
+    """The line that is typed after a question, without space at its ends; ``about`` stands on a line before it."""
+    sys.stderr.write((f"\n{printable(about)}\n" if about else "") + printable(question))
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return sys.stdin.readline().strip()
 
 
 def has_terminal() -> bool:

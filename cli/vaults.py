@@ -43,7 +43,7 @@ def init(
     from vault.session.unlocked_vault import factor
 
     if argon2_profile == "test-only":
-        typer.echo("genovault: test-only: this vault's passphrase is not protected against guessing", err=True)
+        context.output.warn("test-only: this vault's passphrase is not protected against guessing")
     if context.key_file is not None:
         secret = factor(key_file=context.key_file)
     else:

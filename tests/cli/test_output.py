@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import output
-from cli.output import Output, ProgressBar, printable
+from cli.output import Output, ProgressBar
 
 
 def test_a_document_is_sorted_and_alone(capsys):
@@ -47,10 +47,6 @@ def test_text_from_files_cannot_drive_the_terminal(capsys):
     assert capsys.readouterr().out == "a\ufffd[2Jb\ufffdc\ufffdd\nn\n\ufffd]0;x\ufffd\n"
 
 
-def test_printable_leaves_plain_text():
-    assert printable("Zoë Ångström 42") == "Zoë Ångström 42"
-
-
 def test_progress_is_silent_without_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(output, "_PROGRESS_AFTER", 0.0)
     with Output().progress("importing", unit="bytes") as tick:
@@ -80,3 +76,21 @@ def test_progress_says_rate_and_note(unit, shown, monkeypatch):
     (task,) = bar._progress.tasks
     bar.close()
     assert (task.fields["rate"], task.fields["note"], task.percentage) == (shown, "7 sites", 50.0)
+
+
+@pytest.mark.parametrize("text", ["\x9b2J", "\u202e", "\u200b", "\x7f", "\u2028", "\U000e0041", "\ud800", "\x1b[2J"])
+def test_a_document_drives_no_terminal_and_is_the_same_text(capsys, text):
+    Output(json=True).document({"a": f"Łukasz {text}", text: [text]})
+    shown = capsys.readouterr().out
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert "Łukasz" in shown
+    assert json.loads(shown) == {"a": f"Łukasz {text}", text: [text]}
+
+
+def test_data_goes_to_files_as_it_is_and_to_a_terminal_neutral(capsys, monkeypatch):
+    Output().data("a\u200b,b\r\n")
+    Output(json=True).data("x")
+    assert capsys.readouterr().out == "a\u200b,b\r\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    Output().data("a\u200b,b\r\n")
+    assert capsys.readouterr().out == "a\ufffd,b\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from vault.audit.actions import Action, Outcome
 from vault.consent import ledger
 from vault.consent.subject_decision import decide_subject
 from vault.errors import InputError
+from vault.files.plain_text import html_text
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import open_identities
@@ -137,10 +137,10 @@ def _page(document: Mapping[str, Any]) -> str:
         for x in document["log"]
     ]
     parts = [
-        f"<h1>What is held about your consent</h1><p>Made {escape(document['made'])} for {escape(document['handle'])}.</p>",
+        f"<h1>What is held about your consent</h1><p>Made {html_text(document['made'])} for {html_text(document['handle'])}.</p>",
         "<h2>You</h2>",
         _table(("what", "value"), identity),
-        f"<h2>What you allow now</h2><p>Allowed: {escape(granted)}.</p>",
+        f"<h2>What you allow now</h2><p>Allowed: {html_text(granted)}.</p>",
         _table(("not allowed", "why"), refused),
         "<h2>What you want to be told</h2>",
         _table(("about", "answer"), list(document["preferences"].items())),
@@ -175,8 +175,8 @@ def _text(value: object) -> str:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return "<p>Nothing.</p>"
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{html_text(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{html_text(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vault.extracts.manifest import Manifest
+from vault.files.plain_text import printable
 
 _CHECKS = """\
 How to check this folder
@@ -32,7 +33,7 @@ manifest.json.tlog-proof shows that this release is in the vault's audit log (c2
 
 def readme_text(manifest: Manifest) -> str:
     """The text. It depends on everything but ``manifest.files``, so that README.txt can be one of them."""
-    title = f"Release {manifest.release} of project {manifest.project}"
+    title = printable(f"Release {manifest.release} of project {manifest.project}")
     loci = ", ".join(manifest.loci.regions[:5]) or f"panel {manifest.loci.panel}, version {manifest.loci.panel_version}"
     more = len(manifest.loci.regions) - 5
     counts = manifest.counts
@@ -46,13 +47,13 @@ def readme_text(manifest: Manifest) -> str:
         ("Made", f"{manifest.created:%Y-%m-%d %H:%M} UTC"),
         ("Use until", f"{manifest.expires:%Y-%m-%d}" if manifest.expires else "no day set; the project's end binds"),
     ]
-    duties = [f"* {duty.text} ({duty.code})" for duty in manifest.obligations]
+    duties = [printable(f"* {duty.text} ({duty.code})") for duty in manifest.obligations]
     return "\n".join(
         [
             title,
             "=" * len(title),
             "",
-            *(f"{name + ':':<12}{value}" for name, value in facts),
+            *(f"{name + ':':<12}{printable(value)}" for name, value in facts),
             "",
             "These are genotypes of real people under pseudonyms. Genotypes identify: this is personal data, never anonymous.",
             'A missing call ("./.") is unknown or withheld. It is never the reference genotype.',

@@ -6,7 +6,8 @@ Lengths are in SVG user units; a chart scales to the width of the page.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from vault.files.plain_text import html_text
 
 WIDTH = 760
 _LABEL = 220  # width of the names beside ranked bars
@@ -26,7 +27,7 @@ def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200)
         x, y = left + i * step, height - bottom - tall
         parts.append(
             f'<rect class="bar" x="{x + step * 0.1:.1f}" y="{y:.1f}" width="{max(step * 0.8, 0.5):.1f}" height="{tall:.1f}">'
-            f"<title>{escape(label)}: {count:,}</title></rect>"
+            f"<title>{html_text(label)}: {count:,}</title></rect>"
         )
     parts.append(_text(left, height - 8, values[0][0], "start"))
     if len(values) > 1:
@@ -79,12 +80,12 @@ def _scale(top: int, height: float) -> list[tuple[float, int]]:
 
 
 def _svg(title: str, height: float, parts: Sequence[str]) -> str:
-    return f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}"><title>{escape(title)}</title>{"".join(parts)}</svg>'
+    return f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}"><title>{html_text(title)}</title>{"".join(parts)}</svg>'
 
 
 def _text(x: float, y: float, text: str, anchor: str, *, hint: str = "") -> str:
-    tip = f"<title>{escape(hint)}</title>" if hint else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}{tip}</text>'
+    tip = f"<title>{html_text(hint)}</title>" if hint else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html_text(text)}{tip}</text>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 
 from vault.audit.reports import charts
 from vault.audit.reports.statistics import AT_LEAST, MANY_TIMES, WORKING_HOURS, Statistics
 from vault.audit.verify import VerificationReport
+from vault.files.plain_text import html_text
 from vault.ids import AuditToken
 from vault.storage.timestamps import rfc3339
 
@@ -72,14 +72,14 @@ def page(content: ReportContent) -> str:
          _open(counted)),
     )  # fmt: skip
     body = "".join(
-        f"<h2>{escape(heading)}</h2>{f'<p class=soft>{escape(text)}</p>' if text else ''}{shown}"
+        f"<h2>{html_text(heading)}</h2>{f'<p class=soft>{html_text(text)}</p>' if text else ''}{shown}"
         for heading, text, shown in sections
     )
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit report: {escape(content.origin)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit report: {html_text(content.origin)}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head><body>'
-        f"<h1>Audit report</h1><p class=soft><code>{escape(content.origin)}</code>, made {rfc3339(content.made)[:19]}Z</p>"
+        f"<h1>Audit report</h1><p class=soft><code>{html_text(content.origin)}</code>, made {rfc3339(content.made)[:19]}Z</p>"
         f"{''.join(_verdict(origin, report) for origin, report in reversed(content.verified))}{_facts(counted)}{body}</body></html>\n"
     )
 
@@ -89,7 +89,7 @@ def _verdict(origin: str, report: VerificationReport) -> str:
     verdict = "Every entry is in its place and unaltered." if report.ok else "The log does NOT hold."
     lines = [
         f"{report.entries:,} entries, {report.signed:,} of them under a signed checkpoint",
-        f"root <code>{escape(report.root)}</code>",
+        f"root <code>{html_text(report.root)}</code>",
         "checked with a key given from outside"
         if report.key_given
         else "checked with the vault's own key, which proves nothing against somebody who could replace the whole vault",
@@ -98,12 +98,14 @@ def _verdict(origin: str, report: VerificationReport) -> str:
         lines.append(f"entries {report.unsigned[0]:,} to {report.unsigned[1]:,} are not signed yet")
     if report.redacted:
         lines.append(f"{report.redacted:,} entries keep only their hash")
-    lines += [f"<b>{escape(finding.message)}</b> [{escape(finding.code)}]" for finding in report.findings[:MOST_ROWS]]
+    lines += [f"<b>{html_text(finding.message)}</b> [{html_text(finding.code)}]" for finding in report.findings[:MOST_ROWS]]
     if len(report.findings) > MOST_ROWS:
         lines.append(f"and {len(report.findings) - MOST_ROWS} further findings")
     listed = "".join(f"<li>{line}</li>" for line in lines)
     kind = "verdict" if report.ok else "verdict bad"
-    return f'<div class="{kind}"><strong>{verdict}</strong><p class=soft><code>{escape(origin)}</code></p><ul>{listed}</ul></div>'
+    return (
+        f'<div class="{kind}"><strong>{verdict}</strong><p class=soft><code>{html_text(origin)}</code></p><ul>{listed}</ul></div>'
+    )
 
 
 def _facts(counted: Statistics) -> str:
@@ -115,22 +117,24 @@ def _facts(counted: Statistics) -> str:
         (len(counted.open_intents), "without an outcome"),
     )
     listed = "".join(f"<li><b>{n:,}</b><span>{text}</span></li>" for n, text in facts)
-    period = f"<p class=soft>From {escape(counted.first[:19])}Z to {escape(counted.last[:19])}Z.</p>" if counted.first else ""
+    period = (
+        f"<p class=soft>From {html_text(counted.first[:19])}Z to {html_text(counted.last[:19])}Z.</p>" if counted.first else ""
+    )
     return f'<ul class="facts">{listed}</ul>{period}'
 
 
 def _people(most: Sequence[tuple[AuditToken, int]]) -> str:
-    return _table(("token", "accesses"), [(f"<code>{escape(token)}</code>", f"{n:,}") for token, n in most])
+    return _table(("token", "accesses"), [(f"<code>{html_text(token)}</code>", f"{n:,}") for token, n in most])
 
 
 def _off_hours(counted: Statistics) -> str:
-    rows = [(escape(actor), f"{n:,}") for actor, n in counted.off_hours[:MOST_ROWS]]
+    rows = [(html_text(actor), f"{n:,}") for actor, n in counted.off_hours[:MOST_ROWS]]
     return _table(("at night or on a weekend", "accesses"), rows) if rows else ""
 
 
 def _volumes(counted: Statistics) -> str:
     rows = [
-        (volume.day.isoformat(), escape(volume.actor), f"{volume.accesses:,} (usually {volume.usual:g})")
+        (volume.day.isoformat(), html_text(volume.actor), f"{volume.accesses:,} (usually {volume.usual:g})")
         for volume in counted.volumes[:MOST_ROWS]
     ]
     return _table(("day", "who", "accesses"), rows)
@@ -138,7 +142,7 @@ def _volumes(counted: Statistics) -> str:
 
 def _open(counted: Statistics) -> str:
     rows = [
-        (escape(record.time[:19]) + "Z", escape(record.actor or ""), escape(record.project or ""), f"{record.index:,}")
+        (html_text(record.time[:19]) + "Z", html_text(record.actor or ""), html_text(record.project or ""), f"{record.index:,}")
         for record in counted.open_intents[-MOST_ROWS:]
     ]
     return _table(("time", "who", "project", "entry"), rows)
@@ -150,6 +154,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return '<p class="none">None.</p>'
     last = len(heads) - 1
     mark = [' class="n"' if i == last else "" for i in range(len(heads))]
-    head = "".join(f"<th{mark[i]}>{escape(text)}</th>" for i, text in enumerate(heads))
+    head = "".join(f"<th{mark[i]}>{html_text(text)}</th>" for i, text in enumerate(heads))
     body = "".join("<tr>" + "".join(f"<td{mark[i]}>{cell}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

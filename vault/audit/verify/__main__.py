@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = asdict(report) | {"ok": report.ok, "first_bad": report.first_bad}
         sys.stdout.write(json.dumps(document) + "\n")
     else:
-        sys.stdout.write("\n".join(lines_of(report)) + "\n")
+        lines = (
+            "".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines_of(report)
+        )  # no text of the log's drives a terminal
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0 if report.ok else 5
 
 
