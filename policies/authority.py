@@ -113,6 +113,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "consent_form",
                 "reference_document",
                 "ruling",
+                "approval",
                 "project",
                 "erasure",
                 "erasing_chunk",
@@ -127,6 +128,10 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """The roles whose keys may sign a changed collection of the books, by its table."""
+
+
+STEWARDS_OWN = frozenset(collection for collection, roles in CHANGES.items() if roles == _STEWARDS)
+"""The collections that stewards alone change: signed once more together, so that none of them goes back alone."""
 
 
 def may_change(role: str, collection: str) -> bool:

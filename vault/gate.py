@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
-from vault.access import projects, publication, release_limits, releases, requests
+from vault.access import projects, publication, release_limits, releases, requests, signed_approvals
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
 from vault.access.scope import AccessScope, scope_of_request, scope_of_view
@@ -179,6 +179,7 @@ def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: A
     """
     now, declaration = vault.clock(), scope.project.declaration
     with vault.books.read() as tx:
+        signed_approvals.require(vault, tx, scope.project)
         decided = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=now)
         places = reference_data.catalogue(tx, scope.dataset.assembly)
     limits = release_limits.limits(
@@ -303,6 +304,7 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.H
     now = projects.by_id(vault, tx, scope.project.project_id)
     if (now.version, now.state) != (scope.project.version, projects.APPROVED):
         raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
+    signed_approvals.require(vault, tx, now)
     if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
         raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
     at, declaration = vault.clock(), now.declaration

@@ -19,6 +19,8 @@ from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.ids import ProjectId, new_id
+from vault.session import approvals
+from vault.session.approvals import Approval
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow, ProjectRow
@@ -44,8 +46,11 @@ class Project:
     version: int
     state: str
     created_by: str
+    created: int  # microseconds since 1970 UTC
     approved_by: str | None
+    approved: int | None  # microseconds since 1970 UTC
     self_approved: bool
+    ruled: tuple[str, ...]  # items that stewards have allowed
     declaration: purposes.ProjectDeclaration
     declaration_text: str  # as it was recorded
     declaration_sha256: bytes
@@ -97,7 +102,8 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
             if own and stewards(tx) > 1:
                 raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
             flags = ("self_approved",) if own else ()
-            row.approved_by, row.self_approved, row.approved = vault.principal, own, to_micros(vault.clock())
+            row.approved_by, row.self_approved, row.approved = vault.principal, own, (now := to_micros(vault.clock()))
+            approvals.sign(vault, tx, approval_of(act, row.project_id, row.declaration_sha256), signed=now)
         row.state, row.version = target, row.version + 1
         row.sealed = _seal(vault, row, project.declaration_text)
         tx.flush()
@@ -129,7 +135,12 @@ def by_id(vault: UnlockedVault, tx: Transaction, project_id: ProjectId) -> Proje
 def list_all(vault: UnlockedVault) -> list[Project]:
     """All projects, by code."""
     with vault.books.read() as tx:
-        return [_opened(vault, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
+        return list_in(vault, tx)
+
+
+def list_in(vault: UnlockedVault, tx: Transaction) -> list[Project]:
+    """All projects as the caller's transaction sees them, by code."""
+    return [_opened(vault, row) for row in tx.scalars(select(ProjectRow).order_by(ProjectRow.code))]
 
 
 def _create(vault: UnlockedVault, declaration: purposes.ProjectDeclaration) -> Project:
@@ -155,9 +166,15 @@ def _create(vault: UnlockedVault, declaration: purposes.ProjectDeclaration) -> P
         if tx.scalar(select(ProjectRow.code).where(ProjectRow.code == declaration.code)) is not None:
             raise InputError("project_exists", f"there is a project {declaration.code} already", hint="choose another code")
         tx.add(row)
+        approvals.sign(vault, tx, approval_of(Action.PROJECT_CREATE, project_id, row.declaration_sha256), signed=row.created)
         tx.flush()
         vault.trail.append(tx, Action.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
     return _opened(vault, row)
+
+
+def approval_of(act: Action, project_id: bytes, declaration_sha256: bytes) -> Approval:
+    """What a principal signs who declares or approves a project: its declaration."""
+    return Approval(act, "project", project_id, declaration_sha256)
 
 
 def row_of(tx: Transaction, code: str) -> ProjectRow:
@@ -202,7 +219,10 @@ def _opened(vault: UnlockedVault, row: ProjectRow) -> Project:
         version=row.version,
         state=row.state,
         created_by=row.created_by,
+        created=row.created,
         approved_by=row.approved_by,
+        approved=row.approved,
+        ruled=tuple(item for item in row.rulings.split(",") if item),
         self_approved=row.self_approved,
         declaration=declaration,
         declaration_text=text,

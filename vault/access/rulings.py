@@ -14,11 +14,16 @@ from policies.purposes import RULABLE
 from vault.access import projects
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.ids import new_uuid7
-from vault.session.sealed_records import SealedRecord
+from vault.session import approvals
+from vault.session.approvals import Approval
+from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ProjectRow, RulingRow
+from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 SEALED = SealedRecord("ruling", dumps=str, loads=str)
@@ -82,6 +87,8 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                 settled = True
             if settled:
                 row.confirmed_by, row.confirmed = vault.principal, to_micros(now)
+            approvals.sign(vault, tx, approval_of(row), signed=to_micros(now))
+            if settled:
                 projects.settle(vault, tx, project, item, allows=allows)
             tx.flush()
             vault.trail.append(
@@ -94,6 +101,39 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                 detail={"item": item, "allows": allows, "in_force": settled, "reason": reason},
             )
             return _opened(vault, row, code)
+
+
+def require_signed(vault: UnlockedVault, tx: Transaction, project: projects.Project) -> None:
+    """Hold each ruling that is in force for a project against the signatures of who made and confirmed it.
+
+    Raises:
+        IntegrityError: ``approval_missing``.
+    """
+    for item in project.ruled:
+        query = select(RulingRow).where(RulingRow.project_id == project.project_id, RulingRow.item == item)
+        newest = query.where(RulingRow.confirmed.is_not(None)).order_by(RulingRow.confirmed.desc()).limit(1)
+        row = tx.scalars(newest).first()
+        if row is None or not row.allows or row.confirmed_by is None or row.confirmed is None:
+            raise altered(SEALED.collection)
+        approval = approval_of(row)
+        confirming = approvals.require(vault, tx, approval, principal=row.confirmed_by, signed=row.confirmed)
+        if row.ruled_by != row.confirmed_by:
+            ruling = approvals.require(vault, tx, approval, principal=row.ruled_by, signed=row.ruled)
+            approvals.require_two(approval, ruling, confirming, principals=(row.ruled_by, row.confirmed_by))
+
+
+def carry(vault: UnlockedVault, tx: Transaction) -> None:
+    """Sign the rulings of before the vault's upgrade in the administrator's name. Raises as ``approvals.carry``."""
+    for row in tx.scalars(select(RulingRow)):
+        approvals.carry(vault, tx, approval_of(row), principal=row.ruled_by, signed=row.ruled)
+        if row.confirmed_by not in (None, row.ruled_by) and row.confirmed is not None:
+            approvals.carry(vault, tx, approval_of(row), principal=row.confirmed_by, signed=row.confirmed)
+
+
+def approval_of(row: RulingRow) -> Approval:
+    """What a steward signs who rules or confirms: project, item, and whether it is allowed."""
+    content = sha256(encode_context("genovault/ruling/v1", row.project_id, row.item, int(row.allows)))
+    return Approval(Action.PROJECT_RULE, "ruling", row.ruling_id.encode(), content)
 
 
 def list_all(vault: UnlockedVault, code: str | None = None) -> list[Ruling]:

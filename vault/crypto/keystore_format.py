@@ -46,6 +46,16 @@ class FormerKey:
 
 
 @dataclass(frozen=True)
+class KeyHolder:
+    """Whose signing key it is."""
+
+    principal: str
+    role: Role
+    administers: bool = False
+    removed: int | None = None  # number of the keystore that removed the slot; None: it stands
+
+
+@dataclass(frozen=True)
 class Document:
     """Parsed keystore file."""
 
@@ -70,6 +80,16 @@ class Document:
         """Content of the file."""
         document = self._body() | {"signature": _b64(self.signature)}
         return _canonical(document | {"sha256": sha256(_canonical(document)).hex()}) + b"\n"
+
+    def holder(self, key: bytes) -> KeyHolder | None:
+        """Holder of a slot's public signing key, also of a removed slot's; None for a key that no slot ever had."""
+        for slot in self.slots:
+            if slot.key == key != b"":
+                return KeyHolder(slot.principal, slot.role, slot.administers)
+        for former in self.former:
+            if former.key == key:
+                return KeyHolder(former.principal, former.role, removed=former.seq)
+        return None
 
     def _body(self) -> dict[str, Any]:
         body = {

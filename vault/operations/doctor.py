@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import func, select
 
+from vault.access import signed_approvals
 from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import check_live
 from vault.audit.reports.records import records
@@ -119,8 +120,11 @@ def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
     if not vault.books.upgraded:
         yield _warning("not_upgraded", "what decides in this vault is not signed", "genovault upgrade")
         return
-    for name in vault.books.altered():
-        yield _error("collection_altered", f"{name} is not as it was signed", RESTORE)
+    for message in vault.books.altered().values():
+        yield _error("collection_altered", message, RESTORE)
+    if vault.keyring.has(Branch.BOOKS):
+        for message in signed_approvals.missing(vault):
+            yield _error("approval_missing", message, "approve it again, if it was approved")
 
 
 def _keystore(vault: UnlockedVault) -> Iterator[HealthFinding]:

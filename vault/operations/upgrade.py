@@ -2,6 +2,7 @@
 
     look      doctor without errors, a log that verifies
     keys      keystore format 2, marked unbound: slots whose factors are given get signing keys
+    approvals what was approved and ruled, signed in the administrator's name
     books     every collection signed as it stands, bound to the head of the log
     bind      the mark goes: from here on nothing unsigned is read
     epochs    stored keys wrapped anew, so that a copy of the old keystore opens nothing that is released
@@ -17,11 +18,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import update
 
+from vault.access import signed_approvals
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.live_source import check_live
 from vault.crypto import keystore
-from vault.crypto.keystore import Factor
+from vault.crypto.keystore import Factor, Unlocked
 from vault.errors import IntegrityError
 from vault.operations import doctor, key_rotation
 from vault.session.authentic_books import sign_books
@@ -75,9 +77,15 @@ def upgrade(
     unlocked = vault.unlocked
     if unlocked.keystore.document.version == 1:
         unlocked = keystore.upgrade(unlocked, factors, random=vault.random)
-    sign_books(vault.books.unwatched, vault.vault_id, unlocked)
+    unbound = _with(vault, unlocked)
+    try:
+        with unbound.books.unwatched.write() as tx:
+            signed_approvals.carry(unbound, tx)
+        sign_books(unbound.books.unwatched, vault.vault_id, unlocked)
+    finally:
+        unbound.abandon()
     unlocked = keystore.bind(unlocked)
-    with_keys = UnlockedVault(vault.folder, read_settings(vault.folder), unlocked, clock=vault.clock, random=vault.random)
+    with_keys = _with(vault, unlocked)
     try:
         with with_keys.books.write() as tx:
             tx.execute(update(VaultRow).values(keystore_seq=unlocked.public.seq))
@@ -88,6 +96,11 @@ def upgrade(
         return Upgraded(True, _unkeyed(with_keys), keys)
     finally:
         with_keys.close()
+
+
+def _with(vault: UnlockedVault, unlocked: Unlocked) -> UnlockedVault:
+    """The same vault, opened anew with newer keys."""
+    return UnlockedVault(vault.folder, read_settings(vault.folder), unlocked, clock=vault.clock, random=vault.random)
 
 
 def _unkeyed(vault: UnlockedVault) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ transaction that leaves a collection changed signs its new head, if the role of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, event, insert, select, update
@@ -22,14 +22,15 @@ from vault.audit.head_seal import HeadSeal, SealedHead
 from vault.crypto.context import encode_context
 from vault.crypto.keystore import Branch, Unlocked
 from vault.crypto.keystore_format import Document
-from vault.crypto.primitives import SigningKey, verify_signature
+from vault.crypto.primitives import SigningKey, sha256, verify_signature
 from vault.errors import IntegrityError, RefusedError, UnavailableError
-from vault.session.collections import COLLECTIONS, named_in, state_digest
+from vault.session.collections import COLLECTIONS, differing, named_in, state_digest
 from vault.storage.audit_tables import AuditHeadRow
 from vault.storage.book_tables import CollectionHeadRow, VaultRow
 from vault.storage.database import Database, Transaction
 
 WATCH = "genovault-watch"  # in a connection's info, while a watched transaction uses it
+TOGETHER = "stewards"  # name of the head over all collections that stewards alone change
 UNUPGRADED = frozenset({"consent_batch", "lease", "job"})  # what a vault of keystore format 1 may still change: withdrawals
 
 
@@ -45,6 +46,7 @@ class Signatory:
 class _Head:
     counter: int
     digest: bytes
+    listing_sha256: bytes
     signer: bytes
     signature: bytes
 
@@ -134,22 +136,23 @@ class AuthenticBooks(Database):
         with super().write() as tx:
             heads: dict[str, _Head] = {}
             for name, collection in COLLECTIONS.items():
-                heads[name] = self._signed(tx, name, 1, collection.digest(tx.connection()))
+                heads[name] = self._signed(tx, name, 1, collection.rows(tx.connection()))
+            heads[TOGETHER] = self._signed_together(tx, heads)
             self._bind(tx, heads, self._seal)
 
-    def altered(self) -> list[str]:
-        """The collections that are not as they were signed, sorted; all of them where the heads themselves are not authentic."""
+    def altered(self) -> dict[str, str]:
+        """Collections that are not as they were signed, sorted, and what was found; all where the heads are not authentic."""
         with super().read() as tx:
             watch = _Watch(tx.connection())
-            found = []
-            for name in COLLECTIONS:
+            found = {}
+            for name in sorted(COLLECTIONS):
                 try:
                     self._look(watch, name)
                 except IntegrityError as error:
                     if error.code != "collection_altered" or watch.heads is None:
-                        return sorted(COLLECTIONS)
-                    found.append(name)
-        return sorted(found)
+                        return dict.fromkeys(sorted(COLLECTIONS), error.message)
+                    found[name] = error.message
+        return found
 
     @contextmanager
     def _watching(self, tx: Transaction) -> Iterator[_Watch]:
@@ -181,11 +184,12 @@ class AuthenticBooks(Database):
 
     def _look(self, watch: _Watch, name: str) -> bytes:
         """Digest a collection and hold it against its head; the digest. Raises IntegrityError as ``read``."""
-        digest = COLLECTIONS[name].digest(watch.connection)
+        rows = COLLECTIONS[name].rows(watch.connection)
+        digest = COLLECTIONS[name].digest(rows)
         if self._seal is not None:
             head = self._heads(watch, self._seal).get(name)
             if head is None or head.digest != digest:
-                raise altered(name)
+                raise altered(name, _difference(watch.connection, name, head, rows))
             self._require_signed(name, head, watch.keystore_seq)
         return digest
 
@@ -210,24 +214,26 @@ class AuthenticBooks(Database):
                     CollectionHeadRow.name,
                     CollectionHeadRow.counter,
                     CollectionHeadRow.digest,
+                    CollectionHeadRow.listing_sha256,
                     CollectionHeadRow.signer,
                     CollectionHeadRow.signature,
                 )
             )
-            heads = {row.name: _Head(row.counter, row.digest, row.signer, row.signature) for row in rows}
-            if sealed.state != _state(heads):
+            heads = {row.name: _Head(*row[1:]) for row in rows}
+            if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
                 raise altered("collection_head")
             watch.heads, watch.keystore_seq = heads, watch.connection.execute(select(VaultRow.keystore_seq)).scalar() or 0
+            self._require_signed(TOGETHER, heads[TOGETHER], watch.keystore_seq)
         return watch.heads
 
     def _require_signed(self, name: str, head: _Head, keystore_seq: int) -> None:
         if (name, head) in self._verified:
             return
         role, lasting = self._role_of(head.signer, keystore_seq)
-        if role is None or not authority.may_change(role, name):
+        if role is None or not _may_change(role, name):
             raise altered(name)
         try:
-            verify_signature(head.signer, head.signature, _signed_bytes(self._vault_id, name, head.counter, head.digest))
+            verify_signature(head.signer, head.signature, _signed_bytes(self._vault_id, name, head))
         except IntegrityError:
             raise altered(name) from None
         if lasting:
@@ -239,18 +245,17 @@ class AuthenticBooks(Database):
         A removed slot's key counts until the books know of the keystore that removed it, where what it signed was signed anew.
         """
         for again in (False, True):
-            document = self._keystore(again)
-            for slot in document.slots:
-                if slot.key == signer:
-                    return slot.role.value, True
-            for former in document.former:
-                if former.key == signer and keystore_seq < former.seq:
-                    return former.role.value, False
+            holder = self._keystore(again).holder(signer)
+            if holder is not None and holder.removed is None:
+                return holder.role.value, True
+            if holder is not None and holder.removed is not None and keystore_seq < holder.removed:
+                return holder.role.value, False
         return None, False
 
     def _sign_changes(self, tx: Transaction, watch: _Watch) -> None:
         watch.resting = True
-        changed = [name for name, before in watch.found.items() if COLLECTIONS[name].digest(watch.connection) != before]
+        now = {name: COLLECTIONS[name].rows(watch.connection) for name in watch.found}
+        changed = [name for name, rows in now.items() if COLLECTIONS[name].digest(rows) != watch.found[name]]
         if self._seal is None:
             if not UNUPGRADED.issuperset(changed):
                 raise UnavailableError(
@@ -265,24 +270,34 @@ class AuthenticBooks(Database):
         if "vault" in changed:  # the keystore's newest number among it: what removed slots signed is signed anew
             known = {slot.key for slot in self._keystore(False).slots}
             changed += [name for name, head in heads.items() if head.signer not in known and name not in changed]
-        for name in sorted(changed):
-            digest = COLLECTIONS[name].digest(watch.connection)
-            heads[name] = self._signed(tx, name, heads[name].counter + 1, digest)
+        for name in sorted(set(changed) - {TOGETHER}):
+            rows = now[name] if name in now else COLLECTIONS[name].rows(watch.connection)
+            heads[name] = self._signed(tx, name, heads[name].counter + 1, rows)
+        if not authority.STEWARDS_OWN.isdisjoint(changed) or TOGETHER in changed:
+            heads[TOGETHER] = self._signed_together(tx, heads)
         self._bind(tx, heads, self._seal)
 
-    def _signed(self, tx: Transaction, name: str, counter: int, digest: bytes) -> _Head:
+    def _signed(self, tx: Transaction, name: str, counter: int, rows: Sequence[tuple[Any, ...]]) -> _Head:
+        collection = COLLECTIONS[name]
+        return self._sign(tx, name, counter, collection.digest(rows), collection.listing(rows))
+
+    def _signed_together(self, tx: Transaction, heads: Mapping[str, _Head]) -> _Head:
+        before = heads.get(TOGETHER)
+        return self._sign(tx, TOGETHER, 1 if before is None else before.counter + 1, _together(heads), b"")
+
+    def _sign(self, tx: Transaction, name: str, counter: int, digest: bytes, listing: bytes) -> _Head:
         who = self._signatory()
         if who.key is None:
             raise UnavailableError(
                 "slot_outdated", "this slot cannot sign", hint="ask an administrator for a new one: key add-slot"
             )
-        if not authority.may_change(who.role, name):
+        if not _may_change(who.role, name):
             raise RefusedError("not_authorised", f"a {who.role} may not change this", hint="ask a steward")
-        signature = who.key.sign(_signed_bytes(self._vault_id, name, counter, digest))
+        head = _Head(counter, digest, sha256(listing), who.key.public, b"")
+        head = replace(head, signature=who.key.sign(_signed_bytes(self._vault_id, name, head)))
         tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name == name))
-        row = {"name": name, "counter": counter, "digest": digest, "signer": who.key.public, "signature": signature}
-        tx.execute(insert(CollectionHeadRow), [row])
-        return _Head(counter, digest, who.key.public, signature)
+        tx.execute(insert(CollectionHeadRow), [{"name": name, **vars(head), "listing": listing}])
+        return head
 
     def _bind(self, tx: Transaction, heads: Mapping[str, _Head], seal: HeadSeal) -> None:
         row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).one()
@@ -304,18 +319,32 @@ def sign_books(database: Database, vault_id: bytes, unlocked: Unlocked) -> None:
         books.stop_watching()
 
 
-def altered(name: str) -> IntegrityError:
-    """The error of a collection that is not as it was signed."""
-    return IntegrityError(
-        "collection_altered",
-        f"the books were edited: {name} is not as it was signed",
-        hint="genovault doctor says what to restore",
-    )
+def altered(name: str, what: str | None = None) -> IntegrityError:
+    """The error of a collection that is not as it was signed. ``what``: the record in which it differs, and how."""
+    said = what or f"{name} is not as it was signed"
+    return IntegrityError("collection_altered", f"the books were edited: {said}", hint="genovault doctor says what to restore")
+
+
+def _difference(connection: Connection, name: str, head: _Head | None, found: Sequence[tuple[Any, ...]]) -> str | None:
+    """The first record that was edited, by the listing that was signed; None if that listing is not authentic."""
+    signed = connection.execute(select(CollectionHeadRow.listing).where(CollectionHeadRow.name == name)).scalar()
+    if head is None or signed is None or sha256(signed) != head.listing_sha256:
+        return None
+    difference = differing(signed, COLLECTIONS[name].listing(found))
+    return None if difference is None else f"record {difference[0]} of {name} was {difference[1]}"
 
 
 def _state(heads: Mapping[str, _Head]) -> bytes:
     return state_digest({name: (head.counter, head.digest) for name, head in heads.items()})
 
 
-def _signed_bytes(vault_id: bytes, name: str, counter: int, digest: bytes) -> bytes:
-    return encode_context("genovault/collection-head/v1", vault_id, name, counter, digest)
+def _together(heads: Mapping[str, _Head]) -> bytes:
+    return _state({name: head for name, head in heads.items() if name in authority.STEWARDS_OWN})
+
+
+def _may_change(role: str, name: str) -> bool:
+    return role == authority.STEWARD if name == TOGETHER else authority.may_change(role, name)
+
+
+def _signed_bytes(vault_id: bytes, name: str, head: _Head) -> bytes:
+    return encode_context("genovault/collection-head/v1", vault_id, name, head.counter, head.digest, head.listing_sha256)

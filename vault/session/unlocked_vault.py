@@ -122,6 +122,10 @@ class UnlockedVault:
         """Signing key of manifests. Raises UnavailableError ``branch_closed`` without the release-sign branch."""
         return SigningKey(self.keyring.current(Branch.RELEASE_SIGN)[1])
 
+    def newest_keystore(self) -> Document:
+        """The keystore's document, read again: another process may have changed it. Raises as ``Unlocked.refreshed``."""
+        return self._keystore_document(again=True)
+
     def databases(self) -> tuple[tuple[str, Database], ...]:
         """The book and the key database by name, for checks."""
         return ("books", self.books), ("keys", self._key_database)

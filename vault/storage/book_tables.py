@@ -402,5 +402,23 @@ class CollectionHeadRow(Base):
     name: Mapped[Code] = mapped_column(primary_key=True)
     counter: Mapped[Count]  # one more with each change
     digest: Mapped[Digest]
+    listing: Mapped[bytes] = mapped_column(LargeBinary)  # label and digest of each row: says which record was edited
+    listing_sha256: Mapped[Digest]
+    signer: Mapped[Digest]  # Ed25519 public key of an unlock slot
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+
+
+class ApprovalRow(Base):
+    """An act that others rest on, signed by the key of the principal who did it (``docs/formats/books.md`` §8)."""
+
+    __tablename__ = "approval"
+
+    act: Mapped[Code] = mapped_column(primary_key=True)  # as in the log
+    kind: Mapped[Code] = mapped_column(primary_key=True)  # project | ruling
+    ref: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # id of the project or ruling
+    principal: Mapped[Code] = mapped_column(primary_key=True)
+    content: Mapped[Digest]  # of what was approved
+    signed: Mapped[Micros]
+    carried_by: Mapped[str | None] = mapped_column(Text)  # administrator who signed for an act of before the upgrade
     signer: Mapped[Digest]  # Ed25519 public key of an unlock slot
     signature: Mapped[bytes] = mapped_column(LargeBinary(64))

@@ -19,6 +19,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("counter", BIG, nullable=False),
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("listing", sa.LargeBinary(), nullable=False),
+        sa.Column("listing_sha256", sa.LargeBinary(32), nullable=False),
         sa.Column("signer", sa.LargeBinary(32), nullable=False),
         sa.Column("signature", sa.LargeBinary(64), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_collection_head")),

@@ -1,0 +1,139 @@
+"""Approvals: acts that others rest on, signed by the actor's own key (``docs/formats/books.md`` §8).
+
+    signature = Ed25519 over context("genovault/approval/v1", vault id, act, kind, ref, content, principal, signed, carried by or "")
+
+The rows are a collection, so only a steward's session leaves them changed; each row is besides the signature of the one who acted, so
+that a principal's name in a column stands for nothing. An act of before the vault's upgrade is carried: an administrator signed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policies import authority
+from vault.audit.actions import Action
+from vault.crypto.context import encode_context
+from vault.crypto.keystore_format import KeyHolder
+from vault.crypto.primitives import verify_signature
+from vault.errors import IntegrityError, UnavailableError
+from vault.session.caches import Cache
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ApprovalRow
+from vault.storage.database import Transaction
+
+CHECKED: Cache[set[bytes]] = Cache(set)
+"""Signatures that were verified, by context, signer and signature."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """An act on one thing: what it is, and the digest of what it was then."""
+
+    act: Action
+    kind: str
+    ref: bytes
+    content: bytes  # 32 bytes
+
+
+def sign(vault: UnlockedVault, tx: Transaction, approval: Approval, *, signed: int) -> None:
+    """Record the approval of whoever acts, in the caller's write transaction.
+
+    Args:
+        signed: microseconds since 1970 UTC, as the record itself states the act's time.
+
+    Raises:
+        UnavailableError: ``upgrade_needed``, ``slot_outdated``: the slot cannot sign.
+    """
+    _record(vault, tx, approval, vault.principal, signed, carried_by=None)
+
+
+def carry(vault: UnlockedVault, tx: Transaction, approval: Approval, *, principal: str, signed: int) -> None:
+    """Record the approval of an act of before the upgrade, in the name of the administrator who upgrades. Raises as ``sign``."""
+    _record(vault, tx, approval, principal, signed, carried_by=vault.principal)
+
+
+def require(vault: UnlockedVault, tx: Transaction, approval: Approval, *, principal: str, signed: int) -> bytes | None:
+    """Hold an act that a record names against its signature; the principal's key, 32 bytes, or None for an act that was carried.
+
+    Raises:
+        IntegrityError: ``approval_missing``: the principal did not sign this, or the signer's role may not do it.
+    """
+    row = tx.get(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal))
+    if row is None or (row.content, row.signed) != (approval.content, signed):
+        raise _missing(approval, principal)
+    holder = _holder(vault, row.signer)
+    acted = row.carried_by or principal
+    if holder is None or holder.principal != acted or not authority.may(holder.role.value, approval.act.value):
+        raise _missing(approval, principal)
+    if row.carried_by is not None and not (holder.administers or holder.removed is not None):
+        raise _missing(approval, principal)
+    covered = _covered(vault, approval, principal, signed, row.carried_by)
+    checked, key = vault.caches.get(CHECKED), covered + row.signer + row.signature
+    if key not in checked:
+        try:
+            verify_signature(row.signer, row.signature, covered)
+        except IntegrityError:
+            raise _missing(approval, principal) from None
+        checked.add(key)
+    return row.signer if row.carried_by is None else None
+
+
+def require_two(approval: Approval, first: bytes | None, second: bytes | None, *, principals: tuple[str, str]) -> None:
+    """Refuse two approvals of one principal, or of one key. ``first``, ``second``: as ``require`` gives them.
+
+    Raises:
+        IntegrityError: ``approval_missing``.
+    """
+    if principals[0] == principals[1] or (first is not None and first == second):
+        raise _missing(approval, principals[1])
+
+
+def _record(
+    vault: UnlockedVault, tx: Transaction, approval: Approval, principal: str, signed: int, *, carried_by: str | None
+) -> None:
+    key = vault.unlocked.signer
+    if key is None:
+        if not vault.books.upgraded:
+            raise UnavailableError("upgrade_needed", "this vault is of an earlier format", hint="genovault upgrade")
+        vault.require_own_key()
+        raise UnavailableError("slot_outdated", "this slot cannot sign", hint="ask an administrator: key add-slot")
+    tx.merge(
+        ApprovalRow(
+            act=approval.act.value,
+            kind=approval.kind,
+            ref=approval.ref,
+            principal=principal,
+            content=approval.content,
+            signed=signed,
+            carried_by=carried_by,
+            signer=key.public,
+            signature=key.sign(_covered(vault, approval, principal, signed, carried_by)),
+        )
+    )
+
+
+def _holder(vault: UnlockedVault, signer: bytes) -> KeyHolder | None:
+    held = vault.unlocked.keystore.document.holder(signer)
+    return held if held is not None else vault.newest_keystore().holder(signer)
+
+
+def _covered(vault: UnlockedVault, approval: Approval, principal: str, signed: int, carried_by: str | None) -> bytes:
+    return encode_context(
+        "genovault/approval/v1",
+        vault.vault_id,
+        approval.act.value,
+        approval.kind,
+        approval.ref,
+        approval.content,
+        principal,
+        signed,
+        carried_by or "",
+    )
+
+
+def _missing(approval: Approval, principal: str) -> IntegrityError:
+    return IntegrityError(
+        "approval_missing",
+        f"a {approval.kind} rests on {approval.act.value} by {principal}, which {principal} did not sign",
+        hint="look at it in the audit log; then do the act again",
+    )
