@@ -122,7 +122,7 @@ def _events(tx: Transaction, vault: UnlockedVault, owners: list[bytes], states: 
         statement_id, digest = statements.setdefault(text, (len(statements) + 1, hashlib.sha256(text.encode()).digest()))
         halves = np.frombuffer(owner, ">u8"), np.frombuffer(digest, ">u8")
         clocks = to_micros(one.legal_time), to_micros(one.recorded_at)
-        fixed[number] = (one.event_id.encode(), halves[0], *clocks, statement_id, halves[1], len(times), bytes(32))
+        fixed[number] = (one.event_id.encode(), halves[0], *clocks, statement_id, halves[1], len(times), bytes(32), 0)
         moments += [to_micros(at) for at in times]
     bulk_insert(tx, ConsentStatementRow, [{"said_id": n, "sha256": d, "body": t} for t, (n, d) in statements.items()])
     head, content, at = Head(0, ledger_columns.start(vault.vault_id)), np.array(moments, ">i8"), 0
@@ -131,7 +131,11 @@ def _events(tx: Transaction, vault: UnlockedVault, owners: list[bytes], states: 
         stop = at + int(part["n_times"].sum())
         events, times = part.tobytes(), content[at:stop].tobytes()
         head = Head(first + len(part), ledger_columns.batch_head(head.digest, first + 1, events, times))
-        bulk_insert(tx, ConsentBatchRow, [{"last_seq": head.seq, "events": events, "times": times, "head": head.digest}])
+        bulk_insert(
+            tx,
+            ConsentBatchRow,
+            [{"last_seq": head.seq, "events": events, "times": times, "head": head.digest, "format": ledger_columns.FORMAT}],
+        )
         at = stop
     return head
 

@@ -190,7 +190,8 @@ class ConsentEvent:
     channel: str = ""
     language: str = ""
     rules: int = 1  # rule set under which it was recorded (docs/design/consent.md §4)
-    precision: Precision = Precision.INSTANT  # of ``legal_time``
+    precision: Precision = Precision.INSTANT  # of ``legal_time``; ``recorded_at`` is always an instant
+    clock_behind: bool = False  # the machine's clock was behind the ledger: ``recorded_at`` is the time of the event before
 
     def __post_init__(self) -> None:
         if not self.event_id or self.seq < 0 or self.supersedes == self.event_id:
@@ -284,6 +285,7 @@ def as_dict(event: ConsentEvent) -> dict[str, object]:
         "language": event.language,
         "rules": None if event.rules == 1 else event.rules,
         "precision": None if event.precision is Precision.INSTANT else event.precision,
+        "clock_behind": event.clock_behind or None,
     }
     return {key: value for key, value in full.items() if value or value == 0}
 

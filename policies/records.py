@@ -1,7 +1,8 @@
 """Consent events as stored text, and back.
 
 ``dump_event`` and ``parse_event`` are exact inverses. A ledger of millions splits each event instead (``separate``): the *statement*,
-of which few distinct ones exist, and the ids and times, which differ for every event. In a statement, times are numbered marks.
+of which few distinct ones exist, and what differs for every event: ids, times, and how the times are meant (``OWN_COLUMNS``). In a
+statement, times are numbered marks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from policies.terms import Terms, read_alternative
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-OWN_COLUMNS = ("event_id", "seq", "legal_time", "recorded_at")  # fields of an event that are not part of its statement
+IDS_AND_CLOCKS = ("event_id", "seq", "legal_time", "recorded_at")
+OWN_COLUMNS = (*IDS_AND_CLOCKS, "rules", "precision", "clock_behind")  # fields of an event that are not part of its statement
 
 
 def dump_event(event: ConsentEvent) -> str:
@@ -63,6 +65,7 @@ def parse_event(text: str) -> ConsentEvent:
     qc = QcState(top.choice("qc", tuple(QcState)))
     rules = top.whole("rules", 1, RULES[-1]) if top.has("rules") else 1
     precision = Precision(top.choice("precision", tuple(Precision), default=Precision.INSTANT))
+    clock_behind = top.flag("clock_behind")
     rest = {key: top.text(key, default="") for key in ("signer_ref", "recorded_by", "evidence_hash", "channel", "language")}
     top.finish()
     if problems:
@@ -85,6 +88,7 @@ def parse_event(text: str) -> ConsentEvent:
         supersedes=supersedes,
         rules=rules or 1,
         precision=precision,
+        clock_behind=clock_behind,
         **rest,
     )
 
@@ -104,13 +108,14 @@ def separate(event: ConsentEvent) -> tuple[str, tuple[datetime, ...]]:
 
 
 def parse_statement(text: str) -> ConsentEvent:
-    """Parse a statement to a pattern: an event without id and times, which ``join`` completes.
+    """Parse a statement to a pattern: an event without id and times, which ``join`` completes. Some of ledger format 1 hold
+    ``rules`` and ``precision``, which format 2 keeps beside the times.
 
     Raises:
         PolicyInputError: ``bad_said``, or every problem with its place.
     """
     statement = canonical.loads(text)
-    if not isinstance(statement, dict) or set(OWN_COLUMNS) & set(statement):
+    if not isinstance(statement, dict) or set(IDS_AND_CLOCKS) & set(statement):
         raise PolicyInputError("bad_said", "not what an event says")
     never = canonical.instant_text(_NEVER)
     own: dict[str, object] = {"event_id": "-", "seq": 0, "legal_time": never, "recorded_at": never}
@@ -118,9 +123,18 @@ def parse_statement(text: str) -> ConsentEvent:
 
 
 def join(
-    pattern: ConsentEvent, *, event_id: str, seq: int, legal_time: datetime, recorded_at: datetime, times: Sequence[datetime]
+    pattern: ConsentEvent,
+    *,
+    event_id: str,
+    seq: int,
+    legal_time: datetime,
+    recorded_at: datetime,
+    times: Sequence[datetime],
+    rules: int | None = None,
+    precision: Precision | None = None,
+    clock_behind: bool = False,
 ) -> ConsentEvent:
-    """Event from a pattern and the parts that ``separate`` removed.
+    """Event from a pattern and the parts that ``separate`` removed; ``rules`` and ``precision`` None: as the pattern says.
 
     Raises:
         PolicyInputError: ``bad_said``: a mark stands for no time, or the event is not one.
@@ -132,7 +146,16 @@ def join(
             raise PolicyInputError("bad_said", "a mark stands for no time")
         return times[number]
 
-    event = replace(pattern, event_id=event_id, seq=seq, legal_time=legal_time, recorded_at=recorded_at)
+    event = replace(
+        pattern,
+        event_id=event_id,
+        seq=seq,
+        legal_time=legal_time,
+        recorded_at=recorded_at,
+        rules=rules or pattern.rules,
+        precision=precision or pattern.precision,
+        clock_behind=clock_behind,
+    )
     return _with_times(event, real) if times else event
 
 

@@ -43,8 +43,10 @@ CONSENT = {
         "UPDATE consent_batch SET last_seq = CASE last_seq WHEN 112 THEN 13 ELSE 1 END",
     ),
     "a batch twice": (
-        "INSERT INTO consent_batch SELECT last_seq + 12, events, times, head FROM consent_batch WHERE last_seq = 12",
+        "INSERT INTO consent_batch SELECT last_seq + 12, events, times, head, format FROM consent_batch WHERE last_seq = 12",
     ),
+    "an older format": ("UPDATE consent_batch SET format = 1 WHERE last_seq = 12",),
+    "a format that is none": ("UPDATE consent_batch SET format = 'x' WHERE last_seq = 12",),
     "an event cut off": ("UPDATE consent_batch SET events = substr(events, 1, length(events) / 12 * 11) WHERE last_seq = 12",),
     "an event of no length": ("UPDATE consent_batch SET events = substr(events, 1, length(events) - 1) WHERE last_seq = 12",),
     "the times cut off": ("UPDATE consent_batch SET times = x''", "UPDATE consent_batch SET times = x'00'"),
@@ -102,7 +104,7 @@ def test_a_forged_acceptance_does_not_end_where_the_log_says(small, closed):
     size = len(events) // first
     forged = bytes(events[:size])
     new = ledger_columns.batch_head(bytes(head), 14, forged, bytes(times[:0]))
-    sql(small / "books.db", ("INSERT INTO consent_batch VALUES (14, ?, ?, ?)", (forged, b"", new)))
+    sql(small / "books.db", ("INSERT INTO consent_batch VALUES (14, ?, ?, ?, 2)", (forged, b"", new)))
     with opened(small) as s, pytest.raises(IntegrityError) as caught:
         gate.view(s, project="demo", dataset="cohort")
     assert caught.value.code.startswith(("consent_", "collection_"))

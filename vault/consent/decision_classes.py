@@ -19,7 +19,8 @@ from policies.decisions import Basis
 from policies.records import mark_number
 from policies.states import SHORTEST_DAY, Acceptance, ConsentState, fold
 from policies.times import first_moment
-from vault.consent.ledger_columns import Columns, Ints
+from vault.consent.ledger_columns import DAY as DATED
+from vault.consent.ledger_columns import IN_FORMAT_1, Columns, Ints
 from vault.storage.timestamps import to_micros
 
 Indices = npt.NDArray[np.int64]
@@ -144,14 +145,24 @@ def _group(columns: Columns, subjects: Indices, events: Indices) -> Group:
     for j in range(events.shape[1]):
         kinds = kinds * (int(columns.statement_ids.max()) + 1) + columns.statement_ids[events[:, j]]
         kinds, size = _renumbered(kinds)
+        meant = columns.flags[events[:, j]] & (DATED | IN_FORMAT_1)
+        if (meant != meant[0]).any():
+            kinds, size = _renumbered(kinds * 256 + meant)
     if events.shape[1] > 1:
         ranks = _ranks(legal)
         for j in range(events.shape[1]):
             kinds, size = _renumbered(kinds * events.shape[1] + ranks[:, j])
-        if any(columns.statements.pattern(one).rules > 1 for one in np.unique(columns.statement_ids[events]).tolist()):
+        if _under_rule_set_2(columns, events):
             kinds, size = _apart(legal, kinds, size)
     times = [one for j in range(events.shape[1]) for one in _times(columns, events[:, j], j)]
     return Group(subjects, events, kinds, size, tuple(times))
+
+
+def _under_rule_set_2(columns: Columns, events: Indices) -> bool:
+    """True if any of the events was recorded under rule set 2."""
+    if not (columns.flags[events] & IN_FORMAT_1).all():
+        return True
+    return any(columns.statements.pattern(one).rules > 1 for one in np.unique(columns.statement_ids[events]).tolist())
 
 
 def _apart(legal: Ints, kinds: Indices, size: int) -> tuple[Indices, int]:

@@ -14,11 +14,11 @@ import numpy as np
 from sqlalchemy import func, select
 
 from policies import records
-from policies.consent import RULES, ConsentEvent
+from policies.consent import RULES, ConsentEvent, Precision
 from vault.audit.consent_head import consent_head
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns
-from vault.consent.ledger_columns import EVENT, Columns, EventBatch, StatementTable
+from vault.consent.ledger_columns import CLOCK_BEHIND, DAY, EVENT, FORMAT, Columns, EventBatch, StatementTable
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
@@ -110,11 +110,13 @@ def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tu
         statement_id, digest = interned[text]
         owner, halves = np.frombuffer(item.subject, ">u8"), np.frombuffer(digest, ">u8")
         clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
-        fixed[at] = (event.event_id.encode(), owner, *clocks, statement_id, halves, len(times), sha256(sealed))
+        flags = DAY * (event.precision is Precision.DAY) | CLOCK_BEHIND * event.clock_behind
+        fixed[at] = (event.event_id.encode(), owner, *clocks, statement_id, halves, len(times), sha256(sealed), flags)
         private.append({"seq": event.seq, "subject_id": item.subject, "sealed": sealed})
     moments = np.array([to_micros(moment) for _, times in parts for moment in times], ">i8").tobytes()
     chained = ledger_columns.batch_head(head.digest, head.seq + 1, fixed.tobytes(), moments)
-    tx.add(ConsentBatchRow(last_seq=head.seq + len(new), events=fixed.tobytes(), times=moments, head=chained))
+    last_seq = head.seq + len(new)
+    tx.add(ConsentBatchRow(last_seq=last_seq, events=fixed.tobytes(), times=moments, head=chained, format=FORMAT))
     tx.flush()
     bulk_insert(tx, ConsentPrivateRow, private)
     return Head(head.seq + len(new), chained), recorded
@@ -166,7 +168,8 @@ def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
         held = tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == len(known)))
         if held != known.head:
             known = ledger_columns.empty(vault_id)
-    query = select(ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
+    columns = (ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
+    query = select(*columns, ConsentBatchRow.format)
     rows = tx.execute(query.where(ConsentBatchRow.last_seq > len(known)).order_by(ConsentBatchRow.last_seq))
     return ledger_columns.extended(known, [EventBatch(*row) for row in rows], _statements(tx, known.statements))
 

@@ -1,11 +1,11 @@
 """Consent ledger as columns: a million events are a few arrays, and each distinct statement is stored once.
 
     head(0)  = SHA-256(context("genovault/consent-chain/v1", vault id))
-    head(b)  = SHA-256(context("genovault/consent-batch/v1", head(b-1), first seq, number of events, SHA-256(events ‖ times)))
+    head(b)  = SHA-256(context("genovault/consent-batch/v2", head(b-1), first seq, number of events, SHA-256(events ‖ times)))
 
 for each batch of events that were recorded together. ``events`` are their fixed parts (``EVENT``) in order, ``times`` the times
-that the marks of their statements stand for. A deleted, edited, moved or inserted event changes the value of its batch.
-Format: docs/formats/books.md §4.
+that the marks of their statements stand for. A deleted, edited, moved or inserted event changes the value of its batch. Batches of
+format 1 (``v1``, ``EVENT_1``) are from before rule set 2 and say of no time how exact it is. Format: docs/formats/books.md §4.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policies import records
-from policies.consent import ConsentEvent
+from policies.consent import ConsentEvent, Precision
 from policies.errors import PolicyInputError
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
@@ -25,19 +25,27 @@ from vault.errors import IntegrityError
 from vault.ids import SubjectId, VaultId
 from vault.storage.timestamps import from_micros
 
-EVENT = np.dtype(
-    [
-        ("event_id", "S36"),  # ASCII
-        ("subject", ">u8", 2),  # the 16 bytes of its id
-        ("legal_time", ">i8"),  # µs since 1970 UTC, as all times
-        ("recorded_at", ">i8"),
-        ("statement_id", ">u4"),
-        ("statement", ">u8", 4),  # SHA-256 of the statement
-        ("n_times", ">u2"),
-        ("sealed", "V32"),  # SHA-256 of the sealed part
-    ]
-)
-"""Fixed part of one event, 138 bytes without padding."""
+_FIELDS = [
+    ("event_id", "S36"),  # ASCII
+    ("subject", ">u8", 2),  # the 16 bytes of its id
+    ("legal_time", ">i8"),  # µs since 1970 UTC, as all times
+    ("recorded_at", ">i8"),
+    ("statement_id", ">u4"),
+    ("statement", ">u8", 4),  # SHA-256 of the statement
+    ("n_times", ">u2"),
+    ("sealed", "V32"),  # SHA-256 of the sealed part
+]
+EVENT_1 = np.dtype(_FIELDS)
+"""Fixed part of one event of format 1, 138 bytes without padding."""
+
+EVENT = np.dtype([*_FIELDS, ("flags", "u1")])
+"""Fixed part of one event, 139 bytes without padding; ``flags``: ``DAY``, ``CLOCK_BEHIND``."""
+
+FORMAT = 2  # of new batches; their events are of rule set 2
+LAYOUTS = {1: EVENT_1, FORMAT: EVENT}
+DAY = 1  # flag: the legal time is a whole day, of which it is the first instant
+CLOCK_BEHIND = 2  # flag: the clock was behind the ledger, so the event took the time of the one before
+IN_FORMAT_1 = 128  # flag in memory only: rule set and precision, if any, are in the statement
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint64]
@@ -51,6 +59,7 @@ class EventBatch:
     events: bytes
     times: bytes
     head: bytes
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ class Columns:
     legal_time: Ints
     recorded_at: Ints
     statement_ids: Ints
+    flags: npt.NDArray[np.uint8]  # [n]
     starts: Ints
     times: Ints
     subject: Ints
@@ -104,6 +114,8 @@ class Columns:
         """Event ``at`` (from 0). Raises IntegrityError ``consent_event_unknown``."""
         pattern = self.statements.pattern(int(self.statement_ids[at]))
         times = [from_micros(int(value)) for value in self.times[self.starts[at] : self.starts[at + 1]]]
+        flags = int(self.flags[at])
+        old, dated = flags & IN_FORMAT_1, flags & DAY
         try:
             return records.join(
                 pattern,
@@ -112,6 +124,9 @@ class Columns:
                 legal_time=from_micros(int(self.legal_time[at])),
                 recorded_at=from_micros(int(self.recorded_at[at])),
                 times=times,
+                rules=None if old else FORMAT,
+                precision=None if old else Precision.DAY if dated else Precision.INSTANT,
+                clock_behind=bool(flags & CLOCK_BEHIND),
             )
         except PolicyInputError:
             raise _unknown() from None
@@ -144,6 +159,7 @@ def empty(vault_id: VaultId) -> Columns:
         none,
         none,
         none,
+        np.zeros(0, np.uint8),
         np.zeros(1, np.int64),
         none,
         none,
@@ -159,10 +175,10 @@ def start(vault_id: VaultId) -> bytes:
     return sha256(encode_context("genovault/consent-chain/v1", vault_id))
 
 
-def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes) -> bytes:
-    """Value of the hash chain after a batch of ``events`` (a multiple of ``EVENT.itemsize`` bytes) with their times."""
-    count = len(events) // EVENT.itemsize
-    return sha256(encode_context("genovault/consent-batch/v1", previous, first_seq, count, sha256(events + times)))
+def batch_head(previous: bytes, first_seq: int, events: bytes, times: bytes, *, version: int = FORMAT) -> bytes:
+    """Value of the hash chain after a batch of ``events`` (whole ones, in the layout of the format) with their times."""
+    count = len(events) // LAYOUTS[version].itemsize
+    return sha256(encode_context(f"genovault/consent-batch/v{version}", previous, first_seq, count, sha256(events + times)))
 
 
 def extended(known: Columns, batches: Sequence[EventBatch], statements: StatementTable) -> Columns:
@@ -173,18 +189,38 @@ def extended(known: Columns, batches: Sequence[EventBatch], statements: Statemen
     """
     if not batches:
         return known
-    head, first = known.head, len(known) + 1
+    head, first, formats = known.head, len(known) + 1, known_format(known)
     for batch in batches:
-        count, rest = divmod(len(batch.events), EVENT.itemsize)
-        head = batch_head(head, first, batch.events, batch.times)
+        if batch.format not in LAYOUTS or batch.format < formats:  # once there is a batch of format 2, all further ones are
+            raise altered(first)
+        formats = batch.format
+        count, rest = divmod(len(batch.events), LAYOUTS[batch.format].itemsize)
+        head = batch_head(head, first, batch.events, batch.times, version=batch.format)
         if rest or not count or batch.last_seq != first + count - 1 or batch.head != head:
             raise altered(first)
         first = batch.last_seq + 1
-    fresh = np.frombuffer(b"".join(batch.events for batch in batches), EVENT)
+    fresh = np.concatenate([_unpacked(batches, version) for version in LAYOUTS])
     moments = np.frombuffer(b"".join(batch.times for batch in batches), ">i8").astype(np.int64)
     if fresh["n_times"].sum(dtype=np.int64) != len(moments) or not _statements_match(fresh, statements):
         raise altered(len(known) + 1)
     return _columns(np.concatenate((known.fixed, fresh)), np.concatenate((known.times, moments)), statements, head)
+
+
+def known_format(known: Columns) -> int:
+    """Format of the last batch in these columns; 1 where there is none."""
+    return FORMAT if len(known) and not known.flags[-1] & IN_FORMAT_1 else 1
+
+
+def _unpacked(batches: Sequence[EventBatch], version: int) -> npt.NDArray[np.void]:
+    """Events of the batches of one format, in the newest layout."""
+    packed = np.frombuffer(b"".join(batch.events for batch in batches if batch.format == version), LAYOUTS[version])
+    if version == FORMAT:
+        return packed
+    found = np.zeros(len(packed), EVENT)
+    for name in EVENT_1.names or ():
+        found[name] = packed[name]
+    found["flags"] = IN_FORMAT_1
+    return found
 
 
 def altered(seq: int) -> IntegrityError:
@@ -209,6 +245,7 @@ def _columns(fixed: npt.NDArray[np.void], times: Ints, statements: StatementTabl
         legal_time=fixed["legal_time"].astype(np.int64),
         recorded_at=fixed["recorded_at"].astype(np.int64),
         statement_ids=fixed["statement_id"].astype(np.int64),
+        flags=fixed["flags"].copy(),
         starts=np.concatenate((np.zeros(1, np.int64), np.cumsum(fixed["n_times"], dtype=np.int64))),
         times=times,
         subject=subject,

@@ -28,6 +28,7 @@ class VaultRow(Base):
     keystore_seq: Mapped[Count]  # newest keystore that an entry of the log speaks of: an older one is a rollback
     reference_version: Mapped[Count]  # version of the key that the digests of ``reference`` are made with
     created: Mapped[Micros]
+    time_zone: Mapped[Code] = mapped_column(Text, server_default="UTC")  # IANA name: whose days the typed dates are
 
 
 class PrincipalRow(Base):
@@ -239,6 +240,7 @@ class ConsentBatchRow(Base):
     events: Mapped[bytes] = mapped_column(LargeBinary)  # one fixed part for each event
     times: Mapped[bytes] = mapped_column(LargeBinary)  # times that the marks of the texts stand for
     head: Mapped[Digest]  # the chain's value after them
+    format: Mapped[Count] = mapped_column(BIG, server_default="1")  # layout of the events, bound by the chain
 
 
 class ConsentPrivateRow(Base):

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
+from policies.consent import Precision
 from vault.consent import ledger_columns
 from vault.ids import VaultId
 from vault.storage.timestamps import from_micros
@@ -41,19 +42,21 @@ def test_the_consent_chain_of_the_page_is_the_codes():
     start = hashlib.sha256(context("genovault/consent-chain/v1", VAULT)).digest()
     digests = hashlib.sha256(said.encode()).digest(), hashlib.sha256(b"sealed").digest()
     legal, recorded, time = (micros.to_bytes(8, "big") for micros in (1700000000000000, 1700000001000000, 1800000000000000))
-    row = event.encode() + SUBJECT + legal + recorded + b"\x00\x00\x00\x01" + digests[0] + b"\x00\x01" + digests[1]
-    link = context("genovault/consent-batch/v1", start, 1, 1, hashlib.sha256(row + time).digest())
-    first = hashlib.sha256(link).digest()
+    before = event.encode() + SUBJECT + legal + recorded + b"\x00\x00\x00\x01" + digests[0] + b"\x00\x01" + digests[1]
     assert start.hex() in PAGE
     assert said in PAGE
-    assert first.hex() in PAGE
     assert ledger_columns.start(VaultId(VAULT)) == start
-    assert ledger_columns.batch_head(start, 1, row, time) == first
-    assert len(row) == ledger_columns.EVENT.itemsize
-
     texts = ledger_columns.StatementTable()
     texts.add(1, digests[0], said)
-    batch = ledger_columns.EventBatch(1, row, time, first)
-    columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [batch], texts)
-    assert columns.head == first
-    assert columns.event(0).answers[0].valid_to == from_micros(1800000000000000)
+    for version, row in ((1, before), (2, before + b"\x01")):
+        link = context(f"genovault/consent-batch/v{version}", start, 1, 1, hashlib.sha256(row + time).digest())
+        first = hashlib.sha256(link).digest()
+        assert first.hex() in PAGE, version
+        assert ledger_columns.batch_head(start, 1, row, time, version=version) == first
+        assert len(row) == ledger_columns.LAYOUTS[version].itemsize
+        batch = ledger_columns.EventBatch(1, row, time, first, version)
+        columns = ledger_columns.extended(ledger_columns.empty(VaultId(VAULT)), [batch], texts)
+        assert columns.head == first
+        found = columns.event(0)
+        assert found.answers[0].valid_to == from_micros(1800000000000000)
+        assert (found.rules, found.precision) == ((1, Precision.INSTANT) if version == 1 else (2, Precision.DAY))
