@@ -38,6 +38,9 @@ def import_(
     namespace: Annotated[
         str, typer.Option(metavar="NAME", help="Put NAME/ before every sample name that another cohort also uses.")
     ] = "",
+    unlisted_assembly: Annotated[
+        bool, typer.Option("--unlisted-assembly", help="Take an assembly that is not known here: nothing is checked by it.")
+    ] = False,
 ) -> None:
     """Import genotypes; all or nothing.
 
@@ -52,7 +55,11 @@ def import_(
         from vault.genotypes.import_job import ImportOptions, import_files  # while the files are being parsed
 
         options = ImportOptions(
-            append=append, sample_map=samples, unknown="register" if register else unknown or "refuse", namespace=namespace
+            append=append,
+            sample_map=samples,
+            unknown="register" if register else unknown or "refuse",
+            namespace=namespace,
+            unlisted_assembly=unlisted_assembly,
         )
         with context.open() as vault:
             report = import_files(

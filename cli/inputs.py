@@ -24,11 +24,10 @@ def read_file(path: Path, *, limit: int) -> bytes:
 
 
 def read_text(path: Path, *, limit: int) -> str:
-    """The whole file as UTF-8. Raises InputError: as ``read_file``, and ``file_not_text``."""
-    try:
-        return read_file(path, limit=limit).decode()
-    except UnicodeDecodeError:
-        raise InputError("file_not_text", f"{path} is not UTF-8 text") from None
+    """The whole file as UTF-8 text, without a byte order mark. Raises InputError: as ``read_file``, and ``file_not_text``."""
+    from vault.files.handed_in import text_of
+
+    return text_of(read_file(path, limit=limit), name=str(path))
 
 
 def instant(text: str | None, *, option: str) -> datetime | None:

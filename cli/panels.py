@@ -27,6 +27,9 @@ def create(
         Path, typer.Option(metavar="FILE", help="BED, VCF, or TSV with contig, pos, ref, alt, id.", show_default=False)
     ],
     dataset: Annotated[str, typer.Option(metavar="N", help="The dataset it is of.", show_default=False)],
+    assembly: Annotated[
+        str | None, typer.Option(metavar="A", help="The list's assembly, to be held against the dataset's.")
+    ] = None,
 ) -> None:
     """Record a panel, or the next version of one, and seal its sites apart for quick reading.
 
@@ -35,11 +38,15 @@ def create(
     context = context_of(ctx)
     from vault.genotypes.catalog import datasets, panel_builder
     from vault.genotypes.loci import parse_loci
+    from vault.genotypes.loci_assembly import require_same_assembly
     from vault.limits import MAX_LINE_BYTES
 
-    listed = parse_loci(read_file(loci, limit=MAX_LINE_BYTES), name=loci.name)
+    raw = read_file(loci, limit=MAX_LINE_BYTES)
+    listed = parse_loci(raw, name=loci.name)
     with context.open() as vault:
-        panel = panel_builder.create(vault, datasets.by_name(vault, dataset), name, listed)
+        of = datasets.by_name(vault, dataset)
+        require_same_assembly(raw, name=loci.name, assembly=of.assembly, stated=assembly)
+        panel = panel_builder.create(vault, of, name, listed)
     described = {"name": name, "version": panel.version, "dataset": dataset, "loci": len(panel.loci), "sha256": panel.sha256}
     context.output.document(described)
     context.output.line(f"{name} version {panel.version}: {len(panel.loci):,} loci of {dataset}")

@@ -7,6 +7,9 @@ patches; GCA_009914755.4 and GCF_009914755.1 are T2T-CHM13v2.0. Earlier versions
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
+
+from policies.errors import PolicyInputError
 
 GRCH37, GRCH38, CHM13 = "GRCh37", "GRCh38", "T2T-CHM13v2.0"
 KNOWN = (GRCH37, GRCH38, CHM13)
@@ -52,6 +55,21 @@ def normalise_assembly(name: str) -> str:
         version = int(accession[2])
         return next((known for first, known in _FIRST[accession[1]] if version >= first), name.strip())
     return _NAMES.get(lower) or _NAMES.get(_unpatched(lower)) or name.strip()
+
+
+def known_assembly(name: str, *, place: str = "") -> str:
+    """As ``normalise_assembly``, for a name that must be known: without its lengths and places nothing could be checked.
+
+    Raises:
+        PolicyInputError: ``assembly_unknown``.
+    """
+    found = normalise_assembly(name)
+    if found not in KNOWN:
+        close = get_close_matches(name.strip().lower(), [*_NAMES, *map(str.lower, KNOWN)], n=1, cutoff=0.5)
+        meant = f"; did you mean {close[0]} ({normalise_assembly(close[0])})?" if close else ""
+        known = ", ".join(KNOWN)
+        raise PolicyInputError("assembly_unknown", f"{name.strip()!r:.60} is no assembly known here ({known}){meant}", place)
+    return found
 
 
 def _unpatched(name: str) -> str:

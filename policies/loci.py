@@ -16,6 +16,7 @@ from enum import StrEnum
 from policies import canonical
 from policies.assemblies import normalise_assembly
 from policies.errors import InputProblem, PolicyInputError
+from policies.region_syntax import HOW, read_region_text
 from policies.strict_mapping import Section
 
 END = 2**31 - 1  # one past the largest 0-based position a VCF or BCF can hold
@@ -23,7 +24,6 @@ MAX_LINES = 1_000_000  # lines of a BED text: a panel may be a whole array
 MARGIN = 500_000  # bases masked on each side of an excluded locus, so that linked sites do not reveal it (docs/design/disclosure.md §8.2)
 
 _CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")  # VCF 4.5 §1.4.7
-_RANGE = re.compile(r"(?P<contig>.+):(?P<start>[0-9][0-9,]*)(?P<dash>-(?P<end>[0-9][0-9,]*)?)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -182,20 +182,14 @@ def resolve(rules: Iterable[LocusRule], *, assembly: str, catalogue: Catalogue |
 
 
 def parse_region(text: str, *, place: str = "") -> Interval:
-    """Parse a region as bcftools reads it: 1-based and inclusive, ``22``, ``22:100`` (one base), ``22:100-200``, ``22:100-``, with commas.
+    """Parse a region as people type it (``policies.region_syntax``).
 
     Raises:
         PolicyInputError: ``bad_region``.
     """
-    text = text.strip()
-    found = _RANGE.fullmatch(text)
-    if not found:
-        return Interval(normalise_contig(text, place=place), 0, END)
-    start = _number(found["start"], text, place)
-    end = start if not found["dash"] else _number(found["end"], text, place) if found["end"] else END
-    if not 1 <= start <= end <= END:
-        raise PolicyInputError("bad_region", f"{text!r:.80}: positions run from 1 upwards, the start not after the end", place)
-    return Interval.from_positions(normalise_contig(found["contig"], place=place), start, end)
+    found = read_region_text(text, end=END, place=place)
+    contig = normalise_contig(found.contig, place=place)
+    return Interval.from_positions(contig, found.first, END if found.last is None else found.last)
 
 
 def parse_regions(texts: Iterable[str], *, place: str = "") -> Mask:
@@ -236,7 +230,7 @@ def normalise_contig(name: str, *, place: str = "") -> str:
         PolicyInputError: ``bad_region`` for a name that VCF does not allow.
     """
     if not _CONTIG.fullmatch(name):
-        raise PolicyInputError("bad_region", f"{name!r:.80} is not a contig name", place)
+        raise PolicyInputError("bad_region", f"{name!r:.80} is not a contig name: {HOW}", place)
     bare = name[3:] if name[:3].lower() == "chr" and len(name) > len("chr") else name
     upper = bare.upper()
     if upper in {"M", "MT"}:
@@ -279,8 +273,14 @@ def parse_catalogue(text: str, *, assembly: str) -> Catalogue:
     version = top.text("version")
     top.text("source")
     top.instant("date")
-    assemblies = top.section("assemblies", required=True)
-    chosen = assemblies.section(normalise_assembly(assembly))
+    named = top.raw("assemblies")
+    by_name = named if isinstance(named, Mapping) else {}
+    own = [name for name in by_name if normalise_assembly(str(name)) == normalise_assembly(assembly)]
+    if not isinstance(named, Mapping):
+        top.note("missing", "the places by assembly, as {GRCh38: {genes: {…}, categories: {…}}}", "assemblies")
+    if len(own) > 1:
+        top.note("repeated", f"{own[0]} and {own[1]} are one assembly", "assemblies")
+    chosen = Section(by_name[own[0]] if own else {}, f"assemblies.{own[0] if own else ''}", problems)
     genes, categories = (_named(chosen.raw(key), f"{chosen.place}.{key}", problems) for key in ("genes", "categories"))
     chosen.finish()
     top.finish()

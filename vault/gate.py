@@ -27,14 +27,13 @@ from policies.purposes import PseudonymScope
 from vault.access import projects, publication, release_limits, releases, requests, signed_approvals
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
-from vault.access.scope import AccessScope, scope_of_request, scope_of_view
+from vault.access.scope import UNINFORMED_ROLES, AccessScope, scope_of_request, scope_of_view
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
 from vault.consent import cohort_decisions, ledger, reference_data
 from vault.consent.cohort_decisions import Decided
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
 from vault.extracts.manifest import Counts
@@ -51,7 +50,6 @@ from vault.views.view import View
 if TYPE_CHECKING:
     from vault.views.deidentify import Deidentified
 
-UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access was refused and no reason
 UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")  # the outcome may be durable: only recovery can tell
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from policies.assemblies import normalise_assembly
+from policies.assemblies import known_assembly, normalise_assembly
+from policies.errors import PolicyInputError
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,11 @@ from policies.assemblies import normalise_assembly
 )
 def test_assembly_spellings(name, expected):
     assert normalise_assembly(name) == expected
+
+
+def test_a_name_that_must_be_known():
+    assert known_assembly(" hg38.p13 ") == "GRCh38"
+    with pytest.raises(PolicyInputError) as caught:
+        known_assembly("hg20", place="here")
+    assert (caught.value.code, caught.value.place) == ("assembly_unknown", "here")
+    assert "did you mean hg" in caught.value.message

@@ -173,6 +173,14 @@ def test_a_bad_catalogue_is_refused(change):
         parse_catalogue(json.dumps({**PACK, **change}), assembly="GRCh38")
 
 
+def test_a_pack_may_spell_an_assembly_otherwise_but_not_twice():
+    places = PACK["assemblies"]["GRCh38"]
+    spelled = json.dumps({**PACK, "assemblies": {"GRCh38.p14": places, "hs37d5": {}}})
+    assert parse_catalogue(spelled, assembly="hg38") == catalogue("GRCh38")
+    with pytest.raises(PolicyInputError, match="one assembly"):
+        parse_catalogue(json.dumps({**PACK, "assemblies": {"hg38": places, "GRCh38": places}}), assembly="GRCh38")
+
+
 @pytest.mark.parametrize(
     ("assembly", "rs429358", "rs7412"), [("GRCh37", 45_411_941, 45_412_079), ("GRCh38", 44_908_684, 44_908_822)]
 )

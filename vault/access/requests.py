@@ -7,15 +7,13 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 
-from policies import loci
 from policies.purposes import RequestKind
-from vault.access import projects
+from vault.access import asked_regions, projects
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import is_handle
+from vault.crypto.keystore import Role
 from vault.errors import InputError, RefusedError
-from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
-from vault.genotypes.contigs import find_assembly
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
 from vault.session.sealed_records import SealedRecord
@@ -59,7 +57,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region),
-            ``assembly_mismatch``, ``person_malformed``.
+            ``assembly_mismatch``, ``contig_not_held``, ``person_malformed``.
         RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
     """
     with vault.trail.attempting(Action.REQUEST_SUBMIT):
@@ -149,8 +147,10 @@ def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spe
     if len(spec.regions) > MAX_REGIONS:
         raise InputError("too_many_regions", f"at most {MAX_REGIONS} regions in one request", hint="make a panel")
     if spec.regions:
-        regions = declared(lambda: loci.parse_regions(spec.regions), name="the regions")
-        find_assembly(dataset.assembly).require_own((region.contig for region in regions.intervals), name="the regions")
+        regions = asked_regions.read_regions(spec.regions)
+        asked_regions.require_own(regions, dataset)
+        if vault.role is Role.STEWARD:
+            asked_regions.require_present(vault, regions, dataset)
     if spec.panel is None:
         return spec
     panel = panels.by_name(vault, spec.panel)

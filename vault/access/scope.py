@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from policies import loci
 from policies.purposes import RequestKind
-from vault.access import projects, requests
+from vault.access import asked_regions, projects, requests
 from vault.access.projects import Project
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.errors import InputError, RefusedError
-from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
-from vault.genotypes.contigs import find_assembly
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.session.unlocked_vault import UnlockedVault
+
+UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access was refused and no reason
 
 
 @dataclass(frozen=True)
@@ -38,20 +37,7 @@ class AccessScope:
             return Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
         if not self.regions:
             return Selection()
-        return Selection(regions=self._places().intervals)
-
-    def require_form(self) -> None:
-        """Refuse regions that are none, or are named by an accession of another assembly than the dataset's.
-
-        Raises:
-            InputError: ``document_rejected``; ``assembly_mismatch``.
-        """
-        if self.regions:
-            contigs = (region.contig for region in self._places().intervals)
-            find_assembly(self.dataset.assembly).require_own(contigs, name="the regions")
-
-    def _places(self) -> loci.Mask:
-        return declared(lambda: loci.parse_regions(self.regions), name="the regions")
+        return Selection(regions=asked_regions.read_regions(self.regions).intervals)
 
     def detail(self) -> dict[str, Any]:
         """Sealed detail of the intent's entry, for auditors."""
@@ -97,7 +83,8 @@ def _require_covered(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
     """Return the scope if the project's declaration covers it and, for an engine, names the engine.
 
     Raises:
-        RefusedError: ``not_of_project``, ``project_not_approved``, ``outside_project``. InputError: ``panel_unknown``.
+        RefusedError: ``not_of_project``, ``project_not_approved``, ``outside_project``.
+        InputError: ``panel_unknown``; ``document_rejected``, ``assembly_mismatch``, ``contig_not_held``: of the regions.
     """
     project, dataset, panel = scope.project, scope.dataset, scope.panel
     if vault.role is Role.ENGINE and vault.principal not in project.declaration.purpose.people:
@@ -108,5 +95,9 @@ def _require_covered(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
         raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
     if panel is not None and panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {panel.name} is not of this dataset", hint="genovault panel list")
-    scope.require_form()
+    if scope.regions:
+        regions = asked_regions.read_regions(scope.regions)
+        asked_regions.require_own(regions, dataset)
+        if vault.role not in UNINFORMED_ROLES:  # to the others, what is not there and what they may not see look alike
+            asked_regions.require_present(vault, regions, dataset)
     return scope

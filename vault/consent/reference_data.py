@@ -6,13 +6,15 @@ replace them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 
 import zstandard
 from sqlalchemy import select
 
-from policies import loci
+from policies import canonical, loci
+from policies.assemblies import KNOWN, known_assembly, normalise_assembly
 from policies.errors import PolicyInputError
 from policies.loci import Catalogue
 from policies.majority import AgesOfMajority, parse_majority
@@ -24,14 +26,13 @@ from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ReferenceDocumentRow
+from vault.storage.book_tables import DatasetRow, ReferenceDocumentRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 ONTOLOGY, LOCI, MAJORITY = "ontology", "loci", "majority"
 PARSED_ONTOLOGIES: Cache[dict[tuple[bytes, str], Ontology]] = Cache(dict)  # by digest and version
 MAX_BYTES = 256 * 2**20  # of a pack once unpacked: MONDO's pairs are 1 MB
-ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
         InputError: ``document_rejected`` with the place of every problem; ``pack_exists``: that version is held with another text.
     """
     with vault.trail.attempting(Action.CONSENT_PACK):
-        declared(lambda: _parse(kind, text, version), name=f"the {kind}")
+        with vault.books.read() as tx:
+            unlisted = {normalise_assembly(name) for name in tx.scalars(select(DatasetRow.assembly))}.difference(KNOWN)
+        declared(lambda: _parse(kind, text, version, unlisted), name=f"the {kind}")
         body = text.encode()
         pack = Pack(kind, version, sha256(body).hex())
         with vault.books.write() as tx:
@@ -129,7 +132,7 @@ def _text(row: ReferenceDocumentRow) -> str:
     return body.decode()
 
 
-def _parse(kind: str, text: str, version: str) -> None:
+def _parse(kind: str, text: str, version: str, unlisted: Collection[str]) -> None:
     if len(text) > MAX_BYTES:
         raise PolicyInputError("too_large", f"more than {MAX_BYTES} bytes")
     if kind == ONTOLOGY:
@@ -137,9 +140,15 @@ def _parse(kind: str, text: str, version: str) -> None:
     elif kind == MAJORITY:
         parse_majority(text)
     else:
-        _require_places(text)
+        _require_places(text, unlisted)
 
 
-def _require_places(text: str) -> None:
-    for assembly in ASSEMBLIES:
+def _require_places(text: str, unlisted: Collection[str] = ()) -> None:
+    """Refuse places that cannot be read, or are of an assembly that is neither known nor ``unlisted`` and a dataset's."""
+    document = canonical.loads(text)
+    named = document.get("assemblies") if isinstance(document, dict) else None
+    for name in named if isinstance(named, dict) else ():
+        if normalise_assembly(name) not in unlisted:
+            known_assembly(name, place="assemblies")
+    for assembly in (*KNOWN, *unlisted):
         loci.parse_catalogue(text, assembly=assembly)

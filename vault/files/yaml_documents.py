@@ -10,6 +10,7 @@ import yaml
 
 from policies.errors import PolicyInputError
 from vault.errors import InputError
+from vault.files.handed_in import text_of
 from vault.limits import MAX_YAML_BYTES
 
 T = TypeVar("T")
@@ -34,10 +35,9 @@ def parse_yaml(raw: bytes, *, name: str) -> dict[str, Any]:
     """
     if len(raw) > MAX_YAML_BYTES:
         raise InputError("document_too_large", f"{name} is larger than {MAX_YAML_BYTES} bytes")
+    text = text_of(raw, name=name, code="document_malformed")
     try:
-        document = yaml.load(raw.decode(), _StrictLoader)  # noqa: S506 - a SafeLoader made stricter
-    except UnicodeDecodeError:
-        raise InputError("document_malformed", f"{name} is not UTF-8 text") from None
+        document = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader made stricter
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""

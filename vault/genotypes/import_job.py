@@ -16,7 +16,8 @@ from pathlib import Path
 
 from sqlalchemy import exc, select
 
-from policies.assemblies import normalise_assembly
+from policies.assemblies import known_assembly, normalise_assembly
+from policies.errors import PolicyInputError
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
@@ -56,12 +57,17 @@ _Written = tuple[PartRecord, Sequence[ChunkRecord]]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """Options of matching samples with subjects. ``unknown``: refuse, skip or register samples that no subject has."""
+    """Options of an import.
+
+    ``unknown``: refuse, skip or register samples that no subject has. ``unlisted_assembly``: take an assembly that is not known here,
+    of which neither contigs nor lengths can be checked.
+    """
 
     append: bool = False
     sample_map: Path | None = None
     unknown: str = "refuse"
     namespace: str = ""
+    unlisted_assembly: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def import_files(
     ``reading``: of these files, where it began before the vault was open.
 
     Raises:
-        InputError: ``name_malformed``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
+        InputError: ``name_malformed``, ``assembly_unknown``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
             ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``no_samples``, ``no_sites``, and what the
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
@@ -114,6 +120,8 @@ def import_files(
         require_name(assembly, what="assembly")
         assembly = normalise_assembly(assembly)
         dataset, is_new = _dataset(vault, name, assembly, append=options.append)
+        if is_new and not options.unlisted_assembly:
+            _require_listed(assembly)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
         orders = _agree(files, opened)
         samples = opened[0].samples
@@ -161,6 +169,14 @@ def _dataset(vault: UnlockedVault, name: str, assembly: str, *, append: bool) ->
             "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
         )
     return Dataset(DatasetId(row.dataset_id), name, row.assembly), False
+
+
+def _require_listed(assembly: str) -> None:
+    try:
+        known_assembly(assembly)
+    except PolicyInputError as error:
+        hint = "an assembly that is meant so: --unlisted-assembly; its contigs and lengths are not checked then"
+        raise InputError(error.code, error.message, hint=hint) from None
 
 
 def _agree(files: Sequence[Path], opened: Sequence[ReadFile]) -> list[list[int]]:

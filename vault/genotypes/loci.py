@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from policies.loci import Interval
 from vault.errors import InputError
+from vault.files.handed_in import text_of
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.sites import Sites
 from vault.limits import MAX_PANEL_LOCI, MAX_POSITION
@@ -70,10 +71,7 @@ def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
     Raises:
         InputError: ``loci_malformed`` with the line; ``loci_empty``; ``loci_too_many``.
     """
-    try:
-        lines = raw.decode().splitlines()
-    except UnicodeDecodeError:
-        raise InputError("loci_malformed", f"{name} is not UTF-8 text") from None
+    lines = text_of(raw, name=name, code="loci_malformed").splitlines()
     if lines and lines[0].startswith("##fileformat=VCF"):
         found = list(_vcf(lines, name))
     elif any(not line.startswith(("#", "track", "browser")) and _is_header(line) for line in lines[:1]):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.consent_work import FORM, disease_project, guardian, permits, sheet
+from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import releases
 from vault.consent import recording, reference_data
@@ -39,6 +40,20 @@ def test_a_place_excluded_by_name_is_hidden_and_an_unknown_one_refuses(held):
     assert caught.value.code == "nothing_left"
     held.extract("demo", out="fourth", regions=["22:16000100-17000000", "X"])  # 500 kb on each side are hidden too
     assert releases.list_all(held.vault)[0].n_sites == 1
+
+
+def test_places_of_an_assembly_that_nothing_here_has_are_refused(held):
+    def pack(assembly: str) -> str:
+        return f'{{"version": "v", "source": "s", "date": "2026-01-01", "assemblies": {{"{assembly}": {{"genes": {{"G": ["1:1-2"]}}}}}}}}'
+
+    reference_data.load(held.vault, reference_data.LOCI, pack("GCA_000001405.15"), version="1")
+    with held.vault.books.read() as tx:
+        assert "G" in reference_data.catalogue(tx, "GRCh38.p14").genes
+    with pytest.raises(InputError, match="'Mine 1' is no assembly known here"):
+        reference_data.load(held.vault, reference_data.LOCI, pack("Mine 1"), version="2")
+    path = held.write("mine.vcf", vcf("Z", "1 10 A G 0|1").data)
+    held.load(path, name="mine", assembly="Mine1", unlisted_assembly=True)
+    reference_data.load(held.vault, reference_data.LOCI, pack("Mine1"), version="2")
 
 
 def test_diseases_wait_for_an_ontology(held):

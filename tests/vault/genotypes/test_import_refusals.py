@@ -38,6 +38,16 @@ def test_what_is_no_genotype_file_is_refused_without_a_trace(held, code):
         assert "line" in error.message
 
 
+@pytest.mark.parametrize(("name", "meant"), [("hg20", "hg"), ("GRCh39", "grch3"), ("GRCh83", "grch38"), ("mm10", "")])
+def test_an_assembly_that_is_not_known_is_taken_only_when_it_is_meant(held, name, meant):
+    path = held.write("in.vcf", vcf("A", "1 10 A G 0|1").data)
+    error = refused(held, "assembly_unknown", path, assembly=name)
+    assert "--unlisted-assembly" in error.hint
+    assert f"did you mean {meant}" in error.message if meant else "did you mean" not in error.message
+    held.load(path, assembly=name, unlisted_assembly=True)
+    held.load(held.write("more.vcf", vcf("B", "1 20 A G 0|1").data), assembly=name, append=True)  # said once is enough
+
+
 # files large enough for a process of their own
 
 

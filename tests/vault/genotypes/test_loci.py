@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from policies.loci import Interval, Mask, parse_region
 from tests.support.gt_text import sites_of
-from vault.errors import UsageError
+from vault.errors import InputError, UsageError
 from vault.genotypes.loci import Locus, overlapping_rows, parse_loci
 from vault.genotypes.sites import site_ends
 from vault.genotypes.store.selections import Selection
@@ -80,3 +80,24 @@ def test_an_exact_site_comes_back_from_its_stored_form():
     (locus,) = parse_loci(b"contig\tpos\tref\talt\tid\nX\t7\tA\tC,G\trs7\n", name="x")
     assert (locus.place, locus.text) == (Interval("X", 6, 7), "X:7")
     assert Locus.from_dict(json.loads(json.dumps(locus.as_dict()))) == locus
+
+
+LISTS = {
+    "bed": b"chr1\t99\t100\nchr1\t199\t200\n",
+    "tsv": b"contig\tpos\nchr1\t100\nchr1\t200\n",
+    "vcf": b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\nchr1\t100\t.\tA\tC\nchr1\t200\t.\tA\tC\n",
+    "windows": b"contig\tpos\r\nchr1\t100\r\nchr1\t200\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_byte_order_mark_is_no_part_of_the_first_contig(kind):
+    plain, marked = (parse_loci(mark + LISTS[kind], name="x") for mark in (b"", b"\xef\xbb\xbf"))
+    assert plain == marked
+    assert [locus.text for locus in marked] == ["chr1:100", "chr1:200"]
+
+
+def test_a_list_in_utf_16_is_named_as_such():
+    with pytest.raises(InputError, match="UTF-16") as refused:
+        parse_loci(LISTS["bed"].decode().encode("utf-16"), name="x.bed")
+    assert refused.value.code == "loci_malformed"

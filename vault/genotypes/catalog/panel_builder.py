@@ -22,8 +22,8 @@ from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
 from vault.genotypes.codec.call_codes import MISSING_DIPLOID, Codes, Escapes
 from vault.genotypes.codec.packed_calls import CallRows
-from vault.genotypes.contigs import find_assembly
 from vault.genotypes.loci import Locus
+from vault.genotypes.loci_assembly import require_on
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.chunk_sealer import ChunkSealer
@@ -68,9 +68,9 @@ def create(vault: UnlockedVault, dataset: Dataset, name: str, loci: Sequence[Loc
     """Record a panel of a dataset, or its next version, and make its blocks.
 
     Raises:
-        InputError: ``assembly_mismatch``: a locus is on an accession of another assembly; and as ``panels.create`` and ``rebuild``.
+        InputError: ``assembly_mismatch``: a locus is not on the dataset's assembly; and as ``panels.create`` and ``rebuild``.
     """
-    find_assembly(dataset.assembly).require_own((locus.place.contig for locus in loci), name="the loci")
+    require_on(dataset.assembly, loci, name="the loci")
     panel = panels.create(vault, name, loci, dataset_id=dataset.dataset_id)
     build(vault, dataset, panel)
     return panel
