@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -214,22 +213,8 @@ def _record_failure(vault: UnlockedVault, found: Sequence[VerificationReport]) -
 
 
 def _written(dest: Path, write: Callable[[TextIO], int]) -> int:
-    """Write a new file with mode 0600; the value that ``write`` returned. A partial file is removed.
+    """Write a new file; the value that ``write`` returned. Raises as ``new_text_file``."""
+    from vault.files.private_files import new_text_file
 
-    Raises:
-        InputError: ``output_exists``.
-        UnavailableError: ``output_unwritable``.
-    """
-    try:
-        with open(os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - a descriptor
-            try:
-                written = write(stream)
-                stream.flush()
-            except BaseException:
-                dest.unlink(missing_ok=True)
-                raise
-            return written
-    except FileExistsError:
-        raise InputError("output_exists", f"{dest} is already there", hint="choose another name") from None
-    except OSError as error:
-        raise UnavailableError("output_unwritable", f"{dest}: {error.strerror or 'cannot be written'}") from None
+    with new_text_file(dest) as stream:
+        return write(stream)

@@ -19,6 +19,7 @@ from cli.context import context_of
 from cli.demo_stage import Stage, environment, forge
 from cli.lazy import group
 from vault.errors import InputError
+from vault.files.private_files import make_folder, write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +53,11 @@ def demo(
 
     started = time.monotonic()
     folder = keep or Path(tempfile.mkdtemp(prefix="genovault-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, may_exist=True)
     stage = Stage(Console(quiet=context.output.json, highlight=False, soft_wrap=False), folder.resolve())
     passphrase = secrets.token_urlsafe(12)
     if keep is not None:
-        (stage.folder / "passphrase.txt").touch(mode=0o600)
-        (stage.folder / "passphrase.txt").write_text(f"{passphrase}\n", encoding="utf-8")
+        write_new(stage.folder / "passphrase.txt", f"{passphrase}\n")
     try:
         with environment(stage.vault, passphrase):
             result = tell(stage, vcf, assembly)

@@ -25,6 +25,7 @@ import typer
 
 from vault.errors import UnavailableError
 from vault.files.child_process import scrubbed
+from vault.files.private_files import write_new
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +76,8 @@ class Stage:
             sys.stderr.write(err)
             raise typer.Exit(code)
         if into:
-            into.write_text(out, encoding="utf-8")
+            into.unlink(missing_ok=True)
+            write_new(into, out)
         elif show:
             self._quote(out)
         return out

@@ -8,19 +8,14 @@ from pathlib import Path
 
 from policies.canonical import parse_instant
 from policies.errors import PolicyInputError
-from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.errors import InputError, IntegrityError
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
-    """The whole file. Raises InputError: ``file_unreadable``, ``file_too_large`` (over ``limit`` bytes)."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
-    except OSError as error:
-        raise InputError("file_unreadable", f"{path}: {error.strerror or 'cannot be read'}") from None
-    if len(data) > limit:
-        raise InputError("file_too_large", f"{path} is larger than {limit} bytes")
-    return data
+    """The whole regular file. Raises InputError: ``file_unreadable``, ``file_too_large`` (over ``limit`` bytes)."""
+    from vault.files.given_files import read_given
+
+    return read_given(path, limit=limit)
 
 
 def read_text(path: Path, *, limit: int) -> str:
@@ -44,16 +39,12 @@ def instant(text: str | None, *, option: str) -> datetime | None:
 
 
 def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
-    """Write a CSV report to a new file. Raises InputError ``output_exists``, UnavailableError ``output_unwritable``."""
+    """Write a CSV report to a new file. Raises as ``new_text_file``."""
     from vault.files.csv_sheets import write_sheet
+    from vault.files.private_files import new_text_file
 
-    try:
-        with path.open("x", newline="", encoding="utf-8") as stream:
-            write_sheet(stream, columns=columns, rows=rows)
-    except FileExistsError:
-        raise InputError("output_exists", f"{path} is already there", hint="name a file that does not exist yet") from None
-    except OSError as error:
-        raise UnavailableError("output_unwritable", f"{path}: {error.strerror or 'cannot be written'}") from None
+    with new_text_file(path) as stream:
+        write_sheet(stream, columns=columns, rows=rows)
 
 
 def vkey(text: str | None) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
-import stat
 import sys
 from pathlib import Path
 
 from vault.errors import InputError, UnavailableError, UsageError
+from vault.files.given_files import ExposedError, read_secret
 from vault.files.plain_text import printable
 
 PASSPHRASE_VARIABLE = "GENOVAULT_PASSPHRASE"  # noqa: S105 — the variable's name, not a passphrase
@@ -65,16 +65,20 @@ def has_terminal() -> bool:
 
 def _first_line(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            data = stream.readline(_MAX_PASSPHRASE_BYTES)
-    except OSError:
-        raise InputError("passphrase_file_unreadable", f"the passphrase file {file.name} cannot be read") from None
-    if stat.S_ISREG(mode) and mode & stat.S_IROTH:  # a pipe or /dev/fd/N has no such bits
-        hint = f"chmod o-r {file.name}"
-        raise InputError("passphrase_file_exposed", f"the passphrase file {file.name} is readable by everybody", hint=hint)
+        data = read_secret(file, limit=_MAX_PASSPHRASE_BYTES, pipes=True)
+    except ExposedError as error:
+        message = f"the passphrase file {file.name} {error.strerror}"
+        raise InputError("passphrase_file_exposed", message, hint=f"chmod 600 {file.name}") from None
+    except OSError as error:
+        message = f"the passphrase file {file.name} cannot be read: {error.strerror or 'input/output error'}"
+        raise InputError("passphrase_file_unreadable", message) from None
+    line = data.partition(b"\n")[0]
+    if len(line) > _MAX_PASSPHRASE_BYTES:
+        raise InputError(
+            "passphrase_file_unreadable", f"the first line of {file.name} is longer than {_MAX_PASSPHRASE_BYTES} bytes"
+        )
     try:
-        return data.decode("utf-8").rstrip("\r\n")
+        return line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         raise InputError("passphrase_file_unreadable", f"the passphrase file {file.name} is not UTF-8 text") from None
 

@@ -116,6 +116,7 @@ def erase(
     context = context_of(ctx)
     from cli.prompts import confirm
     from vault.errors import UsageError
+    from vault.files.private_files import write_new
     from vault.operations.erasure import process
     from vault.operations.erasure.job import DESTROYED
 
@@ -131,7 +132,7 @@ def erase(
     with context.open() as vault:
         issued = process.erase(vault, ref, on_progress=on_progress)
     if certificate is not None:
-        certificate.write_text(issued.text)
+        write_new(certificate, issued.text)
     content = issued.content
     context.output.document(content)
     context.output.line(f"erased: {issued.erasure_id}")

@@ -59,7 +59,9 @@ def loads(text: str, *, place: str = "") -> object:
     """
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except PolicyInputError:
+        raise
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise PolicyInputError("bad_json", "not valid JSON", place) from error
 
 

@@ -23,7 +23,14 @@ MAX_KEK_WRAPS = 3_800_000_000  # hard stop below 2^32 random 96-bit nonces under
 ALARM_KEK_WRAPS = 1_000_000_000
 
 MAX_SHEET_BYTES = 256 * 2**20  # SHEET.csv, ANSWERS.csv: 100,000s of rows
+MAX_SHEET_LINES = 2_000_000  # a row for each of a million people, some with line breaks in a field
+MAX_SHEET_COLUMNS = 1_000  # a form has some dozens of questions
+MAX_SHEET_RECORD_CHARS = 1 << 20  # one row of all columns
+MAX_SHEET_PROBLEMS = 10_000  # after so many the rest of a sheet is not looked at
 MAX_SHEET_FIELD_CHARS = 10_000  # one CSV field
 MAX_YAML_BYTES = 1 << 20  # PROJECT.yaml, a form
+MAX_YAML_DEPTH = 50  # fields in fields; a form has six
+MAX_EVIDENCE_BYTES = 1 << 30  # one scanned or recorded consent, of which the digest is kept
+MAX_SETTINGS_BYTES = 1 << 20  # vault.json: places of databases and some anchors
 MAX_PANEL_LOCI = 1_000_000  # a panel is a few loci to a whole array
 MAX_REGIONS = 100_000  # regions of one request

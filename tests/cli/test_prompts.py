@@ -51,8 +51,26 @@ def test_the_first_line_of_the_file_is_the_passphrase(content, terminal, tmp_pat
     assert prompts.ask_passphrase(passphrase_file(tmp_path, content)) == " a b "
 
 
-def test_a_file_that_everybody_can_read_is_refused(terminal, tmp_path):
-    assert code_of(passphrase_file(tmp_path, b"x\n", 0o644)) == "passphrase_file_exposed"
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o622])
+def test_a_file_that_others_can_read_or_write_is_refused(terminal, tmp_path, mode):
+    assert code_of(passphrase_file(tmp_path, b"x\n", mode)) == "passphrase_file_exposed"
+
+
+def test_a_pipe_into_which_nobody_writes_is_an_error_in_the_end(terminal, monkeypatch):
+    reader, writer = os.pipe()
+    monkeypatch.setattr("vault.files.given_files.PIPE_SECONDS", 0.01)
+    assert code_of(Path(f"/dev/fd/{reader}")) == "passphrase_file_unreadable"
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/dev/null", "/", "/nowhere"])
+def test_a_device_or_folder_is_no_passphrase_file(terminal, place):
+    assert code_of(Path(place)) == "passphrase_file_unreadable"
+
+
+def test_a_line_without_end_is_refused(terminal, tmp_path):
+    assert code_of(passphrase_file(tmp_path, b"x" * 5_000)) == "passphrase_file_unreadable"
 
 
 def test_a_pipe_serves_as_a_file(terminal, tmp_path):

@@ -77,9 +77,10 @@ class Shell:
         self.run("init v --steward ann --argon2-profile test-only")
 
     def write(self, name: str, text: str | bytes) -> Path:
-        """A file in the folder."""
+        """A file in the folder, for its owner alone, as keys have to be."""
         path = self.folder / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.chmod(0o600)
         return path
 
 

@@ -152,5 +152,5 @@ def _make_folders(folder: Path, root: Path) -> None:
     if folder == root or folder.is_dir():
         return
     _make_folders(folder.parent, root)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o755, exist_ok=True)  # for whoever checks the vault from outside
     durable.sync(folder.parent)

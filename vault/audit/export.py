@@ -16,6 +16,7 @@ from vault.audit.note import Checkpoint, checkpoint_in
 from vault.audit.reader import LogPart
 from vault.audit.tiles import TILE_WIDTH, StoredTree, tile_path, tile_widths
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.files.private_files import make_folder, write_new_bytes
 
 
 def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: LogPart | None = None) -> Checkpoint:
@@ -40,7 +41,7 @@ def export_tiles(log: AuditLog, folder: Path, *, vkey: str, part: LogPart | None
     staging = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        staging.mkdir(parents=True)
+        make_folder(staging)
         _write(staging / "checkpoint", note.encode())
         _write(staging / "log.vkey", vkey.encode() + b"\n")
         _write_tiles(log, part.base, checkpoint.size, staging)
@@ -103,5 +104,5 @@ def _bundles(log: AuditLog, base: int, size: int) -> Iterator[bytes]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    make_folder(path.parent, may_exist=True)
+    write_new_bytes(path, data)

@@ -7,6 +7,8 @@ acceptance beside another guardian's. Such a case is recorded for the one subjec
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +24,10 @@ from policies.majority import AgesOfMajority
 from policies.standing import standing
 from vault.consent import ledger, reference_data
 from vault.consent.ledger import Ledger, NewEvent
-from vault.crypto.primitives import sha256
 from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
+from vault.files.given_files import open_regular
 from vault.ids import SubjectId, new_uuid7
+from vault.limits import MAX_EVIDENCE_BYTES
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 from vault.subjects.identities import Identity, open_identities
@@ -234,8 +237,14 @@ def evidence_digest(value: str) -> str:
     if re.fullmatch(r"[0-9a-f]{64}", value):
         return value
     try:
-        return sha256(Path(value).read_bytes()).hex()
-    except OSError:
+        with open_regular(Path(value)) as file:
+            if os.fstat(file.fileno()).st_size > MAX_EVIDENCE_BYTES:
+                raise BadField(f"names a file of more than {MAX_EVIDENCE_BYTES >> 30} GiB")
+            digest = hashlib.sha256()
+            for piece in iter(lambda: file.read(1 << 20), b""):
+                digest.update(piece)
+            return digest.hexdigest()
+    except (OSError, ValueError):  # ValueError: a NUL in the path
         raise BadField("is neither a SHA-256 nor a file that can be read") from None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from vault.consent.reference_data import MAX_BYTES
 from vault.errors import InputError, UnavailableError
+from vault.files.given_files import open_regular
 
 _IRI = re.compile(r"http://purl\.obolibrary\.org/obo/MONDO_([0-9]{7})")
 _CURIE = re.compile(r"MONDO:[0-9]{7}")
@@ -40,7 +41,7 @@ def pairs_of(path: Path) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with open_regular(path) as file, gzip.open(file) if path.suffix == ".gz" else file as stream:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError("file_unreadable", f"{path.name}: {getattr(error, 'strerror', None) or 'cannot be read'}") from None

@@ -18,6 +18,7 @@ from vault.consent import ledger
 from vault.consent.subject_decision import decide_subject
 from vault.errors import InputError
 from vault.files.plain_text import html_text
+from vault.files.private_files import make_folder, write_new
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import open_identities
@@ -40,10 +41,10 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
         document = _document(vault, subject)
         # Logged before the first byte is written: an export discloses names.
         vault.trail.record(Action.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
-        folder.mkdir(mode=0o700, parents=True)
+        make_folder(folder)
         text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
-        (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
-        (folder / PAGE_NAME).write_text(_page(document), encoding="utf-8")
+        write_new(folder / JSON_NAME, text + "\n")
+        write_new(folder / PAGE_NAME, _page(document))
     return document
 
 

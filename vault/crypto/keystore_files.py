@@ -15,6 +15,7 @@ from pathlib import Path
 from vault.crypto.keystore_format import Document, parse
 from vault.errors import IntegrityError, UnavailableError
 from vault.files import durable
+from vault.files.given_files import open_regular
 from vault.limits import MAX_KEYSTORE_BYTES
 
 COPIES = ("keystore.a", "keystore.b")
@@ -90,7 +91,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _read_copy(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(MAX_KEYSTORE_BYTES + 1)
     except FileNotFoundError:
         return None

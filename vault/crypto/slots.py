@@ -21,6 +21,7 @@ from vault.crypto.keyring import ROLE_BRANCHES, Branch, Role, branches_of
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey, argon2id, hkdf_expand_sha256
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError
+from vault.files.given_files import ExposedError, read_secret
 from vault.ids import ID_BYTES, RandomBytes
 
 LABEL = b"genovault/wrap/v1+AES_256_GCM\x00"  # of every seal inside the keystore
@@ -64,12 +65,21 @@ class KeyFileFactor:
 
     @classmethod
     def from_file(cls, path: Path) -> KeyFileFactor:
-        """Read a key file. Raises InputError ``key_file_invalid``, also when the file cannot be read."""
+        """Read a key file.
+
+        Raises:
+            InputError: ``key_file_invalid``, also when the file cannot be read; ``key_file_exposed``: it is another user's, or others
+                may read or write it.
+        """
         try:
-            with path.open("rb") as file:
-                return cls(Secret(file.read(KEY_BYTES + 1)))
-        except OSError:
-            raise InputError("key_file_invalid", "the key file cannot be read") from None
+            return cls(Secret(read_secret(path, limit=KEY_BYTES)))
+        except ExposedError as error:
+            hint = f"chown and chmod 600 {path.name}; if others could have read it, add a slot with a new one"
+            raise InputError("key_file_exposed", f"the key file {path.name} {error.strerror}", hint=hint) from None
+        except OSError as error:
+            raise InputError(
+                "key_file_invalid", f"the key file cannot be read: {error.strerror or 'input/output error'}"
+            ) from None
 
 
 Factor = PassphraseFactor | KeyFileFactor

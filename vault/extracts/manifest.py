@@ -24,6 +24,7 @@ from vault.audit import canonical
 from vault.audit.note import ED25519, Signer, VerifierKey
 from vault.crypto.primitives import verify_signature
 from vault.errors import InputError, IntegrityError, UsageError
+from vault.files.given_files import open_regular
 
 FORMAT: Literal["genovault/manifest/1"] = "genovault/manifest/1"
 CONTEXT = b"genovault/manifest/v1\n"
@@ -197,7 +198,9 @@ def verify_files(manifest: Manifest, folder: Path) -> None:
         path = folder / entry.name
         if path.is_symlink() or not path.is_file():
             raise IntegrityError("file_missing", f"{entry.name} is not in the folder")
-        size, digest = _digest(path)
+        size = path.stat().st_size  # before it is read: a file of another size is not read at all
+        if size == entry.bytes:
+            size, digest = _digest(path)
         if size != entry.bytes:
             raise IntegrityError("file_size", f"{entry.name} has {size} bytes, the manifest says {entry.bytes}")
         if digest != entry.sha256:
@@ -222,7 +225,7 @@ def _opened(data: bytes) -> tuple[Any, VerifierKey, bytes]:
 
 def _digest(path: Path) -> tuple[int, str]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return file.tell(), digest
     except OSError:

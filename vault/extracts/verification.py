@@ -11,8 +11,10 @@ from vault.audit.note import VerifierKey
 from vault.audit.receipt import Proven, verify_receipt
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
-from vault.extracts.manifest import MANIFEST_NAME, Manifest, signer_of, verify_files, verify_manifest
+from vault.extracts.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, signer_of, verify_files, verify_manifest
 from vault.extracts.release_folder import RECEIPT_NAME
+from vault.files.given_files import read_given
+from vault.limits import MAX_NOTE_BYTES
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def verify_release(folder: Path, *, log_keys: Sequence[VerifierKey]) -> Verified
     Raises:
         InputError: ``file_unreadable``. IntegrityError: what does not hold, among them ``manifest_not_logged``.
     """
-    manifest, receipt = _bytes(folder / MANIFEST_NAME), _bytes(folder / RECEIPT_NAME)
+    manifest, receipt = _bytes(folder / MANIFEST_NAME, MAX_MANIFEST_BYTES), _bytes(folder / RECEIPT_NAME, MAX_NOTE_BYTES)
     log_key, proven = _proven(receipt.decode(errors="replace"), log_keys)
     stated = decode_leaf(proven.leaf).get("blobs")
     if stated != {"n": 1, "list": blob_list_digest([sha256(manifest)]).hex()}:
@@ -57,8 +59,8 @@ def _proven(receipt: str, log_keys: Sequence[VerifierKey]) -> tuple[VerifierKey,
     raise objection or IntegrityError("no_log_key", "no key of the log is given")
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, limit: int) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError:
-        raise InputError("file_unreadable", f"{path.name} cannot be read", hint="name the manifest.json of a release") from None
+        return read_given(path, limit=limit, name=path.name)
+    except InputError as error:
+        raise InputError(error.code, error.message, hint="name the manifest.json of a release") from None

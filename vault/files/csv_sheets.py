@@ -19,10 +19,19 @@ from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar, cast
 
 from vault.errors import InputError
-from vault.limits import MAX_SHEET_BYTES, MAX_SHEET_FIELD_CHARS
+from vault.files.given_files import read_given
+from vault.limits import (
+    MAX_SHEET_BYTES,
+    MAX_SHEET_COLUMNS,
+    MAX_SHEET_FIELD_CHARS,
+    MAX_SHEET_LINES,
+    MAX_SHEET_PROBLEMS,
+    MAX_SHEET_RECORD_CHARS,
+)
 
 T = TypeVar("T")
 
+_TOO_LONG = "record too long"
 _SUMMARY_LINES = 5  # problems spelled out in the error's message; the rest is counted
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a bad byte
@@ -153,15 +162,13 @@ def guard(field: str) -> str:
 
 def _read_bytes(source: Path | bytes, title: str) -> bytes:
     if isinstance(source, Path):
-        try:
-            with source.open("rb") as file:
-                data = file.read(MAX_SHEET_BYTES + 1)
-        except OSError as error:
-            raise InputError("sheet_unreadable", f"{title}: {error.strerror or 'cannot be read'}") from None
+        data = read_given(source, limit=MAX_SHEET_BYTES, name=title, unreadable="sheet_unreadable", too_large="sheet_too_large")
     else:
         data = source
-    if len(data) > MAX_SHEET_BYTES:
-        raise InputError("sheet_too_large", f"{title}: more than {MAX_SHEET_BYTES // 2**20} MiB", hint="split the sheet")
+    lines = max(data.count(b"\n"), data.count(b"\r"))
+    if len(data) > MAX_SHEET_BYTES or lines > MAX_SHEET_LINES:
+        most = f"{MAX_SHEET_BYTES // 2**20} MiB or {MAX_SHEET_LINES:,} lines"
+        raise InputError("sheet_too_large", f"{title}: more than {most}", hint="split the sheet")
     return data
 
 
@@ -174,10 +181,12 @@ def _decode(data: bytes, title: str) -> str:
 
 def _records(document: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
     """(first physical line, fields) of each record; blank lines at the end are passed over, others reported."""
-    reader = csv.reader(io.StringIO(document, newline=""), strict=True)
+    lines = _RecordLines(document)
+    reader = csv.reader(lines, strict=True)
     blank: list[int] = []
-    while True:
+    while len(problems) <= MAX_SHEET_PROBLEMS:
         line = reader.line_num + 1
+        lines.begin_record()
         try:
             record = next(reader)
         except StopIteration:
@@ -191,14 +200,34 @@ def _records(document: str, problems: list[Problem]) -> Iterator[tuple[int, list
         if not any(map(str.strip, record)):
             blank.append(line)
             continue
-        problems.extend(Problem(number, "", "blank line between rows") for number in blank)
+        problems.extend(Problem(number, "", "blank line between rows") for number in blank[: MAX_SHEET_PROBLEMS + 1])
         blank.clear()
         yield line, record
+
+
+class _RecordLines:
+    """The document's lines, of which no record may take more than its share: the reader makes an object of each field."""
+
+    def __init__(self, document: str) -> None:
+        self._lines = io.StringIO(document, newline="")
+        self._taken = 0
+
+    def begin_record(self) -> None:
+        self._taken = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._taken += len(line)
+            if self._taken > MAX_SHEET_RECORD_CHARS:
+                raise csv.Error(_TOO_LONG)
+            yield line
 
 
 def _explain(error: csv.Error) -> tuple[str, bool]:
     """Reason for a csv error, and True if the rest of the file cannot be split into records."""
     words = str(error)
+    if words == _TOO_LONG:
+        return f"a row has at most {MAX_SHEET_RECORD_CHARS:,} characters, or a quote is not closed", True
     if "field larger" in words:
         return "a quote is not closed, or a field is far too long", True
     if "unexpected end" in words:
@@ -210,6 +239,9 @@ def _read_header(
     line: int, record: Sequence[str], columns: Sequence[Column[Any]], problems: list[Problem]
 ) -> tuple[Column[Any], ...]:
     known = {column.name: column for column in columns}
+    if len(record) > MAX_SHEET_COLUMNS:
+        problems.append(Problem(line, "", f"{len(record):,} columns; a sheet has at most {MAX_SHEET_COLUMNS:,}"))
+        return ()
     names = [field.strip() for field in record]
     if len(names) == 1 and ";" in names[0]:
         problems.append(Problem(line, "", "columns are separated by semicolons; commas are wanted"))

@@ -21,8 +21,10 @@ def creating(path: Path, *, mode: int = 0o600, overwrite: bool = False) -> Itera
     Raises:
         OSError: the disk refuses; FileExistsError among them.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL), mode)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if overwrite else os.O_EXCL), mode)
     with os.fdopen(handle, "wb") as file:
+        if overwrite:  # what was there may have been wider
+            os.fchmod(handle, mode)
         yield file
         file.flush()
         os.fsync(handle)

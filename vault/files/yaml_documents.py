@@ -10,8 +10,9 @@ import yaml
 
 from policies.errors import PolicyInputError
 from vault.errors import InputError
+from vault.files.given_files import read_given
 from vault.files.handed_in import text_of
-from vault.limits import MAX_YAML_BYTES
+from vault.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
 
 T = TypeVar("T")
 
@@ -20,10 +21,7 @@ SHOWN_PROBLEMS = 10  # of a rejected document; the rest is counted
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read the mapping in a file. Raises InputError: ``file_missing`` and as ``parse_yaml``."""
-    try:
-        raw = path.read_bytes()
-    except OSError:
-        raise InputError("file_missing", f"{path} cannot be read", hint="check the path") from None
+    raw = read_given(path, limit=MAX_YAML_BYTES, unreadable="file_missing", too_large="document_too_large")
     return parse_yaml(raw, name=path.name)
 
 
@@ -51,13 +49,20 @@ def parse_yaml(raw: bytes, *, name: str) -> dict[str, Any]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader without aliases (a few lines could grow to gigabytes) and without silently lost duplicate keys."""
+    """SafeLoader without aliases (a few lines could grow to gigabytes), deep nesting and silently lost duplicate keys."""
+
+    _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # untyped in PyYAML's stubs
             raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
+        if self._depth == MAX_YAML_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call] # as above
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[object] = set()

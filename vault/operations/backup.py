@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files import durable
+from vault.files.given_files import open_regular
+from vault.files.private_files import make_folder, write_new_bytes
 from vault.genotypes.catalog.object_inventory import Stored, named_objects
 from vault.operations import key_backups
 from vault.operations.key_backups import KeyBackup
@@ -119,10 +120,10 @@ def read_about(folder: Path, wanted: str) -> dict[str, Any]:
         InputError: ``no_backup``: the folder holds none of this format. IntegrityError: ``backup_altered``.
     """
     try:
-        with (folder / ABOUT).open("rb") as file:
+        with open_regular(folder / ABOUT) as file:
             about = json.loads(file.read(MAX_ABOUT_BYTES))
         kind, files = about["format"], dict(about["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError("no_backup", f"{folder} holds no backup", hint="genovault backup DEST makes one") from None
     if kind != wanted:
         raise InputError("no_backup", f"{folder} holds a {kind}, not a {wanted}")
@@ -173,8 +174,8 @@ def _copy_objects(vault: UnlockedVault, named: list[Stored], folder: Path, progr
         if not target.exists():
             data = vault.objects.get(stored.name)
             check_object(stored, data)
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(target, data)
+            make_folder(target.parent, may_exist=True)
+            write_new_bytes(target, data)
         progress(done, len(named))
 
 
@@ -201,7 +202,7 @@ def _copy_keys(vault: UnlockedVault, staging: Path) -> int:
         vault.copy_keys(staging / KEYS)
         if keystore.load(vault.folder).public.seq == before.public.seq:
             (staging / KEYSTORE).unlink(missing_ok=True)
-            _write(staging / KEYSTORE, before.document.to_bytes())
+            write_new_bytes(staging / KEYSTORE, before.document.to_bytes())
             for name in ("-wal", "-shm"):
                 (staging / f"{KEYS}{name}").unlink(missing_ok=True)
             return before.public.seq
@@ -220,7 +221,7 @@ def _appearing(vault: UnlockedVault, destination: Path) -> Iterator[Path]:
         raise InputError("backup_inside", "a backup inside the vault is lost with it", hint="name a folder elsewhere")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("output_not_empty", f"{destination} is not empty", hint="choose another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent, may_exist=True)
     staging = target.parent / f".{target.name}.{vault.random(6).hex()}.backup"
     staging.mkdir(mode=0o700)
     try:
@@ -235,15 +236,9 @@ def _appearing(vault: UnlockedVault, destination: Path) -> Iterator[Path]:
 
 
 def _write_about(folder: Path, about: dict[str, Any]) -> None:
-    _write(folder / ABOUT, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    write_new_bytes(folder / ABOUT, json.dumps(about, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _described(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

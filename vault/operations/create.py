@@ -19,6 +19,7 @@ from vault.crypto.keystore import Branch, Factor, Unlocked
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError
 from vault.files.hardening import forbid_dumps
+from vault.files.private_files import make_folder
 from vault.ids import Clock, RandomBytes, VaultId, new_id, utc_now
 from vault.session.authentic_books import sign_books
 from vault.session.settings import IN_FOLDER, Places, Settings, inside, write_settings
@@ -49,7 +50,7 @@ def init(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
     forbid_dumps()
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent, may_exist=True)
     staging = folder.parent / f".{folder.name}.{random(6).hex()}.init"
     staging.mkdir(mode=0o700)
     try:

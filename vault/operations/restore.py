@@ -33,6 +33,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Factor
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files import durable
+from vault.files.private_files import make_folder
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
 from vault.operations import log_anchors
@@ -253,7 +254,7 @@ def _index_held(vault: UnlockedVault) -> bool:
 @contextmanager
 def _staged(folder: Path, random: RandomBytes) -> Iterator[Path]:
     target = folder.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent, may_exist=True)
     staging = target.parent / f".{target.name}.{random(6).hex()}.restore"
     staging.mkdir(mode=0o700)
     try:

@@ -24,7 +24,7 @@ _LINE = 28  # of one note: an instant in UTC to the microsecond, and a newline
 def note(folder: Path, at: datetime) -> None:
     """Note that an unlock failed. What cannot be noted does not hide the failure itself."""
     with suppress(OSError):
-        handle = os.open(folder / NOTES, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        handle = os.open(folder / NOTES, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         try:
             if os.fstat(handle).st_size + _LINE <= MAX_NOTES_BYTES:
                 os.write(handle, f"{rfc3339(at)}\n".encode())
@@ -36,7 +36,7 @@ def take_in(trail: AuditTrail, folder: Path) -> int:
     """Log what was noted, an entry for each, and forget the notes; how many there were."""
     path = folder / NOTES
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return 0
     with os.fdopen(handle, "rb") as file:

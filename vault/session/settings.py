@@ -13,7 +13,9 @@ from pathlib import Path
 
 from vault.errors import IntegrityError, UnavailableError
 from vault.files import durable
+from vault.files.given_files import open_regular
 from vault.ids import VaultId
+from vault.limits import MAX_SETTINGS_BYTES
 
 VAULT_FORMAT = "genovault/vault/1"
 SETTINGS = "vault.json"
@@ -48,7 +50,8 @@ def read_settings(folder: Path) -> Settings:
         IntegrityError: ``settings_malformed``; ``settings_unknown``: another format, or unknown fields.
     """
     try:
-        raw = (folder / SETTINGS).read_bytes()
+        with open_regular(folder / SETTINGS) as file:
+            raw = file.read(MAX_SETTINGS_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise UnavailableError("no_vault", f"{folder} holds no vault", hint="genovault init DIR --steward NAME") from None
     try:
@@ -56,7 +59,7 @@ def read_settings(folder: Path) -> Settings:
         fields = {name: document.pop(name) for name in ("format", "vault_id", "books", "keys", "objects")}
         vault_id = VaultId(bytes.fromhex(fields["vault_id"]))
         anchors = tuple(Path(place) for place in document.pop("anchors", ()))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise IntegrityError("settings_malformed", f"{SETTINGS} cannot be read", hint="restore it from a backup") from None
     if document or fields["format"] != VAULT_FORMAT or len(vault_id) != 16:
         raise IntegrityError("settings_unknown", f"{SETTINGS} is of an unknown format", hint="upgrade genovault")

@@ -119,12 +119,34 @@ def test_factors_are_checked(tmp_path):
         PassphraseFactor.from_text("")
     for content in (b"", bytes(31), bytes(33)):
         (tmp_path / "key").write_bytes(content)
+        (tmp_path / "key").chmod(0o600)
         with raises("key_file_invalid", InputError):
             KeyFileFactor.from_file(tmp_path / "key")
     with raises("key_file_invalid", InputError):
         KeyFileFactor.from_file(tmp_path / "absent")
     (tmp_path / "key").write_bytes(bytes(32))
     assert KeyFileFactor.from_file(tmp_path / "key").key.reveal() == bytes(32)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602, 0o620, 0o666, 0o610])
+def test_a_key_file_that_is_not_its_users_alone_is_refused(tmp_path, mode):
+    path = tmp_path / "key"
+    path.write_bytes(bytes(32))
+    path.chmod(mode)
+    with raises("key_file_exposed", InputError):
+        KeyFileFactor.from_file(path)
+
+
+def test_a_key_file_of_another_user_is_refused_but_not_roots(tmp_path, monkeypatch):
+    path = tmp_path / "key"
+    path.write_bytes(bytes(32))
+    path.chmod(0o600)
+    monkeypatch.setattr("os.geteuid", lambda: path.stat().st_uid + 1)
+    if path.stat().st_uid == 0:
+        KeyFileFactor.from_file(path)
+        os.chown(path, 4_000, -1)
+    with raises("key_file_exposed", InputError):
+        KeyFileFactor.from_file(path)
 
 
 def test_wrong_passphrase_unknown_name_and_wrong_kind_look_alike(founded):

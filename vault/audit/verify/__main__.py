@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from vault.audit.verify.folder import MAX_NOTE_BYTES, read_bounded
 from vault.audit.verify.model import lines_of
 from vault.audit.verify.run import verify_folder
 
@@ -24,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{options.export} is not a folder\n")
         return 4
     key = options.key
-    if key is not None and "+" not in key and Path(key).is_file():
-        key = Path(key).read_text("utf-8", errors="replace").strip()
+    if key is not None and "+" not in key:
+        data = read_bounded(Path(key), MAX_NOTE_BYTES)
+        key = key if data is None else data.decode("utf-8", "replace").strip()
     report = verify_folder(options.export, key)
     if options.json:
         document = asdict(report) | {"ok": report.ok, "first_bad": report.first_bad}

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vault.audit.verify.hashing import TILE_WIDTH
 from vault.audit.verify.model import Chunk
 
+MAX_NOTE_BYTES = 1 << 20  # a checkpoint with its signatures; a file of keys
+MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 65_535)  # entries of the greatest length
+
 
 class FolderSource:
-    """The exported folder: ``checkpoint``, ``log.vkey``, ``tile/…``. A lost file reads as absent."""
+    """The exported folder: ``checkpoint``, ``log.vkey``, ``tile/…``.
+
+    A lost file reads as absent; so does what is no regular file or longer than it can be: the folder is somebody else's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def vkey(self) -> str | None:
         """Content of ``log.vkey``; None if the file is lost."""
-        path = self._folder / "log.vkey"
-        return path.read_text("utf-8", errors="replace").removesuffix("\n") if path.is_file() else None
+        data = read_bounded(self._folder / "log.vkey", MAX_NOTE_BYTES)
+        return None if data is None else data.decode("utf-8", "replace").removesuffix("\n")
 
     def checkpoints(self) -> Sequence[str]:
         """The one checkpoint of an export; none if the file is lost."""
-        path = self._folder / "checkpoint"
-        return [path.read_bytes().decode("utf-8", "replace")] if path.is_file() else []
+        data = read_bounded(self._folder / "checkpoint", MAX_NOTE_BYTES)
+        return [] if data is None else [data.decode("utf-8", "replace")]
 
     def head(self) -> tuple[int, bytes] | None:
         """None: an export has no head besides its checkpoint."""
@@ -46,13 +54,27 @@ class FolderSource:
         """The first ``width`` hashes of a tile; empty if its file is lost or longer than a tile."""
         full, exact = self._folder / _tile_path(str(level), n, TILE_WIDTH), self._folder / _tile_path(str(level), n, width)
         found, held = (exact, width) if exact.is_file() else (full, TILE_WIDTH)
-        data = found.read_bytes() if found.is_file() else b""
-        return data[: width * 32] if len(data) <= held * 32 else b""
+        return (read_bounded(found, held * 32) or b"")[: width * 32]
+
+
+def read_bounded(path: Path, limit: int) -> bytes | None:
+    """The content of a regular file of at most ``limit`` bytes; None for anything else. Waits for no pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+        os.close(handle)
+        return None
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(limit + 1)
+    return data if len(data) <= limit else None
 
 
 def read_bundle(path: Path) -> tuple[list[bytes], bool]:
     """Read an entry bundle: its whole entries, and True if bytes follow although it has all its entries."""
-    entries, used, total = _unbundle(path.read_bytes())
+    entries, used, total = _unbundle(read_bounded(path, MAX_BUNDLE_BYTES) or b"")
     width = int(path.name) if path.parent.suffix == ".p" else TILE_WIDTH
     return entries, used < total and len(entries) == width
 
@@ -81,5 +103,5 @@ def _tile_path(level: str, n: int, width: int) -> str:
 def _partials(full: Path) -> list[Path]:
     """Partial bundles with the number of the full one at this path, the widest first."""
     folder = full.with_name(full.name + ".p")
-    found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
+    found = [path for path in folder.iterdir() if path.name.isdecimal() and path.is_file()] if folder.is_dir() else []
     return sorted(found, key=lambda path: -int(path.name))

@@ -11,9 +11,12 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from vault.files.private_files import make_folder
 
 KERNEL_SOURCES = (
     "limits.py",
@@ -42,12 +45,12 @@ def kernel_sources(package: Path = _PACKAGE) -> list[Path]:
 def cache_folder(versions: str, *, package: Path = _PACKAGE) -> Path | None:
     """The folder for compiled kernels, created if missing; None if none can be had that only this user can write in.
 
-    It lies below ``NUMBA_CACHE_DIR``, ``XDG_CACHE_HOME`` or ``~/.cache``, whichever is set first to an absolute path. ``versions``: of
-    the compilers.
+    It lies below ``NUMBA_CACHE_DIR``, ``XDG_CACHE_HOME`` or ``~/.cache``, whichever is set first to an absolute path; a user without a
+    home folder, as services are, has one of its own in the system's folder for temporary files. ``versions``: of the compilers.
     """
     try:
         base = _base()
-        base.mkdir(parents=True, exist_ok=True)
+        make_folder(base, may_exist=True)
         parent = _own(
             base.resolve(strict=True) / "genovault", others_may=stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
         )
@@ -56,6 +59,8 @@ def cache_folder(versions: str, *, package: Path = _PACKAGE) -> Path | None:
         folder = parent / f"kernels-{_digest(versions, package)}"
         fresh = not folder.exists()
         _own(folder)
+        if not all(found.lstat().st_uid == os.geteuid() and not found.is_symlink() for found in folder.rglob("*")):
+            return None  # somebody could write here before its mode was mended
         os.utime(folder)
     except (OSError, RuntimeError):  # no home folder, no room, read-only, or not this user's
         return None
@@ -66,7 +71,13 @@ def cache_folder(versions: str, *, package: Path = _PACKAGE) -> Path | None:
 
 def _base() -> Path:
     named = (Path(os.environ.get(name, "")) for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"))
-    return next((path for path in named if path.is_absolute()), Path.home() / ".cache")
+    given = next((path for path in named if path.is_absolute()), None)
+    if given is not None:
+        return given
+    with suppress(RuntimeError):  # no home folder is known
+        if Path.home().is_dir():
+            return Path.home() / ".cache"
+    return _own(Path(tempfile.gettempdir()).resolve() / f"genovault-{os.geteuid()}")
 
 
 def _digest(versions: str, package: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Protocol
 import zstandard
 
 from vault.errors import InputError
+from vault.files.given_files import regular_handle
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF, BgzfStream, GzipStream, is_bgzf
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -43,10 +44,9 @@ def open_file(path: Path) -> io.FileIO:
         InputError: ``no_such_file``, ``file_unreadable``.
     """
     try:
-        if not path.is_file():
-            code = "file_unreadable" if path.exists() else "no_such_file"
-            raise InputError(code, f"{path.name}: {'not a regular file' if path.exists() else 'no such file'}")
-        return path.open("rb", buffering=0)
+        return io.FileIO(regular_handle(path))
+    except FileNotFoundError:
+        raise InputError("no_such_file", f"{path.name}: no such file") from None
     except OSError as error:
         raise InputError("file_unreadable", f"{path.name}: cannot be read ({error.strerror})") from None
 
