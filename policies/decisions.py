@@ -7,10 +7,12 @@ of ``Decision.explain()``. ``judge`` decides from a standing alone, so that a co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from policies import canonical, consent, obligations, reasons
+from policies.loci import LocusRule
 from policies.obligations import Obligations
 from policies.ontology import Ontology
 from policies.purposes import REQUIRED_POLICY, Purpose, UseKind
@@ -30,11 +32,17 @@ NO_SATISFIED_POLICY = "NO_SATISFIED_POLICY"
 HAS_SATISFIED_POLICY = "HAS_SATISFIED_POLICY"
 
 
+def anywhere(_rule: LocusRule) -> bool:
+    """Take every place as one that can be placed: for planning, where no data are asked for."""
+    return True
+
+
 @dataclass(frozen=True)
 class DecisionRequest:
     """Decision request (XACML): the purpose and the circumstances, the same for every subject.
 
-    ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil.
+    ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil,
+    ``placeable`` tells which excluded places it can find on the data's assembly.
     """
 
     purpose: Purpose
@@ -43,6 +51,7 @@ class DecisionRequest:
     rules: Rules = DEFAULT
     data_at: datetime | None = None
     understood: frozenset[str] = obligations.UNDERSTOOD
+    placeable: Callable[[LocusRule], bool] = field(default=anywhere, compare=False)
 
 
 @dataclass(frozen=True)
@@ -137,15 +146,14 @@ def decide(
     rules: Rules = DEFAULT,
     data_at: datetime | None = None,
     understood: frozenset[str] = obligations.UNDERSTOOD,
+    placeable: Callable[[LocusRule], bool] = anywhere,
 ) -> Decision:
-    """Decide one purpose for one subject.
-
-    ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil.
+    """Decide one purpose for one subject. Arguments as the fields of ``DecisionRequest``.
 
     Raises:
         PolicyInputError: ``time_without_zone``.
     """
-    request = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood)
+    request = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood, placeable)
     found = judge(standing(state, legal_at=request.legal_at, domain=rules.domain), request)
     behind = sources(state, legal_at=request.legal_at, domain=rules.domain)
     return Decision(
@@ -183,7 +191,7 @@ def judge(where: Standing, request: DecisionRequest) -> Verdict:
         open_questions += best.reasons
     carried = replace(best.obligations, mask=tuple(sorted({*best.obligations.mask, *where.mask})))
     if not denied and not open_questions:
-        denied += [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(carried, request.understood)]
+        denied += _unfulfillable(carried, request)
     if denied or open_questions:
         return _refusal(denied, open_questions, alternative=index)
     return Verdict(Effect.PERMIT, best.reasons, carried, index)
@@ -272,10 +280,17 @@ def _best(grant: Grant, request: DecisionRequest) -> tuple[TermMatch | None, int
 def _tried(item: Alternative, request: DecisionRequest) -> TermMatch:
     """Match one alternative; an obligation that cannot be fulfilled makes it a denial, so that another alternative may still permit."""
     found = match(item, request.purpose, legal_at=request.legal_at, ontology=request.ontology, rules=request.rules)
-    unknown = obligations.not_understood(found.obligations, request.understood)
-    if found.outcome is not Effect.PERMIT or not unknown:
+    lacking = _unfulfillable(found.obligations, request)
+    if found.outcome is not Effect.PERMIT or not lacking:
         return found
-    return replace(found, outcome=Effect.DENY, reasons=tuple(Reason(reasons.UNKNOWN_OBLIGATION, name) for name in unknown))
+    return replace(found, outcome=Effect.DENY, reasons=tuple(lacking))
+
+
+def _unfulfillable(carried: Obligations, request: DecisionRequest) -> list[Reason]:
+    """Obligations that cannot be fulfilled, and places that cannot be found: they count against this subject and no other."""
+    found = [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(carried, request.understood)]
+    places = sorted({*carried.mask, *(rule for group in carried.only for rule in group)})
+    return found + [Reason(reasons.LOCI_UNRESOLVED, rule.text) for rule in places if not request.placeable(rule)]
 
 
 def _expires(behind: Sources, purpose: Purpose, found: Verdict, rules: Rules) -> datetime | None:

@@ -135,6 +135,11 @@ class LocusRule:
     def __lt__(self, other: LocusRule) -> bool:
         return self._key() < other._key()
 
+    @property
+    def text(self) -> str:
+        """What the rule names, in words for a steward: ``gene APOE``, ``GRCh38 1:5-9``."""
+        return " ".join(str(value) for value in self.as_dict().values()) if self.interval else f"{self.kind} {self.name}"
+
     def as_dict(self) -> dict[str, object]:
         """Mapping for JSON and YAML, which ``read_rule`` reads."""
         if self.interval is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import compress
 
 import numpy as np
@@ -17,19 +18,21 @@ from sqlalchemy import select
 
 from policies import obligations, states
 from policies.decisions import DecisionRequest, Tally, Verdict, bases, judge
+from policies.loci import Catalogue, LocusRule
 from policies.obligations import Obligations
 from policies.purposes import Purpose
 from policies.reasons import Reason
 from policies.standing import Standing, sources, standing
 from policies.states import ConsentState
 from policies.term_matching import Effect
+from vault.access.excluded_places import place_rules
 from vault.consent import decision_classes, forms, ledger, reference_data
 from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
 from vault.ids import DatasetId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
@@ -99,14 +102,45 @@ def decide(
     """
     held = members(tx, datasets)
     book = ledger.read(tx, vault)
-    verdicts = decide_members(cached_decision_classes(vault, book), held, decision_request(vault, tx, purpose, legal_at=legal_at))
+    request = decision_request(vault, tx, purpose, legal_at=legal_at, datasets=datasets)
+    verdicts = decide_members(cached_decision_classes(vault, book), held, request)
     permitted = tuple(compress(held.subjects, verdicts.permits().tolist()))
     return Decided(permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts)
 
 
-def decision_request(vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime) -> DecisionRequest:
-    """Request for a decision on each subject: the purpose, under this vault's forms and ontology."""
-    return DecisionRequest(purpose, legal_at, reference_data.ontology(vault, tx), forms.rules(vault, tx), understood=ENFORCED)
+def decision_request(
+    vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime, datasets: Sequence[DatasetId] = ()
+) -> DecisionRequest:
+    """Request for a decision on each subject: the purpose, under this vault's forms and ontology.
+
+    ``datasets``: those asked of; a place that a consent excludes must be found on the assembly of each.
+    """
+    return DecisionRequest(
+        purpose,
+        legal_at,
+        reference_data.ontology(vault, tx),
+        forms.rules(vault, tx),
+        understood=ENFORCED,
+        placeable=_Placeable(tx, datasets),
+    )
+
+
+class _Placeable:
+    """Tells whether a place is found on the assembly of each dataset; packs are read when the first rule is asked about."""
+
+    def __init__(self, tx: Transaction, datasets: Sequence[DatasetId]) -> None:
+        self._tx, self._datasets = tx, datasets
+        self._known: dict[LocusRule, bool] = {}
+
+    def __call__(self, rule: LocusRule) -> bool:
+        if rule not in self._known:
+            self._known[rule] = not any(place_rules([rule], places).unresolved for places in self._catalogues)
+        return self._known[rule]
+
+    @cached_property
+    def _catalogues(self) -> list[Catalogue]:
+        query = select(DatasetRow.assembly).where(DatasetRow.dataset_id.in_(self._datasets)).distinct()
+        return [reference_data.catalogue(self._tx, assembly) for assembly in self._tx.scalars(query).all()]
 
 
 def decide_members(known: DecisionClasses, held: Members, request: DecisionRequest) -> Verdicts:

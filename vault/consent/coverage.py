@@ -77,7 +77,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
             held = cohort_decisions.members(tx, ids) if code is not None else _all_subjects(tx)
             shares = []
             for name, purpose in asked.items():
-                request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now)
+                request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now, datasets=ids)
                 counts = cohort_decisions.decide_members(known, held, request).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))

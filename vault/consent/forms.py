@@ -11,6 +11,7 @@ from policies.forms import Form
 from policies.rules import MaterialChange, Rules
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
+from vault.consent.known_places import require_known
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared, parse_yaml
@@ -73,10 +74,11 @@ def add(vault: UnlockedVault, text: str) -> Form:
     """Store a site's own form. A stored version never changes: another wording is another version.
 
     Raises:
-        InputError: as ``parse``; ``form_exists``: that version is held with other words or another meaning.
+        InputError: as ``parse``; ``place_unknown``; ``form_exists``: that version is held with other words or another meaning.
     """
     with vault.trail.attempting(Action.CONSENT_FORM):
         form = parse(text)
+        require_known(vault, form)
         with vault.books.write() as tx:
             held = tx.get(FormRow, (form.id, form.version))
             known = {f"{one.id}@{one.version}": one for one, _ in shipped()}

@@ -17,7 +17,7 @@ from policies.consent import ConsentEvent, Level, QcState, SignerRole, Status, W
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
 from vault.audit.actions import Action, Outcome
-from vault.consent import form_responses, forms, ledger
+from vault.consent import form_responses, forms, ledger, named_places
 from vault.consent.form_responses import FormResponse, evidence_digest
 from vault.consent.ledger import NewEvent
 from vault.errors import InputError
@@ -139,10 +139,11 @@ def withdraw(
     """Record a withdrawal; it acts from the moment this returns.
 
     Raises:
-        InputError: ``withdrawal_malformed``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
+        InputError: ``withdrawal_malformed``, ``place_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
             ``event_unknown``: the event to be corrected is not this subject's.
     """
-    withdrawal = Withdrawal(scope, level)
+    with vault.trail.attempting(Action.CONSENT_WITHDRAW):
+        withdrawal = Withdrawal(scope, level, named_places.of_scope(vault, scope))
     return _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
 
 

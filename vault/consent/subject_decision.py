@@ -40,7 +40,7 @@ def decide_subject(
     """
     ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
     data_at = newest_data(tx, subject, ids)
-    request = cohort_decisions.decision_request(vault, tx, project.declaration.purpose, legal_at=legal_at)
+    request = cohort_decisions.decision_request(vault, tx, project.declaration.purpose, legal_at=legal_at, datasets=ids)
     decision = decide(
         state,
         request.purpose,
@@ -49,6 +49,7 @@ def decide_subject(
         rules=request.rules,
         data_at=data_at,
         understood=request.understood,
+        placeable=request.placeable,
     )
     return SubjectDecision(decision, data_at)
 

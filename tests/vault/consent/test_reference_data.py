@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from policies.consent import Withdrawal
 from tests.support.consent_work import FORM, disease_project, guardian, permits, sheet
 from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import releases
-from vault.consent import recording, reference_data
+from vault.audit.actions import Action
+from vault.consent import explanations, recording, reference_data
 from vault.errors import InputError, RefusedError
 
 PAIRS = "MONDO:0008903\tMONDO:0004992\nMONDO:0004992\tMONDO:0000001\n"
@@ -24,22 +26,35 @@ def test_a_site_loads_its_own_ages(held):
     assert event.lapses_at == datetime(2028, 7, 1, tzinfo=UTC)
 
 
-def test_a_place_excluded_by_name_is_hidden_and_an_unknown_one_refuses(held):
+def test_a_place_excluded_by_name_is_hidden(held):
     held.everyone_consents()
     held.project("demo")
     recording.withdraw(held.vault, "SAMPLE_3", scope="loci:mito")
     held.extract("demo", regions=["22:1-17000000"])
-    recording.withdraw(held.vault, "SAMPLE_3", scope="loci:unheard_of")
-    with pytest.raises(RefusedError) as caught:
-        held.extract("demo", out="again", regions=["22:1-17000000"])
-    assert caught.value.code == "loci_unresolved"
     own = '{"version": "own 1", "source": "ours", "date": "2026-01-01", "assemblies": {"GRCh38": {"categories": {"unheard_of": ["22:16000100-16000300"]}}}}'
     reference_data.load(held.vault, reference_data.LOCI, own, version="own 1")
+    recording.withdraw(held.vault, "SAMPLE_3", scope="loci:unheard_of")
     with pytest.raises(RefusedError) as caught:
         held.extract("demo", out="third", regions=["22:16000100-16100001"])
     assert caught.value.code == "nothing_left"
     held.extract("demo", out="fourth", regions=["22:16000100-17000000", "X"])  # 500 kb on each side are hidden too
     assert releases.list_all(held.vault)[0].n_sites == 1
+
+
+def test_a_place_that_cannot_be_found_counts_against_its_person_alone(held):
+    held.everyone_consents()
+    held.project("demo")
+    everybody = permits(held, "demo")
+    event = Withdrawal("loci:unheard_of")  # recorded before names were looked up
+    recording._record(held.vault, Action.CONSENT_WITHDRAW, "SAMPLE_3", recording.NOW_BY_THE_PERSON, withdrawal=event)
+    checked = gate.check(held.vault, "demo")
+    assert (checked.permit, dict(checked.deny)["loci_unresolved"]) == (everybody - 1, 1)
+    assert "[category unheard_of]" in " ".join(explanations.explain(held.vault, "SAMPLE_3", "demo").words)
+    held.extract("demo", regions=["22:1-17000000"])
+    assert releases.list_all(held.vault)[0].n_subjects == everybody - 1
+    own = '{"version": "own 1", "source": "ours", "date": "2026-01-01", "assemblies": {"GRCh38": {"categories": {"unheard_of": ["X:1-5"]}}}}'
+    reference_data.load(held.vault, reference_data.LOCI, own, version="own 1")
+    assert gate.check(held.vault, "demo").permit == everybody
 
 
 def test_places_of_an_assembly_that_nothing_here_has_are_refused(held):
