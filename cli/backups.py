@@ -64,13 +64,18 @@ def restore(
         bool,
         typer.Option("--new-log", help="Where the backup is behind an anchor, go on under a new log, beside the newest keys."),
     ] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="With --keys: the original is lost for good; its anchors go on with this vault."),
+    ] = False,
 ) -> None:
     """Make the vault's folder a vault again, from a backup and the newest keys, or from backups and an anchor.
 
     Books and objects must be gone from the folder; keys that are still there are used. Everything is verified first, and
-    whoever was erased since stays erased.
+    whoever was erased since stays erased. A vault from a backup of the keys is a copy, with a log of its own and no anchors, so that it can
+    be tried beside the original; with --take-over it is the original from here on.
 
-    JSON: {"folder", "newest_keys": bool, "anchored": bool, "new_log": bool, "entries": n, "objects": n, "erased_again": n,
+    JSON: {"folder", "newest_keys": bool, "anchored": bool, "new_log": bool, "copy": bool, "entries": n, "objects": n, "erased_again": n,
     "unreadable": n}.
     """
     context = context_of(ctx)
@@ -84,11 +89,16 @@ def restore(
         keys=keys,
         anchors=anchor or [],
         new_log=new_log,
+        take_over=take_over,
     )
     context.output.document(asdict(report))
     met = [name for name, yes in (("the newest keys", report.newest_keys), ("an anchor", report.anchored)) if yes]
     context.output.line(f"restored {report.folder}: {report.objects} objects, {report.entries} entries of the log")
     context.output.line(f"vouched for by {' and '.join(met)}" + (", under a new log" if report.new_log else ""))
+    if report.copy:
+        context.output.line(
+            "a copy: the original goes on undisturbed, and no anchor guards this one (--take-over, if it is lost)"
+        )
     if report.erased_again:
         context.output.line(f"{report.erased_again} people whom the backup still held were erased again")
     if report.unreadable:

@@ -52,6 +52,9 @@ COMMANDS = {
         "Sign the books of a vault that an earlier version made; before it, that vault takes withdrawals only.",
         single=True,
     ),
+    "relocate": CommandSource(
+        "cli.vaults", "Say where the vault's parts are after they were moved, or make of copies a vault of its own.", single=True
+    ),
     "demo": CommandSource(
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),

@@ -85,6 +85,47 @@ def status(ctx: typer.Context) -> None:
         context.output.line(f"{'backup':8} of the keys: {copy['backup']}, {end}")
 
 
+@app.command()
+def relocate(
+    ctx: typer.Context,
+    database: Annotated[str | None, typer.Option(metavar="URL", help="Where the books are now.")] = None,
+    keys: Annotated[str | None, typer.Option(metavar="URL", help="Where the wrapped keys are now.")] = None,
+    objects: Annotated[str | None, typer.Option(metavar="URL", help="Where the genotype objects are now.")] = None,
+    as_copy: Annotated[
+        bool, typer.Option("--as-copy", help="The original stays in use: begin a life, and a log, of its own here.")
+    ] = False,
+) -> None:
+    """Say where the vault's parts are after they were moved, or make of copies a vault of its own.
+
+    Move them first, with the tools of the database or the store; whatever is not named stays where vault.json says. The vault is
+    opened only where it was last told to be, because vault.json is a plain file. A vault all of whose parts lie in its folder can be moved
+    with the folder, without this. Anchors stay those that the books know; a copy has none until "audit anchor" gives it some.
+
+    JSON: {"books", "keys", "objects", "anchors": [...], "origin", "copy": bool}.
+    """
+    context = context_of(ctx)
+    from vault.operations import relocation
+
+    found = relocation.relocate(
+        context.vault_folder(),
+        factor=context.factor(),
+        principal=context.principal,
+        books=database,
+        keys=keys,
+        objects=objects,
+        copy=as_copy,
+    )
+    places = {name: _shown(getattr(found.places, name)) for name in ("books", "keys", "objects")}
+    anchors = [str(anchor) for anchor in found.anchors]
+    context.output.document({**places, "anchors": anchors, "origin": found.origin, "copy": found.copy})
+    for name, place in places.items():
+        context.output.line(f"{name:8} {place}")
+    for anchor in anchors:
+        context.output.line(f"{'anchor':8} {anchor}")
+    if found.copy:
+        context.output.line(f"a copy, whose log is {found.origin}")
+
+
 def _shown(place: str) -> str:
     """A database URL without user, password and parameters."""
     parts = urlsplit(place)

@@ -41,6 +41,8 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     _STEWARDS: (
         "vault.init",
         "vault.upgrade",
+        "vault.relocate",
+        "vault.incarnation",
         "subject.import",
         "subject.update",
         "subject.restrict",

@@ -13,6 +13,8 @@ class Action(StrEnum):
     VAULT_UNLOCK_FAILED = "vault.unlock.failed"
     VAULT_OPEN = "vault.open"
     VAULT_UPGRADE = "vault.upgrade"
+    VAULT_RELOCATE = "vault.relocate"
+    VAULT_INCARNATION = "vault.incarnation"  # from here on another one than before: restored, copied, or with a log begun anew
 
     SUBJECT_IMPORT = "subject.import"
     SUBJECT_UPDATE = "subject.update"

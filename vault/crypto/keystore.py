@@ -82,6 +82,7 @@ __all__ = [
     "create",
     "drop_epoch",
     "load",
+    "mark",
     "remove_slot",
     "renew",
     "upgrade",
@@ -288,6 +289,12 @@ def bind(unlocked: Unlocked) -> Unlocked:
     return _commit(unlocked, _next(replace(document, bound=True), root))
 
 
+def mark(unlocked: Unlocked) -> Unlocked:
+    """The keystore with ``unlocked.marks``, otherwise as it is. Raises as ``drop_epoch``."""
+    root, document = _administered(unlocked)
+    return _commit(unlocked, _next(document, root))
+
+
 def _slot(document: Document, slot_id: bytes) -> Slot:
     return next(slot for slot in document.slots if slot.slot_id == slot_id)
 
@@ -326,7 +333,8 @@ def _with_epochs(unlocked: Unlocked, branch: Branch, epochs: dict[int, Secret], 
 def _administered(unlocked: Unlocked) -> tuple[Secret, Document]:
     if unlocked.root is None:
         raise UnavailableError("not_administrator", "this slot does not administer the keystore")
-    return unlocked.root, unlocked.keystore.document
+    document = unlocked.keystore.document
+    return unlocked.root, replace(document, marks=unlocked.marks or document.marks)
 
 
 def _next(
@@ -354,7 +362,7 @@ def _commit(unlocked: Unlocked, document: Document) -> Unlocked:
         if keystore_files.read(folder) != unlocked.keystore.document:
             raise UnavailableError("keystore_changed", "the keystore was changed meanwhile", hint="unlock again and repeat")
         keystore_files.write(folder, document)
-    return replace(unlocked, keystore=Keystore(folder, document))
+    return replace(unlocked, keystore=Keystore(folder, document), marks="")
 
 
 def _record(

@@ -66,6 +66,7 @@ class Document:
     former: tuple[FormerKey, ...] = ()
     version: int = NEWEST_FORMAT
     bound: bool = True  # format 2: the books are signed; False while an upgrade is under way
+    marks: str = ""  # format 2: how far the books had come at this change (``vault.session.high_water``); absent where empty
     signature: bytes = b""
 
     def signed_bytes(self) -> bytes:
@@ -101,7 +102,8 @@ class Document:
         }
         if self.version == 1:
             return body
-        return body | {"former": [_former_json(item) for item in self.former], "bound": self.bound}
+        marks = {"marks": self.marks} if self.marks else {}
+        return body | {"former": [_former_json(item) for item in self.former], "bound": self.bound} | marks
 
 
 def parse(raw: bytes) -> Document:
@@ -131,8 +133,8 @@ def _document(top: Any) -> Document:
     _require(isinstance(top, dict))
     version = next((number for number, name in FORMATS.items() if name == top.get("format")), 0)
     fields = {"format", "vault_id", "seq", "branches", "slots", "signature", "sha256"}
-    _require(set(top) == (fields if version == 1 else fields | {"former", "bound"}))
-    _require(isinstance(top.get("bound", True), bool))
+    _require(set(top) - ({"marks"} if version > 1 else set()) == (fields if version == 1 else fields | {"former", "bound"}))
+    _require(isinstance(top.get("bound", True), bool) and isinstance(top.get("marks", ""), str))
     slots = tuple(_slot(item, version=version) for item in _list(top["slots"], at_most=MAX_SLOTS))
     _require(len({slot.slot_id for slot in slots}) == len(slots) > 0)
     _require(set(top["branches"]) == FORMAT_BRANCHES[version])
@@ -144,6 +146,7 @@ def _document(top: Any) -> Document:
         former=tuple(_former(item) for item in _list(top["former"])) if version > 1 else (),
         version=version,
         bound=top.get("bound", False),
+        marks=top.get("marks", ""),
         signature=_bytes(top["signature"], SIGNATURE_BYTES),
     )
 

@@ -141,6 +141,7 @@ class Unlocked:
     slot: Slot
     payload: Payload = field(repr=False)
     root: Secret | None = field(default=None, repr=False)
+    marks: str = ""  # what the next change of the keystore keeps of the books
 
     @property
     def signer(self) -> SigningKey | None:

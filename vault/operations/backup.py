@@ -32,16 +32,14 @@ from vault.files.given_files import open_regular
 from vault.files.private_files import make_folder, write_new_bytes
 from vault.genotypes.catalog.object_inventory import Stored, named_objects
 from vault.operations import key_backups
+from vault.operations.backup_folder import ABOUT, BOOKS, DATA_FORMAT, KEYS, KEYS_FORMAT, KEYSTORE, OBJECTS
 from vault.operations.key_backups import KeyBackup
 from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Database
 from vault.storage.timestamps import rfc3339
 
-DATA_FORMAT, KEYS_FORMAT = "genovault/backup/1", "genovault/key-backup/1"
-ABOUT, BOOKS, KEYS, OBJECTS, KEYSTORE = "backup.json", "books.db", "keys.db", "objects", "keystore.a"
 ATTEMPTS = 5  # an erasure may delete an object between the snapshot and the copy of it
-MAX_ABOUT_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
 """``progress(objects copied, objects in all)``."""
@@ -111,26 +109,6 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
         counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
         vault.trail.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("key-backup", recorded.backup_id), counts=counts)
         return recorded
-
-
-def read_about(folder: Path, wanted: str) -> dict[str, Any]:
-    """Read the description of a backup of the wanted format and compare the files with it.
-
-    Raises:
-        InputError: ``no_backup``: the folder holds none of this format. IntegrityError: ``backup_altered``.
-    """
-    try:
-        with open_regular(folder / ABOUT) as file:
-            about = json.loads(file.read(MAX_ABOUT_BYTES))
-        kind, files = about["format"], dict(about["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise InputError("no_backup", f"{folder} holds no backup", hint="genovault backup DEST makes one") from None
-    if kind != wanted:
-        raise InputError("no_backup", f"{folder} holds a {kind}, not a {wanted}")
-    for name, described in files.items():
-        if name not in (BOOKS, KEYS, KEYSTORE) or not (folder / name).is_file() or _described(folder / name) != described:
-            raise IntegrityError("backup_altered", f"{name} in the backup is not what was written")
-    return dict(about)
 
 
 def check_object(stored: Stored, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
@@ -21,8 +22,8 @@ from vault.errors import InputError
 from vault.files.hardening import forbid_dumps
 from vault.files.private_files import make_folder
 from vault.ids import Clock, RandomBytes, VaultId, new_id, utc_now
-from vault.session.authentic_books import sign_books
-from vault.session.settings import IN_FOLDER, Places, Settings, inside, write_settings
+from vault.session.first_signing import sign_books
+from vault.session.settings import IN_FOLDER, Places, Settings, bound_text, inside, signed, write_settings
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import PrincipalRow, VaultRow
@@ -79,11 +80,14 @@ def _furnish(
         )
         if "://" not in places.objects:
             Path(inside(folder, places.objects)).mkdir(mode=0o700)
+        if unlocked.signer is None:
+            raise ValueError("a new slot has a signing key")
+        settings = signed(replace(settings, change=1), unlocked.signer)
         write_settings(folder, settings)
         wrapped_keys = WrappedKeys(keys, unlocked.keyring, settings.vault_id, clock=clock, random=random)
         for purpose in (KeyPurpose.REFERENCE_INDEX, KeyPurpose.HANDLE):
             wrapped_keys.create(purpose, [settings.vault_id])
-        _first_entry(books, settings.vault_id, unlocked, clock=clock, random=random)
+        _first_entry(books, settings, unlocked, clock=clock, random=random)
         books.close()
         keys.close()
         UnlockedVault(folder, settings, unlocked, clock=clock, random=random).close()
@@ -115,9 +119,9 @@ def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Datab
     return database
 
 
-def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
+def _first_entry(books: Database, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
     """Insert the vault's row, its first principal, the empty log and its first entry in one transaction."""
-    now = to_micros(clock())
+    now, vault_id = to_micros(clock()), settings.vault_id
     row = VaultRow(
         vault_id=vault_id,
         origin=f"genovault.local/{vault_id.hex()}/log1",
@@ -125,6 +129,8 @@ def _first_entry(books: Database, vault_id: VaultId, unlocked: Unlocked, *, cloc
         created=now,
         keystore_seq=unlocked.public.seq,
         reference_version=1,
+        settings=bound_text(settings),
+        incarnation=new_id(random),
     )
     seal = HeadSeal(vault_id, lambda _: unlocked.keyring.current(Branch.LOG_APPEND))
     log = AuditLog(

@@ -1,6 +1,6 @@
 """Anchors of a vault: add, remove, compare the log with them, and continue a log that fell behind.
 
-vault.json lists the anchors. Every checkpoint is published to each. A vault whose log is behind an anchor, or differs from it, is not
+vault.json lists the anchors, and the books know which. Every checkpoint is published to each. A vault whose log is behind an anchor, or differs from it, is not
 opened for work: it may be an old copy put back. It continues under a new log, whose origin is the next number (…/log2) and whose leaf 0
 holds the newest known checkpoint of the old log; the old log's entries stay.
 """
@@ -20,9 +20,11 @@ from vault.audit.log import Appended
 from vault.audit.note import checkpoint_in
 from vault.crypto.keystore import Branch, Role
 from vault.errors import InputError, IntegrityError, RefusedError
-from vault.session.settings import read_settings, write_settings
+from vault.session import bound_settings, incarnations
+from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import VaultRow
+from vault.storage.database import Transaction
 
 _NUMBERED = re.compile(r"(?P<stem>.*/log)(?P<number>[0-9]+)")
 
@@ -39,13 +41,13 @@ def add(vault: UnlockedVault, folder: Path) -> None:
         raise InputError("anchor_inside", "an anchor inside the vault guards nothing", hint="name a folder on another mount")
     with vault.trail.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
-        settings = read_settings(vault.folder)
+        settings = vault.settings
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
         _check(vault, Anchor(place), fresh=True)
-        vault.trail.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["added"], counts={"anchors": len(settings.anchors) + 1})
         Anchor(place).publish(vault.trail.checkpoint())
-        write_settings(vault.folder, replace(settings, anchors=(*settings.anchors, place)))
+        _change(vault, (*settings.anchors, place), "added")
+        Anchor(place).publish(vault.trail.checkpoint())
     vault.trail.anchors = (*vault.trail.anchors, Anchor(place))
 
 
@@ -54,11 +56,10 @@ def remove(vault: UnlockedVault, folder: Path) -> None:
     place = folder.resolve()
     with vault.trail.attempting(Action.AUDIT_ANCHOR):
         _require_steward(vault)
-        settings = read_settings(vault.folder)
-        if place not in settings.anchors:
+        bound_settings.require(vault)
+        if place not in vault.settings.anchors:
             raise InputError("anchor_unknown", f"{place} is no anchor of this vault")
-        vault.trail.record(Action.AUDIT_ANCHOR, Outcome.DONE, flags=["removed"], counts={"anchors": len(settings.anchors) - 1})
-        write_settings(vault.folder, replace(settings, anchors=tuple(a for a in settings.anchors if a != place)))
+        _change(vault, tuple(anchor for anchor in vault.settings.anchors if anchor != place), "removed")
     vault.trail.anchors = tuple(anchor for anchor in vault.trail.anchors if anchor.folder != place)
 
 
@@ -79,8 +80,12 @@ def require_cause(vault: UnlockedVault) -> None:
 
     Raises:
         InputError: ``log_stands``: every anchor agrees with it. UnavailableError: ``anchor_unreachable``.
+        IntegrityError: ``settings_altered``: who knows which anchors there are.
     """
+    if bound_settings.state(vault) is bound_settings.State.ALTERED:
+        raise bound_settings.altered(vault)
     try:
+        vault.marks.require_newest()
         guard(vault)
     except IntegrityError:
         return
@@ -89,19 +94,26 @@ def require_cause(vault: UnlockedVault) -> None:
         raise InputError("log_stands", "the log is where its anchors say, and goes on as it is", hint=hint)
 
 
-def continue_log(vault: UnlockedVault) -> Appended:
-    """Begin a new log after a rollback and publish the receipt of its leaf 0 to the anchors.
+def continue_log(vault: UnlockedVault, origin: str | None = None) -> Appended:
+    """Begin a new log (as ``origin``, by default the next in its line) and publish the receipt of its leaf 0 to the anchors.
 
-    Leaf 0 states the old log's newest known checkpoint, its size, and the number of entries held here.
+    Leaf 0 states the old log's newest known checkpoint, its size, and the number of entries held here. The vault is another incarnation
+    from here on, so that what was lost can come back in no part.
     For a vault that ``recovery.open_recovered`` refuses, opened with ``unlocked_vault.open_vault``.
     """
     from vault.consent import ledger  # noqa: PLC0415 - brings the policies, and every command that opens a vault asks its anchors
 
     _require_steward(vault)
+    if vault.books.upgraded:
+        require_administrator(vault)
     part = vault.trail.log.parts()[-1]
     notes = [anchor.newest(part.origin) for anchor in vault.trail.anchors] + [vault.trail.log.latest_checkpoint()]
+    marks = vault.marks.read()
+    if marks is not None and marks.origin == part.origin:
+        notes.append(marks.checkpoint or None)
     known = max((note for note in notes if note is not None), key=lambda note: checkpoint_in(note).size, default=None)
-    origin = _next_origin(vault, part.origin)
+    if origin is None:
+        origin = _next_origin(vault, part.origin)
     with vault.books.write() as tx:
         event = vault.trail.event(
             Action.LOG_CONTINUE,
@@ -112,11 +124,17 @@ def continue_log(vault: UnlockedVault) -> Appended:
             counts={"kept": part.size, "signed": 0 if known is None else checkpoint_in(known).size},
         )
         appended = vault.trail.log.continue_as(tx, origin, event)
-        tx.execute(update(VaultRow).values(origin=origin))
+        tx.execute(update(VaultRow).values(origin=origin, **incarnations.drawn(vault)))
     vault.trail.origin = origin
+    incarnations.seal(vault)
     vault.trail.checkpoint()
     _announce(vault)
     return appended
+
+
+def continue_apart(vault: UnlockedVault) -> Appended:
+    """Begin the log of a copy: its origin is in no line that the original's log may take, so both can be used and anchored."""
+    return continue_log(vault, f"genovault.local/{vault.vault_id.hex()}/{vault.random(8).hex()}/log1")
 
 
 def _announce(vault: UnlockedVault) -> None:
@@ -125,6 +143,8 @@ def _announce(vault: UnlockedVault) -> None:
     if len(parts) < 2:
         return
     ended, newest = parts[-2:]
+    if stem(ended.origin) != stem(newest.origin):
+        return  # a copy beside the original, whose log goes on
     for anchor in vault.trail.anchors:
         if not anchor.continued(ended.origin):
             vault.trail.checkpoint()
@@ -165,6 +185,21 @@ def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:
 
 
 _HINT = "this looks like an old or edited copy of the vault; genovault audit continue goes on under a new log"
+
+
+def stem(origin: str) -> str:
+    """What the origins of one line of logs have in common: …/log of …/log2."""
+    match = _NUMBERED.fullmatch(origin)
+    return match["stem"] if match else origin
+
+
+def _change(vault: UnlockedVault, anchors: tuple[Path, ...], flag: str) -> None:
+    """Let vault.json and the books name these anchors, with the entry that says so."""
+
+    def book(tx: Transaction) -> None:
+        vault.trail.append(tx, Action.AUDIT_ANCHOR, Outcome.DONE, flags=[flag], counts={"anchors": len(anchors)})
+
+    bound_settings.change(vault, replace(vault.settings, anchors=anchors), book)
 
 
 def _next_origin(vault: UnlockedVault, origin: str) -> str:

@@ -14,7 +14,7 @@ from vault.errors import IntegrityError
 from vault.genotypes.catalog.object_inventory import named_objects
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.operations import log_anchors
-from vault.session import object_leases, principals
+from vault.session import bound_settings, object_leases, principals
 from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.book_tables import JOB_DONE, RELEASE_UNFINISHED, JobRow, LeaseRow, PanelBuildRow, PartRow, ReleaseRow
 
@@ -27,19 +27,33 @@ def open_recovered(
 ) -> UnlockedVault:
     """Unlock a vault and, if this principal holds the keys, recover from killed processes.
 
-    Raises as ``open_vault``, and as ``log_anchors.guard``: a vault that an anchor knows to be an old copy is not opened.
+    Raises as ``open_vault``, and as ``require_newest``: a vault that is known to be an old copy is not opened.
     """
     vault = open_vault(folder, factor=factor, principal=principal, clock=clock, random=random)
     try:
-        log_anchors.guard(vault)
+        settings = require_newest(vault)
     except BaseException:
         vault.abandon()
         raise
     principals.reconcile(vault)
+    if settings is bound_settings.State.UNTOLD:
+        bound_settings.tell_books(vault)
     if all(vault.keyring.has(branch) for branch in WORKERS):
         _finish_unfinished(vault)
         sweep(vault)
     return vault
+
+
+def require_newest(vault: UnlockedVault) -> bound_settings.State:
+    """Refuse stores that were put back to an older state, and settings that no command has written; how those stand.
+
+    Raises as ``HighWater.require_newest``, ``bound_settings.require`` and ``log_anchors.guard``.
+    """
+    held = vault.marks.require_newest()
+    # Nothing is held where there are no marks: with a slot of before the upgrade, or in such a vault.
+    settings = bound_settings.require(vault, held) if held else bound_settings.State.SAME
+    log_anchors.guard(vault)
+    return settings
 
 
 def _finish_unfinished(vault: UnlockedVault) -> None:

@@ -7,9 +7,14 @@ A backup cannot prove that it is recent. Restore needs one of two proofs:
 
 A backup is usually behind an anchor, because the vault was used after it was made. Its log is then not continued: with the newest
 keys (``new_log``) another log begins whose first entry states the old log's newest head; with a backup of keys the restore is refused.
+The newest keys know themselves how far the books had come, and another log begins where the backup is behind that.
 
-Everything is checked on a staged copy first: digests, every object, the whole log, the consent chain, the keys. Erasures are then
-carried out again on it, the restore is logged, and only then does it take its place.
+A vault made from a backup of keys is a *copy*: the original may be in use, as in a drill. It begins a log of its own and has no anchors, so
+neither disturbs the other. If the original is lost for good, ``take_over`` makes it the original: the anchors go on with it.
+Either way the restored vault is another incarnation: no part of an earlier one passes in it.
+
+Everything is checked on a staged copy first: the folder itself (``backup_folder``), digests, every object, the whole log, the consent
+chain, the keys. Erasures are then carried out again on it, the restore is logged, and only then does it take its place.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import delete, select, update
@@ -37,18 +42,21 @@ from vault.files.private_files import make_folder
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
 from vault.operations import log_anchors
-from vault.operations.backup import (
+from vault.operations.backup_folder import (
     BOOKS,
     DATA_FORMAT,
     KEYS,
     KEYS_FORMAT,
     KEYSTORE,
     OBJECTS,
-    check_object,
+    About,
+    copy_file,
+    copy_objects,
     read_about,
 )
 from vault.operations.erasure.job import DONE, ERASED, ERASING, ERASURE_JOB
-from vault.session.settings import SETTINGS, Places, Settings, read_settings, write_settings
+from vault.session import bound_settings, incarnations
+from vault.session.settings import SETTINGS, Places, Settings, read_settings
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
@@ -57,10 +65,13 @@ from vault.storage.book_tables import (
     ErasureRow,
     IdentityRow,
     JobRow,
+    LeaseRow,
     PartMemberRow,
     ReferenceRow,
     SubjectRow,
+    VaultRow,
 )
+from vault.storage.database import Transaction
 from vault.subjects import reference_rekeying
 from vault.subjects.references import ReferenceIndex
 
@@ -72,7 +83,8 @@ class Restored:
     folder: Path
     newest_keys: bool  # the vault's own keys were in the folder
     anchored: bool  # the log is where an anchor says, or past it
-    new_log: bool  # the log was behind an anchor, and another one begins
+    new_log: bool  # the log was behind an anchor or the newest keys, or is a copy's: another one begins
+    copy: bool  # beside the original, with a log of its own and no anchors
     entries: int  # of the log
     objects: int
     erased_again: int  # subjects that the backup still held
@@ -88,21 +100,29 @@ def restore(
     keys: Path | None = None,
     anchors: Sequence[Path] = (),
     new_log: bool = False,
+    take_over: bool = False,
     clock: Clock = utc_now,
     random: RandomBytes = os.urandom,
 ) -> Restored:
     """Make ``folder`` a vault again from a backup of its data, with the keys that are in it or (``keys``) from a backup of them.
 
+    Args:
+        take_over: with a backup of keys: the original is lost for good, and its anchors go on with this vault.
+
     Raises:
         InputError: ``no_backup``; ``vault_present``: books or objects are there; ``keys_present``: keys are there, and others given;
             ``other_vault``.
-        UnavailableError: ``restore_unproven``: neither the newest keys nor an anchor; ``keys_needed``; ``cannot_unlock``.
-        IntegrityError: ``backup_altered``; ``object_missing``, ``object_altered``; ``log_broken``; ``keys_behind``: the keys are older
+        UnavailableError: ``restore_unproven``: neither the newest keys nor an anchor; ``keys_needed``; ``cannot_unlock``;
+            ``not_administrator``; ``disk_full``: the objects would not fit.
+        IntegrityError: ``backup_altered``; ``backup_foreign``: it holds what no backup has; ``object_missing``, ``object_altered``; ``log_broken``; ``keys_behind``: the keys are older
             than the books; ``log_behind_anchor`` and others of ``log_anchors.guard``; ``consent_ledger_behind``.
     """
     about = read_about(source, DATA_FORMAT)
     live = keystore_there(folder)
     _require_room(folder, live=live, given=keys is not None)
+    key_about = None if live else read_about(keys or Path(), KEYS_FORMAT)
+    if key_about is not None and key_about.vault != about.vault:
+        raise InputError("other_vault", "the keys belong to another vault than the backup")
     known = read_settings(folder).anchors if (folder / SETTINGS).exists() else ()
     anchors = tuple(dict.fromkeys([*known, *(anchor.resolve() for anchor in anchors)]))
     if not live and not anchors:
@@ -111,27 +131,31 @@ def restore(
             "nothing shows that this backup is not older than an erasure",
             hint="restore into the vault's folder beside its newest keys, or give --anchor DIR",
         )
-    vault_id = VaultId(bytes.fromhex(about["vault"]))
     with _staged(folder, random) as staging:
-        shutil.copyfile(source / BOOKS, staging / BOOKS)
-        (staging / BOOKS).chmod(0o600)
-        shutil.copytree(source / OBJECTS, staging / OBJECTS)
-        key_folder = folder if live else _stage_keys(keys, staging, about["vault"])
+        copy_file(about, BOOKS, staging / BOOKS)
+        key_folder = folder if key_about is None else _stage_keys(key_about, staging)
         places = Places(keys=f"sqlite:///{(key_folder / KEYS).resolve()}")
         unlocked = keystore.load(key_folder).unlock(factor, principal=principal)
-        if unlocked.vault_id != vault_id:
+        if unlocked.vault_id != about.vault:
             raise InputError("other_vault", "the keys belong to another vault than the backup")
-        vault = UnlockedVault(staging, Settings(vault_id, places, anchors), unlocked, clock=clock, random=random)
+        if unlocked.keystore.bound and not unlocked.administers:
+            raise UnavailableError("not_administrator", "a vault is restored by an administrator of its keystore")
+        (staging / OBJECTS).mkdir(mode=0o700)
+        settings = Settings(VaultId(about.vault), places, anchors)
+        vault = UnlockedVault(staging, settings, unlocked, clock=clock, random=random)
         try:
+            with vault.books.read() as tx:
+                named = list(named_objects(tx))
+            copy_objects(about, named, staging / OBJECTS)
             report = _checked(vault, folder, live=live, new_log=new_log)
-            if report.new_log:
-                log_anchors.continue_log(vault)
+            report = replace(report, copy=not live and not take_over)
+            report = _begun(vault, report)
             report = _carried_out(vault, report)
+            _settle(vault, () if report.copy else anchors)
         except BaseException:
             vault.abandon()
             raise
         vault.close()
-        write_settings(staging, Settings(vault_id, Places(), anchors))
         _take_place(staging, folder)
     return report
 
@@ -156,24 +180,16 @@ def _require_room(folder: Path, *, live: bool, given: bool) -> None:
         raise InputError("vault_present", f"{folder} is not empty", hint="choose another folder")
 
 
-def _stage_keys(keys: Path | None, staging: Path, vault: str) -> Path:
-    source = keys or Path()
-    about = read_about(source, KEYS_FORMAT)
-    if about["vault"] != vault:
-        raise InputError("other_vault", "the keys belong to another vault than the backup")
+def _stage_keys(about: About, staging: Path) -> Path:
     for name, copy in ((KEYSTORE, "keystore.a"), (KEYSTORE, "keystore.b"), (KEYS, KEYS)):
-        shutil.copyfile(source / name, staging / copy)
-        (staging / copy).chmod(0o600)
+        copy_file(about, name, staging / copy)
     return staging
 
 
 def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -> Restored:
-    """Check objects, log, ledger, keys and anchors against the books; change nothing. Raises as ``restore``."""
-    objects = 0
+    """Check log, ledger, keys and anchors against the books; change nothing. Raises as ``restore``."""
     with vault.books.read() as tx:
-        for stored in named_objects(tx):
-            check_object(stored, vault.objects.get(stored.name))
-            objects += 1
+        objects = len(list(named_objects(tx)))
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
         ledger.read(tx, vault)
         needed = [key_id for _, key_id in table_keys(tx)]
@@ -192,7 +208,8 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
         raise UnavailableError(
             "restore_unproven", "the anchor has never seen this log", hint="give the anchor that the vault was signed to"
         )
-    return Restored(folder, live, anchored, behind, vault.trail.log.size(), objects, 0, len(missing))
+    behind = behind or (live and vault.marks.behind())
+    return Restored(folder, live, anchored, behind, False, vault.trail.log.size(), objects, 0, len(missing))
 
 
 def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
@@ -208,6 +225,31 @@ def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
 
 def _has_seen(anchor: Anchor, vault: UnlockedVault) -> bool:
     return anchor.newest(vault.trail.origin) is not None
+
+
+def _begun(vault: UnlockedVault, report: Restored) -> Restored:
+    """Begin another incarnation, and another log where the old one may have gone on elsewhere."""
+    if report.copy:
+        vault.trail.anchors = ()  # they are the original's: nothing is written there, and nothing asked of them later
+        log_anchors.continue_apart(vault)
+    elif report.new_log or not report.newest_keys:
+        log_anchors.continue_log(vault)
+    elif vault.books.upgraded:
+        with vault.books.write() as tx:
+            tx.execute(update(VaultRow).values(**incarnations.drawn(vault)))
+        incarnations.seal(vault)
+        return report
+    return replace(report, new_log=True)
+
+
+def _settle(vault: UnlockedVault, anchors: tuple[Path, ...]) -> None:
+    """Write vault.json as it will be in place: everything in the folder, and these anchors."""
+
+    def book(tx: Transaction) -> None:
+        about = ObjectRef("vault", vault.vault_id.hex())
+        vault.trail.append(tx, Action.VAULT_RELOCATE, Outcome.DONE, obj=about, counts={"anchors": len(anchors)})
+
+    bound_settings.change(vault, replace(vault.settings, places=Places(), anchors=anchors), book)
 
 
 def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
@@ -227,6 +269,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
             for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, PartMemberRow):
                 tx.execute(delete(table).where(table.subject_id == subject))
             tx.execute(update(SubjectRow).where(SubjectRow.subject_id == subject).values(state=ERASED))
+        tx.execute(delete(LeaseRow))  # what was being written then is in no backup
         for job in over:
             tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job))
             tx.execute(update(JobRow).where(JobRow.job_id == job).values(state=DONE, payload=b""))
@@ -242,7 +285,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     if gone or not _index_held(vault):
         reference_rekeying.renew(vault)
     vault.books.checkpoint_wal()
-    return Restored(**{**vars(report), "erased_again": len(gone), "entries": vault.trail.log.size()})
+    return replace(report, erased_again=len(gone), entries=vault.trail.log.size())
 
 
 def _index_held(vault: UnlockedVault) -> bool:

@@ -14,7 +14,7 @@ as it stands: keep the checkpoint of an outsider to compare with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import update
 
@@ -23,12 +23,13 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.live_source import check_live
 from vault.crypto import keystore
-from vault.crypto.keystore import Factor, Unlocked
-from vault.errors import IntegrityError
+from vault.crypto.keystore import Factor, Keystore, Unlocked
+from vault.errors import IntegrityError, UnavailableError
+from vault.ids import new_id
 from vault.operations import doctor, key_rotation
-from vault.session.authentic_books import sign_books
+from vault.session.first_signing import sign_books
 from vault.session.principals import require_administrator
-from vault.session.settings import read_settings
+from vault.session.settings import Settings, bound_text, read_settings, signed, write_settings
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import VaultRow
 
@@ -77,16 +78,19 @@ def upgrade(
     unlocked = vault.unlocked
     if unlocked.keystore.document.version == 1:
         unlocked = keystore.upgrade(unlocked, factors, random=vault.random)
-    unbound = _with(vault, unlocked)
+    settings = _bound_settings(vault, unlocked)
+    unbound = _with(vault, settings, unlocked)
     try:
         with unbound.books.unwatched.write() as tx:
             signed_approvals.carry(unbound, tx)
         sign_books(unbound.books.unwatched, vault.vault_id, unlocked)
     finally:
         unbound.abandon()
+    _mark(vault, settings, unlocked)
     unlocked = keystore.bind(unlocked)
-    with_keys = _with(vault, unlocked)
+    with_keys = _with(vault, settings, unlocked)
     try:
+        with_keys.marks.keep()
         with with_keys.books.write() as tx:
             tx.execute(update(VaultRow).values(keystore_seq=unlocked.public.seq))
             about = ObjectRef("vault", vault.vault_id.hex())
@@ -98,9 +102,30 @@ def upgrade(
         with_keys.close()
 
 
-def _with(vault: UnlockedVault, unlocked: Unlocked) -> UnlockedVault:
+def _with(vault: UnlockedVault, settings: Settings, unlocked: Unlocked) -> UnlockedVault:
     """The same vault, opened anew with newer keys."""
-    return UnlockedVault(vault.folder, read_settings(vault.folder), unlocked, clock=vault.clock, random=vault.random)
+    return UnlockedVault(vault.folder, settings, unlocked, clock=vault.clock, random=vault.random)
+
+
+def _bound_settings(vault: UnlockedVault, unlocked: Unlocked) -> Settings:
+    """Sign vault.json as it stands, and put it and a first incarnation into the books."""
+    if unlocked.signer is None:
+        raise UnavailableError("slot_outdated", "this slot cannot sign", hint="ask an administrator for a new one: key add-slot")
+    settings = signed(replace(read_settings(vault.folder), change=1), unlocked.signer)
+    write_settings(vault.folder, settings)
+    with vault.books.unwatched.write() as tx:
+        tx.execute(update(VaultRow).values(settings=bound_text(settings), incarnation=new_id(vault.random)))
+    return settings
+
+
+def _mark(vault: UnlockedVault, settings: Settings, unlocked: Unlocked) -> None:
+    """Keep the first marks, before the vault is refused without any."""
+    bound = Keystore(vault.folder, replace(unlocked.keystore.document, bound=True))
+    signed_books = _with(vault, settings, replace(unlocked, keystore=bound))
+    try:
+        signed_books.marks.begin_anew()
+    finally:
+        signed_books.abandon()
 
 
 def _unkeyed(vault: UnlockedVault) -> tuple[str, ...]:

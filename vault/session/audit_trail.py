@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -38,6 +38,7 @@ class AuditTrail:
         row: the vault's origin and set salt.
         anchors: folders that take each signed checkpoint.
         seal: MAC of the log's head; None in a vault that was not upgraded.
+        signed: called after each checkpoint.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class AuditTrail:
         seal: HeadSeal | None,
         clock: Clock,
         random: RandomBytes,
+        signed: Callable[[], None] = lambda: None,
     ) -> None:
         self.origin = row.origin
         self.anchors = tuple(anchors)
@@ -64,6 +66,7 @@ class AuditTrail:
         self._clock = clock
         self._random = random
         self._seal = seal
+        self._signed = signed
         self.log = self._new_log()
         self._committer = GroupCommitter(self._commit_entries)
 
@@ -187,6 +190,7 @@ class AuditTrail:
         note = self.log.checkpoint(*signers, trusted=self.log_keys())
         for anchor in self.anchors:
             anchor.publish(note)
+        self._signed()
         return note
 
     def _new_log(self) -> AuditLog:

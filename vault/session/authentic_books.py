@@ -20,7 +20,6 @@ from sqlalchemy import Connection, Engine, delete, event, insert, select, update
 from policies import authority
 from vault.audit.head_seal import HeadSeal, SealedHead
 from vault.crypto.context import encode_context
-from vault.crypto.keystore import Branch, Unlocked
 from vault.crypto.keystore_format import Document
 from vault.crypto.primitives import SigningKey, sha256, verify_signature
 from vault.errors import IntegrityError, RefusedError, UnavailableError
@@ -139,6 +138,20 @@ class AuthenticBooks(Database):
                 heads[name] = self._signed(tx, name, 1, collection.rows(tx.connection()))
             heads[TOGETHER] = self._signed_together(tx, heads)
             self._bind(tx, heads, self._seal)
+
+    def counters(self, tx: Transaction) -> dict[str, int]:
+        """How often each collection was changed, as a transaction of these books sees it; empty where nothing is signed.
+
+        Raises IntegrityError as ``read``.
+        """
+        watch: _Watch | None = tx.connection().info.get(WATCH)
+        if self._seal is None or watch is None:
+            return {}
+        before, watch.resting = watch.resting, True
+        try:
+            return {name: head.counter for name, head in self._heads(watch, self._seal).items() if name in COLLECTIONS}
+        finally:
+            watch.resting = before
 
     def altered(self) -> dict[str, str]:
         """Collections that are not as they were signed, sorted, and what was found; all where the heads are not authentic."""
@@ -303,20 +316,6 @@ class AuthenticBooks(Database):
         row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).one()
         sealed = seal.sealed(row.base, row.size, row.stack, _state(heads))
         tx.execute(update(AuditHeadRow).values(state=sealed.state, epoch=sealed.epoch, mac=sealed.mac))
-
-
-def sign_books(database: Database, vault_id: bytes, unlocked: Unlocked) -> None:
-    """Sign every collection as it stands in the name of an unlocked principal. Raises as ``AuthenticBooks.adopt``."""
-    keyring = unlocked.keyring
-    seal = HeadSeal(vault_id, lambda _: keyring.current(Branch.LOG_APPEND))
-    signatory = Signatory(unlocked.role.value, unlocked.signer)
-    books = AuthenticBooks(
-        database, vault_id, seal=seal, keystore=lambda _: unlocked.keystore.document, signatory=lambda: signatory
-    )
-    try:
-        books.adopt()
-    finally:
-        books.stop_watching()
 
 
 def altered(name: str, what: str | None = None) -> IntegrityError:

@@ -9,7 +9,7 @@ made without its entry is logged by ``reconcile``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -215,7 +215,9 @@ def change_keystore(
 ) -> None:
     """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry."""
     intent = vault.trail.record(act, Outcome.INTENT, obj=about)
-    vault.adopt(change(vault.unlocked))
+    marks = vault.marks.standing().to_text() if vault.books.upgraded else ""
+    vault.adopt(change(replace(vault.unlocked, marks=marks)))
+    vault.marks.keep()  # before the books know of it: books that know a newer keystore than the keys do tell older keys
     with vault.books.write() as tx:
         if book is not None:
             book(tx)
@@ -239,6 +241,7 @@ def reconcile(vault: UnlockedVault) -> bool:
     with vault.books.read() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False
+    vault.marks.keep()
     with vault.books.write() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
             return False

@@ -31,6 +31,7 @@ from vault.session import failed_unlocks
 from vault.session.audit_trail import AuditTrail
 from vault.session.authentic_books import AuthenticBooks, Signatory
 from vault.session.caches import Caches
+from vault.session.high_water import EVERY, HighWater
 from vault.session.sealed_records import SealedRecords
 from vault.session.settings import SETTINGS, Settings, inside, read_settings
 from vault.session.subject_keys import SubjectKeys
@@ -50,6 +51,7 @@ class UnlockedVault:
 
     def __init__(self, folder: Path, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
         self.folder = folder
+        self.settings = settings
         self.vault_id = settings.vault_id
         self.principal = unlocked.principal
         self.role = unlocked.role
@@ -90,7 +92,16 @@ class UnlockedVault:
             anchors=[Anchor(place) for place in settings.anchors],
             clock=clock,
             random=random,
+            signed=self._keep_marks,
         )
+        self.marks = HighWater(
+            self.books,
+            self._key_database,
+            self.vault_id,
+            append_key=self._append_key if unlocked.keystore.bound and self.keyring.has(Branch.LOG_APPEND) else None,
+            keystore=self._keystore_marks,
+        )
+        self._marked = clock()
         self.records = SealedRecords(self.keys, self.vault_id, random=random)
 
     def adopt(self, unlocked: Unlocked) -> None:
@@ -140,6 +151,7 @@ class UnlockedVault:
         try:
             if self.keyring.has(Branch.LOG_SIGN):
                 self.trail.checkpoint()
+            self.marks.keep()
         finally:
             self.abandon()
 
@@ -162,6 +174,16 @@ class UnlockedVault:
             self._newer_keyring()
         return self.unlocked.keystore.document
 
+    def _keystore_marks(self, again: bool) -> tuple[int, str]:  # noqa: FBT001 - a callback's only argument
+        document = self._keystore_document(again)
+        return document.seq, document.marks
+
+    def _keep_marks(self) -> None:
+        """Keep marks beside a checkpoint, unless this process kept some a moment ago."""
+        if self.clock() - self._marked >= EVERY:
+            self._marked = self.clock()
+            self.marks.keep()
+
     def _signatory(self) -> Signatory:
         return Signatory(self.role.value, self.unlocked.signer)
 
@@ -176,15 +198,23 @@ class UnlockedVault:
 
 
 def open_vault(
-    folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
+    folder: Path,
+    *,
+    factor: Factor,
+    principal: str | None = None,
+    settings: Settings | None = None,
+    clock: Clock = utc_now,
+    random: RandomBytes = os.urandom,
 ) -> UnlockedVault:
     """Unlock a vault; a failed unlock is noted, and logged by the next one that succeeds.
+
+    ``settings``: in place of those of vault.json.
 
     Raises:
         UnavailableError: ``no_vault``, ``cannot_unlock``; IntegrityError: a part is damaged or not this vault's.
     """
     forbid_dumps()
-    settings = read_settings(folder)
+    settings = settings or read_settings(folder)
     store = keystore.load(folder)
     if store.public.vault_id != settings.vault_id:
         raise IntegrityError("wrong_keystore", "the keystore belongs to another vault", hint=f"check {SETTINGS}")

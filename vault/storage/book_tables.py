@@ -29,6 +29,8 @@ class VaultRow(Base):
     reference_version: Mapped[Count]  # version of the key that the digests of ``reference`` are made with
     created: Mapped[Micros]
     time_zone: Mapped[Code] = mapped_column(Text, server_default="UTC")  # IANA name: whose days the typed dates are
+    settings: Mapped[Code | None]  # vault.json as the vault was last told (``session.settings``); NULL until it is upgraded
+    incarnation: Mapped[Id | None]  # drawn by init, restore and whatever else begins a life of its own; NULL until it is upgraded
 
 
 class PrincipalRow(Base):

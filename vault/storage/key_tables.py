@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.base import Code, Count, Id, KeysBase, Micros, Sealed
+from vault.storage.base import Code, Count, Digest, Id, KeysBase, Micros, Sealed
 
 
 class WrappedKeyRow(KeysBase):
@@ -55,3 +55,14 @@ class ErasedRow(KeysBase):
     __tablename__ = "erased"
 
     erasure_id: Mapped[Code] = mapped_column(primary_key=True)
+
+
+class HighWaterRow(KeysBase):
+    """How far the books are known to have come (``vault.session.high_water``): one row."""
+
+    __tablename__ = "high_water"
+
+    id: Mapped[Count] = mapped_column(primary_key=True)  # always 1
+    marks: Mapped[Code]  # canonical JSON
+    epoch: Mapped[Count]  # of log-append, whose key made the MAC
+    mac: Mapped[Digest]

@@ -288,7 +288,13 @@ def test_the_drill_three_ways(vault, tmp_path):
     mixed = frankenstein(before, before, tmp_path / "three")
     for name in ("keystore.a", "keystore.b"):
         shutil.copy(vault / name, mixed / name)
-    assert not readable(mixed, WHO)
+    with pytest.raises(IntegrityError) as caught:
+        readable(mixed, WHO)
+    assert caught.value.code == "books_behind"  # the keystore remembers how far they had come
+    s = open_vault(mixed, factor=vaults.FACTOR, principal="ann")
+    with pytest.raises(IntegrityError):  # and past that, nothing opens
+        s.keys.open(KeyPurpose.GENOTYPE, subject)
+    s.abandon()
 
 
 def test_restore_does_not_bring_them_back(vault, tmp_path):
