@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policies.canonical import parse_instant
 from policies.errors import PolicyInputError
 from vault.errors import InputError, IntegrityError
+
+if TYPE_CHECKING:
+    from vault.audit.note import VerifierKey
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
@@ -59,3 +63,27 @@ def vkey(text: str | None) -> str | None:
         return VerifierKey.from_text(line.strip()).to_text()
     except IntegrityError:
         raise InputError("bad_key", "--key is not a log's public key", hint="genovault audit key prints one") from None
+
+
+def pinned_keys(text: str) -> tuple[list[VerifierKey], list[str]]:
+    """(log keys, fingerprints of release keys) of vkey lines, or of the file that holds them. A release key is named ``…/release``.
+
+    Blank lines and lines that begin with # do not count.
+
+    Raises:
+        InputError: ``bad_key``, and as ``read_text``.
+    """
+    from vault.audit.note import VerifierKey
+    from vault.extracts.verification import key_fingerprint
+    from vault.limits import MAX_NOTE_BYTES
+
+    written = text if "+" in text else read_text(Path(text), limit=MAX_NOTE_BYTES)
+    lines = [line.strip() for line in written.splitlines() if line.strip() and not line.startswith("#")]
+    try:
+        keys = [VerifierKey.from_text(line) for line in lines]
+    except IntegrityError:
+        keys = []
+    if not keys:
+        raise InputError("bad_key", "--key holds no public keys", hint="genovault release key prints them")
+    marks = [key_fingerprint(key.public) for key in keys if key.name.endswith("/release")]
+    return [key for key in keys if not key.name.endswith("/release")], marks

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.context import context_of
-from cli.inputs import vkey
+from cli.inputs import pinned_keys
 from cli.lazy import group
 from vault.audit.actions import Action
-from vault.errors import InputError
+from vault.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from vault.access.releases import Release
@@ -65,28 +65,41 @@ def verify(
     ctx: typer.Context,
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The manifest.json of a release.", show_default=False)],
     key: Annotated[
-        str | None, typer.Option(metavar="VKEY", help="The log's public key, or a file that holds it; then no vault is needed.")
+        str | None,
+        typer.Option(metavar="KEYS", help='What "release key" printed, or a file that holds it; then no vault is needed.'),
+    ] = None,
+    release_key: Annotated[
+        str | None,
+        typer.Option(metavar="FINGERPRINT", help="Fingerprint of the release key, where KEYS holds the log's key alone."),
     ] = None,
 ) -> None:
     """Check a release's folder: receipt, log entry, signature, every file.
 
+    The manifest has to be signed by a release key of the vault, and the log's entry to say that this very release was made. Without the
+    vault, both keys come from its stewards, by another way than the folder.
+
     JSON: {"release", "project", "subjects": n, "sites": n, "files": [...], "entry": n, "log_size": n, "log_key", "release_key"}.
     """
     context = context_of(ctx)
-    from vault.audit.note import VerifierKey
     from vault.extracts.manifest import MANIFEST_NAME
-    from vault.extracts.verification import verify_release
+    from vault.extracts.verification import key_fingerprint, verify_release
 
-    given = vkey(key)
+    log_keys, release_keys = ([], []) if key is None else pinned_keys(key)
+    if release_key is not None:
+        release_keys.append(release_key.lower().replace(":", ""))
+    if key is not None and not release_keys:
+        hint = 'ask the vault\'s stewards for what "genovault release key" prints, or give --release-key FINGERPRINT'
+        raise UsageError("release_key_missing", "the log's key alone does not say who signed a release", hint=hint)
     if manifest.name != MANIFEST_NAME:
         raise InputError(
             "not_a_manifest", f"{manifest.name} is not a release's {MANIFEST_NAME}", hint="name the file in its folder"
         )
-    if given is not None:
-        found = verify_release(manifest.parent, log_keys=[VerifierKey.from_text(given)])
+    if key is not None:
+        found = verify_release(manifest.parent, log_keys=log_keys, release_keys=release_keys)
     else:
         with context.reading(Action.RELEASE_VERIFY) as vault:
-            found = verify_release(manifest.parent, log_keys=vault.trail.log_keys())
+            known = release_keys or [key_fingerprint(public) for public in vault.release_keys().values()]
+            found = verify_release(manifest.parent, log_keys=vault.trail.log_keys(), release_keys=known)
     facts = found.manifest
     context.output.document(
         {
@@ -103,6 +116,30 @@ def verify(
     )
     context.output.line(f"release {facts.release} of project {facts.project}: {len(facts.files)} files are as they were released")
     context.output.line(f"it is entry {found.index} of the log, and its signature holds")
+
+
+@app.command()
+def key(ctx: typer.Context) -> None:
+    """Print the public keys that a release is checked with. Give them to recipients by another way than the release.
+
+    JSON: {"log": [vkey, ...], "release": [{"key": vkey, "fingerprint"}, ...]}, the newest first.
+    """
+    context = context_of(ctx)
+    from vault.audit.note import ED25519, VerifierKey
+    from vault.extracts.verification import key_fingerprint
+
+    with context.reading(Action.RELEASE_SHOW) as vault:
+        log = [own.to_text() for own in vault.trail.log_keys()]
+        name = f"{vault.trail.origin}/release"
+        keys = [
+            (VerifierKey(name, ED25519, public).to_text(), key_fingerprint(public)) for public in vault.release_keys().values()
+        ]
+    context.output.document({"log": log, "release": [{"key": text, "fingerprint": mark} for text, mark in keys]})
+    for text, mark in keys:
+        context.output.line(f"# fingerprint {mark}")
+        context.output.line(text)
+    for text in log:
+        context.output.line(text)
 
 
 def described(release: Release) -> dict[str, object]:

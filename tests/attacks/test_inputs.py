@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import vaults
 from tests.support.outside import tool
+from tests.support.releases import pinned
 from tests.support.vaults import ask, opened
 from tests.support.vcf_text import Record, SmallVcf, vcf
 from vault import gate
@@ -327,8 +328,8 @@ def test_no_byte_of_a_release_can_be_changed(small, tmp_path, offset):
 
     with opened(small) as s:
         gate.extract(s, ask(s), tmp_path / "out")
-        key = s.trail.log_keys()[0]
-    verify_release(tmp_path / "out", log_keys=[key])
+        keys = pinned(s)
+    verify_release(tmp_path / "out", **keys)
     for path in sorted((tmp_path / "out").iterdir()):
         data = path.read_bytes()
         for at in range(offset, len(data), 10):
@@ -336,9 +337,9 @@ def test_no_byte_of_a_release_can_be_changed(small, tmp_path, offset):
             changed[at] ^= 1 << at % 8
             path.write_bytes(bytes(changed))
             with pytest.raises(GenovaultError):
-                verify_release(tmp_path / "out", log_keys=[key])
+                verify_release(tmp_path / "out", **keys)
         path.write_bytes(data[:-1])
         with pytest.raises(GenovaultError):
-            verify_release(tmp_path / "out", log_keys=[key])
+            verify_release(tmp_path / "out", **keys)
         path.write_bytes(data)
-    verify_release(tmp_path / "out", log_keys=[key])
+    verify_release(tmp_path / "out", **keys)

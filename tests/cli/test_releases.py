@@ -32,12 +32,28 @@ def test_an_extract_is_listed_shown_and_verified(asked):
 def test_a_release_is_verified_without_a_vault(asked, monkeypatch):
     shell, request = asked
     key = shell.script(f"extract {request} --output out", "audit key").out.strip()
+    keys = shell.run("release key").out
+    (mark,) = (own["fingerprint"] for own in shell.run("release key --json").json["release"])
     shutil.rmtree(shell.vault)
     monkeypatch.delenv("GENOVAULT_PASSPHRASE")
     shell.write("key.txt", key)
-    assert shell.run(f"release verify out/manifest.json --key {key} --json").json["log_key"] == key
-    shell.run("release verify out/manifest.json --key key.txt")
+    shell.write("keys.txt", keys)
+    assert shell.run("release verify out/manifest.json --key keys.txt --json").json["log_key"] == key
+    assert mark in keys
+    shell.run(f"release verify out/manifest.json --key {key} --release-key {mark}")
+    shell.run(f"release verify out/manifest.json --key key.txt --release-key {mark.upper()}")
     assert shell.try_("release verify out/manifest.json --json").error == "no_vault"
+
+
+def test_the_log_s_key_alone_does_not_say_who_signed(asked):
+    shell, request = asked
+    key = shell.script(f"extract {request} --output out", "audit key").out.strip()
+    ran = shell.try_(f"release verify out/manifest.json --key {key} --json")
+    assert (ran.code, ran.error) == (2, "release_key_missing")
+    assert shell.try_(f"release verify out/manifest.json --key {key} --release-key {'0' * 64} --json").error == "manifest_key"
+    assert shell.try_(f"release verify out/manifest.json --release-key {'0' * 64} --json").error == "manifest_key"
+    shell.write("empty.txt", "# nothing\n")
+    assert shell.try_("release verify out/manifest.json --key empty.txt --json").error == "bad_key"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from tests.support.golden import run
 from tests.support.held import Held
 from tests.support.outside import tool
+from tests.support.releases import pinned
 from tests.support.vcf_text import vcf
 from vault.errors import IntegrityError
 from vault.extracts.verification import verify_release
@@ -170,9 +171,8 @@ def test_the_readme_can_be_followed_to_the_letter(held):
     assert key in done.stdout
 
 
-def test_the_release_verifies_with_the_logs_key_alone(held):
-    key = held.vault.trail.log_keys()[0]
-    found = verify_release(held.folder / "vcf", log_keys=[key])
+def test_the_release_verifies_with_the_public_keys_alone(held):
+    found = verify_release(held.folder / "vcf", **pinned(held.vault))
     assert found.manifest.counts.subjects == N
     assert {file.name for file in found.manifest.files} == {"genotypes.vcf.gz", "genotypes.vcf.gz.csi", "README.txt"}
 
@@ -182,4 +182,4 @@ def test_a_changed_extract_does_not_verify(held, tmp_path):
     path = folder / "genotypes.vcf.gz"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(IntegrityError):
-        verify_release(folder, log_keys=held.vault.trail.log_keys())
+        verify_release(folder, **pinned(held.vault))

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from tests.support import vaults
 from tests.support.crashing import killed_at
+from tests.support.releases import pinned
 from tests.support.vaults import copy, opened, verified
 from vault import gate
 from vault.access import releases
@@ -106,7 +107,7 @@ def found(folder):
             assert item.sites > 0
         ended = releases.list_all(s)
         assert all(r.state in {releases.RELEASED, releases.ABORTED} for r in ended)
-        key = s.trail.log_keys()[0]
+        keys = pinned(s)
     newest = {release.content.output: release for release in reversed(ended)}
     for release in newest.values():
         if release.content.output:
@@ -114,7 +115,7 @@ def found(folder):
             assert not Path(release.content.staged).exists()
             assert shown.exists() == (release.state == releases.RELEASED)
             if shown.exists():
-                verify_release(shown, log_keys=[key])
+                verify_release(shown, **keys)
     return Found(tuple(i.name for i in listed), events, people, tuple(r.state for r in ended if r.content.output))
 
 

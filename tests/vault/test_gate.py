@@ -8,6 +8,7 @@ import pytest
 
 from policies.purposes import RequestKind
 from tests.support import vaults
+from tests.support.releases import pinned
 from tests.support.vaults import FACTOR, PERMITTED, ask, opened, verified
 from vault import gate
 from vault.access import projects, releases, requests
@@ -85,7 +86,7 @@ def test_the_order_of_people_differs_between_releases(s):
 
 def test_an_extract_verifies_and_is_in_the_book(s, tmp_path):
     release = gate.extract(s, ask(s), tmp_path / "out")
-    held = verify_release(tmp_path / "out", log_keys=[s.trail.log_keys()[0]])
+    held = verify_release(tmp_path / "out", **pinned(s))
     assert held.manifest.counts.subjects == release.n_subjects == len(PERMITTED)
     assert held.manifest.release == release.release_id
     assert releases.load(s, release.release_id) == release

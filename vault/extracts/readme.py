@@ -8,9 +8,10 @@ from vault.files.plain_text import printable
 _CHECKS = """\
 How to check this folder
 ------------------------
-With genovault:
+With genovault; KEYS is a file with the keys that the vault's stewards gave you by another way than this folder
+(they print them with "genovault release key"):
 
-    genovault release verify manifest.json
+    genovault release verify manifest.json --key KEYS
 
 Without it, with jq, coreutils and OpenSSL 3. Is every file whole and the one that was released?
 

@@ -137,6 +137,10 @@ class UnlockedVault:
         """The keystore's document, read again: another process may have changed it. Raises as ``Unlocked.refreshed``."""
         return self._keystore_document(again=True)
 
+    def release_keys(self) -> dict[int, bytes]:
+        """Public halves (32 bytes) of the keys of manifests, by epoch, the newest first; the keystore's signature vouches for them."""
+        return dict(sorted(self.public.by_epoch[Branch.RELEASE_SIGN].items(), reverse=True))
+
     def databases(self) -> tuple[tuple[str, Database], ...]:
         """The book and the key database by name, for checks."""
         return ("books", self.books), ("keys", self._key_database)

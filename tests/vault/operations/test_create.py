@@ -9,6 +9,7 @@ from sqlalchemy import inspect, text
 
 from tests.support import vaults
 from tests.support.clusters import new_postgres
+from tests.support.releases import pinned
 from tests.support.vaults import FACTOR, PERMITTED, copy, opened, verified
 from vault import gate
 from vault.audit.entry import decode_leaf
@@ -119,7 +120,7 @@ def test_the_whole_path_on_postgresql(tmp_path, places):
         assert view.codes.shape[1] == len(PERMITTED)
         release = gate.extract(s, vaults.ask(s), tmp_path / "out")
         assert release.state == "released"
-        verify_release(tmp_path / "out", log_keys=[s.trail.log_keys()[0]])
+        verify_release(tmp_path / "out", **pinned(s))
         recording.withdraw(s, "S03")
         assert gate.check(s, "demo").permit == len(PERMITTED) - 1
         assert registry.subject_show(s, "S03")[1].mrn == "MRN0003"

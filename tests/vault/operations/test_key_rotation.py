@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from tests.support import vaults
 from tests.support.crashing import killed_at, steps_survived
+from tests.support.releases import pinned
 from vault import gate
 from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
@@ -63,9 +64,9 @@ def test_a_release_from_before_the_log_changed_its_key_still_verifies(vault, tmp
         gate.extract(s, vaults.ask(s), tmp_path / "out")
         old = s.trail.log_keys()[0]
         key_rotation.rotate(s, [Branch.LOG_SIGN])
-        assert verify_release(tmp_path / "out", log_keys=s.trail.log_keys()).log_key == old
+        assert verify_release(tmp_path / "out", **pinned(s)).log_key == old
         with pytest.raises(GenovaultError):
-            verify_release(tmp_path / "out", log_keys=s.trail.log_keys()[:1])
+            verify_release(tmp_path / "out", **pinned(s) | {"log_keys": s.trail.log_keys()[:1]})
 
 
 def test_a_session_that_was_open_meanwhile_goes_on(vault):
