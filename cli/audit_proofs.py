@@ -36,7 +36,7 @@ def verify(
     Without --key the vault's own key is used, which proves nothing against somebody who could replace the whole vault.
 
     JSON: {"ok": bool, "entries": n, "signed": n, "root", "unsigned": [first, last] or [], "redacted": n, "key_given": bool, "key",
-    "open_intents": [...], "first_bad": n or null, "findings": [{"code", "entry", "last", "message"}], "earlier": [the same of each
+    "open_intents": [...], "steps_back": [[entry, its time, the later time before it]], "first_bad": n or null, "findings": [{"code", "entry", "last", "message"}], "earlier": [the same of each
     log that this one continues, with "origin"]}.
     """
     context = context_of(ctx)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.context import context_of
-from cli.inputs import instant, read_text
+from cli.inputs import first_of_day, last_start_of_day, read_text, stated_time
 from vault.audit.actions import Action, Outcome
 from vault.errors import InputError, IntegrityError
 
@@ -36,7 +36,13 @@ def log_(
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option(help="Only what ended so.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="CODE", help="Only entries that give this reason.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="T", help="Only from T on: a day, or a date and time with a zone.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Only from T on: a day, or a date and time with a zone. A day is of the vault's time zone, or this machine's.",
+        ),
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Only before T.")] = None,
     since_checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only what was written after this checkpoint, kept from an earlier look.")
@@ -52,12 +58,12 @@ def log_(
     context = context_of(ctx)
     from vault.audit.reports.records import Filter, records
 
-    start, end = instant(since, option="--since"), instant(until, option="--until")
+    start, end = stated_time(since, option="--since"), stated_time(until, option="--until")
     _require_act(act)
     with context.reading(Action.AUDIT_READ) as vault:
         wanted = Filter(
             who=who, act=act, outcome=outcome, project=project, purpose=purpose, request=request, reason=reason,
-            since=start, until=end,
+            since=first_of_day(vault, start), until=last_start_of_day(vault, end),
             first=_after(vault, since_checkpoint),
             among=None if subject is None else _about(vault, subject),
         )  # fmt: skip

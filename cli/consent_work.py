@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.context import context_of
-from cli.inputs import instant
+from cli.inputs import stated_time
 from cli.prompts import ask, has_terminal
 from cli.subjects import Ref
 from policies import consent
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from vault.consent.coverage import Share
     from vault.consent.recording import Signature
 
-At = Annotated[str | None, typer.Option(metavar="T", help="When it took effect: a day, or a time with a zone; default: now.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T",
+        help="When it took effect: a day of the vault's time zone (init --time-zone), or a time with a zone; default: now.",
+    ),
+]
+ClockChecked = Annotated[
+    bool, typer.Option("--clock-checked", help="This machine's clock is right; what was recorded last has a wrong, later time.")
+]
 SignerName = Annotated[Literal["self", "guardian", "legal_rep", "next_of_kin"], typer.Option(help="Who signed.")]
 SignedBy = Annotated[str, typer.Option(metavar="NAME", help="Name of whoever signed for the person; kept sealed.")]
 Evidence = Annotated[str, typer.Option(metavar="FILE", help="The signed paper: a file, or its SHA-256; only the digest is kept.")]
@@ -46,6 +55,7 @@ def record(
     pending: Annotated[
         bool, typer.Option("--pending", help="It has still to pass its quality check: it permits nothing yet.")
     ] = False,
+    clock_checked: ClockChecked = False,
 ) -> None:
     """Record one person's answers to a form.
 
@@ -55,13 +65,13 @@ def record(
     from policies.consent import QcState
     from vault.consent import forms, recording
 
-    signature = _signature(at, signer, signed_by, evidence, channel=channel, corrects=corrects)
+    signature = signed(at, signer, signed_by, evidence, channel=channel, corrects=corrects)
     given = _pairs(answer or [])
     with context.open() as vault:
         asked, _ = forms.find(vault, form)
         said = given or _asked(asked)
         state = QcState.PENDING if pending else QcState.VALID
-        event = recording.record(vault, ref, form, said, signature=replace(signature, qc=state))
+        event = recording.record(vault, ref, form, said, signature=replace(signature, qc=state, clock_checked=clock_checked))
     context.output.document({"event": event.event_id, "seq": event.seq, "form": asked.id, "version": asked.version})
     context.output.line(f"recorded: answers to {asked.id}@{asked.version}")
 
@@ -76,6 +86,7 @@ def note(
     at: At = None,
     evidence: Evidence = "",
     corrects: Corrects = "",
+    clock_checked: ClockChecked = False,
 ) -> None:
     """Record a fact that bears on every decision about a person: a death, loss of capacity, a restriction.
 
@@ -84,7 +95,7 @@ def note(
     context = context_of(ctx)
     from vault.consent import recording
 
-    signature = _signature(at, "self", "", evidence, corrects=corrects)
+    signature = replace(signed(at, "self", "", evidence, corrects=corrects), clock_checked=clock_checked)
     with context.open() as vault:
         recording.note(vault, ref, consent.Status(fact), signature=signature)
     context.output.document({"recorded": fact})
@@ -231,10 +242,11 @@ def export(
         context.output.line(name)
 
 
-def _signature(at: str | None, signer: str, signed_by: str, evidence: str, *, channel: str = "", corrects: str = "") -> Signature:
+def signed(at: str | None, signer: str, signed_by: str, evidence: str, *, channel: str = "", corrects: str = "") -> Signature:
+    """A signature from the options of a command. Raises InputError ``bad_time``."""
     from vault.consent.recording import Signature
 
-    moment = instant(at, option="--at")
+    moment = stated_time(at, option="--at")
     return Signature(moment, consent.SignerRole(signer), signed_by, evidence, channel, corrects)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ import typer
 
 from cli import consent_forms, consent_work
 from cli.context import context_of
-from cli.inputs import instant, write_report
+from cli.inputs import stated_time, write_report
 from cli.lazy import group
 from cli.subjects import Ref
 from policies import canonical, consent, reasons
@@ -71,10 +72,11 @@ def import_(
     report: Annotated[
         Path | None, typer.Option(metavar="REPORT.csv", help="Write what became of each row: its line and its event.")
     ] = None,
+    clock_checked: consent_work.ClockChecked = False,
 ) -> None:
     """Record a sheet of answers to one form; all rows or none.
 
-    Columns: subject (REF), legal_time, one for each question of the form, signer, signed_by (a guardian's name), evidence (a file or
+    Columns: subject (REF), legal_time (a day of the vault's time zone, or a time with a zone), one for each question of the form, signer, signed_by (a guardian's name), evidence (a file or
     its SHA-256), channel, qc (valid or pending). Refused with it: an acceptance from somebody who withdrew; record it for that one.
 
     JSON: {"recorded": n, "form", "version"}.
@@ -83,7 +85,7 @@ def import_(
     from vault.consent.recording import import_answers
 
     with context.open() as vault:
-        done = import_answers(vault, answers, form)
+        done = import_answers(vault, answers, form, clock_checked=clock_checked)
     if report is not None:
         write_report(report, ("line", "event"), done.rows)
     context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
@@ -124,7 +126,7 @@ def show(
 ) -> None:
     """A person's consent: every act, and what they add up to.
 
-    T is a day, or a date and time with a zone.
+    T is a day (its first instant in the vault's time zone), or a date and time with a zone.
 
     JSON: {"events": [{"seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
     "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool}.
@@ -132,11 +134,11 @@ def show(
     context = context_of(ctx)
     from vault.consent.recording import history
 
-    moment, known = instant(at, option="--at"), instant(known_at, option="--known-at")
+    moment, known = stated_time(at, option="--at"), stated_time(known_at, option="--known-at")
     with context.open() as vault:
         found = history(vault, ref, at=moment, known_at=known)
     context.output.document(_document(found))
-    context.output.table(("recorded", "legal time", "what"), [_row(event) for event in found.events])
+    context.output.table(("recorded", "legal time", "what"), [_row(event, found.zone) for event in found.events])
     standing = found.standing
     context.output.line()
     for grant in standing.grants:
@@ -161,14 +163,17 @@ def _document(found: History) -> dict[str, object]:
     }
 
 
-def _row(event: consent.ConsentEvent) -> tuple[str, str, str]:
+def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str]:
     changes = [f"{answer.policy} {answer.answer}" for answer in event.answers]
     if event.withdrawal is not None:
         changes.append(f"withdrawn: {event.withdrawal.scope}, {event.withdrawal.level.name.lower().replace('_', '-')}")
     if event.status is not None:
         changes.append(str(event.status))
     form = f" ({event.form.form}@{event.form.version})" if event.form else ""
-    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}", f"{event.legal_time:%Y-%m-%d %H:%M:%S}", ", ".join(changes) + form
+    day = event.precision is consent.Precision.DAY
+    legal = f"{event.legal_time.astimezone(zone):%Y-%m-%d}" if day else f"{event.legal_time:%Y-%m-%d %H:%M:%S}"
+    late = " (the clock was behind)" if event.clock_behind else ""
+    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, ", ".join(changes) + form
 
 
 def _terms(alternatives: Iterable[Any]) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.canonical import parse_instant
 from policies.errors import PolicyInputError
+from policies.stated_times import Stated, parse
 from vault.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     from vault.audit.note import VerifierKey
+    from vault.session.unlocked_vault import UnlockedVault
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
@@ -29,17 +30,41 @@ def read_text(path: Path, *, limit: int) -> str:
     return text_of(read_file(path, limit=limit), name=str(path))
 
 
-def instant(text: str | None, *, option: str) -> datetime | None:
-    """A day (its first moment, UTC) or an ISO 8601 date and time with a zone. Raises InputError ``bad_time``."""
+def stated_time(text: str | None, *, option: str) -> Stated | None:
+    """A day, or an ISO 8601 date and time with a zone. Raises InputError ``bad_time``."""
     if text is None:
         return None
     try:
-        if len(text) == len("2026-01-31"):
-            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        return parse_instant(text)
-    except (ValueError, PolicyInputError):
+        return parse(text)
+    except PolicyInputError:
         hint = "for example 2026-01-31 or 2026-01-31T09:00:00Z"
         raise InputError("bad_time", f"{option} is not a day, nor a date and time with a zone", hint=hint) from None
+
+
+def first_of_day(vault: UnlockedVault, stated: Stated | None) -> datetime | None:
+    """Where entries since a day begin: its first instant in the vault's time zone or in this machine's, whichever is earlier.
+
+    So nothing that somebody here or there calls of that day is left out. Raises as ``time_zone.instant_in``.
+    """
+    return _edge(vault, stated, min)
+
+
+def last_start_of_day(vault: UnlockedVault, stated: Stated | None) -> datetime | None:
+    """Where entries until a day end: as ``first_of_day``, whichever is later."""
+    return _edge(vault, stated, max)
+
+
+def _edge(vault: UnlockedVault, stated: Stated | None, choose: Callable[[datetime, datetime], datetime]) -> datetime | None:
+    from vault.session.time_zone import instant_in
+
+    there = instant_in(vault, stated)
+    if there is None or stated is None or isinstance(stated, datetime):
+        return there
+    try:
+        here = datetime.combine(stated, time()).astimezone(UTC)
+    except (OverflowError, ValueError):  # at the edge of the years that can be written
+        return there
+    return choose(there, here)
 
 
 def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:

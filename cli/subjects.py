@@ -33,11 +33,12 @@ def import_(
     JSON: {"created": n, "updated": n}.
     """
     context = context_of(ctx)
+    from policies.stated_times import latest_day
     from vault.subjects.registry import import_sheet
     from vault.subjects.subject_sheet import read_subject_sheet
 
     with context.open() as vault, vault.trail.attempting(Action.SUBJECT_IMPORT):
-        rows = read_subject_sheet(sheet, today=vault.clock().date())
+        rows = read_subject_sheet(sheet, today=latest_day(vault.clock()))
         report = import_sheet(vault, rows, update=update)
     context.output.document(asdict(report))
     context.output.line(f"{report.created} people registered, {report.updated} updated")

@@ -22,6 +22,10 @@ def init(
     database: Annotated[str | None, typer.Option(metavar="URL", help="Books on PostgreSQL; default: SQLite in DIR.")] = None,
     keys: Annotated[str | None, typer.Option(metavar="URL", help="Wrapped keys elsewhere; default: SQLite in DIR.")] = None,
     objects: Annotated[str | None, typer.Option(metavar="URL", help="Genotype objects on S3; default: a folder in DIR.")] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Whose days typed dates are, such as Europe/Berlin; default: this machine's zone."),
+    ] = None,
     argon2_profile: Annotated[
         Literal["default", "high-memory", "test-only"],
         typer.Option(hidden=True, help="What a guess of the passphrase costs; test-only protects nothing."),
@@ -32,7 +36,7 @@ def init(
     The passphrase, or the key file of --key-file, unlocks it from now on; nobody can recover it. Then keep what
     "audit key" prints somewhere else: with it "audit verify --key" proves the log.
 
-    JSON: {"folder", "vault", "steward"}.
+    JSON: {"folder", "vault", "steward", "time_zone"}.
     """
     context = context_of(ctx)
     from dataclasses import replace
@@ -40,6 +44,7 @@ def init(
     from vault.operations import create
     from vault.session.principals import PROFILES
     from vault.session.settings import Places
+    from vault.session.time_zone import of_machine, require_zone
     from vault.session.unlocked_vault import factor
 
     if argon2_profile == "test-only":
@@ -50,11 +55,15 @@ def init(
         secret = factor(passphrase=context.passphrase(new=True))
     named = {"books": database, "keys": keys, "objects": objects}
     places = replace(Places(), **{name: place for name, place in named.items() if place is not None})
-    vault_id = create.init(folder, steward=steward, factor=secret, places=places, profile=PROFILES[argon2_profile])
-    context.output.document({"folder": folder, "vault": vault_id.hex(), "steward": steward})
+    zone = require_zone(time_zone) if time_zone is not None else of_machine()
+    vault_id = create.init(
+        folder, steward=steward, factor=secret, places=places, profile=PROFILES[argon2_profile], time_zone=zone
+    )
+    context.output.document({"folder": folder, "vault": vault_id.hex(), "steward": steward, "time_zone": zone})
     context.output.line(f"made vault {folder}")
     context.output.line(f"id       {vault_id.hex()}")
     context.output.line(f"steward  {steward}")
+    context.output.line(f"days     of {zone}")
 
 
 @app.command()

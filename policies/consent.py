@@ -222,6 +222,12 @@ class ConsentEvent:
         return self.withdrawal is not None or any(item.answer in OPPOSING for item in self.answers)
 
     @property
+    def opens(self) -> bool:
+        """True if the event may permit something: it accepts, relieves, or may undo what another opposes."""
+        accepts = any(item.answer is Answer.ACCEPTED for item in self.answers)
+        return accepts or self.status in RELIEVING or (bool(self.supersedes) and not self.opposes)
+
+    @property
     def dated(self) -> bool:
         """True if ``legal_time`` may stand for a whole day: rule set 1 did not record the precision."""
         return self.precision is Precision.DAY or self.rules == 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies import canonical
-from policies.consent import Answer, ConsentEvent, PolicyAnswer, QcState, SignerRole
+from policies.consent import Answer, ConsentEvent, PolicyAnswer, Precision, QcState, SignerRole
 from policies.errors import PolicyInputError
 from policies.forms import BLANK, NO, OTHER, YES, Form, Question, QuestionKind
 from policies.terms import Terms, parse_expression
@@ -33,6 +33,7 @@ def answers_to_event(
     seq: int,
     legal_time: datetime,
     recorded_at: datetime,
+    precision: Precision = Precision.INSTANT,
     signer: SignerRole = SignerRole.SELF,
     signer_ref: str = "",
     lapses_at: datetime | None = None,
@@ -60,6 +61,7 @@ def answers_to_event(
         seq=seq,
         legal_time=legal_time,
         recorded_at=recorded_at,
+        precision=precision,
         answers=tuple(given),
         form=form.ref(),
         signer=signer,

@@ -30,7 +30,7 @@ def test_the_status_of_no_vault_is_exit_6(tmp_path, capsys):
 
 def test_init_makes_a_private_vault_that_opens(shell):
     made = shell.run("init v --steward ann --json --argon2-profile test-only").json
-    assert made == {"folder": "v", "vault": made["vault"], "steward": "ann"}
+    assert made == {"folder": "v", "vault": made["vault"], "steward": "ann", "time_zone": "UTC"}
     assert len(made["vault"]) == 32
     for path in (shell.vault, *shell.vault.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path

@@ -14,6 +14,7 @@ from vault.audit.actions import Action, Outcome
 from vault.consent import forms, ledger
 from vault.consent.subject_decision import decide_subject
 from vault.errors import InputError
+from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.references import resolve
 
@@ -94,7 +95,7 @@ def _deciding(decision: Decision, events: tuple[ConsentEvent, ...]) -> list[Cons
 
 def _clauses(vault: UnlockedVault, event: ConsentEvent, asked: set[str]) -> list[Clause]:
     found = []
-    when = event.legal_time.date().isoformat()
+    when = event.legal_time.astimezone(zone_of(vault)).date().isoformat()
     if event.withdrawal is not None:
         level = event.withdrawal.level.name.lower()
         found.append(Clause(event.seq, when, "", "", f"withdrawal of {event.withdrawal.scope}", level))

@@ -11,27 +11,31 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
-from policies import canonical, states
+from policies import signers, stated_times, states
 from policies.consent import Answer, ConsentEvent, QcState, SignerRole
 from policies.errors import PolicyInputError
 from policies.form_answers import answers_to_event, check_answer, preferences
 from policies.forms import Form, Question
 from policies.majority import AgesOfMajority
+from policies.signers import LifeDates
 from policies.standing import standing
+from policies.stated_times import LegalTime
 from vault.consent import ledger, reference_data
 from vault.consent.ledger import Ledger, NewEvent
 from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
 from vault.files.given_files import open_regular
 from vault.ids import SubjectId, new_uuid7
 from vault.limits import MAX_EVIDENCE_BYTES
+from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
-from vault.subjects.identities import Identity, open_identities
-from vault.subjects.references import resolve_many
+from vault.subjects.identities import Identity
+from vault.subjects.references import identify
 
 SIGNED_BY = "signed_by"  # sealed: the name of the guardian or representative who signed
 WITHDREW = "this person withdrew from it: record a new acceptance for this person alone (consent record)"
@@ -44,8 +48,9 @@ class FormResponse:
     """Answers of one subject to one form. ``line`` of the sheet, 0 for a single record."""
 
     subject: SubjectId
+    identity: Identity = field(repr=False)
     answers: Mapping[str, str]
-    legal_time: datetime
+    legal_time: LegalTime | None = None  # None: now
     signer: SignerRole = SignerRole.SELF
     signed_by: str = ""
     evidence: str = ""  # SHA-256
@@ -55,19 +60,19 @@ class FormResponse:
     line: int = 0
 
 
-def columns(form: Form, now: datetime) -> list[Column[str]]:
-    """Columns that an ANSWERS.csv for this form may have."""
-    fixed = [SUBJECT, Column("legal_time", _instant(now)), SIGNER, SIGNER_NAME, EVIDENCE, CHANNEL, QC]
+def columns(form: Form, now: datetime, zone: tzinfo) -> list[Column[Any]]:
+    """Columns that an ANSWERS.csv for this form may have; a day is one of ``zone``."""
+    fixed: list[Column[Any]] = [SUBJECT, Column("legal_time", _legal_time(now, zone)), SIGNER, SIGNER_NAME, EVIDENCE, CHANNEL, QC]
     return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
-def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: datetime) -> list[FormResponse]:
+def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row]) -> list[FormResponse]:
     """Convert the rows of a sheet to form responses, each of one known subject.
 
     Raises:
         InputError: ``sheet_rejected`` with every row whose subject is unknown, ambiguous or named twice.
     """
-    found = resolve_many(vault, [row[SUBJECT] for row in rows])
+    found, identities = identify(vault, [row[SUBJECT] for row in rows])
     problems: list[Problem] = []
     made: list[FormResponse] = []
     lines: dict[SubjectId, int] = {}
@@ -81,12 +86,12 @@ def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row], now: dateti
         if subject in lines:
             problems.append(Problem(row.line, "subject", f"the same subject as on line {lines[subject]}"))
         lines[subject] = row.line
-        stated = row.get(Column("legal_time", text))
         made.append(
             FormResponse(
                 subject=subject,
+                identity=identities[subject],
                 answers={q.id: row.get(Column(q.id, text)) or "" for q in form.questions},
-                legal_time=canonical.parse_instant(stated) if stated else now,
+                legal_time=row.get(LEGAL_TIME),
                 signer=SignerRole(row.get(SIGNER) or SignerRole.SELF),
                 signed_by=row.get(SIGNER_NAME) or "",
                 evidence=row.get(EVIDENCE) or "",
@@ -108,8 +113,7 @@ def new_events(
     Raises:
         InputError: ``sheet_rejected`` with every problem by line and column.
     """
-    book, now = ledger.read(tx, vault), vault.clock()
-    known = open_identities(vault, [item.subject for item in responses if item.signer is SignerRole.GUARDIAN])
+    book, now, zone = ledger.read(tx, vault), vault.clock(), zone_of(vault)
     ages = reference_data.majority(tx)
     problems: list[Problem] = []
     made: list[NewEvent] = []
@@ -117,14 +121,17 @@ def new_events(
         try:
             history = book.events_of(item.subject)
             reference = _guardian(vault, tx, book, item) if item.signer is SignerRole.GUARDIAN else ""
-            event = _event(vault, form, item, now, (_lapse(item, known.get(item.subject), ages), reference))
+            life = life_dates(item.identity, ages, zone)
+            event = _event(vault, form, item, now, (_lapse(item, life, now), reference))
+            signers.require_possible(event, signers.with_facts(life, history), zone=zone)
             if bulk:
                 _require_no_override(event, history)
         except PolicyInputError as error:
             problems.extend(Problem(item.line, p.place, p.message) for p in error.problems)
             continue
         private = {f"preference:{p.category}": p.value for p in preferences(form, item.answers)}
-        made.append(NewEvent(item.subject, event, private | ({SIGNED_BY: item.signed_by} if item.signed_by else {})))
+        private |= {SIGNED_BY: item.signed_by} if item.signed_by else {}
+        made.append(NewEvent(item.subject, event, private, at_once=item.legal_time is None))
     if problems:
         raise rejected(problems, source="the sheet" if bulk else "the record")
     return made
@@ -133,12 +140,14 @@ def new_events(
 def _event(
     vault: UnlockedVault, form: Form, item: FormResponse, now: datetime, guardian: tuple[datetime | None, str]
 ) -> ConsentEvent:
+    legal = item.legal_time or LegalTime(now)
     return answers_to_event(
         form,
         item.answers,
         event_id=new_uuid7(vault.random, now),
         seq=0,
-        legal_time=item.legal_time,
+        legal_time=legal.at,
+        precision=legal.precision,
         recorded_at=now,
         signer=item.signer,
         signer_ref=guardian[1],
@@ -151,16 +160,23 @@ def _event(
     )
 
 
-def _lapse(item: FormResponse, identity: Identity | None, ages: AgesOfMajority) -> datetime | None:
+def life_dates(identity: Identity, ages: AgesOfMajority, zone: tzinfo) -> LifeDates:
+    """Dates of a person's life as the identity tells them; nothing of it is kept with an event."""
+    if not identity.birth_date:
+        return LifeDates()
+    birth = date.fromisoformat(identity.birth_date)
+    return LifeDates(birth, ages.reached(birth, identity.country, zone=zone))
+
+
+def _lapse(item: FormResponse, life: LifeDates, now: datetime) -> datetime | None:
     """Lapse of a guardian's signature, None for other signers. The event keeps only this instant, never the birth date."""
     if item.signer is not SignerRole.GUARDIAN:
         return None
-    if identity is None or not identity.birth_date:
+    if life.of_age is None:
         raise PolicyInputError("birth_date_missing", "a guardian's signature needs the person's birth date", "signer")
-    lapse = ages.reached(date.fromisoformat(identity.birth_date), identity.country)
-    if lapse <= item.legal_time:
+    if life.of_age <= (item.legal_time.at if item.legal_time else now):
         raise PolicyInputError("of_age", OF_AGE, "signer")
-    return lapse
+    return life.of_age
 
 
 def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: FormResponse) -> str:
@@ -204,19 +220,13 @@ def _answer(question: Question) -> Callable[[str], str]:
     return parse
 
 
-def _instant(now: datetime) -> Callable[[str], str]:
-    def parse(value: str) -> str:
+def _legal_time(now: datetime, zone: tzinfo) -> Callable[[str], LegalTime]:
+    def parse(value: str) -> LegalTime:
         try:
-            moment = (
-                datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
-                if len(value) == len("2026-01-31")
-                else canonical.parse_instant(value)
-            )
-        except (ValueError, PolicyInputError):
-            raise BadField("is not a date, nor a date and time with a zone") from None
-        if moment > now:
-            raise BadField("lies in the future")
-        return canonical.instant_text(moment) or ""
+            return stated_times.legal_time(stated_times.parse(value), zone=zone, now=now)
+        except PolicyInputError as error:
+            future = error.problems[0].code == "in_the_future"
+            raise BadField("lies in the future" if future else "is not a date, nor a date and time with a zone") from None
 
     return parse
 
@@ -249,6 +259,7 @@ def evidence_digest(value: str) -> str:
 
 
 SUBJECT = Column("subject", text, required=True, keys=lambda value: [value])
+LEGAL_TIME: Column[LegalTime] = Column("legal_time", _legal_time(datetime.max.replace(tzinfo=UTC), UTC))
 SIGNER = Column("signer", _one_of(SignerRole))
 SIGNER_NAME = Column(SIGNED_BY, text)
 EVIDENCE = Column("evidence", evidence_digest)

@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from sqlalchemy import func, select
 
 from policies import records
-from policies.consent import RULES, ConsentEvent, Precision
+from policies.consent import RULES, ConsentEvent, Precision, Status
 from vault.audit.consent_head import consent_head
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns
-from vault.consent.ledger_columns import CLOCK_BEHIND, DAY, EVENT, FORMAT, Columns, EventBatch, StatementTable
+from vault.consent.ledger_columns import CLOCK_BEHIND, DAY, EVENT, FORMAT, LAYOUTS, Columns, EventBatch, StatementTable
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
-from vault.errors import IntegrityError
+from vault.errors import IntegrityError, UnavailableError
 from vault.ids import SubjectId, VaultId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -30,20 +31,27 @@ from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentStatementRow
 from vault.storage.database import Transaction
-from vault.storage.timestamps import to_micros
+from vault.storage.timestamps import from_micros, to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # replaces the digest of the evidence in an event; the sealed part has it
+CLOCK_SLACK = timedelta(minutes=1)
+"""How far the clock may be behind the last event: clocks of several machines differ, and a correction sets one back by seconds."""
+
 CHECKED_COLUMNS: Cache[Columns | None] = Cache(lambda: None)
 
 
 @dataclass(frozen=True)
 class NewEvent:
-    """Event to be recorded (its ``seq`` is set on recording), and its sealed part."""
+    """Event to be recorded (its ``seq`` and ``recorded_at`` are set on recording), and its sealed part.
+
+    ``at_once``: its legal time was not stated, so that it is the time of recording.
+    """
 
     subject: SubjectId = field(repr=False)
     event: ConsentEvent
     private: Mapping[str, str] = field(repr=False)
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,18 +98,40 @@ class Ledger:
         withdrawals = {one: columns.statements.pattern(one).withdrawal for one in used}
         return self._subjects([one for one, item in withdrawals.items() if item is not None and item.scope == "everything"])
 
+    def who_died(self) -> set[SubjectId]:
+        """Subjects with a recorded death, corrected since or not."""
+        used = np.unique(self.columns.statement_ids).tolist()
+        return self._subjects([one for one in used if self.columns.statements.pattern(one).status is Status.DECEASED])
+
     def _subjects(self, statement_ids: list[int]) -> set[SubjectId]:
         numbers = np.unique(self.columns.subject[np.isin(self.columns.statement_ids, statement_ids)]).tolist()
         return {self.columns.subject_id(number) for number in numbers}
 
 
-def append(tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent]) -> tuple[Head, list[ConsentEvent]]:
-    """Record events in the caller's write transaction, as one batch; return the new head and the events as recorded."""
+def append(
+    tx: Transaction, vault: UnlockedVault, new: Sequence[NewEvent], *, clock_checked: bool = False
+) -> tuple[Head, list[ConsentEvent]]:
+    """Record events in the caller's write transaction, as one batch; return the new head and the events as recorded.
+
+    The clock is read here, under the write lock. Where it is behind the last event, the time of that event is taken, so that the
+    ledger's times never go back; legal times that were not stated follow in what only opposes.
+
+    Args:
+        clock_checked: somebody looked: the clock is right, and the time of the last event is not.
+
+    Raises:
+        UnavailableError: ``clock_behind``: the clock is behind the last event by more than a minute, and something here may permit.
+    """
     head = last(tx, vault.vault_id)
     if not new:
         return head, []
+    now, newest = vault.clock(), last_recorded(tx)
+    floor = now if newest is None or clock_checked else max(now, newest)
+    behind = floor - now > CLOCK_SLACK
+    if behind and any(item.event.opens for item in new):
+        raise _clock_behind(now, floor)
     keys = vault.keys.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
-    recorded = [_numbered(item, head.seq + 1 + at) for at, item in enumerate(new)]
+    recorded = [_numbered(item, head.seq + 1 + at, floor, behind=behind) for at, item in enumerate(new)]
     parts = [records.separate(event) for event in recorded]
     interned = _intern(tx, [text for text, _ in parts])
     fixed, private = np.zeros(len(new), EVENT), []
@@ -127,6 +157,18 @@ def last(tx: Transaction, vault_id: VaultId) -> Head:
     query = select(ConsentBatchRow.last_seq, ConsentBatchRow.head).order_by(ConsentBatchRow.last_seq.desc()).limit(1)
     row = tx.execute(query).first()
     return Head(0, ledger_columns.start(vault_id)) if row is None else Head(row.last_seq, row.head)
+
+
+def last_recorded(tx: Transaction) -> datetime | None:
+    """When the last event was recorded; None in an empty ledger. Unverified, as ``last``."""
+    newest = select(ConsentBatchRow.last_seq, ConsentBatchRow.format).order_by(ConsentBatchRow.last_seq.desc()).limit(1)
+    row = tx.execute(newest).first()
+    if row is None:
+        return None
+    layout, events = LAYOUTS[row.format], ConsentBatchRow.events
+    tail = func.substr(events, func.length(events) - layout.itemsize + 1, layout.itemsize)
+    packed = tx.scalar(select(tail).where(ConsentBatchRow.last_seq == row.last_seq)) or b""
+    return from_micros(int(np.frombuffer(packed, layout)["recorded_at"][-1]))
 
 
 def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
@@ -205,10 +247,28 @@ def _at(tx: Transaction, seq: int, vault_id: VaultId) -> bytes | None:
     return tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == seq))
 
 
-def _numbered(item: NewEvent, seq: int) -> ConsentEvent:
+def _numbered(item: NewEvent, seq: int, at: datetime, *, behind: bool) -> ConsentEvent:
     """Event as the ledger stores it: the digest of the evidence and the free text of the channel go to the sealed part."""
     evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
-    return replace(item.event, seq=seq, evidence_hash=evidence, channel="", rules=RULES[-1])
+    legal = at if behind and item.at_once else item.event.legal_time
+    return replace(
+        item.event,
+        seq=seq,
+        legal_time=legal,
+        recorded_at=at,
+        evidence_hash=evidence,
+        channel="",
+        rules=RULES[-1],
+        clock_behind=behind,
+    )
+
+
+def _clock_behind(now: datetime, newest: datetime) -> UnavailableError:
+    return UnavailableError(
+        "clock_behind",
+        f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the last consent was recorded at {newest:%Y-%m-%d %H:%M}",
+        hint="set the clock; if it is right, repeat with --clock-checked (a withdrawal is always taken)",
+    )
 
 
 def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes]]:

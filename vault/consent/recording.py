@@ -5,24 +5,26 @@ A withdrawal is one call and acts at once: one transaction writes it to the ledg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from sqlalchemy import select
 
-from policies import states
-from policies.consent import ConsentEvent, Level, QcState, SignerRole, Status, Withdrawal
+from policies import signers, states
+from policies.consent import ConsentEvent, Level, Precision, QcState, SignerRole, Status, Withdrawal
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
+from policies.stated_times import LegalTime, Stated, legal_time
 from vault.audit.actions import Action, Outcome
-from vault.consent import form_responses, forms, ledger, named_places
+from vault.consent import form_responses, forms, ledger, named_places, reference_data
 from vault.consent.form_responses import FormResponse, evidence_digest
 from vault.consent.ledger import NewEvent
 from vault.errors import InputError
 from vault.files.csv_sheets import BadField, read_sheet
 from vault.ids import SubjectId, new_uuid7
+from vault.session.time_zone import instant_in, zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
 from vault.subjects.identities import open_identities
@@ -46,39 +48,41 @@ class History:
     events: tuple[ConsentEvent, ...]
     standing: Standing
     private: Mapping[str, Mapping[str, str]]
+    zone: tzinfo = UTC  # of the vault's days
 
 
 @dataclass(frozen=True)
 class Signature:
     """Signature under a form, a withdrawal or a fact: signer, time (``at`` None: now) and evidence."""
 
-    at: datetime | None = None
+    at: Stated | None = None  # a day is one of the vault's time zone
     signer: SignerRole = SignerRole.SELF
     signed_by: str = ""
     evidence: str = ""  # a SHA-256, or the path of a file whose digest is stored
     channel: str = ""
     supersedes: str = ""  # id of the event that this one corrects
     qc: QcState = QcState.VALID
+    clock_checked: bool = False  # the clock is right, the time of the ledger's last event is not
 
 
 NOW_BY_THE_PERSON = Signature()
 
 
-def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -> AnswersReport:
+def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str, *, clock_checked: bool = False) -> AnswersReport:
     """Record a sheet of answers to one form: all rows or none.
 
     Raises:
-        InputError: ``form_unknown``; ``sheet_rejected`` with every bad row.
+        InputError: ``form_unknown``; ``sheet_rejected`` with every bad row. UnavailableError: as ``ledger.append``.
     """
     with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
-        now = vault.clock()
-        responses = form_responses.from_rows(vault, form, read_sheet(source, columns=form_responses.columns(form, now)).rows, now)
+        columns = form_responses.columns(form, vault.clock(), zone_of(vault))
+        responses = form_responses.from_rows(vault, form, read_sheet(source, columns=columns).rows)
         with vault.books.read() as tx:
             new = form_responses.new_events(vault, tx, form, responses, bulk=True)
         with vault.books.write() as tx:
             forms.store(tx, vault, form, body)
-            head, recorded = ledger.append(tx, vault, new)
+            head, recorded = ledger.append(tx, vault, new, clock_checked=clock_checked)
             vault.trail.append(
                 tx,
                 Action.CONSENT_IMPORT,
@@ -87,6 +91,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str) -
                 counts={"rows": len(new)},
                 consent=head.entry(added=len(new)),
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
+                flags=_flags(recorded, clock_checked=clock_checked),
             )
     rows = tuple((item.line, event.seq) for item, event in zip(responses, recorded, strict=True))
     return AnswersReport(len(new), form.id, form.version, rows)
@@ -103,11 +108,12 @@ def record(
     with vault.trail.attempting(Action.CONSENT_RECORD):
         form, body = forms.find(vault, form_name)
         subject = resolve(vault, reference)
-        signed = _checked(vault, signature)
+        signed = _checked(signature)
         item = FormResponse(
             subject=subject,
+            identity=open_identities(vault, [subject])[subject],
             answers=answers,
-            legal_time=signed.at or vault.clock(),
+            legal_time=_legal_time(vault, signed.at),
             signer=signed.signer,
             signed_by=signed.signed_by,
             evidence=signed.evidence,
@@ -120,10 +126,15 @@ def record(
             new = form_responses.new_events(vault, tx, form, [item], bulk=False)
         with vault.books.write() as tx:
             forms.store(tx, vault, form, body)
-            head, recorded = ledger.append(tx, vault, new)
-            detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
+            head, recorded = ledger.append(tx, vault, new, clock_checked=signed.clock_checked)
             vault.trail.append(
-                tx, Action.CONSENT_RECORD, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), detail=detail
+                tx,
+                Action.CONSENT_RECORD,
+                Outcome.DONE,
+                subjects=[subject],
+                consent=head.entry(added=1),
+                detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
+                flags=_flags(recorded, clock_checked=signed.clock_checked),
             )
     return recorded[0]
 
@@ -162,10 +173,14 @@ def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> Sub
     return _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
 
 
-def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None, known_at: datetime | None = None) -> History:
-    """Consent of a subject at the legal time ``at`` (default: now), from the events known at ``known_at`` (default: all)."""
+def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, known_at: Stated | None = None) -> History:
+    """Consent of a subject at the legal time ``at`` (default: now), from the events known at ``known_at`` (default: all).
+
+    A day stands for its first instant.
+    """
     with vault.trail.attempting(Action.CONSENT_SHOW):
         subject = resolve(vault, reference)
+        at, known_at = instant_in(vault, at), instant_in(vault, known_at)
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
             private = ledger.private(vault, tx, book, subject)
@@ -173,27 +188,33 @@ def history(vault: UnlockedVault, reference: str, *, at: datetime | None = None,
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
         vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
-    return History(known, standing(state, legal_at=at or vault.clock()), {e.event_id: private[e.seq] for e in known})
+    shown = {e.event_id: private[e.seq] for e in known}
+    return History(known, standing(state, legal_at=at or vault.clock()), shown, zone_of(vault))
 
 
 def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
     """Header and rows of an ANSWERS.csv: every subject that has not answered the form; with ``accept``, accepting everything now.
 
-    Subjects with a withdrawal from everything are left out: a sheet must not ask them again.
+    Subjects with a withdrawal from everything are left out, for a sheet must not ask them again, and those who have died.
     """
     form, _ = forms.find(vault, form_name)
     with vault.books.read() as tx:
-        book = ledger.read(tx, vault)
+        book, ages, zone, now = ledger.read(tx, vault), reference_data.majority(tx), zone_of(vault), vault.clock()
         subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
-    skipped = book.who_answered(form.id) | book.who_withdrew()
+    skipped = book.who_answered(form.id) | book.who_withdrew() | book.who_died()
     wanted = [s for s in subjects if s not in skipped]
     opened = open_identities(vault, wanted)
     vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
     filled = form.accept_all() if accept else {}
     header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
-    names = sorted(_named(opened[subject].samples, opened[subject].mrn) for subject in wanted)
+    people = sorted((_named(opened[subject].samples, opened[subject].mrn), subject) for subject in wanted)
     given = [filled.get(question.id, "") for question in form.questions]
-    return header, [[name, "", *given, "self" if accept else "", ""] for name in names]
+
+    def signer(subject: SubjectId) -> str:
+        of_age = form_responses.life_dates(opened[subject], ages, zone).of_age
+        return "" if not accept else "self" if of_age is None or of_age <= now else "guardian"
+
+    return header, [[name, "", *given, signer(subject), ""] for name, subject in people]
 
 
 def _record(
@@ -207,14 +228,15 @@ def _record(
 ) -> SubjectId:
     with vault.trail.attempting(act):
         subject = resolve(vault, reference)
-        signed = _checked(vault, signature)
+        signed = _checked(signature)
         _require_own(vault, subject, signed.supersedes)
-        now = vault.clock()
+        now, legal = vault.clock(), _legal_time(vault, signed.at)
         try:
             event = ConsentEvent(
                 event_id=new_uuid7(vault.random, now),
                 seq=0,
-                legal_time=signed.at or now,
+                legal_time=legal.at if legal else now,
+                precision=legal.precision if legal else Precision.INSTANT,
                 recorded_at=now,
                 withdrawal=withdrawal,
                 status=status,
@@ -226,17 +248,49 @@ def _record(
             )
         except PolicyInputError as error:
             raise InputError("withdrawal_malformed" if withdrawal else "record_malformed", str(error)) from None
+        if legal is not None:
+            _require_possible(vault, subject, event)
         private = {form_responses.SIGNED_BY: signed.signed_by} if signed.signed_by else {}
         with vault.books.write() as tx:
-            head, _ = ledger.append(tx, vault, [NewEvent(subject, event, private)])
-            vault.trail.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1))
+            new = NewEvent(subject, event, private, at_once=legal is None)
+            head, recorded = ledger.append(tx, vault, [new], clock_checked=signed.clock_checked)
+            flags = _flags(recorded, clock_checked=signed.clock_checked)
+            vault.trail.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), flags=flags)
     return subject
 
 
-def _checked(vault: UnlockedVault, signature: Signature) -> Signature:
-    """Signature with its evidence as a digest. Raises InputError ``bad_time``, ``bad_evidence``."""
-    if signature.at is not None and signature.at > vault.clock():
-        raise InputError("bad_time", "nobody can have signed in the future", hint="check the date")
+def _legal_time(vault: UnlockedVault, stated: Stated | None) -> LegalTime | None:
+    """A stated time as the ledger keeps it; None for none. Raises InputError ``bad_time``."""
+    if stated is None:
+        return None
+    try:
+        return legal_time(stated, zone=zone_of(vault), now=vault.clock())
+    except PolicyInputError as error:
+        future = error.code == "in_the_future"
+        message = "nobody can have signed in the future" if future else error.message
+        raise InputError("bad_time", message, hint="check the date, and this machine's clock") from None
+
+
+def _require_possible(vault: UnlockedVault, subject: SubjectId, event: ConsentEvent) -> None:
+    """Hold a stated time against the dates of the person's life. Raises InputError ``bad_time``."""
+    zone = zone_of(vault)
+    with vault.books.read() as tx:
+        ages = reference_data.majority(tx)
+    life = form_responses.life_dates(open_identities(vault, [subject])[subject], ages, zone)
+    try:
+        signers.require_possible(event, life, zone=zone)
+    except PolicyInputError as error:
+        raise InputError("bad_time", f"the time {error.message}", hint="check the date and the person") from None
+
+
+def _flags(recorded: Sequence[ConsentEvent], *, clock_checked: bool) -> tuple[str, ...]:
+    """Flags of the entry about events just recorded."""
+    behind = any(event.clock_behind for event in recorded)
+    return (*(["clock_behind"] if behind else []), *(["clock_checked"] if clock_checked else []))
+
+
+def _checked(signature: Signature) -> Signature:
+    """Signature with its evidence as a digest. Raises InputError ``bad_evidence``."""
     if not signature.evidence:
         return signature
     try:

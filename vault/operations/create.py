@@ -24,6 +24,7 @@ from vault.files.private_files import make_folder
 from vault.ids import Clock, RandomBytes, VaultId, new_id, utc_now
 from vault.session.first_signing import sign_books
 from vault.session.settings import IN_FOLDER, Places, Settings, bound_text, inside, signed, write_settings
+from vault.session.time_zone import require_zone
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import PrincipalRow, VaultRow
@@ -40,14 +41,16 @@ def init(
     factor: Factor,
     places: Places = IN_FOLDER,
     profile: Argon2Profile = Argon2Profile.DEFAULT,
+    time_zone: str = "UTC",
     clock: Clock = utc_now,
     random: RandomBytes = os.urandom,
 ) -> VaultId:
     """Create a vault in a folder that is absent or empty; return its id.
 
     Raises:
-        InputError: ``vault_exists``: the folder or database is not empty; ``one_database``.
+        InputError: ``vault_exists``: the folder or database is not empty; ``one_database``; ``time_zone_unknown``.
     """
+    time_zone = require_zone(time_zone)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
     forbid_dumps()
@@ -55,7 +58,16 @@ def init(
     staging = folder.parent / f".{folder.name}.{random(6).hex()}.init"
     staging.mkdir(mode=0o700)
     try:
-        vault_id = _furnish(staging, steward=steward, factor=factor, places=places, profile=profile, clock=clock, random=random)
+        vault_id = _furnish(
+            staging,
+            steward=steward,
+            factor=factor,
+            places=places,
+            profile=profile,
+            time_zone=time_zone,
+            clock=clock,
+            random=random,
+        )
         if folder.exists():
             folder.rmdir()
         staging.rename(folder)
@@ -66,7 +78,15 @@ def init(
 
 
 def _furnish(
-    folder: Path, *, steward: str, factor: Factor, places: Places, profile: Argon2Profile, clock: Clock, random: RandomBytes
+    folder: Path,
+    *,
+    steward: str,
+    factor: Factor,
+    places: Places,
+    profile: Argon2Profile,
+    time_zone: str,
+    clock: Clock,
+    random: RandomBytes,
 ) -> VaultId:
     if places.books == places.keys:
         raise InputError("one_database", "books and keys need a database each", hint="keys are backed up apart from data")
@@ -87,7 +107,7 @@ def _furnish(
         wrapped_keys = WrappedKeys(keys, unlocked.keyring, settings.vault_id, clock=clock, random=random)
         for purpose in (KeyPurpose.REFERENCE_INDEX, KeyPurpose.HANDLE):
             wrapped_keys.create(purpose, [settings.vault_id])
-        _first_entry(books, settings, unlocked, clock=clock, random=random)
+        _first_entry(books, settings, unlocked, time_zone=time_zone, clock=clock, random=random)
         books.close()
         keys.close()
         UnlockedVault(folder, settings, unlocked, clock=clock, random=random).close()
@@ -119,7 +139,9 @@ def _new_database(folder: Path, place: str, base: str, undo: ExitStack) -> Datab
     return database
 
 
-def _first_entry(books: Database, settings: Settings, unlocked: Unlocked, *, clock: Clock, random: RandomBytes) -> None:
+def _first_entry(
+    books: Database, settings: Settings, unlocked: Unlocked, *, time_zone: str, clock: Clock, random: RandomBytes
+) -> None:
     """Insert the vault's row, its first principal, the empty log and its first entry in one transaction."""
     now, vault_id = to_micros(clock()), settings.vault_id
     row = VaultRow(
@@ -131,6 +153,7 @@ def _first_entry(books: Database, settings: Settings, unlocked: Unlocked, *, clo
         reference_version=1,
         settings=bound_text(settings),
         incarnation=new_id(random),
+        time_zone=time_zone,
     )
     seal = HeadSeal(vault_id, lambda _: unlocked.keyring.current(Branch.LOG_APPEND))
     log = AuditLog(

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from sqlalchemy import func, select
 
@@ -27,7 +28,7 @@ from vault.genotypes.catalog.row_mapping import container_from_row, owner_from_r
 from vault.genotypes.store.containers import open_lengths
 from vault.ids import SubjectId
 from vault.limits import ALARM_KEK_WRAPS
-from vault.operations import key_backups, log_anchors, repair
+from vault.operations import consent_times, key_backups, log_anchors, repair
 from vault.operations.erasure.job import DONE, ERASED
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
@@ -66,6 +67,9 @@ class HealthFinding:
     code: str
     message: str
     remedy: str
+
+
+_error, _warning, _note = (partial(HealthFinding, severity) for severity in Severity)
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,9 @@ def _log(vault: UnlockedVault) -> Iterator[HealthFinding]:
     report = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     for finding in report.findings:
         yield _error("log_broken", finding.message, "genovault audit verify; then restore a backup")
+    for index, time, before in report.steps_back:
+        text = f"entry {index} of the log says {time}, earlier than {before} before it"
+        yield _warning("log_time_back", text, consent_times.LOOK)
     try:
         if vault.keyring.has(Branch.LOG_SIGN):
             vault.trail.checkpoint()  # as every command does at its end, and would fail there
@@ -189,9 +196,17 @@ def _log(vault: UnlockedVault) -> Iterator[HealthFinding]:
 def _ledger(vault: UnlockedVault) -> Iterator[HealthFinding]:
     try:
         with vault.books.read() as tx:
-            ledger.read(tx, vault)
+            book = ledger.read(tx, vault)
     except GenovaultError as error:
         yield _error(error.code, error.message, RESTORE)
+        return
+    for message in consent_times.odd_times(book, vault.clock()):
+        yield _warning("consent_time_odd", message, consent_times.REMEDY)
+
+
+def _dates(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    for message in consent_times.impossible_dates(vault):
+        yield _warning("consent_date_impossible", message, "genovault consent record REF --corrects EVENT --evidence FILE")
 
 
 def _releases(vault: UnlockedVault) -> Iterator[HealthFinding]:
@@ -317,18 +332,6 @@ def _copies(vault: UnlockedVault) -> Iterator[HealthFinding]:
         yield _note("erasure_horizon", text, "destroy the key backups that were made before, and record it")
 
 
-def _error(code: str, message: str, remedy: str) -> HealthFinding:
-    return HealthFinding(Severity.ERROR, code, message, remedy)
-
-
-def _warning(code: str, message: str, remedy: str) -> HealthFinding:
-    return HealthFinding(Severity.WARNING, code, message, remedy)
-
-
-def _note(code: str, message: str, remedy: str) -> HealthFinding:
-    return HealthFinding(Severity.NOTE, code, message, remedy)
-
-
 _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("keystore", _keystore, ()),
     ("permissions", _permissions, ()),
@@ -336,6 +339,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("what decides", _collections, ()),
     ("log", _log, ()),
     ("consent ledger", _ledger, ()),
+    ("dates of signatures", _dates, (PURPOSE_BRANCH[KeyPurpose.IDENTITY], PURPOSE_BRANCH[KeyPurpose.HANDLE])),
     ("releases", _releases, ()),
     ("keys", _keys, ()),
     ("objects", _objects, ()),

@@ -21,7 +21,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReferenceRow, VaultRow
 from vault.storage.bulk_columns import rows_among
 from vault.storage.database import Transaction
-from vault.subjects.identities import open_identities
+from vault.subjects.identities import Identity, open_identities
 
 KINDS = ("mrn", "sample", "id")
 
@@ -83,13 +83,20 @@ def resolve(vault: UnlockedVault, reference: str) -> SubjectId:
 
 def resolve_many(vault: UnlockedVault, references: Sequence[str]) -> dict[str, frozenset[SubjectId]]:
     """Resolve each REF to every subject it could name; an empty set where there is none."""
+    return identify(vault, references)[0]
+
+
+def identify(
+    vault: UnlockedVault, references: Sequence[str]
+) -> tuple[dict[str, frozenset[SubjectId]], dict[SubjectId, Identity]]:
+    """As ``resolve_many``, with the identities of those found, which a look-up opens anyway."""
     index = ReferenceIndex(vault)
     digests = {reference: [index.digest(kind, value) for kind, value in _meanings(reference)] for reference in references}
     with vault.books.read() as tx:
         rows = reference_rows(tx, (digest for several in digests.values() for digest in several))
     owner = {digest: SubjectId(subject) for digest, subject, _ in rows}
-    confirm(vault, index, owner)
-    return {reference: frozenset(owner[d] for d in ds if d in owner) for reference, ds in digests.items()}
+    identities = confirm(vault, index, owner)
+    return {reference: frozenset(owner[d] for d in ds if d in owner) for reference, ds in digests.items()}, identities
 
 
 def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
@@ -104,15 +111,16 @@ def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tup
     }
 
 
-def confirm(vault: UnlockedVault, index: ReferenceIndex, owners: Mapping[bytes, SubjectId]) -> None:
-    """Hold what the index says against the sealed identities: the index is a table that an editor of the books could turn.
+def confirm(vault: UnlockedVault, index: ReferenceIndex, owners: Mapping[bytes, SubjectId]) -> dict[SubjectId, Identity]:
+    """Hold what the index says against the sealed identities, which it returns: an editor of the books could turn the index.
 
     Raises:
         IntegrityError: ``reference_altered``: a reference is not one of the subject that the index gives.
     """
     subjects = list(set(owners.values()))
     named: dict[str, list[tuple[bytes, SubjectId]]] = {"sample": [], "mrn": []}
-    for subject, identity in open_identities(vault, subjects).items():
+    identities = open_identities(vault, subjects)
+    for subject, identity in identities.items():
         named["sample"] += [(name.encode(), subject) for name in identity.samples]
         named["mrn"] += [(identity.mrn.encode(), subject)] if identity.mrn else []
     own = {
@@ -127,6 +135,7 @@ def confirm(vault: UnlockedVault, index: ReferenceIndex, owners: Mapping[bytes, 
             "the books were edited: a reference leads to another person",
             hint="restore a backup of the books",
         )
+    return identities
 
 
 def reference_rows(tx: Transaction, digests: Iterable[bytes]) -> list[tuple[bytes, bytes, bytes | None]]:

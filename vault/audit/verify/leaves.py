@@ -49,7 +49,7 @@ def _quick_form() -> re.Pattern[bytes]:
         rf',"id":{event},"n":"{_NONCE.pattern}"(?:,"obj":\{{"kind":{text},"ref":{text}\}})?',
         rf',"outcome":"(intent|done|refused|failed|aborted)"(?:,"project":{text})?(?:,"purpose":{text})?',
         rf'(?:,"reasons":{tally})?(?:,"refers":{event})?(?:,"req":{text})?(?:,"subj":\{{"n":{number},"set":{text}\}})?',
-        rf',"t":"{_TIME.pattern}","v":1\}}',
+        rf',"t":"({_TIME.pattern})","v":1\}}',
     )
     return re.compile("".join(fields).encode())
 
@@ -62,9 +62,9 @@ _DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-_Fields = tuple[bytes, bool, bytes | None, tuple[int, bytes, int] | None, bool, bool]
+_Fields = tuple[bytes, bool, bytes | None, tuple[int, bytes, int] | None, bool, bool, bytes]
 """Facts of an entry that the checks need: event id, is an intent, id of the intent that it closes, consent (seq, head, added),
-has a detail, has ``prev`` (continues another log)."""
+has a detail, has ``prev`` (continues another log), time."""
 
 
 def examine_all(chunks: Sequence[Chunk]) -> list[Examined]:
@@ -92,6 +92,7 @@ def _examine(chunk: Chunk) -> Examined:
         if fields is None:
             found.malformed.append(i)
             ids.append(b"")
+            found.times.append(b"")
             continue
         if detailed is not None and detailed[i] != fields[4]:
             (found.detail_missing if fields[4] else found.detail_foreign).append(i)
@@ -104,8 +105,9 @@ def _examine(chunk: Chunk) -> Examined:
 
 def _note_fields(found: Examined, i: int, fields: _Fields) -> None:
     """Add the facts of the entry at offset ``i``."""
-    event_id, intent, refers, consent, _, continues = fields
+    event_id, intent, refers, consent, _, continues, time = fields
     found.ids.append(event_id)
+    found.times.append(time)
     if intent:
         found.intents.append(i)
     if refers is not None:
@@ -120,6 +122,7 @@ def _note_bare(found: Examined, i: int, stored: object, hashes: list[bytes], *, 
     """Note an entry without payload bytes: its stored hash, if there is one, takes its place in the tree."""
     (found.redacted if dropped else found.malformed).append(i)
     found.ids.append(b"")
+    found.times.append(b"")
     if isinstance(stored, bytes) and len(stored) == 32:
         hashes.append(stored)
     else:
@@ -132,11 +135,11 @@ def _fields_of(leaf: bytes) -> _Fields | None:
     match = _QUICK.fullmatch(leaf)
     if match is None or leaf.translate(_PLAIN) != leaf:
         return _exact_fields(leaf)
-    added, head, seq, counts, detail, event_id, outcome, reasons, refers = match.groups()
+    added, head, seq, counts, detail, event_id, outcome, reasons, refers, time = match.groups()
     if (counts and not _keys_ascend(counts)) or (reasons and not _keys_ascend(reasons)):
         return _exact_fields(leaf)
     consent = None if head is None else (int(seq), head, int(added or 0))
-    return event_id, outcome == b"intent", refers, consent, detail is not None, False
+    return event_id, outcome == b"intent", refers, consent, detail is not None, False, time
 
 
 @lru_cache(maxsize=4_096)  # few distinct tallies occur in a log
@@ -159,6 +162,7 @@ def _exact_fields(leaf: bytes) -> _Fields | None:
         None if consent is None else (consent["seq"], consent["head"].encode(), consent.get("added", 0)),
         "detail" in fields,
         "prev" in fields,
+        fields["t"].encode(),
     )
 
 

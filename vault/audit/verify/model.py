@@ -66,6 +66,9 @@ class VerificationReport:
     key_given: bool  # the key came from outside
     key: str | None  # vkey lines that were used
     open_intents: tuple[int, ...]  # accesses without an outcome: assume fully disclosed
+    steps_back: tuple[
+        tuple[int, str, str], ...
+    ]  # entry, its time, the later time of those before it: a clock was behind or set back
     findings: tuple[LogFinding, ...]
 
     @property
@@ -113,6 +116,7 @@ class Examined:
     consents: list[tuple[int, int, bytes, int]] = field(default_factory=list)  # offset, seq, head, added
     rest: bool = False  # the bundle has bytes after its last entry
     continues: bool = False  # leaf 0 has ``prev``: this log continues another
+    times: list[bytes] = field(default_factory=list)  # of each entry, as it is written; empty at entries without one
 
 
 def lines_of(report: VerificationReport) -> list[str]:
@@ -125,6 +129,10 @@ def lines_of(report: VerificationReport) -> list[str]:
     if report.redacted:
         lines.append(f"note: {report.redacted} entries keep only their hash")
     lines += [f"note: entry {index} is an intent without an outcome: assume fully disclosed" for index in report.open_intents]
+    lines += [
+        f"note: entry {index} says {time}, earlier than {before} of an entry before it: a clock was behind, or was set back"
+        for index, time, before in report.steps_back
+    ]
     lines += [f"BAD: {finding.message} [{finding.code}]" for finding in report.findings]
     lines.append("everything holds" if report.ok else "the log does NOT hold")
     return lines

@@ -40,6 +40,7 @@ def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
         key_given=vkey is not None,
         key=text,
         open_intents=tuple(walk.intents.values()),
+        steps_back=tuple(walk.steps_back),
         findings=tuple(sorted(checks.findings, key=lambda f: (f.entry is None, f.entry or 0))),
     )
 

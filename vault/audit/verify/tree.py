@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
 from vault.audit.verify.hashing import TILE_WIDTH, node_hash, tile_root
-from vault.audit.verify.model import Checks, EntrySource, Examined
+from vault.audit.verify.model import MAX_FINDINGS, Checks, EntrySource, Examined
+
+SLACK_SECONDS = 60.0  # entries are stamped before they wait for the lock, and the clocks of several machines differ
 
 
 class TreeWalk:
@@ -19,6 +22,7 @@ class TreeWalk:
         self.size = 0
         self.redacted = 0
         self.intents: dict[bytes, int] = {}  # event id -> index, of intents without an outcome
+        self.steps_back: list[tuple[int, str, str]] = []  # entry, its time, the later time of those before it
         self._source = source
         self._heads = dict(heads)
         self._checks = checks
@@ -30,6 +34,7 @@ class TreeWalk:
         self._done: list[int] = [0]  # per level: how many tiles are finished
         self._ids: set[bytes] = set()
         self._continues = False
+        self._latest = b""  # time of an entry since the last step back
         self._consent_seq = 0
         self._consent_heads: dict[int, bytes] = {}  # seq -> head (hex) that an entry recorded
         self._check_root()
@@ -123,6 +128,7 @@ class TreeWalk:
         if first == 0:
             self._continues = found.continues
         self._take_ids(found)
+        self._take_times(found)
         self.intents.update([(found.ids[i], first + i) for i in found.intents])
         position = {event_id: first + i for i, event_id in enumerate(found.ids)} if found.refers else {}
         for i, refers in found.refers:
@@ -146,6 +152,16 @@ class TreeWalk:
                 self._checks.found("entry_repeated", i, f"entry {i} repeats an earlier event")
             if event_id:
                 self._ids.add(event_id)
+
+    def _take_times(self, found: Examined) -> None:
+        """Note where times go back by more than writers differ; each step once."""
+        for i, time in enumerate(found.times, found.first):
+            if time >= self._latest:
+                self._latest = time
+            elif time and _seconds(time, self._latest) > SLACK_SECONDS:
+                if len(self.steps_back) < MAX_FINDINGS:
+                    self.steps_back.append((i, time.decode(), self._latest.decode()))
+                self._latest = time
 
     def _tile_hash(self, index: int) -> bytes:
         """Leaf hash of an entry that is stored in its tile only; empty, and a finding, if it is not there either."""
@@ -221,3 +237,11 @@ class TreeWalk:
             self._checks.found("consent_gap", index, f"entry {index} relies on consent events that the log does not have")
         elif seq and self._consent_heads.get(seq) != head:
             self._checks.found("consent_fork", index, f"entry {index} relies on another consent ledger than the logged one")
+
+
+def _seconds(earlier: bytes, later: bytes) -> float:
+    """Seconds between two times of entries; 0 where one is no time of the calendar."""
+    try:
+        return (datetime.fromisoformat(later.decode()) - datetime.fromisoformat(earlier.decode())).total_seconds()
+    except ValueError:
+        return 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.support.audit_log import ORIGIN, SIGNER, event, tamper
@@ -196,6 +198,23 @@ class TestMeaning:
         assert report.ok
         assert report.open_intents == (1,)
         assert any("assume fully disclosed" in line for line in lines_of(report))
+
+    @pytest.mark.parametrize("entries", [4, 300])  # in one chunk, and over its edge
+    def test_times_that_go_back_are_reported_once_for_each_step(self, books, entries):
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        clocks = [now] * entries
+        clocks[entries - 2] = now - timedelta(hours=1)
+        clocks[entries - 1] = now - timedelta(hours=1, seconds=30)
+        clocks[0] = now - timedelta(seconds=59)
+        for clock in clocks:
+            books.log._clock = lambda at=clock: at
+            books.log.record(event(Action.AUDIT_READ))
+        books.log.checkpoint(SIGNER)
+        report = verify(LogSource(books.log, KEY), KEY)
+        assert report.ok
+        assert [index for index, *_ in report.steps_back] == [entries - 2]
+        assert report.steps_back[0][1:] == ("2025-12-31T23:00:00.000000Z", "2026-01-01T00:00:00.000000Z")
+        assert any("a clock was behind" in line for line in lines_of(report))
 
     def test_an_outcome_of_nothing_is_a_finding(self, books):
         books.log.record(event(Action.EXTRACT_OUTCOME, Outcome.DONE, refers="019b7ca9-8c88-7000-8000-000000000000"))
