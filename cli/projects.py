@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,22 +140,36 @@ def show(ctx: typer.Context, code: Code) -> None:
 
 
 @app.command()
-def check(ctx: typer.Context, code: Code) -> None:
+def check(
+    ctx: typer.Context,
+    code: Code,
+    dataset: Annotated[str | None, typer.Option(metavar="N", help="Of this dataset alone.")] = None,
+    region: Annotated[list[str] | None, typer.Option(metavar="R", help="For this region; may be given again.")] = None,
+    panel: Annotated[str | None, typer.Option(metavar="NAME", help="For a panel's loci.")] = None,
+) -> None:
     """Who would be released now, and for the rest why not. For stewards.
 
-    Counts each person once, under the first reason. "review": a steward must rule; until then it is a no.
+    The tests are those of an extract. Counts each person once, under the first reason. "review": a steward must rule; until then it
+    is a no. "refused": datasets of which nothing can be released, whoever permits it.
 
-    JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}}.
+    JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}, "state", "refused": [{"dataset", "code", "message"}]}.
     """
     context = context_of(ctx)
     from vault import gate
+    from vault.access import projects
 
     with context.open() as vault:
-        tally = gate.check(vault, code)
-    context.output.document(tally.as_dict())
-    context.output.line(f"{tally.permit:,} of {tally.subjects:,} people can be released")
-    rows = [("no", reason, f"{n:,}", WORDS[reason]) for reason, n in tally.deny]
-    rows += [("review", reason, f"{n:,}", WORDS[reason]) for reason, n in tally.review]
+        found = gate.check(vault, code, dataset=dataset, panel=panel, regions=region or ())
+        state = projects.load(vault, code).state
+    refused = [asdict(item) for item in found.refused]
+    context.output.document({**found.as_dict(), "state": state, "refused": refused})
+    yes = f"{found.permit:,} of {found.subjects:,} people can be released"
+    context.output.line(yes if state == projects.APPROVED else f"once it is approved, {yes}: the project is {state}")
+    for item in found.refused:
+        context.output.line(f"nothing of {item.dataset} can be released: {item.message}")
+    words = {**{item.code: item.message for item in found.refused}, **WORDS}
+    rows = [("no", reason, f"{n:,}", words[reason]) for reason, n in found.deny]
+    rows += [("review", reason, f"{n:,}", words[reason]) for reason, n in found.review]
     if rows:
         context.output.table(("", "reason", "people", ""), rows)
 

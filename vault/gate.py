@@ -27,19 +27,20 @@ from policies.purposes import PseudonymScope
 from vault.access import projects, publication, release_limits, releases, requests, signed_approvals
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
-from vault.access.scope import UNINFORMED_ROLES, AccessScope, scope_of_request, scope_of_view
+from vault.access.scope import UNINFORMED_ROLES, AccessScope, scope_of_check, scope_of_request, scope_of_view
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
-from vault.consent import cohort_decisions, ledger, reference_data
+from vault.consent import cohort_decisions, ledger, project_check, reference_data
 from vault.consent.cohort_decisions import Decided
+from vault.consent.project_check import ProjectCheck
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
 from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
-from vault.genotypes.catalog import dataset_reader, datasets
+from vault.genotypes.catalog import dataset_reader, panels
 from vault.ids import Pseudonym, SubjectId
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
@@ -73,23 +74,27 @@ class _Access:
         return {"project": project.code, "purpose": purpose, "obj": release, **named}
 
 
-def check(vault: UnlockedVault, code: str) -> Tally:
-    """Decide a project's datasets and count subjects by decision and reason; opens no block.
+def check(
+    vault: UnlockedVault, code: str, *, dataset: str | None = None, panel: str | None = None, regions: Sequence[str] = ()
+) -> ProjectCheck:
+    """Say what a request of a project would release now and what stops it, by the tests of ``extract``; opens no block.
+
+    Without ``dataset`` of all the project's datasets; with a ``panel`` of the panel's.
 
     Raises:
-        InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``cohort_decisions.decide``.
+        InputError: ``project_unknown``; as ``scope_of_check``. IntegrityError: as ``cohort_decisions.decide``.
     """
     with vault.trail.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
-        ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+        own = dataset or (None if panel is None else panels.by_name(vault, panel).dataset)
+        names = [own] if own is not None else project.declaration.datasets
+        scopes = [scope_of_check(vault, project, name, panel=panel, regions=tuple(regions)) for name in names]
         with vault.books.read() as tx:
-            cohort_decisions.decide(
-                vault, tx, project.declaration.purpose, ids, legal_at=vault.clock()
-            )  # reads the ledger outside the lock
+            project_check.examine(vault, tx, scopes, now=vault.clock())  # reads the ledger outside the lock
         with vault.books.write() as tx:  # the entry quotes the ledger's head of its own transaction
-            decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=vault.clock())
-            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(decided))
-    return decided.tally
+            found, head = project_check.examine(vault, tx, scopes, now=vault.clock())
+            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(found, head))
+    return found
 
 
 def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
@@ -181,7 +186,7 @@ def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: A
         decided = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=now)
         places = reference_data.catalogue(tx, scope.dataset.assembly)
     limits = release_limits.limits(
-        declaration, decided.obligations, permitted=len(decided.permitted), places=places, regions=scope.regions, now=now
+        declaration, decided.obligations, permitted=len(decided.permitted), places=places, asked=scope.asked, now=now
     )
     return _Access(scope, decided, limits, f"rel-{vault.random(8).hex()}", intent, outcome)
 
@@ -194,7 +199,7 @@ def _log_intent(vault: UnlockedVault, access: _Access, content: ReleaseContent) 
     scope, decided = access.scope, access.decided
     subjects = list(decided.permitted)
     detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
-    fields = {**access.entry_fields(), **_decision_fields(decided), "detail": detail}
+    fields = {**access.entry_fields(), **_decision_fields(decided.tally, decided.head), "detail": detail}
     with vault.books.write() as tx:
         fields["consent"] = _recheck(vault, tx, access).entry()
         intent = vault.trail.append(tx, access.intent, Outcome.INTENT, subjects=subjects, **fields)
@@ -309,7 +314,7 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.H
     again = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=at)
     places = reference_data.catalogue(tx, scope.dataset.assembly)
     limits = release_limits.limits(
-        declaration, again.obligations, permitted=len(decided.permitted), places=places, regions=scope.regions, now=at
+        declaration, again.obligations, permitted=len(decided.permitted), places=places, asked=scope.asked, now=at
     )
     # A locus excluded since the decision is a withdrawal too.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations or limits != access.limits:
@@ -335,12 +340,11 @@ def _log_failure(
         releases.drop(tx, access.release_id)
 
 
-def _decision_fields(decided: Decided) -> dict[str, Any]:
+def _decision_fields(tally: Tally, head: ledger.Head) -> dict[str, Any]:
     """Entry fields of a decision: counts, reasons, and the ledger head it rests on."""
-    tally = decided.tally
     counted = {**dict(tally.deny), **{f"review:{code}": count for code, count in tally.review}}
     return {
         "counts": {"asked": tally.subjects, "permitted": tally.permit},
         "reasons": counted,
-        "consent": decided.head.entry(),
+        "consent": head.entry(),
     }

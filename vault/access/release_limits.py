@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies import loci, reasons
-from policies.loci import Catalogue, Mask
+import numpy as np
+
+from policies import reasons
+from policies.loci import Catalogue, Interval
 from policies.obligations import Obligations
 from policies.purposes import ProjectDeclaration
-from vault.access.excluded_places import place_rules, renamed
+from vault.access.excluded_places import place_rules
 from vault.errors import RefusedError
 from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
-from vault.files.yaml_documents import declared
 from vault.views.hidden_places import HiddenPlaces
 
 
@@ -33,19 +34,18 @@ def limits(
     *,
     permitted: int,
     places: Catalogue,
-    regions: Sequence[str],
+    asked: Sequence[Interval],
     now: datetime,
 ) -> ReleaseLimits:
     """Check the limits of a release and return the loci that its view must hide.
 
     Args:
         places: named loci of the data's assembly.
-        regions: regions asked for; empty for a panel or the whole dataset.
+        asked: places of which some part must be left to show; none where an empty view will do.
 
     Raises:
         RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
             ``nothing_left``.
-        InputError: ``document_rejected``: a region is none.
     """
     if declaration.expires is not None and declaration.expires <= now:
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
@@ -60,9 +60,10 @@ def limits(
     groups = [place_rules(rules, places, margin=0) for rules in duties.only or ()]
     if hidden.unresolved or any(group.unresolved for group in groups):
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
-    if regions and not _left(regions, hidden.mask, [group.mask for group in groups]):
+    found = HiddenPlaces(hidden.mask.intervals, tuple(group.mask for group in groups), places.assembly)
+    if asked and not any(_remains(place, found) for place in asked):
         raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
-    return ReleaseLimits(HiddenPlaces(hidden.mask.intervals, tuple(group.mask for group in groups), places.assembly))
+    return ReleaseLimits(found)
 
 
 def stated(duties: Obligations) -> tuple[Obligation, ...]:
@@ -81,13 +82,8 @@ def stated(duties: Obligations) -> tuple[Obligation, ...]:
     return tuple(found)
 
 
-def _left(regions: Sequence[str], hidden: Mask, groups: Sequence[Mask]) -> bool:
-    """True if any part of the regions may be shown; usually the first region decides."""
-    asked = renamed(declared(lambda: loci.parse_regions(regions), name="the regions"))
-    return any(_remains(Mask((region,)).minus(hidden), groups) for region in asked.intervals)
-
-
-def _remains(left: Mask, groups: Sequence[Mask]) -> bool:
-    for group in groups:
-        left = left.intersection(group)
-    return bool(left.intervals)
+def _remains(place: Interval, hidden: HiddenPlaces) -> bool:
+    """True if any position of the place may be shown; usually the first place decides."""
+    starts, ends = hidden.on(place.contig)
+    before = int(np.searchsorted(starts, place.start, side="right")) - 1  # last hidden interval that starts no later
+    return before < 0 or int(ends[before]) < place.end

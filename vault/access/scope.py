@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from policies.loci import END, Interval
 from policies.purposes import RequestKind
 from vault.access import asked_regions, projects, requests
 from vault.access.projects import Project
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.errors import InputError, RefusedError
-from vault.genotypes.catalog import datasets, panels
+from vault.genotypes.catalog import datasets, panels, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
 from vault.genotypes.store.selections import PanelLoci, Selection
@@ -22,7 +23,10 @@ UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access w
 
 @dataclass(frozen=True)
 class AccessScope:
-    """Project, dataset, and a panel, regions, or (neither) the whole dataset."""
+    """Project, dataset, and a panel, regions, or (neither) the whole dataset.
+
+    ``asked``: places of which something must be left to show, for a release; a view may as well be empty.
+    """
 
     project: Project
     dataset: Dataset
@@ -30,6 +34,7 @@ class AccessScope:
     regions: tuple[str, ...]
     request_id: str | None = None
     asserted_for: str | None = None  # user named by the submitting steward; unverified
+    asked: tuple[Interval, ...] = ()
 
     def selection(self) -> Selection:
         """Selection of the sites to read."""
@@ -61,7 +66,9 @@ def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
     panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
     project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
-    return _require_covered(vault, AccessScope(project, dataset, panel, spec.regions, request_id, person))
+    scope = AccessScope(project, dataset, panel, spec.regions, request_id, person)
+    _require_open(vault, scope)
+    return _with_asked(vault, scope)
 
 
 def scope_of_view(
@@ -76,23 +83,67 @@ def scope_of_view(
     if panel is not None and regions:
         raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
     found = None if panel is None else panels.by_name(vault, panel)
-    return _require_covered(vault, AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions))
+    scope = AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions)
+    _require_open(vault, scope)
+    return scope
 
 
-def _require_covered(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
-    """Return the scope if the project's declaration covers it and, for an engine, names the engine.
+def scope_of_check(
+    vault: UnlockedVault, project: Project, dataset: str, *, panel: str | None, regions: tuple[str, ...]
+) -> AccessScope:
+    """Load the scope that a request to be submitted would have, whatever the project's state.
 
     Raises:
-        RefusedError: ``not_of_project``, ``project_not_approved``, ``outside_project``.
-        InputError: ``panel_unknown``; ``document_rejected``, ``assembly_mismatch``, ``contig_not_held``: of the regions.
+        InputError: as ``scope_of_view``. RefusedError: ``outside_project``: the declaration does not name the dataset.
     """
-    project, dataset, panel = scope.project, scope.dataset, scope.panel
+    if panel is not None and regions:
+        raise InputError("loci_twice", "a request asks for a panel or for regions, not both")
+    found = None if panel is None else panels.by_name(vault, panel)
+    scope = AccessScope(project, datasets.by_name(vault, dataset), found, regions)
+    _require_declared(vault, scope)
+    return _with_asked(vault, scope)
+
+
+def _with_asked(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
+    if scope.panel is not None:  # its loci are shown as missing where they are hidden
+        return scope
+    if scope.regions:
+        return replace(scope, asked=asked_regions.read_regions(scope.regions).intervals)
+    contigs = {name for directory in parts.directories(vault, scope.dataset.dataset_id) for name in directory.contigs}
+    return replace(scope, asked=tuple(Interval(name, 0, END) for name in sorted(contigs)))
+
+
+def _require_open(vault: UnlockedVault, scope: AccessScope) -> None:
+    """Refuse a scope that its project does not cover now, or of which an engine asks that the project does not name.
+
+    Raises:
+        RefusedError: ``not_of_project``, ``project_not_approved``. RefusedError, InputError: as ``_require_declared``.
+    """
+    project = scope.project
     if vault.role is Role.ENGINE and vault.principal not in project.declaration.purpose.people:
         raise RefusedError("not_of_project", f"project {project.code} does not name {vault.principal} among its people")
     if project.state != projects.APPROVED:
         raise RefusedError("project_not_approved", f"project {project.code} is {project.state}")
-    if dataset.name not in project.declaration.datasets or RequestKind.RECORDS not in project.declaration.kinds:
-        raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
+    require_records(project)
+    _require_declared(vault, scope)
+
+
+def require_records(project: Project) -> None:
+    """Refuse a project that does not declare records among its kinds of request. Raises RefusedError ``outside_project``."""
+    if RequestKind.RECORDS not in project.declaration.kinds:
+        raise RefusedError("outside_project", "the project does not declare records among its kinds of request")
+
+
+def _require_declared(vault: UnlockedVault, scope: AccessScope) -> None:
+    """Refuse what the project's declaration does not name, and loci that are not of the dataset.
+
+    Raises:
+        RefusedError: ``outside_project``.
+        InputError: ``panel_unknown``; ``document_rejected``, ``assembly_mismatch``, ``contig_not_held``: of the regions.
+    """
+    project, dataset, panel = scope.project, scope.dataset, scope.panel
+    if dataset.name not in project.declaration.datasets:
+        raise RefusedError("outside_project", f"the project does not declare the dataset {dataset.name}")
     if panel is not None and panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {panel.name} is not of this dataset", hint="genovault panel list")
     if scope.regions:
@@ -100,4 +151,3 @@ def _require_covered(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
         asked_regions.require_own(regions, dataset)
         if vault.role not in UNINFORMED_ROLES:  # to the others, what is not there and what they may not see look alike
             asked_regions.require_present(vault, regions, dataset)
-    return scope

@@ -27,8 +27,8 @@ def project(**disclosure):
 NONE = Obligations()
 
 
-def held(declaration=None, duties=NONE, *, permitted=20, regions=()):
-    return limits(declaration or project(), duties, permitted=permitted, places=NOWHERE, regions=regions, now=NOW)
+def held(declaration=None, duties=NONE, *, permitted=20, asked=()):
+    return limits(declaration or project(), duties, permitted=permitted, places=NOWHERE, asked=asked, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,31 @@ def test_everything_outside_the_only_intervals_is_hidden():
         assert [bound.tolist() for bound in found.hidden.on(contig)] == [[0, 20], [10, END]]
     for contig in ("X", "chr22_KI270734v1_random", "NC_000022.10", "strange"):
         assert [bound.tolist() for bound in found.hidden.on(contig)] == [[0], [END]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ([Interval("22", 10, 20)], False),
+        ([Interval("chr22", 12, 13)], False),
+        ([Interval("22", 9, 20)], True),
+        ([Interval("22", 10, 21)], True),
+        ([Interval("22", 0, END)], True),
+        ([Interval("22", 10, 20), Interval("X", 0, 1)], True),
+        ([Interval("22", 10, 20), Interval("22", 15, 19)], False),
+        ([], True),
+    ],
+)
+def test_something_of_what_is_asked_must_be_left(asked, left):
+    outside = (
+        LocusRule(RuleKind.INTERVAL, "", "GRCh38", Interval("22", 0, 10)),
+        LocusRule(RuleKind.INTERVAL, "", "GRCh38", Interval("22", 20, END)),
+        LocusRule(RuleKind.INTERVAL, "", "GRCh38", Interval("X", 0, END)),
+    )
+    duties = Obligations(only=(outside,))
+    if left:
+        assert held(duties=duties, asked=asked)
+        return
+    with pytest.raises(RefusedError) as caught:
+        held(duties=duties, asked=asked)
+    assert caught.value.code == "nothing_left"

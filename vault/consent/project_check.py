@@ -1,0 +1,102 @@
+"""What a release to a project would do now, by the very tests that a release has to pass: who may be in it, and what stops it.
+
+It opens no block, so it cannot tell that nobody carries anything where something is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies.decisions import Tally
+from policies.term_matching import Effect
+from vault.access import release_limits
+from vault.access.scope import AccessScope, require_records
+from vault.consent import cohort_decisions, ledger, reference_data
+from vault.consent.cohort_decisions import Decided
+from vault.errors import RefusedError
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
+
+_BEST_FIRST = (Effect.PERMIT, Effect.REVIEW, Effect.DENY)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A dataset of which nothing can be released, whoever permits it, and why."""
+
+    dataset: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ProjectCheck(Tally):
+    """Counts over the datasets' subjects: each once, under the best that any of the datasets has for them.
+
+    Those who permit the use, but whose dataset is refused, are counted under the code of the refusal.
+    """
+
+    refused: tuple[Refused, ...] = ()
+
+
+def examine(
+    vault: UnlockedVault, tx: Transaction, scopes: Sequence[AccessScope], *, now: datetime
+) -> tuple[ProjectCheck, ledger.Head]:
+    """Check releases of some scopes, one for each dataset, as the transaction sees everything.
+
+    Raises:
+        IntegrityError: as ``cohort_decisions.decide``.
+    """
+    best: dict[SubjectId, tuple[int, str]] = {}
+    refusals: list[Refused] = []
+    head = ledger.read(tx, vault).head
+    for scope in scopes:
+        decided = cohort_decisions.decide(vault, tx, scope.project.declaration.purpose, [scope.dataset.dataset_id], legal_at=now)
+        stopped = _stopped(tx, scope, decided, now)
+        if stopped is not None:
+            refusals.append(Refused(scope.dataset.name, stopped.code, stopped.message))
+        for subject, found in _outcomes(tx, scope, decided, stopped):
+            best[subject] = min(best.get(subject, found), found, key=lambda outcome: outcome[0])
+    counts = Counter(best.values())
+    deny, review = (
+        tuple(sorted((code, size) for (rank, code), size in counts.items() if _BEST_FIRST[rank] is effect))
+        for effect in (Effect.DENY, Effect.REVIEW)
+    )
+    permit = sum(size for (rank, _), size in counts.items() if _BEST_FIRST[rank] is Effect.PERMIT)
+    return ProjectCheck(len(best), permit, deny, review, tuple(refusals)), head
+
+
+def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, now: datetime) -> RefusedError | None:
+    try:
+        require_records(scope.project)
+        release_limits.limits(
+            scope.project.declaration,
+            decided.obligations,
+            permitted=len(decided.permitted),
+            places=reference_data.catalogue(tx, scope.dataset.assembly),
+            asked=scope.asked,
+            now=now,
+        )
+    except RefusedError as error:
+        return error
+    return None
+
+
+def _outcomes(
+    tx: Transaction, scope: AccessScope, decided: Decided, stopped: RefusedError | None
+) -> Iterator[tuple[SubjectId, tuple[int, str]]]:
+    """Each subject with the rank of its outcome and the code of the first reason."""
+    outcomes = []
+    for verdict in decided.verdicts.verdicts:
+        permitted = verdict.outcome is Effect.PERMIT
+        if permitted and stopped is not None:
+            outcomes.append((_BEST_FIRST.index(Effect.DENY), stopped.code))
+        else:
+            outcomes.append((_BEST_FIRST.index(verdict.outcome), "" if permitted else verdict.reasons[0].code))
+    subjects = cohort_decisions.members(tx, [scope.dataset.dataset_id]).subjects
+    for subject, number in zip(subjects, decided.verdicts.index.tolist(), strict=True):
+        yield subject, outcomes[number]
