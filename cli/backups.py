@@ -109,18 +109,25 @@ def restore(
 def doctor(
     ctx: typer.Context,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Remove orphans and keys of nobody, and write both copies of the keystore anew.")
+        bool,
+        typer.Option(
+            "--mend", help="Remove orphans and keys of nobody; write both copies of the keystore, and removed marks, anew."
+        ),
     ] = False,
 ) -> None:
     """Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.
 
+    It looks at a vault that is refused, as put back or edited, too: then it logs, signs and removes nothing.
+
     JSON: {"ok": bool, "findings": [{"severity", "code", "message", "remedy"}], "skipped": [...]}.
     """
     context = context_of(ctx)
-    from vault.operations import doctor, repair
+    from vault.operations import doctor, put_back, repair
 
-    with context.open() as vault:
+    with context.diagnosing() as vault:
         if mend:
+            put_back.mark_again(vault)
+        if mend and not list(put_back.refusals(vault)):  # what older books do not name may be what newer ones do
             repair.sweep_orphaned_objects(vault)
             repair.sweep_orphaned_keys(vault)
             repair.mend_keystore(vault.folder)

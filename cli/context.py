@@ -82,6 +82,26 @@ class Context:
         vault.close()
 
     @contextmanager
+    def diagnosing(self) -> Iterator[UnlockedVault]:
+        """As ``open``; a vault that is refused as put back or edited is opened all the same, and nothing is recovered or signed in it.
+
+        Raises as ``open``.
+        """
+        from vault.session.settings import read_settings
+
+        folder = self.vault_folder()
+        read_settings(folder)
+        secret = self.factor()
+        vault, refused = _opened_for_looking(folder, secret, self.principal)
+        try:
+            yield vault
+        except BaseException:
+            with suppress(GenovaultError):
+                vault.abandon() if refused else vault.close()
+            raise
+        vault.abandon() if refused else vault.close()
+
+    @contextmanager
     def reading(self, act: Action, **fields: Any) -> Iterator[UnlockedVault]:
         """The vault for a command that only looks: logged as ``act`` when the block ends, failed where it does not end well.
 
@@ -92,6 +112,20 @@ class Context:
         with self.open() as vault, vault.trail.attempting(act, **fields):
             yield vault
             vault.trail.record(act, Outcome.DONE, **fields)
+
+
+def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> tuple[UnlockedVault, bool]:
+    """The vault, and whether an opening for work refuses it."""
+    from vault.errors import IntegrityError, UnavailableError
+    from vault.operations.recovery import open_recovered
+    from vault.session.unlocked_vault import open_vault
+
+    try:
+        return open_recovered(folder, factor=secret, principal=principal), False
+    except (IntegrityError, UnavailableError) as error:
+        if isinstance(error, UnavailableError) and error.code != "anchor_unreachable":
+            raise
+        return open_vault(folder, factor=secret, principal=principal), True
 
 
 def context_of(ctx: typer.Context) -> Context:

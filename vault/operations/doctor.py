@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 
 from sqlalchemy import func, select
@@ -28,8 +28,10 @@ from vault.genotypes.catalog.row_mapping import container_from_row, owner_from_r
 from vault.genotypes.store.containers import open_lengths
 from vault.ids import SubjectId
 from vault.limits import ALARM_KEK_WRAPS
-from vault.operations import consent_times, key_backups, log_anchors, repair
+from vault.operations import consent_times, key_backups, put_back, repair
 from vault.operations.erasure.job import DONE, ERASED
+from vault.operations.health import HealthFinding, Severity
+from vault.session.high_water import NEWER_KEYS
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
     ContainerRow,
@@ -45,28 +47,12 @@ from vault.storage.book_tables import (
 from vault.storage.database import PRAGMAS
 from vault.storage.timestamps import to_micros
 
+__all__ = ["HealthFinding", "HealthReport", "Severity", "examine"]
+
 RESTORE = "genovault restore SRC"
 _INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
 
 Check = Callable[[UnlockedVault], Iterator["HealthFinding"]]
-
-
-class Severity(StrEnum):
-    """``error``: data or a promise is in danger now. ``warning``: will be. ``note``: worth knowing."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True)
-class HealthFinding:
-    """One finding. ``remedy``: a command, or an instruction to a person."""
-
-    severity: Severity
-    code: str
-    message: str
-    remedy: str
 
 
 _error, _warning, _note = (partial(HealthFinding, severity) for severity in Severity)
@@ -86,7 +72,7 @@ class HealthReport:
 
 
 def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda _: None) -> HealthReport:
-    """Run all checks; the run is an entry of the log.
+    """Run all checks; the run is an entry of the log, unless the vault is one that an opening refuses: such a log is left alone.
 
     Args:
         on_progress: called with the name of each check as it begins.
@@ -94,22 +80,26 @@ def examine(vault: UnlockedVault, *, on_progress: Callable[[str], None] = lambda
     Raises:
         UnavailableError: a database or the object store does not answer.
     """
-    found: list[HealthFinding] = []
+    refused = list(put_back.refusals(vault))
+    found = [_error(error.code, error.message, put_back.least(error, RESTORE)) for error in refused]
     skipped: list[str] = []
-    with vault.trail.attempting(Action.DOCTOR_RUN):
+    with nullcontext() if refused else vault.trail.attempting(Action.DOCTOR_RUN):
         for name, check, branches in _CHECKS:
-            if not all(vault.keyring.has(branch) for branch in branches):
+            if not all(vault.keyring.has(branch) for branch in branches) or (refused and check is _signing):
                 skipped.append(name)
                 continue
             on_progress(name)
             found.extend(_run_check(vault, name, check))
-        counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
-        try:
+    counts = {severity.value: sum(f.severity is severity for f in found) for severity in Severity}
+    try:
+        put_back.closed(refused)
+        if not refused:
             vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts=counts)
-        except GenovaultError as error:  # nothing was released, and the report has to tell the state of the log
-            found.append(_error("log_closed", f"the log takes no entry, of this run neither: {error.message}", RESTORE))
+    except GenovaultError as error:  # nothing was released, and the report has to tell the state of the log
+        closed = f"the log takes no entry, of this run neither: {error.message}"
+        found.append(_error("log_closed", closed, put_back.least(error, RESTORE)))
     order = list(Severity)
-    return HealthReport(tuple(sorted(found, key=lambda f: order.index(f.severity))), tuple(skipped))
+    return HealthReport(tuple(sorted(dict.fromkeys(found), key=lambda f: order.index(f.severity))), tuple(skipped))
 
 
 def _run_check(vault: UnlockedVault, name: str, check: Check) -> Iterator[HealthFinding]:
@@ -117,7 +107,7 @@ def _run_check(vault: UnlockedVault, name: str, check: Check) -> Iterator[Health
     try:
         yield from check(vault)
     except IntegrityError as error:
-        yield _error(error.code, f"{name}: {error.message}", RESTORE)
+        yield _error(error.code, f"{name}: {error.message}", put_back.least(error, RESTORE))
 
 
 def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
@@ -125,7 +115,7 @@ def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
         yield _warning("not_upgraded", "what decides in this vault is not signed", "genovault upgrade")
         return
     for message in vault.books.altered().values():
-        yield _error("collection_altered", message, RESTORE)
+        yield _error("collection_altered", message, put_back.LEAST["collection_altered"])
     if vault.keyring.has(Branch.BOOKS):
         for message in signed_approvals.missing(vault):
             yield _error("approval_missing", message, "approve it again, if it was approved")
@@ -142,13 +132,11 @@ def _keystore(vault: UnlockedVault) -> Iterator[HealthFinding]:
     slots = vault.unlocked.keystore.slots
     orphaned = {slot.principal for slot in slots} - active
     if orphaned:
-        yield _error(
-            "slot_of_nobody", f"{len(orphaned)} names have slots and are no active principals", "genovault key remove-slot ID"
-        )
+        text = f"{len(orphaned)} names have slots and are no active principals"
+        yield _error("slot_of_nobody", text, "genovault key remove-slot ID")
     if sum(slot.administers for slot in slots) == 1:
-        yield _note(
-            "one_administrator", "one slot alone administers the keys: if it is lost, so is that", "genovault key add-slot"
-        )
+        text = "one slot alone administers the keys: if it is lost, so is that"
+        yield _note("one_administrator", text, "genovault key add-slot")
 
 
 def _permissions(vault: UnlockedVault) -> Iterator[HealthFinding]:
@@ -180,17 +168,16 @@ def _log(vault: UnlockedVault) -> Iterator[HealthFinding]:
     for index, time, before in report.steps_back:
         text = f"entry {index} of the log says {time}, earlier than {before} before it"
         yield _warning("log_time_back", text, consent_times.LOOK)
-    try:
-        if vault.keyring.has(Branch.LOG_SIGN):
-            vault.trail.checkpoint()  # as every command does at its end, and would fail there
-    except GenovaultError as error:
-        yield _error("log_unsigned", f"the newest entries cannot be signed: {error.message}", error.hint or RESTORE)
     if not vault.trail.anchors:
         yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
+
+
+def _signing(vault: UnlockedVault) -> Iterator[HealthFinding]:
     try:
-        log_anchors.guard(vault)
+        vault.trail.checkpoint()  # as every command does at its end, and would fail there
     except GenovaultError as error:
-        yield _error(error.code, error.message, error.hint)
+        message = f"the newest entries cannot be signed: {error.message}"
+        yield _error("log_unsigned", message, put_back.least(error, RESTORE))
 
 
 def _ledger(vault: UnlockedVault) -> Iterator[HealthFinding]:
@@ -198,7 +185,7 @@ def _ledger(vault: UnlockedVault) -> Iterator[HealthFinding]:
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
     except GenovaultError as error:
-        yield _error(error.code, error.message, RESTORE)
+        yield _error(error.code, error.message, put_back.least(error, RESTORE))
         return
     for message in consent_times.odd_times(book, vault.clock()):
         yield _warning("consent_time_odd", message, consent_times.REMEDY)
@@ -281,7 +268,7 @@ def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:
         )
         yield _warning("keys_of_nobody", text, remedy)
     if erased - vault.keys.erasures():
-        yield _error("keys_behind", "the key database is older than the books", "restore the newest keys")
+        yield _error("keys_behind", "the key database is older than the books", NEWER_KEYS)
     held = {(branch, number) for branch in Branch for number in vault.unlocked.keystore.epochs(branch)}
     for use in vault.keys.epochs.uses():
         if use.wraps >= ALARM_KEK_WRAPS:
@@ -322,9 +309,8 @@ def _copies(vault: UnlockedVault) -> Iterator[HealthFinding]:
             text = f"key backup {backup.backup_id} has expired and is not recorded as destroyed"
             yield _warning("key_backup_expired", text, f"destroy it, then genovault key backup-destroyed {backup.backup_id}")
     if not any(backup.held(now) for backup in backups):
-        yield _note(
-            "no_key_backup", "no backup of the keys is known: losing them loses everything", "genovault backup --keys DEST"
-        )
+        text = "no backup of the keys is known: losing them loses everything"
+        yield _note("no_key_backup", text, "genovault backup --keys DEST")
     with vault.books.read() as tx:
         erased = tx.scalar(select(func.count()).where(SubjectRow.state == ERASED)) or 0
     if erased and (end := key_backups.horizon(backups, at=now)):
@@ -338,6 +324,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("databases", _databases, ()),
     ("what decides", _collections, ()),
     ("log", _log, ()),
+    ("signing", _signing, (Branch.LOG_SIGN,)),
     ("consent ledger", _ledger, ()),
     ("dates of signatures", _dates, (PURPOSE_BRANCH[KeyPurpose.IDENTITY], PURPOSE_BRANCH[KeyPurpose.HANDLE])),
     ("releases", _releases, ()),
