@@ -16,9 +16,12 @@ MAX_AUDIT_LEAF_BYTES = 65_535  # c2sp.org/tlog-tiles: u16 entry length
 MAX_NOTE_BYTES = 1 << 20  # a signed note; must accept at least 16 signatures
 MAX_KEYSTORE_BYTES = 1 << 20  # docs/design/keys.md §4
 MAX_SLOTS = 32  # docs/design/keys.md §4
-MAX_ARGON2_KIB = 4 * 2**20  # 4 GiB, docs/design/keys.md §4: checked before the function runs
+MAX_ARGON2_KIB = 2 * 2**20  # 2 GiB, RFC 9106's first choice; docs/design/keys.md §10: checked before the function runs
 MAX_ARGON2_TIME = 20
 MAX_ARGON2_LANES = 16
+MAX_ARGON2_WORK_KIB = 3 * 2**20  # memory x passes of one slot: some seconds at most
+MAX_UNLOCK_WORK_KIB = 6 * 2**20  # of all slots that one unlock tries: 32 of the default cost
+MIN_ARGON2_WORK_KIB = 38 * 2**10  # memory x passes of a new slot: OWASP's least, 19 MiB twice
 MAX_KEK_WRAPS = 3_800_000_000  # hard stop below 2^32 random 96-bit nonces under one key (docs/design/keys.md §7)
 ALARM_KEK_WRAPS = 1_000_000_000
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from vault.crypto.primitives import Argon2Profile, argon2id
 from vault.crypto.secret import Secret
 from vault.errors import UnavailableError
-from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_TIME
+from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_TIME, MAX_ARGON2_WORK_KIB
 
 TARGET_SECONDS = 1.0
 MAX_MEMORY_KIB = 1024 * 1024  # more would fail where several people unlock at once
@@ -36,8 +36,8 @@ def calibrate(*, timer: Timer, seconds: float = TARGET_SECONDS, memory_kib: int 
         if measured > seconds * 1.25:
             return best
         best, spent = wider, measured
-    passes = min(MAX_ARGON2_TIME, max(best.t, int(best.t * seconds / spent))) if spent > 0 else best.t
-    return replace(best, t=passes)
+    passes = max(best.t, int(best.t * seconds / spent)) if spent > 0 else best.t
+    return replace(best, t=min(passes, MAX_ARGON2_TIME, MAX_ARGON2_WORK_KIB // best.m_kib))
 
 
 def _measure(profile: Argon2Profile, timer: Timer) -> float:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from vault.crypto.keyring import FORMAT_BRANCHES, PUBLIC_BRANCHES, Branch, Role
 from vault.crypto.primitives import KEY_BYTES, SIGNATURE_BYTES, Argon2Profile, SigningKey, sha256
 from vault.crypto.slots import KDF_SALT_BYTES, Slot, SlotKind
-from vault.errors import GenovaultError, IntegrityError
+from vault.errors import GenovaultError, InputError, IntegrityError
 from vault.ids import ID_BYTES
 from vault.limits import MAX_KEYSTORE_BYTES, MAX_SLOTS
 
@@ -167,7 +167,7 @@ def _slot(item: Any, *, version: int) -> Slot:
     kdf = item["kdf"]
     _require(set(kdf) == ({"m_kib", "t", "lanes", "salt"} if kind is SlotKind.ARGON2ID else set()))
     _require(isinstance(item["principal"], str) and isinstance(item["administers"], bool))
-    profile = Argon2Profile(m_kib=_int(kdf["m_kib"]), t=_int(kdf["t"]), lanes=_int(kdf["lanes"])) if kdf else None
+    profile = _profile(_int(kdf["m_kib"]), _int(kdf["t"]), _int(kdf["lanes"])) if kdf else None
     return Slot(
         slot_id=_hex(item["id"], ID_BYTES),
         kind=kind,
@@ -179,6 +179,14 @@ def _slot(item: Any, *, version: int) -> Slot:
         key=_bytes(item["key"], KEY_BYTES) if item.get("key") else b"",
         sealed=_bytes(item["sealed"]),
     )
+
+
+def _profile(m_kib: int, t: int, lanes: int) -> Argon2Profile:
+    try:
+        return Argon2Profile(m_kib=m_kib, t=t, lanes=lanes)
+    except InputError as error:  # nothing in the file is trusted yet: it must not exhaust the machine
+        message = "an unlock slot asks for Argon2 costs out of range"
+        raise IntegrityError("keystore_damaged", message, hint=f"restore the keystore; allowed: {error.hint}") from None
 
 
 def _branch_json(record: BranchRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -26,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError, UsageError
-from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_LANES, MAX_ARGON2_TIME
+from vault.limits import MAX_ARGON2_KIB, MAX_ARGON2_LANES, MAX_ARGON2_TIME, MAX_ARGON2_WORK_KIB, MIN_ARGON2_WORK_KIB
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -237,12 +238,24 @@ class Argon2Profile:
 
     def __post_init__(self) -> None:
         in_range = 1 <= self.lanes <= MAX_ARGON2_LANES and 1 <= self.t <= MAX_ARGON2_TIME
-        if not in_range or not 8 * self.lanes <= self.m_kib <= MAX_ARGON2_KIB:
+        if not in_range or not 8 * self.lanes <= self.m_kib <= MAX_ARGON2_KIB or self.work_kib > MAX_ARGON2_WORK_KIB:
             raise InputError(
                 "argon2_out_of_range",
                 "Argon2 parameters are out of range",
-                hint=f"lanes 1-{MAX_ARGON2_LANES}, t 1-{MAX_ARGON2_TIME}, memory from 8 KiB a lane to {MAX_ARGON2_KIB} KiB",
+                hint=f"lanes 1-{MAX_ARGON2_LANES}, t 1-{MAX_ARGON2_TIME}, memory from 8 KiB a lane to {MAX_ARGON2_KIB} KiB, "
+                f"memory x t at most {MAX_ARGON2_WORK_KIB} KiB",
             )
+
+    @property
+    def work_kib(self) -> int:
+        """Memory x passes, in KiB: what a guess costs, and an unlock."""
+        return self.m_kib * self.t
+
+    def require_protective(self) -> None:
+        """Raises InputError ``argon2_out_of_range`` for a new slot that is too cheap to guess; TEST_ONLY is what its name says."""
+        if self != Argon2Profile.TEST_ONLY and self.work_kib < MIN_ARGON2_WORK_KIB:
+            hint = f"memory x passes is at least {MIN_ARGON2_WORK_KIB // 1024} MiB; the default is 64 MiB x 3"
+            raise InputError("argon2_out_of_range", "the Argon2 parameters protect too little", hint=hint)
 
 
 Argon2Profile.DEFAULT = Argon2Profile(m_kib=64 * 1024, t=3, lanes=4)
@@ -254,8 +267,10 @@ def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
     """Derive a 32-byte key from a passphrase (version 0x13, no secret, no associated data). The salt has 16 random bytes.
 
     Raises:
-        UnavailableError: ``memory_short``: the machine cannot give the memory that the profile asks for.
+        UnavailableError: ``memory_short``: the machine cannot give the memory that the profile asks for, or it is more than half of all.
     """
+    if profile.m_kib * 1024 > _machine_bytes() // 2:  # the parameters come from a file that nothing vouches for yet
+        raise _memory_short(profile)
     try:
         raw = argon2.low_level.hash_secret_raw(
             passphrase.reveal(),
@@ -267,8 +282,20 @@ def argon2id(passphrase: Secret, salt: bytes, profile: Argon2Profile) -> Secret:
             type=argon2.low_level.Type.ID,
         )
     except argon2.exceptions.HashingError:
-        raise UnavailableError("memory_short", f"unlocking needs {profile.m_kib // 1024} MiB of free memory") from None
+        raise _memory_short(profile) from None
     return Secret(raw)
+
+
+def _memory_short(profile: Argon2Profile) -> UnavailableError:
+    return UnavailableError("memory_short", f"unlocking needs {profile.m_kib // 1024} MiB of free memory")
+
+
+def _machine_bytes() -> int:
+    """Physical memory; practically no limit where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62
 
 
 def hpke_public(private: Secret) -> bytes:

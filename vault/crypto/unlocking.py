@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from vault.crypto import keystore_files
@@ -18,6 +19,7 @@ from vault.crypto.primitives import Argon2Profile, SigningKey, argon2id, verify_
 from vault.crypto.secret import Secret
 from vault.crypto.slots import KDF_SALT_BYTES, LABEL, Factor, PassphraseFactor, Payload, Slot, open_payload
 from vault.errors import IntegrityError, UnavailableError, UsageError
+from vault.limits import MAX_UNLOCK_WORK_KIB
 
 
 def load(folder: Path) -> Keystore:
@@ -94,7 +96,8 @@ class Keystore:
         Raises:
             UsageError: ``principal_needed``: several principals have slots.
             UnavailableError: ``cannot_unlock``; ``memory_short``.
-            IntegrityError: ``keystore_altered``: the slot opens, but the file was changed without an administrator's key.
+            IntegrityError: ``keystore_altered``: the slot opens, but the file was changed without an administrator's key; or slots of the
+                name ask for more work than one unlock may cost.
         """
         if principal is None:
             principals = {slot.principal for slot in self.slots}
@@ -104,7 +107,11 @@ class Keystore:
         slots = [slot for slot in self.slots if slot.principal == principal and slot.opened_by(factor)]
         if not slots:
             self._spend_a_guess(factor)
-        for slot in slots:
+        for slot, spent in zip(slots, accumulate(slot.profile.work_kib if slot.profile else 0 for slot in slots), strict=True):
+            if spent > MAX_UNLOCK_WORK_KIB:
+                raise IntegrityError(
+                    "keystore_altered", "so many costly unlock slots of one name are nobody's", hint="restore the keystore"
+                )
             try:
                 payload = open_payload(slot, factor, vault_id=self.document.vault_id)
             except IntegrityError as error:

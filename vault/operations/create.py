@@ -48,11 +48,13 @@ def init(
     """Create a vault in a folder that is absent or empty; return its id.
 
     Raises:
-        InputError: ``vault_exists``: the folder or database is not empty; ``one_database``; ``time_zone_unknown``.
+        InputError: ``vault_exists``: the folder or database is not empty; ``one_database``; ``time_zone_unknown``;
+            ``argon2_out_of_range``.
     """
     time_zone = require_zone(time_zone)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("vault_exists", f"{folder} is not empty", hint="init never overwrites: choose another folder")
+    profile.require_protective()
     forbid_dumps()
     make_folder(folder.parent, may_exist=True)
     staging = folder.parent / f".{folder.name}.{random(6).hex()}.init"

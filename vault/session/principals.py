@@ -80,6 +80,7 @@ def add(
                 )
         if factor is None and keystore.ROLE_BRANCHES[role]:
             raise UsageError("factor_needed", f"a {role.value} unlocks with a passphrase or a key file")
+        profile.require_protective()
 
         def book(tx: Transaction) -> None:
             now = to_micros(vault.clock())
@@ -171,6 +172,7 @@ def add_slot(
     with vault.trail.attempting(Action.SLOT_ADD):
         require_administrator(vault)
         role = _require_active(vault, name)
+        profile.require_protective()
         before = {slot.slot_id for slot in vault.unlocked.keystore.slots}
         change_keystore(
             vault,

@@ -31,7 +31,7 @@ from vault.crypto.primitives import (
     verify_signature,
 )
 from vault.crypto.secret import Secret
-from vault.errors import InputError, IntegrityError, UsageError
+from vault.errors import InputError, IntegrityError, UnavailableError, UsageError
 
 KEY = bytes(range(32))
 WYCHEPROOF = "data/5-conformance/wycheproof/testvectors_v1/"
@@ -214,11 +214,39 @@ def test_argon2id_agrees_with_a_second_implementation():
 
 @pytest.mark.parametrize(
     ("m_kib", "t", "lanes"),
-    [(7, 1, 1), (31, 1, 4), (8, 0, 1), (8, 21, 1), (8, 1, 0), (8 * 17, 1, 17), (4 * 2**20 + 1, 1, 1), (-8, 1, 1)],
+    [
+        (7, 1, 1),
+        (31, 1, 4),
+        (8, 0, 1),
+        (8, 21, 1),
+        (8, 1, 0),
+        (8 * 17, 1, 17),
+        (2 * 2**20 + 1, 1, 1),
+        (2**20, 4, 2),
+        (2 * 2**20, 2, 4),
+        (-8, 1, 1),
+    ],
 )
 def test_argon2_parameters_out_of_range_are_refused(m_kib, t, lanes):
     with raises("argon2_out_of_range", InputError):
         Argon2Profile(m_kib=m_kib, t=t, lanes=lanes)
+
+
+@pytest.mark.parametrize(("m_kib", "t"), [(8, 3), (19 * 1024, 1), (9 * 1024, 4)])
+def test_a_new_slot_that_protects_too_little_is_refused(m_kib, t):
+    with raises("argon2_out_of_range", InputError):
+        Argon2Profile(m_kib=m_kib, t=t, lanes=1).require_protective()
+
+
+def test_the_named_profiles_may_be_made():
+    for profile in (Argon2Profile.DEFAULT, Argon2Profile.HIGH_MEMORY, Argon2Profile.TEST_ONLY):
+        profile.require_protective()
+
+
+def test_more_than_half_of_the_machine_is_not_taken(monkeypatch):
+    monkeypatch.setattr("vault.crypto.primitives._machine_bytes", lambda: 100 << 20)
+    with raises("memory_short", UnavailableError):
+        argon2id(Secret(b"passphrase"), bytes(16), Argon2Profile.DEFAULT)
 
 
 def test_argon2_profiles_are_those_of_rfc_9106():
