@@ -36,7 +36,9 @@ def submit(
     for_: Annotated[
         str | None,
         typer.Option(
-            "--for", metavar="PERSON", help="Whom a steward submits it for: a name as principals have; the log says so."
+            "--for",
+            metavar="PERSON",
+            help="Whom a steward submits it for: an enabled principal, of the project's people where it names any.",
         ),
     ] = None,
 ) -> None:

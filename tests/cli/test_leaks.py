@@ -38,6 +38,7 @@ STORY = (
     "project approve demo",
     "project check demo",
     "panel create p --loci p.bed --dataset cohort",
+    "principal add bob --role researcher",
     "request submit --project demo --dataset cohort --region 22 --for bob",
     "request list",
     "audit log",

@@ -7,6 +7,7 @@ ASK = "request submit --project demo --dataset cohort"
 
 def test_requests_are_submitted_listed_shown_and_denied(consented):
     consented.write("r.bed", "chr22\t15999999\t16000100\n22\t16000199\t16000200\n")
+    consented.run("principal add bob --role researcher")
     first = consented.run(f"{ASK} --region 22:16000000-16100000 --region X --for bob --json").json
     assert first["regions"] == ["22:16000000-16100000", "X"]
     assert (first["state"], first["kind"], first["for"], first["submitted_by"]) == ("open", "records", "bob", "ann")

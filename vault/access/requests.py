@@ -16,6 +16,7 @@ from vault.errors import InputError, RefusedError
 from vault.genotypes.catalog import datasets, panels
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
+from vault.session import principals
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ProjectRow, RequestRow
@@ -33,7 +34,7 @@ class Spec:
     regions: tuple[str, ...] = ()
     panel: str | None = None
     panel_version: int | None = None
-    submitted_for: str | None = None  # user named by the submitting steward; unverified
+    submitted_for: str | None = None  # principal named by the submitting steward; that they asked is the steward's word
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,17 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
 
     Raises:
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``document_rejected`` (a region),
-            ``assembly_mismatch``, ``contig_not_held``, ``person_malformed``.
-        RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name).
+            ``assembly_mismatch``, ``contig_not_held``; ``person_malformed``, ``principal_unknown``, ``principal_disabled``: of whom it is for.
+        RefusedError: ``project_not_approved``, ``outside_project`` (a dataset or kind that the declaration does not name);
+            ``not_of_project``: it is for somebody who is not among the people whom the project names.
     """
     with vault.trail.attempting(Action.REQUEST_SUBMIT):
         if spec.submitted_for is not None and not is_handle(spec.submitted_for):
             hint = "letters, digits and ._@-, at most 64, as principals are called"
             raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
         project = projects.load(vault, project_code)
+        if spec.submitted_for is not None:
+            _require_person(vault, project, spec.submitted_for)
         dataset = datasets.by_name(vault, dataset_name)
         spec = _checked(vault, dataset, spec)
         if project.state != projects.APPROVED:
@@ -95,6 +99,14 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
                 detail=_detail(dataset, kind, spec),
             )
     return _opened(vault, row, project_code, dataset_name)
+
+
+def _require_person(vault: UnlockedVault, project: projects.Project, name: str) -> None:
+    principals.require_active(vault, name)
+    people = project.declaration.purpose.people
+    if people and name not in people:
+        hint = "genovault project show names the project's people"
+        raise RefusedError("not_of_project", f"project {project.code} does not name {name} among its people", hint=hint)
 
 
 def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:

@@ -20,7 +20,7 @@ from vault.crypto import keystore
 from vault.crypto.argon2_calibration import Timer, calibrate
 from vault.crypto.keystore import Factor, KeyFileFactor, Role, Slot, Unlocked
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile
-from vault.errors import InputError, UnavailableError, UsageError
+from vault.errors import InputError, RefusedError, UnavailableError, UsageError
 from vault.files import durable
 from vault.ids import RandomBytes
 from vault.session.unlocked_vault import UnlockedVault
@@ -123,7 +123,7 @@ def disable(vault: UnlockedVault, name: str) -> None:
     """
     with vault.trail.attempting(Action.PRINCIPAL_DISABLE):
         require_administrator(vault)
-        _require_active(vault, name)
+        require_active(vault, name)
 
         def book(tx: Transaction) -> None:
             tx.execute(update(PrincipalRow).where(PrincipalRow.name == name).values(state=DISABLED))
@@ -171,7 +171,7 @@ def add_slot(
     """
     with vault.trail.attempting(Action.SLOT_ADD):
         require_administrator(vault)
-        role = _require_active(vault, name)
+        role = require_active(vault, name)
         profile.require_protective()
         before = {slot.slot_id for slot in vault.unlocked.keystore.slots}
         change_keystore(
@@ -276,7 +276,15 @@ def _every(vault: UnlockedVault) -> list[Principal]:
     return [Principal(row.name, row.role, row.state, rfc3339(from_micros(row.created)), held.count(row.name)) for row in rows]
 
 
-def _require_active(vault: UnlockedVault, name: str) -> Role:
+def require_not_disabled(tx: Transaction, name: str) -> None:
+    """Raises RefusedError ``principal_disabled`` for a principal who is known and disabled in the caller's transaction."""
+    row = tx.get(PrincipalRow, name)
+    if row is not None and row.state != ACTIVE:
+        raise RefusedError("principal_disabled", f"{name}, whom it is for, is disabled", hint="ask a steward")
+
+
+def require_active(vault: UnlockedVault, name: str) -> Role:
+    """The role of a principal who is enabled. Raises InputError ``principal_unknown``, ``principal_disabled``."""
     with vault.books.read() as tx:
         row = tx.get(PrincipalRow, name)
     if row is None:

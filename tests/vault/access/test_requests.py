@@ -6,11 +6,14 @@ import pytest
 
 from policies.purposes import RequestKind
 from tests.support import vaults
+from vault import gate
 from vault.access import projects, requests
 from vault.access.requests import Spec
 from vault.audit.entry import decode_leaf
+from vault.crypto.keystore import Role
 from vault.errors import InputError, RefusedError
 from vault.limits import MAX_REGIONS
+from vault.session import principals
 
 
 def submit(s, *, project="demo", dataset="cohort", kind=RequestKind.RECORDS, **spec):
@@ -18,14 +21,39 @@ def submit(s, *, project="demo", dataset="cohort", kind=RequestKind.RECORDS, **s
 
 
 def test_a_request_is_kept_as_it_was_asked(s):
-    made = submit(s, regions=("22:1-5", "chr22:7"), submitted_for="rosa")
+    principals.add(s, "matcher", Role.RESEARCHER, None)
+    made = submit(s, regions=("22:1-5", "chr22:7"), submitted_for="matcher")
     assert requests.load(s, made.request_id) == made
     assert (made.state, made.project, made.dataset, made.submitted_by) == ("open", "demo", "cohort", "ann")
-    assert made.spec == Spec(regions=("22:1-5", "chr22:7"), submitted_for="rosa")
+    assert made.spec == Spec(regions=("22:1-5", "chr22:7"), submitted_for="matcher")
     assert requests.list_all(s)[0] == made
     entry = list(s.trail.log.entries())[-1]
     assert decode_leaf(entry.leaf)["req"] == made.request_id
-    assert s.trail.detail(entry.index)["for"] == "rosa"
+    assert s.trail.detail(entry.index)["for"] == "matcher"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("rosa", "principal_unknown"), ("gone", "principal_disabled"), ("other", "not_of_project")]
+)
+def test_it_is_for_an_enabled_principal_of_the_project(s, name, code):
+    for known in ("gone", "other"):
+        principals.add(s, known, Role.RESEARCHER, None)
+    principals.disable(s, "gone")
+    before = requests.list_all(s)
+    with pytest.raises((InputError, RefusedError)) as caught:
+        submit(s, submitted_for=name)
+    assert caught.value.code == code
+    assert requests.list_all(s) == before
+
+
+def test_somebody_who_was_disabled_since_gets_nothing(s, tmp_path):
+    principals.add(s, "matcher", Role.RESEARCHER, None)
+    made = submit(s, submitted_for="matcher")
+    principals.disable(s, "matcher")
+    with pytest.raises(RefusedError) as caught:
+        gate.extract(s, made.request_id, tmp_path / "out")
+    assert caught.value.code == "principal_disabled"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_panel_is_asked_for_in_its_version(s):
