@@ -90,3 +90,31 @@ def test_the_gates_run_from_one_script():
         assert f"\n{target}: " in makefile
     for gate in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
         assert f"$(BIN)/{gate}\n" in makefile
+
+
+def test_whatever_installs_the_lock_takes_wheels_only():
+    places = [
+        ROOT / "Makefile",
+        ROOT / ".ci" / "run",
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+    lines = [
+        line
+        for place in places
+        for line in place.read_text().splitlines()
+        if re.search(r"pip install.*(-r |--requirement )", line)
+    ]
+    assert len(lines) >= 2
+    for line in lines:
+        assert "--only-binary :all:" in line or "$(WHEELS)" in line, line
+    assert "WHEELS ?= --only-binary :all:" in (ROOT / "Makefile").read_text()
+
+
+def test_every_pin_has_hashes_of_several_files_or_one_wheel_for_all():
+    """A lock with nothing but the source archive's hash could not be installed from wheels."""
+    text = (ROOT / "requirements" / "core.txt").read_text().replace("\\\n", " ")
+    for line in text.splitlines():
+        if "--hash" in line:
+            assert line.count("--hash=") >= 2, line[:60]
