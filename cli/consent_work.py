@@ -36,6 +36,9 @@ SignerName = Annotated[Literal["self", "guardian", "legal_rep", "next_of_kin"], 
 SignedBy = Annotated[str, typer.Option(metavar="NAME", help="Name of whoever signed for the person; kept sealed.")]
 Evidence = Annotated[str, typer.Option(metavar="FILE", help="The signed paper: a file, or its SHA-256; only the digest is kept.")]
 Corrects = Annotated[str, typer.Option(metavar="EVENT", help="The event that this one corrects, as show prints it.")]
+AsWritten = Annotated[
+    bool, typer.Option("--as-written", help="Names that nothing here has are meant letter by letter; otherwise they are refused.")
+]
 BAR = 30  # characters of a full bar
 
 
@@ -56,6 +59,7 @@ def record(
         bool, typer.Option("--pending", help="It has still to pass its quality check: it permits nothing yet.")
     ] = False,
     clock_checked: ClockChecked = False,
+    as_written: AsWritten = False,
 ) -> None:
     """Record one person's answers to a form.
 
@@ -71,7 +75,9 @@ def record(
         asked, _ = forms.find(vault, form)
         said = given or _asked(asked)
         state = QcState.PENDING if pending else QcState.VALID
-        event = recording.record(vault, ref, form, said, signature=replace(signature, qc=state, clock_checked=clock_checked))
+        event = recording.record(
+            vault, ref, form, said, signature=replace(signature, qc=state, clock_checked=clock_checked, as_written=as_written)
+        )
     context.output.document({"event": event.event_id, "seq": event.seq, "form": asked.id, "version": asked.version})
     context.output.line(f"recorded: answers to {asked.id}@{asked.version}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +20,7 @@ from policies import canonical, consent, reasons
 
 if TYPE_CHECKING:
     from vault.consent.recording import History
+    from vault.consent.withdrawal_effect import Withdrawn
 
 app = group("What people allowed, and what they took back.")
 
@@ -73,6 +75,7 @@ def import_(
         Path | None, typer.Option(metavar="REPORT.csv", help="Write what became of each row: its line and its event.")
     ] = None,
     clock_checked: consent_work.ClockChecked = False,
+    as_written: consent_work.AsWritten = False,
 ) -> None:
     """Record a sheet of answers to one form; all rows or none.
 
@@ -85,7 +88,7 @@ def import_(
     from vault.consent.recording import import_answers
 
     with context.open() as vault:
-        done = import_answers(vault, answers, form, clock_checked=clock_checked)
+        done = import_answers(vault, answers, form, clock_checked=clock_checked, as_written=as_written)
     if report is not None:
         write_report(report, ("line", "event"), done.rows)
     context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
@@ -103,18 +106,40 @@ def withdraw(
         Literal["no-contact", "no-new-data", "no-new-use", "erase"],
         typer.Option(help='How far it goes; each includes those before it. "erase" asks a steward to erase.'),
     ] = "no-new-use",
+    at: consent_work.At = None,
+    evidence: consent_work.Evidence = "",
+    as_written: consent_work.AsWritten = False,
 ) -> None:
     """Record a person's withdrawal. It acts at once and never expires.
 
-    JSON: {"scope", "level"}.
+    It says what ended with it, which projects lose the person, and which releases hold them; those are not called back. A scope that
+    names nothing is refused. A name that no project has yet can be excluded with --as-written.
+
+    JSON: {"person", "scope", "level", "event", "ended": [policies], "excluded": [scopes], "projects": [...] or null, "releases":
+    [{"release", "project", "recipients", "created"}] or null, "clock_behind": bool}.
     """
     context = context_of(ctx)
     from vault.consent import recording
 
+    signature = replace(consent_work.signed(at, "self", "", evidence), as_written=as_written)
     with context.open() as vault:
-        recording.withdraw(vault, ref, scope=scope, level=LEVELS[level])
-    context.output.document({"scope": scope, "level": level})
-    context.output.line(f"withdrawn: {scope}, {level}")
+        done = recording.withdraw(vault, ref, scope=scope, level=LEVELS[level], signature=signature)
+    context.output.document(
+        {
+            "person": ref,
+            "scope": scope,
+            "level": level,
+            "event": done.event_id,
+            "ended": list(done.ended),
+            "excluded": list(done.excluded),
+            "projects": None if done.projects is None else list(done.projects),
+            "releases": None if done.releases is None else list(done.releases),
+            "clock_behind": done.clock_behind,
+        }
+    )
+    context.output.line(f"withdrawn by {ref}: {scope}, {level}")
+    for line in _effects(done):
+        context.output.line(line)
 
 
 @app.command()
@@ -149,6 +174,24 @@ def show(
         context.output.line(f"not allowed: anything: {reasons.WORDS[standing.otherwise]}")
     if standing.restricted:
         context.output.line(reasons.WORDS[reasons.RESTRICTED])
+
+
+def _effects(done: Withdrawn) -> Iterator[str]:
+    """What a withdrawal changed, in lines."""
+    yield f"ended: {', '.join(done.ended)}" if done.ended else "ended: nothing that was in force"
+    if done.excluded:
+        yield f"left out from now on: {', '.join(done.excluded)}"
+    if done.projects is None or done.releases is None:
+        yield "the projects and releases that hold this person could not be listed: genovault doctor"
+        return
+    if done.projects:
+        yield f"no longer in project {', '.join(done.projects)}"
+    for release in done.releases:
+        yield f"held by release {release['release']} of project {release['project']}: {', '.join(release['recipients'])}"
+    if not done.releases:
+        yield "in no release"
+    if done.clock_behind:
+        yield "this machine's clock is behind what was recorded last, so the withdrawal took that time: set the clock"
 
 
 def _document(found: History) -> dict[str, object]:

@@ -68,7 +68,9 @@ def test_a_rejected_sheet_names_every_line(peopled):
 
 
 def test_a_withdrawal_acts_at_once_and_is_shown(consented):
-    assert consented.run("consent withdraw SAMPLE_2 --json").json == {"scope": "everything", "level": "no-new-use"}
+    done = consented.run("consent withdraw SAMPLE_2 --json").json
+    assert (done["person"], done["scope"], done["level"]) == ("SAMPLE_2", "everything", "no-new-use")
+    assert (done["ended"], done["projects"], done["releases"]) == (["research_use"], ["demo"], [])
     assert consented.run("project check demo --json").json["deny"] == {"withdrawn": 1}
     shown = consented.run("consent show SAMPLE_2 --json").json
     assert shown["refused"] == {"research_use": "withdrawn"}

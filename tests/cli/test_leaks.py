@@ -53,6 +53,8 @@ MISTAKES = (
     f"consent show {STRAY}",
     f"consent withdraw mrn:{STRAY}",
     f"consent withdraw {SAMPLE} --scope {STRAY}",
+    f"consent withdraw {SAMPLE} --scope module:{STRAY}",
+    f"consent withdraw {SAMPLE} --scope recipient:{STRAY}",
     "subject import s.csv",
     "subject import bad.csv",
     "subject import swapped.csv",
@@ -95,7 +97,9 @@ def story(shell, tmp_path: Path, monkeypatch) -> Shell:
     shell.script(*STORY)
     request = shell.run("request list --json").json["requests"][0]["request"]
     shell.script(f"extract {request} --output out", "release list", "release verify out/manifest.json")
-    shell.run(f"consent withdraw {SAMPLE}")
+    withdrawn = shell.run(f"consent withdraw {SAMPLE}")
+    assert leaks(withdrawn.out.encode()) == leaks(SAMPLE.encode())  # whom it was, as it was typed, and no more
+    shell.printed.remove(withdrawn)
     for line in MISTAKES:
         assert shell.try_(line).code == 4, line
     shell.script("audit log --json", "audit export --format tiles tiles2")

@@ -47,6 +47,7 @@ class Shell:
         monkeypatch.setenv("GENOVAULT_DEBUG", "1")  # a bug would show where it is
         monkeypatch.setenv("GENOVAULT_HOME", str(self.vault))
         monkeypatch.setenv("GENOVAULT_PASSPHRASE", PASSPHRASE)
+        monkeypatch.setenv("TZ", "UTC")  # which init takes for the vault's days
         monkeypatch.chdir(folder)
 
     def try_(self, line: str) -> Ran:

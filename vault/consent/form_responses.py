@@ -25,7 +25,7 @@ from policies.majority import AgesOfMajority
 from policies.signers import LifeDates
 from policies.standing import standing
 from policies.stated_times import LegalTime
-from vault.consent import ledger, reference_data
+from vault.consent import known_names, ledger, reference_data
 from vault.consent.ledger import Ledger, NewEvent
 from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
 from vault.files.given_files import open_regular
@@ -106,15 +106,23 @@ def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row]) -> list[For
 
 
 def new_events(
-    vault: UnlockedVault, tx: Transaction, form: Form, responses: Sequence[FormResponse], *, bulk: bool
+    vault: UnlockedVault,
+    tx: Transaction,
+    form: Form,
+    responses: Sequence[FormResponse],
+    *,
+    bulk: bool,
+    as_written: bool = False,
 ) -> list[NewEvent]:
     """Convert responses to consent events; with ``bulk``, refuse those that could override a subject's decision.
+
+    ``as_written``: take the names of projects that are not here.
 
     Raises:
         InputError: ``sheet_rejected`` with every problem by line and column.
     """
     book, now, zone = ledger.read(tx, vault), vault.clock(), zone_of(vault)
-    ages = reference_data.majority(tx)
+    ages, codes = reference_data.majority(tx), known_names.project_codes(tx)
     problems: list[Problem] = []
     made: list[NewEvent] = []
     for item in responses:
@@ -124,6 +132,8 @@ def new_events(
             life = life_dates(item.identity, ages, zone)
             event = _event(vault, form, item, now, (_lapse(item, life, now), reference))
             signers.require_possible(event, signers.with_facts(life, history), zone=zone)
+            if not as_written:
+                known_names.require_projects(event, codes)
             if bulk:
                 _require_no_override(event, history)
         except PolicyInputError as error:

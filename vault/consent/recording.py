@@ -12,15 +12,16 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from policies import signers, states
+from policies import consent, signers, states
 from policies.consent import ConsentEvent, Level, Precision, QcState, SignerRole, Status, Withdrawal
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
 from policies.stated_times import LegalTime, Stated, legal_time
 from vault.audit.actions import Action, Outcome
-from vault.consent import form_responses, forms, ledger, named_places, reference_data
+from vault.consent import form_responses, forms, known_names, ledger, named_places, reference_data
 from vault.consent.form_responses import FormResponse, evidence_digest
 from vault.consent.ledger import NewEvent
+from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import InputError
 from vault.files.csv_sheets import BadField, read_sheet
 from vault.ids import SubjectId, new_uuid7
@@ -63,12 +64,20 @@ class Signature:
     supersedes: str = ""  # id of the event that this one corrects
     qc: QcState = QcState.VALID
     clock_checked: bool = False  # the clock is right, the time of the ledger's last event is not
+    as_written: bool = False  # names that nothing here has are meant letter by letter
 
 
 NOW_BY_THE_PERSON = Signature()
 
 
-def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str, *, clock_checked: bool = False) -> AnswersReport:
+def import_answers(
+    vault: UnlockedVault,
+    source: Path | bytes,
+    form_name: str,
+    *,
+    clock_checked: bool = False,
+    as_written: bool = False,
+) -> AnswersReport:
     """Record a sheet of answers to one form: all rows or none.
 
     Raises:
@@ -79,7 +88,7 @@ def import_answers(vault: UnlockedVault, source: Path | bytes, form_name: str, *
         columns = form_responses.columns(form, vault.clock(), zone_of(vault))
         responses = form_responses.from_rows(vault, form, read_sheet(source, columns=columns).rows)
         with vault.books.read() as tx:
-            new = form_responses.new_events(vault, tx, form, responses, bulk=True)
+            new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written)
         with vault.books.write() as tx:
             forms.store(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new, clock_checked=clock_checked)
@@ -123,7 +132,7 @@ def record(
         )
         with vault.books.read() as tx:
             _require_own(vault, subject, signed.supersedes)
-            new = form_responses.new_events(vault, tx, form, [item], bulk=False)
+            new = form_responses.new_events(vault, tx, form, [item], bulk=False, as_written=signed.as_written)
         with vault.books.write() as tx:
             forms.store(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new, clock_checked=signed.clock_checked)
@@ -146,16 +155,21 @@ def withdraw(
     scope: str = "everything",
     level: Level = Level.NO_NEW_USE,
     signature: Signature = NOW_BY_THE_PERSON,
-) -> SubjectId:
+) -> Withdrawn:
     """Record a withdrawal; it acts from the moment this returns.
 
     Raises:
-        InputError: ``withdrawal_malformed``, ``place_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
+        InputError: ``withdrawal_malformed``, ``name_unknown``, ``place_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
             ``event_unknown``: the event to be corrected is not this subject's.
     """
     with vault.trail.attempting(Action.CONSENT_WITHDRAW):
         withdrawal = Withdrawal(scope, level, named_places.of_scope(vault, scope))
-    return _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
+        with vault.books.read() as tx:
+            history = ledger.read(tx, vault).events_of(resolve(vault, reference))
+        if not signature.as_written:
+            known_names.require_scope(vault, consent.scope(scope), history)
+    subject, recorded = _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
+    return effect(vault, subject, history, recorded, at=vault.clock())
 
 
 def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> SubjectId:
@@ -164,13 +178,13 @@ def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Sig
     Raises:
         InputError: as ``withdraw``.
     """
-    return _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)
+    return _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)[0]
 
 
 def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> SubjectId:
     """Restrict a subject's data to storage, or lift the restriction (GDPR Article 18)."""
     status = Status.RESTRICTION_LIFTED if lift else Status.RESTRICTED
-    return _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
+    return _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)[0]
 
 
 def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, known_at: Stated | None = None) -> History:
@@ -225,7 +239,7 @@ def _record(
     *,
     withdrawal: Withdrawal | None = None,
     status: Status | None = None,
-) -> SubjectId:
+) -> tuple[SubjectId, ConsentEvent]:
     with vault.trail.attempting(act):
         subject = resolve(vault, reference)
         signed = _checked(signature)
@@ -256,7 +270,7 @@ def _record(
             head, recorded = ledger.append(tx, vault, [new], clock_checked=signed.clock_checked)
             flags = _flags(recorded, clock_checked=signed.clock_checked)
             vault.trail.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), flags=flags)
-    return subject
+    return subject, recorded[0]
 
 
 def _legal_time(vault: UnlockedVault, stated: Stated | None) -> LegalTime | None:

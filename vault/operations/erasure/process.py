@@ -11,7 +11,7 @@ done        done entry and certificate are written, the job and its key are gone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from policies.consent import ConsentEvent, Level, Withdrawal
-from vault.access import projects, releases
+from vault.access.release_holders import releases_with
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.consent import ledger
@@ -141,7 +141,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         withdrawal=Withdrawal("everything", Level.ERASE),
         recorded_by=vault.principal,
     )
-    released = _releases_with(vault, subject)
+    released = releases_with(vault, subject)
     key = vault.keys.create(KeyPurpose.JOB, [job_id])[0]
     with vault.books.write() as tx:
         row = tx.get_one(SubjectRow, subject)
@@ -308,20 +308,6 @@ def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place
     slots = parts.members(vault, part)
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
     return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]
-
-
-def _releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
-    """Releases that hold the subject's data, with their recipients, for the certificate."""
-    tokens = vault.subject_keys.all_tokens([subject]).get(subject, [])
-    events = {vault.trail.log.entry(index).event_id for token in tokens for index in vault.trail.log.entries_of(token)}
-    found = []
-    for release in releases.list_all(vault):
-        if release.intent_event in events and release.state in (releases.COMMITTED, releases.RELEASED):
-            recipients = projects.load(vault, release.project).recipient_names()
-            found.append(
-                {"release": release.release_id, "project": release.project, "recipients": recipients, "created": release.created}
-            )
-    return tuple(found)
 
 
 @contextmanager
