@@ -42,7 +42,6 @@ from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, panels
 from vault.ids import Pseudonym, SubjectId
-from vault.session import principals
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
@@ -311,8 +310,6 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.H
     signed_approvals.require(vault, tx, now)
     if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
         raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
-    if scope.asserted_for is not None:
-        principals.require_not_disabled(tx, scope.asserted_for)
     at, declaration = vault.clock(), now.declaration
     again = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=at)
     places = reference_data.catalogue(tx, scope.dataset.assembly)

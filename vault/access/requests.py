@@ -131,11 +131,17 @@ def load(vault: UnlockedVault, request_id: str) -> Request:
 
 
 def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
-    """True if the request is open in the caller's transaction. Raises IntegrityError ``request_altered``."""
+    """True if the request is open in the caller's transaction.
+
+    Raises:
+        IntegrityError: ``request_altered``. RefusedError: ``principal_disabled``: the person whom it is for was disabled since.
+    """
     row = tx.get(RequestRow, request_id)
     if row is None:
         return False
-    _spec(vault, row)
+    person = _spec(vault, row).submitted_for
+    if person is not None:
+        principals.require_not_disabled(tx, person)
     return row.state == OPEN
 
 
