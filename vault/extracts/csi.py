@@ -34,13 +34,16 @@ class Index:
     ) -> None:
         """The next k records: number of the contig, first and last position (1-based), uint64[k+1] virtual offset of each and of the end.
 
+        Position 0, before the first base, is indexed as the first base, as htslib does it.
+
         Raises:
             IntegrityError: ``sites_unsorted`` if records are not sorted by position or a contig's are not together.
         """
+        begin, end = np.maximum(first - 1, 0), np.maximum(last, 1)
         edges = [0, *(np.flatnonzero(np.diff(contig)) + 1).tolist(), len(contig)]
         for start, stop in pairwise(edges):
             if start < stop:
-                self._on(int(contig[start])).add(first[start:stop] - 1, last[start:stop], offsets[start : stop + 1])
+                self._on(int(contig[start])).add(begin[start:stop], end[start:stop], offsets[start : stop + 1])
 
     def write(self, file: BinaryIO) -> None:
         """The whole index, once every record was added."""

@@ -59,3 +59,11 @@ def add_all(index, steps):
         positions = np.array([pos for _, pos in step], np.int64)
         contigs = np.array([int(name) - 1 for name, _ in step], np.int32)
         index.add(contigs, positions, positions, np.arange(len(step) + 1, dtype=np.uint64))
+
+
+def test_position_zero_is_indexed_as_the_first_base():
+    zero, one = (
+        index_of((np.array([0, 0], np.int32), np.array([at, 9]), np.array([at, 9]), np.arange(3, dtype=np.uint64)), [])
+        for at in (0, 1)
+    )
+    assert zero == one
