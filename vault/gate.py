@@ -227,17 +227,17 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
     from vault.views.deidentify import Deidentified, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
     from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
-    scope, subjects = access.scope, access.decided.permitted
+    scope, subjects, selection = access.scope, access.decided.permitted, access.scope.selection()
     keys = _open_keys(vault, KeyPurpose.GENOTYPE, subjects)
     names = _pseudonyms(vault, access)
     order = row_order(vault.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
-    chosen = dataset_reader.choose(vault, scope.dataset, scope.selection(), [subjects[at] for at in order], keys)
+    chosen = dataset_reader.choose(vault, scope.dataset, selection, [subjects[at] for at in order], keys)
     disclosure = scope.project.declaration.disclosure
     return Deidentified(
         chosen,
         [names[at] for at in order],
-        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden),
+        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden, regions=selection.regions),
         assembly=scope.dataset.assembly,
         panel=scope.panel.index if scope.panel else None,
         window_sites=max(1, chosen.n_sites) if at_once else None,

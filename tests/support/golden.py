@@ -3,7 +3,7 @@
     python -m tests.support.golden ASSEMBLY FILE…
 
 prints what was compared. bcftools alone says what must come out: it drops the sites and ALTs that nobody carries and counts AC and
-AN. Pseudonyms are mapped back from the vault's keys and identities (``Held.names``), not from anything that the extract says.
+AN; where that took an ALT, ``carried.shortest`` spells what is left. Pseudonyms are mapped back from the vault's keys and identities (``Held.names``), not from anything that the extract says.
 One rule of ours enters: a call with a phase set (PS) comes out unphased, because the vault does not keep phase sets (docs/import.md).
 """
 
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.carried import filter_shown, shortest
 from tests.support.held import Held
 from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import parse_loci
@@ -74,13 +75,41 @@ def source_rows(source: Path, *, region: str = "", carried: bool = True) -> Iter
     dropped = "ID,INFO,^FORMAT/GT" + (",FORMAT/PS" if sets else "")
     # bcftools' warnings about a source are discarded: the source is not under test
     plain = f"bcftools annotate -x {dropped} -Ou '{source}' 2>/dev/null"
-    kept = (
-        f"bcftools view {'-a -c 1:nref' if carried else '-c 0:nref'} {f'-t {region}' if region else ''} --targets-overlap 2 -Ou"
-    )
+    kept = f"-c {'1:nref' if carried else '0:nref'} {f'-t {region}' if region else ''} --targets-overlap 2 -Ou"
     fields = FIELDS.replace("%GT", "%GT:%PS") if sets else FIELDS
-    with _lines(f"{plain} | {kept} | bcftools query -f '{fields}'") as lines:
-        for line in lines:
-            yield [*line[: len(FIXED)], *map(_without_set, line[len(FIXED) :])] if sets else line
+    whole = f"{plain} | bcftools view {kept} | bcftools query -f '%ALT\\n'"
+    with (
+        _lines(f"{plain} | bcftools view {'-a' if carried else ''} {kept} | bcftools query -f '{fields}'") as lines,
+        _lines(whole) as alts,
+    ):
+        rows = ([*line[: len(FIXED)], *map(_without_set, line[len(FIXED) :])] if sets else line for line in lines)
+        yield from _in_order(_as_shown(row, alt, region) for row, (alt,) in zip(rows, alts, strict=True))
+
+
+def _as_shown(row: list[str], alt: str, region: str) -> tuple[int, list[str] | None]:
+    """(position in the source, the record as a view spells it; None if the region has nothing of that): ``alt`` is the source's ALT."""
+    position = int(row[1])
+    row[5] = filter_shown(row[5])
+    if row[4] != alt:
+        moved, row[3], alts = shortest(position, row[3], [] if row[4] == "." else row[4].split(","))
+        row[1], row[4] = str(moved), ",".join(alts) or "."
+        if ":" in region:
+            first, _, last = region.rpartition(":")[2].partition("-")
+            if moved > int(last) or moved + len(row[3]) <= int(first):
+                return position, None
+    return position, row
+
+
+def _in_order(rows: Iterator[tuple[int, list[str] | None]]) -> Iterator[list[str]]:
+    """The records by position within each contig: one whose REF was shortened may have moved behind others."""
+    held: list[list[str]] = []
+    for position, row in rows:
+        if row is None:
+            continue
+        ready = [other for other in held if other[0] != row[0] or int(other[1]) < position]
+        yield from ready
+        held = sorted([*(other for other in held if other not in ready), row], key=lambda other: int(other[1]))
+    yield from held
 
 
 def _without_set(call: str) -> str:

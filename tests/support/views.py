@@ -166,7 +166,7 @@ class MarkedPanel:
             a in self.named.get(place, ()) for place, n in zip(places, sites.n_alleles().tolist(), strict=True) for a in range(n)
         ]
         fixed = np.array([place in self.fixed for place in places], np.bool_)
-        return Match(np.flatnonzero(fixed), fixed, np.array(named, np.bool_), np.zeros(0, np.bool_))
+        return Match(np.flatnonzero(fixed), fixed, np.array(named, np.bool_), np.zeros(0, np.bool_), fixed)
 
     def not_assayed(self, _met: object) -> tuple[str, ...]:
         return ()

@@ -20,7 +20,8 @@ from vault.extracts.header import filters_of, header_text
 from vault.extracts.render_pipeline import Scratch, write_runs
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.sites import Sites, TextColumn, site_ends
-from vault.views.header_summary import HeaderSummary, turns
+from vault.views.column_runs import turns
+from vault.views.header_summary import HeaderSummary
 from vault.views.pages import Page, Paged
 
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127
@@ -72,7 +73,7 @@ class _Records:
             counts.offsets,
             counts.counts,
             counts.an,
-            np.array([numbers.get(name, -1) for name in ("AC", "AN", "END", "SVTYPE")], np.int64),
+            np.array([numbers.get(name, -1) for name in ("AC", "AN", "END", "SVTYPE", "SVLEN")], np.int64),
         )
         return _Records(
             np.ascontiguousarray(page.codes, np.uint8),
@@ -105,7 +106,8 @@ class _Records:
 
 def _dictionary(summary: HeaderSummary) -> dict[str, int]:
     numbers: dict[str, int] = {}
-    info = ["AC", "AN", *(["END"] if summary.has_end else []), *(["SVTYPE"] if summary.has_svtype else [])]
+    told = {"END": summary.has_end, "SVTYPE": summary.has_svtype, "SVLEN": summary.has_svlen}
+    info = ["AC", "AN", *(name for name, has in told.items() if has)]
     for name in (*filters_of(summary), *info, "GT"):
         numbers.setdefault(name, len(numbers))
     return numbers

@@ -66,23 +66,48 @@ def put_text(out: Any, at: Any, data: Any, start: Any, stop: Any) -> Any:
 
 
 @helper
+def put_lengths(out: Any, at: Any, data: Any, start: Any, stop: Any) -> Any:
+    """A typed vector of int32, the whole numbers of ``data[start:stop]`` with commas between, "." missing."""
+    count = 1
+    for p in range(start, stop):
+        count += 1 if data[p] == 44 else 0  # ","
+    at = put_head(out, at, count, INT32)
+    value, sign, missing = 0, 1, False
+    for p in range(start, stop + 1):
+        if p == stop or data[p] == 44:
+            at = put_little(out, at, 0x80000000 if missing else (sign * value) & 0xFFFFFFFF, 4)
+            value, sign, missing = 0, 1, False
+        elif data[p] == 46:  # "."
+            missing = True
+        elif data[p] == 45:  # "-"
+            sign = -1
+        else:
+            value = min(value * 10 + data[p] - 48, 0x7FFFFFFF)
+    return at
+
+
+@helper
 def put_info(out: Any, at: Any, data: Any, start: Any, stop: Any, keys: Any) -> Any:
-    """END and SVTYPE of "END=…;SVTYPE=…"; (position after, number of fields). ``keys``: dictionary numbers of AC, AN, END, SVTYPE, GT."""
+    """Fields of "END=…;SVTYPE=…;SVLEN=…"; (position after, number of fields). ``keys``: dictionary numbers of AC, AN, END, SVTYPE, SVLEN."""
     fields = 0
-    if start < stop and data[start] == 69:  # "E" of END=
-        value = 0
-        start += 4
-        while start < stop and 48 <= data[start] <= 57:
-            value = value * 10 + data[start] - 48
-            start += 1
-        at = put_integer(out, at, keys[2])
-        at = put_integer(out, at, value)
+    while start < stop:
+        end = start
+        while end < stop and data[end] != 59:  # ";"
+            end += 1
         fields += 1
-        start += 1  # ";"
-    if start + 7 < stop and data[start] == 83:  # "S" of SVTYPE=
-        at = put_integer(out, at, keys[3])
-        at = put_text(out, at, data, start + 7, stop)
-        fields += 1
+        if data[start] == 69:  # "E" of END=
+            value = 0
+            for p in range(start + 4, end):
+                value = value * 10 + data[p] - 48
+            at = put_integer(out, at, keys[2])
+            at = put_integer(out, at, value)
+        elif data[start + 2] == 84:  # "T" of SVTYPE=
+            at = put_integer(out, at, keys[3])
+            at = put_text(out, at, data, start + 7, end)
+        else:
+            at = put_integer(out, at, keys[4])
+            at = put_lengths(out, at, data, start + 6, end)
+        start = end + 1
     return at, fields
 
 

@@ -1,7 +1,7 @@
 """The header of a VCF or BCF extract, built from an allow-list (docs/design/disclosure.md §11): nothing of a source file's header gets here.
 
-Allowed: fileformat, one ``vault_view`` line, the contigs, FILTERs and symbolic ALTs that the records use, INFO AC, AN, END and SVTYPE,
-FORMAT GT, and the column line with the pseudonyms.
+Allowed: fileformat, one ``vault_view`` line, the contigs, FILTERs and symbolic ALTs that the records use, INFO AC, AN, END, SVTYPE and
+SVLEN, FORMAT GT, and the column line with the pseudonyms.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def header_text(view: Paged, vault_view: Mapping[str, str]) -> str:
         lines.append('##INFO=<ID=END,Number=1,Type=Integer,Description="Last position of the symbolic allele">')
     if summary.has_svtype:
         lines.append('##INFO=<ID=SVTYPE,Number=1,Type=String,Description="Type of structural variant">')
+    if summary.has_svlen:
+        lines.append('##INFO=<ID=SVLEN,Number=A,Type=Integer,Description="Length of each structural variant">')
     lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
     if not view.pseudonyms:
         raise UsageError("view_empty", "a view without subjects has no genotypes to write")

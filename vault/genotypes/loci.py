@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from policies.loci import Interval
 from vault.errors import InputError
 from vault.files.handed_in import text_of
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.mates import mates_of
 from vault.genotypes.sites import Sites
 from vault.limits import MAX_PANEL_LOCI, MAX_POSITION
 
@@ -85,8 +86,8 @@ def parse_loci(raw: bytes, *, name: str) -> tuple[Locus, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[Interval]) -> NDArray[np.intp]:
-    """intp[k], ascending: rows of a chunk's sites that overlap a region. The sites are on one contig, positions ascending.
+def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Sequence[Interval]) -> NDArray[np.intp]:
+    """intp[k], ascending: rows of a chunk's sites that overlap a region, or have a mate in it. One contig, positions ascending.
 
     ``ends`` int64[m]: the last position of each site (``sites.site_ends``), 1-based, so the end of its half-open interval.
     """
@@ -96,6 +97,12 @@ def overlapping_rows(sites: Sites, ends: NDArray[np.int64], regions: Iterable[In
         if normal_contig(region.contig) == here:
             stop = int(sites.pos.searchsorted(region.end, "right"))  # POS is 1-based: a site starts at POS - 1 < end
             wanted[:stop] |= ends[:stop] > region.start
+    mates = mates_of(sites)
+    for row, contig, first, last in zip(
+        mates.rows.tolist(), mates.contigs, mates.first.tolist(), mates.last.tolist(), strict=True
+    ):
+        there = [region for region in regions if normal_contig(region.contig) == normal_contig(contig)]
+        wanted[row] |= any(region.start < max(last, 1) and first <= region.end for region in there)
     return np.flatnonzero(wanted)
 
 

@@ -25,13 +25,14 @@ from vault.genotypes.sites import Sites, site_ends
 @dataclass(frozen=True)
 class Match:
     """Of m sites and some loci: ``rows`` int64[k], the sites that a locus names, ascending; ``fixed`` bool[m]; ``named`` bool[alleles of
-    all sites, REF first]; ``met`` bool[loci], which loci named a site.
+    all sites, REF first]; ``met`` bool[loci], which loci named a site; ``spelled`` bool[m]: a locus gives the site's REF.
     """
 
     rows: NDArray[np.int64]
     fixed: NDArray[np.bool_]
     named: NDArray[np.bool_]
     met: NDArray[np.bool_]
+    spelled: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,18 @@ class LocusIndex:
         """Match the loci with ``sites``, sorted by position within runs of one contig. ``ends`` int64[m]: their last positions, if known."""
         offsets = np.zeros(len(sites) + 1, np.int64)
         np.cumsum(sites.n_alleles(), out=offsets[1:])
-        chosen, fixed = np.zeros(len(sites), np.bool_), np.zeros(len(sites), np.bool_)
+        chosen, fixed, spelled = (np.zeros(len(sites), np.bool_) for _ in range(3))
         named, met = np.zeros(int(offsets[-1]), np.bool_), np.zeros(len(self._loci), np.bool_)
         for rows, number in self._candidates(sites, site_ends(sites) if ends is None else ends):
             locus = self._loci[number]
             mine = [row for row in rows.tolist() if _shares(sites, row, locus)] if locus.ref else rows
             chosen[mine] = True
             fixed[mine] |= not locus.is_interval
+            spelled[mine] |= bool(locus.ref)
             met[number] |= len(mine) > 0
             for row in mine if locus.alts else ():
                 named[offsets[row] : offsets[row + 1]] |= _listed(sites, row, locus)
-        return Match(np.flatnonzero(chosen), fixed, named, met)
+        return Match(np.flatnonzero(chosen), fixed, named, met, spelled)
 
     def touching(
         self, contigs: Sequence[str], number: NDArray[np.int64], first: NDArray[np.int64], end: NDArray[np.int64]

@@ -49,6 +49,14 @@ class TextColumn:
         source = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return TextColumn(self.data[source], offsets)
 
+    def replace(self, rows: NDArray[np.intp], items: Sequence[bytes]) -> TextColumn:
+        """The column with other items in ``rows``."""
+        if not len(rows):
+            return self
+        index = np.arange(len(self))
+        index[rows] = len(self) + np.arange(len(rows))
+        return TextColumn.concat([self, TextColumn.from_items(items)]).take(index)
+
     def run(self, first: int, end: int) -> TextColumn:
         """Items ``first`` to ``end``, on the same memory."""
         offsets = self.offsets[first : end + 1]
@@ -73,7 +81,7 @@ class Sites:
 
     ``contigs``: contig names as the file spells them; ``contig`` int32[m] indexes them. ``pos`` int64[m], 1-based.
     ``alleles``: b"REF,ALT1,ALT2" (REF alone where ALT is "."). ``ids``, ``filters``: the VCF columns as written (b"." if none).
-    ``info``: b"" or "END=…;SVTYPE=…" of symbolic alleles, in that order.
+    ``info``: b"" or "END=…;SVTYPE=…;SVLEN=…;CHR2=…;POS2=…;END2=…" of symbolic alleles and breakends, those that the source has, in that order.
     """
 
     contigs: tuple[str, ...]
@@ -134,27 +142,39 @@ class Sites:
 
 
 def site_ends(sites: Sites) -> NDArray[np.int64]:
-    """int64[m]: last position that each site covers, 1-based: the end of REF, or INFO/END where that lies further."""
-    return _ends(sites)[0]
+    """int64[m]: last position that each site speaks of on its contig, 1-based: of REF, INFO/END and, with SVLEN, symbolic ALTs."""
+    return site_extents(sites).ends
 
 
-def ends_before_start(sites: Sites) -> NDArray[np.bool_]:
-    """bool[m]: sites with an END before their own position, which readers refuse."""
-    return _ends(sites)[1]
+@dataclass(frozen=True)
+class Extents:
+    """How far m sites reach. ``ends`` int64[m]: the last position, 1-based. bool[m]: ``backward``, END lies before the site, which readers
+    refuse; ``endless``, a symbolic ALT and nothing that says how far it reaches; ``joined``, a symbolic ALT (``<BND>``, ``<TRA>``,
+    ``<CTX>``) joins it to another place; ``unplaced``, an ALT may speak of any place (a single breakend, an unknown symbol);
+    ``spanning``, an ALT is a symbol that speaks of bases behind POS or elsewhere.
+    """
+
+    ends: NDArray[np.int64]
+    backward: NDArray[np.bool_]
+    endless: NDArray[np.bool_]
+    joined: NDArray[np.bool_]
+    unplaced: NDArray[np.bool_]
+    spanning: NDArray[np.bool_]
 
 
-def _ends(sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """(int64[m], bool[m]): results of ``site_ends`` and ``ends_before_start``."""
-    from vault.genotypes import site_kernels  # noqa: PLC0415 - kernels load when sites are opened, not with every command
+def site_extents(sites: Sites) -> Extents:
+    """The extents of sites, read from alleles and INFO."""
+    from vault.genotypes import site_kernels as kernels  # noqa: PLC0415 - kernels load when sites are opened, not with every command
 
-    ends, backward = np.empty(len(sites), np.int64), np.zeros(len(sites), np.bool_)
-    site_kernels.ends_of(
+    ends, flags = np.empty(len(sites), np.int64), np.zeros(len(sites), np.uint8)
+    kernels.ends_of(
         np.ascontiguousarray(sites.pos),
         np.ascontiguousarray(sites.alleles.data),
         np.ascontiguousarray(sites.alleles.offsets),
         np.ascontiguousarray(sites.info.data),
         np.ascontiguousarray(sites.info.offsets),
         ends,
-        backward,
+        flags,
     )
-    return ends, backward
+    bits = (kernels.BACKWARD, kernels.ENDLESS, kernels.JOINED, kernels.UNPLACED, kernels.SPANNING)
+    return Extents(ends, *((flags & bit).astype(np.bool_) for bit in bits))

@@ -29,8 +29,9 @@ from vault.ids import Pseudonym
 from vault.views.call_rewriting import rewrite
 from vault.views.header_summary import HeaderSummary
 from vault.views.masks import Stretches
+from vault.views.page_order import PageOrder, ordered
 from vault.views.pages import Page
-from vault.views.site_selection import Profile, Shown, settle
+from vault.views.site_selection import Profile, Shown, in_order, settle
 from vault.views.view import View
 
 WINDOW_CALLS = 1 << 24  # calls, so bytes, that are read at once …
@@ -140,19 +141,29 @@ class Deidentified:
         Raises:
             IntegrityError: ``view_changed``: the calls are not those that were surveyed; and as when it was made.
         """
-        summary = self.summary
+        summary, order = self.summary, PageOrder()
         left = summary.n_sites
         for read in self._reads():
-            shown = read.shown
-            left -= len(shown.sites)
-            yield Page(summary.numbered(shown.sites), *self._rewritten(read), shown.shown_counts())
+            left -= len(read.shown.sites)
+            source = read.calls.sites
+            page = self._page(read)
+            if len(source):
+                name = source.contigs[int(source.contig[-1])]
+                contig = summary.contigs.index(name) if name in summary.contigs else -1
+                page = order.add(page, contig=contig, last=int(source.pos[-1]))
+            yield page
         if left:
             raise IntegrityError("view_changed", "what is stored changed while the view was made", hint="ask again")
+        rest = order.rest()
+        if rest is not None:
+            yield rest
 
     def view(self) -> View:
         """All of it in memory, at once; for a view that was made with one window for everything."""
+        _ = self.summary  # known from now on: what was read is given away
         (read,) = self._reads()
-        return View(self.pseudonyms, read.shown.sites, *self._rewritten(read), self.assembly, self.not_assayed)
+        page = ordered(self._page(read))
+        return View(self.pseudonyms, page.sites, page.codes, page.escapes, self.assembly, self.not_assayed)
 
     def _survey(self) -> None:
         if self._source.n_sites <= self._window_sites:
@@ -170,11 +181,14 @@ class Deidentified:
             self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.hidden)
 
     def _settle(self, sites: Sites, counts: AlleleCounts) -> Shown:
-        match = None
-        if self._panel is not None:
-            match = self._panel.match(sites)
-            self._met = match.met if self._met is None else self._met | match.met
-        return settle(sites, counts, self._profile, match)
+        match = None if self._panel is None else self._panel.match(sites)
+        shown = settle(sites, counts, self._profile, match, self._panel)
+        if self._panel is not None and match is not None:
+            # a locus whose site was shortened to another place is met only by what is shown there
+            stays = match.fixed[shown.rows].sum() == match.fixed.sum() and np.array_equal(shown.sites.pos, sites.pos[shown.rows])
+            met = match.met if stays else self._panel.match(shown.sites.take(in_order(shown.sites))).met
+            self._met = met if self._met is None else self._met | met
+        return shown
 
     def _reads(self) -> Iterator[_Read]:
         if self._only is not None:
@@ -189,6 +203,9 @@ class Deidentified:
         if calls.codes.shape != (len(calls.sites), len(self.pseudonyms)) or calls.codes.dtype != np.uint8:
             raise UsageError("view_parts", "codes must be uint8 with one row per site and one column per pseudonym")
         return _Read(calls, self._settle(calls.sites, counts))
+
+    def _page(self, read: _Read) -> Page:
+        return Page(self.summary.numbered(read.shown.sites), *self._rewritten(read), read.shown.shown_counts())
 
     def _rewritten(self, read: _Read) -> tuple[Codes, Escapes]:
         codes = np.require(read.calls.codes, np.uint8, ["C", "W"])  # may be rewritten in place

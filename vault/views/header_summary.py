@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vault.genotypes.sites import Sites, TextColumn
-from vault.views import kernels
+from vault.views.column_runs import distinct
 
 _SYMBOL = re.compile(rb"<([^<>,]+)>")
 
@@ -26,6 +26,7 @@ class HeaderSummary:
     symbols: tuple[str, ...] = ()
     has_end: bool = False
     has_svtype: bool = False
+    has_svlen: bool = False
 
     def and_of(self, sites: Sites) -> HeaderSummary:
         """The summary of these records after those it has. All contigs that ``sites`` names have records."""
@@ -40,6 +41,7 @@ class HeaderSummary:
             tuple(sorted(symbols.union(self.symbols))),
             self.has_end or any(item.startswith(b"END=") for item in info),
             self.has_svtype or any(b"SVTYPE=" in item for item in info),
+            self.has_svlen or any(b"SVLEN=" in item for item in info),
         )
 
     def numbered(self, sites: Sites) -> Sites:
@@ -49,18 +51,6 @@ class HeaderSummary:
         number = {name: at for at, name in enumerate(self.contigs)}
         numbers = np.array([number[name] for name in sites.contigs], np.int32)
         return Sites(self.contigs, numbers[sites.contig], sites.pos, sites.alleles, sites.ids, sites.filters, sites.info)
-
-
-def distinct(column: TextColumn) -> set[bytes]:
-    """The different items of a column in which neighbours are mostly alike."""
-    return set(column.take(np.flatnonzero(turns(column))).items())
-
-
-def turns(column: TextColumn) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """bool[m]: the item is another than the one before it."""
-    starts = np.ones(len(column), np.bool_)
-    kernels.differs(np.ascontiguousarray(column.data, np.uint8), np.ascontiguousarray(column.offsets, np.int64), starts)
-    return starts
 
 
 def _rows_with(column: TextColumn, byte: int) -> list[int]:

@@ -7,20 +7,35 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.sites import Sites, site_ends
+from vault.genotypes.mates import mates_of
+from vault.genotypes.sites import Sites, site_extents
 from vault.views.hidden_places import HiddenPlaces
 
 
 def masked_sites(sites: Sites, hidden: HiddenPlaces) -> NDArray[np.bool_]:
-    """bool[m]: the site overlaps a hidden place with any position from POS to its end (docs/design/disclosure.md §8.2, rule 1)."""
+    """bool[m]: the site speaks of a base in a hidden place: from POS to its end, or as a mate (docs/design/disclosure.md §8.2, rule 1).
+
+    A site that does not say how far it reaches is masked where anything of its contig is hidden, one joined to some place of a contig
+    where anything of that is, and one that may speak of any place where anything is. POS 0, before the first base, counts as that.
+    """
     hit = np.zeros(len(sites), np.bool_)
     if not hidden or not len(sites):
         return hit
-    ends = site_ends(sites)
+    extents = site_extents(sites)
+    first, last = np.maximum(sites.pos, 1), np.maximum(extents.ends, 1)
     for number, starts, stops in _hidden(sites, hidden):
         here = sites.contig == number
-        nearest = np.searchsorted(starts, ends[here], side="left") - 1  # last interval that starts before the site's end
-        hit[here] = (nearest >= 0) & (stops[np.maximum(nearest, 0)] >= sites.pos[here])
+        nearest = np.searchsorted(starts, last[here], side="left") - 1  # last interval that starts before the site's end
+        hit[here] = (nearest >= 0) & (stops[np.maximum(nearest, 0)] >= first[here])
+        hit[here] |= extents.endless[here]
+    mates = mates_of(sites)
+    lost = extents.joined.copy()
+    lost[mates.rows] = False
+    hit |= lost | extents.unplaced
+    for row, contig, start, stop, sure in zip(
+        mates.rows.tolist(), mates.contigs, mates.first.tolist(), mates.last.tolist(), mates.sure.tolist(), strict=True
+    ):
+        hit[row] |= hidden.hides(contig, max(start, 1), max(stop, 1)) if sure else len(hidden.on(contig)[0]) > 0
     return hit
 
 

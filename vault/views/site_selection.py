@@ -2,26 +2,31 @@
 
     1  mask      sites in masked intervals are left out; those that a panel fixes stay, ``./.`` for all
     2  trim      sites that no released subject carries go unless a panel fixes them, ALTs unless a panel names them; the rest is renumbered
-    3  describe  ID only on opt-in, END and SVTYPE only beside an ALT that needs them (and an END that can be), contigs only where there are sites
+    3  describe  alleles in their shortest spelling where an ALT went, texts by allow-lists, contigs only where there are sites (``site_description``)
 
 A fixed site that is masked shows no ALT but the named ones: an ALT that only its carriers put there would tell of them. REF and ALT
-keep the spelling of the dataset. Every site is settled by itself, so that a view may be settled in windows.
+keep the spelling of the dataset where all ALTs stay or a panel spells them. A trimmed site that no longer overlaps what was asked for goes.
+Every site is settled by itself, so that a view may be settled in windows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.format_constants import HAS_UNEVEN
+from vault.genotypes.loci import overlapping_rows
 from vault.genotypes.panel_loci import Match
-from vault.genotypes.sites import Sites, TextColumn, ends_before_start
-from vault.views import kernels
+from vault.genotypes.sites import Sites, site_ends
 from vault.views.hidden_places import HiddenPlaces
 from vault.views.masks import masked_sites
+from vault.views.site_description import Described, describe
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,14 @@ class Profile:
     keep_phase: bool = False
     keep_ids: bool = False
     hidden: HiddenPlaces = field(default_factory=HiddenPlaces)
+    regions: tuple[Interval, ...] | None = None  # what was asked for
+
+
+class LocusMatcher(Protocol):
+    """Whose loci a panel view shows: ``vault.genotypes.panel_loci.LocusIndex``."""
+
+    def match(self, sites: Sites, /) -> Match:
+        """The sites that its loci name."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +87,10 @@ class Shown:
         )
 
 
-def settle(sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | None = None) -> Shown:
-    """Settle the shown sites and alleles. ``match``: sites and ALTs that the panel names, in a panel view."""
+def settle(
+    sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | None = None, panel: LocusMatcher | None = None
+) -> Shown:
+    """Settle the shown sites and alleles. ``match``: sites and ALTs that the ``panel`` names, in a panel view."""
     masked = masked_sites(sites, profile.hidden)
     keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
     keep[counts.offsets[:-1]] = True  # REF stays, carried or not
@@ -83,8 +98,51 @@ def settle(sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | 
     rows = np.flatnonzero(shows if match is None else shows | match.fixed)
     if match is not None:
         keep |= match.named
-    described = _describe(sites.take(rows), rows, keep=keep, counts=counts, profile=profile)
-    return Shown(described, rows, masked[rows], counts, keep, _renumber(keep, counts))
+    spelled = np.zeros(len(rows), np.bool_) if match is None else match.spelled[rows]
+    described = _described(sites, rows, keep, spelled, counts=counts, profile=profile)
+    if described.trimmed.any():
+        outside = np.flatnonzero(described.trimmed & ~_asked(described.sites, profile.regions, panel))
+        if len(outside):
+            rows, spelled = np.delete(rows, outside), np.delete(spelled, outside)
+            described = _described(sites, rows, keep, spelled, counts=counts, profile=profile)
+    return Shown(described.sites, rows, masked[rows], counts, keep, _renumber(keep, counts))
+
+
+def _described(
+    sites: Sites,
+    rows: NDArray[np.intp],
+    keep: NDArray[np.bool_],
+    spelled: NDArray[np.bool_],
+    *,
+    counts: AlleleCounts,
+    profile: Profile,
+) -> Described:
+    stays = np.zeros(len(sites), np.bool_)
+    stays[rows] = True
+    kept = keep[np.repeat(stays, np.diff(counts.offsets))]
+    return describe(sites.take(rows), kept, spelled, keep_ids=profile.keep_ids, assembly=profile.hidden.assembly)
+
+
+def _asked(sites: Sites, regions: Sequence[Interval] | None, panel: LocusMatcher | None) -> NDArray[np.bool_]:
+    """bool[k]: the site as it is shown is one that was asked for, by regions or a panel; by neither: everything was."""
+    if panel is None and regions is None:
+        return np.ones(len(sites), np.bool_)
+    asked, order = np.zeros(len(sites), np.bool_), in_order(sites)
+    ordered = sites.take(order)
+    if panel is not None:
+        asked[order[panel.match(ordered).rows]] = True
+        return asked
+    ends = site_ends(ordered)
+    for number, name in enumerate(sites.contigs):
+        rows = np.flatnonzero(ordered.contig == number)
+        here = replace(ordered.take(rows), contigs=(name,), contig=np.zeros(len(rows), np.int32))
+        asked[order[rows[overlapping_rows(here, ends[rows], regions or ())]]] = True
+    return asked
+
+
+def in_order(sites: Sites) -> NDArray[np.intp]:
+    """intp[k]: the sites by contig and position, those of one position as they come."""
+    return np.lexsort((sites.pos, sites.contig))
 
 
 def _renumber(keep: NDArray[np.bool_], counts: AlleleCounts) -> NDArray[np.int16]:
@@ -92,34 +150,3 @@ def _renumber(keep: NDArray[np.bool_], counts: AlleleCounts) -> NDArray[np.int16
     before = np.cumsum(keep) - 1
     first = np.repeat(before[counts.offsets[:-1]], np.diff(counts.offsets))
     return (before - first).astype(np.int16)
-
-
-def _describe(chosen: Sites, rows: NDArray[np.intp], *, keep: NDArray[np.bool_], counts: AlleleCounts, profile: Profile) -> Sites:
-    m = len(chosen)
-    alleles = chosen.alleles if keep.all() else _trim(chosen.alleles, rows, keep, counts.offsets)
-    special = np.zeros(len(alleles.data) + 1, np.int64)
-    np.cumsum(np.isin(alleles.data, np.frombuffer(b"<[]", np.uint8)), out=special[1:])  # symbolic, or a breakend
-    needs_info = (special[alleles.offsets[1:]] > special[alleles.offsets[:-1]]) & ~ends_before_start(chosen)
-    lengths = np.where(needs_info, np.diff(chosen.info.offsets), 0)
-    info_offsets = np.zeros(m + 1, np.int64)
-    np.cumsum(lengths, out=info_offsets[1:])
-    info = chosen.info.data[np.repeat(needs_info, np.diff(chosen.info.offsets))] if m else chosen.info.data[:0]
-    used, first_row, contig = np.unique(chosen.contig, return_index=True, return_inverse=True)
-    appearance = np.argsort(first_row)
-    return Sites(
-        tuple(chosen.contigs[i] for i in used[appearance]),
-        np.argsort(appearance).astype(np.int32)[contig],
-        chosen.pos,
-        alleles,
-        chosen.ids if profile.keep_ids else TextColumn(np.full(m, ord("."), np.uint8), np.arange(m + 1)),
-        chosen.filters,
-        TextColumn(info, info_offsets),
-    )
-
-
-def _trim(alleles: TextColumn, rows: NDArray[np.intp], keep: NDArray[np.bool_], offsets: NDArray[np.int64]) -> TextColumn:
-    """The alleles of ``rows`` without those not kept. ``keep`` and ``offsets`` are of all sites, ``alleles`` of the rows."""
-    data = np.empty(len(alleles.data), np.uint8)
-    ends = np.zeros(len(rows) + 1, np.int64)
-    size = kernels.drop_alleles(np.ascontiguousarray(alleles.data, np.uint8), alleles.offsets, rows, keep, offsets, data, ends)
-    return TextColumn(data[:size], ends)

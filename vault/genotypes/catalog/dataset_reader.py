@@ -18,11 +18,11 @@ from vault.genotypes.catalog import panel_blocks, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.parts import OpenPart
 from vault.genotypes.codec.allele_counts import AlleleCounts
-from vault.genotypes.codec.call_codes import Codes, Escapes
+from vault.genotypes.codec.call_codes import Codes, Escapes, join_escapes
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, merge_parts
-from vault.genotypes.store.part_reader import PartReader, join_escapes
+from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.store.windows import Choice, PartChoice
 from vault.ids import SubjectId

@@ -12,6 +12,7 @@ Order of alleles is kept as written ("1/0" is not "0/1"), so GT is lossless.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,23 @@ class Escapes:
         np.cumsum(lengths, out=offset[1:])
         source = np.repeat(self.offset[:-1][rows] - offset[:-1], lengths) + np.arange(offset[-1])
         return Escapes(self.site[rows], self.sample[rows], offset, self.alleles[source], self.phased[source])
+
+
+def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
+    """Escapes of runs of sites, one run after another; run i's sites begin at row ``first_row[i]`` of the whole."""
+    kept = [(e, row) for e, row in zip(parts, first_row, strict=False) if len(e)]
+    if len(kept) == 1 and kept[0][1] == 0:
+        return kept[0][0]
+    if not kept:
+        return Escapes.empty()
+    lengths = np.concatenate([np.diff(e.offset) for e, _ in kept])
+    return Escapes(
+        np.concatenate([e.site + row for e, row in kept]),
+        np.concatenate([e.sample for e, _ in kept]),
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+        np.concatenate([e.alleles for e, _ in kept]),
+        np.concatenate([e.phased for e, _ in kept]),
+    )
 
 
 def call_texts() -> list[bytes]:

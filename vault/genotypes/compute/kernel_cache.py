@@ -27,7 +27,7 @@ KERNEL_SOURCES = (
     "genotypes/compute/jit.py",
     "genotypes/ingest/*kernel*.py",
     "genotypes/site_kernels.py",
-    "views/kernels.py",
+    "views/*kernels.py",
     "extracts/*_kernels.py",
 )
 """Patterns below the package ``vault``: modules with kernels, and those that define what kernels use."""

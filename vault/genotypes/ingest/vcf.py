@@ -50,7 +50,7 @@ _REASONS: dict[int, tuple[str, str, str]] = {
     state.BAD_QUAL: ("bad_qual", "column", "not a number"),
     state.BAD_FILTER: ("bad_filter", "column", "an empty filter name, or one with a space, a comma or an angle bracket"),
     state.BAD_FORMAT: ("bad_format", "column", "an empty or repeated key"),
-    state.BAD_END: ("bad_info", "column", "END is not a whole number"),
+    state.BAD_END: ("bad_info", "column", "END is not a whole number, or SVLEN is none where there is no END"),
     state.BAD_GT: ("bad_genotype", "column", "GT is malformed"),
     state.ALLELE_OUT_OF_RANGE: ("bad_genotype", "column", "GT names an allele that the line does not have"),
     state.PLOIDY_TOO_HIGH: ("bad_genotype", "column", f"GT has more than {MAX_PLOIDY} alleles"),

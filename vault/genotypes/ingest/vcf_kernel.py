@@ -9,7 +9,7 @@ Bytes below 32 other than tab and line end are refused where they are met; bytes
 the caller checks the text as UTF-8.
 """
 # ruff: noqa: C901, PLR0911, PLR0912, PLR0915, PLR0917 - a kernel is one pass over a line: statuses out of the middle, flat arguments
-# ruff: noqa: PLR1714, SIM102 - "c in (a, b)" compiles to a loop over a tuple; nested ifs keep conditions short
+# ruff: noqa: PLR1714 - "c in (a, b)" compiles to a loop over a tuple
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from vault.genotypes.codec.packed_calls import CODED
 from vault.genotypes.compute.jit import RW, kernel
 from vault.genotypes.ingest.vcf_call_kernel import calls, fixed_calls, packed_calls
+from vault.genotypes.ingest.vcf_info_kernel import SPANS, copy_fields, structural_fields
 from vault.genotypes.ingest.vcf_kernel_state import (
     ALLELE_TOO_LONG,
     BAD_ALT,
-    BAD_END,
     BAD_FILTER,
     BAD_FORMAT,
     BAD_POSITION,
@@ -142,6 +142,7 @@ def _parse_lines(
 ) -> Any:
     fixed = 9 if samples else 8
     ends = np.empty(9, np.int64)
+    spans = np.zeros(SPANS, np.int64)
     fill[HIGH] = 0
     while fill[CURSOR] < stop:
         row = fill[ROW]
@@ -245,24 +246,13 @@ def _parse_lines(
             elif buf[q] == 32 or buf[q] == COMMA or buf[q] == LESS or buf[q] == GREATER or buf[q] == 127:
                 return BAD_FILTER  # it could not be declared in the header of an extract
 
-        # INFO: only END and SVTYPE, only where an ALT has no bases of its own.
+        # INFO: only what tells structural variants apart, only where an ALT has no bases of its own.
         fill[COLUMN] = 8
-        end_from, end_to, type_from, type_to = 0, 0, 0, 0
+        spans[:] = 0
         if structural:
-            start = ends[6] + 1
-            for q in range(start, ends[7] + 1):
-                if q == ends[7] or buf[q] == SEMICOLON:
-                    if starts(buf, start, q, 69, 78, 68) and buf[start + 3] == 61 and end_to == 0:  # END=
-                        end_from, end_to = start, q
-                        if q == start + 4 or q > start + 14:
-                            return BAD_END
-                        for d in range(start + 4, q):
-                            if buf[d] < ZERO or buf[d] > 57:
-                                return BAD_END
-                    elif q - start > 7 and starts(buf, start, q, 83, 86, 84) and starts(buf, start + 3, q, 89, 80, 69):  # SVTYPE
-                        if buf[start + 6] == 61 and type_to == 0:
-                            type_from, type_to = start, q
-                    start = q + 1
+            status = structural_fields(buf, ends[6] + 1, ends[7], spans)
+            if status != DONE:
+                return status
 
         # FORMAT: where GT and the phase set are among the subfields.
         gt, ps, psl, keys = -1, -1, -1, 0
@@ -288,7 +278,9 @@ def _parse_lines(
                     keys += 1
                     start = q + 1
 
-        need = (ends[4] - ends[2]) + (ends[2] - ends[1]) + (ends[6] - ends[5]) + (end_to - end_from) + (type_to - type_from) + 8
+        need = (ends[4] - ends[2]) + (ends[2] - ends[1]) + (ends[6] - ends[5]) + 8
+        for k in range(0, SPANS, 2):
+            need += spans[k + 1] - spans[k]
         if fill[TEXT] + need > len(text):
             return TEXT_FULL
 
@@ -324,11 +316,7 @@ def _parse_lines(
         bounds[row, 2] = t
         t = copy(buf, ends[5] + 1, ends[6], text, t)
         bounds[row, 3] = t
-        t = copy(buf, end_from, end_to, text, t)
-        if end_to and type_to:
-            text[t] = SEMICOLON
-            t += 1
-        t = copy(buf, type_from, type_to, text, t)
+        t = copy_fields(buf, spans, text, t)
         bounds[row, 4] = t
         pos[row] = position
         form[row] = packed

@@ -67,10 +67,12 @@ def alt_kind(buf: Any, start: Any, end: Any) -> Any:
     if buf[start + bases] == DOT and bases > 0:
         return 2 if start + bases + 1 == end else 0
     if buf[start] == DOT:
-        for q in range(start + 1, end):
-            if not IS_BASE[buf[q]]:
-                return 0
-        return 2
+        bases = 1  # of a telomere: .[p[
+        if buf[start + 1] != OPEN and buf[start + 1] != CLOSE:
+            for q in range(start + 1, end):
+                if not IS_BASE[buf[q]]:
+                    return 0
+            return 2
     # paired breakends: t[p[, t]p], ]p]t, [p[t
     bracket = buf[start + bases]
     if bracket != OPEN and bracket != CLOSE:

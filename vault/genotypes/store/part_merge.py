@@ -1,8 +1,8 @@
 """Merging parts: one matrix of calls, or one table of allele counts, over the union of their sites (docs/design/genotypes.md §1).
 
-A site is (contig, position, REF and ALTs as written); two records with the same key in one part stay two. Where a subject's part
-lacks a site the call is ABSENT, never a reference call. Contigs come in the order in which the parts bring
-them, positions ascending within a contig, ties in the order of the parts.
+A site is contig, position, REF and ALTs as written, and what else makes a structural variant (``site_identity``); two records with the
+same key in one part stay two. Where a subject's part lacks a site the call is ABSENT, never a reference call. Contigs come in the order
+in which the parts bring them, positions ascending within a contig, ties in the order of the parts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, Codes, Escapes
 from vault.genotypes.codec.format_constants import HAS_ABSENT
+from vault.genotypes.site_identity import variant_keys
 from vault.genotypes.sites import Sites
 
 
@@ -91,7 +92,7 @@ def _unite(sites: Sites, sizes: Sequence[int]) -> tuple[NDArray[np.int64], NDArr
     """(int64[m]: row of the union for each site, int64[rows]: first site of each row)."""
     m = len(sites)
     number: dict[bytes, int] = {}
-    alleles = np.fromiter((number.setdefault(a, len(number)) for a in sites.alleles.items()), np.int64, m)
+    alleles = np.fromiter((number.setdefault(a, len(number)) for a in variant_keys(sites)), np.int64, m)
     part = np.repeat(np.arange(len(sizes)), sizes)
     # records with equal keys inside one part are told apart by how many came before
     order = np.lexsort((np.arange(m), part, alleles, sites.pos, sites.contig))

@@ -21,7 +21,7 @@ from vault.crypto.envelope import open_blob
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_fields
-from vault.genotypes.codec.call_codes import Codes, Escapes
+from vault.genotypes.codec.call_codes import Codes, Escapes, join_escapes
 from vault.genotypes.codec.format_constants import Payload
 from vault.genotypes.codec.site_coding import Coding
 from vault.genotypes.sites import Sites, site_ends
@@ -324,20 +324,3 @@ class PartReader:
 
 def _counts(found: Sequence[tuple[Sites, tuple[DecodePlan, FieldCounts]]]) -> AlleleCounts:
     return AlleleCounts.concat([count_fields(plan, fields, sites.n_alleles()) for sites, (plan, fields) in found])
-
-
-def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
-    """Escapes of runs of sites, one run after another; run i's sites begin at row ``first_row[i]`` of the whole."""
-    kept = [(e, row) for e, row in zip(parts, first_row, strict=False) if len(e)]
-    if len(kept) == 1 and kept[0][1] == 0:
-        return kept[0][0]
-    if not kept:
-        return Escapes.empty()
-    lengths = np.concatenate([np.diff(e.offset) for e, _ in kept])
-    return Escapes(
-        np.concatenate([e.site + row for e, row in kept]),
-        np.concatenate([e.sample for e, _ in kept]),
-        np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
-        np.concatenate([e.alleles for e, _ in kept]),
-        np.concatenate([e.phased for e, _ in kept]),
-    )

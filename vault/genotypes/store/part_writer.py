@@ -17,6 +17,7 @@ from vault.crypto.envelope import seal_blob
 from vault.crypto.primitives import sha256
 from vault.errors import UsageError
 from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.mates import mates_of
 from vault.genotypes.store.chunk_sealer import ChunkSealer, NewTableKey, Put
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.store.site_tables import PartDirectory
@@ -52,6 +53,7 @@ class PartWriter:
         # what the sealing thread holds: the directory so far
         self._contigs: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, int, int]] = []
+        self._mates: list[bool] = []
         self._record: PartRecord | None = None
 
     def __enter__(self) -> Self:
@@ -109,11 +111,12 @@ class PartWriter:
         ordinal = len(self._rows)
         contig = self._contigs.setdefault(chunk.contig, len(self._contigs))
         self._rows.append((contig, int(sites.pos[0]), int(sites.pos[-1]), chunk.end, len(sites)))
+        self._mates.append(len(mates_of(sites)) > 0)
         return self._sealer.seal(ordinal, sites, chunk.encoded)
 
     def _write_directory(self) -> PartRecord:
         sealer = self._sealer
-        directory = PartDirectory.from_rows(tuple(self._contigs), self._rows)
+        directory = PartDirectory.from_rows(tuple(self._contigs), self._rows, self._mates)
         key_id, key = self._new_key()
         data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
         name = sealer.store("directory", data)

@@ -22,6 +22,7 @@ from vault.limits import MAX_POSITION
 TABLE_VERSION = 1  # sites of one contig: a chunk of a part
 RUNS_VERSION = 2  # runs of sites on several contigs: what a panel's blocks are over
 DIRECTORY_VERSION = 1
+MATES_VERSION = 2  # a directory with chunks that hold mates: the highest bit of their contig numbers is set
 MAX_TABLE_BYTES = 1 << 30  # unpacked columns of one chunk
 MAX_CHUNKS = 1 << 24
 MAX_CONTIGS = 1 << 20
@@ -32,6 +33,7 @@ _TABLE_HEAD = np.dtype(
 )
 _DIRECTORY_HEAD = np.dtype([("version", "u1"), ("reserved", "u1"), ("names", "<u4"), ("contigs", "<u4"), ("chunks", "<u4")])
 _DIRECTORY_ROW = np.dtype([("contig", "<u4"), ("first", "<u4"), ("last", "<u4"), ("end", "<u4"), ("sites", "<u4")])
+_HAS_MATES = 1 << 31
 _LONG = 255  # a text length that does not fit a byte follows in the list of long ones
 
 
@@ -105,7 +107,8 @@ class PartDirectory:
     """The extent of each of a part's c chunks, in order (docs/formats/genotypes.md §6).
 
     ``contigs``: names in file order; ``contig`` int64[c] indexes them; ``first``, ``last`` int64[c]: POS of the first and
-    last site, 1-based; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c].
+    last site, 1-based; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c];
+    ``has_mates`` bool[c]: a site of the chunk is joined to another place, so that any region may hold it.
     """
 
     contigs: tuple[str, ...]
@@ -114,15 +117,20 @@ class PartDirectory:
     last: NDArray[np.int64]
     end: NDArray[np.int64]
     n_sites: NDArray[np.int64]
+    has_mates: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.contig)
 
     @staticmethod
-    def from_rows(contigs: tuple[str, ...], rows: Sequence[tuple[int, int, int, int, int]]) -> PartDirectory:
-        """From (contig, first, last, end, n_sites) of each chunk."""
+    def from_rows(
+        contigs: tuple[str, ...], rows: Sequence[tuple[int, int, int, int, int]], mates: Sequence[bool] | None = None
+    ) -> PartDirectory:
+        """A directory from (contig, first, last, end, n_sites) of each chunk; ``mates``: which chunks have mates, by default none."""
         table = np.array(rows, np.int64).reshape(-1, 5)
-        return PartDirectory(contigs, *(np.ascontiguousarray(c) for c in table.T))
+        has_mates = np.array(mates, np.bool_) if mates is not None else np.zeros(len(table), np.bool_)
+        contig, first, last, end, n_sites = (np.ascontiguousarray(column) for column in table.T)
+        return PartDirectory(contigs, contig, first, last, end, n_sites, has_mates)
 
     def to_bytes(self) -> bytes:
         """The serialised form."""
@@ -132,7 +140,9 @@ class PartDirectory:
             ("contig", "first", "last", "end", "sites"), (self.contig, self.first, self.last, self.end, self.n_sites), strict=True
         ):
             rows[field] = column
-        head = np.array([(DIRECTORY_VERSION, 0, len(names), len(self.contigs), len(self))], _DIRECTORY_HEAD)
+        rows["contig"][self.has_mates] |= _HAS_MATES
+        version = MATES_VERSION if self.has_mates.any() else DIRECTORY_VERSION
+        head = np.array([(version, 0, len(names), len(self.contigs), len(self))], _DIRECTORY_HEAD)
         return head.tobytes() + names + rows.tobytes()
 
     @staticmethod
@@ -147,7 +157,12 @@ class PartDirectory:
         head = np.frombuffer(data[: _DIRECTORY_HEAD.itemsize], _DIRECTORY_HEAD)[0]
         rows_at = _DIRECTORY_HEAD.itemsize + int(head["names"])
         n_chunks, n_contigs = int(head["chunks"]), int(head["contigs"])
-        if head["version"] != DIRECTORY_VERSION or head["reserved"] or n_chunks > MAX_CHUNKS or n_contigs > MAX_CONTIGS:
+        if (
+            head["version"] not in (DIRECTORY_VERSION, MATES_VERSION)
+            or head["reserved"]
+            or n_chunks > MAX_CHUNKS
+            or n_contigs > MAX_CONTIGS
+        ):
             raise malformed()
         if len(data) != rows_at + n_chunks * _DIRECTORY_ROW.itemsize:
             raise malformed()
@@ -155,18 +170,20 @@ class PartDirectory:
         rows = np.frombuffer(data[rows_at:], _DIRECTORY_ROW)
         columns = [rows[field].astype(np.int64) for field in ("contig", "first", "last", "end", "sites")]
         contig, first, last, end, n_sites = columns
+        has_mates = (contig & _HAS_MATES).astype(np.bool_) & (head["version"] == MATES_VERSION)
+        contig[has_mates] ^= _HAS_MATES
         if n_chunks and not (
             int(contig.max()) < n_contigs
             and bool((first <= last).all() and (last <= MAX_POSITION).all())
             and bool((n_sites >= 1).all() and (n_sites <= MAX_SITES).all())
         ):
             raise malformed()
-        return PartDirectory(contigs, contig, first, last, end, n_sites)
+        return PartDirectory(contigs, contig, first, last, end, n_sites, has_mates)
 
 
 def find_chunks(directory: PartDirectory, regions: Sequence[Interval]) -> list[int]:
     """Ordinals, ascending, of the chunks that may hold a site overlapping one of the regions; contigs as the part spells them."""
-    touched = np.zeros(len(directory), np.bool_)
+    touched = directory.has_mates.copy()
     number = {name: i for i, name in enumerate(directory.contigs)}
     for region in regions:
         if region.contig in number:

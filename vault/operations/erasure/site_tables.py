@@ -16,6 +16,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.genotypes.catalog import parts
 from vault.genotypes.catalog.row_mapping import owner_from_row
+from vault.genotypes.mates import mates_of
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts, blank, extent
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
@@ -92,16 +93,18 @@ def purge_directory(vault: UnlockedVault, part: PartRow, work: Work) -> bool:
     directory = reader.directory
     columns = (directory.contig, directory.first, directory.last, directory.end, directory.n_sites)
     rows = [tuple(map(int, row)) for row in zip(*columns, strict=True)]
-    changed = list(rows)
+    changed, mates = list(rows), directory.has_mates.tolist()
     for ordinal in ordinals:
         contig, *_, n_sites = rows[ordinal]
-        changed[ordinal] = (contig, *extent(reader.sites(ordinal)), n_sites)
-    if changed == rows:
+        sites = reader.sites(ordinal)
+        changed[ordinal] = (contig, *extent(sites), n_sites)
+        mates[ordinal] = len(mates_of(sites)) > 0
+    if changed == rows and mates == directory.has_mates.tolist():
         _close(vault, work)
         return False
     key = _new_key(vault, part)
     owner = owner_from_row(vault.vault_id, part)
-    made = PartDirectory.from_rows(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed])
+    made = PartDirectory.from_rows(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed], mates)
     name, data = _write(vault, part, work, _Swap(made.to_bytes(), owner.directory_binding(key.key_id), key), "directory")
     with vault.books.write() as tx:
         row = tx.get_one(PartRow, part.part_id)

@@ -11,13 +11,13 @@ import pytest
 from tests.support.outside import extra, shared
 from tests.vault.genotypes.chunks import same_escapes, simple_sites
 from tests.vault.genotypes.store.test_part_writer import Shelf, access_of, make_places
-from vault.genotypes.codec.call_codes import Escapes
+from vault.genotypes.codec.call_codes import Escapes, join_escapes
 from vault.genotypes.codec.packed_calls import CallRows
 from vault.genotypes.ingest.chunking import chunks_of
 from vault.genotypes.ingest.open_source import open_source
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.sites import Sites
-from vault.genotypes.store.part_reader import PartReader, join_escapes
+from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import Owner
 from vault.genotypes.store.part_writer import PartWriter
 
