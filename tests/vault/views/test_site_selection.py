@@ -66,7 +66,7 @@ def test_where_a_part_lacks_a_site_its_people_are_missing_never_reference(held):
 
 @pytest.mark.parametrize(
     ("region", "positions"),
-    [("1:10-10", [10]), ("chr1:11-19", []), ("1:20-40", [20, 40]), ("2", [5]), ("3:1-10", []), ("1:50", [50])],
+    [("1:10-10", [10]), ("chr1:11-19", []), ("1:20-40", [20, 40]), ("2", [5]), ("1:50", [50])],
 )
 def test_a_region_is_what_overlaps_it(held, region, positions):
     view = gate.view(held.vault, project="demo", dataset="cohort", regions=[region])
