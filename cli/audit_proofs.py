@@ -33,6 +33,8 @@ def verify(
 ) -> None:
     """Check the whole log: every entry, the tree, every signed head. Exit code 5 if something does not hold.
 
+    A vault that is refused as put back or edited is verified too, and if its log holds, the refusal is what is told.
+
     Without --key the vault's own key is used, which proves nothing against somebody who could replace the whole vault.
 
     JSON: {"ok": bool, "entries": n, "signed": n, "root", "unsigned": [first, last] or [], "redacted": n, "key_given": bool, "key",
@@ -44,14 +46,15 @@ def verify(
 
     given = vkey(key)
     anchors = [read_text(checkpoint, limit=MAX_NOTE_BYTES)] if checkpoint else []
-    with context.open() as vault:
+    with context.diagnosing() as (vault, refused):
         *earlier, (_, report) = _verified(vault, given, anchors)
         whole = report.ok and all(old.ok for _, old in earlier)
-        if whole:
+        if whole and refused is None:
             vault.trail.record(Action.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
-        else:
+        elif not whole:
             _say(context, report, earlier)
-            _record_failure(vault, [report, *(old for _, old in earlier)])
+            if refused is None:
+                _record_failure(vault, [report, *(old for _, old in earlier)])
             raise typer.Exit(5)
     _say(context, report, earlier)
 

@@ -124,7 +124,7 @@ def doctor(
     context = context_of(ctx)
     from vault.operations import doctor, put_back, repair
 
-    with context.diagnosing() as vault:
+    with context.diagnosing() as (vault, _):
         if mend:
             put_back.mark_again(vault)
         if mend and not list(put_back.refusals(vault)):  # what older books do not name may be what newer ones do

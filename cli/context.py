@@ -82,10 +82,10 @@ class Context:
         vault.close()
 
     @contextmanager
-    def diagnosing(self) -> Iterator[UnlockedVault]:
-        """As ``open``; a vault that is refused as put back or edited is opened all the same, and nothing is recovered or signed in it.
+    def diagnosing(self) -> Iterator[tuple[UnlockedVault, GenovaultError | None]]:
+        """The vault, and why it is refused as put back or edited, if it is: then nothing is recovered or signed in it.
 
-        Raises as ``open``.
+        Raises as ``open``; at the end, the refusal.
         """
         from vault.session.settings import read_settings
 
@@ -94,12 +94,16 @@ class Context:
         secret = self.factor()
         vault, refused = _opened_for_looking(folder, secret, self.principal)
         try:
-            yield vault
+            yield vault, refused
         except BaseException:
             with suppress(GenovaultError):
                 vault.abandon() if refused else vault.close()
             raise
-        vault.abandon() if refused else vault.close()
+        if refused is None:
+            vault.close()
+            return
+        vault.abandon()
+        raise refused
 
     @contextmanager
     def reading(self, act: Action, **fields: Any) -> Iterator[UnlockedVault]:
@@ -114,18 +118,18 @@ class Context:
             vault.trail.record(act, Outcome.DONE, **fields)
 
 
-def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> tuple[UnlockedVault, bool]:
-    """The vault, and whether an opening for work refuses it."""
+def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> tuple[UnlockedVault, GenovaultError | None]:
+    """The vault, and the error with which an opening for work refuses it."""
     from vault.errors import IntegrityError, UnavailableError
     from vault.operations.recovery import open_recovered
     from vault.session.unlocked_vault import open_vault
 
     try:
-        return open_recovered(folder, factor=secret, principal=principal), False
+        return open_recovered(folder, factor=secret, principal=principal), None
     except (IntegrityError, UnavailableError) as error:
         if isinstance(error, UnavailableError) and error.code != "anchor_unreachable":
             raise
-        return open_vault(folder, factor=secret, principal=principal), True
+        return open_vault(folder, factor=secret, principal=principal), error
 
 
 def context_of(ctx: typer.Context) -> Context:

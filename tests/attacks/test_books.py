@@ -210,12 +210,19 @@ def roll_back(folder, tmp_path, *names):
         shutil.copy(tmp_path / name, folder / name)
 
 
-def test_books_rolled_back_whole_undo_a_withdrawal_unseen_without_an_anchor(small, tmp_path):
-    """The limit of a vault on its own (reference threats A3, 5 and 7): an older copy of the books is whole in itself."""
-    roll_back(small, tmp_path, "books.db")
+def test_books_and_keys_rolled_back_whole_undo_a_withdrawal_unseen_without_an_anchor(small, tmp_path):
+    """The limit of a vault on its own (SECURITY.md, 7): an older copy of all its stores is whole in itself."""
+    roll_back(small, tmp_path, "books.db", "keys.db")
     with opened(small) as s:
         assert verified(s).ok
         assert gate.check(s, "demo").permit == len(PERMITTED)
+
+
+def test_books_alone_rolled_back_are_refused(small, tmp_path):
+    roll_back(small, tmp_path, "books.db")
+    with pytest.raises(IntegrityError) as caught, opened(small):
+        pass
+    assert caught.value.code == "books_behind"
 
 
 def test_with_an_anchor_books_rolled_back_are_refused(small, tmp_path):
