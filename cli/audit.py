@@ -78,10 +78,19 @@ def continue_(ctx: typer.Context) -> None:
 def key(ctx: typer.Context) -> None:
     """Print the log's public key. Keep it somewhere else: with it the log proves itself.
 
-    JSON: {"key", "earlier": [...]}.
+    After a rotation the keys of before follow, each with the last size that it may sign: "audit verify --key FILE" takes the lines as
+    they are.
+
+    JSON: {"key", "earlier": [...], "until": {an earlier key: the last size that it may sign}}.
     """
     context = context_of(ctx)
+    from vault.audit.signer_ranges import ends
+
     with context.reading(Action.AUDIT_READ) as vault:
-        newest, *earlier = (own.to_text() for own in vault.trail.log_keys())
-    context.output.document({"key": newest, "earlier": earlier})
+        keys = vault.trail.log_keys()
+        until = {key.to_text(): size for key, size in ends(vault.trail.log.checkpoints(), keys).items()}
+    newest, *earlier = (key.to_text() for key in keys)
+    context.output.document({"key": newest, "earlier": earlier, "until": until})
     context.output.line(newest)
+    for key_ in earlier:
+        context.output.line(f"{key_} until {until[key_]}" if key_ in until else key_)

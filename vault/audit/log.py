@@ -14,7 +14,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exc, func, insert, select
@@ -22,10 +22,11 @@ from sqlalchemy import exc, func, insert, select
 from vault.audit.details import DetailSession
 from vault.audit.entry import DETAIL_SALT_BYTES, NONCE_BYTES, Event, Prepared, Stamp, event_id_bytes, prepare
 from vault.audit.head_seal import HeadSeal, SealedHead
-from vault.audit.log_head import LogHead, advance_head, head_altered, last_note, newest_log, read_head, recompute
+from vault.audit.log_head import LogHead, advance_head, head_altered, last_note, newest_log, notes, read_head, recompute
 from vault.audit.merkle import CompactRange, leaf_hash
 from vault.audit.note import ED25519, Checkpoint, Signer, VerifierKey, open_checkpoint, sign_note
 from vault.audit.reader import LogReader
+from vault.audit.signer_ranges import require_in_range
 from vault.audit.subject_sets import store_sets
 from vault.audit.tiles import store_full_tiles
 from vault.errors import InputError, UnavailableError
@@ -168,16 +169,22 @@ class AuditLog(LogReader):
             return appended
         return found
 
-    def checkpoint(self, signer: Signer, *also: Signer, trusted: Sequence[VerifierKey] = ()) -> str:
+    def checkpoint(
+        self,
+        signer: Signer,
+        *also: Signer,
+        trusted: Sequence[VerifierKey] = (),
+        outdated: Callable[[Transaction], bool] = lambda _: False,
+    ) -> str:
         """Sign the head, store and return the note; the last note if nothing was appended since.
 
         ``trusted``: earlier public keys of the log, for the first checkpoint after a key rotation; ``also``: the earlier key, which
-        signs the handover too.
+        signs the handover too. ``outdated``: whether the signer has been replaced, as a transaction sees it.
 
         Raises:
             IntegrityError: ``log_tail_altered``, ``log_incomplete``, ``log_head_altered``, ``log_forked`` (the log does not
-                extend what was signed), and those of ``note.open_checkpoint`` about the last note.
-            UnavailableError: ``log_continued``: another process began a new log.
+                extend what was signed), ``signer_range``, and those of ``note.open_checkpoint`` about the last note.
+            UnavailableError: ``log_continued``: another process began a new log; ``signer_outdated``.
         """
         keys = (VerifierKey(self.origin, ED25519, signer.public), *trusted)
         with self.database.read() as tx:
@@ -186,12 +193,16 @@ class AuditLog(LogReader):
             signed = (
                 Checkpoint(self.origin, 0, CompactRange().root()) if last is None else open_checkpoint(last, self.origin, keys)
             )
+            if last is not None and not also:
+                require_in_range(last, signer, notes(tx, base), self.origin)
             tree = recompute(tx, base, signed).tree
         if last is not None and tree.size == signed.size:
             return last
         note = sign_note(Checkpoint(self.origin, tree.size, tree.root()).to_text(), self.origin, signer, *also)
         with self.database.write() as tx:
             self._own_base(tx)
+            if outdated(tx):
+                raise UnavailableError("signer_outdated", "the log's signing key was changed meanwhile", hint="try again")
             newest = tx.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
             if newest is not None and newest >= tree.size:  # another process has signed a longer log
                 return last_note(tx, base) or note

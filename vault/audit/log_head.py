@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select, update
@@ -86,6 +87,12 @@ def last_note(tx: Transaction, base: int) -> str | None:
     """Newest signed note of the log at ``base``; None before the first."""
     query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
     return tx.scalar(query.order_by(AuditCheckpointRow.size.desc()).limit(1))
+
+
+def notes(tx: Transaction, base: int) -> Iterator[str]:
+    """Every signed note of the log at ``base``, newest first."""
+    query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
+    yield from tx.scalars(query.order_by(AuditCheckpointRow.size.desc()))
 
 
 def tree_at(tx: Transaction, base: int, size: int) -> CompactRange:

@@ -18,7 +18,7 @@ from vault.audit.log import Appended, AuditLog
 from vault.audit.note import ED25519, VerifierKey
 from vault.crypto.keystore import Branch, Unlocked
 from vault.crypto.primitives import SigningKey
-from vault.errors import GenovaultError, IntegrityError, RefusedError
+from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
 from vault.ids import AuditToken, Clock, RandomBytes, SubjectId
 from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
@@ -148,8 +148,8 @@ class AuditTrail:
         """
         try:
             return self._sign_head(self.log_signer())
-        except IntegrityError as error:
-            if error.code != "note_signature_missing":
+        except (IntegrityError, UnavailableError) as error:
+            if error.code not in {"note_signature_missing", "signer_outdated"}:
                 raise
             self._keys.refresh()  # another process has rotated the signing key and signed since
             return self._sign_head(self.log_signer())
@@ -187,11 +187,15 @@ class AuditTrail:
         return self.log.record_many(batch)  # of the log as it then is: ``use`` may have replaced it
 
     def _sign_head(self, *signers: SigningKey) -> str:
-        note = self.log.checkpoint(*signers, trusted=self.log_keys())
+        note = self.log.checkpoint(*signers, trusted=self.log_keys(), outdated=self._outdated)
         for anchor in self.anchors:
             anchor.publish(note)
         self._signed()
         return note
+
+    def _outdated(self, tx: Transaction) -> bool:
+        """True if the books know of a newer keystore: its log may have another signing key."""
+        return tx.scalars(select(VaultRow.keystore_seq)).one() > self._unlocked.public.seq
 
     def _new_log(self) -> AuditLog:
         return AuditLog(
