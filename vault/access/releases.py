@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, select, update
 
 from vault.audit.log import Appended
-from vault.errors import InputError, RefusedError
+from vault.errors import InputError, IntegrityError, RefusedError
 from vault.ids import ProjectId, SubjectId
-from vault.session.sealed_records import SealedRecord
+from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
 from vault.storage.database import Transaction
@@ -80,9 +80,10 @@ def begin(
         subject_set=vault.trail.log.subject_digest(vault.subject_keys.tokens(subjects)),
         n_subjects=len(subjects),
         n_sites=0,
-        sealed=_seal(vault, release_id, content, 1),
+        sealed=b"",
         created=to_micros(vault.clock()),
     )
+    row.sealed = _seal(vault, row, content)
     tx.add(row)
     tx.flush()
 
@@ -108,7 +109,7 @@ def commit(
         raise RefusedError("release_ended", "this release was ended meanwhile", hint="ask again")
     row.state, row.outcome_index, row.n_sites, row.manifest_sha256 = state, outcome.index, n_sites, manifest_sha256
     row.version += 1
-    row.sealed = _seal(vault, release_id, content, row.version)
+    row.sealed = _seal(vault, row, content)
 
 
 def drop(tx: Transaction, release_id: str) -> None:
@@ -135,6 +136,18 @@ def load(vault: UnlockedVault, release_id: str) -> Release:
     return found[0]
 
 
+def faults(vault: UnlockedVault) -> list[str]:
+    """Releases whose records are not as they were sealed, a line each."""
+    found = []
+    with vault.books.read() as tx:
+        for row in tx.scalars(select(ReleaseRow)):
+            try:
+                _opened(vault, row, "")
+            except IntegrityError:
+                found.append(f"the record of release {row.release_id} is not as it was sealed")
+    return found
+
+
 def unfinished(vault: UnlockedVault) -> list[Release]:
     """Releases in state staging or committed, of any process."""
     return _query(vault, ReleaseRow.state.in_(UNFINISHED))
@@ -146,12 +159,22 @@ def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:
         return [_opened(vault, row, code) for row, code in tx.execute(query.where(*where).order_by(ReleaseRow.created.desc()))]
 
 
-def _seal(vault: UnlockedVault, release_id: str, content: ReleaseContent, version: int) -> bytes:
-    return SEALED.seal(vault.records, release_id, asdict(content), version=version)
+def _seal(vault: UnlockedVault, row: ReleaseRow, content: ReleaseContent) -> bytes:
+    return SEALED.seal(vault.records, row.release_id, asdict(content), standing=_standing(row), version=row.version)
+
+
+def _standing(row: ReleaseRow) -> list[str | int]:
+    """The clear columns, as they are sealed too; ``state`` is what the log says of the release."""
+    digests = row.project_id, row.subject_set, row.manifest_sha256 or b""
+    numbers = -1 if row.outcome_index is None else row.outcome_index, row.n_subjects, row.n_sites, row.created
+    return [row.request_id or "", row.intent_event, *(digest.hex() for digest in digests), *numbers]
 
 
 def _opened(vault: UnlockedVault, row: ReleaseRow, project: str) -> Release:
+    """A release as its row has it. Raises IntegrityError ``release_altered``, ``seal_broken``."""
     content = SEALED.open(vault.records, row.release_id, row.sealed, version=row.version)
+    if content.pop("standing", None) not in (None, _standing(row)):  # None: recorded before the columns were sealed
+        raise altered(SEALED.collection)
     return Release(
         release_id=row.release_id,
         request_id=row.request_id,

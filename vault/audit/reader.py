@@ -185,6 +185,12 @@ class LogReader:
         detail: dict[str, Any] = canonical.decode(salted[DETAIL_SALT_BYTES:])
         return detail
 
+    def with_detail(self, most: int) -> list[int]:
+        """Numbers of the newest entries that have a sealed detail, newest first, at most ``most``."""
+        query = select(AuditDetailRow.idx).order_by(AuditDetailRow.idx.desc()).limit(most)
+        with self.database.read() as tx:
+            return list(tx.scalars(query))
+
     def entries_at(self, indices: Sequence[int]) -> list[LogEntry]:
         """Entries of these numbers, ascending; numbers without an entry are left out."""
         found: list[LogEntry] = []

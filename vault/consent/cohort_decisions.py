@@ -29,10 +29,11 @@ from vault.access.excluded_places import place_rules
 from vault.consent import decision_classes, forms, ledger, reference_data
 from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
+from vault.genotypes.catalog import part_members
 from vault.ids import DatasetId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
@@ -159,15 +160,15 @@ def decide_members(known: DecisionClasses, held: Members, request: DecisionReque
 
 
 def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
-    """Subjects with genotypes in any of the datasets."""
-    parts = tx.execute(select(PartRow.part_id, PartRow.created).where(PartRow.dataset_id.in_(datasets))).all()
-    ordered = select(PartMemberRow.subject_id).order_by(PartMemberRow.subject_id)
-    if len(parts) == 1:  # the primary key returns a million rows in order; no sort is needed
-        only = [SubjectId(subject) for subject in tx.scalars(ordered.where(PartMemberRow.part_id == parts[0].part_id))]
+    """Subjects with genotypes in any of the datasets. Raises IntegrityError as ``part_members.listed``."""
+    columns = (PartRow.part_id, PartRow.created, PartRow.members_sha256)
+    parts = tx.execute(select(*columns).where(PartRow.dataset_id.in_(datasets))).all()
+    if len(parts) == 1:
+        only = part_members.listed(tx, parts[0].part_id, parts[0].members_sha256)
         return Members(only, np.full(len(only), parts[0].created))
     newest: dict[SubjectId, int] = {}
     for part in sorted(parts, key=lambda part: part.created):
-        newest.update(dict.fromkeys(tx.scalars(ordered.where(PartMemberRow.part_id == part.part_id)), part.created))
+        newest.update(dict.fromkeys(part_members.listed(tx, part.part_id, part.members_sha256), part.created))
     subjects = sorted(newest)
     return Members(subjects, np.fromiter((newest[subject] for subject in subjects), np.int64, len(subjects)))
 

@@ -24,7 +24,7 @@ from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, InputError, UnavailableError
 from vault.files.names import require_name
-from vault.genotypes.catalog import panel_builder, parts
+from vault.genotypes.catalog import panel_builder, part_members, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
@@ -284,7 +284,7 @@ def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registratio
     registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
     new.add(tx, dataset=dataset.dataset_id)
     parts.add_part(tx, vault, dataset.dataset_id, part, chunks)
-    parts.add_members(tx, part.part_id, plan.slots)
+    part_members.add(tx, part.part_id, plan.slots)
     object_leases.end(tx, plan.part_id)
     vault.trail.append(
         tx,

@@ -13,7 +13,8 @@ from functools import partial
 
 from sqlalchemy import func, select
 
-from vault.access import signed_approvals
+from vault.access import releases, signed_approvals
+from vault.audit import row_checks
 from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import check_live
 from vault.audit.reports.records import records
@@ -21,24 +22,18 @@ from vault.consent import ledger
 from vault.crypto import keystore_files
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import Branch
-from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, IntegrityError
-from vault.genotypes.catalog.object_inventory import named_objects, table_keys
-from vault.genotypes.catalog.row_mapping import container_from_row, owner_from_row
-from vault.genotypes.store.containers import open_lengths
-from vault.ids import SubjectId
+from vault.genotypes.catalog.object_inventory import table_keys
 from vault.limits import ALARM_KEK_WRAPS
-from vault.operations import consent_times, key_backups, put_back, repair
+from vault.operations import consent_times, key_backups, object_checks, people_checks, put_back, repair
 from vault.operations.erasure.job import DONE, ERASED
 from vault.operations.health import HealthFinding, Severity
 from vault.session.high_water import NEWER_KEYS
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
-    ContainerRow,
     ErasureRow,
     JobRow,
     LeaseRow,
-    PartRow,
     PrincipalRow,
     ReleaseRow,
     SubjectRow,
@@ -49,7 +44,9 @@ from vault.storage.timestamps import to_micros
 
 __all__ = ["HealthFinding", "HealthReport", "Severity", "examine"]
 
+DETAILS_OPENED = 1_000  # the newest: each takes a key agreement
 RESTORE = "genovault restore SRC"
+PEOPLE_CHECKS = people_checks.members, people_checks.evidence
 _INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
 
 Check = Callable[[UnlockedVault], Iterator["HealthFinding"]]
@@ -168,6 +165,15 @@ def _log(vault: UnlockedVault) -> Iterator[HealthFinding]:
     for index, time, before in report.steps_back:
         text = f"entry {index} of the log says {time}, earlier than {before} before it"
         yield _warning("log_time_back", text, consent_times.LOOK)
+    with vault.books.read() as tx:
+        for message in row_checks.faults(tx):
+            yield _error("log_rows_altered", message, RESTORE)
+    if vault.keyring.has(Branch.AUDIT_READ):
+        for index in vault.trail.log.with_detail(DETAILS_OPENED):
+            try:
+                vault.trail.detail(index)
+            except GenovaultError as error:
+                yield _error("detail_altered", f"the detail of entry {index} does not open: {error.message}", RESTORE)
     if not vault.trail.anchors:
         yield _note("no_anchor", "no anchor guards the log against an old copy of the vault", "genovault audit anchor DIR")
 
@@ -218,46 +224,37 @@ def _releases(vault: UnlockedVault) -> Iterator[HealthFinding]:
             yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books", RESTORE)
 
 
+def _records(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    yield from (_error("release_altered", message, RESTORE) for message in releases.faults(vault))
+
+
+def _people(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    yield from (_error(*fault, RESTORE) for check in PEOPLE_CHECKS for fault in check(vault))
+
+
+def _identities(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    yield from (_error(*fault, RESTORE) for fault in people_checks.identities(vault))
+
+
 def _objects(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Compare length and digest of each object with the books; count orphaned objects."""
-    with vault.books.read() as tx:
-        named = {stored.name: stored for stored in named_objects(tx)}
-    present = dict(vault.objects.list())
-    for name in sorted(set(named) - set(present)):
-        yield _error("object_missing", f"object {name} is missing", "genovault restore SRC, or import the dataset again")
-    for name in sorted(set(named) & set(present)):
-        data = vault.objects.get(name)
-        if len(data) != named[name].size or sha256(data) != named[name].sha256:
-            yield _error("object_altered", f"object {name} is not what was written", "restore it from a backup")
+    yield from (_error(*fault) for fault in object_checks.objects(vault))
     if lost := repair.orphaned_objects(vault):
         yield _warning("orphans", f"{len(lost)} objects that nothing names", "genovault doctor --mend")
 
 
 def _containers(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Open each container's length table at its place and compare the sum with the container's size."""
-    query = select(ContainerRow, PartRow).join(PartRow, PartRow.part_id == ContainerRow.part_id)
-    with vault.books.read() as tx:
-        rows = tx.execute(query).all()
-    for c, part in rows:
-        owner = owner_from_row(vault.vault_id, part)
-        ref = container_from_row(owner, c, chunk=c.chunk, length_key_id=part.length_key_id)
-        try:
-            key = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [part.length_key_id])[part.length_key_id]
-            open_lengths(ref, vault.objects.get_range(c.object, 0, c.header_bytes), key)
-        except GenovaultError as error:
-            yield _error(error.code, f"container {c.object}: {error.message}", "restore it from a backup")
+    yield from (_error(*fault) for fault in object_checks.containers(vault))
 
 
 def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:
     """Named keys that are gone, subjects without keys, orphaned keys, use counters, unfinished rotations."""
     with vault.books.read() as tx:
         needed = table_keys(tx)
-        live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
     if missing := vault.keys.missing_ids(key_id for _, key_id in needed):
         yield _error("key_missing", f"{len(missing)} keys of stored genotypes are gone", "import those datasets again")
-    if keyless := vault.subject_keys.keyless(live):
-        yield _error("subject_keyless", f"{len(keyless)} people have no keys", "genovault restore SRC beside the newest keys")
+    for code, message in people_checks.keys(vault):
+        yield _error(code, message, "genovault restore SRC beside the newest keys")
     if orphaned := repair.orphaned_keys(vault):
         text = f"{len(orphaned)} people have keys and are in no book: an import was killed, or the books are older than the keys"
         mendable = repair.may_sweep_orphaned_keys(vault)
@@ -269,6 +266,8 @@ def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:
         yield _warning("keys_of_nobody", text, remedy)
     if erased - vault.keys.erasures():
         yield _error("keys_behind", "the key database is older than the books", NEWER_KEYS)
+    for epoch in vault.keys.epochs.undercounted():
+        yield _error("key_usage_altered", f"the use of epoch {epoch} was counted too low", "genovault key rotate")
     held = {(branch, number) for branch in Branch for number in vault.unlocked.keystore.epochs(branch)}
     for use in vault.keys.epochs.uses():
         if use.wraps >= ALARM_KEK_WRAPS:
@@ -328,6 +327,9 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("consent ledger", _ledger, ()),
     ("dates of signatures", _dates, (PURPOSE_BRANCH[KeyPurpose.IDENTITY], PURPOSE_BRANCH[KeyPurpose.HANDLE])),
     ("releases", _releases, ()),
+    ("records of releases", _records, (Branch.BOOKS,)),
+    ("people", _people, ()),
+    ("identities", _identities, (Branch.IDENTITY,)),
     ("keys", _keys, ()),
     ("objects", _objects, ()),
     ("containers", _containers, (PURPOSE_BRANCH[KeyPurpose.SITE_TABLE],)),

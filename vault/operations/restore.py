@@ -39,6 +39,7 @@ from vault.crypto.keystore import Factor
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files import durable
 from vault.files.private_files import make_folder
+from vault.genotypes.catalog import part_members
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
 from vault.operations import log_anchors
@@ -66,7 +67,6 @@ from vault.storage.book_tables import (
     IdentityRow,
     JobRow,
     LeaseRow,
-    PartMemberRow,
     ReferenceRow,
     SubjectRow,
     VaultRow,
@@ -265,8 +265,9 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
             vault.keys.destroy([], [], erasure_id=erasure_id)
     gone = [subject for subject in vault.subject_keys.keyless(states) if states[subject] != ERASED]
     with vault.books.write() as tx:
+        part_members.remove(tx, gone)
         for subject in gone:
-            for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, PartMemberRow):
+            for table in (IdentityRow, ReferenceRow, ConsentPrivateRow):
                 tx.execute(delete(table).where(table.subject_id == subject))
             tx.execute(update(SubjectRow).where(SubjectRow.subject_id == subject).values(state=ERASED))
         tx.execute(delete(LeaseRow))  # what was being written then is in no backup

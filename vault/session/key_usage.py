@@ -5,6 +5,7 @@ NIST SP 800-38D §8.3 allows 2^32 uses of one key; ``limits.MAX_KEK_WRAPS`` stay
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,6 +77,17 @@ class EpochCounters:
             EpochUse(Branch(r.branch), r.epoch, r.wraps, keys.get((r.branch, r.epoch), 0), r.closed, from_micros(r.created))
             for r in rows
         ]
+
+    def undercounted(self) -> list[str]:
+        """Epochs whose counter states fewer wraps than there are keys under them, as ``branch epoch``."""
+        table = WrappedKeyRow.__table__
+        with self._database.read() as tx:
+            held = tx.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch)).all()
+            counted = {(r.branch, r.epoch): r.wraps for r in tx.scalars(select(BranchEpochRow))}
+        keys: Counter[tuple[str, int]] = Counter()
+        for purpose, epoch, n in held:
+            keys[PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch] += n
+        return sorted(f"{branch} {epoch}" for (branch, epoch), n in keys.items() if counted.get((branch, epoch), -1) < n)
 
     def close(self, branch: Branch, epoch: int) -> None:
         """Refuse further wraps under an epoch, in every process.

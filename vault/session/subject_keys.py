@@ -107,6 +107,12 @@ class SubjectKeys:
             found.setdefault(subject, []).append(token)
         return found
 
+    def misnumbered_tokens(self) -> int:
+        """Number of tokens that name another version of the salt than their rows do."""
+        with self._database.read() as tx:
+            rows = tx.execute(select(SubjectTokenRow.version, SubjectTokenRow.token)).all()
+        return sum(token.split(":")[1] != str(version) for version, token in rows)
+
     def token_version(self) -> int:
         """Newest version of any subject's token; 0 without subjects."""
         with self._database.read() as tx:

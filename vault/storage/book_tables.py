@@ -103,6 +103,7 @@ class PartRow(Base):
     directory_key_id: Mapped[Id]
     length_key_id: Mapped[Id]  # key of the length tables of all containers
     created: Mapped[Micros]
+    members_sha256: Mapped[Digest] = mapped_column(server_default="-")  # of the part's members
 
 
 class PartMemberRow(Base):

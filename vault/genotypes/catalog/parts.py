@@ -8,7 +8,7 @@ opened anew, so an erasure in this or another process is never read past.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -36,7 +36,7 @@ from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
-from vault.storage.bulk_columns import insert_columns, rows_among
+from vault.storage.bulk_columns import rows_among
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -123,7 +123,9 @@ def add_part(
 ) -> None:
     """Name a written part's objects in the books, in the caller's transaction."""
     ordinal = tx.scalar(select(func.count()).select_from(PartRow).where(PartRow.dataset_id == dataset_id)) or 0
-    tx.add(PartRow(dataset_id=dataset_id, ordinal=ordinal, created=to_micros(vault.clock()), **part_fields(part)))
+    tx.add(
+        PartRow(dataset_id=dataset_id, ordinal=ordinal, created=to_micros(vault.clock()), members_sha256=b"", **part_fields(part))
+    )
     tx.flush()
     rows = [
         {"part_id": part.part_id, "ordinal": chunk.ordinal, "table_version": chunk.table_version, **chunk_fields(chunk)}
@@ -132,13 +134,6 @@ def add_part(
     bulk_insert(tx, ChunkRow, rows)
     containers = (container_fields(chunk, part_id=part.part_id, chunk=chunk.ordinal) for chunk in chunks)
     bulk_insert(tx, ContainerRow, list(chain.from_iterable(containers)))
-
-
-def add_members(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tuple[int, int]]) -> None:
-    """Record each subject's (group, slot) in a part."""
-    subjects = sorted(members)
-    groups, slots = ([members[subject][at] for subject in subjects] for at in (0, 1))
-    insert_columns(tx, PartMemberRow, {"part_id": part_id, "subject_id": subjects, "group_no": groups, "slot": slots})
 
 
 def open_parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[OpenPart]:

@@ -29,7 +29,7 @@ from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import panel_blocks, panel_builder, parts
+from vault.genotypes.catalog import panel_blocks, panel_builder, part_members, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
@@ -157,10 +157,8 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
             consent=head.entry(added=1),
         )
         row.state = ERASING
-        part_ids = set(tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject)))
-        if {part_id.hex() for part_id in part_ids} != set(alts):
+        if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != set(alts):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
-        tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
         plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
         sealed = seal(vault, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=ERASURE_JOB, state=LISTED, payload=sealed, created=to_micros(now)))

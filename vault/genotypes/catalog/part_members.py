@@ -1,0 +1,76 @@
+"""Members of a part: whose genotypes it holds. Their digest stands in the part's record, so that none vanishes or joins unseen.
+
+digest = SHA-256(context("genovault/part-members/v1", part id) ‖ 16-byte subject ids in ascending order)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import bindparam, delete, select, update
+
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError
+from vault.ids import PartId, SubjectId
+from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.bulk_columns import insert_columns
+from vault.storage.database import Transaction
+
+# The primary key returns a million rows in order; no sort is needed.
+_SUBJECTS = select(PartMemberRow.subject_id).where(PartMemberRow.part_id == bindparam("part")).order_by(PartMemberRow.subject_id)
+
+
+def digest(part_id: bytes, subjects: Sequence[bytes]) -> bytes:
+    """Digest of a part's members, 32 bytes. ``subjects``: their ids in ascending order."""
+    return sha256(encode_context("genovault/part-members/v1", part_id) + b"".join(subjects))
+
+
+def add(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tuple[int, int]]) -> None:
+    """Record each subject's (group, slot) in a new part, in the caller's transaction."""
+    subjects = sorted(members)
+    groups, slots = ([members[subject][at] for subject in subjects] for at in (0, 1))
+    insert_columns(tx, PartMemberRow, {"part_id": part_id, "subject_id": subjects, "group_no": groups, "slot": slots})
+    _set(tx, part_id, subjects)
+
+
+def remove(tx: Transaction, subjects: Iterable[SubjectId]) -> set[PartId]:
+    """Take subjects out of every part, in the caller's transaction; the parts that they were in.
+
+    Raises:
+        IntegrityError: ``members_altered``.
+    """
+    left: set[PartId] = set()
+    for subject in subjects:
+        own = PartMemberRow.subject_id == subject
+        for part_id, known in tx.execute(
+            select(PartRow.part_id, PartRow.members_sha256)
+            .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
+            .where(own)
+        ).all():
+            listed(tx, part_id, known)
+            left.add(PartId(part_id))
+        tx.execute(delete(PartMemberRow).where(own))
+        for part_id in left:
+            _set(tx, part_id, tx.scalars(_SUBJECTS, {"part": part_id}).all())
+    return left
+
+
+def listed(tx: Transaction, part_id: bytes, members_sha256: bytes) -> list[SubjectId]:
+    """Members of a part in ascending order, as its record has them.
+
+    Raises:
+        IntegrityError: ``members_altered``: they are not those whose digest the record holds.
+    """
+    found = [SubjectId(subject) for subject in tx.scalars(_SUBJECTS, {"part": part_id})]
+    if digest(part_id, found) != members_sha256:
+        raise IntegrityError(
+            "members_altered",
+            f"the books were edited: the people of part {part_id.hex()[:8]} are not those that were imported",
+            hint="restore a backup of the books",
+        )
+    return found
+
+
+def _set(tx: Transaction, part_id: bytes, subjects: Sequence[bytes]) -> None:
+    tx.execute(update(PartRow).where(PartRow.part_id == part_id).values(members_sha256=digest(part_id, subjects)))

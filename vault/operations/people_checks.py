@@ -1,0 +1,91 @@
+"""Doctor's look at the records of people: identities, references, evidence, and who is in which part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+
+from vault.consent import ledger
+from vault.crypto.key_wrapping import PURPOSE_BRANCH
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError
+from vault.genotypes.catalog import part_members
+from vault.ids import SubjectId
+from vault.session.subject_keys import SUBJECT_PURPOSES
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ConsentPrivateRow, PartRow, ReferenceRow, SubjectRow
+from vault.subjects.identities import open_identities
+from vault.subjects.references import ReferenceIndex
+
+
+def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
+    """Code and message of each fault: an identity that is missing or does not open, references that are not its own."""
+    with vault.books.read() as tx:
+        live = {SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))}
+        stored = {(row.digest, row.subject_id) for row in tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id))}
+    held = live - set(vault.subject_keys.keyless(list(live)))  # of the others, doctor says that their keys are gone
+    try:
+        found = open_identities(vault, held)
+    except IntegrityError as error:
+        yield "identity_altered", f"an identity does not open: {error.message}"
+        return
+    if missing := held - found.keys():
+        yield "identity_missing", f"{len(missing)} people have no identity in the books"
+    index = ReferenceIndex(vault)
+    own = set(zip(index.digests("id", index.handles(sorted(found))), sorted(found), strict=True))
+    for subject, identity in found.items():
+        own.update((digest, subject) for digest in index.digests("sample", identity.samples))
+        own.update((digest, subject) for digest in index.digests("mrn", [identity.mrn] if identity.mrn else []))
+    if lost := own - stored:
+        yield "reference_missing", f"{len(lost)} references of people are not in the index: they are not found by them"
+    if foreign := {pair for pair in stored - own if pair[1] not in live - held}:
+        yield "reference_altered", f"{len(foreign)} references in the index are not those of the people they lead to"
+
+
+def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
+    """Code and message of each fault of the keys of people whose data is held: missing, or not what was stored."""
+    with vault.books.read() as tx:
+        live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
+    for purpose in SUBJECT_PURPOSES:
+        if vault.keyring.has(PURPOSE_BRANCH[purpose]):
+            try:
+                lost = len(live) - len(vault.keys.open_many(purpose, live))
+            except IntegrityError:
+                yield "key_altered", f"a {purpose.value} key is not what was stored"
+                continue
+            if lost:
+                yield "subject_keyless", f"{lost} people have no {purpose.value} key"
+    if lost := len(live) - len(vault.subject_keys.all_tokens(live)):
+        yield "token_missing", f"{lost} people have no audit token"
+    if wrong := vault.subject_keys.misnumbered_tokens():
+        yield "token_altered", f"{wrong} audit tokens are not of the version that they are stored as"
+
+
+def evidence(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
+    """Code and message of each fault: a sealed part of a consent event that is gone or not the one recorded."""
+    with vault.books.read() as tx:
+        book = ledger.read(tx, vault)
+        gone = {SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state != "active"))}
+        query = select(ConsentPrivateRow.seq, ConsentPrivateRow.subject_id, ConsentPrivateRow.sealed)
+        held = {row.seq: (row.subject_id, sha256(row.sealed)) for row in tx.execute(query)}
+    columns = book.columns
+    wanted = columns.fixed["sealed"]
+    erased = {number for number in map(int, columns.numbers(sorted(gone))) if number >= 0} if gone else set()
+    faults = sum(
+        held.get(seq) != (columns.subject_id(int(columns.subject[seq - 1])), wanted[seq - 1].tobytes())
+        for seq in range(1, len(columns) + 1)
+        if int(columns.subject[seq - 1]) not in erased
+    )
+    if faults or held.keys() - range(1, len(columns) + 1):
+        yield "evidence_altered", f"the sealed parts of {max(faults, 1)} consent events are gone or not those that were recorded"
+
+
+def members(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
+    """Code and message of each part whose members are not those of its record."""
+    with vault.books.read() as tx:
+        for part_id, known in tx.execute(select(PartRow.part_id, PartRow.members_sha256)).all():
+            try:
+                part_members.listed(tx, part_id, known)
+            except IntegrityError as error:
+                yield error.code, error.message
