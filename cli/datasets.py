@@ -44,7 +44,8 @@ def import_(
 ) -> None:
     """Import genotypes; all or nothing.
 
-    JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n}.
+    JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n,
+    "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n}}.
     """
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
@@ -74,6 +75,13 @@ def import_(
     context.output.document(asdict(report))
     context.output.line(f"{report.dataset}: {report.sites:,} sites, {report.stored_bytes:,} bytes stored")
     context.output.line(f"samples: {report.matched:,} of known people, {report.new:,} of new ones, {report.skipped:,} left out")
+    found = report.structural
+    if found.sites:
+        context.output.line(
+            f"structural variants: {found.sites:,}; END, SVTYPE, SVLEN and mates are kept, the rest of INFO is not. "
+            f"END made of SVLEN: {found.ends_from_lengths:,}; END before POS, left out: {found.ends_left_out:,}; "
+            f"hidden by any mask near them, because it is not said where they lie or end: {found.unplaced:,}"
+        )
 
 
 @app.command("list")

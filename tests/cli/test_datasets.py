@@ -15,7 +15,15 @@ def objects(shell) -> list:
 def test_a_dataset_is_imported_listed_and_shown(vault):
     vault.write("cohort.vcf.gz", gzip.compress(cohort().data))
     made = vault.run("dataset import cohort.vcf.gz --name cohort --assembly GRCh38 --register --json").json
-    assert made == {"dataset": "cohort", "sites": 5, "matched": 0, "new": 12, "skipped": 0, "stored_bytes": made["stored_bytes"]}
+    assert made == {
+        "dataset": "cohort",
+        "sites": 5,
+        "matched": 0,
+        "new": 12,
+        "skipped": 0,
+        "stored_bytes": made["stored_bytes"],
+        "structural": {"sites": 0, "ends_from_lengths": 0, "ends_left_out": 0, "unplaced": 0},
+    }
     (listed,) = vault.run("dataset list --json").json["datasets"]
     assert (listed["name"], listed["assembly"], listed["parts"], listed["subjects"], listed["sites"]) == (
         "cohort",

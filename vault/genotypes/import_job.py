@@ -32,6 +32,7 @@ from vault.genotypes.ingest.begin import begin_reading
 from vault.genotypes.ingest.reading import ReadFile, Reading
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.store.part_writer import PartWriter
+from vault.genotypes.structural_counts import StructuralCounts
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
 from vault.limits import GROUP_SUBJECTS
 from vault.session import object_leases
@@ -80,6 +81,7 @@ class ImportReport:
     new: int
     skipped: int
     stored_bytes: int
+    structural: StructuralCounts
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,10 @@ def import_files(
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = _chosen(matched, fresh.subjects)
         plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(vault, people))
-        chunks = _one_spelling(_chunks(opened, orders, columns, progress), {} if is_new else _spellings(vault, dataset))
+        structural = StructuralCounts()
+        chunks = _one_spelling(
+            structural.counted(_chunks(opened, orders, columns, progress)), {} if is_new else _spellings(vault, dataset)
+        )
         with (
             object_leases.acquire(vault, plan.part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE),
             registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new,
@@ -149,7 +154,7 @@ def import_files(
         panel_builder.rebuild(vault, dataset)
     part, _ = written
     known, skipped = len(people) - len(matched.new), len(samples) - len(people)
-    return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.total_bytes)
+    return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.total_bytes, structural)
 
 
 def _dataset(vault: UnlockedVault, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
