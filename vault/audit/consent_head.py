@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 
 from vault.audit.entry import ConsentHead, decode_leaf
 from vault.storage.audit_tables import AuditLeafRow
 from vault.storage.database import Transaction
 
 PAGE = 256  # entries read at a time; each access carries a head, so one page is usually enough
+ADDED = b'"added":'  # in every entry that adds to the ledger, and in few others
 
 
 def consent_head(tx: Transaction) -> ConsentHead | None:
@@ -23,7 +24,35 @@ def consent_head(tx: Transaction) -> ConsentHead | None:
         if not page:
             return None
         for row in page:
-            stated = None if row.leaf is None else decode_leaf(row.leaf).get("consent")
-            if stated is not None:
-                return ConsentHead(stated["seq"], bytes.fromhex(stated["head"]), stated.get("added", 0))
+            found = None if row.leaf is None else _stated(row.leaf)
+            if found is not None:
+                return found
         stop = page[-1].idx
+
+
+def furthest_head(tx: Transaction, known: tuple[int, ConsentHead | None]) -> tuple[int, ConsentHead | None]:
+    """The entries looked through so far, and the furthest head to which one of them says that it added.
+
+    The ledger only grows, so whoever appends an entry that quotes an earlier head takes nothing back. ``known``: the answer of before,
+    (0, None) at first; only later entries are read, and the last ones again, which a transaction may have taken back since.
+    Raises as ``consent_head``.
+    """
+    size, furthest = known
+    end = (tx.scalar(select(func.max(AuditLeafRow.idx))) or 0) + 1
+    rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= size - PAGE, AuditLeafRow.idx < end, _holds(tx, ADDED))
+    for leaf in tx.scalars(rows.order_by(AuditLeafRow.idx)):
+        found = None if leaf is None else _stated(leaf)
+        if found is not None and found.added and (furthest is None or found.seq > furthest.seq):
+            furthest = found
+    return end, furthest
+
+
+def _stated(leaf: bytes) -> ConsentHead | None:
+    stated = decode_leaf(leaf).get("consent")
+    return None if stated is None else ConsentHead(stated["seq"], bytes.fromhex(stated["head"]), stated.get("added", 0))
+
+
+def _holds(tx: Transaction, part: bytes) -> ColumnElement[bool]:
+    if tx.get_bind().dialect.name == "postgresql":
+        return AuditLeafRow.leaf.op("LIKE")(b"%" + part + b"%")
+    return func.instr(AuditLeafRow.leaf, part) > 0

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from policies import records
 from policies.consent import RULES, ConsentEvent, Precision, Status
-from vault.audit.consent_head import consent_head
+from vault.audit.consent_head import consent_head, furthest_head
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns
 from vault.consent.ledger_columns import CLOCK_BEHIND, DAY, EVENT, FORMAT, LAYOUTS, Columns, EventBatch, StatementTable
@@ -35,6 +35,7 @@ from vault.storage.timestamps import from_micros, to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # replaces the digest of the evidence in an event; the sealed part has it
+FURTHEST_HEAD: Cache[tuple[int, ConsentHead | None]] = Cache(lambda: (0, None))
 CLOCK_SLACK = timedelta(minutes=1)
 """How far the clock may be behind the last event: clocks of several machines differ, and a correction sets one back by seconds."""
 
@@ -182,6 +183,10 @@ def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
     vault.caches.put(CHECKED_COLUMNS, columns)
     book = Ledger(columns)
     _require_logged(tx, book.head, vault.vault_id)
+    looked = furthest_head(tx, vault.caches.get(FURTHEST_HEAD))
+    vault.caches.put(FURTHEST_HEAD, looked)
+    if looked[1] is not None and (looked[1].seq > book.head.seq or looked[1].head != _at(tx, looked[1].seq, vault.vault_id)):
+        raise _behind()
     return book
 
 
@@ -233,11 +238,15 @@ def _require_logged(tx: Transaction, head: Head, vault_id: VaultId) -> None:
     else:  # an entry may rest on an older head than the newest: then the ledger still goes through it
         agreed = known.seq < head.seq and known.head == _at(tx, known.seq, vault_id)
     if not agreed:
-        raise IntegrityError(
-            "consent_ledger_behind",
-            "the consent ledger and the audit log disagree on what was recorded",
-            hint="run genovault doctor",
-        )
+        raise _behind()
+
+
+def _behind() -> IntegrityError:
+    return IntegrityError(
+        "consent_ledger_behind",
+        "the consent ledger and the audit log disagree on what was recorded",
+        hint="run genovault doctor",
+    )
 
 
 def _at(tx: Transaction, seq: int, vault_id: VaultId) -> bytes | None:
