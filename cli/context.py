@@ -105,6 +105,14 @@ class Context:
         vault.abandon()
         raise refused
 
+    def mention_compiling(self) -> None:
+        """Say on stderr that, or why, a command that computes on genotypes begins with compiling its code."""
+        from vault.genotypes.compute.kernel_cache import notice
+
+        text = notice()
+        if text:
+            self.output.warn(text)
+
     @contextmanager
     def reading(self, act: Action, **fields: Any) -> Iterator[UnlockedVault]:
         """The vault for a command that only looks: logged as ``act`` when the block ends, failed where it does not end well.

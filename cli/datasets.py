@@ -50,6 +50,7 @@ def import_(
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
         raise UsageError("options_exclude", "--register is --unknown register, and another --unknown is given")
+    context.mention_compiling()
     from vault.genotypes.ingest.begin import begin_reading
 
     with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:

@@ -33,6 +33,7 @@ def extract(
     JSON: {"release", "request", "project", "state", "subjects": n, "sites": n, "created", "output", "entry": n}.
     """
     context = context_of(ctx)
+    context.mention_compiling()
     from vault import gate
 
     with context.open() as vault:

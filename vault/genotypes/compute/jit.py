@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import llvmlite
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from vault.genotypes.compute.kernel_cache import cache_folder
+from vault.genotypes.compute.kernel_cache import cache_folder, versions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +24,7 @@ _config: Any = numba.config  # its attributes are made at run time
 _struct: Any = cgutils.create_struct_proxy
 
 
-_FOLDER = cache_folder(f"numba {numba.__version__} llvmlite {llvmlite.__version__}")
+_FOLDER = cache_folder(versions())
 if _FOLDER is not None:
     _config.CACHE_DIR = str(_FOLDER)
 

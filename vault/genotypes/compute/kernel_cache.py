@@ -14,6 +14,7 @@ import stat
 import tempfile
 import time
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 from vault.files.private_files import make_folder
@@ -67,6 +68,24 @@ def cache_folder(versions: str, *, package: Path = _PACKAGE) -> Path | None:
     if fresh:
         _remove_unused(folder)
     return folder
+
+
+def notice() -> str:
+    """What a person should know who waits for kernels to be compiled; empty where they are in the cache."""
+    folder = cache_folder(versions())
+    if folder is None:
+        return (
+            "no folder can be had for a cache of compiled code, so that every command compiles it anew, which takes a while: "
+            "set NUMBA_CACHE_DIR to a folder that this user alone can write in"
+        )
+    if not any(folder.iterdir()):
+        return "compiling code for this machine into a cache; this first time takes a while"
+    return ""
+
+
+def versions() -> str:
+    """The compilers' versions: another one makes other code."""
+    return " ".join(f"{name} {metadata.version(name)}" for name in ("numba", "llvmlite"))
 
 
 def _base() -> Path:

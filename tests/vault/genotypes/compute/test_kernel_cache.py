@@ -115,3 +115,31 @@ def test_folders_of_other_versions_go_when_they_were_not_used_for_long(base):
 def test_the_sources_are_there():
     names = {path.name for path in kernel_sources()}
     assert {"limits.py", "jit.py", "call_codes.py", "encode.py", "vcf_kernels.py"} <= names
+
+
+def test_somebody_who_waits_is_told_why(base, monkeypatch):
+    assert "into a cache" in kernel_cache.notice()
+    (cache_folder(kernel_cache.versions()) / "a.nbi").write_text("x")
+    assert kernel_cache.notice() == ""
+    base.chmod(0o777)
+    assert "no folder can be had for a cache" in kernel_cache.notice()
+
+
+def test_a_user_without_a_home_has_a_folder_of_its_own_in_the_temporary_one(tmp_path, monkeypatch):
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nonexistent"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    tmp_path.chmod(0o1777)
+    own = tmp_path / f"genovault-{os.geteuid()}"
+    assert cache_folder("1").parent == own / "genovault"
+    assert own.stat().st_mode & 0o777 == 0o700
+    own.chmod(0o777)
+    assert cache_folder("1") is None
+
+
+def test_what_another_user_left_in_the_folder_is_not_loaded(base):
+    folder = cache_folder("1")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.nbi").symlink_to("/dev/null")
+    assert cache_folder("1") is None
