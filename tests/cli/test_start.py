@@ -90,7 +90,13 @@ def test_nor_does_its_module_as_documented(export, option):
 
 
 def test_the_pages_name_no_other_way_to_run_it():
-    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "vault").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+    pages = [
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "README.md",
+        ROOT / "SECURITY.md",
+        *(ROOT / "vault").rglob("*.py"),
+        *(ROOT / "cli").rglob("*.py"),
+    ]
     found = [line for page in pages for line in page.read_text().splitlines() if "-m vault.audit.verify" in line]
     assert len(found) >= 2
     assert all(re.search(r"python -[IP] -m vault\.audit\.verify", line) for line in found), found
@@ -142,3 +148,9 @@ class TestTrusted:
         path = ["/usr/bin", str(tmp_path), "/home/ann/tools", "/srv/genovault", "/usr/lib/python3.11"]
         named = os.pathsep.join(path[1:4])
         assert self.found(path, home="/srv/genovault", PYTHONPATH=named) == ["/srv/genovault", "/home/ann/tools", path[4]]
+
+
+@pytest.mark.parametrize("path", [None, ".", str(ROOT)])
+def test_a_clone_that_is_installed_in_place_works_from_its_own_folder(commands, path):
+    done = run([commands / "genovault", "--version"], cwd=ROOT, **({} if path is None else {"PYTHONPATH": path}))
+    assert done.returncode == 0, done.stderr

@@ -55,3 +55,14 @@ def test_it_runs_from_another_folder(unpacked, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Usage: genovault")
+
+
+def test_installed_in_place_the_commands_begin_beside_the_packages(tmp_path):
+    """Else the clone, as the working folder, would be taken for somebody else's."""
+    code = "import sys, hatchling.build; print(hatchling.build.build_editable(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "genovault_start.py" not in archive.namelist()
+        (pth,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith(".pth"))
+    assert str(ROOT) in pth.split()
