@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
@@ -55,6 +56,10 @@ class Collection:
     key: tuple[int, ...]  # places in ``columns`` of the primary key
     label: tuple[int, ...]  # and of what a record is called by
     newest_by: str | None = None  # only the row with the largest value of this column counts
+
+    def with_columns(self, present: AbstractSet[str]) -> Collection:
+        """The collection as a program knew it whose table had only these columns; later ones come last."""
+        return replace(self, columns=tuple(column for column in self.columns if column in present))
 
     def rows(self, connection: Connection) -> list[tuple[Any, ...]]:
         """Rows that the connection's transaction sees, in order of their keys."""

@@ -29,8 +29,10 @@ from vault.files.hardening import forbid_dumps
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.session import failed_unlocks
 from vault.session.audit_trail import AuditTrail
-from vault.session.authentic_books import AuthenticBooks, Signatory
+from vault.session.authentic_books import AuthenticBooks
 from vault.session.caches import Caches
+from vault.session.collection_heads import CollectionHeads, Signatory
+from vault.session.first_signing import migrate_books
 from vault.session.high_water import EVERY, HighWater
 from vault.session.sealed_records import SealedRecords
 from vault.session.settings import SETTINGS, Settings, inside, read_settings
@@ -38,7 +40,7 @@ from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import PrincipalRow, VaultRow
 from vault.storage.database import Database, Transaction
-from vault.storage.migrate import make_current
+from vault.storage.migrate import is_current, make_current
 from vault.storage.object_store import ObjectStore
 from vault.storage.planted import require_plain
 
@@ -66,16 +68,18 @@ class UnlockedVault:
         self.objects = ObjectStore(inside(folder, settings.places.objects))
         for base, opened in (("books", database), ("keys", self._key_database)):
             require_plain(opened, base)
-        make_current(database, "books")
+        if not is_current(database, "books"):
+            migrate_books(database, self.vault_id, unlocked)
         make_current(self._key_database, "keys")
         self.keys = WrappedKeys(
             self._key_database, unlocked.keyring, self.vault_id, clock=clock, random=random, refresh=self._newer_keyring
         )
         self.subject_keys = SubjectKeys(self.keys, self.vault_id, random=random)
         seal = HeadSeal(self.vault_id, self._append_key) if unlocked.keystore.bound else None
-        self.books = AuthenticBooks(
-            database, self.vault_id, seal=seal, keystore=self._keystore_document, signatory=self._signatory
+        heads = (
+            CollectionHeads(self.vault_id, seal, keystore=self._keystore_document, signatory=self._signatory) if seal else None
         )
+        self.books = AuthenticBooks(database, heads)
         with database.read() as tx:  # bare: whatever is wrong with a vault, its log can be read
             row = tx.scalars(select(VaultRow)).one_or_none()
         if row is None or row.vault_id != self.vault_id:

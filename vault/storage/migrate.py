@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import exc, inspect, text
 
 from vault.errors import IntegrityError, UnavailableError
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 
 REVISIONS = {
     "books": ("0001", "0002", "0003", "0004", "0005", "0006", "0007"),
@@ -35,19 +35,39 @@ def has_tables(database: Database) -> bool:
         return inspect(tx.connection()).has_table("alembic_version")
 
 
+def upgrade_in(tx: Transaction, base: str) -> None:
+    """Bring a database to the newest schema in the caller's write transaction."""
+    _run_in(tx, base, "upgrade", "head")
+
+
+def is_current_in(tx: Transaction, base: str) -> bool:
+    """True if the caller's transaction sees the newest schema."""
+    return bool(tx.scalar(text("SELECT version_num FROM alembic_version")) == HEADS[base])
+
+
 def _run(database: Database, base: str, verb: str, revision: str) -> None:
+    with database.write() as tx:
+        _run_in(tx, base, verb, revision)
+
+
+def _run_in(tx: Transaction, base: str, verb: str, revision: str) -> None:
     from alembic import command  # noqa: PLC0415 - 0.15 s that opening a vault must not pay
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS / base))
-    with database.write() as tx:
-        config.attributes["connection"] = tx.connection()
-        getattr(command, verb)(config, revision)
+    config.attributes["connection"] = tx.connection()
+    getattr(command, verb)(config, revision)
 
 
 def make_current(database: Database, base: str) -> None:
-    """Bring a database that an older program made to the newest schema; refuse one whose schema this program does not know.
+    """Bring a database that an older program made to the newest schema. Raises as ``is_current``."""
+    if not is_current(database, base):
+        upgrade(database, base)
+
+
+def is_current(database: Database, base: str) -> bool:
+    """True for the newest schema, False for one that this program upgrades.
 
     Raises:
         IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: of a newer program;
@@ -64,5 +84,4 @@ def make_current(database: Database, base: str) -> None:
         raise UnavailableError(
             "schema_version", f"the {base} database has schema {found}, not {HEADS[base]}", hint="upgrade genovault"
         )
-    if found != HEADS[base]:
-        upgrade(database, base)
+    return bool(found == HEADS[base])

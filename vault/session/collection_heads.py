@@ -1,0 +1,220 @@
+"""Heads of the collections: digest and signature of each, and their binding to the head of the log (``docs/formats/books.md`` §7).
+
+state = digest over (name, counter, digest) of every head; it stands in the log's head, under its MAC (``audit.head_seal``)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from policies import authority
+from vault.audit.head_seal import HeadSeal, SealedHead
+from vault.crypto.context import encode_context
+from vault.crypto.keystore_format import Document
+from vault.crypto.primitives import SigningKey, sha256, verify_signature
+from vault.errors import IntegrityError, RefusedError, UnavailableError
+from vault.session.collections import Collection, differing, state_digest
+from vault.storage.audit_tables import AuditHeadRow
+from vault.storage.book_tables import CollectionHeadRow, VaultRow
+from vault.storage.database import Transaction
+
+TOGETHER = "stewards"  # name of the head over all collections that stewards alone change
+
+
+@dataclass(frozen=True)
+class Signatory:
+    """Who acts: the key that signs what is left changed, and its role."""
+
+    role: str
+    key: SigningKey | None  # None: a slot of keystore format 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """Head of one collection."""
+
+    counter: int
+    digest: bytes
+    listing_sha256: bytes
+    signer: bytes
+    signature: bytes
+
+
+Heads = dict[str, Head]
+
+
+class CollectionHeads:
+    """Reads, checks and signs the heads of one vault's collections.
+
+    Args:
+        seal: MAC of the log's head.
+        keystore: the keystore's document; True: read again, because another process may have changed it.
+        signatory: who acts.
+    """
+
+    def __init__(
+        self,
+        vault_id: bytes,
+        seal: HeadSeal,
+        *,
+        keystore: Callable[[bool], Document],
+        signatory: Callable[[], Signatory],
+    ) -> None:
+        self._vault_id = vault_id
+        self._seal = seal
+        self._keystore = keystore
+        self._signatory = signatory
+        self._verified: set[tuple[str, Head]] = set()  # whose signature was checked
+
+    def read(self, connection: Connection) -> tuple[Heads, int]:
+        """Heads of all collections, bound to the head of the log, and the number of the newest keystore that the books know of.
+
+        Raises:
+            IntegrityError: ``log_head_missing``, ``log_head_unauthentic``, ``collection_altered``.
+        """
+        columns = (
+            AuditHeadRow.base,
+            AuditHeadRow.size,
+            AuditHeadRow.stack,
+            AuditHeadRow.state,
+            AuditHeadRow.epoch,
+            AuditHeadRow.mac,
+        )
+        row = connection.execute(select(*columns)).first()
+        if row is None:
+            raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
+        sealed = SealedHead(*row)
+        self._seal.check(sealed)
+        rows = connection.execute(
+            select(
+                CollectionHeadRow.name,
+                CollectionHeadRow.counter,
+                CollectionHeadRow.digest,
+                CollectionHeadRow.listing_sha256,
+                CollectionHeadRow.signer,
+                CollectionHeadRow.signature,
+            )
+        )
+        heads = {row.name: Head(*row[1:]) for row in rows}
+        if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
+            raise altered("collection_head")
+        keystore_seq = connection.execute(select(VaultRow.keystore_seq)).scalar() or 0
+        self._require_signed(TOGETHER, heads[TOGETHER], keystore_seq)
+        return heads, keystore_seq
+
+    def require(
+        self, connection: Connection, collection: Collection, rows: Sequence[tuple[Any, ...]], heads: Heads, keystore_seq: int
+    ) -> None:
+        """Hold the rows of a collection against its head.
+
+        Raises:
+            IntegrityError: ``collection_altered``. UnavailableError: ``upgrade_needed``: the vault was last signed before the
+                collection was one.
+        """
+        head = heads.get(collection.name)
+        if head is None:  # the heads are authentic, so no session of this vault has signed it
+            raise UnavailableError(
+                "upgrade_needed", "this vault was made by an earlier program", hint="a steward opens it first: genovault status"
+            )
+        if head.digest != collection.digest(rows):
+            raise altered(collection.name, _difference(connection, collection, head, rows))
+        self._require_signed(collection.name, head, keystore_seq)
+
+    def outdated(self, heads: Heads) -> list[str]:
+        """Collections that a slot signed which the keystore no longer has: to be signed anew by whoever stands."""
+        known = {slot.key for slot in self._keystore(False).slots}
+        return [name for name, head in heads.items() if head.signer not in known]
+
+    def sign(self, tx: Transaction, heads: Heads, changed: Mapping[Collection, Sequence[tuple[Any, ...]]]) -> None:
+        """Sign the rows of changed collections, and bind all heads to the head of the log, in the caller's write transaction.
+
+        Raises:
+            UnavailableError: ``slot_outdated``. RefusedError: ``not_authorised``.
+        """
+        heads = dict(heads)
+        for collection in sorted(changed, key=lambda one: one.name):
+            rows = changed[collection]
+            self._sign(tx, heads, collection.name, collection.digest(rows), collection.listing(rows))
+        if not authority.STEWARDS_OWN.isdisjoint(one.name for one in changed) or TOGETHER in self.outdated(heads):
+            self._sign(tx, heads, TOGETHER, _together(heads), b"")
+        row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).one()
+        sealed = self._seal.sealed(row.base, row.size, row.stack, _state(heads))
+        tx.execute(update(AuditHeadRow).values(state=sealed.state, epoch=sealed.epoch, mac=sealed.mac))
+
+    def _require_signed(self, name: str, head: Head, keystore_seq: int) -> None:
+        if (name, head) in self._verified:
+            return
+        role, lasting = self._role_of(head.signer, keystore_seq)
+        if role is None or not _may_change(role, name):
+            raise altered(name)
+        try:
+            verify_signature(head.signer, head.signature, _signed_bytes(self._vault_id, name, head))
+        except IntegrityError:
+            raise altered(name) from None
+        if lasting:
+            self._verified.add((name, head))
+
+    def _role_of(self, signer: bytes, keystore_seq: int) -> tuple[str | None, bool]:
+        """The role of a signing key, None if it has none, and whether that lasts.
+
+        A removed slot's key counts until the books know of the keystore that removed it, where what it signed was signed anew.
+        """
+        for again in (False, True):
+            holder = self._keystore(again).holder(signer)
+            if holder is not None and holder.removed is None:
+                return holder.role.value, True
+            if holder is not None and holder.removed is not None and keystore_seq < holder.removed:
+                return holder.role.value, False
+        return None, False
+
+    def _sign(self, tx: Transaction, heads: Heads, name: str, digest: bytes, listing: bytes) -> None:
+        """Sign one head as it now is and take it up into ``heads``."""
+        who = self._signatory()
+        if who.key is None:
+            raise UnavailableError(
+                "slot_outdated", "this slot cannot sign", hint="ask an administrator for a new one: key add-slot"
+            )
+        if not _may_change(who.role, name):
+            raise RefusedError("not_authorised", f"a {who.role} may not change this", hint="ask a steward")
+        counter = heads[name].counter + 1 if name in heads else 1
+        head = Head(counter, digest, sha256(listing), who.key.public, b"")
+        head = replace(head, signature=who.key.sign(_signed_bytes(self._vault_id, name, head)))
+        tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name == name))
+        tx.execute(insert(CollectionHeadRow), [{"name": name, **vars(head), "listing": listing}])
+        heads[name] = head
+
+
+def altered(name: str, what: str | None = None) -> IntegrityError:
+    """The error of a collection that is not as it was signed. ``what``: the record in which it differs, and how."""
+    said = what or f"{name} is not as it was signed"
+    return IntegrityError("collection_altered", f"the books were edited: {said}", hint="genovault doctor says what to restore")
+
+
+def _difference(connection: Connection, collection: Collection, head: Head, found: Sequence[tuple[Any, ...]]) -> str | None:
+    """The first record that was edited, by the listing that was signed; None if that listing is not authentic."""
+    name = collection.name
+    signed = connection.execute(select(CollectionHeadRow.listing).where(CollectionHeadRow.name == name)).scalar()
+    if signed is None or sha256(signed) != head.listing_sha256:
+        return None
+    difference = differing(signed, collection.listing(found))
+    return None if difference is None else f"record {difference[0]} of {name} was {difference[1]}"
+
+
+def _state(heads: Heads) -> bytes:
+    return state_digest({name: (head.counter, head.digest) for name, head in heads.items()})
+
+
+def _together(heads: Heads) -> bytes:
+    return _state({name: head for name, head in heads.items() if name in authority.STEWARDS_OWN})
+
+
+def _may_change(role: str, name: str) -> bool:
+    return role == authority.STEWARD if name == TOGETHER else authority.may_change(role, name)
+
+
+def _signed_bytes(vault_id: bytes, name: str, head: Head) -> bytes:
+    return encode_context("genovault/collection-head/v1", vault_id, name, head.counter, head.digest, head.listing_sha256)
