@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from vault.audit.entry import ConsentHead, decode_leaf
 from vault.storage.audit_tables import AuditLeafRow
 from vault.storage.database import Transaction
 
 PAGE = 256  # entries read at a time; each access carries a head, so one page is usually enough
-ADDED = b'"added":'  # in every entry that adds to the ledger, and in few others
+ADDING = (b'{"act":"consent.', b'{"act":"subject.')  # the beginnings, of one length, of every entry that adds to the ledger
 
 
 def consent_head(tx: Transaction) -> ConsentHead | None:
@@ -39,7 +39,8 @@ def furthest_head(tx: Transaction, known: tuple[int, ConsentHead | None]) -> tup
     """
     size, furthest = known
     end = (tx.scalar(select(func.max(AuditLeafRow.idx))) or 0) + 1
-    rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= size - PAGE, AuditLeafRow.idx < end, _holds(tx, ADDED))
+    begins = func.substr(AuditLeafRow.leaf, 1, len(ADDING[0])).in_(ADDING)
+    rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= size - PAGE, AuditLeafRow.idx < end, begins)
     for leaf in tx.scalars(rows.order_by(AuditLeafRow.idx)):
         found = None if leaf is None else _stated(leaf)
         if found is not None and found.added and (furthest is None or found.seq > furthest.seq):
@@ -50,9 +51,3 @@ def furthest_head(tx: Transaction, known: tuple[int, ConsentHead | None]) -> tup
 def _stated(leaf: bytes) -> ConsentHead | None:
     stated = decode_leaf(leaf).get("consent")
     return None if stated is None else ConsentHead(stated["seq"], bytes.fromhex(stated["head"]), stated.get("added", 0))
-
-
-def _holds(tx: Transaction, part: bytes) -> ColumnElement[bool]:
-    if tx.get_bind().dialect.name == "postgresql":
-        return AuditLeafRow.leaf.op("LIKE")(b"%" + part + b"%")
-    return func.instr(AuditLeafRow.leaf, part) > 0
