@@ -74,6 +74,15 @@ def tell(error: Exception, output: Output) -> int:
     return report.exit
 
 
+def tell_unseen(error: BaseException | None) -> None:
+    """Print a bug that no command can report, of a thread or of a destructor: as ``tell`` does, so without messages and values."""
+    if error is None or isinstance(error, SystemExit):
+        return
+    sys.stderr.write(f"genovault: this is a bug in genovault (reference {reference(error)})\n")
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        sys.stderr.write(_bare_traceback(error))
+
+
 def describe(error: Exception) -> ErrorReport:
     """The report of any exception."""
     code = exit_code(error)

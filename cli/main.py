@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.context import Context, hoist_globals
-from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, tell
+from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, tell, tell_unseen
 from cli.lazy import CommandSource, LazyGroup
 from cli.output import Output
 from vault.errors import UsageError
@@ -116,6 +117,9 @@ def main() -> NoReturn:
     gc.set_threshold(*_COLLECT)
     # numpy would begin a thread for each processor, and nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Python's own hooks would print messages, which may hold data.
+    threading.excepthook = lambda failed: tell_unseen(failed.exc_value)
+    sys.unraisablehook = lambda failed: tell_unseen(failed.exc_value)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops services: clean up as after Ctrl-C
     code = run()
     for stream in (sys.stdout, sys.stderr):

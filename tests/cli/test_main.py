@@ -157,6 +157,35 @@ def test_being_told_to_end_is_an_interrupt_that_cleans_up():
     assert in_a_process(code).returncode == 130
 
 
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_what_a_thread_or_a_destructor_raises_is_told_without_values(debug):
+    code = (
+        textwrap.dedent("""
+        import os, threading
+        class Leaks:
+            def __del__(self):
+                raise ValueError("SAMPLE_1 carries 0/1")
+        def fail():
+            raise KeyError("SAMPLE_1 carries 0/1")
+        def run():
+            thread = threading.Thread(target=fail)
+            thread.start()
+            thread.join()
+            Leaks()
+            return 0
+        os.environ["GENOVAULT_DEBUG"] = DEBUG
+        cli.main.run = run
+        cli.main.main()
+    """)
+        .replace("DEBUG)", f"{debug!r})")
+        .replace("= DEBUG", f"= {debug!r}")
+    )
+    done = in_a_process(code)
+    assert done.stderr.count("this is a bug in genovault (reference ") == 2
+    assert "SAMPLE_1" not in done.stderr
+    assert ("in fail" in done.stderr) == (debug == "1")
+
+
 def test_an_interrupt_is_exit_130(capsys):
     assert cli.main.run(["t", "interrupt"]) == 130
     assert capsys.readouterr().err == "genovault: interrupted\n"

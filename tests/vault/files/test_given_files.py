@@ -25,6 +25,8 @@ OPENERS = {  # modules that open files by themselves, and why
     "vault.audit.anchors": "reads regular files only, and tells a missing one from an unreachable one",
     "vault.session.failed_unlocks": "bounded, follows no link",
     "vault.session.process_lock": "a lock of the vault's own",
+    "vault.session.time_zone": "the machine's /etc/timezone",
+    "vault.operations.backup_folder": "regular files only, follows no link, bounded by what the backup says of itself",
     "vault.crypto.keystore_files": "locks the vault's folder",
     "vault.storage.database": "makes a database",
     "vault.storage.object_store": "objects, by ranges",
