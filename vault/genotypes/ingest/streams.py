@@ -6,6 +6,7 @@ A stream fills a buffer that the caller gives, so what a compressed file may exp
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -37,6 +38,9 @@ class ByteStream(Protocol):
         """Let go of the file."""
 
 
+_WRITE_IT = "standard input and pipes are not read, since a file is read more than once: write it to a file first"
+
+
 def open_file(path: Path) -> io.FileIO:
     """The file, unbuffered.
 
@@ -46,9 +50,11 @@ def open_file(path: Path) -> io.FileIO:
     try:
         return io.FileIO(regular_handle(path))
     except FileNotFoundError:
-        raise InputError("no_such_file", f"{path.name}: no such file") from None
+        hint = _WRITE_IT if path.name == "-" else ""
+        raise InputError("no_such_file", f"{path.name}: no such file", hint=hint) from None
     except OSError as error:
-        raise InputError("file_unreadable", f"{path.name}: cannot be read ({error.strerror})") from None
+        hint = _WRITE_IT if error.errno == errno.EINVAL else ""
+        raise InputError("file_unreadable", f"{path.name}: cannot be read ({error.strerror})", hint=hint) from None
 
 
 def open_stream(path: Path) -> ByteStream:

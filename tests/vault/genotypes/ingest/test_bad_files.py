@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.support.outside import extra, tool
 from tests.support.vcf_reading import vcf_text
 from vault.errors import InputError
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF
+from vault.genotypes.ingest.streams import open_file
 from vault.limits import MAX_LINE_BYTES
 
 GOOD = "22 16000100 . A C . PASS . GT 0/1 1|1"
@@ -91,3 +94,13 @@ def test_an_index_that_lies_changes_nothing(held):
     subprocess.run([tool("tabix"), "-p", "vcf", held.folder / "b.vcf.gz"], check=True)
     (held.folder / "b.vcf.gz.tbi").rename(held.folder / "a.vcf.gz.tbi")
     assert held.load(packed).sites == 2
+
+
+@pytest.mark.parametrize("given", ["-", "pipe", "/dev/zero"])
+def test_a_pipe_or_device_is_refused_at_once_with_what_to_do(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError) as caught:
+        open_file(Path(given))
+    assert caught.value.code in {"no_such_file", "file_unreadable"}
+    assert "write it to a file first" in caught.value.hint
