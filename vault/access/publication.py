@@ -40,6 +40,12 @@ def finish(vault: UnlockedVault, release: Release) -> None:
     releases.mark(vault, release.release_id, RELEASED)
 
 
+def is_visible(release: Release) -> bool:
+    """True if a committed release's folder has taken its place: nobody can call it back."""
+    staged, output = Path(release.content.staged), Path(release.content.output)
+    return not staged.is_dir() and output.is_dir() and any(output.iterdir())
+
+
 def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
     """Delete the staged folder and log the abort.
 

@@ -1,24 +1,37 @@
-"""Releases that hold one person's data, found by the person's audit tokens in the entries of their intents."""
+"""Releases that hold one person's data, by what the log says: the books of releases can be edited, and an outcome cannot be taken back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from vault.access import projects, releases
+from vault.access import projects
+from vault.audit.actions import Action, Outcome, ending
+from vault.audit.reports.records import record_of
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 
+_INTENTS = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
+_NOTHING_LEFT = (Outcome.REFUSED.value, Outcome.FAILED.value, Outcome.ABORTED.value)
+
 
 def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
-    """Releases that left, or are about to, with this person in them: id, project, recipients and time of each."""
+    """Releases that left, or are about to, with this person in them: id, project, recipients and time of each; newest first.
+
+    An access whose end the log does not tell counts as disclosed.
+    """
+    log = vault.trail.log
     tokens = vault.subject_keys.all_tokens([subject]).get(subject, [])
-    events = {vault.trail.log.entry(index).event_id for token in tokens for index in vault.trail.log.entries_of(token)}
+    named = [record_of(log.entry(index)) for index in sorted({index for token in tokens for index in log.entries_of(token)})]
+    intents = [record for record in named if record.act in _INTENTS and record.outcome == Outcome.INTENT.value]
+    closings = log.closings([record.event for record in intents])
     found = []
-    for release in releases.list_all(vault):
-        if release.intent_event in events and release.state in (releases.COMMITTED, releases.RELEASED):
-            recipients = projects.load(vault, release.project).recipient_names()
-            found.append(
-                {"release": release.release_id, "project": release.project, "recipients": recipients, "created": release.created}
-            )
+    for intent in reversed(intents):
+        ends = [record for record in map(record_of, closings.get(intent.event, [])) if record.refers == intent.event]
+        if ending(record.outcome for record in ends) in _NOTHING_LEFT:
+            continue
+        project = intent.project or ""
+        recipients = projects.load(vault, project).recipient_names()
+        release = (intent.object or "").partition(":")[2]
+        found.append({"release": release, "project": project, "recipients": recipients, "created": intent.time})
     return tuple(found)

@@ -2,6 +2,7 @@
 
 staging    nothing became visible: abort
 committed  the outcome is in the log, the folder not yet visible: re-check consent and project, then finish or abort
+           the folder is visible: it has left, whatever was decided since
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def _end(vault: UnlockedVault, release: Release) -> None:
     if release.state == releases.STAGING:
         publication.abort(vault, release, "interrupted")
     elif not _still_permitted(vault, release):
-        publication.abort(vault, release, "consent_changed")
+        if publication.is_visible(release):  # it has left: what the log says was done stays done
+            releases.mark(vault, release.release_id, releases.RELEASED)
+        else:
+            publication.abort(vault, release, "consent_changed")
     else:
         try:
             publication.finish(vault, release)
