@@ -26,6 +26,7 @@ from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
 FIRST_VERSION = 1  # of a new subject's keys
+CHECKED_AT_MOST = 200_000  # tokens remembered as checked
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +45,7 @@ class SubjectKeys:
         self._database = keys.database
         self._vault_id = vault_id
         self._random = random
+        self._checked: set[tuple[SubjectId, int, AuditToken]] = set()  # held against their salts
 
     def draw(self, subjects: Sequence[SubjectId]) -> FreshSubjects:
         """Draw all keys and tokens of new subjects without storing them."""
@@ -103,7 +105,9 @@ class SubjectKeys:
     def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
         """Every token that entries may name each subject by, oldest first; erased subjects are left out."""
         found: dict[SubjectId, list[AuditToken]] = {}
-        for subject, _, token in self._tokens(subjects):
+        # From the salts themselves where they open: a row that was taken out would hide what was disclosed.
+        held = self._made(subjects) if self._keys.opens(KeyPurpose.AUDIT_SALT) else self._tokens(subjects)
+        for subject, _, token in held:
             found.setdefault(subject, []).append(token)
         return found
 
@@ -154,14 +158,48 @@ class SubjectKeys:
         with self._database.read() as tx:
             rows = rows_among(tx, columns, SubjectTokenRow.subject_id, list(set(subjects)))
         rows.sort(key=itemgetter(1))
+        self._require_own(rows)
         return rows
+
+    def _made(self, subjects: Iterable[SubjectId]) -> list[tuple[SubjectId, int, AuditToken]]:
+        """As ``_tokens``, made anew from the salts. Raises UnavailableError ``branch_closed``."""
+        salts = self._keys.open_versions(KeyPurpose.AUDIT_SALT, subjects)
+        before = encode_context("genovault/subject-token/v1", self._vault_id)
+        return [
+            (SubjectId(subject), version, _token(version, salt, before + SHORT_LENGTH[len(subject)] + subject))
+            for subject, version, salt in salts
+        ]
+
+    def _require_own(self, rows: Sequence[tuple[SubjectId, int, AuditToken]]) -> None:
+        """Hold tokens against their salts, once in a process: a token of another person would move what is logged to them.
+
+        Who does not hold the salts (an auditor) names people by tokens and not by anything that leads to one.
+
+        Raises:
+            IntegrityError: ``token_altered``.
+        """
+        fresh = {(subject, version, token) for subject, version, token in rows} - self._checked
+        if not fresh or not self._keys.opens(KeyPurpose.AUDIT_SALT):
+            return
+        if not fresh.issubset(self._made(subject for subject, _, _ in fresh)):
+            raise IntegrityError(
+                "token_altered",
+                "the key database was edited: an audit token is not its person's",
+                hint="put the newest key database back",
+            )
+        if len(self._checked) + len(fresh) > CHECKED_AT_MOST:
+            self._checked.clear()
+        self._checked.update(fresh)
 
     def _tokens_under(self, salts: FreshKeys) -> list[AuditToken]:
         """Audit tokens of the owners under their salts; the number in a token is the salt's version."""
         before = encode_context("genovault/subject-token/v1", self._vault_id)
         contexts = (before + SHORT_LENGTH[len(subject)] + subject for subject in salts.owners)
-        digests = (hmac_sha256(salt, context).hex() for salt, context in zip(salts.keys, contexts, strict=True))
-        return [AuditToken(f"hmac-sha256:{salts.version}:{digest}") for digest in digests]
+        return [_token(salts.version, salt, context) for salt, context in zip(salts.keys, contexts, strict=True)]
+
+
+def _token(version: int, salt: bytes, context: bytes) -> AuditToken:
+    return AuditToken(f"hmac-sha256:{version}:{hmac_sha256(salt, context).hex()}")
 
 
 def _store_tokens(tx: Transaction, salts: FreshKeys, tokens: Sequence[AuditToken]) -> None:

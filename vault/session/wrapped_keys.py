@@ -143,6 +143,18 @@ class WrappedKeys:
         """
         return {owner: key for owner, _, _, key in self._newest(purpose, owners)}
 
+    def open_versions(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> list[tuple[bytes, int, bytes]]:
+        """(owner, version, raw key) of every version of the owners' keys, older versions first."""
+        self.current_epoch(purpose)  # refuse where the branch is closed
+        with self.database.read() as tx:
+            rows = rows_among(tx, _STORED, WrappedKeyRow.owner, list(set(owners)), purpose=purpose.value)
+        found = [(owner, version, key) for owner, version, _, key in self._unwrap(purpose, rows)] if rows else []
+        return sorted(found, key=itemgetter(1))
+
+    def opens(self, purpose: KeyPurpose) -> bool:
+        """True if this principal holds the purpose's branch."""
+        return self._keyring.has(PURPOSE_BRANCH[purpose])
+
     def open_keys(self, purpose: KeyPurpose, owners: Iterable[bytes]) -> dict[bytes, OpenKey]:
         """Open keys of many owners with id and version. Raises IntegrityError ``key_missing`` if an owner has none."""
         wanted = set(owners)
