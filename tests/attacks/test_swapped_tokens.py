@@ -71,5 +71,5 @@ def test_older_tokens_count_too(small, tmp_path):
 
 def test_doctor_finds_it(disclosed):
     with opened(disclosed) as s:
-        found = {finding.code: finding.remedy for finding in doctor.examine(s).findings}
-    assert found["token_altered"] == "put the newest key database back"
+        found = {finding.code for finding in doctor.examine(s).findings}
+    assert "token_altered" in found

@@ -280,7 +280,6 @@ def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:
         if use.keys and use.epoch < newest:
             text = f"{use.keys} keys of {use.branch} are still under epoch {use.epoch}"
             yield _warning("rotation_unfinished", text, "open the vault as a steward")
-    vault.subject_keys.tokens(set(live).difference(keyless))  # compares each with its salt
 
 
 def _unfinished(vault: UnlockedVault) -> Iterator[HealthFinding]:

@@ -56,8 +56,10 @@ def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
                 continue
             if lost:
                 yield "subject_keyless", f"{lost} people have no {purpose.value} key"
-    if lost := len(live) - len(vault.subject_keys.all_tokens(live)):
-        yield "token_missing", f"{lost} people have no audit token"
+    try:
+        vault.subject_keys.tokens(set(live) - set(vault.subject_keys.keyless(live)))
+    except IntegrityError as error:  # missing, or another person's
+        yield error.code, error.message
     if wrong := vault.subject_keys.misnumbered_tokens():
         yield "token_altered", f"{wrong} audit tokens are not of the version that they are stored as"
 
