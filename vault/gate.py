@@ -15,19 +15,18 @@ with their reason for stewards; researchers and engines get one message, whateve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policies import reasons
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
-from vault.access import projects, publication, release_limits, releases, requests, signed_approvals
+from vault.access import asked_regions, projects, publication, release_limits, releases, requests, signed_approvals
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
-from vault.access.scope import UNINFORMED_ROLES, AccessScope, scope_of_check, scope_of_request, scope_of_view
+from vault.access.scope import AccessScope, scope_of_check, scope_of_request, scope_of_view
+from vault.access.told import UNKNOWN_COMMIT, told
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
@@ -36,7 +35,7 @@ from vault.consent.cohort_decisions import Decided
 from vault.consent.project_check import ProjectCheck
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
-from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
+from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
 from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
@@ -50,8 +49,6 @@ from vault.views.view import View
 
 if TYPE_CHECKING:
     from vault.views.deidentify import Deidentified
-
-UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")  # the outcome may be durable: only recovery can tell
 
 
 @dataclass(frozen=True)
@@ -104,21 +101,26 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
         RefusedError: nothing may be released. InputError: as ``scope_of_view``. IntegrityError: stored data was altered.
         UnavailableError: the access cannot be logged.
     """
-    with _uniform_refusals(vault):
+    with vault.trail.attempting(Action.VIEW_INTENT):
+        asked_regions.require_form(panel, regions)
+    return told(vault, lambda: _view(vault, project, dataset, panel=panel, regions=regions))
+
+
+def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None, regions: Sequence[str]) -> View:
+    with vault.trail.attempting(Action.VIEW_INTENT):
+        scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
+        access = _decide(vault, scope, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
+    content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict())
+    with process_lock(vault.folder, access.release_id):
         with vault.trail.attempting(Action.VIEW_INTENT):
-            scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-            access = _decide(vault, scope, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
-        content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict())
-        with process_lock(vault.folder, access.release_id):
-            with vault.trail.attempting(Action.VIEW_INTENT):
-                intent = _log_intent(vault, access, content)
-            try:
-                made = _open(vault, access, at_once=True).view()
-                outcome = _commit(vault, access, intent, content, n_sites=len(made.sites))
-            except BaseException as error:
-                _log_failure(vault, access, intent, error)
-                raise
-        return replace(made, receipt=publication.receive(vault, outcome.index))
+            intent = _log_intent(vault, access, content)
+        try:
+            made = _open(vault, access, at_once=True).view()
+            outcome = _commit(vault, access, intent, content, n_sites=len(made.sites))
+        except BaseException as error:
+            _log_failure(vault, access, intent, error)
+            raise
+    return replace(made, receipt=publication.receive(vault, outcome.index))
 
 
 def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
@@ -127,8 +129,7 @@ def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format:
     Raises:
         InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError as ``view``.
     """
-    with _uniform_refusals(vault):
-        return _extract(vault, request_id, output, file_format=file_format)
+    return told(vault, lambda: _extract(vault, request_id, output, file_format=file_format))
 
 
 def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
@@ -144,6 +145,7 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
         try:
             made = _open(vault, access)
             n_sites = made.summary.n_sites
+            _require_sites(n_sites)
             counts = Counts(subjects=len(access.decided.permitted), sites=n_sites, not_assayed=len(made.not_assayed))
             facts = manifest_without_files(
                 scope,
@@ -161,17 +163,6 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
             raise
         publication.finish(vault, releases.load(vault, access.release_id))
     return releases.load(vault, access.release_id)
-
-
-@contextmanager
-def _uniform_refusals(vault: UnlockedVault) -> Iterator[None]:
-    """For ``UNINFORMED_ROLES``, replace each refusal and input error by one message, before or after the intent alike."""
-    try:
-        yield
-    except (RefusedError, InputError):
-        if vault.role in UNINFORMED_ROLES:
-            raise RefusedError("refused", reasons.UNIFORM) from None
-        raise
 
 
 def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: Action) -> _Access:
@@ -242,6 +233,12 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
         panel=scope.panel.index if scope.panel else None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
+
+
+def _require_sites(n_sites: int) -> None:
+    """Refuse an extract of nothing: its folder would be taken for an answer. Raises RefusedError ``nothing_to_release``."""
+    if not n_sites:
+        raise RefusedError("nothing_to_release", "nobody released carries anything of what was asked for")
 
 
 def _pseudonyms(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:

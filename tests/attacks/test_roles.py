@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 import vault
+from policies import reasons
 from tests.support import vaults
 from tests.support.vaults import ask, opened
 from vault import gate
 from vault.access import projects, requests
 from vault.audit.entry import decode_leaf
-from vault.consent import recording
+from vault.consent import recording, reference_data
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
-from vault.errors import GenovaultError, RefusedError, UnavailableError
+from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
 from vault.genotypes.catalog import datasets, panels, parts
 from vault.ids import SubjectId
 from vault.storage.book_tables import SubjectRow
@@ -139,7 +142,11 @@ def through_the_door(small, factor, **asked):
         pytest.raises(RefusedError) as caught,
     ):
         v.view(**asked)
-    return caught.value.code, str(caught.value), caught.value.hint, repr(caught.value.__cause__)
+    error = caught.value
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename != __file__]
+    held = [name for frame in frames for name in frame.f_locals]
+    assert not {"scope", "decided", "error", "made"}.intersection(held)  # what a debugger or an error tracker would find
+    return error.code, str(error), error.hint, repr(error.__cause__), repr(error.__context__)
 
 
 def test_whatever_the_reason_an_engine_hears_one_sentence(small):
@@ -153,18 +160,71 @@ def test_whatever_the_reason_an_engine_hears_one_sentence(small):
         through_the_door(small, factor, project="nosuch", dataset="cohort"),
         through_the_door(small, factor, project="demo", dataset="nosuch"),
         through_the_door(small, factor, project="demo", dataset="cohort", panel="nosuch"),
-        through_the_door(small, factor, project="demo", dataset="cohort", regions=["no such place:x"]),
         through_the_door(small, factor, project="draftonly", dataset="cohort"),
         through_the_door(small, factor, project="big", dataset="cohort"),
         through_the_door(small, factor, project="ancestry", dataset="cohort"),
     }
-    assert len(heard) == 1
+    assert heard == {("refused", reasons.UNIFORM, "", "None", "None")}
     with opened(small) as s:
         leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
-    reasons = {
+    logged = {
         code for leaf in leaves if leaf["actor"]["kind"] == "engine" and leaf["act"] == "view.intent" for code in leaf["reasons"]
     }
-    assert {"project_unknown", "dataset_unknown", "panel_unknown", "project_not_approved", "group_too_small"} <= reasons
+    assert {"project_unknown", "dataset_unknown", "panel_unknown", "project_not_approved", "group_too_small"} <= logged
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("erasure_pending", "an erasure is still being carried out"),
+        IntegrityError("key_missing", "a genotype key is not in the key database"),
+        IntegrityError("blob_altered", "a block was altered"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_erasure_and_damage_sound_as_any_refusal_and_are_logged(small, monkeypatch, error):
+    factor = vaults.add_role(small, Role.ENGINE)
+
+    def choose(*_):
+        raise error
+
+    monkeypatch.setattr(gate.dataset_reader, "choose", choose)
+    assert through_the_door(small, factor, project="demo", dataset="cohort") == ("refused", reasons.UNIFORM, "", "None", "None")
+    with opened(small) as s:
+        last = [leaf for leaf in (decode_leaf(entry.leaf) for entry in s.trail.log.entries()) if leaf["act"] == "view.outcome"][
+            -1
+        ]
+        assert (last["actor"]["id"], last["outcome"], last["reasons"]) == ("engine", "failed", {error.code: 1})
+        with pytest.raises(type(error)) as caught:
+            gate.view(s, project="demo", dataset="cohort")
+        assert caught.value is error
+
+
+def test_what_is_masked_is_not_there_and_is_nobodys_sounds_alike(small):
+    with opened(small) as s:
+        own = '{"version": "1", "source": "s", "date": "2026-01-01", "assemblies": {"GRCh38": {"categories": {"here": ["22:1000-1100"]}}}}'
+        reference_data.load(s, reference_data.LOCI, own, version="1")
+        recording.withdraw(s, "S03", scope="loci:here")
+    factor = vaults.add_role(small, Role.ENGINE)
+    with vault.open(small, principal="engine", passphrase=factor.passphrase.reveal().decode()) as v:
+        for region in ("22:1000-1100", "22:40000000-40000100", "7", "NC_000007.14:5", "{strange}"):
+            view = v.view(project="demo", dataset="cohort", regions=[region])
+            assert (len(view.sites), len(view.pseudonyms), view.genotypes.shape) == (0, len(vaults.PERMITTED), (0, 10, 2)), region
+            assert view.receipt
+
+
+@pytest.mark.parametrize("asked", [{"regions": ["22:1..5"]}, {"regions": ["22"], "panel": "pgx"}])
+def test_what_is_no_question_is_told_to_everybody_before_anything_is_looked_up(small, asked):
+    factor = vaults.add_role(small, Role.ENGINE)
+    heard = set()
+    for project in ("demo", "nosuch"):
+        with (
+            vault.open(small, principal="engine", passphrase=factor.passphrase.reveal().decode()) as v,
+            pytest.raises(InputError) as caught,
+        ):
+            v.view(project=project, dataset="cohort", **asked)
+        heard.add((caught.value.code, str(caught.value)))
+    assert len(heard) == 1
 
 
 def test_nobody_permitted_and_unknown_sound_alike(small):

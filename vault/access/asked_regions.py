@@ -25,6 +25,18 @@ def read_regions(texts: Sequence[str]) -> Mask:
     return declared(lambda: loci.parse_regions(texts), name="the regions")
 
 
+def require_form(panel: str | None, regions: Sequence[str]) -> None:
+    """Refuse what is no question: it is told to everybody, before anything is looked up.
+
+    Raises:
+        InputError: ``document_rejected``: a region is none; ``loci_twice``: a panel and regions.
+    """
+    if panel is not None and regions:
+        raise InputError("loci_twice", "ask for a panel or for regions, not for both")
+    if regions:
+        read_regions(regions)
+
+
 def require_own(regions: Mask, dataset: Dataset) -> None:
     """Refuse contigs that are named by an accession of another assembly than the dataset's. Raises InputError ``assembly_mismatch``."""
     find_assembly(dataset.assembly).require_own((region.contig for region in regions.intervals), name="the regions")

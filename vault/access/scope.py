@@ -80,8 +80,7 @@ def scope_of_view(
         InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``loci_twice``.
         RefusedError: ``project_not_approved``, ``outside_project``, ``not_of_project``.
     """
-    if panel is not None and regions:
-        raise InputError("loci_twice", "a view is of a panel or of regions, not of both")
+    asked_regions.require_form(panel, regions)
     found = None if panel is None else panels.by_name(vault, panel)
     scope = AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions)
     _require_open(vault, scope)
@@ -96,8 +95,7 @@ def scope_of_check(
     Raises:
         InputError: as ``scope_of_view``. RefusedError: ``outside_project``: the declaration does not name the dataset.
     """
-    if panel is not None and regions:
-        raise InputError("loci_twice", "a request asks for a panel or for regions, not both")
+    asked_regions.require_form(panel, regions)
     found = None if panel is None else panels.by_name(vault, panel)
     scope = AccessScope(project, datasets.by_name(vault, dataset), found, regions)
     _require_declared(vault, scope)

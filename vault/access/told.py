@@ -1,0 +1,35 @@
+"""What somebody learns of an access that fails.
+
+Stewards learn the reason. Researchers and engines learn that it was refused: denied, masked, unknown, altered and being erased look
+alike, and the error holds nothing of the true reason, neither as cause nor as context. What is no question at all (a region that is
+none) and a store that answers nobody say so to everybody: neither depends on what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from policies import reasons
+from vault.access.scope import UNINFORMED_ROLES
+from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError
+from vault.session.unlocked_vault import UnlockedVault
+
+T = TypeVar("T")
+
+UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
+"""A store did not answer: whether the outcome is durable only recovery can tell."""
+
+
+def told(vault: UnlockedVault, access: Callable[[], T]) -> T:
+    """Run an access, whose attempts are logged by itself.
+
+    Raises:
+        RefusedError: ``refused``, in place of every error, for ``UNINFORMED_ROLES``. Else what the access raises.
+    """
+    try:
+        return access()
+    except (RefusedError, InputError, IntegrityError, UnavailableError) as error:
+        if vault.role not in UNINFORMED_ROLES or error.code in UNKNOWN_COMMIT:
+            raise
+    raise RefusedError("refused", reasons.UNIFORM)  # here, where no other error is being handled
