@@ -41,6 +41,13 @@ def import_(
     unlisted_assembly: Annotated[
         bool, typer.Option("--unlisted-assembly", help="Take an assembly that is not known here: nothing is checked by it.")
     ] = False,
+    assayed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BED|all",
+            help="What was assayed: a panel shows it whoever carries it. Else only what somebody released carries.",
+        ),
+    ] = None,
 ) -> None:
     """Import genotypes; all or nothing.
 
@@ -62,6 +69,7 @@ def import_(
             unknown="register" if register else unknown or "refuse",
             namespace=namespace,
             unlisted_assembly=unlisted_assembly,
+            assayed=None if assayed is None else "all" if assayed == "all" else Path(assayed),
         )
         with context.open() as vault:
             report = import_files(

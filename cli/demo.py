@@ -123,7 +123,9 @@ def fill(stage: Stage, source: DemoSource) -> None:
     if source.sheet:
         stage.run("subject", "import", str(source.sheet))
     register = () if source.sheet else ("--register",)
-    stage.run("dataset", "import", str(source.file), "--name", "cohort", "--assembly", source.assembly, *register)
+    stage.run(
+        "dataset", "import", str(source.file), "--name", "cohort", "--assembly", source.assembly, "--assayed", "all", *register
+    )
 
 
 def consents(stage: Stage) -> None:

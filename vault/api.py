@@ -31,8 +31,8 @@ class Vault:
         """Make a view of all subjects whose consent permits the project's purpose.
 
         n pseudonyms, m sites: ``pseudonyms`` str[n], ``sites`` Sites[m], ``genotypes`` int8[m, n, ploidy] (-1 missing, -2 absent),
-        ``receipt`` a tlog-proof of this access. A panel view keeps every locus of the panel that the dataset has; a region view
-        leaves out sites and ALTs that no released subject carries.
+        ``receipt`` a tlog-proof of this access. A panel view keeps every locus of the panel that was declared as assayed or
+        that a released subject carries; a region view leaves out sites and ALTs that no released subject carries.
 
         Args:
             project: code of an approved project.

@@ -39,7 +39,7 @@ from vault.errors import GenovaultError, IntegrityError, RefusedError, Unavailab
 from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
-from vault.genotypes.catalog import dataset_reader, panels
+from vault.genotypes.catalog import dataset_reader, declared_assays, panels
 from vault.ids import Pseudonym, SubjectId
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
@@ -231,6 +231,7 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
         profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden, regions=selection.regions),
         assembly=scope.dataset.assembly,
         panel=scope.panel.index if scope.panel else None,
+        assayed=declared_assays.of_dataset(vault, scope.dataset.dataset_id),
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
 

@@ -22,7 +22,7 @@ def vault(shell) -> Shell:
 def peopled(vault) -> Shell:
     """A shell with a vault that holds the small cohort, nobody asked yet."""
     vault.write("cohort.vcf", cohort().data)
-    vault.run("dataset import cohort.vcf --name cohort --assembly GRCh38 --register")
+    vault.run("dataset import cohort.vcf --name cohort --assembly GRCh38 --register --assayed all")
     return vault
 
 

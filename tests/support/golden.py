@@ -157,7 +157,7 @@ def round_trip(
     held = Held.make(folder)
     seconds: dict[str, float] = {}
     with _timed(seconds, "import"):
-        held.load(source, assembly=assembly)
+        held.load(source, assembly=assembly, assayed="all")
     with _timed(seconds, "consent"):
         held.everyone_consents()
         held.project("golden")

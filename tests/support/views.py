@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.support.vcf_text import SmallVcf
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
@@ -160,12 +161,12 @@ class MarkedPanel:
     fixed: frozenset[tuple[str, int]]
     named: Mapping[tuple[str, int], Sequence[int]]
 
-    def match(self, sites: Sites) -> Match:
+    def match(self, sites: Sites, *, fixable: NDArray[np.bool_]) -> Match:
         places = [(sites.contigs[c], p) for c, p in zip(sites.contig.tolist(), sites.pos.tolist(), strict=True)]
         named = [
             a in self.named.get(place, ()) for place, n in zip(places, sites.n_alleles().tolist(), strict=True) for a in range(n)
         ]
-        fixed = np.array([place in self.fixed for place in places], np.bool_)
+        fixed = np.array([place in self.fixed for place in places], np.bool_) & fixable
         return Match(np.flatnonzero(fixed), fixed, np.array(named, np.bool_), np.zeros(0, np.bool_), fixed)
 
     def not_assayed(self, _met: object) -> tuple[str, ...]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+import zstandard
+from sqlalchemy import update
 
 from tests.support.gt_text import texts_of
 from tests.support.held import Held
 from tests.support.outside import extra, tool
 from vault import gate
 from vault.consent import recording
+from vault.errors import InputError, IntegrityError
 from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import parse_loci
 from vault.genotypes.store import part_reader
+from vault.storage.book_tables import AssayedPlacesRow
 
 HEAD = (
     "##fileformat=VCFv4.3\n"
@@ -51,8 +55,8 @@ def held(tmp_path):
     held.vault.close()
 
 
-def prepare(held, path):
-    held.load(path)
+def prepare(held, path, assayed="all"):
+    held.load(path, assayed=assayed)
     held.everyone_consents()
     recording.withdraw(held.vault, "sample:c")
     held.project("demo")
@@ -77,6 +81,59 @@ def test_a_panel_view_keeps_its_sites_and_listed_alts_and_nothing_of_who_is_not_
     prepare(held, held.write("c.vcf", vcf()))
     make_panel(held, LOCI)
     assert seen(held) == (EXPECTED, ("1:350",))
+
+
+def test_a_locus_that_nobody_released_carries_shows_where_a_bed_file_says_that_it_was_assayed(held):
+    bed = held.write("kit.bed", "\ufefftrack name=kit\nchr1\t150\t300\n2\t0\t59\n")
+    prepare(held, held.write("c.vcf", vcf()), assayed=bed)
+    make_panel(held, LOCI)
+    # of 1:300 one base of REF was not assayed, and c alone carries it; G at 1:100 is c's alone as 2:60 is
+    assert seen(held) == ([("1", 100, "A,C", ["0/1", "0/0"]), EXPECTED[1]], ("1:300", "1:350", "2:60"))
+
+
+def test_without_a_declaration_a_panel_is_the_same_as_without_the_one_who_is_not_released(held, tmp_path):
+    prepare(held, held.write("c.vcf", vcf()), assayed=None)
+    make_panel(held, LOCI)
+    rows = [(c, p, r, a, " ".join(gts.split()[:2])) for c, p, r, a, gts in ROWS]
+    variants = [row for row in rows if set("123456789") & set(row[4])]  # what a caller would have written of a and b alone
+    (tmp_path / "without").mkdir()
+    other = Held.make(tmp_path / "without")
+    other.load(other.write("c.vcf", vcf(variants, ("a", "b"))))
+    other.everyone_consents()
+    other.project("demo")
+    make_panel(other, LOCI)
+    assert seen(held) == seen(other) == ([("1", 100, "A,C", ["0/1", "0/0"])], ("1:200", "1:300", "1:350", "2:60"))
+    other.vault.close()
+
+
+def test_regions_show_nothing_of_who_is_not_released(held):
+    prepare(held, held.write("c.vcf", vcf()), assayed=None)
+    view = gate.view(held.vault, project="demo", dataset="cohort")
+    places = list(zip(view.sites.pos.tolist(), [alleles.decode() for alleles in view.sites.alleles.items()], strict=True))
+    assert places == [(100, "A,C"), (500, "G,C"), (50, "T,C")]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("1\t5\n", "document_rejected"), ("", "document_rejected"), ("1\t5\t300000000\n", "assembly_mismatch")]
+)
+def test_a_declaration_that_cannot_be_is_refused(held, text, code):
+    size = held.vault.trail.log.size()
+    with pytest.raises(InputError) as refused:
+        held.load(held.write("c.vcf", vcf()), assayed=held.write("kit.bed", text))
+    assert refused.value.code == code
+    assert [entry["outcome"] for entry in held.entries(size)] == ["failed"]
+
+
+def test_a_list_that_was_edited_is_refused(held):
+    prepare(held, held.write("c.vcf", vcf()), assayed=held.write("kit.bed", "1\t5\t6\n"))
+    make_panel(held, LOCI)
+    assert seen(held)
+    with held.vault.books.unwatched.write() as tx:
+        tx.execute(update(AssayedPlacesRow).values(body=zstandard.compress(b"1\t0\t999\n")))
+    held.reopen()
+    with pytest.raises(IntegrityError) as refused:
+        seen(held)
+    assert refused.value.code == "assayed_altered"
 
 
 def test_an_interval_shows_what_released_people_carry(held):

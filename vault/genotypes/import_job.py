@@ -13,18 +13,24 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import exc, select
 
 from policies.assemblies import known_assembly, normalise_assembly
 from policies.errors import PolicyInputError
+from policies.loci import parse_bed
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, InputError, UnavailableError
+from vault.files.given_files import read_given
+from vault.files.handed_in import text_of
 from vault.files.names import require_name
-from vault.genotypes.catalog import panel_builder, part_members, parts
+from vault.files.yaml_documents import declared
+from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_intervals
+from vault.genotypes.catalog import declared_assays, panel_builder, part_members, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
@@ -34,7 +40,7 @@ from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, P
 from vault.genotypes.store.part_writer import PartWriter
 from vault.genotypes.structural_counts import StructuralCounts
 from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
-from vault.limits import GROUP_SUBJECTS
+from vault.limits import GROUP_SUBJECTS, MAX_LINE_BYTES
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys
@@ -61,7 +67,7 @@ class ImportOptions:
     """Options of an import.
 
     ``unknown``: refuse, skip or register samples that no subject has. ``unlisted_assembly``: take an assembly that is not known here,
-    of which neither contigs nor lengths can be checked.
+    of which neither contigs nor lengths can be checked. ``assayed``: a BED file of what was assayed, or all.
     """
 
     append: bool = False
@@ -69,6 +75,7 @@ class ImportOptions:
     unknown: str = "refuse"
     namespace: str = ""
     unlisted_assembly: bool = False
+    assayed: Path | Literal["all"] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class _Plan:
     columns: Sequence[int]
     subjects: Sequence[SubjectId]
     slots: Mapping[SubjectId, tuple[int, int]]
+    assayed: Assayed
 
 
 def import_files(
@@ -124,6 +132,7 @@ def import_files(
         dataset, is_new = _dataset(vault, name, assembly, append=options.append)
         if is_new and not options.unlisted_assembly:
             _require_listed(assembly)
+        declaration = _declaration(options.assayed, assembly)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
         orders = _agree(files, opened)
         samples = opened[0].samples
@@ -138,7 +147,7 @@ def import_files(
         part_id = PartId(new_id(vault.random))
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = _chosen(matched, fresh.subjects)
-        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(vault, people))
+        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(vault, people), declaration)
         structural = StructuralCounts()
         chunks = _one_spelling(
             structural.counted(_chunks(opened, orders, columns, progress)), {} if is_new else _spellings(vault, dataset)
@@ -174,6 +183,16 @@ def _dataset(vault: UnlockedVault, name: str, assembly: str, *, append: bool) ->
             "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
         )
     return Dataset(DatasetId(row.dataset_id), name, row.assembly), False
+
+
+def _declaration(assayed: Path | Literal["all"] | None, assembly: str) -> Assayed:
+    if assayed is None:
+        return NOTHING
+    if not isinstance(assayed, Path):
+        return EVERYTHING
+    lines = text_of(read_given(assayed, limit=MAX_LINE_BYTES), name=assayed.name, code="document_rejected").splitlines()
+    places = declared(lambda: parse_bed(lines), name=assayed.name)
+    return from_intervals(places.intervals, assembly=assembly, name=assayed.name)
 
 
 def _require_listed(assembly: str) -> None:
@@ -288,7 +307,8 @@ def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registratio
         tx.flush()
     registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
     new.add(tx, dataset=dataset.dataset_id)
-    parts.add_part(tx, vault, dataset.dataset_id, part, chunks)
+    said = declared_assays.keep(tx, plan.assayed)
+    parts.add_part(tx, vault, dataset.dataset_id, part, chunks, assayed=said)
     part_members.add(tx, part.part_id, plan.slots)
     object_leases.end(tx, plan.part_id)
     vault.trail.append(
@@ -300,7 +320,7 @@ def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registratio
         tokens=plan.fresh.tokens,
         counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
-        detail={"dataset": dataset.name, "assembly": dataset.assembly},
+        detail={"dataset": dataset.name, "assembly": dataset.assembly, "assayed": said},
     )
 
 

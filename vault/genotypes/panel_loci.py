@@ -6,7 +6,8 @@
     single position               every record with that POS                    yes              none
     interval                      every record with a position in it            no               none
 
-An interval acts like a region inside the panel view: sites that no released person carries are left out.
+An interval acts like a region inside the panel view: sites that no released person carries are left out. A locus fixes a site only where it was
+declared as assayed, or somebody released carries it.
 """
 
 from __future__ import annotations
@@ -58,8 +59,11 @@ class LocusIndex:
             by_contig.setdefault(normal_contig(locus.place.contig), []).append(number)
         self._contigs = {contig: self._arranged(numbers) for contig, numbers in by_contig.items()}
 
-    def match(self, sites: Sites, ends: NDArray[np.int64] | None = None) -> Match:
-        """Match the loci with ``sites``, sorted by position within runs of one contig. ``ends`` int64[m]: their last positions, if known."""
+    def match(self, sites: Sites, ends: NDArray[np.int64] | None = None, *, fixable: NDArray[np.bool_] | None = None) -> Match:
+        """Match the loci with ``sites``, sorted by position within runs of one contig.
+
+        ``ends`` int64[m]: their last positions, if known. ``fixable`` bool[m]: sites that a locus may fix; it has not met the others.
+        """
         offsets = np.zeros(len(sites) + 1, np.int64)
         np.cumsum(sites.n_alleles(), out=offsets[1:])
         chosen, fixed, spelled = (np.zeros(len(sites), np.bool_) for _ in range(3))
@@ -68,9 +72,10 @@ class LocusIndex:
             locus = self._loci[number]
             mine = [row for row in rows.tolist() if _shares(sites, row, locus)] if locus.ref else rows
             chosen[mine] = True
-            fixed[mine] |= not locus.is_interval
+            shown = mine if fixable is None or locus.is_interval else [row for row in mine if fixable[row]]
+            fixed[shown] |= not locus.is_interval
+            met[number] |= len(shown) > 0
             spelled[mine] |= bool(locus.ref)
-            met[number] |= len(mine) > 0
             for row in mine if locus.alts else ():
                 named[offsets[row] : offsets[row + 1]] |= _listed(sites, row, locus)
         return Match(np.flatnonzero(chosen), fixed, named, met, spelled)

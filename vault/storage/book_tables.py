@@ -104,6 +104,16 @@ class PartRow(Base):
     length_key_id: Mapped[Id]  # key of the length tables of all containers
     created: Mapped[Micros]
     members_sha256: Mapped[Digest] = mapped_column(server_default="-")  # of the part's members
+    assayed: Mapped[Code | None]  # "all", or the SHA-256 of a list of places
+
+
+class AssayedPlacesRow(Base):
+    """A list of places declared as assayed, by its digest, which part rows name."""
+
+    __tablename__ = "assayed_places"
+
+    sha256: Mapped[Code] = mapped_column(primary_key=True)
+    body: Mapped[bytes]  # zstd of vault.genotypes.assayed's text
 
 
 class PartMemberRow(Base):

@@ -11,7 +11,7 @@ Phase is kept where the profile says so, and never across a masked gap. What fit
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 
 from vault.crypto.primitives import hmac_sha256
 from vault.errors import IntegrityError, UsageError
+from vault.genotypes.assayed import NOTHING, Assayed
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes
-from vault.genotypes.panel_loci import LocusIndex
+from vault.genotypes.panel_loci import LocusIndex, Match
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
 from vault.views.call_rewriting import rewrite
 from vault.views.header_summary import HeaderSummary
-from vault.views.masks import Stretches
+from vault.views.masks import Stretches, masked_sites
 from vault.views.page_order import PageOrder, ordered
 from vault.views.pages import Page
 from vault.views.site_selection import Profile, Shown, in_order, settle
@@ -86,7 +87,8 @@ class Deidentified:
     """The view of a source's calls, surveyed when it is made: from then on ``summary`` and ``not_assayed`` are known. What is
     asked for of it, pages or the view, is given once.
 
-    ``source``: one column per released subject, in the order of ``pseudonyms``. ``panel``: whose view it is. ``window_sites``:
+    ``source``: one column per released subject, in the order of ``pseudonyms``. ``panel``: whose view it is; ``assayed``: what its
+    loci show whoever carries it. ``window_sites``:
     how many sites to read at once, if another number than suits the memory of a laptop.
 
     Raises:
@@ -102,12 +104,13 @@ class Deidentified:
         profile: Profile,
         assembly: str,
         panel: LocusIndex | None = None,
+        assayed: Assayed = NOTHING,
         window_sites: int | None = None,
     ) -> None:
         if len(set(pseudonyms)) != len(pseudonyms):
             raise UsageError("view_parts", "a pseudonym appears twice")
         self._pseudonyms, self._assembly = tuple(pseudonyms), assembly
-        self._source, self._profile, self._panel = source, profile, panel
+        self._source, self._profile, self._panel, self._assayed = source, profile, panel, assayed
         self._window_sites = window_sites or max(FEWEST_SITES, WINDOW_CALLS // max(1, len(pseudonyms)))
         self._stretches = Stretches()
         self._met: NDArray[np.bool_] | None = None
@@ -181,7 +184,7 @@ class Deidentified:
             self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.hidden)
 
     def _settle(self, sites: Sites, counts: AlleleCounts) -> Shown:
-        match = None if self._panel is None else self._panel.match(sites)
+        match = None if self._panel is None else self._matched(self._panel, sites, counts)
         shown = settle(sites, counts, self._profile, match, self._panel)
         if self._panel is not None and match is not None:
             # a locus whose site was shortened to another place is met only by what is shown there
@@ -189,6 +192,13 @@ class Deidentified:
             met = match.met if stays else self._panel.match(shown.sites.take(in_order(shown.sites))).met
             self._met = met if self._met is None else self._met | met
         return shown
+
+    def _matched(self, panel: LocusIndex, sites: Sites, counts: AlleleCounts) -> Match:
+        """What the panel names, as far as it is not in the dataset for the sake of people alone who are not released."""
+        declared, carried = self._assayed.covers(sites), counts.counts > 0
+        carried &= ~np.repeat(masked_sites(sites, self._profile.hidden), np.diff(counts.offsets))
+        match = panel.match(sites, fixable=declared | _any_alt(carried, counts.offsets))
+        return replace(match, named=match.named & (np.repeat(declared, np.diff(counts.offsets)) | carried))
 
     def _reads(self) -> Iterator[_Read]:
         if self._only is not None:
@@ -218,3 +228,10 @@ class Deidentified:
             open_to_all = np.flatnonzero(~shown.masked)
             holds[open_to_all] = self._stretches.hold(shown.sites.take(open_to_all), self._profile.hidden)
         return holds
+
+
+def _any_alt(alleles: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[m]: any ALT of the site is flagged, of ``alleles`` bool[alleles of all sites, REF first]."""
+    flagged = alleles.copy()
+    flagged[offsets[:-1]] = False
+    return np.logical_or.reduceat(flagged, offsets[:-1]) if len(offsets) > 1 else np.zeros(0, np.bool_)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.loci import Interval
+from policies.loci import Interval, Mask
 from tests.support.gt_text import calls_of, sites_of, texts_of
 from tests.support.vcf_text import genotypes
 from tests.support.views import CallsInMemory, MarkedPanel, allele_counts
 from vault.errors import IntegrityError, UsageError
+from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed
 from vault.genotypes.codec.call_codes import Escapes
 from vault.views.deidentify import Deidentified, row_order
 from vault.views.hidden_places import HiddenPlaces
@@ -39,7 +40,9 @@ def panel_of(records, fixed, named):
     )
 
 
-def deidentified(records, rows, *, fixed=None, named=None, profile=None, pages=None, **columns) -> Deidentified:
+def deidentified(
+    records, rows, *, fixed=None, named=None, profile=None, pages=None, assayed=EVERYTHING, **columns
+) -> Deidentified:
     """``pages``: sites a window; None: all in one."""
     n = len(rows[0]) if rows else 2
     return Deidentified(
@@ -48,6 +51,7 @@ def deidentified(records, rows, *, fixed=None, named=None, profile=None, pages=N
         profile=profile or Profile(keep_phase=True),
         assembly="GRCh38",
         panel=None if fixed is None else panel_of(records, fixed, named or {}),
+        assayed=assayed,
         window_sites=pages or max(1, len(records)),
     )
 
@@ -101,6 +105,28 @@ def test_a_panel_view_keeps_fixed_sites_and_named_alts_whoever_carries_them():
         (13, b"A,G", ["0|0", "1|0"]),
     ]
     assert view.sites.info.items() == [b"", b"END=20;SVTYPE=DEL", b"", b""]
+
+
+@pytest.mark.parametrize("assayed", [NOTHING, Assayed(places=Mask((Interval("22", 9, 11), Interval("X", 0, 99))))])
+def test_a_site_that_only_people_carry_who_are_not_released_shows_where_it_was_declared(assayed):
+    records = [
+        ("22", 5, "A,C"),
+        ("22", 8, "ACG,A"),
+        ("22", 10, "AG,C"),
+        ("22", 11, "A,C"),
+        ("22", 11, "AT,C"),
+        ("22", 20, "A,C,G"),
+    ]
+    rows = [["0|0", "./."]] * 5 + [["0|1", "0|0"]]
+    view = view_of(records, rows, fixed=set(range(6)), named={0: [1], 3: [1], 5: [1, 2]}, assayed=assayed)
+    declared = [(10, b"AG"), (11, b"A,C")] if assayed is not NOTHING else []
+    assert [site[:2] for site in shown(view)] == [*declared, (20, b"A,C")]  # nobody released has the listed G
+
+
+def test_what_is_hidden_is_never_said_to_be_carried():
+    records, rows = [("22", 9, "A,C"), ("22", 30, "A,C")], [["0|1"], ["0|1"]]
+    view = view_of(records, rows, profile=MASK, fixed={0, 1}, named={0: [1], 1: [1]}, assayed=NOTHING)
+    assert [site[:2] for site in shown(view)] == [(30, b"A,C")]
 
 
 def test_a_fixed_site_that_no_locus_names_alts_of_may_be_left_without_alts():

@@ -25,7 +25,7 @@ SECOND = vcf("D", "1 10 A G 1|1", "1 50 G C 0|1", "2 5 T C 0/1")
 def held(tmp_path: Path) -> Iterator[Held]:
     """Two parts: A, B and C in one, D in the other; everyone consents, and C withdraws."""
     held = Held.make(tmp_path)
-    held.load(held.write("1.vcf", FIRST.data))
+    held.load(held.write("1.vcf", FIRST.data), assayed="all")
     held.load(held.write("2.vcf", SECOND.data), append=True)
     held.everyone_consents()
     recording.withdraw(held.vault, "C")
@@ -66,7 +66,7 @@ def test_where_a_part_lacks_a_site_its_people_are_missing_never_reference(held):
 
 @pytest.mark.parametrize(
     ("region", "positions"),
-    [("1:10-10", [10]), ("chr1:11-19", []), ("1:20-40", [20, 40]), ("2", [5]), ("1:50", [50])],
+    [("1:10-10", [10]), ("chr1:11-19", []), ("1:20-40", [20, 40]), ("2", [5]), ("2:6-10", []), ("1:50", [50])],
 )
 def test_a_region_is_what_overlaps_it(held, region, positions):
     view = gate.view(held.vault, project="demo", dataset="cohort", regions=[region])

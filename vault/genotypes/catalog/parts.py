@@ -119,13 +119,18 @@ def all_places(vault: UnlockedVault, part: PartRow) -> list[tuple[int, int]]:
 
 
 def add_part(
-    tx: Transaction, vault: UnlockedVault, dataset_id: DatasetId, part: PartRecord, chunks: Sequence[ChunkRecord]
+    tx: Transaction,
+    vault: UnlockedVault,
+    dataset_id: DatasetId,
+    part: PartRecord,
+    chunks: Sequence[ChunkRecord],
+    *,
+    assayed: str | None = None,
 ) -> None:
-    """Name a written part's objects in the books, in the caller's transaction."""
+    """Name a written part's objects in the books, in the caller's transaction. ``assayed``: as ``declared_assays.keep`` says."""
     ordinal = tx.scalar(select(func.count()).select_from(PartRow).where(PartRow.dataset_id == dataset_id)) or 0
-    tx.add(
-        PartRow(dataset_id=dataset_id, ordinal=ordinal, created=to_micros(vault.clock()), members_sha256=b"", **part_fields(part))
-    )
+    fields = {**part_fields(part), "assayed": assayed, "members_sha256": b"", "created": to_micros(vault.clock())}
+    tx.add(PartRow(dataset_id=dataset_id, ordinal=ordinal, **fields))
     tx.flush()
     rows = [
         {"part_id": part.part_id, "ordinal": chunk.ordinal, "table_version": chunk.table_version, **chunk_fields(chunk)}
