@@ -77,7 +77,9 @@ def people(shared: Path, chance: random.Random) -> list[dict[str, str]]:
     rows = []
     for number, sample in enumerate(samples):
         child = number < CHILDREN
-        born = TODAY - timedelta(days=chance.randint(16 * 365, 18 * 365 + 3) if child else chance.randint(7_000, 30_000))
+        born = TODAY - timedelta(
+            days=chance.randint(16 * 365, 18 * 365 + 3) if child else chance.randint(9_000, 30_000)
+        )  # of age when they signed
         country = "DE" if child else chance.choice(["DE", "GB", "FR", "NL", ""])
         rows.append({"sample_id": sample, "mrn": f"MRN-{number:05}", "birth_date": born.isoformat(), "country": country})
     return rows

@@ -81,7 +81,8 @@ def history(random: Random) -> list[ConsentEvent]:
 
 
 def recorded_now(random: Random, one: ConsentEvent) -> ConsentEvent:
-    """The event under rule set 2: its time a date, or an instant some hours into it."""
+    """The event under rule set 2: its time a date, or an instant some hours into it; the clock behind now and then."""
+    one = replace(one, clock_behind=random.random() < 0.1)
     if random.random() < 0.5:
         return replace(
             one, rules=2, precision=Precision.DAY, legal_time=one.legal_time + timedelta(hours=random.choice([0, 0, 1]))

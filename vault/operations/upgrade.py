@@ -30,6 +30,7 @@ from vault.operations import doctor, key_rotation
 from vault.session.first_signing import sign_books
 from vault.session.principals import require_administrator
 from vault.session.settings import Settings, bound_text, read_settings, signed, write_settings
+from vault.session.time_zone import require_zone
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import VaultRow
 
@@ -126,6 +127,20 @@ def _mark(vault: UnlockedVault, settings: Settings, unlocked: Unlocked) -> None:
         signed_books.marks.begin_anew()
     finally:
         signed_books.abandon()
+
+
+def set_time_zone(vault: UnlockedVault, name: str) -> str:
+    """Say whose days typed dates are from now on; what is recorded keeps its instants. The name as it is kept.
+
+    Raises:
+        InputError: ``time_zone_unknown``. RefusedError: ``not_authorised``. UnavailableError: ``upgrade_needed``.
+    """
+    zone = require_zone(name)
+    with vault.trail.attempting(Action.VAULT_UPGRADE), vault.books.write() as tx:
+        tx.execute(update(VaultRow).values(time_zone=zone))
+        about = ObjectRef("vault", vault.vault_id.hex())
+        vault.trail.append(tx, Action.VAULT_UPGRADE, Outcome.DONE, obj=about, detail={"time_zone": zone})
+    return zone
 
 
 def _unkeyed(vault: UnlockedVault) -> tuple[str, ...]:

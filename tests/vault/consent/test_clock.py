@@ -15,7 +15,7 @@ from vault.consent import recording
 from vault.consent.recording import Signature
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError, UnavailableError
-from vault.operations import create, doctor
+from vault.operations import create, doctor, upgrade
 from vault.operations.recovery import open_recovered
 from vault.session import time_zone
 from vault.subjects.registry import import_sheet
@@ -169,6 +169,16 @@ def test_the_zone_is_signed_with_the_books(auckland):
     with pytest.raises(InputError) as caught:
         time_zone.require_zone("Auckland")
     assert caught.value.code == "time_zone_unknown"
+
+
+def test_a_zone_that_was_wrong_can_be_set_and_the_log_says_so(auckland):
+    before = recording.record(auckland.vault, "OLD", FORM, YES, signature=Signature(at=date(2026, 11, 20)))
+    assert upgrade.set_time_zone(auckland.vault, "Europe/Berlin") == "Europe/Berlin"
+    after = recording.record(auckland.vault, "OLD", FORM, YES, signature=Signature(at=date(2026, 11, 20)))
+    assert after.legal_time - before.legal_time == timedelta(hours=12)
+    assert [entry["act"] for entry in auckland.entries()][-2] == "vault.upgrade"
+    with pytest.raises(InputError):
+        upgrade.set_time_zone(auckland.vault, "Berlin")
 
 
 def test_the_zone_of_a_machine_is_a_known_one(monkeypatch):
