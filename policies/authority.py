@@ -111,6 +111,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "principal",
                 "dataset",
                 "part",
+                "people_digest",
                 "panel",
                 "consent_form",
                 "reference_document",

@@ -12,6 +12,7 @@ from vault import gate
 from vault.errors import IntegrityError
 from vault.operations import doctor
 from vault.subjects import registry
+from vault.subjects.subject_sheet import read_subject_sheet
 
 BOOKS, KEYS = "books.db", "keys.db"
 
@@ -56,13 +57,34 @@ def test_a_cohort_of_other_people_is_not_released(edited, attack):
         assert "members_altered" in codes(s)
 
 
+def test_an_older_identity_is_not_the_newest(full, tmp_path):
+    """A birth date that was corrected stays corrected: what an age is counted from is not put back."""
+    folder = tmp_path / "v"
+    shutil.copytree(full, folder)
+    before = vaults.sql(folder / BOOKS, "SELECT subject_id, version, sealed FROM identity")
+    with opened(folder) as s:
+        sheet = b"sample_id,mrn,birth_date\nS01,MRN0001,2015-02-03\n"
+        registry.import_sheet(s, read_subject_sheet(sheet, today=vaults.TODAY), update=True)
+    now = dict(vaults.sql(folder / BOOKS, "SELECT subject_id, version FROM identity"))
+    subject, version, sealed = next(row for row in before if now[row[0]] != row[1])
+    put_back = ("UPDATE identity SET version = ?, sealed = ? WHERE subject_id = ?", (version, sealed, subject))
+    vaults.sql(folder / BOOKS, put_back)
+    with opened(folder) as s:
+        with pytest.raises(IntegrityError) as caught:
+            registry.subject_show(s, "S01")
+        assert caught.value.code == "identity_altered"
+        assert "identity_altered" in codes(s)
+
+
 def codes(s):
     return {found.code for found in doctor.examine(s).findings if found.severity != "note"}
 
 
 FOUND = {
-    "an identity taken out": (BOOKS, LAST.format(table="identity", key="subject_id"), "identity_missing"),
+    "an identity taken out": (BOOKS, LAST.format(table="identity", key="subject_id"), "identity_altered"),
     "an identity edited": (BOOKS, "UPDATE identity SET sealed = zeroblob(200) WHERE rowid = 1", "identity_altered"),
+    "a person's state": (BOOKS, "UPDATE subject SET state = 'gone' WHERE rowid = 1", "subject_altered"),
+    "an outcome of another": (BOOKS, "INSERT INTO audit_closing SELECT zeroblob(16), 3", "log_rows_altered"),
     "identities swapped": (
         BOOKS,
         "UPDATE identity SET sealed = (SELECT sealed FROM identity ORDER BY subject_id DESC LIMIT 1)",

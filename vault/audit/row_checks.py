@@ -45,15 +45,21 @@ def _entries(tx: Transaction) -> Iterator[str]:
     closings = set(map(tuple, tx.execute(select(AuditClosingRow.event_id, AuditClosingRow.idx))))
     about = select(AuditSetRow.digest, AuditSetLeafRow.idx).join(AuditSetLeafRow, AuditSetLeafRow.set_id == AuditSetRow.set_id)
     sets = set(map(tuple, tx.execute(about)))
+    closed: set[tuple[bytes, int]] = set()
     query = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf).where(AuditLeafRow.leaf.is_not(None))
     for row in tx.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
         leaf = row.leaf or b""
         if f'"id":"{event_id_text(row.event_id)}"'.encode() not in leaf:
             yield f"entry {row.idx} is stored under the id of another"
-        if (closes := _REFERS.search(leaf)) and (event_id_bytes(closes[1].decode()), row.idx) not in closings:
+        if closes := _REFERS.search(leaf):
+            closed.add(pair := (event_id_bytes(closes[1].decode()), row.idx))
+        if closes and pair not in closings:
             yield f"entry {row.idx} is not found by the intent that it closes"
         if (names := _SET.search(leaf)) and (bytes.fromhex(names[1].decode()), row.idx) not in sets:
             yield f"entry {row.idx} is not found by the people that it names"
+    kept = select(AuditLeafRow.idx).where(AuditLeafRow.leaf.is_(None))
+    for index in {index for _, index in closings - closed} - set(tx.scalars(kept)):
+        yield f"entry {index} is said to close an intent that it does not name"
 
 
 def _checkpoints(tx: Transaction) -> Iterator[str]:

@@ -12,6 +12,7 @@ from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import part_members
 from vault.ids import SubjectId
+from vault.operations.erasure.job import ERASED, ERASING
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ConsentPrivateRow, PartRow, ReferenceRow, SubjectRow
@@ -22,8 +23,11 @@ from vault.subjects.references import ReferenceIndex
 def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     """Code and message of each fault: an identity that is missing or does not open, references that are not its own."""
     with vault.books.read() as tx:
-        live = {SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))}
+        states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
         stored = {(row.digest, row.subject_id) for row in tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id))}
+    if unknown := set(states.values()) - {"active", ERASING, ERASED}:
+        yield "subject_altered", f"{len(unknown)} states of people are none"
+    live = {subject for subject, state in states.items() if state == "active"}
     held = live - set(vault.subject_keys.keyless(list(live)))  # of the others, doctor says that their keys are gone
     try:
         found = open_identities(vault, held)

@@ -72,7 +72,7 @@ from vault.storage.book_tables import (
     VaultRow,
 )
 from vault.storage.database import Transaction
-from vault.subjects import reference_rekeying
+from vault.subjects import people_digests, reference_rekeying
 from vault.subjects.references import ReferenceIndex
 
 
@@ -271,6 +271,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
                 tx.execute(delete(table).where(table.subject_id == subject))
             tx.execute(update(SubjectRow).where(SubjectRow.subject_id == subject).values(state=ERASED))
         tx.execute(delete(LeaseRow))  # what was being written then is in no backup
+        people_digests.renew(tx, gone)
         for job in over:
             tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job))
             tx.execute(update(JobRow).where(JobRow.job_id == job).values(state=DONE, payload=b""))

@@ -64,6 +64,15 @@ class IdentityRow(Base):
     sealed: Mapped[Sealed]
 
 
+class PeopleDigestRow(Base):
+    """Digest over the identities of every subject whose id begins with one byte (``vault.subjects.people_digests``)."""
+
+    __tablename__ = "people_digest"
+
+    bucket: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)  # 0 to 255
+    digest: Mapped[Digest]
+
+
 class ReferenceRow(Base):
     """Blind index: keyed hash of a reference (kind and value) to a subject. The key derives from the identity branch."""
 

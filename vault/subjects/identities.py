@@ -11,8 +11,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.ids import ID_BYTES, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys, OpenKey
-from vault.storage.book_tables import IdentityRow
-from vault.storage.bulk_columns import rows_among
+from vault.subjects import people_digests
 
 IDENTITY_FORMAT = "genovault/identity/1"
 
@@ -36,12 +35,11 @@ class Identity(NamedTuple):
 
 
 def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
-    """Open identities of the subjects. Callers log the access."""
+    """Open identities of the subjects. Callers log the access. Raises IntegrityError as ``people_digests.rows_of``."""
     wanted = list(set(subjects))
     keys = vault.keys.open_keys(KeyPurpose.IDENTITY, wanted)
-    columns = (IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed)
     with vault.books.read() as tx:
-        rows = rows_among(tx, columns, IdentityRow.subject_id, wanted)
+        rows = people_digests.rows_of(tx, wanted)
     return {SubjectId(s): open_identity(vault, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
 
 

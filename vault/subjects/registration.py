@@ -21,6 +21,7 @@ from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
 from vault.storage.bulk_columns import insert_columns
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
+from vault.subjects import people_digests
 from vault.subjects.identities import Identity, seal_first
 from vault.subjects.references import ReferenceIndex
 
@@ -140,6 +141,7 @@ class Registration:
         now = to_micros(self._vault.clock())
         insert_columns(tx, SubjectRow, {"subject_id": rows.subjects, "state": "active", "created": now})
         insert_columns(tx, IdentityRow, {"subject_id": rows.subjects, "version": 1, "sealed": rows.sealed})
+        people_digests.renew(tx, rows.subjects)
         columns = {"digest": references.digests, "subject_id": references.subjects}
         insert_columns(tx, ReferenceRow, {**columns, "dataset_id": dataset})
 

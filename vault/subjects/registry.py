@@ -20,6 +20,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros
+from vault.subjects import people_digests
 from vault.subjects.identities import Identity, open_identities, open_identity, seal_identity
 from vault.subjects.references import ReferenceIndex, reference_rows, resolve
 from vault.subjects.registration import draw_subjects, registering
@@ -166,6 +167,7 @@ def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -
 def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
     """Add a version to a known subject's identity; references it lacked are added, sample ids it had are kept."""
     index.require_current(tx)
+    people_digests.rows_of(tx, [subject])
     row = tx.get_one(IdentityRow, subject)
     key = vault.keys.open(KeyPurpose.IDENTITY, subject)
     old = open_identity(vault, subject, row.version, row.sealed, key)
@@ -179,3 +181,4 @@ def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subje
     )
     row.version += 1
     row.sealed = seal_identity(vault, subject, merged, row.version, key)
+    people_digests.renew(tx, [subject])

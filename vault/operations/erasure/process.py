@@ -75,7 +75,7 @@ from vault.storage.book_tables import (
     SubjectRow,
 )
 from vault.storage.timestamps import rfc3339, to_micros
-from vault.subjects import reference_rekeying
+from vault.subjects import people_digests, reference_rekeying
 from vault.subjects.references import resolve
 
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
@@ -197,6 +197,7 @@ def _forget(vault: UnlockedVault, job: Job) -> ErasurePlan:
     with vault.books.write() as tx:
         references = tx.execute(delete(ReferenceRow).where(ReferenceRow.subject_id == job.subject))
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
+        people_digests.renew(tx, [SubjectId(job.subject)])
         tx.execute(delete(ConsentPrivateRow).where(ConsentPrivateRow.subject_id == job.subject))
         tx.execute(update(SubjectRow).where(SubjectRow.subject_id == job.subject).values(state=ERASED))
     vault.books.checkpoint_wal(*HOLDING_NAMES)
