@@ -238,7 +238,7 @@ def reconcile(vault: UnlockedVault) -> bool:
 
     An administrator's next session does: no other may change what is remembered of the keystore.
     """
-    if not vault.unlocked.administers:
+    if not vault.unlocked.administers or not vault.books.upgraded:  # a killed upgrade tells the books when it is done again
         return False
     with vault.books.read() as tx:
         if tx.scalars(select(VaultRow.keystore_seq)).one() >= vault.public.seq:
