@@ -28,6 +28,7 @@ from vault.access.releases import Release, ReleaseContent
 from vault.access.scope import AccessScope, scope_of_check, scope_of_request, scope_of_view
 from vault.access.told import UNKNOWN_COMMIT, told
 from vault.audit.actions import Action, Outcome
+from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
 from vault.consent import cohort_decisions, ledger, project_check, reference_data
@@ -90,7 +91,7 @@ def check(
             project_check.examine(vault, tx, scopes, now=vault.clock())  # reads the ledger outside the lock
         with vault.books.write() as tx:  # the entry quotes the ledger's head of its own transaction
             found, head = project_check.examine(vault, tx, scopes, now=vault.clock())
-            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(found, head))
+            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(found, head, {}))
     return found
 
 
@@ -190,7 +191,7 @@ def _log_intent(vault: UnlockedVault, access: _Access, content: ReleaseContent) 
     scope, decided = access.scope, access.decided
     subjects = list(decided.permitted)
     detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
-    fields = {**access.entry_fields(), **_decision_fields(decided.tally, decided.head), "detail": detail}
+    fields = {**access.entry_fields(), **_decision_fields(decided.tally, decided.head, detail)}
     with vault.books.write() as tx:
         fields["consent"] = _recheck(vault, tx, access).entry()
         intent = vault.trail.append(tx, access.intent, Outcome.INTENT, subjects=subjects, **fields)
@@ -269,6 +270,7 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
         RefusedError: ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``.
     """
     digest = sha256(content.manifest.encode()) if content.manifest else None
+    counts = {"subjects": len(access.decided.permitted), "sites": n_sites}
     with vault.books.write() as tx:
         head = _recheck(vault, tx, access)
         outcome = vault.trail.append(
@@ -276,7 +278,8 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
             access.outcome,
             Outcome.DONE,
             refers=intent.event_id,
-            counts={"subjects": len(access.decided.permitted), "sites": n_sites},
+            counts=banded(counts),
+            detail={"counts": counts},
             consent=head.entry(),
             blobs=[digest] if digest else [],
             **access.entry_fields(),
@@ -338,11 +341,9 @@ def _log_failure(
         releases.drop(tx, access.release_id)
 
 
-def _decision_fields(tally: Tally, head: ledger.Head) -> dict[str, Any]:
-    """Entry fields of a decision: counts, reasons, and the ledger head it rests on."""
+def _decision_fields(tally: Tally, head: ledger.Head, detail: dict[str, Any]) -> dict[str, Any]:
+    """Entry fields of a decision: the ledger head it rests on, counts and reasons in bands, and exact in the sealed detail."""
     counted = {**dict(tally.deny), **{f"review:{code}": count for code, count in tally.review}}
-    return {
-        "counts": {"asked": tally.subjects, "permitted": tally.permit},
-        "reasons": counted,
-        "consent": head.entry(),
-    }
+    counts = {"asked": tally.subjects, "permitted": tally.permit}
+    exact = {**detail, "counts": counts, "reasons": counted}
+    return {"counts": banded(counts), "reasons": banded(counted), "consent": head.entry(), "detail": exact}

@@ -12,6 +12,7 @@ from tests.support.releases import pinned
 from tests.support.vaults import FACTOR, PERMITTED, ask, opened, verified
 from vault import gate
 from vault.access import projects, releases, requests
+from vault.audit.bands import banded
 from vault.audit.entry import decode_leaf
 from vault.audit.receipt import verify_receipt
 from vault.consent import recording
@@ -29,7 +30,11 @@ def test_check_counts_everybody_once(s):
     tally = gate.check(s, "demo")
     assert tally.subjects == tally.permit + sum(n for _, n in tally.deny) + sum(n for _, n in tally.review) == 12
     assert tally.permit == len(PERMITTED)
-    assert leaves(s)[-1]["counts"] == {"asked": 12, "permitted": len(PERMITTED)}
+    entry = list(s.trail.log.entries())[-1]
+    leaf, detail = decode_leaf(entry.leaf), s.trail.detail(entry.index)
+    assert (leaf["counts"], set(leaf["reasons"].values())) == ({"asked": 1, "permitted": 1}, {1})  # 1: from 1 to 20
+    assert detail["counts"] == {"asked": 12, "permitted": len(PERMITTED)}
+    assert detail["reasons"] == dict(tally.deny) | {f"review:{code}": n for code, n in tally.review}
 
 
 def test_a_view_holds_those_who_permit_and_its_receipt_proves_the_access(s):
@@ -39,7 +44,7 @@ def test_a_view_holds_those_who_permit_and_its_receipt_proves_the_access(s):
     proven = verify_receipt(view.receipt, None, s.trail.origin, list(s.trail.log_keys()))
     leaf = decode_leaf(proven.leaf)
     assert (leaf["act"], leaf["outcome"]) == ("view.outcome", "done")
-    assert leaf["counts"] == {"subjects": len(PERMITTED), "sites": len(view.sites)}
+    assert leaf["counts"] == banded({"subjects": len(PERMITTED), "sites": len(view.sites)})
 
 
 def test_intent_and_outcome_are_a_pair_in_this_order(s, tmp_path):

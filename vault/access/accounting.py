@@ -132,6 +132,8 @@ def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntr
     ended = ending(record.outcome for record in ends)
     outcome_index = next((record.index for record in ends if record.outcome == ended), None)
     detail = dict((vault.trail.detail(intent.index) if vault.keyring.has(Branch.AUDIT_READ) else None) or {})
+    for others in ("counts", "reasons"):  # of everybody who was asked about: nothing of this subject
+        detail.pop(others, None)
     kind, _, release = (intent.object or "").partition(":")
     return Disclosure(
         index=intent.index,

@@ -13,6 +13,7 @@ from policies.reasons import Reason
 from policies.term_matching import Effect
 from vault.access import projects
 from vault.audit.actions import Action, Outcome
+from vault.audit.bands import banded
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
@@ -81,7 +82,10 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
                 counts = cohort_decisions.decide_members(known, held, request).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))
-        vault.trail.record(Action.CONSENT_COVERAGE, Outcome.DONE, project=code, counts={"subjects": len(held.subjects)})
+        asked_of = {"subjects": len(held.subjects)}
+        vault.trail.record(
+            Action.CONSENT_COVERAGE, Outcome.DONE, project=code, counts=banded(asked_of), detail={"counts": asked_of}
+        )
     return shares
 
 
