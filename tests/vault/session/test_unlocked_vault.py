@@ -125,6 +125,7 @@ def test_a_factor_is_exactly_one(tmp_path):
     for given in ({}, {"passphrase": "x", "key_file": tmp_path / "k"}):
         assert refused(UsageError, lambda given=given: unlocked_vault.factor(**given)) == "factor_needed"
     (tmp_path / "k").write_bytes(bytes(31))
+    (tmp_path / "k").chmod(0o600)  # whom others could read is refused before its length is looked at
     assert refused(InputError, lambda: unlocked_vault.factor(key_file=tmp_path / "k")) == "key_file_invalid"
 
 
