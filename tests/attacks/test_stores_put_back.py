@@ -198,7 +198,7 @@ def test_a_history_that_was_made_anew_is_not_signed(small):
     s = open_vault(small, factor=vaults.FACTOR)
     head = sql(small / "books.db", "SELECT base, size, stack, state FROM audit_head")[0]
     stack = bytes(32) + bytes(head[2])[32:]
-    forged = s.books._seal.sealed(head[0], head[1], stack, head[3])
+    forged = s.trail.log._seal.sealed(head[0], head[1], stack, head[3])
     s.abandon()
     sql(
         small / "books.db",
