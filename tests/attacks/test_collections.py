@@ -7,12 +7,15 @@ import shutil
 import pytest
 from pysqlite3 import dbapi2
 
+from policies import authority
 from tests.support import vaults
 from tests.support.vaults import opened
 from vault import gate
 from vault.access import projects, requests
+from vault.audit import row_checks
 from vault.errors import GenovaultError, IntegrityError
 from vault.operations import doctor
+from vault.session.collection_heads import Head
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import open_vault
 
@@ -139,3 +142,38 @@ def test_doctor_names_the_collection(full, tmp_path, name):
         report = doctor.examine(s)
     assert not report.ok
     assert any(found.code == "collection_altered" and name in found.message for found in report.findings)
+
+
+HEAD_COLUMNS = "SELECT name, counter, digest, listing_sha256, signer, signature FROM collection_head"
+
+
+def test_a_slot_that_puts_the_stewards_state_back_contradicts_the_log(full, tmp_path):
+    """Whoever holds an engine's slot can make the log's MAC, and bind an earlier state that a steward signed to the log of now."""
+    shutil.copytree(full, tmp_path / "v")
+    with opened(tmp_path / "v") as s:
+        tables = (*sorted(authority.STEWARDS_OWN), "collection_head")
+        with s.books.unwatched.read() as tx:
+            before = {name: tx.connection().exec_driver_sql(f"SELECT * FROM {name}").all() for name in tables}
+        projects.change(s, "demo", "close")
+        heads = s.books._signed_heads
+        with s.books.unwatched.write() as tx:
+            connection = tx.connection()
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=1")
+            for name, rows in before.items():
+                connection.exec_driver_sql(f"DELETE FROM {name}")
+                for row in rows:
+                    connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({','.join('?' * len(row))})", tuple(row))
+            known = {row.name: Head(*row[1:]) for row in connection.exec_driver_sql(HEAD_COLUMNS)}
+            heads.sign(tx, known, {})
+        assert gate.view(s, project="demo", dataset="cohort").pseudonyms  # nothing but the log tells
+        assert "state_put_back" in {found.code for found in doctor.examine(s).findings}
+
+
+def test_an_entry_states_the_number_of_the_state_that_it_leaves(full, tmp_path):
+    shutil.copytree(full, tmp_path / "v")
+    with opened(tmp_path / "v") as s:
+        projects.change(s, "demo", "suspend")
+        gate.check(s, "demo")
+        with s.books.read() as tx:
+            assert row_checks.newest_state(tx) == s.books.state_number(tx) > 0
+        assert not {"state_put_back"} & {found.code for found in doctor.examine(s).findings}

@@ -32,6 +32,18 @@ _REFERS = re.compile(rb',"refers":"([0-9a-f-]{36})"')  # a quote inside a string
 _SET = re.compile(rb',"subj":\{"n":\d+,"set":"([0-9a-f]{64})"\}')
 
 
+_STATE = re.compile(rb',"counts":\{[^}]*"state":(\d+)')
+
+
+def newest_state(tx: Transaction) -> int:
+    """Highest number of the stewards' state that an entry of the newest log states; 0 without one."""
+    query = select(AuditLeafRow.leaf).where(AuditLeafRow.leaf.is_not(None)).order_by(AuditLeafRow.idx.desc())
+    for leaf in tx.scalars(query.execution_options(yield_per=ROWS_AT_ONCE)):
+        if found := _STATE.search(leaf or b""):
+            return int(found[1])  # numbers only grow
+    return 0
+
+
 def faults(tx: Transaction) -> Iterator[str]:
     """A line for each row that does not belong to its entry, checkpoint or set."""
     yield from _entries(tx)

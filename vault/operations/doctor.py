@@ -113,6 +113,11 @@ def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
         return
     for message in vault.books.altered().values():
         yield _error("collection_altered", message, put_back.LEAST["collection_altered"])
+    with vault.books.read() as tx:
+        stated, found = row_checks.newest_state(tx), vault.books.state_number(tx)
+    if found < stated:
+        text = f"what stewards decide is of change {found}, but the log tells of change {stated}: it was put back"
+        yield _error("state_put_back", text, RESTORE)
     if vault.keyring.has(Branch.BOOKS):
         for message in signed_approvals.missing(vault):
             yield _error("approval_missing", message, "approve it again, if it was approved")

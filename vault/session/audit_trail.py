@@ -54,6 +54,7 @@ class AuditTrail:
         clock: Clock,
         random: RandomBytes,
         signed: Callable[[], None] = lambda: None,
+        state: Callable[[Transaction], int | None] = lambda _: None,
     ) -> None:
         self.origin = row.origin
         self.anchors = tuple(anchors)
@@ -67,6 +68,7 @@ class AuditTrail:
         self._random = random
         self._seal = seal
         self._signed = signed
+        self._state = state
         self.log = self._new_log()
         self._committer = GroupCommitter(self._commit_entries)
 
@@ -79,7 +81,12 @@ class AuditTrail:
     def append(
         self, tx: Transaction, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any
     ) -> Appended:
-        """Append an entry in the caller's transaction, so that change and entry are one. ``fields`` as ``event``'s."""
+        """Append an entry in the caller's transaction, so that change and entry are one. ``fields`` as ``event``'s.
+
+        An entry of a transaction that has changed what stewards decide states the number of the state that it leaves.
+        """
+        if (state := self._state(tx)) is not None:
+            fields["counts"] = {**fields.get("counts", {}), "state": state}
         return self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
 
     def record(self, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:

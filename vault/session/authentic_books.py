@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, event, inspect
 
 from policies import authority
 from vault.errors import IntegrityError, UnavailableError
-from vault.session.collection_heads import CollectionHeads, Heads, Signatory
+from vault.session.collection_heads import TOGETHER, CollectionHeads, Heads, Signatory
 from vault.session.collections import COLLECTIONS, Collection, named_in
 from vault.storage import migrate
 from vault.storage.database import Database, Transaction
@@ -34,6 +34,8 @@ class _Watch:
     heads: Heads | None = None
     keystore_seq: int = 0  # of the newest keystore that the books know of
     found: dict[str, bytes] = field(default_factory=dict)  # digest of each collection that was named, as it was found
+    written: set[str] = field(default_factory=set)  # collections that a statement has written to
+    stated: bool = False  # an entry of this transaction states the number that its state will have
     resting: bool = False  # while the watch itself reads
 
 
@@ -139,6 +141,29 @@ class AuthenticBooks(Database):
         finally:
             watch.resting = before
 
+    def state_to_be(self, tx: Transaction) -> int | None:
+        """Number that the stewards' state will have when a transaction ends that has changed it; None for one that has not.
+
+        Entries state it (``docs/formats/audit.md`` §2), so that a state that is put back contradicts the log.
+        """
+        tx.flush()
+        watch: _Watch | None = tx.connection().info.get(WATCH)
+        if self._signed_heads is None or watch is None or authority.STEWARDS_OWN.isdisjoint(watch.written):
+            return None
+        watch.stated = True
+        return self.state_number(tx) + 1
+
+    def state_number(self, tx: Transaction) -> int:
+        """Number of the stewards' state, as a transaction of these books finds it; 0 where nothing is signed."""
+        watch: _Watch | None = tx.connection().info.get(WATCH)
+        if self._signed_heads is None or watch is None:
+            return 0
+        before, watch.resting = watch.resting, True
+        try:
+            return self._heads(watch, self._signed_heads)[TOGETHER].counter
+        finally:
+            watch.resting = before
+
     def altered(self) -> dict[str, str]:
         """Collections that are not as they were signed, sorted, and what was found; all where the heads are not authentic."""
         with super().read() as tx:
@@ -171,7 +196,10 @@ class AuthenticBooks(Database):
         watch: _Watch | None = connection.info.get(WATCH)
         if watch is None or watch.resting:
             return
-        fresh = named_in(statement) - watch.found.keys()
+        named = named_in(statement)
+        if named and not statement.lstrip().upper().startswith("SELECT"):
+            watch.written |= named
+        fresh = named - watch.found.keys()
         if not fresh:
             return
         watch.resting = True
@@ -210,11 +238,11 @@ class AuthenticBooks(Database):
                     hint="genovault upgrade",
                 )
             return
-        if not changed:
+        if not changed and not watch.stated:
             return
         heads = watch.heads or {}
         if COLLECTIONS["vault"] in changed:  # the keystore's newest number among it: what removed slots signed is signed anew
             for name in self._signed_heads.outdated(heads):
                 if name in COLLECTIONS:
                     changed.setdefault(COLLECTIONS[name], COLLECTIONS[name].rows(watch.connection))
-        self._signed_heads.sign(tx, heads, changed)
+        self._signed_heads.sign(tx, heads, changed, together=watch.stated)

@@ -129,8 +129,17 @@ class CollectionHeads:
         known = {slot.key for slot in self._keystore(False).slots}
         return [name for name, head in heads.items() if head.signer not in known]
 
-    def sign(self, tx: Transaction, heads: Heads, changed: Mapping[Collection, Sequence[tuple[Any, ...]]]) -> None:
+    def sign(
+        self,
+        tx: Transaction,
+        heads: Heads,
+        changed: Mapping[Collection, Sequence[tuple[Any, ...]]],
+        *,
+        together: bool = False,
+    ) -> None:
         """Sign the rows of changed collections, and bind all heads to the head of the log, in the caller's write transaction.
+
+        ``together``: sign the stewards' state anew even if none of its collections changed, because an entry states its number.
 
         Raises:
             UnavailableError: ``slot_outdated``. RefusedError: ``not_authorised``.
@@ -139,7 +148,8 @@ class CollectionHeads:
         for collection in sorted(changed, key=lambda one: one.name):
             rows = changed[collection]
             self._sign(tx, heads, collection.name, collection.digest(rows), collection.listing(rows))
-        if not authority.STEWARDS_OWN.isdisjoint(one.name for one in changed) or TOGETHER in self.outdated(heads):
+        stewards = not authority.STEWARDS_OWN.isdisjoint(one.name for one in changed)
+        if together or stewards or TOGETHER in self.outdated(heads):
             self._sign(tx, heads, TOGETHER, _together(heads), b"")
         row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).one()
         sealed = self._seal.sealed(row.base, row.size, row.stack, _state(heads))

@@ -97,6 +97,7 @@ class UnlockedVault:
             clock=clock,
             random=random,
             signed=self._keep_marks,
+            state=self.books.state_to_be,
         )
         self.marks = HighWater(
             self.books,
