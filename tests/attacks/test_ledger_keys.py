@@ -14,8 +14,9 @@ from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.entry import Actor, ConsentHead, Event
 from vault.consent import ledger, ledger_columns, recording
 from vault.crypto.keystore import Role
+from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError
-from vault.session import authentic_books
+from vault.session import collection_heads
 from vault.session.collections import COLLECTIONS
 from vault.storage.book_tables import CollectionHeadRow, ConsentBatchRow, ConsentPrivateRow
 from vault.subjects.references import resolve
@@ -34,20 +35,20 @@ def logged(s, tx, head, added, act=Action.CONSENT_RECORD):
 
 def resign(s, tx, kept=None):
     """The collection's head, signed with the slot's own key (or put back as it was kept), and the state bound to the log anew."""
-    books, watch = s.books, authentic_books._Watch(tx.connection())
-    heads = dict(books._heads(watch, books._seal))
+    signed = s.books._signed_heads
+    heads, _ = signed.read(tx.connection())
     if kept is None:
         old, rows = heads["consent_batch"], BATCH.rows(tx.connection())
         digest, listing = BATCH.digest(rows), BATCH.listing(rows)
-        head = dataclasses.replace(old, counter=old.counter + 1, digest=digest, listing_sha256=authentic_books.sha256(listing))
+        head = dataclasses.replace(old, counter=old.counter + 1, digest=digest, listing_sha256=sha256(listing))
         head = dataclasses.replace(head, signer=s.unlocked.signer.public)
-        signature = s.unlocked.signer.sign(authentic_books._signed_bytes(s.vault_id, "consent_batch", head))
+        signature = s.unlocked.signer.sign(collection_heads._signed_bytes(s.vault_id, "consent_batch", head))
         head = dataclasses.replace(head, signature=signature)
         kept = {**dataclasses.asdict(head), "listing": listing}
     tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name == "consent_batch"))
     tx.execute(insert(CollectionHeadRow), [{"name": "consent_batch", **kept}])
-    heads["consent_batch"] = authentic_books._Head(**{name: kept[name] for name in kept if name != "listing"})
-    books._bind(tx, heads, books._seal)
+    heads["consent_batch"] = collection_heads.Head(**{name: kept[name] for name in kept if name != "listing"})
+    signed.sign(tx, heads, {})
 
 
 def kept_head(s):
