@@ -77,9 +77,10 @@ def people(shared: Path, chance: random.Random) -> list[dict[str, str]]:
     rows = []
     for number, sample in enumerate(samples):
         child = number < CHILDREN
-        born = TODAY - timedelta(
-            days=chance.randint(16 * 365, 18 * 365 + 3) if child else chance.randint(9_000, 30_000)
+        days = (
+            chance.randint(16 * 365, 18 * 365 + 3) if child else max(9_000, chance.randint(7_000, 30_000))
         )  # of age when they signed
+        born = TODAY - timedelta(days=days)
         country = "DE" if child else chance.choice(["DE", "GB", "FR", "NL", ""])
         rows.append({"sample_id": sample, "mrn": f"MRN-{number:05}", "birth_date": born.isoformat(), "country": country})
     return rows
@@ -183,7 +184,7 @@ def evening(day: Day) -> None:
     day.run(f"consent withdraw {WITHDRAWN}")
     day.run(f"consent explain {WITHDRAWN} --project lungs")
     day.say("A sheet that would bring them back is refused; only a new answer recorded for this very person can.")
-    again = {"subject": WITHDRAWN, "research_use": "any_health"}
+    again = {"subject": WITHDRAWN, "research_use": "any_health", "signer": "guardian", "signed_by": "Parent"}
     sheet(day.folder / "again.csv", [again])
     day.run("consent import again.csv --form disease-research", fails=True)
     day.run("consent withdraw HG00103 --scope purpose:commercial")
