@@ -96,9 +96,12 @@ def test_the_past_is_shown_as_it_was_known(consented):
 
 def test_nobody_who_was_not_asked_is_released(peopled):
     peopled.script("project template > p.yaml", "project create p.yaml")
-    assert peopled.run("project check demo --json").json == {
+    checked = peopled.run("project check demo --json").json
+    assert {key: checked[key] for key in ("subjects", "permit", "deny", "review")} == {
         "subjects": 12,
         "permit": 0,
         "deny": {"no_active_consent": 12},
         "review": {},
     }
+    assert checked["state"] == "draft"
+    assert [(found["dataset"], found["code"]) for found in checked["refused"]] == [("cohort", "no_one_permitted")]
