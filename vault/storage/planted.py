@@ -1,27 +1,39 @@
-"""Triggers, views and rules that no migration made: they would run inside a vault's own transactions.
+"""What no migration made in a database's schema: it would run, or answer, inside a vault's own transactions.
 
-SQLite runs a trigger of the file in whatever transaction touches its table, and answers a name by a view of it; PostgreSQL has rules
-besides. So a database is looked over before anything is read from it, and refused with the first thing that was planted.
+SQLite runs a trigger of the file in whatever transaction touches its table, answers a name by a view of it, drops a row in silence
+where a constraint says so, and looks a name up in whatever an index holds; PostgreSQL has rules, policies, generated columns and
+functions in constraints and defaults besides. So a database is looked over before anything is read from it, and refused with the
+first thing that was planted. Schemas of earlier programs pass: theirs are fewer tables, columns and indexes, of the same kinds.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex
 
 from vault.errors import IntegrityError
+from vault.storage import book_tables, key_tables  # noqa: F401 - whose import fills the metadata
 from vault.storage.audit_tables import TRIGGERS
+from vault.storage.base import Base, KeysBase
 from vault.storage.database import Database
 
-_POSTGRESQL = """
-    SELECT 'trigger', t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND n.nspname = current_schema()
-    UNION ALL SELECT 'view', viewname, '' FROM pg_views WHERE schemaname = current_schema()
-    UNION ALL SELECT 'rule', rulename, '' FROM pg_rules WHERE schemaname = current_schema() AND rulename <> '_RETURN'
-"""
-_SQLITE = "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE type IN ('trigger', 'view')"
-_GUARD = re.compile(r"audit_[a-z_]+_written_once")  # names of our own on PostgreSQL
+Planted = list[tuple[str, str]]
+"""Kind and name of each thing that no migration made."""
+
+_METADATA: dict[str, MetaData] = {"books": Base.metadata, "keys": KeysBase.metadata}
+_OTHERS = frozenset({"alembic_version", "sqlite_stat1", "sqlite_stat4"})  # the last two: what ANALYZE leaves
+
+# Keywords of SQLite's CREATE TABLE that ours do without: whatever they introduce changes what a statement does. CHECK and AS need a
+# bracket, so that no name of ours is taken for them.
+_ACTING = re.compile(
+    r"\b(CONFLICT|COLLATE|GENERATED|VIRTUAL|CASCADE|RESTRICT|DEFERR\w+|AUTOINCREMENT|ON|CHECK|AS|DESC)\b", re.IGNORECASE
+)
+_DEFAULT = re.compile(r"\bDEFAULT\b(?! '(?:1|-|UTC)'(?![\w']))", re.IGNORECASE)
+_OWN_CHECK = "CONSTRAINT ck_audit_head_single CHECK (id = 1)"
 
 
 def require_plain(database: Database, base: str) -> None:
@@ -32,7 +44,8 @@ def require_plain(database: Database, base: str) -> None:
     """
     try:
         with database.read() as tx:
-            found = _foreign(tx.connection(), base)
+            connection = tx.connection()
+            found = _in_sqlite(connection, base) if connection.dialect.name == "sqlite" else _in_postgresql(connection, base)
     except IntegrityError:  # no database at all, which whoever reads its schema version says
         return
     for kind, name in found:
@@ -43,19 +56,97 @@ def require_plain(database: Database, base: str) -> None:
         )
 
 
-def _foreign(connection: Connection, base: str) -> list[tuple[str, str]]:
-    """(kind, name) of what was planted."""
-    if connection.dialect.name == "sqlite":
-        own = {_plain(statement) for statement in TRIGGERS["sqlite"]} if base == "books" else set()
-        rows = connection.execute(text(_SQLITE))
-        return [(kind, name) for kind, name, sql in rows if kind != "trigger" or _plain(sql) not in own]
-    rows = connection.execute(text(_POSTGRESQL))
-    return [(kind, name) for kind, name, sql in rows if not (kind == "trigger" and _GUARD.fullmatch(name) and _guards(sql))]
+def require_sound_lookups(connection: Connection, table: str) -> None:
+    """Refuse a table of SQLite whose indexes do not hold what its rows do: a row is looked up by one of them, and so by a name that
+    it does not have. PostgreSQL keeps its indexes itself, out of the reach of statements.
+
+    Raises IntegrityError ``database_damaged``.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    found = connection.exec_driver_sql(f"PRAGMA integrity_check('{table}')").scalars().first()  # a name of our own
+    if found != "ok":
+        raise IntegrityError(
+            "database_damaged",
+            f"the books were edited: indexes and rows of {table} differ",
+            hint="genovault doctor says where; then restore a backup of the books",
+        )
+
+
+def _in_sqlite(connection: Connection, base: str) -> Planted:
+    tables = _METADATA[base].tables.keys() | _OTHERS
+    indexes = _indexes(base)
+    triggers = {_plain(statement) for statement in TRIGGERS["sqlite"]} if base == "books" else set()
+    found: Planted = []
+    # every row, because SQLite takes a type in any case of letters
+    for kind, name, table, sql in connection.execute(text("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master")):
+        plain = _plain(sql)
+        known = (
+            (kind == "table" and name in tables and _does_nothing(plain))
+            or (kind == "index" and table in tables and (not sql or plain in indexes))
+            or (kind == "trigger" and plain in triggers)
+        )
+        if not known:
+            found.append((_called(str(kind).lower(), str(name), tables), str(name)))
+    return found
+
+
+def _called(kind: str, name: str, tables: frozenset[str] | set[str]) -> str:
+    return "constraint" if kind == "table" and name in tables else kind
+
+
+def _does_nothing(sql: str) -> bool:
+    """True for a CREATE TABLE of plain columns and constraints that only refuse."""
+    rest = sql.replace(_OWN_CHECK, "") if sql.startswith("CREATE TABLE audit_head") else sql
+    return _ACTING.search(rest) is None and _DEFAULT.search(rest) is None
+
+
+@cache
+def _indexes(base: str) -> frozenset[str]:
+    """The statements of our indexes, as ``_plain`` has them."""
+    return frozenset(
+        _plain(str(CreateIndex(index).compile(dialect=sqlite.dialect())))
+        for table in _METADATA[base].tables.values()
+        for index in table.indexes
+    )
 
 
 def _plain(sql: str) -> str:
     return " ".join(sql.replace('"', "").split())
 
 
-def _guards(definition: str) -> bool:
-    return definition.rstrip().endswith("EXECUTE FUNCTION audit_written_once()")
+# ``ours``: the tables that our names lead to, wherever a search path leads first.
+_POSTGRESQL = r"""
+    WITH ours AS (SELECT name, to_regclass(quote_ident(name)) AS oid FROM unnest(CAST(:names AS text[])) AS name)
+    SELECT 'search path', array_to_string(current_schemas(true), ',') WHERE (current_schemas(true))[1] NOT IN ('pg_catalog')
+     AND NOT ((current_schemas(true))[1] LIKE 'pg_temp%' AND (current_schemas(true))[2] = 'pg_catalog')
+    UNION ALL SELECT 'view', viewname FROM pg_views WHERE schemaname = current_schema()
+    UNION ALL SELECT 'rule', rulename FROM pg_rules WHERE schemaname = current_schema() AND rulename <> '_RETURN'
+    UNION ALL SELECT 'relation', o.name FROM ours o JOIN pg_class c ON c.oid = o.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind <> 'r' OR n.nspname <> current_schema()
+    UNION ALL SELECT 'policy', o.name FROM ours o JOIN pg_class c ON c.oid = o.oid WHERE c.relrowsecurity
+    UNION ALL SELECT 'inheritance', o.name FROM ours o JOIN pg_inherits i ON o.oid IN (i.inhparent, i.inhrelid)
+    UNION ALL SELECT 'column', o.name || '.' || a.attname FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid
+     JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = o.oid AND d.adnum = a.attnum
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND (a.attgenerated <> '' OR a.attidentity <> '' OR t.typtype <> 'b'
+      OR EXISTS (SELECT FROM pg_collation k WHERE k.oid = a.attcollation AND NOT k.collisdeterministic)
+      OR pg_get_expr(d.adbin, d.adrelid) !~ '^(''(1|UTC|\\x2d)''::(bigint|text|bytea)|nextval\(''high_water_id_seq''::regclass\))$')
+    UNION ALL SELECT 'constraint', n.conname FROM ours o JOIN pg_constraint n ON n.conrelid = o.oid
+     WHERE n.contype NOT IN ('p', 'u', 'f', 'n') AND NOT (n.contype = 'c' AND pg_get_constraintdef(n.oid) = 'CHECK ((id = 1))')
+      OR n.contype = 'f' AND (n.confdeltype <> 'a' OR n.confupdtype <> 'a')
+    UNION ALL SELECT 'index', c.relname FROM ours o JOIN pg_index i ON i.indrelid = o.oid JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR NOT (i.indisvalid AND i.indisready AND i.indislive)
+    UNION ALL SELECT 'trigger', t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+     JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
+     WHERE NOT t.tgisinternal AND (n.nspname = current_schema() OR c.oid IN (SELECT oid FROM ours))
+      AND NOT (:base = 'books' AND t.tgname = c.relname || '_written_once' AND t.tgqual IS NULL AND p.proname = 'audit_written_once'
+       AND p.prosrc = :body AND l.lanname = 'plpgsql' AND p.proconfig IS NULL AND NOT p.prosecdef)
+"""
+_BODY = re.compile(r"\$body\$(.*)\$body\$", re.DOTALL)
+
+
+def _in_postgresql(connection: Connection, base: str) -> Planted:
+    body = next(match[1] for statement in TRIGGERS["postgresql"] if (match := _BODY.search(statement)))
+    names = [*_METADATA[base].tables, "alembic_version"]
+    rows = connection.execute(text(_POSTGRESQL), {"names": names, "base": base, "body": body})
+    return [(kind, name) for kind, name in rows]
