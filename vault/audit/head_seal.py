@@ -45,7 +45,7 @@ class HeadSeal:
 
     def check(self, head: SealedHead) -> None:
         """Raises IntegrityError ``log_head_unauthentic``: it was not written by a session of this vault."""
-        if head.epoch is None or head.mac is None:
+        if head.epoch is None or head.mac is None or not _typed(head):
             raise unauthentic()
         try:
             _, key = self._key(head.epoch)
@@ -58,6 +58,13 @@ class HeadSeal:
     def _mac(self, key: Secret, base: int, size: int, stack: bytes, state: bytes | None, epoch: int) -> bytes:  # noqa: PLR0917 - the order of the format
         context = encode_context("genovault/log-head/v1", self._vault_id, base, size, stack, state or b"", epoch)
         return hmac_sha256(key.reveal(), context)
+
+
+def _typed(head: SealedHead) -> bool:
+    """True if each column holds what we store there: SQLite keeps whatever is written."""
+    numbers = head.base, head.size, head.epoch
+    digests = head.stack, head.mac, head.state or b""
+    return all(type(value) is int and value >= 0 for value in numbers) and all(type(value) is bytes for value in digests)
 
 
 def unauthentic() -> IntegrityError:

@@ -21,6 +21,7 @@ from vault.session.collection_heads import TOGETHER, CollectionHeads, Heads, Sig
 from vault.session.collections import COLLECTIONS, Collection, named_in
 from vault.storage import migrate
 from vault.storage.database import Database, Transaction
+from vault.storage.planted import require_sound_lookups
 
 WATCH = "genovault-watch"  # in a connection's info, while a watched transaction uses it
 UNUPGRADED = frozenset({"consent_batch", "lease", "job"})  # what a vault of keystore format 1 may still change: withdrawals
@@ -212,6 +213,8 @@ class AuthenticBooks(Database):
     def _look(self, watch: _Watch, name: str) -> bytes:
         """Digest a collection and hold it against its head; the digest. Raises IntegrityError as ``read``."""
         collection = COLLECTIONS[name]
+        if collection.newest_by is None:  # of the ledger, whatever is read is chained
+            require_sound_lookups(watch.connection, name)
         rows = collection.rows(watch.connection)
         if self._signed_heads is not None:
             heads = self._heads(watch, self._signed_heads)

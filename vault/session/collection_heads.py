@@ -100,6 +100,8 @@ class CollectionHeads:
             )
         )
         heads = {row.name: Head(*row[1:]) for row in rows}
+        if not all(map(_typed, heads.values())):
+            raise altered("collection_head")
         if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
             raise altered("collection_head")
         keystore_seq = connection.execute(select(VaultRow.keystore_seq)).scalar() or 0
@@ -212,6 +214,11 @@ def _difference(connection: Connection, collection: Collection, head: Head, foun
         return None
     difference = differing(signed, collection.listing(found))
     return None if difference is None else f"record {difference[0]} of {name} was {difference[1]}"
+
+
+def _typed(head: Head) -> bool:
+    """True if each column holds what we store there: SQLite keeps whatever is written."""
+    return [type(value) for value in vars(head).values()] == [int, bytes, bytes, bytes, bytes] and head.counter >= 0
 
 
 def _state(heads: Heads) -> bytes:

@@ -109,7 +109,7 @@ def _records(listing: bytes) -> dict[bytes, list[bytes]]:
 def _shown(value: Any) -> bytes:
     if isinstance(value, str):
         return value.replace("\0", " ").encode()
-    return b"%d" % value if isinstance(value, int) else bytes(value).hex().encode()
+    return value.hex().encode() if isinstance(value, bytes) else repr(value).encode()
 
 
 def _of(
@@ -177,6 +177,13 @@ def _encoded(values: Sequence[Any]) -> bytes:
     return kinds + array("Q", map(len, raw)).tobytes() + b"".join(raw)
 
 
-_NULL, _INTEGER, _BYTES, _TEXT = b"nibs"
-_KINDS = {type(None): _NULL, int: _INTEGER, bool: _INTEGER, str: _TEXT, bytes: _BYTES}  # SQLite has no booleans
-_RAW: Mapping[int, Callable[[Any], bytes]] = {_NULL: lambda _: b"", _INTEGER: b"%d".__mod__, _TEXT: str.encode, _BYTES: bytes}
+_NULL, _INTEGER, _BYTES, _TEXT, _REAL = b"nibsr"
+# SQLite has no booleans, and puts a real number where nobody of ours would
+_KINDS = {type(None): _NULL, int: _INTEGER, bool: _INTEGER, str: _TEXT, bytes: _BYTES, float: _REAL}
+_RAW: Mapping[int, Callable[[Any], bytes]] = {
+    _NULL: lambda _: b"",
+    _INTEGER: b"%d".__mod__,
+    _TEXT: str.encode,
+    _BYTES: bytes,
+    _REAL: lambda value: value.hex().encode(),
+}

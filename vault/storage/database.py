@@ -45,6 +45,8 @@ _DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us
 _SQLITE_DAMAGED = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
 _POSTGRES_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
 
+_NOT_TEXT = "Could not decode to UTF-8"  # what SQLite's driver says, without a code, of bytes that stand as text
+
 Transaction = Session
 """An SQL transaction, as ``Database.read`` and ``Database.write`` yield it."""
 
@@ -265,4 +267,6 @@ def _wrapped(*, reading: bool = False) -> Iterator[None]:
 def _says_damaged(raised: BaseException | None) -> bool:
     """True if a driver's error means stored data are damaged, rather than unreachable."""
     sqlite = getattr(raised, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+    if str(raised).startswith(_NOT_TEXT):
+        return True
     return sqlite in _SQLITE_DAMAGED or getattr(raised, "sqlstate", None) in _POSTGRES_DAMAGED
