@@ -37,8 +37,9 @@ def import_(
     from vault.subjects.registry import import_sheet
     from vault.subjects.subject_sheet import read_subject_sheet
 
-    with context.open() as vault, vault.trail.attempting(Action.SUBJECT_IMPORT):
-        rows = read_subject_sheet(sheet, today=latest_day(vault.clock()))
+    with context.open() as vault:
+        with vault.trail.attempting(Action.SUBJECT_IMPORT):
+            rows = read_subject_sheet(sheet, today=latest_day(vault.clock()))
         report = import_sheet(vault, rows, update=update)
     context.output.document(asdict(report))
     context.output.line(f"{report.created} people registered, {report.updated} updated")
@@ -53,7 +54,7 @@ def list_(ctx: typer.Context) -> None:
     context = context_of(ctx)
     from vault.subjects.registry import subject_list
 
-    with context.open() as vault, vault.trail.attempting(Action.SUBJECT_LIST):
+    with context.open() as vault:
         subjects = subject_list(vault)
     context.output.document({"subjects": [asdict(subject) for subject in subjects]})
     context.output.table(("subject", "state", "since"), [(s.handle, s.state, s.created) for s in subjects])
@@ -69,7 +70,7 @@ def show(ctx: typer.Context, ref: Ref) -> None:
     context = context_of(ctx)
     from vault.subjects.registry import subject_show
 
-    with context.open() as vault, vault.trail.attempting(Action.SUBJECT_SHOW):
+    with context.open() as vault:
         summary, identity = subject_show(vault, ref)
     context.output.document({**asdict(summary), "identity": identity._asdict()})
     for name, value in {**asdict(summary), **identity._asdict()}.items():

@@ -31,12 +31,9 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "keystore.reconcile",
         "doctor.run",
         "dataset.list",
-        "dataset.show",
-        "panel.show",
         "release.verify",
         "audit.verify",
         "audit.prove",
-        "audit.anchor",
     ),
     _STEWARDS: (
         "vault.init",
@@ -72,6 +69,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "extract.intent",
         "release.show",
         "release.notice",
+        "audit.anchor",
         "log.continue",
         "principal.add",
         "principal.disable",
@@ -86,7 +84,8 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     # A withdrawal only takes away: whoever can name the person may record one.
     _WHO_KNOWS_PEOPLE: ("consent.withdraw", "consent.show", "subject.list", "subject.show", "pseudonym.resolve"),
-    _WHO_ASKS: ("view.intent", "request.submit", "request.show", "project.show"),
+    _WHO_ASKS: ("view.intent", "request.submit", "request.show", "project.show", "dataset.show"),
+    _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
         "audit.export",

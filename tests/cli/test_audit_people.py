@@ -237,7 +237,7 @@ def test_an_auditor_sees_disclosures_by_token_and_the_report(released):
     for line in ("audit anchor elsewhere", "audit continue"):
         (released.folder / "elsewhere").mkdir(exist_ok=True)
         ran = released.try_(f"{as_auditor} {line} --json")
-        assert (ran.code, ran.error) == (3, "steward_needed")
+        assert (ran.code, ran.error) == (3, "not_authorised")
 
 
 def test_a_list_that_an_auditor_may_not_see_is_logged_as_refused_only(released):

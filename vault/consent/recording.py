@@ -211,14 +211,15 @@ def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[
 
     Subjects with a withdrawal from everything are left out, for a sheet must not ask them again, and those who have died.
     """
-    form, _ = forms.find(vault, form_name)
-    with vault.books.read() as tx:
-        book, ages, zone, now = ledger.read(tx, vault), reference_data.majority(tx), zone_of(vault), vault.clock()
-        subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
-    skipped = book.who_answered(form.id) | book.who_withdrew() | book.who_died()
-    wanted = [s for s in subjects if s not in skipped]
-    opened = open_identities(vault, wanted)
-    vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
+    with vault.trail.attempting(Action.SUBJECT_LIST):
+        form, _ = forms.find(vault, form_name)
+        with vault.books.read() as tx:
+            book, ages, zone, now = ledger.read(tx, vault), reference_data.majority(tx), zone_of(vault), vault.clock()
+            subjects = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
+        skipped = book.who_answered(form.id) | book.who_withdrew() | book.who_died()
+        wanted = [s for s in subjects if s not in skipped]
+        opened = open_identities(vault, wanted)
+        vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(wanted)})
     filled = form.accept_all() if accept else {}
     header = ["subject", "legal_time", *(q.id for q in form.questions), "signer", "evidence"]
     people = sorted((_named(opened[subject].samples, opened[subject].mrn), subject) for subject in wanted)

@@ -171,15 +171,16 @@ def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) ->
 
 def epochs(vault: UnlockedVault) -> list[EpochSummary]:
     """List all epochs with their use counters; the reading is logged."""
-    used = {(use.branch, use.epoch): use for use in vault.keys.epochs.uses()}
-    found = []
-    for branch in Branch:
-        numbers = vault.unlocked.keystore.epochs(branch)
-        for number in numbers:
-            use = used.get((branch, number))
-            keys, wraps = (use.keys, use.wraps) if use else (0, 0)
-            found.append(EpochSummary(branch.value, number, number == max(numbers), keys, wraps, _worn(use)))
-    vault.trail.record(Action.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
+    with vault.trail.attempting(Action.KEY_LIST):
+        used = {(use.branch, use.epoch): use for use in vault.keys.epochs.uses()}
+        found = []
+        for branch in Branch:
+            numbers = vault.unlocked.keystore.epochs(branch)
+            for number in numbers:
+                use = used.get((branch, number))
+                keys, wraps = (use.keys, use.wraps) if use else (0, 0)
+                found.append(EpochSummary(branch.value, number, number == max(numbers), keys, wraps, _worn(use)))
+        vault.trail.record(Action.KEY_LIST, Outcome.DONE, counts={"epochs": len(found)})
     return found
 
 

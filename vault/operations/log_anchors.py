@@ -18,8 +18,8 @@ from vault.audit.anchors import Anchor
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
 from vault.audit.note import checkpoint_in
-from vault.crypto.keystore import Branch, Role
-from vault.errors import InputError, IntegrityError, RefusedError
+from vault.crypto.keystore import Branch
+from vault.errors import InputError, IntegrityError
 from vault.session import bound_settings, incarnations
 from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault
@@ -40,7 +40,6 @@ def add(vault: UnlockedVault, folder: Path) -> None:
     if place.is_relative_to(vault.folder.resolve()):
         raise InputError("anchor_inside", "an anchor inside the vault guards nothing", hint="name a folder on another mount")
     with vault.trail.attempting(Action.AUDIT_ANCHOR):
-        _require_steward(vault)
         settings = vault.settings
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
@@ -55,7 +54,6 @@ def remove(vault: UnlockedVault, folder: Path) -> None:
     """Remove an anchor. Raises InputError ``anchor_unknown``."""
     place = folder.resolve()
     with vault.trail.attempting(Action.AUDIT_ANCHOR):
-        _require_steward(vault)
         bound_settings.require(vault)
         if place not in vault.settings.anchors:
             raise InputError("anchor_unknown", f"{place} is no anchor of this vault")
@@ -103,7 +101,7 @@ def continue_log(vault: UnlockedVault, origin: str | None = None) -> Appended:
     """
     from vault.consent import ledger  # noqa: PLC0415 - brings the policies, and every command that opens a vault asks its anchors
 
-    _require_steward(vault)
+    vault.trail.require_authority(Action.LOG_CONTINUE)  # no entry: this log takes none until it is continued
     if vault.books.upgraded:
         require_administrator(vault)
     part = vault.trail.log.parts()[-1]
@@ -149,11 +147,6 @@ def _announce(vault: UnlockedVault) -> None:
         if not anchor.continued(ended.origin):
             vault.trail.checkpoint()
             anchor.continue_log(ended.origin, vault.trail.log.receipt(newest.base))
-
-
-def _require_steward(vault: UnlockedVault) -> None:
-    if vault.role is not Role.STEWARD:
-        raise RefusedError("steward_needed", "anchors and logs are begun and given up by stewards")
 
 
 def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:

@@ -15,8 +15,8 @@ from sqlalchemy import delete
 from vault.audit.actions import Action, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.entry import ObjectRef
-from vault.crypto.keystore import Factor, Role
-from vault.errors import InputError, RefusedError
+from vault.crypto.keystore import Factor
+from vault.errors import InputError
 from vault.ids import Clock, RandomBytes, utc_now
 from vault.operations import log_anchors
 from vault.session import bound_settings
@@ -55,7 +55,7 @@ def relocate(
         copy: the original stays in use: begin another incarnation with a log of its own and no anchors.
 
     Raises:
-        RefusedError: ``steward_needed``. UnavailableError: ``not_administrator``, for a copy.
+        RefusedError: ``not_authorised``. UnavailableError: ``not_administrator``, for a copy.
         InputError: ``copy_shares``: a copy would share a database or the objects with the original.
         IntegrityError: as ``HighWater.require_newest`` and ``log_anchors.guard``: the parts are not the vault's newest.
     """
@@ -76,8 +76,6 @@ def relocate(
 
 
 def _relocated(vault: UnlockedVault, *, copy: bool) -> Relocated:
-    if vault.role is not Role.STEWARD:
-        raise RefusedError("steward_needed", "where a vault lies is said by stewards")
     vault.marks.require_newest()
     held = bound_settings.known(vault)
     anchors = anchors_in(held) if held else vault.settings.anchors

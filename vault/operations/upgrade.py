@@ -49,7 +49,13 @@ def check(vault: UnlockedVault) -> Upgraded:
 
     Raises:
         IntegrityError: ``upgrade_unsafe``: doctor or the log's verification found an error. UnavailableError: ``not_administrator``.
+        RefusedError: ``not_authorised``.
     """
+    with vault.trail.attempting(Action.VAULT_UPGRADE):
+        return _looked_over(vault)
+
+
+def _looked_over(vault: UnlockedVault) -> Upgraded:
     require_administrator(vault)
     report = doctor.examine(vault)
     log = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))

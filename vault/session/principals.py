@@ -143,15 +143,17 @@ def disable(vault: UnlockedVault, name: str) -> None:
 
 def list_all(vault: UnlockedVault) -> list[Principal]:
     """List all principals by name and log the access."""
-    found = _every(vault)
-    vault.trail.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
+    with vault.trail.attempting(Action.PRINCIPAL_LIST):
+        found = _every(vault)
+        vault.trail.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"principals": len(found)})
     return found
 
 
 def slots(vault: UnlockedVault) -> list[SlotSummary]:
     """List all unlock slots and log the access."""
-    found = [_summary(slot) for slot in vault.unlocked.keystore.slots]
-    vault.trail.record(Action.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
+    with vault.trail.attempting(Action.SLOT_LIST):
+        found = [_summary(slot) for slot in vault.unlocked.keystore.slots]
+        vault.trail.record(Action.SLOT_LIST, Outcome.DONE, counts={"slots": len(found)})
     return found
 
 

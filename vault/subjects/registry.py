@@ -53,6 +53,11 @@ def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SubjectSheetRow
     Raises:
         InputError: ``sheet_rejected`` with ``problems``. UnavailableError: ``changed_meanwhile``.
     """
+    with vault.trail.attempting(Action.SUBJECT_IMPORT):
+        return _imported(vault, rows, update=update)
+
+
+def _imported(vault: UnlockedVault, rows: Sequence[tuple[int, SubjectSheetRow]], *, update: bool) -> SheetReport:
     index, identities = ReferenceIndex(vault), [_identity(row) for _, row in rows]
     with vault.books.read() as tx:
         owners = _owners(tx, index, identities)
@@ -85,13 +90,13 @@ def import_sheet(vault: UnlockedVault, rows: Sequence[tuple[int, SubjectSheetRow
 
 def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
     """List handles and states of all subjects, ordered by handle."""
-    index = ReferenceIndex(vault)
-    with vault.books.read() as tx:
-        rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
-    handles = index.handles(
-        SubjectId(row.subject_id) for row in rows
-    )  # a principal without the branch is refused before anything is logged as done
-    vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
+    with vault.trail.attempting(Action.SUBJECT_LIST):
+        index = ReferenceIndex(vault)
+        with vault.books.read() as tx:
+            rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
+        # a principal without the branch is refused before anything is logged as done
+        handles = index.handles(SubjectId(row.subject_id) for row in rows)
+        vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
     days = (from_micros(row.created).date().isoformat() for row in rows)
     listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
     return sorted(listed, key=lambda s: s.handle)
@@ -99,11 +104,12 @@ def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
 
 def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, Identity]:
     """Open one subject's identity; the access is logged before it is shown."""
-    subject = resolve(vault, reference)
-    identity = open_identities(vault, [subject])[subject]
-    with vault.books.read() as tx:
-        row = tx.get_one(SubjectRow, subject)
-    vault.trail.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
+    with vault.trail.attempting(Action.SUBJECT_SHOW):
+        subject = resolve(vault, reference)
+        identity = open_identities(vault, [subject])[subject]
+        with vault.books.read() as tx:
+            row = tx.get_one(SubjectRow, subject)
+        vault.trail.record(Action.SUBJECT_SHOW, Outcome.DONE, subjects=[subject])
     return SubjectSummary(ReferenceIndex(vault).handle(subject), row.state, from_micros(row.created).date().isoformat()), identity
 
 

@@ -1,0 +1,366 @@
+"""Act by role, through every command and every function: what the table does not give is refused, logged and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pysqlite3 import dbapi2
+from typer.main import get_command
+
+import cli.main
+import policies
+from policies import authority
+from policies.declarations import project_template
+from policies.purposes import RULABLE, RequestKind
+from tests.support import vaults
+from tests.support.held import LOGGING
+from tests.support.shell import Shell
+from tests.support.vaults import opened
+from vault import gate
+from vault.access import accounting, projects, requests, rulings
+from vault.audit.actions import Action
+from vault.audit.entry import decode_leaf
+from vault.consent import coverage, explanations, forms, recording, reference_data, subject_export, work_queue
+from vault.crypto.keystore import Branch, KeyFileFactor, Role
+from vault.crypto.primitives import Argon2Profile
+from vault.crypto.secret import Secret
+from vault.errors import InputError, RefusedError
+from vault.files.yaml_documents import parse_yaml
+from vault.genotypes import import_job
+from vault.genotypes.catalog import datasets, panel_builder, panels
+from vault.genotypes.loci import parse_loci
+from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors, upgrade
+from vault.operations.erasure import process
+from vault.session import principals
+from vault.subjects import registry
+
+KEYED = ("steward", "auditor", "engine", "custodian")
+LOCI = (
+    '{"version": "1", "source": "s", "date": "2026-01-01", "assemblies": {"GRCh38": {"categories": {"here": ["22:1000-1100"]}}}}'
+)
+FORM = (
+    (Path(policies.__file__).parent / "packs/forms/broad-research-1.yaml")
+    .read_text()
+    .replace("form: broad-research", "form: own")
+)
+ANSWERS = "subject,legal_time,research_use,recontact,signer,evidence\nsample:S01,,yes,yes,self,\n"
+
+# Every command: a line that would do something, and its act; None: it opens no vault, or shows what is nobody's secret.
+# {names} are filled in from the vault.
+COMMANDS: dict[str, tuple[str, str | None]] = {
+    "init": ("init other --steward zed --argon2-profile test-only", None),
+    "status": ("status", None),
+    "demo": ("demo --help", None),
+    "restore": ("restore copy", None),  # refuses a folder that holds a vault, before anything is opened
+    "consent forms": ("consent forms --all", None),
+    "consent lint": ("consent lint form.yaml", None),
+    "project template": ("project template", None),
+    "project lint": ("project lint third.yaml", None),
+    "key backups": ("key backups", None),
+    "subject import": ("subject import sheet.csv", "subject.import"),
+    "subject list": ("subject list", "subject.list"),
+    "subject show": ("subject show S03", "subject.show"),
+    "subject restrict": ("subject restrict S03", "subject.restrict"),
+    "subject erase": ("subject erase S03 --yes", "subject.erase"),
+    "dataset import": ("dataset import more.vcf --name cohort --append --assembly GRCh38", "dataset.import"),
+    "dataset list": ("dataset list", "dataset.list"),
+    "dataset show": ("dataset show cohort", "dataset.show"),
+    "consent add": ("consent add form.yaml", "consent.form"),
+    "consent load": ("consent load loci loci.json --release 1", "consent.pack"),
+    "consent record": ("consent record S11 --form broad-research --answer research_use=yes", "consent.record"),
+    "consent note": ("consent note S03 deceased", "consent.record"),
+    "consent explain": ("consent explain S03 --project demo", "consent.explain"),
+    "consent coverage": ("consent coverage", "consent.coverage"),
+    "consent expiring": ("consent expiring", "consent.expiring"),
+    "consent queue": ("consent queue", "consent.queue"),
+    "consent rule": ("consent rule demo {item} --reason x", "project.rule"),
+    "consent export": ("consent export S03 dossier", "consent.export"),
+    "consent sheet": ("consent sheet broad-research", "subject.list"),
+    "consent import": ("consent import answers.csv --form broad-research", "consent.import"),
+    "consent withdraw": ("consent withdraw S03", "consent.withdraw"),
+    "consent show": ("consent show S03", "consent.show"),
+    "panel create": ("panel create new --loci loci.bed --dataset cohort", "panel.create"),
+    "panel list": ("panel list", "panel.show"),
+    "panel show": ("panel show pgx", "panel.show"),
+    "project create": ("project create third.yaml", "project.create"),
+    "project approve": ("project approve second", "project.approve"),
+    "project suspend": ("project suspend demo", "project.suspend"),
+    "project close": ("project close demo", "project.close"),
+    "project list": ("project list", "project.show"),
+    "project show": ("project show demo", "project.show"),
+    "project check": ("project check demo", "project.check"),
+    "request submit": ("request submit --project demo --dataset cohort", "request.submit"),
+    "request list": ("request list", "request.show"),
+    "request show": ("request show {request}", "request.show"),
+    "request deny": ("request deny {request} --reason x", "request.deny"),
+    "extract": ("extract {request} --output out", "extract.intent"),
+    "release list": ("release list", "release.show"),
+    "release show": ("release show {release}", "release.show"),
+    "release key": ("release key", "release.show"),
+    "release verify": ("release verify released/manifest.json", "release.verify"),
+    "audit log": ("audit log", "audit.read"),
+    "audit show": ("audit show 0", "audit.read"),
+    "audit key": ("audit key", "audit.read"),
+    "audit disclosures": ("audit disclosures {token}", "audit.disclosures"),
+    "audit verify": ("audit verify", "audit.verify"),
+    "audit prove": ("audit prove 0", "audit.prove"),
+    "audit export": ("audit export tiles --format tiles", "audit.export"),
+    "audit report": ("audit report report.html", "audit.report"),
+    "audit anchor": ("audit anchor elsewhere", "audit.anchor"),
+    "audit continue": ("audit continue", "log.continue"),
+    "key slots": ("key slots", "slot.list"),
+    "key add-slot": ("key add-slot engine --new-key-file another", "slot.add"),
+    "key remove-slot": ("key remove-slot {slot}", "slot.remove"),
+    "key rotate": ("key rotate --branch genotype", "key.rotate"),
+    "key epochs": ("key epochs", "key.list"),
+    "key destroy-epoch": ("key destroy-epoch 1 --branch genotype --yes", "key.destroy"),
+    "key destroy-tokens": ("key destroy-tokens --yes", "key.destroy"),
+    "key backup-destroyed": ("key backup-destroyed {copy}", "backup.destroyed"),
+    "principal add": ("principal add zoe --role researcher", "principal.add"),
+    "principal list": ("principal list", "principal.list"),
+    "principal disable": ("principal disable auditor", "principal.disable"),
+    "backup": ("backup data", "backup.create"),
+    "doctor": ("doctor --mend", "doctor.run"),
+    "upgrade": ("upgrade --time-zone Europe/Berlin", "vault.upgrade"),
+    "relocate": ("relocate", "vault.relocate"),
+}
+WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes none before it is continued
+ELSE = {"restore": 4, "key destroy-epoch": 2}  # allowed, and still not to be done: what would be overwritten, or is in use
+MADE = ("other", "out", "dossier", "tiles", "report.html", "data")  # by the lines
+
+
+@pytest.fixture(scope="module")
+def staffed(tmp_path_factory):
+    """A folder with a vault in which every role has somebody, files to hand in, and the names that the lines need."""
+    folder = tmp_path_factory.mktemp("staffed")
+    vault = vaults.copy(folder, whole=False)
+    names = {"item": next(item for item in RULABLE if item.isidentifier())}
+    with opened(vault) as s:
+        for role in KEYED:
+            key = role.encode().ljust(32)
+            write(folder, role, key)
+            factor = KeyFileFactor(Secret(key))
+            principals.add(s, role, Role(role), factor, administers=role == "steward", profile=Argon2Profile.TEST_ONLY)
+        principals.add(s, "rita", Role.RESEARCHER, None)
+        write(folder, "rita", b"r" * 32)
+        release = gate.extract(s, vaults.ask(s), folder / "released")
+        projects.create(s, declaration("second"))
+        names |= {
+            "release": release.release_id,
+            "request": vaults.ask(s),
+            "slot": next(slot.slot_id for slot in principals.slots(s) if slot.principal == "auditor"),
+            "copy": backup.backup_keys(s, folder / "keys", expires=s.clock() + timedelta(days=3)).backup_id,
+            "token": accounting.account_for(s, "S03").tokens[0],
+        }
+        backup.backup(s, folder / "copy")
+    for name, text in {
+        "sheet.csv": b"sample_id\nT01\n",
+        "more.vcf": vaults.vcf(" ".join(vaults.SAMPLES), f"21 100 A G {vaults.gts(3)}").data,
+        "answers.csv": ANSWERS.encode(),
+        "loci.json": LOCI.encode(),
+        "loci.bed": b"22\t999\t1030\n",
+        "form.yaml": FORM.encode(),
+        "third.yaml": project_template("third", "cohort").encode(),
+    }.items():
+        write(folder, name, text)
+    (folder / "elsewhere").mkdir()
+    return folder, names
+
+
+def write(folder, name, data):
+    (folder / name).write_bytes(data)
+    (folder / name).chmod(0o600)
+
+
+def declaration(code):
+    return parse_yaml(project_template(code, "cohort").encode(), name="template")
+
+
+@pytest.fixture
+def ground(staffed, tmp_path, monkeypatch):
+    """A shell in a copy of the folder, and the names."""
+    folder, names = staffed
+    shutil.copytree(folder, tmp_path / "ground")
+    return Shell(tmp_path / "ground", monkeypatch), names
+
+
+def held(vault):
+    """Everything that is stored, but the log and what counts its writing."""
+    found = {}
+    for name in ("books.db", "keys.db"):
+        connection = dbapi2.connect(f"file:{vault / name}?mode=ro", uri=True)
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            if table not in LOGGING | {"high_water"} and not table.startswith("audit_"):
+                found[name, table] = sorted(map(repr, connection.execute(f"SELECT * FROM {table}").fetchall()))
+        connection.close()
+    for path in (vault / "vault.json", vault / "keystore.a", vault / "keystore.b"):
+        found[path.name] = path.read_bytes()
+    found["objects"] = sorted(map(str, (vault / "objects").rglob("*")))
+    return found
+
+
+def leaves(vault, after=0):
+    connection = dbapi2.connect(f"file:{vault / 'books.db'}?mode=ro", uri=True)
+    rows = connection.execute("SELECT leaf FROM audit_leaf ORDER BY idx").fetchall()[after:]
+    connection.close()
+    return [decode_leaf(bytes(leaf)) for (leaf,) in rows]
+
+
+def as_role(role, line, names):
+    return f"--as {role} --key-file {role} --json {line.format(**names)}"
+
+
+def walked(command, path=()):
+    children = getattr(command, "commands", None)
+    if not children:
+        return {" ".join(path)}
+    return set().union(*(walked(child, (*path, name)) for name, child in children.items()))
+
+
+def test_every_command_has_an_expectation():
+    root = get_command(cli.main.app)
+    context = root.make_context("genovault", [], resilient_parsing=True)
+    assert set().union(*(walked(root.get_command(context, name), (name,)) for name in cli.main.COMMANDS)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("role", KEYED)
+def test_no_command_does_what_its_role_may_not(ground, role):
+    shell, names = ground
+    before, size = held(shell.vault), len(leaves(shell.vault))
+    for command, (line, act) in COMMANDS.items():
+        if act is None or authority.may(role, act):
+            continue
+        ran = shell.try_(as_role(role, line, names))
+        uniform = role == "engine" and act == "extract.intent"  # engines are told nothing
+        assert (ran.code, ran.error) == (3, "refused" if uniform else "not_authorised"), command
+        new = leaves(shell.vault, size)
+        size += len(new)
+        said = [(leaf["act"], leaf["outcome"], leaf["actor"]["kind"], leaf["reasons"]) for leaf in new]
+        assert said == [(act, "refused", role, {"not_authorised": 1})] * (command not in WITHOUT_ENTRY), command
+    assert held(shell.vault) == before
+    assert not [name for name in MADE if (shell.folder / name).exists()]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("role", KEYED)
+def test_every_command_does_what_its_role_may(ground, role):
+    shell, names = ground
+    shutil.copytree(shell.vault, shell.folder / "kept")
+    for command, (line, act) in COMMANDS.items():
+        if act is not None and not authority.may(role, act):
+            continue
+        ran = shell.try_(as_role(role, line, names))
+        assert ran.code == ELSE.get(command, 0), f"{command}: {ran.err}"
+        shutil.rmtree(shell.vault)
+        shutil.copytree(shell.folder / "kept", shell.vault)
+
+
+def test_who_holds_no_slot_opens_nothing(ground):
+    """A researcher is a principal, and has no key."""
+    shell, names = ground
+    before = held(shell.vault)
+    for command, (line, act) in COMMANDS.items():
+        if act is not None:
+            ran = shell.try_(as_role("rita", line, names))
+            assert (ran.code, ran.error) == (6, "cannot_unlock"), command
+    assert held(shell.vault) == before
+    assert not [name for name in MADE if (shell.folder / name).exists()]
+
+
+def functions(s, names, folder):
+    """What each act's own function does, in a session."""
+    return {
+        "vault.upgrade": lambda: upgrade.upgrade(s, {}),
+        "subject.import": lambda: registry.import_sheet(s, [], update=False),
+        "subject.list": lambda: registry.subject_list(s),
+        "subject.show": lambda: registry.subject_show(s, "S03"),
+        "subject.restrict": lambda: recording.restrict(s, "S03"),
+        "subject.erase": lambda: process.erase(s, "S03"),
+        "consent.import": lambda: recording.import_answers(s, ANSWERS.encode(), "broad-research"),
+        "consent.record": lambda: recording.record(s, "S11", "broad-research", {"research_use": "yes"}),
+        "consent.withdraw": lambda: recording.withdraw(s, "S03"),
+        "consent.show": lambda: recording.history(s, "S03"),
+        "consent.explain": lambda: explanations.explain(s, "S03", "demo"),
+        "consent.export": lambda: subject_export.export(s, "S03", folder / "dossier"),
+        "consent.coverage": lambda: coverage.coverage(s, None),
+        "consent.expiring": lambda: work_queue.expiring(s, within=timedelta(days=9)),
+        "consent.queue": lambda: work_queue.queue(s),
+        "consent.form": lambda: forms.add(s, FORM),
+        "consent.pack": lambda: reference_data.load(s, reference_data.LOCI, LOCI, version="1"),
+        "dataset.import": lambda: import_job.import_files(
+            s, [folder / "more.vcf"], name="cohort", assembly="GRCh38", options=import_job.ImportOptions(append=True)
+        ),
+        "panel.create": lambda: panels.create(
+            s, "new", parse_loci(b"22\t999\t1030\n", name="loci"), dataset_id=datasets.by_name(s, "cohort").dataset_id
+        ),
+        "panel.build": lambda: panel_builder.build(s, None, None),
+        "project.create": lambda: projects.create(s, declaration("third")),
+        "project.approve": lambda: projects.change(s, "second", "approve"),
+        "project.suspend": lambda: projects.change(s, "demo", "suspend"),
+        "project.close": lambda: projects.change(s, "demo", "close"),
+        "project.check": lambda: gate.check(s, "demo"),
+        "project.rule": lambda: rulings.rule(s, "demo", names["item"], reason="x"),
+        "request.submit": lambda: requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec()),
+        "request.deny": lambda: requests.deny(s, names["request"], "x"),
+        "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
+        "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
+        "audit.anchor": lambda: log_anchors.add(s, folder / "elsewhere"),
+        "audit.disclosures": lambda: accounting.account_for(s, names["token"]),
+        "log.continue": lambda: log_anchors.continue_log(s),
+        "principal.add": lambda: principals.add(s, "zoe", Role.RESEARCHER, None),
+        "principal.disable": lambda: principals.disable(s, "auditor"),
+        "principal.list": lambda: principals.list_all(s),
+        "slot.add": lambda: principals.add_slot(s, "engine", vaults.FACTOR, profile=Argon2Profile.TEST_ONLY),
+        "slot.remove": lambda: principals.remove_slot(s, names["slot"]),
+        "slot.list": lambda: principals.slots(s),
+        "key.rotate": lambda: key_rotation.rotate(s, [Branch.GENOTYPE]),
+        "key.destroy": lambda: key_rotation.destroy_epoch(s, Branch.GENOTYPE, 1),
+        "key.list": lambda: key_rotation.epochs(s),
+        "backup.create": lambda: backup.backup(s, folder / "data"),
+        "backup.destroyed": lambda: key_backups.destroyed(s, names["copy"]),
+        "doctor.run": lambda: doctor.examine(s),
+    }
+
+
+IN_COMMANDS = {"dataset.list", "dataset.show", "panel.show", "project.show", "request.show", "release.show", "release.verify"} | {
+    f"audit.{what}" for what in ("read", "verify", "prove", "export", "report")
+}  # logged where they are shown; what may be read is the keyring's table
+WITHIN = {"vault.init", "vault.open", "vault.unlock.failed", "vault.relocate", "vault.incarnation", "keystore.reconcile"} | {
+    f"{what}.outcome" for what in ("view", "extract")
+}  # acts of opening, making and restoring a vault, or the ends of others
+UNBUILT = {"subject.update", "dataset.remove", "dataset.verify", "request.approve", "release.notice", "pseudonym.resolve"} | {
+    "principal.token", "backup.restore", "job.start", "job.done",
+}  # fmt: skip
+
+
+def test_every_act_has_a_function_or_says_why_not():
+    assert set(functions(None, {}, Path())) | IN_COMMANDS | WITHIN | UNBUILT == {act.value for act in Action}
+    assert {act for _, act in COMMANDS.values() if act is not None} >= IN_COMMANDS
+
+
+@pytest.mark.parametrize("role", KEYED)
+def test_no_function_does_what_its_role_may_not(ground, role):
+    shell, names = ground
+    before = held(shell.vault)
+    with opened(shell.vault, factor=KeyFileFactor(Secret(role.encode().ljust(32))), principal=role) as s:
+        for act, function in functions(s, names, shell.folder).items():
+            if authority.may(role, act):
+                continue
+            size = s.trail.log.size()
+            with pytest.raises(RefusedError) as caught:
+                function()
+            assert caught.value.code == "refused" if act == "extract.intent" and role == "engine" else "not_authorised", act
+            new = [decode_leaf(entry.leaf) for entry in s.trail.log.entries(size)]
+            said = [(leaf["act"], leaf["outcome"], leaf["reasons"]) for leaf in new]
+            assert said == ([] if act == "log.continue" else [(act, "refused", {"not_authorised": 1})]), act
+    assert held(shell.vault) == before
+
+
+def test_no_slot_is_made_for_a_researcher(ground):
+    shell, _ = ground
+    with opened(shell.vault) as s, pytest.raises(InputError) as caught:
+        principals.add(s, "ria", Role.RESEARCHER, KeyFileFactor(Secret(b"x" * 32)))
+    assert caught.value.code == "role_holds_no_keys"
