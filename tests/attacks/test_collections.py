@@ -15,7 +15,7 @@ from vault.access import projects, requests
 from vault.audit import row_checks
 from vault.errors import GenovaultError, IntegrityError
 from vault.operations import doctor
-from vault.session.collection_heads import Head
+from vault.session.collection_heads import CollectionHead
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import open_vault
 
@@ -163,7 +163,7 @@ def test_a_slot_that_puts_the_stewards_state_back_contradicts_the_log(full, tmp_
                 connection.exec_driver_sql(f"DELETE FROM {name}")
                 for row in rows:
                     connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({','.join('?' * len(row))})", tuple(row))
-            known = {row.name: Head(*row[1:]) for row in connection.exec_driver_sql(HEAD_COLUMNS)}
+            known = {row.name: CollectionHead(*row[1:]) for row in connection.exec_driver_sql(HEAD_COLUMNS)}
             heads.sign(tx, known, {})
         assert gate.view(s, project="demo", dataset="cohort").pseudonyms  # nothing but the log tells
         assert "state_put_back" in {found.code for found in doctor.examine(s).findings}

@@ -47,7 +47,7 @@ def resign(s, tx, kept=None):
         kept = {**dataclasses.asdict(head), "listing": listing}
     tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name == "consent_batch"))
     tx.execute(insert(CollectionHeadRow), [{"name": "consent_batch", **kept}])
-    heads["consent_batch"] = collection_heads.Head(**{name: kept[name] for name in kept if name != "listing"})
+    heads["consent_batch"] = collection_heads.CollectionHead(**{name: kept[name] for name in kept if name != "listing"})
     signed.sign(tx, heads, {})
 
 

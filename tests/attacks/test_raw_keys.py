@@ -18,7 +18,7 @@ from vault.consent import recording
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, IntegrityError, RefusedError
 from vault.session import collection_heads
-from vault.session.collection_heads import TOGETHER, Head
+from vault.session.collection_heads import TOGETHER, CollectionHead
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import open_vault
 from vault.storage.audit_tables import AuditHeadRow
@@ -77,7 +77,7 @@ def put_head(tx, name, head):
 def bind(s, tx):
     """Make the MAC of the log's head over the heads as they are stored."""
     row = tx.query(AuditHeadRow).one()
-    heads = {name: Head(head[0], head[1], *head[3:]) for name, head in stored_heads(tx).items()}
+    heads = {name: CollectionHead(head[0], head[1], *head[3:]) for name, head in stored_heads(tx).items()}
     state = collection_heads._state(heads)
     sealed = s.books._signed_heads._seal.sealed(row.base, row.size, row.stack, state)
     row.state, row.epoch, row.mac = sealed.state, sealed.epoch, sealed.mac

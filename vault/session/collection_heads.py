@@ -34,7 +34,7 @@ class Signatory:
 
 
 @dataclass(frozen=True)
-class Head:
+class CollectionHead:
     """Head of one collection."""
 
     counter: int
@@ -44,7 +44,7 @@ class Head:
     signature: bytes
 
 
-Heads = dict[str, Head]
+Heads = dict[str, CollectionHead]
 
 
 class CollectionHeads:
@@ -68,7 +68,7 @@ class CollectionHeads:
         self._seal = seal
         self._keystore = keystore
         self._signatory = signatory
-        self._verified: set[tuple[str, Head]] = set()  # whose signature was checked
+        self._verified: set[tuple[str, CollectionHead]] = set()  # whose signature was checked
 
     def read(self, connection: Connection) -> tuple[Heads, int]:
         """Heads of all collections, bound to the head of the log, and the number of the newest keystore that the books know of.
@@ -99,7 +99,7 @@ class CollectionHeads:
                 CollectionHeadRow.signature,
             )
         )
-        heads = {row.name: Head(*row[1:]) for row in rows}
+        heads = {row.name: CollectionHead(*row[1:]) for row in rows}
         if not all(map(_typed, heads.values())):
             raise altered("collection_head")
         if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
@@ -157,7 +157,7 @@ class CollectionHeads:
         sealed = self._seal.sealed(row.base, row.size, row.stack, _state(heads))
         tx.execute(update(AuditHeadRow).values(state=sealed.state, epoch=sealed.epoch, mac=sealed.mac))
 
-    def _require_signed(self, name: str, head: Head, keystore_seq: int) -> None:
+    def _require_signed(self, name: str, head: CollectionHead, keystore_seq: int) -> None:
         if (name, head) in self._verified:
             return
         role, lasting = self._role_of(head.signer, keystore_seq)
@@ -193,7 +193,7 @@ class CollectionHeads:
         if not _may_change(who.role, name):
             raise RefusedError("not_authorised", f"a {who.role} may not change this", hint="ask a steward")
         counter = heads[name].counter + 1 if name in heads else 1
-        head = Head(counter, digest, sha256(listing), who.key.public, b"")
+        head = CollectionHead(counter, digest, sha256(listing), who.key.public, b"")
         head = replace(head, signature=who.key.sign(_signed_bytes(self._vault_id, name, head)))
         tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name == name))
         tx.execute(insert(CollectionHeadRow), [{"name": name, **vars(head), "listing": listing}])
@@ -206,7 +206,9 @@ def altered(name: str, what: str | None = None) -> IntegrityError:
     return IntegrityError("collection_altered", f"the books were edited: {said}", hint="genovault doctor says what to restore")
 
 
-def _difference(connection: Connection, collection: Collection, head: Head, found: Sequence[tuple[Any, ...]]) -> str | None:
+def _difference(
+    connection: Connection, collection: Collection, head: CollectionHead, found: Sequence[tuple[Any, ...]]
+) -> str | None:
     """The first record that was edited, by the listing that was signed; None if that listing is not authentic."""
     name = collection.name
     signed = connection.execute(select(CollectionHeadRow.listing).where(CollectionHeadRow.name == name)).scalar()
@@ -216,7 +218,7 @@ def _difference(connection: Connection, collection: Collection, head: Head, foun
     return None if difference is None else f"record {difference[0]} of {name} was {difference[1]}"
 
 
-def _typed(head: Head) -> bool:
+def _typed(head: CollectionHead) -> bool:
     """True if each column holds what we store there: SQLite keeps whatever is written."""
     return [type(value) for value in vars(head).values()] == [int, bytes, bytes, bytes, bytes] and head.counter >= 0
 
@@ -233,5 +235,5 @@ def _may_change(role: str, name: str) -> bool:
     return role == authority.STEWARD if name == TOGETHER else authority.may_change(role, name)
 
 
-def _signed_bytes(vault_id: bytes, name: str, head: Head) -> bytes:
+def _signed_bytes(vault_id: bytes, name: str, head: CollectionHead) -> bytes:
     return encode_context("genovault/collection-head/v1", vault_id, name, head.counter, head.digest, head.listing_sha256)
