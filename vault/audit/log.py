@@ -112,10 +112,14 @@ class AuditLog(LogReader):
 
         Raises:
             InputError: as ``prepare``.
-            IntegrityError: ``log_head_missing``, ``tree_malformed``, ``log_incomplete``.
+            IntegrityError: ``log_head_missing``, ``tree_malformed``, ``log_incomplete``; ``log_head_altered``: rows stand where the
+                next entry goes.
             UnavailableError: ``log_conflict``: another writer appended without the write lock.
         """
-        return self.append_many(tx, [event])[0]
+        try:
+            return self.append_many(tx, [event])[0]
+        except exc.IntegrityError:
+            raise head_altered() from None
 
     def append_many(self, tx: Transaction, events: Sequence[Event | Prepared]) -> list[Appended]:
         """Append several entries, in order, with one head update. Raises as ``append``."""

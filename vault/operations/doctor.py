@@ -46,7 +46,7 @@ __all__ = ["HealthFinding", "HealthReport", "Severity", "examine"]
 
 DETAILS_OPENED = 1_000  # the newest: each takes a key agreement
 RESTORE = "genovault restore SRC"
-PEOPLE_CHECKS = people_checks.members, people_checks.evidence
+PEOPLE_CHECKS = people_checks.members, people_checks.chunks, people_checks.evidence
 _INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
 
 Check = Callable[[UnlockedVault], Iterator["HealthFinding"]]
@@ -105,6 +105,8 @@ def _run_check(vault: UnlockedVault, name: str, check: Check) -> Iterator[Health
         yield from check(vault)
     except IntegrityError as error:
         yield _error(error.code, f"{name}: {error.message}", put_back.least(error, RESTORE))
+    except (ValueError, LookupError) as error:  # a stored value that no program wrote; its text could be anything
+        yield _error("row_unreadable", f"{name}: a row holds what no program wrote ({type(error).__name__})", RESTORE)
 
 
 def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from vault.consent import ledger
 from vault.crypto.key_wrapping import PURPOSE_BRANCH
@@ -15,7 +15,8 @@ from vault.ids import SubjectId
 from vault.operations.erasure.job import ERASED, ERASING
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ConsentPrivateRow, PartRow, ReferenceRow, SubjectRow
+from vault.storage.book_tables import ChunkRow, ConsentPrivateRow, PartRow, ReferenceRow, SubjectRow
+from vault.subjects import people_digests
 from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex
 
@@ -28,6 +29,9 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     if unknown := set(states.values()) - {"active", ERASING, ERASED}:
         yield "subject_altered", f"{len(unknown)} states of people are none"
     live = {subject for subject, state in states.items() if state == "active"}
+    with vault.books.read() as tx:
+        if people_digests.altered(tx):
+            yield "identity_altered", "identities were edited, put back, added or taken out"
     held = live - set(vault.subject_keys.keyless(list(live)))  # of the others, doctor says that their keys are gone
     try:
         found = open_identities(vault, held)
@@ -78,6 +82,9 @@ def evidence(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     columns = book.columns
     wanted = columns.fixed["sealed"]
     erased = {number for number in map(int, columns.numbers(sorted(gone))) if number >= 0} if gone else set()
+    left = sum(int(columns.subject[seq - 1]) in erased for seq in held if 0 < seq <= len(columns))
+    if left:
+        yield "evidence_left", f"the sealed parts of {left} consent events of erased people are in the books"
     faults = sum(
         held.get(seq) != (columns.subject_id(int(columns.subject[seq - 1])), wanted[seq - 1].tobytes())
         for seq in range(1, len(columns) + 1)
@@ -85,6 +92,14 @@ def evidence(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     )
     if faults or held.keys() - range(1, len(columns) + 1):
         yield "evidence_altered", f"the sealed parts of {max(faults, 1)} consent events are gone or not those that were recorded"
+
+
+def chunks(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
+    """Code and message of each part that has more or fewer chunks than its record says."""
+    count = select(func.count()).where(ChunkRow.part_id == PartRow.part_id).scalar_subquery()
+    with vault.books.read() as tx:
+        for part_id in tx.scalars(select(PartRow.part_id).where(PartRow.n_chunks != count)):
+            yield "chunks_altered", f"part {part_id.hex()[:8]} has other chunks than were imported"
 
 
 def members(vault: UnlockedVault) -> Iterator[tuple[str, str]]:

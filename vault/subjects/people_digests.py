@@ -65,6 +65,13 @@ def rows_of(tx: Transaction, subjects: Iterable[SubjectId]) -> IdentityRows:
     return [row for rows in found.values() for row in rows if row.subject_id in wanted]
 
 
+def altered(tx: Transaction) -> bool:
+    """True if any identity is not as it was last recorded."""
+    recorded = {row.bucket: row.digest for row in tx.execute(select(PeopleDigestRow.bucket, PeopleDigestRow.digest))}
+    found = _by_bucket(tx, set(range(BUCKETS)))
+    return recorded != {bucket: digest(bucket, rows) for bucket, rows in found.items() if rows}
+
+
 def _by_bucket(tx: Transaction, buckets: set[int]) -> dict[int, IdentityRows]:
     found: dict[int, IdentityRows] = {bucket: [] for bucket in buckets}
     if len(buckets) >= ALL_FROM:

@@ -1,0 +1,428 @@
+"""Every table, column and file of a vault, edited by somebody who holds no factor: what stops it, or who finds it.
+
+The cells are made from the schema, so that a new column is a new cell. ``docs/tampering.md`` is what they came to:
+
+    python -m tests.support.tampering > docs/tampering.md
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pysqlite3 import dbapi2
+
+from tests.support import vaults
+from tests.support.vaults import opened
+from vault import gate
+from vault.access import requests, rulings
+from vault.audit.live_source import check_live
+from vault.consent import recording, reference_data
+from vault.crypto.keystore import PassphraseFactor, Role
+from vault.crypto.primitives import Argon2Profile
+from vault.errors import GenovaultError
+from vault.genotypes.catalog import datasets, panel_builder, panels
+from vault.operations import backup, doctor
+from vault.operations.erasure import process as erasure
+from vault.session import principals
+from vault.session.collections import COLLECTIONS
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage import audit_tables, book_tables, key_tables
+from vault.storage.base import Base, KeysBase
+
+MODULES = (audit_tables, book_tables, key_tables)  # imported so that the metadata knows their tables
+DATABASES = {"books": Base.metadata, "keys": KeysBase.metadata}
+UPDATE_ONLY_ONCE = ("erasing_chunk", "job", "lease", "audit_tile")  # empty in a vault at rest, or but for long logs
+
+STOPPED, FOUND, HARMLESS, SILENT, CHANGED = "stopped", "found", "harmless", "SILENT", "CHANGED"
+
+HARMLESS_BECAUSE = {
+    "books.alembic_version": "another schema number is refused at the opening; the same one is what it is",
+    "books.collection_head.listing": "decides nothing; only a listing that was signed names a record",
+    "books.subject": "a row of an erased person, who has no data, keys or identity",
+    "books.panel_build": "a build of before is of other versions of the part: it is not read, the dataset is",
+    "books.part_member.group_no": "a person's block does not open at another place: refused when it is read",
+    "books.part_member.slot": "a person's block does not open at another place: refused when it is read",
+    "books.subject.created": "shown to stewards; nothing is decided by it",
+    "books.panel_build.created": "shown to nobody; a build may be made again at any time",
+    "books.panel_build.total_bytes": "a size for reports; reading goes by the directory of the build",
+    "books.panel_build.table_versions": "a build of other versions is stale: it is not read, the dataset is",
+    "books.audit_session.audit_read_public": "says which key to try first; the right one opens the detail",
+    "books.audit_session.created": "shown to nobody",
+    "books.audit_checkpoint.created": "shown to auditors; the note has no time",
+    "books.consent_said.said_id": "a statement that no event names",
+    "keys.branch_epoch.created": "shown to stewards; counters decide",
+    "keys.branch_epoch.closed": "a closed epoch is destroyed in the keystore: nothing can be wrapped under it",
+    "keys.branch_epoch.wraps": "counted higher, the alarm comes earlier; counted lower, doctor finds it",
+}
+"""Why an edit that nothing notices does no harm, by database, table and column."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One attack: on a table's column, a table's rows, or a file."""
+
+    database: str  # books | keys | "" for files
+    table: str
+    column: str  # "" for rows
+    attack: str
+    edit: Callable[[Path], bool]  # carries it out on a vault's folder; False if it changes nothing
+
+    @property
+    def place(self) -> str:
+        """Key of ``HARMLESS_BECAUSE``."""
+        return ".".join(part for part in (self.database, self.table, self.column) if part)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one attack."""
+
+    kind: str
+    by: str = ""  # error code of the refusal, or codes of the findings
+
+
+@dataclass(frozen=True)
+class Rich:
+    """A vault with a row in nearly every table, how it was before its last acts, and what it releases."""
+
+    folder: Path
+    earlier: Path
+    released: object
+
+
+def rich(folder: Path) -> Rich:
+    """Make one in an empty folder."""
+    vaults.make(folder / "v", whole=False)
+    here = folder / "v"
+    with opened(here) as s:
+        principals.add(s, "matcher", Role.ENGINE, PassphraseFactor.from_text("passphrase"), profile=Argon2Profile.TEST_ONLY)
+        panel_builder.build(s, datasets.by_name(s, "cohort"), panels.by_name(s, "pgx"))
+        gate.extract(s, vaults.ask(s), folder / "out")
+        rulings.rule(s, "demo", "COL", reason="as the board said")
+        backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
+        reference_data.load(s, "loci", json.dumps(_places()), version="1")
+        erasure.erase(s, "S10")
+    shutil.copytree(here, folder / "earlier")
+    with opened(here) as s:
+        recording.withdraw(s, "S09")
+        requests.deny(s, vaults.ask(s), "a test")
+        erasure.erase(s, "S08")
+        reference_data.load(s, "loci", json.dumps(_places() | {"source": "y"}), version="2")
+        rulings.rule(s, "demo", "COL", reason="taken back", allows=False)
+        gate.view(s, project="demo", dataset="cohort")
+    with opened(here) as s:
+        released = _released(s)
+    return Rich(here, folder / "earlier", released)
+
+
+def table_cells(made: Rich) -> Iterator[Cell]:
+    """Every column of every table with every attack, and the attacks on whole rows."""
+    for database, metadata in DATABASES.items():
+        for table in metadata.sorted_tables:
+            columns = [column.name for column in table.columns]
+            keys = [column.name for column in table.primary_key.columns]
+            for column in columns:
+                yield Cell(database, table.name, column, "edit", _edit(database, table.name, column, keys))
+                yield Cell(database, table.name, column, "swap two rows", _swap(database, table.name, column, keys))
+            yield Cell(database, table.name, "", "replay an older row", _replay(made, database, table.name, columns, keys))
+            yield Cell(database, table.name, "", "delete a row", _delete(database, table.name, keys))
+            yield Cell(database, table.name, "", "delete all", _statement(database, f"DELETE FROM {table.name}"))
+            yield Cell(database, table.name, "", "insert a copy", _copy(database, table.name, columns, keys))
+
+
+def file_cells(made: Rich) -> Iterator[Cell]:
+    """Keystore files, settings, objects, triggers and views."""
+
+    def both(edit: Callable[[bytes], bytes]) -> Callable[[Path], bool]:
+        return lambda folder: _rewrite(folder / "keystore.a", edit) & _rewrite(folder / "keystore.b", edit)
+
+    def flip(data: bytes) -> bytes:
+        return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+
+    yield Cell("", "keystore", "one copy", "edit", lambda folder: _rewrite(folder / "keystore.a", flip))
+    yield Cell("", "keystore", "both copies", "edit", both(flip))
+    yield Cell("", "keystore", "both copies", "truncate", both(lambda data: data[:-40]))
+    yield Cell(
+        "",
+        "keystore",
+        "both copies",
+        "delete",
+        lambda folder: not (_remove(folder / "keystore.a") or _remove(folder / "keystore.b")),
+    )
+    yield Cell("", "keystore", "both copies", "replay an older one", lambda folder: _older_keystore(made, folder))
+    for field in ("vault_id", "books", "keys", "objects", "anchors", "change", "signer", "signature"):
+        yield Cell("", "vault.json", field, "edit", _setting(field))
+    yield Cell("", "vault.json", "", "delete", lambda folder: not _remove(folder / "vault.json"))
+    names = sorted({path.suffix for path in (made.folder / "objects").rglob("*") if path.is_file()})
+    for suffix in names:
+        yield Cell("", "objects", suffix, "edit", lambda folder, end=suffix: _rewrite(_objects(folder, end)[0], flip))
+        yield Cell("", "objects", suffix, "truncate", lambda folder, end=suffix: _rewrite(_objects(folder, end)[0], _short))
+        yield Cell("", "objects", suffix, "delete", lambda folder, end=suffix: not _remove(_objects(folder, end)[0]))
+        yield Cell("", "objects", suffix, "swap two names", lambda folder, end=suffix: _swap_files(_objects(folder, end)))
+    for database in DATABASES:
+        table = "part" if database == "books" else "wrapped_key"
+        trigger = f"CREATE TRIGGER planted AFTER INSERT ON {table} BEGIN SELECT 1; END"
+        yield Cell("", database, "schema", "plant a trigger", _statement(database, trigger))
+        yield Cell("", database, "schema", "plant a view", _statement(database, f"CREATE VIEW planted AS SELECT * FROM {table}"))
+    guard = "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger' LIMIT 1"
+    yield Cell("", "books", "schema", "drop a guard", _statement("books", guard, then=True))
+
+
+def judge(made: Rich, cell: Cell, work: Path) -> Verdict | None:
+    """Carry an attack out on a copy of the vault and see what becomes of it; None if it changes nothing."""
+    folder = work / "v"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(made.folder, folder)
+    if not cell.edit(folder):
+        return None
+    try:
+        with opened(folder) as s:
+            verdict = _judge_open(made, cell, s)
+    except GenovaultError as error:
+        return Verdict(STOPPED, error.code)
+    return verdict
+
+
+def _judge_open(made: Rich, cell: Cell, s: UnlockedVault) -> Verdict:
+    if cell.table in COLLECTIONS and cell.database == "books" and s.books.altered():
+        return Verdict(STOPPED, "collection_altered")
+    same, stopped = True, ""
+    try:
+        same = _released(s) == made.released
+    except GenovaultError as error:
+        stopped = error.code
+    if stopped:
+        return Verdict(STOPPED, stopped)
+    codes = {found.code for found in doctor.examine(s).findings if found.severity != "note"}
+    report = check_live(s.trail.log, None, s.trail.log_keys()[0].to_text())
+    codes |= {finding.code for finding in report.findings}
+    if not same:
+        return Verdict(CHANGED, ", ".join(sorted(codes)))
+    if codes:
+        return Verdict(FOUND, ", ".join(sorted(codes)))
+    return Verdict(HARMLESS if cell.place in HARMLESS_BECAUSE else SILENT)
+
+
+def _released(s: UnlockedVault) -> object:
+    """What leaves: of each pseudonym the calls at every site, of the dataset and of the panel."""
+    made = (gate.view(s, project="demo", dataset="cohort", panel=panel) for panel in (None, "pgx"))
+    return [
+        sorted(
+            zip(view.pseudonyms, (np.asarray(view.genotypes)[:, at].tobytes() for at in range(len(view.pseudonyms))), strict=True)
+        )
+        for view in made
+    ]
+
+
+def _statement(database: str, statement: str, *, then: bool = False) -> Callable[[Path], bool]:
+    """Run one statement; ``then``: run what it answers."""
+
+    def run(folder: Path) -> bool:
+        with _connected(folder / f"{database}.db") as connection:
+            cursor = connection.execute(statement)
+            if then:
+                connection.execute(cursor.fetchone()[0])
+                return True
+            return bool(cursor.rowcount != 0)
+
+    return run
+
+
+def _edit(database: str, table: str, column: str, keys: list[str]) -> Callable[[Path], bool]:
+    def run(folder: Path) -> bool:
+        with _connected(folder / f"{database}.db") as connection:
+            query = f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {', '.join(keys)} DESC LIMIT 1"
+            row = connection.execute(query).fetchone()
+            if row is None or row[0] == b"":
+                return False
+            changed = connection.execute(
+                f"UPDATE OR IGNORE {table} SET {column} = ? WHERE ({', '.join(keys)}) IN "
+                f"(SELECT {', '.join(keys)} FROM {table} WHERE {column} IS NOT NULL ORDER BY {', '.join(keys)} DESC LIMIT 1)",
+                (_other(row[0]),),
+            )
+            return bool(changed.rowcount)
+
+    return run
+
+
+def _swap(database: str, table: str, column: str, keys: list[str]) -> Callable[[Path], bool]:
+    def run(folder: Path) -> bool:
+        if column in keys:
+            return False  # as a copy in another place
+        with _connected(folder / f"{database}.db") as connection:
+            order = ", ".join(keys)
+            ends = [
+                connection.execute(f"SELECT {order}, {column} FROM {table} ORDER BY {order} {way} LIMIT 1").fetchone()
+                for way in ("ASC", "DESC")
+            ]
+            if None in ends or ends[0][-1] == ends[1][-1]:
+                return False
+            where = " AND ".join(f"{key} = ?" for key in keys)
+            unique = f"UPDATE {table} SET {column} = ? WHERE {where}"
+            try:
+                connection.execute(unique, (_other(ends[0][-1] or b"\0"), *ends[1][:-1]))  # for unique columns
+                connection.execute(unique, (ends[1][-1], *ends[0][:-1]))
+                connection.execute(unique, (ends[0][-1], *ends[1][:-1]))
+            except dbapi2.IntegrityError:
+                return False
+            return True
+
+    return run
+
+
+def _replay(made: Rich, database: str, table: str, columns: list[str], keys: list[str]) -> Callable[[Path], bool]:
+    def run(folder: Path) -> bool:
+        listed, where = ", ".join(columns), " AND ".join(f"{key} = ?" for key in keys)
+        with _connected(made.earlier / f"{database}.db") as connection:
+            before = connection.execute(f"SELECT {listed} FROM {table}").fetchall()
+        places = [columns.index(key) for key in keys]
+        with _connected(folder / f"{database}.db") as connection:
+            for row in before:
+                key = [row[at] for at in places]
+                now = connection.execute(f"SELECT {listed} FROM {table} WHERE {where}", key).fetchone()
+                if now is not None and now != row:
+                    connection.execute(f"UPDATE {table} SET {' = ?, '.join(columns)} = ? WHERE {where}", (*row, *key))
+                    return True
+                if now is None and connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]:
+                    connection.execute(f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({', '.join('?' * len(columns))})", row)
+                    return True
+        return False
+
+    return run
+
+
+def _delete(database: str, table: str, keys: list[str]) -> Callable[[Path], bool]:
+    order = ", ".join(keys)
+    last = f"({order}) IN (SELECT {order} FROM {table} ORDER BY {', '.join(f'{key} DESC' for key in keys)} LIMIT 1)"
+    return _statement(database, f"DELETE FROM {table} WHERE {last}")
+
+
+def _copy(database: str, table: str, columns: list[str], keys: list[str]) -> Callable[[Path], bool]:
+    """A copy of the last row under another key."""
+
+    def run(folder: Path) -> bool:
+        with _connected(folder / f"{database}.db") as connection:
+            listed = ", ".join(columns)
+            row = connection.execute(f"SELECT {listed} FROM {table} ORDER BY {', '.join(keys)} DESC LIMIT 1").fetchone()
+            if row is None:
+                return False
+            changed = list(row)
+            changed[columns.index(keys[-1])] = _other(row[columns.index(keys[-1])])
+            marks = ", ".join("?" * len(columns))
+            try:
+                return bool(connection.execute(f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({marks})", changed).rowcount)
+            except dbapi2.IntegrityError:
+                return False
+
+    return run
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value[:-1] + bytes([value[-1] ^ 1])
+    return value + 1 if isinstance(value, int) else f"{value}x"
+
+
+class _connected:  # noqa: N801 - reads as a verb where it is used
+    """A connection that may do everything: no foreign keys, no triggers, which it puts back so that nothing looks different."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = dbapi2.connect(str(path), isolation_level=None)
+
+    def __enter__(self) -> Any:
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        self._connection.execute("PRAGMA foreign_keys=0")
+        self._triggers = self._connection.execute(query).fetchall()
+        for name, _ in self._triggers:
+            self._connection.execute(f"DROP TRIGGER {name}")
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        for _, statement in self._triggers:
+            self._connection.execute(statement)
+        self._connection.close()
+
+
+def _rewrite(path: Path, edit: Callable[[bytes], bytes]) -> bool:
+    data = path.read_bytes()
+    path.write_bytes(edit(data))
+    return edit(data) != data
+
+
+def _remove(path: Path) -> bool:
+    path.unlink()
+    return False
+
+
+def _short(data: bytes) -> bytes:
+    return data[:-1]
+
+
+def _objects(folder: Path, suffix: str) -> list[Path]:
+    return sorted(path for path in (folder / "objects").rglob(f"*{suffix}") if path.is_file() and path.suffix == suffix)
+
+
+def _swap_files(paths: list[Path]) -> bool:
+    if len(paths) < 2:
+        return False
+    first, second = paths[0].read_bytes(), paths[1].read_bytes()
+    paths[0].write_bytes(second)
+    paths[1].write_bytes(first)
+    return first != second
+
+
+def _older_keystore(made: Rich, folder: Path) -> bool:
+    changed = [(made.earlier / name).read_bytes() != (folder / name).read_bytes() for name in ("keystore.a", "keystore.b")]
+    for name in ("keystore.a", "keystore.b"):
+        shutil.copy(made.earlier / name, folder / name)
+    return any(changed)
+
+
+def _setting(field: str) -> Callable[[Path], bool]:
+    def run(folder: Path) -> bool:
+        path = folder / "vault.json"
+        settings = json.loads(path.read_text())
+        if field not in settings:
+            return False
+        value = settings[field]
+        settings[field] = [*value, "/tmp/elsewhere"] if isinstance(value, list) else _other(value)
+        path.write_text(json.dumps(settings))
+        return True
+
+    return run
+
+
+def _places() -> dict[str, Any]:
+    empty = {"genes": {"ZZ": ["9:1-5"]}, "categories": {}}
+    return {"version": "1", "source": "x", "date": "2026-11-22", "assemblies": dict.fromkeys(_ASSEMBLIES, empty)}
+
+
+_ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
+
+
+def main() -> None:
+    """Judge every cell and print what they came to, a line each."""
+    with tempfile.TemporaryDirectory() as temporary:
+        made = rich(Path(temporary))
+        for cell in (*table_cells(made), *file_cells(made)):
+            if sys.argv[1:] and cell.table not in sys.argv[1:]:
+                continue
+            verdict = judge(made, cell, Path(temporary) / "work")
+            if verdict is not None and verdict.kind in (SILENT, CHANGED):
+                sys.stdout.write(
+                    " | ".join((cell.database, cell.table, cell.column, cell.attack, verdict.kind, verdict.by)) + "\n"
+                )
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
