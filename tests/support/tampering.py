@@ -40,7 +40,7 @@ from vault.storage.base import Base, KeysBase
 
 MODULES = (audit_tables, book_tables, key_tables)  # imported so that the metadata knows their tables
 DATABASES = {"books": Base.metadata, "keys": KeysBase.metadata}
-UPDATE_ONLY_ONCE = ("erasing_chunk", "job", "lease", "audit_tile")  # empty in a vault at rest, or but for long logs
+
 
 STOPPED, FOUND, HARMLESS, SILENT, CHANGED = "stopped", "found", "harmless", "SILENT", "CHANGED"
 
@@ -59,6 +59,13 @@ HARMLESS_BECAUSE = {
     "books.audit_session.created": "shown to nobody",
     "books.audit_checkpoint.created": "shown to auditors; the note has no time",
     "books.consent_said.said_id": "a statement that no event names",
+    "books.audit_checkpoint": "the marks hold size and root of the newest: another history is refused at the opening",
+    "books.assayed_places": "a list that no part names",
+    "books.audit_session": "a key that no detail names",
+    "keys.branch_epoch": "a counter before the cipher's limit, an alarm for those who wrap keys: nobody without a slot wraps any",
+    "keys.erased": "an erasure that the books do not know is later than they are; nothing is destroyed for it",
+    "keys.high_water": "an earlier mark asks for less; put back with all else, only an anchor or a checkpoint tells",
+    "keys.high_water.id": "there is one row, whatever its number",
     "keys.branch_epoch.created": "shown to stewards; counters decide",
     "keys.branch_epoch.closed": "a closed epoch is destroyed in the keystore: nothing can be wrapped under it",
     "keys.branch_epoch.wraps": "counted higher, the alarm comes earlier; counted lower, doctor finds it",
@@ -136,7 +143,7 @@ def table_cells(made: Rich) -> Iterator[Cell]:
             yield Cell(database, table.name, "", "replay an older row", _replay(made, database, table.name, columns, keys))
             yield Cell(database, table.name, "", "delete a row", _delete(database, table.name, keys))
             yield Cell(database, table.name, "", "delete all", _statement(database, f"DELETE FROM {table.name}"))
-            yield Cell(database, table.name, "", "insert a copy", _copy(database, table.name, columns, keys))
+            yield Cell(database, table.name, "", "insert a row", _insert(database, table.name, columns, keys))
 
 
 def file_cells(made: Rich) -> Iterator[Cell]:
@@ -173,8 +180,7 @@ def file_cells(made: Rich) -> Iterator[Cell]:
         trigger = f"CREATE TRIGGER planted AFTER INSERT ON {table} BEGIN SELECT 1; END"
         yield Cell("", database, "schema", "plant a trigger", _statement(database, trigger))
         yield Cell("", database, "schema", "plant a view", _statement(database, f"CREATE VIEW planted AS SELECT * FROM {table}"))
-    guard = "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger' LIMIT 1"
-    yield Cell("", "books", "schema", "drop a guard", _statement("books", guard, then=True))
+    yield Cell("", "books", "schema", "drop a guard", _drop_guard)
 
 
 def judge(made: Rich, cell: Cell, work: Path) -> Verdict | None:
@@ -223,18 +229,20 @@ def _released(s: UnlockedVault) -> object:
     ]
 
 
-def _statement(database: str, statement: str, *, then: bool = False) -> Callable[[Path], bool]:
-    """Run one statement; ``then``: run what it answers."""
-
+def _statement(database: str, statement: str) -> Callable[[Path], bool]:
     def run(folder: Path) -> bool:
         with _connected(folder / f"{database}.db") as connection:
-            cursor = connection.execute(statement)
-            if then:
-                connection.execute(cursor.fetchone()[0])
-                return True
-            return bool(cursor.rowcount != 0)
+            return bool(connection.execute(statement).rowcount != 0)
 
     return run
+
+
+def _drop_guard(folder: Path) -> bool:
+    connection = dbapi2.connect(str(folder / "books.db"))
+    name = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchone()[0]
+    connection.execute(f"DROP TRIGGER {name}")
+    connection.close()
+    return True
 
 
 def _edit(database: str, table: str, column: str, keys: list[str]) -> Callable[[Path], bool]:
@@ -306,15 +314,16 @@ def _delete(database: str, table: str, keys: list[str]) -> Callable[[Path], bool
     return _statement(database, f"DELETE FROM {table} WHERE {last}")
 
 
-def _copy(database: str, table: str, columns: list[str], keys: list[str]) -> Callable[[Path], bool]:
-    """A copy of the last row under another key."""
+def _insert(database: str, table: str, columns: list[str], keys: list[str]) -> Callable[[Path], bool]:
+    """A copy of the last row under another key; into an empty table, a row of zeros."""
 
     def run(folder: Path) -> bool:
         with _connected(folder / f"{database}.db") as connection:
             listed = ", ".join(columns)
             row = connection.execute(f"SELECT {listed} FROM {table} ORDER BY {', '.join(keys)} DESC LIMIT 1").fetchone()
             if row is None:
-                return False
+                kinds = {name: kind for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")}
+                row = tuple(b"\0" * 16 if kinds[one] == "BLOB" else "" if kinds[one] == "TEXT" else 0 for one in columns)
             changed = list(row)
             changed[columns.index(keys[-1])] = _other(row[columns.index(keys[-1])])
             marks = ", ".join("?" * len(columns))
@@ -409,19 +418,52 @@ def _places() -> dict[str, Any]:
 _ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
 
 
+ATTACKS = ("edit", "swap two rows"), ("replay an older row", "delete a row", "delete all", "insert a row")
+HEAD = """# What becomes of an edited vault
+
+Somebody who writes everything that is stored and holds no factor edits one thing; then the vault is opened, a dataset and a panel are
+viewed, `doctor` and `audit verify` run. **stopped** by an error code: nothing is released, or no statement that names the table is
+answered. **found**: what is released is the same, and `doctor` or `audit verify` tells, by these codes. **harmless**: neither, and why.
+A dash: the attack changes nothing there. Everything put back together to one earlier moment is not on this page: only an anchor or a
+checkpoint kept elsewhere tells ([SECURITY.md](../SECURITY.md)).
+
+Made by `python -m tests.support.tampering > docs/tampering.md` from the schema itself; `tests/attacks/test_tampering.py` judges every
+cell again on SQLite, and a sample on PostgreSQL, and fails for a column without a row.
+"""
+
+
+def page(made: Rich, work: Path) -> str:
+    """The page, with every cell judged."""
+    lines = [HEAD]
+    cells = list(table_cells(made))
+    told = {(c.database, c.table, c.column, c.attack): _told(c, judge(made, c, work)) for c in cells}
+    for database, metadata in DATABASES.items():
+        for table in metadata.sorted_tables:
+            lines += [f"## {database}: {table.name}", "", f"| column | {' | '.join(ATTACKS[0])} |", "|---|---|---|"]
+            for column in table.columns:
+                row = " | ".join(told[database, table.name, column.name, attack] for attack in ATTACKS[0])
+                lines.append(f"| `{database}.{table.name}.{column.name}` | {row} |")
+            rows = " | ".join(told[database, table.name, "", attack] for attack in ATTACKS[1])
+            lines += ["", f"| {' | '.join(ATTACKS[1])} |", "|---|---|---|---|", f"| {rows} |", ""]
+    lines += ["## Files", "", "| what | | attack | |", "|---|---|---|---|"]
+    for cell in file_cells(made):
+        lines.append(f"| {cell.table} | {cell.column} | {cell.attack} | {_told(cell, judge(made, cell, work))} |")
+    return "\n".join(lines)
+
+
+def _told(cell: Cell, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "-"
+    if verdict.kind == HARMLESS:
+        return f"harmless: {HARMLESS_BECAUSE[cell.place]}"
+    return f"{verdict.kind}: {verdict.by}"
+
+
 def main() -> None:
-    """Judge every cell and print what they came to, a line each."""
+    """Print the page."""
     with tempfile.TemporaryDirectory() as temporary:
         made = rich(Path(temporary))
-        for cell in (*table_cells(made), *file_cells(made)):
-            if sys.argv[1:] and cell.table not in sys.argv[1:]:
-                continue
-            verdict = judge(made, cell, Path(temporary) / "work")
-            if verdict is not None and verdict.kind in (SILENT, CHANGED):
-                sys.stdout.write(
-                    " | ".join((cell.database, cell.table, cell.column, cell.attack, verdict.kind, verdict.by)) + "\n"
-                )
-                sys.stdout.flush()
+        sys.stdout.write(page(made, Path(temporary) / "work") + "\n")
 
 
 if __name__ == "__main__":

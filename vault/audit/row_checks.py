@@ -10,17 +10,20 @@ from sqlalchemy import func, select
 from vault.audit import subject_sets
 from vault.audit.entry import event_id_bytes, event_id_text
 from vault.audit.note import checkpoint_in
+from vault.audit.tiles import TILE_WIDTH
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import (
     AuditCheckpointRow,
     AuditClosingRow,
     AuditDetailRow,
+    AuditHeadRow,
     AuditLeafRow,
     AuditOriginRow,
     AuditSessionRow,
     AuditSetLeafRow,
     AuditSetRow,
     AuditSetTokenRow,
+    AuditTileRow,
     AuditTokenRow,
 )
 from vault.storage.database import Transaction
@@ -47,6 +50,7 @@ def newest_state(tx: Transaction) -> int:
 def faults(tx: Transaction) -> Iterator[str]:
     """A line for each row that does not belong to its entry, checkpoint or set."""
     yield from _entries(tx)
+    yield from _tiles(tx)
     yield from _checkpoints(tx)
     yield from _sessions(tx)
     yield from _sets(tx)
@@ -58,6 +62,7 @@ def _entries(tx: Transaction) -> Iterator[str]:
     about = select(AuditSetRow.digest, AuditSetLeafRow.idx).join(AuditSetLeafRow, AuditSetLeafRow.set_id == AuditSetRow.set_id)
     sets = set(map(tuple, tx.execute(about)))
     closed: set[tuple[bytes, int]] = set()
+    named: set[tuple[bytes, int]] = set()
     query = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf).where(AuditLeafRow.leaf.is_not(None))
     for row in tx.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
         leaf = row.leaf or b""
@@ -67,11 +72,27 @@ def _entries(tx: Transaction) -> Iterator[str]:
             closed.add(pair := (event_id_bytes(closes[1].decode()), row.idx))
         if closes and pair not in closings:
             yield f"entry {row.idx} is not found by the intent that it closes"
-        if (names := _SET.search(leaf)) and (bytes.fromhex(names[1].decode()), row.idx) not in sets:
+        if names := _SET.search(leaf):
+            named.add(about_whom := (bytes.fromhex(names[1].decode()), row.idx))
+        if names and about_whom not in sets:
             yield f"entry {row.idx} is not found by the people that it names"
     kept = select(AuditLeafRow.idx).where(AuditLeafRow.leaf.is_(None))
-    for index in {index for _, index in closings - closed} - set(tx.scalars(kept)):
+    dropped = set(tx.scalars(kept))
+    for index in {index for _, index in closings - closed} - dropped:
         yield f"entry {index} is said to close an intent that it does not name"
+    for index in {index for _, index in sets - named} - dropped:
+        yield f"entry {index} is said to be about people that it does not name"
+
+
+def _tiles(tx: Transaction) -> Iterator[str]:
+    """Tiles that the newest log is too short for; the others are compared with the entries by ``audit verify``."""
+    head = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size)).first()
+    if head is None:
+        return
+    rows = tx.execute(select(AuditTileRow.level, AuditTileRow.n).where(AuditTileRow.base == head.base))
+    for level, n in rows:
+        if (n + 1) * TILE_WIDTH ** (level + 1) > head.size:
+            yield f"tile {n} of level {level} is of entries that the log does not have"
 
 
 def _checkpoints(tx: Transaction) -> Iterator[str]:
@@ -97,6 +118,12 @@ def _sets(tx: Transaction) -> Iterator[str]:
     for row in tx.execute(select(AuditTokenRow.token_id, AuditTokenRow.mark, AuditTokenRow.token)):
         if subject_sets.mark(row.token) != row.mark:
             yield f"token {row.token_id} is not found again by its mark"
+    stored = tx.execute(select(func.count(), func.count(AuditTokenRow.token.distinct())).select_from(AuditTokenRow)).one()
+    if stored[0] != stored[1]:
+        yield "a token of a subject is stored twice"
+    strays = select(AuditSetTokenRow.set_id).distinct().where(AuditSetTokenRow.set_id.not_in(select(AuditSetRow.set_id)))
+    for set_id in tx.scalars(strays):
+        yield f"members of set {set_id} are stored, and the set is not"
     members = (
         select(AuditSetTokenRow.set_id, func.count().label("n"), func.min(AuditTokenRow.token).label("first"))
         .join(AuditTokenRow, AuditTokenRow.token_id == AuditSetTokenRow.token_id)

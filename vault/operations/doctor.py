@@ -40,6 +40,7 @@ from vault.storage.book_tables import (
     VaultRow,
 )
 from vault.storage.database import PRAGMAS
+from vault.storage.planted import missing_guards
 from vault.storage.timestamps import to_micros
 
 __all__ = ["HealthFinding", "HealthReport", "Severity", "examine"]
@@ -161,6 +162,8 @@ def _databases(vault: UnlockedVault) -> Iterator[HealthFinding]:
         for pragma, found in database.settings():
             if found != dict(PRAGMAS)[pragma]:
                 yield _error("sqlite_setting", f"{name}: {pragma} is {found}", "use a local file system")
+        if name == "books" and (gone := missing_guards(database)):
+            yield _warning("guards_missing", f"{gone} triggers that keep the log from being rewritten are gone", RESTORE)
         for message in database.damage():
             yield _error("database_damaged", f"{name}: {message}", RESTORE)
 

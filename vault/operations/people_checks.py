@@ -55,6 +55,9 @@ def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     """Code and message of each fault of the keys of people whose data is held: missing, or not what was stored."""
     with vault.books.read() as tx:
         live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
+        erased = {SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == ERASED))}
+    if left := erased & vault.subject_keys.list_all():
+        yield "erased_keys_left", f"the key database holds keys or tokens of {len(left)} erased people: they were put back"
     for purpose in SUBJECT_PURPOSES:
         if vault.keyring.has(PURPOSE_BRANCH[purpose]):
             try:

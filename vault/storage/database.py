@@ -247,6 +247,10 @@ def _wrapped(*, reading: bool = False) -> Iterator[None]:
         yield
     except exc.IntegrityError:
         raise  # a violated constraint is the caller's to name
+    except (exc.NoResultFound, exc.MultipleResultsFound):
+        raise IntegrityError(
+            "rows_altered", "the database lacks a row, or has one too many: no program left it so", hint="genovault doctor"
+        ) from None
     except Exception as error:
         raised = error.orig if isinstance(error, exc.DBAPIError) else error
         bare = type(error).__module__.partition(".")[0] in _DRIVERS

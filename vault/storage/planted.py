@@ -56,6 +56,19 @@ def require_plain(database: Database, base: str) -> None:
         )
 
 
+def missing_guards(database: Database) -> int:
+    """Number of the triggers of the books that keep programs from rewriting the log by mistake, and are gone."""
+    with database.read() as tx:
+        connection = tx.connection()
+        if connection.dialect.name == "sqlite":
+            query = text("SELECT coalesce(sql, '') FROM sqlite_master WHERE type = 'trigger'")
+            found = set(map(_plain, connection.scalars(query)))
+            return len({_plain(statement) for statement in TRIGGERS["sqlite"]} - found)
+        rows = connection.execute(text(_POSTGRESQL))
+        held = sum(kind == "trigger" and _GUARD.fullmatch(name) is not None for kind, name, _ in rows)
+        return int(sum(statement.startswith("CREATE TRIGGER") for statement in TRIGGERS["postgresql"]) - held)
+
+
 def require_sound_lookups(connection: Connection, table: str) -> None:
     """Refuse a table of SQLite whose indexes do not hold what its rows do: a row is looked up by one of them, and so by a name that
     it does not have. PostgreSQL keeps its indexes itself, out of the reach of statements.
