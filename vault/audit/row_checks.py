@@ -40,10 +40,13 @@ _STATE = re.compile(rb',"counts":\{[^}]*"state":(\d+)')
 
 def newest_state(tx: Transaction) -> int:
     """Highest number of the stewards' state that an entry of the newest log states; 0 without one."""
-    query = select(AuditLeafRow.leaf).where(AuditLeafRow.leaf.is_not(None)).order_by(AuditLeafRow.idx.desc())
-    for leaf in tx.scalars(query.execution_options(yield_per=ROWS_AT_ONCE)):
-        if found := _STATE.search(leaf or b""):
-            return int(found[1])  # numbers only grow
+    query = select(AuditLeafRow.idx, AuditLeafRow.leaf).order_by(AuditLeafRow.idx.desc()).limit(ROWS_AT_ONCE)
+    rows = tx.execute(query).all()
+    while rows:
+        for row in rows:
+            if found := _STATE.search(row.leaf or b""):
+                return int(found[1])  # numbers only grow
+        rows = tx.execute(query.where(AuditLeafRow.idx < rows[-1].idx)).all()
     return 0
 
 

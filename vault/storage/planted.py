@@ -64,8 +64,8 @@ def missing_guards(database: Database) -> int:
             query = text("SELECT coalesce(sql, '') FROM sqlite_master WHERE type = 'trigger'")
             found = set(map(_plain, connection.scalars(query)))
             return len({_plain(statement) for statement in TRIGGERS["sqlite"]} - found)
-        rows = connection.execute(text(_POSTGRESQL))
-        held = sum(kind == "trigger" and _GUARD.fullmatch(name) is not None for kind, name, _ in rows)
+        query = text("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'audit\\_%\\_written\\_once'")
+        held = connection.scalar(query) or 0
         return int(sum(statement.startswith("CREATE TRIGGER") for statement in TRIGGERS["postgresql"]) - held)
 
 
