@@ -217,7 +217,14 @@ def change_keystore(
     about: ObjectRef,
     book: Callable[[Transaction], None] | None = None,
 ) -> None:
-    """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry."""
+    """Change the keystore between an intent and a done entry that carries its new ``seq``; ``book`` joins the done entry.
+
+    A session that was open while another process changed the keystore goes on from the newest one.
+
+    Raises:
+        UnavailableError: ``keystore_changed``: by another process in this very moment; ``slot_outdated``; ``not_administrator``.
+    """
+    vault.newest_keystore()
     intent = vault.trail.record(act, Outcome.INTENT, obj=about)
     marks = vault.marks.standing().to_text() if vault.books.upgraded else ""
     vault.adopt(change(replace(vault.unlocked, marks=marks)))
@@ -231,7 +238,8 @@ def change_keystore(
 def anchor(tx: Transaction, vault: UnlockedVault, act: Action, *, about: ObjectRef, refers: str | None = None) -> None:
     """Log the newest keystore's ``seq`` and keep it in the books."""
     seq = vault.public.seq
-    tx.execute(update(VaultRow).values(keystore_seq=seq))
+    # only forward: a later change of another process may have come before this entry
+    tx.execute(update(VaultRow).where(VaultRow.keystore_seq < seq).values(keystore_seq=seq))
     vault.trail.append(tx, act, Outcome.DONE, obj=about, refers=refers, counts={"keystore_seq": seq})
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from tests.support import vaults
+from vault.audit.actions import Action
+from vault.audit.entry import ObjectRef
 from vault.crypto import keystore
 from vault.crypto.keystore import KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -19,6 +22,7 @@ from vault.errors import GenovaultError
 from vault.operations import doctor
 from vault.session import principals
 from vault.session.unlocked_vault import open_vault
+from vault.storage.book_tables import VaultRow
 
 FACTORS = {name: KeyFileFactor(Secret(name.encode() * 32)) for name in "abcd"}
 
@@ -73,6 +77,28 @@ def test_a_keystore_that_a_killed_process_changed_is_told_at_the_next_open(vault
         assert last[-1]["counts"]["keystore_seq"] == s.public.seq
         assert {p.name for p in principals.list_all(s)} == {"ann", "eve"}
         assert not {"keystore_unlogged", "slot_of_nobody"} & {finding.code for finding in doctor.examine(s).findings}
+
+
+def test_a_session_that_was_open_while_another_changed_the_keystore_administers_again(vault):
+    with vaults.opened(vault) as first, vaults.opened(vault) as second:
+        principals.add(first, "aud", Role.AUDITOR, FACTORS["a"])
+        principals.add(second, "eve", Role.ENGINE, FACTORS["b"])
+        principals.disable(first, "eve")
+        assert [slot.principal for slot in principals.slots(first)] == ["ann", "aud"]
+    with vaults.opened(vault) as s:
+        assert doctor.examine(s).ok
+
+
+def test_the_books_never_go_back_to_an_older_keystore(vault):
+    """Two changes at once: the entry of the earlier one may be the later one."""
+    with vaults.opened(vault) as first, vaults.opened(vault) as second:
+        principals.add(first, "aud", Role.AUDITOR, FACTORS["a"])
+        earlier, about = first.public.seq, ObjectRef("principal", "aud")
+        principals.add(second, "eve", Role.ENGINE, FACTORS["b"])
+        with first.books.write() as tx:
+            principals.anchor(tx, first, Action.PRINCIPAL_ADD, about=about)
+            known = tx.scalars(select(VaultRow.keystore_seq)).one()
+        assert known == second.public.seq > earlier
 
 
 def test_failed_unlocks_are_entries_and_say_the_same_for_a_wrong_name(vault):
