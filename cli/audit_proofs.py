@@ -28,7 +28,7 @@ def verify(
         Path | None, typer.Option(metavar="FILE", help="A checkpoint kept elsewhere, that the log must still agree with.")
     ] = None,
     key: Annotated[
-        str | None, typer.Option(metavar="VKEY", help="The log's public key, or a file that holds it, kept elsewhere.")
+        str | None, typer.Option(metavar="VKEY", help='What "audit key" printed, or a file that holds it, kept elsewhere.')
     ] = None,
 ) -> None:
     """Check the whole log: every entry, the tree, every signed head. Exit code 5 if something does not hold.
@@ -126,7 +126,7 @@ def report(
     ctx: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write; must not exist.", show_default=False)],
     key: Annotated[
-        str | None, typer.Option(metavar="VKEY", help="The log's public key, or a file that holds it, kept elsewhere.")
+        str | None, typer.Option(metavar="VKEY", help='What "audit key" printed, or a file that holds it, kept elsewhere.')
     ] = None,
 ) -> None:
     """One page about the whole log: whether it holds, who looked at what, refusals, unusual hours and volumes. Needs no network.
@@ -167,22 +167,23 @@ def report(
 
 
 def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> list[tuple[str, VerificationReport]]:
-    """(origin, result) of each log of the vault, the newest last. A key and checkpoints from outside are for the log that they name,
+    """(origin, result) of each log of the vault, the newest last. Keys and checkpoints from outside are for the log that they name,
     and for the newest where they name none of these.
     """
     from vault.audit.live_source import check_live
 
     *earlier, newest = vault.trail.log.origins()
     parts = {part.origin: part for part in vault.trail.log.parts()} if earlier else {}
-    key_of = None if given is None else next((o for o in earlier if given.startswith(f"{o}+")), newest)
+    keys = [(next((o for o in earlier if line.startswith(f"{o}+")), newest), line) for line in (given or "").splitlines()]
     noted = [(next((o for o in earlier if note.startswith(f"{o}\n")), newest), note) for note in anchors]
     noted += [(newest, note) for note in (anchor.newest(newest) for anchor in vault.trail.anchors) if note is not None]
     found = []
     for origin in (*earlier, newest):
         own = "\n".join(own_key.to_text() for own_key in vault.trail.log_keys(origin))
         notes = [note for named, note in noted if named == origin]
+        kept = "\n".join(line for named, line in keys if named == origin) or None
         part = None if origin == newest else parts[origin]
-        found.append((origin, check_live(vault.trail.log, own, given if key_of == origin else None, anchors=notes, part=part)))
+        found.append((origin, check_live(vault.trail.log, own, kept, anchors=notes, part=part)))
     return found
 
 

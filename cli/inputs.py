@@ -77,17 +77,27 @@ def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str
 
 
 def vkey(text: str | None) -> str | None:
-    """A vkey line, or the first line of the file that holds one. Raises InputError ``bad_key``, and as ``read_text``."""
+    """Vkey lines of a log's public keys, as ``audit key`` prints them, or of the file that holds them.
+
+    Raises:
+        InputError: ``bad_key``, and as ``read_text``.
+    """
     if text is None:
         return None
-    from vault.audit.note import VerifierKey
+    from vault.audit.verify.checkpoints import parse_vkey
+
+    lines = _key_lines(text)
+    if not lines or any(parse_vkey(line) is None for line in lines):
+        raise InputError("bad_key", "--key is not a log's public key", hint="genovault audit key prints one")
+    return "\n".join(lines)
+
+
+def _key_lines(text: str) -> list[str]:
+    """The lines of vkeys, or of the file that holds them, without blank ones and those that begin with #."""
     from vault.limits import MAX_NOTE_BYTES
 
-    line = text if "+" in text else read_text(Path(text), limit=MAX_NOTE_BYTES)
-    try:
-        return VerifierKey.from_text(line.strip()).to_text()
-    except IntegrityError:
-        raise InputError("bad_key", "--key is not a log's public key", hint="genovault audit key prints one") from None
+    written = text if "+" in text else read_text(Path(text), limit=MAX_NOTE_BYTES)
+    return [line.strip() for line in written.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def pinned_keys(text: str) -> tuple[list[VerifierKey], list[str]]:
@@ -100,12 +110,9 @@ def pinned_keys(text: str) -> tuple[list[VerifierKey], list[str]]:
     """
     from vault.audit.note import VerifierKey
     from vault.extracts.verification import key_fingerprint
-    from vault.limits import MAX_NOTE_BYTES
 
-    written = text if "+" in text else read_text(Path(text), limit=MAX_NOTE_BYTES)
-    lines = [line.strip() for line in written.splitlines() if line.strip() and not line.startswith("#")]
     try:
-        keys = [VerifierKey.from_text(line) for line in lines]
+        keys = [VerifierKey.from_text(line.partition(" until ")[0]) for line in _key_lines(text)]
     except IntegrityError:
         keys = []
     if not keys:

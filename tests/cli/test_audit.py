@@ -217,3 +217,21 @@ def test_a_receipt_proves_an_entry(busy):
     assert (proven.index, json.loads(proven.leaf)["act"]) == (6, "consent.withdraw")
     assert busy.run("audit prove 6 --json").json["index"] == 6
     assert busy.try_("audit prove 999 --json").error == "no_such_entry"
+
+
+def test_the_keys_that_audit_key_prints_after_a_rotation_verify_as_they_are(busy):
+    busy.run("key rotate --branch log-sign")
+    busy.run("consent withdraw SAMPLE_1")
+    printed = busy.run("audit key").out
+    assert " until " in printed
+    busy.write("log.vkey", printed)
+    found = busy.run("audit verify --key log.vkey --json").json
+    assert (found["ok"], found["key_given"], found["key"]) == (True, True, printed.strip())
+    busy.run("audit report page.html --key log.vkey")
+    busy.write("half.vkey", printed.replace(" until ", " until the end of "))
+    assert busy.try_("audit verify --key half.vkey --json").error == "bad_key"
+
+
+def test_an_anchor_that_is_not_there_is_made_first(busy):
+    ran = busy.try_("audit anchor nowhere")
+    assert (ran.code, "make it first" in ran.err) == (6, True)

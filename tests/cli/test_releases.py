@@ -42,6 +42,8 @@ def test_a_release_is_verified_without_a_vault(asked, monkeypatch):
     assert mark in keys
     shell.run(f"release verify out/manifest.json --key {key} --release-key {mark}")
     shell.run(f"release verify out/manifest.json --key key.txt --release-key {mark.upper()}")
+    shell.write("key.txt", f"{key} until 99")  # as "audit key" prints it of a key that was replaced
+    shell.run(f"release verify out/manifest.json --key key.txt --release-key {mark}")
     assert shell.try_("release verify out/manifest.json --json").error == "no_vault"
 
 
