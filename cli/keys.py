@@ -120,6 +120,8 @@ def rotate(
         if value:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             context.output.line(f"{name:13} {shown}")
+    if done["slots_dropped"]:
+        context.output.line("whoever used a dropped slot, you too, needs a new one: genovault key add-slot")
 
 
 @app.command()

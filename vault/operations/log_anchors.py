@@ -19,7 +19,7 @@ from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
 from vault.audit.note import checkpoint_in
 from vault.crypto.keystore import Branch
-from vault.errors import InputError, IntegrityError
+from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.session import bound_settings, incarnations
 from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault
@@ -43,6 +43,10 @@ def add(vault: UnlockedVault, folder: Path) -> None:
         settings = vault.settings
         if place in settings.anchors:
             raise InputError("anchor_known", f"{place} is an anchor of this vault already")
+        if not place.is_dir():
+            raise UnavailableError(
+                "anchor_unreachable", f"there is no folder {place}", hint="make it first, best on another mount"
+            )
         _check(vault, Anchor(place), fresh=True)
         Anchor(place).publish(vault.trail.checkpoint())
         _change(vault, (*settings.anchors, place), "added")
@@ -177,7 +181,7 @@ def _check(vault: UnlockedVault, anchor: Anchor, *, fresh: bool) -> None:
         )
 
 
-_HINT = "this looks like an old or edited copy of the vault; genovault audit continue goes on under a new log"
+_HINT = "put the newest books back; if they are lost, genovault audit continue goes on under a new log"
 
 
 def stem(origin: str) -> str:

@@ -202,7 +202,7 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
     found = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     if not found.ok:
         raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
-    behind = _behind(vault, allowed=live and new_log)
+    behind = _behind(vault, live=live, allowed=live and new_log)
     anchored = not behind and any(_has_seen(anchor, vault) for anchor in vault.trail.anchors)
     if not anchored and not live:
         raise UnavailableError(
@@ -212,15 +212,23 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
     return Restored(folder, live, anchored, behind, False, vault.trail.log.size(), objects, 0, len(missing))
 
 
-def _behind(vault: UnlockedVault, *, allowed: bool) -> bool:
+def _behind(vault: UnlockedVault, *, live: bool, allowed: bool) -> bool:
     """True if an anchor has seen more of the log than the backup holds. Raises as ``log_anchors.guard`` unless ``allowed``."""
     try:
         log_anchors.guard(vault)
     except IntegrityError as error:
-        if error.code != "log_behind_anchor" or not allowed:
+        if error.code != "log_behind_anchor":
             raise
+        if not allowed:
+            raise IntegrityError(error.code, error.message, hint=_GO_ON if live else _AS_BACKED_UP) from error
         return True
     return False
+
+
+_GO_ON = "take a newer backup; if there is none, --new-log goes on under a new log beside the newest keys"
+_AS_BACKED_UP = (
+    "what is missing may be an erasure: take newer backups; a drill is tried against a copy of the anchor made with them"
+)
 
 
 def _has_seen(anchor: Anchor, vault: UnlockedVault) -> bool:

@@ -42,7 +42,11 @@ class ObjectStore:
             return
         self._folder = Path(location)
         if not self._folder.is_dir():
-            raise UnavailableError("no_objects", "the folder of genotype objects is missing", hint="restore it from a backup")
+            raise UnavailableError(
+                "no_objects",
+                "the folder of genotype objects is missing",
+                hint="put it, or the vault.json of before, back; if it was moved, genovault relocate --objects; if lost, restore it from a backup",
+            )
         self._store = LocalStore(str(self._folder))
 
     def put(self, name: str, data: bytes) -> None:

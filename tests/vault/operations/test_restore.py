@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from tests.support import vaults
 from vault import gate
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, IntegrityError
 from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors
 from vault.operations.erasure import process
 from vault.operations.restore import Restored, restore
@@ -124,8 +124,12 @@ def test_a_log_behind_its_anchor_is_not_continued(vault, tmp_path):
     anchors = {"anchors": [tmp_path / "anchor"]}
     assert code_of(tmp_path / "b", new, keys=tmp_path / "k", **anchors) == "log_behind_anchor"
     assert code_of(tmp_path / "b", new, keys=tmp_path / "k", new_log=True, **anchors) == "log_behind_anchor"
+    with pytest.raises(IntegrityError, match="copy of the anchor"):
+        bring_back(tmp_path / "b", new, keys=tmp_path / "k", **anchors)
     lose_data(vault)
-    assert code_of(tmp_path / "b", vault) == "log_behind_anchor"
+    with pytest.raises(IntegrityError, match="--new-log") as caught:
+        bring_back(tmp_path / "b", vault)
+    assert caught.value.code == "log_behind_anchor"
     report = bring_back(tmp_path / "b", vault, new_log=True)
     assert (report.newest_keys, report.anchored, report.new_log, report.erased_again) == (True, False, True, 1)
     with vaults.opened(vault) as s:

@@ -72,7 +72,7 @@ def test_files_and_folders_are_private(store, tmp_path):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(UnavailableError) as caught:
         ObjectStore(str(tmp_path / "gone"))
-    assert caught.value.code == "no_objects"
+    assert (caught.value.code, "relocate" in caught.value.hint) == ("no_objects", True)
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/../../outside", "{absolute}", "..", "a/./b", "a//b", "a b", "a\n", "\0", ""])
