@@ -76,6 +76,7 @@ def test_erasing_wants_a_confirmation_and_gives_a_certificate(consented):
 
 def test_a_backup_of_keys_shows_in_status_and_in_certificates(consented):
     made = consented.run("--json backup kb --keys --days 10").json
+    assert consented.run("--json audit verify").json["open_intents"] == []
     assert [b["backup"] for b in consented.run("--json status").json["key_backups"]] == [made["backup"]]
     assert consented.run("--json subject erase SAMPLE_3 --yes").json["horizon"] == made["expires"]
     consented.run(f"key backup-destroyed {made['backup']}")

@@ -96,7 +96,7 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
         if expires <= vault.clock():
             raise InputError("expiry_past", "a key backup has to expire in the future")
         with _appearing(vault, destination) as staging:
-            recorded = key_backups.begin(vault, expires=expires)
+            recorded, intent = key_backups.begin(vault, expires=expires)
             seq = _copy_keys(vault, staging)
             about = {
                 "format": KEYS_FORMAT,
@@ -107,7 +107,8 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
             }
             _write_about(staging, about)
         counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
-        vault.trail.record(Action.BACKUP_CREATE, Outcome.DONE, obj=ObjectRef("key-backup", recorded.backup_id), counts=counts)
+        copied = ObjectRef("key-backup", recorded.backup_id)
+        vault.trail.record(Action.BACKUP_CREATE, Outcome.DONE, obj=copied, refers=intent, counts=counts)
         return recorded
 
 

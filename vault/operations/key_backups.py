@@ -65,8 +65,8 @@ def horizon(backups: list[KeyBackup], *, at: datetime) -> datetime | None:
     return max((backup.expires for backup in backups if backup.held(at)), default=None)
 
 
-def begin(vault: UnlockedVault, *, expires: datetime) -> KeyBackup:
-    """Record a key backup before it is made: an unrecorded one would be missing from certificates of erasure."""
+def begin(vault: UnlockedVault, *, expires: datetime) -> tuple[KeyBackup, str]:
+    """Record a key backup before it is made: an unrecorded one would be missing from certificates of erasure. With its intent's event id."""
     now = vault.clock()
     backup = KeyBackup(f"kb-{vault.random(8).hex()}", now, expires, None)
     row = KeyBackupRow(
@@ -80,8 +80,9 @@ def begin(vault: UnlockedVault, *, expires: datetime) -> KeyBackup:
         tx.add(row)
         tx.flush()
         counts = {"keystore_seq": vault.public.seq, "expires": int(expires.timestamp())}
-        vault.trail.append(tx, Action.BACKUP_CREATE, Outcome.INTENT, obj=ObjectRef("key-backup", backup.backup_id), counts=counts)
-    return backup
+        about = ObjectRef("key-backup", backup.backup_id)
+        intent = vault.trail.append(tx, Action.BACKUP_CREATE, Outcome.INTENT, obj=about, counts=counts)
+    return backup, intent.event_id
 
 
 def destroyed(vault: UnlockedVault, backup_id: str) -> None:
