@@ -229,9 +229,9 @@ class AuthenticBooks(Database):
     def _sign_changes(self, tx: Transaction, watch: _Watch) -> None:
         watch.resting = True
         changed: dict[Collection, list[tuple[Any, ...]]] = {}
-        for name, before in watch.found.items():
+        for name in watch.written:
             rows = COLLECTIONS[name].rows(watch.connection)
-            if COLLECTIONS[name].digest(rows) != before:
+            if COLLECTIONS[name].digest(rows) != watch.found[name]:
                 changed[COLLECTIONS[name]] = rows
         if self._signed_heads is None:
             if not UNUPGRADED.issuperset(one.name for one in changed):
