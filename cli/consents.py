@@ -187,7 +187,7 @@ def _effects(done: Withdrawn) -> Iterator[str]:
     if done.projects:
         yield f"no longer in project {', '.join(done.projects)}"
     for release in done.releases:
-        yield f"held by release {release['release']} of project {release['project']}: {', '.join(release['recipients'])}"
+        yield f"held by release {release['release']} of project {release['project']}, given to {', '.join(release['recipients'])}"
     if not done.releases:
         yield "in no release"
     if done.clock_behind:

@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "upgrade": CommandSource(
         "cli.upgrades",
-        "Sign the books of a vault that an earlier version made; before it, that vault takes withdrawals only.",
+        "Sign the books of a vault that an earlier version made; before it, that vault shows views and takes withdrawals only.",
         single=True,
     ),
     "relocate": CommandSource(

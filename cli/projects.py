@@ -150,7 +150,8 @@ def check(
     """Who would be released now, and for the rest why not. For stewards.
 
     The tests are those of an extract. Counts each person once, under the first reason. "review": a steward must rule; until then it
-    is a no. "refused": datasets of which nothing can be released, whoever permits it.
+    is a no. "refused": datasets of which nothing can be released, whoever permits it. No genotype is read: that nobody carries
+    anything of what is asked for shows at the extract alone.
 
     JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}, "state", "refused": [{"dataset", "code", "message"}]}.
     """

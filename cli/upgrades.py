@@ -23,7 +23,7 @@ def upgrade(
         typer.Option(metavar="ZONE", help="Also set whose days typed dates are from now on (init --time-zone); UTC before."),
     ] = None,
 ) -> None:
-    """Sign the books of a vault that an earlier version made; before it, that vault takes withdrawals only.
+    """Sign the books of a vault that an earlier version made; before it, that vault shows views and takes withdrawals only.
 
     Doctor and the log's verification come first, and an error of theirs stops it. Make a backup before. Other principals need a new
     slot afterwards (key add-slot). --time-zone also mends the zone of a vault that needs nothing else.
