@@ -40,7 +40,11 @@ def test_with_several_principals_one_must_be_named(auditor):
 def test_an_auditor_reads_and_verifies_the_log(auditor, monkeypatch):
     monkeypatch.setenv("GENOVAULT_PRINCIPAL", "aud")
     assert auditor.run("--key-file key audit log --json").json["entries"][0]["act"] == "vault.init"
-    assert auditor.run("--key-file key audit show 1 --json").json["detail"] == {"assembly": "GRCh38", "dataset": "cohort"}
+    assert auditor.run("--key-file key audit show 1 --json").json["detail"] == {
+        "assembly": "GRCh38",
+        "assayed": "all",
+        "dataset": "cohort",
+    }
     report = auditor.run("--key-file key audit verify --json").json
     assert (report["ok"], report["unsigned"]) == (True, [report["signed"], report["entries"] - 1])  # no signing key
     auditor.run("--key-file key audit prove 1")
