@@ -27,7 +27,7 @@ from vault.consent import recording
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, UnavailableError
 from vault.genotypes import import_job
 from vault.operations import key_rotation
 from vault.operations.erasure import process
@@ -36,6 +36,7 @@ from vault.session import principals
 from vault.session.unlocked_vault import UnlockedVault
 
 PROJECT, DATASET, FORM = "demo", "cohort", "broad-research"
+LOCKED = 6  # exit code of a worker that may not sign any more
 ROOT = Path(__file__).resolve().parents[2]
 
 Rows = dict[str, dict[str, int]]  # of a release: pseudonym -> position -> ALT alleles carried
@@ -163,7 +164,10 @@ def main() -> None:
             answer = {"error": error.code, "kind": type(error).__name__}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
-    s.close()
+    try:
+        s.close()
+    except UnavailableError:  # its slot was removed meanwhile
+        sys.exit(LOCKED)
 
 
 if __name__ == "__main__":
