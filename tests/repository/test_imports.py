@@ -40,7 +40,8 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-OURS = {"vault", "policies", "cli", "tests", "benchmarks"} | {path.stem for path in sources("examples", "benchmarks")}
+OURS = {"vault", "policies", "cli", "genovault_start", "tests", "benchmarks"}
+OURS |= {path.stem for path in sources("examples", "benchmarks")}
 CORE = import_names(PROJECT["project"]["dependencies"])
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 RUNTIME = CORE.union(*(import_names(EXTRAS[name]) for name in EXTRAS if name != "dev"))
