@@ -185,8 +185,39 @@ def test_a_pack_may_spell_an_assembly_otherwise_but_not_twice():
     ("assembly", "rs429358", "rs7412"), [("GRCh37", 45_411_941, 45_412_079), ("GRCh38", 44_908_684, 44_908_822)]
 )
 def test_the_shipped_catalogue_masks_both_apoe_variants(assembly, rs429358, rs7412):
-    text = (resources.files("policies.packs") / "loci-2026-11-22.json").read_text(encoding="utf-8")
+    text = (resources.files("policies.packs") / "loci-2026-11-29.json").read_text(encoding="utf-8")
     found = resolve([GENE], assembly=assembly, catalogue=parse_catalogue(text, assembly=assembly), margin=0)
     assert found.unresolved == ()
     assert found.mask.covers("chr19", rs429358)
     assert found.mask.covers("chr19", rs7412)
+
+
+KNOWN = (  # variants that tell healthy carriers of a later disease, at GRCh37 and GRCh38
+    ("neurodegenerative", "14", 73_664_808, 73_198_100),  # PSEN1 E280A
+    ("neurodegenerative", "1", 227_073_304, 226_885_603),  # PSEN2 N141I
+    ("neurodegenerative", "21", 27_264_096, 25_891_784),  # APP V717I
+    ("neurodegenerative", "17", 44_087_755, 46_010_389),  # MAPT P301L
+    ("neurodegenerative", "20", 4_680_251, 4_699_605),  # PRNP M129V
+    ("neurodegenerative", "9", 27_573_534, 27_573_534),  # the repeat of C9orf72
+    ("neurodegenerative", "12", 40_734_202, 40_340_400),  # LRRK2 G2019S
+    ("neurodegenerative", "19", 45_411_941, 44_908_684),  # APOE e4
+    ("hereditary-cancer", "17", 41_276_045, 43_124_028),  # BRCA1 185delAG
+    ("hereditary-cancer", "13", 32_914_437, 32_340_300),  # BRCA2 6174delT
+    ("hereditary-cancer", "17", 7_577_121, 7_673_803),  # TP53 R273C
+)
+
+
+@pytest.mark.parametrize(("category", "contig", "old", "new"), KNOWN)
+def test_the_shipped_categories_hold_known_variants_without_a_margin(category, contig, old, new):
+    text = (resources.files("policies.packs") / "loci-2026-11-29.json").read_text(encoding="utf-8")
+    for assembly, position in (("GRCh37", old), ("GRCh38", new)):
+        rule = LocusRule(RuleKind.CATEGORY, category)
+        found = resolve([rule], assembly=assembly, catalogue=parse_catalogue(text, assembly=assembly), margin=0)
+        assert found.mask.covers(contig, position), assembly
+
+
+@pytest.mark.parametrize("assembly", ["GRCh37", "GRCh38"])
+def test_every_gene_of_a_shipped_category_has_a_name(assembly):
+    places = json.loads((resources.files("policies.packs") / "loci-2026-11-29.json").read_text())["assemblies"][assembly]
+    named = {interval for intervals in places["genes"].values() for interval in intervals}
+    assert {*places["categories"]["neurodegenerative"], *places["categories"]["hereditary-cancer"]} <= named
