@@ -20,7 +20,9 @@ MAX_ALTERNATIVES = 50  # alternatives of one consent
 GENOTYPES = "genotypes"
 DATA_CLASSES = (GENOTYPES, "phenotypes", "identity", "samples")
 
-_PART = re.compile(r"\s*(?P<code>[A-Za-z0-9:_/.-]+?)\s*(?:\((?P<params>[^()]*)\))?\s*")
+_PART = re.compile(
+    r"(?P<code>[A-Za-z0-9:_/.-]+)\s*(?:\((?P<params>[^()]*)\))?"
+)  # of a part without blanks around it: one way to match
 
 
 @dataclass(frozen=True, order=True)
@@ -260,7 +262,7 @@ def _alternative(text: str, place: str) -> Alternative:
     permission: tuple[str, tuple[str, ...]] | None = None
     modifiers: list[Modifier] = []
     for part in text.split("+"):
-        found = _PART.fullmatch(part)
+        found = _PART.fullmatch(part.strip())
         if not found:
             raise PolicyInputError("bad_expression", "write codes joined by +, parameters in brackets: HMB + GS(DE,FR)", place)
         term = duo.term(found["code"], place=place)

@@ -92,5 +92,27 @@ def test_a_value_of_another_kind_is_told_in_one_line(small, edit):
         gate.view(s, project="demo", dataset="cohort")
 
 
+@pytest.mark.parametrize(
+    ("base", "edit", "expected"),
+    [
+        ("keys", "UPDATE high_water SET mac = 'x'", "marks_altered"),
+        ("keys", "UPDATE high_water SET epoch = 1.5", "marks_altered"),
+        ("keys", "UPDATE high_water SET marks = CAST(marks AS BLOB)", "marks_altered"),
+        ("keys", "INSERT INTO high_water SELECT 0, marks, epoch, mac FROM high_water", "marks_altered"),
+        (
+            "books",
+            "INSERT INTO vault SELECT zeroblob(16), origin, set_salt, keystore_seq, 1, created, time_zone, NULL, NULL FROM vault",
+            "wrong_books",
+        ),
+    ],
+)
+def test_one_row_of_its_own_kind_is_what_an_opening_rests_on(small, base, edit, expected):
+    with bare(small / f"{base}.db") as connection:
+        connection.execute(edit)
+    with pytest.raises(IntegrityError) as caught, opened(small):
+        pass
+    assert caught.value.code == expected
+
+
 def test_every_collection_that_is_looked_up_in_is_held_against_its_indexes():
     assert [one.name for one in COLLECTIONS.values() if one.newest_by] == ["consent_batch"]

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,15 @@ def test_expressions():
     )
     assert parse_expression("GRU | HMB").text() == parse_expression("HMB|GRU").text()
     assert parse_expression("DUO_0000042").alternatives[0].permission == "GRU"
+
+
+@pytest.mark.parametrize("text", ["GRU" + " " * 100_000 + "!", "GRU" + "\n" * 100_000 + "(", " " * 100_000 + "("])
+def test_a_long_expression_is_refused_in_linear_time(text):
+    before = time.process_time()
+    with pytest.raises(PolicyInputError) as caught:
+        parse_expression(text)
+    assert caught.value.code == "bad_expression"
+    assert time.process_time() - before < 5  # each blank tried with each other takes minutes
 
 
 @pytest.mark.parametrize(

@@ -239,9 +239,10 @@ class HighWater:
         if not rows or self._append_key is None:
             return None
         text, epoch, mac = rows[0]
+        typed = len(rows) == 1 and (type(text), type(epoch), type(mac)) == (str, int, bytes)  # SQLite keeps whatever is written
         try:
             _, key = self._append_key(epoch)
-            held = constant_time_equal(self._mac(key, text, epoch), mac)
+            held = typed and constant_time_equal(self._mac(key, text, epoch), mac)
         except GenovaultError as error:
             if not isinstance(error, IntegrityError) and error.code != "epoch_gone":
                 raise

@@ -58,7 +58,7 @@ def read_settings(folder: Path) -> Settings:
     """Parse vault.json strictly.
 
     Raises:
-        UnavailableError: ``no_vault``.
+        UnavailableError: ``no_vault``; ``settings_unreadable``.
         IntegrityError: ``settings_malformed``; ``settings_unknown``: another format, or unknown fields.
     """
     try:
@@ -66,6 +66,8 @@ def read_settings(folder: Path) -> Settings:
             raw = file.read(MAX_SETTINGS_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise UnavailableError("no_vault", f"{folder} holds no vault", hint="genovault init DIR --steward NAME") from None
+    except OSError as error:
+        raise UnavailableError("settings_unreadable", f"{SETTINGS} cannot be read: {error.strerror}") from None
     try:
         document = json.loads(raw)
         fields = {name: document.pop(name) for name in ("format", "vault_id", "books", "keys", "objects")}

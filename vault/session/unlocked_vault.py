@@ -81,7 +81,8 @@ class UnlockedVault:
         )
         self.books = AuthenticBooks(database, heads)
         with database.read() as tx:  # bare: whatever is wrong with a vault, its log can be read
-            row = tx.scalars(select(VaultRow)).one_or_none()
+            known = tx.scalars(select(VaultRow)).all()
+        row = known[0] if len(known) == 1 else None
         if row is None or row.vault_id != self.vault_id:
             raise IntegrityError("wrong_books", "the books belong to another vault", hint=f"check {SETTINGS}")
         if row.keystore_seq > self.public.seq and row.keystore_seq > keystore.load(folder).public.seq:

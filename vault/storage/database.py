@@ -13,7 +13,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,11 @@ def _require_file(path: Path) -> None:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise UnavailableError("no_database", f"{path.name} is missing", hint="restore it from a backup") from None
+    for beside in ("", "-wal", "-shm", "-journal"):  # SQLite opens whatever stands there, and waits for a pipe for ever
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.with_name(path.name + beside).stat().st_mode):
+                name = path.name + beside
+                raise IntegrityError("not_a_database", f"{name} is not a file", hint=f"remove what stands at {path}{beside}")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise IntegrityError("open_permissions", f"{path.name} is open to other users", hint=f"chmod 600 {path}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -57,8 +58,10 @@ class ObjectStore:
             self._sync(name)
 
     def get(self, name: str) -> bytes:
-        """Read a whole object. Raises IntegrityError ``object_missing``."""
+        """Read a whole object. Raises IntegrityError ``object_missing``, ``object_not_a_file``."""
         with _Wrapped(name):
+            if self._folder is not None and (path := self._folder / name).exists() and not path.is_file():
+                raise _no_file()
             return bytes(obstore.get(self._store, name).bytes())
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -120,14 +123,22 @@ class ObjectStore:
 
 def _read(path: str, offset: int, length: int) -> bytes:
     """Up to ``length`` bytes of a file from ``offset``."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in the place of a file would wait for ever
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _no_file()
         data = os.pread(descriptor, length, offset)
         while len(data) < length and (more := os.pread(descriptor, length - len(data), offset + len(data))):
             data += more  # Linux reads at most 2 GiB at a time
     finally:
         os.close(descriptor)
     return data
+
+
+def _no_file() -> IntegrityError:
+    return IntegrityError(
+        "object_not_a_file", "something else stands in the place of a genotype object", hint="run genovault doctor"
+    )
 
 
 def _remote(location: str) -> ObjectStoreClient:
@@ -152,7 +163,7 @@ class _Wrapped:
         _require_name(self._name)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, Exception):
+        if error is None or not isinstance(error, Exception) or isinstance(error, IntegrityError):
             return
         if isinstance(error, FileNotFoundError):
             raise IntegrityError("object_missing", "a genotype object is missing", hint="run genovault doctor") from error
