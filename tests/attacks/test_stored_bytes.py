@@ -225,10 +225,11 @@ def test_an_older_part_is_not_replayed(small, tmp_path):
 
 
 def test_the_gate_says_that_stored_data_is_broken_and_logs_it(small, tmp_path):
+    with opened(small) as s:
+        request = vaults.ask(s)
     for path in objects(small):
         path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     with opened(small) as s:
-        request = vaults.ask(s)
         with pytest.raises(IntegrityError):
             gate.view(s, project="demo", dataset="cohort")
         with pytest.raises(IntegrityError):
