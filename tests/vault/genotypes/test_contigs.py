@@ -184,6 +184,18 @@ def test_sites_that_the_assembly_cannot_have_are_refused_by_line(tmp_path, line,
     assert len(our_rows(path)) == 2  # without an assembly the file is fine
 
 
+@pytest.mark.parametrize(
+    ("contig", "told"),
+    [("PAR1", "--merge-par"), ("chrXY", "--merge-par"), ("23", "--output-chr"), ("chr26", "--output-chr"), ("0", "")],
+)
+def test_contigs_that_only_plink_knows_are_refused_with_what_to_do(tmp_path, contig, told):
+    path = tmp_path / "a.vcf"
+    path.write_bytes(vcf_text([f"{contig} 5 . A C . . . GT 0/1"], samples="s"))
+    found = refusal(path)
+    assert (found.code, bool(found.hint)) == ("contig_unknown", bool(told))
+    assert told in found.hint
+
+
 def test_the_last_bases_of_a_chromosome_and_a_telomeric_breakend_are_read(tmp_path):
     path = tmp_path / "a.vcf"
     lines = ["22 50818465 . ACGT A . . . GT 0/1", "22 50818469 . N N[13:123457[ . . . GT 0/1"]

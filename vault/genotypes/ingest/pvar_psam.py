@@ -179,7 +179,9 @@ def read_psam(path: Path) -> tuple[Person, ...]:
         if not name.strip() or any(c < " " or c == "\x7f" for c in name):
             _refuse(path.name, number, "IID: empty, or with a control character")
         if name in people:
-            _refuse(path.name, number, "IID: the same as on an earlier line", code="duplicate_sample")
+            told = "write an IID of their own for each person into the .psam, such as FID_IID"
+            reason = "IID: the same as on an earlier line, and people are told apart by IID alone"
+            raise InputError("duplicate_sample", f"{path.name}: line {number}: {reason}", hint=told)
         people[name] = Person(name, field.get("SEX", "") in _MALE)
     if len(people) > MAX_SAMPLES:
         _refuse(path.name, 1, f"more than {MAX_SAMPLES} samples", code="too_many_samples")

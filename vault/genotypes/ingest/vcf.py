@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn, Self
 
 import numpy as np
@@ -58,6 +59,13 @@ _REASONS: dict[int, tuple[str, str, str]] = {
     state.TOO_MANY_SUBFIELDS: ("bad_genotype", "column", "more subfields than FORMAT names"),
 }  # fmt: skip
 _COLUMN_NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
+
+_ONE_X = "plink2 --pfile … --merge-par --sort-vars --make-pgen puts the pseudoautosomal regions back on X"
+_NUMBERED = "plink2 … --output-chr chrM names chromosomes as assemblies do (23 is X, 24 Y, 25 X's PAR, 26 MT)"
+_CONTIG_HINTS = MappingProxyType(
+    {**dict.fromkeys(("PAR1", "PAR2", "XY", "25"), _ONE_X), **dict.fromkeys(("23", "24", "26"), _NUMBERED)}
+)
+"""What to do about a contig that only PLINK knows, by its name in capitals without ``CHR``."""
 
 
 def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
@@ -170,7 +178,8 @@ class VcfSource:
         limit = self._assembly.limit(text)
         if limit is None:
             reason = f"not a contig of {self._assembly.name}"
-            raise InputError("contig_unknown", f"{self._lines.file}: line {line}: CHROM: {reason}")
+            hint = _CONTIG_HINTS.get(text.upper().removeprefix("CHR"), "")
+            raise InputError("contig_unknown", f"{self._lines.file}: line {line}: CHROM: {reason}", hint=hint)
         return text, limit
 
     def close(self) -> None:

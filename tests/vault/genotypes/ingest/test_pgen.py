@@ -226,6 +226,7 @@ def test_broken_filesets_are_refused_by_file_and_line(fileset, suffix, change, c
     edit(path, suffix, change)
     found = refusal(path)
     assert found.code == code
+    assert ("FID_IID" in found.hint) == (code == "duplicate_sample")
     assert found.message.startswith(f"set{suffix}") or (suffix, code) in {(".pvar", "bad_pgen"), (".psam", "bad_pgen")}
     if suffix != ".pgen" and code != "bad_pgen":
         assert re.search(r"line \d+", found.message)
