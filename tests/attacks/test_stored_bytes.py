@@ -8,9 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
+from policies.purposes import RequestKind
 from tests.support import vaults
 from tests.support.vaults import opened, read_all, sql, template
 from vault import gate
+from vault.access import requests
 from vault.audit.entry import decode_leaf
 from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes.catalog import parts
@@ -225,8 +227,8 @@ def test_an_older_part_is_not_replayed(small, tmp_path):
 
 
 def test_the_gate_says_that_stored_data_is_broken_and_logs_it(small, tmp_path):
-    with opened(small) as s:
-        request = vaults.ask(s)
+    with opened(small) as s:  # by a panel: regions are looked for in the data before anything is decided
+        request = requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec(panel="pgx")).request_id
     for path in objects(small):
         path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     with opened(small) as s:
