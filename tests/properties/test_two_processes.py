@@ -251,8 +251,8 @@ def _as_released(
     first, last = map(int, command["regions"][0].removeprefix("22:").split("-")) if command["regions"] else (0, POSITIONS[-1])
     asked = [(str(position), at) for at, position in enumerate(POSITIONS) if first <= position <= last and position not in hidden]
     sites = [(position, at) for position, at in asked if any(person.carries[at] for person in permitted.values())]
-    if not reason and act == "extract" and not sites:
-        reason = "nothing_to_release"
+    if not reason and act == "extract" and not sites:  # all of it masked, or carried by nobody
+        reason = error if error in {"nothing_left", "nothing_to_release"} else "nothing_to_release"
     if error is not None:
         uniform = actor.startswith("engine") and error == "refused"
         return error == reason or (uniform and (reason != "" or not alone)) or (error in MEANWHILE and not alone)
