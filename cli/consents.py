@@ -153,7 +153,7 @@ def show(
 
     T is a day (its first instant in the vault's time zone), or a date and time with a zone.
 
-    JSON: {"events": [{"seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
+    JSON: {"events": [{"event_id", "seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
     "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool}.
     """
     context = context_of(ctx)
@@ -163,7 +163,7 @@ def show(
     with context.open() as vault:
         found = history(vault, ref, at=moment, known_at=known)
     context.output.document(_document(found))
-    context.output.table(("recorded", "legal time", "what"), [_row(event, found.zone) for event in found.events])
+    context.output.table(("recorded", "legal time", "what", "event"), [_row(event, found.zone) for event in found.events])
     standing = found.standing
     context.output.line()
     for grant in standing.grants:
@@ -206,7 +206,7 @@ def _document(found: History) -> dict[str, object]:
     }
 
 
-def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str]:
+def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str, str]:
     changes = [f"{answer.policy} {answer.answer}" for answer in event.answers]
     if event.withdrawal is not None:
         changes.append(f"withdrawn: {event.withdrawal.scope}, {event.withdrawal.level.name.lower().replace('_', '-')}")
@@ -216,7 +216,7 @@ def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str]:
     day = event.precision is consent.Precision.DAY
     legal = f"{event.legal_time.astimezone(zone):%Y-%m-%d}" if day else f"{event.legal_time:%Y-%m-%d %H:%M:%S}"
     late = " (the clock was behind)" if event.clock_behind else ""
-    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, ", ".join(changes) + form
+    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, ", ".join(changes) + form, event.event_id
 
 
 def _terms(alternatives: Iterable[Any]) -> str:

@@ -79,6 +79,19 @@ def test_a_withdrawal_acts_at_once_and_is_shown(consented):
     assert "withdrew" in consented.run("consent show SAMPLE_2").out
 
 
+def test_a_withdrawal_that_was_recorded_late_is_corrected_by_what_show_prints(consented):
+    withdrawn = consented.run("consent withdraw SAMPLE_2 --at 2019-01-01 --json").json["event"]
+    assert withdrawn in consented.run("consent show SAMPLE_2").out
+    consented.write("letter.txt", "withdrawn in 2019, and asked again since")
+    again = (
+        f"consent record SAMPLE_2 --form broad-research --answer research_use=yes --at 2018-06-01 --corrects {withdrawn} --json"
+    )
+    consented.run(again)
+    assert consented.run("project check demo --json").json["deny"] == {"withdrawn": 1}  # a correction names its evidence
+    consented.run(f"{again} --evidence letter.txt")
+    assert consented.run("project check demo --json").json["permit"] == 12
+
+
 def test_contact_alone_can_be_withdrawn(consented):
     consented.run("consent withdraw SAMPLE_2 --level no-contact")
     assert consented.run("project check demo --json").json["permit"] == 12
