@@ -163,7 +163,7 @@ def show(
     with context.open() as vault:
         found = history(vault, ref, at=moment, known_at=known)
     context.output.document(_document(found))
-    context.output.table(("recorded", "legal time", "what", "event"), [_row(event, found.zone) for event in found.events])
+    context.output.table(("recorded", "legal time", "event", "what"), [_row(event, found.zone) for event in found.events])
     standing = found.standing
     context.output.line()
     for grant in standing.grants:
@@ -216,7 +216,7 @@ def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str, str]
     day = event.precision is consent.Precision.DAY
     legal = f"{event.legal_time.astimezone(zone):%Y-%m-%d}" if day else f"{event.legal_time:%Y-%m-%d %H:%M:%S}"
     late = " (the clock was behind)" if event.clock_behind else ""
-    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, ", ".join(changes) + form, event.event_id
+    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, event.event_id, ", ".join(changes) + form
 
 
 def _terms(alternatives: Iterable[Any]) -> str:
