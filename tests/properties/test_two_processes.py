@@ -187,6 +187,10 @@ class Plan:
         return {"do": "disable", "name": ENGINES[self.engine - 1]}
 
 
+def people_of(state: State) -> dict[str, Person]:
+    return dict(state.people)
+
+
 def explained(
     state: State, actor: str, command: Command, answer: dict[str, Any], names: dict[str, str], *, alone: bool
 ) -> State | None:
@@ -200,6 +204,10 @@ def explained(
         fits = state.approved == (act == "suspend")
         done = replace(state, approved=act == "approve") if fits else None
         return done if error is None else state if error == "project_state" and not fits else None
+    if act == "show":
+        person = people_of(state).get(command["who"])
+        shown = {"error": "subject_unknown"} if person is None else {"ok": [person.said, person.restricted]}
+        return state if shown.items() <= answer.items() else None
     if "who" in command:
         done = _of_person(state, act, command)
         return done if error is None else state if error == "subject_unknown" and done is None else None
@@ -247,9 +255,13 @@ def _as_released(
         else "no_one_permitted" if not permitted
         else ""
     )  # fmt: skip
-    hidden = {place for person in permitted.values() for name in person.excluded for place in PLACES[name]}
+    hidden = [PLACES[name] for person in permitted.values() for name in person.excluded]
     first, last = map(int, command["regions"][0].removeprefix("22:").split("-")) if command["regions"] else (0, POSITIONS[-1])
-    asked = [(str(position), at) for at, position in enumerate(POSITIONS) if first <= position <= last and position not in hidden]
+    asked = [
+        (str(position), at)
+        for at, position in enumerate(POSITIONS)
+        if first <= position <= last and not any(position in masked for masked in hidden)
+    ]
     sites = [(position, at) for position, at in asked if any(person.carries[at] for person in permitted.values())]
     if not reason and act == "extract" and not sites:  # all of it masked, or carried by nobody
         reason = error if error in {"nothing_left", "nothing_to_release"} else "nothing_to_release"
@@ -281,6 +293,7 @@ class Machine:
                 again = self._round(workers, round_, alone=len(round_) == 1)
                 for worker, command in again.items():
                     assert not self._round(workers, {worker: command}, alone=True)
+                self._look(workers)
                 if any(command["do"] == "load" for command in round_.values()):
                     self._learn()
                 if workers[2].principal != ENGINES[self.plan.engine]:
@@ -308,6 +321,14 @@ class Machine:
         assert found, self._told()
         self.states = found
         return {} if alone else {at: command for _, at, command, answer in done if self._is_open(command, answer)}
+
+    def _look(self, workers: list[Worker]) -> None:
+        """Where an order is still open, see how it was: states must not multiply."""
+        if len(self.states) > 1:
+            known = [people_of(state) for state in self.states]
+            for who in sorted(set().union(*known)):
+                if any(people.get(who) != known[0].get(who) for people in known):
+                    self._round(workers, {0: {"do": "show", "who": who}}, alone=True)
 
     def _is_open(self, command: Command, answer: dict[str, Any]) -> bool:
         return answer.get("error") in MEANWHILE or (command["do"] in RELEASES and answer.get("error") == "refused")

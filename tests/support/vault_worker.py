@@ -71,6 +71,11 @@ def _extract(s: UnlockedVault, regions: list[str]) -> dict[str, Any]:
     return {"rows": found, "sites": [record[1] for record in records], "entry": release.outcome_index}
 
 
+def _show(s: UnlockedVault, who: str) -> list[bool]:
+    standing = recording.history(s, who).standing
+    return [bool(standing.grants), standing.restricted]
+
+
 def _load(s: UnlockedVault, path: str) -> None:
     options = import_job.ImportOptions(append=True, unknown="register")
     import_job.import_files(s, [Path(path)], name=DATASET, assembly="GRCh38", options=options)
@@ -94,6 +99,7 @@ ACTS: dict[str, Callable[..., Any]] = {
     "rotate": lambda s, branch: key_rotation.rotate(s, [Branch(branch)]),
     "add": _add,
     "disable": principals.disable,
+    "show": _show,
     "check": lambda s: gate.check(s, PROJECT).permit,
     "view": _view,
     "extract": _extract,
