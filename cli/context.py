@@ -99,7 +99,7 @@ class Context:
             with suppress(GenovaultError):
                 vault.abandon() if refused else vault.close()
             raise
-        if refused is None:
+        if refused is None or _mended(vault, refused):
             vault.close()
             return
         vault.abandon()
@@ -124,6 +124,13 @@ class Context:
         with self.open() as vault, vault.trail.attempting(act, **fields):
             yield vault
             vault.trail.record(act, Outcome.DONE, **fields)
+
+
+def _mended(vault: UnlockedVault, refused: GenovaultError) -> bool:
+    """True if the block has kept marks anew that were missing, and nothing else is refused."""
+    from vault.operations import put_back
+
+    return refused.code == "marks_missing" and not list(put_back.refusals(vault))
 
 
 def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> tuple[UnlockedVault, GenovaultError | None]:

@@ -26,7 +26,7 @@ from vault.files.yaml_documents import parse_yaml
 from vault.genotypes import import_job
 from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.loci import parse_loci
-from vault.session.unlocked_vault import open_vault
+from vault.session.settings import bound_text, read_settings
 from vault.subjects import registry
 
 HEADER_LINE = re.compile(r'##\w+=(<(\w+=("(\\.|[^"\\])*"|[^",<>\\][^,<>\\]*),?)+>|[^<].*)')
@@ -300,13 +300,18 @@ def test_a_link_in_the_place_of_a_database_is_not_followed_elsewhere(small, tmp_
 
 @pytest.mark.parametrize("offset", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 8))])
 def test_no_byte_of_the_settings_can_be_changed(small, offset):
-    data = (small / "vault.json").read_bytes()
+    """What it says is compared with the books; its signature counts only where it says more than they know."""
+    said, data = bound_text(read_settings(small)), (small / "vault.json").read_bytes()
     for at in range(offset, len(data), 8):
         changed = bytearray(data)
         changed[at] ^= 1
         (small / "vault.json").write_bytes(bytes(changed))
-        with pytest.raises(GenovaultError):
-            open_vault(small, factor=vaults.FACTOR).abandon()
+        try:
+            with opened(small):
+                assert bound_text(read_settings(small)) == said
+        except GenovaultError:
+            continue
+        assert b'"signer"' in data[:at] or b'"signature"' in data[:at]
 
 
 @pytest.mark.parametrize("offset", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 8))])

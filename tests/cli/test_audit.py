@@ -70,7 +70,7 @@ def test_bad_filters(busy):
 
 def test_an_entry_is_shown_with_its_detail(busy):
     shown = busy.run("audit show 1 --json").json
-    assert shown["detail"] == {"assembly": "GRCh38", "dataset": "cohort"}
+    assert shown["detail"] == {"assembly": "GRCh38", "assayed": "all", "dataset": "cohort"}
     assert shown["leaf"]["act"] == shown["act"] == "dataset.import"
     assert "cohort" in busy.run("audit show 1").out
     assert busy.run("audit show 0 --json").json["detail"] is None

@@ -33,7 +33,8 @@ FILES = {"genotypes.vcf.gz", "genotypes.vcf.gz.csi", "manifest.json", "manifest.
 def test_the_script_works_as_it_stands(shell):
     shell.write("cohort.vcf.gz", gzip.compress(cohort().data))
     shell.script(*BEFORE)
-    assert shell.run(CHECK).json == {"subjects": 12, "permit": 11, "deny": {"withdrawn": 1}, "review": {}}
+    asked = {"subjects": 12, "permit": 11, "deny": {"withdrawn": 1}, "review": {}, "refused": [], "state": "approved"}
+    assert shell.run(CHECK).json == asked
     request = shell.run(SUBMIT).json["request"]
     log = shell.script(*(line.replace("ID", request) for line in AFTER)).json
     assert {path.name for path in (shell.folder / "out").iterdir()} == FILES

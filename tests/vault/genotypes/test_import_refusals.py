@@ -151,7 +151,7 @@ def test_a_commit_that_fails_takes_everything_back(held, monkeypatch):
     def failing(*_: object, **__: object) -> None:
         raise InputError("commit_failed", "x")
 
-    monkeypatch.setattr("vault.genotypes.catalog.parts.add_members", failing)
+    monkeypatch.setattr("vault.genotypes.catalog.part_members.add", failing)
     refused(held, "commit_failed", held.write("a.vcf", TWO.data))
 
 
