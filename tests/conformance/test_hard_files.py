@@ -95,11 +95,13 @@ def judge(folder: Path, paths: Sequence[Path], capsys: pytest.CaptureFixture[str
 def test_a_sample_of_hard_files_comes_out_as_it_went_in_or_is_refused(tmp_path, capsys):
     small = [path for path in every_file() if path.stat().st_size <= SMALL]
     counts = judge(tmp_path, small[::STRIDE], capsys)
-    assert counts["accepted, the same"] >= 20
+    assert counts["accepted, the same"] >= 15
+    assert counts["accepted, the same"] + counts["accepted, nobody carries anything"] >= 20
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_every_hard_file_comes_out_as_it_went_in_or_is_refused(tmp_path, capsys, part):
     counts = judge(tmp_path, every_file()[part::4], capsys)
-    assert counts["accepted, the same"] >= 100
+    assert counts["accepted, the same"] >= 80
+    assert counts["accepted, the same"] + counts["accepted, nobody carries anything"] >= 100
