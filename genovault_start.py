@@ -1,4 +1,4 @@
-"""Where the commands ``genovault`` and ``genovault-verify`` begin: nothing is imported from the folder they are run in.
+"""Start of the commands ``genovault`` and ``genovault-verify``: nothing is imported from the folder they are run in.
 
 Python looks for modules in the folder of the script and in ``PYTHONPATH`` before it looks where programs are installed. A
 colleague's ``cli.py`` there, or an ``argparse.py`` beside an exported log, would run in our place, with the passphrase in reach. So

@@ -177,7 +177,7 @@ def show(
 
 
 def _effects(done: Withdrawn) -> Iterator[str]:
-    """What a withdrawal changed, in lines."""
+    """Effect of a withdrawal, in lines."""
     yield f"ended: {', '.join(done.ended)}" if done.ended else "ended: nothing that was in force"
     if done.excluded:
         yield f"left out from now on: {', '.join(done.excluded)}"

@@ -42,7 +42,7 @@ def stated_time(text: str | None, *, option: str) -> Stated | None:
 
 
 def first_of_day(vault: UnlockedVault, stated: Stated | None) -> datetime | None:
-    """Where entries since a day begin: its first instant in the vault's time zone or in this machine's, whichever is earlier.
+    """Begin of entries since a day: its first instant in the vault's time zone or in this machine's, whichever is earlier.
 
     So nothing that somebody here or there calls of that day is left out. Raises as ``time_zone.instant_in``.
     """
@@ -50,7 +50,7 @@ def first_of_day(vault: UnlockedVault, stated: Stated | None) -> datetime | None
 
 
 def last_start_of_day(vault: UnlockedVault, stated: Stated | None) -> datetime | None:
-    """Where entries until a day end: as ``first_of_day``, whichever is later."""
+    """End of entries until a day: as ``first_of_day``, whichever is later."""
     return _edge(vault, stated, max)
 
 

@@ -137,7 +137,7 @@ class LocusRule:
 
     @property
     def text(self) -> str:
-        """What the rule names, in words for a steward: ``gene APOE``, ``GRCh38 1:5-9``."""
+        """Name of the rule's places, in words for a steward: ``gene APOE``, ``GRCh38 1:5-9``."""
         return " ".join(str(value) for value in self.as_dict().values()) if self.interval else f"{self.kind} {self.name}"
 
     def as_dict(self) -> dict[str, object]:

@@ -173,7 +173,7 @@ def _create(vault: UnlockedVault, declaration: purposes.ProjectDeclaration) -> P
 
 
 def approval_of(act: Action, project_id: bytes, declaration_sha256: bytes) -> Approval:
-    """What a principal signs who declares or approves a project: its declaration."""
+    """Approval that a principal signs to declare or approve a project: of its declaration."""
     return Approval(act, "project", project_id, declaration_sha256)
 
 

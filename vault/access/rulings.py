@@ -131,7 +131,7 @@ def carry(vault: UnlockedVault, tx: Transaction) -> None:
 
 
 def approval_of(row: RulingRow) -> Approval:
-    """What a steward signs who rules or confirms: project, item, and whether it is allowed."""
+    """Approval that a steward signs to rule or confirm: of project, item, and whether it is allowed."""
     content = sha256(encode_context("genovault/ruling/v1", row.project_id, row.item, int(row.allows)))
     return Approval(Action.PROJECT_RULE, "ruling", row.ruling_id.encode(), content)
 

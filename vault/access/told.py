@@ -1,4 +1,4 @@
-"""What somebody learns of an access that fails.
+"""Answer to an access that fails, as far as the asker's role may know.
 
 Stewards learn the reason. Researchers and engines learn that it was refused: denied, masked, unknown, altered and being erased look
 alike, and the error holds nothing of the true reason, neither as cause nor as context. What is no question at all (a region that is

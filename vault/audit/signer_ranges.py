@@ -1,4 +1,4 @@
-"""Which sizes of the log each of its keys may sign: from its first checkpoint to the first one of its successor.
+"""Sizes of the log that each of its keys may sign: from its first checkpoint to the first one of its successor.
 
 So whoever kept a key that was replaced signs nothing that comes after (``docs/formats/audit.md`` §7).
 """

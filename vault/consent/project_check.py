@@ -1,4 +1,4 @@
-"""What a release to a project would do now, by the very tests that a release has to pass: who may be in it, and what stops it.
+"""Check of a project: a release by its own tests, made of nothing; who may be in it, and what stops it.
 
 It opens no block, so it cannot tell that nobody carries anything where something is asked for.
 """

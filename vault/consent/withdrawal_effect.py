@@ -1,4 +1,4 @@
-"""What a withdrawal changed: what ended, which projects lose the person, which releases hold them."""
+"""Effect of a withdrawal: grants that ended, projects that lose the person, releases that hold them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def effect(
 
 
 def _excluded(where: Standing) -> set[str]:
-    """What is left out of the grants, as scopes, and in time."""
+    """Scopes and times that are left out of the grants."""
     new_data = {f"new data of {grant.policy}" for grant in where.grants if grant.data_before is not None}
     named = {*(f"purpose:{name}" for name in where.purposes), *(f"recipient:{name}" for name in where.recipients)}
     return new_data | named | {rule.text for rule in where.mask}

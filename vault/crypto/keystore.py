@@ -308,7 +308,7 @@ def _sealed(slot: Slot, factor: Factor, payload: Payload, *, vault_id: bytes, ve
 
 
 def _opened(slot: Slot, factor: Factor, vault_id: bytes) -> Payload:
-    """What a slot holds. A slot sealed anew under a mistyped passphrase would lock its owner out."""
+    """Content of a slot. A slot sealed anew under a mistyped passphrase would lock its owner out."""
     try:
         if slot.opened_by(factor):
             return open_payload(slot, factor, vault_id=vault_id)

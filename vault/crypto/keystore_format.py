@@ -47,7 +47,7 @@ class FormerKey:
 
 @dataclass(frozen=True)
 class KeyHolder:
-    """Whose signing key it is."""
+    """Holder of a signing key."""
 
     principal: str
     role: Role

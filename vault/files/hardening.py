@@ -1,4 +1,4 @@
-"""What the system is asked not to do with a process that holds keys or genotypes."""
+"""Hardening of a process that holds keys or genotypes, as the system offers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dataset's stewards declare to have been assayed: everything, or the intervals of a BED file.
+"""Places that a dataset's stewards declare to have been assayed: everything, or the intervals of a BED file.
 
 Variant-only data list a site because somebody carries it. Unless it was declared, a panel view shows such a site only where somebody
 released carries it: else the site itself would tell of a person who is not there (docs/design/disclosure.md §8.3).
@@ -28,7 +28,7 @@ class Assayed:
     places: Mask = field(default_factory=Mask)
 
     def union(self, other: Assayed) -> Assayed:
-        """What either declares."""
+        """Union of two declarations."""
         return Assayed(self.everything or other.everything, self.places.union(other.places))
 
     def covers(self, sites: Sites) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ _HLA = re.compile(r"HLA[-_].+", re.IGNORECASE)  # contigs of HLA alleles: all of
 
 @dataclass(frozen=True)
 class ContigPlace:
-    """Where a contig lies. ``chromosome``: normal name, "" where none is known. ``aligned``: its positions are the chromosome's.
+    """Place of a contig. ``chromosome``: normal name, "" where none is known. ``aligned``: its positions are the chromosome's.
 
     Alternate loci, patches, unlocalised scaffolds and HLA alleles are of a chromosome, and not aligned.
     """
@@ -80,7 +80,7 @@ class Assembly:
         return None if self.lengths and _LIKE_A_CHROMOSOME.fullmatch(name) else MAX_POSITION
 
     def place(self, contig: str) -> ContigPlace:
-        """Where the contig lies; an accession of another assembly is of its chromosome, and not aligned."""
+        """Place of the contig; an accession of another assembly is of its chromosome, and not aligned."""
         accession = _accession(contig)
         if accession is not None:
             return ContigPlace(accession.chromosome, aligned=not accession.assemblies or self.name in accession.assemblies)

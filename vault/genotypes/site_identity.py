@@ -1,4 +1,4 @@
-"""What makes a site a variant of its own, beside contig and position (docs/design/genotypes.md §1). Pure."""
+"""Identity of a site as a variant of its own, beside contig and position (docs/design/genotypes.md §1). Pure."""
 
 from __future__ import annotations
 

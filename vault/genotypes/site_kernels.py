@@ -37,7 +37,7 @@ def number_at(data: Any, start: Any, stop: Any) -> Any:
 
 @helper
 def field_at(data: Any, start: Any, stop: Any, first: Any, second: Any, third: Any, size: Any) -> Any:
-    """Where the value of an INFO field begins whose key, ``size`` bytes with its "=", has these bytes first, second and third; -1 if absent."""
+    """Start of the value of an INFO field whose key, ``size`` bytes with its "=", has these bytes first, second and third; -1 if absent."""
     p = start
     while p + size <= stop:
         if data[p] == first and data[p + 1] == second and data[p + 2] == third and data[p + size - 1] == 61:

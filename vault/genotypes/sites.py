@@ -148,7 +148,7 @@ def site_ends(sites: Sites) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Extents:
-    """How far m sites reach. ``ends`` int64[m]: the last position, 1-based. bool[m]: ``backward``, END lies before the site, which readers
+    """Reach of m sites. ``ends`` int64[m]: the last position, 1-based. bool[m]: ``backward``, END lies before the site, which readers
     refuse; ``endless``, a symbolic ALT and nothing that says how far it reaches; ``joined``, a symbolic ALT (``<BND>``, ``<TRA>``,
     ``<CTX>``) joins it to another place; ``unplaced``, an ALT may speak of any place (a single breakend, an unknown symbol);
     ``spanning``, an ALT is a symbol that speaks of bases behind POS or elsewhere.

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds: a finding of one of three severities, with its remedy."""
+"""Findings of ``doctor``: each of one of three severities, with its remedy."""
 
 from __future__ import annotations
 

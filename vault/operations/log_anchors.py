@@ -185,7 +185,7 @@ _HINT = "put the newest books back; if they are lost, genovault audit continue g
 
 
 def stem(origin: str) -> str:
-    """What the origins of one line of logs have in common: …/log of …/log2."""
+    """Common part of the origins of one line of logs: …/log of …/log2."""
     match = _NUMBERED.fullmatch(origin)
     return match["stem"] if match else origin
 

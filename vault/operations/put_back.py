@@ -1,4 +1,4 @@
-"""What was put back or edited beside the books, and the least that mends each: for ``doctor``, which looks at a vault that is refused too."""
+"""Stores that were put back or edited beside the books, and the least that mends each: for ``doctor``, which looks at a vault that is refused too."""
 
 from __future__ import annotations
 

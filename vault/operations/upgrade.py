@@ -37,7 +37,7 @@ from vault.storage.book_tables import VaultRow
 
 @dataclass(frozen=True)
 class Upgraded:
-    """What an upgrade did, or would do."""
+    """Result of an upgrade, done or looked over."""
 
     needed: bool
     slots: tuple[str, ...]  # principals whose slots keep the old format: they need a new one

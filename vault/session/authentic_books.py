@@ -129,7 +129,7 @@ class AuthenticBooks(Database):
             self._signed_heads.sign(tx, heads, {one: one.rows(connection) for one in COLLECTIONS.values()})
 
     def counters(self, tx: Transaction) -> dict[str, int]:
-        """How often each collection was changed, as a transaction of these books sees it; empty where nothing is signed.
+        """Number of changes of each collection, as a transaction of these books sees it; empty where nothing is signed.
 
         Raises IntegrityError as ``read``.
         """

@@ -48,7 +48,7 @@ def places_in(bound: str) -> dict[str, str]:
 
 
 def known(vault: UnlockedVault) -> str:
-    """What the books hold of vault.json (``settings.bound_text``); empty in a vault that was not upgraded."""
+    """Copy of vault.json in the books (``settings.bound_text``); empty in a vault that was not upgraded."""
     if not vault.books.upgraded:
         return ""
     with vault.books.read() as tx:

@@ -27,7 +27,7 @@ TOGETHER = "stewards"  # name of the head over all collections that stewards alo
 
 @dataclass(frozen=True)
 class Signatory:
-    """Who acts: the key that signs what is left changed, and its role."""
+    """Acting principal: the key that signs what is left changed, and its role."""
 
     role: str
     key: SigningKey | None  # None: a slot of keystore format 1

@@ -45,7 +45,7 @@ _ORIGIN = Statement(select(AuditOriginRow.origin).where(AuditOriginRow.base == b
 
 @dataclass(frozen=True)
 class Marks:
-    """How far the books had come."""
+    """Extent of the books at one time."""
 
     incarnation: str  # hex
     origin: str  # of the newest log
@@ -106,7 +106,7 @@ class HighWater:
             return self._stored(tx)
 
     def standing(self) -> Marks:
-        """How far the books have come now. Raises IntegrityError as ``AuthenticBooks.read``."""
+        """Extent of the books now. Raises IntegrityError as ``AuthenticBooks.read``."""
         with self._books.read() as tx:
             return self._standing(tx)
 

@@ -95,7 +95,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
 
 
 def bound_text(settings: Settings) -> str:
-    """What the books hold of vault.json: canonical JSON of places, anchors and change. No password: a new one moves nothing."""
+    """Copy of vault.json for the books: canonical JSON of places, anchors and change. No password: a new one moves nothing."""
     places = {name: _without_password(place) for name, place in vars(settings.places).items()}
     document = {**places, "anchors": sorted(str(place) for place in settings.anchors), "change": settings.change}
     return json.dumps(document, sort_keys=True, separators=(",", ":"))

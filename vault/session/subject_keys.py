@@ -68,7 +68,7 @@ class SubjectKeys:
                 _store_tokens(tx, fresh.keys[KeyPurpose.AUDIT_SALT], fresh.tokens)
 
     def is_complete(self, subject: SubjectId) -> bool:
-        """Whether a subject has all four keys and a token. Needs no branch."""
+        """True if a subject has all four keys and a token. Needs no branch."""
         keys = select(WrappedKeyRow.purpose).where(WrappedKeyRow.purpose.in_([p.value for p in SUBJECT_PURPOSES]))
         token = select(SubjectTokenRow.subject_id).where(SubjectTokenRow.subject_id == subject)
         with self._database.read() as tx:

@@ -209,7 +209,7 @@ class WrappedKeys:
             return tx.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
 
     def has_version(self, purpose: KeyPurpose, owner: bytes, version: int) -> bool:
-        """Whether this version of an owner's key is held. Needs no branch."""
+        """True if this version of an owner's key is held. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version == version)
         with self.database.read() as tx:
             return tx.scalar(select(WrappedKeyRow.key_id).where(*place)) is not None

@@ -58,7 +58,7 @@ class ErasedRow(KeysBase):
 
 
 class HighWaterRow(KeysBase):
-    """How far the books are known to have come (``vault.session.high_water``): one row."""
+    """Known extent of the books (``vault.session.high_water``): one row."""
 
     __tablename__ = "high_water"
 

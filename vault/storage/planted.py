@@ -1,4 +1,4 @@
-"""What no migration made in a database's schema: it would run, or answer, inside a vault's own transactions.
+"""Schemas that hold what no migration made: it would run, or answer, inside a vault's own transactions.
 
 SQLite runs a trigger of the file in whatever transaction touches its table, answers a name by a view of it, drops a row in silence
 where a constraint says so, and looks a name up in whatever an index holds; PostgreSQL has rules, policies, generated columns and

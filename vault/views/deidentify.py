@@ -194,7 +194,7 @@ class Deidentified:
         return shown
 
     def _matched(self, panel: LocusIndex, sites: Sites, counts: AlleleCounts) -> Match:
-        """What the panel names, as far as it is not in the dataset for the sake of people alone who are not released."""
+        """Loci that the panel names, as far as it is not in the dataset for the sake of people alone who are not released."""
         declared, carried = self._assayed.covers(sites), counts.counts > 0
         carried &= ~np.repeat(masked_sites(sites, self._profile.hidden), np.diff(counts.offsets))
         match = panel.match(sites, fixable=declared | _any_alt(carried, counts.offsets))

@@ -1,4 +1,4 @@
-"""What a view says of its sites: alleles that stay, texts by allow-lists, and what INFO has to say of structural ALTs. Pure.
+"""Description of sites in a view: alleles that stay, texts by allow-lists, and what INFO has to say of structural ALTs. Pure.
 
 REF is as long as the longest deletion at its site needs. Where that deletion's ALT does not leave, the bases that only it needed go
 too, at both ends, or REF would tell that somebody carries it.

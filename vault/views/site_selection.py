@@ -40,7 +40,7 @@ class Profile:
 
 
 class LocusMatcher(Protocol):
-    """Whose loci a panel view shows: ``vault.genotypes.panel_loci.LocusIndex``."""
+    """Panel whose loci a view shows: ``vault.genotypes.panel_loci.LocusIndex``."""
 
     def match(self, sites: Sites, /) -> Match:
         """The sites that its loci name."""

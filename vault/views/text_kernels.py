@@ -60,7 +60,7 @@ def is_bases(data: Any, start: Any) -> Any:
 
 @helper
 def allele_stop(data: Any, start: Any, stop: Any) -> Any:
-    """Where the allele that begins at ``start`` ends."""
+    """End of the allele that begins at ``start``."""
     while start < stop and data[start] != 44:  # ","
         start += 1
     return start
@@ -68,7 +68,7 @@ def allele_stop(data: Any, start: Any, stop: Any) -> Any:
 
 @helper
 def shared_behind(data: Any, start: Any, stop: Any, most: Any) -> Any:
-    """How many last bytes, at most ``most``, all sequences of a site have in common."""
+    """Number of last bytes, at most ``most``, that all sequences of a site have in common."""
     first_stop = allele_stop(data, start, stop)
     p = first_stop + 1
     while p < stop and most > 0:
@@ -84,7 +84,7 @@ def shared_behind(data: Any, start: Any, stop: Any, most: Any) -> Any:
 
 @helper
 def shared_front(data: Any, start: Any, stop: Any, most: Any) -> Any:
-    """How many first bytes, at most ``most``, all sequences of a site have in common."""
+    """Number of first bytes, at most ``most``, that all sequences of a site have in common."""
     p = allele_stop(data, start, stop) + 1
     while p < stop and most > 0:
         end = allele_stop(data, p, stop)

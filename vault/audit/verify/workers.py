@@ -96,7 +96,7 @@ class _Helpers:
 
 
 def _search_path() -> list[str]:
-    """Where this process has found its code, but for the working folder: that may be somebody's export."""
+    """Search path of this process without the working folder: that may be somebody's export."""
     here = Path.cwd()
     return [entry for entry in sys.path if Path(entry).is_absolute() and (Path(entry) == _HOME or Path(entry) != here)]
 

@@ -41,7 +41,7 @@ def keep(tx: Transaction, declared: Assayed) -> str | None:
 
 
 def of_dataset(vault: UnlockedVault, dataset_id: DatasetId) -> Assayed:
-    """What any part of a dataset declares. Raises IntegrityError ``assayed_altered``."""
+    """Union of the declarations of a dataset's parts. Raises IntegrityError ``assayed_altered``."""
     with vault.books.read() as tx:
         said = set(tx.scalars(select(PartRow.assayed).where(PartRow.dataset_id == dataset_id)).all()) - {None}
         if ALL in said:

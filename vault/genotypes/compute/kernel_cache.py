@@ -71,7 +71,7 @@ def cache_folder(versions: str, *, package: Path = _PACKAGE) -> Path | None:
 
 
 def notice() -> str:
-    """What a person should know who waits for kernels to be compiled; empty where they are in the cache."""
+    """Notice for a person who waits for kernels to be compiled; empty where they are in the cache."""
     folder = cache_folder(versions())
     if folder is None:
         return (

@@ -63,7 +63,7 @@ def structural_fields(buf: Any, start: Any, end: Any, spans: Any) -> Any:
 
 @helper
 def field_number(buf: Any, start: Any, end: Any) -> Any:
-    """Which of the fields ``buf[start:end]`` is, -1 for another."""
+    """Number of the field that ``buf[start:end]`` is, -1 for another."""
     for k in range(len(_SIZES)):
         size = _SIZES[k]
         if end - start < size:

@@ -1,4 +1,4 @@
-"""What decides is digested, signed and bound to the head of the log."""
+"""Heads of collections: digested, signed and bound to the head of the log."""
 
 import sqlalchemy as sa
 from alembic import op

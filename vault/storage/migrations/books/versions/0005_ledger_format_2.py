@@ -12,7 +12,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """What is there is of format 1; a day meant UTC."""
+    """Mark what is there as format 1; a day meant UTC."""
     op.add_column("consent_batch", sa.Column("format", BIG, nullable=False, server_default="1"))
     op.add_column("vault", sa.Column("time_zone", sa.Text(), nullable=False, server_default="UTC"))
 

@@ -1,4 +1,4 @@
-"""How far the books are known to have come."""
+"""Known extent of the books."""
 
 import sqlalchemy as sa
 from alembic import op
