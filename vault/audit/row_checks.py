@@ -30,11 +30,8 @@ from vault.storage.database import Transaction
 
 ROWS_AT_ONCE = 10_000
 
-
 _REFERS = re.compile(rb',"refers":"([0-9a-f-]{36})"')  # a quote inside a string of a leaf is escaped, so this is a member's
 _SET = re.compile(rb',"subj":\{"n":\d+,"set":"([0-9a-f]{64})"\}')
-
-
 _STATE = re.compile(rb',"counts":\{[^}]*"state":(\d+)')
 
 

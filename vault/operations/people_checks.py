@@ -26,17 +26,18 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     with vault.books.read() as tx:
         states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
         stored = {(row.digest, row.subject_id) for row in tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id))}
+        altered = people_digests.altered(tx)  # of erased people too, whose identities nobody opens
+    if altered:
+        yield "identity_altered", "identities were edited, put back, added or taken out"
     if unknown := set(states.values()) - {"active", ERASING, ERASED}:
         yield "subject_altered", f"{len(unknown)} states of people are none"
     live = {subject for subject, state in states.items() if state == "active"}
-    with vault.books.read() as tx:
-        if people_digests.altered(tx):
-            yield "identity_altered", "identities were edited, put back, added or taken out"
     held = live - set(vault.subject_keys.keyless(list(live)))  # of the others, doctor says that their keys are gone
     try:
         found = open_identities(vault, held)
     except IntegrityError as error:
-        yield "identity_altered", f"an identity does not open: {error.message}"
+        if not altered:
+            yield "identity_altered", f"an identity does not open: {error.message}"
         return
     if missing := held - found.keys():
         yield "identity_missing", f"{len(missing)} people have no identity in the books"
@@ -54,8 +55,9 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
 def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     """Code and message of each fault of the keys of people whose data is held: missing, or not what was stored."""
     with vault.books.read() as tx:
-        live = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))]
-        erased = {SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == ERASED))}
+        rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state)).all()
+    live = [SubjectId(row.subject_id) for row in rows if row.state == "active"]
+    erased = {SubjectId(row.subject_id) for row in rows if row.state == ERASED}
     if left := erased & vault.subject_keys.list_all():
         yield "erased_keys_left", f"the key database holds keys or tokens of {len(left)} erased people: they were put back"
     for purpose in SUBJECT_PURPOSES:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event, inspect
 from policies import authority
 from vault.errors import IntegrityError, UnavailableError
 from vault.session.collection_heads import TOGETHER, CollectionHeads, Heads, Signatory
-from vault.session.collections import COLLECTIONS, Collection, named_in
+from vault.session.collections import COLLECTIONS, Collection, named_in, reads_only
 from vault.storage import migrate
 from vault.storage.database import Database, Transaction
 from vault.storage.planted import require_sound_lookups
@@ -133,14 +133,7 @@ class AuthenticBooks(Database):
 
         Raises IntegrityError as ``read``.
         """
-        watch: _Watch | None = tx.connection().info.get(WATCH)
-        if self._signed_heads is None or watch is None:
-            return {}
-        before, watch.resting = watch.resting, True
-        try:
-            return {name: head.counter for name, head in self._heads(watch, self._signed_heads).items() if name in COLLECTIONS}
-        finally:
-            watch.resting = before
+        return {name: head.counter for name, head in self._heads_in(tx).items() if name in COLLECTIONS}
 
     def state_to_be(self, tx: Transaction) -> int | None:
         """Number that the stewards' state will have when a transaction ends that has changed it; None for one that has not.
@@ -156,14 +149,8 @@ class AuthenticBooks(Database):
 
     def state_number(self, tx: Transaction) -> int:
         """Number of the stewards' state, as a transaction of these books finds it; 0 where nothing is signed."""
-        watch: _Watch | None = tx.connection().info.get(WATCH)
-        if self._signed_heads is None or watch is None:
-            return 0
-        before, watch.resting = watch.resting, True
-        try:
-            return self._heads(watch, self._signed_heads)[TOGETHER].counter
-        finally:
-            watch.resting = before
+        heads = self._heads_in(tx)
+        return heads[TOGETHER].counter if heads else 0
 
     def altered(self) -> dict[str, str]:
         """Collections that are not as they were signed, sorted, and what was found; all where the heads are not authentic."""
@@ -198,7 +185,7 @@ class AuthenticBooks(Database):
         if watch is None or watch.resting:
             return
         named = named_in(statement)
-        if named and not statement.lstrip().upper().startswith("SELECT"):
+        if named and not reads_only(statement):
             watch.written |= named
         fresh = named - watch.found.keys()
         if not fresh:
@@ -220,6 +207,17 @@ class AuthenticBooks(Database):
             heads = self._heads(watch, self._signed_heads)
             self._signed_heads.require(watch.connection, collection, rows, heads, watch.keystore_seq)
         return collection.digest(rows)
+
+    def _heads_in(self, tx: Transaction) -> Heads:
+        """Heads as a transaction of these books finds them; none where nothing is signed."""
+        watch: _Watch | None = tx.connection().info.get(WATCH)
+        if self._signed_heads is None or watch is None:
+            return {}
+        before, watch.resting = watch.resting, True
+        try:
+            return self._heads(watch, self._signed_heads)
+        finally:
+            watch.resting = before
 
     def _heads(self, watch: _Watch, signed: CollectionHeads) -> Heads:
         if watch.heads is None:

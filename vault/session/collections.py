@@ -158,6 +158,11 @@ def named_in(statement: str) -> frozenset[str]:
     return frozenset(_NAMED.findall(statement))
 
 
+def reads_only(statement: str) -> bool:
+    """True for a statement that can change nothing; False for whatever does not begin as a query does."""
+    return statement.lstrip()[:6].upper() == "SELECT"
+
+
 def state_digest(heads: Mapping[str, tuple[int, bytes]]) -> bytes:
     """SHA-256(context("genovault/state/v1", name, counter, digest, … in order of names)) of all heads, 32 bytes."""
     fields: list[str | bytes | int] = ["genovault/state/v1"]
