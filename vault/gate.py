@@ -80,7 +80,8 @@ def check(
     Without ``dataset`` of all the project's datasets; with a ``panel`` of the panel's.
 
     Raises:
-        InputError: ``project_unknown``; as ``scope_of_check``. IntegrityError: as ``cohort_decisions.decide``.
+        InputError: ``project_unknown``; as ``scope_of_check``. IntegrityError: as ``cohort_decisions.decide`` and
+            ``signed_approvals.require``.
     """
     with vault.trail.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
@@ -90,6 +91,8 @@ def check(
         with vault.books.read() as tx:
             project_check.examine(vault, tx, scopes, now=vault.clock())  # reads the ledger outside the lock
         with vault.books.write() as tx:  # the entry quotes the ledger's head of its own transaction
+            if project.state == projects.APPROVED:
+                signed_approvals.require(vault, tx, project)
             found, head = project_check.examine(vault, tx, scopes, now=vault.clock())
             vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(found, head, {}))
     return found

@@ -48,6 +48,9 @@ def approved_in_name_of(s, name, *, self_approved=False):
 def refused(s, project="second"):
     with pytest.raises(IntegrityError) as caught:
         gate.view(s, project=project, dataset="cohort")
+    with pytest.raises(IntegrityError) as checked:
+        gate.check(s, project)
+    assert checked.value.code == caught.value.code
     return caught.value.code
 
 
