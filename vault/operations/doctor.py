@@ -114,8 +114,11 @@ def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
     if not vault.books.upgraded:
         yield _warning("not_upgraded", "what decides in this vault is not signed", "genovault upgrade")
         return
-    for message in vault.books.altered().values():
+    altered = vault.books.altered()
+    for message in altered.values():
         yield _error("collection_altered", message, put_back.LEAST["collection_altered"])
+    if altered:  # what rests on them cannot be read
+        return
     with vault.books.read() as tx:
         stated, found = row_checks.newest_state(tx), vault.books.state_number(tx)
     if found < stated:
