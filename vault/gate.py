@@ -9,8 +9,8 @@
     7  commit       the outcome, in the transaction that re-checks consent and project: this commit is the release
     8  release      sign the log's head, take the receipt, make the result visible
 
-Step 1 is ``access.scope``, step 8 ``access.publication``; the others are functions of this module, in their order. Refusals are logged
-with their reason for stewards; researchers and engines get one message, whatever the reason and whenever it arises.
+Step 1 is ``access.scope``, step 8 ``access.publication``; the others are functions of this module, in their order. A refusal is logged
+with its reason; researchers and engines get one message, whatever the reason.
 """
 
 from __future__ import annotations
@@ -75,18 +75,17 @@ class _Access:
 def check(
     vault: UnlockedVault, code: str, *, dataset: str | None = None, panel: str | None = None, regions: Sequence[str] = ()
 ) -> ProjectCheck:
-    """Say what a request of a project would release now and what stops it, by the tests of ``extract``; opens no block.
+    """Say what a request would release now and what stops it, by the tests of ``extract``; opens no block.
 
     Without ``dataset`` of all the project's datasets; with a ``panel`` of the panel's.
 
     Raises:
-        InputError: ``project_unknown``; as ``scope_of_check``. IntegrityError: as ``cohort_decisions.decide`` and
-            ``signed_approvals.require``.
+        InputError: ``project_unknown``, or as ``scope_of_check``. IntegrityError: as ``decide`` and ``signed_approvals.require``.
     """
     with vault.trail.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
-        own = dataset or (None if panel is None else panels.by_name(vault, panel).dataset)
-        names = [own] if own is not None else project.declaration.datasets
+        own = dataset or (panel and panels.by_name(vault, panel).dataset)
+        names = [own] if own else project.declaration.datasets
         scopes = [scope_of_check(vault, project, name, panel=panel, regions=tuple(regions)) for name in names]
         with vault.books.read() as tx:
             project_check.examine(vault, tx, scopes, now=vault.clock())  # reads the ledger outside the lock
@@ -329,10 +328,7 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.H
 def _log_failure(
     vault: UnlockedVault, access: _Access, intent: Appended, error: BaseException, *, staged: Path | None = None
 ) -> None:
-    """Append a refused or failed outcome to the intent, unless the commit may have happened or the process is being ended.
-
-    In those cases recovery reads back what is durable and appends the outcome.
-    """
+    """Append a refused or failed outcome; none where the commit may have happened or the process ends: recovery reads what is durable."""
     if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
         return
     if staged is not None:

@@ -30,15 +30,7 @@ from vault.operations.erasure.job import DONE, ERASED
 from vault.operations.health import HealthFinding, Severity
 from vault.session.high_water import NEWER_KEYS
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import (
-    ErasureRow,
-    JobRow,
-    LeaseRow,
-    PrincipalRow,
-    ReleaseRow,
-    SubjectRow,
-    VaultRow,
-)
+from vault.storage.book_tables import ErasureRow, JobRow, LeaseRow, PrincipalRow, ReleaseRow, SubjectRow, VaultRow
 from vault.storage.database import PRAGMAS
 from vault.storage.planted import missing_guards
 from vault.storage.timestamps import to_micros

@@ -9,8 +9,13 @@ import pytest
 from tests.support.consent_work import FORM, disease_project, guardian, permits, sheet
 from vault.access import rulings
 from vault.consent import recording, work_queue
+from vault.crypto.keystore import PassphraseFactor, Role
+from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError, RefusedError
-from vault.storage.book_tables import PrincipalRow
+from vault.operations.recovery import open_recovered
+from vault.session import principals
+
+BEA = PassphraseFactor.from_text("passphrase of bea")
 
 
 def test_what_ends_soon_is_listed_with_its_cause(held, clock):
@@ -48,15 +53,15 @@ def test_one_stewards_ruling_settles_a_review_and_can_be_taken_back(held):
 def test_with_two_stewards_a_ruling_takes_both(held):
     held.everyone_consents()
     disease_project(held, controls=True)
-    with held.vault.books.write() as tx:
-        tx.add(PrincipalRow(name="bea", role="steward", state="active", created=0))
+    principals.add(held.vault, "bea", Role.STEWARD, BEA, profile=Argon2Profile.TEST_ONLY)
     assert rulings.rule(held.vault, "lungs", "controls", reason="x").confirmed_by is None
     assert permits(held, "lungs") == 0
     assert [one.item for one in work_queue.queue(held.vault).unconfirmed] == ["controls"]
     with pytest.raises(RefusedError) as caught:
         rulings.rule(held.vault, "lungs", "controls", reason="x")
     assert caught.value.code == "self_confirmation"
-    held.vault.principal = "bea"
+    held.vault.close()
+    held.vault = open_recovered(held.vault.folder, factor=BEA, principal="bea", clock=held.clock)
     assert rulings.rule(held.vault, "lungs", "controls", reason="y").confirmed_by == "bea"
     assert permits(held, "lungs") == 12
 
