@@ -1,0 +1,157 @@
+"""Callable tracks: where one person was confidently assayed as reference, so that "no record" means 0/0 there and nowhere else.
+
+A level keeps how confident, in bands of genotype quality, so that a threshold can be raised later without the files; and whether the
+person has one copy there. Bytes: docs/formats/genotypes.md §10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import zstandard
+from numpy.typing import ArrayLike, NDArray
+
+from vault.errors import IntegrityError
+from vault.genotypes.codec.format_constants import TRACK_BAND as BAND
+from vault.genotypes.codec.format_constants import TRACK_BIN_SHIFT as BIN_SHIFT
+from vault.genotypes.codec.kernels import callable_track as kernels
+from vault.limits import MAX_POSITION
+
+TWO_COPIES: Final = 1  # of ``CallableTrack.covered``
+ONE_COPY: Final = 2
+
+_VERSION = 1
+_ZSTD_LEVEL = 9
+_MAX_BIN_BYTES = 2 << BIN_SHIFT  # a pair is two bytes at least, and tells of one base at least
+
+
+@dataclass(frozen=True)
+class CallableTrack:
+    """Confident reference intervals of one person on one contig: sorted, disjoint, none next to another of its level.
+
+    ``start``, ``end`` int64[k]: 1-based, inclusive. ``level`` uint8[k]: 1, 2, 3 for GQ from 10, 20, 30 on with two copies, 5, 6, 7 with one.
+    (A rule that takes less than GQ 10 has it at level 1.)
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    level: NDArray[np.uint8]
+
+    @staticmethod
+    def empty() -> CallableTrack:
+        """A track without an interval."""
+        return CallableTrack(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
+
+    @staticmethod
+    def lowest(start: ArrayLike, end: ArrayLike, level: ArrayLike) -> CallableTrack:
+        """The track of any intervals, sorted by start: of those over a base the lowest level counts.
+
+        Level 0 is not confident. A base under one copy and two is not confident either.
+        """
+        first, last = np.ascontiguousarray(start, np.int64), np.ascontiguousarray(end, np.int64)
+        levels = np.ascontiguousarray(level, np.uint8)
+        if (last[:-1] < first[1:]).all():
+            kept = np.flatnonzero(levels & BAND)
+            return _joined(first[kept], last[kept], levels[kept])
+        out = _room(2 * len(first))
+        count = kernels.lowest_levels(first, last, levels, np.argsort(last, kind="stable"), out.start, out.end, out.level)
+        return _head(out, count)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def covered(self, start: ArrayLike, end: ArrayLike, *, at_least: int) -> NDArray[np.uint8]:
+        """uint8[m]: TWO_COPIES or ONE_COPY where every base from ``start`` to ``end`` (1-based, inclusive) has it in this band or a higher.
+
+        0 where some base is not confident, or the copies differ within the run.
+        """
+        first, last = np.ascontiguousarray(start, np.int64), np.ascontiguousarray(end, np.int64)
+        copies = np.empty(len(first), np.uint8)
+        kernels.covered_runs(self.start, self.end, self.level, first, last, max(1, at_least), copies)
+        return copies
+
+    def cut(self, start: ArrayLike, end: ArrayLike) -> CallableTrack:
+        """The track without the bases from each ``start`` to its ``end`` (1-based, inclusive)."""
+        first = np.concatenate([self.start, np.asarray(start, np.int64)])
+        last = np.concatenate([self.end, np.asarray(end, np.int64)])
+        level = np.concatenate([self.level, np.zeros(len(first) - len(self), np.uint8)])
+        meant = np.flatnonzero(first <= last)
+        order = meant[np.argsort(first[meant], kind="stable")]
+        return CallableTrack.lowest(first[order], last[order], level[order])
+
+    def encode(self) -> dict[int, bytes]:
+        """Bytes of each bin that has an interval, by its number, ascending."""
+        crossed = ((self.end - 1) >> BIN_SHIFT) - ((self.start - 1) >> BIN_SHIFT)
+        pieces = len(self) + int(crossed.sum())
+        data = np.empty(kernels.PAIR_BYTES * pieces, np.uint8)
+        numbers, ends = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
+        bins = kernels.write_bins(self.start, self.end, self.level, data, numbers, ends)
+        pack = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=False).compress
+        bounds = [0, *ends[:bins].tolist()]
+        return {
+            number: bytes([_VERSION]) + pack(data[a:b].tobytes())
+            for number, a, b in zip(numbers[:bins].tolist(), bounds, bounds[1:], strict=False)
+        }
+
+    @staticmethod
+    def decode(bins: Mapping[int, bytes]) -> CallableTrack:
+        """The track of these bins, some or all of a contig's.
+
+        Raises:
+            IntegrityError: ``track_malformed``.
+        """
+        numbers = sorted(bins)
+        if numbers and not 0 <= numbers[0] <= numbers[-1] <= MAX_POSITION >> BIN_SHIFT:
+            raise _malformed()
+        pairs = [_unpack(bins[number]) for number in numbers]
+        out = _room(sum(map(len, pairs)) // 2)
+        found = 0
+        for number, data in zip(numbers, pairs, strict=True):
+            found = kernels.read_bin(np.frombuffer(data, np.uint8), number, found, out.start, out.end, out.level)
+            if found < 0:
+                raise _malformed()
+        kept = _head(out, found)
+        return _joined(kept.start, kept.end, kept.level)
+
+
+def bins_over(start: int, end: int) -> range:
+    """Numbers of the bins that hold the bases from ``start`` to ``end`` (1-based, inclusive)."""
+    return range(max(0, start - 1) >> BIN_SHIFT, ((end - 1) >> BIN_SHIFT) + 1)
+
+
+def _room(size: int) -> CallableTrack:
+    """Uninitialised columns for a kernel to fill."""
+    return CallableTrack(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint8))
+
+
+def _head(track: CallableTrack, count: int) -> CallableTrack:
+    return CallableTrack(track.start[:count].copy(), track.end[:count].copy(), track.level[:count].copy())
+
+
+def _joined(start: NDArray[np.int64], end: NDArray[np.int64], level: NDArray[np.uint8]) -> CallableTrack:
+    """The track of disjoint intervals, those of one level next to each other made one."""
+    breaks = np.ones(len(start), np.bool_)
+    breaks[1:] = (start[1:] != end[:-1] + 1) | (level[1:] != level[:-1])
+    first = np.flatnonzero(breaks)
+    if len(first) == len(start):
+        return CallableTrack(start, end, level)
+    last = np.append(first[1:] - 1, len(start) - 1)
+    return CallableTrack(start[first], end[last], level[first])
+
+
+def _unpack(data: bytes) -> bytes:
+    """The pairs of a bin."""
+    try:
+        if data[:1] != bytes([_VERSION]) or not 2 <= zstandard.frame_content_size(data[1:]) <= _MAX_BIN_BYTES:
+            raise _malformed()
+        return zstandard.ZstdDecompressor().decompress(data[1:], max_output_size=_MAX_BIN_BYTES, allow_extra_data=False)
+    except zstandard.ZstdError:
+        raise _malformed() from None
+
+
+def _malformed() -> IntegrityError:
+    """The error of a track that does not have the form of its version. It is authenticated, so this is a writer's defect."""
+    return IntegrityError("track_malformed", "a callable track does not have the form of its version")
