@@ -1,7 +1,12 @@
-"""Register of requests. The loci asked for are sealed under the books branch."""
+"""Register of requests. The loci asked for are sealed under the books branch.
+
+Whoever may ask signs the collection, so each request is signed besides by who asked, and each denial by the steward who denied: nobody
+changes what another asked for, or asks in another's name, and what was denied stays so.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,12 +16,15 @@ from policies.purposes import RequestKind
 from vault.access import asked_regions, projects
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import is_handle
+from vault.crypto.context import encode_context
 from vault.crypto.keystore import Role
+from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.genotypes.catalog import datasets, panels
 from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
-from vault.session import principals
+from vault.session import approvals, principals
+from vault.session.approvals import Approval, Signed
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ProjectRow, RequestRow
@@ -85,7 +93,8 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
             submitted_by=vault.principal,
             created=to_micros(vault.clock()),
         )
-        row.sealed = _seal(vault, row, spec)
+        signed = approvals.signature_of(vault, _approval(Action.REQUEST_SUBMIT, row, spec), signed=row.created)
+        row.sealed = _seal(vault, row, spec, signed)
         with vault.books.write() as tx:
             tx.add(row)
             tx.flush()
@@ -115,48 +124,85 @@ def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:
         row = tx.get(RequestRow, request_id)
         if row is None:
             raise _unknown()
-        spec = _spec(vault, row)
+        spec, signed = _content(vault, row)
         row.state = DENIED
-        row.sealed = _seal(vault, row, spec)
+        row.sealed = _seal(vault, row, spec, signed)
+        approvals.sign(vault, tx, _approval(Action.REQUEST_DENY, row, spec), signed=to_micros(vault.clock()))
         vault.trail.append(tx, Action.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
     return load(vault, request_id)
 
 
 def load(vault: UnlockedVault, request_id: str) -> Request:
     """A request by its id. Raises InputError ``request_unknown``."""
-    found = _query(vault, request_id)
+    with vault.books.read() as tx:
+        found = _rows(vault, tx, request_id)
     if not found:
         raise _unknown()
     return found[0]
 
 
-def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
-    """True if the request is open in the caller's transaction.
+def to_be_served(vault: UnlockedVault, request_id: str) -> Request:
+    """A request that is open, as it was asked.
 
     Raises:
-        IntegrityError: ``request_altered``. RefusedError: ``principal_disabled``: the person whom it is for was disabled since.
+        InputError: ``request_unknown``. RefusedError: ``request_denied``. IntegrityError, RefusedError: as ``is_open``.
+    """
+    with vault.books.read() as tx:
+        found = _rows(vault, tx, request_id)
+        if not found:
+            raise _unknown()
+        if not is_open(vault, tx, request_id):
+            raise RefusedError("request_denied", f"request {request_id} was denied")
+    return found[0]
+
+
+def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
+    """True if the request is open in the caller's transaction, and as it was asked.
+
+    Raises:
+        IntegrityError: ``request_altered``; ``approval_missing``: who is said to have asked did not sign it. RefusedError:
+            ``principal_disabled``: the person whom it is for was disabled since.
     """
     row = tx.get(RequestRow, request_id)
     if row is None:
         return False
-    person = _spec(vault, row).submitted_for
-    if person is not None:
-        principals.require_not_disabled(tx, person)
-    return row.state == OPEN
+    spec, signed = _content(vault, row)
+    asked = _approval(Action.REQUEST_SUBMIT, row, spec)
+    if signed is not None:
+        approvals.require_signature(vault, asked, signed, principal=row.submitted_by, signed=row.created)
+    elif vault.books.upgraded:
+        approvals.require(vault, tx, asked, principal=row.submitted_by, signed=row.created)
+    if spec.submitted_for is not None:
+        principals.require_not_disabled(tx, spec.submitted_for)
+    return row.state == OPEN and not approvals.stands(tx, _approval(Action.REQUEST_DENY, row, spec))
+
+
+def carry(vault: UnlockedVault, tx: Transaction) -> None:
+    """Sign what was asked and denied before the vault's upgrade, in the administrator's name.
+
+    Raises:
+        UnavailableError: ``slot_outdated``. IntegrityError: ``request_altered``.
+    """
+    for row in tx.scalars(select(RequestRow)):
+        spec, _ = _content(vault, row)
+        approvals.carry(vault, tx, _approval(Action.REQUEST_SUBMIT, row, spec), principal=row.submitted_by, signed=row.created)
+        if row.state == DENIED:
+            denied = _approval(Action.REQUEST_DENY, row, spec)
+            approvals.carry(vault, tx, denied, principal=vault.principal, signed=row.created)
 
 
 def list_all(vault: UnlockedVault) -> list[Request]:
     """All requests, newest first."""
-    return _query(vault, None)
+    with vault.books.read() as tx:
+        return _rows(vault, tx, None)
 
 
-def _query(vault: UnlockedVault, request_id: str | None) -> list[Request]:
+def _rows(vault: UnlockedVault, tx: Transaction, request_id: str | None) -> list[Request]:
     query = select(RequestRow, ProjectRow.code, DatasetRow.name).join(ProjectRow, RequestRow.project_id == ProjectRow.project_id)
     query = query.join(DatasetRow, RequestRow.dataset_id == DatasetRow.dataset_id).order_by(RequestRow.created.desc())
     if request_id is not None:
         query = query.where(RequestRow.request_id == request_id)
-    with vault.books.read() as tx:
-        return [_opened(vault, row, code, name) for row, code, name in tx.execute(query)]
+    return [_opened(vault, row, code, name) for row, code, name in tx.execute(query)]
 
 
 def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spec:
@@ -189,8 +235,18 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
     }
 
 
-def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec) -> bytes:
-    return SEALED.seal(vault.records, row.request_id, {"spec": asdict(spec)}, standing=_standing(row))
+def _approval(act: Action, row: RequestRow, spec: Spec) -> Approval:
+    """An act on a request; its content is who asked and for what, which never changes."""
+    said = json.dumps(asdict(spec), sort_keys=True)
+    context = encode_context("genovault/request/v1", row.project_id, row.dataset_id, row.kind, said)
+    return Approval(act, "request", row.request_id.encode(), sha256(context))
+
+
+def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec, signed: Signed | None) -> bytes:
+    content: dict[str, object] = {"spec": asdict(spec)}
+    if signed is not None:
+        content["signed"] = [signed.signer.hex(), signed.signature.hex()]
+    return SEALED.seal(vault.records, row.request_id, content, standing=_standing(row))
 
 
 def _standing(row: RequestRow) -> list[str]:
@@ -198,9 +254,12 @@ def _standing(row: RequestRow) -> list[str]:
     return [row.project_id.hex(), row.dataset_id.hex(), row.kind, row.state, row.submitted_by]
 
 
-def _spec(vault: UnlockedVault, row: RequestRow) -> Spec:
-    spec = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))["spec"]
-    return Spec(**{**spec, "regions": tuple(spec["regions"])})
+def _content(vault: UnlockedVault, row: RequestRow) -> tuple[Spec, Signed | None]:
+    """What was asked, and the signature of who asked; None in a request of before requests were signed."""
+    content = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))
+    spec, signed = content["spec"], content.get("signed")
+    made = None if signed is None else Signed(*map(bytes.fromhex, signed))
+    return Spec(**{**spec, "regions": tuple(spec["regions"])}), made
 
 
 def _opened(vault: UnlockedVault, row: RequestRow, project: str, dataset: str) -> Request:
@@ -211,7 +270,7 @@ def _opened(vault: UnlockedVault, row: RequestRow, project: str, dataset: str) -
         dataset_id=DatasetId(row.dataset_id),
         dataset=dataset,
         kind=RequestKind(row.kind),
-        spec=_spec(vault, row),
+        spec=_content(vault, row)[0],
         state=row.state,
         submitted_by=row.submitted_by,
         created=rfc3339(from_micros(row.created)),

@@ -55,11 +55,9 @@ def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
     """Load the scope of a stored request.
 
     Raises:
-        InputError: ``request_unknown``. RefusedError: ``request_denied``, ``kind_not_served``, and as ``scope_of_view``.
+        InputError, RefusedError, IntegrityError: as ``requests.to_be_served`` and ``scope_of_view``. RefusedError: ``kind_not_served``.
     """
-    request = requests.load(vault, request_id)
-    if request.state != requests.OPEN:
-        raise RefusedError("request_denied", f"request {request_id} was denied")
+    request = requests.to_be_served(vault, request_id)
     if request.kind is not RequestKind.RECORDS:
         raise RefusedError("kind_not_served", f"this version releases records, not {request.kind.value}")
     spec = request.spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault.access import projects, rulings
+from vault.access import projects, requests, rulings
 from vault.access.projects import Project
 from vault.audit.actions import Action
 from vault.errors import IntegrityError
@@ -47,7 +47,7 @@ def missing(vault: UnlockedVault) -> list[str]:
 
 
 def carry(vault: UnlockedVault, tx: Transaction) -> None:
-    """Sign what was approved and ruled before the vault's upgrade, as it stands, in the administrator's name.
+    """Sign what was approved, ruled and asked before the vault's upgrade, as it stands, in the administrator's name.
 
     Raises:
         UnavailableError: ``slot_outdated``. IntegrityError: ``project_altered``.
@@ -66,3 +66,4 @@ def carry(vault: UnlockedVault, tx: Transaction) -> None:
                 approval = projects.approval_of(act, project.project_id, project.declaration_sha256)
                 approvals.carry(vault, tx, approval, principal=principal, signed=signed)
     rulings.carry(vault, tx)
+    requests.carry(vault, tx)

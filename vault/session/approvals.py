@@ -4,17 +4,20 @@
 
 The rows are a collection, so only a steward's session leaves them changed; each row is besides the signature of the one who acted, so
 that a principal's name in a column stands for nothing. An act of before the vault's upgrade is carried: an administrator signed it.
+What others than stewards do is signed alike (``Signed``), and the signature kept in the record itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from policies import authority
 from vault.audit.actions import Action
 from vault.crypto.context import encode_context
 from vault.crypto.keystore_format import KeyHolder
-from vault.crypto.primitives import verify_signature
+from vault.crypto.primitives import SigningKey, verify_signature
 from vault.errors import IntegrityError, UnavailableError
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -33,6 +36,14 @@ class Approval:
     kind: str
     ref: bytes
     content: bytes  # 32 bytes
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Signature of an approval by its principal, and the key that made it (32 bytes)."""
+
+    signer: bytes
+    signature: bytes
 
 
 def sign(vault: UnlockedVault, tx: Transaction, approval: Approval, *, signed: int) -> None:
@@ -61,21 +72,45 @@ def require(vault: UnlockedVault, tx: Transaction, approval: Approval, *, princi
     row = tx.get(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal))
     if row is None or (row.content, row.signed) != (approval.content, signed):
         raise _missing(approval, principal)
-    holder = _holder(vault, row.signer)
-    acted = row.carried_by or principal
+    made = Signed(row.signer, row.signature)
+    _require(vault, approval, made, principal=principal, signed=signed, carried_by=row.carried_by)
+    return row.signer if row.carried_by is None else None
+
+
+def stands(tx: Transaction, approval: Approval) -> bool:
+    """True if there is an approval of this act on this thing, by whomever."""
+    wanted = ApprovalRow.act == approval.act.value, ApprovalRow.kind == approval.kind, ApprovalRow.ref == approval.ref
+    return tx.scalars(select(ApprovalRow.principal).where(*wanted)).first() is not None
+
+
+def signature_of(vault: UnlockedVault, approval: Approval, *, signed: int) -> Signed:
+    """The signature of whoever acts, to be kept in the record. Raises as ``sign``."""
+    key = _own_key(vault)
+    return Signed(key.public, key.sign(_covered(vault, approval, vault.principal, signed, None)))
+
+
+def require_signature(vault: UnlockedVault, approval: Approval, made: Signed, *, principal: str, signed: int) -> None:
+    """Hold an act that a record names against the signature in it. Raises as ``require``."""
+    _require(vault, approval, made, principal=principal, signed=signed, carried_by=None)
+
+
+def _require(
+    vault: UnlockedVault, approval: Approval, made: Signed, *, principal: str, signed: int, carried_by: str | None
+) -> None:
+    holder = _holder(vault, made.signer)
+    acted = carried_by or principal
     if holder is None or holder.principal != acted or not authority.may(holder.role.value, approval.act.value):
         raise _missing(approval, principal)
-    if row.carried_by is not None and not (holder.administers or holder.removed is not None):
+    if carried_by is not None and not (holder.administers or holder.removed is not None):
         raise _missing(approval, principal)
-    covered = _covered(vault, approval, principal, signed, row.carried_by)
-    checked, key = vault.caches.get(CHECKED), covered + row.signer + row.signature
+    covered = _covered(vault, approval, principal, signed, carried_by)
+    checked, key = vault.caches.get(CHECKED), covered + made.signer + made.signature
     if key not in checked:
         try:
-            verify_signature(row.signer, row.signature, covered)
+            verify_signature(made.signer, made.signature, covered)
         except IntegrityError:
             raise _missing(approval, principal) from None
         checked.add(key)
-    return row.signer if row.carried_by is None else None
 
 
 def require_two(approval: Approval, first: bytes | None, second: bytes | None, *, principals: tuple[str, str]) -> None:
@@ -91,12 +126,7 @@ def require_two(approval: Approval, first: bytes | None, second: bytes | None, *
 def _record(
     vault: UnlockedVault, tx: Transaction, approval: Approval, principal: str, signed: int, *, carried_by: str | None
 ) -> None:
-    key = vault.unlocked.signer
-    if key is None:
-        if not vault.books.upgraded:
-            raise UnavailableError("upgrade_needed", "this vault is of an earlier format", hint="genovault upgrade")
-        vault.require_own_key()
-        raise UnavailableError("slot_outdated", "this slot cannot sign", hint="ask an administrator: key add-slot")
+    key = _own_key(vault)
     tx.merge(
         ApprovalRow(
             act=approval.act.value,
@@ -110,6 +140,16 @@ def _record(
             signature=key.sign(_covered(vault, approval, principal, signed, carried_by)),
         )
     )
+
+
+def _own_key(vault: UnlockedVault) -> SigningKey:
+    key = vault.unlocked.signer
+    if key is None:
+        if not vault.books.upgraded:
+            raise UnavailableError("upgrade_needed", "this vault is of an earlier format", hint="genovault upgrade")
+        vault.require_own_key()
+        raise UnavailableError("slot_outdated", "this slot cannot sign", hint="ask an administrator: key add-slot")
+    return key
 
 
 def _holder(vault: UnlockedVault, signer: bytes) -> KeyHolder | None:
