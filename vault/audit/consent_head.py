@@ -30,22 +30,18 @@ def consent_head(tx: Transaction) -> ConsentHead | None:
         stop = page[-1].idx
 
 
-def furthest_head(tx: Transaction, known: tuple[int, ConsentHead | None]) -> tuple[int, ConsentHead | None]:
-    """The entries looked through so far, and the furthest head to which one of them says that it added.
+def added_heads(tx: Transaction, looked: int) -> tuple[int, list[ConsentHead]]:
+    """The entries looked through so far, and the heads to which entries say that they added, in order.
 
-    The ledger only grows, so whoever appends an entry that quotes an earlier head takes nothing back. ``known``: the answer of before,
-    (0, None) at first; only later entries are read, and the last ones again, which a transaction may have taken back since.
+    The ledger only grows, so it goes through each of them for ever, whatever a later entry quotes. ``looked``: the number of before,
+    0 at first; only later entries are read, and the last ones again, which a transaction may have taken back since.
     Raises as ``consent_head``.
     """
-    size, furthest = known
     end = (tx.scalar(select(func.max(AuditLeafRow.idx))) or 0) + 1
     begins = func.substr(AuditLeafRow.leaf, 1, len(ADDING[0])).in_(ADDING)
-    rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= size - PAGE, AuditLeafRow.idx < end, begins)
-    for leaf in tx.scalars(rows.order_by(AuditLeafRow.idx)):
-        found = None if leaf is None else _stated(leaf)
-        if found is not None and found.added and (furthest is None or found.seq > furthest.seq):
-            furthest = found
-    return end, furthest
+    rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= looked - PAGE, AuditLeafRow.idx < end, begins)
+    stated = [_stated(leaf) for leaf in tx.scalars(rows.order_by(AuditLeafRow.idx)) if leaf is not None]
+    return end, [head for head in stated if head is not None and head.added]
 
 
 def _stated(leaf: bytes) -> ConsentHead | None:

@@ -1,7 +1,7 @@
 """Consent ledger: append-only events, chained by a hash, read back whole and verified (``ledger_columns``).
 
 Each audit entry about consent carries the ledger's head, and reading compares both, so a deleted, edited or moved event is an error
-rather than a missing consent. An unlocked vault caches the verified columns and reads only later batches.
+rather than a missing consent; and what permits counts only where a steward vouches for it. An unlocked vault caches the verified columns and reads only later batches.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from sqlalchemy import func, select
 
 from policies import records
 from policies.consent import RULES, ConsentEvent, Precision, Status
-from vault.audit.consent_head import consent_head, furthest_head
 from vault.audit.entry import ConsentHead
-from vault.consent import ledger_columns
+from vault.consent import ledger_columns, ledger_witnesses
 from vault.consent.ledger_columns import CLOCK_BEHIND, DAY, EVENT, FORMAT, LAYOUTS, Columns, EventBatch, StatementTable
 from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
-from vault.errors import IntegrityError, UnavailableError
+from vault.errors import UnavailableError
 from vault.ids import SubjectId, VaultId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -35,7 +34,6 @@ from vault.storage.timestamps import from_micros, to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # replaces the digest of the evidence in an event; the sealed part has it
-FURTHEST_HEAD: Cache[tuple[int, ConsentHead | None]] = Cache(lambda: (0, None))
 CLOCK_SLACK = timedelta(minutes=1)
 """How far the clock may be behind the last event: clocks of several machines differ, and a correction sets one back by seconds."""
 
@@ -126,6 +124,9 @@ def append(
     head = last(tx, vault.vault_id)
     if not new:
         return head, []
+    settled = vault.books.settled(tx)
+    if settled is not None and settled[0] != head.seq:  # look over what others recorded since, before a steward vouches for it
+        read(tx, vault)
     now, newest = vault.clock(), last_recorded(tx)
     floor = now if newest is None or clock_checked else max(now, newest)
     behind = floor - now > CLOCK_SLACK
@@ -150,7 +151,8 @@ def append(
     tx.add(ConsentBatchRow(last_seq=last_seq, events=fixed.tobytes(), times=moments, head=chained, format=FORMAT))
     tx.flush()
     bulk_insert(tx, ConsentPrivateRow, private)
-    return Head(head.seq + len(new), chained), recorded
+    vault.books.settle(tx, last_seq, chained)
+    return Head(last_seq, chained), recorded
 
 
 def last(tx: Transaction, vault_id: VaultId) -> Head:
@@ -173,7 +175,7 @@ def last_recorded(tx: Transaction) -> datetime | None:
 
 
 def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
-    """Read the ledger, verify its hash chain, and compare its head with the audit log's.
+    """Read the ledger, verify its hash chain, and hold it against the audit log and the stewards' word (``ledger_witnesses``).
 
     Raises:
         IntegrityError: ``consent_ledger_altered``; ``consent_ledger_behind``: the log knows of events that the ledger lacks.
@@ -181,13 +183,8 @@ def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
     known = vault.caches.get(CHECKED_COLUMNS)
     columns = _extended(tx, vault.vault_id, ledger_columns.empty(vault.vault_id) if known is None else known)
     vault.caches.put(CHECKED_COLUMNS, columns)
-    book = Ledger(columns)
-    _require_logged(tx, book.head, vault.vault_id)
-    looked = furthest_head(tx, vault.caches.get(FURTHEST_HEAD))
-    vault.caches.put(FURTHEST_HEAD, looked)
-    if looked[1] is not None and (looked[1].seq > book.head.seq or looked[1].head != _at(tx, looked[1].seq, vault.vault_id)):
-        raise _behind()
-    return book
+    ledger_witnesses.require(tx, vault, columns)
+    return Ledger(columns)
 
 
 def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
@@ -227,33 +224,6 @@ def _statements(tx: Transaction, known: StatementTable) -> StatementTable:
     for row in tx.scalars(newer):
         statements.add(row.statement_id, row.sha256, row.body)
     return statements
-
-
-def _require_logged(tx: Transaction, head: Head, vault_id: VaultId) -> None:
-    known = consent_head(tx)
-    if known is None:
-        agreed = head.seq == 0
-    elif known.seq == head.seq:
-        agreed = known.head == head.digest
-    else:  # an entry may rest on an older head than the newest: then the ledger still goes through it
-        agreed = known.seq < head.seq and known.head == _at(tx, known.seq, vault_id)
-    if not agreed:
-        raise _behind()
-
-
-def _behind() -> IntegrityError:
-    return IntegrityError(
-        "consent_ledger_behind",
-        "the consent ledger and the audit log disagree on what was recorded",
-        hint="run genovault doctor",
-    )
-
-
-def _at(tx: Transaction, seq: int, vault_id: VaultId) -> bytes | None:
-    """Head of the ledger after event ``seq``, 32 bytes; None where no batch ends there."""
-    if seq == 0:
-        return ledger_columns.start(vault_id)
-    return tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == seq))
 
 
 def _numbered(item: NewEvent, seq: int, at: datetime, *, behind: bool) -> ConsentEvent:

@@ -8,7 +8,7 @@ transaction that leaves a collection changed signs its new head, if the role of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, event, inspect
 
 from policies import authority
 from vault.errors import IntegrityError, UnavailableError
-from vault.session.collection_heads import TOGETHER, CollectionHeads, Heads, Signatory
+from vault.session.collection_heads import SETTLED, TOGETHER, CollectionHeads, Heads, Signatory
 from vault.session.collections import COLLECTIONS, Collection, named_in, reads_only
 from vault.storage import migrate
 from vault.storage.database import Database, Transaction
@@ -36,6 +36,7 @@ class _Watch:
     keystore_seq: int = 0  # of the newest keystore that the books know of
     found: dict[str, bytes] = field(default_factory=dict)  # digest of each collection that was named, as it was found
     written: set[str] = field(default_factory=set)  # collections that a statement has written to
+    settled: tuple[int, bytes] | None = None  # last event and head of the consent ledger, where a steward vouches for it
     stated: bool = False  # an entry of this transaction states the number that its state will have
     resting: bool = False  # while the watch itself reads
 
@@ -101,7 +102,8 @@ class AuthenticBooks(Database):
             raise UnavailableError("upgrade_needed", "this vault is of an earlier format", hint="genovault upgrade")
         with super().write() as tx:
             connection = tx.connection()
-            self._signed_heads.sign(tx, {}, {one: one.rows(connection) for one in COLLECTIONS.values()})
+            every = {one: one.rows(connection) for one in COLLECTIONS.values()}
+            self._signed_heads.sign(tx, {}, every, settled=_newest_of_ledger(every))
 
     def migrate(self, signatory: Signatory) -> None:
         """Bring the schema up to this program's. What was signed is checked as it was, and signed as it then is, in one transaction.
@@ -126,7 +128,8 @@ class AuthenticBooks(Database):
                 earlier = COLLECTIONS[name].with_columns(columns)
                 self._signed_heads.require(connection, earlier, earlier.rows(connection), heads, keystore_seq)
             migrate.upgrade_in(tx, "books")
-            self._signed_heads.sign(tx, heads, {one: one.rows(connection) for one in COLLECTIONS.values()})
+            every = {one: one.rows(connection) for one in COLLECTIONS.values()}
+            self._signed_heads.sign(tx, heads, every, settled=None if SETTLED in heads else _newest_of_ledger(every))
 
     def counters(self, tx: Transaction) -> dict[str, int]:
         """Number of changes of each collection, as a transaction of these books sees it; empty where nothing is signed.
@@ -151,6 +154,23 @@ class AuthenticBooks(Database):
         """Number of the stewards' state, as a transaction of these books finds it; 0 where nothing is signed."""
         heads = self._heads_in(tx)
         return heads[TOGETHER].counter if heads else 0
+
+    def settled(self, tx: Transaction) -> tuple[int, bytes] | None:
+        """Last event and head of the consent ledger that a steward vouches for; None where none ever did, and nothing is signed.
+
+        Whatever follows was signed by those who may record withdrawals alone.
+        """
+        watch: _Watch | None = tx.connection().info.get(WATCH)
+        if watch is not None and watch.settled is not None:
+            return watch.settled
+        head = self._heads_in(tx).get(SETTLED)
+        return None if head is None else (head.counter, head.digest)
+
+    def settle(self, tx: Transaction, last_seq: int, head: bytes) -> None:
+        """Vouch for the consent ledger up to an event, once all of it was looked over, if whoever acts is a steward."""
+        watch: _Watch | None = tx.connection().info.get(WATCH)
+        if self._signed_heads is not None and watch is not None and self._signed_heads.acts_as_steward():
+            watch.settled = last_seq, head
 
     def altered(self) -> dict[str, str]:
         """Collections that are not as they were signed, sorted, and what was found; all where the heads are not authentic."""
@@ -239,11 +259,18 @@ class AuthenticBooks(Database):
                     hint="genovault upgrade",
                 )
             return
-        if not changed and not watch.stated:
+        if not changed and not watch.stated and watch.settled is None:
             return
         heads = watch.heads or {}
         if COLLECTIONS["vault"] in changed:  # the keystore's newest number among it: what removed slots signed is signed anew
             for name in self._signed_heads.outdated(heads):
                 if name in COLLECTIONS:
                     changed.setdefault(COLLECTIONS[name], COLLECTIONS[name].rows(watch.connection))
-        self._signed_heads.sign(tx, heads, changed, together=watch.stated)
+        self._signed_heads.sign(tx, heads, changed, together=watch.stated, settled=watch.settled)
+
+
+def _newest_of_ledger(every: Mapping[Collection, Sequence[tuple[Any, ...]]]) -> tuple[int, bytes]:
+    """Last event and head of the consent ledger, of the rows of all collections; (0, zeros) where it is empty."""
+    ledger = COLLECTIONS["consent_batch"]
+    rows = [dict(zip(ledger.columns, row, strict=True)) for row in every[ledger]]
+    return (rows[0]["last_seq"], rows[0]["head"]) if rows else (0, bytes(32))

@@ -23,6 +23,8 @@ from vault.storage.book_tables import CollectionHeadRow, VaultRow
 from vault.storage.database import Transaction
 
 TOGETHER = "stewards"  # name of the head over all collections that stewards alone change
+SETTLED = "settled"  # of the head that says how far the consent ledger is a steward's word: its counter is the event's number
+_BY_STEWARDS = frozenset({TOGETHER, SETTLED})
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class CollectionHeads:
         if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
             raise altered("collection_head")
         keystore_seq = connection.execute(select(VaultRow.keystore_seq)).scalar() or 0
-        self._require_signed(TOGETHER, heads[TOGETHER], keystore_seq)
+        for name in _BY_STEWARDS & heads.keys():
+            self._require_signed(name, heads[name], keystore_seq)
         return heads, keystore_seq
 
     def require(
@@ -138,10 +141,13 @@ class CollectionHeads:
         changed: Mapping[Collection, Sequence[tuple[Any, ...]]],
         *,
         together: bool = False,
+        settled: tuple[int, bytes] | None = None,
     ) -> None:
         """Sign the rows of changed collections, and bind all heads to the head of the log, in the caller's write transaction.
 
-        ``together``: sign the stewards' state anew even if none of its collections changed, because an entry states its number.
+        Args:
+            together: sign the stewards' state anew even if none of its collections changed, because an entry states its number.
+            settled: last event and head of the consent ledger that a steward vouches for from now on.
 
         Raises:
             UnavailableError: ``slot_outdated``. RefusedError: ``not_authorised``.
@@ -150,12 +156,21 @@ class CollectionHeads:
         for collection in sorted(changed, key=lambda one: one.name):
             rows = changed[collection]
             self._sign(tx, heads, collection.name, collection.digest(rows), collection.listing(rows))
+        outdated = _BY_STEWARDS.intersection(self.outdated(heads)) if self.acts_as_steward() else frozenset()
+        if settled is None and SETTLED in outdated:
+            settled = heads[SETTLED].counter, heads[SETTLED].digest
+        if settled is not None:
+            self._sign(tx, heads, SETTLED, settled[1], b"", counter=settled[0])
         stewards = not authority.STEWARDS_OWN.isdisjoint(one.name for one in changed)
-        if together or stewards or TOGETHER in self.outdated(heads):
+        if together or stewards or settled is not None or TOGETHER in outdated:
             self._sign(tx, heads, TOGETHER, _together(heads), b"")
         row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).one()
         sealed = self._seal.sealed(row.base, row.size, row.stack, _state(heads))
         tx.execute(update(AuditHeadRow).values(state=sealed.state, epoch=sealed.epoch, mac=sealed.mac))
+
+    def acts_as_steward(self) -> bool:
+        """True if what is left changed now is signed by a steward."""
+        return self._signatory().role == authority.STEWARD
 
     def _require_signed(self, name: str, head: CollectionHead, keystore_seq: int) -> None:
         if (name, head) in self._verified:
@@ -183,8 +198,10 @@ class CollectionHeads:
                 return holder.role.value, False
         return None, False
 
-    def _sign(self, tx: Transaction, heads: Heads, name: str, digest: bytes, listing: bytes) -> None:
-        """Sign one head as it now is and take it up into ``heads``."""
+    def _sign(
+        self, tx: Transaction, heads: Heads, name: str, digest: bytes, listing: bytes, *, counter: int | None = None
+    ) -> None:
+        """Sign one head as it now is and take it up into ``heads``; ``counter``: where it is no number of changes."""
         who = self._signatory()
         if who.key is None:
             raise UnavailableError(
@@ -192,7 +209,8 @@ class CollectionHeads:
             )
         if not _may_change(who.role, name):
             raise RefusedError("not_authorised", f"a {who.role} may not change this", hint="ask a steward")
-        counter = heads[name].counter + 1 if name in heads else 1
+        if counter is None:
+            counter = heads[name].counter + 1 if name in heads else 1
         head = CollectionHead(counter, digest, sha256(listing), who.key.public, b"")
         head = replace(head, signature=who.key.sign(_signed_bytes(self._vault_id, name, head)))
         tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name == name))
@@ -228,11 +246,11 @@ def _state(heads: Heads) -> bytes:
 
 
 def _together(heads: Heads) -> bytes:
-    return _state({name: head for name, head in heads.items() if name in authority.STEWARDS_OWN})
+    return _state({name: head for name, head in heads.items() if name in authority.STEWARDS_OWN or name == SETTLED})
 
 
 def _may_change(role: str, name: str) -> bool:
-    return role == authority.STEWARD if name == TOGETHER else authority.may_change(role, name)
+    return role == authority.STEWARD if name in _BY_STEWARDS else authority.may_change(role, name)
 
 
 def _signed_bytes(vault_id: bytes, name: str, head: CollectionHead) -> bytes:

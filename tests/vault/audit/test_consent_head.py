@@ -1,4 +1,4 @@
-"""The consent ledger's head as the log knows it: the furthest that an entry added to, not the newest that is quoted."""
+"""The consent ledger's head as the log knows it: every one that an entry added to, not the newest that is quoted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 from policies.consent import Status
 from tests.support.held import FORM, Held
-from vault.audit.consent_head import ADDING, consent_head, furthest_head
+from vault.audit.consent_head import ADDING, added_heads, consent_head
 from vault.consent import recording
 from vault.operations.erasure import process
 from vault.subjects.registry import import_sheet
@@ -29,9 +29,8 @@ def test_every_act_that_adds_is_looked_at(tmp_path):
     begins = {json.dumps({"act": entry["act"]}, separators=(",", ":")).encode()[: len(ADDING[0])] for entry in adding}
     assert begins == set(ADDING)
     with held.vault.books.unwatched.read() as tx:
-        looked, furthest = furthest_head(tx, (0, None))
-        assert furthest is not None
-        assert (looked, furthest.seq) == (len(held.entries()), 7)
-        assert furthest_head(tx, (looked, furthest)) == (looked, furthest)
+        looked, heads = added_heads(tx, 0)
+        assert (looked, [head.seq for head in heads]) == (len(held.entries()), [2, 3, 4, 5, 6, 7])
+        assert added_heads(tx, looked) == (looked, heads)  # the last page again
         assert consent_head(tx).seq == 7
     held.vault.close()
