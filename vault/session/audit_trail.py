@@ -39,6 +39,7 @@ class AuditTrail:
         anchors: folders that take each signed checkpoint.
         seal: MAC of the log's head; None in a vault that was not upgraded.
         signed: called after each checkpoint.
+        standing: called where an entry is to say that something is begun or done; raises where the slot was removed since.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class AuditTrail:
         random: RandomBytes,
         signed: Callable[[], None] = lambda: None,
         state: Callable[[Transaction], int | None] = lambda _: None,
+        standing: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.origin = row.origin
         self.anchors = tuple(anchors)
@@ -69,6 +71,7 @@ class AuditTrail:
         self._seal = seal
         self._signed = signed
         self._state = state
+        self._standing = standing
         self.log = self._new_log()
         self._committer = GroupCommitter(self._commit_entries)
 
@@ -94,7 +97,10 @@ class AuditTrail:
         return self.record_event(self.event(act, outcome, subjects=subjects, **fields))
 
     def record_event(self, event: Event) -> Appended:
-        """Append a ready event, as ``record`` does."""
+        """Append a ready event, as ``record`` does. Raises UnavailableError ``slot_outdated``: whoever acts was disabled since."""
+        if event.outcome in (Outcome.INTENT, Outcome.DONE):
+            with self._books.read() as tx:
+                self._standing(tx.scalars(select(VaultRow.keystore_seq)).one())
         return self._committer.record(self.log.prepare(event))
 
     def event(

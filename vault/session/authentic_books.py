@@ -85,7 +85,7 @@ class AuthenticBooks(Database):
 
         Raises:
             IntegrityError: as ``read``. RefusedError: ``not_authorised``: the role may not change it.
-            UnavailableError: ``upgrade_needed``.
+            UnavailableError: ``upgrade_needed``; ``slot_outdated``: the slot was removed since it was opened.
         """
         with super().write() as tx, self._watching(tx) as watch:
             yield tx
@@ -261,7 +261,8 @@ class AuthenticBooks(Database):
             return
         if not changed and not watch.stated and watch.settled is None:
             return
-        heads = watch.heads or {}
+        heads = self._heads(watch, self._signed_heads)
+        self._signed_heads.require_own_slot(watch.keystore_seq)
         if COLLECTIONS["vault"] in changed:  # the keystore's newest number among it: what removed slots signed is signed anew
             for name in self._signed_heads.outdated(heads):
                 if name in COLLECTIONS:

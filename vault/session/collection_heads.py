@@ -168,6 +168,14 @@ class CollectionHeads:
         sealed = self._seal.sealed(row.base, row.size, row.stack, _state(heads))
         tx.execute(update(AuditHeadRow).values(state=sealed.state, epoch=sealed.epoch, mac=sealed.mac))
 
+    def require_own_slot(self, keystore_seq: int) -> None:
+        """Refuse to sign with a slot that the keystore, whose newest number the books know, no longer has: nobody would accept it.
+
+        Raises UnavailableError ``slot_outdated``.
+        """
+        if keystore_seq > self._keystore(False).seq:
+            self._keystore(True)
+
     def acts_as_steward(self) -> bool:
         """True if what is left changed now is signed by a steward."""
         return self._signatory().role == authority.STEWARD

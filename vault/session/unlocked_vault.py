@@ -99,6 +99,7 @@ class UnlockedVault:
             random=random,
             signed=self._keep_marks,
             state=self.books.state_to_be,
+            standing=self._require_slot,
         )
         self.marks = HighWater(
             self.books,
@@ -125,8 +126,7 @@ class UnlockedVault:
         row = tx.get(PrincipalRow, self.principal)
         if row is None or row.state != "active":
             raise RefusedError("principal_disabled", f"{self.principal} is disabled", hint="ask a steward")
-        if tx.scalars(select(VaultRow.keystore_seq)).one() > self.public.seq:
-            self._newer_keyring()
+        self._require_slot(tx.scalars(select(VaultRow.keystore_seq)).one())
 
     def require_own_key(self) -> None:
         """Raises UnavailableError ``slot_outdated``: the vault was upgraded, and this slot was not."""
@@ -193,6 +193,11 @@ class UnlockedVault:
         if self.clock() - self._marked >= EVERY:
             self._marked = self.clock()
             self.marks.keep()
+
+    def _require_slot(self, keystore_seq: int) -> None:
+        """Look for the slot in the keystore where the books know of a newer one. Raises UnavailableError ``slot_outdated``."""
+        if keystore_seq > self.public.seq:
+            self._newer_keyring()
 
     def _signatory(self) -> Signatory:
         return Signatory(self.role.value, self.unlocked.signer)

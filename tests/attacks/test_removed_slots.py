@@ -1,0 +1,52 @@
+"""A session that was open when its principal was disabled: it changes nothing, tells nothing, and leaves the vault as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import vaults
+from tests.support.vaults import opened
+from vault import gate
+from vault.access import projects
+from vault.consent import recording
+from vault.crypto.keystore import Role
+from vault.errors import GenovaultError, UnavailableError
+from vault.operations import doctor
+from vault.operations.recovery import open_recovered
+from vault.session import principals
+from vault.subjects import registry
+
+ACTS = {
+    "withdraw": lambda s: recording.withdraw(s, "S03"),
+    "record": lambda s: recording.record(s, "S11", "broad-research", {"research_use": "yes"}),
+    "suspend": lambda s: projects.change(s, "demo", "suspend"),
+    "ask": vaults.ask,
+    "whose consent": lambda s: recording.history(s, "S03"),
+    "who it is": lambda s: registry.subject_show(s, "S03"),
+    "who is held": registry.subject_list,
+    "view": lambda s: gate.view(s, project="demo", dataset="cohort"),
+}
+HELD = {Role.STEWARD: set(ACTS), Role.CUSTODIAN: {"withdraw", "whose consent", "who it is", "who is held"}, Role.ENGINE: {"ask"}}
+
+
+@pytest.mark.parametrize("role", HELD)
+def test_a_session_of_somebody_disabled_does_nothing_more(small, role):
+    factor = vaults.add_role(small, role)
+    gone = open_recovered(small, factor=factor, principal=role.value)
+    with opened(small) as s:
+        principals.disable(s, role.value)
+    try:
+        for name, act in ACTS.items():
+            with pytest.raises(GenovaultError) as caught:
+                act(gone)
+            told = (
+                {"slot_outdated", "principal_disabled"} if name in HELD[role] else {"slot_outdated", "not_authorised", "refused"}
+            )
+            assert caught.value.code in told, name
+        with pytest.raises(UnavailableError):
+            gone.close()
+    finally:
+        gone.abandon()
+    with opened(small) as s:
+        assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == 10
+        assert doctor.examine(s).ok
