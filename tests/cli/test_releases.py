@@ -59,7 +59,15 @@ def test_the_log_s_key_alone_does_not_say_who_signed(asked):
 
 
 @pytest.mark.parametrize(
-    "name", ["genotypes.vcf.gz", "genotypes.vcf.gz.csi", "README.txt", "manifest.json", "manifest.json.tlog-proof"]
+    "name",
+    [
+        "genotypes.vcf.gz",
+        "genotypes.vcf.gz.csi",
+        "genotypes.vcf.gz.tbi",
+        "README.txt",
+        "manifest.json",
+        "manifest.json.tlog-proof",
+    ],
 )
 def test_a_changed_file_is_exit_5(asked, name):
     shell, request = asked

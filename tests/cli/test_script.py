@@ -27,7 +27,14 @@ CHECK = "project check demo --json"
 SUBMIT = "request submit --project demo --dataset cohort --region 22:16000000-16100000 --json"
 AFTER = ("extract ID --output out", "release verify out/manifest.json", "audit verify", "audit log --json")
 
-FILES = {"genotypes.vcf.gz", "genotypes.vcf.gz.csi", "manifest.json", "manifest.json.tlog-proof", "README.txt"}
+FILES = {
+    "genotypes.vcf.gz",
+    "genotypes.vcf.gz.csi",
+    "genotypes.vcf.gz.tbi",
+    "manifest.json",
+    "manifest.json.tlog-proof",
+    "README.txt",
+}
 
 
 def test_the_script_works_as_it_stands(shell):

@@ -59,11 +59,12 @@ ANOTHER = f"##fileformat=VCFv4.3\n##contig=<ID=22>\n{COLUMNS}\n22 16000100 . A G
 
 def contents(release: Path) -> dict[str, object]:
     """Files of a release by name, unpacked; the manifest without the digests of packed files; no index."""
-    found: dict[str, object] = {path.name: path.read_bytes() for path in release.iterdir() if path.suffix != ".csi"}
+    found: dict[str, object] = {path.name: path.read_bytes() for path in release.iterdir() if path.suffix not in (".csi", ".tbi")}
     for name in [name for name in found if name.startswith("genotypes.")]:
         found[name] = gzip.decompress(found[name])
     manifest = json.loads(found["manifest.json"])["manifest"]
-    found["manifest.json"] = {**manifest, "files": [(file["name"], file["format"]) for file in manifest["files"]]}
+    kept = [(file["name"], file["format"]) for file in manifest["files"] if file["format"] != "tbi/1"]
+    found["manifest.json"] = {**manifest, "files": kept}
     return found
 
 

@@ -174,7 +174,12 @@ def test_the_readme_can_be_followed_to_the_letter(held):
 def test_the_release_verifies_with_the_public_keys_alone(held):
     found = verify_release(held.folder / "vcf", **pinned(held.vault))
     assert found.manifest.counts.subjects == N
-    assert {file.name for file in found.manifest.files} == {"genotypes.vcf.gz", "genotypes.vcf.gz.csi", "README.txt"}
+    assert {file.name for file in found.manifest.files} == {
+        "genotypes.vcf.gz",
+        "genotypes.vcf.gz.csi",
+        "genotypes.vcf.gz.tbi",
+        "README.txt",
+    }
 
 
 def test_a_changed_extract_does_not_verify(held, tmp_path):

@@ -27,7 +27,7 @@ from vault.views.pages import Page, Paged
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127
 
 
-def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
+def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> Index:
     """Write ``view`` to ``bcf`` and its CSI to ``index``. Arguments and errors as ``write_vcf``."""
     text = header_text(view, vault_view).encode() + b"\0"
     head = bgzf.compress(memoryview(b"BCF\2\2" + struct.pack("<I", len(text)) + text))
@@ -38,6 +38,7 @@ def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     pages = (_Records.from_page(page, numbers) for page in view.pages())
     write_runs(bcf, pages, found, record_bytes=size, at=len(head.data))
     found.write(index)
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""CSI version 1, the coordinate-sorted index of htslib, for BGZF files of sites (CSIv1 specification; SAM specification §5.1).
+"""CSI version 1 and TBI, the coordinate-sorted indexes of htslib, for BGZF files of sites (CSIv1 and tabix specifications; SAM specification §5.1).
 
-CSI rather than TBI because it has no limit of 512 Mb on a contig. Made while the file is written, from virtual offsets that the writer
+CSI has no limit of 512 Mb on a contig; TBI is what htsjdk finds beside a VCF (GATK, Picard, IGV). Made while the file is written, from virtual offsets that the writer
 knows anyway; of a batch of records stays what the index says of it, not where each lies.
 """
 
@@ -14,11 +14,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.errors import IntegrityError
+from vault.errors import IntegrityError, UsageError
 from vault.extracts import bgzf
 
 MIN_SHIFT = 14  # bits of the smallest bin: 16 kb, as bcftools index
 MIN_DEPTH = 5
+TABIX_REACH = 1 << (MIN_SHIFT + 3 * MIN_DEPTH)  # bases of a contig that TBI can speak of
 
 
 class Index:
@@ -54,6 +55,24 @@ class Index:
         meta = b"" if self._names is None else _text_meta(self._names)
         parts = [b"CSI\1", struct.pack("<iii", MIN_SHIFT, depth, len(meta)), meta, struct.pack("<i", len(self._contigs))]
         parts += [struct.pack("<i", 0) if contig is None else contig.to_bytes(depth) for contig in self._contigs]
+        parts.append(struct.pack("<Q", 0))  # records without a place
+        bgzf.write_whole(file, b"".join(parts))
+
+    @property
+    def fits_tabix(self) -> bool:
+        """True for a text file of which no record reaches beyond the bases that TBI can speak of."""
+        return self._names is not None and all(contig.reach <= TABIX_REACH for contig in self._contigs if contig)
+
+    def write_tabix(self, file: BinaryIO) -> None:
+        """The same index as TBI, once every record was added.
+
+        Raises:
+            UsageError: ``index_reach`` unless ``fits_tabix``.
+        """
+        if self._names is None or not self.fits_tabix:
+            raise UsageError("index_reach", "a record lies where TBI has no bin")
+        parts = [b"TBI\1", struct.pack("<i", len(self._contigs)), _text_meta(self._names)]
+        parts += [struct.pack("<ii", 0, 0) if contig is None else contig.to_tabix() for contig in self._contigs]
         parts.append(struct.pack("<Q", 0))  # records without a place
         bgzf.write_whole(file, b"".join(parts))
 
@@ -101,6 +120,15 @@ class _Contig:
         self._records += len(begin)
 
     def to_bytes(self, depth: int) -> bytes:
+        """Bins of CSI, each with the offset of the first record that reaches into it."""
+        return self._binned(depth, linear=False)
+
+    def to_tabix(self) -> bytes:
+        """Bins of TBI and its linear index: for each 16 kb tile the offset of the first record that reaches into it or beyond."""
+        least = np.concatenate(self._least)
+        return self._binned(MIN_DEPTH, linear=True) + struct.pack("<i", len(least)) + least.astype("<u8").tobytes()
+
+    def _binned(self, depth: int, *, linear: bool) -> bytes:
         height, place = np.concatenate(self._bins, axis=1)
         begins, ends = np.concatenate(self._stretches, axis=1)
         least = np.concatenate(self._least)[place << (3 * height)]  # first record that ends inside or past the bin
@@ -108,12 +136,14 @@ class _Contig:
         order = np.argsort(number, kind="stable")
         edges = [0, *(np.flatnonzero(np.diff(number[order])) + 1).tolist(), len(order)]
         chunks = np.stack([begins, ends], axis=1)[order].astype("<u8")
+        form, none = ("<Ii", ()) if linear else ("<IQi", (0,))
         parts = [struct.pack("<i", len(edges))]
         for a, b in pairwise(edges):
-            parts += [struct.pack("<IQi", number[order[a]], least[order[a]], b - a), chunks[a:b].tobytes()]
+            offset = () if linear else (least[order[a]],)
+            parts += [struct.pack(form, number[order[a]], *offset, b - a), chunks[a:b].tobytes()]
         # The pseudo-bin of htslib: where the contig lies in the file, and how many records it has.
         pseudo = ((1 << (3 * (depth + 1))) - 1) // 7 + 1
-        parts.append(struct.pack("<IQi4Q", pseudo, 0, 2, begins[0], ends[-1], self._records, 0))
+        parts.append(struct.pack(form + "4Q", pseudo, *none, 2, begins[0], ends[-1], self._records, 0))
         return b"".join(parts)
 
 

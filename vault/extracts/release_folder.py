@@ -12,6 +12,7 @@ from vault.extracts.readme import readme_text
 from vault.extracts.staging import Staging
 
 if TYPE_CHECKING:
+    from vault.extracts.csi import Index
     from vault.views.pages import Paged
 
 Format = Literal["vcf", "bcf"]
@@ -39,11 +40,16 @@ def write_folder(
     write = _writer(file_format)
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
     with staging.create(name) as genotypes, staging.create(f"{name}.csi") as index:
-        write(view, genotypes, index, vault_view=line)
+        found = write(view, genotypes, index, vault_view=line)
+    kinds = {name: spelled, f"{name}.csi": "csi/1"}
+    if found.fits_tabix:
+        kinds[f"{name}.tbi"] = "tbi/1"
+        with staging.create(f"{name}.tbi") as index:
+            found.write_tabix(index)
     with staging.create(README_NAME) as readme:
         readme.write(readme_text(facts).encode())
     manifest = facts
-    for file, kind in ((name, spelled), (f"{name}.csi", "csi/1"), (README_NAME, "text")):
+    for file, kind in (kinds | {README_NAME: "text"}).items():
         manifest = manifest.with_file(file_entry(staging.path / file, file_format=kind))
     data = sign_manifest(manifest, signing_key)
     with staging.create(MANIFEST_NAME) as document:
@@ -51,7 +57,7 @@ def write_folder(
     return manifest, data
 
 
-def _writer(file_format: Format) -> Callable[..., None]:
+def _writer(file_format: Format) -> Callable[..., Index]:
     """``write_vcf`` or ``write_bcf``; only the kernels of that format are loaded."""
     if file_format == "bcf":
         from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command

@@ -23,7 +23,7 @@ from vault.genotypes.sites import Sites, site_ends
 from vault.views.pages import Page, Paged
 
 
-def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> None:
+def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> Index:
     """Write ``view`` to ``vcf`` (BGZF) and its CSI to ``index``.
 
     ``vault_view``: fields of the header's one line about the view, an ID among them.
@@ -38,6 +38,7 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     size = 4 * len(view.pseudonyms) + 64
     write_runs(vcf, map(_Lines.from_page, view.pages()), found, record_bytes=size, at=len(header.data))
     found.write(index)
+    return found
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ from vault.subjects.registration import DrawnSubjects, Registration, draw_subjec
 from vault.subjects.sample_matching import Matched, match
 
 LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
+_ONE_BY_ONE = "import blocks of a contig one after the other with --append, or join them first (bcftools concat)"
 UNKNOWN = ("refuse", "skip", "register")
 
 Progress = Callable[[int, int, int], None]
@@ -252,7 +253,7 @@ def _chunks(
         for chunk in read.chunks([order[at] for at in chosen], tell):
             contig = normal_contig(chunk.contig)
             if contig in seen:
-                raise InputError("contig_twice", "two of the files have sites on one contig", hint="give each contig in one file")
+                raise InputError("contig_twice", "two of the files have sites on one contig", hint=_ONE_BY_ONE)
             mine.add(contig)
             yield chunk
         seen |= mine

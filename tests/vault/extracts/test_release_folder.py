@@ -53,11 +53,12 @@ def test_a_whole_folder_verifies_and_reads(tmp_path, file_format, name):
     with Staging(output, random=os.urandom) as staging:
         manifest, data = write_folder(view(), staging, file_format=file_format, facts=facts(), signing_key=KEY)
         staging.publish()
-    assert sorted(p.name for p in output.iterdir()) == sorted(["README.txt", name, f"{name}.csi", "manifest.json"])
+    indexes = [f"{name}.csi", f"{name}.tbi"] if file_format == "vcf" else [f"{name}.csi"]
+    assert sorted(p.name for p in output.iterdir()) == sorted(["README.txt", name, *indexes, "manifest.json"])
     assert (output / "manifest.json").read_bytes() == data
     assert verify_manifest(data, KEY.public) == manifest
     verify_files(manifest, output)
-    assert [entry.name for entry in manifest.files] == [name, f"{name}.csi", "README.txt"]
+    assert [entry.name for entry in manifest.files] == [name, *indexes, "README.txt"]
     done = subprocess.run([tool("bcftools"), "view", "-H", "-r", "22:5", output / name], capture_output=True, check=True)
     assert done.stderr == b""
     assert done.stdout == b"22\t5\t.\tA\tC\t.\tPASS\tAC=3;AN=4\tGT\t0|1\t1/1\n"

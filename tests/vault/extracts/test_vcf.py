@@ -19,6 +19,7 @@ from tests.support.vcf_text import SmallVcf, small_vcfs
 from tests.support.views import InPages
 from vault.errors import IntegrityError, UsageError
 from vault.extracts import bgzf
+from vault.extracts.csi import TABIX_REACH
 from vault.extracts.vcf import write_vcf
 from vault.genotypes.codec.call_codes import Escapes
 from vault.views.view import View
@@ -210,6 +211,48 @@ def test_index_finds_stretches_of_any_size(tmp_path_factory, stretches, data):
     first = data.draw(st.integers(1, 2**31 - 3))
     last = data.draw(st.integers(first, 2**31 - 2))
     assert _starts(path, f"22:{first}-{last}") == [a for a, b in stretches if a <= last and b >= first]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.data(), st.lists(st.tuples(st.integers(1, TABIX_REACH), st.sampled_from([0, 1, 20_000, 10**6])), min_size=1, max_size=30)
+)
+def test_a_tabix_index_finds_what_the_other_finds(tmp_path_factory, data, stretches):
+    placed = sorted((data.draw(st.sampled_from(["1", "22"])), first, min(first + size, TABIX_REACH)) for first, size in stretches)
+    view = view_of(
+        [(contig, first, "A,<DEL>") for contig, first, _ in placed],
+        [["0|1", "0|0"]] * len(placed),
+        info=[f"END={last}" for _, _, last in placed],
+    )
+    path = tabix_only(view, tmp_path_factory.mktemp("tabix"))
+    first = data.draw(st.integers(1, TABIX_REACH))
+    last = data.draw(st.integers(first, TABIX_REACH))
+    assert _starts(path, f"22:{first}-{last}") == [a for contig, a, b in placed if contig == "22" and a <= last and b >= first]
+
+
+def test_a_tabix_index_counts_records_and_finds_them_in_any_batch(tmp_path):
+    path = tabix_only(_random(np.random.default_rng(4), sites=6000, subjects=400, gap=9000, contigs=("chr2", "chr10")), tmp_path)
+    assert run("tabix", "--list-chroms", path) == "chr2\nchr10\n"
+    assert run("bcftools", "index", "-s", path) == "chr2\t.\t3000\nchr10\t.\t3000\n"
+    everything = [int(line[1]) for line in lines_of(run("bcftools", "view", "-H", path)) if line[0] == "chr10"]
+    for first in (1, 5_000_000, 20_000_000, everything[-1]):
+        assert _starts(path, f"chr10:{first}-{first + 500_000}") == [at for at in everything if first <= at <= first + 500_000]
+
+
+def test_what_lies_beyond_the_reach_of_tabix_has_no_such_index():
+    view = view_of([("22", TABIX_REACH + 1, "A,C")], [["0|1", "0|0"]])
+    made = write_vcf(InPages(view), io.BytesIO(), io.BytesIO(), vault_view=FIELDS)
+    assert not made.fits_tabix
+    with pytest.raises(UsageError):
+        made.write_tabix(io.BytesIO())
+
+
+def tabix_only(view, folder):
+    """The file with no other index beside it."""
+    path = folder / "genotypes.vcf.gz"
+    with path.open("wb") as vcf, (folder / "genotypes.vcf.gz.tbi").open("wb") as index:
+        write_vcf(InPages(view), vcf, io.BytesIO(), vault_view=FIELDS).write_tabix(index)
+    return path
 
 
 def _starts(path, region):

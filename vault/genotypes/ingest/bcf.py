@@ -1,6 +1,7 @@
 """BCF → the VCF text that htslib makes of it, so that one kernel with one strictness reads both.
 
-Text is made record by record in htslib's own code; nothing here touches a single genotype.
+Text is made record by record in htslib's own code. A leading phase mark ``/`` is taken off: in BCF it says nothing, since htslib before
+1.22 never set the first allele's phase bit, so that ``0|1`` of a VCF 4.4 comes back as ``/0|1`` (BCF 2.2 §6.3.3; VCF 4.4 §1.6.2).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from vault.errors import InputError, UnavailableError
 from vault.genotypes.ingest.streams import open_stream
 
 _PIECE = 1 << 20  # bytes of text made at a time
+_MARK = b"\t/"
+_FIXED_COLUMNS = 9
 _DAMAGE = (OSError, ValueError, NotImplementedError, KeyError, MemoryError)  # what pysam raises on malformed records
 
 
@@ -39,17 +42,24 @@ class BcfStream:
         except _DAMAGE:
             raise InputError("bad_bcf", f"{path.name}: not a BCF file that htslib can read") from None
         self._rest = memoryview(b"")
+        self._place = "the header"
 
     def readinto(self, buffer: memoryview) -> int:
         """As ``ByteStream``.
 
         Raises:
-            InputError: ``bad_bcf``: the data is damaged or ends early.
+            InputError: ``bad_bcf``: the data is damaged or ends early. ``bad_utf8``.
         """
         if not self._rest:
             self._quiet()
             try:
                 self._rest = memoryview(next(self._pieces, b""))
+            except UnicodeDecodeError:
+                raise InputError(
+                    "bad_utf8",
+                    f"{self._name}: {self._place}: not valid UTF-8",
+                    hint=f"make it UTF-8: bcftools view {self._name} | iconv -f LATIN1 -t UTF-8",
+                ) from None
             except _DAMAGE:
                 raise InputError("bad_bcf", f"{self._name}: the BCF data is damaged or ends early") from None
         count = min(len(buffer), len(self._rest))
@@ -73,14 +83,22 @@ class BcfStream:
         yield str(self._file.header).encode()
         parts: list[bytes] = []
         size = 0
-        for record in self._file:
-            part = str(record).encode()
+        for number, record in enumerate(self._file, 1):
+            self._place = f"record {number}"
+            part = _unmarked(str(record).encode())
             parts.append(part)
             size += len(part)
             if size >= _PIECE:
                 yield b"".join(parts)
                 parts, size = [], 0
         yield b"".join(parts)
+
+
+def _unmarked(line: bytes) -> bytes:
+    if _MARK not in line:
+        return line
+    *fixed, samples = line.split(b"\t", _FIXED_COLUMNS)
+    return b"\t".join([*fixed, samples.removeprefix(b"/").replace(_MARK, b"\t")])
 
 
 def _require_sound(path: Path) -> None:

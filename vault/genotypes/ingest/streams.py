@@ -19,6 +19,8 @@ from vault.files.given_files import regular_handle
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF, BgzfStream, GzipStream, is_bgzf
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_WINDOW_BYTES = 1 << 27  # of the zstd program without --long=28 or more
+_ZSTD_HEADER_BYTES = 18
 _ZSTD_READ_BYTES = 1 << 10  # compressed bytes per step: they expand to 32 MiB at the most, a block of 128 KiB for each four bytes
 
 
@@ -28,7 +30,7 @@ class ByteStream(Protocol):
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer from its start; the number of bytes, 0 at the end.
 
-        Raises InputError ``file_truncated`` or ``bad_compression``.
+        Raises InputError ``file_truncated``, ``bad_compression`` or ``zstd_window``.
         """
 
     def position(self) -> int:
@@ -134,11 +136,30 @@ class _ZstdStream:
 
     def _step(self) -> bytes:
         """Decompress the bytes at hand; those behind a frame's end are kept for the next frame."""
-        frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        frame = self._frame or self._begin()
         try:
             text = frame.decompress(self._input)
         except zstandard.ZstdError:
-            raise InputError("bad_compression", f"{self._name}: the compressed data is damaged") from None
+            raise self._damaged() from None
         self._input = frame.unused_data if frame.eof else b""
         self._frame = None if frame.eof else frame
         return text
+
+    def _begin(self) -> zstandard.ZstdDecompressionObj:
+        """A new frame, whose header tells how much memory it takes (RFC 8878 §3.1.1)."""
+        while len(self._input) < _ZSTD_HEADER_BYTES and (more := self._file.read(_ZSTD_READ_BYTES)):
+            self._input += more
+        try:
+            window = zstandard.get_frame_parameters(self._input).window_size
+        except zstandard.ZstdError:  # left to the decompressor: a file may also end here
+            window = 0
+        if window > _ZSTD_WINDOW_BYTES:
+            raise InputError(
+                "zstd_window",
+                f"{self._name}: a zstd window of {window >> 20} MiB (zstd --long) is more than the {_ZSTD_WINDOW_BYTES >> 20} MiB kept for it",
+                hint=f"zstd -dc --long=31 {self._name} | bgzip > FILE.vcf.gz",
+            )
+        return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+
+    def _damaged(self) -> InputError:
+        return InputError("bad_compression", f"{self._name}: the compressed data is damaged")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from tests.support.outside import extra
+from tests.support.outside import extra, tool
 from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.ingest.gzip_streams import BGZF_EOF
@@ -53,6 +54,35 @@ def test_bcf_reads_as_the_vcf_it_was_made_of(vcf, bcf):
         assert batch.sites.info.items() == [b"", b"", b"END=9"]
         assert source.samples == ("A", "B", "C")
         assert source.progress[1] == bcf.stat().st_size
+
+
+DECLARED = ["##contig=<ID=22>", '##INFO=<ID=NOTE,Number=1,Type=String,Description="x">']
+
+
+def as_bcf(text, folder):
+    """The VCF and the BCF that bcftools makes of it."""
+    vcf, bcf = folder / "a.vcf", folder / "a.bcf"
+    vcf.write_bytes(text)
+    subprocess.run([tool("bcftools"), "view", "-Ob", "-o", bcf, vcf], check=True, capture_output=True)
+    return vcf, bcf
+
+
+@pytest.mark.parametrize("calls", ["0|1 1|1 .|.", "0/1 1|0 0", "1 0/1/2 ./."])
+def test_bcf_of_a_vcf_44_reads_as_the_vcf(tmp_path, calls):
+    vcf, bcf = as_bcf(vcf_text([f"22 5 . A C,G . . . GT {calls}"], samples="A B C", minor=4, meta=DECLARED), tmp_path)
+    assert our_rows(bcf) == our_rows(vcf)
+
+
+@pytest.mark.parametrize(("where", "place"), [("source", "the header"), ("note", "record 2")])
+def test_a_bcf_in_another_encoding_is_refused_by_its_reason(tmp_path, where, place):
+    text = {"source": "c", "note": "b", where: "Caf\u00e9"}
+    lines = ["22 5 . A C . . NOTE=a GT 0/1", f"22 6 . A C . . NOTE={text['note']} GT 0/1"]
+    written = vcf_text(lines, samples="A", meta=[*DECLARED, f"##source={text['source']}"])
+    _, bcf = as_bcf(written.decode().encode("latin-1"), tmp_path)
+    with pytest.raises(InputError) as caught:
+        our_rows(bcf)
+    assert caught.value.code == "bad_utf8"
+    assert place in caught.value.message
 
 
 def test_bcf_needs_pysam(bcf, monkeypatch):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from contextlib import nullcontext
 
 import pytest
 import zstandard
@@ -172,6 +173,21 @@ def test_a_damaged_zstd_file_and_rubbish_behind_one_are_damage(code_of):
     damaged[-1] ^= 1
     assert code_of(bytes(damaged)) == "bad_compression"
     assert code_of(zstd(TEXT) + b"rubbish") == "bad_compression"
+
+
+@pytest.mark.parametrize(("log", "code"), [(27, None), (28, "zstd_window"), (31, "zstd_window")])
+def test_a_zstd_window_that_takes_too_much_memory_is_named(tmp_path, log, code):
+    path = tmp_path / "long.zst"
+    settings = zstandard.ZstdCompressionParameters(window_log=log, enable_ldm=True, format=zstandard.FORMAT_ZSTD1)
+    packer = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    path.write_bytes(zstd(b"first ") + packer.compress(TEXT) + packer.flush())
+    stream, buffer, found = streams.open_stream(path), memoryview(bytearray(1 << 20)), b""
+    with nullcontext() if code is None else pytest.raises(InputError, match="MiB") as caught:
+        while count := stream.readinto(buffer):
+            found += buffer[:count]
+    stream.close()
+    assert (caught.value.code if code else None) == code
+    assert code or found == b"first " + TEXT
 
 
 def test_a_zstd_bomb_expands_by_a_bounded_step(tmp_path, monkeypatch):
