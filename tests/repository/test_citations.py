@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
-from tests.support.sources import ROOT, parsed, python_files, relative
+from tests.support.sources import ROOT, found_in, parsed, python_files
 
 CODE = python_files("vault", "policies", "cli", "tests", "examples", "benchmarks")
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*/**/README.md"))]
@@ -23,6 +21,7 @@ CITED = re.compile(rf"(?P<page>{PAGE})[`)\]]*(?:,? (?P<sections>{SECTIONS}))?")
 UNSEEN = re.compile(r"\bDESIGN\b|\breferences? §|\(reference:|\b(?:[Kk]eys|[Cc]onsent) reference\b|^Reference |shared/")
 
 
+@cache
 def prose(path: Path) -> str:
     """Comments and docstrings of a module, or a whole page, with line breaks and comment marks as spaces."""
     text = path.read_text(encoding="utf-8")
@@ -65,14 +64,12 @@ def broken(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [*CODE, *PAGES], ids=relative)
-def test_every_page_and_section_that_is_cited_exists(path):
-    assert broken(path) == []
+def test_every_page_and_section_that_is_cited_exists():
+    assert found_in([*CODE, *PAGES], broken) == {}
 
 
-@pytest.mark.parametrize("path", CODE, ids=relative)
-def test_code_cites_nothing_that_is_not_in_the_repository(path):
-    assert UNSEEN.findall(prose(path)) == []
+def test_code_cites_nothing_that_is_not_in_the_repository():
+    assert found_in(CODE, lambda path: UNSEEN.findall(prose(path))) == {}
 
 
 def test_the_test_would_notice():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,16 @@ def python_files(*folders: str) -> list[Path]:
 
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def found_in(paths: Sequence[Path], look: Callable[[Path], Sequence[object]]) -> dict[str, list[object]]:
+    """What ``look`` finds in files, by their names; files in which it finds nothing are left out.
+
+    One test reads all files of a rule: a test for each would cost pytest more than the reading.
+    """
+    assert paths
+    found = {relative(path): list(look(path)) for path in paths}
+    return {name: items for name, items in found.items() if items}
 
 
 @cache
