@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
+import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,13 +43,26 @@ class Clock:
 
 
 def twelve(folder: Path, clock: Clock) -> Held:
-    """A vault of twelve subjects with genotypes and no answers; SAMPLE_1 a child in Germany, SAMPLE_2 a child in the United Kingdom."""
+    """A vault of twelve subjects with genotypes and no answers; SAMPLE_1 a child in Germany, SAMPLE_2 a child in the United Kingdom.
+
+    The clock is set to when the vault was filled.
+    """
+    template, clock.now = _filled()
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    return Held.of(folder, clock=clock)
+
+
+@cache
+def _filled() -> tuple[Path, datetime]:
+    folder, clock = Path(tempfile.mkdtemp(prefix="genovault-tests-")), Clock()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = Held.make(folder, clock=clock)
     lines = ["sample_id,mrn,birth_date,country", "SAMPLE_1,M1,2010-02-28,DE", "SAMPLE_2,M2,2010-07-01,GB"]
     rows = read_subject_sheet(made.write("s.csv", "\n".join(lines)), today=START.date())
     import_sheet(made.vault, rows, update=False)
     made.load(made.write("c.vcf", cohort().data))
-    return made
+    made.vault.close()
+    return folder, clock.now
 
 
 def sheet(*rows: dict[str, str]) -> bytes:

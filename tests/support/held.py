@@ -62,9 +62,14 @@ class Held:
     def make(folder: Path, *, clock: Clock = utc_now, random: RandomBytes = os.urandom) -> Held:
         """A new vault ``v`` in the folder, whose passphrase costs nothing to try."""
         if random is os.urandom:
-            shutil.copytree(_empty(), folder / "v")
+            shutil.copytree(empty_vault(), folder / "v")
         else:
             _init(folder / "v", clock, random)
+        return Held.of(folder, clock=clock, random=random)
+
+    @staticmethod
+    def of(folder: Path, *, clock: Clock = utc_now, random: RandomBytes = os.urandom) -> Held:
+        """The vault ``v`` that lies in the folder."""
         return Held(folder, _opened(folder, clock, random), clock, random)
 
     def reopen(self) -> None:
@@ -144,8 +149,8 @@ class Held:
 
 
 @cache
-def _empty() -> str:
-    """A vault in which nothing has happened: making one takes the time of fifty copies."""
+def empty_vault() -> str:
+    """A vault in which nothing has happened, to be copied: making one takes the time of fifty copies."""
     folder = tempfile.mkdtemp(prefix="genovault-tests-")
     atexit.register(shutil.rmtree, folder)
     _init(Path(folder) / "v", utc_now, os.urandom)

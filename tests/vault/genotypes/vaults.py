@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vault.crypto.keystore import PassphraseFactor
-from vault.crypto.primitives import Argon2Profile
+from tests.support.held import FACTOR, empty_vault
 from vault.genotypes.import_job import ImportOptions, ImportReport, import_files
-from vault.operations.create import init
 from vault.session.unlocked_vault import UnlockedVault, open_vault
 
-FACTOR = PassphraseFactor.from_text("correct horse canary staple")
 _CALLS = ("0/0", "0/0", "0|1", "1|1", "./.", "0/1", "1", "0/1/1", "2|0")
 
 
 def new_vault(folder: Path) -> UnlockedVault:
     """A new vault in the folder, unlocked, whose passphrase costs nothing to try."""
-    init(folder / "v", steward="ann", factor=FACTOR, profile=Argon2Profile.TEST_ONLY)
+    shutil.copytree(empty_vault(), folder / "v")
     return open_vault(folder / "v", factor=FACTOR)
 
 
