@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import resources
 
 from sqlalchemy import select
@@ -119,6 +120,7 @@ def _parsed_row(row: FormRow) -> Form:
     return _parsed(row.body)
 
 
+@lru_cache(maxsize=64)  # a text means one form; those shipped are asked for with every sheet
 def _parsed(text: str) -> Form:
     return declared(lambda: forms.parse_form(parse_yaml(text.encode(), name="the form")), name="the form")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib import resources
 
 import zstandard
@@ -92,7 +93,7 @@ def ontology(vault: UnlockedVault, tx: Transaction) -> Ontology | None:
 
 def catalogue(tx: Transaction, assembly: str) -> Catalogue:
     """Named places of an assembly: those shipped, overridden by those of the newest pack that the site loaded."""
-    shipped = loci.parse_catalogue(_shipped(LOCI), assembly=assembly)
+    shipped = _shipped_catalogue(assembly)
     row = _newest(tx, LOCI)
     if row is None:
         return shipped
@@ -108,7 +109,17 @@ def catalogue(tx: Transaction, assembly: str) -> Catalogue:
 def majority(tx: Transaction) -> AgesOfMajority:
     """Ages of majority: the newest pack that the site loaded, else the one shipped."""
     row = _newest(tx, MAJORITY)
-    return parse_majority(_shipped(MAJORITY) if row is None else _text(row))
+    return _shipped_majority() if row is None else parse_majority(_text(row))
+
+
+@lru_cache(maxsize=16)
+def _shipped_catalogue(assembly: str) -> Catalogue:
+    return loci.parse_catalogue(_shipped(LOCI), assembly=assembly)
+
+
+@cache
+def _shipped_majority() -> AgesOfMajority:
+    return parse_majority(_shipped(MAJORITY))
 
 
 def _shipped(kind: str) -> str:
