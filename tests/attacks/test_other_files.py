@@ -9,7 +9,9 @@ import pytest
 
 from tests.support.vaults import opened
 from vault import gate
+from vault.audit.entry import decode_leaf
 from vault.errors import GenovaultError
+from vault.session.failed_unlocks import NOTES
 
 
 def _pipe(path):
@@ -49,3 +51,30 @@ def test_an_object_that_is_no_file_is_not_read(small, kind):
     with opened(small) as s, pytest.raises(GenovaultError) as caught:
         gate.view(s, project="demo", dataset="cohort")
     assert caught.value.code in {"object_not_a_file", "object_missing"}
+
+
+@pytest.mark.parametrize("name", ["books.db", "books.db-wal", "keys.db", "keys.db-journal"])
+def test_links_that_lead_in_a_circle_are_told(small, name):
+    (small / name).unlink(missing_ok=True)
+    (small / name).symlink_to(name)
+    with pytest.raises(GenovaultError) as caught, opened(small):
+        pass
+    assert caught.value.code == "no_database"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "lines"])
+def test_whatever_stands_for_the_notes_of_failed_unlocks_opens_nothing_and_hinders_nobody(small, kind):
+    """A line that is no time of ours is not taken into the log."""
+    notes = small / NOTES
+    if kind == "folder":
+        notes.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(notes, 0o600)
+    elif kind == "link":
+        notes.symlink_to("/dev/zero")
+    else:
+        notes.write_bytes(b"\n" * 9_000 + b"\x1b[2Jgone\n" + b"2026-11-29T12:00:00.000000Z\n")
+    with opened(small) as s:
+        noted = [entry for entry in s.trail.log.entries() if decode_leaf(entry.leaf)["act"] == "vault.unlock.failed"]
+        details = [s.trail.detail(entry.index) for entry in noted]
+    assert details == ([{"time": "2026-11-29T12:00:00.000000Z"}] if kind == "lines" else [])

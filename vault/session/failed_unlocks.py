@@ -7,6 +7,8 @@ past the bound is not noted.
 from __future__ import annotations
 
 import os
+import re
+import stat
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +21,9 @@ from vault.storage.timestamps import rfc3339
 NOTES = "failed-unlocks"
 MAX_NOTES_BYTES = 16_384
 _LINE = 28  # of one note: an instant in UTC to the microsecond, and a newline
+_INSTANT = re.compile(
+    rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)$", re.MULTILINE
+)  # whoever writes the folder writes what they like
 
 
 def note(folder: Path, at: datetime) -> None:
@@ -37,12 +42,15 @@ def take_in(trail: AuditTrail, folder: Path) -> int:
     path = folder / NOTES
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            regular = stat.S_ISREG(os.fstat(handle).st_mode)
+            noted = _INSTANT.findall(os.read(handle, MAX_NOTES_BYTES)) if regular else []
+        finally:
+            os.close(handle)
     except OSError:
         return 0
-    with os.fdopen(handle, "rb") as file:
-        noted = file.read(MAX_NOTES_BYTES).splitlines()
     if noted:
-        trail.log.record_many([_event(line.decode("ascii", "replace")) for line in noted])
+        trail.log.record_many([_event(at.decode()) for at in noted])
     with suppress(OSError):
         path.unlink()
     return len(noted)

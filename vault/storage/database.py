@@ -13,7 +13,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -188,17 +188,28 @@ def _parse(url: str) -> URL:
 
 
 def _require_file(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        raise UnavailableError("no_database", f"{path.name} is missing", hint="restore it from a backup") from None
+    mode = _mode(path)
+    if mode is None:
+        raise UnavailableError("no_database", f"{path.name} is missing", hint="restore it from a backup")
     for beside in ("", "-wal", "-shm", "-journal"):  # SQLite opens whatever stands there, and waits for a pipe for ever
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(path.with_name(path.name + beside).stat().st_mode):
-                name = path.name + beside
-                raise IntegrityError("not_a_database", f"{name} is not a file", hint=f"remove what stands at {path}{beside}")
+        name = path.name + beside
+        found = _mode(path.with_name(name))
+        if found is not None and not stat.S_ISREG(found):
+            raise IntegrityError("not_a_database", f"{name} is not a file", hint=f"remove what stands at {path}{beside}")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise IntegrityError("open_permissions", f"{path.name} is open to other users", hint=f"chmod 600 {path}")
+
+
+def _mode(path: Path) -> int | None:
+    """Kind and mode of the file that a name leads to; None where there is none. Raises UnavailableError ``no_database``."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:  # links that lead in a circle, a folder that may not be searched
+        raise UnavailableError(
+            "no_database", f"{path.name} cannot be opened: {error.strerror}", hint=f"look at what stands at {path}"
+        ) from None
 
 
 def _engine(url: URL, **options: Any) -> Engine:
