@@ -11,6 +11,7 @@ from vault.audit.verify.hashing import TILE_WIDTH
 from vault.audit.verify.model import Chunk
 
 MAX_NOTE_BYTES = 1 << 20  # a checkpoint with its signatures; a file of keys
+GROUP = 1_000  # bundles in one folder
 MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + 65_535)  # entries of the greatest length
 
 
@@ -42,7 +43,9 @@ class FolderSource:
         n = 0
         while True:
             full = self._folder / _tile_path("entries", n, TILE_WIDTH)
-            bundles = [full] if full.is_file() else _partials(full)
+            if n % GROUP == 0 and not self._holds(full.parent):
+                return
+            bundles = [full] if _is_file(full) else _partials(full)
             if not bundles:
                 return
             yield Chunk(n * TILE_WIDTH, (), bundle=str(bundles[0]))
@@ -53,8 +56,13 @@ class FolderSource:
     def tile(self, level: int, n: int, width: int) -> bytes | None:
         """The first ``width`` hashes of a tile; empty if its file is lost or longer than a tile."""
         full, exact = self._folder / _tile_path(str(level), n, TILE_WIDTH), self._folder / _tile_path(str(level), n, width)
-        found, held = (exact, width) if exact.is_file() else (full, TILE_WIDTH)
+        found, held = (exact, width) if _is_file(exact) else (full, TILE_WIDTH)
         return (read_bounded(found, held * 32) or b"")[: width * 32]
+
+    def _holds(self, folder: Path) -> bool:
+        """True if a folder of the export is in it without a link on the way: links to folders above would lead on for ever."""
+        between = [folder, *folder.parents][: len(folder.parts) - len(self._folder.parts)]
+        return not any(path.is_symlink() for path in between)
 
 
 def read_bounded(path: Path, limit: int) -> bytes | None:
@@ -100,8 +108,18 @@ def _tile_path(level: str, n: int, width: int) -> str:
     return f"tile/{level}/{name}" + ("" if width == TILE_WIDTH else f".p/{width}")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
 def _partials(full: Path) -> list[Path]:
     """Partial bundles with the number of the full one at this path, the widest first."""
     folder = full.with_name(full.name + ".p")
-    found = [path for path in folder.iterdir() if path.name.isdecimal() and path.is_file()] if folder.is_dir() else []
+    try:
+        found = [path for path in folder.iterdir() if path.name.isdecimal() and _is_file(path)]
+    except OSError:  # there is none, or it may not be read
+        return []
     return sorted(found, key=lambda path: -int(path.name))

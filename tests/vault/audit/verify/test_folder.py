@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.audit_log import SIGNER, event, make_books
 from tests.support.log_verification import KEY, codes
 from vault.audit.export import export_tiles
 from vault.audit.verify import verify_folder
+from vault.audit.verify.folder import GROUP, FolderSource
+from vault.audit.verify.hashing import TILE_WIDTH
 
 
 class TestEditedExport:
@@ -92,3 +95,16 @@ def test_garbage_is_reported_and_never_raises(checkpoint, bundle, tile, key):
         (folder / "log.vkey").write_bytes(key)
         assert not verify_folder(folder).ok
         assert not verify_folder(folder, KEY).ok
+
+
+def test_links_make_no_export_without_end(tmp_path):
+    """Bundles under one another's names, in a folder that holds itself: the folder's own thousand, and no more."""
+    bundles = tmp_path / "tile" / "entries"
+    bundles.mkdir(parents=True)
+    (bundles / "000").write_bytes(b"\0\1x" * TILE_WIDTH)
+    for n in range(1, GROUP):
+        (bundles / f"{n:03}").hardlink_to(bundles / "000")
+    for n in range(3):
+        (bundles / f"x{n:03}").symlink_to(".")
+    source = FolderSource(tmp_path)
+    assert sum(1 for _ in islice(source.chunks(), GROUP + 2)) == GROUP
