@@ -223,17 +223,30 @@ def test_recovery_finishes_a_committed_release(folder, tmp_path, monkeypatch):
     assert (tmp_path / "out/manifest.json.tlog-proof").exists()
 
 
-@pytest.mark.parametrize("change", CHANGES)
+ENDED = {
+    **{name: act for name, (act, _) in CHANGES.items()},
+    "request denied": lambda s: requests.deny(s, requests.list_all(s)[0].request_id, "second thoughts"),
+    "limits": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("change", ENDED)
 def test_recovery_does_not_finish_what_is_no_longer_allowed(folder, tmp_path, monkeypatch, change):
     commit_only(folder, tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(release_recovery, "recover", lambda _: 0)
-        another(folder, CHANGES[change][0])()
+        another(folder, ENDED[change])()
+    if change == "limits":
+        monkeypatch.setattr(release_recovery.release_limits, "limits", expired)
     with opened(folder) as s:
         assert [r.state for r in releases.list_all(s)] == ["aborted"]
         assert verified(s).ok
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".genovault-*"))
+
+
+def expired(*_args, **_kwargs):
+    raise RefusedError("project_expired", "the project has expired")
 
 
 def test_a_vault_opens_although_a_release_lost_its_place(folder, tmp_path, monkeypatch):

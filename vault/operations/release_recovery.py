@@ -1,7 +1,7 @@
 """Releases that a killed process left unfinished: each is finished, or aborted with an entry in the log.
 
 staging    nothing became visible: abort
-committed  the outcome is in the log, the folder not yet visible: re-check consent and project, then finish or abort
+committed  the outcome is in the log, the folder not yet visible: re-check consent, project and request, then finish or abort
            the folder is visible: it has left, whatever was decided since
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from vault.access import projects, publication, releases
+from vault.access import projects, publication, release_limits, releases, requests, signed_approvals
 from vault.access.releases import Release
-from vault.consent import cohort_decisions
-from vault.errors import GenovaultError
+from vault.consent import cohort_decisions, reference_data
+from vault.errors import GenovaultError, RefusedError
 from vault.genotypes.catalog import datasets
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
@@ -53,14 +53,25 @@ def _end(vault: UnlockedVault, release: Release) -> None:
 
 
 def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
-    """Decide again: the project is approved, and each subject of the release permitted under the same locus restrictions."""
+    """Decide again: project, request and limits allow it, and each subject of the release is permitted under the same locus
+    restrictions.
+    """
     project = projects.load(vault, release.project)
     if project.state != projects.APPROVED:
         return False
-    dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
-    with vault.books.read() as tx:
-        decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=vault.clock())
-    same_places = all(release.content.obligations.get(key) == decided.obligations.as_dict().get(key) for key in ("mask", "only"))
+    dataset, now = datasets.by_name(vault, str(release.content.asked["dataset"])), vault.clock()
+    try:
+        with vault.books.read() as tx:
+            signed_approvals.require(vault, tx, project)
+            if release.request_id is not None and not requests.is_open(vault, tx, release.request_id):
+                return False
+            decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=now)
+            places = reference_data.catalogue(tx, dataset.assembly)
+        duties, number = decided.obligations, len(decided.permitted)
+        release_limits.limits(project.declaration, duties, permitted=number, places=places, asked=(), now=now)
+    except RefusedError:
+        return False
+    same_places = all(release.content.obligations.get(key) == duties.as_dict().get(key) for key in ("mask", "only"))
     return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(
         vault.subject_keys.tokens(decided.permitted)
     )
