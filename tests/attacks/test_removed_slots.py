@@ -9,8 +9,9 @@ from tests.support.vaults import opened
 from vault import gate
 from vault.access import projects
 from vault.consent import recording
-from vault.crypto.keystore import Role
-from vault.errors import GenovaultError, UnavailableError
+from vault.crypto.keystore import PassphraseFactor, Role
+from vault.crypto.primitives import Argon2Profile
+from vault.errors import GenovaultError, UnavailableError, UsageError
 from vault.operations import doctor
 from vault.operations.recovery import open_recovered
 from vault.session import principals
@@ -50,3 +51,20 @@ def test_a_session_of_somebody_disabled_does_nothing_more(small, role):
     with opened(small) as s:
         assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == 10
         assert doctor.examine(s).ok
+
+
+@pytest.mark.parametrize("what", ["disable", "remove_slot"])
+def test_an_administrator_does_not_take_the_slot_away_that_signs_its_removal(small, what):
+    """What it signed last would be refused by everybody."""
+    factor = PassphraseFactor.from_text("a passphrase of bob's")
+    with opened(small) as s:
+        principals.add(s, "bob", Role.STEWARD, factor, administers=True, profile=Argon2Profile.TEST_ONLY)
+    with opened(small) as s:
+        with pytest.raises(UsageError) as caught:
+            getattr(principals, what)(s, "ann" if what == "disable" else s.unlocked.slot.slot_id.hex())
+        assert caught.value.code == "own_slot"
+        assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == 10
+    with opened(small, factor=factor, principal="bob") as s:
+        principals.disable(s, "ann")
+    with opened(small, factor=factor, principal="bob") as s:
+        assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == 10

@@ -8,7 +8,7 @@ made without its entry is logged by ``reconcile``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def disable(vault: UnlockedVault, name: str) -> None:
     """Disable a principal and remove its slots. Keys it may have copied stay usable until they are rotated.
 
     Raises:
-        InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``.
+        InputError: ``principal_unknown``; ``principal_disabled``. UsageError: ``last_administrator``; ``own_slot``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
     with vault.trail.attempting(Action.PRINCIPAL_DISABLE):
@@ -130,6 +130,7 @@ def disable(vault: UnlockedVault, name: str) -> None:
 
         def without(unlocked: Unlocked) -> Unlocked:
             mine = [slot for slot in unlocked.keystore.slots if slot.principal == name]
+            _require_others(vault, mine)
             if not any(slot.administers for slot in unlocked.keystore.slots if slot not in mine):
                 raise UsageError(
                     "last_administrator", f"nobody but {name} administers this vault", hint="add another administrator first"
@@ -197,16 +198,16 @@ def remove_slot(vault: UnlockedVault, slot_id: str) -> None:
     """Remove a slot by its id or an unambiguous beginning of it.
 
     Raises:
-        InputError: ``slot_unknown``. UsageError: ``last_administrator``; UnavailableError: ``not_administrator``; ``keystore_changed``.
+        InputError: ``slot_unknown``. UsageError: ``last_administrator``, ``own_slot``. UnavailableError: as ``add_slot``.
     """
     with vault.trail.attempting(Action.SLOT_REMOVE):
         require_administrator(vault)
         found = [slot for slot in vault.unlocked.keystore.slots if slot.slot_id.hex().startswith(slot_id.lower())]
         if len(found) != 1 or not slot_id:
             raise InputError("slot_unknown", "no one slot has this id", hint="genovault key slots lists them")
-        slot = found[0]
-        about = ObjectRef("principal", slot.principal)
-        change_keystore(vault, Action.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, slot.slot_id), about=about)
+        _require_others(vault, found)
+        about, gone = ObjectRef("principal", found[0].principal), found[0].slot_id
+        change_keystore(vault, Action.SLOT_REMOVE, lambda unlocked: keystore.remove_slot(unlocked, gone), about=about)
 
 
 def change_keystore(
@@ -277,6 +278,12 @@ def require_administrator(vault: UnlockedVault) -> None:
 def require_name(name: str) -> None:
     """Check a principal's name. Raises InputError ``principal_invalid``."""
     Slot(bytes(16), keystore.SlotKind.KEYFILE, name, Role.STEWARD, administers=False, profile=None, salt=b"")
+
+
+def _require_others(vault: UnlockedVault, gone: Sequence[Slot]) -> None:
+    """Refuse to remove this session's slot, which signs the removal, beside others. Raises UsageError ``own_slot``."""
+    if vault.unlocked.slot in gone and any(slot.administers for slot in vault.unlocked.keystore.slots if slot not in gone):
+        raise UsageError("own_slot", "this slot is unlocked now", hint="unlock the vault with another one that administers")
 
 
 def _every(vault: UnlockedVault) -> list[Principal]:
