@@ -230,7 +230,7 @@ def _released(s: UnlockedVault) -> object:
 
 def _statement(database: str, statement: str) -> Callable[[Path], bool]:
     def run(folder: Path) -> bool:
-        with _connected(folder / f"{database}.db") as connection:
+        with editing(folder / f"{database}.db") as connection:
             return bool(connection.execute(statement).rowcount != 0)
 
     return run
@@ -246,7 +246,7 @@ def _drop_guard(folder: Path) -> bool:
 
 def _edit(database: str, table: str, column: str, keys: list[str]) -> Callable[[Path], bool]:
     def run(folder: Path) -> bool:
-        with _connected(folder / f"{database}.db") as connection:
+        with editing(folder / f"{database}.db") as connection:
             query = f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {', '.join(keys)} DESC LIMIT 1"
             row = connection.execute(query).fetchone()
             if row is None or row[0] == b"":
@@ -265,7 +265,7 @@ def _swap(database: str, table: str, column: str, keys: list[str]) -> Callable[[
     def run(folder: Path) -> bool:
         if column in keys:
             return False  # as a copy in another place
-        with _connected(folder / f"{database}.db") as connection:
+        with editing(folder / f"{database}.db") as connection:
             order = ", ".join(keys)
             ends = [
                 connection.execute(f"SELECT {order}, {column} FROM {table} ORDER BY {order} {way} LIMIT 1").fetchone()
@@ -289,10 +289,10 @@ def _swap(database: str, table: str, column: str, keys: list[str]) -> Callable[[
 def _replay(made: Rich, database: str, table: str, columns: list[str], keys: list[str]) -> Callable[[Path], bool]:
     def run(folder: Path) -> bool:
         listed, where = ", ".join(columns), " AND ".join(f"{key} = ?" for key in keys)
-        with _connected(made.earlier / f"{database}.db") as connection:
+        with editing(made.earlier / f"{database}.db") as connection:
             before = connection.execute(f"SELECT {listed} FROM {table}").fetchall()
         places = [columns.index(key) for key in keys]
-        with _connected(folder / f"{database}.db") as connection:
+        with editing(folder / f"{database}.db") as connection:
             for row in before:
                 key = [row[at] for at in places]
                 now = connection.execute(f"SELECT {listed} FROM {table} WHERE {where}", key).fetchone()
@@ -317,7 +317,7 @@ def _insert(database: str, table: str, columns: list[str], keys: list[str]) -> C
     """A copy of the last row under another key; into an empty table, a row of zeros."""
 
     def run(folder: Path) -> bool:
-        with _connected(folder / f"{database}.db") as connection:
+        with editing(folder / f"{database}.db") as connection:
             listed = ", ".join(columns)
             row = connection.execute(f"SELECT {listed} FROM {table} ORDER BY {', '.join(keys)} DESC LIMIT 1").fetchone()
             if row is None:
@@ -340,7 +340,7 @@ def _other(value: Any) -> Any:
     return value + 1 if isinstance(value, int) else f"{value}x"
 
 
-class _connected:  # noqa: N801 - reads as a verb where it is used
+class editing:  # noqa: N801 - reads as a verb where it is used
     """A connection that may do everything: no foreign keys, no triggers, which it puts back so that nothing looks different."""
 
     def __init__(self, path: Path) -> None:

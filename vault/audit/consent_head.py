@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from vault.audit.entry import ConsentHead, decode_leaf
 from vault.storage.audit_tables import AuditLeafRow
 from vault.storage.database import Transaction
+from vault.storage.stored_types import largest
 
 PAGE = 256  # entries read at a time; each access carries a head, so one page is usually enough
 ADDING = (b'{"act":"consent.', b'{"act":"subject.')  # the beginnings, of one length, of every entry that adds to the ledger
@@ -37,7 +38,7 @@ def added_heads(tx: Transaction, looked: int) -> tuple[int, list[ConsentHead]]:
     0 at first; only later entries are read, and the last ones again, which a transaction may have taken back since.
     Raises as ``consent_head``.
     """
-    end = (tx.scalar(select(func.max(AuditLeafRow.idx))) or 0) + 1
+    end = (tx.scalar(select(largest(AuditLeafRow.idx))) or 0) + 1
     begins = func.substr(AuditLeafRow.leaf, 1, len(ADDING[0])).in_(ADDING)
     rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= looked - PAGE, AuditLeafRow.idx < end, begins)
     stated = [_stated(leaf) for leaf in tx.scalars(rows.order_by(AuditLeafRow.idx)) if leaf is not None]

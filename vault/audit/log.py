@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exc, func, insert, select
+from sqlalchemy import exc, insert, select
 
 from vault.audit.details import DetailSession
 from vault.audit.entry import DETAIL_SALT_BYTES, NONCE_BYTES, Event, Prepared, Stamp, event_id_bytes, prepare
@@ -34,6 +34,7 @@ from vault.ids import Clock, RandomBytes, new_uuid7
 from vault.storage.audit_tables import AuditCheckpointRow, AuditClosingRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
 from vault.storage.base import insert_rows
 from vault.storage.database import Database, Transaction
+from vault.storage.stored_types import largest
 from vault.storage.timestamps import to_micros
 
 
@@ -207,7 +208,7 @@ class AuditLog(LogReader):
             self._own_base(tx)
             if outdated(tx):
                 raise UnavailableError("signer_outdated", "the log's signing key was changed meanwhile", hint="try again")
-            newest = tx.scalar(select(func.max(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
+            newest = tx.scalar(select(largest(AuditCheckpointRow.size)).where(AuditCheckpointRow.base == base))
             if newest is not None and newest >= tree.size:  # another process has signed a longer log
                 return last_note(tx, base) or note
             row = {"size": tree.size, "root": tree.root(), "note": note, "created": to_micros(self._clock())}

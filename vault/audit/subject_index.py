@@ -21,6 +21,7 @@ from vault.errors import IntegrityError
 from vault.ids import AuditToken
 from vault.storage.audit_tables import AuditLeafRow, AuditSetRow, AuditSetTokenRow, AuditTokenRow
 from vault.storage.database import Transaction
+from vault.storage.stored_types import largest
 
 _MEMBERS_AT_ONCE = 20_000  # rows fetched at a time
 _NAMES_SET = ',"set":"'
@@ -114,7 +115,7 @@ def _naming_other_than(
         wanted = case((one, theirs), else_=and_(names_a_set, tail.not_in(others.where(AuditSetRow.n > 1))))
     query = select(AuditLeafRow.idx, tail).where(or_(wanted, AuditLeafRow.leaf.is_(None)))
     found = tx.execute(query.order_by(AuditLeafRow.idx)).all()
-    count, last = tx.execute(select(func.count(), func.max(AuditLeafRow.idx)).select_from(AuditLeafRow)).one()
+    count, last = tx.execute(select(func.count(), largest(AuditLeafRow.idx)).select_from(AuditLeafRow)).one()
     if not (count == read_head(tx).end == (0 if last is None else last + 1)):
         raise IntegrityError("log_incomplete", "entries of the audit log are missing", hint="genovault audit verify names them")
     return [(index, None if named is None else named[len(_NAMES_SET) :]) for index, named in found]

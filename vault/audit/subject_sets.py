@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from vault.audit.entry import SubjectSet
 from vault.ids import AuditToken
@@ -20,11 +20,12 @@ from vault.storage.base import insert_rows
 from vault.storage.bulk_columns import insert_columns, rows_among
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
+from vault.storage.stored_types import largest
 
 _LAST = Statement(
     select(
-        select(func.max(AuditSetRow.set_id)).scalar_subquery().label("set"),
-        select(func.max(AuditTokenRow.token_id)).scalar_subquery().label("token"),
+        select(largest(AuditSetRow.set_id)).scalar_subquery().label("set"),
+        select(largest(AuditTokenRow.token_id)).scalar_subquery().label("token"),
     )
 )
 

@@ -30,6 +30,7 @@ from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentStatementRow
 from vault.storage.database import Transaction
+from vault.storage.stored_types import largest
 from vault.storage.timestamps import from_micros, to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
@@ -260,7 +261,7 @@ def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes
             ConsentStatementRow.sha256.in_(wanted[at : at + 500])
         )
         known.update((row.sha256, row.statement_id) for row in tx.execute(query))
-    following = (tx.scalar(select(func.max(ConsentStatementRow.statement_id))) or 0) + 1
+    following = (tx.scalar(select(largest(ConsentStatementRow.statement_id))) or 0) + 1
     fresh = [text for text, digest in digests.items() if digest not in known]
     known.update((digests[text], following + at) for at, text in enumerate(fresh))
     # Keys are column names, which the attribute ``statement_id`` does not change.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from policies.decisions import Decision, decide
 from policies.states import ConsentState
@@ -19,6 +19,7 @@ from vault.ids import DatasetId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartMemberRow, PartRow
 from vault.storage.database import Transaction
+from vault.storage.stored_types import largest
 from vault.storage.timestamps import from_micros
 
 
@@ -57,7 +58,7 @@ def decide_subject(
 def newest_data(tx: Transaction, subject: SubjectId, dataset_ids: list[DatasetId]) -> datetime | None:
     """Time of the newest import of the subject's genotypes into any of the datasets, None if they hold none."""
     query = (
-        select(func.max(PartRow.created))
+        select(largest(PartRow.created))
         .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
         .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids))
     )

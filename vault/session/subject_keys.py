@@ -23,6 +23,7 @@ from vault.session.wrapped_keys import HOLDING_KEYS, FreshKeys, WrappedKeys
 from vault.storage.bulk_columns import insert_columns, rows_among
 from vault.storage.database import Transaction
 from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
+from vault.storage.stored_types import largest
 
 SUBJECT_PURPOSES = (KeyPurpose.GENOTYPE, KeyPurpose.IDENTITY, KeyPurpose.PSEUDONYM_SALT, KeyPurpose.AUDIT_SALT)
 FIRST_VERSION = 1  # of a new subject's keys
@@ -120,7 +121,7 @@ class SubjectKeys:
     def token_version(self) -> int:
         """Newest version of any subject's token; 0 without subjects."""
         with self._database.read() as tx:
-            return tx.scalar(select(func.max(SubjectTokenRow.version))) or 0
+            return tx.scalar(select(largest(SubjectTokenRow.version))) or 0
 
     def renew_tokens(self, version: int, *, limit: int) -> int:
         """Make an audit salt and token for up to ``limit`` subjects that have none of this version; return their number.

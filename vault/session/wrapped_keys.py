@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, true
+from sqlalchemy import ColumnElement, and_, delete, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from vault.crypto.context import encode_context
@@ -25,6 +25,7 @@ from vault.session.key_usage import EpochCounters
 from vault.storage.bulk_columns import Column, Value, insert_columns, rows_among
 from vault.storage.database import Database, Transaction
 from vault.storage.key_tables import ErasedRow, SubjectTokenRow, WrappedKeyRow
+from vault.storage.stored_types import largest
 
 DELETED_AT_ONCE = 10_000  # under the bound-parameter limits of both databases
 HOLDING_KEYS = (WrappedKeyRow.__tablename__, SubjectTokenRow.__tablename__)
@@ -206,7 +207,7 @@ class WrappedKeys:
         """Newest version of an owner's key; 0 if there is none. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)
         with self.database.read() as tx:
-            return tx.scalar(select(func.max(WrappedKeyRow.version)).where(*place)) or 0
+            return tx.scalar(select(largest(WrappedKeyRow.version)).where(*place)) or 0
 
     def has_version(self, purpose: KeyPurpose, owner: bytes, version: int) -> bool:
         """True if this version of an owner's key is held. Needs no branch."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vault.storage.database import Transaction
+from vault.storage.stored_types import FIRST_MICROS, LAST_MICROS, make_strict
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -25,7 +26,7 @@ BIG = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's 6
 Id = Annotated[bytes, mapped_column(LargeBinary(16))]  # 16 random bytes
 Digest = Annotated[bytes, mapped_column(LargeBinary(32))]  # SHA-256 or HMAC-SHA256
 Sealed = Annotated[bytes, mapped_column(LargeBinary)]  # a blob in the format of vault.crypto.envelope
-Micros = Annotated[int, mapped_column(BIG)]  # microseconds since 1970 UTC
+Micros = Annotated[int, mapped_column(BIG, info={"range": (FIRST_MICROS, LAST_MICROS)})]  # microseconds since 1970 UTC
 Count = Annotated[int, mapped_column(BIG)]
 Code = Annotated[str, mapped_column(Text)]  # a closed enum's text or a public name
 
@@ -33,13 +34,24 @@ ROWS_AT_ONCE = 256  # of one INSERT: more cost no less each
 VALUES_AT_ONCE = 32_766  # SQLite's own limit of one statement
 
 
-class Base(DeclarativeBase):
+class _Strict:
+    """What is read of a table is held against its columns."""
+
+    @classmethod
+    def __table_cls__(cls, *args: Any, **options: Any) -> Table:
+        """Make the table of a mapped class (SQLAlchemy's name for whatever does)."""
+        table = Table(*args, **options)
+        make_strict(table)
+        return table
+
+
+class Base(_Strict, DeclarativeBase):
     """Tables of the books database, the audit log's among them (a state change and its entry share one transaction)."""
 
     metadata = MetaData(naming_convention=NAMING)
 
 
-class KeysBase(DeclarativeBase):
+class KeysBase(_Strict, DeclarativeBase):
     """Tables of the key database, which is backed up apart from the books so that backups of data and keys age apart."""
 
     metadata = MetaData(naming_convention=NAMING)

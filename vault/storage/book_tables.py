@@ -12,6 +12,7 @@ from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from vault.storage.base import BIG, Base, Code, Count, Digest, Id, Micros, Sealed
+from vault.storage.stored_types import LARGEST
 
 RELEASE_UNFINISHED = ("staging", "committed")  # states of a release that a killed process leaves behind
 JOB_DONE = "done"
@@ -287,7 +288,7 @@ class RulingRow(Base):
     ruled_by: Mapped[Code]
     ruled: Mapped[Micros]
     confirmed_by: Mapped[str | None] = mapped_column(Text)
-    confirmed: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC; in force from then on
+    confirmed: Mapped[Micros | None]  # in force from then on
     sealed: Mapped[Sealed]  # the reason given; books branch
 
 
@@ -317,7 +318,7 @@ class ProjectRow(Base):
     created: Mapped[Micros]
     created_by: Mapped[Code]
     approved_by: Mapped[str | None] = mapped_column(Text)
-    approved: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
+    approved: Mapped[Micros | None]
     self_approved: Mapped[bool] = mapped_column(Boolean)
     rulings: Mapped[Code]  # items that stewards have allowed, sorted, with commas
 
@@ -379,7 +380,7 @@ class ErasingChunkRow(Base):
 
     job_id: Mapped[Id] = mapped_column(ForeignKey("job.job_id"), primary_key=True)
     part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
-    ordinal: Mapped[Count] = mapped_column(primary_key=True)  # of the chunk
+    ordinal: Mapped[Count] = mapped_column(primary_key=True, info={"range": (-1, LARGEST)})  # of the chunk; -1: the directory
     state: Mapped[Code]  # pending | writing | swapped
     old_object: Mapped[str | None] = mapped_column(Text)
     old_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
@@ -406,7 +407,7 @@ class KeyBackupRow(Base):
     keystore_seq: Mapped[Count]
     created: Mapped[Micros]
     expires: Mapped[Micros]
-    destroyed: Mapped[int | None] = mapped_column(BIG)  # microseconds since 1970 UTC
+    destroyed: Mapped[Micros | None]
 
 
 class LeaseRow(Base):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 from vault.storage.base import by_place, insert_rows
 from vault.storage.database import Transaction
+from vault.storage.stored_types import stored_type
 
 Value = bytes | str | int | None
 Column = Sequence[bytes] | Sequence[str] | Sequence[int]
@@ -67,11 +68,14 @@ def rows_among(
     said: a value for all, or one for each of the values, which then need not be distinct by themselves.
 
     For keys that an index finds. In no order that may be relied on; raw values: for columns that the driver gives as they are.
+
+    Raises:
+        IntegrityError: ``row_unreadable``: a value is none of its column's.
     """
     columns = tuple([column.key for column in wanted])
     conditions: dict[str, Column | Value] = {key.key: values, **same}
     if len(values) <= FEW:
-        return _few_among(tx, key.class_, columns, conditions, len(values))
+        return _checked(wanted, _few_among(tx, key.class_, columns, conditions, len(values)))
     order = sorted(range(len(values)), key=values.__getitem__)  # neighbours in the index share pages
     into = cast("Table", key.class_.__table__)
     quoted = tx.connection().dialect.identifier_preparer
@@ -85,7 +89,14 @@ def rows_among(
         # CROSS JOIN: on SQLite the values come first and the index is asked for each, whatever the planner guesses of sizes.
         query = f"SELECT {names} FROM n CROSS JOIN {quoted.format_table(into)} AS t WHERE {' AND '.join(said)}"  # noqa: S608 - quoted names
         found += _fetched(statement.run(query))
-    return found
+    return _checked(wanted, found)
+
+
+def _checked(wanted: Sequence[InstrumentedAttribute[Any]], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    for kind, values in zip(map(stored_type, wanted), zip(*rows, strict=True), strict=False):
+        if kind is not None:
+            kind.check_all(values)
+    return rows
 
 
 def _few_among(

@@ -13,6 +13,7 @@ from sqlalchemy import CursorResult, Dialect, Executable, Row
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vault.storage.database import Transaction
+from vault.storage.stored_types import Check, stored_type
 
 
 class _Compiled(NamedTuple):
@@ -27,10 +28,16 @@ class Statement:
     def __init__(self, executable: Executable) -> None:
         self._executable = executable
         self._compiled: dict[str, _Compiled] = {}  # by dialect
+        self._checks: dict[str, list[tuple[int, Check]]] = {}  # by dialect: places in a row, and what each value has to pass
 
     def rows(self, tx: Transaction, **values: object) -> Sequence[Row[*tuple[Any, ...]]]:
-        """Fetch the rows found, in the caller's transaction."""
-        return self._run(tx, values).all()
+        """Fetch the rows found, in the caller's transaction. Raises IntegrityError ``row_unreadable``."""
+        rows = self._run(tx, values).all()
+        checks = self._checks[tx.connection().dialect.name]
+        for row in rows:
+            for at, check in checks:
+                check(row[at])
+        return rows
 
     def changed(self, tx: Transaction, **values: object) -> int:
         """Execute in the caller's transaction and return the number of rows changed."""
@@ -49,5 +56,7 @@ class Statement:
         if not isinstance(made, SQLCompiler):
             raise TypeError("only statements with values can be kept compiled")
         order = None if made.positiontup is None else tuple(made.positiontup)
+        kinds = enumerate(map(stored_type, getattr(self._executable, "selected_columns", ())))
+        self._checks[dialect.name] = [(at, kind.check(dialect.name)) for at, kind in kinds if kind is not None]
         self._compiled[dialect.name] = compiled = _Compiled(str(made), order, dict(made.params))
         return compiled

@@ -11,6 +11,7 @@ from vault.ids import DatasetId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow
 from vault.storage.database import Transaction
+from vault.storage.stored_types import total
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def list_all(vault: UnlockedVault) -> list[DatasetSummary]:
 
 def _summary(tx: Transaction, row: DatasetRow) -> DatasetSummary:
     parts = tx.execute(
-        select(func.count(), func.sum(PartRow.n_sites), func.sum(PartRow.total_bytes)).where(PartRow.dataset_id == row.dataset_id)
+        select(func.count(), total(PartRow.n_sites), total(PartRow.total_bytes)).where(PartRow.dataset_id == row.dataset_id)
     ).one()
     members = select(func.count(PartMemberRow.subject_id.distinct())).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
     subjects = tx.scalar(members.where(PartRow.dataset_id == row.dataset_id)) or 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import BindParameter, bindparam, delete, func, select
+from sqlalchemy import BindParameter, bindparam, delete, select
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.genotypes.catalog.row_mapping import chunk_fields, chunk_from_row, container_fields
@@ -22,11 +22,12 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PanelBuildRow, PanelContainerRow, PartRow
 from vault.storage.database import Transaction
+from vault.storage.stored_types import total
 from vault.storage.timestamps import to_micros
 
 # Made once: a first read of a panel takes less time than putting the statement together.
 _PART: BindParameter[bytes] = bindparam("part")
-_VERSIONS = select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == _PART).scalar_subquery()
+_VERSIONS = select(total(ChunkRow.table_version)).where(ChunkRow.part_id == _PART).scalar_subquery()
 _ERASING = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == _PART).exists()
 _STANDING = select(PanelBuildRow.build_id).where(
     PanelBuildRow.panel_id == bindparam("panel"),
@@ -75,7 +76,7 @@ def forget(vault: UnlockedVault) -> None:
 
 def table_versions(tx: Transaction, part_id: PartId) -> int:
     """Sum of the part's table versions; it grows whenever a site table is rewritten, and a build of another sum is stale."""
-    return int(tx.scalar(select(func.sum(ChunkRow.table_version)).where(ChunkRow.part_id == part_id)) or 0)
+    return int(tx.scalar(select(total(ChunkRow.table_version)).where(ChunkRow.part_id == part_id)) or 0)
 
 
 def add(

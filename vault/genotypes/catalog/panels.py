@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -20,6 +20,7 @@ from vault.ids import DatasetId, new_id
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PanelRow
+from vault.storage.stored_types import largest
 from vault.storage.timestamps import to_micros
 
 SEALED = SealedRecord("panel", dumps=str, loads=str)  # the text whose digest names the list of loci
@@ -56,7 +57,7 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
         others = set(tx.scalars(select(PanelRow.dataset_id).where(PanelRow.name == name)))
         if others - {dataset_id}:
             raise InputError("panel_of_other_dataset", f"panel {name} is of another dataset", hint="choose another name")
-        version = (tx.scalar(select(func.max(PanelRow.version)).where(PanelRow.name == name)) or 0) + 1
+        version = (tx.scalar(select(largest(PanelRow.version)).where(PanelRow.name == name)) or 0) + 1
         row = PanelRow(
             panel_id=panel_id,
             name=name,
