@@ -114,6 +114,10 @@ def doctor(
             "--mend", help="Remove orphans and keys of nobody; write both copies of the keystore, and removed marks, anew."
         ),
     ] = False,
+    clock_checked: Annotated[
+        bool,
+        typer.Option("--clock-checked", help="You looked: the clock is right, and later times in the log are not."),
+    ] = False,
 ) -> None:
     """Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.
 
@@ -123,6 +127,7 @@ def doctor(
     """
     context = context_of(ctx)
     from vault.operations import doctor, put_back, repair
+    from vault.session import moments
 
     with context.diagnosing() as (vault, _):
         if mend:
@@ -131,6 +136,8 @@ def doctor(
             repair.sweep_orphaned_objects(vault)
             repair.sweep_orphaned_keys(vault)
             repair.mend_keystore(vault.folder)
+        if clock_checked:
+            moments.check_clock(vault)
         report = doctor.examine(vault)
         if not report.ok:
             _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed

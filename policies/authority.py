@@ -39,6 +39,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "vault.init",
         "vault.upgrade",
         "vault.relocate",
+        "vault.clock",
         "vault.incarnation",
         "subject.import",
         "subject.update",

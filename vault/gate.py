@@ -31,7 +31,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef
 from vault.audit.log import Appended
-from vault.consent import cohort_decisions, ledger, project_check, reference_data
+from vault.consent import ledger, project_check, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.consent.project_check import ProjectCheck
 from vault.crypto.key_wrapping import KeyPurpose
@@ -42,6 +42,7 @@ from vault.extracts.release_folder import Format, write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, declared_assays, panels
 from vault.ids import Pseudonym, SubjectId
+from vault.session.moments import Moment, moment
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
@@ -80,7 +81,7 @@ def check(
     Without ``dataset`` of all the project's datasets; with a ``panel`` of the panel's.
 
     Raises:
-        InputError: ``project_unknown``, or as ``scope_of_check``. IntegrityError: as ``decide`` and ``signed_approvals.require``.
+        InputError: ``project_unknown``, or as ``scope_of_check``. IntegrityError: as ``release_decisions.decide`` and ``signed_approvals.require``.
     """
     with vault.trail.attempting(Action.PROJECT_CHECK):
         project = projects.load(vault, code)
@@ -88,12 +89,13 @@ def check(
         names = [own] if own else project.declaration.datasets
         scopes = [scope_of_check(vault, project, name, panel=panel, regions=tuple(regions)) for name in names]
         with vault.books.read() as tx:
-            project_check.examine(vault, tx, scopes, now=vault.clock())  # reads the ledger outside the lock
+            project_check.examine(vault, tx, scopes, when=moment(vault, tx))  # reads the ledger outside the lock
         with vault.books.write() as tx:  # the entry quotes the ledger's head of its own transaction
             if project.state == projects.APPROVED:
                 signed_approvals.require(vault, tx, project)
-            found, head = project_check.examine(vault, tx, scopes, now=vault.clock())
-            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, **_decision_fields(found, head, {}))
+            found, head = project_check.examine(vault, tx, scopes, when=(when := moment(vault, tx)))
+            fields = _decision_fields(found, head, {})
+            vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, flags=when.flags, **fields)
     return found
 
 
@@ -172,16 +174,13 @@ def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: A
     """Steps 2 and 3: decide each subject of the dataset, then apply the limits of project and consents.
 
     Raises:
-        RefusedError: as ``release_limits.limits``. IntegrityError: as ``cohort_decisions.decide``.
+        RefusedError: as ``release_limits.limits``. IntegrityError: as ``release_decisions.decide``.
     """
-    now, declaration = vault.clock(), scope.project.declaration
     with vault.books.read() as tx:
         signed_approvals.require(vault, tx, scope.project)
-        decided = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=now)
-        places = reference_data.catalogue(tx, scope.dataset.assembly)
-    limits = release_limits.limits(
-        declaration, decided.obligations, permitted=len(decided.permitted), places=places, asked=scope.asked, now=now
-    )
+        when = moment(vault, tx)
+        decided = release_decisions.decide(vault, tx, scope, when)
+        limits = release_decisions.limits(tx, scope, decided, when)
     return _Access(scope, decided, limits, f"rel-{vault.random(8).hex()}", intent, outcome)
 
 
@@ -195,7 +194,8 @@ def _log_intent(vault: UnlockedVault, access: _Access, content: ReleaseContent) 
     detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
     fields = {**access.entry_fields(), **_decision_fields(decided.tally, decided.head, detail)}
     with vault.books.write() as tx:
-        fields["consent"] = _recheck(vault, tx, access).entry()
+        when = moment(vault, tx)
+        fields |= {"consent": _recheck(vault, tx, access, when).entry(), "flags": when.flags}
         intent = vault.trail.append(tx, access.intent, Outcome.INTENT, subjects=subjects, **fields)
         releases.begin(
             tx,
@@ -274,7 +274,7 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
     digest = sha256(content.manifest.encode()) if content.manifest else None
     counts = {"subjects": len(access.decided.permitted), "sites": n_sites}
     with vault.books.write() as tx:
-        head = _recheck(vault, tx, access)
+        head = _recheck(vault, tx, access, moment(vault, tx))
         outcome = vault.trail.append(
             tx,
             access.outcome,
@@ -299,7 +299,7 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
     return outcome
 
 
-def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.Head:
+def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access, when: Moment) -> ledger.Head:
     """Decide anew, in the transaction that rests on it; return the ledger head that it rests on.
 
     Raises:
@@ -313,12 +313,8 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access) -> ledger.H
     signed_approvals.require(vault, tx, now)
     if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
         raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
-    at, declaration = vault.clock(), now.declaration
-    again = cohort_decisions.decide(vault, tx, declaration.purpose, [scope.dataset.dataset_id], legal_at=at)
-    places = reference_data.catalogue(tx, scope.dataset.assembly)
-    limits = release_limits.limits(
-        declaration, again.obligations, permitted=len(decided.permitted), places=places, asked=scope.asked, now=at
-    )
+    again = release_decisions.decide(vault, tx, scope, when)
+    limits = release_decisions.limits(tx, scope, again, when, permitted=len(decided.permitted))
     # A locus excluded since the decision is a withdrawal too.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations or limits != access.limits:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")

@@ -14,6 +14,7 @@ class Action(StrEnum):
     VAULT_OPEN = "vault.open"
     VAULT_UPGRADE = "vault.upgrade"
     VAULT_RELOCATE = "vault.relocate"
+    VAULT_CLOCK = "vault.clock"  # the clock was looked at and is right: times of earlier entries count for nothing
     VAULT_INCARNATION = "vault.incarnation"  # from here on another one than before: restored, copied, or with a log begun anew
 
     SUBJECT_IMPORT = "subject.import"

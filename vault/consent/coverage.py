@@ -17,6 +17,7 @@ from vault.audit.bands import banded
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
+from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
 from vault.storage.database import Transaction
@@ -66,7 +67,6 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
         InputError: ``project_unknown``, ``dataset_unknown``.
     """
     with vault.trail.attempting(Action.CONSENT_COVERAGE):
-        now = vault.clock()
         asked: dict[str, Purpose] = dict(PLAIN)
         names: Sequence[str] = ()
         if code is not None:
@@ -74,6 +74,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
             asked, names = {code: declaration.purpose}, declaration.datasets
         ids = [datasets.by_name(vault, name).dataset_id for name in names]
         with vault.books.read() as tx:
+            now = moment(vault, tx).at
             known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
             held = cohort_decisions.members(tx, ids) if code is not None else _all_subjects(tx)
             shares = []

@@ -14,6 +14,7 @@ from vault.audit.actions import Action, Outcome
 from vault.consent import forms, ledger
 from vault.consent.subject_decision import decide_subject
 from vault.errors import InputError
+from vault.session.moments import moment
 from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.references import resolve
@@ -69,7 +70,7 @@ def explain(vault: UnlockedVault, reference: str, code: str) -> Explanation:
             book = ledger.read(tx, vault)
             events = book.events_of(subject)
             state = states.fold(events, head=book.head.seq)
-            found = decide_subject(vault, tx, project, subject, state, legal_at=vault.clock())
+            found = decide_subject(vault, tx, project, subject, state, legal_at=moment(vault, tx).at)
         decision, has_data = found.decision, found.data_at is not None
         asked = {REQUIRED_POLICY[project.declaration.purpose.action]}
         if any(event.status is consent.Status.DECEASED for event in events):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from sqlalchemy import func, select
@@ -25,6 +25,7 @@ from vault.crypto.primitives import sha256
 from vault.errors import UnavailableError
 from vault.ids import SubjectId, VaultId
 from vault.session.caches import Cache
+from vault.session.moments import CLOCK_SLACK
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
@@ -35,9 +36,6 @@ from vault.storage.timestamps import from_micros, to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # replaces the digest of the evidence in an event; the sealed part has it
-CLOCK_SLACK = timedelta(minutes=1)
-"""How far the clock may be behind the last event: clocks of several machines differ, and a correction sets one back by seconds."""
-
 CHECKED_COLUMNS: Cache[Columns | None] = Cache(lambda: None)
 
 

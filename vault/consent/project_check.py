@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from policies.decisions import Tally
 from policies.term_matching import Effect
-from vault.access import release_limits
 from vault.access.scope import AccessScope, require_records
-from vault.consent import cohort_decisions, ledger, reference_data
+from vault.consent import cohort_decisions, ledger, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.errors import RefusedError
 from vault.ids import SubjectId
+from vault.session.moments import Moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 
@@ -44,19 +43,19 @@ class ProjectCheck(Tally):
 
 
 def examine(
-    vault: UnlockedVault, tx: Transaction, scopes: Sequence[AccessScope], *, now: datetime
+    vault: UnlockedVault, tx: Transaction, scopes: Sequence[AccessScope], *, when: Moment
 ) -> tuple[ProjectCheck, ledger.Head]:
     """Check releases of some scopes, one for each dataset, as the transaction sees everything.
 
     Raises:
-        IntegrityError: as ``cohort_decisions.decide``.
+        IntegrityError: as ``release_decisions.decide``.
     """
     best: dict[SubjectId, tuple[int, str]] = {}
     refusals: list[Refused] = []
     head = ledger.read(tx, vault).head
     for scope in scopes:
-        decided = cohort_decisions.decide(vault, tx, scope.project.declaration.purpose, [scope.dataset.dataset_id], legal_at=now)
-        stopped = _stopped(tx, scope, decided, now)
+        decided = release_decisions.decide(vault, tx, scope, when)
+        stopped = _stopped(tx, scope, decided, when)
         if stopped is not None:
             refusals.append(Refused(scope.dataset.name, stopped.code, stopped.message))
         for subject, found in _outcomes(tx, scope, decided, stopped):
@@ -70,17 +69,10 @@ def examine(
     return ProjectCheck(len(best), permit, deny, review, tuple(refusals)), head
 
 
-def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, now: datetime) -> RefusedError | None:
+def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment) -> RefusedError | None:
     try:
         require_records(scope.project)
-        release_limits.limits(
-            scope.project.declaration,
-            decided.obligations,
-            permitted=len(decided.permitted),
-            places=reference_data.catalogue(tx, scope.dataset.assembly),
-            asked=scope.asked,
-            now=now,
-        )
+        release_decisions.limits(tx, scope, decided, when)
     except RefusedError as error:
         return error
     return None

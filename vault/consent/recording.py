@@ -25,6 +25,7 @@ from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import InputError
 from vault.files.csv_sheets import BadField, read_sheet
 from vault.ids import SubjectId, new_uuid7
+from vault.session.moments import moment
 from vault.session.time_zone import instant_in, zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
@@ -198,12 +199,13 @@ def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, k
         with vault.books.read() as tx:
             book = ledger.read(tx, vault)
             private = ledger.private(vault, tx, book, subject)
+            at = at or moment(vault, tx).at
         events = book.events_of(subject)
         known = tuple(e for e in events if known_at is None or e.recorded_at <= known_at)
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
         vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
     shown = {e.event_id: private[e.seq] for e in known}
-    return History(known, standing(state, legal_at=at or vault.clock()), shown, zone_of(vault))
+    return History(known, standing(state, legal_at=at), shown, zone_of(vault))
 
 
 def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:

@@ -19,6 +19,7 @@ from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
+from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import to_micros
 from vault.subjects.references import ReferenceIndex
@@ -88,12 +89,12 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
 def queue(vault: UnlockedVault) -> Queue:
     """Open questions of all draft and approved projects, and unconfirmed rulings."""
     with vault.trail.attempting(Action.CONSENT_QUEUE):
-        now = vault.clock()
         waiting: list[Waiting] = []
         open_projects = [p for p in projects.list_all(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
         for project in open_projects:
             ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
             with vault.books.read() as tx:
+                now = moment(vault, tx).at
                 decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
             waiting += _open_questions(project.code, decided.verdicts)
         vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})

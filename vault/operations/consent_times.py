@@ -14,9 +14,10 @@ from policies.errors import PolicyInputError
 from policies.states import Act, fold
 from vault.consent import ledger, reference_data
 from vault.consent.form_responses import life_dates
-from vault.consent.ledger import CLOCK_SLACK, Ledger
+from vault.consent.ledger import Ledger
 from vault.consent.ledger_columns import CLOCK_BEHIND, Columns, Ints
 from vault.ids import SubjectId
+from vault.session.moments import CLOCK_SLACK
 from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow

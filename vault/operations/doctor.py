@@ -28,6 +28,7 @@ from vault.limits import ALARM_KEK_WRAPS
 from vault.operations import consent_times, key_backups, object_checks, people_checks, put_back, repair
 from vault.operations.erasure.job import DONE, ERASED
 from vault.operations.health import HealthFinding, Severity
+from vault.session import moments
 from vault.session.high_water import NEWER_KEYS
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ErasureRow, JobRow, LeaseRow, PrincipalRow, ReleaseRow, SubjectRow, VaultRow
@@ -171,6 +172,8 @@ def _log(vault: UnlockedVault) -> Iterator[HealthFinding]:
         text = f"entry {index} of the log says {time}, earlier than {before} before it"
         yield _warning("log_time_back", text, consent_times.LOOK)
     with vault.books.read() as tx:
+        if (when := moments.moment(vault, tx)).behind:
+            yield _warning("clock_behind", f"{when.words()}: decisions are for that time", moments.REMEDY)
         for message in row_checks.faults(tx):
             yield _error("log_rows_altered", message, RESTORE)
     if vault.keyring.has(Branch.AUDIT_READ):

@@ -14,6 +14,7 @@ from vault.access.releases import Release
 from vault.consent import cohort_decisions, reference_data
 from vault.errors import GenovaultError, RefusedError
 from vault.genotypes.catalog import datasets
+from vault.session.moments import moment
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -59,12 +60,13 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     project = projects.load(vault, release.project)
     if project.state != projects.APPROVED:
         return False
-    dataset, now = datasets.by_name(vault, str(release.content.asked["dataset"])), vault.clock()
+    dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
     try:
         with vault.books.read() as tx:
             signed_approvals.require(vault, tx, project)
             if release.request_id is not None and not requests.is_open(vault, tx, release.request_id):
                 return False
+            now = moment(vault, tx).at
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=now)
             places = reference_data.catalogue(tx, dataset.assembly)
         duties, number = decided.obligations, len(decided.permitted)

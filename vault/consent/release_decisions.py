@@ -1,0 +1,36 @@
+"""Decision and limits of one release, at the moment of it: what the gate and the check of a project both go by."""
+
+from __future__ import annotations
+
+from vault.access import release_limits
+from vault.access.release_limits import ReleaseLimits
+from vault.access.scope import AccessScope
+from vault.consent import cohort_decisions, reference_data
+from vault.consent.cohort_decisions import Decided
+from vault.session.moments import Moment
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
+
+
+def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Moment) -> Decided:
+    """Decide each subject of the scope's dataset. Raises IntegrityError as ``cohort_decisions.decide``."""
+    purpose = scope.project.declaration.purpose
+    return cohort_decisions.decide(vault, tx, purpose, [scope.dataset.dataset_id], legal_at=when.at)
+
+
+def limits(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment, *, permitted: int | None = None) -> ReleaseLimits:
+    """Apply the limits of project and consents. Raises RefusedError as ``release_limits.limits``.
+
+    Args:
+        permitted: number of subjects of the release, where that is settled; else as decided.
+    """
+    places = reference_data.catalogue(tx, scope.dataset.assembly)
+    with when.explaining():
+        return release_limits.limits(
+            scope.project.declaration,
+            decided.obligations,
+            permitted=len(decided.permitted) if permitted is None else permitted,
+            places=places,
+            asked=scope.asked,
+            now=when.at,
+        )
