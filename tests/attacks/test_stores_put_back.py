@@ -12,7 +12,7 @@ from tests.support.vaults import opened, sql
 from vault import gate
 from vault.consent import recording
 from vault.crypto.keystore import Role
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, UnavailableError
 from vault.operations import log_anchors, recovery
 from vault.operations.erasure import process
 from vault.session import bound_settings
@@ -246,3 +246,16 @@ def test_every_role_compares_and_keeps_the_marks(small, role):
     with pytest.raises(GenovaultError) as caught, opened(small, factor=factor, principal=role.value):
         pass
     assert caught.value.code == "books_behind"
+
+
+def test_two_processes_that_change_the_settings_at_once_lose_no_anchor(small, tmp_path):
+    places = [tmp_path / "one", tmp_path / "two"]
+    for place in places:
+        place.mkdir()
+    with opened(small) as first, opened(small) as second:
+        log_anchors.add(first, places[0])
+        with pytest.raises(UnavailableError) as caught:
+            log_anchors.add(second, places[1])
+        assert caught.value.code == "changed_meanwhile"
+    with opened(small) as s:
+        assert s.settings.anchors == (places[0],)

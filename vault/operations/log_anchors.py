@@ -196,7 +196,7 @@ def _change(vault: UnlockedVault, anchors: tuple[Path, ...], flag: str) -> None:
     def book(tx: Transaction) -> None:
         vault.trail.append(tx, Action.AUDIT_ANCHOR, Outcome.DONE, flags=[flag], counts={"anchors": len(anchors)})
 
-    bound_settings.change(vault, replace(vault.settings, anchors=anchors), book)
+    bound_settings.change(vault, replace(vault.settings, anchors=anchors), book, from_own=True)
 
 
 def _next_origin(vault: UnlockedVault, origin: str) -> str:

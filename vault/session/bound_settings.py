@@ -1,6 +1,6 @@
 """vault.json held against the books: changed by commands only, one change at a time, each signed and logged.
 
-A change writes vault.json first and the books after it, so a process that is killed between the two leaves a signed change that is one
+A change writes vault.json first and commits the books after it, so a process that is killed between the two leaves a signed change that is one
 ahead of the books: it stands, and the next steward's session tells the books.
 """
 
@@ -96,17 +96,17 @@ def altered(vault: UnlockedVault) -> IntegrityError:
     )
 
 
-def change(
-    vault: UnlockedVault, settings: Settings, book: Callable[[Transaction], None], *, instead_of: str | None = None
-) -> None:
+def change(vault: UnlockedVault, settings: Settings, book: Callable[[Transaction], None], *, from_own: bool = False) -> None:
     """Write vault.json and let the books know of it; ``book`` joins their transaction and logs the change.
+
+    The file is written while no other process can change it: under the write lock of the books, before they commit.
 
     Args:
         settings: its number is drawn here.
-        instead_of: what the books hold, where that is not to be read from them.
+        from_own: the settings are this session's with something added or taken out.
 
     Raises:
-        UnavailableError: ``slot_outdated``: this slot cannot sign.
+        UnavailableError: ``slot_outdated``: this slot cannot sign; ``changed_meanwhile``: another process changed them since.
     """
     if not vault.books.upgraded:
         write_settings(vault.folder, settings)
@@ -117,11 +117,13 @@ def change(
     signer = vault.unlocked.signer
     if signer is None:
         raise UnavailableError("slot_outdated", "this slot cannot sign", hint="ask an administrator for a new one: key add-slot")
-    held = known(vault) if instead_of is None else instead_of
-    newest = max(change_in(held) if held else 0, settings.change)
-    settings = signed(replace(settings, change=newest + 1), signer)
-    write_settings(vault.folder, settings)
     with vault.books.write() as tx:
+        held = tx.scalars(select(VaultRow.settings)).one() or ""
+        known_change = change_in(held) if held else 0
+        if from_own and known_change > vault.settings.change:
+            raise UnavailableError("changed_meanwhile", f"another process changed {SETTINGS}", hint="repeat the command")
+        settings = signed(replace(settings, change=max(known_change, settings.change) + 1), signer)
+        write_settings(vault.folder, settings)
         tx.execute(update(VaultRow).values(settings=bound_text(settings)))
         book(tx)
     vault.settings = settings
