@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import exc, select
+from sqlalchemy import exc
 
 from policies.assemblies import known_assembly, normalise_assembly
 from policies.errors import PolicyInputError
@@ -24,29 +25,29 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
-from vault.errors import GenovaultError, InputError, UnavailableError
+from vault.errors import GenovaultError, InputError
 from vault.files.given_files import read_given
 from vault.files.handed_in import text_of
 from vault.files.names import require_name
 from vault.files.yaml_documents import declared
 from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_intervals
-from vault.genotypes.catalog import declared_assays, panel_builder, part_members, parts
+from vault.genotypes.catalog import declared_assays, import_target, panel_builder, part_members, parts
 from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.import_target import Target
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.ingest.begin import begin_reading
 from vault.genotypes.ingest.reading import ReadFile, Reading
+from vault.genotypes.ingest.source_digest import source_digest
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.store.part_writer import PartWriter
 from vault.genotypes.structural_counts import StructuralCounts
-from vault.ids import ID_BYTES, DatasetId, KeyId, PartId, SubjectId, draw, new_id
+from vault.ids import ID_BYTES, KeyId, PartId, SubjectId, draw, new_id
 from vault.limits import GROUP_SUBJECTS, MAX_LINE_BYTES
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys
-from vault.storage.book_tables import DatasetRow
 from vault.storage.database import Transaction
-from vault.storage.timestamps import to_micros
 from vault.subjects import registry
 from vault.subjects.identities import Identity
 from vault.subjects.registration import DrawnSubjects, Registration, draw_subjects, registering
@@ -96,14 +97,17 @@ class ImportReport:
 class _Plan:
     """A part to be written; nothing of it is in the books yet. Columns are of the first file; subjects are in their order."""
 
-    dataset: Dataset
-    is_new: bool
+    target: Target
     part_id: PartId
     fresh: DrawnSubjects
     columns: Sequence[int]
     subjects: Sequence[SubjectId]
     slots: Mapping[SubjectId, tuple[int, int]]
     assayed: Assayed
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.target.dataset
 
 
 def import_files(
@@ -130,8 +134,9 @@ def import_files(
         require_name(name, what="dataset")
         require_name(assembly, what="assembly")
         assembly = normalise_assembly(assembly)
-        dataset, is_new = _dataset(vault, name, assembly, append=options.append)
-        if is_new and not options.unlisted_assembly:
+        target = import_target.choose(vault, name, assembly, append=options.append)
+        dataset = target.dataset
+        if target.is_new and not options.unlisted_assembly:
             _require_listed(assembly)
         declaration = _declaration(options.assayed, assembly)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
@@ -145,13 +150,14 @@ def import_files(
             sample_map=options.sample_map,
             unknown=options.unknown,
         )
+        source = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="source-digest")).submit(source_digest, files)
         part_id = PartId(new_id(vault.random))
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = _chosen(matched, fresh.subjects)
-        plan = _Plan(dataset, is_new, part_id, fresh, columns, people, _draw(vault, people), declaration)
+        plan = _Plan(target, part_id, fresh, columns, people, _draw(vault, people), declaration)
         structural = StructuralCounts()
         chunks = _one_spelling(
-            structural.counted(_chunks(opened, orders, columns, progress)), {} if is_new else _spellings(vault, dataset)
+            structural.counted(_chunks(opened, orders, columns, progress)), {} if target.is_new else _spellings(vault, dataset)
         )
         with (
             object_leases.acquire(vault, plan.part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE),
@@ -159,31 +165,12 @@ def import_files(
         ):
             written = _write(vault, plan, new, chunks)
             with _unless_overtaken(), new.transaction() as tx:
-                _commit(tx, vault, plan, new, written)
+                _commit(tx, vault, plan, new, written, source=source.result())
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_builder.rebuild(vault, dataset)
     part, _ = written
     known, skipped = len(people) - len(matched.new), len(samples) - len(people)
     return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.total_bytes, structural)
-
-
-def _dataset(vault: UnlockedVault, name: str, assembly: str, *, append: bool) -> tuple[Dataset, bool]:
-    """The dataset to import into, and whether it is new."""
-    with vault.books.read() as tx:
-        row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
-    if row is None:
-        if append:
-            raise InputError("dataset_unknown", f"there is no dataset {name} to append to", hint="leave out --append")
-        return Dataset(DatasetId(new_id(vault.random)), name, assembly), True
-    if not append:
-        raise InputError(
-            "dataset_exists", f"there is a dataset {name} already", hint="add to it with --append, or choose another name"
-        )
-    if normalise_assembly(row.assembly) != assembly:
-        raise InputError(
-            "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
-        )
-    return Dataset(DatasetId(row.dataset_id), name, row.assembly), False
 
 
 def _declaration(assayed: Path | Literal["all"] | None, assembly: str) -> Assayed:
@@ -298,18 +285,18 @@ def _write(vault: UnlockedVault, plan: _Plan, new: Registration, chunks: Iterato
     return part, records
 
 
-def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registration, written: _Written) -> None:
+def _commit(
+    tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registration, written: _Written, *, source: str | None
+) -> None:
     """Name everything in the books, with its audit entry, and end the lease."""
     dataset, fresh = plan.dataset, set(plan.fresh.subjects)
     part, chunks = written
-    if plan.is_new:
-        now = to_micros(vault.clock())
-        tx.add(DatasetRow(dataset_id=dataset.dataset_id, name=dataset.name, assembly=dataset.assembly, created=now))
-        tx.flush()
+    if plan.target.is_new:
+        import_target.begin(tx, vault, plan.target)
     registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
     new.add(tx, dataset=dataset.dataset_id)
     said = declared_assays.keep(tx, plan.assayed)
-    parts.add_part(tx, vault, dataset.dataset_id, part, chunks, assayed=said)
+    parts.add_part(tx, vault, dataset.dataset_id, part, chunks, assayed=said, source=source)
     part_members.add(tx, part.part_id, plan.slots)
     object_leases.end(tx, plan.part_id)
     vault.trail.append(
@@ -321,16 +308,13 @@ def _commit(tx: Transaction, vault: UnlockedVault, plan: _Plan, new: Registratio
         tokens=plan.fresh.tokens,
         counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.total_bytes},
         blobs=[part.directory_sha256, *(c.table_sha256 for c in chunks), *(ref.sha256 for c in chunks for ref in c.containers)],
-        detail={"dataset": dataset.name, "assembly": dataset.assembly, "assayed": said},
+        detail={"dataset": dataset.name, "assembly": dataset.assembly, "assayed": said, "source": source},
     )
 
 
 @contextmanager
 def _unless_overtaken() -> Iterator[None]:
-    """Two imports may look up the same names before either has committed: the second one's is then a name twice."""
     try:
         yield
     except exc.IntegrityError:
-        raise UnavailableError(
-            "changed_meanwhile", "another import took the dataset's or a sample's name", hint="repeat the command"
-        ) from None
+        raise import_target.overtaken() from None

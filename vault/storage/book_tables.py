@@ -115,6 +115,7 @@ class PartRow(Base):
     created: Mapped[Micros]
     members_sha256: Mapped[Digest] = mapped_column(server_default="-")  # of the part's members
     assayed: Mapped[Code | None]  # "all", or the SHA-256 of a list of places
+    source: Mapped[Code | None]  # SHA-256 of the imported files (vault.genotypes.ingest.source_digest)
 
 
 class AssayedPlacesRow(Base):

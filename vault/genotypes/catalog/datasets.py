@@ -1,4 +1,7 @@
-"""Datasets by name, as SQL has them. It loads no arrays: ``dataset list`` is answered at once. ``parts`` has what they hold."""
+"""Datasets by name, as SQL has them. It loads no arrays: ``dataset list`` is answered at once. ``parts`` has what they hold.
+
+A dataset without a part is one that was removed: its row stays, because requests and panels tell of it, and nothing finds it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.stored_types import total
+
+HELD = select(PartRow.part_id).where(PartRow.dataset_id == DatasetRow.dataset_id).exists()
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class DatasetSummary:
 def by_name(vault: UnlockedVault, name: str) -> Dataset:
     """A dataset by its name. Raises InputError ``dataset_unknown``."""
     with vault.books.read() as tx:
-        row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name)).one_or_none()
+        row = tx.scalars(select(DatasetRow).where(DatasetRow.name == name, HELD)).one_or_none()
     if row is None:
         raise InputError("dataset_unknown", f"there is no dataset {name}", hint="genovault dataset list")
     return Dataset(DatasetId(row.dataset_id), row.name, row.assembly)
@@ -47,7 +52,7 @@ def by_name(vault: UnlockedVault, name: str) -> Dataset:
 def list_all(vault: UnlockedVault) -> list[DatasetSummary]:
     """All datasets, by name."""
     with vault.books.read() as tx:
-        rows = tx.scalars(select(DatasetRow).order_by(DatasetRow.name)).all()
+        rows = tx.scalars(select(DatasetRow).where(HELD).order_by(DatasetRow.name)).all()
         return [_summary(tx, row) for row in rows]
 
 

@@ -64,7 +64,7 @@ def find(vault: UnlockedVault, part_id: PartId, panel_id: bytes) -> PartReader |
     if build_id is None:
         return None
     if reader is None or reader.part.part_id != build_id:
-        reader = _open(vault, build_id)
+        reader = open_build(vault, build_id)
     kept[panel_id, part_id] = reader
     return reader
 
@@ -130,7 +130,8 @@ def remove(vault: UnlockedVault, build_ids: Sequence[bytes]) -> None:
         vault.objects.delete([name for name, _ in vault.objects.list(build_id.hex())])
 
 
-def _open(vault: UnlockedVault, build_id: bytes) -> PartReader:
+def open_build(vault: UnlockedVault, build_id: bytes) -> PartReader:
+    """A reader of a build, stale or not. Raises IntegrityError ``key_missing``."""
     with vault.books.read() as tx:
         row, dataset_id = tx.execute(_BUILD_ROW, {"build": build_id}).one()
         owner, record, chunk = _records(vault, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())

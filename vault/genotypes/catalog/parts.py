@@ -126,10 +126,16 @@ def add_part(
     chunks: Sequence[ChunkRecord],
     *,
     assayed: str | None = None,
+    source: str | None = None,
 ) -> None:
-    """Name a written part's objects in the books, in the caller's transaction. ``assayed``: as ``declared_assays.keep`` says."""
-    ordinal = tx.scalar(select(func.count()).select_from(PartRow).where(PartRow.dataset_id == dataset_id)) or 0
-    fields = {**part_fields(part), "assayed": assayed, "members_sha256": b"", "created": to_micros(vault.clock())}
+    """Name a written part's objects in the books, in the caller's transaction.
+
+    ``assayed``: as ``declared_assays.keep`` says. ``source``: digest of the files it came from.
+    """
+    last = tx.scalar(select(func.max(PartRow.ordinal)).where(PartRow.dataset_id == dataset_id))
+    ordinal = 0 if last is None else last + 1  # parts may have been removed
+    said = {"assayed": assayed, "source": source}
+    fields = {**part_fields(part), **said, "members_sha256": b"", "created": to_micros(vault.clock())}
     tx.add(PartRow(dataset_id=dataset_id, ordinal=ordinal, **fields))
     tx.flush()
     rows = [

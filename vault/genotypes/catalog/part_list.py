@@ -1,0 +1,64 @@
+"""Listing of a dataset's parts, so that one can be named: by the first digits of its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from vault.errors import InputError
+from vault.genotypes.catalog.datasets import Dataset
+from vault.ids import PartId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.timestamps import from_micros, rfc3339
+
+SHOWN_DIGITS = 12  # of a part's id; 48 bits tell the parts of any vault apart
+LEAST_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """One line of ``dataset parts``: ``people`` whose calls it holds now; ``source`` is the SHA-256 of the imported files, if kept."""
+
+    part: str
+    imported: str
+    people: int
+    sites: int
+    stored_bytes: int
+    source: str | None
+
+
+def list_parts(vault: UnlockedVault, dataset: Dataset) -> list[PartSummary]:
+    """Parts of a dataset in the order of import."""
+    members = select(func.count()).select_from(PartMemberRow).where(PartMemberRow.part_id == PartRow.part_id).scalar_subquery()
+    query = select(PartRow, members).where(PartRow.dataset_id == dataset.dataset_id).order_by(PartRow.ordinal)
+    with vault.books.read() as tx:
+        rows = tx.execute(query).all()
+    return [
+        PartSummary(shown(row.part_id), rfc3339(from_micros(row.created)), people, row.n_sites, row.total_bytes, row.source)
+        for row, people in rows
+    ]
+
+
+def by_id(vault: UnlockedVault, dataset: Dataset, given: str) -> PartRow:
+    """The part whose id begins with the digits that are given. Raises InputError ``part_unknown``, ``part_ambiguous``."""
+    with vault.books.read() as tx:
+        rows = tx.scalars(select(PartRow).where(PartRow.dataset_id == dataset.dataset_id)).all()
+    found = [row for row in rows if len(given) >= LEAST_DIGITS and row.part_id.hex().startswith(given.lower())]
+    hint = f"genovault dataset parts {dataset.name} lists them"
+    if not found:
+        raise InputError("part_unknown", f"dataset {dataset.name} has no such part", hint=hint)
+    if len(found) > 1:
+        raise InputError("part_ambiguous", "several parts begin so", hint=hint)
+    return found[0]
+
+
+def id_of(row: PartRow) -> PartId:
+    """Id of a part's row."""
+    return PartId(row.part_id)
+
+
+def shown(part_id: bytes | PartId) -> str:
+    """Id of a part as people see it."""
+    return part_id.hex()[:SHOWN_DIGITS]
