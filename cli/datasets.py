@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cli import dataset_corrections
 from cli.context import context_of
 from cli.lazy import group
 from vault.audit.actions import Action
@@ -129,3 +130,7 @@ def show(
     context.output.document({**asdict(summary), "contigs": contigs})
     for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():
         context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")
+
+
+for command in (dataset_corrections.parts, dataset_corrections.verify, dataset_corrections.remove):
+    app.command()(command)

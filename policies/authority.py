@@ -55,6 +55,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "consent.form",
         "consent.pack",
         "dataset.import",
+        "dataset.parts",
         "dataset.remove",
         "dataset.verify",
         "panel.create",

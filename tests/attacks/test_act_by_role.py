@@ -33,6 +33,7 @@ from vault.genotypes import import_job
 from vault.genotypes.catalog import datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors, upgrade
+from vault.operations.corrections import removal, verification
 from vault.operations.erasure import process
 from vault.session import principals
 from vault.subjects import registry
@@ -68,6 +69,9 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset import": ("dataset import more.vcf --name cohort --append --assembly GRCh38", "dataset.import"),
     "dataset list": ("dataset list", "dataset.list"),
     "dataset show": ("dataset show cohort", "dataset.show"),
+    "dataset parts": ("dataset parts cohort", "dataset.parts"),
+    "dataset verify": ("dataset verify cohort", "dataset.verify"),
+    "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
     "consent add": ("consent add form.yaml", "consent.form"),
     "consent load": ("consent load loci loci.json --release 1", "consent.pack"),
     "consent record": ("consent record S11 --form broad-research --answer research_use=yes", "consent.record"),
@@ -293,6 +297,8 @@ def functions(s, names, folder):
         "dataset.import": lambda: import_job.import_files(
             s, [folder / "more.vcf"], name="cohort", assembly="GRCh38", options=import_job.ImportOptions(append=True)
         ),
+        "dataset.verify": lambda: verification.verify(s, "cohort"),
+        "dataset.remove": lambda: removal.remove(s, "cohort", reason="x", accept=True),
         "panel.create": lambda: panels.create(
             s, "new", parse_loci(b"22\t999\t1030\n", name="loci"), dataset_id=datasets.by_name(s, "cohort").dataset_id
         ),
@@ -325,13 +331,22 @@ def functions(s, names, folder):
     }
 
 
-IN_COMMANDS = {"dataset.list", "dataset.show", "panel.show", "project.show", "request.show", "release.show", "release.verify"} | {
+IN_COMMANDS = {
+    "dataset.list",
+    "dataset.show",
+    "dataset.parts",
+    "panel.show",
+    "project.show",
+    "request.show",
+    "release.show",
+    "release.verify",
+} | {
     f"audit.{what}" for what in ("read", "verify", "prove", "export", "report")
 }  # logged where they are shown; what may be read is the keyring's table
 WITHIN = {"vault.init", "vault.open", "vault.unlock.failed", "vault.relocate", "vault.incarnation", "keystore.reconcile"} | {
     f"{what}.outcome" for what in ("view", "extract")
 }  # acts of opening, making and restoring a vault, or the ends of others
-UNBUILT = {"subject.update", "dataset.remove", "dataset.verify", "request.approve", "release.notice", "pseudonym.resolve"} | {
+UNBUILT = {"subject.update", "request.approve", "release.notice", "pseudonym.resolve"} | {
     "principal.token", "backup.restore", "job.start", "job.done",
 }  # fmt: skip
 

@@ -37,6 +37,7 @@ class Action(StrEnum):
     CONSENT_PACK = "consent.pack"
 
     DATASET_IMPORT = "dataset.import"
+    DATASET_PARTS = "dataset.parts"
     DATASET_REMOVE = "dataset.remove"
     DATASET_LIST = "dataset.list"
     DATASET_SHOW = "dataset.show"

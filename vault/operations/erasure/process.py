@@ -93,7 +93,7 @@ def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lam
         UnavailableError: ``branch_closed``: only stewards erase; ``erasure_running``; ``database_busy``: repeat, or open the vault
             again, to go on.
     """
-    with vault.trail.attempting(Action.SUBJECT_ERASE), _alone(vault):
+    with vault.trail.attempting(Action.SUBJECT_ERASE), alone(vault):
         for branch in NEEDED:
             vault.keyring.current(branch)
         subject = resolve(vault, reference)
@@ -108,7 +108,7 @@ def resume(vault: UnlockedVault) -> int:
     if not found or not all(vault.keyring.has(branch) for branch in NEEDED):
         return 0
     try:
-        with _alone(vault):
+        with alone(vault):
             for job_id in unfinished(vault):
                 _carry_on(vault, job_id, lambda _: None)
     except UnavailableError as error:
@@ -310,13 +310,14 @@ def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place
 
 
 @contextmanager
-def _alone(vault: UnlockedVault) -> Iterator[None]:
-    """Hold the erasure lock: two erasures would rewrite the same tables.
+def alone(vault: UnlockedVault) -> Iterator[None]:
+    """Hold the erasure lock: two erasures or corrections would rewrite the same tables.
 
     Raises:
         UnavailableError: ``erasure_running``.
     """
     with process_lock(vault.folder, "erasure") as mine:
         if not mine:
-            raise UnavailableError("erasure_running", "another erasure is being carried out", hint="try again when it has ended")
+            message = "another erasure or correction of genotypes is being carried out"
+            raise UnavailableError("erasure_running", message, hint="try again when it has ended")
         yield

@@ -1,0 +1,108 @@
+"""Removal of a dataset, or of one part of it: afterwards the others' genotypes read as if it had never come.
+
+People stay registered, with their consents, and everything in the log stays: who removed what, and why. A dataset whose last part
+went keeps its name: importing under it again begins anew, for the same panels, projects and sample names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from policies.purposes import ProjectDeclaration
+from vault.access import projects
+from vault.audit.actions import Action
+from vault.audit.entry import ObjectRef
+from vault.errors import RefusedError
+from vault.genotypes.catalog import datasets, part_list, parts
+from vault.genotypes.catalog.datasets import Dataset
+from vault.ids import PartId
+from vault.operations import key_backups
+from vault.operations.corrections import discarding
+from vault.operations.corrections.reasons import require_reason
+from vault.operations.erasure.process import alone
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PanelRow, PartMemberRow
+from vault.storage.database import Transaction
+from vault.storage.timestamps import rfc3339
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was removed. ``bare``: people of it who have no genotypes in the vault any more. ``horizon``: until then backups of keys may
+    hold the destroyed ones.
+    """
+
+    dataset: str
+    parts: tuple[str, ...]
+    whole: bool
+    people: int
+    bare: int
+    keys: int
+    objects: int
+    horizon: str | None
+
+
+def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: str, accept: bool = False) -> Removed:
+    """Remove a dataset, or the part whose id begins with ``part``.
+
+    Args:
+        accept: also where nothing of the dataset is left to a project in force or a panel that names it.
+
+    Raises:
+        InputError: ``dataset_unknown``, ``part_unknown``, ``part_ambiguous``, ``reason_missing``. RefusedError: ``dataset_in_use``,
+            ``not_authorised``. UnavailableError: ``erasure_running``, ``erasure_pending``, ``dataset_changed``.
+    """
+    with vault.trail.attempting(Action.DATASET_REMOVE), alone(vault):
+        said = require_reason(reason)
+        dataset = datasets.by_name(vault, name)
+        held = [PartId(row.part_id) for row in parts.list_all(vault, dataset.dataset_id)]
+        chosen = held if part is None else [PartId(part_list.by_id(vault, dataset, part).part_id)]
+        whole = set(chosen) == set(held)
+        with vault.books.write() as tx:
+            if whole and not accept:
+                _require_unused(vault, tx, dataset)
+            obj = ObjectRef("dataset", dataset.dataset_id.hex()) if whole else ObjectRef("part", chosen[0].hex())
+            detail = {"dataset": dataset.name, "parts": [one.hex() for one in chosen], "reason": said}
+            job, people = discarding.take_out(tx, vault, chosen, act=Action.DATASET_REMOVE, obj=obj, detail=detail)
+            left = _with_genotypes(tx, people)
+        counts = discarding.finish(vault, job)
+    now = vault.clock()
+    end = key_backups.horizon([one for one in key_backups.list_all(vault.books) if one.held(now)], at=now)
+    return Removed(
+        dataset=dataset.name,
+        parts=tuple(part_list.shown(one) for one in chosen),
+        whole=whole,
+        people=len(people),
+        bare=len(people) - left,
+        keys=counts["keys"],
+        objects=counts["objects"],
+        horizon=None if end is None else rfc3339(end),
+    )
+
+
+def _require_unused(vault: UnlockedVault, tx: Transaction, dataset: Dataset) -> None:
+    """Refuse to leave nothing of what others rest on. Raises RefusedError ``dataset_in_use``."""
+    panels = sorted(set(tx.scalars(select(PanelRow.name).where(PanelRow.dataset_id == dataset.dataset_id))))
+    codes = sorted(
+        one.code for one in projects.list_in(vault, tx) if one.state == projects.APPROVED and _names(one.declaration, dataset)
+    )
+    using = [f"project {code}" for code in codes] + [f"panel {name}" for name in panels]
+    if using:
+        more = f" and {len(using) - 3} more" if len(using) > 3 else ""
+        raise RefusedError(
+            "dataset_in_use",
+            f"dataset {dataset.name} is named by {', '.join(using[:3])}{more}",
+            hint="close or amend them first, or give --accept: they then have nothing to show",
+        )
+
+
+def _names(declaration: ProjectDeclaration, dataset: Dataset) -> bool:
+    return dataset.name in declaration.datasets
+
+
+def _with_genotypes(tx: Transaction, people: Sequence[bytes]) -> int:
+    holding = set(tx.scalars(select(PartMemberRow.subject_id).distinct()))
+    return len(holding.intersection(people))

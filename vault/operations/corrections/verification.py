@@ -1,0 +1,196 @@
+"""Verification of a dataset: every object read back, every seal opened that this principal may open, every block decoded.
+
+Compared are lengths and digests with the books, seals with their places, counts of sites with the tables, and the alleles that calls
+name with those that sites list. Nothing is changed, and no call leaves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
+from vault.crypto.key_wrapping import KeyPurpose, block_keys
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError
+from vault.genotypes.catalog import datasets, panel_blocks, part_list, part_members, parts
+from vault.genotypes.store.block_access import BlockAccess
+from vault.genotypes.store.part_reader import PartReader
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PartRow
+
+AGAIN = "restore the objects from a backup; or dataset remove with --part, and import the file again"
+KEYS = "restore the newest key database; or dataset remove with --part, and import the file again"
+BOOKS = "restore a backup of the books"
+DERIVED = "panel create again: it is made of the dataset"
+_REMEDIES = {"key_missing": KEYS, "members_altered": BOOKS, "part_incomplete": BOOKS}
+
+Progress = Callable[[int, int], None]
+"""``progress(chunks done, chunks in all)``."""
+Slots = Mapping[SubjectId, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is not as it was written, where, and the cure. ``chunk`` and ``group``: None where it is all of them."""
+
+    part: str
+    chunk: int | None
+    group: int | None
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was looked at, and what was found. ``blocks``: opened and decoded."""
+
+    dataset: str
+    parts: int
+    chunks: int
+    objects: int
+    blocks: int
+    damages: tuple[Damage, ...]
+
+
+def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done, _total: None) -> Verified:
+    """Read a dataset back as a whole; one entry of the log.
+
+    Raises:
+        InputError: ``dataset_unknown``. UnavailableError: ``erasure_pending``; a store does not answer.
+    """
+    with vault.trail.attempting(Action.DATASET_VERIFY):
+        dataset = datasets.by_name(vault, name)
+        rows = parts.list_all(vault, dataset.dataset_id)
+        total, done = sum(row.n_chunks for row in rows), 0
+        look, people = _Look(vault), set[SubjectId]()
+        for row in rows:
+            people.update(members := look.members(row))
+            for _ in look.part(row, members):
+                done += 1
+                progress(done, total)
+            look.builds(row, members)
+        counts = {"parts": len(rows), "chunks": done, "objects": look.objects, "blocks": look.blocks, "damaged": len(look.found)}
+        vault.trail.record(
+            Action.DATASET_VERIFY,
+            Outcome.DONE,
+            obj=ObjectRef("dataset", dataset.dataset_id.hex()),
+            subjects=sorted(people),
+            counts=counts,
+            detail={"dataset": name, "damages": [f"{d.part}/{d.chunk}/{d.group}: {d.code}" for d in look.found[:100]]},
+        )
+    return Verified(name, len(rows), done, look.objects, look.blocks, tuple(look.found))
+
+
+class _Look:
+    """One verification: what it has counted and found so far."""
+
+    def __init__(self, vault: UnlockedVault) -> None:
+        self._vault = vault
+        self.objects = self.blocks = 0
+        self.found: list[Damage] = []
+
+    def members(self, row: PartRow) -> Slots:
+        """Places of a part's people, held against the digest in its record."""
+        try:
+            with self._vault.books.read() as tx:
+                part_members.listed(tx, row.part_id, row.members_sha256)
+        except IntegrityError as error:
+            self._tell(row, None, None, error)
+        return parts.members(self._vault, row)
+
+    def part(self, row: PartRow, members: Slots) -> Iterator[None]:
+        """Look at a part's directory and at each chunk."""
+        try:
+            opened = parts.open_part(self._vault, row, keep=False)
+            self._object(row.directory_object, row.directory_bytes, row.directory_sha256)
+            directory = opened.reader.directory
+        except IntegrityError as error:
+            self._tell(row, None, None, error)
+            return
+        access = self._access(row, members, row.dataset_id)
+        for ordinal in range(row.n_chunks):
+            try:
+                parts.learn(self._vault, opened, [ordinal])
+                self._table(opened.reader, ordinal, int(directory.n_sites[ordinal]))
+            except IntegrityError as error:
+                self._tell(row, ordinal, None, error)
+            else:
+                self._groups(row, opened.reader, ordinal, access)
+            opened.reader.forget()
+            yield
+
+    def builds(self, row: PartRow, members: Slots) -> None:
+        """Look at the panel blocks over a part."""
+        for build_id in panel_blocks.of_parts(self._vault, [part_list.id_of(row)]):
+            try:
+                reader = panel_blocks.open_build(self._vault, build_id)
+                self._table(reader, 0, reader.part.n_sites)
+            except IntegrityError as error:
+                self._tell(row, None, None, error, remedy=DERIVED)
+            else:
+                self._groups(row, reader, 0, self._access(row, members, build_id), remedy=DERIVED)
+
+    def _table(self, reader: PartReader, ordinal: int, n_sites: int) -> None:
+        record = reader.known(ordinal)
+        if record is None or record.n_sites != n_sites:
+            raise IntegrityError("part_incomplete", "the books count other sites than the directory")
+        self._object(record.table_name, record.table_bytes, record.table_sha256)
+        reader.sites(ordinal)
+
+    def _groups(
+        self, row: PartRow, reader: PartReader, ordinal: int, access: Mapping[int, BlockAccess], *, remedy: str | None = None
+    ) -> None:
+        record = reader.known(ordinal)
+        for group, (ref, name) in enumerate(zip(record.containers, record.container_names, strict=True) if record else ()):
+            try:
+                self._object(name, ref.total_bytes, ref.sha256)
+                if group in access:
+                    reader.count([ordinal], None, access[group])
+                    self.blocks += access[group].size
+            except IntegrityError as error:
+                self._tell(row, ordinal, group, error, remedy=remedy)
+
+    def _access(self, row: PartRow, members: Slots, owner: bytes) -> dict[int, BlockAccess]:
+        """For each group the right to open its people's blocks; who has no key is found."""
+        keys = self._vault.keys.open_many(KeyPurpose.GENOTYPE, members)
+        if lost := len(members) - len(keys):
+            error = IntegrityError("key_missing", f"{lost} people of the part have no genotype key")
+            self._tell(row, None, None, error)
+        groups: defaultdict[int, list[SubjectId]] = defaultdict(list)
+        for subject, (group, _) in members.items():
+            if subject in keys:
+                groups[group].append(subject)
+        return {
+            group: BlockAccess.from_places([members[s] for s in people], block_keys((keys[s] for s in people), owner))
+            for group, people in groups.items()
+        }
+
+    def _object(self, name: str, size: int, digest: bytes) -> None:
+        """Read an object whole. Raises IntegrityError ``object_missing``, ``object_altered``."""
+        data = self._vault.objects.get(name)
+        self.objects += 1
+        if len(data) != size or sha256(data) != digest:
+            raise IntegrityError("object_altered", "an object is not what was written")
+
+    def _tell(
+        self, row: PartRow, chunk: int | None, group: int | None, error: IntegrityError, *, remedy: str | None = None
+    ) -> None:
+        cure = remedy or _REMEDIES.get(error.code, AGAIN)
+        damage = Damage(part_list.shown(row.part_id), chunk, group, error.code, error.message, cure)
+        if damage not in self.found:
+            self.found.append(damage)
+
+
+def words(damages: Sequence[Damage]) -> list[tuple[str, str, str, str]]:
+    """Each damage as (place, code, what, cure), for people."""
+    shown = []
+    for one in damages:
+        chunk = "" if one.chunk is None else f", chunk {one.chunk}"
+        group = "" if one.group is None else f", group {one.group}"
+        shown.append((f"part {one.part}{chunk}{group}", one.code, one.message, one.remedy))
+    return shown
