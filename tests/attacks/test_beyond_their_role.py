@@ -6,6 +6,8 @@ alone does.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
@@ -19,6 +21,7 @@ from vault.consent import ledger, ledger_columns, ledger_witnesses, recording
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, IntegrityError, RefusedError
+from vault.operations import doctor
 from vault.session import approvals
 from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, RequestRow
 from vault.storage.database import Transaction
@@ -70,6 +73,18 @@ def test_a_custodian_accepts_for_nobody(small, custodian):
     with opened(small, factor=custodian, principal="custodian") as s, s.books.write() as tx:
         accept_for(s, tx, declined)
     assert (before, seen(small)) == (10, "consent_ledger_altered")
+
+
+def test_what_a_custodian_may_record_counts_and_a_steward_goes_on_from_there(small, custodian):
+    with opened(small, factor=custodian, principal="custodian") as s:
+        recording.withdraw(s, "S03")
+    assert seen(small) == 9
+    with opened(small) as s:
+        recording.record(s, "S11", "broad-research", {"research_use": "yes"})
+        with s.books.read() as tx:
+            assert s.books.settled(tx) == dataclasses.astuple(ledger.last(tx, s.vault_id))
+        assert doctor.examine(s).ok
+    assert seen(small) == 10
 
 
 def take_out_last(tx: Transaction) -> None:
