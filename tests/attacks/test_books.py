@@ -349,3 +349,15 @@ def test_a_reference_pointed_at_somebody_else_leads_to_nobody(small):
                     use(s, sample)
                 assert caught.value.code == "reference_altered"
         assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == len(PERMITTED)
+
+
+@pytest.mark.parametrize("stated", ["1", "[]", "{}", '{"head":"zz","seq":1}', '{"head":1,"seq":1}'])
+def test_an_entry_that_states_the_ledger_in_no_form_of_ours_is_told_in_one_line(small, stated):
+    leaf = f'{{"act":"consent.record","consent":{stated},"v":1}}'
+    newest = "SELECT max(idx) FROM audit_leaf WHERE instr(leaf, '\"consent\":{') > 0"
+    sql(small / "books.db", (f"UPDATE audit_leaf SET leaf = ? WHERE idx = ({newest})", (leaf.encode(),)))
+    s = open_vault(small, factor=vaults.FACTOR, principal="ann")
+    with pytest.raises(IntegrityError) as caught:
+        gate.view(s, project="demo", dataset="cohort")
+    assert caught.value.code == "entry_malformed"
+    s.abandon()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from vault.audit.entry import ConsentHead, decode_leaf
+from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditLeafRow
 from vault.storage.database import Transaction
 from vault.storage.stored_types import largest
@@ -16,7 +17,7 @@ ADDING = (b'{"act":"consent.', b'{"act":"subject.')  # the beginnings, of one le
 def consent_head(tx: Transaction) -> ConsentHead | None:
     """The head in the newest entry that carries one, as the caller's transaction sees the log; None before the first.
 
-    Raises IntegrityError as ``entry.decode_leaf``.
+    Raises IntegrityError ``entry_malformed``; as ``entry.decode_leaf``.
     """
     stop: int | None = None
     while True:
@@ -46,5 +47,9 @@ def added_heads(tx: Transaction, looked: int) -> tuple[int, list[ConsentHead]]:
 
 
 def _stated(leaf: bytes) -> ConsentHead | None:
-    stated = decode_leaf(leaf).get("consent")
-    return None if stated is None else ConsentHead(stated["seq"], bytes.fromhex(stated["head"]), stated.get("added", 0))
+    try:
+        stated = decode_leaf(leaf).get("consent")
+        return None if stated is None else ConsentHead(stated["seq"], bytes.fromhex(stated["head"]), stated.get("added", 0))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        message = "an audit entry does not state the consent ledger as an entry does"
+        raise IntegrityError("entry_malformed", message, hint="genovault audit verify") from None

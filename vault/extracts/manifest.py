@@ -12,7 +12,6 @@ The key's name is the log's origin with "/release": the release key is not the l
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from datetime import UTC
 from pathlib import Path
@@ -216,7 +215,7 @@ def _opened(data: bytes) -> tuple[Any, VerifierKey, bytes]:
             raise _malformed("its outer fields")
         signature = base64.b64decode(envelope["signature"]["ed25519"], validate=True)
         key = VerifierKey.from_text(envelope["signature"]["key"])
-    except (IntegrityError, TypeError, AttributeError, binascii.Error):
+    except (IntegrityError, TypeError, AttributeError, ValueError):  # ValueError: base64 that is none, or not ASCII
         raise _malformed("its envelope") from None
     if key.kind != ED25519 or base64.b64encode(signature).decode() != envelope["signature"]["ed25519"]:
         raise _malformed("its signature field")

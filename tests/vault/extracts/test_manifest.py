@@ -122,6 +122,15 @@ def test_cut_short_or_spelled_otherwise_is_malformed():
         assert code(lambda broken=broken: verify_manifest(broken, KEY.public)) == "manifest_malformed"
 
 
+@pytest.mark.parametrize("field", ["ed25519", "key"])
+@pytest.mark.parametrize("value", ["\u00e9", "====", 1, None, [], {}])
+def test_a_signature_of_another_form_is_malformed(field, value):
+    envelope = json.loads(sign_manifest(manifest(), KEY))
+    envelope["signature"][field] = value
+    broken = json.dumps(envelope, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    assert code(lambda: signer_of(broken)) == "manifest_malformed"
+
+
 def resigned(change):
     inner = json.loads(sign_manifest(manifest(), KEY))["manifest"]
     change(inner)
