@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, func, select
+from sqlalchemy import BindParameter, Row, bindparam, select
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.secret import Secret
@@ -132,7 +132,7 @@ def add_part(
 
     ``assayed``: as ``declared_assays.keep`` says. ``source``: digest of the files it came from.
     """
-    last = tx.scalar(select(func.max(PartRow.ordinal)).where(PartRow.dataset_id == dataset_id))
+    last = tx.scalar(select(PartRow.ordinal).where(PartRow.dataset_id == dataset_id).order_by(PartRow.ordinal.desc()).limit(1))
     ordinal = 0 if last is None else last + 1  # parts may have been removed
     said = {"assayed": assayed, "source": source}
     fields = {**part_fields(part), **said, "members_sha256": b"", "created": to_micros(vault.clock())}
