@@ -37,6 +37,7 @@ def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     size = 2 * len(view.pseudonyms) + 64
     pages = (_Records.from_page(page, numbers) for page in view.pages())
     write_runs(bcf, pages, found, record_bytes=size, at=len(head.data))
+    bcf.flush()  # htslib warns of an index that is older than its file
     found.write(index)
     return found
 

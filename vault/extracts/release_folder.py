@@ -39,7 +39,7 @@ def write_folder(
     name, spelled = _FORMATS[file_format]
     write = _writer(file_format)
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
-    with staging.create(name) as genotypes, staging.create(f"{name}.csi") as index:
+    with staging.create(f"{name}.csi") as index, staging.create(name) as genotypes:
         found = write(view, genotypes, index, vault_view=line)
     kinds = {name: spelled, f"{name}.csi": "csi/1"}
     if found.fits_tabix:

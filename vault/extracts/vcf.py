@@ -37,6 +37,7 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     found = Index(len(contigs), contigs)
     size = 4 * len(view.pseudonyms) + 64
     write_runs(vcf, map(_Lines.from_page, view.pages()), found, record_bytes=size, at=len(header.data))
+    vcf.flush()  # htslib warns of an index that is older than its file
     found.write(index)
     return found
 
