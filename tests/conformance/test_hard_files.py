@@ -25,7 +25,7 @@ WHOLE_FILE = {  # refusals that are about no single line
 }  # fmt: skip
 UNKNOWN = "of-no-pack"  # an assembly whose contigs and lengths the vault does not know: these files make theirs up
 SMALL = 150_000  # bytes: of what the default suite takes
-STRIDE = 17  # of the small files, sorted by name, how many are passed over for one taken
+STRIDE = 31  # of the small files, sorted by name, how many are passed over for one taken
 
 LAXER = re.compile(
     r"failed_body_sample_00[78]\.vcf"
@@ -95,8 +95,8 @@ def judge(folder: Path, paths: Sequence[Path], capsys: pytest.CaptureFixture[str
 def test_a_sample_of_hard_files_comes_out_as_it_went_in_or_is_refused(tmp_path, capsys):
     small = [path for path in every_file() if path.stat().st_size <= SMALL]
     counts = judge(tmp_path, small[::STRIDE], capsys)
-    assert counts["accepted, the same"] >= 15
-    assert counts["accepted, the same"] + counts["accepted, nobody carries anything"] >= 20
+    assert counts["accepted, the same"] >= 8
+    assert counts["accepted, the same"] + counts["accepted, nobody carries anything"] >= 10
 
 
 @pytest.mark.long

@@ -20,18 +20,19 @@ from vault.extracts.verification import verify_release
 from vault.genotypes.catalog import datasets
 from vault.storage.book_tables import ChunkRow, ContainerRow, LeaseRow, PartRow, SubjectRow
 
-EVERY = 24  # default suite: each twenty-fourth step; the long one takes all
+EVERY = 24  # at length each test takes each twenty-fourth step, and all of them together every one
+SELDOM = 2 * EVERY  # default suite
 
 
 def steps(offset):
-    """Steps to be killed at, without end."""
-    return itertools.count(1 + offset, EVERY)
+    """Steps to be killed at, without end: of offset 0 those of the default suite, of ``EVERY`` the ones between them."""
+    return itertools.count(1 + offset, EVERY if offset % EVERY else SELDOM)
 
 
 def pytest_generate_tests(metafunc):
-    """All steps of all works between the long marks: offset 0 in the default suite, the rest at length."""
+    """All steps of all works, those of offset 0 in the default suite, the rest at length."""
     if "offset" in metafunc.fixturenames:
-        metafunc.parametrize("offset", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, EVERY))])
+        metafunc.parametrize("offset", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, EVERY + 1))])
 
 
 # What the children do

@@ -373,7 +373,7 @@ class Machine:
 
 
 def test_what_processes_do_at_once_is_what_some_order_does(tmp_path):
-    Machine(1, tmp_path, people=6).run(60)
+    Machine(1, tmp_path, people=6).run(40)
 
 
 @pytest.mark.long

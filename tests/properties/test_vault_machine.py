@@ -413,7 +413,7 @@ COMMON = {
 
 
 def test_the_vault_does_what_its_model_says():
-    run_state_machine_as_test(VaultMachine, settings=settings(max_examples=5, stateful_step_count=10, **COMMON))
+    run_state_machine_as_test(VaultMachine, settings=settings(max_examples=3, stateful_step_count=8, **COMMON))
 
 
 @pytest.mark.long
