@@ -38,10 +38,10 @@ demo: $(INSTALLED)
 	$(BIN)/genovault demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not long" -n $(JOBS)
+	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist worksteal
 
 test-long: $(INSTALLED)
-	$(BIN)/python -m pytest -m long -n $(JOBS)
+	$(BIN)/python -m pytest -m long -n $(JOBS) --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
