@@ -91,6 +91,7 @@ def check(
         with vault.books.read() as tx:
             project_check.examine(vault, tx, scopes, when=moment(vault, tx))  # reads the ledger outside the lock
         with vault.books.write() as tx:  # the entry quotes the ledger's head of its own transaction
+            vault.require_standing(tx)
             if project.state == projects.APPROVED:
                 signed_approvals.require(vault, tx, project)
             found, head = project_check.examine(vault, tx, scopes, when=(when := moment(vault, tx)))

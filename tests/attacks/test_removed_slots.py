@@ -25,6 +25,7 @@ ACTS = {
     "whose consent": lambda s: recording.history(s, "S03"),
     "who it is": lambda s: registry.subject_show(s, "S03"),
     "who is held": registry.subject_list,
+    "check": lambda s: gate.check(s, "demo"),
     "view": lambda s: gate.view(s, project="demo", dataset="cohort"),
 }
 HELD = {Role.STEWARD: set(ACTS), Role.CUSTODIAN: {"withdraw", "whose consent", "who it is", "who is held"}, Role.ENGINE: {"ask"}}
