@@ -19,7 +19,8 @@ from vault.crypto.primitives import SigningKey, sha256, verify_signature
 from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.session.collections import Collection, differing, state_digest
 from vault.storage.audit_tables import AuditHeadRow
-from vault.storage.book_tables import CollectionHeadRow, VaultRow
+from vault.storage.book_tables import CollectionHeadRow
+from vault.storage.compiled_statements import fetched
 from vault.storage.database import Transaction
 
 TOGETHER = "stewards"  # name of the head over all collections that stewards alone change
@@ -47,6 +48,11 @@ class CollectionHead:
 
 
 Heads = dict[str, CollectionHead]
+_Rows = list[tuple[Any, ...]]
+
+_LOG_HEAD = "SELECT base, size, stack, state, epoch, mac FROM audit_head"
+_HEADS = "SELECT name, counter, digest, listing_sha256, signer, signature FROM collection_head"
+_KEYSTORE_SEQ = "SELECT keystore_seq FROM vault"
 
 
 class CollectionHeads:
@@ -71,6 +77,7 @@ class CollectionHeads:
         self._keystore = keystore
         self._signatory = signatory
         self._verified: set[tuple[str, CollectionHead]] = set()  # whose signature was checked
+        self._bound: tuple[tuple[_Rows, _Rows], Heads] | None = None  # heads last found to be bound, and what they stood in
 
     def read(self, connection: Connection) -> tuple[Heads, int]:
         """Heads of all collections, bound to the head of the log, and the number of the newest keystore that the books know of.
@@ -78,38 +85,28 @@ class CollectionHeads:
         Raises:
             IntegrityError: ``log_head_missing``, ``log_head_unauthentic``, ``collection_altered``.
         """
-        columns = (
-            AuditHeadRow.base,
-            AuditHeadRow.size,
-            AuditHeadRow.stack,
-            AuditHeadRow.state,
-            AuditHeadRow.epoch,
-            AuditHeadRow.mac,
-        )
-        row = connection.execute(select(*columns)).first()
-        if row is None:
+        stored = fetched(connection, _LOG_HEAD), fetched(connection, _HEADS)
+        known = self._bound
+        if known is None or known[0] != stored:
+            self._bound = known = stored, self._read(*stored)
+        heads = known[1]
+        keystore_seq = next((row[0] for row in fetched(connection, _KEYSTORE_SEQ)), None) or 0
+        for name in _BY_STEWARDS & heads.keys():
+            self._require_signed(name, heads[name], keystore_seq)
+        return heads, keystore_seq
+
+    def _read(self, log_head: _Rows, rows: _Rows) -> Heads:
+        """Heads from what is stored. Raises as ``read``."""
+        if not log_head:
             raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
-        sealed = SealedHead(*row)
+        sealed = SealedHead(*log_head[0])
         self._seal.check(sealed)
-        rows = connection.execute(
-            select(
-                CollectionHeadRow.name,
-                CollectionHeadRow.counter,
-                CollectionHeadRow.digest,
-                CollectionHeadRow.listing_sha256,
-                CollectionHeadRow.signer,
-                CollectionHeadRow.signature,
-            )
-        )
-        heads = {row.name: CollectionHead(*row[1:]) for row in rows}
+        heads = {row[0]: CollectionHead(*row[1:]) for row in rows}
         if not all(map(_typed, heads.values())):
             raise altered("collection_head")
         if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
             raise altered("collection_head")
-        keystore_seq = connection.execute(select(VaultRow.keystore_seq)).scalar() or 0
-        for name in _BY_STEWARDS & heads.keys():
-            self._require_signed(name, heads[name], keystore_seq)
-        return heads, keystore_seq
+        return heads
 
     def require(
         self, connection: Connection, collection: Collection, rows: Sequence[tuple[Any, ...]], heads: Heads, keystore_seq: int

@@ -11,6 +11,7 @@ columns are encoded at once.
 
 from __future__ import annotations
 
+import marshal
 import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,7 @@ from vault.storage.book_tables import (
     RulingRow,
     VaultRow,
 )
+from vault.storage.compiled_statements import fetched
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,21 @@ class Collection:
         if self.newest_by is not None:
             query += f" ORDER BY {self.newest_by} DESC LIMIT 1"
         # not sorted by the database, whose collation may be the machine's
-        return sorted(map(tuple, connection.exec_driver_sql(query).all()), key=itemgetter(*self.key))
+        return sorted(fetched(connection, query), key=itemgetter(*self.key))
 
     def digest(self, rows: Sequence[tuple[Any, ...]]) -> bytes:
-        """Digest of the collection whose rows are given, 32 bytes."""
+        """Digest of the collection whose rows are given, 32 bytes.
+
+        The one found last is kept with what it was found from, every value and its type: rows that did not change are read whole
+        by each transaction, and encoded once.
+        """
+        content = sha256(marshal.dumps(list(rows), _PLAIN)).digest()
+        known = _DIGESTS.get(self)
+        if known is None or known[0] != content:
+            known = _DIGESTS[self] = content, self._digest(rows)
+        return known[1]
+
+    def _digest(self, rows: Sequence[tuple[Any, ...]]) -> bytes:
         hashed = sha256(encode_context("genovault/collection/v1", self.name, *self.columns) + len(rows).to_bytes(8, "big"))
         for column in zip(*rows, strict=True):
             hashed.update(_encoded(column))
@@ -84,6 +97,10 @@ class Collection:
 
     def _label(self, row: tuple[Any, ...]) -> bytes:
         return b" ".join([_shown(row[at]) for at in self.label])
+
+
+_DIGESTS: dict[Collection, tuple[bytes, bytes]] = {}  # SHA-256 of the content last seen, and its digest
+_PLAIN = 2  # the form of marshal that says the same of equal values, whatever else refers to them
 
 
 def differing(signed: bytes, found: bytes) -> tuple[str, str] | None:

@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, Dialect, Executable, Row
+from sqlalchemy import Connection, CursorResult, Dialect, Executable, Row
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vault.storage.database import Transaction
 from vault.storage.stored_types import Check, stored_type
+
+
+def fetched(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    """Rows of a query of ours without values, as the driver has them, in the connection's transaction. Nobody listens to it."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
 
 
 class _Compiled(NamedTuple):

@@ -19,6 +19,7 @@ from vault.errors import IntegrityError
 from vault.storage import book_tables, key_tables  # noqa: F401 - whose import fills the metadata
 from vault.storage.audit_tables import TRIGGERS
 from vault.storage.base import Base, KeysBase
+from vault.storage.compiled_statements import fetched
 from vault.storage.database import Database
 
 Planted = list[tuple[str, str]]
@@ -77,8 +78,7 @@ def require_sound_lookups(connection: Connection, table: str) -> None:
     """
     if connection.dialect.name != "sqlite":
         return
-    found = connection.exec_driver_sql(f"PRAGMA integrity_check('{table}')").scalars().first()  # a name of our own
-    if found != "ok":
+    if fetched(connection, f"PRAGMA integrity_check('{table}')") != [("ok",)]:  # a name of our own
         raise IntegrityError(
             "database_damaged",
             f"the books were edited: indexes and rows of {table} differ",
