@@ -11,21 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, select
 
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.ids import SubjectId
 from vault.storage.book_tables import IdentityRow, PeopleDigestRow
+from vault.storage.bulk_columns import insert_columns
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 
 BUCKETS = 256
 ALL_FROM = 128  # buckets: one query over everybody is faster from here on
-_ROWS = select(IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed).order_by(IdentityRow.subject_id)
-_BUCKET = _ROWS.where(IdentityRow.subject_id >= bindparam("first"), IdentityRow.subject_id <= bindparam("last"))
+_IDENTITIES = select(IdentityRow.subject_id, IdentityRow.version, IdentityRow.sealed).order_by(IdentityRow.subject_id)
+_ROWS = Statement(_IDENTITIES)
+_BUCKET = Statement(_IDENTITIES.where(IdentityRow.subject_id >= bindparam("first"), IdentityRow.subject_id <= bindparam("last")))
 
-IdentityRows = list[Row[*tuple[Any, ...]]]
+IdentityRows = Sequence[Row[*tuple[Any, ...]]]
 
 
 def digest(bucket: int, rows: Iterable[Sequence[Any]]) -> bytes:
@@ -39,10 +42,10 @@ def renew(tx: Transaction, subjects: Iterable[SubjectId]) -> None:
     tx.flush()
     buckets = {subject[0] for subject in subjects}
     found = _by_bucket(tx, buckets)
-    for bucket in sorted(buckets):
-        tx.execute(delete(PeopleDigestRow).where(PeopleDigestRow.bucket == bucket))
-        if found[bucket]:
-            tx.execute(insert(PeopleDigestRow).values(bucket=bucket, digest=digest(bucket, found[bucket])))
+    held = [bucket for bucket in sorted(buckets) if found[bucket]]
+    tx.execute(delete(PeopleDigestRow).where(PeopleDigestRow.bucket.in_(buckets)))
+    if held:
+        insert_columns(tx, PeopleDigestRow, {"bucket": held, "digest": [digest(bucket, found[bucket]) for bucket in held]})
 
 
 def rows_of(tx: Transaction, subjects: Iterable[SubjectId]) -> IdentityRows:
@@ -62,7 +65,7 @@ def rows_of(tx: Transaction, subjects: Iterable[SubjectId]) -> IdentityRows:
                 "the books were edited: identities are not those that were last recorded",
                 hint="genovault doctor says what to restore",
             )
-    return [row for rows in found.values() for row in rows if row.subject_id in wanted]
+    return [row for rows in found.values() for row in rows if row[0] in wanted]
 
 
 def altered(tx: Transaction) -> bool:
@@ -73,13 +76,11 @@ def altered(tx: Transaction) -> bool:
 
 
 def _by_bucket(tx: Transaction, buckets: set[int]) -> dict[int, IdentityRows]:
-    found: dict[int, IdentityRows] = {bucket: [] for bucket in buckets}
     if len(buckets) >= ALL_FROM:
-        for row in tx.execute(_ROWS):
-            if row.subject_id[0] in found:
-                found[row.subject_id[0]].append(row)
-        return found
-    for bucket in buckets:
-        first = bytes([bucket])
-        found[bucket] = list(tx.execute(_BUCKET, {"first": first + bytes(15), "last": first + b"\xff" * 15}))
-    return found
+        found: dict[int, list[Row[*tuple[Any, ...]]]] = {bucket: [] for bucket in buckets}
+        for row in _ROWS.rows(tx):
+            if (bucket := row[0][0]) in found:
+                found[bucket].append(row)
+        return dict(found)
+    ends = {bucket: (bytes([bucket]) + bytes(15), bytes([bucket]) + b"\xff" * 15) for bucket in buckets}
+    return {bucket: _BUCKET.rows(tx, first=first, last=last) for bucket, (first, last) in ends.items()}
