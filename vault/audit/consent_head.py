@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from vault.audit.entry import ConsentHead, decode_leaf
 from vault.errors import IntegrityError
 from vault.storage.audit_tables import AuditLeafRow
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 from vault.storage.stored_types import largest
 
 PAGE = 256  # entries read at a time; each access carries a head, so one page is usually enough
 ADDING = (b'{"act":"consent.', b'{"act":"subject.')  # the beginnings, of one length, of every entry that adds to the ledger
+
+_LEAF, _END = AuditLeafRow.leaf, 2**62  # more entries than a log will have
+_PAGE = Statement(
+    select(AuditLeafRow.idx, _LEAF).where(AuditLeafRow.idx < bindparam("stop")).order_by(AuditLeafRow.idx.desc()).limit(PAGE)
+)
+_LAST = Statement(select(largest(AuditLeafRow.idx)))
+_ADDED = Statement(
+    select(_LEAF)
+    .where(AuditLeafRow.idx >= bindparam("start"), AuditLeafRow.idx < bindparam("stop"))
+    .where(or_(*(func.substr(_LEAF, 1, len(beginning)) == beginning for beginning in ADDING)))
+    .order_by(AuditLeafRow.idx)
+)
 
 
 def consent_head(tx: Transaction) -> ConsentHead | None:
@@ -19,17 +32,14 @@ def consent_head(tx: Transaction) -> ConsentHead | None:
 
     Raises IntegrityError ``entry_malformed``; as ``entry.decode_leaf``.
     """
-    stop: int | None = None
-    while True:
-        query = select(AuditLeafRow.idx, AuditLeafRow.leaf).order_by(AuditLeafRow.idx.desc()).limit(PAGE)
-        page = tx.execute(query if stop is None else query.where(AuditLeafRow.idx < stop)).all()
-        if not page:
-            return None
-        for row in page:
-            found = None if row.leaf is None else _stated(row.leaf)
+    stop = _END
+    while page := _PAGE.rows(tx, stop=stop):
+        for _, leaf in page:
+            found = None if leaf is None else _stated(leaf)
             if found is not None:
                 return found
-        stop = page[-1].idx
+        stop = page[-1][0]
+    return None
 
 
 def added_heads(tx: Transaction, looked: int) -> tuple[int, list[ConsentHead]]:
@@ -39,10 +49,9 @@ def added_heads(tx: Transaction, looked: int) -> tuple[int, list[ConsentHead]]:
     0 at first; only later entries are read, and the last ones again, which a transaction may have taken back since.
     Raises as ``consent_head``.
     """
-    end = (tx.scalar(select(largest(AuditLeafRow.idx))) or 0) + 1
-    begins = func.substr(AuditLeafRow.leaf, 1, len(ADDING[0])).in_(ADDING)
-    rows = select(AuditLeafRow.leaf).where(AuditLeafRow.idx >= looked - PAGE, AuditLeafRow.idx < end, begins)
-    stated = [_stated(leaf) for leaf in tx.scalars(rows.order_by(AuditLeafRow.idx)) if leaf is not None]
+    end = (_LAST.rows(tx)[0][0] or 0) + 1
+    added = _ADDED.rows(tx, start=looked - PAGE, stop=end)
+    stated = [_stated(leaf) for (leaf,) in added if leaf is not None]
     return end, [head for head in stated if head is not None and head.added]
 
 

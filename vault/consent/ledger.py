@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from policies import records
 from policies.consent import RULES, ConsentEvent, Precision, Status
@@ -30,12 +30,25 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import ConsentBatchRow, ConsentPrivateRow, ConsentStatementRow
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 from vault.storage.stored_types import largest
 from vault.storage.timestamps import from_micros, to_micros
 
 CONTENT_TYPE = "genovault/consent-private/1"
 SEALED_EVIDENCE = "sealed"  # replaces the digest of the evidence in an event; the sealed part has it
+_HEAD = Statement(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == bindparam("seq")))
+_LATER = Statement(
+    select(ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head, ConsentBatchRow.format)
+    .where(ConsentBatchRow.last_seq > bindparam("after"))
+    .order_by(ConsentBatchRow.last_seq)
+)
+_STATEMENTS = Statement(
+    select(ConsentStatementRow.statement_id, ConsentStatementRow.sha256, ConsentStatementRow.body).where(
+        ConsentStatementRow.statement_id > bindparam("after")
+    )
+)
+
 CHECKED_COLUMNS: Cache[Columns | None] = Cache(lambda: None)
 
 
@@ -207,21 +220,16 @@ def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: Subjec
 
 def _extended(tx: Transaction, vault_id: VaultId, known: Columns) -> Columns:
     """Verified columns with later batches; read from the beginning if the books no longer hold the verified ones."""
-    if len(known):
-        held = tx.scalar(select(ConsentBatchRow.head).where(ConsentBatchRow.last_seq == len(known)))
-        if held != known.head:
-            known = ledger_columns.empty(vault_id)
-    columns = (ConsentBatchRow.last_seq, ConsentBatchRow.events, ConsentBatchRow.times, ConsentBatchRow.head)
-    query = select(*columns, ConsentBatchRow.format)
-    rows = tx.execute(query.where(ConsentBatchRow.last_seq > len(known)).order_by(ConsentBatchRow.last_seq))
-    return ledger_columns.extended(known, [EventBatch(*row) for row in rows], _statements(tx, known.statements))
+    if len(known) and [row[0] for row in _HEAD.rows(tx, seq=len(known))] != [known.head]:
+        known = ledger_columns.empty(vault_id)
+    batches = [EventBatch(*row) for row in _LATER.rows(tx, after=len(known))]
+    return ledger_columns.extended(known, batches, _statements(tx, known.statements) if batches else known.statements)
 
 
 def _statements(tx: Transaction, known: StatementTable) -> StatementTable:
     statements = StatementTable(dict(known.bodies), dict(known.digests), known.patterns)
-    newer = select(ConsentStatementRow).where(ConsentStatementRow.statement_id > max(known.bodies, default=0))
-    for row in tx.scalars(newer):
-        statements.add(row.statement_id, row.sha256, row.body)
+    for statement_id, digest, body in _STATEMENTS.rows(tx, after=max(known.bodies, default=0)):
+        statements.add(statement_id, digest, body)
     return statements
 
 

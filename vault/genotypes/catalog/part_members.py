@@ -15,10 +15,13 @@ from vault.errors import IntegrityError
 from vault.ids import PartId, SubjectId
 from vault.storage.book_tables import PartMemberRow, PartRow
 from vault.storage.bulk_columns import insert_columns
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 
 # The primary key returns a million rows in order; no sort is needed.
-_SUBJECTS = select(PartMemberRow.subject_id).where(PartMemberRow.part_id == bindparam("part")).order_by(PartMemberRow.subject_id)
+_SUBJECTS = Statement(
+    select(PartMemberRow.subject_id).where(PartMemberRow.part_id == bindparam("part")).order_by(PartMemberRow.subject_id)
+)
 
 
 def digest(part_id: bytes, subjects: Sequence[bytes]) -> bytes:
@@ -52,7 +55,7 @@ def remove(tx: Transaction, subjects: Iterable[SubjectId]) -> set[PartId]:
             left.add(PartId(part_id))
         tx.execute(delete(PartMemberRow).where(own))
         for part_id in left:
-            _set(tx, part_id, tx.scalars(_SUBJECTS, {"part": part_id}).all())
+            _set(tx, part_id, [row[0] for row in _SUBJECTS.rows(tx, part=part_id)])
     return left
 
 
@@ -62,7 +65,7 @@ def listed(tx: Transaction, part_id: bytes, members_sha256: bytes) -> list[Subje
     Raises:
         IntegrityError: ``members_altered``: they are not those whose digest the record holds.
     """
-    found = [SubjectId(subject) for subject in tx.scalars(_SUBJECTS, {"part": part_id})]
+    found: list[SubjectId] = [row[0] for row in _SUBJECTS.rows(tx, part=part_id)]
     if digest(part_id, found) != members_sha256:
         raise IntegrityError(
             "members_altered",
