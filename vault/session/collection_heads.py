@@ -19,7 +19,7 @@ from vault.crypto.primitives import SigningKey, sha256, verify_signature
 from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.session.collections import Collection, differing, state_digest
 from vault.storage.audit_tables import AuditHeadRow
-from vault.storage.book_tables import CollectionHeadRow
+from vault.storage.book_tables import CollectionHeadRow, VaultRow
 from vault.storage.compiled_statements import fetched
 from vault.storage.database import Transaction
 
@@ -52,7 +52,6 @@ _Rows = list[tuple[Any, ...]]
 
 _LOG_HEAD = "SELECT base, size, stack, state, epoch, mac FROM audit_head"
 _HEADS = "SELECT name, counter, digest, listing_sha256, signer, signature FROM collection_head"
-_KEYSTORE_SEQ = "SELECT keystore_seq FROM vault"
 
 
 class CollectionHeads:
@@ -90,7 +89,7 @@ class CollectionHeads:
         if known is None or known[0] != stored:
             self._bound = known = stored, self._read(*stored)
         heads = known[1]
-        keystore_seq = next((row[0] for row in fetched(connection, _KEYSTORE_SEQ)), None) or 0
+        keystore_seq = connection.execute(select(VaultRow.keystore_seq)).scalar() or 0
         for name in _BY_STEWARDS & heads.keys():
             self._require_signed(name, heads[name], keystore_seq)
         return heads, keystore_seq
