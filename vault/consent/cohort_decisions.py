@@ -84,8 +84,9 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Decided:
-    """Permitted subjects, merged obligations, and the ledger head that the decision rests on. Ids are not printed."""
+    """Subjects asked about and those permitted, merged obligations, and the ledger head that it rests on. Ids are not printed."""
 
+    subjects: tuple[SubjectId, ...] = field(repr=False)  # in the order of ``verdicts``
     permitted: tuple[SubjectId, ...] = field(repr=False)
     tally: Tally
     obligations: Obligations
@@ -106,7 +107,7 @@ def decide(
     request = decision_request(vault, tx, purpose, legal_at=legal_at, datasets=datasets)
     verdicts = decide_members(cached_decision_classes(vault, book), held, request)
     permitted = tuple(compress(held.subjects, verdicts.permits().tolist()))
-    return Decided(permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts)
+    return Decided(tuple(held.subjects), permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts)
 
 
 def decision_request(

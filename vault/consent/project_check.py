@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from policies.decisions import Tally
 from policies.term_matching import Effect
 from vault.access.scope import AccessScope, require_records
-from vault.consent import cohort_decisions, ledger, release_decisions
+from vault.consent import ledger, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.errors import RefusedError
 from vault.ids import SubjectId
@@ -58,7 +58,7 @@ def examine(
         stopped = _stopped(tx, scope, decided, when)
         if stopped is not None:
             refusals.append(Refused(scope.dataset.name, stopped.code, stopped.message))
-        for subject, found in _outcomes(tx, scope, decided, stopped):
+        for subject, found in _outcomes(decided, stopped):
             best[subject] = min(best.get(subject, found), found, key=lambda outcome: outcome[0])
     counts = Counter(best.values())
     deny, review = (
@@ -78,9 +78,7 @@ def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment
     return None
 
 
-def _outcomes(
-    tx: Transaction, scope: AccessScope, decided: Decided, stopped: RefusedError | None
-) -> Iterator[tuple[SubjectId, tuple[int, str]]]:
+def _outcomes(decided: Decided, stopped: RefusedError | None) -> Iterator[tuple[SubjectId, tuple[int, str]]]:
     """Each subject with the rank of its outcome and the code of the first reason."""
     outcomes = []
     for verdict in decided.verdicts.verdicts:
@@ -89,6 +87,5 @@ def _outcomes(
             outcomes.append((_BEST_FIRST.index(Effect.DENY), stopped.code))
         else:
             outcomes.append((_BEST_FIRST.index(verdict.outcome), "" if permitted else verdict.reasons[0].code))
-    subjects = cohort_decisions.members(tx, [scope.dataset.dataset_id]).subjects
-    for subject, number in zip(subjects, decided.verdicts.index.tolist(), strict=True):
+    for subject, number in zip(decided.subjects, decided.verdicts.index.tolist(), strict=True):
         yield subject, outcomes[number]
