@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from functools import cached_property
 
 from policies import canonical, consent
 from policies.consent import Answer, FormRef, OnMajority
@@ -90,7 +91,7 @@ class Form:
     validity_months: int | None = None
     on_majority: OnMajority = OnMajority.LAPSE
 
-    @property
+    @cached_property
     def wording_sha256(self) -> str:
         """64 hex digits over the whole text shown: title, language, every question and option in order."""
         shown = [[item.id, item.wording, [[one.id, one.wording] for one in item.options]] for item in self.questions]

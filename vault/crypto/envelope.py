@@ -201,6 +201,8 @@ def open_chunks(key: bytes, context: bytes, sealed: bytes | memoryview, *, label
     chunks = _Chunks.derive(key, context, salt=bytes(view[:SALT_BYTES]), label=label)
     chunks.check_commitment(bytes(view[SALT_BYTES:PREFIX_BYTES]))
     body = view[PREFIX_BYTES:]
+    if not last:
+        return chunks.open(0, bytes(body))
     plaintext = bytearray(last * CHUNK_BYTES + last_bytes - TAG_BYTES)
     target = memoryview(plaintext)
     for index in range(last + 1):
