@@ -35,7 +35,7 @@ from vault.genotypes.loci import parse_loci
 from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors, upgrade
 from vault.operations.corrections import removal, verification
 from vault.operations.erasure import process
-from vault.session import principals
+from vault.session import moments, principals
 from vault.subjects import registry
 
 KEYED = ("steward", "auditor", "engine", "custodian")
@@ -278,6 +278,7 @@ def functions(s, names, folder):
     """What each act's own function does, in a session."""
     return {
         "vault.upgrade": lambda: upgrade.upgrade(s, {}),
+        "vault.clock": lambda: moments.check_clock(s),
         "subject.import": lambda: registry.import_sheet(s, [], update=False),
         "subject.list": lambda: registry.subject_list(s),
         "subject.show": lambda: registry.subject_show(s, "S03"),
