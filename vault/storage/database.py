@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,13 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
 _DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us bare where we call the driver ourselves
 _SQLITE_DAMAGED = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
 _POSTGRES_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
+
+_SQLITE_SCHEMA = re.compile(
+    r"no such (table|column)|(table|index|trigger) \S+ already exists|duplicate column name|.* has no column named "
+)
+_POSTGRES_SCHEMA = frozenset(
+    {"42P01", "42703", "42P07", "42701", "42704", "42710"}
+)  # undefined, and duplicate, table, column, object
 
 _NOT_TEXT = "Could not decode to UTF-8"  # what SQLite's driver says, without a code, of bytes that stand as text
 
@@ -83,7 +91,7 @@ class Database:
     def read(self) -> Iterator[Transaction]:
         """Open a read transaction over one snapshot.
 
-        Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): the file is damaged.
+        Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): the file is damaged, ("schema_altered").
         """
         with _wrapped(reading=True), Transaction(self._reader, expire_on_commit=False) as tx, tx.begin():
             if self.dialect == "postgresql":
@@ -273,6 +281,12 @@ def _wrapped(*, reading: bool = False) -> Iterator[None]:
         if not bare and not isinstance(error, exc.DBAPIError | exc.TimeoutError):
             raise
         # Drivers repeat stored values in their messages: so "from None", and names only.
+        if _SQLITE_SCHEMA.match(str(raised)) or getattr(raised, "sqlstate", None) in _POSTGRES_SCHEMA:
+            raise IntegrityError(
+                "schema_altered",
+                "a database lacks a table or column of its schema's version, or has one of a later: no program left it so",
+                hint="put back what was changed, or restore the newest backup of that database",
+            ) from None
         if not _says_damaged(raised):
             message = f"the database did not answer ({type(raised).__name__})"
             raise UnavailableError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sqlalchemy import exc, inspect, text
@@ -14,6 +15,7 @@ REVISIONS = {
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts
 HEADS = {base: revisions[-1] for base, revisions in REVISIONS.items()}
+_REVISION = re.compile(r"\d{4}", re.ASCII)
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -70,7 +72,7 @@ def is_current(database: Database, base: str) -> bool:
     """True for the newest schema, False for one that this program upgrades.
 
     Raises:
-        IntegrityError: ``schema_missing``: no vault's database. UnavailableError: ``schema_version``: of a newer program;
+        IntegrityError: ``schema_missing``: no vault's database; ``schema_altered``: of no version at all. UnavailableError: ``schema_version``: of a newer program;
             ``database_unavailable``: it does not answer, as on a full disk, which no backup mends.
     """
     try:
@@ -81,6 +83,12 @@ def is_current(database: Database, base: str) -> bool:
             raise
         raise IntegrityError("schema_missing", f"the {base} database is not a vault's or is damaged", hint="restore it") from None
     if found not in REVISIONS[base]:
+        if not (isinstance(found, str) and _REVISION.fullmatch(found)):
+            raise IntegrityError(
+                "schema_altered",
+                f"the {base} database does not say which schema it has: somebody has edited alembic_version",
+                hint=f"put {HEADS[base]} back, if this program was the last to open it; else restore the newest backup of it",
+            )
         raise UnavailableError(
             "schema_version", f"the {base} database has schema {found}, not {HEADS[base]}", hint="upgrade genovault"
         )
