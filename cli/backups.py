@@ -111,7 +111,8 @@ def doctor(
     mend: Annotated[
         bool,
         typer.Option(
-            "--mend", help="Remove orphans and keys of nobody; write both copies of the keystore, and removed marks, anew."
+            "--mend",
+            help="Remove orphans, keys of nobody and planted leases; write both copies of the keystore, and removed marks, anew.",
         ),
     ] = False,
     clock_checked: Annotated[
@@ -133,9 +134,7 @@ def doctor(
         if mend:
             put_back.mark_again(vault)
         if mend and not list(put_back.refusals(vault)):  # what older books do not name may be what newer ones do
-            repair.sweep_orphaned_objects(vault)
-            repair.sweep_orphaned_keys(vault)
-            repair.mend_keystore(vault.folder)
+            repair.mend(vault)
         if clock_checked:
             moments.check_clock(vault)
         report = doctor.examine(vault)

@@ -127,10 +127,11 @@ class Context:
 
 
 def _mended(vault: UnlockedVault, refused: GenovaultError) -> bool:
-    """True if the block has kept marks anew that were missing, and nothing else is refused."""
+    """True if the block has kept marks anew that were missing, or taken out what was added, and nothing else is refused."""
     from vault.operations import put_back
 
-    return refused.code == "marks_missing" and not list(put_back.refusals(vault))
+    mended = refused.code == "marks_missing" or (refused.code == "collection_altered" and not vault.books.altered())
+    return mended and not list(put_back.refusals(vault))
 
 
 def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> tuple[UnlockedVault, GenovaultError | None]:

@@ -9,6 +9,7 @@ from tests.support.shell import Shell
 from tests.support.vaults import opened, sql
 from vault.consent import recording
 from vault.operations.erasure import process
+from vault.storage.book_tables import LeaseRow
 
 __all__ = ["anchored"]
 
@@ -67,3 +68,28 @@ def test_marks_are_not_kept_anew_beside_older_books(anchored, shell):
     sql(anchored / "keys.db", "DELETE FROM high_water")
     assert "log_behind_anchor" in shown(shell, "--mend")
     assert code(anchored) == "marks_missing"
+
+
+@pytest.mark.parametrize("lease", ["('', 0)", "('00', 9999999999999999)", "(x'00', 'x')"])
+def test_a_planted_lease_is_taken_out_and_nothing_with_it(small, shell, lease):
+    objects = sorted((small / "objects").rglob("*"))
+    with opened(small) as s, s.books.write() as tx:
+        tx.add(LeaseRow(prefix="11" * 16, expires=2**52))
+    sql(small / "books.db", f"INSERT INTO lease VALUES {lease}")
+    assert "collection_altered" in shown(shell)
+    assert "collection_altered" not in shown(shell, "--mend", expected=0)
+    assert "guards_missing" in shown(shell, expected=0)
+    assert sql(small / "books.db", "SELECT prefix FROM lease") == [("11" * 16,)]
+    assert sorted((small / "objects").rglob("*")) == objects
+    shell.run("project check demo")
+
+
+@pytest.mark.parametrize("edit", ["UPDATE lease SET expires = 0", "DELETE FROM lease", "UPDATE request SET state = 'approved'"])
+def test_an_edit_that_mend_cannot_take_back_is_reported_and_left(small, shell, edit):
+    with opened(small) as s, s.books.write() as tx:
+        tx.add(LeaseRow(prefix="11" * 16, expires=2**52))
+    sql(small / "books.db", edit)
+    leases = sql(small / "books.db", "SELECT * FROM lease")
+    assert "genovault doctor" not in shown(shell, "--mend")["collection_altered"]
+    assert sql(small / "books.db", "SELECT * FROM lease") == leases
+    assert "collection_altered" in shown(shell)

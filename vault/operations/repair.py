@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import exists, select
@@ -10,6 +11,7 @@ from sqlalchemy import exists, select
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import Filter, records
 from vault.crypto import keystore_files
+from vault.errors import IntegrityError
 from vault.genotypes.catalog.object_inventory import being_written, named_objects
 from vault.ids import SubjectId
 from vault.session.subject_keys import SUBJECT_PURPOSES
@@ -74,6 +76,26 @@ def sweep_orphaned_keys(vault: UnlockedVault) -> int:
         if found:
             vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"strangers": len(found)}, flags=["swept"])
     return len(found)
+
+
+def mend(vault: UnlockedVault) -> None:
+    """Mend what can be mended; what stands in the way of a step, doctor's report says, and what mends that.
+
+    Raises:
+        RefusedError: ``not_authorised``. UnavailableError: a store does not answer.
+    """
+    for step in (take_out_added_leases, sweep_orphaned_objects, sweep_orphaned_keys):
+        with suppress(IntegrityError):
+            step(vault)
+    mend_keystore(vault.folder)
+
+
+def take_out_added_leases(vault: UnlockedVault) -> int:
+    """Take out leases that no session has taken, which stop every opening, with a log entry; return their number."""
+    with vault.trail.attempting(Action.DOCTOR_RUN):
+        if found := vault.books.take_out_added(LeaseRow.__tablename__):
+            vault.trail.record(Action.DOCTOR_RUN, Outcome.DONE, counts={"leases": found}, flags=["swept"])
+    return found
 
 
 def mend_keystore(folder: Path) -> bool:

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, inspect
+from sqlalchemy import Connection, Engine, delete, event, inspect
 
 from policies import authority
 from vault.errors import IntegrityError, UnavailableError
-from vault.session.collection_heads import SETTLED, TOGETHER, CollectionHeads, Heads, Signatory
+from vault.session.collection_heads import SETTLED, TOGETHER, CollectionHeads, Heads, Signatory, added_rows
 from vault.session.collections import COLLECTIONS, Collection, named_in, reads_only
 from vault.storage import migrate
+from vault.storage.base import Base
 from vault.storage.database import Database, Transaction
 from vault.storage.planted import require_sound_lookups
 
@@ -185,6 +186,22 @@ class AuthenticBooks(Database):
                         return dict.fromkeys(sorted(COLLECTIONS), error.message)
                     found[name] = error.message
         return found
+
+    def take_out_added(self, name: str) -> int:
+        """Delete the rows that were added to a collection without a signature, where all else of it is as it was signed.
+
+        Return their number. Raises IntegrityError ``log_head_unauthentic``.
+        """
+        if self._signed_heads is None:
+            return 0
+        collection, table = COLLECTIONS[name], Base.metadata.tables[name]
+        with super().write() as tx:
+            connection = tx.connection()
+            heads, _ = self._signed_heads.read(connection)
+            added = added_rows(connection, collection, heads[name], collection.rows(connection))
+            for row in added:
+                connection.execute(delete(table).where(*(table.c[collection.columns[at]] == row[at] for at in collection.key)))
+        return len(added)
 
     @contextmanager
     def _watching(self, tx: Transaction) -> Iterator[_Watch]:

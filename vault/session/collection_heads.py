@@ -240,6 +240,15 @@ def _difference(
     return None if difference is None else f"record {difference[0]} of {name} was {difference[1]}"
 
 
+def added_rows(
+    connection: Connection, collection: Collection, head: CollectionHead, found: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Rows that the signed listing lacks, where the others are the whole of what was signed; none where they are not."""
+    signed = connection.execute(select(CollectionHeadRow.listing).where(CollectionHeadRow.name == collection.name)).scalar_one()
+    kept = [row for row in found if collection.listing([row]) in signed]
+    return [row for row in found if row not in kept] if collection.digest(kept) == head.digest else []
+
+
 def _typed(head: CollectionHead) -> bool:
     """True if each column holds what we store there: SQLite keeps whatever is written."""
     return [type(value) for value in vars(head).values()] == [int, bytes, bytes, bytes, bytes] and head.counter >= 0

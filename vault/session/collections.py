@@ -71,7 +71,11 @@ class Collection:
         if self.newest_by is not None:
             query += f" ORDER BY {self.newest_by} DESC LIMIT 1"
         # not sorted by the database, whose collation may be the machine's
-        return sorted(fetched(connection, query), key=itemgetter(*self.key))
+        found, place = fetched(connection, query), itemgetter(*self.key)
+        try:
+            return sorted(found, key=place)
+        except TypeError:  # keys of several types, which SQLite takes: never what was signed, in whatever order
+            return sorted(found, key=lambda row: repr(place(row)))
 
     def digest(self, rows: Sequence[tuple[Any, ...]]) -> bytes:
         """Digest of the collection whose rows are given, 32 bytes.
