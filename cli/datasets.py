@@ -62,7 +62,8 @@ def import_(
     from vault.genotypes.ingest.begin import begin_reading
 
     with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
-        from vault.genotypes.import_job import ImportOptions, import_files  # while the files are being parsed
+        from vault.genotypes.import_job import import_files  # while the files are being parsed
+        from vault.genotypes.import_plan import ImportOptions
 
         options = ImportOptions(
             append=append,
@@ -126,7 +127,7 @@ def show(
     with context.reading(Action.DATASET_SHOW) as vault:
         dataset = datasets.by_name(vault, name)
         summary = next(found for found in datasets.list_all(vault) if found.name == name)
-        contigs = list(dict.fromkeys(c for directory in parts.directories(vault, dataset.dataset_id) for c in directory.contigs))
+        contigs = parts.contigs(vault, dataset.dataset_id)
     context.output.document({**asdict(summary), "contigs": contigs})
     for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():
         context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")

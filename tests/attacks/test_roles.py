@@ -85,7 +85,7 @@ def test_an_auditor_opens_nothing_but_the_log(someone, small, tmp_path):
             lambda: requests.deny(s, request, "x"),
             lambda: panels.by_name(s, "pgx"),
             lambda: vaults.read_all(s),
-            lambda: parts.directories(s, datasets.by_name(s, "cohort").dataset_id),
+            lambda: parts.contigs(s, datasets.by_name(s, "cohort").dataset_id),
             s.trail.log_signer,
             s.release_signer,
             s.trail.checkpoint,

@@ -48,7 +48,7 @@ def require_present(vault: UnlockedVault, regions: Mask, dataset: Dataset) -> No
     Raises:
         InputError: ``contig_not_held``.
     """
-    held = {normal_contig(name): name for directory in parts.directories(vault, dataset.dataset_id) for name in directory.contigs}
+    held = {normal_contig(name): name for name in parts.contigs(vault, dataset.dataset_id)}
     unknown = sorted({item.contig for item in regions.intervals if normal_contig(item.contig) not in held})
     if not unknown:
         return

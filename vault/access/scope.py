@@ -105,8 +105,8 @@ def _with_asked(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
         return scope
     if scope.regions:
         return replace(scope, asked=asked_regions.read_regions(scope.regions).intervals)
-    contigs = {name for directory in parts.directories(vault, scope.dataset.dataset_id) for name in directory.contigs}
-    return replace(scope, asked=tuple(Interval(name, 0, END) for name in sorted(contigs)))
+    contigs = sorted(parts.contigs(vault, scope.dataset.dataset_id))
+    return replace(scope, asked=tuple(Interval(name, 0, END) for name in contigs))
 
 
 def _require_open(vault: UnlockedVault, scope: AccessScope) -> None:

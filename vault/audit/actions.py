@@ -38,6 +38,7 @@ class Action(StrEnum):
 
     DATASET_IMPORT = "dataset.import"
     DATASET_PARTS = "dataset.parts"
+    DATASET_RULE = "dataset.rule"
     DATASET_REMOVE = "dataset.remove"
     DATASET_LIST = "dataset.list"
     DATASET_SHOW = "dataset.show"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import compress
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from vault.access.excluded_places import place_rules
 from vault.consent import decision_classes, forms, ledger, reference_data
 from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
-from vault.genotypes.catalog import part_members
+from vault.genotypes.catalog import part_members, personal_parts
 from vault.ids import DatasetId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -164,14 +165,17 @@ def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
     """Subjects with genotypes in any of the datasets. Raises IntegrityError as ``part_members.listed``."""
     columns = (PartRow.part_id, PartRow.created, PartRow.members_sha256)
     parts = tx.execute(select(*columns).where(PartRow.dataset_id.in_(datasets))).all()
-    if len(parts) == 1:
+    personal = personal_parts.people(tx, datasets)
+    if len(parts) == 1 and not personal:
         only = part_members.listed(tx, parts[0].part_id, parts[0].members_sha256)
         return Members(only, np.full(len(only), parts[0].created))
+    batches = [(part.created, part_members.listed(tx, part.part_id, part.members_sha256)) for part in parts]
+    batches += [(created, [subject]) for subject, created in personal]
     newest: dict[SubjectId, int] = {}
-    for part in sorted(parts, key=lambda part: part.created):
-        newest.update(dict.fromkeys(part_members.listed(tx, part.part_id, part.members_sha256), part.created))
-    subjects = sorted(newest)
-    return Members(subjects, np.fromiter((newest[subject] for subject in subjects), np.int64, len(subjects)))
+    for created, subjects in sorted(batches, key=itemgetter(0)):
+        newest.update(dict.fromkeys(subjects, created))
+    everybody = sorted(newest)
+    return Members(everybody, np.fromiter((newest[subject] for subject in everybody), np.int64, len(everybody)))
 
 
 def cached_decision_classes(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:

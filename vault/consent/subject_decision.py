@@ -14,7 +14,7 @@ from policies.decisions import Decision, decide
 from policies.states import ConsentState
 from vault.access.projects import Project
 from vault.consent import cohort_decisions
-from vault.genotypes.catalog import datasets
+from vault.genotypes.catalog import datasets, personal_parts
 from vault.ids import DatasetId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartMemberRow, PartRow
@@ -62,5 +62,6 @@ def newest_data(tx: Transaction, subject: SubjectId, dataset_ids: list[DatasetId
         .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
         .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids))
     )
-    newest = tx.scalar(query)
+    own = [created for owner, created in personal_parts.people(tx, dataset_ids) if owner == subject]
+    newest = max([*own, *filter(None, [tx.scalar(query)])], default=None)
     return None if newest is None else from_micros(newest)

@@ -137,6 +137,11 @@ def block_keys(genotype_keys: Iterable[bytes], dataset_id: bytes) -> list[bytes]
     return [hkdf_expand_sha256(key, info, KEY_BYTES) for key in genotype_keys]
 
 
+def personal_key(genotype_key: bytes, part_id: bytes, use: str) -> bytes:
+    """Derive a 32-byte key of one subject's own part. ``use``: ``sealed`` (index, site tables, length tables) or ``track``."""
+    return hkdf_expand_sha256(genotype_key, encode_context("genovault/personal/v1", part_id, use), KEY_BYTES)
+
+
 def _contexts(context: WrapContext, key_ids: Sequence[bytes], subject_ids: Sequence[bytes]) -> Iterator[bytes]:
     """Encode the context of each wrap. What all wraps of a call share is encoded once: a cohort has thousands."""
     before, after = encode_context("genovault/dek/v1", context.vault_id), encode_context(context.epoch, context.purpose)

@@ -36,7 +36,7 @@ class Assayed:
         if self.everything or not self.places.intervals:
             return np.full(len(sites), self.everything)
         found = np.zeros(len(sites), np.bool_)
-        ref_end = sites.pos + _ref_lengths(sites) - 1
+        ref_end = sites.pos + sites.ref_lengths() - 1
         for number, contig in enumerate(sites.contigs):
             own = self.places.on(normal_contig(contig))
             here = np.flatnonzero(sites.contig == number)
@@ -80,14 +80,3 @@ def from_text(text: str) -> Assayed:
     """The reverse of ``Assayed.text``."""
     rows = (line.split("\t") for line in text.splitlines())
     return Assayed(places=Mask(tuple(Interval(contig, int(start), int(end)) for contig, start, end in rows)))
-
-
-def _ref_lengths(sites: Sites) -> NDArray[np.int64]:
-    """int64[m]: bases of each REF: what stands before the first comma of the alleles."""
-    offsets = sites.alleles.offsets
-    commas = np.flatnonzero(sites.alleles.data == ord(","))
-    first = np.searchsorted(commas, offsets[:-1], "left")
-    ends = offsets[1:].copy()
-    has = first < len(commas)
-    ends[has] = np.minimum(ends[has], commas[first[has]])
-    return (ends - offsets[:-1]).astype(np.int64)

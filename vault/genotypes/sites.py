@@ -133,6 +133,16 @@ class Sites:
             TextColumn.concat([p.info for p in parts]),
         )
 
+    def ref_lengths(self) -> NDArray[np.int64]:
+        """int64[m]: bases of each REF: what stands before the first comma of the alleles."""
+        offsets = self.alleles.offsets
+        commas = np.flatnonzero(self.alleles.data == ord(","))
+        first = np.searchsorted(commas, offsets[:-1], "left")
+        ends = offsets[1:].copy()
+        has = first < len(commas)
+        ends[has] = np.minimum(ends[has], commas[first[has]])
+        return (ends - offsets[:-1]).astype(np.int64)
+
     def n_alleles(self) -> NDArray[np.int64]:
         """int64[m]: REF and ALTs of each site."""
         commas = np.zeros(len(self.alleles.data) + 1, np.int64)

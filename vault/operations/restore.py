@@ -39,7 +39,7 @@ from vault.crypto.keystore import Factor
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files import durable
 from vault.files.private_files import make_folder
-from vault.genotypes.catalog import part_members
+from vault.genotypes.catalog import part_members, personal_parts
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
 from vault.operations import log_anchors
@@ -274,6 +274,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     gone = [subject for subject in vault.subject_keys.keyless(states) if states[subject] != ERASED]
     with vault.books.write() as tx:
         part_members.remove(tx, gone)
+        personal_parts.leave(tx, gone)
         for subject in gone:
             for table in (IdentityRow, ReferenceRow, ConsentPrivateRow):
                 tx.execute(delete(table).where(table.subject_id == subject))
@@ -292,6 +293,7 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
             flags=flags,
             counts={"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable},
         )
+    personal_parts.remove(vault, done + gone)
     if gone or not _index_held(vault):
         reference_rekeying.renew(vault)
     vault.books.checkpoint_wal()

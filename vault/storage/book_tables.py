@@ -93,10 +93,12 @@ class DatasetRow(Base):
     name: Mapped[Code] = mapped_column(unique=True)
     assembly: Mapped[Code]
     created: Mapped[Micros]
+    contigs: Mapped[Code | None]  # JSON list: contigs of personal parts, as their files spell them; those of parts are sealed
+    assay_rule: Mapped[Code | None]  # JSON: what counts as assayed in files with reference blocks; NULL before the first of them
 
 
 class PartRow(Base):
-    """One import into a dataset: files x samples."""
+    """One import into a dataset: files x samples, of two people or more (of before: of one, too)."""
 
     __tablename__ = "part"
 
@@ -136,6 +138,27 @@ class PartMemberRow(Base):
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), primary_key=True, index=True)
     group_no: Mapped[Count]
     slot: Mapped[Count]
+
+
+class PersonalPartRow(Base):
+    """One import of one person into a dataset: one object, all of it sealed under keys that derive from that person's."""
+
+    __tablename__ = "personal_part"
+
+    part_id: Mapped[Id] = mapped_column(primary_key=True)
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("dataset.dataset_id"), index=True)
+    subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
+    ordinal: Mapped[Count]  # among the parts of both kinds
+    state: Mapped[Code]  # live | erasing: nobody's, until its object is deleted
+    n_sites: Mapped[Count]
+    has_track: Mapped[bool] = mapped_column(Boolean)  # the file said what was assayed as reference
+    object: Mapped[Code]
+    total_bytes: Mapped[Count]
+    sha256: Mapped[Digest]
+    index_bytes: Mapped[Count]  # of the sealed index, at the end of the object
+    assayed: Mapped[Code | None]  # as in ``part``
+    source: Mapped[Code | None]  # as in ``part``
+    created: Mapped[Micros]
 
 
 class ChunkRow(Base):

@@ -83,7 +83,7 @@ def made(tmp_path_factory):
         for name, loci in LOCI.items():
             panel_builder.create(held.vault, dataset, name, parse_loci(loci.encode(), name="loci"))
         panel_builder.forget(held.vault, dataset)
-        assert [len(directory) for directory in parts.directories(held.vault, dataset.dataset_id)] == [14, 14, 4]
+        assert [len(part.reader.directory) for part in parts.open_parts(held.vault, dataset.dataset_id)] == [14, 14, 4]
         held.everyone_consents()
         recording.withdraw(held.vault, "sample:p06")
         reference_data.load(held.vault, reference_data.LOCI, PLACES, version="own 1")

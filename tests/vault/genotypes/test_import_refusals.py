@@ -127,10 +127,10 @@ def test_keys_that_cannot_be_kept_stop_the_import_without_a_trace(held, monkeypa
 def test_a_break_after_megabytes_leaves_no_object_and_no_key(held):
     """The first chunk's objects are written before the break is met."""
     rng = np.random.default_rng(7)
-    rows = [f"1 {i + 1} A G {'0|1' if rng.random() < 0.2 else '0|0'}" for i in range(17_000)]
-    path = held.write("big.vcf", vcf("A", *rows).data + b"1\t3\t.\tA\tG\t.\t.\t.\tGT\t0|1\n")
+    rows = [f"1 {i + 1} A G {'0|1' if rng.random() < 0.2 else '0|0'} 0|0" for i in range(17_000)]
+    path = held.write("big.vcf", vcf("A B", *rows).data + b"1\t3\t.\tA\tG\t.\t.\t.\tGT\t0|1\t0|0\n")
     refused(held, "unsorted", path)
-    held.load(held.write("again.vcf", vcf("A", *rows).data))
+    held.load(held.write("again.vcf", vcf("A B", *rows).data))
     assert held.traces()["chunk"] == 2
 
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vault.crypto.key_wrapping import block_keys
 from vault.errors import IntegrityError
-from vault.genotypes.catalog import panel_blocks, parts
+from vault.genotypes.catalog import dataset_rules, panel_blocks, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.parts import OpenPart
+from vault.genotypes.catalog.personal_access import PersonalAccess
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes, join_escapes
+from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, merge_parts
 from vault.genotypes.store.part_reader import PartReader
+from vault.genotypes.store.reference_fill import ReferenceFill, TrackedPerson
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.store.windows import Choice, PartChoice
 from vault.ids import SubjectId
@@ -72,17 +76,22 @@ class GenotypeReader:
                 "key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor"
             )
         self._size = len(subjects)
-        self._parts = [
-            _PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)
-        ]
+        shared = [_PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)]
+        column = {subject: at for at, subject in enumerate(subjects)}
+        with vault.books.read() as tx:
+            rows = personal_parts.live(tx, dataset.dataset_id, subjects)
+        own = [PersonalAccess(vault, row, column[SubjectId(row.subject_id)], keys[row.subject_id]) for row in rows]
+        self._parts: list[_PartAccess | PersonalAccess] = sorted([*shared, *own], key=attrgetter("ordinal"))
+        self._reference = _reference(own, dataset_rules.current(vault, dataset.dataset_id))
 
     def read(self, selection: Selection) -> Calls:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
-        return Calls(*merge_parts([part.read(selection) for part in self._parts], self._size))
+        calls = Calls(*merge_parts([part.read(selection) for part in self._parts], self._size))
+        return calls if self._reference is None else replace(calls, codes=self._reference.fill(calls.sites, calls.codes))
 
     def choose(self, selection: Selection) -> Choice:
         """The chosen sites, to be read or counted in windows. Nothing that was kept decoded is used, and no block is opened yet."""
-        return Choice([part.choose(selection) for part in self._parts], self._size)
+        return Choice([part.choose(selection) for part in self._parts], self._size, self._reference)
 
     def count(self, selection: Selection) -> tuple[Sites, AlleleCounts]:
         """The chosen sites, and how often the subjects carry each of their alleles: what counting the calls of ``read`` gives.
@@ -109,6 +118,7 @@ class _PartAccess:
     def __init__(
         self, vault: UnlockedVault, part: OpenPart, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep: int
     ) -> None:
+        self.ordinal = part.row.ordinal
         self._vault, self._part, self._keep = vault, part, keep
         slots = parts.members(vault, part.row, subjects)
         here = [at for at, subject in enumerate(subjects) if subject in slots]
@@ -205,6 +215,23 @@ class _PartAccess:
         return PartCalls(
             sites[0] if len(sites) == 1 else Sites.concat(sites), joined, join_escapes(escapes, edges), self._columns
         )
+
+
+def _reference(own: Sequence[PersonalAccess], rule: AssayRule | None) -> ReferenceFill | None:
+    """Who of the people has a track, at the quality that the dataset asks for; None if nobody has."""
+    by_person: dict[int, list[PersonalAccess]] = {}
+    for part in own:
+        by_person.setdefault(part.column, []).append(part)
+    tracked = [
+        TrackedPerson(
+            column,
+            [part.track for part in parts if part.has_track],
+            [part.variants for part in parts] if len(parts) > 1 else (),
+        )
+        for column, parts in by_person.items()
+        if any(part.has_track for part in parts)
+    ]
+    return ReferenceFill(tracked, rule.band) if tracked and rule is not None else None
 
 
 def _at_rows(escapes: Escapes, rows: NDArray[np.int64], n_sites: int) -> Escapes:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, true, union
 
 from vault.errors import InputError
+from vault.genotypes.catalog import personal_parts
 from vault.ids import DatasetId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 from vault.storage.stored_types import total
 
-HELD = select(PartRow.part_id).where(PartRow.dataset_id == DatasetRow.dataset_id).exists()
+_SHARED = select(PartRow.part_id).where(PartRow.dataset_id == DatasetRow.dataset_id).exists()
+HELD = or_(_SHARED, DatasetRow.contigs.is_not(None))  # contigs: of personal parts, until the dataset is removed
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,13 @@ def list_all(vault: UnlockedVault) -> list[DatasetSummary]:
 
 
 def _summary(tx: Transaction, row: DatasetRow) -> DatasetSummary:
-    parts = tx.execute(
-        select(func.count(), total(PartRow.n_sites), total(PartRow.total_bytes)).where(PartRow.dataset_id == row.dataset_id)
-    ).one()
-    members = select(func.count(PartMemberRow.subject_id.distinct())).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
-    subjects = tx.scalar(members.where(PartRow.dataset_id == row.dataset_id)) or 0
-    return DatasetSummary(row.name, row.assembly, int(parts[0]), subjects, int(parts[1] or 0), int(parts[2] or 0))
+    parts = sites = stored = 0
+    for table, live in ((PartRow, true()), (PersonalPartRow, PersonalPartRow.state == personal_parts.LIVE)):
+        totals = select(func.count(), total(table.n_sites), total(table.total_bytes))
+        found = tx.execute(totals.where(table.dataset_id == row.dataset_id, live)).one()
+        parts, sites, stored = parts + int(found[0]), sites + int(found[1] or 0), stored + int(found[2] or 0)
+    shared = select(PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
+    own = select(PersonalPartRow.subject_id).where(PersonalPartRow.state == personal_parts.LIVE)
+    members = union(shared.where(PartRow.dataset_id == row.dataset_id), own.where(PersonalPartRow.dataset_id == row.dataset_id))
+    subjects = tx.scalar(select(func.count()).select_from(members.subquery())) or 0
+    return DatasetSummary(row.name, row.assembly, parts, subjects, sites, stored)

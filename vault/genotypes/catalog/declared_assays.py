@@ -17,7 +17,7 @@ from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_text
 from vault.ids import DatasetId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import AssayedPlacesRow, PartRow
+from vault.storage.book_tables import AssayedPlacesRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 
 ALL = "all"
@@ -43,7 +43,11 @@ def keep(tx: Transaction, declared: Assayed) -> str | None:
 def of_dataset(vault: UnlockedVault, dataset_id: DatasetId) -> Assayed:
     """Union of the declarations of a dataset's parts. Raises IntegrityError ``assayed_altered``."""
     with vault.books.read() as tx:
-        said = set(tx.scalars(select(PartRow.assayed).where(PartRow.dataset_id == dataset_id)).all()) - {None}
+        said = {
+            told
+            for table in (PartRow, PersonalPartRow)
+            for told in tx.scalars(select(table.assayed).where(table.dataset_id == dataset_id))
+        } - {None}
         if ALL in said:
             return EVERYTHING
         return reduce(Assayed.union, (_list(vault, tx, str(digest)) for digest in sorted(filter(None, said))), NOTHING)

@@ -60,7 +60,7 @@ def begin(tx: Transaction, vault: UnlockedVault, target: Target) -> None:
     elif tx.scalar(select(HELD).where(DatasetRow.dataset_id == dataset.dataset_id)):
         raise overtaken()
     else:
-        row.assembly = dataset.assembly
+        row.assembly, row.assay_rule = dataset.assembly, None
 
 
 def overtaken() -> UnavailableError:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, LeaseRow, PanelBuildRow, PanelContainerRow, PartRow
+from vault.storage.book_tables import (
+    ChunkRow,
+    ContainerRow,
+    ErasingChunkRow,
+    LeaseRow,
+    PanelBuildRow,
+    PanelContainerRow,
+    PartRow,
+    PersonalPartRow,
+)
 from vault.storage.database import Transaction
 
 
@@ -21,9 +30,10 @@ class Stored:
 
 
 def named_objects(tx: Transaction) -> Iterator[Stored]:
-    """Directories, site tables, containers and panel blocks, in no order that means anything."""
+    """Directories, site tables, containers, personal parts and panel blocks, in no order that means anything."""
     columns = (
         (PartRow.directory_object, PartRow.directory_bytes, PartRow.directory_sha256),
+        (PersonalPartRow.object, PersonalPartRow.total_bytes, PersonalPartRow.sha256),
         (ChunkRow.table_object, ChunkRow.table_bytes, ChunkRow.table_sha256),
         (ContainerRow.object, ContainerRow.total_bytes, ContainerRow.sha256),
         (PanelBuildRow.table_object, PanelBuildRow.table_bytes, PanelBuildRow.table_sha256),

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from vault.errors import InputError
+from vault.genotypes.catalog import personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.ids import PartId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.book_tables import PartMemberRow, PartRow, PersonalPartRow
 from vault.storage.timestamps import from_micros, rfc3339
 
 SHOWN_DIGITS = 12  # of a part's id; 48 bits tell the parts of any vault apart
 LEAST_DIGITS = 4
+
+
+AnyPart = PartRow | PersonalPartRow
 
 
 @dataclass(frozen=True)
@@ -34,18 +38,22 @@ def list_parts(vault: UnlockedVault, dataset: Dataset) -> list[PartSummary]:
     members = select(func.count()).select_from(PartMemberRow).where(PartMemberRow.part_id == PartRow.part_id).scalar_subquery()
     query = select(PartRow, members).where(PartRow.dataset_id == dataset.dataset_id).order_by(PartRow.ordinal)
     with vault.books.read() as tx:
-        rows = tx.execute(query).all()
+        rows: list[tuple[AnyPart, int]] = [(row, people) for row, people in tx.execute(query)]
+        rows += [(row, 1) for row in personal_parts.live(tx, dataset.dataset_id)]
     return [
         PartSummary(shown(row.part_id), rfc3339(from_micros(row.created)), people, row.n_sites, row.total_bytes, row.source)
-        for row, people in rows
+        for row, people in sorted(rows, key=lambda found: found[0].ordinal)
     ]
 
 
-def by_id(vault: UnlockedVault, dataset: Dataset, given: str) -> PartRow:
+def all_ids(vault: UnlockedVault, dataset: Dataset) -> list[PartId]:
+    """Ids of a dataset's parts of both kinds, in order."""
+    return [id_of(row) for row in _rows(vault, dataset)]
+
+
+def by_id(vault: UnlockedVault, dataset: Dataset, given: str) -> AnyPart:
     """The part whose id begins with the digits that are given. Raises InputError ``part_unknown``, ``part_ambiguous``."""
-    with vault.books.read() as tx:
-        rows = tx.scalars(select(PartRow).where(PartRow.dataset_id == dataset.dataset_id)).all()
-    found = [row for row in rows if len(given) >= LEAST_DIGITS and row.part_id.hex().startswith(given.lower())]
+    found = [row for row in _rows(vault, dataset) if len(given) >= LEAST_DIGITS and row.part_id.hex().startswith(given.lower())]
     hint = f"genovault dataset parts {dataset.name} lists them"
     if not found:
         raise InputError("part_unknown", f"dataset {dataset.name} has no such part", hint=hint)
@@ -54,7 +62,7 @@ def by_id(vault: UnlockedVault, dataset: Dataset, given: str) -> PartRow:
     return found[0]
 
 
-def id_of(row: PartRow) -> PartId:
+def id_of(row: AnyPart) -> PartId:
     """Id of a part's row."""
     return PartId(row.part_id)
 
@@ -62,3 +70,10 @@ def id_of(row: PartRow) -> PartId:
 def shown(part_id: bytes | PartId) -> str:
     """Id of a part as people see it."""
     return part_id.hex()[:SHOWN_DIGITS]
+
+
+def _rows(vault: UnlockedVault, dataset: Dataset) -> list[AnyPart]:
+    with vault.books.read() as tx:
+        shared = tx.scalars(select(PartRow).where(PartRow.dataset_id == dataset.dataset_id)).all()
+        found: list[AnyPart] = [*shared, *personal_parts.live(tx, dataset.dataset_id)]
+    return sorted(found, key=lambda row: row.ordinal)

@@ -18,6 +18,7 @@ from sqlalchemy import BindParameter, Row, bindparam, select
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
+from vault.genotypes.catalog import personal_parts
 from vault.genotypes.catalog.row_mapping import (
     chunk_fields,
     chunk_from_row,
@@ -30,7 +31,6 @@ from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, PartRecord
 from vault.genotypes.store.selections import Chosen, Selection, choose_rows
-from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -132,8 +132,7 @@ def add_part(
 
     ``assayed``: as ``declared_assays.keep`` says. ``source``: digest of the files it came from.
     """
-    last = tx.scalar(select(PartRow.ordinal).where(PartRow.dataset_id == dataset_id).order_by(PartRow.ordinal.desc()).limit(1))
-    ordinal = 0 if last is None else last + 1  # parts may have been removed
+    ordinal = personal_parts.next_ordinal(tx, dataset_id)
     said = {"assayed": assayed, "source": source}
     fields = {**part_fields(part), **said, "members_sha256": b"", "created": to_micros(vault.clock())}
     tx.add(PartRow(dataset_id=dataset_id, ordinal=ordinal, **fields))
@@ -152,9 +151,12 @@ def open_parts(vault: UnlockedVault, dataset_id: DatasetId) -> list[OpenPart]:
     return [open_part(vault, row) for row in list_all(vault, dataset_id)]
 
 
-def directories(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartDirectory]:
-    """The directory of each part of a dataset, in order."""
-    return [part.reader.directory for part in open_parts(vault, dataset_id)]
+def contigs(vault: UnlockedVault, dataset_id: DatasetId) -> list[str]:
+    """Contigs of a dataset as its files spell them, in the order in which they came; nobody's own part is opened for it."""
+    with vault.books.read() as tx:
+        personal = personal_parts.contigs_of(tx, dataset_id)
+    shared = (name for part in open_parts(vault, dataset_id) for name in part.reader.directory.contigs)
+    return list(dict.fromkeys([*shared, *personal]))
 
 
 def open_part(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenPart:

@@ -11,11 +11,12 @@ from typing import Any
 
 from vault.genotypes.store.containers import ContainerRef
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.personal_index import PersonalRecord
 from vault.ids import ContainerId, DatasetId, KeyId, PartId, VaultId
-from vault.storage.book_tables import PartRow
+from vault.storage.book_tables import PartRow, PersonalPartRow
 
 
-def owner_from_row(vault_id: VaultId, row: PartRow) -> Owner:
+def owner_from_row(vault_id: VaultId, row: PartRow | PersonalPartRow) -> Owner:
     """The vault, dataset and part that everything sealed in a part is bound to."""
     return Owner(vault_id, DatasetId(row.dataset_id), PartId(row.part_id))
 
@@ -49,6 +50,32 @@ def part_fields(part: PartRecord) -> dict[str, Any]:
         "directory_sha256": part.directory_sha256,
         "directory_key_id": part.directory_key_id,
         "length_key_id": part.length_key_id,
+    }
+
+
+def personal_from_row(row: PersonalPartRow) -> PersonalRecord:
+    """The record of a personal part."""
+    return PersonalRecord(
+        part_id=PartId(row.part_id),
+        n_sites=row.n_sites,
+        has_track=row.has_track,
+        object=row.object,
+        total_bytes=row.total_bytes,
+        sha256=row.sha256,
+        index_bytes=row.index_bytes,
+    )
+
+
+def personal_fields(part: PersonalRecord) -> dict[str, Any]:
+    """Columns of a ``PersonalPartRow`` that its record has."""
+    return {
+        "part_id": part.part_id,
+        "n_sites": part.n_sites,
+        "has_track": part.has_track,
+        "object": part.object,
+        "total_bytes": part.total_bytes,
+        "sha256": part.sha256,
+        "index_bytes": part.index_bytes,
     }
 
 

@@ -54,6 +54,12 @@ class AlleleCounts:
             np.concatenate([np.zeros(0, np.uint8), *(part.flags for part in parts)]),
         )
 
+    def carried(self) -> NDArray[np.bool_]:
+        """bool[m]: somebody carries an ALT."""
+        alts = self.counts > 0
+        alts[self.offsets[:-1]] = False
+        return np.logical_or.reduceat(alts, self.offsets[:-1]) if len(self.an) else np.zeros(0, np.bool_)
+
     def ac(self, site: int) -> NDArray[np.int64]:
         """AC of one site: int64[number of ALTs]."""
         return self.counts[self.offsets[site] + 1 : self.offsets[site + 1]]

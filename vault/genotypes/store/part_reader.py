@@ -84,7 +84,8 @@ _NO_COLUMNS = np.zeros(0, np.int64)
 class PartReader:
     """Reads one part. Safe to use from several threads.
 
-    ``pool``: where decoding may run beside the opening of blocks; two threads are enough. Opened site tables and length tables
+    ``directory``: of a part that has none as an object. ``pool``: where decoding may run beside the opening of blocks; two threads are
+    enough. Opened site tables and length tables
     are kept (``CACHED_CHUNKS`` of them) until another version of a chunk is brought by ``learn``, or until ``forget``.
     """
 
@@ -97,8 +98,10 @@ class PartReader:
         get_range: GetRange,
         table_key: TableKey,
         pool: Executor | None = None,
+        directory: PartDirectory | None = None,
     ) -> None:
         self._owner, self._part, self._get, self._key, self._pool = owner, part, get_range, table_key, pool
+        self._directory = directory
         self._chunks = {chunk.ordinal: chunk for chunk in chunks}
         self._open: OrderedDict[int, _OpenChunk] = OrderedDict()
         self._lock = threading.Lock()
@@ -131,6 +134,8 @@ class PartReader:
         Raises:
             IntegrityError: ``site_table_malformed``, or what the envelope says of a broken seal.
         """
+        if self._directory is not None:
+            return self._directory
         part = self._part
         data = self._get(part.directory_name, 0, part.directory_bytes)
         key = self._key(part.directory_key_id)
@@ -150,7 +155,7 @@ class PartReader:
 
     def contig(self, ordinal: int) -> str | None:
         """The contig that all sites of a chunk are on; None of a part without a directory, whose one chunk may have several."""
-        if not self._part.directory_name:
+        if not self._part.directory_name and self._directory is None:
             return None
         return self.directory.contigs[int(self.directory.contig[ordinal])]
 

@@ -54,7 +54,7 @@ class PartWriter:
         self._contigs: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, int, int]] = []
         self._mates: list[bool] = []
-        self._record: PartRecord | None = None
+        self._ended = False
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +63,7 @@ class PartWriter:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def write(self, chunks: Iterable[SiteChunk]) -> Iterator[ChunkRecord]:
-        """Take the chunks; yield each one's record once its objects are put. The directory is written at the end.
+        """Take the chunks; yield each one's record once its objects are put.
 
         While the next chunk is read, another thread seals and puts those before; at most a few wait.
 
@@ -81,17 +81,36 @@ class PartWriter:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-        self._record = self._thread.submit(self._write_directory).result()
+        self._ended = True
 
-    def finish(self) -> PartRecord:
-        """The part's record, after ``write`` has come to its end.
+    def directory(self) -> PartDirectory:
+        """The part's directory, after ``write`` has come to its end.
 
         Raises:
             UsageError: ``part_unfinished``.
         """
-        if self._record is None:
+        if not self._ended:
             raise UsageError("part_unfinished", "the part is not written to its end")
-        return self._record
+        return PartDirectory.from_rows(tuple(self._contigs), self._rows, self._mates)
+
+    def finish(self) -> PartRecord:
+        """Write the directory, after ``write`` has come to its end, and return the part's record. Raises as ``directory``."""
+        sealer, directory = self._sealer, self.directory()
+        key_id, key = self._new_key()
+        data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
+        name = sealer.store("directory", data)
+        return PartRecord(
+            part_id=self._owner.part_id,
+            n_subjects=self._n,
+            n_sites=int(directory.n_sites.sum()),
+            n_chunks=len(directory),
+            total_bytes=sealer.stored_bytes,
+            directory_name=name,
+            directory_bytes=len(data),
+            directory_sha256=sha256(data),
+            directory_key_id=key_id,
+            length_key_id=sealer.length_key_id,
+        )
 
     def _check(self, chunk: SiteChunk, seen: set[str]) -> None:
         if len(chunk.encoded.lengths) != self._n:
@@ -113,22 +132,3 @@ class PartWriter:
         self._rows.append((contig, int(sites.pos[0]), int(sites.pos[-1]), chunk.end, len(sites)))
         self._mates.append(len(mates_of(sites)) > 0)
         return self._sealer.seal(ordinal, sites, chunk.encoded)
-
-    def _write_directory(self) -> PartRecord:
-        sealer = self._sealer
-        directory = PartDirectory.from_rows(tuple(self._contigs), self._rows, self._mates)
-        key_id, key = self._new_key()
-        data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
-        name = sealer.store("directory", data)
-        return PartRecord(
-            part_id=self._owner.part_id,
-            n_subjects=self._n,
-            n_sites=int(directory.n_sites.sum()),
-            n_chunks=len(directory),
-            total_bytes=sealer.stored_bytes,
-            directory_name=name,
-            directory_bytes=len(data),
-            directory_sha256=sha256(data),
-            directory_key_id=key_id,
-            length_key_id=sealer.length_key_id,
-        )

@@ -8,7 +8,7 @@ position, which may be the same site, lie in one window. Reading window after wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, PartCounts, merge_counts, merge_parts
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord
+from vault.genotypes.store.reference_fill import ReferenceFill
 from vault.genotypes.store.selections import Chosen
 
 if TYPE_CHECKING:
@@ -84,10 +85,11 @@ class PartChoice:
 
 @dataclass(frozen=True)
 class Window:
-    """Neighbouring sites of a read: of each part that has any, which chunks and rows."""
+    """Neighbouring sites of a read: of each part that has any, which chunks and rows. ``reference``: fills in who was assayed there."""
 
     pieces: Sequence[tuple[PartChoice, Chosen]]
     n_columns: int
+    reference: ReferenceFill | None = None
 
     def read(self) -> tuple[Calls, AlleleCounts]:
         """The sites with the calls of all columns, and how often each allele is carried. Raises as ``PartReader.read_and_count``;
@@ -95,6 +97,9 @@ class Window:
         """
         found = [part.read(piece) for part, piece in self.pieces]
         calls = Calls(*merge_parts([calls for calls, _ in found], self.n_columns))
+        if self.reference is not None:
+            calls = replace(calls, codes=self.reference.fill(calls.sites, calls.codes))
+            return calls, count_calls(calls.sites, calls.codes, calls.escapes)
         united = merge_counts([counts for _, counts in found], self.n_columns)
         if united is None:  # parts that hold the same call: which of the two stands is said of calls, not of counts
             return calls, count_calls(calls.sites, calls.codes, calls.escapes)
@@ -102,6 +107,9 @@ class Window:
 
     def count(self) -> tuple[Sites, AlleleCounts]:
         """The sites and allele counts of ``read``, without the calls. Raises as ``PartReader.count``; UnavailableError: ``sites_rewritten``."""
+        if self.reference is not None:
+            calls, counts = self.read()
+            return calls.sites, counts
         united = merge_counts([part.count(piece) for part, piece in self.pieces], self.n_columns)
         if united is None:
             calls, counts = self.read()
@@ -115,6 +123,7 @@ class Choice:
 
     parts: Sequence[PartChoice]
     n_columns: int
+    reference: ReferenceFill | None = None
 
     @property
     def n_sites(self) -> int:
@@ -129,12 +138,12 @@ class Choice:
     @property
     def whole(self) -> Window:
         """All of it as one window."""
-        return Window([(part, part.chosen) for part in self.parts], self.n_columns)
+        return self._window([(part, part.chosen) for part in self.parts])
 
     @property
     def overlaps(self) -> bool:
-        """True if two parts hold the same person."""
-        return sum(len(part.columns) for part in self.parts) > self.n_columns
+        """True if counting takes the calls: two parts hold the same person, or somebody's reference calls are filled in."""
+        return self.reference is not None or sum(len(part.columns) for part in self.parts) > self.n_columns
 
     def windows(self, n_sites: int) -> Iterator[Window]:
         """All of it in windows of at most ``n_sites`` sites from each part, but never less than all records of a position."""
@@ -143,18 +152,19 @@ class Choice:
             return
         here = [part for part in self.parts if part.chosen]
         if len(here) == 1:
-            yield from (Window([(here[0], piece)], self.n_columns) for piece in _cut(here[0], here[0].chosen, n_sites))
+            yield from (self._window([(here[0], piece)]) for piece in _cut(here[0], here[0].chosen, n_sites))
             return
         by_contig = [(part, part.by_contig()) for part in here]
         for contig in dict.fromkeys(contig for _, found in by_contig for contig in found):
             having = [(part, found[contig]) for part, found in by_contig if contig in found]
             if len(having) == 1:
                 part, chosen = having[0]
-                yield from (Window([(part, piece)], self.n_columns) for piece in _cut(part, chosen, n_sites))
+                yield from (self._window([(part, piece)]) for piece in _cut(part, chosen, n_sites))
             else:
-                yield from (
-                    Window(pieces, self.n_columns) for pieces in _between_positions(having, max(1, n_sites // len(having)))
-                )
+                yield from (self._window(pieces) for pieces in _between_positions(having, max(1, n_sites // len(having))))
+
+    def _window(self, pieces: Sequence[tuple[PartChoice, Chosen]]) -> Window:
+        return Window(pieces, self.n_columns, self.reference)
 
 
 def _cut(part: PartChoice, chosen: Chosen, n_sites: int) -> Iterator[Chosen]:

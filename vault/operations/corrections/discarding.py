@@ -2,7 +2,7 @@
 
     job    unnamed → done: after ``take_out`` nothing names the parts; then keys of tables and lengths are destroyed, objects deleted
 
-A part's blocks are under its people's own keys, which stay. Without the length tables nobody can tell where a block begins, without
+A part's blocks are under its people's own keys, which stay; so is all of a personal part, and deleting its object is all there is to do. Without the length tables nobody can tell where a block begins, without
 the site tables what it says; and the objects go, here and read back.
 """
 
@@ -20,7 +20,7 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.catalog import panel_blocks, part_members, parts
+from vault.genotypes.catalog import panel_blocks, part_members, parts, personal_parts
 from vault.ids import PartId, SubjectId, new_id
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
@@ -35,6 +35,7 @@ from vault.storage.book_tables import (
     PanelContainerRow,
     PartMemberRow,
     PartRow,
+    PersonalPartRow,
 )
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
@@ -58,7 +59,11 @@ def take_out(
     if tx.scalar(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id.in_(part_ids)).limit(1)) is not None:
         raise UnavailableError("erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor")
     people: set[SubjectId] = set()
+    own = {row.part_id: SubjectId(row.subject_id) for row in personal_parts.live(tx) if row.part_id in part_ids}
     for part_id in part_ids:
+        if part_id in own:
+            people.add(own[part_id])
+            continue
         row = tx.get(PartRow, part_id)
         if row is None:
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
@@ -70,12 +75,12 @@ def take_out(
     counts = {
         "parts": len(part_ids),
         "panel_builds": len(builds),
-        "keys": 2 * len(part_ids) + chunks + 2 * len(builds),  # of directories and lengths, of tables, of builds
+        "keys": 2 * (len(part_ids) - len(own)) + chunks + 2 * len(builds),  # of directories and lengths, of tables, of builds
         "objects": len(part_ids) + chunks + len(builds) + containers,
     }
     tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(builds)))
     tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(builds)))
-    for table in (ContainerRow, ChunkRow, PartMemberRow, PartRow):
+    for table in (ContainerRow, ChunkRow, PartMemberRow, PartRow, PersonalPartRow):
         tx.execute(delete(table).where(table.part_id.in_(part_ids)))
     intent = vault.trail.append(tx, act, Outcome.INTENT, obj=obj, subjects=sorted(people), **fields)
     job_id = new_id(vault.random)

@@ -16,9 +16,8 @@ from vault.access import projects
 from vault.audit.actions import Action
 from vault.audit.entry import ObjectRef
 from vault.errors import RefusedError
-from vault.genotypes.catalog import datasets, part_list, parts
+from vault.genotypes.catalog import datasets, part_list, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
-from vault.ids import PartId
 from vault.operations import key_backups
 from vault.operations.corrections import discarding
 from vault.operations.corrections.reasons import require_reason
@@ -58,8 +57,8 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
     with vault.trail.attempting(Action.DATASET_REMOVE), alone(vault):
         said = require_reason(reason)
         dataset = datasets.by_name(vault, name)
-        held = [PartId(row.part_id) for row in parts.list_all(vault, dataset.dataset_id)]
-        chosen = held if part is None else [PartId(part_list.by_id(vault, dataset, part).part_id)]
+        held = part_list.all_ids(vault, dataset)
+        chosen = held if part is None else [part_list.id_of(part_list.by_id(vault, dataset, part))]
         whole = set(chosen) == set(held)
         with vault.books.write() as tx:
             if whole and not accept:
@@ -67,6 +66,8 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
             obj = ObjectRef("dataset", dataset.dataset_id.hex()) if whole else ObjectRef("part", chosen[0].hex())
             detail = {"dataset": dataset.name, "parts": [one.hex() for one in chosen], "reason": said}
             job, people = discarding.take_out(tx, vault, chosen, act=Action.DATASET_REMOVE, obj=obj, detail=detail)
+            if whole:
+                personal_parts.forget_contigs(tx, dataset.dataset_id)
             left = _with_genotypes(tx, people)
         counts = discarding.finish(vault, job)
     now = vault.clock()
@@ -104,5 +105,5 @@ def _names(declaration: ProjectDeclaration, dataset: Dataset) -> bool:
 
 
 def _with_genotypes(tx: Transaction, people: Sequence[bytes]) -> int:
-    holding = set(tx.scalars(select(PartMemberRow.subject_id).distinct()))
+    holding = {*tx.scalars(select(PartMemberRow.subject_id).distinct()), *(row.subject_id for row in personal_parts.live(tx))}
     return len(holding.intersection(people))

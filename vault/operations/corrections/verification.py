@@ -15,12 +15,14 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
-from vault.genotypes.catalog import datasets, panel_blocks, part_list, part_members, parts
+from vault.genotypes.catalog import datasets, panel_blocks, part_list, part_members, parts, personal_parts
+from vault.genotypes.catalog.part_list import AnyPart
+from vault.genotypes.catalog.personal_access import PersonalAccess
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_reader import PartReader
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartRow
+from vault.storage.book_tables import PartRow, PersonalPartRow
 
 AGAIN = "restore the objects from a backup; or dataset remove with --part, and import the file again"
 KEYS = "restore the newest key database; or dataset remove with --part, and import the file again"
@@ -66,7 +68,9 @@ def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done
     with vault.trail.attempting(Action.DATASET_VERIFY):
         dataset = datasets.by_name(vault, name)
         rows = parts.list_all(vault, dataset.dataset_id)
-        total, done = sum(row.n_chunks for row in rows), 0
+        with vault.books.read() as tx:
+            own = personal_parts.live(tx, dataset.dataset_id)
+        total, done = sum(row.n_chunks for row in rows) + len(own), 0
         look, people = _Look(vault), set[SubjectId]()
         for row in rows:
             people.update(members := look.members(row))
@@ -74,7 +78,18 @@ def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done
                 done += 1
                 progress(done, total)
             look.builds(row, members)
-        counts = {"parts": len(rows), "chunks": done, "objects": look.objects, "blocks": look.blocks, "damaged": len(look.found)}
+        for personal in own:
+            people.add(SubjectId(personal.subject_id))
+            look.personal(personal)
+            done += 1
+            progress(done, total)
+        counts = {
+            "parts": len(rows) + len(own),
+            "chunks": done,
+            "objects": look.objects,
+            "blocks": look.blocks,
+            "damaged": len(look.found),
+        }
         vault.trail.record(
             Action.DATASET_VERIFY,
             Outcome.DONE,
@@ -83,7 +98,7 @@ def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done
             counts=counts,
             detail={"dataset": name, "damages": [f"{d.part}/{d.chunk}/{d.group}: {d.code}" for d in look.found[:100]]},
         )
-    return Verified(name, len(rows), done, look.objects, look.blocks, tuple(look.found))
+    return Verified(name, len(rows) + len(own), done, look.objects, look.blocks, tuple(look.found))
 
 
 class _Look:
@@ -123,6 +138,21 @@ class _Look:
                 self._groups(row, opened.reader, ordinal, access)
             opened.reader.forget()
             yield
+
+    def personal(self, row: PersonalPartRow) -> None:
+        """Look at a person's own part as a whole."""
+        subject = SubjectId(row.subject_id)
+        try:
+            self._object(row.object, row.total_bytes, row.sha256)
+            self.blocks += PersonalAccess(self._vault, row, 0, self._key(subject)).verify()
+        except IntegrityError as error:
+            self._tell(row, None, None, error)
+
+    def _key(self, subject: SubjectId) -> bytes:
+        key = self._vault.keys.open_many(KeyPurpose.GENOTYPE, [subject]).get(subject)
+        if key is None:
+            raise IntegrityError("key_missing", "the person of the part has no genotype key")
+        return key
 
     def builds(self, row: PartRow, members: Slots) -> None:
         """Look at the panel blocks over a part."""
@@ -178,7 +208,7 @@ class _Look:
             raise IntegrityError("object_altered", "an object is not what was written")
 
     def _tell(
-        self, row: PartRow, chunk: int | None, group: int | None, error: IntegrityError, *, remedy: str | None = None
+        self, row: AnyPart, chunk: int | None, group: int | None, error: IntegrityError, *, remedy: str | None = None
     ) -> None:
         cure = remedy or _REMEDIES.get(error.code, AGAIN)
         damage = Damage(part_list.shown(row.part_id), chunk, group, error.code, error.message, cure)

@@ -4,7 +4,7 @@ listed      intent logged, everything withdrawn, subject no longer found or deci
             with the subject's own key and sealed in the job
 destroyed   keys, salts and audit tokens are gone: the data is unreadable from here on
 forgotten   identity and references are gone from the books
-purged      site tables no longer list private alleles; panel blocks are made anew
+purged      site tables no longer list private alleles; panel blocks are made anew; the person's own parts are deleted
 reindexed   the blind index has a new key, so that old books cannot be searched
 done        done entry and certificate are written, the job and its key are gone
 """
@@ -29,7 +29,7 @@ from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import panel_blocks, panel_builder, part_members, parts
+from vault.genotypes.catalog import panel_blocks, panel_builder, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
@@ -159,6 +159,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         row.state = ERASING
         if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != set(alts):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
+        personal_parts.leave(tx, [subject])
         plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
         sealed = seal(vault, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=ERASURE_JOB, state=LISTED, payload=sealed, created=to_micros(now)))
@@ -229,7 +230,8 @@ def _purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
     vault.books.checkpoint_wal(*HOLDING_NAMES)
     for dataset in {dataset for dataset, _ in _parts(vault, part_ids)}:
         panel_builder.rebuild(vault, dataset)
-    counts = {"alts_blanked": blanked, "directories_rewritten": directories, "panel_builds": len(builds)}
+    own = personal_parts.remove(vault, [job.subject])
+    counts = {"alts_blanked": blanked, "directories_rewritten": directories, "panel_builds": len(builds), "personal_parts": own}
     return replace(job.plan, alts={}, destroyed={**job.plan.destroyed, **counts, "parts": len(part_ids)})
 
 

@@ -11,10 +11,13 @@ from vault.genotypes.catalog.row_mapping import (
     owner_from_row,
     part_fields,
     part_from_row,
+    personal_fields,
+    personal_from_row,
 )
 from vault.genotypes.store.containers import ContainerRef
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
-from vault.storage.book_tables import ChunkRow, ContainerRow, PanelBuildRow, PanelContainerRow, PartRow
+from vault.genotypes.store.personal_index import PersonalRecord
+from vault.storage.book_tables import ChunkRow, ContainerRow, PanelBuildRow, PanelContainerRow, PartRow, PersonalPartRow
 
 OWNER = Owner(b"v" * 16, b"d" * 16, b"p" * 16)
 PART = PartRecord(OWNER.part_id, 2, 30, 4, 500, "directory", 60, b"\1" * 32, b"k" * 16, b"l" * 16)
@@ -37,6 +40,14 @@ def test_a_part_comes_back():
     assert part_from_row(row) == PART
     assert owner_from_row(OWNER.vault_id, row) == OWNER
     assert columns(PartRow) == {"dataset_id", "ordinal", "created", "assayed", "members_sha256", *part_fields(PART)}
+
+
+def test_a_personal_part_comes_back():
+    part = PersonalRecord(OWNER.part_id, 30, True, "object", 500, b"\1" * 32, 60)
+    row = PersonalPartRow(dataset_id=OWNER.dataset_id, subject_id=b"s" * 16, ordinal=0, created=0, **personal_fields(part))
+    assert personal_from_row(row) == part
+    assert owner_from_row(OWNER.vault_id, row) == OWNER
+    assert columns(PersonalPartRow) >= set(personal_fields(part))
 
 
 def test_a_chunk_and_its_containers_come_back():

@@ -1,0 +1,88 @@
+"""One person's own part as a dataset's reader reads it: opened when it is first asked for, kept for one access, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from policies.loci import Interval
+from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
+from vault.genotypes.codec.allele_counts import count_calls
+from vault.genotypes.codec.callable_track import CallableTrack
+from vault.genotypes.compute.threads import decoding_pool
+from vault.genotypes.store.part_merge import PartCalls
+from vault.genotypes.store.personal_reader import PersonalPart
+from vault.genotypes.store.reference_fill import OwnTrack, Spans
+from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
+from vault.genotypes.store.windows import PartChoice
+from vault.limits import MAX_POSITION
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PersonalPartRow
+
+
+class PersonalAccess:
+    """A live personal part, and whose it is: ``column`` of the view. ``key``: that person's genotype key."""
+
+    def __init__(self, vault: UnlockedVault, row: PersonalPartRow, column: int, key: bytes) -> None:
+        self.ordinal, self.has_track = row.ordinal, row.has_track
+        self._vault, self._row, self._key = vault, row, key
+        self.column, self._columns = column, np.array([column], np.int64)
+        self._opened: PersonalPart | None = None
+        self._variants: dict[str, Spans] = {}
+        self.track = OwnTrack(self._bins)
+
+    def derive(self, _panel: PanelLoci | None) -> None:
+        """Derive the keys and open the index."""
+        _ = self._part.access, self._part.reader
+
+    def forget(self) -> None:
+        """Let go of everything that was opened."""
+        self._opened = None
+        self._variants.clear()
+        self.track.forget()
+
+    def variants(self, contig: str) -> Spans:
+        """Where the person's variants lie on a contig: the first and last base of REF of each record with an ALT called."""
+        if contig not in self._variants:
+            region = Selection(regions=(Interval(contig, 0, MAX_POSITION),))
+            found = self.read(region)
+            counts = count_calls(found.sites, found.codes, found.escapes)
+            rows = np.flatnonzero(counts.carried())
+            first = found.sites.pos[rows]
+            self._variants[contig] = (first, first + found.sites.ref_lengths()[rows] - 1)
+        return self._variants[contig]
+
+    def verify(self) -> int:
+        """Open and decode everything; the number of blocks. Raises IntegrityError: something is not what was written."""
+        part = self._part
+        for ordinal in range(len(part.index.chunks)):
+            part.reader.count([ordinal], None, part.access)
+            part.reader.forget()
+        for track in part.index.tracks:
+            CallableTrack.decode(part.bins(track.contig, range(track.first_bin, track.first_bin + track.n_bins)))
+        return len(part.index.chunks)
+
+    def read(self, selection: Selection) -> PartCalls:
+        """The chosen sites' calls, in one column."""
+        part, chosen = self._part, self._choose(selection)
+        ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
+        return PartCalls(*part.reader.read(ordinals, rows, part.access), self._columns)
+
+    def choose(self, selection: Selection) -> PartChoice:
+        """The chosen sites, to be read or counted in windows."""
+        return PartChoice.from_reader(self._part.reader, self._choose(selection), self._part.access, self._columns)
+
+    @property
+    def _part(self) -> PersonalPart:
+        if self._opened is None:
+            owner, record = owner_from_row(self._vault.vault_id, self._row), personal_from_row(self._row)
+            get_range = self._vault.objects.get_range
+            self._opened = PersonalPart(owner, record, self._key, get_range=get_range, pool=decoding_pool())
+        return self._opened
+
+    def _bins(self, contig: str, wanted: Sequence[int]) -> dict[int, bytes]:
+        return self._part.bins(contig, wanted)
+
+    def _choose(self, selection: Selection) -> Chosen:
+        return choose_rows(self._part.reader, selection, selection.chunks(self._part.reader.directory))

@@ -1,0 +1,108 @@
+"""Personal parts in the books: one row each, which says whose it is. The rows are a signed collection, so none joins, leaves or changes unseen.
+
+The contigs of parts of several people are in sealed directories under the vault's keys; those of personal parts are under their people's
+keys, so the dataset's own record lists contigs, as its files spell them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import delete, select, update
+
+from vault.genotypes.catalog.row_mapping import personal_fields
+from vault.genotypes.store.personal_index import PersonalRecord
+from vault.ids import DatasetId, SubjectId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import DatasetRow, PartRow, PersonalPartRow
+from vault.storage.database import Transaction
+from vault.storage.stored_types import largest
+from vault.storage.timestamps import to_micros
+
+LIVE, ERASING = "live", "erasing"
+
+
+def add(
+    tx: Transaction,
+    vault: UnlockedVault,
+    dataset_id: DatasetId,
+    record: PersonalRecord,
+    subject: SubjectId,
+    *,
+    contigs: Iterable[str],
+    assayed: str | None,
+    source: str | None,
+) -> None:
+    """Name a written part in the books, in the caller's transaction. ``assayed``, ``source``: as ``parts.add_part``."""
+    row = PersonalPartRow(
+        dataset_id=dataset_id,
+        subject_id=subject,
+        ordinal=next_ordinal(tx, dataset_id),
+        state=LIVE,
+        assayed=assayed,
+        source=source,
+        created=to_micros(vault.clock()),
+        **personal_fields(record),
+    )
+    tx.add(row)
+    tx.flush()
+    known = contigs_of(tx, dataset_id)
+    united = list(dict.fromkeys([*known, *contigs]))
+    if united != known:
+        tx.execute(update(DatasetRow).where(DatasetRow.dataset_id == dataset_id).values(contigs=json.dumps(united)))
+
+
+def next_ordinal(tx: Transaction, dataset_id: DatasetId) -> int:
+    """Place of the next part of a dataset, of either kind, behind all that it has."""
+    newest = (
+        tx.scalar(select(largest(table.ordinal)).where(table.dataset_id == dataset_id)) for table in (PartRow, PersonalPartRow)
+    )
+    return max(-1 if found is None else int(found) for found in newest) + 1
+
+
+def contigs_of(tx: Transaction, dataset_id: DatasetId) -> list[str]:
+    """Contigs of a dataset's personal parts, also of those that are gone."""
+    listed = tx.scalar(select(DatasetRow.contigs).where(DatasetRow.dataset_id == dataset_id))
+    return [] if listed is None else json.loads(listed)
+
+
+def forget_contigs(tx: Transaction, dataset_id: DatasetId) -> None:
+    """Forget what personal parts left in the record of a dataset that has no part any more."""
+    tx.execute(update(DatasetRow).where(DatasetRow.dataset_id == dataset_id).values(contigs=None, assay_rule=None))
+
+
+def live(
+    tx: Transaction, dataset_id: DatasetId | None = None, subjects: Sequence[SubjectId] | None = None
+) -> list[PersonalPartRow]:
+    """Live personal parts in order, of one dataset or of all, of some subjects or of everybody."""
+    query = select(PersonalPartRow).where(PersonalPartRow.state == LIVE)
+    if dataset_id is not None:
+        query = query.where(PersonalPartRow.dataset_id == dataset_id)
+    rows = tx.scalars(query.order_by(PersonalPartRow.ordinal)).all()
+    wanted = None if subjects is None else set(subjects)
+    return [row for row in rows if wanted is None or row.subject_id in wanted]
+
+
+def people(tx: Transaction, datasets: Sequence[DatasetId]) -> list[tuple[SubjectId, int]]:
+    """(subject, time of the import) of every live personal part of some datasets, oldest first."""
+    c = PersonalPartRow
+    query = select(c.subject_id, c.created).where(c.state == LIVE, c.dataset_id.in_(datasets)).order_by(c.created, c.part_id)
+    return [(SubjectId(subject), created) for subject, created in tx.execute(query)]
+
+
+def leave(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
+    """End the membership of subjects who are being erased; their objects stay named until ``remove`` deletes them."""
+    tx.execute(update(PersonalPartRow).where(PersonalPartRow.subject_id.in_(list(subjects))).values(state=ERASING))
+
+
+def remove(vault: UnlockedVault, subjects: Sequence[SubjectId]) -> int:
+    """Delete what is left of the personal parts of people who are being erased; how many there were. Doing it twice does no harm."""
+    mine = (PersonalPartRow.subject_id.in_(list(subjects)), PersonalPartRow.state == ERASING)
+    with vault.books.read() as tx:
+        names = list(tx.scalars(select(PersonalPartRow.object).where(*mine)))
+    if names:
+        vault.objects.delete(names)
+        with vault.books.write() as tx:
+            tx.execute(delete(PersonalPartRow).where(*mine))
+    return len(names)
