@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def test_bad_filters(busy):
 
 def test_an_entry_is_shown_with_its_detail(busy):
     shown = busy.run("audit show 1 --json").json
+    assert re.fullmatch(r"[0-9a-f]{64}", shown["detail"].pop("source"))
     assert shown["detail"] == {"assembly": "GRCh38", "assayed": "all", "dataset": "cohort"}
     assert shown["leaf"]["act"] == shown["act"] == "dataset.import"
     assert "cohort" in busy.run("audit show 1").out
