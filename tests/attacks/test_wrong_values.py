@@ -21,6 +21,7 @@ from vault.storage.stored_types import LARGEST
 WRONG = {int: ("x", LARGEST, 0), bytes: ("x", b"", b"\0" * 3), str: (b"\0", "", "{x")}
 SAMPLE = [
     ("books", "chunk", "n_sites", "x"),
+    ("books", "chunk", "n_sites", 2**40),
     ("books", "chunk", "table_version", None),
     ("books", "chunk", "table_bytes", -1),
     ("books", "container", "n_slots", 2**62),

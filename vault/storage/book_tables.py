@@ -168,7 +168,9 @@ class ChunkRow(Base):
 
     part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
     ordinal: Mapped[Count] = mapped_column(primary_key=True)
-    n_sites: Mapped[Count]
+    n_sites: Mapped[Count] = mapped_column(
+        info={"range": (0, 1 << 16)}
+    )  # memory is taken for as many, before their table is opened
     table_version: Mapped[Count]
     table_object: Mapped[Code]
     table_bytes: Mapped[Count]
