@@ -39,6 +39,8 @@ def every_file() -> list[Path]:
 
 def through_the_vault(held: Held, path: Path, number: int) -> str:
     """Import, let everyone consent, extract, compare; what came of it. Raises AssertionError where something is wrong."""
+    if is_gvcf(path):
+        return "one person's blocks: tests/vault/genotypes/ingest/test_gvcf_corpora.py"
     before, size = held.traces(), held.vault.trail.log.size()
     dataset, code, space = f"d{number}", f"p{number}", f"n{number}"
     try:
@@ -70,6 +72,14 @@ def through_the_vault(held: Held, path: Path, number: int) -> str:
     assert sorted(columns) == list(range(len(samples)))
     assert list(extract_rows(extract)) == shown_rows(theirs, columns)
     return "accepted, the same"
+
+
+def is_gvcf(path: Path) -> bool:
+    try:
+        with open_source(path) as source:
+            return source.gvcf
+    except GenovaultError:
+        return False
 
 
 def judge(folder: Path, paths: Sequence[Path], capsys: pytest.CaptureFixture[str]) -> Counter[str]:

@@ -82,6 +82,18 @@ class Lines:
         self.position = self._stream.position()
         return parse_header(bytes(self._buffer.raw[: end + 1]), self.file, assembly)
 
+    def look_ahead(self, records: int) -> None:
+        """Make so many lines of the body available, or as many as there are; call it before ``next_block``.
+
+        Lines that are long count for more: what is held stays bounded.
+        """
+        while not self._ended and self._filled - self.start < _LARGEST_BLOCK:
+            if self._buffer.raw.count(b"\n", self.start, self._filled) >= records:
+                break
+            self._read(_BLOCK)
+        self.stop = self._filled if self._ended else self._buffer.raw.rfind(b"\n", 0, self._filled) + 1
+        self.position = self._stream.position()
+
     def next_block(self, number: int) -> bool:
         """Make at least one whole unread line available, line ``number`` of the file and what follows; False at the end.
 

@@ -94,6 +94,8 @@ def refuse_plink1(path: Path) -> NoReturn:
 class PgenSource:
     """A ``GenotypeSource`` over a PGEN fileset."""
 
+    gvcf = False
+
     def __init__(
         self, path: Path, reader: Any, people: tuple[Person, ...], *, variants: int, size: int, assembly: Assembly
     ) -> None:

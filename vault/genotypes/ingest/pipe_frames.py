@@ -1,11 +1,13 @@
 """Frames between a reader process and the process that began it, over a pipe each way.
 
 Down to it: lines of JSON. First {"files": [path], "assembly": name}; then, for one file after another, the columns wanted: a list of
-column numbers, or null for all in their order. Up from it: frames, ``kind u8 ‖ length u64 ‖ body``.
+column numbers, or null for all in their order; or of a gVCF the rule, {"rule": text of ``AssayRule``}. Up from it: frames, ``kind u8 ‖ length u64 ‖ body``.
 
-    OPENED    JSON: [[bytes as stored, [sample]]] of all files, or FAILED instead
+    OPENED    JSON: [[bytes as stored, [sample], is a gVCF]] of all files, or FAILED instead
     PROGRESS  JSON: [bytes read, sites] of the present file
     CHUNK     ``SiteChunk`` as bytes
+    CONTIG    of a gVCF, one contig's calls and track as bytes (``personal_frames``)
+    COUNTS    JSON: the counts of a gVCF by name
     END       of the present file
     FAILED    JSON: [class, code, message, hint] of the error; nothing follows
 """
@@ -32,6 +34,8 @@ class FrameKind(IntEnum):
     CHUNK = 3
     END = 4
     FAILED = 5
+    CONTIG = 6
+    COUNTS = 7
 
 
 ERRORS = {kind.__name__: kind for kind in (InputError, IntegrityError, RefusedError, UnavailableError, UsageError)}

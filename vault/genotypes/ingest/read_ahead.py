@@ -7,15 +7,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, UsageError
 from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.ingest.open_source import open_source
+from vault.genotypes.ingest.personal_calls import PersonalCalls
 from vault.genotypes.ingest.reading import Progress, ReadFile
 from vault.genotypes.ingest.source import GenotypeSource, SiteBatch, reorder
 
 BATCHES = 16  # parsed and not yet taken; a batch has up to 12 MiB of call codes, most often in a quarter of that
+
+
+@runtime_checkable
+class PersonalSource(Protocol):
+    """A source that may hold one person's gVCF."""
+
+    def personal(self, rule: AssayRule, progress: Progress) -> PersonalCalls:
+        """As ``ReadFile``."""
 
 
 class ReadingHere:
@@ -30,7 +40,8 @@ class ReadingHere:
         except GenovaultError as error:
             self._error = error
         else:
-            self._files[0].begin()
+            if not self._files[0].gvcf:  # of which the rule must be known first
+                self._files[0].begin()
 
     def files(self) -> Sequence[ReadFile]:
         """As ``Reading``.
@@ -70,6 +81,15 @@ class _FileHere:
     @property
     def size(self) -> int:
         return self._source.progress[1]
+
+    @property
+    def gvcf(self) -> bool:
+        return self._source.gvcf
+
+    def personal(self, rule: AssayRule, progress: Progress) -> PersonalCalls:
+        if not (self.gvcf and isinstance(self._source, PersonalSource)):
+            raise UsageError("not_a_gvcf", "the file has no blocks of reference")
+        return self._source.personal(rule, progress)
 
     def begin(self) -> None:
         """Parse from now on."""

@@ -12,6 +12,8 @@ from typing import Any, Self
 from vault.errors import GenovaultError, UnavailableError
 from vault.files.child_process import module_command, scrubbed
 from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.ingest.assay_rule import AssayRule
+from vault.genotypes.ingest.personal_calls import PersonalCalls
 from vault.genotypes.ingest.pipe_frames import FrameKind, described, read_frame
 from vault.genotypes.ingest.reading import Progress, ReadFile
 
@@ -43,7 +45,10 @@ class ReadingApart:
         if self._files is None:
             body = self.hear(FrameKind.OPENED)[1]
             with _understood():
-                self._files = [_FileApart(self, int(size), tuple(map(str, samples))) for size, samples in json.loads(body)]
+                self._files = [
+                    _FileApart(self, int(size), tuple(map(str, samples)), gvcf=bool(gvcf))
+                    for size, samples, gvcf in json.loads(body)
+                ]
         return self._files
 
     def close(self) -> None:
@@ -82,8 +87,26 @@ class ReadingApart:
 
 
 class _FileApart:
-    def __init__(self, reading: ReadingApart, size: int, samples: tuple[str, ...]) -> None:
-        self._reading, self.size, self.samples = reading, size, samples
+    def __init__(self, reading: ReadingApart, size: int, samples: tuple[str, ...], *, gvcf: bool) -> None:
+        self._reading, self.size, self.samples, self.gvcf = reading, size, samples, gvcf
+
+    def personal(self, rule: AssayRule, progress: Progress) -> PersonalCalls:
+        from vault.genotypes.ingest.personal_frames import PersonalFrames  # noqa: PLC0415 - most files are no gVCF
+
+        reading, frames, counts = self._reading, PersonalFrames(), dict[str, int]()
+        reading.say({"rule": rule.text()})
+        while True:
+            kind, body = reading.hear(FrameKind.PROGRESS, FrameKind.CONTIG, FrameKind.COUNTS, FrameKind.END)
+            with _understood():
+                if kind is FrameKind.END:
+                    return frames.finish(counts)
+                if kind is FrameKind.CONTIG:
+                    frames.add(body)
+                if kind is FrameKind.COUNTS:
+                    counts = {str(name): int(count) for name, count in json.loads(body).items()}
+                read, sites = map(int, json.loads(body)) if kind is FrameKind.PROGRESS else (0, 0)
+            if kind is FrameKind.PROGRESS:
+                progress(read, sites)
 
     def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
         reading = self._reading

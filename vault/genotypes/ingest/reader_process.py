@@ -16,8 +16,11 @@ from typing import Any, BinaryIO
 
 from vault.errors import GenovaultError
 from vault.files.hardening import forbid_dumps
+from vault.genotypes.ingest.assay_rule import AssayRule
+from vault.genotypes.ingest.personal_calls import PersonalCalls
 from vault.genotypes.ingest.pipe_frames import FrameKind, describe, write_frame
 from vault.genotypes.ingest.read_ahead import ReadingHere
+from vault.genotypes.ingest.reading import Progress
 
 
 def main() -> None:
@@ -43,16 +46,31 @@ def _serve(orders: BinaryIO, out: BinaryIO) -> None:
     job = json.loads(orders.readline())
     reading = ReadingHere([Path(path) for path in job["files"]], job["assembly"])
     files = reading.files()
-    _send(out, FrameKind.OPENED, [[file.size, file.samples] for file in files])
+    _send(out, FrameKind.OPENED, [[file.size, file.samples, file.gvcf] for file in files])
     for file in files:
         line = orders.readline()
         if not line:
             return
-        columns = json.loads(line)
-        wanted = range(len(file.samples)) if columns is None else columns
-        for chunk in file.chunks(wanted, lambda read, sites: _send(out, FrameKind.PROGRESS, [read, sites])):
-            write_frame(out, FrameKind.CHUNK, chunk.to_parts())
+        order = json.loads(line)
+        if isinstance(order, dict):
+            _send_person(out, file.personal(AssayRule.from_text(order["rule"]), _teller(out)))
+        else:
+            wanted = range(len(file.samples)) if order is None else order
+            for chunk in file.chunks(wanted, _teller(out)):
+                write_frame(out, FrameKind.CHUNK, chunk.to_parts())
         write_frame(out, FrameKind.END)
+
+
+def _teller(out: BinaryIO) -> Progress:
+    return lambda read, sites: _send(out, FrameKind.PROGRESS, [read, sites])
+
+
+def _send_person(out: BinaryIO, calls: PersonalCalls) -> None:
+    from vault.genotypes.ingest.personal_frames import contig_parts  # noqa: PLC0415 - most files are no gVCF
+
+    for contig in calls.contigs:
+        write_frame(out, FrameKind.CONTIG, contig_parts(calls, contig))
+    _send(out, FrameKind.COUNTS, calls.counts.as_dict())
 
 
 def _send(out: BinaryIO, kind: FrameKind, body: Any) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, Self
 
 from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.ingest.assay_rule import AssayRule
+from vault.genotypes.ingest.personal_calls import PersonalCalls
 
 Progress = Callable[[int, int], None]
 """``progress(bytes read, sites)`` of one file."""
@@ -21,6 +23,18 @@ class ReadFile(Protocol):
     @property
     def size(self) -> int:
         """Bytes as stored."""
+
+    @property
+    def gvcf(self) -> bool:
+        """The file is one person's, with blocks of reference: it is to be read by ``personal``."""
+
+    def personal(self, rule: AssayRule, progress: Progress) -> PersonalCalls:
+        """The one person's calls and tracks, read whole, once.
+
+        Raises:
+            InputError: with file, line and reason.
+            UsageError: ``not_a_gvcf``.
+        """
 
     def chunks(self, columns: Sequence[int], progress: Progress) -> Iterator[SiteChunk]:
         """All sites, once, with the calls of the chosen columns in the order given.

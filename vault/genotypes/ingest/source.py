@@ -35,6 +35,10 @@ class GenotypeSource(Protocol):
         """Sample names in file order, no two alike."""
 
     @property
+    def gvcf(self) -> bool:
+        """The file is one person's, with blocks of reference: it is to be read by ``personal``, which such a source has."""
+
+    @property
     def contigs(self) -> Mapping[str, int | None]:
         """Declared contigs and their lengths, None where the file does not say; the body may use others."""
 

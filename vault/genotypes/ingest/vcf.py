@@ -2,70 +2,39 @@
 
 Strict where a lax reading could change a genotype or hide damage; fields that the vault does not keep (QUAL, INFO, the other
 FORMAT subfields) are not judged beyond their shape. Read as htslib reads it: GT anywhere in FORMAT, CRLF, no final newline, lower-case
-bases, positions that repeat. Where htslib (1.16) guesses, this refuses: see ``_REASONS``.
+bases, positions that repeat. Where htslib (1.16) guesses, this refuses: see ``vcf_refusals``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import NoReturn, Self
+from typing import Self
 
 import numpy as np
 
-from vault.errors import InputError
 from vault.genotypes.codec.call_codes import Escapes
 from vault.genotypes.codec.packed_calls import CallRows, words_of
 from vault.genotypes.contigs import Assembly
 from vault.genotypes.ingest import vcf_kernel as kernel
 from vault.genotypes.ingest import vcf_kernel_state as state
+from vault.genotypes.ingest.assay_rule import AssayRule
+from vault.genotypes.ingest.contig_order import ContigOrder
+from vault.genotypes.ingest.gvcf import is_gvcf, read_personal
 from vault.genotypes.ingest.lines import Lines
+from vault.genotypes.ingest.personal_calls import PersonalCalls
+from vault.genotypes.ingest.reading import Progress
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.ingest.streams import ByteStream, open_stream
 from vault.genotypes.ingest.text_kernel import gather
-from vault.genotypes.ingest.vcf_header import VcfHeader, require_contig_name
+from vault.genotypes.ingest.vcf_header import VcfHeader
+from vault.genotypes.ingest.vcf_refusals import refuse
 from vault.genotypes.sites import Sites, TextColumn
-from vault.limits import CHUNK_SITES, MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
+from vault.limits import CHUNK_SITES
 
 BATCH_CODES = 12 << 20  # call codes in a batch
 BATCH_TEXT = 8 << 20  # site text in a batch, beyond which it ends early
 BATCH_ESCAPES = 1 << 18  # escaped calls in a batch, beyond which it ends early
-
-_REASONS: dict[int, tuple[str, str, str]] = {
-    state.BLANK_LINE: ("column_count", "", "the line is empty"),
-    state.COMMENT_LINE: ("column_count", "", "a line behind the header starts with #"),
-    state.TOO_FEW_COLUMNS: ("column_count", "", "fewer columns than the header"),
-    state.TOO_MANY_COLUMNS: ("column_count", "", "more columns than the header"),
-    state.NUL_BYTE: ("nul_byte", "column", "a NUL byte"),
-    state.CONTROL_BYTE: ("control_character", "column", "a control character"),
-    state.LINE_TOO_LONG: ("line_too_long", "", f"longer than {MAX_LINE_BYTES >> 20} MiB"),
-    state.BAD_POSITION: ("bad_position", "column", f"not a whole number from 0 to {MAX_POSITION}"),
-    state.BEYOND_CONTIG: ("beyond_contig", "column", "beyond the end of the contig in this assembly"),
-    state.UNSORTED: ("unsorted", "column", "the position is smaller than the line before's"),
-    state.EMPTY_COLUMN: ("empty_column", "column", "empty"),
-    state.BAD_REF: ("bad_ref", "column", "not a sequence of bases"),
-    state.BAD_ALT: ("bad_alt", "column", "not bases, *, <symbol> or a breakend, separated by commas"),
-    state.TOO_MANY_ALTS: ("too_many_alts", "column", f"more than {MAX_ALTS} ALT alleles"),
-    state.ALLELE_TOO_LONG: ("allele_too_long", "column", f"an allele longer than {MAX_ALLELE_BYTES >> 20} MiB"),
-    state.BAD_QUAL: ("bad_qual", "column", "not a number"),
-    state.BAD_FILTER: ("bad_filter", "column", "an empty filter name, or one with a space, a comma or an angle bracket"),
-    state.BAD_FORMAT: ("bad_format", "column", "an empty or repeated key"),
-    state.BAD_END: ("bad_info", "column", "END is not a whole number, or SVLEN is none where there is no END"),
-    state.BAD_GT: ("bad_genotype", "column", "GT is malformed"),
-    state.ALLELE_OUT_OF_RANGE: ("bad_genotype", "column", "GT names an allele that the line does not have"),
-    state.PLOIDY_TOO_HIGH: ("bad_genotype", "column", f"GT has more than {MAX_PLOIDY} alleles"),
-    state.LEADING_PHASE: ("bad_genotype", "column", "GT's leading phase mark says something that the vault cannot keep"),
-    state.TOO_MANY_SUBFIELDS: ("bad_genotype", "column", "more subfields than FORMAT names"),
-}  # fmt: skip
-_COLUMN_NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
-
-_ONE_X = "plink2 --pfile … --merge-par --sort-vars --make-pgen puts the pseudoautosomal regions back on X"
-_NUMBERED = "plink2 … --output-chr chrM names chromosomes as assemblies do (23 is X, 24 Y, 25 X's PAR, 26 MT)"
-_CONTIG_HINTS = MappingProxyType(
-    {**dict.fromkeys(("PAR1", "PAR2", "XY", "25"), _ONE_X), **dict.fromkeys(("23", "24", "26"), _NUMBERED)}
-)
-"""What to do about a contig that only PLINK knows, by its name in capitals without ``CHR``."""
 
 
 def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
@@ -84,16 +53,21 @@ def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
             stream.close()
             stream = BcfStream(path)
             lines = Lines(stream, path.name)
-        return VcfSource(lines, lines.header(assembly), stream, size, assembly=assembly)
+        header = lines.header(assembly)
+        gvcf = len(header.samples) == 1 and is_gvcf(lines)
+        return VcfSource(lines, header, stream, size, assembly=assembly, gvcf=gvcf)
     except BaseException:
         stream.close()
         raise
 
 
 class VcfSource:
-    """A ``GenotypeSource`` over VCF text."""
+    """A ``GenotypeSource`` over VCF text. ``gvcf``: it is one person's, with blocks of reference: to be read by ``personal``."""
 
-    def __init__(self, lines: Lines, header: VcfHeader, stream: ByteStream, size: int, *, assembly: Assembly) -> None:
+    def __init__(
+        self, lines: Lines, header: VcfHeader, stream: ByteStream, size: int, *, assembly: Assembly, gvcf: bool = False
+    ) -> None:
+        self.gvcf = gvcf
         self._assembly = assembly
         self._lines = lines
         self._header = header
@@ -119,10 +93,10 @@ class VcfSource:
         """All sites, once.
 
         Raises:
-            InputError: with file, line, column and reason (``_REASONS``).
+            InputError: with file, line, column and reason (``vcf_refusals``).
         """
         header, lines = self._header, self._lines
-        names: dict[str, None] = {}
+        contigs = ContigOrder(lines.file, self._assembly)
         current = np.zeros(0, np.uint8)
         batch = _BatchArrays(len(header.samples))
         fill = np.zeros(state.FILL_SLOTS, np.int64)
@@ -145,42 +119,33 @@ class VcfSource:
                 cursor, line = int(fill[state.CURSOR]), header.lines + int(fill[state.LINES])
                 if fill[state.HIGH] & 0x80:
                     lines.require_utf8(start, cursor, line)
-                batch.mark_contigs(int(fill[state.ROW]), len(names) - 1)
+                batch.mark_contigs(int(fill[state.ROW]), len(contigs) - 1)
                 if status == state.DONE:
                     lines.start = cursor
                     break
                 if status == state.NEW_CONTIG:
                     name = lines.contig_at(cursor)
-                    text, fill[state.LIMIT] = self._next_contig(name, line + 1)
-                    if text in names:
-                        reason = "the contig comes back after another one; records must be sorted"
-                        raise InputError("unsorted", f"{lines.file}: line {line + 1}: CHROM: {reason}")
-                    names[text] = None
+                    fill[state.LIMIT] = contigs.enter(name, line + 1)
                     current = np.frombuffer(bytearray(name), np.uint8)
                     fill[state.LAST_POSITION] = -1
                 elif status in (state.BATCH_FULL, state.TEXT_FULL, state.ESCAPES_FULL):
                     if not batch.grow(status):
-                        yield batch.finish(fill, tuple(names))
+                        yield batch.finish(fill, contigs.names)
                         batch = _BatchArrays(len(header.samples))
                 else:
-                    _refuse(lines.file, line + 1, status, int(fill[state.COLUMN]))
+                    if status == state.UNEXPECTED_BLOCK and len(header.samples) > 1:
+                        status = state.BLOCKS_OF_SEVERAL
+                    refuse(lines.file, line + 1, status, int(fill[state.COLUMN]))
         if fill[state.ROW]:
-            yield batch.finish(fill, tuple(names))
+            yield batch.finish(fill, contigs.names)
 
-    def _next_contig(self, name: bytes, line: int) -> tuple[str, int]:
-        """The contig's name and the largest position it can have."""
-        text = require_contig_name(name, self._lines.file, line)
-        other = self._assembly.other_of(text)
-        if other is not None:
-            reason = f"{text} is a contig of {other}, not of {self._assembly.name}"
-            hint = "say the assembly that the positions are on"
-            raise InputError("assembly_mismatch", f"{self._lines.file}: line {line}: CHROM: {reason}", hint=hint)
-        limit = self._assembly.limit(text)
-        if limit is None:
-            reason = f"not a contig of {self._assembly.name}"
-            hint = _CONTIG_HINTS.get(text.upper().removeprefix("CHR"), "")
-            raise InputError("contig_unknown", f"{self._lines.file}: line {line}: CHROM: {reason}", hint=hint)
-        return text, limit
+    def personal(self, rule: AssayRule, progress: Progress) -> PersonalCalls:
+        """The one person's calls and tracks, read in the place of ``batches``.
+
+        Raises:
+            InputError: with file, line, column and reason (``vcf_refusals``).
+        """
+        return read_personal(self._lines, self._header, self._assembly, rule, progress)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -258,11 +223,3 @@ def _escape_arrays(size: int) -> _EscapeArrays:
 def _longer(array: np.ndarray) -> np.ndarray:
     """The array with as much room again behind it, of the same dtype."""
     return np.concatenate([array, np.empty_like(array)])
-
-
-def _refuse(file: str, line: int, status: int, column: int) -> NoReturn:
-    code, where, reason = _REASONS[status]
-    if where:
-        where = _COLUMN_NAMES[column - 1] if column <= 9 else f"column {column}"
-        where = f" {where}:"
-    raise InputError(code, f"{file}: line {line}:{where} {reason}")

@@ -9,7 +9,6 @@ Bytes below 32 other than tab and line end are refused where they are met; bytes
 the caller checks the text as UTF-8.
 """
 # ruff: noqa: C901, PLR0911, PLR0912, PLR0915, PLR0917 - a kernel is one pass over a line: statuses out of the middle, flat arguments
-# ruff: noqa: PLR1714 - "c in (a, b)" compiles to a loop over a tuple
 
 from __future__ import annotations
 
@@ -21,59 +20,42 @@ from numpy.typing import NDArray
 
 from vault.genotypes.codec.packed_calls import CODED
 from vault.genotypes.compute.jit import RW, kernel
+from vault.genotypes.ingest.gvcf_kernel_state import INFO_SLOTS
+from vault.genotypes.ingest.gvcf_mode_kernel import is_block
 from vault.genotypes.ingest.vcf_call_kernel import calls, fixed_calls, packed_calls
 from vault.genotypes.ingest.vcf_info_kernel import SPANS, copy_fields, structural_fields
 from vault.genotypes.ingest.vcf_kernel_state import (
     ALLELE_TOO_LONG,
     BAD_ALT,
-    BAD_FILTER,
     BAD_FORMAT,
-    BAD_POSITION,
-    BAD_QUAL,
-    BAD_REF,
     BATCH_FULL,
-    BEYOND_CONTIG,
-    BLANK_LINE,
     COLUMN,
-    COMMENT_LINE,
-    CONTROL_BYTE,
     CURSOR,
     DONE,
-    EMPTY_COLUMN,
     ESCAPE_ALLELES,
     ESCAPES,
     HIGH,
     LAST_POSITION,
-    LIMIT,
     LINE_TOO_LONG,
     LINES,
     NEW_CONTIG,
-    NUL_BYTE,
     ROW,
     TEXT,
     TEXT_FULL,
-    TOO_FEW_COLUMNS,
     TOO_MANY_ALTS,
-    TOO_MANY_COLUMNS,
-    UNSORTED,
+    UNEXPECTED_BLOCK,
 )
+from vault.genotypes.ingest.vcf_line_kernel import bytes_or, columns, is_contig, place, qual_and_filter
 from vault.genotypes.ingest.vcf_scan_kernel import (
     COLON,
     COMMA,
-    CR,
     DOT,
-    GREATER,
-    IS_BASE,
-    LESS,
     LF,
-    SEMICOLON,
-    TAB,
-    ZERO,
     alt_kind,
     copy,
     starts,
 )
-from vault.limits import MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY, MAX_POSITION
+from vault.limits import MAX_ALLELE_BYTES, MAX_ALTS, MAX_LINE_BYTES, MAX_PLOIDY
 
 _PARSE_SIGNATURE = types.int64(
     RW(types.uint8), types.int64, types.int64, types.boolean, RW(types.uint8),  # buf … contig
@@ -85,9 +67,6 @@ _PARSE_SIGNATURE = types.int64(
 
 _U0, _U1 = np.uint64(0), np.uint64(1)
 _HIGH = np.uint64(0x8080808080808080)
-
-_IS_QUAL = np.zeros(256, np.bool_)
-_IS_QUAL[list(b"0123456789+-.eEinfINFatyATY")] = True
 
 
 def parse_lines(
@@ -143,6 +122,7 @@ def _parse_lines(
     fixed = 9 if samples else 8
     ends = np.empty(9, np.int64)
     spans = np.zeros(SPANS, np.int64)
+    numbers = np.empty(INFO_SLOTS, np.int64)
     fill[HIGH] = 0
     while fill[CURSOR] < stop:
         row = fill[ROW]
@@ -150,68 +130,15 @@ def _parse_lines(
             return BATCH_FULL
         line = fill[CURSOR]
 
-        # Columns CHROM … INFO (FORMAT): ends[k] is the byte behind column k.
-        p = line
-        for k in range(fixed):
-            start = p
-            while buf[p] >= 32:
-                p += 1
-            ends[k] = p
-            c = buf[p]
-            last = k == fixed - 1 and samples == 0
-            fill[COLUMN] = k + 1
-            if c == TAB:
-                if last:
-                    return TOO_MANY_COLUMNS
-            elif c == LF or (c == CR and buf[p + 1] == LF):
-                if p == line:
-                    return BLANK_LINE
-                if not last:
-                    return COMMENT_LINE if buf[line] == 35 else TOO_FEW_COLUMNS
-            else:
-                return NUL_BYTE if c == 0 else CONTROL_BYTE
-            if p == start and k != 5 and k != 7:  # QUAL and INFO are not kept
-                return EMPTY_COLUMN
-            p += 1
-        high = np.int64(0)
-        for q in range(line, p):
-            high |= np.int64(buf[q])
-        if buf[line] == 35:
-            fill[COLUMN] = 1
-            return COMMENT_LINE
-
-        # CHROM: only whether it is still the same; the caller knows the names.
-        same = ends[0] - line == len(contig)
-        if same:
-            for q in range(len(contig)):
-                same = same and buf[line + q] == contig[q]
-        if not same:
+        status, p = columns(buf, line, fixed, samples == 0, ends, fill)
+        if status != DONE:
+            return status
+        high = bytes_or(buf, line, p)
+        if not is_contig(buf, line, ends[0], contig):
             return NEW_CONTIG
-
-        fill[COLUMN] = 2
-        position: Any = 0
-        if ends[1] - ends[0] > 11:
-            return BAD_POSITION
-        for q in range(ends[0] + 1, ends[1]):
-            digit = np.int64(buf[q]) - ZERO
-            if digit < 0 or digit > 9:
-                return BAD_POSITION
-            position = position * 10 + digit
-        if position > MAX_POSITION:
-            return BAD_POSITION
-        if position > fill[LIMIT]:
-            return BEYOND_CONTIG
-        if position < fill[LAST_POSITION]:
-            return UNSORTED
-
-        fill[COLUMN] = 4
-        if ends[3] - ends[2] - 1 > MAX_ALLELE_BYTES:
-            return ALLELE_TOO_LONG
-        for q in range(ends[2] + 1, ends[3]):
-            if not IS_BASE[buf[q]]:
-                return BAD_REF
-        if position + (ends[3] - ends[2] - 2) > fill[LIMIT]:
-            return BEYOND_CONTIG
+        status, position = place(buf, ends, fill)
+        if status != DONE:
+            return status
 
         fill[COLUMN] = 5
         n_alleles = 1
@@ -231,20 +158,13 @@ def _parse_lines(
             if n_alleles - 1 > MAX_ALTS:
                 return TOO_MANY_ALTS
 
-        fill[COLUMN] = 6
-        for q in range(ends[4] + 1, ends[5]):
-            if not _IS_QUAL[buf[q]]:
-                return BAD_QUAL
+        status = qual_and_filter(buf, ends, fill)
+        if status != DONE:
+            return status
 
-        fill[COLUMN] = 7
-        start = ends[5] + 1
-        for q in range(start, ends[6] + 1):
-            if q == ends[6] or buf[q] == SEMICOLON:
-                if q == start:
-                    return BAD_FILTER
-                start = q + 1
-            elif buf[q] == 32 or buf[q] == COMMA or buf[q] == LESS or buf[q] == GREATER or buf[q] == 127:
-                return BAD_FILTER  # it could not be declared in the header of an extract
+        if samples and n_alleles <= 2 and (structural or n_alleles == 1) and is_block(buf, ends, numbers):
+            fill[COLUMN] = 5
+            return UNEXPECTED_BLOCK
 
         # INFO: only what tells structural variants apart, only where an ALT has no bases of its own.
         fill[COLUMN] = 8

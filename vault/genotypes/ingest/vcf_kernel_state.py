@@ -47,6 +47,8 @@ TOO_MANY_SUBFIELDS: Final = 30
 COMMENT_LINE: Final = 31
 BAD_FILTER: Final = 32
 BEYOND_CONTIG: Final = 33
+UNEXPECTED_BLOCK: Final = 34
+BLOCKS_OF_SEVERAL: Final = 35  # what the caller makes of it in a file of several samples
 
 SLACK: Final = 64  # bytes of ``buf`` behind ``stop`` that may be read
 

@@ -11,7 +11,7 @@ from tests.support.vcf_reading import batch_rows, our_rows, vcf_text
 from tests.vault.genotypes.chunks import linked_codes, mixed_codes, packed_rows
 from vault.errors import InputError
 from vault.genotypes.codec.packed_calls import CODED
-from vault.genotypes.ingest import lines, vcf, vcf_kernel, vcf_kernel_state
+from vault.genotypes.ingest import gvcf_kernel_state, lines, vcf_kernel, vcf_kernel_state, vcf_refusals
 from vault.genotypes.ingest.column_kernel import permute
 from vault.genotypes.ingest.open_source import open_source
 from vault.genotypes.ingest.text_kernel import gather
@@ -46,9 +46,10 @@ def test_a_second_process_loads_the_kernel_from_the_cache(tmp_path):
 
 
 def test_every_reason_for_refusal_has_a_text():
-    numbers = {name: value for name, value in vars(vcf_kernel_state).items() if name.isupper() and isinstance(value, int)}
-    errors = {value for name, value in numbers.items() if vcf_kernel_state.BLANK_LINE <= value < 60 and not name.startswith("_")}
-    assert errors == set(vcf._REASONS)
+    texts = vcf_refusals._REASONS
+    for module, first, last in ((vcf_kernel_state, vcf_kernel_state.BLANK_LINE, 40), (gvcf_kernel_state, 40, 60)):
+        numbers = {value for name, value in vars(module).items() if name.isupper() and isinstance(value, int)}
+        assert {number for number in numbers if first <= number < last} == {number for number in texts if first <= number < last}
 
 
 @pytest.mark.parametrize("samples", [1, 2, 31, 32, 33, 64, 65, 130])
