@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,10 @@ from cli.context import context_of
 from cli.lazy import group
 from vault.audit.actions import Action
 from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from vault.genotypes.ingest.assay_rule import AssayRule
+    from vault.genotypes.ingest.personal_calls import GvcfCounts
 
 app = group("Imported genotypes.")
 
@@ -49,11 +53,29 @@ def import_(
             help="What was assayed: a panel shows it whoever carries it. Else only what somebody released carries.",
         ),
     ] = None,
+    min_gq: Annotated[
+        int | None,
+        typer.Option(metavar="GQ", help="gVCF: reference blocks of less quality do not count as assayed; default: 20."),
+    ] = None,
+    min_dp: Annotated[
+        int | None,
+        typer.Option(metavar="DP", help="gVCF: the same of depth; default: 10, and half of it where a person has one copy."),
+    ] = None,
+    accept_filter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="gVCF: a FILTER that passes beside PASS; repeatable.")
+    ] = None,
+    filtered: Annotated[
+        Literal["missing", "keep"] | None, typer.Option(help="gVCF: calls under any other FILTER; default: missing.")
+    ] = None,
 ) -> None:
     """Import genotypes; all or nothing.
 
+    A file of one sample with reference blocks is a gVCF: each of several is its own person's. What counts as assayed is fixed at a
+    dataset's first gVCF.
+
     JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n,
-    "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n}}.
+    "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n},
+    "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason}}.
     """
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
@@ -72,6 +94,7 @@ def import_(
             namespace=namespace,
             unlisted_assembly=unlisted_assembly,
             assayed=None if assayed is None else "all" if assayed == "all" else Path(assayed),
+            rule=_rule(min_gq=min_gq, min_dp=min_dp, accept_filter=accept_filter, filtered=filtered),
         )
         with context.open() as vault:
             report = import_files(
@@ -93,6 +116,45 @@ def import_(
             f"END made of SVLEN: {found.ends_from_lengths:,}; END before POS, left out: {found.ends_left_out:,}; "
             f"hidden by any mask near them, because it is not said where they lie or end: {found.unplaced:,}"
         )
+    if report.gvcf is not None:
+        for line in _gvcf_lines(report.gvcf):
+            context.output.line(line)
+
+
+def _rule(*, min_gq: int | None, min_dp: int | None, accept_filter: list[str] | None, filtered: str | None) -> AssayRule | None:
+    if min_gq is None and min_dp is None and not accept_filter and filtered is None:
+        return None
+    from vault.genotypes.ingest.assay_rule import AssayRule
+
+    return AssayRule.chosen(
+        min_gq=min_gq, min_dp=min_dp, accepted_filters=tuple(accept_filter or ()), filtered=filtered or "missing"
+    )
+
+
+def _gvcf_lines(found: GvcfCounts) -> list[str]:
+    """Counts of what was taken of gVCFs, and of what was not and why."""
+    blocks = {
+        "by quality": found.low_gq,
+        "by depth": found.low_dp,
+        "filtered": found.filtered_blocks,
+        "without a call": found.no_call_blocks,
+    }
+    records = {
+        "without a call": found.no_call_records,
+        "filtered": found.filtered_records,
+        "of an allele that is not named": found.unknown_allele_records,
+        "places of two that do not fit": found.pairs_not_combined,
+    }
+    met = {"inside another, of which the lowest counts": found.overlapping_blocks, "over a variant": found.blocks_over_variants}
+    return [
+        f"reference blocks: {found.blocks:,}, assayed: {found.confident_blocks:,}; not: {_told(blocks)}; {_told(met)}",
+        f"records kept as calls: {found.kept:,}, two made one: {found.pairs_combined:,}; not kept: {_told(records)}",
+        "calls are as they were made, person by person: this is no joint calling, and indels have to be left-aligned",
+    ]
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 @app.command("list")
@@ -119,18 +181,41 @@ def show(
 ) -> None:
     """One dataset and the contigs it covers.
 
-    JSON: {"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n, "contigs": [...]}.
+    JSON: {"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n, "contigs": [...], "assayed_by": TEXT | null}.
     """
     context = context_of(ctx)
-    from vault.genotypes.catalog import datasets, parts
+    from vault.genotypes.catalog import dataset_rules, datasets, parts
 
     with context.reading(Action.DATASET_SHOW) as vault:
         dataset = datasets.by_name(vault, name)
         summary = next(found for found in datasets.list_all(vault) if found.name == name)
         contigs = parts.contigs(vault, dataset.dataset_id)
-    context.output.document({**asdict(summary), "contigs": contigs})
-    for field, value in {**asdict(summary), "contigs": ", ".join(contigs)}.items():
+        rule = dataset_rules.current(vault, dataset.dataset_id)
+    told = None if rule is None else dataset_rules.said(rule)
+    context.output.document({**asdict(summary), "contigs": contigs, "assayed_by": told})
+    for field, value in {**asdict(summary), "contigs": ", ".join(contigs), "assayed_by": told or "-"}.items():
         context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")
+
+
+@app.command()
+def rule(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="N", help="The dataset's name.", show_default=False)],
+    min_gq: Annotated[
+        int, typer.Option(metavar="GQ", help="The quality from now on, higher than it was: 20 or 30.", show_default=False)
+    ],
+) -> None:
+    """Ask for more before a person without a record counts as reference, of everybody whose gVCF was imported; logged.
+
+    JSON: {"dataset", "assayed_by"}.
+    """
+    context = context_of(ctx)
+    from vault.genotypes.catalog import dataset_rules
+
+    with context.open() as vault:
+        told = dataset_rules.said(dataset_rules.raise_quality(vault, name, min_gq))
+    context.output.document({"dataset": name, "assayed_by": told})
+    context.output.line(f"{name}: assayed from {told} on")
 
 
 for command in (dataset_corrections.parts, dataset_corrections.verify, dataset_corrections.remove):

@@ -236,6 +236,7 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
         assembly=scope.dataset.assembly,
         panel=scope.panel.index if scope.panel else None,
         assayed=declared_assays.of_dataset(vault, scope.dataset.dataset_id),
+        tracked=chosen.reference is not None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
 

@@ -30,7 +30,7 @@ from vault.crypto.secret import Secret
 from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import parse_yaml
 from vault.genotypes import import_job
-from vault.genotypes.catalog import datasets, panel_builder, panels
+from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors, upgrade
 from vault.operations.corrections import removal, verification
@@ -70,6 +70,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset list": ("dataset list", "dataset.list"),
     "dataset show": ("dataset show cohort", "dataset.show"),
     "dataset parts": ("dataset parts cohort", "dataset.parts"),
+    "dataset rule": ("dataset rule cohort --min-gq 30", "dataset.rule"),
     "dataset verify": ("dataset verify cohort", "dataset.verify"),
     "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
     "consent add": ("consent add form.yaml", "consent.form"),
@@ -132,7 +133,11 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "relocate": ("relocate", "vault.relocate"),
 }
 WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes none before it is continued
-ELSE = {"restore": 4, "key destroy-epoch": 2}  # allowed, and still not to be done: what would be overwritten, or is in use
+ELSE = {
+    "restore": 4,
+    "key destroy-epoch": 2,
+    "dataset rule": 4,
+}  # allowed, and still not to be done: overwritten, in use, or never set
 MADE = ("other", "out", "dossier", "tiles", "report.html", "data")  # by the lines
 
 
@@ -323,6 +328,7 @@ def functions(s, names, folder):
         "slot.add": lambda: principals.add_slot(s, "engine", vaults.FACTOR, profile=Argon2Profile.TEST_ONLY),
         "slot.remove": lambda: principals.remove_slot(s, names["slot"]),
         "slot.list": lambda: principals.slots(s),
+        "dataset.rule": lambda: dataset_rules.raise_quality(s, "cohort", 30),
         "key.rotate": lambda: key_rotation.rotate(s, [Branch.GENOTYPE]),
         "key.destroy": lambda: key_rotation.destroy_epoch(s, Branch.GENOTYPE, 1),
         "key.list": lambda: key_rotation.epochs(s),

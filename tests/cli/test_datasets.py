@@ -23,6 +23,7 @@ def test_a_dataset_is_imported_listed_and_shown(vault):
         "skipped": 0,
         "stored_bytes": made["stored_bytes"],
         "structural": {"sites": 0, "ends_from_lengths": 0, "ends_left_out": 0, "unplaced": 0},
+        "gvcf": None,
     }
     (listed,) = vault.run("dataset list --json").json["datasets"]
     assert (listed["name"], listed["assembly"], listed["parts"], listed["subjects"], listed["sites"]) == (
@@ -32,7 +33,7 @@ def test_a_dataset_is_imported_listed_and_shown(vault):
         12,
         5,
     )
-    assert vault.run("dataset show cohort --json").json == {**listed, "contigs": ["22", "X"]}
+    assert vault.run("dataset show cohort --json").json == {**listed, "contigs": ["22", "X"], "assayed_by": None}
     assert "cohort" in vault.run("dataset list").out
     acts = [entry["act"] for entry in vault.run("audit log --json").json["entries"]]
     assert acts[1:] == ["dataset.import", "dataset.list", "dataset.show", "dataset.list"]
@@ -108,3 +109,20 @@ def test_options_that_exclude_each_other_are_exit_2(vault):
     ran = vault.try_("dataset import cohort.vcf --name d --assembly A --register --unknown skip --json")
     assert (ran.code, ran.error) == (2, "options_exclude")
     assert vault.try_("dataset import cohort.vcf --name d --json").code == 2
+
+
+def test_gvcfs_are_imported_by_a_rule_that_is_shown_and_raised(vault):
+    head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t"
+    for name in "AB":
+        rows = (
+            "1\t1\t.\tA\t<NON_REF>\t.\t.\tEND=99\tGT:DP:GQ\t0/0:30:40\n1\t100\t.\tA\tG,<NON_REF>\t.\t.\t.\tGT:DP:GQ\t0/1:30:40\n"
+        )
+        vault.write(f"{name}.g.vcf", f"{head}{name}\n{rows}".encode())
+    made = vault.run("dataset import A.g.vcf B.g.vcf --name lab --assembly GRCh38 --register --min-dp 12 --json").json
+    assert (made["new"], made["sites"], made["gvcf"]["confident_blocks"]) == (2, 2, 2)
+    assert "DP 12 (6 with one copy)" in vault.run("dataset show lab --json").json["assayed_by"]
+    assert "GQ 30" in vault.run("dataset rule lab --min-gq 30 --json").json["assayed_by"]
+    vault.write("C.g.vcf", (vault.folder / "A.g.vcf").read_bytes().replace(b"\tA\n", b"\tC\n"))
+    out = vault.run("dataset import C.g.vcf --name lab --append --assembly GRCh38 --register").out
+    assert "reference blocks: 1, assayed: 1" in out
+    assert "records kept as calls: 1" in out

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,10 +23,11 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import GenovaultError, InputError
 from vault.files.names import require_name
-from vault.genotypes.catalog import declared_assays, import_target, panel_builder, parts
-from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog import dataset_rules, declared_assays, import_target, panel_builder, parts
+from vault.genotypes.catalog.import_target import Target
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.import_gvcf import are_gvcfs, samples_of, write_people
 from vault.genotypes.import_parts import Written, write_own, write_shared
 from vault.genotypes.import_plan import (
     ImportOptions,
@@ -38,6 +39,7 @@ from vault.genotypes.import_plan import (
     require_listed,
 )
 from vault.genotypes.ingest.begin import begin_reading
+from vault.genotypes.ingest.personal_calls import GvcfCounts
 from vault.genotypes.ingest.reading import ReadFile, Reading
 from vault.genotypes.ingest.source_digest import source_digest
 from vault.genotypes.store.part_records import Owner
@@ -70,6 +72,7 @@ class ImportReport:
     skipped: int
     stored_bytes: int
     structural: StructuralCounts
+    gvcf: GvcfCounts | None = None
 
 
 def import_files(
@@ -82,13 +85,13 @@ def import_files(
     progress: Progress | None = None,
     reading: Reading | None = None,
 ) -> ImportReport:
-    """Import files (one set of samples; each contig in one file) as a part of a dataset.
+    """Import files: of one set of samples, each contig in one file, as a part of a dataset; or gVCFs, each as a part of its person's.
 
     ``reading``: of these files, where it began before the vault was open.
 
     Raises:
         InputError: ``name_malformed``, ``assembly_unknown``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
-            ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``no_samples``, ``no_sites``, and what the
+            ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``files_mixed``, ``rule_without_blocks``, ``rule_differs``, ``no_samples``, ``no_sites``, and what the
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
@@ -102,8 +105,10 @@ def import_files(
             require_listed(assembly)
         declaration = declaration_of(options.assayed, assembly)
         opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
-        orders = agree_on_samples(files, opened)
-        samples = opened[0].samples
+        gvcfs = are_gvcfs(files, opened, options)
+        orders = [] if gvcfs else agree_on_samples(files, opened)
+        samples = samples_of(files, opened) if gvcfs else opened[0].samples
+        rule = dataset_rules.to_import_under(vault, target, options.rule) if gvcfs else None
         matched = match(
             vault,
             dataset.dataset_id,
@@ -112,26 +117,36 @@ def import_files(
             sample_map=options.sample_map,
             unknown=options.unknown,
         )
-        source = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="source-digest")).submit(source_digest, files)
-        part_id = PartId(new_id(vault.random))
+        digests = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="source-digest"))
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = choose_people(matched, fresh.subjects)
-        plan = Plan(target, part_id, fresh, columns, people, draw_places(vault, people), declaration)
-        structural = StructuralCounts()
-        chunks = _one_spelling(
-            structural.counted(_chunks(opened, orders, columns, progress)), {} if target.is_new else _spellings(vault, dataset)
+        sources = (
+            [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [digests.submit(source_digest, files)]
         )
-        with (
-            object_leases.acquire(vault, plan.part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE),
-            registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new,
-        ):
-            part = _write(vault, plan, new, chunks)
+        part_ids = [PartId(new_id(vault.random)) for _ in sources]
+        plan = Plan(target, part_ids, fresh, columns, people, draw_places(vault, people), declaration, rule)
+        structural, spelling = StructuralCounts(), _Spelling(vault, target)
+        for part_id in part_ids:
+            stack.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
+        with registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
+            counts: GvcfCounts | None = None
+            if rule is not None:
+                tell = _teller(opened, progress)
+                keys = _keys(vault, plan)
+                written: Sequence[Written]
+                written, counts = write_people(
+                    vault, plan, rule, opened, keys=keys, structural=structural, require_spelling=spelling.require, tell=tell
+                )
+            else:
+                chunks = spelling.checked(structural.counted(_chunks(opened, orders, columns, progress)))
+                written = [_write(vault, plan, new, chunks)]
             with _unless_overtaken(), new.transaction() as tx:
-                _commit(tx, vault, plan, new, part, source=source.result())
+                _commit(tx, vault, plan, new, written, sources=[source.result() for source in sources])
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_builder.rebuild(vault, dataset)
     known, skipped = len(people) - len(matched.new), len(samples) - len(people)
-    return ImportReport(name, part.n_sites, known, len(matched.new), skipped, part.stored_bytes, structural)
+    n_sites, stored = sum(part.n_sites for part in written), sum(part.stored_bytes for part in written)
+    return ImportReport(name, n_sites, known, len(matched.new), skipped, stored, structural, counts)
 
 
 def _chunks(
@@ -161,53 +176,88 @@ def _chunks(
         raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
 
 
-def _spellings(vault: UnlockedVault, dataset: Dataset) -> dict[str, str]:
-    return {normal_contig(contig): contig for contig in parts.contigs(vault, dataset.dataset_id)}
+class _Spelling:
+    """Spelling of contigs: "chr22" is refused where the dataset's earlier parts say "22", since a view could not merge them."""
 
+    def __init__(self, vault: UnlockedVault, target: Target) -> None:
+        held = [] if target.is_new else parts.contigs(vault, target.dataset.dataset_id)
+        self._known = {normal_contig(contig): contig for contig in held}
 
-def _one_spelling(chunks: Iterator[SiteChunk], known: Mapping[str, str]) -> Iterator[SiteChunk]:
-    """Refuse "chr22" where the dataset's earlier parts say "22": a view could not merge them."""
-    for chunk in chunks:
-        if known.get(normal_contig(chunk.contig), chunk.contig) != chunk.contig:
+    def require(self, contig: str) -> None:
+        """Refuse another spelling. Raises InputError ``contig_spelling``."""
+        if self._known.get(normal_contig(contig), contig) != contig:
             raise InputError(
                 "contig_spelling",
                 "the file spells contigs otherwise than the dataset",
                 hint="rename them first (bcftools annotate --rename-chrs)",
             )
-        yield chunk
+
+    def checked(self, chunks: Iterator[SiteChunk]) -> Iterator[SiteChunk]:
+        """The chunks, each of a contig that is spelled as it should be. Raises as ``require``."""
+        for chunk in chunks:
+            self.require(chunk.contig)
+            yield chunk
+
+
+def _teller(opened: Sequence[ReadFile], progress: Progress | None) -> Callable[[int, int, int], None]:
+    total = sum(read.size for read in opened)
+    return lambda before, done, sites: progress(before + done, total, sites) if progress is not None else None
+
+
+def _keys(vault: UnlockedVault, plan: Plan) -> dict[bytes, bytes]:
+    """Genotype keys of the plan's people."""
+    fresh = plan.fresh.genotype_keys()
+    return {**fresh, **vault.keys.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
 
 
 def _write(vault: UnlockedVault, plan: Plan, new: Registration, chunks: Iterator[SiteChunk]) -> Written:
     """Write the sealed objects of a part."""
-    fresh = plan.fresh.genotype_keys()
-    keys = {**fresh, **vault.keys.open_many(KeyPurpose.GENOTYPE, [s for s in plan.subjects if s not in fresh])}
-    owner = Owner(vault.vault_id, plan.dataset.dataset_id, plan.part_id)
+    keys = _keys(vault, plan)
+    owner = Owner(vault.vault_id, plan.dataset.dataset_id, plan.part_ids[0])
     if len(plan.subjects) == 1:
         (only,) = plan.subjects
         return write_own(vault, owner, (only, keys[only]), chunks)
     return write_shared(vault, owner, {subject: keys[subject] for subject in plan.subjects}, plan.slots, chunks, new=new)
 
 
-def _commit(tx: Transaction, vault: UnlockedVault, plan: Plan, new: Registration, part: Written, *, source: str | None) -> None:
-    """Name everything in the books, with its audit entry, and end the lease."""
+def _commit(
+    tx: Transaction,
+    vault: UnlockedVault,
+    plan: Plan,
+    new: Registration,
+    written: Sequence[Written],
+    *,
+    sources: Sequence[str | None],
+) -> None:
+    """Name everything in the books, with its audit entry, and end the leases."""
     dataset, fresh = plan.dataset, set(plan.fresh.subjects)
     if plan.target.is_new:
         import_target.begin(tx, vault, plan.target)
+    if plan.rule is not None:
+        dataset_rules.keep(tx, dataset.dataset_id, plan.rule)
     registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
     new.add(tx, dataset=dataset.dataset_id)
     said = declared_assays.keep(tx, plan.assayed)
-    part.add(tx, vault, dataset.dataset_id, assayed=said, source=source)
-    object_leases.end(tx, plan.part_id)
+    for part, part_id, source in zip(written, plan.part_ids, sources, strict=True):
+        part.add(tx, vault, dataset.dataset_id, assayed=said, source=source)
+        object_leases.end(tx, part_id)
+    detail: dict[str, object] = {"dataset": dataset.name, "assembly": dataset.assembly, "assayed": said, "source": sources[0]}
+    if plan.rule is not None:
+        detail |= {"rule": plan.rule.text(), "parts": [part_id.hex() for part_id in plan.part_ids], "source": sources}
     vault.trail.append(
         tx,
         Action.DATASET_IMPORT,
         Outcome.DONE,
-        obj=ObjectRef("part", plan.part_id.hex()),
+        obj=ObjectRef("part", plan.part_ids[0].hex()),
         subjects=[subject for subject in plan.subjects if subject not in fresh],
         tokens=plan.fresh.tokens,
-        counts={"sites": part.n_sites, "registered": len(fresh), "bytes": part.stored_bytes},
-        blobs=part.blobs,
-        detail={"dataset": dataset.name, "assembly": dataset.assembly, "assayed": said, "source": source},
+        counts={
+            "sites": sum(part.n_sites for part in written),
+            "registered": len(fresh),
+            "bytes": sum(part.stored_bytes for part in written),
+        },
+        blobs=[digest for part in written for digest in part.blobs],
+        detail=detail,
     )
 
 

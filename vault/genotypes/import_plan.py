@@ -17,6 +17,7 @@ from vault.files.yaml_documents import declared
 from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_intervals
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.import_target import Target
+from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.ingest.reading import ReadFile
 from vault.ids import ID_BYTES, PartId, SubjectId, draw
 from vault.limits import GROUP_SUBJECTS, MAX_LINE_BYTES
@@ -29,7 +30,7 @@ from vault.subjects.sample_matching import Matched
 class ImportOptions:
     """Options of an import.
 
-    ``unknown``: refuse, skip or register samples that no subject has. ``unlisted_assembly``: take an assembly that is not known here,
+    ``rule``: what counts as assayed in gVCFs, None: what the dataset says already. ``unknown``: refuse, skip or register samples that no subject has. ``unlisted_assembly``: take an assembly that is not known here,
     of which neither contigs nor lengths can be checked. ``assayed``: a BED file of what was assayed, or all.
     """
 
@@ -39,19 +40,25 @@ class ImportOptions:
     namespace: str = ""
     unlisted_assembly: bool = False
     assayed: Path | Literal["all"] | None = None
+    rule: AssayRule | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A part to be written; nothing of it is in the books yet. Columns are of the first file; subjects are in their order."""
+    """Parts to be written; nothing of them is in the books yet.
+
+    One of all subjects, in the order of ``columns`` of the first file; or, of gVCFs, one of each subject, ``columns`` being the files'
+    numbers and ``rule`` what counts as assayed.
+    """
 
     target: Target
-    part_id: PartId
+    part_ids: Sequence[PartId]
     fresh: DrawnSubjects
     columns: Sequence[int]
     subjects: Sequence[SubjectId]
     slots: Mapping[SubjectId, tuple[int, int]]
     assayed: Assayed
+    rule: AssayRule | None = None
 
     @property
     def dataset(self) -> Dataset:

@@ -7,7 +7,7 @@
     interval                      every record with a position in it            no               none
 
 An interval acts like a region inside the panel view: sites that no released person carries are left out. A locus fixes a site only where it was
-declared as assayed, or somebody released carries it.
+declared as assayed, or somebody released carries it; where somebody released has a track, every exact locus fixes one, whether a part lists it or not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.loci import Locus
-from vault.genotypes.sites import Sites, site_ends
+from vault.genotypes.sites import Sites, TextColumn, site_ends
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,18 @@ class LocusIndex:
             by_contig.setdefault(normal_contig(locus.place.contig), []).append(number)
         self._contigs = {contig: self._arranged(numbers) for contig, numbers in by_contig.items()}
 
-    def match(self, sites: Sites, ends: NDArray[np.int64] | None = None, *, fixable: NDArray[np.bool_] | None = None) -> Match:
+    def match(
+        self,
+        sites: Sites,
+        ends: NDArray[np.int64] | None = None,
+        *,
+        fixable: NDArray[np.bool_] | None = None,
+        exact: bool = False,
+    ) -> Match:
         """Match the loci with ``sites``, sorted by position within runs of one contig.
 
         ``ends`` int64[m]: their last positions, if known. ``fixable`` bool[m]: sites that a locus may fix; it has not met the others.
+        ``exact``: an exact locus may fix any.
         """
         offsets = np.zeros(len(sites) + 1, np.int64)
         np.cumsum(sites.n_alleles(), out=offsets[1:])
@@ -72,13 +80,31 @@ class LocusIndex:
             locus = self._loci[number]
             mine = [row for row in rows.tolist() if _shares(sites, row, locus)] if locus.ref else rows
             chosen[mine] = True
-            shown = mine if fixable is None or locus.is_interval else [row for row in mine if fixable[row]]
+            shown = (
+                mine if fixable is None or locus.is_interval or (exact and locus.ref) else [row for row in mine if fixable[row]]
+            )
             fixed[shown] |= not locus.is_interval
             met[number] |= len(shown) > 0
             spelled[mine] |= bool(locus.ref)
             for row in mine if locus.alts else ():
                 named[offsets[row] : offsets[row + 1]] |= _listed(sites, row, locus)
         return Match(np.flatnonzero(chosen), fixed, named, met, spelled)
+
+    def exact_sites(self, contigs: Sequence[str]) -> Sites:
+        """A site for each place and REF of the exact loci on these contigs, with the ALTs of all that name it; by contig, in order."""
+        alts: dict[tuple[int, int, str], list[str]] = {}
+        for number, contig in enumerate(contigs):
+            loci = self._contigs.get(normal_contig(contig))
+            for locus in (self._loci[at] for at in loci.number.tolist()) if loci is not None else ():
+                if locus.ref:
+                    place = (number, locus.place.start + 1, locus.ref.upper())
+                    alts.setdefault(place, []).extend(alt.upper() for alt in locus.alts)
+        rows = sorted(alts)
+        texts = [",".join([ref, *dict.fromkeys(alts[number, pos, ref])]).encode() for number, pos, ref in rows]
+        names, nothing = TextColumn.from_items([b"."] * len(rows)), TextColumn.from_items([b""] * len(rows))
+        on = np.array([number for number, _, _ in rows], np.int32)
+        pos = np.array([pos for _, pos, _ in rows], np.int64)
+        return Sites(tuple(contigs), on, pos, TextColumn.from_items(texts), names, names, nothing)
 
     def touching(
         self, contigs: Sequence[str], number: NDArray[np.int64], first: NDArray[np.int64], end: NDArray[np.int64]

@@ -88,7 +88,7 @@ class Deidentified:
     asked for of it, pages or the view, is given once.
 
     ``source``: one column per released subject, in the order of ``pseudonyms``. ``panel``: whose view it is; ``assayed``: what its
-    loci show whoever carries it. ``window_sites``:
+    loci show whoever carries it; ``tracked``: somebody's track says what was assayed, so that every exact locus is shown. ``window_sites``:
     how many sites to read at once, if another number than suits the memory of a laptop.
 
     Raises:
@@ -105,12 +105,14 @@ class Deidentified:
         assembly: str,
         panel: LocusIndex | None = None,
         assayed: Assayed = NOTHING,
+        tracked: bool = False,
         window_sites: int | None = None,
     ) -> None:
         if len(set(pseudonyms)) != len(pseudonyms):
             raise UsageError("view_parts", "a pseudonym appears twice")
         self._pseudonyms, self._assembly = tuple(pseudonyms), assembly
         self._source, self._profile, self._panel, self._assayed = source, profile, panel, assayed
+        self._tracked = tracked
         self._window_sites = window_sites or max(FEWEST_SITES, WINDOW_CALLS // max(1, len(pseudonyms)))
         self._stretches = Stretches()
         self._met: NDArray[np.bool_] | None = None
@@ -197,7 +199,9 @@ class Deidentified:
         """Loci that the panel names, as far as it is not in the dataset for the sake of people alone who are not released."""
         declared, carried = self._assayed.covers(sites), counts.counts > 0
         carried &= ~np.repeat(masked_sites(sites, self._profile.hidden), np.diff(counts.offsets))
-        match = panel.match(sites, fixable=declared | _any_alt(carried, counts.offsets))
+        match = panel.match(sites, fixable=declared | _any_alt(carried, counts.offsets), exact=self._tracked)
+        if self._tracked:  # what exact loci list is there for all alike
+            return match
         return replace(match, named=match.named & (np.repeat(declared, np.diff(counts.offsets)) | carried))
 
     def _reads(self) -> Iterator[_Read]:

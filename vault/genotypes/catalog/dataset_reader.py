@@ -24,6 +24,7 @@ from vault.genotypes.codec.call_codes import Codes, Escapes, join_escapes
 from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
+from vault.genotypes.store.panel_rows import rows_as_calls, rows_as_choice
 from vault.genotypes.store.part_merge import Calls, PartCalls, merge_parts
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.reference_fill import ReferenceFill, TrackedPerson
@@ -75,7 +76,7 @@ class GenotypeReader:
             raise IntegrityError(
                 "key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor"
             )
-        self._size = len(subjects)
+        self._vault, self._dataset, self._size = vault, dataset, len(subjects)
         shared = [_PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)]
         column = {subject: at for at, subject in enumerate(subjects)}
         with vault.books.read() as tx:
@@ -86,12 +87,16 @@ class GenotypeReader:
 
     def read(self, selection: Selection) -> Calls:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
-        calls = Calls(*merge_parts([part.read(selection) for part in self._parts], self._size))
+        found = [part.read(selection) for part in self._parts]
+        rows = self._panel_rows(selection)
+        calls = Calls(*merge_parts(found if rows is None else [*found, rows_as_calls(rows)], self._size))
         return calls if self._reference is None else replace(calls, codes=self._reference.fill(calls.sites, calls.codes))
 
     def choose(self, selection: Selection) -> Choice:
         """The chosen sites, to be read or counted in windows. Nothing that was kept decoded is used, and no block is opened yet."""
-        return Choice([part.choose(selection) for part in self._parts], self._size, self._reference)
+        found = [part.choose(selection) for part in self._parts]
+        rows = self._panel_rows(selection)
+        return Choice(found if rows is None else [*found, rows_as_choice(rows)], self._size, self._reference)
 
     def count(self, selection: Selection) -> tuple[Sites, AlleleCounts]:
         """The chosen sites, and how often the subjects carry each of their alleles: what counting the calls of ``read`` gives.
@@ -100,6 +105,12 @@ class GenotypeReader:
             IntegrityError: as ``read``, and ``call_outside_site`` if a call names an allele that its site does not list.
         """
         return self.choose(selection).whole.count()
+
+    def _panel_rows(self, selection: Selection) -> Sites | None:
+        """Exact loci of a panel on the dataset's contigs, where somebody's track may answer them."""
+        if selection.panel is None or self._reference is None:
+            return None
+        return selection.panel.index.exact_sites(parts.contigs(self._vault, self._dataset.dataset_id))
 
     def derive(self, panel: PanelLoci | None = None) -> None:
         """Derive the block keys now, and look up where the blocks of a panel lie, so that the first read need not."""

@@ -10,6 +10,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.errors import InputError, IntegrityError
 from vault.genotypes.catalog import datasets
+from vault.genotypes.catalog.import_target import Target, overtaken
 from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.ids import DatasetId
 from vault.session.unlocked_vault import UnlockedVault
@@ -40,27 +41,30 @@ def read(tx: Transaction, dataset_id: DatasetId) -> AssayRule | None:
         ) from None
 
 
-def settled(tx: Transaction, dataset_id: DatasetId, asked: AssayRule | None) -> AssayRule:
-    """The rule to import under; ``asked``: that of the import's options, None where they say nothing.
+def to_import_under(vault: UnlockedVault, target: Target, asked: AssayRule | None) -> AssayRule:
+    """The rule of an import; ``asked``: that of its options, None where they say nothing.
 
     Raises:
         InputError: ``rule_differs``.
     """
-    held = read(tx, dataset_id)
+    held = None if target.is_new else current(vault, target.dataset.dataset_id)
     if held is None:
         return asked or AssayRule()
     if asked is not None and asked != held:
         raise InputError(
             "rule_differs",
-            f"the dataset's people are assayed by another rule: {_said(held)}",
-            hint="leave the options out; dataset rule N --min-gq raises the quality asked for",
+            f"people of dataset {target.dataset.name} are assayed by another rule: {said(held)}",
+            hint="leave the options out; dataset rule N --min-gq raises the quality that is asked for",
         )
     return held
 
 
-def fix(tx: Transaction, dataset_id: DatasetId, rule: AssayRule) -> None:
-    """Write the rule to the dataset's record."""
-    tx.execute(update(DatasetRow).where(DatasetRow.dataset_id == dataset_id).values(assay_rule=rule.text()))
+def keep(tx: Transaction, dataset_id: DatasetId, rule: AssayRule) -> None:
+    """Fix the rule that an import was read under, in its transaction. Raises UnavailableError ``changed_meanwhile``."""
+    held = read(tx, dataset_id)
+    if held not in (None, rule):
+        raise overtaken()
+    _write(tx, dataset_id, rule)
 
 
 def raise_quality(vault: UnlockedVault, name: str, min_gq: int) -> AssayRule:
@@ -70,8 +74,8 @@ def raise_quality(vault: UnlockedVault, name: str, min_gq: int) -> AssayRule:
         InputError: ``dataset_unknown``; ``rule_unset``: no file with reference blocks was imported; ``rule_lower``: not higher than it
             was, which only the files could answer; ``rule_between``: tracks know 20 and 30 alone.
     """
-    dataset = datasets.by_name(vault, name)
     with vault.trail.attempting(Action.DATASET_RULE), vault.books.write() as tx:
+        dataset = datasets.by_name(vault, name)
         held = read(tx, dataset.dataset_id)
         if held is None:
             raise InputError(
@@ -86,7 +90,7 @@ def raise_quality(vault: UnlockedVault, name: str, min_gq: int) -> AssayRule:
         if min_gq not in RAISED_TO:
             raise InputError("rule_between", "a raised quality is 20 or 30", hint="--min-gq 30")
         raised = replace(held, min_gq=min_gq)
-        fix(tx, dataset.dataset_id, raised)
+        _write(tx, dataset.dataset_id, raised)
         detail = {"dataset": name, "before": held.text(), "after": raised.text()}
         vault.trail.append(
             tx, Action.DATASET_RULE, Outcome.DONE, obj=ObjectRef("dataset", dataset.dataset_id.hex()), detail=detail
@@ -97,6 +101,11 @@ def raise_quality(vault: UnlockedVault, name: str, min_gq: int) -> AssayRule:
 RAISED_TO = (20, 30)  # bands of a track (docs/formats/genotypes.md §10)
 
 
-def _said(rule: AssayRule) -> str:
+def said(rule: AssayRule) -> str:
+    """The rule in words, for people."""
     filters = f", also {', '.join(rule.accepted_filters)}" if rule.accepted_filters else ""
     return f"GQ {rule.min_gq}, DP {rule.min_dp} ({rule.min_dp_haploid} with one copy), filtered calls {rule.filtered}{filters}"
+
+
+def _write(tx: Transaction, dataset_id: DatasetId, rule: AssayRule) -> None:
+    tx.execute(update(DatasetRow).where(DatasetRow.dataset_id == dataset_id).values(assay_rule=rule.text()))

@@ -9,23 +9,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import UnavailableError
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
+from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, PartCounts, merge_counts, merge_parts
-from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord
 from vault.genotypes.store.reference_fill import ReferenceFill
 from vault.genotypes.store.selections import Chosen
 
 if TYPE_CHECKING:
     from vault.genotypes.codec.payloads import Payloads
+
+
+Held = dict[int, "Payloads"]
+"""The opened blocks of the chunk that is read in pieces, by its ordinal."""
+
+
+class SiteReader(Protocol):
+    """Interface that a part's sites and calls are read through, as ``PartReader`` has it."""
+
+    def known(self, ordinal: int, /) -> ChunkRecord | None:
+        """As ``PartReader.known``."""
+
+    def contig(self, ordinal: int, /) -> str | None:
+        """As ``PartReader.contig``."""
+
+    def sites(self, ordinal: int, /) -> Sites:
+        """As ``PartReader.sites``."""
+
+    def read_and_count(
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: BlockAccess,
+        *,
+        held: Held | None = None,
+    ) -> tuple[Sites, Codes, Escapes, AlleleCounts]:
+        """As ``PartReader.read_and_count``: call codes uint8[m, n] among them."""
+
+    def count(
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: BlockAccess,
+        *,
+        held: Held | None = None,
+    ) -> tuple[Sites, AlleleCounts]:
+        """As ``PartReader.count``."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +72,15 @@ class PartChoice:
     ``columns`` as in ``PartCalls``. What is read later is what was chosen: a chunk whose site table was rewritten meanwhile is refused.
     """
 
-    reader: PartReader
+    reader: SiteReader
     chosen: Chosen
     access: BlockAccess
     columns: NDArray[np.int64]
     _known: Mapping[int, ChunkRecord | None]
-    _held: dict[int, Payloads] = field(default_factory=dict)  # of the chunk that is read in pieces
+    _held: Held = field(default_factory=dict)  # of the chunk that is read in pieces
 
     @staticmethod
-    def from_reader(reader: PartReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64]) -> PartChoice:
+    def from_reader(reader: SiteReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64]) -> PartChoice:
         """Of a reader that knows the chosen chunks."""
         return PartChoice(reader, chosen, access, columns, {ordinal: reader.known(ordinal) for ordinal, _ in chosen})
 

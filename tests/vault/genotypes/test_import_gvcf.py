@@ -1,0 +1,256 @@
+"""gVCFs through the door: calls are kept, what was assayed reads as reference at others' sites, and nothing else does."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from policies.loci import Interval
+from tests.support.vcf_text import vcf
+from tests.vault.genotypes.imports import calls, refused
+from vault import gate
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.errors import InputError
+from vault.genotypes.catalog import dataset_rules, datasets, panel_builder
+from vault.genotypes.catalog.dataset_reader import GenotypeReader
+from vault.genotypes.codec.allele_counts import count_calls
+from vault.genotypes.ingest.assay_rule import AssayRule
+from vault.genotypes.loci import parse_loci
+from vault.genotypes.store.selections import Selection
+from vault.ids import SubjectId
+from vault.operations.erasure import process
+from vault.storage.book_tables import SubjectRow
+
+HEADER = """##fileformat=VCFv4.2
+##INFO=<ID=END,Number=1,Type=Integer,Description="End">
+##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">
+##FORMAT=<ID=DP,Number=1,Type=Integer,Description="Depth">
+##FORMAT=<ID=GQ,Number=1,Type=Integer,Description="Quality">
+"""
+
+
+def gvcf(sample: str, *rows: str) -> bytes:
+    """``"1 100 A <NON_REF> 0/0 40 END=200"``: contig, POS, REF, ALTs, GT, GQ, INFO; DP is 30."""
+    lines = [HEADER + f"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{sample}"]
+    for row in rows:
+        contig, pos, ref, alts, gt, gq, *info = row.split()
+        lines.append(f"{contig}\t{pos}\t.\t{ref}\t{alts}\t.\t.\t{info[0] if info else '.'}\tGT:DP:GQ\t{gt}:30:{gq}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def block(first: int, last: int, gq: int = 40, *, contig: str = "1", gt: str = "0/0") -> str:
+    return f"{contig} {first} A <NON_REF> {gt} {gq} END={last}"
+
+
+A = gvcf("A", block(1, 99), "1 100 A G,<NON_REF> 0/1 50", block(101, 149), block(150, 199, 25), block(200, 250, 12))
+B = gvcf(
+    "B",
+    block(1, 160),
+    "1 161 C T,<NON_REF> 1/1 50",
+    "1 162 ACGT A,<NON_REF> 0/1 50",
+    block(166, 300),
+    block(5, 9, contig="2", gt="0"),
+)
+
+
+def both(held, **options):
+    return held.load(held.write("a.g.vcf", A), held.write("b.g.vcf", B), **options)
+
+
+def test_each_file_is_its_own_persons_and_reads_as_reference_where_it_was_assayed(held):
+    report = both(held)
+    assert (report.new, report.sites) == (2, 3)
+    assert (report.gvcf.blocks, report.gvcf.low_gq, report.gvcf.kept) == (7, 1, 3)
+    assert held.traces()["personal_part"] == 2
+    assert len([entry for entry in held.entries() if entry["act"] == "dataset.import"]) == 1
+    found = calls(held)
+    assert found["A", "1", 100, "A,G"] == [0, 1]
+    assert found["B", "1", 100, "A,G"] == [0, 0]
+    assert found["A", "1", 161, "C,T"] == [0, 0]
+    assert found["A", "1", 162, "ACGT,A"] == [0, 0]
+    assert found["B", "1", 162, "ACGT,A"] == [0, 1]
+
+
+def test_a_person_who_came_earlier_without_blocks_stays_without_a_call(held):
+    held.load(held.write("v.vcf", vcf("C", "1 120 A G 0|1", "1 163 C T 1|1", "1 210 A G 1|1", "2 7 A G 0|1").data))
+    both(held, append=True)
+    found = calls(held)
+    assert [found[who, "1", 120, "A,G"] for who in "ABC"] == [[0, 0], [0, 0], [0, 1]]
+    assert [found[who, "1", 210, "A,G"] for who in "ABC"] == [[-1, -1], [0, 0], [1, 1]]  # A: GQ 12
+    assert found["B", "1", 163, "C,T"] == [-1, -1]  # under B's own deletion
+    assert found["C", "1", 100, "A,G"] == [-1, -1]
+    assert found["B", "2", 7, "A,G"] == [0, -2]  # one copy
+    assert found["A", "2", 7, "A,G"] == [-1, -1]
+
+
+def test_the_quality_can_be_raised_later(held):
+    held.load(held.write("v.vcf", vcf("C", "1 155 A G 0|1").data))
+    both(held, append=True)
+    assert calls(held)["A", "1", 155, "A,G"] == [0, 0]
+    raised = dataset_rules.raise_quality(held.vault, "cohort", 30)
+    assert raised == AssayRule(min_gq=30)
+    assert calls(held)["A", "1", 155, "A,G"] == [-1, -1]
+    assert calls(held)["B", "1", 155, "A,G"] == [0, 0]
+    (entry,) = [entry for entry in held.entries() if entry["act"] == "dataset.rule"]
+    assert entry["outcome"] == "done"
+    for wrong, code in ((20, "rule_lower"), (40, "rule_between")):
+        with pytest.raises(InputError) as caught:
+            dataset_rules.raise_quality(held.vault, "cohort", wrong)
+        assert caught.value.code == code
+    held.load(held.write("d.g.vcf", gvcf("D", block(1, 99), block(100, 300, 25))), append=True)
+    assert calls(held)["D", "1", 155, "A,G"] == [-1, -1]
+
+
+def test_the_rule_is_fixed_at_the_first_gvcf(held):
+    both(held, rule=AssayRule(min_gq=10))
+    c = held.write("c.g.vcf", gvcf("C", block(1, 300)))
+    refused(held, "rule_differs", c, append=True, rule=AssayRule())
+    held.load(c, append=True)
+    assert dataset_rules.current(held.vault, datasets.by_name(held.vault, "cohort").dataset_id) == AssayRule(min_gq=10)
+
+
+def test_what_is_refused(held):
+    a, v = held.write("a.g.vcf", A), held.write("v.vcf", vcf("C", "1 120 A G 0|1").data)
+    refused(held, "files_mixed", a, v)
+    refused(held, "subject_twice", a, held.write("again.g.vcf", A))
+    refused(held, "rule_without_blocks", v, rule=AssayRule())
+    refused(held, "no_sites", held.write("e.g.vcf", gvcf("E", block(1, 99, 5))))
+    held.load(v)
+    with pytest.raises(InputError) as caught:
+        dataset_rules.raise_quality(held.vault, "cohort", 30)
+    assert caught.value.code == "rule_unset"
+
+
+def test_a_panel_answers_every_exact_locus_for_whoever_has_a_track(held):
+    both(held)
+    held.load(held.write("v.vcf", vcf("C", "1 130 A G 0|1").data), append=True)
+    held.everyone_consents()
+    dataset = datasets.by_name(held.vault, "cohort")
+    loci = parse_loci(
+        b"contig\tpos\tref\talt\n1\t100\tA\tG\n1\t140\tC\tT\n1\t140\tC\tA\n1\t210\tG\tT\n9\t5\tA\tG\n1\t131\t\t\n", name="loci"
+    )
+    panel_builder.create(held.vault, dataset, "p", loci)
+    held.project("demo")
+    view = gate.view(held.vault, project="demo", dataset="cohort", panel="p")
+    names = held.names("demo")
+    who = [names[pseudonym] for pseudonym in view.pseudonyms]
+    shown = {
+        (int(pos), alleles.decode()): dict(zip(who, row.tolist(), strict=True))
+        for pos, alleles, row in zip(view.sites.pos, view.sites.alleles.items(), view.genotypes, strict=True)
+    }
+    assert shown[100, "A,G"] == {"A": [0, 1], "B": [0, 0], "C": [-1, -1]}
+    assert shown[140, "C,T,A"] == {"A": [0, 0], "B": [0, 0], "C": [-1, -1]}
+    assert shown[210, "G,T"] == {"A": [-1, -1], "B": [0, 0], "C": [-1, -1]}
+    assert set(shown) == {(100, "A,G"), (140, "C,T,A"), (210, "G,T")}
+    assert view.not_assayed == ("9:5", "1:131")
+
+
+def test_erased_is_as_never_imported(held):
+    both(held)
+    process.erase(held.vault, "B")
+    found = calls(held)
+    assert found == {("A", "1", 100, "A,G"): [0, 1]}
+
+
+# against an array of bases
+
+LENGTH = 120
+
+
+def drawn(rng: random.Random, sample: str) -> tuple[bytes, dict, np.ndarray]:
+    """(gVCF, calls by (POS, REF, ALT), int8[LENGTH + 1] GQ of confident reference by base, 0 where none) of one person."""
+    rows, own, confident = [], {}, np.zeros(LENGTH + 80, np.int64)
+    at = 1
+    while at < LENGTH:
+        kind = rng.choice(["block", "block", "block", "snv", "deletion", "gap"])
+        if kind == "block":
+            end, gq = min(LENGTH, at + rng.randint(0, 20)), rng.choice([5, 15, 20, 29, 30, 60])
+            rows.append(block(at, end, gq))
+            confident[at : end + 1] = gq if gq >= 20 else 0
+            at = end + 1
+        elif kind == "snv":
+            alt, gt = rng.choice("CGT"), rng.choice(["0/1", "1/1", "0|1"])
+            rows.append(f"1 {at} A {alt},<NON_REF> {gt} 50")
+            own[at, "A", alt] = gt
+            at += 1
+        elif kind == "deletion":
+            size = rng.randint(2, 60)
+            rows.append(f"1 {at} {'A' * size} A,<NON_REF> 0/1 50")
+            own[at, "A" * size, "A"] = "0/1"
+            at += size
+        else:
+            at += rng.randint(1, 10)
+    return gvcf(sample, *rows), own, confident
+
+
+def truth(own: dict, confident: np.ndarray, site: tuple[int, str, str], at_least: int) -> str | None:
+    """Allele numbers of the site's own call sorted, "00", or None where there is none."""
+    pos, ref, _ = site
+    if site in own:
+        return "".join(sorted(own[site].replace("|", "/").split("/")))
+    if len(ref) > 50 or any((pos, ref) == (p, r) for p, r, _ in own):
+        return None
+    return "00" if (confident[pos : pos + len(ref)] >= at_least).all() else None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_views_windows_and_counts_agree_with_an_array_of_bases(held, seed):
+    rng = random.Random(seed)
+    people = {name: drawn(rng, name) for name in "ABCDE"}
+    order = list(people)
+    rng.shuffle(order)
+    for at, name in enumerate(order):
+        held.load(held.write(f"{name}.g.vcf", people[name][0]), append=at > 0)
+    sites = sorted({site for _, own, _ in people.values() for site in own})
+    at_least = rng.choice([20, 30])
+    if at_least == 30:
+        dataset_rules.raise_quality(held.vault, "cohort", 30)
+    found = calls(held)
+    for name, (_, own, confident) in people.items():
+        for site in sites:
+            rows = [
+                (key, call)
+                for key, call in found.items()
+                if key[0] == name and key[2] == site[0] and key[3].split(",")[0] == site[1] and site[2] in key[3].split(",")[1:]
+            ]
+            ((key, call),) = rows
+            number = key[3].split(",").index(site[2])
+            expected = truth(own, confident, site, at_least)
+            if expected is not None:
+                assert sorted(str(a).replace(str(number), "1") for a in call) == list(expected), (name, site, call)
+            elif not any((p, r) == site[:2] for p, r, _ in own):
+                assert call == [-1, -1], (name, site, call)
+    same_in_windows(held)
+
+
+def same_in_windows(held) -> None:
+    vault = held.vault
+    with vault.books.read() as tx:
+        people = [SubjectId(s) for s in tx.scalars(select(SubjectRow.subject_id))]
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, people)
+    reader = GenotypeReader(vault, datasets.by_name(vault, "cohort"), people, keys)
+    whole = reader.read(Selection())
+    counted = count_calls(whole.sites, whole.codes, whole.escapes)
+    for size in (1, 3, 1000):
+        windows = [(window.read(), window.count()) for window in reader.choose(Selection()).windows(size)]
+        codes = np.concatenate([calls.codes for (calls, _), _ in windows])
+        assert np.array_equal(codes, whole.codes)
+        for total in (
+            np.concatenate([counts.counts for (_, counts), _ in windows]),
+            np.concatenate([counts.counts for _, (_, counts) in windows]),
+        ):
+            assert np.array_equal(total, counted.counts)
+    assert np.array_equal(reader.count(Selection())[1].counts, counted.counts)
+    for first, last in itertools.combinations((1, 40, 41, 77, 120), 2):
+        part = reader.read(Selection(regions=(Interval.from_positions("1", first, last),)))
+        rows = (
+            [whole.sites.pos.tolist().index(pos) for pos in part.sites.pos.tolist()]
+            if len(set(whole.sites.pos.tolist())) == len(whole.sites)
+            else None
+        )
+        if rows is not None:
+            assert np.array_equal(part.codes, whole.codes[rows])
