@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from tests.vault.genotypes.store.test_site_tables import sites_of
-from vault.genotypes.site_identity import variant_keys
+from vault.genotypes.site_identity import family_keys, spelled
 
 
-def keys(alleles, *info):
-    return variant_keys(sites_of([1000] * len(info), [alleles] * len(info), info=list(info)))
+def keys(*records: tuple[bytes, bytes]):
+    return family_keys(sites_of([1000] * len(records), [alleles for alleles, _ in records], info=[info for _, info in records]))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,24 @@ def keys(alleles, *info):
     ],
 )
 def test_what_differs_in_kind_or_place_is_another_variant(alleles, one, other):
-    first, second = keys(alleles, one, other)
+    first, second = keys((alleles, one), (alleles, other))
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"N,<DEL>", b"N,<DUP>"),
+        (b"N,<INS:ME:ALU>", b"N,<INS:ME:LINE1>"),
+        (b"N,N[19:7[", b"N,N[20:7["),
+        (b"N,N[19:7[", b"N,]19:7]N"),
+        (b"N,N.", b"N,.N"),
+        (b"N,N.", b"N,G"),
+        (b"N,<DEL>", b"N,G"),
+    ],
+)
+def test_structural_variants_of_another_type_or_mate_are_other_variants(one, other):
+    first, second = keys((one, b""), (other, b""))
     assert first != second
 
 
@@ -38,13 +55,48 @@ def test_what_differs_in_kind_or_place_is_another_variant(alleles, one, other):
         (b"N,<DEL:ME>", b"END=1500;SVTYPE=DEL", b"END=1500"),
         (b"N,<INS>", b"SVTYPE=INS;SVLEN=500", b"SVLEN=500"),
         (b"N,N[19:7[", b"SVTYPE=BND", b""),
+        (b"N,N.", b"SVTYPE=BND", b""),
         (b"N,<DEL>", b"END=1500;CHR2=chr1", b"END=1500;CHR2=1"),
+        (b"N,<CN0>,<CN2>", b"END=1500;SVLEN=500,500", b"END=1500"),
     ],
 )
 def test_what_follows_from_the_rest_makes_no_difference(alleles, one, other):
-    first, second = keys(alleles, one, other)
+    first, second = keys((alleles, one), (alleles, other))
     assert first == second
 
 
-def test_other_sites_are_their_alleles():
-    assert keys(b"A,C,T", b"") == [b"A,C,T"]
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((b"A,C,T", b""), (b"A,T", b"")),
+        ((b"A,C,T", b""), (b"A,,T", b"")),
+        ((b"A,C", b""), (b"A", b"")),
+        ((b"A,C", b""), (b"a,c", b"")),
+        ((b"A,C", b""), (b"A,<*>", b"")),
+        ((b"N,<CN0>,<CN2>", b"END=1500;SVTYPE=CNV"), (b"N,,<CN2>", b"END=1500;SVTYPE=CNV")),
+        ((b"N,<CN0>,<CN2>", b"END=1500"), (b"N,<CN0>,", b"END=1500")),
+        ((b"N,<CN0>", b"END=1500;SVTYPE=CNV"), (b"N,", b"END=1500;SVTYPE=CNV")),
+        ((b"n,n[chr19:7[", b""), (b"N,N[chr19:7[", b"")),
+    ],
+)
+def test_which_alts_a_record_lists_makes_no_difference(one, other):
+    first, second = keys(one, other)
+    assert first == second
+
+
+def test_other_sites_are_their_ref():
+    assert keys((b"A,C,T", b""), (b"acg,a", b"")) == [b"A", b"ACG"]
+
+
+@pytest.mark.parametrize(
+    ("allele", "other"),
+    [
+        (b"acgtn", b"ACGTN"),
+        (b"<INS:me>", b"<INS:me>"),
+        (b"n[chr19:7[", b"N[chr19:7["),
+        (b"]chrUn_x:7]t", b"]chrUn_x:7]T"),
+        (b".t", b".T"),
+    ],
+)
+def test_bases_are_spelled_in_upper_case_and_names_as_they_are(allele, other):
+    assert spelled(allele) == other

@@ -64,6 +64,14 @@ class AlleleCounts:
         """AC of one site: int64[number of ALTs]."""
         return self.counts[self.offsets[site] + 1 : self.offsets[site + 1]]
 
+    def take(self, rows: NDArray[np.int64]) -> AlleleCounts:
+        """The counts of the chosen sites, in the order given; ``rows`` int64[k]."""
+        sizes = np.diff(self.offsets)[rows]
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return AlleleCounts(offsets, self.counts[source], self.an[rows], self.flags[rows])
+
     def add(self, other: AlleleCounts, rows: NDArray[np.int64]) -> None:
         """Add the counts of other subjects at the sites ``rows`` int64[k] (distinct), whose alleles are the same here."""
         shift = np.repeat(self.offsets[rows] - other.offsets[:-1], np.diff(other.offsets))

@@ -1,8 +1,7 @@
-"""Merging parts: one matrix of calls, or one table of allele counts, over the union of their sites (docs/design/genotypes.md §1).
+"""Merging parts: one matrix of calls, or one table of allele counts, over the lines of ``site_union`` (docs/design/genotypes.md §1).
 
-A site is contig, position, REF and ALTs as written, and what else makes a structural variant (``site_identity``); two records with the
-same key in one part stay two. Where a subject's part lacks a site the call is ABSENT, never a reference call. Contigs come in the order
-in which the parts bring them, positions ascending within a contig, ties in the order of the parts.
+Where a subject's part says nothing of a line the call is ABSENT, never a reference call. Where two parts hold a call of the same subject in
+one line the earlier part's stands, unless it is missing. Parts of which no subject is read say nothing: leave them out.
 """
 
 from __future__ import annotations
@@ -13,11 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.codec.allele_counts import AlleleCounts
-from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, Codes, Escapes
-from vault.genotypes.codec.format_constants import HAS_ABSENT
-from vault.genotypes.site_identity import variant_keys
+from vault.errors import IntegrityError
+from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
+from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, MAX_CODED_ALLELE, Codes, Escapes
+from vault.genotypes.codec.format_constants import HAS_ABSENT, HAS_UNEVEN
 from vault.genotypes.sites import Sites
+from vault.genotypes.store.call_renumbering import EscapedCall, is_missing, reference_only, renumber
+from vault.genotypes.store.record_union import GONE, Copy, References
+from vault.genotypes.store.site_union import Carried, PartPlaces, SiteUnion, unite_sites
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,6 @@ class PartCalls:
     columns: NDArray[np.int64]
 
 
-def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Codes, Escapes]:
-    """Sites, ``codes`` uint8[sites, n_columns] and escapes. Where two parts hold a call of the same subject at the same site,
-    the earlier part's stands. Names, filters and INFO of a site are the first part's that has it.
-    """
-    if len(parts) == 1 and np.array_equal(parts[0].columns, np.arange(n_columns)):
-        return parts[0].sites, parts[0].codes, parts[0].escapes
-    everything = Sites.concat([p.sites for p in parts])
-    rows, first = _unite(everything, [len(p.sites) for p in parts])
-    codes = np.full((len(first), n_columns), ABSENT, np.uint8)
-    ends = np.cumsum([len(p.sites) for p in parts]).tolist()
-    places = [rows[end - len(p.sites) : end] for p, end in zip(parts, ends, strict=True)]
-    taken = np.zeros(n_columns, np.bool_)
-    for part, place in zip(parts, places, strict=True):
-        fresh = not taken[part.columns].any()
-        taken[part.columns] = True
-        _put(codes, place, part, keep=not fresh)
-    return everything.take(first), codes, _escapes(parts, places, codes)
-
-
 @dataclass(frozen=True)
 class PartCounts:
     """Allele counts of one part, without its calls. ``columns`` as in ``PartCalls``."""
@@ -67,89 +50,169 @@ class PartCounts:
     columns: NDArray[np.int64]
 
 
+def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Codes, Escapes]:
+    """Sites, ``codes`` uint8[sites, n_columns] and escapes.
+
+    Raises:
+        IntegrityError: ``call_outside_site`` if a call names an allele that its site does not list.
+    """
+    if len(parts) == 1 and np.array_equal(parts[0].columns, np.arange(n_columns)):
+        return parts[0].sites, parts[0].codes, parts[0].escapes
+    union = unite_sites([part.sites for part in parts], _carried_by_calls(parts))
+    codes = np.full((len(union.sites), n_columns), ABSENT, np.uint8)
+    taken = np.zeros(n_columns, np.bool_)
+    found: list[tuple[Escapes, NDArray[np.int64]]] = []
+    for part, places in zip(parts, union.parts, strict=True):
+        keep = bool(taken[part.columns].any())
+        taken[part.columns] = True
+        whole = len(places.rows) == len(part.sites)
+        _put(codes, places.lines, part.codes if whole else part.codes[places.rows], part.columns, keep=keep)
+        found.append(_plain_escapes(part, places))
+        for line, source in places.put:
+            calls, escaped = _copied(part, source) if isinstance(source, Copy) else (_references(part, source), [])
+            _put(codes, np.array([line]), calls[None], part.columns, keep=keep)
+            found += [_escape(call, line, part.columns) for call in escaped]
+    return union.sites, codes, _escapes([(e, rows) for e, rows in found if len(e)], codes)
+
+
 def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, AlleleCounts] | None:
-    """Sites and allele counts, equal to counts over the calls of ``merge_parts``; None where two parts hold a call of the same subject at the same site."""
+    """Sites and allele counts, equal to counts over the calls of ``merge_parts``; None where only the calls tell them: two parts
+    hold calls of a subject in one line, or reference calls stand in a line apart from their record.
+
+    Raises:
+        IntegrityError: as ``merge_parts``.
+    """
     if len(parts) == 1 and len(parts[0].columns) == n_columns:
         return parts[0].sites, parts[0].counts
-    everything = Sites.concat([p.sites for p in parts])
-    rows, first = _unite(everything, [len(p.sites) for p in parts])
-    united = everything.take(first)
-    total = AlleleCounts.none(united.n_alleles())
-    ends = np.cumsum([len(p.sites) for p in parts]).tolist()
-    places = [rows[end - len(p.sites) : end] for p, end in zip(parts, ends, strict=True)]
-    held = np.zeros(len(first), np.int64)
-    for at, (part, place) in enumerate(zip(parts, places, strict=True)):
-        for earlier, there in zip(parts[:at], places[:at], strict=True):
-            if np.intersect1d(earlier.columns, part.columns).size and np.intersect1d(there, place).size:
-                return None
-        total.add(part.counts, place)
-        held[place] += len(part.columns)
+    union = unite_sites([part.sites for part in parts], _carried_by_counts(parts))
+    if _needs_calls(parts, union):
+        return None
+    total = AlleleCounts.none(union.sites.n_alleles())
+    held = np.zeros(len(union.sites), np.int64)
+    for part, places in zip(parts, union.parts, strict=True):
+        whole = len(places.rows) == len(part.sites)
+        total.add(part.counts if whole else part.counts.take(places.rows), places.lines)
+        for line, copy in places.put:
+            if isinstance(copy, Copy):
+                _add_copy(total, line, part.counts, copy)
+        held[places.touched()] += len(part.columns)
     total.flags[held < n_columns] |= HAS_ABSENT
-    return united, total
+    return union.sites, total
 
 
-def _unite(sites: Sites, sizes: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(int64[m]: row of the union for each site, int64[rows]: first site of each row)."""
-    m = len(sites)
-    number: dict[bytes, int] = {}
-    alleles = np.fromiter((number.setdefault(a, len(number)) for a in variant_keys(sites)), np.int64, m)
-    part = np.repeat(np.arange(len(sizes)), sizes)
-    # records with equal keys inside one part are told apart by how many came before
-    order = np.lexsort((np.arange(m), part, alleles, sites.pos, sites.contig))
-    key = np.stack([sites.contig, sites.pos, alleles, part])[:, order]
-    new = np.ones(m, np.bool_)
-    new[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
-    start = np.maximum.accumulate(np.where(new, np.arange(m), 0))
-    repeat = np.empty(m, np.int64)
-    repeat[order] = np.arange(m) - start
-    # unite over parts
-    order = np.lexsort((np.arange(m), repeat, alleles, sites.pos, sites.contig))
-    key = np.stack([sites.contig, sites.pos, alleles, repeat])[:, order]
-    new = np.ones(m, np.bool_)
-    new[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
-    first = order[new]
-    row_of = np.empty(m, np.int64)
-    # rows by contig and position, ties by where they first appear
-    by_place = np.lexsort((first, sites.pos[first], sites.contig[first]))
-    rank = np.empty(len(first), np.int64)
-    rank[by_place] = np.arange(len(first))
-    row_of[order] = rank[np.cumsum(new) - 1]
-    return row_of, first[by_place]
+def _needs_calls(parts: Sequence[PartCounts], union: SiteUnion) -> bool:
+    if any(isinstance(source, References) for places in union.parts for _, source in places.put):
+        return True
+    touched = [places.touched() for places in union.parts]
+    return any(
+        np.intersect1d(part.columns, parts[earlier].columns).size and np.intersect1d(touched[at], touched[earlier]).size
+        for at, part in enumerate(parts)
+        for earlier in range(at)
+    )
 
 
-def _put(codes: Codes, place: NDArray[np.int64], part: PartCalls, *, keep: bool) -> None:
-    """Write a part's calls; ``keep``: only where there is none yet."""
-    columns = part.columns
-    adjacent = len(columns) > 0 and bool((np.diff(columns) == 1).all())
-    span: slice | NDArray[np.int64] = slice(int(columns[0]), int(columns[-1]) + 1) if adjacent else columns
+def _carried_by_counts(parts: Sequence[PartCounts]) -> Carried:
+    def carried(at: int, rows: NDArray[np.int64]) -> list[frozenset[int]]:
+        return _numbers(parts[at].counts.take(rows))
+
+    return carried
+
+
+def _carried_by_calls(parts: Sequence[PartCalls]) -> Carried:
+    def carried(at: int, rows: NDArray[np.int64]) -> list[frozenset[int]]:
+        part = parts[at]
+        place = np.full(len(part.sites), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        own = part.escapes.take(np.flatnonzero(place[part.escapes.site] >= 0))
+        escapes = Escapes(place[own.site], own.sample, own.offset, own.alleles, own.phased)
+        return _numbers(count_calls(part.sites.take(rows), part.codes[rows], escapes))
+
+    return carried
+
+
+def _numbers(counts: AlleleCounts) -> list[frozenset[int]]:
+    return [frozenset((np.flatnonzero(counts.ac(site)) + 1).tolist()) for site in range(len(counts.an))]
+
+
+def _add_copy(total: AlleleCounts, line: int, counts: AlleleCounts, copy: Copy) -> None:
+    """Add the carriers of a copied record to a line."""
+    row = copy.record.row
+    own = counts.counts[counts.offsets[row] : counts.offsets[row + 1]]
+    for number, carriers in zip(copy.numbers, own.tolist(), strict=True):
+        if number == GONE and carriers:
+            raise IntegrityError("call_outside_site", "a call names an allele that its site does not list")
+        if number != GONE:
+            total.counts[total.offsets[line] + number] += carriers
+            total.flags[line] |= HAS_UNEVEN if number > MAX_CODED_ALLELE and carriers else 0
+    total.an[line] += counts.an[row]
+    total.flags[line] |= counts.flags[row]
+
+
+def _copied(part: PartCalls, copy: Copy) -> tuple[Codes, list[EscapedCall]]:
+    """A record's calls as they stand in a line."""
+    own = part.escapes
+    first, last = np.searchsorted(own.site, [copy.record.row, copy.record.row + 1]).tolist()
+    spans = [(at, slice(int(own.offset[at]), int(own.offset[at + 1]))) for at in range(first, last)]
+    escaped = [EscapedCall(int(own.sample[at]), tuple(own.alleles[s].tolist()), tuple(own.phased[s].tolist())) for at, s in spans]
+    return renumber(part.codes[copy.record.row], escaped, copy.numbers)
+
+
+def _references(part: PartCalls, source: References) -> Codes:
+    """uint8[k]: the reference calls that stand in a line of which the part has no record."""
+    calls = np.full(len(part.columns), ABSENT, np.uint8)
+    for record in source.records:
+        calls = np.where(calls == ABSENT, reference_only(part.codes[record.row]), calls)
+    for record in source.listing:
+        calls[is_missing(part.codes[record.row])] = ABSENT
+    return calls
+
+
+def _put(codes: Codes, lines: NDArray[np.int64], calls: Codes, columns: NDArray[np.int64], *, keep: bool) -> None:
+    """Write calls uint8[lines, columns]; ``keep``: only where there is none yet, or a missing one."""
+    if not len(lines) or not len(columns):
+        return
+    adjacent = bool((np.diff(columns) == 1).all())
     if keep:
-        index = np.ix_(place, columns)
+        index = np.ix_(lines, columns)
         there = codes[index]
-        codes[index] = np.where(there == ABSENT, part.codes, there)
+        codes[index] = np.where((there == ABSENT) | (is_missing(there) & ~is_missing(calls)), calls, there)
     elif adjacent:
-        codes[place, span] = part.codes
+        codes[lines, int(columns[0]) : int(columns[-1]) + 1] = calls
     else:
-        codes[np.ix_(place, columns)] = part.codes
+        codes[np.ix_(lines, columns)] = calls
 
 
-def _escapes(parts: Sequence[PartCalls], places: Sequence[NDArray[np.int64]], codes: Codes) -> Escapes:
-    """The escapes of all parts in the coordinates of the whole; of two for one call the earlier part's."""
-    found = [(p.escapes, place[p.escapes.site], p.columns[p.escapes.sample]) for p, place in zip(parts, places, strict=True)]
-    found = [f for f in found if len(f[0])]
+def _plain_escapes(part: PartCalls, places: PartPlaces) -> tuple[Escapes, NDArray[np.int64]]:
+    """(the part's escapes in the columns of the view, int64[k]: the line of each) of the records that stand as they are."""
+    line = np.full(len(part.sites), -1, np.int64)
+    line[places.rows] = places.lines
+    own = part.escapes.take(np.flatnonzero(line[part.escapes.site] >= 0))
+    return Escapes(own.site, part.columns[own.sample], own.offset, own.alleles, own.phased), line[own.site]
+
+
+def _escape(call: EscapedCall, line: int, columns: NDArray[np.int64]) -> tuple[Escapes, NDArray[np.int64]]:
+    at = np.array([line], np.int64)
+    offset = np.array([0, len(call.alleles)], np.int64)
+    alleles, phased = np.array(call.alleles, np.int16), np.array(call.phased, np.uint8)
+    return Escapes(at, columns[[call.column]], offset, alleles, phased), at
+
+
+def _escapes(found: Sequence[tuple[Escapes, NDArray[np.int64]]], codes: Codes) -> Escapes:
+    """The escapes of all parts, sorted, each with its line; of two for one call the earlier part's."""
     if not found:
         return Escapes.empty()
-    site = np.concatenate([row for _, row, _ in found])
-    sample = np.concatenate([column for _, _, column in found])
-    lengths = np.concatenate([np.diff(e.offset) for e, _, _ in found])
+    line = np.concatenate([rows for _, rows in found])
+    column = np.concatenate([e.sample for e, _ in found])
+    lengths = np.concatenate([np.diff(e.offset) for e, _ in found])
     start = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])[:-1]
-    alleles = np.concatenate([e.alleles for e, _, _ in found])
-    phased = np.concatenate([e.phased for e, _, _ in found])
-    order = np.lexsort((np.arange(len(site)), sample, site))
-    order = order[codes[site[order], sample[order]] == ESCAPE]
+    alleles = np.concatenate([e.alleles for e, _ in found])
+    phased = np.concatenate([e.phased for e, _ in found])
+    order = np.lexsort((np.arange(len(line)), column, line))
+    order = order[codes[line[order], column[order]] == ESCAPE]
     same = np.zeros(len(order), np.bool_)
-    same[1:] = (np.diff(site[order]) == 0) & (np.diff(sample[order]) == 0)
+    same[1:] = (np.diff(line[order]) == 0) & (np.diff(column[order]) == 0)
     order = order[~same]
     offset = np.zeros(len(order) + 1, np.int64)
     np.cumsum(lengths[order], out=offset[1:])
     source = np.repeat(start[order] - offset[:-1], lengths[order]) + np.arange(offset[-1])
-    return Escapes(site[order], sample[order], offset, alleles[source], phased[source])
+    return Escapes(line[order], column[order], offset, alleles[source], phased[source])

@@ -1,0 +1,182 @@
+"""Records of one family (``site_identity``) that several parts have, and the lines of a view that they make. Pure.
+
+    no part has two records    one line with the ALTs of all: a call of allele 0 says REF, whichever ALTs its record lists (VCF 4.3 §1.6.2, GT)
+    a part has several         records are joined by the ALTs that people carry who are read, so that what callers and normalisers keep apart
+                               (a SNV and an insertion, ``bcftools norm -m-``) stays apart; where a part has no record in a line, its
+                               people's reference calls in its other records stand there
+
+So a line does not depend on ALTs that nobody carries who is read, on what a table lists since an erasure, or on the order of the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vault.limits import MAX_ALTS
+
+Alt = tuple[bytes, int]
+"""An ALT as it is spelled, and how often the record lists the same before it; a blanked ALT is empty."""
+
+BLANKED: Alt = (b"", 0)
+
+GONE = -1
+"""Number of an allele that the line has not: nobody carries it."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A part's record: ``row`` of the part, its ALTs, and which of them people carry who are read."""
+
+    part: int
+    row: int
+    alts: tuple[Alt, ...]
+    carried: frozenset[Alt]
+
+    @property
+    def named(self) -> tuple[Alt, ...]:
+        """The ALTs that were not blanked."""
+        return tuple(alt for alt in self.alts if alt[0])
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A record's calls, put in a line. ``numbers``: the new number of each allele, REF first."""
+
+    record: Record
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class References:
+    """Reference calls, put in a line of which a part has no record: each person's first in ``records``, none if missing in ``listing``."""
+
+    records: Sequence[Record]
+    listing: Sequence[Record]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a view: ``members``, the records that it is made of; ``calls`` by part."""
+
+    alts: tuple[Alt, ...]
+    members: Sequence[Record]
+    calls: Mapping[int, Copy | References]
+
+
+def labels(alts: Iterable[bytes]) -> tuple[Alt, ...]:
+    """The ALTs of a record, told apart where two are spelled alike."""
+    seen: dict[bytes, int] = {}
+    found = []
+    for alt in alts:
+        found.append((alt, seen.get(alt, 0)))
+        seen[alt] = seen.get(alt, 0) + 1
+    return tuple(found)
+
+
+def unite(records: Sequence[Record]) -> list[Line]:
+    """The lines that the records of one family make, those of a part in its order."""
+    parts = {record.part for record in records}
+    if len(parts) == 1:
+        return [_line(record.alts, [record]) for record in records]
+    if len(parts) == len(records):
+        alts = _union(records)
+        if len(alts) <= MAX_ALTS:
+            return [_line(alts, records)]
+    return [_completed(_line(_union(members), members), records) for members in _joined(records)]
+
+
+def _line(alts: tuple[Alt, ...], members: Sequence[Record]) -> Line:
+    return Line(alts, members, {record.part: _copy(record, alts) for record in members})
+
+
+def _completed(line: Line, records: Sequence[Record]) -> Line:
+    """The line with reference calls of the people of whose parts it has no record."""
+    others: dict[int, list[Record]] = {}
+    for record in records:
+        if record.part not in line.calls:
+            others.setdefault(record.part, []).append(record)
+    return Line(line.alts, line.members, {**line.calls, **{part: _references(line, mine) for part, mine in others.items()}})
+
+
+def _references(line: Line, mine: Sequence[Record]) -> Copy | References:
+    """Reference calls that stand in a line, of a part's records, named or not: an erasure may have blanked the ALT that one listed."""
+    listing = [record for record in mine if not set(record.named).isdisjoint(line.alts)]
+    silent = [record for record in mine if not record.carried]
+    if len(listing) == 1 and not listing[0].carried:
+        return _copy(listing[0], line.alts)
+    if silent and not listing:
+        return _copy(silent[0], line.alts)
+    return References([*silent, *(record for record in mine if record.carried)], listing)
+
+
+def _joined(records: Sequence[Record]) -> list[list[Record]]:
+    """Groups of records, of each part one at most: by carried ALTs, and those of which nobody carries any by what they list."""
+    groups: list[list[Record]] = []
+    for found in _connected([record for record in records if record.carried]):
+        if len({record.part for record in found}) == len(found):
+            groups.append(found)
+        else:
+            groups += _alike((record, record.carried) for record in found)
+    carried = frozenset().union(*(record.carried for record in records))
+    silent = [record for record in records if not record.carried and carried.isdisjoint(record.named)]
+    groups += _alike((record, frozenset(record.named)) for record in silent if record.named)
+    return groups or list(_alike((record, frozenset()) for record in records))
+
+
+def _connected(records: Sequence[Record]) -> list[list[Record]]:
+    groups: list[tuple[set[Alt], list[Record]]] = []
+    for record in records:
+        touching = [group for group in groups if not group[0].isdisjoint(record.carried)]
+        groups = [group for group in groups if group[0].isdisjoint(record.carried)]
+        alts = set(record.carried).union(*(group[0] for group in touching))
+        groups.append((alts, [*(one for group in touching for one in group[1]), record]))
+    return [found for _, found in groups]
+
+
+def _alike(records: Iterable[tuple[Record, frozenset[Alt]]]) -> list[list[Record]]:
+    """Records with the same key together; of those that a part has twice, the first with the others' first and so on."""
+    groups: dict[tuple[frozenset[Alt], int], list[Record]] = {}
+    seen: dict[tuple[int, frozenset[Alt]], int] = {}
+    for record, key in records:
+        nth = seen[record.part, key] = seen.get((record.part, key), -1) + 1
+        groups.setdefault((key, nth), []).append(record)
+    return list(groups.values())
+
+
+def _copy(record: Record, alts: Sequence[Alt]) -> Copy:
+    if record.alts == alts:
+        return Copy(record, tuple(range(len(alts) + 1)))
+    place = {alt: at for at, alt in enumerate(alts, 1) if alt != BLANKED}
+    return Copy(record, (0, *(place.get(alt, GONE) for alt in record.alts)))
+
+
+def _union(records: Sequence[Record]) -> tuple[Alt, ...]:
+    """The ALTs of all, in the order of the records where these agree, else in that of their texts; where one was blanked, an empty one
+    behind them: views spell a record anew of which an ALT is not shown.
+    """
+    if len(records) == 1:
+        return records[0].alts
+    named = _named(records)
+    return (*named, BLANKED) if any(len(record.named) < len(record.alts) for record in records) else named
+
+
+def _named(records: Sequence[Record]) -> tuple[Alt, ...]:
+    every = {alt for record in records for alt in record.named}
+    agreed = _agreed([record.named for record in records], len(every))
+    if agreed is not None:
+        return agreed
+    shown = [tuple(alt for alt in record.named if alt in record.carried) for record in records]
+    carried = {alt for alts in shown for alt in alts}
+    first = _agreed(shown, len(carried))
+    return (*(first if first is not None else sorted(carried)), *sorted(every - carried))
+
+
+def _agreed(lists: Sequence[tuple[Alt, ...]], size: int) -> tuple[Alt, ...] | None:
+    """The list that has all of the others, each in its order; None if there is none."""
+    whole = next((alts for alts in lists if len(alts) == size), None)
+    if whole is None:
+        return None
+    place = {alt: at for at, alt in enumerate(whole)}
+    ordered = all(a < b for alts in lists for a, b in zip([place[x] for x in alts], [place[x] for x in alts[1:]], strict=False))
+    return whole if ordered else None
