@@ -2,7 +2,8 @@
 
     locus                         names                                         fixes the site   names ALTs
     exact: position, REF (ALTs)   the record of that POS and REF that shares    yes              those that it lists
-                                  an ALT, or lists or is listed none
+                                  an ALT, or lists or is listed none,
+                                  or has a blanked ALT
     single position               every record with that POS                    yes              none
     interval                      every record with a position in it            no               none
 
@@ -13,7 +14,7 @@ declared as assayed, or somebody released carries it; where somebody released ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,25 @@ class LocusIndex:
         pos = np.array([pos for _, pos, _ in rows], np.int64)
         return Sites(tuple(contigs), on, pos, TextColumn.from_items(texts), names, names, nothing)
 
+    def named(self, sites: Sites) -> Sites:
+        """The sites, where an ALT was blanked with one that an exact locus lists in its place: what a locus asks about is public.
+
+        Sites sorted as for ``match``.
+        """
+        rows = np.flatnonzero(_have_blanks(sites))
+        if not len(rows):
+            return sites
+        some = sites.take(rows)
+        texts = some.alleles.items()
+        for found, number in self._candidates(some, site_ends(some)):
+            locus = self._loci[number]
+            for row in found.tolist() if locus.alts else ():
+                ref, *alts = texts[row].split(b",")
+                wanted = [alt.upper().encode() for alt in locus.alts]
+                if ref.upper() == locus.ref.upper().encode() and not {alt.upper() for alt in alts} & set(wanted):
+                    texts[row] = b",".join([ref, *_filled(alts, wanted)])
+        return replace(sites, alleles=sites.alleles.replace(rows, texts))
+
     def touching(
         self, contigs: Sequence[str], number: NDArray[np.int64], first: NDArray[np.int64], end: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
@@ -152,9 +172,27 @@ class LocusIndex:
 
 
 def _shares(sites: Sites, row: int, locus: Locus) -> bool:
-    """The site has the locus's REF and one of its ALTs, or either has none."""
+    """The site has the locus's REF and one of its ALTs, or either has none; a blanked ALT may have been the locus's."""
     ref, *alts = _alleles(sites, row)
-    return ref == locus.ref.upper() and (not locus.alts or not alts or any(_listed(sites, row, locus)))
+    return ref == locus.ref.upper() and (not locus.alts or not all(alts) or not alts or any(_listed(sites, row, locus)))
+
+
+def _have_blanks(sites: Sites) -> NDArray[np.bool_]:
+    """bool[m]: an ALT of the site was blanked."""
+    data = np.append(sites.alleles.data, ord(","))
+    comma = data == ord(",")
+    ends = np.zeros(len(data), np.bool_)
+    ends[sites.alleles.offsets[1:]] = True
+    blank = np.flatnonzero(comma[:-1] & (comma[1:] | ends[1:]))
+    found = np.zeros(len(sites), np.bool_)
+    found[np.searchsorted(sites.alleles.offsets, blank, "right") - 1] = True
+    return found
+
+
+def _filled(alts: Sequence[bytes], wanted: Sequence[bytes]) -> list[bytes]:
+    """The ALTs, blanked ones filled with the wanted ones, in order, as far as these go."""
+    left = list(wanted)
+    return [alt or (left.pop(0) if left else b"") for alt in alts]
 
 
 def _listed(sites: Sites, row: int, locus: Locus) -> list[bool]:

@@ -78,6 +78,8 @@ class GenotypeReader:
             )
         self._vault, self._dataset, self._size = vault, dataset, len(subjects)
         shared = [_PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)]
+        # what the parts of others have says nothing of these people
+        shared = [part for part in shared if part.holds_anyone or not subjects]
         column = {subject: at for at, subject in enumerate(subjects)}
         with vault.books.read() as tx:
             rows = personal_parts.live(tx, dataset.dataset_id, subjects)
@@ -142,6 +144,10 @@ class _PartAccess:
         self._decoded: dict[int, tuple[Codes, Escapes]] = {}
         self._panels: dict[bytes, PartCalls] = {}
 
+    @property
+    def holds_anyone(self) -> bool:
+        return len(self._columns) > 0
+
     def derive(self, panel: PanelLoci | None) -> None:
         if panel is None or self._build(panel.panel_id) is None:
             _ = self._access
@@ -153,19 +159,19 @@ class _PartAccess:
     def read(self, selection: Selection) -> PartCalls:
         build = self._build(selection.panel.panel_id) if selection.panel else None
         if selection.panel and build:
-            return self._read_panel(selection.panel.panel_id, *build)
+            return self._read_panel(selection.panel, *build)
         chosen = self._choose(selection)
         if self._keep and self._kept(chosen):
-            return self._recall(chosen)
+            return _spelled(self._recall(chosen), selection.panel)
         ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
-        return PartCalls(*self._part.reader.read(ordinals, rows, self._access), self._columns)
+        return _spelled(PartCalls(*self._part.reader.read(ordinals, rows, self._access), self._columns), selection.panel)
 
     def choose(self, selection: Selection) -> PartChoice:
         build = self._build(selection.panel.panel_id) if selection.panel else None
         if build:
             reader, access = build
-            return PartChoice.from_reader(reader, [(0, None)], access, self._columns)
-        return PartChoice.from_reader(self._part.reader, self._choose(selection), self._access, self._columns)
+            return PartChoice.from_reader(reader, [(0, None)], access, self._columns, selection.panel)
+        return PartChoice.from_reader(self._part.reader, self._choose(selection), self._access, self._columns, selection.panel)
 
     @cached_property
     def _access(self) -> BlockAccess:
@@ -181,10 +187,11 @@ class _PartAccess:
             self._builds[panel_id] = None if found is None else (found, self._accessible(found.part.part_id))
         return self._builds[panel_id]
 
-    def _read_panel(self, panel_id: bytes, reader: PartReader, access: BlockAccess) -> PartCalls:
+    def _read_panel(self, panel: PanelLoci, reader: PartReader, access: BlockAccess) -> PartCalls:
+        panel_id = panel.panel_id
         if panel_id in self._panels:
             return self._panels[panel_id]
-        found = PartCalls(*reader.read([0], None, access), self._columns)
+        found = _spelled(PartCalls(*reader.read([0], None, access), self._columns), panel)
         if found.codes.size <= self._keep:
             self._panels[panel_id] = found
         return found
@@ -243,6 +250,11 @@ def _reference(own: Sequence[PersonalAccess], rule: AssayRule | None) -> Referen
         if any(part.has_track for part in parts)
     ]
     return ReferenceFill(tracked, rule.band) if tracked and rule is not None else None
+
+
+def _spelled(calls: PartCalls, panel: PanelLoci | None) -> PartCalls:
+    """The calls of sites that name what was blanked, as far as a panel tells."""
+    return calls if panel is None else replace(calls, sites=panel.index.named(calls.sites))
 
 
 def _at_rows(escapes: Escapes, rows: NDArray[np.int64], n_sites: int) -> Escapes:

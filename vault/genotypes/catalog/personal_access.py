@@ -12,6 +12,7 @@ from vault.genotypes.codec.allele_counts import count_calls
 from vault.genotypes.codec.callable_track import CallableTrack
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.part_merge import PartCalls
+from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.personal_reader import PersonalPart
 from vault.genotypes.store.reference_fill import OwnTrack, Spans
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
@@ -19,6 +20,11 @@ from vault.genotypes.store.windows import PartChoice
 from vault.limits import MAX_POSITION
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PersonalPartRow
+
+
+def reader_of(vault: UnlockedVault, row: PersonalPartRow, key: bytes) -> PartReader:
+    """Reader of a personal part. ``key``: the person's genotype key."""
+    return _opened(vault, row, key).reader
 
 
 class PersonalAccess:
@@ -76,9 +82,7 @@ class PersonalAccess:
     @property
     def _part(self) -> PersonalPart:
         if self._opened is None:
-            owner, record = owner_from_row(self._vault.vault_id, self._row), personal_from_row(self._row)
-            get_range = self._vault.objects.get_range
-            self._opened = PersonalPart(owner, record, self._key, get_range=get_range, pool=decoding_pool())
+            self._opened = _opened(self._vault, self._row, self._key)
         return self._opened
 
     def _bins(self, contig: str, wanted: Sequence[int]) -> dict[int, bytes]:
@@ -86,3 +90,8 @@ class PersonalAccess:
 
     def _choose(self, selection: Selection) -> Chosen:
         return choose_rows(self._part.reader, selection, selection.chunks(self._part.reader.directory))
+
+
+def _opened(vault: UnlockedVault, row: PersonalPartRow, key: bytes) -> PersonalPart:
+    owner, record = owner_from_row(vault.vault_id, row), personal_from_row(row)
+    return PersonalPart(owner, record, key, get_range=vault.objects.get_range, pool=decoding_pool())

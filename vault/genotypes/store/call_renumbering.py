@@ -36,12 +36,12 @@ class EscapedCall:
 
 
 def reference_only(codes: Codes) -> Codes:
-    """The calls that say reference and nothing else; ABSENT for every other."""
+    """uint8, of the shape given: the calls that say reference and nothing else; ABSENT for every other."""
     return np.where(np.isin(codes, REFERENCE), codes, np.uint8(ABSENT)).astype(np.uint8)
 
 
 def is_missing(codes: Codes) -> NDArray[np.bool_]:
-    """True where a call says nothing: missing whole, or not assayed."""
+    """bool, of the shape given: the call says nothing: it is missing whole, or not assayed."""
     return np.isin(codes, (*MISSING, ABSENT))
 
 

@@ -25,7 +25,7 @@ GONE = -1
 
 
 @dataclass(frozen=True)
-class Record:
+class SiteRecord:
     """A part's record: ``row`` of the part, its ALTs, and which of them people carry who are read."""
 
     part: int
@@ -43,16 +43,21 @@ class Record:
 class Copy:
     """A record's calls, put in a line. ``numbers``: the new number of each allele, REF first."""
 
-    record: Record
+    record: SiteRecord
     numbers: tuple[int, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """True if every allele keeps its number."""
+        return self.numbers == tuple(range(len(self.numbers)))
 
 
 @dataclass(frozen=True)
 class References:
     """Reference calls, put in a line of which a part has no record: each person's first in ``records``, none if missing in ``listing``."""
 
-    records: Sequence[Record]
-    listing: Sequence[Record]
+    records: Sequence[SiteRecord]
+    listing: Sequence[SiteRecord]
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Line:
     """A line of a view: ``members``, the records that it is made of; ``calls`` by part."""
 
     alts: tuple[Alt, ...]
-    members: Sequence[Record]
+    members: Sequence[SiteRecord]
     calls: Mapping[int, Copy | References]
 
 
@@ -74,7 +79,7 @@ def labels(alts: Iterable[bytes]) -> tuple[Alt, ...]:
     return tuple(found)
 
 
-def unite(records: Sequence[Record]) -> list[Line]:
+def unite(records: Sequence[SiteRecord]) -> list[Line]:
     """The lines that the records of one family make, those of a part in its order."""
     parts = {record.part for record in records}
     if len(parts) == 1:
@@ -86,20 +91,20 @@ def unite(records: Sequence[Record]) -> list[Line]:
     return [_completed(_line(_union(members), members), records) for members in _joined(records)]
 
 
-def _line(alts: tuple[Alt, ...], members: Sequence[Record]) -> Line:
+def _line(alts: tuple[Alt, ...], members: Sequence[SiteRecord]) -> Line:
     return Line(alts, members, {record.part: _copy(record, alts) for record in members})
 
 
-def _completed(line: Line, records: Sequence[Record]) -> Line:
+def _completed(line: Line, records: Sequence[SiteRecord]) -> Line:
     """The line with reference calls of the people of whose parts it has no record."""
-    others: dict[int, list[Record]] = {}
+    others: dict[int, list[SiteRecord]] = {}
     for record in records:
         if record.part not in line.calls:
             others.setdefault(record.part, []).append(record)
     return Line(line.alts, line.members, {**line.calls, **{part: _references(line, mine) for part, mine in others.items()}})
 
 
-def _references(line: Line, mine: Sequence[Record]) -> Copy | References:
+def _references(line: Line, mine: Sequence[SiteRecord]) -> Copy | References:
     """Reference calls that stand in a line, of a part's records, named or not: an erasure may have blanked the ALT that one listed."""
     listing = [record for record in mine if not set(record.named).isdisjoint(line.alts)]
     silent = [record for record in mine if not record.carried]
@@ -110,9 +115,9 @@ def _references(line: Line, mine: Sequence[Record]) -> Copy | References:
     return References([*silent, *(record for record in mine if record.carried)], listing)
 
 
-def _joined(records: Sequence[Record]) -> list[list[Record]]:
+def _joined(records: Sequence[SiteRecord]) -> list[list[SiteRecord]]:
     """Groups of records, of each part one at most: by carried ALTs, and those of which nobody carries any by what they list."""
-    groups: list[list[Record]] = []
+    groups: list[list[SiteRecord]] = []
     for found in _connected([record for record in records if record.carried]):
         if len({record.part for record in found}) == len(found):
             groups.append(found)
@@ -124,8 +129,8 @@ def _joined(records: Sequence[Record]) -> list[list[Record]]:
     return groups or list(_alike((record, frozenset()) for record in records))
 
 
-def _connected(records: Sequence[Record]) -> list[list[Record]]:
-    groups: list[tuple[set[Alt], list[Record]]] = []
+def _connected(records: Sequence[SiteRecord]) -> list[list[SiteRecord]]:
+    groups: list[tuple[set[Alt], list[SiteRecord]]] = []
     for record in records:
         touching = [group for group in groups if not group[0].isdisjoint(record.carried)]
         groups = [group for group in groups if group[0].isdisjoint(record.carried)]
@@ -134,9 +139,9 @@ def _connected(records: Sequence[Record]) -> list[list[Record]]:
     return [found for _, found in groups]
 
 
-def _alike(records: Iterable[tuple[Record, frozenset[Alt]]]) -> list[list[Record]]:
+def _alike(records: Iterable[tuple[SiteRecord, frozenset[Alt]]]) -> list[list[SiteRecord]]:
     """Records with the same key together; of those that a part has twice, the first with the others' first and so on."""
-    groups: dict[tuple[frozenset[Alt], int], list[Record]] = {}
+    groups: dict[tuple[frozenset[Alt], int], list[SiteRecord]] = {}
     seen: dict[tuple[int, frozenset[Alt]], int] = {}
     for record, key in records:
         nth = seen[record.part, key] = seen.get((record.part, key), -1) + 1
@@ -144,14 +149,14 @@ def _alike(records: Iterable[tuple[Record, frozenset[Alt]]]) -> list[list[Record
     return list(groups.values())
 
 
-def _copy(record: Record, alts: Sequence[Alt]) -> Copy:
+def _copy(record: SiteRecord, alts: Sequence[Alt]) -> Copy:
     if record.alts == alts:
         return Copy(record, tuple(range(len(alts) + 1)))
     place = {alt: at for at, alt in enumerate(alts, 1) if alt != BLANKED}
     return Copy(record, (0, *(place.get(alt, GONE) for alt in record.alts)))
 
 
-def _union(records: Sequence[Record]) -> tuple[Alt, ...]:
+def _union(records: Sequence[SiteRecord]) -> tuple[Alt, ...]:
     """The ALTs of all, in the order of the records where these agree, else in that of their texts; where one was blanked, an empty one
     behind them: views spell a record anew of which an ALT is not shown.
     """
@@ -161,7 +166,7 @@ def _union(records: Sequence[Record]) -> tuple[Alt, ...]:
     return (*named, BLANKED) if any(len(record.named) < len(record.alts) for record in records) else named
 
 
-def _named(records: Sequence[Record]) -> tuple[Alt, ...]:
+def _named(records: Sequence[SiteRecord]) -> tuple[Alt, ...]:
     every = {alt for record in records for alt in record.named}
     agreed = _agreed([record.named for record in records], len(every))
     if agreed is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vault.genotypes.site_identity import family_keys, spelled
 from vault.genotypes.sites import Sites, TextColumn
 from vault.genotypes.store.line_texts import LineTexts, merged
-from vault.genotypes.store.record_union import Alt, Copy, Line, Record, References, labels, unite
+from vault.genotypes.store.record_union import Alt, Copy, Line, References, SiteRecord, labels, unite
 
 Carried = Callable[[int, NDArray[np.int64]], list[frozenset[int]]]
 """``carried(part, rows)``: for each of these rows of a part the allele numbers, REF left out, that people carry who are read."""
@@ -69,12 +69,17 @@ def unite_sites(parts: Sequence[Sites], carried: Carried) -> SiteUnion:
     changed |= {int(rank[len(leaders) + at]): made for at, (_, made) in enumerate(settled)}
     put: list[list[tuple[int, Copy | References]]] = [[] for _ in parts]
     for at, (line, _) in enumerate(settled):
+        row_of = int(rank[len(leaders) + at])
         for number_of_part, calls in line.calls.items():
-            put[number_of_part].append((int(rank[len(leaders) + at]), calls))
+            if isinstance(calls, Copy) and calls.unchanged and calls.record in line.members:
+                number[edges[number_of_part] + calls.record.row] = row_of
+            else:
+                put[number_of_part].append((row_of, calls))
+    number[plain] = number[leader[plain]]
     places = []
     for at in range(len(parts)):
-        rows = np.flatnonzero(plain[edges[at] : edges[at + 1]])
-        places.append(PartPlaces(rows, number[leader[edges[at] + rows]], put[at]))
+        rows = np.flatnonzero(number[edges[at] : edges[at + 1]] >= 0)
+        places.append(PartPlaces(rows, number[edges[at] + rows], put[at]))
     return SiteUnion(_with_texts(everything.take(first[by_place]), changed), places)
 
 
@@ -124,10 +129,13 @@ class _Runs:
         """bool[runs]: the run is chosen, and the column says the same in all of it."""
         if not chosen.any():
             return chosen
-        texts, size = column.take(self.rows(chosen)).items(), self.size[chosen]
+        texts, size = column.take(self.rows(chosen)), self.size[chosen]
         start = np.cumsum(size) - size
-        leading = np.repeat(start, size).tolist()
-        same = np.fromiter((text == texts[first] for text, first in zip(texts, leading, strict=True)), np.bool_, len(texts))
+        first, lengths = np.repeat(start, size), np.diff(texts.offsets)
+        same = lengths == lengths[first]
+        row = np.repeat(np.arange(len(texts)), np.where(same, lengths, 0))  # of each byte that there is another to compare with
+        within = np.arange(len(row)) - np.searchsorted(row, row)
+        same[row[texts.data[texts.offsets[row] + within] != texts.data[texts.offsets[first[row]] + within]]] = False
         found = chosen.copy()
         found[chosen] = np.logical_and.reduceat(same, start)
         return found
@@ -156,11 +164,11 @@ def _settled(
         who.update(zip(mine.tolist(), carried(at, mine - edges[at]), strict=True))
     made: list[tuple[Line, LineTexts]] = []
     for place in places:
-        families: dict[bytes, list[Record]] = {}
+        families: dict[bytes, list[SiteRecord]] = {}
         for row in place.tolist():
             alts = labels(spelled(alt) for alt in written[row][1:])
             at = int(part[row])
-            record = Record(at, row - int(edges[at]), alts, frozenset(alts[number - 1] for number in who[row]))
+            record = SiteRecord(at, row - int(edges[at]), alts, frozenset(alts[number - 1] for number in who[row]))
             families.setdefault(keys[row], []).append(record)
         here = [(line, _texts(sites, edges, line, written)) for family in families.values() for line in unite(family)]
         made += sorted(here, key=_by_text)

@@ -7,7 +7,7 @@ position, which may be the same site, lie in one window. Reading window after wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,7 +22,7 @@ from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import Calls, PartCalls, PartCounts, merge_counts, merge_parts
 from vault.genotypes.store.part_records import ChunkRecord
 from vault.genotypes.store.reference_fill import ReferenceFill
-from vault.genotypes.store.selections import Chosen
+from vault.genotypes.store.selections import Chosen, PanelLoci
 
 if TYPE_CHECKING:
     from vault.genotypes.codec.payloads import Payloads
@@ -69,7 +69,8 @@ class SiteReader(Protocol):
 class PartChoice:
     """The chosen sites of one part (or of a panel's build over it), and the right to open some people's blocks there.
 
-    ``columns`` as in ``PartCalls``. What is read later is what was chosen: a chunk whose site table was rewritten meanwhile is refused.
+    ``columns`` as in ``PartCalls``; ``spelled`` names in sites what was blanked, as far as a panel tells. What is read later is what was
+    chosen: a chunk whose site table was rewritten meanwhile is refused.
     """
 
     reader: SiteReader
@@ -77,12 +78,16 @@ class PartChoice:
     access: BlockAccess
     columns: NDArray[np.int64]
     _known: Mapping[int, ChunkRecord | None]
+    spelled: Callable[[Sites], Sites]
     _held: Held = field(default_factory=dict)  # of the chunk that is read in pieces
 
     @staticmethod
-    def from_reader(reader: SiteReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64]) -> PartChoice:
-        """Of a reader that knows the chosen chunks."""
-        return PartChoice(reader, chosen, access, columns, {ordinal: reader.known(ordinal) for ordinal, _ in chosen})
+    def from_reader(
+        reader: SiteReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64], panel: PanelLoci | None = None
+    ) -> PartChoice:
+        """Of a reader that knows the chosen chunks. ``panel``: by whose loci they were chosen."""
+        known = {ordinal: reader.known(ordinal) for ordinal, _ in chosen}
+        return PartChoice(reader, chosen, access, columns, known, panel.index.named if panel else _as_they_are)
 
     def size(self, ordinal: int, rows: NDArray[np.int64] | None) -> int:
         """Number of sites in rows of a chunk (None: in all of it)."""
@@ -93,13 +98,14 @@ class PartChoice:
         """Some of the chosen sites with their calls, counted."""
         sites, codes, escapes, counts = self.reader.read_and_count(*_apart(piece), self.access, held=self._held)
         self._check(piece)
+        sites = self.spelled(sites)
         return PartCalls(sites, codes, escapes, self.columns), PartCounts(sites, counts, self.columns)
 
     def count(self, piece: Chosen) -> PartCounts:
         """Some of the chosen sites, and how often each allele is carried."""
-        found = PartCounts(*self.reader.count(*_apart(piece), self.access, held=self._held), self.columns)
+        sites, counts = self.reader.count(*_apart(piece), self.access, held=self._held)
         self._check(piece)
-        return found
+        return PartCounts(self.spelled(sites), counts, self.columns)
 
     def _check(self, piece: Chosen) -> None:
         if any(self.reader.known(ordinal) != self._known[ordinal] for ordinal, _ in piece):
@@ -271,6 +277,10 @@ class _PartCursor:
             pos = self._part.reader.sites(ordinal).pos
             self._rows = np.arange(len(pos)) if rows is None else rows
             self._pos = pos[self._rows]
+
+
+def _as_they_are(sites: Sites) -> Sites:
+    return sites
 
 
 def _apart(piece: Chosen) -> tuple[list[int], list[NDArray[np.int64] | None]]:

@@ -18,11 +18,12 @@ from vault.genotypes.catalog import parts
 from vault.genotypes.catalog.row_mapping import owner_from_row
 from vault.genotypes.mates import mates_of
 from vault.genotypes.store.part_records import Place
-from vault.genotypes.store.site_redaction import Alts, blank, extent
+from vault.genotypes.store.site_redaction import Alts, blank, extent, losing
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId, new_id
 from vault.operations.erasure.job import PENDING, SWAPPED, WRITING
 from vault.operations.erasure.private_alleles import private_alleles
+from vault.operations.erasure.told_places import told
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PartRow
@@ -69,9 +70,10 @@ def purge_chunk(vault: UnlockedVault, part: PartRow, work: Work, *, alts: Alts, 
     old = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [key_id])[key_id]
     sealed = vault.objects.get(row.table_object)
     table = SiteTable.from_bytes(open_blob(old, owner.table_binding(work.ordinal, row.table_version, key_id), sealed))
+    blanked = blank(table, private, told(vault, part, table.sites, losing(table.sites, private)))
     key = _new_key(vault, part)
     version = row.table_version + 1
-    swap = _Swap(blank(table, private).to_bytes(), owner.table_binding(work.ordinal, version, key.key_id), key)
+    swap = _Swap(blanked.to_bytes(), owner.table_binding(work.ordinal, version, key.key_id), key)
     name, data = _write(vault, part, work, swap, "sites")
     with vault.books.write() as tx:
         chunk = tx.get_one(ChunkRow, (part.part_id, work.ordinal))

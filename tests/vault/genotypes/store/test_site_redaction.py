@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import GenovaultError
+from vault.genotypes.site_identity import family_keys
 from vault.genotypes.sites import Sites, TextColumn
-from vault.genotypes.store.site_redaction import blank, extent, shown
+from vault.genotypes.store.site_redaction import blank, extent, losing, shown
 from vault.genotypes.store.site_tables import SiteTable
 
 ALLELES = [b"A,G", b"C,T,GATTACA", b"G", b"T,C,CC"]
@@ -46,6 +49,37 @@ def test_a_site_without_an_alt_left_loses_everything_and_its_place():
     assert made.sites.pos.tolist() == [110, 110, 120, 120]
     assert shown(made.sites).tolist() == [1, 2]
     assert extent(made.sites) == (110, 120, 120)
+
+
+def test_a_place_that_is_told_of_stays_without_names():
+    made = blank(table(), pairs((0, 1), (3, 1), (3, 2)), np.array([3]))
+    assert made.sites.alleles.items() == [b"", b"C,T,GATTACA", b"G", b"T,,"]
+    assert made.sites.ids.items() == [b".", b"rs1", b"rs2", b"."]
+    assert made.sites.filters.items()[3] == b"PASS"
+    assert made.sites.pos.tolist() == [110, 110, 120, 130]
+    assert shown(made.sites).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("alleles", "info", "left"),
+    [
+        (b"N,<DEL>", b"SVLEN=-500", b"END=600;SVTYPE=DEL;SVLEN=-500"),
+        (b"N,<CN0>", b"END=600;SVTYPE=CNV", b"END=600;SVTYPE=CNV"),
+        (b"N,G", b"", b""),
+    ],
+)
+def test_a_structural_place_that_is_told_of_is_still_of_its_family(alleles, info, left):
+    whole = table([alleles])
+    whole = SiteTable(replace(whole.sites, info=TextColumn.from_items([info])), b"coding")
+    made = blank(whole, pairs((0, 1)), np.array([0])).sites
+    assert (made.alleles.items(), made.info.items()) == ([alleles.split(b",")[0] + b","], [left])
+    assert family_keys(made) == family_keys(whole.sites)
+
+
+def test_rows_that_lose_their_last_alt_are_told_apart():
+    assert losing(table().sites, pairs((0, 1), (1, 1), (3, 1), (3, 2))).tolist() == [0, 3]
+    once = blank(table(), pairs((3, 1)))
+    assert losing(once.sites, pairs((3, 2))).tolist() == [3]
 
 
 def test_when_all_goes_not_even_a_position_is_left():
