@@ -185,8 +185,11 @@ class Choice:
 
     @property
     def overlaps(self) -> bool:
-        """True if counting takes the calls: two parts hold the same person, or somebody's reference calls are filled in."""
-        return self.reference is not None or sum(len(part.columns) for part in self.parts) > self.n_columns
+        """True if counting may take the calls: two parts have sites on one contig, where a line may have reference calls of other records
+        or two calls of one person, or somebody's reference calls are filled in.
+        """
+        contigs = [contig for part in self.parts for contig in part.by_contig()]
+        return self.reference is not None or len(set(contigs)) < len(contigs)
 
     def windows(self, n_sites: int) -> Iterator[Window]:
         """All of it in windows of at most ``n_sites`` sites from each part, but never less than all records of a position."""

@@ -171,3 +171,12 @@ def test_a_chunk_that_is_rewritten_between_two_windows_is_refused():
         with pytest.raises(UnavailableError) as caught:
             act()
         assert caught.value.code == "sites_rewritten"
+
+
+def test_counting_may_take_the_calls_where_parts_meet():
+    first, meets, apart = (
+        everything(FakeReader([calls([(contig, 5, "A,G")], [["0/1"]], 1)]), [column])
+        for contig, column in (("1", 0), ("1", 1), ("2", 1))
+    )
+    assert Choice([first, meets], 2).overlaps
+    assert not Choice([first, apart], 2).overlaps
