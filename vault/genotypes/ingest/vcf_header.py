@@ -65,6 +65,9 @@ def parse_header(text: bytes, file: str, assembly: Assembly) -> VcfHeader:
     return VcfHeader(int(version[1]), samples, contigs, tuple(filters), len(lines))
 
 
+_BRACKETS = r"a contig of an ##assembly file: take the brackets off (sed -E 's/^<([^>]*)>/\1/'), which bcftools does not"
+
+
 def require_contig_name(name: bytes, file: str, line: int) -> str:
     """The name as text, if the specification allows it in a header (VCF 4.3 §1.4.7): then it is safe to write into any.
 
@@ -74,7 +77,8 @@ def require_contig_name(name: bytes, file: str, line: int) -> str:
     """
     text = name.decode("latin-1")
     if not _CONTIG_NAME.fullmatch(text):
-        raise InputError("bad_contig", f"{file}: line {line}: CHROM: not a contig name that VCF allows")
+        hint = _BRACKETS if text.startswith("<") else "rename it, in the header and in the records"
+        raise InputError("bad_contig", f"{file}: line {line}: CHROM: not a contig name that VCF allows", hint=hint)
     return text
 
 

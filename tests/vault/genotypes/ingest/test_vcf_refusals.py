@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 
 from tests.support.vcf_reading import our_rows, vcf_text
@@ -106,6 +109,14 @@ def test_a_contig_that_comes_back_is_refused(tmp_path):
     path.write_bytes(vcf_text([GOOD, GOOD.replace("1 5", "2 5", 1), GOOD.replace("1 5", "1 9", 1)]))
     error = refusal(path)
     assert (error.code, "line 6: CHROM:" in error.message) == ("unsorted", True)
+
+
+def test_the_cure_for_a_contig_in_brackets_works(tmp_path):
+    path = tmp_path / "x.vcf"
+    path.write_bytes(vcf_text(["<1> 5 . A C . . . GT 0/1 0/1"]))
+    script = re.findall("'(.*)'", refusal(path).hint)
+    path.write_bytes(subprocess.run(["sed", "-E", *script, path], capture_output=True, check=True).stdout)
+    assert [row[0] for row in our_rows(path)] == ["1"]
 
 
 def test_invalid_utf8_is_refused(tmp_path):
