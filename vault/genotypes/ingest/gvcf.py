@@ -31,7 +31,7 @@ from vault.genotypes.sites import Sites, TextColumn
 
 MODE_RECORDS = 10_000  # records by which the content tells whether a file has blocks
 
-_ROWS, _INTERVALS, _TEXT, _ESCAPES = 1 << 14, 1 << 16, 1 << 20, 1 << 8  # room to begin with; it doubles
+_ROWS, _INTERVALS, _TEXT, _ESCAPES, _KEYS = 1 << 14, 1 << 16, 1 << 20, 1 << 8, 1 << 8  # room to begin with; it doubles
 
 
 def is_gvcf(lines: Lines) -> bool:
@@ -67,6 +67,7 @@ def read_personal(lines: Lines, header: VcfHeader, assembly: Assembly, rule: Ass
                 intervals=arrays.intervals,
                 rows=arrays.rows,
                 escapes=arrays.escapes,
+                begins=arrays.begins,
                 fill=fill,
                 counts=person.counted,
             )
@@ -101,6 +102,7 @@ class _Arrays:
             np.empty((_ROWS, shared.BOUNDS), np.int64),
             np.empty(_TEXT, np.uint8),
         )
+        self.begins = np.empty(_KEYS, np.int64)
         self.escapes = (
             np.empty(_ESCAPES, np.int64),
             np.zeros(_ESCAPES + 1, np.int64),
@@ -121,6 +123,8 @@ class _Arrays:
         elif status == shared.ESCAPES_FULL:
             site, offset, alleles, phased = self.escapes
             self.escapes = (_longer(site), _longer(offset), _longer(alleles), _longer(phased))
+        elif status == state.KEYS_FULL:
+            self.begins = _longer(self.begins)
         else:
             return False
         return True

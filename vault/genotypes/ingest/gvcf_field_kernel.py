@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.compute.jit import helper, mask_below, mask_equal, trailing_zeros
+from vault.genotypes.compute.jit import bare_helper, load_u64, mask_below, mask_equal, trailing_zeros
 from vault.genotypes.ingest.gvcf_kernel_state import (
     ABSENT,
     BASES,
@@ -38,14 +38,13 @@ from vault.genotypes.ingest.vcf_kernel_state import (
     TOO_MANY_COLUMNS,
     TOO_MANY_SUBFIELDS,
 )
-from vault.genotypes.ingest.vcf_scan_kernel import COLON, COMMA, CR, DOT, LF, SEMICOLON, STAR, TAB, ZERO, alt_kind
+from vault.genotypes.ingest.vcf_scan_kernel import COLON, COMMA, CR, DOT, GREATER, LESS, LF, SEMICOLON, STAR, TAB, ZERO, alt_kind
 from vault.limits import MAX_ALLELE_BYTES, MAX_ALTS
 
 _U0, _U1 = np.uint64(0), np.uint64(1)
 _SPACE, _COLON = np.uint8(32), np.uint8(COLON)
-_MINUS: Final = 45
+_MINUS, _E, _M = 45, 69, 77
 _MOST: Final = 1 << 40  # a number's value at most; larger ones are as good as this
-_PREFIX = 8  # bytes compared at a time, at most
 
 
 def _padded(words: tuple[bytes, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -57,11 +56,11 @@ def _padded(words: tuple[bytes, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int
 
 _KEYS, _KEY_SIZES = _padded(KEYS)
 _INFO, _INFO_SIZES = _padded((b"END=", b"MIN_DP=", b"MinDP="))
-_UNKNOWN, _UNKNOWN_SIZES = _padded((b"<*>", b"<NON_REF>"))
+_NON_REF: Final = np.uint64(int.from_bytes(b"<NON_REF", "little"))
 _ACCEPTED, _ACCEPTED_SIZES = _padded((b".", b"PASS", b"RefCall"))
 
 
-@helper
+@bare_helper
 def word_number(buf: Any, start: Any, end: Any, table: Any, sizes: Any) -> Any:
     """Number of the word that ``buf[start:end]`` is, -1 for another."""
     for k in range(len(sizes)):
@@ -75,13 +74,15 @@ def word_number(buf: Any, start: Any, end: Any, table: Any, sizes: Any) -> Any:
     return -1
 
 
-@helper
+@bare_helper
 def is_unknown(buf: Any, start: Any, end: Any) -> Any:
     """Test whether ``buf[start:end]`` is ``<NON_REF>`` or ``<*>``."""
-    return word_number(buf, start, end, _UNKNOWN, _UNKNOWN_SIZES) >= 0
+    if end - start == 9:
+        return load_u64(buf, start) == _NON_REF and buf[start + 8] == GREATER
+    return end - start == 3 and buf[start] == LESS and buf[start + 1] == STAR and buf[start + 2] == GREATER
 
 
-@helper
+@bare_helper
 def alts(buf: Any, start: Any, end: Any, alt_ends: Any, kinds: Any, fill: Any) -> Any:
     """(status, ALTs, those that are a caller's own) of the column ALT.
 
@@ -91,6 +92,9 @@ def alts(buf: Any, start: Any, end: Any, alt_ends: Any, kinds: Any, fill: Any) -
     count, real = 0, 0
     if end - start == 1 and buf[start] == DOT:
         return DONE, count, real
+    if is_unknown(buf, start, end):
+        alt_ends[0], kinds[0] = end, UNKNOWN
+        return DONE, 1, 0
     for q in range(start, end + 1):
         if q != end and buf[q] != COMMA:
             continue
@@ -112,7 +116,7 @@ def alts(buf: Any, start: Any, end: Any, alt_ends: Any, kinds: Any, fill: Any) -
     return DONE, count, real
 
 
-@helper
+@bare_helper
 def is_accepted(buf: Any, start: Any, end: Any, names: Any, name_ends: Any) -> Any:
     """Test whether every filter of ``buf[start:end]`` passes: PASS, "." and RefCall, and those whose names lie before ``name_ends``."""
     for q in range(start, end + 1):
@@ -132,7 +136,7 @@ def is_accepted(buf: Any, start: Any, end: Any, names: Any, name_ends: Any) -> A
     return True
 
 
-@helper
+@bare_helper
 def format_keys(buf: Any, start: Any, end: Any, where: Any) -> Any:
     """(status, subfields): ``where[k]`` is the number of the subfield of slot k, -1 where FORMAT has none."""
     for k in range(len(where)):
@@ -153,7 +157,7 @@ def format_keys(buf: Any, start: Any, end: Any, where: Any) -> Any:
     return DONE, count
 
 
-@helper
+@bare_helper
 def subfields(buf: Any, start: Any, keys: Any, begins: Any, fill: Any) -> Any:
     """(status, line end, subfields) of the last column: subfield k lies from ``begins[k]`` to before ``begins[k + 1] - 1``."""
     fill[COLUMN] = 10
@@ -181,10 +185,17 @@ def subfields(buf: Any, start: Any, keys: Any, begins: Any, fill: Any) -> Any:
     return (EMPTY_COLUMN if q == start else DONE), q, count
 
 
-@helper
+@bare_helper
 def number(buf: Any, start: Any, end: Any, whole: Any) -> Any:
     """The number that ``buf[start:end]`` is, rounded down, a negative one 0; ABSENT for "." or nothing, MALFORMED for anything else."""
-    if start >= end or (end == start + 1 and buf[start] == DOT):
+    value = np.int64(0)
+    q = start
+    while q < end and ZERO <= buf[q] <= 57:
+        value = min(value * 10 + (np.int64(buf[q]) - ZERO), _MOST)
+        q += 1
+    if q == end:
+        return value if end > start else ABSENT
+    if end == start + 1 and buf[start] == DOT:
         return ABSENT
     negative = buf[start] == _MINUS
     if negative:
@@ -204,26 +215,28 @@ def number(buf: Any, start: Any, end: Any, whole: Any) -> Any:
     return np.int64(0) if negative else value
 
 
-@helper
+@bare_helper
 def info_numbers(buf: Any, start: Any, end: Any, values: Any) -> Any:
     """Fill ``values`` with the numbers of END, MIN_DP and MinDP in ``buf[start:end]``, the first of each."""
     for k in range(INFO_SLOTS):
         values[k] = ABSENT
-    for q in range(start, end + 1):
-        if q != end and buf[q] != SEMICOLON:
-            continue
-        for k in range(INFO_SLOTS):
-            size = _INFO_SIZES[k]
-            same = q - start >= size and values[k] == ABSENT
-            if same:
-                for d in range(size):
-                    same = same and buf[start + d] == _INFO[k, d]
-            if same:
-                values[k] = number(buf, start + size, q, k == INFO_END)
-        start = q + 1
+    while start < end:
+        behind = start
+        while behind < end and buf[behind] != SEMICOLON:
+            behind += 1
+        if buf[start] == _E or buf[start] == _M:
+            for k in range(INFO_SLOTS):
+                size = _INFO_SIZES[k]
+                same = behind - start >= size and values[k] == ABSENT
+                if same:
+                    for d in range(size):
+                        same = same and buf[start + d] == _INFO[k, d]
+                if same:
+                    values[k] = number(buf, start + size, behind, k == INFO_END)
+        start = behind + 1
 
 
-@helper
+@bare_helper
 def least_depth(buf: Any, begins: Any, count: Any, first: Any, second: Any, third: Any, values: Any) -> Any:
     """The least depth that a record tells of: MIN_DP, else MinDP (both in FORMAT or INFO), else DP; ABSENT, MALFORMED.
 
@@ -241,7 +254,7 @@ def least_depth(buf: Any, begins: Any, count: Any, first: Any, second: Any, thir
     return depth
 
 
-@helper
+@bare_helper
 def subfield_number(buf: Any, begins: Any, count: Any, key: Any) -> Any:
     """The number of a subfield, ABSENT where the record does not have it."""
     if key < 0 or key >= count:
@@ -249,7 +262,7 @@ def subfield_number(buf: Any, begins: Any, count: Any, key: Any) -> Any:
     return number(buf, begins[key], begins[key + 1] - 1, False)
 
 
-@helper
+@bare_helper
 def has_value(buf: Any, begins: Any, count: Any, key: Any) -> Any:
     """Test whether the record has the subfield, and it is neither empty nor "."."""
     if key < 0 or key >= count:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vault.genotypes.codec.call_codes import ESCAPE
 from vault.genotypes.codec.format_constants import TRACK_HAPLOID
-from vault.genotypes.compute.jit import RO, RW, helper, kernel
+from vault.genotypes.compute.jit import RO, RW, bare_helper, kernel
 from vault.genotypes.ingest import gvcf_kernel_state as state
 from vault.genotypes.ingest.gvcf_field_kernel import (
     alts,
@@ -42,6 +42,7 @@ from vault.genotypes.ingest.gvcf_kernel_state import (
     INFO_END,
     INTERVALS,
     INTERVALS_FULL,
+    KEYS_FULL,
     MALFORMED,
     NO_CONFIDENCE,
     RECORD_END,
@@ -81,7 +82,7 @@ _PARSE_SIGNATURE = types.int64(
     RW(types.int64), RW(types.int64), RW(types.uint8),  # first, last, level
     RW(types.uint8), RW(types.int64), RW(types.int64, 2), RW(types.uint8),  # codes, pos, bounds, text
     RW(types.int64), RW(types.int64), RW(types.int16), RW(types.uint8),  # escapes
-    RW(types.int64), RW(types.int64),  # fill, counts
+    RW(types.int64), RW(types.int64), RW(types.int64),  # begins, fill, counts
 )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def parse_lines(
     intervals: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]],
     rows: tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]],
     escapes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]],
+    begins: NDArray[np.int64],
     fill: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> int:
@@ -102,12 +104,12 @@ def parse_lines(
 
     ``buf`` as in ``vcf_kernel``. ``rule``: int64[RULE_SLOTS], and the names of accepted filters, uint8[] and int64[k] ends. ``intervals``:
     start and end int64[], level uint8[]. ``rows``: codes uint8[m], pos int64[m], bounds int64[m, BOUNDS], text uint8[]. ``escapes``:
-    site int64[], offset (one longer), alleles, phased. ``fill`` int64[FILL_SLOTS], ``counts`` int64[COUNTED].
+    site int64[], offset (one longer), alleles, phased. ``begins``: int64[], longer than a FORMAT has keys. ``fill`` int64[FILL_SLOTS], ``counts`` int64[COUNTED].
     """
-    return int(_parse_lines(buf, stop, leading_phase, contig, *rule, *intervals, *rows, *escapes, fill, counts))
+    return int(_parse_lines(buf, stop, leading_phase, contig, *rule, *intervals, *rows, *escapes, begins, fill, counts))
 
 
-@helper
+@bare_helper
 def _reach(buf: Any, position: Any, ref_length: Any, begins: Any, count: Any, length_key: Any, values: Any) -> Any:
     """(status, last base) of a block: INFO/END, else FORMAT/LEN, else over REF (VCF 4.5 §1.6.1 field 8, §1.6.2)."""
     end = position + ref_length - 1
@@ -127,7 +129,7 @@ def _reach(buf: Any, position: Any, ref_length: Any, begins: Any, count: Any, le
     return DONE, end
 
 
-@helper
+@bare_helper
 def _add(start: Any, end: Any, grade: Any, first: Any, last: Any, level: Any, fill: Any) -> None:
     """Add an interval, or lengthen the one before, which it continues."""
     found = fill[INTERVALS]
@@ -161,6 +163,7 @@ def _parse_lines(
     offset: Any,
     alleles: Any,
     phased: Any,
+    begins: Any,
     fill: Any,
     counts: Any,
 ) -> Any:
@@ -171,7 +174,6 @@ def _parse_lines(
     where = np.empty(len(state.KEYS), np.int64)
     values = np.empty(state.INFO_SLOTS, np.int64)
     spans = np.zeros(SPANS, np.int64)
-    begins = np.empty(256, np.int64)
     cached = np.empty(_CACHED, np.uint8)
     cached_size, keys = 0, 0
     fill[HIGH] = 0
@@ -212,8 +214,8 @@ def _parse_lines(
             cached_size = size if size <= _CACHED else 0
             for d in range(cached_size):
                 cached[d] = buf[ends[7] + 1 + d]
-            if keys >= len(begins):
-                begins = np.empty(2 * keys, np.int64)
+        if keys >= len(begins):
+            return KEYS_FULL
         status, p, count = subfields(buf, p, keys, begins, fill)
         if status != DONE:
             return status
@@ -257,9 +259,10 @@ def _parse_lines(
             else:
                 fill[COLUMN] = 10
                 gq = subfield_number(buf, begins, count, where[state.GQ])
-                for slot in (state.RGQ, state.GQX):
-                    if gq == ABSENT:
-                        gq = subfield_number(buf, begins, count, where[slot])
+                if gq == ABSENT:
+                    gq = subfield_number(buf, begins, count, where[state.RGQ])
+                if gq == ABSENT:
+                    gq = subfield_number(buf, begins, count, where[state.GQX])
                 depth = least_depth(buf, begins, count, where[state.MIN_DP], where[state.OLD_MIN_DP], where[state.DP], values)
                 if gq == MALFORMED or depth == MALFORMED:
                     return BAD_NUMBER

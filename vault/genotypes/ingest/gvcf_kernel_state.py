@@ -16,6 +16,7 @@ FILL_SLOTS: Final = shared.FILL_SLOTS + 5
 
 # Statuses beside the shared ones.
 INTERVALS_FULL: Final = 5
+KEYS_FULL: Final = 6
 BLOCK_END_TEXT: Final = 41
 BLOCK_END_BEFORE: Final = 42
 BLOCK_LENGTH: Final = 43

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numba import types
 
-from vault.genotypes.compute.jit import RW, helper, kernel
+from vault.genotypes.compute.jit import RW, bare_helper, kernel
 from vault.genotypes.ingest import gvcf_kernel_state as state
 from vault.genotypes.ingest.gvcf_field_kernel import format_keys, info_numbers, is_unknown
 from vault.genotypes.ingest.gvcf_kernel_state import ABSENT
@@ -20,7 +20,7 @@ _COLUMNS: Final = 9
 _NON_REF: Final = len("<NON_REF>")
 
 
-@helper
+@bare_helper
 def is_block(buf: Any, ends: Any, values: Any) -> Any:
     """Test whether a record is a reference block, whatever the file is: one that names no ALT, or only ``<NON_REF>`` or ``<*>``,
     and reaches beyond REF by END; or of a single base with such an ALT. ``values``: room for INFO_SLOTS numbers.
@@ -40,7 +40,7 @@ def is_block(buf: Any, ends: Any, values: Any) -> Any:
     return values[state.INFO_END] >= position + length
 
 
-@helper
+@bare_helper
 def _names_any_other(buf: Any, ends: Any) -> Any:
     """Test whether ``<NON_REF>`` is among the ALTs: GATK writes it in gVCFs alone, and in every record."""
     start = ends[3] + 1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, MAX_CODED_ALLELE, PHASED_OFFSET
-from vault.genotypes.compute.jit import helper
+from vault.genotypes.compute.jit import bare_helper
 from vault.genotypes.ingest.gvcf_kernel_state import BASES, SYMBOLIC, UNKNOWN
 from vault.genotypes.ingest.vcf_scan_kernel import COMMA, copy, starts
 from vault.limits import MAX_PLOIDY
@@ -16,7 +16,7 @@ from vault.limits import MAX_PLOIDY
 _UPPER = 0xDF  # clears the bit by which a small letter differs
 
 
-@helper
+@bare_helper
 def drop_uncalled(call: Any, ploidy: Any, kinds: Any, n_alleles: Any, renumber: Any) -> Any:
     """(ALTs kept, all of them bases, one of them symbolic): a called ``<NON_REF>`` becomes missing, the call and ``renumber`` the new numbers.
 
@@ -43,7 +43,7 @@ def drop_uncalled(call: Any, ploidy: Any, kinds: Any, n_alleles: Any, renumber: 
     return kept, plain, symbolic
 
 
-@helper
+@bare_helper
 def common_ends(buf: Any, ref: Any, ref_end: Any, alt_ends: Any, n_alleles: Any, renumber: Any) -> Any:
     """(bases before, bases behind) that REF and all kept ALTs share, each left with one at least: first those behind, as bcftools norm does."""
     before, behind = 0, 0
@@ -54,7 +54,7 @@ def common_ends(buf: Any, ref: Any, ref_end: Any, alt_ends: Any, n_alleles: Any,
     return before, behind
 
 
-@helper
+@bare_helper
 def _all_share(
     buf: Any, ref: Any, ref_end: Any, alt_ends: Any, n_alleles: Any, renumber: Any, before: Any, behind: Any, last: Any
 ) -> Any:
@@ -74,7 +74,7 @@ def _all_share(
     return True
 
 
-@helper
+@bare_helper
 def copy_alleles(
     buf: Any, ref: Any, ref_end: Any, alt_ends: Any, n_alleles: Any, renumber: Any, before: Any, behind: Any, text: Any, t: Any
 ) -> Any:
@@ -90,7 +90,7 @@ def copy_alleles(
     return t
 
 
-@helper
+@bare_helper
 def deletes(buf: Any, start: Any, alt_ends: Any, n_alleles: Any, renumber: Any) -> Any:
     """Test whether a kept ALT is a symbolic deletion: it reaches to END, and nothing under it is assayed."""
     for allele in range(1, n_alleles):
@@ -101,7 +101,7 @@ def deletes(buf: Any, start: Any, alt_ends: Any, n_alleles: Any, renumber: Any) 
     return False
 
 
-@helper
+@bare_helper
 def call_code(call: Any, ploidy: Any, phase_set: Any) -> Any:
     """The code of a call, ESCAPE where none holds it. Phase within a set is dropped: the set is not stored."""
     if ploidy == 1 and call[0] <= MAX_CODED_ALLELE:

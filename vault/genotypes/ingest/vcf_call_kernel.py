@@ -17,7 +17,7 @@ from vault.genotypes.codec.call_codes import (
     PHASED_OFFSET,
 )
 from vault.genotypes.codec.packed_calls import CODED, PHASED, UNPHASED
-from vault.genotypes.compute.jit import helper, masks_apart
+from vault.genotypes.compute.jit import bare_helper, masks_apart
 from vault.genotypes.ingest.vcf_kernel_state import (
     ALLELE_OUT_OF_RANGE,
     BAD_GT,
@@ -43,7 +43,7 @@ _CELL_PHASED = np.uint32(int.from_bytes(b"0|0\t", "little"))
 _CELL_UNPHASED = np.uint32(int.from_bytes(b"0/0\t", "little"))
 
 
-@helper
+@bare_helper
 def _fields(apart: Any) -> Any:
     """32 bits of a packed row from the ones among 16 "a|b" cells: bit 4i is cell i's first allele, bit 4i + 2 its second."""
     word = ((apart & _FOURTHS) << _U1) | ((apart >> np.uint64(2)) & _FOURTHS)
@@ -53,7 +53,7 @@ def _fields(apart: Any) -> Any:
     return (word | (word >> np.uint64(16))) & np.uint64(0xFFFFFFFF)
 
 
-@helper
+@bare_helper
 def packed_calls(buf: Any, p: Any, stop: Any, n: Any, row: Any) -> Any:
     """UNPHASED or PHASED if the line is nothing but "a|b" cells of 0 and 1 under one mark, and then ``row`` is filled; else CODED.
 
@@ -87,7 +87,7 @@ def packed_calls(buf: Any, p: Any, stop: Any, n: Any, row: Any) -> Any:
     return PHASED if mark == BAR else UNPHASED
 
 
-@helper
+@bare_helper
 def fixed_calls(buf: Any, p: Any, stop: Any, n_alleles: Any, out: Any) -> Any:
     """True if the line is nothing but "a|b" fields of one digit; then ``out`` has their codes. Four bytes a call, in vector registers."""
     n = len(out)
@@ -114,7 +114,7 @@ def fixed_calls(buf: Any, p: Any, stop: Any, n_alleles: Any, out: Any) -> Any:
     return bad == 0
 
 
-@helper
+@bare_helper
 def long_call(buf: Any, p: Any, n_alleles: Any, leading_phase: Any, scratch: Any) -> Any:
     """A GT of any ploidy: (status, byte behind it, ploidy); alleles in scratch[:8], separators before them in scratch[8:16]."""
     lead = 0
@@ -158,7 +158,7 @@ def long_call(buf: Any, p: Any, n_alleles: Any, leading_phase: Any, scratch: Any
     return DONE, p, ploidy
 
 
-@helper
+@bare_helper
 def calls(
     buf: Any,
     p: Any,

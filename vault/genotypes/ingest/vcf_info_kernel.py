@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.compute.jit import helper
+from vault.genotypes.compute.jit import bare_helper
 from vault.genotypes.ingest.vcf_kernel_state import BAD_END, DONE
 from vault.genotypes.ingest.vcf_scan_kernel import COMMA, DOT, SEMICOLON, ZERO, copy
 
@@ -34,7 +34,7 @@ def _key_table() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 _KEYS, _SIZES = _key_table()
 
 
-@helper
+@bare_helper
 def structural_fields(buf: Any, start: Any, end: Any, spans: Any) -> Any:
     """Find the fields in ``buf[start:end]``, the first of each key; DONE, or BAD_END: END is no number, or SVLEN is none beside no END."""
     for k in range(SPANS):
@@ -61,7 +61,7 @@ def structural_fields(buf: Any, start: Any, end: Any, spans: Any) -> Any:
     return BAD_END if broken and spans[2 * _END + 1] == 0 else DONE
 
 
-@helper
+@bare_helper
 def field_number(buf: Any, start: Any, end: Any) -> Any:
     """Number of the field that ``buf[start:end]`` is, -1 for another."""
     for k in range(len(_SIZES)):
@@ -76,7 +76,7 @@ def field_number(buf: Any, start: Any, end: Any) -> Any:
     return -1
 
 
-@helper
+@bare_helper
 def is_integers(buf: Any, start: Any, end: Any) -> Any:
     """Test whether ``buf[start:end]`` is whole numbers or "." with commas between."""
     digits, dots, signs = 0, 0, 0
@@ -96,7 +96,7 @@ def is_integers(buf: Any, start: Any, end: Any) -> Any:
     return True
 
 
-@helper
+@bare_helper
 def copy_fields(buf: Any, spans: Any, text: Any, t: Any) -> Any:
     """Copy the fields found, semicolons between; the position after them. They take at most their own sizes and five bytes."""
     first = True

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vault.genotypes.compute.jit import helper, load_u64, popcount, trailing_zeros
+from vault.genotypes.compute.jit import bare_helper, load_u64, popcount, trailing_zeros
 
 TAB, LF, CR, DOT, COLON, COMMA, SEMICOLON = 9, 10, 13, 46, 58, 44, 59
 SLASH, BAR, ZERO, LESS, GREATER, OPEN, CLOSE, STAR = 47, 124, 48, 60, 62, 91, 93, 42
@@ -27,7 +27,7 @@ IS_BASE = np.zeros(256, np.bool_)
 IS_BASE[list(b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv")] = True
 
 
-@helper
+@bare_helper
 def copy(buf: Any, start: Any, end: Any, text: Any, t: Any) -> Any:
     """Copy ``buf[start:end]`` to ``text[t:]``; the position after it."""
     for q in range(start, end):
@@ -36,13 +36,13 @@ def copy(buf: Any, start: Any, end: Any, text: Any, t: Any) -> Any:
     return t
 
 
-@helper
+@bare_helper
 def starts(buf: Any, start: Any, end: Any, a: Any, b: Any, c: Any) -> Any:
     """Test whether ``buf[start:end]`` starts with the bytes a, b, c."""
     return end - start >= 3 and buf[start] == a and buf[start + 1] == b and buf[start + 2] == c
 
 
-@helper
+@bare_helper
 def alt_kind(buf: Any, start: Any, end: Any) -> Any:
     """0 malformed, 1 bases or "*", 2 symbolic or breakend (VCF 4.3 §1.6.1 field 5, §5.4)."""
     if start == end:
@@ -88,7 +88,7 @@ def alt_kind(buf: Any, start: Any, end: Any) -> Any:
     return 2 if (bases > 0) != (second + 1 < end) else 0
 
 
-@helper
+@bare_helper
 def ends_line(buf: Any, end: Any, stop: Any) -> Any:
     """Test whether the line ends right at ``end``."""
     if end >= stop:
@@ -97,7 +97,7 @@ def ends_line(buf: Any, end: Any, stop: Any) -> Any:
     return c == LF or (c == CR and buf[end + 1] == LF)
 
 
-@helper
+@bare_helper
 def skip_subfields(buf: Any, p: Any) -> Any:
     """(first byte below 32 at or after p, colons before it, bytes or-ed), eight bytes at a time."""
     colons = np.int64(0)
