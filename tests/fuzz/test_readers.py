@@ -16,7 +16,7 @@ SECONDS, SEED = 20, 1
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("target", ["vcf", "wide", "packed", "bgzf", "bcf", "pvar", "loci"])
+@pytest.mark.parametrize("target", ["vcf", "wide", "packed", "bgzf", "bcf", "gvcf", "pvar", "loci"])
 def test_a_reader_refuses_or_reads_and_agrees_with_htslib(tmp_path, target):
     extra("atheris")
     # A child starts with the peak of whoever forked it, which libFuzzer would take for the reader's own.
