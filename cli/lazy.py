@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -25,7 +26,27 @@ class CommandSource:
     single: bool = False
 
 
-class LazyGroup(TyperGroup):
+DESTROYING = frozenset({"erase", "remove", "destroy-epoch", "destroy-tokens", "remove-slot"})
+"""Commands that take something away for good: whoever mistypes another one is not led to them."""
+
+
+class CarefulGroup(TyperGroup):
+    """A group that answers a mistyped command with those that are spelt nearly so, but never with one that destroys."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of a line. Raises typer's usage error, with what may have been meant."""
+        self.suggest_commands = False
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            harmless = [name for name in self.list_commands(ctx) if name not in DESTROYING]
+            near = get_close_matches(args[0], harmless) if args else []
+            if near and hasattr(error, "message"):
+                error.message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(map(repr, near))}?"
+            raise
+
+
+class LazyGroup(CarefulGroup):
     """The root of the command line: knows every command's name and one line of help, imports a command when it is run."""
 
     entries: ClassVar[Mapping[str, CommandSource]] = {}
@@ -51,4 +72,6 @@ class LazyGroup(TyperGroup):
 
 def group(summary: str) -> typer.Typer:
     """A command group with our settings: plain help, no completion options, no traceback of typer's own."""
-    return typer.Typer(help=summary, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    return typer.Typer(
+        cls=CarefulGroup, help=summary, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
