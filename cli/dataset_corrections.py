@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,3 +97,66 @@ def verify(ctx: typer.Context, name: Name) -> None:
         context.output.table(("where", "code", "what", "mended by"), verification.words(found.damages))
         raise typer.Exit(5)
     context.output.line("everything is as it was written")
+
+
+def check(
+    ctx: typer.Context,
+    name: Name,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list here as CSV, of handles; a new file.")] = None,
+) -> None:
+    """Look for one person registered twice, swapped samples, another sex than the declared one, and people with few calls.
+
+    Compared are all pairs of people at up to 4,096 common SNPs, chosen from the dataset itself.
+
+    JSON: {"dataset", "people": n, "snps": n, "pairs": n, "suspicions": [{"kind": "duplicate"|"swap"|"sex"|"few_calls", "subject", "other",
+    "value"}]}; value: kinship, heterozygous share of X over that of autosomes, or share of called SNPs.
+    """
+    context = context_of(ctx)
+    if csv is not None and csv.exists():
+        raise UsageError("file_exists", f"{csv} is there already", hint="name another file")
+    context.mention_compiling()
+    from vault.files.private_files import write_new
+    from vault.operations.corrections import sample_checks
+
+    with context.open() as vault:
+        found = sample_checks.check(vault, name)
+    if csv is not None:
+        write_new(csv, found.as_csv())
+    context.output.document(asdict(found))
+    context.output.line(f"{found.dataset}: {found.people:,} people, {found.pairs:,} pairs compared at {found.snps:,} common SNPs")
+    context.output.table(
+        ("suspicion", "person", "other person", "value"), [(s.kind, s.subject, s.other, s.value) for s in found.suspicions]
+    )
+    context.output.line(f"{len(found.suspicions):,} to look at" if found.suspicions else "nothing to look at")
+
+
+def move_sample(
+    ctx: typer.Context,
+    name: Name,
+    old: Annotated[str, typer.Option("--from", metavar="REF", help="Whom the calls are attached to.", show_default=False)],
+    new: Annotated[str, typer.Option("--to", metavar="REF", help="Whose they are.", show_default=False)],
+    reason: Reason,
+    part: Annotated[
+        str | None, typer.Option(metavar="PART", help="Of this part only, by its id as parts shows it; without: all.")
+    ] = None,
+    swap: Annotated[bool, typer.Option("--swap", help="And the other's calls to the first: two samples were exchanged.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Give a person's calls to the person whose they are; with --swap, exchange two people's.
+
+    Refused where somebody would have two calls that differ (calls_differ). Identities, references and consents stay where they are.
+
+    JSON: {"dataset", "parts": [...], "new_parts": [...], "swapped": bool}.
+    """
+    context = context_of(ctx)
+    from vault.operations.corrections import moving
+
+    if not confirm("Give the calls of the one to the other?", yes=yes):
+        raise UsageError("not_confirmed", "nothing was changed")
+    context.mention_compiling()
+    with context.open() as vault:
+        done = moving.move(vault, name, old, new, part=part, swap=swap, reason=reason)
+    context.output.document(asdict(done))
+    what = "exchanged the calls of both" if swap else "moved the calls"
+    context.output.line(f"{what} in {len(done.parts)} parts of {done.dataset}; they are in {', '.join(done.new_parts)} now")
+    context.output.line("releases of before hold them under the other person's pseudonym: genovault audit disclosures REF")

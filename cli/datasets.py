@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,6 +68,13 @@ def import_(
     filtered: Annotated[
         Literal["missing", "keep"] | None, typer.Option(help="gVCF: calls under any other FILTER; default: missing.")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In the place of all that these people have in the dataset; wants --reason.")
+    ] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="With --replace: why; only auditors read it.")] = "",
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take samples whose calls differ from what the same people have already.")
+    ] = False,
 ) -> None:
     """Import genotypes; all or nothing.
 
@@ -75,17 +83,21 @@ def import_(
 
     JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n,
     "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n},
-    "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason}}.
+    "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason},
+    "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n}.
     """
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
         raise UsageError("options_exclude", "--register is --unknown register, and another --unknown is given")
+    if replace and append:
+        raise UsageError("options_exclude", "--replace and --append exclude each other")
     context.mention_compiling()
     from vault.genotypes.ingest.begin import begin_reading
 
     with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
         from vault.genotypes.import_job import import_files  # while the files are being parsed
         from vault.genotypes.import_plan import ImportOptions
+        from vault.operations.corrections.replacement import import_instead
 
         options = ImportOptions(
             append=append,
@@ -95,9 +107,11 @@ def import_(
             unlisted_assembly=unlisted_assembly,
             assayed=None if assayed is None else "all" if assayed == "all" else Path(assayed),
             rule=_rule(min_gq=min_gq, min_dp=min_dp, accept_filter=accept_filter, filtered=filtered),
+            accept=accept,
         )
         with context.open() as vault:
-            report = import_files(
+            import_all = partial(import_instead, reason=reason) if replace else import_files
+            report = import_all(
                 vault,
                 files,
                 name=name,
@@ -107,8 +121,25 @@ def import_(
                 reading=reading,
             )
     context.output.document(asdict(report))
+    if report.nothing_new:
+        context.output.line(
+            f"{report.dataset}: nothing new arrived; everything of this import was here already, and nothing was kept"
+        )
+        return
     context.output.line(f"{report.dataset}: {report.sites:,} sites, {report.stored_bytes:,} bytes stored")
     context.output.line(f"samples: {report.matched:,} of known people, {report.new:,} of new ones, {report.skipped:,} left out")
+    if report.replaced:
+        context.output.line(f"older calls of {report.replaced:,} people have ended")
+    had = report.already
+    if had.same or had.different:
+        context.output.line(
+            f"calls that these people had already: {had.same:,} the same, {had.different:,} different, of which {'the new' if replace else 'the earlier'} ones stand"
+        )
+    if report.unnamed:
+        context.output.warn(
+            f"{report.unnamed:,} samples have names that say nothing (such as default): each is a person of its own, named with the first digits "
+            "of the file's SHA-256, and nobody who has such a name already is taken for them; --samples MAP.csv says whose they are"
+        )
     found = report.structural
     if found.sites:
         context.output.line(
@@ -218,5 +249,7 @@ def rule(
     context.output.line(f"{name}: assayed from {told} on")
 
 
-for command in (dataset_corrections.parts, dataset_corrections.verify, dataset_corrections.remove):
+for command in (dataset_corrections.parts, dataset_corrections.verify, dataset_corrections.check, dataset_corrections.remove):
     app.command()(command)
+
+app.command("move-sample")(dataset_corrections.move_sample)

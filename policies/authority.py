@@ -55,6 +55,8 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "consent.form",
         "consent.pack",
         "dataset.import",
+        "dataset.check",
+        "dataset.move",
         "dataset.parts",
         "dataset.rule",
         "dataset.remove",

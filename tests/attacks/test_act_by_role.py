@@ -33,7 +33,7 @@ from vault.genotypes import import_job
 from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors, upgrade
-from vault.operations.corrections import removal, verification
+from vault.operations.corrections import moving, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
 from vault.subjects import registry
@@ -71,6 +71,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset show": ("dataset show cohort", "dataset.show"),
     "dataset parts": ("dataset parts cohort", "dataset.parts"),
     "dataset rule": ("dataset rule cohort --min-gq 30", "dataset.rule"),
+    "dataset check": ("dataset check cohort", "dataset.check"),
+    "dataset move-sample": ("dataset move-sample cohort --from S03 --to S04 --swap --reason x --yes", "dataset.move"),
     "dataset verify": ("dataset verify cohort", "dataset.verify"),
     "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
     "consent add": ("consent add form.yaml", "consent.form"),
@@ -303,6 +305,8 @@ def functions(s, names, folder):
         "dataset.import": lambda: import_job.import_files(
             s, [folder / "more.vcf"], name="cohort", assembly="GRCh38", options=import_job.ImportOptions(append=True)
         ),
+        "dataset.check": lambda: sample_checks.check(s, "cohort"),
+        "dataset.move": lambda: moving.move(s, "cohort", "S03", "S04", swap=True, reason="x"),
         "dataset.verify": lambda: verification.verify(s, "cohort"),
         "dataset.remove": lambda: removal.remove(s, "cohort", reason="x", accept=True),
         "panel.create": lambda: panels.create(
@@ -350,11 +354,17 @@ IN_COMMANDS = {
 } | {
     f"audit.{what}" for what in ("read", "verify", "prove", "export", "report")
 }  # logged where they are shown; what may be read is the keyring's table
-WITHIN = {"vault.init", "vault.open", "vault.unlock.failed", "vault.relocate", "vault.incarnation", "keystore.reconcile"} | {
-    f"{what}.outcome" for what in ("view", "extract")
-}  # acts of opening, making and restoring a vault, or the ends of others
+WITHIN = {
+    "vault.init",
+    "vault.open",
+    "vault.unlock.failed",
+    "vault.relocate",
+    "vault.incarnation",
+    "keystore.reconcile",
+    "job.done",
+} | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
 UNBUILT = {"subject.update", "request.approve", "release.notice", "pseudonym.resolve"} | {
-    "principal.token", "backup.restore", "job.start", "job.done",
+    "principal.token", "backup.restore", "job.start",
 }  # fmt: skip
 
 

@@ -24,6 +24,10 @@ def test_a_dataset_is_imported_listed_and_shown(vault):
         "stored_bytes": made["stored_bytes"],
         "structural": {"sites": 0, "ends_from_lengths": 0, "ends_left_out": 0, "unplaced": 0},
         "gvcf": None,
+        "already": {"same": 0, "different": 0},
+        "nothing_new": False,
+        "unnamed": 0,
+        "replaced": 0,
     }
     (listed,) = vault.run("dataset list --json").json["datasets"]
     assert (listed["name"], listed["assembly"], listed["parts"], listed["subjects"], listed["sites"]) == (

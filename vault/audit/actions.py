@@ -37,6 +37,8 @@ class Action(StrEnum):
     CONSENT_PACK = "consent.pack"
 
     DATASET_IMPORT = "dataset.import"
+    DATASET_CHECK = "dataset.check"
+    DATASET_MOVE = "dataset.move"
     DATASET_PARTS = "dataset.parts"
     DATASET_RULE = "dataset.rule"
     DATASET_REMOVE = "dataset.remove"

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +23,15 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import GenovaultError, InputError
 from vault.files.names import require_name
-from vault.genotypes.catalog import dataset_rules, declared_assays, import_target, panel_builder, parts
+from vault.genotypes.catalog import dataset_rules, declared_assays, import_target, leaving, overlap, panel_builder, parts
+from vault.genotypes.catalog.import_checks import (
+    NO_OVERLAP,
+    NothingNewError,
+    OverlapCounts,
+    judge,
+    require_as_wide,
+    require_new_files,
+)
 from vault.genotypes.catalog.import_target import Target
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
@@ -44,7 +52,7 @@ from vault.genotypes.ingest.reading import ReadFile, Reading
 from vault.genotypes.ingest.source_digest import source_digest
 from vault.genotypes.store.part_records import Owner
 from vault.genotypes.structural_counts import StructuralCounts
-from vault.ids import PartId, new_id
+from vault.ids import PartId, SubjectId, new_id
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
@@ -63,7 +71,11 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class ImportReport:
-    """The result of ``dataset import``, in counts of sites, samples and bytes."""
+    """The result of ``dataset import``, in counts of sites, samples and bytes.
+
+    ``already``: calls that the same people had. ``nothing_new``: all of them, so nothing was kept. ``unnamed``: samples whose names say
+    nothing (``default``). ``replaced``: people whose older calls have ended.
+    """
 
     dataset: str
     sites: int
@@ -73,6 +85,10 @@ class ImportReport:
     stored_bytes: int
     structural: StructuralCounts
     gvcf: GvcfCounts | None = None
+    already: OverlapCounts = NO_OVERLAP
+    nothing_new: bool = False
+    unnamed: int = 0
+    replaced: int = 0
 
 
 def import_files(
@@ -91,15 +107,15 @@ def import_files(
 
     Raises:
         InputError: ``name_malformed``, ``assembly_unknown``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
-            ``sample_taken``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``files_mixed``, ``rule_without_blocks``, ``rule_differs``, ``no_samples``, ``no_sites``, and what the
+            ``sample_taken``, ``sample_name_meaningless``, ``sample_swap``, ``calls_differ``, ``replace_narrower``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``files_mixed``, ``rule_without_blocks``, ``rule_differs``, ``no_samples``, ``no_sites``, and what the
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
     with vault.trail.attempting(Action.DATASET_IMPORT), ExitStack() as stack:
-        require_name(name, what="dataset")
-        require_name(assembly, what="assembly")
+        for given, what in ((name, "dataset"), (assembly, "assembly")):
+            require_name(given, what=what)
         assembly = normalise_assembly(assembly)
-        target = import_target.choose(vault, name, assembly, append=options.append)
+        target = import_target.choose(vault, name, assembly, append=options.append or options.replace is not None)
         dataset = target.dataset
         if target.is_new and not options.unlisted_assembly:
             require_listed(assembly)
@@ -109,6 +125,8 @@ def import_files(
         orders = [] if gvcfs else agree_on_samples(files, opened)
         samples = samples_of(files, opened) if gvcfs else opened[0].samples
         rule = dataset_rules.to_import_under(vault, target, options.rule) if gvcfs else None
+        digests = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="source-digest"))
+        whole = digests.submit(source_digest, files)
         matched = match(
             vault,
             dataset.dataset_id,
@@ -116,37 +134,89 @@ def import_files(
             namespace=options.namespace,
             sample_map=options.sample_map,
             unknown=options.unknown,
+            completion=lambda: (whole.result() or vault.random(4).hex())[:8],
         )
-        digests = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="source-digest"))
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = choose_people(matched, fresh.subjects)
-        sources = (
-            [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [digests.submit(source_digest, files)]
-        )
+        sources = [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [whole]
         part_ids = [PartId(new_id(vault.random)) for _ in sources]
         plan = Plan(target, part_ids, fresh, columns, people, draw_places(vault, people), declaration, rule)
         structural, spelling = StructuralCounts(), _Spelling(vault, target)
-        for part_id in part_ids:
-            stack.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
-        with registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
-            counts: GvcfCounts | None = None
-            if rule is not None:
-                tell = _teller(opened, progress)
-                keys = _keys(vault, plan)
-                written: Sequence[Written]
-                written, counts = write_people(
-                    vault, plan, rule, opened, keys=keys, structural=structural, require_spelling=spelling.require, tell=tell
-                )
-            else:
-                chunks = spelling.checked(structural.counted(_chunks(opened, orders, columns, progress)))
-                written = [_write(vault, plan, new, chunks)]
-            with _unless_overtaken(), new.transaction() as tx:
-                _commit(tx, vault, plan, new, written, sources=[source.result() for source in sources])
+        known, skipped = len(people) - len(matched.new), len(samples) - len(people)
+        report = ImportReport(name, 0, known, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed)
+        try:
+            if not target.is_new and not matched.new and options.assayed is None:
+                each = [[subject] for subject in people] if gvcfs else [people]
+                require_new_files(vault, dataset, [(one.result(), who) for one, who in zip(sources, each, strict=True)])
+            leases = stack.enter_context(ExitStack())
+            for part_id in part_ids:
+                leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
+            with leases, registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
+                counts: GvcfCounts | None = None
+                if rule is not None:
+                    tell = _teller(opened, progress)
+                    keys = _keys(vault, plan)
+                    written: Sequence[Written]
+                    written, counts = write_people(
+                        vault, plan, rule, opened, keys=keys, structural=structural, require_spelling=spelling.require, tell=tell
+                    )
+                else:
+                    chunks = spelling.checked(structural.counted(_chunks(opened, orders, columns, progress)))
+                    written = [_write(vault, plan, new, chunks)]
+                found = _compared(vault, plan, written, options)
+                with _unless_overtaken(), new.transaction() as tx:
+                    gone = _end_older(tx, vault, plan) if options.replace is not None else {}
+                    said = {"reason": options.replace, "replaced": [one.hex() for one in gone]} if gone else {}
+                    _commit(tx, vault, plan, new, written, sources=[source.result() for source in sources], said=said)
+        except NothingNewError as nothing:
+            _log_nothing(vault, plan, [source.result() for source in sources])
+            return replace(report, already=nothing.counts or NO_OVERLAP, nothing_new=True)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_builder.rebuild(vault, dataset)
-    known, skipped = len(people) - len(matched.new), len(samples) - len(people)
-    n_sites, stored = sum(part.n_sites for part in written), sum(part.stored_bytes for part in written)
-    return ImportReport(name, n_sites, known, len(matched.new), skipped, stored, structural, counts)
+    return replace(
+        report,
+        sites=sum(part.n_sites for part in written),
+        stored_bytes=sum(part.stored_bytes for part in written),
+        gvcf=counts,
+        already=found,
+        replaced=len({subject for some in gone.values() for subject in some}),
+    )
+
+
+def _compared(vault: UnlockedVault, plan: Plan, written: Sequence[Written], options: ImportOptions) -> OverlapCounts:
+    """Hold what was written against what its people have already. Raises as ``judge`` and ``require_as_wide``, and NothingNewError."""
+    dataset, fresh = plan.dataset, set(plan.fresh.subjects)
+    known = [subject for subject in plan.subjects if subject not in fresh]
+    if not known:
+        return NO_OVERLAP
+    keys = {SubjectId(s): key for s, key in vault.keys.open_many(KeyPurpose.GENOTYPE, known).items()}
+    overlaps = []
+    for part, part_id in zip(written, plan.part_ids, strict=True):
+        mine = [subject for subject in part.people if subject in keys]
+        if mine:
+            source = part.source(vault, Owner(vault.vault_id, dataset.dataset_id, part_id), {s: keys[s] for s in mine})
+            overlaps.append(overlap.measure(vault, dataset, source, mine))
+            if options.replace is not None:
+                require_as_wide(vault, dataset, source.reader.directory.contigs, mine)
+    found = judge(overlaps, accept=options.accept, replace=options.replace is not None)
+    news = fresh or plan.rule is not None or options.replace is not None or any(one.new or one.different for one in overlaps)
+    if not news and options.assayed is None:
+        raise NothingNewError(found)
+    return found
+
+
+def _end_older(tx: Transaction, vault: UnlockedVault, plan: Plan) -> dict[PartId, list[SubjectId]]:
+    """End the membership of a replacing import's people in the dataset's older parts; which, and who."""
+    gone = leaving.held_parts(tx, plan.dataset.dataset_id, plan.subjects)
+    leaving.leave(tx, vault, gone, blank=True)
+    return gone
+
+
+def _log_nothing(vault: UnlockedVault, plan: Plan, sources: Sequence[str | None]) -> None:
+    """Log an import of which nothing was kept, because nothing of it is new."""
+    detail = {"dataset": plan.dataset.name, "nothing_new": True, "source": sources}
+    obj = ObjectRef("dataset", plan.dataset.dataset_id.hex())
+    vault.trail.record(Action.DATASET_IMPORT, Outcome.DONE, obj=obj, subjects=plan.subjects, counts={"sites": 0}, detail=detail)
 
 
 def _chunks(
@@ -228,6 +298,7 @@ def _commit(
     written: Sequence[Written],
     *,
     sources: Sequence[str | None],
+    said: Mapping[str, object],
 ) -> None:
     """Name everything in the books, with its audit entry, and end the leases."""
     dataset, fresh = plan.dataset, set(plan.fresh.subjects)
@@ -237,11 +308,17 @@ def _commit(
         dataset_rules.keep(tx, dataset.dataset_id, plan.rule)
     registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
     new.add(tx, dataset=dataset.dataset_id)
-    said = declared_assays.keep(tx, plan.assayed)
+    assayed = declared_assays.keep(tx, plan.assayed)
     for part, part_id, source in zip(written, plan.part_ids, sources, strict=True):
-        part.add(tx, vault, dataset.dataset_id, assayed=said, source=source)
+        part.add(tx, vault, dataset.dataset_id, assayed=assayed, source=source)
         object_leases.end(tx, part_id)
-    detail: dict[str, object] = {"dataset": dataset.name, "assembly": dataset.assembly, "assayed": said, "source": sources[0]}
+    detail: dict[str, object] = {
+        "dataset": dataset.name,
+        "assembly": dataset.assembly,
+        "assayed": assayed,
+        "source": sources[0],
+        **said,
+    }
     if plan.rule is not None:
         detail |= {"rule": plan.rule.text(), "parts": [part_id.hex() for part_id in plan.part_ids], "source": sources}
     vault.trail.append(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
-from vault.genotypes.catalog import part_members, parts, personal_parts
+from vault.genotypes.catalog import overlap, part_members, parts, personal_parts
+from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.store.part_writer import PartWriter
@@ -27,6 +28,17 @@ class SharedPart:
     record: PartRecord
     chunks: Sequence[ChunkRecord]
     slots: Mapping[SubjectId, tuple[int, int]]
+    table_keys: Mapping[KeyId, Secret]
+
+    @property
+    def people(self) -> list[SubjectId]:
+        """Whose calls are in it."""
+        return list(self.slots)
+
+    def source(self, vault: UnlockedVault, owner: Owner, keys: Mapping[SubjectId, bytes]) -> Source:
+        """Its calls, to be compared with earlier ones. ``keys``: genotype keys of the people to be read."""
+        derived = dict(zip(keys, block_keys(keys.values(), owner.dataset_id), strict=True))
+        return overlap.of_written(vault, owner, (self.record, self.chunks, self.table_keys), self.slots, derived)
 
     @property
     def n_sites(self) -> int:
@@ -59,6 +71,15 @@ class OwnPart:
     record: PersonalRecord
     subject: SubjectId
     contigs: Sequence[str]
+
+    @property
+    def people(self) -> list[SubjectId]:
+        """Whose calls are in it."""
+        return [self.subject]
+
+    def source(self, vault: UnlockedVault, owner: Owner, keys: Mapping[SubjectId, bytes]) -> Source:
+        """Its calls, to be compared with earlier ones. ``keys``: genotype keys, the person's among them."""
+        return overlap.of_own(vault, owner, self.record, (self.subject, keys[self.subject]))
 
     @property
     def n_sites(self) -> int:
@@ -107,7 +128,7 @@ def write_shared(
         records = list(writer.write(chunks))
         part = writer.finish()
     new.keep(drawn)
-    return SharedPart(part, records, slots)
+    return SharedPart(part, records, slots, {KeyId(one.key_ids[0]): Secret(one.keys[0]) for one in drawn})
 
 
 def write_own(

@@ -31,7 +31,8 @@ class ImportOptions:
     """Options of an import.
 
     ``rule``: what counts as assayed in gVCFs, None: what the dataset says already. ``unknown``: refuse, skip or register samples that no subject has. ``unlisted_assembly``: take an assembly that is not known here,
-    of which neither contigs nor lengths can be checked. ``assayed``: a BED file of what was assayed, or all.
+    of which neither contigs nor lengths can be checked. ``assayed``: a BED file of what was assayed, or all. ``accept``: people whose calls
+    differ from their earlier ones are taken. ``replace``: a reason; the people's calls in older parts end, and this is all they have.
     """
 
     append: bool = False
@@ -41,6 +42,8 @@ class ImportOptions:
     unlisted_assembly: bool = False
     assayed: Path | Literal["all"] | None = None
     rule: AssayRule | None = None
+    accept: bool = False
+    replace: str | None = None
 
 
 @dataclass(frozen=True)

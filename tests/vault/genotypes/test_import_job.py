@@ -134,7 +134,7 @@ def test_the_same_people_are_matched_on_appending(held):
 
 def test_where_two_parts_hold_the_same_call_the_earlier_stands(held):
     held.load(held.write("a.vcf", vcf("A B", "1 100 A G 0|1 1|1").data))
-    held.load(held.write("b.vcf", vcf("A B", "1 100 A G 1|1 0|0", "1 101 A G 1|1 0|0").data), append=True)
+    held.load(held.write("b.vcf", vcf("A B", "1 100 A G 1|1 0|0", "1 101 A G 1|1 0|0").data), append=True, accept=True)
     found = calls(held)
     assert found["A", "1", 100, "A,G"] == [0, 1]
     assert found["B", "1", 100, "A,G"] == [1, 1]

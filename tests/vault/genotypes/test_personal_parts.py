@@ -77,7 +77,7 @@ def test_parts_of_both_kinds_share_one_order(held):
 
 def test_the_earlier_of_two_calls_of_one_person_stands(held):
     held.load(held.write("one.vcf", ONE.data))
-    held.load(held.write("again.vcf", vcf("A", "1 100 A G 1|1", "1 101 A G 1|1").data), append=True)
+    held.load(held.write("again.vcf", vcf("A", "1 100 A G 1|1", "1 101 A G 1|1").data), append=True, accept=True)
     found = calls(held)
     assert found["A", "1", 100, "A,G"] == [0, 1]
     assert found["A", "1", 101, "A,G"] == [1, 1]

@@ -7,14 +7,21 @@ who imported, and a list of another digest is refused.
 from __future__ import annotations
 
 from functools import reduce
+from pathlib import Path
+from typing import Literal
 
 import zstandard
 from sqlalchemy import select
 
+from policies.loci import parse_bed
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
-from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_text
+from vault.files.given_files import read_given
+from vault.files.handed_in import text_of
+from vault.files.yaml_documents import declared
+from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_intervals, from_text
 from vault.ids import DatasetId
+from vault.limits import MAX_LINE_BYTES
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import AssayedPlacesRow, PartRow, PersonalPartRow
@@ -24,6 +31,17 @@ ALL = "all"
 MAX_BYTES = 256 * 2**20  # of a list once unpacked: an exome is 6 MB
 
 _PARSED: Cache[dict[str, Assayed]] = Cache(dict)  # lists by their digest
+
+
+def declared_in(assayed: Path | Literal["all"] | None, assembly: str) -> Assayed:
+    """Declaration in a BED file, or of everything. Raises InputError as reading the file."""
+    if assayed is None:
+        return NOTHING
+    if not isinstance(assayed, Path):
+        return EVERYTHING
+    lines = text_of(read_given(assayed, limit=MAX_LINE_BYTES), name=assayed.name, code="document_rejected").splitlines()
+    places = declared(lambda: parse_bed(lines), name=assayed.name)
+    return from_intervals(places.intervals, assembly=assembly, name=assayed.name)
 
 
 def keep(tx: Transaction, declared: Assayed) -> str | None:

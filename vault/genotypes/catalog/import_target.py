@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from policies.assemblies import normalise_assembly
+from policies.assemblies import known_assembly, normalise_assembly
+from policies.errors import PolicyInputError
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.catalog.datasets import HELD, Dataset
 from vault.ids import DatasetId, new_id
@@ -47,6 +48,15 @@ def choose(vault: UnlockedVault, name: str, assembly: str, *, append: bool) -> T
             "assembly_differs", f"dataset {name} is on {row.assembly}, not {assembly}", hint="import it under another name"
         )
     return Target(Dataset(DatasetId(row.dataset_id), name, row.assembly if held else assembly), is_new=not held)
+
+
+def require_listed(assembly: str) -> None:
+    """Refuse an assembly that is not known here. Raises InputError ``assembly_unknown``."""
+    try:
+        known_assembly(assembly)
+    except PolicyInputError as error:
+        hint = "an assembly that is meant so: --unlisted-assembly; its contigs and lengths are not checked then"
+        raise InputError(error.code, error.message, hint=hint) from None
 
 
 def begin(tx: Transaction, vault: UnlockedVault, target: Target) -> None:

@@ -55,7 +55,7 @@ def remove(tx: Transaction, subjects: Iterable[SubjectId]) -> set[PartId]:
             left.add(PartId(part_id))
         tx.execute(delete(PartMemberRow).where(own))
         for part_id in left:
-            _set(tx, part_id, [row[0] for row in _SUBJECTS.rows(tx, part=part_id)])
+            settle(tx, part_id)
     return left
 
 
@@ -73,6 +73,11 @@ def listed(tx: Transaction, part_id: bytes, members_sha256: bytes) -> list[Subje
             hint="restore a backup of the books",
         )
     return found
+
+
+def settle(tx: Transaction, part_id: bytes) -> None:
+    """Bring a part's record up to its members, in the transaction that has changed them."""
+    _set(tx, part_id, [row[0] for row in _SUBJECTS.rows(tx, part=part_id)])
 
 
 def _set(tx: Transaction, part_id: bytes, subjects: Sequence[bytes]) -> None:

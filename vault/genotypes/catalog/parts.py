@@ -109,6 +109,12 @@ def members(vault: UnlockedVault, part: PartRow, subjects: Sequence[SubjectId] |
     return {SubjectId(subject): (group, slot) for subject, group, slot in rows}
 
 
+def members_in(tx: Transaction, part_id: PartId, subjects: Sequence[SubjectId]) -> list[SubjectId]:
+    """Those of the subjects who are members of a part, as the caller's transaction sees it."""
+    query = select(PartMemberRow.subject_id).where(PartMemberRow.part_id == part_id)
+    return [SubjectId(one) for one in tx.scalars(query.where(PartMemberRow.subject_id.in_(subjects)))]
+
+
 def all_places(vault: UnlockedVault, part: PartRow) -> list[tuple[int, int]]:
     """Every (group, slot) of a part, also of people who were erased since."""
     query = select(ContainerRow.group_no, ContainerRow.n_slots).where(

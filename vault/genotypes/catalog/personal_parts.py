@@ -96,6 +96,14 @@ def leave(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
     tx.execute(update(PersonalPartRow).where(PersonalPartRow.subject_id.in_(list(subjects))).values(state=ERASING))
 
 
+def end(tx: Transaction, part_ids: Sequence[bytes]) -> dict[bytes, SubjectId]:
+    """End those of the parts that are personal; their objects stay named until ``remove`` deletes them. Whose each was."""
+    query = select(PersonalPartRow.part_id, PersonalPartRow.subject_id).where(PersonalPartRow.part_id.in_(list(part_ids)))
+    found = {part_id: SubjectId(subject) for part_id, subject in tx.execute(query)}
+    tx.execute(update(PersonalPartRow).where(PersonalPartRow.part_id.in_(list(found))).values(state=ERASING))
+    return found
+
+
 def remove(vault: UnlockedVault, subjects: Sequence[SubjectId]) -> int:
     """Delete what is left of the personal parts of people who are being erased; how many there were. Doing it twice does no harm."""
     mine = (PersonalPartRow.subject_id.in_(list(subjects)), PersonalPartRow.state == ERASING)

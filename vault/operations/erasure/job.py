@@ -30,7 +30,7 @@ from vault.storage.book_tables import JOB_DONE, JobRow
 ERASURE_JOB = "erase"  # kind of the job's row
 LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", JOB_DONE
 ERASING, ERASED = "erasing", "erased"  # of the subject
-PENDING, WRITING, SWAPPED = "pending", "writing", "swapped"  # of a chunk
+WRITING, SWAPPED = "writing", "swapped"  # of a chunk that was pending
 MAX_LIST_BYTES = 4 << 20  # unpacked list of one chunk: 65,535 sites, 8 alleles of 4 bytes
 
 

@@ -25,7 +25,12 @@ BATCH = 4_096  # subjects of each later batch: one container
 
 def carried(reader: PartReader, ordinal: int, person: Place) -> Alts:
     """ALTs that a subject carries in a chunk, int64[n, 2]: (row, ALT number)."""
-    _, counts = reader.count([ordinal], None, _access([person]))
+    return carried_by(reader, ordinal, _access([person]))
+
+
+def carried_by(reader: PartReader, ordinal: int, access: BlockAccess) -> Alts:
+    """ALTs that the people of an access carry in a chunk, int64[n, 2], as ``carried``."""
+    _, counts = reader.count([ordinal], None, access)
     flat = np.flatnonzero(counts.counts)
     row = np.searchsorted(counts.offsets, flat, "right") - 1
     found = np.stack([row, flat - counts.offsets[row]], axis=1).astype(np.int64)

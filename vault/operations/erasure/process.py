@@ -31,10 +31,12 @@ from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.catalog import panel_blocks, panel_builder, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.leaving import DIRECTORY, PENDING
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts
 from vault.ids import DatasetId, PartId, SubjectId, new_id, new_uuid7
 from vault.operations import key_backups
+from vault.operations.erasure import moved_calls
 from vault.operations.erasure.certificate import Certificate, issue
 from vault.operations.erasure.job import (
     DESTROYED,
@@ -44,7 +46,6 @@ from vault.operations.erasure.job import (
     ERASURE_JOB,
     FORGOTTEN,
     LISTED,
-    PENDING,
     PURGED,
     REINDEXED,
     ErasurePlan,
@@ -58,7 +59,7 @@ from vault.operations.erasure.job import (
     unpack,
 )
 from vault.operations.erasure.private_alleles import carried
-from vault.operations.erasure.site_tables import DIRECTORY, Work, purge_chunk, purge_directory
+from vault.operations.erasure.site_tables import Work, purge_chunk, purge_directory
 from vault.session.process_lock import process_lock
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
@@ -133,6 +134,8 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         part.part_id.hex(): {str(ordinal): pack(found) for ordinal, found in _listed(vault, dataset, part, subject) if len(found)}
         for dataset, part in _parts_of(vault, subject)
     }
+    own = set(alts)
+    alts |= {part: chunks for part, chunks in moved_calls.listed(vault, subject).items() if part not in own}
     event = ConsentEvent(
         event_id=new_uuid7(vault.random, now),
         seq=0,
@@ -157,7 +160,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
             consent=head.entry(added=1),
         )
         row.state = ERASING
-        if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != set(alts):
+        if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != own:
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         personal_parts.leave(tx, [subject])
         plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
@@ -218,7 +221,7 @@ def _purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
     blanked = directories = 0
     for dataset, part in _parts(vault, part_ids):
         ordinals = waiting.get(part.part_id, [])
-        others = _others(vault, dataset, part) if ordinals else []
+        others = others_of(vault, dataset, part) if ordinals else []
         lists = job.plan.alts[part.part_id.hex()]
         for ordinal in sorted(ordinals, key=lambda at: (at == DIRECTORY, at)):
             work = Work(job.job_id, part.part_id, ordinal)
@@ -305,7 +308,8 @@ def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: Subj
     return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
 
 
-def _others(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place]:
+def others_of(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place]:
+    """Places of the part's people who have keys."""
     slots = parts.members(vault, part)
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
     return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]

@@ -15,21 +15,20 @@ from vault.crypto.envelope import Binding, open_blob, seal_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.genotypes.catalog import parts
+from vault.genotypes.catalog.leaving import PENDING
 from vault.genotypes.catalog.row_mapping import owner_from_row
 from vault.genotypes.mates import mates_of
 from vault.genotypes.store.part_records import Place
 from vault.genotypes.store.site_redaction import Alts, blank, extent, losing
 from vault.genotypes.store.site_tables import PartDirectory, SiteTable
 from vault.ids import KeyId, new_id
-from vault.operations.erasure.job import PENDING, SWAPPED, WRITING
+from vault.operations.erasure.job import SWAPPED, WRITING
 from vault.operations.erasure.private_alleles import private_alleles
 from vault.operations.erasure.told_places import told
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
 from vault.storage.book_tables import ChunkRow, ErasingChunkRow, PartRow
 from vault.storage.database import Transaction
-
-DIRECTORY = -1  # the ordinal that stands for a part's directory; it comes after all of the part's chunks
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def loaded(tmp_path, *files) -> Held:
     tmp_path.mkdir(exist_ok=True)
     held = Held.make(tmp_path)
     for at, file in enumerate(files):
-        held.load(held.write(f"{at}.vcf", file.data), append=at > 0)
+        held.load(held.write(f"{at}.vcf", file.data), append=at > 0, accept=True)
     return held
 
 
@@ -64,7 +64,7 @@ def test_the_rest_reads_as_if_a_part_had_never_come(tmp_path):
     alone_names = [name for name, _ in alone.vault.objects.list()]
     assert len(list(held.vault.objects.list())) == len(alone_names)
     assert doctor.examine(held.vault).ok
-    held.load(held.write("again.vcf", SECOND.data), append=True)
+    held.load(held.write("again.vcf", SECOND.data), append=True, accept=True)
     assert len(parts_of(held)) == 2
     assert held.verified().ok
 

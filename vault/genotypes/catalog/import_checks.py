@@ -1,0 +1,120 @@
+"""Verdict on an import whose people have calls already: taken, refused as somebody else's, or nothing new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import select
+
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.errors import InputError
+from vault.genotypes.catalog import leaving, overlap, parts, personal_parts
+from vault.genotypes.catalog.call_comparison import SAME_PERSON
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.overlap import Overlap
+from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
+from vault.genotypes.contigs import normal_contig
+from vault.ids import SubjectId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PartMemberRow, PartRow
+
+MOST_UNLIKE = (
+    0.10  # of a person's compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
+)
+MAP = "--samples MAP.csv says whose each sample is; --accept takes them as they are"
+
+
+@dataclass(frozen=True)
+class OverlapCounts:
+    """Calls of the file that the same people have in the dataset already: the same ones and others, of which the earlier ones stand."""
+
+    same: int = 0
+    different: int = 0
+
+
+NO_OVERLAP = OverlapCounts()
+
+
+class NothingNewError(Exception):
+    """Every call of the import is there already: no fault of anybody's, the import leaves nothing and says so. ``counts``: where they
+    were compared.
+    """
+
+    def __init__(self, counts: OverlapCounts | None) -> None:
+        super().__init__("nothing new arrived")
+        self.counts = counts
+
+
+def require_new_files(vault: UnlockedVault, dataset: Dataset, files: Sequence[tuple[str | None, Sequence[SubjectId]]]) -> None:
+    """Tell the same files for the same people at once, without comparing them. ``files``: digests, and whose calls. Raises NothingNewError."""
+    members = select(PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
+    for source, people in files:
+        query = members.where(PartRow.dataset_id == dataset.dataset_id, PartRow.source == source)
+        with vault.books.read() as tx:
+            held = set(tx.scalars(query)) if source else set()
+            held |= {
+                row.subject_id for row in personal_parts.live(tx, dataset.dataset_id, people) if source and row.source == source
+            }
+        if not held.issuperset(people):
+            return
+    raise NothingNewError(None)
+
+
+def require_as_wide(vault: UnlockedVault, dataset: Dataset, contigs: Sequence[str], people: Sequence[SubjectId]) -> None:
+    """Refuse to replace calls on contigs that the new part has not: they would be lost. Raises InputError ``replace_narrower``."""
+    with vault.books.read() as tx:
+        held = leaving.held_parts(tx, dataset.dataset_id, people)
+        own = [row for row in personal_parts.live(tx, dataset.dataset_id, people) if row.part_id in held]
+    given = {normal_contig(name) for name in contigs}
+    rows = [row for row in parts.list_all(vault, dataset.dataset_id) if row.part_id in held]
+    names = [name for row in rows for name in parts.open_part(vault, row).reader.directory.contigs]
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, people) if own else {}
+    for row in own:
+        person = SubjectId(row.subject_id)
+        source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), (person, keys[person]))
+        names += source.reader.directory.contigs
+    lost = list(dict.fromkeys(name for name in names if normal_contig(name) not in given))
+    if lost:
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        raise InputError(
+            "replace_narrower",
+            f"these people have calls on {', '.join(lost[:5])}{more}, and the files do not",
+            hint="replace with files of every contig in one command, or dataset remove the part that is wrong and --append",
+        )
+
+
+def judge(overlaps: Sequence[Overlap], *, accept: bool, replace: bool) -> OverlapCounts:
+    """Counts for the report. ``accept``: whoever imports has looked, and takes people whose genotypes differ. ``replace``: other calls
+    are what is meant, another person's are not.
+
+    Raises:
+        InputError: ``sample_swap``, ``calls_differ``.
+    """
+    for one in overlaps if not accept else ():
+        _require_same_people(one, replace=replace)
+    return OverlapCounts(sum(one.same for one in overlaps), sum(one.different for one in overlaps))
+
+
+def _require_same_people(found: Overlap, *, replace: bool) -> None:
+    strangers = found.kinship < SAME_PERSON  # False for NaN
+    if strangers.any():
+        raise InputError(
+            "sample_swap",
+            f"{_people(int(strangers.sum()))} not those of the same person's earlier data (kinship below {SAME_PERSON})",
+            hint=f"a sample may be another's: {MAP}",
+        )
+    unlike = found.tally.unlike > MOST_UNLIKE * np.maximum(found.tally.told, 1)
+    if unlike.any() and not replace:
+        at = int(np.flatnonzero(unlike)[0])
+        raise InputError(
+            "calls_differ",
+            f"{_people(int(unlike.sum()))} not those that are here already (of the first, "
+            f"{int(found.tally.unlike[at]):,} of {int(found.tally.told[at]):,} variants differ)",
+            hint=f"a sample may be another's, or --replace is meant: {MAP}",
+        )
+
+
+def _people(count: int) -> str:
+    return "the genotypes of one sample are" if count == 1 else f"the genotypes of {count:,} samples are"

@@ -1,0 +1,99 @@
+"""After people have left parts: what they alone carried is blanked in the tables, and parts without anybody are discarded.
+
+job    left → done; each chunk pending → writing → swapped → no row (``erasure.site_tables``); a killed process is resumed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import delete, exists, select, update
+
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
+from vault.crypto.key_wrapping import KeyPurpose, block_key
+from vault.genotypes.catalog import panel_blocks, panel_builder, parts, personal_parts
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.leaving import DIRECTORY, LEAVE_JOB, places_of
+from vault.genotypes.store.part_records import Place
+from vault.genotypes.store.site_redaction import Alts
+from vault.ids import DatasetId, PartId, SubjectId
+from vault.operations.corrections import discarding
+from vault.operations.erasure.private_alleles import carried
+from vault.operations.erasure.process import others_of
+from vault.operations.erasure.site_tables import Work, purge_chunk, purge_directory
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import JOB_DONE, DatasetRow, ErasingChunkRow, JobRow, PartMemberRow, PartRow
+
+NONE: Alts = np.zeros((0, 2), np.int64)
+
+
+def finish_all(vault: UnlockedVault) -> int:
+    """Carry out the jobs of everybody who has left a part, if this principal holds the keys; their number."""
+    if not all(vault.keyring.has(branch) for branch in discarding.NEEDED):
+        return 0
+    unfinished = select(JobRow.job_id).where(JobRow.kind == LEAVE_JOB, JobRow.state != JOB_DONE).order_by(JobRow.created)
+    with vault.books.read() as tx:
+        found = list(tx.scalars(unfinished))
+    for job_id in found:
+        _finish(vault, job_id)
+    return len(found)
+
+
+def _finish(vault: UnlockedVault, job_id: bytes) -> None:
+    with vault.books.read() as tx:
+        places, owners = places_of(tx.get_one(JobRow, job_id))
+        named = {part: tx.get(PartRow, bytes.fromhex(part)) for part in places}
+        datasets = {
+            row.dataset_id: Dataset(DatasetId(row.dataset_id), row.name, row.assembly) for row in tx.scalars(select(DatasetRow))
+        }
+    rows = [row for row in named.values() if row is not None]
+    panel_blocks.remove(vault, panel_blocks.of_parts(vault, [PartId(row.part_id) for row in rows]))
+    blanked, own = 0, personal_parts.remove(vault, owners)
+    for row in rows:
+        if not _discarded_if_empty(vault, job_id, row):
+            left = [(SubjectId(bytes.fromhex(s)), (group, slot)) for s, group, slot in places[row.part_id.hex()]]
+            blanked += _blank(vault, job_id, datasets[row.dataset_id], row, left)
+    for dataset_id in {row.dataset_id for row in rows}:
+        panel_builder.rebuild(vault, datasets[dataset_id])
+    with vault.books.write() as tx:
+        counts = {"parts": len(places), "personal_parts": own, "alts_blanked": blanked}
+        vault.trail.append(tx, Action.JOB_DONE, Outcome.DONE, obj=ObjectRef("job", job_id.hex()), counts=counts)
+        tx.execute(update(JobRow).where(JobRow.job_id == job_id).values(state=JOB_DONE, payload=b""))
+
+
+def _discarded_if_empty(vault: UnlockedVault, job_id: bytes, row: PartRow) -> bool:
+    """Discard a part of which everybody has left."""
+    part_id = PartId(row.part_id)
+    with vault.books.write() as tx:
+        if tx.scalar(select(exists().where(PartMemberRow.part_id == part_id))):
+            return False
+        tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job_id, ErasingChunkRow.part_id == part_id))
+        obj, detail = ObjectRef("part", part_id.hex()), {"reason": "everybody's calls in it were replaced or moved"}
+        job, _ = discarding.take_out(tx, vault, [part_id], act=Action.DATASET_REMOVE, obj=obj, detail=detail)
+    discarding.finish(vault, job)
+    return True
+
+
+def _blank(
+    vault: UnlockedVault, job_id: bytes, dataset: Dataset, row: PartRow, left: Sequence[tuple[SubjectId, tuple[int, int]]]
+) -> int:
+    """Blank in each waiting chunk what the leavers carry and nobody who stayed does; the number of ALTs."""
+    with vault.books.read() as tx:
+        query = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.job_id == job_id, ErasingChunkRow.part_id == row.part_id)
+        waiting = sorted(tx.scalars(query), key=lambda at: (at == DIRECTORY, at))
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject for subject, _ in left])
+    gone = [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in left if s in keys]
+    stayed = others_of(vault, dataset, row) if waiting else []
+    blanked = 0
+    for ordinal in waiting:
+        work = Work(job_id, row.part_id, ordinal)
+        if ordinal == DIRECTORY:
+            with vault.books.read() as tx:
+                purge_directory(vault, tx.get_one(PartRow, row.part_id), work)
+        else:
+            reader = parts.open_for_erasure(vault, row, [ordinal])
+            alts = [carried(reader, ordinal, place) for place in gone]
+            blanked += purge_chunk(vault, row, work, alts=np.unique(np.concatenate([NONE, *alts]), axis=0), others=stayed)
+    return blanked

@@ -1,0 +1,199 @@
+"""Moving of calls from the person that they were attached to by mistake to the one whose they are, or exchanging two people's.
+
+Blocks are under their person's own key, so the calls are opened and sealed again as a part of the other person's own; in one transaction
+that part is named and the old memberships end. The new part lists the sites of the old one, so that reference calls stay what they were; the
+old one's tables stay for the sake of those who are in it, and an erasure of the new person blanks there too (``erasure.moved_calls``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
+from vault.crypto.key_wrapping import KeyPurpose, block_key
+from vault.errors import InputError, UnavailableError
+from vault.genotypes.catalog import datasets, leaving, overlap, part_list, parts, personal_parts
+from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.overlap import Source
+from vault.genotypes.catalog.part_list import AnyPart
+from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
+from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.codec.encoder import ChunkEncoder
+from vault.genotypes.codec.packed_calls import CallRows
+from vault.genotypes.import_parts import OwnPart, write_own
+from vault.genotypes.sites import site_ends
+from vault.genotypes.store.part_records import Owner
+from vault.genotypes.store.personal_reader import PersonalPart
+from vault.genotypes.store.personal_writer import Tracks
+from vault.genotypes.store.site_redaction import shown
+from vault.ids import PartId, SubjectId, new_id
+from vault.operations.corrections import leaving_job
+from vault.operations.corrections.reasons import require_reason
+from vault.operations.erasure.moved_calls import MOVED_FROM
+from vault.operations.erasure.process import alone
+from vault.session import object_leases
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PersonalPartRow
+from vault.subjects import registry
+from vault.subjects.references import resolve
+
+LEASE = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was moved: the parts that the calls were in, and the parts that they are in now."""
+
+    dataset: str
+    parts: tuple[str, ...]
+    new_parts: tuple[str, ...]
+    swapped: bool
+
+
+@dataclass(frozen=True)
+class _Move:
+    """One person's calls of one part, on their way to another."""
+
+    row: AnyPart
+    old: SubjectId
+    new: SubjectId
+
+
+def move(
+    vault: UnlockedVault, name: str, reference: str, to: str, *, part: str | None = None, swap: bool = False, reason: str
+) -> Moved:
+    """Give one person's calls in a dataset (or one part of it) to another; with ``swap`` the other's to them as well.
+
+    Raises:
+        InputError: ``dataset_unknown``, ``part_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``same_person``, ``no_calls``, ``calls_differ``: the person
+            would have two calls that differ; ``reason_missing``. UnavailableError: ``erasure_running``, ``erasure_pending``, ``subject_erased``.
+    """
+    with vault.trail.attempting(Action.DATASET_MOVE), alone(vault):
+        said = require_reason(reason)
+        dataset = datasets.by_name(vault, name)
+        old, new = resolve(vault, reference), resolve(vault, to)
+        if old == new:
+            raise InputError("same_person", "both references are of one person", hint="subject show tells who is who")
+        moves = _moves(vault, dataset, {old: new, new: old} if swap else {old: new}, part)
+        if not any(move.old == old for move in moves):
+            raise InputError("no_calls", "the person has no calls there", hint=f"genovault dataset parts {name}")
+        with ExitStack() as leases:
+            written = _written(vault, dataset, moves, leases)
+            detail = {"dataset": name, "swapped": swap, "reason": said}
+            _commit(vault, dataset, moves, written, detail)
+        leaving_job.finish_all(vault)
+    return Moved(
+        name,
+        tuple(dict.fromkeys(part_list.shown(move.row.part_id) for move in moves)),
+        tuple(part_list.shown(one.record.part_id) for one in written),
+        swap,
+    )
+
+
+def _moves(vault: UnlockedVault, dataset: Dataset, becomes: dict[SubjectId, SubjectId], part: str | None) -> list[_Move]:
+    chosen = None if part is None else part_list.by_id(vault, dataset, part).part_id
+    with vault.books.read() as tx:
+        own = personal_parts.live(tx, dataset.dataset_id, list(becomes))
+    rows: list[tuple[AnyPart, list[SubjectId]]] = [(row, [SubjectId(row.subject_id)]) for row in own]
+    shared = parts.list_all(vault, dataset.dataset_id)
+    rows += [(row, list(parts.members(vault, row, list(becomes)))) for row in shared]
+    return [
+        _Move(row, subject, becomes[subject])
+        for row, subjects in sorted(rows, key=lambda one: one[0].ordinal)
+        for subject in subjects
+        if chosen in (None, row.part_id)
+    ]
+
+
+def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], leases: ExitStack) -> list[OwnPart]:
+    """Seal the calls anew, each under its new person's key, under leases that the stack holds.
+
+    Raises:
+        InputError: ``calls_differ``.
+    """
+    people = {move.old for move in moves} | {move.new for move in moves}
+    keys = {SubjectId(s): key for s, key in vault.keys.open_many(KeyPurpose.GENOTYPE, people).items()}
+    leaves = {subject: {move.row.part_id for move in moves if move.old == subject} for subject in people}
+    written = []
+    for move in moves:
+        part_id = PartId(new_id(vault.random))
+        leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
+        owner = Owner(vault.vault_id, dataset.dataset_id, part_id)
+        source, tracks = _opened(vault, move, keys[move.old])
+        part = write_own(vault, owner, (move.new, keys[move.new]), _chunks(source, move.old), tracks=tracks)
+        met = overlap.measure(vault, dataset, part.source(vault, owner, keys), [move.new], without=leaves)
+        if met.different:
+            raise InputError(
+                "calls_differ",
+                f"the person would have two calls that differ at {met.different:,} sites",
+                hint="--swap exchanges the calls of both; or dataset remove the part that is wrong",
+            )
+        written.append(part)
+    return written
+
+
+def _opened(vault: UnlockedVault, move: _Move, key: bytes) -> tuple[Source, Tracks | None]:
+    """The calls where they are, and what the person's file said of what was assayed."""
+    row = move.row
+    owner = owner_from_row(vault.vault_id, row)
+    if isinstance(row, PersonalPartRow):
+        record = personal_from_row(row)
+        part = PersonalPart(owner, record, key, get_range=vault.objects.get_range)
+        spans = {track.contig: range(track.first_bin, track.first_bin + track.n_bins) for track in part.index.tracks}
+        tracks = {contig: part.bins(contig, bins) for contig, bins in spans.items()}
+        return overlap.of_own(vault, owner, record, (move.old, key)), tracks if row.has_track else None
+    opened, slots = parts.open_part(vault, row), parts.members(vault, row, [move.old])
+    blocks = {move.old: block_key(key, row.dataset_id)}
+    return overlap.of_shared(opened.reader, slots, blocks, learn=partial(parts.learn, vault, opened)), None
+
+
+def _chunks(source: Source, person: SubjectId) -> Iterator[SiteChunk]:
+    """The sites of a part that are still told, with one person's calls."""
+    for ordinal in range(source.reader.part.n_chunks):
+        source.learn([ordinal])
+        rows = shown(source.reader.sites(ordinal))
+        if len(rows):
+            sites, codes, escapes = source.reader.read([ordinal], [rows], source.access([person]))
+            encoder = ChunkEncoder(1, capacity=len(sites))
+            encoder.add(CallRows.from_codes(np.ascontiguousarray(codes)), escapes)
+            yield SiteChunk(sites, int(site_ends(sites).max()), encoder.finish())
+
+
+def _origin(row: AnyPart) -> str:
+    """Id of the part of several people that the calls were in at first, as hex; of others the part's own."""
+    return (row.source or "").partition(MOVED_FROM)[2] or row.part_id.hex()
+
+
+def _commit(
+    vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], written: Sequence[OwnPart], detail: dict[str, object]
+) -> None:
+    """Name the new parts and end the old memberships, with the log's entry."""
+    gone: dict[PartId, list[SubjectId]] = {}
+    for move in moves:
+        gone.setdefault(PartId(move.row.part_id), []).append(move.old)
+    people = sorted({move.old for move in moves} | {move.new for move in moves})
+    with vault.books.write() as tx:
+        registry.require_held(tx, people)
+        held = leaving.held_parts(tx, dataset.dataset_id, people)
+        if any(not set(subjects).issubset(held.get(part_id, ())) for part_id, subjects in gone.items()):
+            raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
+        for move, part in zip(moves, written, strict=True):
+            part.add(tx, vault, dataset.dataset_id, assayed=move.row.assayed, source=MOVED_FROM + _origin(move.row))
+            object_leases.end(tx, part.record.part_id)
+        leaving.leave(tx, vault, gone, blank=False)
+        named = {
+            "parts": [one.hex() for one in gone],
+            "new_parts": [part.record.part_id.hex() for part in written],
+        }
+        obj = ObjectRef("dataset", dataset.dataset_id.hex())
+        counts = {"parts": len(gone), "new_parts": len(written)}
+        vault.trail.append(
+            tx, Action.DATASET_MOVE, Outcome.DONE, obj=obj, subjects=people, counts=counts, detail={**detail, **named}
+        )

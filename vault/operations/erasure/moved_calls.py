@@ -1,0 +1,74 @@
+"""Calls that were moved to a person (``vault.operations.corrections.moving``): the part that they were in lists their ALTs still.
+
+Their erasure has to blank in its tables what nobody who is in it carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from sqlalchemy import select
+
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.genotypes.catalog import overlap, parts, personal_parts
+from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
+from vault.genotypes.sites import Sites
+from vault.genotypes.store.site_redaction import Alts
+from vault.ids import SubjectId
+from vault.operations.erasure.job import pack
+from vault.operations.erasure.private_alleles import carried_by
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import PartRow
+
+MOVED_FROM = (
+    "part:"  # before the id of the part that a person's own part has its calls from, where an import has its files' digest
+)
+_Alt = tuple[str, int, bytes, bytes]  # contig, position, REF, ALT
+
+
+def listed(vault: UnlockedVault, subject: SubjectId) -> dict[str, dict[str, str]]:
+    """Part → chunk → packed list of the ALTs that the subject carries by calls that were moved out of that part."""
+    with vault.books.read() as tx:
+        own = [row for row in personal_parts.live(tx, subjects=[subject]) if (row.source or "").startswith(MOVED_FROM)]
+        ids = {bytes.fromhex(str(row.source).removeprefix(MOVED_FROM)) for row in own}
+        origins = {row.part_id.hex(): row for row in tx.scalars(select(PartRow).where(PartRow.part_id.in_(ids)))}
+    found: dict[str, dict[str, str]] = {}
+    for row in own:
+        origin = origins.get(str(row.source).removeprefix(MOVED_FROM))
+        if origin is not None:
+            key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
+            source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), (subject, key))
+            wanted = set(_carried(source))
+            lists = {str(at): pack(rows) for at, sites in _tables(vault, origin) if len(rows := _rows(sites, wanted))}
+            found[origin.part_id.hex()] = lists
+    return found
+
+
+def _carried(source: overlap.Source) -> Iterator[_Alt]:
+    (person,) = source.people
+    for ordinal in range(source.reader.part.n_chunks):
+        sites = source.reader.sites(ordinal)
+        for row, allele in carried_by(source.reader, ordinal, source.access([person])).tolist():
+            yield _alt(sites, row, allele)
+
+
+def _rows(sites: Sites, wanted: set[_Alt]) -> Alts:
+    """int64[k, 2]: row and number of each ALT of the table that is wanted."""
+    rows = [
+        (at, allele)
+        for at, alleles in enumerate(sites.alleles.items())
+        for allele in range(1, alleles.count(b",") + 1)
+        if _alt(sites, at, allele) in wanted
+    ]
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def _alt(sites: Sites, row: int, allele: int) -> _Alt:
+    alleles = sites.alleles[row].split(b",")
+    return sites.contigs[int(sites.contig[row])], int(sites.pos[row]), alleles[0], alleles[allele]
+
+
+def _tables(vault: UnlockedVault, row: PartRow) -> list[tuple[int, Sites]]:
+    reader = parts.open_for_erasure(vault, row, range(row.n_chunks))
+    return [(ordinal, reader.sites(ordinal)) for ordinal in range(row.n_chunks)]
