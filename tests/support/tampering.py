@@ -22,6 +22,7 @@ from pysqlite3 import dbapi2
 
 from tests.support import vaults
 from tests.support.vaults import opened
+from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import requests, rulings
 from vault.audit.live_source import check_live
@@ -112,6 +113,7 @@ def rich(folder: Path) -> Rich:
     with opened(here) as s:
         principals.add(s, "matcher", Role.ENGINE, PassphraseFactor.from_text("passphrase"), profile=Argon2Profile.TEST_ONLY)
         panel_builder.build(s, datasets.by_name(s, "cohort"), panels.by_name(s, "pgx"))
+        vaults.bring(s, vcf("S03", "22 1005 A G 0|1"), "cohort", append=True)
         gate.extract(s, vaults.ask(s), folder / "out")
         rulings.rule(s, "demo", "COL", reason="as the board said")
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
