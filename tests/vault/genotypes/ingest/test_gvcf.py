@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.support.per_base import intervals_of, per_base
 from tests.support.plain_gvcf import read_plainly
 from tests.vault.genotypes.ingest.gvcfs import intervals, read, records, write
+from vault.genotypes.ingest import gvcf
 from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.ingest.open_source import open_source
 
@@ -233,3 +234,20 @@ def test_contigs_keep_apart_and_their_order(tmp_path):
 def test_the_content_tells_the_mode(tmp_path, lines, is_gvcf):
     with open_source(write(tmp_path, lines, "plain.vcf")) as source:
         assert source.gvcf is is_gvcf
+
+
+def test_arrays_grow_as_a_file_needs_them(tmp_path, monkeypatch):
+    lines = [FIRST]
+    for at in range(2, 400, 4):
+        keys = ":".join(f"K{number}" for number in range(at % 40))
+        lines += [f"1 {at} . A <NON_REF> . . END={at} {GOOD} 0/0:30:{at % 40}:10", f"1 {at + 1} . A G . . . GT:{keys}:X 0/1"]
+        lines += [f"1 {at + 2} . A {','.join('ACGT'[k % 4] + 'A' * k for k in range(1, 12))} . . . GT 9/10/11"]
+    path = write(tmp_path, [line.replace("::", ":") for line in lines])
+    whole = read(path)
+    for name in ("_ROWS", "_INTERVALS", "_TEXT", "_ESCAPES", "_KEYS"):
+        monkeypatch.setattr(gvcf, name, 2)
+    again = read(path)
+    assert intervals(again.tracks["1"]) == intervals(whole.tracks["1"])
+    assert records(again.calls["1"]) == records(whole.calls["1"])
+    assert len(whole.calls["1"].escapes) == 100
+    assert again.counts == whole.counts
