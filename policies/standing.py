@@ -152,9 +152,12 @@ class _View:
         return sorted(names)
 
     def granted(self, name: str) -> Acceptance | None:
-        """Acceptance that grants ``name``, or None: the latest, explicit and later than all opposition (docs/design/consent.md §11)."""
+        """Acceptance that grants ``name``, or None: the latest, explicit and later than all opposition (docs/design/consent.md §11).
+
+        Where the latest one's module is withdrawn nothing older takes its place: its terms may be wider.
+        """
         latest = self._latest(name)
-        if latest is None:
+        if latest is None or self._module_withdrawn(latest):
             return None
         against = self._against(name)
         if any(not (outlives(latest, item) and latest.answer.explicit) for item in against):
@@ -166,11 +169,7 @@ class _View:
     def _latest(self, name: str) -> Acceptance | None:
         against = self._against(name)
         found = [
-            item
-            for item in self.in_force
-            if item.answer.policy == name
-            and not any(overtaken(item, other) for other in against)
-            and not self._module_withdrawn(item)
+            item for item in self.in_force if item.answer.policy == name and not any(overtaken(item, other) for other in against)
         ]
         return max(found, key=lambda item: (item.legal_time, item.seq), default=None)
 
@@ -188,12 +187,8 @@ class _View:
 
     def _why(self, name: str) -> str:
         against = self._against(name)
-        latest = self._latest(name)
         if against:
-            stands = [item for item in against if latest is None or not outlives(latest, item)]
-            if latest is not None and not stands:
-                return reasons.GUARDIANS_DISAGREE if latest.answer.explicit else reasons.NOT_NAMED_AGAIN
-            return max(stands, key=lambda item: (item.legal_time, item.seq)).cause
+            return self._opposed(against, self._latest(name))
         own = [item for item in self.state.acceptances if item.answer.policy == name]
         if any(self._module_withdrawn(item) for item in own):
             return reasons.WITHDRAWN
@@ -204,6 +199,14 @@ class _View:
         if name in self.state.unchecked:
             return reasons.CONSENT_NOT_CHECKED
         return reasons.NO_ACTIVE_CONSENT if own or name not in self.state.asked else reasons.NOT_ASKED
+
+    def _opposed(self, against: list[Opposition], latest: Acceptance | None) -> str:
+        stands = [item for item in against if latest is None or not outlives(latest, item)]
+        if stands or latest is None:
+            return max(stands, key=lambda item: (item.legal_time, item.seq)).cause
+        if self._module_withdrawn(latest):
+            return reasons.WITHDRAWN
+        return reasons.GUARDIANS_DISAGREE if latest.answer.explicit else reasons.NOT_NAMED_AGAIN
 
     def _otherwise(self) -> str:
         """Reason code for a policy that no event mentions."""

@@ -73,7 +73,10 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Opposition:
-    """One withdrawal, decline, objection or invalidation in force. ``cause`` is a reason code."""
+    """One withdrawal, decline, objection or invalidation in force. ``cause`` is a reason code.
+
+    ``in_place``: it stands where the acceptance stood that it invalidates, not where it was recorded.
+    """
 
     event_id: str
     seq: int
@@ -86,6 +89,7 @@ class Opposition:
     signer_ref: str
     rules: int = 1
     dated: bool = True
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,12 @@ def outlives(yes: Act, no: Act) -> bool:
     return yes.seq > no.seq and yes.legal_time - no.legal_time >= _least(yes, no)
 
 
-def overtaken(yes: Act, no: Act) -> bool:
-    """True if an opposing act beats an opening one by its later place in the ledger alone (rule set 2)."""
-    return max(yes.rules, no.rules) > 1 and yes.seq <= no.seq
+def overtaken(yes: Acceptance, no: Opposition) -> bool:
+    """True if an opposing act beats an opening one by its later place in the ledger alone (rule set 2).
+
+    One that stands in the place of an older acceptance does not: it beats too, but nothing comes into the place of what it beats.
+    """
+    return max(yes.rules, no.rules) > 1 and yes.seq <= no.seq and not no.in_place
 
 
 def _least(yes: Act, no: Act) -> timedelta:
@@ -257,13 +264,13 @@ class _Ledger:
             if later.opposes and later.qc is not QcState.INVALID and not annulled:
                 self._name(answer)
                 if answer.answer is Answer.ACCEPTED:
-                    self._oppose(_in_place_of(event, later), reach, Answer.INVALIDATED, Level.NO_NEW_USE)
+                    self._oppose(_in_place_of(event, later), reach, Answer.INVALIDATED, Level.NO_NEW_USE, in_place=True)
 
     def _name(self, answer: PolicyAnswer) -> None:
         self.asked.add(answer.policy)
         self._name_loci(answer.policy, answer.loci)
 
-    def _oppose(self, event: ConsentEvent, reach: Scope, cause: Answer, level: Level) -> None:
+    def _oppose(self, event: ConsentEvent, reach: Scope, cause: Answer, level: Level, *, in_place: bool = False) -> None:
         self.oppositions.append(
             Opposition(
                 event_id=event.event_id,
@@ -277,6 +284,7 @@ class _Ledger:
                 signer_ref=event.signer_ref,
                 rules=event.rules,
                 dated=event.dated,
+                in_place=in_place,
             )
         )
 

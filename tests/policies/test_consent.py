@@ -240,6 +240,25 @@ def test_a_module_withdrawal_reaches_its_own_question_only():
     assert ask([signed, withdraw(2, "module:other/research_use", legal=5)]).permitted
 
 
+@pytest.mark.parametrize("explicit", [True, False])
+def test_withdrawing_the_newest_module_brings_nothing_older_back(explicit):
+    wide = event(1, answer(Answer.ACCEPTED, "GRU", module="old/use"))
+    narrow = event(2, answer(Answer.ACCEPTED, "POA", module="new/use", explicit=explicit), legal=2)
+    assert not ask([wide, narrow]).permitted
+    gone = withdraw(3, "module:new/use", legal=5)
+    assert why(ask([wide, narrow, gone])) == ("deny", "withdrawn")
+    again = event(4, answer(Answer.ACCEPTED, "GRU", module="old/use", explicit=True), legal=9)
+    assert ask([wide, narrow, gone, again]).permitted
+
+
+def test_a_withdrawn_module_hides_no_objection_behind_an_older_yes():
+    no = event(1, answer(Answer.OBJECTED, module="old/use"))
+    named = event(2, answer(Answer.ACCEPTED, "GRU", module="old/use", explicit=True), legal=2)
+    bundled = event(3, answer(Answer.ACCEPTED, "GRU", module="new/use", explicit=False), legal=4)
+    assert why(ask([no, named, bundled])) == ("deny", "not_named_again")
+    assert why(ask([no, named, bundled, withdraw(4, "module:new/use", legal=5)])) == ("deny", "withdrawn")
+
+
 def test_an_excluded_purpose_needs_to_be_named_to_come_back():
     events = [accept(1), withdraw(2, "purpose:commercial", legal=5), accept(3, legal=9)]
     assert why(ask(events)) == ("deny", "purpose_excluded")

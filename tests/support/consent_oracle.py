@@ -27,15 +27,19 @@ OPPOSED = {"declined", "withdrawn", "invalidated", "objected"}
 def oracle(events, purpose, at):
     """``permit``, ``deny`` or ``review`` for the research-use policy, all events known."""
     opposing, accepting = collect(events)
-    live = [one for one in accepting if one["policy"] == "research_use" and in_force(one, at) and not module_gone(one, opposing)]
+    live = [one for one in accepting if one["policy"] == "research_use" and in_force(one, at)]
     against_research = [one for one in opposing if one["scope"] in {"everything", "policy:research_use"} and one["level"] >= 3]
-    live = [one for one in live if not any(new(one, no) and no["seq"] >= one["seq"] for no in against_research)]
+    live = [
+        one for one in live if not any(new(one, no) and no["seq"] >= one["seq"] and "moved" not in no for no in against_research)
+    ]
     if not live:
         return "deny"
     latest = live[0]
     for one in live:
         if (one["time"], one["seq"]) > (latest["time"], latest["seq"]):
             latest = one
+    if module_gone(latest, opposing):
+        return "deny"
     for against in against_research:
         if not wins(latest, against) or not latest["explicit"]:
             return "deny"
@@ -75,7 +79,7 @@ def collect(events):
                 for one in gone:
                     against = one.withdrawal is not None or any(two.answer in OPPOSED for two in one.answers)
                     if against and not annulled(one, events):
-                        mine = {"guardian": one.signer == "guardian", "ref": one.signer_ref, "rules": one.rules}
+                        mine = {"guardian": one.signer == "guardian", "ref": one.signer_ref, "rules": one.rules, "moved": True}
                         opposing.append({**base, **mine, "scope": f"policy:{item.policy}", "level": 3})
             if item.answer == "accepted" and event.qc == "valid" and not gone:
                 ends = [*base["until"], *([item.valid_to] if item.valid_to else [])]

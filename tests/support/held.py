@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ from vault.subjects.pseudonyms import pseudonyms
 
 FORM = "broad-research"
 FACTOR = PassphraseFactor.from_text("correct horse canary staple")
+
+BEFORE = datetime(2026, 5, 31, tzinfo=UTC)
+"""When a copied vault was made: before any time that a test's clock shows, since a clock that is behind the log counts for less."""
 
 LOGGING = frozenset(
     {"audit_leaf", "audit_head", "audit_tile", "audit_detail", "audit_session", "audit_checkpoint", "branch_epoch"}
@@ -153,7 +157,7 @@ def empty_vault() -> str:
     """A vault in which nothing has happened, to be copied: making one takes the time of fifty copies."""
     folder = tempfile.mkdtemp(prefix="genovault-tests-")
     atexit.register(shutil.rmtree, folder)
-    _init(Path(folder) / "v", utc_now, os.urandom)
+    _init(Path(folder) / "v", lambda: BEFORE, os.urandom)
     return f"{folder}/v"
 
 
