@@ -67,6 +67,18 @@ def test_a_person_who_came_earlier_without_blocks_stays_without_a_call(held):
     assert found["A", "2", 7, "A,G"] == [-1, -1]
 
 
+def test_a_variant_of_one_part_holds_against_the_track_of_another(held):
+    held.load(held.write("c.vcf", vcf("C D", "1 52 A G 0|1 0|0", "1 60 A G 0|1 0|0", "2 9 A G 0|1 0|0").data))
+    held.load(held.write("a1.g.vcf", gvcf("A", block(1, 99))), append=True)
+    held.load(held.write("a2.vcf", vcf("A", "1 50 AAAA A 0|1", "1 59 AA A 0|0").data), append=True)
+    held.load(held.write("a3.g.vcf", gvcf("A", block(1, 99, contig="2"))), append=True)
+    found = calls(held)
+    assert found["A", "1", 52, "A,G"] == [-1, -1]
+    assert found["A", "1", 60, "A,G"] == [0, 0]  # the other part's record is of the reference
+    assert found["A", "2", 9, "A,G"] == [0, 0]
+    same_in_windows(held)
+
+
 def test_the_quality_can_be_raised_later(held):
     held.load(held.write("v.vcf", vcf("C", "1 155 A G 0|1").data))
     both(held, append=True)

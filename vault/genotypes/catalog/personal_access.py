@@ -17,7 +17,6 @@ from vault.genotypes.store.personal_reader import PersonalPart
 from vault.genotypes.store.reference_fill import OwnTrack, Spans
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.store.windows import PartChoice
-from vault.limits import MAX_POSITION
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PersonalPartRow
 
@@ -35,7 +34,6 @@ class PersonalAccess:
         self._vault, self._row, self._key = vault, row, key
         self.column, self._columns = column, np.array([column], np.int64)
         self._opened: PersonalPart | None = None
-        self._variants: dict[str, Spans] = {}
         self.track = OwnTrack(self._bins)
 
     def derive(self, _panel: PanelLoci | None) -> None:
@@ -45,19 +43,14 @@ class PersonalAccess:
     def forget(self) -> None:
         """Let go of everything that was opened."""
         self._opened = None
-        self._variants.clear()
         self.track.forget()
 
-    def variants(self, contig: str) -> Spans:
-        """Where the person's variants lie on a contig: the first and last base of REF of each record with an ALT called."""
-        if contig not in self._variants:
-            region = Selection(regions=(Interval(contig, 0, MAX_POSITION),))
-            found = self.read(region)
-            counts = count_calls(found.sites, found.codes, found.escapes)
-            rows = np.flatnonzero(counts.carried())
-            first = found.sites.pos[rows]
-            self._variants[contig] = (first, first + found.sites.ref_lengths()[rows] - 1)
-        return self._variants[contig]
+    def variants(self, contig: str, first: int, last: int) -> Spans:
+        """As ``reference_fill.Variants``: of the records with an ALT called."""
+        found = self.read(Selection(regions=(Interval.from_positions(contig, first, last),)))
+        rows = np.flatnonzero(count_calls(found.sites, found.codes, found.escapes).carried())
+        pos = found.sites.pos[rows]
+        return pos, pos + found.sites.ref_lengths()[rows] - 1
 
     def verify(self) -> int:
         """Open and decode everything; the number of blocks. Raises IntegrityError: something is not what was written."""

@@ -29,6 +29,10 @@ Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
 """int64[k] first and last positions, 1-based."""
 
 
+Variants = Callable[[str, int, int], Spans]
+"""Where a part's variants lie of which REF has a base between two positions of a contig (1-based, inclusive)."""
+
+
 @dataclass
 class OwnTrack:
     """One part's track. ``bins``: the encoded bins of a contig, of those asked for."""
@@ -49,11 +53,11 @@ class OwnTrack:
 
 @dataclass(frozen=True)
 class TrackedPerson:
-    """A person with one track or more. ``column`` of the view; ``variants``: of each of several parts, where on a contig its variants lie."""
+    """A person with one track or more. ``column`` of the view; ``variants``: of each of several parts."""
 
     column: int
     tracks: Sequence[OwnTrack]
-    variants: Sequence[Callable[[str], Spans]] = ()
+    variants: Sequence[Variants] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class ReferenceFill:
             open_yet = np.flatnonzero(found == 0)
             found[open_yet] = track.over(contig, wanted).covered(first[open_yet], last[open_yet], at_least=self.at_least)
         for variants in person.variants:
-            found[_overlapping(first, last, variants(contig))] = 0
+            found[_overlapping(first, last, variants(contig, int(first.min()), int(last.max())))] = 0
         return found
 
 
