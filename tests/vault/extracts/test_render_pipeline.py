@@ -78,7 +78,7 @@ def made(tmp_path_factory):
         for at, (people, contigs) in enumerate([(PEOPLE[:8], "22 X"), (PEOPLE[5:], "X 22"), (PEOPLE, "21")]):
             lines = [line for contig in contigs.split() for line in rows(draw, contig, len(people), 40)]
             path = held.write(f"{at}.vcf", vcf(" ".join(people), *lines).data)
-            held.load(path, append=at > 0)
+            held.load(path, append=at > 0, accept=True)
         dataset = datasets.by_name(held.vault, "cohort")
         for name, loci in LOCI.items():
             panel_builder.create(held.vault, dataset, name, parse_loci(loci.encode(), name="loci"))

@@ -53,7 +53,7 @@ def held_of(folder: Path, batches, *, assayed=None, loci=LOCI) -> Held:
     folder.mkdir()
     held = Held.make(folder)
     for number, batch in enumerate(batches):
-        held.load(held.write(f"{number}.vcf", batch.data), append=number > 0, assayed=assayed)
+        held.load(held.write(f"{number}.vcf", batch.data), append=number > 0, assayed=assayed, accept=True)
     panel_builder.create(held.vault, datasets.by_name(held.vault, "cohort"), "loci", loci)
     held.everyone_consents()
     held.project("demo")
