@@ -161,7 +161,7 @@ class MarkedPanel:
     fixed: frozenset[tuple[str, int]]
     named: Mapping[tuple[str, int], Sequence[int]]
 
-    def match(self, sites: Sites, *, fixable: NDArray[np.bool_]) -> Match:
+    def match(self, sites: Sites, *, fixable: NDArray[np.bool_], exact: bool = False) -> Match:  # noqa: ARG002 - of exact loci there are none
         places = [(sites.contigs[c], p) for c, p in zip(sites.contig.tolist(), sites.pos.tolist(), strict=True)]
         named = [
             a in self.named.get(place, ()) for place, n in zip(places, sites.n_alleles().tolist(), strict=True) for a in range(n)
