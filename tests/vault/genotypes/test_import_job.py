@@ -141,14 +141,12 @@ def test_where_two_parts_hold_the_same_call_the_earlier_stands(held):
     assert found["A", "1", 101, "A,G"] == [1, 1]
 
 
-def test_other_alleles_at_one_position_are_another_site(held):
+def test_other_alleles_at_one_position_are_alts_of_one_line(held):
     held.load(held.write("a.vcf", vcf("A", "1 100 A G 0|1").data))
     held.load(held.write("b.vcf", vcf("B", "1 100 A T 0|1").data), append=True)
     assert calls(held) == {
-        ("A", "1", 100, "A,G"): [0, 1],
-        ("B", "1", 100, "A,G"): [-1, -1],
-        ("A", "1", 100, "A,T"): [-1, -1],
-        ("B", "1", 100, "A,T"): [0, 1],
+        ("A", "1", 100, "A,G,T"): [0, 1],
+        ("B", "1", 100, "A,G,T"): [0, 2],
     }
 
 

@@ -15,7 +15,10 @@ from vault.storage.database import Database, create_sqlite_file
 from vault.storage.stored_types import LARGEST, largest, total
 
 MODULES = (audit_tables, book_tables, key_tables)  # imported so that the metadata knows their tables
-MAPPED = {mapper.local_table.name: mapper.class_ for base in (Base, KeysBase) for mapper in base.registry.mappers}
+MAPPERS = (
+    mapper for base in (Base, KeysBase) for mapper in base.registry.mappers
+)  # a set: every worker has to collect one order
+MAPPED = {mapper.local_table.name: mapper.class_ for mapper in sorted(MAPPERS, key=lambda mapper: mapper.local_table.name)}
 
 
 @pytest.fixture(scope="module")
