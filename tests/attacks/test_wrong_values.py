@@ -99,11 +99,12 @@ def test_a_wrong_value_is_an_error_of_ours(made, tmp_path, edit):
 @pytest.mark.parametrize(
     ("database", "table"), [(base, table) for base, metadata in DATABASES.items() for table in metadata.tables]
 )
-def test_so_is_every_value_in_every_column(made, tmp_path, database, table):
+def test_so_is_a_value_of_the_right_type_in_every_column(made, tmp_path, database, table):
+    """That a wrong type is refused in every column is shown beside strict reading; an edit of a collection, by the matrix."""
+    columns = list(DATABASES[database].tables[table].columns)
     found = {}
-    for column in DATABASES[database].tables[table].columns:
-        values = WRONG[kind(column)] if table not in COLLECTIONS else WRONG[kind(column)][:1]
-        for value in (*values, None):
+    for column in columns if table not in COLLECTIONS else columns[-1:]:
+        for value in WRONG[kind(column)][1:]:
             shutil.rmtree(tmp_path / "v", ignore_errors=True)
             shutil.copytree(made.folder, tmp_path / "v")
             if set_to(tmp_path / "v", database, table, column.name, value) and (failed := failures(tmp_path / "v")):
