@@ -95,9 +95,9 @@ def test_a_value_of_another_kind_is_told_in_one_line(small, edit):
 @pytest.mark.parametrize(
     ("base", "edit", "expected"),
     [
-        ("keys", "UPDATE high_water SET mac = 'x'", "marks_altered"),
-        ("keys", "UPDATE high_water SET epoch = 1.5", "marks_altered"),
-        ("keys", "UPDATE high_water SET marks = CAST(marks AS BLOB)", "marks_altered"),
+        ("keys", "UPDATE high_water SET mac = 'x'", "row_unreadable"),
+        ("keys", "UPDATE high_water SET epoch = 1.5", "row_unreadable"),
+        ("keys", "UPDATE high_water SET marks = CAST(marks AS BLOB)", "row_unreadable"),
         ("keys", "INSERT INTO high_water SELECT 0, marks, epoch, mac FROM high_water", "marks_altered"),
         (
             "books",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from unittest.mock import ANY
 
 import pytest
 
@@ -43,6 +44,7 @@ def test_an_auditor_reads_and_verifies_the_log(auditor, monkeypatch):
     assert auditor.run("--key-file key audit show 1 --json").json["detail"] == {
         "assembly": "GRCh38",
         "assayed": "all",
+        "source": ANY,
         "dataset": "cohort",
     }
     report = auditor.run("--key-file key audit verify --json").json

@@ -102,9 +102,10 @@ def test_deletions_of_two_lengths_at_one_base_stay_two_and_the_same_is_one(held)
     names = held.names("demo")
     order = [names[name] for name in run("bcftools", "query", "-l", out).splitlines()]
     rows = [line.split() for line in run("bcftools", "query", "-f", r"%ALT %INFO/END %INFO/SVLEN[ %GT]\n", out).splitlines()]
-    assert [(alt, end, size, dict(zip(order, calls, strict=True))) for alt, end, size, *calls in rows] == [
+    found = [(alt, end, size, dict(zip(order, calls, strict=True))) for alt, end, size, *calls in rows]
+    assert sorted(found, key=lambda line: line[:3]) == [
         ("<DEL>", "21000", "-1000", {"A": "0/1", "B": "0/1"}),
+        ("<DEL>", "29000", ".", {"A": "./.", "B": "0/1"}),
         ("<INS>", ".", "40", {"A": "0/1", "B": "./."}),
         ("<INS>", ".", "50", {"A": "./.", "B": "0/1"}),
-        ("<DEL>", "29000", ".", {"A": "./.", "B": "0/1"}),
     ]

@@ -181,7 +181,7 @@ def test_objects_of_an_import_that_was_committed_after_all_are_kept(folder, tmp_
 
         # Of the books alone: a thread writes to the key database at the same time, and losing its report stops the import before it commits.
         monkeypatch.setattr(s.books, "write", losing)
-        monkeypatch.setattr(import_job, "_commit", lambda *a: (commit(*a), armed.append(True))[0])
+        monkeypatch.setattr(import_job, "_commit", lambda *a, **k: (commit(*a, **k), armed.append(True))[0])
         with pytest.raises(UnavailableError):
             bring_new(s, tmp_path)
         assert [d.name for d in datasets.list_all(s)] == ["cohort", "new"]
@@ -193,7 +193,7 @@ def test_objects_of_an_import_that_was_committed_after_all_are_kept(folder, tmp_
 
 
 def test_an_interrupted_import_takes_its_objects_away(folder, tmp_path, monkeypatch):
-    def interrupt(*_args):
+    def interrupt(*_args, **_named):
         raise KeyboardInterrupt
 
     with opened(folder) as s:

@@ -20,13 +20,14 @@ from vault.audit.reader import LogPart
 from vault.audit.tiles import TILE_WIDTH
 from vault.audit.verify import MAX_FINDINGS, Chunk, LogFinding, VerificationReport, verify
 from vault.errors import IntegrityError
-from vault.storage.audit_tables import AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditTileRow
+from vault.storage.audit_tables import AuditCheckpointRow, AuditDetailRow, AuditHeadRow, AuditLeafRow, AuditTileRow
 from vault.storage.compiled_statements import Statement
+from vault.storage.stored_types import as_found
 
 ROWS_AT_ONCE = 16 * TILE_WIDTH  # read in one transaction: a longer one would keep the write-ahead log from being truncated
 
 _LEAVES = Statement(
-    select(AuditLeafRow.idx, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+    select(AuditLeafRow.idx, as_found(AuditLeafRow.leaf), as_found(AuditLeafRow.leaf_hash))
     .where(AuditLeafRow.idx >= bindparam("start"), AuditLeafRow.idx < bindparam("stop"))
     .order_by(AuditLeafRow.idx)
     .limit(ROWS_AT_ONCE)
@@ -73,20 +74,24 @@ class LogSource:
 
     def checkpoints(self) -> Sequence[str]:
         """Every stored checkpoint, oldest first, then the anchored ones."""
-        return [*map(_text, self._log.checkpoints(self._part)), *self._anchors]
+        notes = select(as_found(AuditCheckpointRow.note)).where(AuditCheckpointRow.base == self._base())
+        with self._log.database.read() as tx:
+            found = tx.scalars(notes.order_by(AuditCheckpointRow.size)).all()
+        return [*map(_text, found), *self._anchors]
 
     def head(self) -> tuple[int, bytes] | None:
         """(size, root) of the stored head; (0, empty) if it is lost, None for an earlier log, which has no stored head."""
         if self._part is not None:
             return None
         with self._log.database.read() as tx:
-            row = tx.execute(select(AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)).first()
-        if row is None or row.base != self._newest_base or not isinstance(row.size, int):
+            row = tx.execute(select(*map(as_found, (AuditHeadRow.base, AuditHeadRow.size, AuditHeadRow.stack)))).first()
+        base, size, stack = row or (None, None, None)
+        if base != self._newest_base or not isinstance(size, int):
             return 0, b""
         try:
-            return row.size, CompactRange.from_bytes(row.size, _octets(row.stack)).root()
+            return size, CompactRange.from_bytes(size, _octets(stack)).root()
         except IntegrityError:
-            return row.size, b""
+            return size, b""
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows of the log, up to 256 to a chunk; a gap in the numbers ends a chunk."""
@@ -114,7 +119,7 @@ class LogSource:
             return None
         place = (AuditTileRow.base == self._base(), AuditTileRow.level == level, AuditTileRow.n == n)
         with self._log.database.read() as tx:
-            return _octets(tx.scalar(select(AuditTileRow.data).where(*place)))
+            return _octets(tx.scalar(select(as_found(AuditTileRow.data)).where(*place)))
 
     def _base(self) -> int:
         return self._part.base if self._part is not None else self._newest_base

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import Column, ColumnElement, Dialect, Integer, Table, func
+from sqlalchemy import Column, ColumnElement, Dialect, Integer, Table, func, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.types import Boolean, LargeBinary, TypeDecorator, TypeEngine
+from sqlalchemy.types import Boolean, LargeBinary, NullType, TypeDecorator, TypeEngine
 
 from vault.errors import IntegrityError
 
@@ -116,6 +116,11 @@ def stored_type(column: Any) -> StrictType | None:
     """The strict type of a column or of what a statement selects under its type; None of what the database computes."""
     kind = cast("ColumnElement[Any]", column).type
     return kind if isinstance(kind, StrictType) else None
+
+
+def as_found(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The column unchecked, as the database has it: for the verifier of the log, which reports what no program wrote."""
+    return type_coerce(column, NullType())
 
 
 def largest(column: InstrumentedAttribute[int]) -> ColumnElement[int | None]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from vault.files.given_files import open_regular
+
 _BESIDE = (".psam", ".pvar", ".pvar.zst", ".pvar.gz")  # of a .pgen
 
 
@@ -15,10 +17,8 @@ def source_digest(files: Sequence[Path]) -> str | None:
     named = [*files, *(beside for file in files if file.suffix == ".pgen" for beside in _companions(file))]
     digests = []
     for file in named:
-        with suppress(OSError):
-            if file.is_file():
-                with file.open("rb") as handle:
-                    digests.append(hashlib.file_digest(handle, "sha256").digest())
+        with suppress(OSError), open_regular(file) as handle:
+            digests.append(hashlib.file_digest(handle, "sha256").digest())
     if not digests or len(digests) != len(named):
         return None
     return digests[0].hex() if len(digests) == 1 else hashlib.sha256(b"".join(sorted(digests))).hexdigest()
