@@ -58,6 +58,7 @@ def readme_text(manifest: Manifest) -> str:
             "",
             "These are genotypes of real people under pseudonyms. Genotypes identify: this is personal data, never anonymous.",
             'A missing call ("./.") is unknown or withheld. It is never the reference genotype.',
+            "Another index is made with tabix -p vcf (TBI) or bcftools index (CSI).",
             "",
             "What you owe",
             "------------",
