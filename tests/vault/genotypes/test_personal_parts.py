@@ -170,7 +170,7 @@ def test_an_erasure_killed_at_any_step_is_carried_out_when_the_vault_is_opened(p
             assert {name for name, _ in s.objects.list("") if name.endswith(".personal")} == named
             assert len(left) in (1, 3)  # never between
 
-    assert steps_survived(people, tmp_path, erase, settled) > 10
+    assert steps_survived(people, tmp_path, erase, settled, every=3) > 10
 
 
 def test_a_backup_of_before_is_erased_again_beside_newer_keys(people, tmp_path):
