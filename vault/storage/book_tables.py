@@ -225,7 +225,7 @@ class PanelBuildRow(Base):
     panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"))
     part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), index=True)
     table_versions: Mapped[Count]
-    n_sites: Mapped[Count]
+    n_sites: Mapped[Count] = mapped_column(info={"range": (0, 1 << 16)})  # as of a chunk
     total_bytes: Mapped[Count]
     table_object: Mapped[Code]
     table_bytes: Mapped[Count]
