@@ -168,9 +168,8 @@ class ChunkRow(Base):
 
     part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
     ordinal: Mapped[Count] = mapped_column(primary_key=True)
-    n_sites: Mapped[Count] = mapped_column(
-        info={"range": (0, 1 << 16)}
-    )  # memory is taken for as many, before their table is opened
+    # Memory is taken for as many, before their table is opened.
+    n_sites: Mapped[Count] = mapped_column(info={"range": (0, 1 << 16)})
     table_version: Mapped[Count]
     table_object: Mapped[Code]
     table_bytes: Mapped[Count]

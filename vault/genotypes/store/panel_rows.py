@@ -6,6 +6,7 @@ They come as a part without people. Where a part has the site, both are one row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,10 @@ from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_merge import PartCalls
 from vault.genotypes.store.selections import Chosen
-from vault.genotypes.store.windows import Held, PartChoice
+from vault.genotypes.store.windows import PartChoice
+
+if TYPE_CHECKING:
+    from vault.genotypes.store.part_reader import Held
 
 _NOBODY = np.zeros(0, np.int64)
 

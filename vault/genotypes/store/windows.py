@@ -25,11 +25,7 @@ from vault.genotypes.store.reference_fill import ReferenceFill
 from vault.genotypes.store.selections import Chosen, PanelLoci
 
 if TYPE_CHECKING:
-    from vault.genotypes.codec.payloads import Payloads
-
-
-Held = dict[int, "Payloads"]
-"""The opened blocks of the chunk that is read in pieces, by its ordinal."""
+    from vault.genotypes.store.part_reader import Held
 
 
 class SiteReader(Protocol):
