@@ -23,7 +23,8 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import GenovaultError, InputError
 from vault.files.names import require_name
-from vault.genotypes.catalog import dataset_rules, declared_assays, import_target, leaving, overlap, panel_builder, parts
+from vault.genotypes.catalog import dataset_rules, declared_assays, import_target, leaving, overlap, panel_builder
+from vault.genotypes.catalog.contig_spelling import ContigSpelling
 from vault.genotypes.catalog.import_checks import (
     NO_OVERLAP,
     NothingNewError,
@@ -32,7 +33,6 @@ from vault.genotypes.catalog.import_checks import (
     require_as_wide,
     require_new_files,
 )
-from vault.genotypes.catalog.import_target import Target
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.import_gvcf import are_gvcfs, samples_of, write_people
@@ -141,7 +141,7 @@ def import_files(
         sources = [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [whole]
         part_ids = [PartId(new_id(vault.random)) for _ in sources]
         plan = Plan(target, part_ids, fresh, columns, people, draw_places(vault, people), declaration, rule)
-        structural, spelling = StructuralCounts(), _Spelling(vault, target)
+        structural = StructuralCounts()
         known, skipped = len(people) - len(matched.new), len(samples) - len(people)
         report = ImportReport(name, 0, known, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed)
         try:
@@ -152,17 +152,7 @@ def import_files(
             for part_id in part_ids:
                 leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
             with leases, registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
-                counts: GvcfCounts | None = None
-                if rule is not None:
-                    tell = _teller(opened, progress)
-                    keys = _keys(vault, plan)
-                    written: Sequence[Written]
-                    written, counts = write_people(
-                        vault, plan, rule, opened, keys=keys, structural=structural, require_spelling=spelling.require, tell=tell
-                    )
-                else:
-                    chunks = spelling.checked(structural.counted(_chunks(opened, orders, columns, progress)))
-                    written = [_write(vault, plan, new, chunks)]
+                written, counts = _written(vault, plan, opened, orders, new, structural=structural, progress=progress)
                 found = _compared(vault, plan, written, options)
                 with _unless_overtaken(), new.transaction() as tx:
                     gone = _end_older(tx, vault, plan) if options.replace is not None else {}
@@ -180,6 +170,33 @@ def import_files(
         gvcf=counts,
         already=found,
         replaced=len({subject for some in gone.values() for subject in some}),
+    )
+
+
+def _written(
+    vault: UnlockedVault,
+    plan: Plan,
+    opened: Sequence[ReadFile],
+    orders: Sequence[Sequence[int]],
+    new: Registration,
+    *,
+    structural: StructuralCounts,
+    progress: Progress | None,
+) -> tuple[Sequence[Written], GvcfCounts | None]:
+    """Write the objects of the plan's parts, which nothing names yet; of gVCFs the counts of what was not taken."""
+    spelling = ContigSpelling(vault, plan.target)
+    if plan.rule is None:
+        chunks = spelling.checked(structural.counted(_chunks(opened, orders, plan.columns, progress)))
+        return [_write(vault, plan, new, chunks)], None
+    return write_people(
+        vault,
+        plan,
+        plan.rule,
+        opened,
+        keys=_keys(vault, plan),
+        structural=structural,
+        require_spelling=spelling.require,
+        tell=_teller(opened, progress),
     )
 
 
@@ -244,29 +261,6 @@ def _chunks(
         before, sites, in_file = before + read.size, sites + in_file, 0
     if not seen:
         raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
-
-
-class _Spelling:
-    """Spelling of contigs: "chr22" is refused where the dataset's earlier parts say "22", since a view could not merge them."""
-
-    def __init__(self, vault: UnlockedVault, target: Target) -> None:
-        held = [] if target.is_new else parts.contigs(vault, target.dataset.dataset_id)
-        self._known = {normal_contig(contig): contig for contig in held}
-
-    def require(self, contig: str) -> None:
-        """Refuse another spelling. Raises InputError ``contig_spelling``."""
-        if self._known.get(normal_contig(contig), contig) != contig:
-            raise InputError(
-                "contig_spelling",
-                "the file spells contigs otherwise than the dataset",
-                hint="rename them first (bcftools annotate --rename-chrs)",
-            )
-
-    def checked(self, chunks: Iterator[SiteChunk]) -> Iterator[SiteChunk]:
-        """The chunks, each of a contig that is spelled as it should be. Raises as ``require``."""
-        for chunk in chunks:
-            self.require(chunk.contig)
-            yield chunk
 
 
 def _teller(opened: Sequence[ReadFile], progress: Progress | None) -> Callable[[int, int, int], None]:

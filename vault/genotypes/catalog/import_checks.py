@@ -20,9 +20,7 @@ from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartMemberRow, PartRow
 
-MOST_UNLIKE = (
-    0.10  # of a person's compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
-)
+MOST_UNLIKE = 0.10  # of compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
 MAP = "--samples MAP.csv says whose each sample is; --accept takes them as they are"
 
 
