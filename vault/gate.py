@@ -3,7 +3,7 @@
     1  load         project, dataset and loci asked for
     2  decide       each subject by the subject's own consent, on a ledger head that the log confirms
     3  limit        the project's declaration, obligations of the consents, smallest group
-    4  log          the intent, durable before any block is opened
+    4  log          the intent, in the transaction that has decided, durable before any block is opened
     5  open         blocks of the permitted subjects, with keys fetched only now
     6  de-identify  an extract does 5 and 6 window by window, into a hidden staging folder
     7  commit       the outcome, in the transaction that re-checks consent and project: this commit is the release
@@ -55,22 +55,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Access:
-    """One access between its decision (step 2) and its outcome (step 7)."""
+    """One access between its intent (step 4) and its outcome (step 7)."""
 
     scope: AccessScope
     decided: Decided
     limits: release_limits.ReleaseLimits
     release_id: str
-    intent: Action
+    intent: Appended
     outcome: Action
-
-    def entry_fields(self) -> dict[str, Any]:
-        """Fields common to the access's log entries."""
-        project = self.scope.project
-        purpose = ",".join(project.declaration.purpose.use_kinds)
-        release = ObjectRef("release", self.release_id)
-        named = {"request": self.scope.request_id, "asserted_for": self.scope.asserted_for}
-        return {"project": project.code, "purpose": purpose, "obj": release, **named}
+    content: ReleaseContent
 
 
 def check(
@@ -115,16 +108,15 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
 def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None, regions: Sequence[str]) -> View:
     with vault.trail.attempting(Action.VIEW_INTENT):
         scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-        access = _decide(vault, scope, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
-    content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict())
-    with process_lock(vault.folder, access.release_id):
+        release_id = _new_release(vault)
+    with process_lock(vault.folder, release_id):
         with vault.trail.attempting(Action.VIEW_INTENT):
-            intent = _log_intent(vault, access, content)
+            access = _begin(vault, scope, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         try:
             made = _open(vault, access, at_once=True).view()
-            outcome = _commit(vault, access, intent, content, n_sites=len(made.sites))
+            outcome = _commit(vault, access, access.content, n_sites=len(made.sites))
         except BaseException as error:
-            _log_failure(vault, access, intent, error)
+            _log_failure(vault, access, error)
             raise
     return replace(made, receipt=publication.receive(vault, outcome.index))
 
@@ -141,74 +133,66 @@ def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format:
 def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
         scope = scope_of_request(vault, request_id)
-        access = _decide(vault, scope, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME)
         signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
-    with Staging(output, random=vault.random) as staging, process_lock(vault.folder, access.release_id):
-        folders = {"staged": str(staging.path), "output": str(staging.output)}
-        content = ReleaseContent(scope.detail(), access.decided.obligations.as_dict(), **folders)
+        release_id = _new_release(vault)
+    with Staging(output, random=vault.random) as staging, process_lock(vault.folder, release_id):
         with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
-            intent = _log_intent(vault, access, content)
+            access = _begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, staging=staging)
         try:
             made = _open(vault, access)
             n_sites = made.summary.n_sites
             _require_sites(n_sites)
             counts = Counts(subjects=len(access.decided.permitted), sites=n_sites, not_assayed=len(made.not_assayed))
             facts = manifest_without_files(
-                scope,
-                access.decided.obligations,
-                counts,
-                release_id=access.release_id,
-                log=vault.trail.origin,
-                created=vault.clock(),
+                scope, access.decided.obligations, counts, release_id=release_id, log=vault.trail.origin, created=vault.clock()
             )
             _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(vault, access, intent, replace(content, manifest=document.decode()), n_sites=n_sites)
+            _commit(vault, access, replace(access.content, manifest=document.decode()), n_sites=n_sites)
         except BaseException as error:
-            _log_failure(vault, access, intent, error, staged=staging.path)
+            _log_failure(vault, access, error, staged=staging.path)
             raise
-        publication.finish(vault, releases.load(vault, access.release_id))
-    return releases.load(vault, access.release_id)
+        publication.finish(vault, releases.load(vault, release_id))
+    return releases.load(vault, release_id)
 
 
-def _decide(vault: UnlockedVault, scope: AccessScope, intent: Action, outcome: Action) -> _Access:
-    """Steps 2 and 3: decide each subject of the dataset, then apply the limits of project and consents.
+def _new_release(vault: UnlockedVault) -> str:
+    """Id of a release to be begun; decision classes are made ready, outside the transaction that decides."""
+    with vault.books.read() as tx:
+        cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
+    return f"rel-{vault.random(8).hex()}"
+
+
+def _begin(
+    vault: UnlockedVault, scope: AccessScope, release_id: str, intent: Action, outcome: Action, *, staging: Staging | None = None
+) -> _Access:
+    """Steps 2 to 4: decide each subject of the dataset, apply the limits of project and consents, and append the intent and the
+    release's row, in one transaction, durable on return: the intent quotes what the decision rests on.
 
     Raises:
-        RefusedError: as ``release_limits.limits``. IntegrityError: as ``release_decisions.decide``.
+        RefusedError: as ``_decide`` and ``release_limits.limits``. IntegrityError: as ``release_decisions.decide``.
     """
-    with vault.books.read() as tx:
-        signed_approvals.require(vault, tx, scope.project)
-        when = moment(vault, tx)
-        decided = release_decisions.decide(vault, tx, scope, when)
-        limits = release_decisions.limits(tx, scope, decided, when)
-    return _Access(scope, decided, limits, f"rel-{vault.random(8).hex()}", intent, outcome)
-
-
-def _log_intent(vault: UnlockedVault, access: _Access, content: ReleaseContent) -> Appended:
-    """Step 4: append the intent and the release's row in one transaction, durable on return.
-
-    Raises RefusedError as ``_recheck``: the intent quotes the ledger's head of its own transaction.
-    """
-    scope, decided = access.scope, access.decided
-    subjects = list(decided.permitted)
-    detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
-    fields = {**access.entry_fields(), **_decision_fields(decided.tally, decided.head, detail)}
     with vault.books.write() as tx:
         when = moment(vault, tx)
-        fields |= {"consent": _recheck(vault, tx, access, when).entry(), "flags": when.flags}
-        intent = vault.trail.append(tx, access.intent, Outcome.INTENT, subjects=subjects, **fields)
+        decided = _decide(vault, tx, scope, when)
+        limits = release_decisions.limits(tx, scope, decided, when)
+        folders = {} if staging is None else {"staged": str(staging.path), "output": str(staging.output)}
+        content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), **folders)
+        subjects = list(decided.permitted)
+        detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
+        fields = {**_entry_fields(scope, release_id), **_decision_fields(decided.tally, decided.head, detail)}
+        begun = vault.trail.append(tx, intent, Outcome.INTENT, subjects=subjects, flags=when.flags, **fields)
         releases.begin(
             tx,
             vault,
-            access.release_id,
+            release_id,
             project_id=scope.project.project_id,
             request_id=scope.request_id,
-            intent=intent,
-            subjects=subjects,
+            intent=begun,
+            n_subjects=len(subjects),
             content=content,
         )
-    return intent
+    return _Access(scope, decided, limits, release_id, begun, outcome, content)
 
 
 def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> Deidentified:
@@ -267,7 +251,7 @@ def _open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[Sub
     return found
 
 
-def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: ReleaseContent, *, n_sites: int) -> Appended:
+def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n_sites: int) -> Appended:
     """Step 7: re-check, then append the outcome and mark the release, in one transaction.
 
     Raises:
@@ -281,12 +265,12 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
             tx,
             access.outcome,
             Outcome.DONE,
-            refers=intent.event_id,
+            refers=access.intent.event_id,
             counts=banded(counts),
             detail={"counts": counts},
             consent=head.entry(),
             blobs=[digest] if digest else [],
-            **access.entry_fields(),
+            **_entry_fields(access.scope, access.release_id),
         )
         releases.commit(
             tx,
@@ -301,13 +285,13 @@ def _commit(vault: UnlockedVault, access: _Access, intent: Appended, content: Re
     return outcome
 
 
-def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access, when: Moment) -> ledger.Head:
-    """Decide anew, in the transaction that rests on it; return the ledger head that it rests on.
+def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Moment) -> Decided:
+    """Decide each subject of the dataset, where principal, project and request still stand as the transaction sees them.
 
     Raises:
-        RefusedError: ``principal_disabled``, ``project_changed``, ``request_denied``, ``consent_changed``; as ``limits``.
+        RefusedError: ``principal_disabled``, ``project_changed``, ``request_denied``. IntegrityError: as ``release_decisions.decide``
+            and ``signed_approvals.require``.
     """
-    scope, decided = access.scope, access.decided
     vault.require_standing(tx)
     now = projects.by_id(vault, tx, scope.project.project_id)
     if (now.version, now.state) != (scope.project.version, projects.APPROVED):
@@ -315,17 +299,25 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access, when: Momen
     signed_approvals.require(vault, tx, now)
     if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
         raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
-    again = release_decisions.decide(vault, tx, scope, when)
-    limits = release_decisions.limits(tx, scope, again, when, permitted=len(decided.permitted))
+    return release_decisions.decide(vault, tx, scope, when)
+
+
+def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access, when: Moment) -> ledger.Head:
+    """Decide anew, in the transaction that rests on it; return the ledger head that it rests on.
+
+    Raises:
+        RefusedError: ``consent_changed``; as ``_decide`` and ``release_limits.limits``.
+    """
+    decided = access.decided
+    again = _decide(vault, tx, access.scope, when)
+    limits = release_decisions.limits(tx, access.scope, again, when, permitted=len(decided.permitted))
     # A locus excluded since the decision is a withdrawal too.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations or limits != access.limits:
         raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
     return again.head
 
 
-def _log_failure(
-    vault: UnlockedVault, access: _Access, intent: Appended, error: BaseException, *, staged: Path | None = None
-) -> None:
+def _log_failure(vault: UnlockedVault, access: _Access, error: BaseException, *, staged: Path | None = None) -> None:
     """Append a refused or failed outcome; none where the commit may have happened or the process ends: recovery reads what is durable."""
     if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
         return
@@ -334,8 +326,17 @@ def _log_failure(
     outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
     code = error.code if isinstance(error, GenovaultError) else "internal_error"
     with vault.books.write() as tx:
-        vault.trail.append(tx, access.outcome, outcome, refers=intent.event_id, reasons={code: 1}, **access.entry_fields())
+        fields = _entry_fields(access.scope, access.release_id)
+        vault.trail.append(tx, access.outcome, outcome, refers=access.intent.event_id, reasons={code: 1}, **fields)
         releases.drop(tx, access.release_id)
+
+
+def _entry_fields(scope: AccessScope, release_id: str) -> dict[str, Any]:
+    """Fields common to an access's log entries."""
+    project = scope.project
+    purpose = ",".join(project.declaration.purpose.use_kinds)
+    named = {"request": scope.request_id, "asserted_for": scope.asserted_for}
+    return {"project": project.code, "purpose": purpose, "obj": ObjectRef("release", release_id), **named}
 
 
 def _decision_fields(tally: Tally, head: ledger.Head, detail: dict[str, Any]) -> dict[str, Any]:

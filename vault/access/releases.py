@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, select, update
 
 from vault.audit.log import Appended
 from vault.errors import InputError, IntegrityError, RefusedError
-from vault.ids import ProjectId, SubjectId
+from vault.ids import ProjectId
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
@@ -64,7 +64,7 @@ def begin(
     project_id: ProjectId,
     request_id: str | None,
     intent: Appended,
-    subjects: list[SubjectId],
+    n_subjects: int,
     content: ReleaseContent,
 ) -> None:
     """Insert a release in state staging, in the transaction of its intent."""
@@ -77,8 +77,8 @@ def begin(
         intent_event=intent.event_id,
         outcome_index=None,
         manifest_sha256=None,
-        subject_set=vault.trail.log.subject_digest(vault.subject_keys.tokens(subjects)),
-        n_subjects=len(subjects),
+        subject_set=intent.subject_set,
+        n_subjects=n_subjects,
         n_sites=0,
         sealed=b"",
         created=to_micros(vault.clock()),

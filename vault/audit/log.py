@@ -45,6 +45,7 @@ class Appended:
     index: int
     event_id: str
     leaf: bytes
+    subject_set: bytes = b""  # digest of the subjects that it names; empty where it names none
 
 
 class AuditLog(LogReader):
@@ -140,7 +141,7 @@ class AuditLog(LogReader):
         insert_rows(tx, AuditClosingRow, ("event_id", "idx"), closing)
         details = [(old.end + i, ids[i], entry.detail) for i, entry in enumerate(batch) if entry.detail is not None]
         self._session.store(tx, details, clock=self._clock)
-        return [Appended(index, prepared.event_id, prepared.leaf) for index, prepared in numbered]
+        return [_appended(index, prepared) for index, prepared in numbered]
 
     def record(self, event: Event | Prepared) -> Appended:
         """Append in a transaction of its own, durably. Not inside ``Database.write``, which would deadlock.
@@ -246,7 +247,12 @@ class AuditLog(LogReader):
             raise _unavailable(error) from error
         if any(prepared.event_id not in found or found[prepared.event_id].leaf != prepared.leaf for prepared in batch):
             return None
-        return [Appended(found[prepared.event_id].index, prepared.event_id, prepared.leaf) for prepared in batch]
+        return [_appended(found[prepared.event_id].index, prepared) for prepared in batch]
+
+
+def _appended(index: int, prepared: Prepared) -> Appended:
+    digest = b"" if prepared.subjects is None else prepared.subjects.digest
+    return Appended(index, prepared.event_id, prepared.leaf, digest)
 
 
 def _unavailable(error: UnavailableError) -> UnavailableError:

@@ -14,7 +14,7 @@ from sqlalchemy import Row, select
 
 from vault.audit import canonical
 from vault.audit.details import open_detail
-from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, set_digest, subject_set
+from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, set_digest
 from vault.audit.log_head import last_note, newest_log, read_head, tree_at
 from vault.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from vault.audit.note import Checkpoint
@@ -234,10 +234,6 @@ class LogReader:
         """The ``most`` tokens that these entries name most often, each with its count."""
         with self.database.read() as tx:
             return most_named(tx, indices, most)
-
-    def subject_digest(self, tokens: Sequence[AuditToken]) -> bytes:
-        """32-byte digest by which entries name this set of subjects. Raises InputError as ``entry.subject_set``."""
-        return subject_set(tokens, self._set_salt).digest
 
     def subjects_of(self, digest: bytes, *, entry: int | None = None) -> list[AuditToken]:
         """Audit tokens of the set with this digest, sorted. ``entry``: number of an entry that names it, which makes the lookup fast.
