@@ -165,7 +165,7 @@ def read_all(s: UnlockedVault, name: str = "cohort") -> dataset_reader.Calls:
     """Every genotype of a dataset, opened past the gate: what an attack on stored bytes would have to change."""
     dataset = datasets.by_name(s, name)
     with s.books.read() as tx:
-        everyone = cohort_decisions.members(tx, [dataset.dataset_id]).subjects
+        everyone = cohort_decisions.members(s, tx, [dataset.dataset_id]).subjects
     return dataset_reader.read(s, dataset, Selection(), everyone, s.keys.open_many(KeyPurpose.GENOTYPE, everyone))
 
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from policies import obligations, states
 from policies.decisions import DecisionRequest, Tally, Verdict, bases, judge
@@ -42,6 +42,7 @@ ENFORCED = frozenset(obligations.UNDERSTOOD) - {"max_bits", "watermark", "no_dow
 """Obligations that this vault can fulfil; a consent with any other one refuses the release."""
 
 DECISION_CLASSES: Cache[DecisionClasses | None] = Cache(lambda: None)  # of the ledger as last read
+MEMBERS: Cache[tuple[tuple[object, ...], Members] | None] = Cache(lambda: None)  # last ones, with the records that they are of
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def decide(
     Raises:
         IntegrityError: as ``ledger.read``.
     """
-    held = members(tx, datasets)
+    held = members(vault, tx, datasets)
     book = ledger.read(tx, vault)
     request = decision_request(vault, tx, purpose, legal_at=legal_at, datasets=datasets)
     verdicts = decide_members(cached_decision_classes(vault, book), held, request)
@@ -161,11 +162,23 @@ def decide_members(known: DecisionClasses, held: Members, request: DecisionReque
     return Verdicts(tuple(cache.verdicts), by_number[numbers], min(ends, default=None))
 
 
-def members(tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
-    """Subjects with genotypes in any of the datasets. Raises IntegrityError as ``part_members.listed``."""
+def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]) -> Members:
+    """Subjects with genotypes in any of the datasets. Raises IntegrityError as ``part_members.listed``.
+
+    A part's record, which is authenticated, names the digest of its members: those that were once held against it need not be again.
+    """
     columns = (PartRow.part_id, PartRow.created, PartRow.members_sha256)
     parts = tx.execute(select(*columns).where(PartRow.dataset_id.in_(datasets))).all()
     personal = personal_parts.people(tx, datasets)
+    records = (*map(tuple, parts), *personal)
+    known = vault.caches.get(MEMBERS)
+    if known is None or known[0] != records:
+        known = records, _members(tx, parts, personal)
+        vault.caches.put(MEMBERS, known)
+    return known[1]
+
+
+def _members(tx: Transaction, parts: Sequence[Row[bytes, int, bytes]], personal: Sequence[tuple[SubjectId, int]]) -> Members:
     if len(parts) == 1 and not personal:
         only = part_members.listed(tx, parts[0].part_id, parts[0].members_sha256)
         return Members(only, np.full(len(only), parts[0].created))

@@ -76,7 +76,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
         with vault.books.read() as tx:
             now = moment(vault, tx).at
             known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
-            held = cohort_decisions.members(tx, ids) if code is not None else _all_subjects(tx)
+            held = cohort_decisions.members(vault, tx, ids) if code is not None else _all_subjects(tx)
             shares = []
             for name, purpose in asked.items():
                 request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now, datasets=ids)
