@@ -8,8 +8,9 @@ statement, times are numbered marks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from policies import canonical, consent
 from policies.consent import (
@@ -35,6 +36,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 IDS_AND_CLOCKS = ("event_id", "seq", "legal_time", "recorded_at")
 OWN_COLUMNS = (*IDS_AND_CLOCKS, "rules", "precision", "clock_behind")  # fields of an event that are not part of its statement
+_said = attrgetter(*(item.name for item in fields(ConsentEvent) if item.name not in OWN_COLUMNS))
 
 
 def dump_event(event: ConsentEvent) -> str:
@@ -105,6 +107,18 @@ def separate(event: ConsentEvent) -> tuple[str, tuple[datetime, ...]]:
     marked = _with_times(event, mark)
     statement = {name: value for name, value in consent.as_dict(marked).items() if name not in OWN_COLUMNS}
     return canonical.dumps(statement), tuple(times)
+
+
+def separate_all(events: Sequence[ConsentEvent]) -> list[tuple[str, tuple[datetime, ...]]]:
+    """``separate`` of each event; those that say the same at the same times are separated once."""
+    known: dict[object, tuple[str, tuple[datetime, ...]]] = {}
+    found = []
+    for event in events:
+        said = _said(event)
+        if said not in known:
+            known[said] = separate(event)
+        found.append(known[said])
+    return found
 
 
 def parse_statement(text: str) -> ConsentEvent:

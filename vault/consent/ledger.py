@@ -19,11 +19,11 @@ from policies.consent import RULES, ConsentEvent, Precision, Status
 from vault.audit.entry import ConsentHead
 from vault.consent import ledger_columns, ledger_witnesses
 from vault.consent.ledger_columns import CLOCK_BEHIND, DAY, EVENT, FORMAT, LAYOUTS, Columns, EventBatch, StatementTable
-from vault.crypto.envelope import Binding, open_blob, seal_blob
+from vault.crypto.envelope import Binding, PersonalPlace, open_blob, seal_blobs
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import UnavailableError
-from vault.ids import SubjectId, VaultId
+from vault.ids import ID_BYTES, SubjectId, VaultId
 from vault.session.caches import Cache
 from vault.session.moments import CLOCK_SLACK
 from vault.session.unlocked_vault import UnlockedVault
@@ -146,11 +146,11 @@ def append(
         raise _clock_behind(now, floor)
     keys = vault.keys.open_keys(KeyPurpose.IDENTITY, {item.subject for item in new})
     recorded = [_numbered(item, head.seq + 1 + at, floor, behind=behind) for at, item in enumerate(new)]
-    parts = [records.separate(event) for event in recorded]
+    parts = records.separate_all(recorded)
+    sealed_parts = _seal(vault, new, keys)
     interned = _intern(tx, [text for text, _ in parts])
     fixed, private = np.zeros(len(new), EVENT), []
-    for at, (item, event, (text, times)) in enumerate(zip(new, recorded, parts, strict=True)):
-        sealed = _seal(vault, item, keys[item.subject])
+    for at, (item, event, (text, times), sealed) in enumerate(zip(new, recorded, parts, sealed_parts, strict=True)):
         statement_id, digest = interned[text]
         owner, halves = np.frombuffer(item.subject, ">u8"), np.frombuffer(digest, ">u8")
         clocks = to_micros(event.legal_time), to_micros(event.recorded_at)
@@ -213,7 +213,7 @@ def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: Subjec
         sealed = held.get(event.seq, b"")
         if sha256(sealed) != book.columns.fixed["sealed"][event.seq - 1].tobytes():
             raise ledger_columns.altered(event.seq)
-        binding = _binding(vault.vault_id, subject, event.event_id, key)
+        binding = _binding(vault.vault_id, subject, event.event_id, key.key_id, key.version)
         found[event.seq] = json.loads(open_blob(key.secret, binding, sealed))
     return found
 
@@ -276,21 +276,34 @@ def _intern(tx: Transaction, texts: Sequence[str]) -> dict[str, tuple[int, bytes
     return {text: (known[digest], digest) for text, digest in digests.items()}
 
 
-def _seal(vault: UnlockedVault, item: NewEvent, key: OpenKey) -> bytes:
+def _seal(vault: UnlockedVault, new: Sequence[NewEvent], keys: Mapping[bytes, OpenKey]) -> list[bytes]:
+    """Sealed part of each event, under the key of its subject."""
+    found = dict[int, bytes]()
+    for version in {key.version for key in keys.values()}:
+        mine = [at for at, item in enumerate(new) if keys[item.subject].version == version]
+        places = []
+        for at in mine:
+            subject, key = new[at].subject, keys[new[at].subject]
+            places.append(PersonalPlace(new[at].event.event_id.encode(), subject, key.key_id, key.secret))
+        shared = _binding(vault.vault_id, SubjectId(b""), "", bytes(ID_BYTES), version)
+        sealed = seal_blobs(shared, places, (_private_text(new[at]) for at in mine), random=vault.random)
+        found.update(zip(mine, sealed, strict=True))
+    return [found[at] for at in range(len(new))]
+
+
+def _private_text(item: NewEvent) -> bytes:
     own = {"evidence": item.event.evidence_hash, "channel": item.event.channel}
     content = {**item.private, **{name: value for name, value in own.items() if value}}
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
-    binding = _binding(vault.vault_id, item.subject, item.event.event_id, key)
-    return seal_blob(key.secret, binding, text, random=vault.random)
+    return json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
 
 
-def _binding(vault_id: VaultId, subject: SubjectId, event_id: str, key: OpenKey) -> Binding:
+def _binding(vault_id: VaultId, subject: SubjectId, event_id: str, key_id: bytes, key_version: int) -> Binding:
     return Binding(
         vault_id=vault_id,
         collection="consent",
         record_id=event_id.encode(),
         subject_id=subject,
-        key_id=key.key_id,
-        key_version=key.version,
+        key_id=key_id,
+        key_version=key_version,
         content_type=CONTENT_TYPE,
     )

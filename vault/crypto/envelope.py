@@ -13,8 +13,9 @@ opens under one key only. Genotype blocks do not use this format (``docs/formats
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vault.crypto.context import SHORT_LENGTH, encode_context
 from vault.crypto.primitives import NONCE_BYTES, TAG_BYTES, AesGcm, constant_time_equal, hkdf_expand_sha512
@@ -99,30 +100,48 @@ class Sealer:
         return self._header + seal_chunks(self._key.reveal(), context, plaintext, salt=self._random(SALT_BYTES), label=LABEL)
 
 
-def seal_blobs(
-    shared: Binding,
-    subject_ids: Sequence[bytes],
-    keys: Iterable[tuple[bytes, bytes]],
-    plaintexts: Iterable[bytes],
-    *,
-    random: RandomBytes,
-) -> list[bytes]:
-    """As ``seal_blob`` for one record of each subject, whose id is the record's too, under the subject's own (key id, key).
+class PersonalPlace(NamedTuple):
+    """What tells a record of one of many subjects from the others' in its binding, and the subject's key."""
 
-    ``shared`` says the rest of the bindings, the version of all keys among it.
-    """
+    record_id: bytes  # up to 255 bytes
+    subject_id: bytes  # up to 255 bytes
+    key_id: bytes  # 16 bytes
+    key: Secret  # 32 bytes
+
+
+def seal_blobs(
+    shared: Binding, places: Sequence[PersonalPlace], plaintexts: Iterable[bytes], *, random: RandomBytes
+) -> list[bytes]:
+    """As ``seal_blob`` for one record of each place; ``shared`` says the rest of the bindings, the version of all keys among it."""
+    start, end = MAGIC + bytes([SUITE]), shared.header()[-4:]
+    salts = draw(random, len(places), SALT_BYTES)
+    return [
+        b"".join((start, place.key_id, end, seal_chunks(place.key.reveal(), context, plaintext, salt=salt, label=LABEL)))
+        for place, context, salt, plaintext in zip(places, _contexts(shared, places), salts, plaintexts, strict=True)
+    ]
+
+
+def open_blobs(shared: Binding, places: Sequence[PersonalPlace], blobs: Iterable[bytes]) -> list[bytes]:
+    """As ``open_blob`` for one record of each place, sealed by ``seal_blobs`` or one by one. Raises as ``open_blob``."""
+    start, end = MAGIC + bytes([SUITE]), shared.header()[-4:]
+    opened = []
+    for place, context, blob in zip(places, _contexts(shared, places), blobs, strict=True):
+        if blob[:HEADER_BYTES] != start + place.key_id + end:
+            blob_key(blob)
+            raise _other_key()
+        opened.append(open_chunks(place.key.reveal(), context, memoryview(blob)[HEADER_BYTES:], label=LABEL))
+    return opened
+
+
+def _contexts(shared: Binding, places: Iterable[PersonalPlace]) -> Iterator[bytes]:
+    """``Binding.context()`` of each place, with what they share encoded once: this runs for each person of a cohort."""
     before = encode_context("genovault/blob/v1", shared.vault_id, shared.collection)
     version = encode_context(shared.record_version)
     after = encode_context(shared.key_version, shared.content_type, shared.genome_build, CHUNK_BYTES)
-    start, end = MAGIC + bytes([SUITE]), shared.header()[-4:]
-    lengths, join, sealed = SHORT_LENGTH, b"".join, list[bytes]()
-    salts = draw(random, len(subject_ids), SALT_BYTES)
-    for salt, subject, (key_id, key), plaintext in zip(salts, subject_ids, keys, plaintexts, strict=True):
-        # Binding.context() with what the blobs share encoded once: this runs for each person of a cohort
-        length = lengths[len(subject)]
-        context = join((before, length, subject, length, subject, version, lengths[len(key_id)], key_id, after))
-        sealed.append(join((start, key_id, end, seal_chunks(key, context, plaintext, salt=salt, label=LABEL))))
-    return sealed
+    length, join = SHORT_LENGTH, b"".join
+    for record, subject, key_id, _ in places:
+        own = (length[len(record)], record, length[len(subject)], subject, version, length[len(key_id)], key_id)
+        yield join((before, *own, after))
 
 
 def open_blob(key: Secret, binding: Binding, blob: bytes) -> bytes:
@@ -246,7 +265,11 @@ def _check_header(binding: Binding, header: bytes) -> None:
     """Check that the header has a known format and names the binding's key."""
     blob_key(header)
     if header != binding.header():
-        raise IntegrityError("blob_key_mismatch", "a sealed blob names another key than its place does")
+        raise _other_key()
+
+
+def _other_key() -> IntegrityError:
+    return IntegrityError("blob_key_mismatch", "a sealed blob names another key than its place does")
 
 
 def _last_chunk(body_bytes: int) -> tuple[int, int]:

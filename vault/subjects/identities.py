@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from vault.crypto.envelope import Binding, open_blob, seal_blob, seal_blobs
+from vault.crypto.envelope import Binding, PersonalPlace, open_blob, open_blobs, seal_blob, seal_blobs
 from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.secret import Secret
 from vault.ids import ID_BYTES, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys, OpenKey
@@ -40,14 +41,21 @@ def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict
     keys = vault.keys.open_keys(KeyPurpose.IDENTITY, wanted)
     with vault.books.read() as tx:
         rows = people_digests.rows_of(tx, wanted)
-    return {SubjectId(s): open_identity(vault, SubjectId(s), version, sealed, keys[s]) for s, version, sealed in rows}
+    alike: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}  # (version, key version) -> (subject, sealed)
+    for subject, version, sealed in rows:
+        alike.setdefault((version, keys[subject].version), []).append((subject, sealed))
+    found: dict[SubjectId, Identity] = {}
+    for (version, key_version), several in alike.items():
+        subjects, blobs = zip(*several, strict=True)
+        places = [PersonalPlace(s, s, keys[s].key_id, keys[s].secret) for s in subjects]
+        shared = _binding(vault, b"", version, bytes(ID_BYTES), key_version)
+        found.update(zip(map(SubjectId, subjects), map(_parsed, open_blobs(shared, places, blobs)), strict=True))
+    return found
 
 
 def open_identity(vault: UnlockedVault, subject: SubjectId, version: int, sealed: bytes, key: OpenKey) -> Identity:
     """Open one identity. Raises as ``open_blob``."""
-    binding = _binding(vault, subject, version, key.key_id, key.version)
-    fields: Mapping[str, object] = json.loads(open_blob(key.secret, binding, sealed))
-    return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
+    return _parsed(open_blob(key.secret, _binding(vault, subject, version, key.key_id, key.version), sealed))
 
 
 def seal_identity(vault: UnlockedVault, subject: SubjectId, identity: Identity, version: int, key: OpenKey) -> bytes:
@@ -59,8 +67,10 @@ def seal_identity(vault: UnlockedVault, subject: SubjectId, identity: Identity, 
 def seal_first(vault: UnlockedVault, keys: FreshKeys, identities: Iterable[Identity]) -> list[bytes]:
     """Seal the first versions of new subjects' identities, in the order of the keys' owners."""
     shared = _binding(vault, b"", 1, bytes(ID_BYTES), keys.version)
-    own = zip(keys.key_ids, keys.keys, strict=True)
-    return seal_blobs(shared, keys.owners, own, map(_text, identities), random=vault.random)
+    places = [
+        PersonalPlace(s, s, key_id, Secret(key)) for s, key_id, key in zip(keys.owners, keys.key_ids, keys.keys, strict=True)
+    ]
+    return seal_blobs(shared, places, map(_text, identities), random=vault.random)
 
 
 def _binding(vault: UnlockedVault, subject: bytes, version: int, key_id: bytes, key_version: int) -> Binding:
@@ -74,6 +84,11 @@ def _binding(vault: UnlockedVault, subject: bytes, version: int, key_id: bytes, 
         key_version=key_version,
         content_type=IDENTITY_FORMAT,
     )
+
+
+def _parsed(text: bytes) -> Identity:
+    fields: Mapping[str, object] = json.loads(text)
+    return Identity(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
 
 
 def _text(identity: Identity) -> bytes:

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vault.crypto.vectors import generate
-from vault.crypto.envelope import Binding, blob_key, open_blob, open_chunks, open_range, seal_blob, seal_blobs, seal_chunks
+from vault.crypto.envelope import (
+    Binding,
+    PersonalPlace,
+    blob_key,
+    open_blob,
+    open_blobs,
+    open_chunks,
+    open_range,
+    seal_blob,
+    seal_blobs,
+    seal_chunks,
+)
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
 
@@ -56,24 +67,49 @@ def test_any_content_round_trips(plaintext):
     assert open_blob(KEY, BINDING, seal_blob(KEY, BINDING, plaintext, random=os.urandom)) == plaintext
 
 
+def places(count):
+    """Places of as many people, each with a record of a name of its own length."""
+    return [PersonalPlace(b"r" * n, bytes([n]) * 16, bytes([n + 50]) * 16, Secret(bytes([n + 90]) * 32)) for n in range(count)]
+
+
+def bound(place):
+    return replace(BINDING, record_id=place.record_id, subject_id=place.subject_id, key_id=place.key_id)
+
+
 @pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, 40_000])
-def test_blobs_sealed_together_open_one_by_one(size):
-    subjects, texts = [bytes([n]) * 16 for n in range(3)], [bytes([n]) * size for n in range(3)]
-    keys = [(bytes([n + 50]) * 16, bytes([n + 90]) * 32) for n in range(3)]
-    sealed = seal_blobs(BINDING, subjects, keys, texts, random=os.urandom)
-    for blob, subject, (key_id, key), plaintext in zip(sealed, subjects, keys, texts, strict=True):
-        place = replace(BINDING, record_id=subject, subject_id=subject, key_id=key_id)
-        assert open_blob(Secret(key), place, blob) == plaintext
-    assert seal_blobs(BINDING, [], [], [], random=os.urandom) == []
+def test_blobs_sealed_together_open_one_by_one_and_together(size):
+    texts = [bytes([n]) * size for n in range(3)]
+    sealed = seal_blobs(BINDING, places(3), texts, random=os.urandom)
+    for blob, place, plaintext in zip(sealed, places(3), texts, strict=True):
+        assert open_blob(place.key, bound(place), blob) == plaintext
+    assert open_blobs(BINDING, places(3), sealed) == texts
+    assert seal_blobs(BINDING, [], [], random=os.urandom) == open_blobs(BINDING, [], []) == []
 
 
 def test_blobs_sealed_together_are_those_sealed_apart():
     def fixed(length):
         return bytes(range(length))
 
-    place = replace(BINDING, record_id=BINDING.subject_id)
-    together = seal_blobs(place, [place.subject_id], [(place.key_id, KEY.reveal())], [b"text"], random=fixed)
-    assert together == [seal_blob(KEY, place, b"text", random=fixed)]
+    place = places(3)[2]
+    apart = [seal_blob(place.key, bound(place), b"text", random=fixed)]
+    assert seal_blobs(BINDING, [place], [b"text"], random=fixed) == apart
+
+
+@pytest.mark.parametrize("field", PersonalPlace._fields)
+def test_a_blob_of_another_place_does_not_open_among_many(field):
+    sealed = seal_blobs(BINDING, places(3), [b"text"] * 3, random=os.urandom)
+    moved = [*places(2), places(3)[2]._replace(**{field: getattr(places(4)[3], field)})]
+    with pytest.raises(IntegrityError) as caught:
+        open_blobs(BINDING, moved, sealed)
+    assert caught.value.code == ("blob_key_mismatch" if field == "key_id" else "commitment_mismatch")
+
+
+@pytest.mark.parametrize("damage", [lambda blob: blob[:20], lambda blob: b"GVB2" + blob[4:]])
+def test_a_damaged_header_among_many_is_refused(damage):
+    sealed = seal_blobs(BINDING, places(1), [b"text"], random=os.urandom)
+    with pytest.raises(IntegrityError) as caught:
+        open_blobs(BINDING, places(1), [damage(sealed[0])])
+    assert caught.value.code in {"blob_truncated", "blob_format_unknown"}
 
 
 @pytest.mark.parametrize(
