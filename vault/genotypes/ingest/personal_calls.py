@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from vault.genotypes.codec.callable_track import CallableTrack
 from vault.genotypes.ingest.source import SiteBatch
+
+if TYPE_CHECKING:
+    from vault.genotypes.codec.callable_track import CallableTrack  # its kernels are for gVCFs only
 
 
 @dataclass(frozen=True)
