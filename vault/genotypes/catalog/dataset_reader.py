@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.loci import Interval
 from vault.crypto.key_wrapping import block_keys
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import dataset_rules, panel_blocks, parts, personal_parts
@@ -27,7 +28,7 @@ from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.panel_rows import rows_as_calls, rows_as_choice
 from vault.genotypes.store.part_merge import Calls, PartCalls, merge_parts
 from vault.genotypes.store.part_reader import PartReader
-from vault.genotypes.store.reference_fill import ReferenceFill, TrackedPerson
+from vault.genotypes.store.reference_fill import ReferenceFill, Spans, TrackedPerson, Variants, variant_spans
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.store.windows import Choice, PartChoice
 from vault.ids import SubjectId
@@ -85,7 +86,7 @@ class GenotypeReader:
             rows = personal_parts.live(tx, dataset.dataset_id, subjects)
         own = [PersonalAccess(vault, row, column[SubjectId(row.subject_id)], keys[row.subject_id]) for row in rows]
         self._parts: list[_PartAccess | PersonalAccess] = sorted([*shared, *own], key=attrgetter("ordinal"))
-        self._reference = _reference(own, dataset_rules.current(vault, dataset.dataset_id))
+        self._reference = _reference(own, shared, dataset_rules.current(vault, dataset.dataset_id))
 
     def read(self, selection: Selection) -> Calls:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
@@ -155,6 +156,16 @@ class _PartAccess:
     def forget(self) -> None:
         self._decoded.clear()
         self._panels.clear()
+
+    def variants_of(self, column: int) -> Variants | None:
+        """Where the variants of the person of a column of the view lie; None of somebody who is not in the part."""
+        here = np.flatnonzero(self._columns == column).tolist()
+        return partial(self._variants, here[0]) if here else None
+
+    def _variants(self, at: int, contig: str, first: int, last: int) -> Spans:
+        chosen = self._choose(Selection(regions=(Interval.from_positions(contig, first, last),)))
+        access = BlockAccess.from_places([self._slots[at]], block_keys([self._keys[at]], self._part.row.dataset_id))
+        return variant_spans(*self._part.reader.read([ordinal for ordinal, _ in chosen], [rows for _, rows in chosen], access))
 
     def read(self, selection: Selection) -> PartCalls:
         build = self._build(selection.panel.panel_id) if selection.panel else None
@@ -235,20 +246,19 @@ class _PartAccess:
         )
 
 
-def _reference(own: Sequence[PersonalAccess], rule: AssayRule | None) -> ReferenceFill | None:
+def _reference(own: Sequence[PersonalAccess], shared: Sequence[_PartAccess], rule: AssayRule | None) -> ReferenceFill | None:
     """Who of the people has a track, at the quality that the dataset asks for; None if nobody has."""
     by_person: dict[int, list[PersonalAccess]] = {}
     for part in own:
         by_person.setdefault(part.column, []).append(part)
-    tracked = [
-        TrackedPerson(
-            column,
-            [part.track for part in parts if part.has_track],
-            [part.variants for part in parts] if len(parts) > 1 else (),
-        )
-        for column, parts in by_person.items()
-        if any(part.has_track for part in parts)
-    ]
+    tracked = []
+    for column, mine in by_person.items():
+        tracks = [part.track for part in mine if part.has_track]
+        elsewhere = [found for part in shared if (found := part.variants_of(column))] if tracks else []
+        # A track is cut where its own file has a variant: one part alone has nothing more to say.
+        variants = [*(part.variants for part in mine), *elsewhere] if len(mine) + len(elsewhere) > 1 else []
+        if tracks:
+            tracked.append(TrackedPerson(column, tracks, variants))
     return ReferenceFill(tracked, rule.band) if tracked and rule is not None else None
 
 

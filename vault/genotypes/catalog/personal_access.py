@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from policies.loci import Interval
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
-from vault.genotypes.codec.allele_counts import count_calls
 from vault.genotypes.codec.callable_track import CallableTrack
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.part_merge import PartCalls
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.personal_reader import PersonalPart
-from vault.genotypes.store.reference_fill import OwnTrack, Spans
+from vault.genotypes.store.reference_fill import OwnTrack, Spans, variant_spans
 from vault.genotypes.store.selections import Chosen, PanelLoci, Selection, choose_rows
 from vault.genotypes.store.windows import PartChoice
 from vault.session.unlocked_vault import UnlockedVault
@@ -48,9 +48,7 @@ class PersonalAccess:
     def variants(self, contig: str, first: int, last: int) -> Spans:
         """As ``reference_fill.Variants``: of the records with an ALT called."""
         found = self.read(Selection(regions=(Interval.from_positions(contig, first, last),)))
-        rows = np.flatnonzero(count_calls(found.sites, found.codes, found.escapes).carried())
-        pos = found.sites.pos[rows]
-        return pos, pos + found.sites.ref_lengths()[rows] - 1
+        return variant_spans(found.sites, found.codes, found.escapes)
 
     def verify(self) -> int:
         """Open and decode everything; the number of blocks. Raises IntegrityError: something is not what was written."""
@@ -66,11 +64,15 @@ class PersonalAccess:
         """The chosen sites' calls, in one column."""
         part, chosen = self._part, self._choose(selection)
         ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
-        return PartCalls(*part.reader.read(ordinals, rows, part.access), self._columns)
+        calls = PartCalls(*part.reader.read(ordinals, rows, part.access), self._columns)
+        # Calls that came from a part of several people may be of ALTs that were blanked there.
+        return calls if selection.panel is None else replace(calls, sites=selection.panel.index.named(calls.sites))
 
     def choose(self, selection: Selection) -> PartChoice:
         """The chosen sites, to be read or counted in windows."""
-        return PartChoice.from_reader(self._part.reader, self._choose(selection), self._part.access, self._columns)
+        return PartChoice.from_reader(
+            self._part.reader, self._choose(selection), self._part.access, self._columns, selection.panel
+        )
 
     @property
     def _part(self) -> PersonalPart:

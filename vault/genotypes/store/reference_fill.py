@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.genotypes.codec.call_codes import ABSENT, Codes
+from vault.genotypes.codec.allele_counts import count_calls
+from vault.genotypes.codec.call_codes import ABSENT, Codes, Escapes
 from vault.genotypes.codec.callable_track import ONE_COPY, TWO_COPIES, CallableTrack
 from vault.genotypes.codec.format_constants import TRACK_BIN_SHIFT
 from vault.genotypes.sites import Sites
@@ -31,6 +32,13 @@ Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 Variants = Callable[[str, int, int], Spans]
 """Where a part's variants lie of which REF has a base between two positions of a contig (1-based, inclusive)."""
+
+
+def variant_spans(sites: Sites, codes: Codes, escapes: Escapes) -> Spans:
+    """Where the records lie of which an ALT is called. ``codes`` uint8[m, n]."""
+    rows = np.flatnonzero(count_calls(sites, codes, escapes).carried())
+    pos = sites.pos[rows]
+    return pos, pos + sites.ref_lengths()[rows] - 1
 
 
 @dataclass
