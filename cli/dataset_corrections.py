@@ -99,6 +99,32 @@ def verify(ctx: typer.Context, name: Name) -> None:
     context.output.line("everything is as it was written")
 
 
+def upgrade(
+    ctx: typer.Context,
+    name: Name,
+    check: Annotated[bool, typer.Option("--check", help="Say what would be done; open nothing and change nothing.")] = False,
+) -> None:
+    """Bring a dataset that an earlier version imported to what this one would have made of it; views of it stay as they are.
+
+    What one person is left in becomes that person's own part, under keys that derive from theirs; the site tables that were under the
+    vault's go with their keys. doctor names the datasets. A killed run leaves each part as it was or as it is meant to be.
+
+    JSON: {"dataset", "needed": bool, "own_parts": n, "people": n}.
+    """
+    context = context_of(ctx)
+    context.mention_compiling()
+    from vault.operations import dataset_upgrade
+
+    with context.output.progress("upgrading", unit="parts") as bar, context.open() as vault:
+        found = dataset_upgrade.check(vault, name) if check else dataset_upgrade.upgrade(vault, name, progress=bar)
+    context.output.document({**asdict(found), "needed": found.needed})
+    if not found.needed:
+        context.output.line(f"{found.dataset}: nothing to do")
+        return
+    what = "would become" if check else "became"
+    context.output.line(f"{found.dataset}: {found.own_parts:,} parts of {found.people:,} people {what} these people's own")
+
+
 def check(
     ctx: typer.Context,
     name: Name,

@@ -249,7 +249,13 @@ def rule(
     context.output.line(f"{name}: assayed from {told} on")
 
 
-for command in (dataset_corrections.parts, dataset_corrections.verify, dataset_corrections.check, dataset_corrections.remove):
+for command in (
+    dataset_corrections.parts,
+    dataset_corrections.verify,
+    dataset_corrections.check,
+    dataset_corrections.upgrade,
+    dataset_corrections.remove,
+):
     app.command()(command)
 
 app.command("move-sample")(dataset_corrections.move_sample)

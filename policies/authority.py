@@ -60,6 +60,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "dataset.parts",
         "dataset.rule",
         "dataset.remove",
+        "dataset.upgrade",
         "dataset.verify",
         "panel.create",
         "panel.build",

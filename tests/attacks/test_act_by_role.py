@@ -32,7 +32,7 @@ from vault.files.yaml_documents import parse_yaml
 from vault.genotypes import import_job
 from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
-from vault.operations import backup, doctor, key_backups, key_rotation, log_anchors, upgrade
+from vault.operations import backup, dataset_upgrade, doctor, key_backups, key_rotation, log_anchors, upgrade
 from vault.operations.corrections import moving, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
@@ -73,6 +73,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset rule": ("dataset rule cohort --min-gq 30", "dataset.rule"),
     "dataset check": ("dataset check cohort", "dataset.check"),
     "dataset move-sample": ("dataset move-sample cohort --from S03 --to S04 --swap --reason x --yes", "dataset.move"),
+    "dataset upgrade": ("dataset upgrade cohort", "dataset.upgrade"),
     "dataset verify": ("dataset verify cohort", "dataset.verify"),
     "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
     "consent add": ("consent add form.yaml", "consent.form"),
@@ -307,6 +308,7 @@ def functions(s, names, folder):
         ),
         "dataset.check": lambda: sample_checks.check(s, "cohort"),
         "dataset.move": lambda: moving.move(s, "cohort", "S03", "S04", swap=True, reason="x"),
+        "dataset.upgrade": lambda: dataset_upgrade.upgrade(s, "cohort"),
         "dataset.verify": lambda: verification.verify(s, "cohort"),
         "dataset.remove": lambda: removal.remove(s, "cohort", reason="x", accept=True),
         "panel.create": lambda: panels.create(

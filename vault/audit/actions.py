@@ -44,6 +44,7 @@ class Action(StrEnum):
     DATASET_REMOVE = "dataset.remove"
     DATASET_LIST = "dataset.list"
     DATASET_SHOW = "dataset.show"
+    DATASET_UPGRADE = "dataset.upgrade"
     DATASET_VERIFY = "dataset.verify"
     PANEL_CREATE = "panel.create"
     PANEL_BUILD = "panel.build"

@@ -25,7 +25,7 @@ from vault.crypto.keystore import Branch
 from vault.errors import GenovaultError, IntegrityError
 from vault.genotypes.catalog.object_inventory import table_keys
 from vault.limits import ALARM_KEK_WRAPS
-from vault.operations import consent_times, key_backups, object_checks, people_checks, put_back, repair
+from vault.operations import consent_times, dataset_upgrade, key_backups, object_checks, people_checks, put_back, repair
 from vault.operations.erasure.job import DONE, ERASED
 from vault.operations.health import HealthFinding, Severity
 from vault.session import moments
@@ -341,6 +341,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("keys", _keys, ()),
     ("objects", _objects, ()),
     ("containers", _containers, (PURPOSE_BRANCH[KeyPurpose.SITE_TABLE],)),
+    ("datasets", dataset_upgrade.findings, ()),
     ("unfinished work", _unfinished, ()),
     ("copies of the keys", _copies, ()),
 )

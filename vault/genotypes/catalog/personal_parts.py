@@ -35,17 +35,25 @@ def add(
     source: str | None,
 ) -> None:
     """Name a written part in the books, in the caller's transaction. ``assayed``, ``source``: as ``parts.add_part``."""
-    row = PersonalPartRow(
-        dataset_id=dataset_id,
-        subject_id=subject,
-        ordinal=next_ordinal(tx, dataset_id),
-        state=LIVE,
-        assayed=assayed,
-        source=source,
-        created=to_micros(vault.clock()),
-        **personal_fields(record),
-    )
-    tx.add(row)
+    said = {"assayed": assayed, "source": source, "created": to_micros(vault.clock())}
+    _add(tx, dataset_id, record, subject, contigs, ordinal=next_ordinal(tx, dataset_id), **said)
+
+
+def add_instead(tx: Transaction, old: PartRow, record: PersonalRecord, subject: SubjectId, *, contigs: Iterable[str]) -> None:
+    """Name a part that takes the place of one with shared tables, in the caller's transaction: the same import, in the same place."""
+    said = {"assayed": old.assayed, "source": old.source, "created": old.created}
+    _add(tx, DatasetId(old.dataset_id), record, subject, contigs, ordinal=old.ordinal, **said)
+
+
+def _add(
+    tx: Transaction,
+    dataset_id: DatasetId,
+    record: PersonalRecord,
+    subject: SubjectId,
+    contigs: Iterable[str],
+    **said: object,
+) -> None:
+    tx.add(PersonalPartRow(dataset_id=dataset_id, subject_id=subject, state=LIVE, **said, **personal_fields(record)))
     tx.flush()
     known = contigs_of(tx, dataset_id)
     united = list(dict.fromkeys([*known, *contigs]))

@@ -7,40 +7,27 @@ old one's tables stay for the sake of those who are in it, and an erasure of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-
-import numpy as np
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
-from vault.crypto.key_wrapping import KeyPurpose, block_key
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.catalog import datasets, leaving, overlap, part_list, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
-from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.catalog.part_list import AnyPart
-from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
-from vault.genotypes.codec.encoded_chunk import SiteChunk
-from vault.genotypes.codec.encoder import ChunkEncoder
-from vault.genotypes.codec.packed_calls import CallRows
 from vault.genotypes.import_parts import OwnPart, write_own
-from vault.genotypes.sites import site_ends
 from vault.genotypes.store.part_records import Owner
-from vault.genotypes.store.personal_reader import PersonalPart
-from vault.genotypes.store.personal_writer import Tracks
-from vault.genotypes.store.site_redaction import shown
 from vault.ids import PartId, SubjectId, new_id
-from vault.operations.corrections import leaving_job
+from vault.operations.corrections import leaving_job, resealing
 from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PersonalPartRow
 from vault.subjects import registry
 from vault.subjects.references import resolve
 
@@ -126,8 +113,8 @@ def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], lea
         part_id = PartId(new_id(vault.random))
         leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
         owner = Owner(vault.vault_id, dataset.dataset_id, part_id)
-        source, tracks = _opened(vault, move, keys[move.old])
-        part = write_own(vault, owner, (move.new, keys[move.new]), _chunks(source, move.old), tracks=tracks)
+        source, tracks = resealing.opened(vault, move.row, move.old, keys[move.old])
+        part = write_own(vault, owner, (move.new, keys[move.new]), resealing.chunks(source, move.old), tracks=tracks)
         met = overlap.measure(vault, dataset, part.source(vault, owner, keys), [move.new], without=leaves)
         if met.different:
             raise InputError(
@@ -137,33 +124,6 @@ def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], lea
             )
         written.append(part)
     return written
-
-
-def _opened(vault: UnlockedVault, move: _Move, key: bytes) -> tuple[Source, Tracks | None]:
-    """The calls where they are, and what the person's file said of what was assayed."""
-    row = move.row
-    owner = owner_from_row(vault.vault_id, row)
-    if isinstance(row, PersonalPartRow):
-        record = personal_from_row(row)
-        part = PersonalPart(owner, record, key, get_range=vault.objects.get_range)
-        spans = {track.contig: range(track.first_bin, track.first_bin + track.n_bins) for track in part.index.tracks}
-        tracks = {contig: part.bins(contig, bins) for contig, bins in spans.items()}
-        return overlap.of_own(vault, owner, record, (move.old, key)), tracks if row.has_track else None
-    opened, slots = parts.open_part(vault, row), parts.members(vault, row, [move.old])
-    blocks = {move.old: block_key(key, row.dataset_id)}
-    return overlap.of_shared(opened.reader, slots, blocks, learn=partial(parts.learn, vault, opened)), None
-
-
-def _chunks(source: Source, person: SubjectId) -> Iterator[SiteChunk]:
-    """The sites of a part that are still told, with one person's calls."""
-    for ordinal in range(source.reader.part.n_chunks):
-        source.learn([ordinal])
-        rows = shown(source.reader.sites(ordinal))
-        if len(rows):
-            sites, codes, escapes = source.reader.read([ordinal], [rows], source.access([person]))
-            encoder = ChunkEncoder(1, capacity=len(sites))
-            encoder.add(CallRows.from_codes(np.ascontiguousarray(codes)), escapes)
-            yield SiteChunk(sites, int(site_ends(sites).max()), encoder.finish())
 
 
 def _origin(row: AnyPart) -> str:
