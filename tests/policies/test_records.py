@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import PolicyInputError
-from policies.records import join, parse_statement, separate
+from policies.records import join, parse_statement, separate, separate_all
 from tests.support.consenting import accept, day
 from tests.support.histories import event
 
@@ -22,6 +22,16 @@ def test_an_event_is_put_together_as_it_was(random):
     pattern = parse_statement(text)
     own = {"event_id": one.event_id, "seq": one.seq, "legal_time": one.legal_time, "recorded_at": one.recorded_at}
     assert join(pattern, **own, times=times) == one
+
+
+@given(seeds, st.integers(0, 12))
+def test_many_are_taken_apart_as_each_alone(random, size):
+    kinds = [event(random, 3) for _ in range(3)]  # so that some say the same, at the same times and at others
+    events = [
+        replace(random.choice(kinds), event_id=f"n{seq}", seq=seq, valid_to=random.choice([None, day(300), day(301)]))
+        for seq in range(1, size + 1)
+    ]
+    assert separate_all(events) == [separate(one) for one in events]
 
 
 @given(seeds)
