@@ -166,8 +166,7 @@ def _new_release(vault: UnlockedVault) -> str:
 def _begin(
     vault: UnlockedVault, scope: AccessScope, release_id: str, intent: Action, outcome: Action, *, staging: Staging | None = None
 ) -> _Access:
-    """Steps 2 to 4: decide each subject of the dataset, apply the limits of project and consents, and append the intent and the
-    release's row, in one transaction, durable on return: the intent quotes what the decision rests on.
+    """Steps 2 to 4: decide on each subject, apply the limits, and append intent and row of the release, in one transaction.
 
     Raises:
         RefusedError: as ``_decide`` and ``release_limits.limits``. IntegrityError: as ``release_decisions.decide``.
@@ -176,8 +175,10 @@ def _begin(
         when = moment(vault, tx)
         decided = _decide(vault, tx, scope, when)
         limits = release_decisions.limits(tx, scope, decided, when)
-        folders = {} if staging is None else {"staged": str(staging.path), "output": str(staging.output)}
-        content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), **folders)
+        content = ReleaseContent(scope.detail(), decided.obligations.as_dict())
+        if staging is not None:
+            places = decided.members.places(decided.permitted).hex()
+            content = replace(content, staged=str(staging.path), output=str(staging.output), places=places)
         subjects = list(decided.permitted)
         detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
         fields = {**_entry_fields(scope, release_id), **_decision_fields(decided.tally, decided.head, detail)}
@@ -255,7 +256,7 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
     """Step 7: re-check, then append the outcome and mark the release, in one transaction.
 
     Raises:
-        RefusedError: ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``.
+        RefusedError: ``calls_changed``, ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``.
     """
     digest = sha256(content.manifest.encode()) if content.manifest else None
     counts = {"subjects": len(access.decided.permitted), "sites": n_sites}
@@ -306,10 +307,12 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access, when: Momen
     """Decide anew, in the transaction that rests on it; return the ledger head that it rests on.
 
     Raises:
-        RefusedError: ``consent_changed``; as ``_decide`` and ``release_limits.limits``.
+        RefusedError: ``calls_changed``, ``consent_changed``; as ``_decide`` and ``release_limits.limits``.
     """
     decided = access.decided
     again = _decide(vault, tx, access.scope, when)
+    if not again.members.keep(decided.permitted, of=decided.members):
+        raise RefusedError("calls_changed", "calls were moved, replaced or removed while the view was made", hint="ask again")
     limits = release_decisions.limits(tx, access.scope, again, when, permitted=len(decided.permitted))
     # A locus excluded since the decision is a withdrawal too.
     if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations or limits != access.limits:

@@ -12,6 +12,7 @@ from vault.consent import recording
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, IntegrityError, RefusedError
 from vault.operations import release_recovery
+from vault.operations.corrections import moving
 from vault.operations.recovery import open_recovered
 from vault.views.deidentify import Deidentified
 
@@ -68,6 +69,7 @@ CHANGES = {
     "restriction": (lambda s: recording.restrict(s, "S03"), "consent_changed"),
     "project suspended": (lambda s: projects.change(s, "demo", "suspend"), "project_changed"),
     "project closed": (lambda s: projects.change(s, "demo", "close"), "project_changed"),
+    "calls exchanged": (lambda s: moving.move(s, "cohort", "S03", "S11", swap=True, reason="tubes mixed up"), "calls_changed"),
 }
 
 
@@ -135,6 +137,12 @@ def test_a_new_acceptance_does_not_widen_a_view_in_the_making(folder, meanwhile)
     meanwhile(another(folder, accept))
     with opened(folder) as s:
         assert set(gate.view(s, project="demo", dataset="cohort").pseudonyms) == set(before.pseudonyms)
+
+
+def test_nor_does_a_correction_of_people_who_are_not_released(folder, meanwhile):
+    meanwhile(another(folder, lambda other: moving.move(other, "cohort", "S11", "S12", swap=True, reason="tubes mixed up")))
+    with opened(folder) as s:
+        assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == len(vaults.PERMITTED)
 
 
 def test_someone_elses_withdrawal_does_not_stop_a_view(folder, meanwhile):

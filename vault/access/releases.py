@@ -29,13 +29,17 @@ RELEASED, ABORTED = "released", "aborted"
 
 @dataclass(frozen=True)
 class ReleaseContent:
-    """Sealed part of a release's record. Folders are empty for a view in memory."""
+    """Sealed part of a release's record. Folders are empty for a view in memory.
+
+    ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before.
+    """
 
     asked: Mapping[str, object]
     obligations: Mapping[str, object]
     staged: str = ""
     output: str = ""
     manifest: str = ""  # manifest.json as it was signed
+    places: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ subjects is decided once (``decision_classes``), by the rules of ``policies``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -30,6 +30,7 @@ from vault.access.excluded_places import place_rules
 from vault.consent import decision_classes, forms, ledger, reference_data
 from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
+from vault.crypto.primitives import sha256
 from vault.genotypes.catalog import part_members, personal_parts
 from vault.ids import DatasetId, SubjectId
 from vault.session.caches import Cache
@@ -47,10 +48,31 @@ MEMBERS: Cache[tuple[tuple[object, ...], Members] | None] = Cache(lambda: None) 
 
 @dataclass(frozen=True)
 class Members:
-    """Subjects of some datasets in the order of their random ids, and the time of each one's newest import, int64[n] in µs."""
+    """Subjects of some datasets in the order of their random ids, and the time of each one's newest import, int64[n] in µs.
+
+    ``parts``: whose calls each part holds.
+    """
 
     subjects: list[SubjectId]
     data_at: Ints
+    parts: Mapping[bytes, Sequence[SubjectId]] = field(default_factory=dict)
+
+    def keep(self, people: Iterable[SubjectId], *, of: Members) -> bool:
+        """True if every part that held calls of these people holds them still; ``of``: the members of before.
+
+        What was moved, replaced or removed since is perhaps another person's.
+        """
+        changed = [part for part, before in of.parts.items() if self.parts.get(part) != before] if self is not of else []
+        if not changed:
+            return True
+        wanted = set(people)
+        return all(wanted.intersection(of.parts[part]).issubset(self.parts.get(part, ())) for part in changed)
+
+    def places(self, people: Iterable[SubjectId]) -> bytes:
+        """Digest of which parts hold calls of these people, 32 bytes."""
+        wanted = set(people)
+        held = ((part, sorted(wanted.intersection(subjects))) for part, subjects in sorted(self.parts.items()))
+        return sha256(b"".join(part + subject for part, subjects in held for subject in subjects))
 
 
 @dataclass(frozen=True)
@@ -94,6 +116,7 @@ class Decided:
     obligations: Obligations
     head: ledger.Head
     verdicts: Verdicts
+    members: Members = field(repr=False)
 
 
 def decide(
@@ -109,7 +132,7 @@ def decide(
     request = decision_request(vault, tx, purpose, legal_at=legal_at, datasets=datasets)
     verdicts = decide_members(cached_decision_classes(vault, book), held, request)
     permitted = tuple(compress(held.subjects, verdicts.permits().tolist()))
-    return Decided(tuple(held.subjects), permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts)
+    return Decided(tuple(held.subjects), permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts, held)
 
 
 def decision_request(
@@ -178,17 +201,24 @@ def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]
     return known[1]
 
 
-def _members(tx: Transaction, parts: Sequence[Row[bytes, int, bytes]], personal: Sequence[tuple[SubjectId, int]]) -> Members:
+def _members(
+    tx: Transaction, parts: Sequence[Row[bytes, int, bytes]], personal: Sequence[tuple[SubjectId, int, bytes]]
+) -> Members:
+    held: dict[bytes, list[SubjectId]] = {
+        part.part_id: part_members.listed(tx, part.part_id, part.members_sha256) for part in parts
+    }
     if len(parts) == 1 and not personal:
-        only = part_members.listed(tx, parts[0].part_id, parts[0].members_sha256)
-        return Members(only, np.full(len(only), parts[0].created))
-    batches = [(part.created, part_members.listed(tx, part.part_id, part.members_sha256)) for part in parts]
-    batches += [(created, [subject]) for subject, created in personal]
+        only = held[parts[0].part_id]
+        return Members(only, np.full(len(only), parts[0].created), held)
+    held |= {part_id: [subject] for subject, _, part_id in personal}
+    batches = [(created, held[part_id]) for part_id, created, _ in parts]
+    batches += [(created, held[part_id]) for _, created, part_id in personal]
     newest: dict[SubjectId, int] = {}
     for created, subjects in sorted(batches, key=itemgetter(0)):
         newest.update(dict.fromkeys(subjects, created))
     everybody = sorted(newest)
-    return Members(everybody, np.fromiter((newest[subject] for subject in everybody), np.int64, len(everybody)))
+    times = np.fromiter((newest[subject] for subject in everybody), np.int64, len(everybody))
+    return Members(everybody, times, held)
 
 
 def cached_decision_classes(vault: UnlockedVault, book: ledger.Ledger) -> DecisionClasses:

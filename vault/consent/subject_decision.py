@@ -62,6 +62,6 @@ def newest_data(tx: Transaction, subject: SubjectId, dataset_ids: list[DatasetId
         .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
         .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids))
     )
-    own = [created for owner, created in personal_parts.people(tx, dataset_ids) if owner == subject]
+    own = [created for owner, created, _ in personal_parts.people(tx, dataset_ids) if owner == subject]
     newest = max([*own, *filter(None, [tx.scalar(query)])], default=None)
     return None if newest is None else from_micros(newest)

@@ -55,7 +55,7 @@ def _end(vault: UnlockedVault, release: Release) -> None:
 
 def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     """Decide again: project, request and limits allow it, and each subject of the release is permitted under the same locus
-    restrictions.
+    restrictions, its calls where they were.
     """
     project = projects.load(vault, release.project)
     if project.state != projects.APPROVED:
@@ -74,6 +74,8 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     except RefusedError:
         return False
     same_places = all(release.content.obligations.get(key) == duties.as_dict().get(key) for key in ("mask", "only"))
-    return same_places and set(vault.trail.log.subjects_of(release.subject_set)) <= set(
-        vault.subject_keys.tokens(decided.permitted)
-    )
+    released = set(vault.trail.log.subjects_of(release.subject_set))
+    tokens = vault.subject_keys.all_tokens(decided.permitted)
+    people = [subject for subject, own in tokens.items() if not released.isdisjoint(own)]
+    unmoved = release.content.places in ("", decided.members.places(people).hex())
+    return same_places and unmoved and released.issubset(token for subject in people for token in tokens[subject])

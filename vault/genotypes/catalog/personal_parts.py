@@ -92,11 +92,13 @@ def live(
     return [row for row in rows if wanted is None or row.subject_id in wanted]
 
 
-def people(tx: Transaction, datasets: Sequence[DatasetId]) -> list[tuple[SubjectId, int]]:
-    """(subject, time of the import) of every live personal part of some datasets, oldest first."""
+def people(tx: Transaction, datasets: Sequence[DatasetId]) -> list[tuple[SubjectId, int, bytes]]:
+    """(subject, time of the import, part) of every live personal part of some datasets, oldest first."""
     c = PersonalPartRow
-    query = select(c.subject_id, c.created).where(c.state == LIVE, c.dataset_id.in_(datasets)).order_by(c.created, c.part_id)
-    return [(SubjectId(subject), created) for subject, created in tx.execute(query)]
+    query = select(c.subject_id, c.created, c.part_id).where(c.state == LIVE, c.dataset_id.in_(datasets))
+    return [
+        (SubjectId(subject), created, part_id) for subject, created, part_id in tx.execute(query.order_by(c.created, c.part_id))
+    ]
 
 
 def leave(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
