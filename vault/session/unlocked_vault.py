@@ -42,7 +42,7 @@ from vault.storage.book_tables import PrincipalRow, VaultRow
 from vault.storage.database import Database, Transaction
 from vault.storage.migrate import is_current, make_current
 from vault.storage.object_store import ObjectStore
-from vault.storage.planted import require_plain
+from vault.storage.planted import keep_plain
 
 Opener = PassphraseFactor | KeyFileFactor
 """Unlock factor of a slot, made by ``factor``."""
@@ -67,7 +67,7 @@ class UnlockedVault:
         self._key_database = Database(inside(folder, settings.places.keys))
         self.objects = ObjectStore(inside(folder, settings.places.objects))
         for base, opened in (("books", database), ("keys", self._key_database)):
-            require_plain(opened, base)
+            keep_plain(opened, base)
         if not is_current(database, "books"):
             migrate_books(database, self.vault_id, unlocked)
         make_current(self._key_database, "keys")

@@ -13,12 +13,12 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, event, exc, make_url, text
+from sqlalchemy import URL, Connection, Engine, event, exc, make_url, text
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.orm import Session
 
@@ -52,6 +52,8 @@ _SQLITE_SCHEMA = re.compile(
 _POSTGRES_SCHEMA = frozenset(
     {"42P01", "42703", "42P07", "42701", "42704", "42710"}
 )  # undefined, and duplicate, table, column, object
+
+_LOOKED_OVER = "genovault-schema"  # in a connection's info: the number of the schema that was looked over
 
 _NOT_TEXT = "Could not decode to UTF-8"  # what SQLite's driver says, without a code, of bytes that stand as text
 
@@ -97,6 +99,24 @@ class Database:
             if self.dialect == "postgresql":
                 tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield tx
+
+    def watch_schema(self, check: Callable[[Connection], None]) -> None:
+        """Have the schema looked over in the first transaction of each connection, and in each that finds it changed (SQLite only).
+
+        ``check`` raises what refuses the transaction. It reads within it, so nothing changes between the look and the work.
+        """
+        if self.dialect != "sqlite":
+            return
+
+        def begun(connection: Connection) -> None:
+            raw = connection.connection.dbapi_connection
+            version = raw.execute("PRAGMA schema_version").fetchone()  # type: ignore[union-attr]
+            if connection.info.get(_LOOKED_OVER) != version:
+                check(connection)
+                connection.info[_LOOKED_OVER] = version
+
+        for engine in (self._reader, self._writer):
+            event.listen(engine, "begin", begun)
 
     def checkpoint_wal(self, *tables: str) -> None:
         """Overwrite deleted bytes: fold SQLite's write-ahead log into the file. On PostgreSQL, VACUUM the tables named, which frees the

@@ -2,14 +2,14 @@
 
 SQLite runs a trigger of the file in whatever transaction touches its table, answers a name by a view of it, drops a row in silence
 where a constraint says so, and looks a name up in whatever an index holds; PostgreSQL has rules, policies, generated columns and
-functions in constraints and defaults besides. So a database is looked over before anything is read from it, and refused with the
-first thing that was planted. Schemas of earlier programs pass: theirs are fewer tables, columns and indexes, of the same kinds.
+functions in constraints and defaults besides. So a database is looked over before anything is read from it, and again when its schema
+has changed, and refused with the first thing that was planted. Schemas of earlier programs pass: theirs are fewer tables, columns and indexes, of the same kinds.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.dialects import sqlite
@@ -37,6 +37,15 @@ _DEFAULT = re.compile(r"\bDEFAULT\b(?! '(?:1|-|UTC)'(?![\w']))", re.IGNORECASE)
 _OWN_CHECK = "CONSTRAINT ck_audit_head_single CHECK (id = 1)"
 
 
+def keep_plain(database: Database, base: str) -> None:
+    """As ``require_plain``; of SQLite, also in each later transaction that finds another schema than was looked over.
+
+    A session may stay open for days. On PostgreSQL it is looked over when the session opens.
+    """
+    require_plain(database, base)
+    database.watch_schema(lambda connection: _refuse(_in_sqlite(connection, base), base))
+
+
 def require_plain(database: Database, base: str) -> None:
     """Refuse a database (``books`` or ``keys``) that holds what no migration made.
 
@@ -49,6 +58,10 @@ def require_plain(database: Database, base: str) -> None:
             found = _in_sqlite(connection, base) if connection.dialect.name == "sqlite" else _in_postgresql(connection, base)
     except IntegrityError:  # no database at all, which whoever reads its schema version says
         return
+    _refuse(found, base)
+
+
+def _refuse(found: Planted, base: str) -> None:
     for kind, name in found:
         raise IntegrityError(
             "schema_planted",
@@ -108,6 +121,7 @@ def _called(kind: str, name: str, tables: frozenset[str] | set[str]) -> str:
     return "constraint" if kind == "table" and name in tables else kind
 
 
+@lru_cache(maxsize=1024)
 def _does_nothing(sql: str) -> bool:
     """True for a CREATE TABLE of plain columns and constraints that only refuse."""
     rest = sql.replace(_OWN_CHECK, "") if sql.startswith("CREATE TABLE audit_head") else sql
@@ -124,6 +138,7 @@ def _indexes(base: str) -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=1024)
 def _plain(sql: str) -> str:
     return " ".join(sql.replace('"', "").split())
 
