@@ -54,15 +54,15 @@ def create(
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """All panels and their versions.
+    """All panels and their versions; for engines and researchers those of the datasets that they may ask of.
 
     JSON: {"panels": [{"name", "version": n, "dataset", "loci": n, "sha256"}]}.
     """
     context = context_of(ctx)
-    from vault.genotypes.catalog import panels
+    from vault.access import askable
 
     with context.reading(Action.PANEL_SHOW) as vault:
-        found = panels.list_all(vault)
+        found = askable.visible_panels(vault)
     described = [
         {"name": p.name, "version": p.version, "dataset": p.dataset, "loci": len(p.loci), "sha256": p.sha256} for p in found
     ]
@@ -79,10 +79,10 @@ def show(ctx: typer.Context, name: Name) -> None:
     JSON: {"name", "version": n, "dataset", "sha256", "loci": [{"contig", "first": n, "last": n, "ref", "alts", "name"}]}.
     """
     context = context_of(ctx)
-    from vault.genotypes.catalog import panels
+    from vault.access import askable
 
     with context.reading(Action.PANEL_SHOW) as vault:
-        panel = panels.by_name(vault, name)
+        panel = askable.visible_panel(vault, name)
     loci = [locus.as_dict() for locus in panel.loci]
     described = {"name": name, "version": panel.version, "dataset": panel.dataset, "sha256": panel.sha256}
     context.output.document({**described, "loci": loci})

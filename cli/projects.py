@@ -105,15 +105,15 @@ def close(ctx: typer.Context, code: Code) -> None:
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """All projects.
+    """All projects; for engines and researchers those that are approved and name them.
 
     JSON: {"projects": [as of show]}.
     """
     context = context_of(ctx)
-    from vault.access import projects
+    from vault.access import askable
 
     with context.reading(Action.PROJECT_SHOW) as vault:
-        found = projects.list_all(vault)
+        found = askable.visible_projects(vault)
     context.output.document({"projects": [_described(project) for project in found]})
     rows = [(p.code, p.state, p.declaration.title, ", ".join(p.declaration.datasets)) for p in found]
     context.output.table(("project", "state", "title", "datasets"), rows)
@@ -126,10 +126,10 @@ def show(ctx: typer.Context, code: Code) -> None:
     JSON: {"code", "state", "version": n, "created_by", "approved_by", "self_approved": bool, "sha256", "declaration": {…}}.
     """
     context = context_of(ctx)
-    from vault.access import projects
+    from vault.access import askable
 
     with context.reading(Action.PROJECT_SHOW) as vault:
-        project = projects.load(vault, code)
+        project = askable.visible_project(vault, code)
     _show_state(context, project)
     if not context.output.json:
         import yaml

@@ -222,6 +222,7 @@ title: Health research on @DATASET@
 
 purpose:
   use_kinds: [hmb]               # general, hmb (health and medical), disease, poa (ancestry), methods, clinical_care
+  # action: matching             # a program that recommends treatments; or clinical_care, return_of_results, recontact: not research
   # diseases: ["MONDO:0004992"]  # for the kind disease: the most specific terms that are true
   # commercial: false            # consents for non-commercial use need to know
   # genetic: true                # consents for genetic studies only need to know

@@ -9,6 +9,7 @@ Importing this package loads nothing heavy: opening a vault does.
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from vault.errors import GenovaultError, InputError, IntegrityError, RefusedErro
 
 if TYPE_CHECKING:
     from vault.api import Vault
+    from vault.views.view import View
 
 __all__ = [
     "GenovaultError",
@@ -24,8 +26,22 @@ __all__ = [
     "RefusedError",
     "UnavailableError",
     "UsageError",
+    "Vault",
+    "View",
     "open",
 ]
+_HEAVY = {"Vault": "vault.api", "View": "vault.views.view"}  # imported where they are asked for, by help() or a program
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HEAVY})
+
+
+def __getattr__(name: str) -> type:
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: type = getattr(importlib.import_module(_HEAVY[name]), name)
+    return found
 
 
 def open(  # noqa: A001 - the name that programs rely on (docs/python-api.md)

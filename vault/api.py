@@ -9,6 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from vault import gate
+from vault.access import askable
+from vault.access.askable import ListedPanel, ListedProject
+from vault.errors import UsageError
 from vault.operations import recovery
 from vault.session import unlocked_vault
 from vault.session.unlocked_vault import UnlockedVault
@@ -27,7 +30,15 @@ class Vault:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def view(self, *, project: str, dataset: str, panel: str | None = None, regions: Sequence[str] = ()) -> View:
+    def projects(self) -> list[ListedProject]:
+        """Projects that this principal may see, by code: an engine those that are approved and name it. The listing is logged."""
+        return askable.list_projects(self._opened)
+
+    def panels(self) -> list[ListedPanel]:
+        """Panels of the datasets that this principal may ask of, by name, in their newest versions. The listing is logged."""
+        return askable.list_panels(self._opened)
+
+    def view(self, *, project: str, dataset: str, panel: str | None = None, regions: str | Sequence[str] = ()) -> View:
         """Make a view of all subjects whose consent permits the project's purpose.
 
         n pseudonyms, m sites: ``pseudonyms`` str[n], ``sites`` Sites[m], ``genotypes`` int8[m, n, ploidy] (-1 missing, -2 absent),
@@ -38,17 +49,28 @@ class Vault:
             project: code of an approved project.
             dataset: name of one of the project's datasets.
             panel: name of a panel of the dataset, in its newest version.
-            regions: ``"contig:start-end"``, 1-based, both ends included; none and no panel: the whole dataset.
+            regions: ``"contig:start-end"``, 1-based, both ends included, one or several; none and no panel: the whole dataset.
 
         Raises:
-            RefusedError: nothing may be released. InputError: a name or region is unknown or malformed, for stewards.
+            UsageError: ``argument_type``. RefusedError: nothing may be released.
+            InputError: a region is malformed; a name is unknown, for stewards (``projects`` and ``panels`` list what there is).
             IntegrityError: stored data was altered. UnavailableError: the access cannot be logged, or a store does not answer.
         """
-        return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=regions)
+        asked = [regions] if isinstance(regions, str) else list(regions)
+        _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
+        _require_texts(**{f"regions[{at}]": region for at, region in enumerate(asked)})
+        return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=asked)
 
     def close(self) -> None:
         """Sign the log's head if this principal holds the key, then drop keys and connections."""
         self._opened.close()
+
+
+def _require_texts(**given: object) -> None:
+    """Refuse what is no text where a name belongs, before anything is looked up. Raises UsageError ``argument_type``."""
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise UsageError("argument_type", f"{name} is a str, not {type(value).__name__}")
 
 
 def open_vault(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pydoc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import vault
+from policies import purposes, reasons
 from tests.support import vaults
 from tests.support.vaults import PASSPHRASE, PERMITTED, opened, verified
+from vault.access import projects
 from vault.audit.entry import decode_leaf
 from vault.crypto import keystore
 from vault.crypto.keystore import KeyFileFactor, Role
@@ -83,3 +88,71 @@ def test_an_engine_sees_only_the_projects_that_name_it(folder):
     with vaults.opened(folder) as s:
         leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
     assert {"not_of_project": 1} in [leaf.get("reasons") for leaf in leaves if leaf["act"] == "view.intent"]
+
+
+@pytest.fixture
+def engine(folder, tmp_path):
+    """An engine that project demo names among its people, opened."""
+    with opened(folder) as s:
+        declared = projects.load(s, "demo").declaration
+        document = purposes.as_dict(declared) | {"code": "match", "people": ["probe"], "pseudonyms": "project"}
+        projects.create(s, document)
+        projects.change(s, "match", "approve")
+    path = tmp_path / "engine.key"
+    path.write_bytes(bytes(range(32)))
+    path.chmod(0o600)
+    unlocked = keystore.load(folder).unlock(vaults.FACTOR, principal="ann")
+    options = {"role": Role.ENGINE, "profile": Argon2Profile.TEST_ONLY, "random": vaults.os.urandom}
+    keystore.add_slot(unlocked, principal="probe", factor=KeyFileFactor.from_file(path), **options)
+    with vaults.opened(folder):  # an administrator's session enters the new principal
+        pass
+    with vault.open(folder, principal="probe", key_file=path) as v:
+        yield v
+
+
+def test_an_engine_lists_what_it_may_ask_of(engine, folder):
+    assert [(one.code, one.state, one.datasets) for one in engine.projects()] == [("match", "approved", ("cohort",))]
+    assert [(one.name, one.version, one.dataset) for one in engine.panels()] == [("pgx", 1, "cohort")]
+    with vault.open(folder, principal="ann", passphrase=PASSPHRASE) as steward:
+        assert {one.code for one in steward.projects()} >= {"demo", "match"}
+
+
+def test_a_listing_is_in_the_log(engine, folder):
+    engine.projects()
+    engine.panels()
+    with opened(folder) as s:
+        acts = [decode_leaf(entry.leaf)["act"] for entry in s.trail.log.entries(0)]
+    assert {"project.show", "panel.show"} <= set(acts)
+
+
+@pytest.mark.parametrize("asked", [{"project": "mach"}, {"project": "demo"}, {"dataset": "cohrt"}, {"panel": "pgy"}])
+def test_a_mistyped_name_has_the_one_answer(engine, asked):
+    with pytest.raises(vault.RefusedError) as caught:
+        engine.view(**{"project": "match", "dataset": "cohort", **asked})
+    assert str(caught.value) == reasons.UNIFORM
+
+
+def test_one_region_is_a_string(folder):
+    with vault.open(folder, passphrase=PASSPHRASE) as v:
+        one = v.view(project="demo", dataset="cohort", regions="22:1000-1030")
+        several = v.view(project="demo", dataset="cohort", regions=iter(["22:1000-1010", "22:1011-1030"]))
+    assert len(one.sites) > 0
+    assert one.sites.pos.tolist() == several.sites.pos.tolist()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"regions": [b"22:1-9"]}, {"regions": [22]}, {"project": None}, {"dataset": Path("cohort")}, {"panel": b"pgx"}],
+)
+def test_what_is_no_text_is_refused_by_its_name(folder, asked):
+    with vault.open(folder, passphrase=PASSPHRASE) as v, pytest.raises(vault.UsageError) as caught:
+        v.view(**{"project": "demo", "dataset": "cohort", **asked})
+    assert caught.value.code == "argument_type"
+    assert next(iter(asked)) in caught.value.message
+
+
+def test_help_shows_the_api():
+    text = pydoc.plain(pydoc.render_doc(vault))
+    for name in (*vault.__all__, "projects(self)", "panels(self)", "to_pandas(self)", "calls_of(self"):
+        assert name in text
+    assert "UnlockedVault" not in text.replace("opened: 'UnlockedVault'", "")

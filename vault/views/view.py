@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vault.errors import InputError
 from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, HAPLOID_BASE, PHASED_OFFSET, Codes, Escapes
 from vault.genotypes.sites import Sites
 from vault.ids import Pseudonym
+from vault.views import variants
+from vault.views.variants import Variant
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +62,33 @@ class View:
         full[self.escapes.site, self.escapes.sample] = -2
         full[np.repeat(self.escapes.site, lengths), np.repeat(self.escapes.sample, lengths), within] = self.escapes.alleles
         return full
+
+    def variants(self) -> list[Variant]:
+        """Each site as text, m in order."""
+        return variants.variants(self.sites)
+
+    def calls_of(self, pseudonym: str) -> list[str]:
+        """One person's calls as VCF writes them (``0/1``, ``1|1``, ``0``, ``./.``), m in the order of the sites.
+
+        Raises:
+            InputError: ``pseudonym_unknown``: nobody in this view has it.
+        """
+        try:
+            column = self.pseudonyms.index(Pseudonym(pseudonym))
+        except ValueError:
+            raise InputError(
+                "pseudonym_unknown", f"nobody in this view is {pseudonym:.60}", hint="view.pseudonyms lists them"
+            ) from None
+        texts: list[str] = variants.call_column(self.codes, self.escapes, column).tolist()
+        return texts
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each site, a column for each pseudonym (``vault.views.variants``). Raises UnavailableError ``extra_missing``."""
+        return variants.pandas_frame(variants.table(self.sites, self.codes, self.escapes, self.pseudonyms))
+
+    def to_polars(self) -> pl.DataFrame:
+        """As ``to_pandas``, for polars. Raises UnavailableError ``extra_missing``."""
+        return variants.polars_frame(variants.table(self.sites, self.codes, self.escapes, self.pseudonyms))
 
     @property
     def phased(self) -> NDArray[np.bool_]:

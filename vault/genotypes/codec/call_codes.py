@@ -105,5 +105,13 @@ def call_texts() -> list[bytes]:
     return texts
 
 
+def escape_text(escapes: Escapes, index: int) -> bytes:
+    """GT text of one escape."""
+    extent = slice(int(escapes.offset[index]), int(escapes.offset[index + 1]))
+    alleles = [_allele(number) for number in escapes.alleles[extent].tolist()]
+    separators = [b"", *(b"|" if phased else b"/" for phased in escapes.phased[extent].tolist()[1:])]
+    return b"".join(separator + allele for separator, allele in zip(separators, alleles, strict=True))
+
+
 def _allele(number: int) -> bytes:
     return b"." if number < 0 else b"%d" % number
