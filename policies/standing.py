@@ -174,7 +174,7 @@ class _View:
         return max(found, key=lambda item: (item.legal_time, item.seq), default=None)
 
     def _against(self, name: str) -> list[Opposition]:
-        return [item for item in self.oppositions if _covers(item, name) and _stops(item.level, name)]
+        return [item for item in self.oppositions if covers(item, name) and _stops(item.level, name)]
 
     def _module_withdrawn(self, acceptance: Acceptance) -> bool:
         return any(
@@ -262,7 +262,7 @@ class _View:
             min(item.legal_time, item.recorded_at)
             for item in self.oppositions
             if item.level is Level.NO_NEW_DATA
-            and (_covers(item, name) or item.scope.key == f"module:{grant.answer.module}")
+            and (covers(item, name) or item.scope.key == f"module:{grant.answer.module}")
             and not (outlives(grant, item) and grant.answer.explicit)
         ]
         return min(stops, default=None)
@@ -282,7 +282,7 @@ class _View:
         return any(item.status is mark and not any(outlives(one, item) for one in relieved) for item in self.marks)
 
 
-def _covers(item: Opposition, name: str) -> bool:
+def covers(item: Opposition, name: str) -> bool:
     """True if an opposition covers a policy or key: ``everything`` covers all, any other scope only its own name."""
     if item.scope.kind is ScopeKind.EVERYTHING:
         return True
