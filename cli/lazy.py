@@ -26,7 +26,7 @@ class CommandSource:
     single: bool = False
 
 
-DESTROYING = frozenset({"erase", "remove", "destroy-epoch", "destroy-tokens", "remove-slot"})
+DESTROYING = frozenset({"erase", "merge", "remove", "destroy-epoch", "destroy-tokens", "remove-slot"})
 """Commands that take something away for good: whoever mistypes another one is not led to them."""
 
 

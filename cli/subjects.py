@@ -10,6 +10,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
+from cli.merge_report import merge_lines
 from vault.audit.actions import Action
 
 app = group("The people whose data is held.")
@@ -65,7 +66,7 @@ def show(ctx: typer.Context, ref: Ref) -> None:
     """One person with identity, for stewards.
 
     JSON: {"handle", "state", "created", "identity": {"samples", "mrn", "name", "birth_date", "sex", "country", "diagnoses",
-    "pedigree"}}.
+    "pedigree", "also"}}.
     """
     context = context_of(ctx)
     from vault.subjects.registry import subject_show
@@ -96,6 +97,48 @@ def restrict(
         recording.restrict(vault, ref, lift=lift)
     context.output.document({"restricted": not lift})
     context.output.line("the restriction is lifted" if lift else "restricted: nothing of this person's data will be released")
+
+
+@app.command()
+def merge(
+    ctx: typer.Context,
+    stays: Annotated[str, typer.Argument(metavar="REF", help="The registration that stays.", show_default=False)],
+    goes: Annotated[str, typer.Argument(metavar="REF", help="The one that becomes part of it.", show_default=False)],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Tell what would happen, and do nothing.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="They are one person although name, birth date, sex or genotypes differ.")
+    ] = False,
+    clock_checked: Annotated[
+        bool, typer.Option("--clock-checked", help="The clock is right, and the last consent's time is not.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make one of two registrations of one person: calls, references and consent of the second go to the first. There is no way back.
+
+    A no of either never loses. Where both have a call, the earlier import's stands. The second's pseudonyms are retired. With several stewards, one gives
+    this command and another gives it again.
+
+    JSON: {"state": "would_merge"|"proposed"|"merged", "stays", "goes", "differing": [field, ...], "calls": [{"dataset", "parts": n,
+    "same": n, "different": n, "kinship": x|null}], "statements": n, "granted": [policy, ...], "ended": [policy, ...],
+    "releases": [ID, ...], "references": n, "takes_two": bool}.
+    """
+    context = context_of(ctx)
+    from cli.prompts import confirm
+    from vault.errors import UsageError
+    from vault.operations.corrections import merging
+
+    if not check and not confirm("Make these two registrations one? Nothing takes them apart again.", yes=yes):
+        raise UsageError("not_confirmed", "nothing was changed")
+    context.mention_compiling()
+    with context.open() as vault:
+        if check:
+            report = merging.check(vault, stays, goes)
+        else:
+            report = merging.merge(vault, stays, goes, reason=reason, accept=accept, clock_checked=clock_checked)
+    context.output.document(asdict(report))
+    for line in merge_lines(report):
+        context.output.line(line)
 
 
 @app.command()

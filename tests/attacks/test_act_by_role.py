@@ -33,7 +33,7 @@ from vault.genotypes import import_job
 from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, dataset_upgrade, doctor, key_backups, key_rotation, log_anchors, upgrade
-from vault.operations.corrections import moving, removal, sample_checks, verification
+from vault.operations.corrections import merging, moving, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
 from vault.subjects import registry
@@ -66,6 +66,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "subject show": ("subject show S03", "subject.show"),
     "subject restrict": ("subject restrict S03", "subject.restrict"),
     "subject erase": ("subject erase S03 --yes", "subject.erase"),
+    "subject merge": ("subject merge S03 S04 --reason x --accept --yes", "subject.merge"),
     "dataset import": ("dataset import more.vcf --name cohort --append --assembly GRCh38", "dataset.import"),
     "dataset list": ("dataset list", "dataset.list"),
     "dataset show": ("dataset show cohort", "dataset.show"),
@@ -292,6 +293,8 @@ def functions(s, names, folder):
         "subject.show": lambda: registry.subject_show(s, "S03"),
         "subject.restrict": lambda: recording.restrict(s, "S03"),
         "subject.erase": lambda: process.erase(s, "S03"),
+        "subject.merge": lambda: merging.merge(s, "S03", "S04", reason="x", accept=True),
+        "subject.compare": lambda: merging.check(s, "S03", "S04"),
         "consent.import": lambda: recording.import_answers(s, ANSWERS.encode(), "broad-research"),
         "consent.record": lambda: recording.record(s, "S11", "broad-research", {"research_use": "yes"}),
         "consent.withdraw": lambda: recording.withdraw(s, "S03"),
@@ -363,6 +366,7 @@ WITHIN = {
     "vault.relocate",
     "vault.incarnation",
     "keystore.reconcile",
+    "subject.merge.propose",
     "job.done",
 } | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
 UNBUILT = {"subject.update", "request.approve", "release.notice", "pseudonym.resolve"} | {

@@ -8,7 +8,7 @@ from cli.lazy import DESTROYING
 
 
 @pytest.mark.parametrize(
-    "line", ["subject merge A B", "subject eras A", "dataset remov x", "dataset move x", "key destroy-epch 1", "key removeslot x"]
+    "line", ["subject merg A B", "subject eras A", "dataset remov x", "dataset move x", "key destroy-epch 1", "key removeslot x"]
 )
 def test_a_slip_is_never_led_to_what_destroys(shell, line):
     ran = shell.try_(line)

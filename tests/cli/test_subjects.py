@@ -18,6 +18,7 @@ def test_people_are_registered_listed_and_shown(vault):
         "country": "",
         "diagnoses": [],
         "pedigree": "",
+        "also": [],
     }
     assert shown["handle"] in {subject["handle"] for subject in listed}
     by_handle = vault.run(f"subject show {shown['handle']}").out
@@ -77,3 +78,18 @@ def test_a_restriction_holds_until_it_is_lifted(consented):
     assert consented.run("project check demo --json").json["deny"] == {"restricted": 1}
     assert consented.run("subject restrict SAMPLE_1 --lift --json").json == {"restricted": False}
     assert consented.run("project check demo --json").json["permit"] == 12
+
+
+def test_two_registrations_become_one(consented):
+    seen = consented.run("subject merge SAMPLE_1 SAMPLE_2 --check --json").json
+    assert (seen["state"], seen["takes_two"], seen["calls"][0]["dataset"]) == ("would_merge", False, "cohort")
+    refused = consented.try_("subject merge SAMPLE_1 SAMPLE_2 --reason twice --json")
+    assert (refused.code, refused.error) == (2, "confirmation_needed")
+    assert consented.try_("subject merge SAMPLE_1 SAMPLE_1 --reason twice --yes --json").error == "same_person"
+    assert consented.try_("subject merge SAMPLE_1 SAMPLE_2 --yes --json").error == "reason_missing"
+    said = consented.run("subject merge SAMPLE_1 SAMPLE_2 --reason twice --accept --yes").out
+    for words in ("every reference to either leads there", "pseudonyms of", "make a backup of the data now"):
+        assert words in said
+    assert consented.run("subject show SAMPLE_2 --json").json["identity"]["samples"] == ["SAMPLE_1", "SAMPLE_2"]
+    assert consented.run("project check demo --json").json["subjects"] == 11
+    assert consented.run("doctor --json").json["ok"]

@@ -20,7 +20,7 @@ from vault.crypto.keystore import Branch
 from vault.errors import InputError, UnavailableError
 from vault.ids import AuditToken
 from vault.session.unlocked_vault import UnlockedVault
-from vault.subjects import references
+from vault.subjects import references, registrations
 
 INTENTS = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 DISCLOSED, ASSUMED = Outcome.DONE.value, "assumed"
@@ -101,8 +101,9 @@ def tokens_of(vault: UnlockedVault, who: str) -> tuple[AuditToken, ...]:
         raise UnavailableError(
             "branch_closed", "the identity keys are not open to this role", hint="name the person by audit token, hmac-sha256:…"
         )
-    subject = references.resolve(vault, who)
-    return tuple(vault.subject_keys.all_tokens([subject]).get(subject, ()))
+    people = registrations.all_of(vault, references.resolve(vault, who))
+    found = vault.subject_keys.all_tokens(people)
+    return tuple(token for one in reversed(people) for token in found.get(one, ()))
 
 
 def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:

@@ -10,6 +10,7 @@ from vault.audit.actions import Action, Outcome, ending
 from vault.audit.reports.records import record_of
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
+from vault.subjects import registrations
 
 _INTENTS = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 _NOTHING_LEFT = (Outcome.REFUSED.value, Outcome.FAILED.value, Outcome.ABORTED.value)
@@ -21,7 +22,8 @@ def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str
     An access whose end the log does not tell counts as disclosed.
     """
     log = vault.trail.log
-    tokens = vault.subject_keys.all_tokens([subject]).get(subject, [])
+    several = vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).values()
+    tokens = [token for own in several for token in own]
     named = [record_of(log.entry(index)) for index in sorted({index for token in tokens for index in log.entries_of(token)})]
     intents = [record for record in named if record.act in _INTENTS and record.outcome == Outcome.INTENT.value]
     closings = log.closings([record.event for record in intents])

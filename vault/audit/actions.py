@@ -23,6 +23,9 @@ class Action(StrEnum):
     SUBJECT_SHOW = "subject.show"
     SUBJECT_RESTRICT = "subject.restrict"
     SUBJECT_ERASE = "subject.erase"
+    SUBJECT_MERGE = "subject.merge"
+    SUBJECT_PROPOSE_MERGE = "subject.merge.propose"  # the first of two stewards; nothing is changed by it
+    SUBJECT_COMPARE = "subject.compare"  # two registrations, as a merge would find them
 
     CONSENT_IMPORT = "consent.import"
     CONSENT_RECORD = "consent.record"

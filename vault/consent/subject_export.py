@@ -21,6 +21,7 @@ from vault.files.plain_text import html_text
 from vault.files.private_files import make_folder, write_new
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
+from vault.subjects import registrations
 from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex, resolve
 
@@ -51,7 +52,8 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
 def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
     now = vault.clock()
     identity = open_identities(vault, [subject])[subject]
-    token = vault.subject_keys.tokens([subject])[0]
+    tokens = vault.subject_keys.tokens(registrations.all_of(vault, subject))
+    named = frozenset(tokens)
     with vault.books.read() as tx:
         book = ledger.read(tx, vault)
         private = ledger.private(vault, tx, book, subject)
@@ -69,8 +71,12 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
         "standing": _standing(where),
         "preferences": preferences(events, private),
         "decisions": _decisions(vault, subject, state, now),
-        "releases": [_release(one) for one in releases.list_all(vault) if token in vault.trail.log.subjects_of(one.subject_set)],
-        "log": [_entry(entry.index, entry.leaf) for entry in vault.trail.log.entries_at(vault.trail.log.entries_of(token))],
+        "releases": [
+            _release(one)
+            for one in releases.list_all(vault)
+            if not named.isdisjoint(vault.trail.log.subjects_of(one.subject_set))
+        ],
+        "log": [_entry(entry.index, entry.leaf) for entry in vault.trail.log.entries_at(vault.trail.log.entries_of(*tokens))],
     }
 
 

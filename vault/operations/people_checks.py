@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from vault.consent import ledger
 from vault.crypto.key_wrapping import PURPOSE_BRANCH
@@ -12,13 +12,15 @@ from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import part_members
 from vault.ids import SubjectId
+from vault.operations.corrections.merge_job import MERGE_JOB
 from vault.operations.erasure.job import ERASED, ERASING
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ChunkRow, ConsentPrivateRow, PartRow, ReferenceRow, SubjectRow
+from vault.storage.book_tables import JOB_DONE, ChunkRow, ConsentPrivateRow, JobRow, PartRow, ReferenceRow, SubjectRow
 from vault.subjects import people_digests
-from vault.subjects.identities import open_identities
+from vault.subjects.identities import named_by, open_identities
 from vault.subjects.references import ReferenceIndex
+from vault.subjects.registrations import MERGED
 
 
 def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
@@ -29,7 +31,7 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
         altered = people_digests.altered(tx)  # of erased people too, whose identities nobody opens
     if altered:
         yield "identity_altered", "identities were edited, put back, added or taken out"
-    if unknown := set(states.values()) - {"active", ERASING, ERASED}:
+    if unknown := set(states.values()) - {"active", ERASING, ERASED, MERGED}:
         yield "subject_altered", f"{len(unknown)} states of people are none"
     live = {subject for subject, state in states.items() if state == "active"}
     held = live - set(vault.subject_keys.keyless(list(live)))  # of the others, doctor says that their keys are gone
@@ -44,22 +46,28 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     index = ReferenceIndex(vault)
     own = set(zip(index.digests("id", index.handles(sorted(found))), sorted(found), strict=True))
     for subject, identity in found.items():
-        own.update((digest, subject) for digest in index.digests("sample", identity.samples))
-        own.update((digest, subject) for digest in index.digests("mrn", [identity.mrn] if identity.mrn else []))
+        own.update((index.digest(kind, value), subject) for kind, value in named_by(identity))
     if lost := own - stored:
         yield "reference_missing", f"{len(lost)} references of people are not in the index: they are not found by them"
     if foreign := {pair for pair in stored - own if pair[1] not in live - held}:
         yield "reference_altered", f"{len(foreign)} references in the index are not those of the people they lead to"
+    merged = index.handles(subject for subject, state in states.items() if state == MERGED)
+    if stray := {f"id:{handle}" for handle in merged}.difference(*(identity.also for identity in found.values())):
+        yield "subject_altered", f"{len(stray)} people are registrations of somebody that nobody's identity names"
 
 
 def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     """Code and message of each fault of the keys of people whose data is held: missing, or not what was stored."""
     with vault.books.read() as tx:
         rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state)).all()
+        merging = tx.scalar(select(exists().where(JobRow.kind == MERGE_JOB, JobRow.state != JOB_DONE)))
     live = [SubjectId(row.subject_id) for row in rows if row.state == "active"]
     erased = {SubjectId(row.subject_id) for row in rows if row.state == ERASED}
     if left := erased & vault.subject_keys.list_all():
         yield "erased_keys_left", f"the key database holds keys or tokens of {len(left)} erased people: they were put back"
+    merged = {SubjectId(row.subject_id) for row in rows if row.state == MERGED}
+    if not merging and (left := merged.difference(vault.subject_keys.keyless(merged))):
+        yield "erased_keys_left", f"the key database holds keys of {len(left)} registrations that were merged: they were put back"
     for purpose in SUBJECT_PURPOSES:
         if vault.keyring.has(PURPOSE_BRANCH[purpose]):
             try:
@@ -70,7 +78,7 @@ def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
             if lost:
                 yield "subject_keyless", f"{lost} people have no {purpose.value} key"
     try:
-        vault.subject_keys.tokens(set(live) - set(vault.subject_keys.keyless(live)))
+        vault.subject_keys.tokens(set(live).difference(vault.subject_keys.keyless(live)) | merged)
     except IntegrityError as error:  # missing, or another person's
         yield error.code, error.message
     if wrong := vault.subject_keys.misnumbered_tokens():

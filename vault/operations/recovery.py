@@ -65,7 +65,7 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
             return
     # Imported late, because this is half of the program and most commands find nothing unfinished.
     from vault.operations import key_rotation, release_recovery  # noqa: PLC0415
-    from vault.operations.corrections import discarding, leaving_job  # noqa: PLC0415
+    from vault.operations.corrections import discarding, leaving_job, merge_job  # noqa: PLC0415
     from vault.operations.erasure import process  # noqa: PLC0415
 
     release_recovery.recover(vault)
@@ -73,6 +73,7 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
         process.resume(vault)
         discarding.resume(vault)
         leaving_job.finish_all(vault)
+        merge_job.resume(vault)
         key_rotation.resume(vault)
 
 

@@ -55,6 +55,7 @@ from vault.operations.backup_folder import (
     copy_objects,
     read_about,
 )
+from vault.operations.corrections import merge_job
 from vault.operations.erasure.job import DONE, ERASED, ERASING, ERASURE_JOB
 from vault.session import bound_settings, incarnations
 from vault.session.settings import SETTINGS, Places, Settings, read_settings
@@ -74,6 +75,7 @@ from vault.storage.book_tables import (
 from vault.storage.database import Transaction
 from vault.subjects import people_digests, reference_rekeying
 from vault.subjects.references import ReferenceIndex
+from vault.subjects.registrations import MERGED
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
         erased = set(tx.scalars(select(ErasureRow.erasure_id)))
         ledger.read(tx, vault)
         needed = [key_id for _, key_id in table_keys(tx)]
-        held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING)))))
+        held = list(tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state.not_in((ERASED, ERASING, MERGED)))))
     keyless = vault.subject_keys.keyless([SubjectId(subject) for subject in held])
     missing = vault.keys.missing_ids(needed)
     # With the newest keys, a subject without keys was erased since; with a backup of keys, that backup is too old.
@@ -267,11 +269,13 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
         jobs = list(tx.scalars(select(JobRow.job_id).where(JobRow.kind == ERASURE_JOB, JobRow.state != DONE)))
     over = [job for job in jobs if not vault.keys.newest_version(KeyPurpose.JOB, job)]
     done = [subject for subject, state in states.items() if state == ERASED]
-    vault.keys.destroy(SUBJECT_PURPOSES, done)
+    merged = [subject for subject, state in states.items() if state == MERGED]
+    vault.keys.destroy(merge_job.DESTROYED, merged)
     with vault.books.read() as tx:
         for erasure_id in tx.scalars(select(ErasureRow.erasure_id)).all():
             vault.keys.destroy([], [], erasure_id=erasure_id)
-    gone = [subject for subject in vault.subject_keys.keyless(states) if states[subject] != ERASED]
+    gone = [subject for subject in vault.subject_keys.keyless(states) if states[subject] not in (ERASED, MERGED)]
+    vault.keys.destroy(SUBJECT_PURPOSES, done + gone)
     with vault.books.write() as tx:
         part_members.remove(tx, gone)
         personal_parts.leave(tx, gone)

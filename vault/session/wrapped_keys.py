@@ -176,7 +176,7 @@ class WrappedKeys:
         return {key_id: Secret(key) for _, _, key_id, key in self._unwrap(purpose, rows)}
 
     def destroy(self, purposes: Iterable[KeyPurpose], owners: Sequence[bytes], *, erasure_id: str | None = None) -> int:
-        """Delete wrapped keys (all versions) and audit tokens of the owners, and record the erasure, if one is named.
+        """Delete wrapped keys (all versions) of the owners, with audit salts their tokens, and record the erasure, if one is named.
 
         Return the number of keys deleted; none is fine. Bytes are overwritten on disk.
 
@@ -189,7 +189,8 @@ class WrappedKeys:
                 part = owners[start : start + DELETED_AT_ONCE]
                 wrapped = delete(WrappedKeyRow).where(WrappedKeyRow.purpose.in_(names), WrappedKeyRow.owner.in_(part))
                 gone += int(tx.execute(wrapped).rowcount)  # type: ignore[attr-defined]
-                tx.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
+                if KeyPurpose.AUDIT_SALT.value in names:
+                    tx.execute(delete(SubjectTokenRow).where(SubjectTokenRow.subject_id.in_(part)))
             if erasure_id is not None and tx.get(ErasedRow, erasure_id) is None:
                 tx.add(ErasedRow(erasure_id=erasure_id))
         self.database.checkpoint_wal(*HOLDING_KEYS)

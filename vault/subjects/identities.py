@@ -20,7 +20,10 @@ _quoted = json.encoder.encode_basestring  # text as JSON, not escaped to ASCII
 
 
 class Identity(NamedTuple):
-    """Identifying data of a person. Every field but ``samples`` may be empty. No repr: it would print an identity."""
+    """Identifying data of a person. Every field but ``samples`` may be empty. No repr: it would print an identity.
+
+    ``also``: references of other kinds that lead here since registrations were merged, as people write them (``mrn:…``, ``id:…``).
+    """
 
     samples: tuple[str, ...]
     mrn: str = ""
@@ -30,9 +33,17 @@ class Identity(NamedTuple):
     country: str = ""
     diagnoses: tuple[str, ...] = ()
     pedigree: str = ""
+    also: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "Identity(…)"
+
+
+def named_by(identity: Identity) -> list[tuple[str, str]]:
+    """(kind, value) of every reference that the identity names; the person's own handle is none of them."""
+    own = [("sample", name) for name in identity.samples] + ([("mrn", identity.mrn)] if identity.mrn else [])
+    pairs = (reference.partition(":") for reference in identity.also)
+    return [*own, *((kind, value) for kind, _, value in pairs)]
 
 
 def open_identities(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> dict[SubjectId, Identity]:
@@ -93,8 +104,9 @@ def _parsed(text: bytes) -> Identity:
 
 def _text(identity: Identity) -> bytes:
     """JSON with sorted keys, spelled out: a person of a cohort has hardly more than a sample name."""
+    also = f'"also":{_list(identity.also)},' if identity.also else ""
     return (
-        f'{{"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":{_list(identity.diagnoses)},'
+        f'{{{also}"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":{_list(identity.diagnoses)},'
         f'"mrn":{_quoted(identity.mrn)},"name":{_quoted(identity.name)},"pedigree":{_quoted(identity.pedigree)},'
         f'"samples":{_list(identity.samples)},"sex":{_quoted(identity.sex)}}}'
     ).encode()

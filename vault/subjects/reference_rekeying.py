@@ -20,7 +20,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import IdentityRow, ReferenceRow, VaultRow
 from vault.storage.database import Transaction
-from vault.subjects.identities import Identity, open_identities
+from vault.subjects.identities import Identity, named_by, open_identities
 from vault.subjects.references import ReferenceIndex
 
 Named = dict[SubjectId, tuple[int, Identity]]
@@ -89,8 +89,7 @@ def _current(tx: Transaction, vault: UnlockedVault, known: Named) -> Named:
 
 
 def _references(identity: Identity, handle: str) -> list[tuple[str, str]]:
-    named = [("sample", name) for name in identity.samples] + ([("mrn", identity.mrn)] if identity.mrn else [])
-    return [*named, ("id", handle)]
+    return [*named_by(identity), ("id", handle)]
 
 
 def _digest(key: Secret, kind: str, value: str) -> bytes:

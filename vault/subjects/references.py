@@ -21,7 +21,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReferenceRow, VaultRow
 from vault.storage.bulk_columns import rows_among
 from vault.storage.database import Transaction
-from vault.subjects.identities import Identity, open_identities
+from vault.subjects.identities import Identity, named_by, open_identities
 
 KINDS = ("mrn", "sample", "id")
 
@@ -118,15 +118,15 @@ def confirm(vault: UnlockedVault, index: ReferenceIndex, owners: Mapping[bytes, 
         IntegrityError: ``reference_altered``: a reference is not one of the subject that the index gives.
     """
     subjects = list(set(owners.values()))
-    named: dict[str, list[tuple[bytes, SubjectId]]] = {"sample": [], "mrn": []}
+    named: dict[str, list[tuple[str, SubjectId]]] = {kind: [] for kind in KINDS}
     identities = open_identities(vault, subjects)
     for subject, identity in identities.items():
-        named["sample"] += [(name.encode(), subject) for name in identity.samples]
-        named["mrn"] += [(identity.mrn.encode(), subject)] if identity.mrn else []
+        for kind, value in named_by(identity):
+            named[kind].append((value, subject))
     own = {
         (digest, subject)
         for kind, pairs in named.items()
-        for digest, (_, subject) in zip(index.digests(kind, [value.decode() for value, _ in pairs]), pairs, strict=True)
+        for digest, (_, subject) in zip(index.digests(kind, [value for value, _ in pairs]), pairs, strict=True)
     }
     own.update(zip(index.digests("id", index.handles(subjects)), subjects, strict=True))
     if not own.issuperset(owners.items()):

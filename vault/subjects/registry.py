@@ -21,7 +21,7 @@ from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros
 from vault.subjects import people_digests
-from vault.subjects.identities import Identity, open_identities, open_identity, seal_identity
+from vault.subjects.identities import Identity, named_by, open_identities, open_identity, seal_identity
 from vault.subjects.references import ReferenceIndex, reference_rows, resolve
 from vault.subjects.registration import draw_subjects, registering
 from vault.subjects.subject_sheet import SubjectSheetRow
@@ -114,11 +114,11 @@ def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, 
 
 
 def require_held(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
-    """Refuse to add anything to subjects that were erased meanwhile. Raises UnavailableError ``subject_erased``."""
+    """Refuse to add anything to subjects that were erased, or merged into another, meanwhile. Raises UnavailableError ``subject_erased``."""
     wanted = set(subjects)
-    gone = tx.execute(select(SubjectRow.subject_id).where(SubjectRow.state.in_(("erasing", "erased")))).scalars()
+    gone = tx.execute(select(SubjectRow.subject_id).where(SubjectRow.state != "active")).scalars()
     if not wanted.isdisjoint(gone):
-        raise UnavailableError("subject_erased", "a person was erased meanwhile", hint="repeat the command")
+        raise UnavailableError("subject_erased", "a person was erased or merged meanwhile", hint="repeat the command")
 
 
 def count(tx: Transaction) -> int:
@@ -166,8 +166,7 @@ def _identity(row: SubjectSheetRow) -> Identity:
 
 
 def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -> list[bytes]:
-    named = [("sample", name) for name in identity.samples] + ([("mrn", identity.mrn)] if identity.mrn else [])
-    return [index.digest(kind, value) for kind, value in [*named, ("id", index.handle(subject))]]
+    return [index.digest(kind, value) for kind, value in [*named_by(identity), ("id", index.handle(subject))]]
 
 
 def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
@@ -178,7 +177,7 @@ def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, subje
     key = vault.keys.open(KeyPurpose.IDENTITY, subject)
     old = open_identity(vault, subject, row.version, row.sealed, key)
     samples = tuple(dict.fromkeys([*old.samples, *identity.samples]))
-    merged = identity._replace(samples=samples)
+    merged = identity._replace(samples=samples, also=old.also)
     known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == subject)))
     tx.add_all(
         ReferenceRow(digest=digest, subject_id=subject, dataset_id=None)

@@ -51,6 +51,13 @@ def by_name(vault: UnlockedVault, name: str) -> Dataset:
     return Dataset(DatasetId(row.dataset_id), row.name, row.assembly)
 
 
+def all_named(vault: UnlockedVault) -> list[Dataset]:
+    """Every dataset that holds a part, by name."""
+    with vault.books.read() as tx:
+        rows = tx.scalars(select(DatasetRow).where(HELD).order_by(DatasetRow.name)).all()
+    return [Dataset(DatasetId(row.dataset_id), row.name, row.assembly) for row in rows]
+
+
 def list_all(vault: UnlockedVault) -> list[DatasetSummary]:
     """All datasets, by name."""
     with vault.books.read() as tx:

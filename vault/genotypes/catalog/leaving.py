@@ -39,6 +39,12 @@ def held_parts(tx: Transaction, dataset_id: bytes, people: Sequence[SubjectId]) 
     return found
 
 
+def parts_of(tx: Transaction, subject: SubjectId) -> list[PartId]:
+    """Every part, of either kind and of any dataset, in which a person is."""
+    shared = tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject))
+    return [*map(PartId, shared), *(PartId(row.part_id) for row in personal_parts.live(tx, subjects=[subject]))]
+
+
 def members(tx: Transaction, dataset_id: bytes) -> set[SubjectId]:
     """Everybody who is in a part of several people of a dataset."""
     query = select(PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)

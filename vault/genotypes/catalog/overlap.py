@@ -215,21 +215,23 @@ def sources(
     without: Mapping[SubjectId, Collection[bytes]] = MappingProxyType({}),
 ) -> list[Source]:
     """Parts of a dataset in which any of the people are, in order. ``keys``: genotype keys. ``without``: as ``measure``."""
-    found: list[tuple[int, Source]] = []
+    found: list[tuple[tuple[int, bool], Source]] = []  # own parts behind a part of several people whose place they share
     with vault.books.read() as tx:
         own = personal_parts.live(tx, dataset_id, people)
     for row in own:
         subject = SubjectId(row.subject_id)
         if row.part_id not in without.get(subject, ()):
             owner, record = owner_from_row(vault.vault_id, row), personal_from_row(row)
-            found.append((row.ordinal, of_own(vault, owner, record, (subject, keys[subject]))))
+            found.append(((row.ordinal, True), of_own(vault, owner, record, (subject, keys[subject]))))
     for shared in parts.list_all(vault, dataset_id):
         staying = [subject for subject in people if shared.part_id not in without.get(subject, ())]
         slots = parts.members(vault, shared, staying)
         if slots:
             derived = dict(zip(slots, block_keys((keys[s] for s in slots), dataset_id), strict=True))
             opened = parts.open_part(vault, shared)
-            found.append((shared.ordinal, of_shared(opened.reader, slots, derived, learn=partial(parts.learn, vault, opened))))
+            found.append(
+                ((shared.ordinal, False), of_shared(opened.reader, slots, derived, learn=partial(parts.learn, vault, opened)))
+            )
     return [source for _, source in sorted(found, key=lambda one: one[0])]
 
 

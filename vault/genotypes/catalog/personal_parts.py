@@ -39,9 +39,19 @@ def add(
     _add(tx, dataset_id, record, subject, contigs, ordinal=next_ordinal(tx, dataset_id), **said)
 
 
-def add_instead(tx: Transaction, old: PartRow, record: PersonalRecord, subject: SubjectId, *, contigs: Iterable[str]) -> None:
-    """Name a part that takes the place of one with shared tables, in the caller's transaction: the same import, in the same place."""
-    said = {"assayed": old.assayed, "source": old.source, "created": old.created}
+def add_instead(
+    tx: Transaction,
+    old: PartRow | PersonalPartRow,
+    record: PersonalRecord,
+    subject: SubjectId,
+    *,
+    contigs: Iterable[str],
+    source: str | None = None,
+) -> None:
+    """Name a part that takes the place of another, or of somebody's calls in it, in the caller's transaction: the same import, in the same
+    place. ``source``: as ``parts.add_part``; None: the other's.
+    """
+    said = {"assayed": old.assayed, "source": source or old.source, "created": old.created}
     _add(tx, DatasetId(old.dataset_id), record, subject, contigs, ordinal=old.ordinal, **said)
 
 
@@ -87,7 +97,7 @@ def live(
     query = select(PersonalPartRow).where(PersonalPartRow.state == LIVE)
     if dataset_id is not None:
         query = query.where(PersonalPartRow.dataset_id == dataset_id)
-    rows = tx.scalars(query.order_by(PersonalPartRow.ordinal)).all()
+    rows = tx.scalars(query.order_by(PersonalPartRow.ordinal, PersonalPartRow.part_id)).all()
     wanted = None if subjects is None else set(subjects)
     return [row for row in rows if wanted is None or row.subject_id in wanted]
 

@@ -16,13 +16,13 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import datasets, leaving, overlap, part_list, parts, personal_parts
+from vault.genotypes.catalog import datasets, leaving, overlap, part_list
 from vault.genotypes.catalog.datasets import Dataset
-from vault.genotypes.catalog.part_list import AnyPart
-from vault.genotypes.import_parts import OwnPart, write_own
+from vault.genotypes.import_parts import OwnPart
 from vault.genotypes.store.part_records import Owner
 from vault.ids import PartId, SubjectId, new_id
-from vault.operations.corrections import leaving_job, resealing
+from vault.operations.corrections import call_moves, leaving_job
+from vault.operations.corrections.call_moves import Move
 from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
@@ -44,15 +44,6 @@ class Moved:
     swapped: bool
 
 
-@dataclass(frozen=True)
-class _Move:
-    """One person's calls of one part, on their way to another."""
-
-    row: AnyPart
-    old: SubjectId
-    new: SubjectId
-
-
 def move(
     vault: UnlockedVault, name: str, reference: str, to: str, *, part: str | None = None, swap: bool = False, reason: str
 ) -> Moved:
@@ -68,7 +59,7 @@ def move(
         old, new = resolve(vault, reference), resolve(vault, to)
         if old == new:
             raise InputError("same_person", "both references are of one person", hint="subject show tells who is who")
-        moves = _moves(vault, dataset, {old: new, new: old} if swap else {old: new}, part)
+        moves = call_moves.moves(vault, dataset, {old: new, new: old} if swap else {old: new}, part)
         if not any(move.old == old for move in moves):
             raise InputError("no_calls", "the person has no calls there", hint=f"genovault dataset parts {name}")
         with ExitStack() as leases:
@@ -84,22 +75,7 @@ def move(
     )
 
 
-def _moves(vault: UnlockedVault, dataset: Dataset, becomes: dict[SubjectId, SubjectId], part: str | None) -> list[_Move]:
-    chosen = None if part is None else part_list.by_id(vault, dataset, part).part_id
-    with vault.books.read() as tx:
-        own = personal_parts.live(tx, dataset.dataset_id, list(becomes))
-    rows: list[tuple[AnyPart, list[SubjectId]]] = [(row, [SubjectId(row.subject_id)]) for row in own]
-    shared = parts.list_all(vault, dataset.dataset_id)
-    rows += [(row, list(parts.members(vault, row, list(becomes)))) for row in shared]
-    return [
-        _Move(row, subject, becomes[subject])
-        for row, subjects in sorted(rows, key=lambda one: one[0].ordinal)
-        for subject in subjects
-        if chosen in (None, row.part_id)
-    ]
-
-
-def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], leases: ExitStack) -> list[OwnPart]:
+def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[Move], leases: ExitStack) -> list[OwnPart]:
     """Seal the calls anew, each under its new person's key, under leases that the stack holds.
 
     Raises:
@@ -113,8 +89,7 @@ def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], lea
         part_id = PartId(new_id(vault.random))
         leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
         owner = Owner(vault.vault_id, dataset.dataset_id, part_id)
-        source, tracks = resealing.opened(vault, move.row, move.old, keys[move.old])
-        part = write_own(vault, owner, (move.new, keys[move.new]), resealing.chunks(source, move.old), tracks=tracks)
+        part = call_moves.sealed_anew(vault, move, owner, keys)
         met = overlap.measure(vault, dataset, part.source(vault, owner, keys), [move.new], without=leaves)
         if met.different:
             raise InputError(
@@ -126,13 +101,8 @@ def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], lea
     return written
 
 
-def _origin(row: AnyPart) -> str:
-    """Id of the part of several people that the calls were in at first, as hex; of others the part's own."""
-    return (row.source or "").partition(MOVED_FROM)[2] or row.part_id.hex()
-
-
 def _commit(
-    vault: UnlockedVault, dataset: Dataset, moves: Sequence[_Move], written: Sequence[OwnPart], detail: dict[str, object]
+    vault: UnlockedVault, dataset: Dataset, moves: Sequence[Move], written: Sequence[OwnPart], detail: dict[str, object]
 ) -> None:
     """Name the new parts and end the old memberships, with the log's entry."""
     gone: dict[PartId, list[SubjectId]] = {}
@@ -145,7 +115,7 @@ def _commit(
         if any(not set(subjects).issubset(held.get(part_id, ())) for part_id, subjects in gone.items()):
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
         for move, part in zip(moves, written, strict=True):
-            part.add(tx, vault, dataset.dataset_id, assayed=move.row.assayed, source=MOVED_FROM + _origin(move.row))
+            part.add(tx, vault, dataset.dataset_id, assayed=move.row.assayed, source=MOVED_FROM + call_moves.origin(move.row))
             object_leases.end(tx, part.record.part_id)
         leaving.leave(tx, vault, gone, blank=False)
         named = {

@@ -45,6 +45,7 @@ class ErasurePlan:
     releases: tuple[Mapping[str, Any], ...] = ()
     alts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # part -> chunk -> ``pack``
     destroyed: Mapping[str, int] = field(default_factory=dict)
+    merged: tuple[str, ...] = ()  # registrations of the person that were merged into this one
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Job:
     def subject(self) -> SubjectId:
         """Subject being erased."""
         return SubjectId(bytes.fromhex(self.plan.subject))
+
+    @property
+    def registrations(self) -> list[SubjectId]:
+        """The subject, and those that were merged into it."""
+        return [self.subject, *(SubjectId(bytes.fromhex(one)) for one in self.plan.merged)]
 
 
 def unfinished(vault: UnlockedVault) -> list[bytes]:
@@ -114,6 +120,12 @@ def _binding(vault: UnlockedVault, key: OpenKey, job_id: bytes) -> Binding:
 def pack(alts: Alts) -> str:
     """Encode a chunk's list (int64[n, 2]: row, ALT number) as text: uint16 little-endian, zstd, base64."""
     return base64.b64encode(zstandard.ZstdCompressor().compress(alts.astype("<u2").tobytes())).decode()
+
+
+def united(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """Lists of two, chunk by chunk: what either has."""
+    both = {at: np.unique(np.concatenate([unpack(one[at]), unpack(other[at])]), axis=0) for at in one.keys() & other.keys()}
+    return {**one, **other, **{at: pack(alts) for at, alts in both.items()}}
 
 
 def unpack(text: str) -> Alts:

@@ -16,7 +16,7 @@ from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_ro
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.site_redaction import Alts
 from vault.ids import SubjectId
-from vault.operations.erasure.job import pack
+from vault.operations.erasure.job import pack, united
 from vault.operations.erasure.private_alleles import carried_by
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartRow
@@ -41,7 +41,7 @@ def listed(vault: UnlockedVault, subject: SubjectId) -> dict[str, dict[str, str]
             source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), (subject, key))
             wanted = set(_carried(source))
             lists = {str(at): pack(rows) for at, sites in _tables(vault, origin) if len(rows := _rows(sites, wanted))}
-            found[origin.part_id.hex()] = lists
+            found[origin.part_id.hex()] = united(found.get(origin.part_id.hex(), {}), lists)
     return found
 
 

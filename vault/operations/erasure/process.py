@@ -56,6 +56,7 @@ from vault.operations.erasure.job import (
     save,
     seal,
     unfinished,
+    united,
     unpack,
 )
 from vault.operations.erasure.private_alleles import carried
@@ -76,7 +77,7 @@ from vault.storage.book_tables import (
     SubjectRow,
 )
 from vault.storage.timestamps import rfc3339, to_micros
-from vault.subjects import people_digests, reference_rekeying
+from vault.subjects import people_digests, reference_rekeying, registrations
 from vault.subjects.references import resolve
 
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
@@ -135,7 +136,8 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         for dataset, part in _parts_of(vault, subject)
     }
     own = set(alts)
-    alts |= {part: chunks for part, chunks in moved_calls.listed(vault, subject).items() if part not in own}
+    alts |= {part: united(alts.get(part, {}), chunks) for part, chunks in moved_calls.listed(vault, subject).items()}
+    merged = tuple(one.hex() for one in registrations.all_of(vault, subject)[1:])
     event = ConsentEvent(
         event_id=new_uuid7(vault.random, now),
         seq=0,
@@ -163,7 +165,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
         if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != own:
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         personal_parts.leave(tx, [subject])
-        plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts)
+        plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts, merged=merged)
         sealed = seal(vault, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=ERASURE_JOB, state=LISTED, payload=sealed, created=to_micros(now)))
         tx.flush()
@@ -192,7 +194,7 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> C
 
 
 def _destroy(vault: UnlockedVault, job: Job) -> ErasurePlan:
-    gone = vault.keys.destroy(SUBJECT_PURPOSES, [job.subject], erasure_id=job.erasure_id)
+    gone = vault.keys.destroy(SUBJECT_PURPOSES, job.registrations, erasure_id=job.erasure_id)
     # A killed process may have destroyed them before it stored their number.
     return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
 
@@ -203,7 +205,7 @@ def _forget(vault: UnlockedVault, job: Job) -> ErasurePlan:
         tx.execute(delete(IdentityRow).where(IdentityRow.subject_id == job.subject))
         people_digests.renew(tx, [SubjectId(job.subject)])
         tx.execute(delete(ConsentPrivateRow).where(ConsentPrivateRow.subject_id == job.subject))
-        tx.execute(update(SubjectRow).where(SubjectRow.subject_id == job.subject).values(state=ERASED))
+        tx.execute(update(SubjectRow).where(SubjectRow.subject_id.in_(job.registrations)).values(state=ERASED))
     vault.books.checkpoint_wal(*HOLDING_NAMES)
     count = int(references.rowcount)  # type: ignore[attr-defined]
     return replace(job.plan, destroyed={**job.plan.destroyed, "identities": 1, "references": count})
