@@ -77,6 +77,7 @@ HEADS = {
     "a counter": "UPDATE collection_head SET counter = counter + 1 WHERE name = 'project'",
     "a digest": "UPDATE collection_head SET digest = zeroblob(32) WHERE name = 'project'",
     "a signer": "UPDATE collection_head SET signer = zeroblob(32) WHERE name = 'project'",
+    "a name that is no text": "UPDATE collection_head SET name = x'ff' WHERE name = 'project'",
     "a signature": "UPDATE collection_head SET signature = zeroblob(64) WHERE name = 'project'",
     "the state": "UPDATE audit_head SET state = zeroblob(32)",
     "the state taken out": "UPDATE audit_head SET state = NULL",
@@ -94,6 +95,18 @@ def test_no_head_can_be_edited(full, tmp_path, attack):
     try:
         with pytest.raises(GenovaultError):
             gate.view(s, project="demo", dataset="cohort")
+    finally:
+        s.abandon()
+
+
+def test_a_withdrawal_that_was_taken_out_is_named(full, tmp_path):
+    shutil.copytree(full, tmp_path / "v")
+    vaults.sql(
+        tmp_path / "v" / "books.db", "DELETE FROM consent_batch WHERE last_seq = (SELECT max(last_seq) FROM consent_batch)"
+    )
+    s = open_vault(tmp_path / "v", factor=vaults.FACTOR)
+    try:
+        assert s.books.altered() == {"consent_batch": "the books were edited: record 13 of consent_batch was taken out"}
     finally:
         s.abandon()
 

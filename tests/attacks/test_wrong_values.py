@@ -13,7 +13,7 @@ from tests.support.tampering import DATABASES, editing
 from tests.support.vaults import opened
 from vault import gate
 from vault.errors import GenovaultError
-from vault.operations import doctor
+from vault.operations import doctor, key_rotation
 from vault.session.collections import COLLECTIONS
 from vault.storage.stored_types import LARGEST
 
@@ -34,6 +34,8 @@ SAMPLE = [
     ("books", "audit_checkpoint", "size", "x"),
     ("books", "audit_head", "stack", 2.5),
     ("keys", "wrapped_key", "key_id", "x"),
+    ("keys", "wrapped_key", "purpose", "x"),
+    ("keys", "branch_epoch", "branch", "x"),
     ("keys", "wrapped_key", "wrapped", b""),
 ]
 
@@ -81,6 +83,7 @@ def failures(folder):
         with opened(folder) as s:
             for panel in (None, "pgx"):
                 attempt(lambda panel=panel: gate.view(s, project="demo", dataset="cohort", panel=panel))
+            attempt(lambda: key_rotation.epochs(s))
             attempt(lambda: doctor.examine(s))
             attempt(lambda: vaults.verified(s))
 

@@ -101,7 +101,7 @@ class CollectionHeads:
         sealed = SealedHead(*log_head[0])
         self._seal.check(sealed)
         heads = {row[0]: CollectionHead(*row[1:]) for row in rows}
-        if not all(map(_typed, heads.values())):
+        if not all(isinstance(name, str) and _typed(head) for name, head in heads.items()):
             raise altered("collection_head")
         if sealed.state != _state(heads) or TOGETHER not in heads or heads[TOGETHER].digest != _together(heads):
             raise altered("collection_head")

@@ -111,7 +111,7 @@ _PLAIN = 2  # the form of marshal that says the same of equal values, whatever e
 def differing(signed: bytes, found: bytes) -> tuple[str, str] | None:
     """First record in which two listings differ, and how: ``altered``, ``taken out`` or ``added``; None if they do not."""
     before, now = _records(signed), _records(found)
-    for label in sorted(before.keys() | now.keys()):
+    for label in [*sorted(before), *sorted(now.keys() - before.keys())]:  # the newest alone: what is gone, not what it uncovered
         if before.get(label) != now.get(label):
             how = "added" if label not in before else "taken out" if label not in now else "altered"
             return label.decode(errors="replace"), how

@@ -18,6 +18,7 @@ from vault.ids import Clock
 from vault.limits import MAX_KEK_WRAPS
 from vault.storage.database import Database, Transaction
 from vault.storage.key_tables import BranchEpochRow, WrappedKeyRow
+from vault.storage.stored_types import unreadable
 from vault.storage.timestamps import from_micros, to_micros
 
 
@@ -64,29 +65,34 @@ class EpochCounters:
         tx.execute(update(BranchEpochRow).where(*place).values(wraps=found.wraps + wraps))
 
     def uses(self) -> list[EpochUse]:
-        """Usage of every epoch that has wrapped keys."""
+        """Usage of every epoch that has wrapped keys. Raises IntegrityError ``row_unreadable``."""
         table = WrappedKeyRow.__table__
         with self._database.read() as tx:
             held = tx.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch))
             keys: dict[tuple[str, int], int] = {}
             for purpose, epoch, n in held:
-                place = PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch
+                place = _wrapping(purpose), epoch
                 keys[place] = keys.get(place, 0) + n
             rows = tx.scalars(select(BranchEpochRow).order_by(BranchEpochRow.branch, BranchEpochRow.epoch)).all()
+        if not set(Branch).issuperset(row.branch for row in rows):
+            raise unreadable("branch_epoch.branch")
         return [
             EpochUse(Branch(r.branch), r.epoch, r.wraps, keys.get((r.branch, r.epoch), 0), r.closed, from_micros(r.created))
             for r in rows
         ]
 
     def undercounted(self) -> list[str]:
-        """Epochs whose counter states fewer wraps than there are keys under them, as ``branch epoch``."""
+        """Epochs whose counter states fewer wraps than there are keys under them, as ``branch epoch``.
+
+        Raises IntegrityError ``row_unreadable``.
+        """
         table = WrappedKeyRow.__table__
         with self._database.read() as tx:
             held = tx.execute(select(table.c.purpose, table.c.epoch, func.count()).group_by(table.c.purpose, table.c.epoch)).all()
             counted = {(r.branch, r.epoch): r.wraps for r in tx.scalars(select(BranchEpochRow))}
         keys: Counter[tuple[str, int]] = Counter()
         for purpose, epoch, n in held:
-            keys[PURPOSE_BRANCH[KeyPurpose(purpose)].value, epoch] += n
+            keys[_wrapping(purpose), epoch] += n
         return sorted(f"{branch} {epoch}" for (branch, epoch), n in keys.items() if counted.get((branch, epoch), -1) < n)
 
     def close(self, branch: Branch, epoch: int) -> None:
@@ -106,3 +112,10 @@ class EpochCounters:
             if tx.execute(update(BranchEpochRow).where(*place).values(closed=True)).rowcount == 0:  # type: ignore[attr-defined]
                 now = to_micros(self._clock())
                 tx.add(BranchEpochRow(branch=branch.value, epoch=epoch, wraps=0, closed=True, created=now))
+
+
+def _wrapping(purpose: str) -> str:
+    """Name of the branch that wraps keys of a stored purpose. Raises IntegrityError ``row_unreadable``."""
+    if purpose not in set(KeyPurpose):
+        raise unreadable("wrapped_key.purpose")
+    return PURPOSE_BRANCH[KeyPurpose(purpose)].value

@@ -89,12 +89,17 @@ class StrictType(TypeDecorator[Any]):
             self._refuse()
 
     def _refuse(self) -> NoReturn:
-        table, _, column = self.place.partition(".")
-        raise IntegrityError(
-            "row_unreadable",
-            f"the database was edited: {column} of a row of {table} is nothing that a program writes there",
-            hint="take the edit back, or restore a backup; genovault doctor says what else differs",
-        )
+        raise unreadable(self.place)
+
+
+def unreadable(place: str) -> IntegrityError:
+    """The error of a value that no program writes there; ``place``: its table and column, with a dot between."""
+    table, _, column = place.partition(".")
+    return IntegrityError(
+        "row_unreadable",
+        f"the database was edited: {column} of a row of {table} is nothing that a program writes there",
+        hint="take the edit back, or restore a backup; genovault doctor says what else differs",
+    )
 
 
 def make_strict(table: Table) -> None:
