@@ -13,7 +13,7 @@ import typer
 
 from cli import consent_forms, consent_work
 from cli.context import context_of
-from cli.inputs import stated_time, write_report
+from cli.inputs import report_text, stated_time
 from cli.lazy import group
 from cli.subjects import Ref
 from policies import canonical, consent, reasons
@@ -87,10 +87,10 @@ def import_(
     context = context_of(ctx)
     from vault.consent.recording import import_answers
 
-    with context.open() as vault:
-        done = import_answers(vault, answers, form, clock_checked=clock_checked, as_written=as_written)
-    if report is not None:
-        write_report(report, ("line", "event"), done.rows)
+    with context.output.reserving(report) as write:
+        with context.open() as vault:
+            done = import_answers(vault, answers, form, clock_checked=clock_checked, as_written=as_written)
+        write(report_text(("line", "event"), done.rows))
     context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
     context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} recorded")
 

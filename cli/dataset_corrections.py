@@ -138,16 +138,13 @@ def check(
     "value"}]}; value: kinship, heterozygous share of X over that of autosomes, or share of called SNPs.
     """
     context = context_of(ctx)
-    if csv is not None and csv.exists():
-        raise UsageError("file_exists", f"{csv} is there already", hint="name another file")
     context.mention_compiling()
-    from vault.files.private_files import write_new
     from vault.operations.corrections import sample_checks
 
-    with context.open() as vault:
-        found = sample_checks.check(vault, name)
-    if csv is not None:
-        write_new(csv, found.as_csv())
+    with context.output.reserving(csv) as write:
+        with context.open() as vault:
+            found = sample_checks.check(vault, name)
+        write(found.as_csv())
     context.output.document(asdict(found))
     context.output.line(f"{found.dataset}: {found.people:,} people, {found.pairs:,} pairs compared at {found.snps:,} common SNPs")
     context.output.table(

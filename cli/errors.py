@@ -60,9 +60,6 @@ class ErrorReport:
 def tell(error: Exception, output: Output) -> int:
     """Print an error on stderr, with --json as a document on stdout too; the exit code."""
     report = describe(error)
-    if output.json:
-        fields = {"code": report.code, "exit": report.exit, "hint": report.hint, "message": report.message}
-        print_json({"error": {**fields, "problems": list(report.problems)} if report.problems else fields})
     lines = [f"genovault: {report.message}"]
     if report.hint:
         lines.append(f"hint: {report.hint}")
@@ -71,6 +68,9 @@ def tell(error: Exception, output: Output) -> int:
     sys.stderr.write("".join(f"{printable(' '.join(line.splitlines()))}\n" for line in lines))
     if report.exit == EXIT_BUG and os.environ.get(DEBUG_VARIABLE) == "1":
         sys.stderr.write(_bare_traceback(error))
+    if output.json:
+        fields = {"code": report.code, "exit": report.exit, "hint": report.hint, "message": report.message}
+        print_json({"error": {**fields, "problems": list(report.problems)} if report.problems else fields})
     return report.exit
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, time
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,13 +68,13 @@ def _edge(vault: UnlockedVault, stated: Stated | None, choose: Callable[[datetim
     return choose(there, here)
 
 
-def write_report(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
-    """Write a CSV report to a new file. Raises as ``new_text_file``."""
+def report_text(columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
+    """A CSV report."""
     from vault.files.csv_sheets import write_sheet
-    from vault.files.private_files import new_text_file
 
-    with new_text_file(path) as stream:
-        write_sheet(stream, columns=columns, rows=rows)
+    text = StringIO(newline="")
+    write_sheet(text, columns=columns, rows=rows)
+    return text.getvalue()
 
 
 def vkey(text: str | None) -> str | None:

@@ -15,10 +15,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.context import Context, hoist_globals
-from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, tell, tell_unseen
+from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, exit_code, tell, tell_unseen
 from cli.lazy import CommandSource, LazyGroup
-from cli.output import Output
-from vault.errors import UsageError
+from cli.output import Output, told_stdout
+from vault.errors import UnavailableError, UsageError
 from vault.files.hardening import forbid_core_files
 
 COMMANDS = {
@@ -132,6 +132,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code. Never raises, never shows a traceback unasked."""
     forbid_core_files()
     _keep_streams_writable()
+    with told_stdout():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     line = hoist_globals(_at_home(sys.argv[1:] if arguments is None else arguments))
     output = Output(json="--json" in line)
     try:
@@ -179,14 +184,21 @@ def _tell(error: Exception, output: Output) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_gone()
+    except (OSError, UnavailableError):  # stdout takes nothing: what happened stands on stderr
+        _forget_stdout()
+        return exit_code(error)
     return code
 
 
 def _reader_gone() -> int:
+    _forget_stdout()
+    return EXIT_READER_GONE
+
+
+def _forget_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's own flush at the end does not fail too."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_READER_GONE
 
 
 def _keep_streams_writable() -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from vault.errors import UnavailableError
 from vault.files.plain_text import printable
 
 if TYPE_CHECKING:
@@ -71,6 +72,26 @@ class Output:
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
     @contextmanager
+    def reserving(self, path: Path | None) -> Iterator[Callable[[str], None]]:
+        """Where to write what an act made, in a new file that is made before the act; without a path it goes nowhere.
+
+        What cannot be written after the act is a warning: the act is done, and done again it would be done twice.
+        Raises as ``vault.files.private_files.new_text_file``.
+        """
+        if path is None:
+            yield lambda _text: None
+            return
+        from vault.files.private_files import reserved_file
+
+        with reserved_file(path) as reserved:
+
+            def write(text: str) -> None:
+                if failed := reserved.write(text):
+                    self.warn(f"it is done, but {failed}")
+
+            yield write
+
+    @contextmanager
     def progress(self, what: str, *, unit: str) -> Iterator[ProgressBar]:
         """A bar on stderr, with rate and time left, for work that takes more than a second, if stderr is a terminal.
 
@@ -114,6 +135,49 @@ class ProgressBar:
         from rich.filesize import decimal
 
         return decimal(int(count)) if self._unit == "bytes" else f"{count:,.0f} {self._unit}"
+
+
+class _ToldStdout:
+    """Standard output that raises an error of ours where it takes nothing, and is the stream itself in all else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _telling():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _telling():
+            self._stream.flush()
+
+
+@contextmanager
+def told_stdout() -> Iterator[None]:
+    """Have standard output raise UnavailableError ``output_unwritable`` where it takes nothing; BrokenPipeError stays what it is."""
+    before = sys.stdout
+    sys.stdout = cast("TextIO", _ToldStdout(before))
+    try:
+        yield
+    finally:
+        sys.stdout = before
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnavailableError(
+            "output_unwritable",
+            f"standard output: {error.strerror or 'cannot be written'}; what was asked for may be done all the same",
+            hint="look before you repeat it: genovault audit log",
+        ) from None
 
 
 def print_json(value: Mapping[str, object]) -> None:

@@ -34,6 +34,32 @@ def new_text_file(path: Path) -> Iterator[TextIO]:
         raise
 
 
+class ReservedFile:
+    """A new file that is there, empty, before an act that it is to tell of."""
+
+    def __init__(self, path: Path, stream: TextIO) -> None:
+        self._path, self._handle = path, stream.fileno()
+
+    def write(self, text: str) -> str:
+        """Write the text. Returns why it could not be written, empty where it was: the act is done and must not look as if it were not."""
+        left = memoryview(text.encode())
+        try:
+            while left:
+                left = left[os.write(self._handle, left) :]
+            os.fsync(self._handle)
+        except OSError as error:
+            self._path.unlink(missing_ok=True)  # half of a certificate is none
+            return f"{self._path}: {error.strerror or 'cannot be written'}"
+        return ""
+
+
+@contextmanager
+def reserved_file(path: Path) -> Iterator[ReservedFile]:
+    """A new UTF-8 file, made before the block acts; taken away again if the block fails. Raises as ``new_text_file``."""
+    with new_text_file(path) as stream:
+        yield ReservedFile(path, stream)
+
+
 def write_new(path: Path, text: str) -> None:
     """Write a new UTF-8 file. Raises as ``new_text_file``."""
     with new_text_file(path) as file:
