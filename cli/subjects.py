@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,8 @@ from cli.merge_report import merge_lines
 from vault.audit.actions import Action
 
 app = group("The people whose data is held.")
+
+_SHOWN = 20  # changes that are printed for people
 
 Ref = Annotated[
     str,
@@ -26,24 +28,48 @@ def import_(
     ctx: typer.Context,
     sheet: Annotated[Path, typer.Argument(metavar="SHEET.csv", help="One row for each person.", show_default=False)],
     update: Annotated[bool, typer.Option("--update", help="Attach identities to people who are known already.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="With --update: empty fields empty what is held. Else they say nothing.")
+    ] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, kept beside what is replaced.")] = "",
+    accept: Annotated[
+        Literal["another_person"] | None,
+        typer.Option(help="Take rows whose name and date of birth are not those of the person they name; you have looked."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Register people from a sheet; all rows or none.
 
-    Columns: sample_id (required; several with ;), mrn, name, birth_date, sex, country, diagnoses, pedigree.
+    Columns: sample_id (required; several with ;), mrn, name, birth_date, sex, country, diagnoses, pedigree. With --update a column
+    that is not there and an empty field change nothing; what is replaced is shown, and kept with the person (subject show). A
+    record number that is replaced names nobody any more.
 
-    JSON: {"created": n, "updated": n}.
+    JSON: {"created": n, "updated": n, "unchanged": n, "changes": [{"line": n, "field", "old", "new"}]}.
     """
     context = context_of(ctx)
     from policies.stated_times import latest_day
-    from vault.subjects.registry import import_sheet
+    from vault.files.plain_text import printable
+    from vault.subjects.registry import SheetOptions, import_sheet
     from vault.subjects.subject_sheet import read_subject_sheet
 
     with context.open() as vault:
         with vault.trail.attempting(Action.SUBJECT_IMPORT):
             rows = read_subject_sheet(sheet, today=latest_day(vault.clock()))
-        report = import_sheet(vault, rows, update=update)
-    context.output.document(asdict(report))
-    context.output.line(f"{report.created} people registered, {report.updated} updated")
+        options = SheetOptions(
+            update=update, clear=clear, accept_another=accept is not None, dry_run=dry_run, reason=printable(reason)
+        )
+        report = import_sheet(vault, rows, options=options)
+    changes = [{"line": line, **asdict(change)} for line, change in report.changes]
+    context.output.document({**asdict(report), "changes": changes})
+    unchanged = f", {report.unchanged} as they were" if report.unchanged else ""
+    context.output.line(f"{report.created} people registered, {report.updated} updated{unchanged}")
+    for line, change in report.changes[:_SHOWN]:
+        what = f"{change.old} → {change.new or 'empty'}" if change.old else f"now {change.new}"
+        context.output.line(f"  line {line}, {change.field}: {what}")
+    if len(report.changes) > _SHOWN:
+        context.output.line(f"  and {len(report.changes) - _SHOWN:,} more changes (--json lists all)")
+    if dry_run:
+        context.output.line("nothing was changed: --dry-run")
 
 
 @app.command("list")
@@ -66,7 +92,7 @@ def show(ctx: typer.Context, ref: Ref) -> None:
     """One person with identity, for stewards.
 
     JSON: {"handle", "state", "created", "identity": {"samples", "mrn", "name", "birth_date", "sex", "country", "diagnoses",
-    "pedigree", "also"}}.
+    "pedigree", "also", "former": [replaced values]}}.
     """
     context = context_of(ctx)
     from vault.subjects.registry import subject_show
@@ -161,12 +187,9 @@ def erase(
     context = context_of(ctx)
     from cli.prompts import confirm
     from vault.errors import UsageError
-    from vault.files.private_files import write_new
     from vault.operations.erasure import process
     from vault.operations.erasure.job import DESTROYED
 
-    if certificate is not None and certificate.exists():
-        raise UsageError("file_exists", f"{certificate} is there already", hint="name another file")
     if not confirm("Erase this person for good? Nothing can bring the data back.", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")
 
@@ -174,10 +197,10 @@ def erase(
         if reached == DESTROYED:
             context.output.line("the keys are destroyed: nobody can read this person any more")
 
-    with context.open() as vault:
-        issued = process.erase(vault, ref, on_progress=on_progress)
-    if certificate is not None:
-        write_new(certificate, issued.text)
+    with context.output.reserving(certificate) as write:
+        with context.open() as vault:
+            issued = process.erase(vault, ref, on_progress=on_progress)
+        write(issued.text)
     content = issued.content
     context.output.document(content)
     context.output.line(f"erased: {issued.erasure_id}")

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cli.main
+
 SHEET = "sample_id,mrn,name,birth_date\nA,1,Ada,1980-01-31\nB;B2,2,Ben,\n"
 
 
 def test_people_are_registered_listed_and_shown(vault):
     vault.write("s.csv", SHEET)
-    assert vault.run("subject import s.csv --json").json == {"created": 2, "updated": 0}
+    assert vault.run("subject import s.csv --json").json == {"created": 2, "updated": 0, "unchanged": 0, "changes": []}
     listed = vault.run("subject list --json").json["subjects"]
     assert [set(subject) for subject in listed] == [{"handle", "state", "created"}] * 2
     shown = vault.run("subject show mrn:1 --json").json
@@ -19,6 +29,7 @@ def test_people_are_registered_listed_and_shown(vault):
         "diagnoses": [],
         "pedigree": "",
         "also": [],
+        "former": [],
     }
     assert shown["handle"] in {subject["handle"] for subject in listed}
     by_handle = vault.run(f"subject show {shown['handle']}").out
@@ -51,7 +62,9 @@ def test_a_bad_sheet_changes_nothing_and_names_every_line(vault):
 def test_known_people_need_update(peopled):
     peopled.write("s.csv", "sample_id,mrn,name\nSAMPLE_1,77,Ada\n")
     assert peopled.try_("subject import s.csv --json").error == "sheet_rejected"
-    assert peopled.run("subject import s.csv --update --json").json == {"created": 0, "updated": 1}
+    made = peopled.run("subject import s.csv --update --json").json
+    assert (made["created"], made["updated"], made["unchanged"]) == (0, 1, 0)
+    assert {change["field"]: change["new"] for change in made["changes"]} == {"mrn": "77", "name": "Ada"}
     assert peopled.run("subject show 77 --json").json["identity"]["samples"] == ["SAMPLE_1"]
 
 
@@ -93,3 +106,64 @@ def test_two_registrations_become_one(consented):
     assert consented.run("subject show SAMPLE_2 --json").json["identity"]["samples"] == ["SAMPLE_1", "SAMPLE_2"]
     assert consented.run("project check demo --json").json["subjects"] == 11
     assert consented.run("doctor --json").json["ok"]
+
+
+def test_old_and_new_are_shown_and_the_old_is_kept(peopled):
+    peopled.write("s.csv", "sample_id,mrn\nSAMPLE_1,77\n")
+    peopled.run("subject import s.csv --update")
+    peopled.write("t.csv", "sample_id,mrn\nSAMPLE_1,78\n")
+    assert "line 2, mrn: 77 → 78" in peopled.run("subject import t.csv --update --dry-run").out
+    assert "line 2, mrn: 77 → 78" in peopled.run("subject import t.csv --update --reason typo").out
+    assert "mrn: 77 (typo)" in peopled.run("subject show mrn:78").out
+    assert peopled.try_("subject show mrn:77 --json").error == "subject_unknown"
+
+
+OUTPUTS = {
+    "consent import answers.csv --form broad-research --report": "consent.import",
+    "subject erase SAMPLE_1 --yes --certificate": "subject.erase",
+    "dataset check cohort --csv": "dataset.check",
+}
+
+
+@pytest.mark.parametrize("line", OUTPUTS)
+@pytest.mark.parametrize(("place", "code"), [("there.txt", 4), ("no/such/folder/x", 6)])
+def test_what_cannot_be_written_is_refused_before_anything_is_done(peopled, line, place, code):
+    peopled.write("answers.csv", peopled.run("consent sheet broad-research --accept").out)
+    peopled.write("there.txt", "last week")
+    assert peopled.try_(f"{line} {place}").code == code
+    log = peopled.run(f"audit log --act {OUTPUTS[line]} --json").json["entries"]
+    assert [entry["outcome"] for entry in log] == []
+    assert (peopled.folder / "there.txt").read_text() == "last week"
+
+
+def test_what_cannot_be_written_afterwards_is_a_warning_beside_the_success(peopled, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    peopled.write("answers.csv", peopled.run("consent sheet broad-research --accept").out)
+    monkeypatch.setattr("vault.files.private_files.os.write", full)
+    ran = peopled.run("consent import answers.csv --form broad-research --report r.csv --json")
+    assert ran.json["recorded"] > 0
+    assert "it is done, but" in ran.err
+    assert "No space left" in ran.err
+    assert not (peopled.folder / "r.csv").exists()
+
+
+def test_what_fails_leaves_no_empty_file(peopled):
+    assert peopled.try_("subject erase NOBODY --yes --certificate c.txt").code == 4
+    assert not (peopled.folder / "c.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"), [("subject list", 6), ("subject list --json", 6), ("subject show nobody --json", 4), ("--help", 6), ("", 6)]
+)
+def test_output_that_cannot_be_written_is_told_without_a_traceback(peopled, line, code):
+    command = [sys.executable, "-c", "import cli.main; cli.main.main()", *line.split()]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.main.__file__).parents[1])}
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            command, cwd=peopled.folder, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120
+        )
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert ("standard output" in ran.stderr) == (code == 6)

@@ -34,6 +34,8 @@ class Identity(NamedTuple):
     diagnoses: tuple[str, ...] = ()
     pedigree: str = ""
     also: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    """Values that were replaced: day, principal, field, value, reason (``vault.subjects.corrected_identity``)."""
 
     def __repr__(self) -> str:
         return "Identity(…)"
@@ -105,8 +107,9 @@ def _parsed(text: bytes) -> Identity:
 def _text(identity: Identity) -> bytes:
     """JSON with sorted keys, spelled out: a person of a cohort has hardly more than a sample name."""
     also = f'"also":{_list(identity.also)},' if identity.also else ""
+    former = f'"former":{_list(identity.former)},' if identity.former else ""
     return (
-        f'{{{also}"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":{_list(identity.diagnoses)},'
+        f'{{{also}"birth_date":{_quoted(identity.birth_date)},"country":{_quoted(identity.country)},"diagnoses":{_list(identity.diagnoses)},{former}'
         f'"mrn":{_quoted(identity.mrn)},"name":{_quoted(identity.name)},"pedigree":{_quoted(identity.pedigree)},'
         f'"samples":{_list(identity.samples)},"sex":{_quoted(identity.sex)}}}'
     ).encode()

@@ -54,6 +54,7 @@ def united(stays: Identity, goes: Identity, handle: str) -> Identity:
         samples=tuple(dict.fromkeys([*stays.samples, *goes.samples])),
         diagnoses=tuple(dict.fromkeys([*stays.diagnoses, *goes.diagnoses])),
         also=tuple(dict.fromkeys([*stays.also, *goes.also, *former, f"id:{handle}"])),
+        former=tuple(sorted(dict.fromkeys([*stays.former, *goes.former]))),
     )
 
 

@@ -42,6 +42,8 @@ class SubjectSheetRow:
     diagnoses: tuple[str, ...] = ()
     """MONDO ids, "MONDO:0007254", in the sheet's order, each once."""
     pedigree: str = ""
+    blank: frozenset[str] = frozenset()
+    """Columns that the sheet has and that are empty in this row."""
 
 
 def read_subject_sheet(source: Path | bytes, *, today: date, name: str = "") -> tuple[tuple[int, SubjectSheetRow], ...]:
@@ -52,7 +54,7 @@ def read_subject_sheet(source: Path | bytes, *, today: date, name: str = "") -> 
     """
     columns = _Columns(today)
     sheet = read_sheet(source, columns=columns.all, name=name)
-    return tuple((row.line, columns.identity(row)) for row in sheet.rows)
+    return tuple((row.line, columns.identity(row, sheet.columns)) for row in sheet.rows)
 
 
 class _Columns:
@@ -72,7 +74,7 @@ class _Columns:
     def all(self) -> Sequence[Column[Any]]:
         return (self.samples, self.mrn, self.name, self.birth_date, self.sex, self.country, self.diagnoses, self.pedigree)
 
-    def identity(self, row: Row) -> SubjectSheetRow:
+    def identity(self, row: Row, columns: Sequence[str]) -> SubjectSheetRow:
         return SubjectSheetRow(
             samples=row[self.samples],
             mrn=row.get(self.mrn) or "",
@@ -82,6 +84,7 @@ class _Columns:
             country=row.get(self.country) or "",
             diagnoses=row.get(self.diagnoses) or (),
             pedigree=row.get(self.pedigree) or "",
+            blank=frozenset(columns) - row.values.keys(),
         )
 
 

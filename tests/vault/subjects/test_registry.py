@@ -70,6 +70,121 @@ def test_update_attaches_and_creates_in_one_go(s):
     assert resolve(s, "MRN0001") == resolve(s, "S01b") == subject
 
 
+FULL = "sample_id,mrn,name,birth_date,sex,country,diagnoses\nA,100,Ada Quill,2012-03-04,f,DE,MONDO:0004992\n"
+
+
+def shown(s, reference="sample:A"):
+    return registry.subject_show(s, reference)[1]
+
+
+@pytest.mark.parametrize(
+    "text", ["sample_id,mrn\nA,4711\n", "sample_id,mrn,name,birth_date,sex,country,diagnoses\nA,4711,,,,,\n"]
+)
+def test_an_absent_column_and_an_empty_field_change_nothing(s, text):
+    sheet(s, FULL)
+    report = sheet(s, text, update=True)
+    assert [(line, change.field, change.old, change.new) for line, change in report.changes] == [(2, "mrn", "100", "4711")]
+    identity = shown(s)
+    assert identity[:7] == (("A",), "4711", "Ada Quill", "2012-03-04", "female", "DE", ("MONDO:0004992",))
+
+
+def test_what_is_to_be_emptied_is_asked_for_and_kept(s):
+    sheet(s, FULL)
+    rows = vaults.read_subject_sheet(b"sample_id,country,name\nA,,\n", today=vaults.TODAY)
+    options = registry.SheetOptions(update=True, clear=True, reason="moved away")
+    report = registry.import_sheet(s, rows, options=options)
+    assert {change.field: change.new for _, change in report.changes} == {"country": "", "name": ""}
+    identity = shown(s)
+    assert (identity.country, identity.name, identity.birth_date, identity.mrn) == ("", "", "2012-03-04", "100")
+    assert [line.split(" ", 2)[1:] for line in identity.former] == [
+        ["ann", "name: Ada Quill (moved away)"],
+        ["ann", "country: DE (moved away)"],
+    ]
+
+
+def test_a_row_that_says_what_is_held_makes_no_version(s):
+    sheet(s, FULL)
+    before = shown(s)
+    report = sheet(s, FULL, update=True)
+    assert (report.created, report.updated, report.unchanged, report.changes) == (0, 0, 1, ())
+    assert shown(s) == before
+
+
+def test_a_record_number_that_was_corrected_is_free_for_its_owner(s):
+    sheet(s, FULL)
+    sheet(s, "sample_id,mrn\nA,200\n", update=True)
+    with pytest.raises(InputError) as caught:
+        resolve(s, "mrn:100")
+    assert caught.value.code == "subject_unknown"
+    sheet(s, "sample_id,mrn,name,birth_date\nC,100,Carol Quill,1970-01-01\n")
+    assert shown(s, "mrn:100").samples == ("C",)
+    assert shown(s).mrn == "200"
+    assert any("mrn: 100" in line for line in shown(s).former)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "B,100,Carol Quill,2012-03-04",  # the record number alone, and another name
+        "B,100,Ada Quill,1970-01-01",
+        "A,100,Carol Other,1970-01-01",  # the sample too, and both are another's
+    ],
+)
+@pytest.mark.parametrize("update", [False, True])
+def test_a_row_of_somebody_else_is_not_attached(s, row, update):
+    sheet(s, FULL)
+    before = shown(s)
+    with pytest.raises(SheetRejectedError) as caught:
+        sheet(s, f"sample_id,mrn,name,birth_date\n{row}\n", update=update)
+    assert "another" in caught.value.message
+    assert "--update attaches" not in caught.value.message
+    assert shown(s) == before
+    rows = vaults.read_subject_sheet(f"sample_id,mrn,name,birth_date\n{row}\n".encode(), today=vaults.TODAY)
+    registry.import_sheet(s, rows, options=registry.SheetOptions(update=True, accept_another=True))
+    assert shown(s) != before
+
+
+@pytest.mark.parametrize("name", ["ada  QUILL", "Quill, Ada"])
+def test_a_name_is_the_same_in_other_letters(s, name):
+    sheet(s, FULL)
+    assert sheet(s, f'sample_id,mrn,name\nB,100,"{name}"\n', update=True).updated == 1
+
+
+def test_a_married_name_comes_with_a_sample(s):
+    sheet(s, FULL)
+    sheet(s, "sample_id,name\nA,Ada Brook\n", update=True)
+    assert shown(s).name == "Ada Brook"
+
+
+def test_a_dry_run_changes_nothing_and_is_logged(s):
+    sheet(s, FULL)
+    before, size = shown(s), len(list(s.trail.log.entries()))
+    rows = vaults.read_subject_sheet(b"sample_id,mrn\nA,4711\nZ,1\n", today=vaults.TODAY)
+    report = registry.import_sheet(s, rows, options=registry.SheetOptions(update=True, dry_run=True))
+    assert (report.created, report.updated) == (1, 1)
+    acts = [decode_leaf(entry.leaf)["act"] for entry in s.trail.log.entries()][size:]
+    assert acts == ["subject.show"]
+    assert shown(s) == before
+    with pytest.raises(InputError):
+        resolve(s, "sample:Z")
+
+
+def test_what_was_corrected_meanwhile_is_not_overwritten(s, monkeypatch):
+    sheet(s, FULL)
+    made = registry.draw_subjects
+
+    def between(vault, count):
+        monkeypatch.setattr(registry, "draw_subjects", made)
+        sheet(s, "sample_id,country\nA,FR\n", update=True)
+        return made(vault, count)
+
+    monkeypatch.setattr(registry, "draw_subjects", between)
+    with pytest.raises(UnavailableError) as caught:
+        sheet(s, "sample_id,country\nA,NL\n", update=True)
+    assert caught.value.code == "changed_meanwhile"
+    assert shown(s).country == "FR"
+
+
 def test_update_refuses_what_belongs_to_two(s):
     with pytest.raises(SheetRejectedError):
         sheet(s, "sample_id,mrn\nS01,MRN0002\n", update=True)
