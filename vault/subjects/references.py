@@ -6,6 +6,7 @@ The key of the index belongs to the identity branch, so the books alone do not s
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
@@ -67,6 +68,13 @@ class ReferenceIndex:
         return [f"s-{digest[:8].hex()}" for digest in digests]
 
 
+def spellings(value: str) -> tuple[str, ...]:
+    """A name as it is written, and with its marks composed and decomposed (Unicode NFC and NFD), which look alike."""
+    if value.isascii():
+        return (value,)
+    return tuple(dict.fromkeys((value, unicodedata.normalize("NFC", value), unicodedata.normalize("NFD", value))))
+
+
 def resolve(vault: UnlockedVault, reference: str) -> SubjectId:
     """Resolve a REF to a subject; ``mrn:``, ``sample:`` or ``id:`` in front settles what kind it is.
 
@@ -91,7 +99,10 @@ def identify(
 ) -> tuple[dict[str, frozenset[SubjectId]], dict[SubjectId, Identity]]:
     """As ``resolve_many``, with the identities of those found, which a look-up opens anyway."""
     index = ReferenceIndex(vault)
-    digests = {reference: [index.digest(kind, value) for kind, value in _meanings(reference)] for reference in references}
+    digests = {
+        reference: [index.digest(kind, form) for kind, value in _meanings(reference) for form in spellings(value)]
+        for reference in references
+    }
     with vault.books.read() as tx:
         rows = reference_rows(tx, (digest for several in digests.values() for digest in several))
     owner = {digest: SubjectId(subject) for digest, subject, _ in rows}
@@ -102,7 +113,8 @@ def identify(
 def registered_by(vault: UnlockedVault, samples: Sequence[str]) -> dict[str, tuple[SubjectId, DatasetId | None]]:
     """For the sample names that some subject has: the subject, and the dataset that registered the name (None: a sheet)."""
     index = ReferenceIndex(vault)
-    names = dict(zip(index.digests("sample", samples), samples, strict=True))
+    forms = [(form, name) for name in samples for form in spellings(name)]
+    names = dict(zip(index.digests("sample", (form for form, _ in forms)), (name for _, name in forms), strict=True))
     with vault.books.read() as tx:
         rows = reference_rows(tx, names)
     confirm(vault, index, {digest: SubjectId(subject) for digest, subject, _ in rows})

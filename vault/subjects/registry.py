@@ -24,7 +24,7 @@ from vault.storage.timestamps import from_micros
 from vault.subjects import corrected_identity, people_digests
 from vault.subjects.corrected_identity import Correction, FieldChange, corrected
 from vault.subjects.identities import Identity, named_by, open_identities, open_identity, seal_identity
-from vault.subjects.references import ReferenceIndex, reference_rows, resolve
+from vault.subjects.references import ReferenceIndex, reference_rows, resolve, spellings
 from vault.subjects.registration import draw_subjects, registering
 from vault.subjects.subject_sheet import SubjectSheetRow
 
@@ -224,8 +224,9 @@ def _owners(tx: Transaction, index: ReferenceIndex, identities: Sequence[Identit
     named = [(at, sample) for at, i in enumerate(identities) for sample in i.samples]
     lines: dict[bytes, int] = {}
     for kind, values in (("sample", named), ("mrn", numbered)):
-        digests = index.digests(kind, [value for _, value in values])
-        lines.update(zip(digests, [at for at, _ in values], strict=True))
+        forms = [(at, form) for at, value in values for form in spellings(value)]
+        digests = index.digests(kind, [form for _, form in forms])
+        lines.update(zip(digests, [at for at, _ in forms], strict=True))
     owners: list[set[SubjectId]] = [set() for _ in identities]
     for digest, subject, _ in reference_rows(tx, lines):
         owners[lines[digest]].add(SubjectId(subject))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -62,8 +63,8 @@ class _Columns:
 
     def __init__(self, today: date) -> None:
         self.samples = Column("sample_id", _sample_ids, required=True, keys=tuple)
-        self.mrn = Column("mrn", text, keys=lambda mrn: (mrn,), max_chars=200)
-        self.name = Column("name", text, max_chars=500)
+        self.mrn = Column("mrn", _composed, keys=lambda mrn: (mrn,), max_chars=200)
+        self.name = Column("name", _composed, max_chars=500)
         self.birth_date = Column("birth_date", _birth_date(today))
         self.sex = Column("sex", _sex)
         self.country = Column("country", _country)
@@ -91,7 +92,12 @@ class _Columns:
 def _sample_ids(value: str) -> tuple[str, ...]:
     if not value.isprintable():  # tab and line breaks too: a VCF header could not hold the name
         raise BadField("holds a tab, line break or unprintable character")
-    return _several(value, "sample id")
+    return _several(_composed(value), "sample id")
+
+
+def _composed(value: str) -> str:
+    """Text with its marks composed (Unicode NFC): names that look alike are one name."""
+    return unicodedata.normalize("NFC", text(value))
 
 
 def _several(value: str, what: str) -> tuple[str, ...]:

@@ -7,8 +7,11 @@ import pytest
 from tests.support import vaults
 from tests.support.vaults import opened, sql
 from vault.errors import InputError
+from vault.files.csv_sheets import SheetRejectedError
 from vault.subjects import registry
+from vault.subjects.identities import Identity
 from vault.subjects.references import ReferenceIndex, registered_by, resolve, resolve_many
+from vault.subjects.registration import draw_subjects, registering
 
 
 def sheet(s, text, **options):
@@ -76,3 +79,23 @@ def test_two_vaults_know_nobody_in_common(folder, tmp_path):
     vaults.make(tmp_path / "w", whole=False)
     mine, theirs = (set(sql(p / "books.db", "SELECT digest FROM reference")) for p in (folder, tmp_path / "w"))
     assert not mine & theirs
+
+
+COMPOSED, DECOMPOSED = "J\u00f6rg", "Jo\u0308rg"
+
+
+@pytest.mark.parametrize(("written", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_a_name_is_found_however_its_marks_are_composed(s, written, typed):
+    drawn = draw_subjects(s, 1)
+    with registering(s, drawn, [Identity((written,))]) as new, new.transaction() as tx:  # as a VCF writes it
+        new.add(tx)
+    assert resolve(s, typed) == resolve(s, written) == drawn.subjects[0]
+    assert set(registered_by(s, [typed])) == {typed}
+    with pytest.raises(SheetRejectedError):
+        sheet(s, f"sample_id\n{typed}\n")
+
+
+def test_names_that_look_alike_are_one_name_of_a_sheet(s):
+    with pytest.raises(SheetRejectedError) as caught:
+        sheet(s, f"sample_id\n{COMPOSED}\n{DECOMPOSED}\n")
+    assert "already on line 2" in caught.value.message
