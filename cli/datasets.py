@@ -252,6 +252,7 @@ def rule(
 for command in (
     dataset_corrections.parts,
     dataset_corrections.verify,
+    dataset_corrections.recount,
     dataset_corrections.check,
     dataset_corrections.upgrade,
     dataset_corrections.remove,

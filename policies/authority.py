@@ -61,6 +61,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "dataset.check",
         "dataset.move",
         "dataset.parts",
+        "dataset.recount",
         "dataset.rule",
         "dataset.remove",
         "dataset.upgrade",

@@ -33,7 +33,7 @@ from vault.genotypes import import_job
 from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, dataset_upgrade, doctor, key_backups, key_rotation, log_anchors, upgrade
-from vault.operations.corrections import merging, moving, removal, sample_checks, verification
+from vault.operations.corrections import merging, moving, recounting, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
 from vault.subjects import registry
@@ -76,6 +76,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset move-sample": ("dataset move-sample cohort --from S03 --to S04 --swap --reason x --yes", "dataset.move"),
     "dataset upgrade": ("dataset upgrade cohort", "dataset.upgrade"),
     "dataset verify": ("dataset verify cohort", "dataset.verify"),
+    "dataset recount": ("dataset recount cohort", "dataset.recount"),
     "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
     "consent add": ("consent add form.yaml", "consent.form"),
     "consent load": ("consent load loci loci.json --release 1", "consent.pack"),
@@ -313,6 +314,7 @@ def functions(s, names, folder):
         "dataset.move": lambda: moving.move(s, "cohort", "S03", "S04", swap=True, reason="x"),
         "dataset.upgrade": lambda: dataset_upgrade.upgrade(s, "cohort"),
         "dataset.verify": lambda: verification.verify(s, "cohort"),
+        "dataset.recount": lambda: recounting.recount(s, "cohort"),
         "dataset.remove": lambda: removal.remove(s, "cohort", reason="x", accept=True),
         "panel.create": lambda: panels.create(
             s, "new", parse_loci(b"22\t999\t1030\n", name="loci"), dataset_id=datasets.by_name(s, "cohort").dataset_id

@@ -43,6 +43,7 @@ class Action(StrEnum):
     DATASET_CHECK = "dataset.check"
     DATASET_MOVE = "dataset.move"
     DATASET_PARTS = "dataset.parts"
+    DATASET_RECOUNT = "dataset.recount"
     DATASET_RULE = "dataset.rule"
     DATASET_REMOVE = "dataset.remove"
     DATASET_LIST = "dataset.list"

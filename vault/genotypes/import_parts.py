@@ -54,7 +54,13 @@ class SharedPart:
     def blobs(self) -> list[bytes]:
         """Digests of its objects."""
         tables = (chunk.table_sha256 for chunk in self.chunks)
-        return [self.record.directory_sha256, *tables, *(ref.sha256 for chunk in self.chunks for ref in chunk.containers)]
+        counts = [self.record.counts.sha256] if self.record.counts else []
+        return [
+            self.record.directory_sha256,
+            *counts,
+            *tables,
+            *(ref.sha256 for chunk in self.chunks for ref in chunk.containers),
+        ]
 
     def add(
         self, tx: Transaction, vault: UnlockedVault, dataset_id: DatasetId, *, assayed: str | None, source: str | None

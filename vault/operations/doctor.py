@@ -251,7 +251,8 @@ def _objects(vault: UnlockedVault) -> Iterator[HealthFinding]:
 
 
 def _containers(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    yield from (_error(*fault) for fault in object_checks.containers(vault))
+    checks = (object_checks.containers, object_checks.counts)
+    yield from (_error(*fault) for check in checks for fault in check(vault))
 
 
 def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:

@@ -1,4 +1,4 @@
-"""Doctor's look at the object store: each object against the books, each container at its place."""
+"""Doctor's look at the object store: each object against the books, each container at its place, carrier counts of each part."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from sqlalchemy import select
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError
+from vault.genotypes.catalog import part_list
 from vault.genotypes.catalog.object_inventory import named_objects
 from vault.genotypes.catalog.row_mapping import container_from_row, owner_from_row
+from vault.genotypes.codec.carrier_counts import damaged
 from vault.genotypes.store.containers import open_lengths
+from vault.operations.erasure import counts as carrier_counts
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ContainerRow, PartRow
+from vault.storage.book_tables import ChunkRow, ContainerRow, PartRow
+
+RECOUNT = "genovault dataset recount N"
 
 
 def objects(vault: UnlockedVault) -> Iterator[tuple[str, str, str]]:
@@ -42,3 +47,21 @@ def containers(vault: UnlockedVault) -> Iterator[tuple[str, str, str]]:
             open_lengths(ref, vault.objects.get_range(c.object, 0, c.header_bytes), key)
         except GenovaultError as error:
             yield error.code, f"container {c.object}: {error.message}", "restore it from a backup"
+
+
+def counts(vault: UnlockedVault) -> Iterator[tuple[str, str, str]]:
+    """Code, message and remedy of each part whose carrier counts do not open, or are not those of its chunks."""
+    with vault.books.read() as tx:
+        rows = tx.scalars(select(PartRow)).all()
+        sites: dict[bytes, list[int]] = {row.part_id: [] for row in rows}
+        for part_id, n_sites in tx.execute(
+            select(ChunkRow.part_id, ChunkRow.n_sites).order_by(ChunkRow.part_id, ChunkRow.ordinal)
+        ):
+            sites[part_id].append(n_sites)
+    for row in rows:
+        try:
+            held = carrier_counts.held(vault, row)
+            if held is not None and [held.chunk(at).n_sites for at in range(len(held))] != sites[row.part_id]:
+                raise damaged()
+        except GenovaultError as error:
+            yield error.code, f"carrier counts of part {part_list.shown(row.part_id)}: {error.message}", RECOUNT

@@ -65,7 +65,7 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
             return
     # Imported late, because this is half of the program and most commands find nothing unfinished.
     from vault.operations import key_rotation, release_recovery  # noqa: PLC0415
-    from vault.operations.corrections import discarding, leaving_job, merge_job  # noqa: PLC0415
+    from vault.operations.corrections import discarding, leaving_job, merge_job, recounting  # noqa: PLC0415
     from vault.operations.erasure import process  # noqa: PLC0415
 
     release_recovery.recover(vault)
@@ -74,6 +74,7 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
         discarding.resume(vault)
         leaving_job.finish_all(vault)
         merge_job.resume(vault)
+        recounting.resume(vault)
         key_rotation.resume(vault)
 
 

@@ -56,6 +56,7 @@ from vault.operations.backup_folder import (
     read_about,
 )
 from vault.operations.corrections import merge_job
+from vault.operations.erasure import counts
 from vault.operations.erasure.job import DONE, ERASED, ERASING, ERASURE_JOB
 from vault.session import bound_settings, incarnations
 from vault.session.settings import SETTINGS, Places, Settings, read_settings
@@ -277,7 +278,8 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
     gone = [subject for subject in vault.subject_keys.keyless(states) if states[subject] not in (ERASED, MERGED)]
     vault.keys.destroy(SUBJECT_PURPOSES, done + gone)
     with vault.books.write() as tx:
-        part_members.remove(tx, gone)
+        left = part_members.remove(tx, gone)
+        stale, leftover = counts.forget(tx, left | counts.shut(tx, vault))  # the next erasure counts anew
         personal_parts.leave(tx, gone)
         for subject in gone:
             for table in (IdentityRow, ReferenceRow, ConsentPrivateRow):
@@ -297,6 +299,8 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
             flags=flags,
             counts={"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable},
         )
+    vault.keys.destroy_ids(stale)
+    vault.objects.delete(leftover)
     personal_parts.remove(vault, done + gone)
     if gone or not _index_held(vault):
         reference_rekeying.renew(vault)

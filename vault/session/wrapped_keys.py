@@ -210,6 +210,12 @@ class WrappedKeys:
         with self.database.read() as tx:
             return tx.scalar(select(largest(WrappedKeyRow.version)).where(*place)) or 0
 
+    def ids_of(self, purpose: KeyPurpose, owner: bytes) -> list[bytes]:
+        """Ids of all versions of an owner's key. Needs no branch."""
+        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)
+        with self.database.read() as tx:
+            return list(tx.scalars(select(WrappedKeyRow.key_id).where(*place)))
+
     def has_version(self, purpose: KeyPurpose, owner: bytes, version: int) -> bool:
         """True if this version of an owner's key is held. Needs no branch."""
         place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version == version)

@@ -118,6 +118,10 @@ class PartRow(Base):
     members_sha256: Mapped[Digest] = mapped_column(server_default="-")  # of the part's members
     assayed: Mapped[Code | None]  # "all", or the SHA-256 of a list of places
     source: Mapped[Code | None]  # SHA-256 of the imported files (vault.genotypes.ingest.source_digest)
+    counts_object: Mapped[Code | None]  # carrier counts, for erasure; NULL in parts of before until they are counted
+    counts_bytes: Mapped[int | None] = mapped_column(BIG)
+    counts_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    counts_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
 
 
 class AssayedPlacesRow(Base):
@@ -405,7 +409,9 @@ class ErasingChunkRow(Base):
 
     job_id: Mapped[Id] = mapped_column(ForeignKey("job.job_id"), primary_key=True)
     part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
-    ordinal: Mapped[Count] = mapped_column(primary_key=True, info={"range": (-1, LARGEST)})  # of the chunk; -1: the directory
+    ordinal: Mapped[Count] = mapped_column(
+        primary_key=True, info={"range": (-2, LARGEST)}
+    )  # of the chunk; -1: the directory, -2: the carrier counts
     state: Mapped[Code]  # pending | writing | swapped
     old_object: Mapped[str | None] = mapped_column(Text)
     old_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))

@@ -92,7 +92,7 @@ def test_keys_and_objects_of_the_old_parts_are_gone(held):
     for row in old:
         assert not list(held.vault.objects.list(row.part_id.hex()))
         assert held.vault.keys.newest_version(KeyPurpose.SITE_TABLE, row.part_id) == 0
-    assert before - held.traces()["wrapped_key"] == (2 + 2) + (2 + 2)  # a directory, lengths and two tables each
+    assert before - held.traces()["wrapped_key"] == (3 + 2) + (3 + 2)  # a directory, lengths, counts and two tables each
     assert len([name for name, _ in held.vault.objects.list("") if name.endswith(".personal")]) == 2
 
 

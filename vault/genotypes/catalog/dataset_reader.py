@@ -181,7 +181,8 @@ class _PartAccess:
         build = self._build(selection.panel.panel_id) if selection.panel else None
         if build:
             reader, access = build
-            return PartChoice.from_reader(reader, [(0, None)], access, self._columns, selection.panel)
+            chosen: Chosen = [(0, panel_blocks.told_rows(reader))]
+            return PartChoice.from_reader(reader, chosen, access, self._columns, selection.panel)
         return PartChoice.from_reader(self._part.reader, self._choose(selection), self._access, self._columns, selection.panel)
 
     @cached_property
@@ -202,7 +203,8 @@ class _PartAccess:
         panel_id = panel.panel_id
         if panel_id in self._panels:
             return self._panels[panel_id]
-        found = _spelled(PartCalls(*reader.read([0], None, access), self._columns), panel)
+        rows = [panel_blocks.told_rows(reader)]
+        found = _spelled(PartCalls(*reader.read([0], rows, access), self._columns), panel)
         if found.codes.size <= self._keep:
             self._panels[panel_id] = found
         return found

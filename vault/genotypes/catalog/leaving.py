@@ -1,6 +1,6 @@
 """Leaving of parts: people whose calls in a part were replaced or moved are its members no more, in the transaction that decides it.
 
-What only they carried stands in the part's site tables still. Where it was replaced every chunk waits (``erasing_chunk``) until a job has
+The part's carrier counts speak of them until a job has rewritten those. What only they carried stands in the part's site tables still. Where it was replaced every chunk waits (``erasing_chunk``) until a job has
 blanked it, as after an erasure; unlike there the leavers' keys remain, so the job finds what they carried by itself (``vault.operations.corrections``).
 """
 
@@ -22,6 +22,7 @@ LEAVE_JOB = "leave"  # kind of the job's row
 LEFT = "left"  # its state until the tables are blanked
 PENDING = "pending"  # of a chunk
 DIRECTORY = -1  # the ordinal that stands for a part's directory; it comes after all of the part's chunks
+COUNTS = -2  # and for its carrier counts, which come before them
 
 Places = Mapping[str, Sequence[tuple[str, int, int]]]
 """Part → (subject, group, slot) of those who left it; ids as hex."""
@@ -75,9 +76,9 @@ def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequen
     payload = json.dumps({"shared": places, "own": [one.hex() for one in own.values()]}).encode()
     tx.add(JobRow(job_id=job_id, kind=LEAVE_JOB, state=LEFT, payload=payload, created=to_micros(vault.clock())))
     tx.flush()
-    for part_id in leavers.keys() - own.keys() if blank else ():
+    for part_id in leavers.keys() - own.keys():
         n_chunks = tx.get_one(PartRow, part_id).n_chunks
-        for ordinal in (*range(n_chunks), DIRECTORY):
+        for ordinal in (COUNTS, *range(n_chunks), DIRECTORY) if blank else (COUNTS,):
             tx.add(ErasingChunkRow(job_id=job_id, part_id=part_id, ordinal=ordinal, state=PENDING))
     return job_id
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from vault.genotypes.catalog.row_mapping import counts_from_row
 from vault.storage.book_tables import (
     ChunkRow,
     ContainerRow,
@@ -30,7 +31,7 @@ class Stored:
 
 
 def named_objects(tx: Transaction) -> Iterator[Stored]:
-    """Directories, site tables, containers, personal parts and panel blocks, in no order that means anything."""
+    """Directories, carrier counts, site tables, containers, personal parts and panel blocks, in no order that means anything."""
     columns = (
         (PartRow.directory_object, PartRow.directory_bytes, PartRow.directory_sha256),
         (PersonalPartRow.object, PersonalPartRow.total_bytes, PersonalPartRow.sha256),
@@ -39,6 +40,9 @@ def named_objects(tx: Transaction) -> Iterator[Stored]:
         (PanelBuildRow.table_object, PanelBuildRow.table_bytes, PanelBuildRow.table_sha256),
         (PanelContainerRow.object, PanelContainerRow.total_bytes, PanelContainerRow.sha256),
     )
+    for part in tx.scalars(select(PartRow)):
+        if (counts := counts_from_row(part)) is not None:
+            yield Stored(counts.name, counts.n_bytes, counts.sha256)
     for name, size, digest in columns:
         for row in tx.execute(select(name, size, digest).execution_options(yield_per=1_000)):
             yield Stored(*row)
@@ -51,10 +55,12 @@ def being_written(tx: Transaction) -> tuple[str, ...]:
 
 
 def table_keys(tx: Transaction) -> list[tuple[str, bytes]]:
-    """(collection, key id) of every key that a directory, site table, length table or panel build is sealed under."""
+    """(collection, key id) of every key that a directory, carrier counts, a site table, length table or panel build is sealed under."""
     parts = tx.execute(select(PartRow.directory_key_id, PartRow.length_key_id)).all()
+    counts = tx.scalars(select(PartRow.counts_key_id).where(PartRow.counts_key_id.is_not(None))).all()
     builds = tx.execute(select(PanelBuildRow.table_key_id, PanelBuildRow.length_key_id)).all()
     chunks = tx.scalars(select(ChunkRow.table_key_id)).all()
     found = [("directory", row.directory_key_id) for row in parts] + [("lengths", row.length_key_id) for row in parts]
+    found += [("carrier-counts", key_id) for key_id in counts if key_id is not None]
     found += [("site-table", key_id) for key_id in chunks]
     return found + [("panel", key_id) for row in builds for key_id in row]

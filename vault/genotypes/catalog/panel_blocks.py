@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import BindParameter, bindparam, delete, select
 
 from vault.crypto.key_wrapping import KeyPurpose
@@ -16,6 +18,7 @@ from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.site_redaction import shown
 from vault.ids import DatasetId, KeyId, PartId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -29,7 +32,7 @@ from vault.storage.timestamps import to_micros
 _PART: BindParameter[bytes] = bindparam("part")
 _VERSIONS = select(total(ChunkRow.table_version)).where(ChunkRow.part_id == _PART).scalar_subquery()
 _ERASING = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id == _PART).exists()
-_STANDING = select(PanelBuildRow.build_id).where(
+_STANDING = select(PanelBuildRow.build_id, PanelBuildRow.table_key_id).where(
     PanelBuildRow.panel_id == bindparam("panel"),
     PanelBuildRow.part_id == _PART,
     # made of the part's site tables as they are, and no erasure is about to change them
@@ -45,7 +48,7 @@ _BUILD_ROW = (
 _CONTAINERS = select(PanelContainerRow).where(PanelContainerRow.build_id == _BUILD).order_by(PanelContainerRow.group_no)
 
 _READERS: Cache[dict[tuple[bytes, bytes], PartReader]] = Cache(dict)
-"""Readers by panel and part: opened site tables and keys of tables, no block and no block key. A build never changes."""
+"""Readers by panel and part: opened site tables and keys of tables, no block and no block key. Of a build only its table may change."""
 
 
 def find(vault: UnlockedVault, part_id: PartId, panel_id: bytes) -> PartReader | None:
@@ -58,13 +61,13 @@ def find(vault: UnlockedVault, part_id: PartId, panel_id: bytes) -> PartReader |
         IntegrityError: ``key_missing``.
     """
     with vault.books.read() as tx:
-        build_id = tx.scalar(_STANDING, {"panel": panel_id, "part": part_id})
+        standing = tx.execute(_STANDING, {"panel": panel_id, "part": part_id}).first()
     kept = vault.caches.get(_READERS)
     reader = kept.pop((panel_id, part_id), None)
-    if build_id is None:
+    if standing is None:
         return None
-    if reader is None or reader.part.part_id != build_id:
-        reader = open_build(vault, build_id)
+    if reader is None or _names(reader) != tuple(standing):
+        reader = open_build(vault, standing.build_id)
     kept[panel_id, part_id] = reader
     return reader
 
@@ -137,6 +140,19 @@ def open_build(vault: UnlockedVault, build_id: bytes) -> PartReader:
         owner, record, chunk = _records(vault, DatasetId(dataset_id), row, tx.scalars(_CONTAINERS, {"build": build_id}).all())
     keys = vault.keys.open_ids(KeyPurpose.PANEL, [record.length_key_id, chunk.table_key_id])
     return PartReader(owner, record, [chunk], get_range=vault.objects.get_range, table_key=keys.__getitem__, pool=decoding_pool())
+
+
+def _names(reader: PartReader) -> tuple[bytes, bytes]:
+    """Build and key of the table that a reader reads."""
+    chunk = reader.known(0)
+    return reader.part.part_id, chunk.table_key_id if chunk is not None else b""
+
+
+def told_rows(reader: PartReader) -> NDArray[np.int64] | None:
+    """int64[k]: rows of a build that were not blanked; None for all of them."""
+    sites = reader.sites(0)
+    rows = shown(sites)
+    return None if len(rows) == len(sites) else rows
 
 
 def _records(

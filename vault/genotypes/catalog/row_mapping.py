@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vault.genotypes.store.containers import ContainerRef
-from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.part_records import ChunkRecord, CountsRecord, Owner, PartRecord
 from vault.genotypes.store.personal_index import PersonalRecord
 from vault.ids import ContainerId, DatasetId, KeyId, PartId, VaultId
 from vault.storage.book_tables import PartRow, PersonalPartRow
@@ -34,7 +34,27 @@ def part_from_row(row: PartRow) -> PartRecord:
         directory_sha256=row.directory_sha256,
         directory_key_id=KeyId(row.directory_key_id),
         length_key_id=KeyId(row.length_key_id),
+        counts=counts_from_row(row),
     )
+
+
+def counts_from_row(row: PartRow) -> CountsRecord | None:
+    """The record of a part's carrier counts; None of a part of before, which has none."""
+    if row.counts_object is None or row.counts_bytes is None or row.counts_sha256 is None or row.counts_key_id is None:
+        return None
+    return CountsRecord(row.counts_object, row.counts_bytes, row.counts_sha256, KeyId(row.counts_key_id))
+
+
+def counts_fields(counts: CountsRecord | None) -> dict[str, Any]:
+    """Columns of a ``PartRow`` that say where its carrier counts are."""
+    if counts is None:
+        return dict.fromkeys(("counts_object", "counts_bytes", "counts_sha256", "counts_key_id"))
+    return {
+        "counts_object": counts.name,
+        "counts_bytes": counts.n_bytes,
+        "counts_sha256": counts.sha256,
+        "counts_key_id": counts.key_id,
+    }
 
 
 def part_fields(part: PartRecord) -> dict[str, Any]:
@@ -50,6 +70,7 @@ def part_fields(part: PartRecord) -> dict[str, Any]:
         "directory_sha256": part.directory_sha256,
         "directory_key_id": part.directory_key_id,
         "length_key_id": part.length_key_id,
+        **counts_fields(part.counts),
     }
 
 

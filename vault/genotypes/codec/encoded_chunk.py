@@ -3,7 +3,7 @@
 As bytes (between the two processes of one run, never stored)::
 
     u32 length of the head ‖ head: JSON {"contig": name, "sites": m, "end": position, "sizes": [bytes of each part]} ‖ parts
-    parts = pos int64[m] ‖ for alleles, ids, filters, info: offsets int64[m + 1] ‖ text ‖ lengths uint32[n] ‖ coding ‖ payloads
+    parts = pos int64[m] ‖ for alleles, ids, filters, info: offsets int64[m + 1] ‖ text ‖ lengths uint32[n] ‖ coding ‖ carriers ‖ payloads
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ _T = TypeVar("_T", bound=np.generic)
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """``payloads``: every subject's payload, one after another; ``lengths`` uint32[n]; ``coding`` goes to the site table."""
+    """``payloads``: every subject's payload, one after another; ``lengths`` uint32[n]; ``coding`` goes to the site table.
+
+    ``carriers``: how many of the people carry each ALT, as ``carrier_counts.CarrierCounts`` has it in bytes.
+    """
 
     n_sites: int
     payloads: bytes
     lengths: NDArray[np.uint32]
     coding: bytes
+    carriers: bytes
 
     def split(self) -> list[bytes]:
         """The payload of each subject."""
@@ -64,9 +68,9 @@ class SiteChunk:
             arrays += [column.offsets, column.data]
         arrays.append(encoded.lengths)
         parts: list[bytes | memoryview] = [np.ascontiguousarray(array).data.cast("B") for array in arrays if array.size]
-        sizes = [array.nbytes for array in arrays] + [len(encoded.coding), len(encoded.payloads)]
+        sizes = [array.nbytes for array in arrays] + [len(encoded.coding), len(encoded.carriers), len(encoded.payloads)]
         head = json.dumps({"contig": self.contig, "sites": len(sites), "end": self.end, "sizes": sizes}).encode()
-        return [len(head).to_bytes(_HEAD_BYTES, "little"), head, *parts, encoded.coding, encoded.payloads]
+        return [len(head).to_bytes(_HEAD_BYTES, "little"), head, *parts, encoded.coding, encoded.carriers, encoded.payloads]
 
     @staticmethod
     def from_bytes(data: bytearray) -> SiteChunk:
@@ -90,11 +94,12 @@ def _parsed(data: memoryview) -> SiteChunk:
     parts = _cut(data[start:], sizes)
     pos = _array(next(parts), np.int64)
     texts = [_column(_array(next(parts), np.int64), _array(next(parts), np.uint8), m) for _ in range(4)]
-    lengths, coding, payloads = _array(next(parts), np.uint32), bytes(next(parts)), bytes(next(parts))
+    lengths = _array(next(parts), np.uint32)
+    coding, carriers, payloads = (bytes(next(parts)) for _ in range(3))
     if len(pos) != m or int(lengths.sum(dtype=np.int64)) != len(payloads):
         raise ValueError
     sites = Sites((contig,), np.zeros(m, np.int32), pos, *texts)
-    return SiteChunk(sites, end, EncodedChunk(m, payloads, lengths, coding))
+    return SiteChunk(sites, end, EncodedChunk(m, payloads, lengths, coding, carriers))
 
 
 def _cut(data: memoryview, sizes: Sequence[int]) -> Iterator[memoryview]:

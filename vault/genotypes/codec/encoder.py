@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import UsageError
-from vault.genotypes.codec.call_codes import Escapes
+from vault.genotypes.codec.call_codes import MAX_CODED_ALLELE, Escapes
+from vault.genotypes.codec.carrier_counts import CarrierCounts
 from vault.genotypes.codec.encoded_chunk import EncodedChunk
 from vault.genotypes.codec.format_constants import TILE_SITES
 from vault.genotypes.codec.kernels import encode, payload_bits
@@ -50,6 +51,7 @@ class ChunkEncoder:
         self._row_end = np.zeros(3 * capacity + 1, np.int64)
         self._raw_rows = np.empty((64, words), np.uint64)
         self._counters = np.zeros(7, np.int64)
+        self._carriers = np.zeros((capacity, MAX_CODED_ALLELE + 1), np.uint32)
         self._spare = np.empty(n_subjects, np.uint8)
         self._escapes: list[tuple[int, Escapes]] = []
 
@@ -111,7 +113,8 @@ class ChunkEncoder:
         for j, tail in tails.items():
             out[start[j + 1] - len(tail) : start[j + 1]] = np.frombuffer(tail, np.uint8)
         payloads, lengths = pack_long(out[: start[-1]].tobytes(), np.diff(start))
-        return EncodedChunk(m, payloads, lengths, coding.to_bytes())
+        carriers = CarrierCounts.from_encoder(self._carriers[:m], self._escapes)
+        return EncodedChunk(m, payloads, lengths, coding.to_bytes(), carriers.to_bytes())
 
     def _encode(self, rows: CallRows, flat: NDArray[np.uint8], first: int) -> int:
         following: int = encode.encode_sites(
@@ -136,6 +139,7 @@ class ChunkEncoder:
             self._row_end,
             self._raw_rows,
             self._counters,
+            self._carriers,
         )
         return following
 

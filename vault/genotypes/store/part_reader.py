@@ -22,6 +22,7 @@ from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_fields
 from vault.genotypes.codec.call_codes import Codes, Escapes, join_escapes
+from vault.genotypes.codec.carrier_counts import CarrierCounts
 from vault.genotypes.codec.format_constants import Payload
 from vault.genotypes.codec.site_coding import Coding
 from vault.genotypes.sites import Sites, site_ends
@@ -232,6 +233,22 @@ class PartReader:
 
         found = list(self._each(chunks, self._shape(chunks, rows)[0], access, count, held))
         return Sites.concat([sites for sites, _ in found]), _counts(found)
+
+    def count_carriers(self, ordinal: int, access: BlockAccess, *, listed: bool = True) -> CarrierCounts:
+        """How many people of the access carry each ALT of a chunk. ``listed``: an allele that its site does not list is refused.
+
+        Raises:
+            IntegrityError: as ``count``.
+        """
+        from vault.genotypes.codec.decoder import count_chunk  # noqa: PLC0415 - as in ``read``
+
+        def count(_: int, plan: DecodePlan, payloads: Payloads) -> tuple[DecodePlan, FieldCounts]:
+            return plan, count_chunk(plan, payloads, pool=self._pool)
+
+        ((sites, (plan, fields)),) = self._each([ordinal], [None], access, count, None)
+        if listed:
+            count_fields(plan, fields, sites.n_alleles())
+        return CarrierCounts.from_fields(plan, fields)
 
     def forget(self) -> None:
         """Drop every opened site table and length table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vault.crypto.envelope import Binding
@@ -37,8 +37,21 @@ class ChunkRecord:
 
 
 @dataclass(frozen=True)
+class CountsRecord:
+    """The carrier counts of a part as the books keep them; each rewriting has a new name and a new key."""
+
+    name: str
+    n_bytes: int
+    sha256: bytes
+    key_id: KeyId
+
+
+@dataclass(frozen=True)
 class PartRecord:
-    """A part as the books keep it. ``length_key_id`` is the key of every container's length table."""
+    """A part as the books keep it. ``length_key_id`` is the key of every container's length table.
+
+    ``counts``: None in parts of before; no reader's business, so another one makes no other part.
+    """
 
     part_id: PartId
     n_subjects: int
@@ -50,6 +63,7 @@ class PartRecord:
     directory_sha256: bytes
     directory_key_id: KeyId
     length_key_id: KeyId
+    counts: CountsRecord | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,4 +95,15 @@ class Owner:
             key_id=key_id,
             key_version=1,
             content_type="genovault/part-directory/1",
+        )
+
+    def counts_binding(self, key_id: KeyId) -> Binding:
+        """Binding of the part's carrier counts."""
+        return Binding(
+            vault_id=self.vault_id,
+            collection="carrier-counts",
+            record_id=self.dataset_id + self.part_id,
+            key_id=key_id,
+            key_version=1,
+            content_type="genovault/carrier-counts/1",
         )

@@ -1,7 +1,7 @@
 """Parts: one import's chunks, sealed and put while the file is still being read.
 
 Objects that a part consists of (docs/formats/genotypes.md §1): for each chunk a sealed site table and one container per group of
-subjects; one sealed directory. Their names are random. ``part_records`` are what the books keep; SQL and object stores are the
+subjects; one sealed directory; one sealed object of carrier counts. Their names are random. ``part_records`` are what the books keep; SQL and object stores are the
 caller's. Nothing is shared between two parts.
 """
 
@@ -16,10 +16,12 @@ from typing import Self
 from vault.crypto.envelope import seal_blob
 from vault.crypto.primitives import sha256
 from vault.errors import UsageError
+from vault.genotypes.codec.carrier_counts import CarrierCounts
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.mates import mates_of
 from vault.genotypes.store.chunk_sealer import ChunkSealer, NewTableKey, Put
-from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
+from vault.genotypes.store.part_counts import PartCarriers
+from vault.genotypes.store.part_records import ChunkRecord, CountsRecord, Owner, PartRecord, Place
 from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import RandomBytes
 
@@ -50,10 +52,11 @@ class PartWriter:
         self._sealer = ChunkSealer(owner, places, put=put, new_table_key=new_table_key, random=random)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="part-sealer")
         self._contig, self._last = "", 0
-        # what the sealing thread holds: the directory so far
+        # what the sealing thread holds: directory and carrier counts so far
         self._contigs: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, int, int]] = []
         self._mates: list[bool] = []
+        self._counts: list[bytes] = []
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -94,8 +97,9 @@ class PartWriter:
         return PartDirectory.from_rows(tuple(self._contigs), self._rows, self._mates)
 
     def finish(self) -> PartRecord:
-        """Write the directory, after ``write`` has come to its end, and return the part's record. Raises as ``directory``."""
+        """Write directory and carrier counts, after ``write`` has come to its end; the part's record. Raises as ``directory``."""
         sealer, directory = self._sealer, self.directory()
+        counts = self._finish_counts()
         key_id, key = self._new_key()
         data = seal_blob(key, self._owner.directory_binding(key_id), directory.to_bytes(), random=self._random)
         name = sealer.store("directory", data)
@@ -110,7 +114,14 @@ class PartWriter:
             directory_sha256=sha256(data),
             directory_key_id=key_id,
             length_key_id=sealer.length_key_id,
+            counts=counts,
         )
+
+    def _finish_counts(self) -> CountsRecord:
+        key_id, key = self._new_key()
+        plain = PartCarriers(tuple(self._counts)).to_bytes()
+        data = seal_blob(key, self._owner.counts_binding(key_id), plain, random=self._random)
+        return CountsRecord(self._sealer.store("counts", data), len(data), sha256(data), key_id)
 
     def _check(self, chunk: SiteChunk, seen: set[str]) -> None:
         if len(chunk.encoded.lengths) != self._n:
@@ -131,4 +142,6 @@ class PartWriter:
         contig = self._contigs.setdefault(chunk.contig, len(self._contigs))
         self._rows.append((contig, int(sites.pos[0]), int(sites.pos[-1]), chunk.end, len(sites)))
         self._mates.append(len(mates_of(sites)) > 0)
+        CarrierCounts.from_bytes(chunk.encoded.carriers)  # another process may have made them
+        self._counts.append(chunk.encoded.carriers)
         return self._sealer.seal(ordinal, sites, chunk.encoded)

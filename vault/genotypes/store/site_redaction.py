@@ -8,6 +8,7 @@ apart from the person, when it keeps place, REF and FILTER, and of a structural 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from vault.genotypes.store.site_tables import SiteTable
 Alts = NDArray[np.int64]
 """int64[k, 2]: rows and allele numbers (1 is the first ALT), in ascending order."""
 
+_TEXTS = ("alleles", "ids", "filters", "info")
 _NO_ROWS = np.zeros(0, np.int64)
 
 
@@ -61,6 +63,26 @@ def losing(sites: Sites, alts: Alts) -> NDArray[np.int64]:
     return np.array(sorted(rows), np.int64)
 
 
+def followed(sites: Sites, at: NDArray[np.int64], others: Sites) -> Sites:
+    """The sites, of which the rows ``at`` int64[k] say what ``others`` say, whose places are the same."""
+    columns = {name: getattr(sites, name).replace(at, getattr(others, name).items()) for name in _TEXTS}
+    return replace(sites, **columns)
+
+
+def without_rows(sites: Sites, rows: NDArray[np.int64]) -> Sites:
+    """The sites, of which ``rows`` int64[k] say nothing any more, not even their place."""
+    gone = np.zeros(len(sites), np.bool_)
+    gone[rows] = True
+    return _without(sites, gone)
+
+
+def listed(sites: Sites, alts: Alts) -> Alts:
+    """int64[j, 2]: those of the ALTs that the sites still name."""
+    texts = sites.alleles.take(alts[:, 0]).items()
+    named = [any(text.split(b",")[allele : allele + 1]) for text, allele in zip(texts, alts[:, 1].tolist(), strict=True)]
+    return alts[np.array(named, np.bool_)]
+
+
 def shown(sites: Sites) -> NDArray[np.int64]:
     """int64[k], ascending: rows that were not blanked."""
     return np.flatnonzero(np.diff(sites.alleles.offsets))
@@ -92,7 +114,7 @@ def _without(sites: Sites, gone: NDArray[np.bool_]) -> Sites:
     gone = gone | (np.diff(sites.alleles.offsets) == 0)  # those of earlier erasures move with their neighbours
     return replace(
         sites,
-        pos=_neighbours(sites.pos, gone),
+        pos=_neighbours(sites, gone),
         alleles=_emptied(sites.alleles, gone, b""),
         ids=_emptied(sites.ids, gone, b"."),
         filters=_emptied(sites.filters, gone, b"."),
@@ -106,10 +128,15 @@ def _emptied(column: TextColumn, gone: NDArray[np.bool_], nothing: bytes) -> Tex
     )
 
 
-def _neighbours(pos: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """int64[m]: positions, those of blanked rows taken from the row before (at the start: the row after) that was not; 1 if there is none."""
-    live = np.flatnonzero(~gone)
-    if not len(live):
-        return np.ones(len(pos), np.int64)
-    before = np.searchsorted(live, np.arange(len(pos)), "right") - 1
-    return pos[live[np.maximum(before, 0)]]
+def _neighbours(sites: Sites, gone: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """int64[m]: positions, those of blanked rows taken from the row before on their contig (at its start: the row after) that was not; 1 if
+    there is none.
+    """
+    moved = np.ones(len(sites), np.int64)
+    edges = np.flatnonzero(np.diff(sites.contig, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(edges):
+        live = start + np.flatnonzero(~gone[start:stop])
+        if len(live):
+            before = np.searchsorted(live, np.arange(start, stop), "right") - 1
+            moved[start:stop] = sites.pos[live[np.maximum(before, 0)]]
+    return moved

@@ -58,7 +58,7 @@ def take_out(
     """
     if tx.scalar(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id.in_(part_ids)).limit(1)) is not None:
         raise UnavailableError("erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor")
-    people: set[SubjectId] = set()
+    people, counted = set[SubjectId](), 0
     own = {row.part_id: SubjectId(row.subject_id) for row in personal_parts.live(tx) if row.part_id in part_ids}
     for part_id in part_ids:
         if part_id in own:
@@ -68,6 +68,7 @@ def take_out(
         if row is None:
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
         people.update(part_members.listed(tx, part_id, row.members_sha256))
+        counted += row.counts_object is not None
     builds = list(tx.scalars(select(PanelBuildRow.build_id).where(PanelBuildRow.part_id.in_(part_ids))))
     chunks = _count(tx, ChunkRow.ordinal, ChunkRow.part_id.in_(part_ids))
     containers = _count(tx, ContainerRow.object, ContainerRow.part_id.in_(part_ids))
@@ -75,8 +76,9 @@ def take_out(
     counts = {
         "parts": len(part_ids),
         "panel_builds": len(builds),
-        "keys": 2 * (len(part_ids) - len(own)) + chunks + 2 * len(builds),  # of directories and lengths, of tables, of builds
-        "objects": len(part_ids) + chunks + len(builds) + containers,
+        # of directories and lengths, of counts, of tables, of builds
+        "keys": 2 * (len(part_ids) - len(own)) + counted + chunks + 2 * len(builds),
+        "objects": len(part_ids) + counted + chunks + len(builds) + containers,
     }
     tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(builds)))
     tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(builds)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from sqlalchemy import delete, exists, select, update
 
 from vault.audit.actions import Action, Outcome
@@ -15,18 +14,16 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.genotypes.catalog import panel_blocks, panel_builder, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
-from vault.genotypes.catalog.leaving import DIRECTORY, LEAVE_JOB, places_of
+from vault.genotypes.catalog.leaving import COUNTS, DIRECTORY, LEAVE_JOB, places_of
 from vault.genotypes.store.part_records import Place
-from vault.genotypes.store.site_redaction import Alts
 from vault.ids import DatasetId, PartId, SubjectId
 from vault.operations.corrections import discarding
-from vault.operations.erasure.private_alleles import carried
-from vault.operations.erasure.process import others_of
-from vault.operations.erasure.site_tables import Work, purge_chunk, purge_directory
+from vault.operations.erasure import counts
+from vault.operations.erasure.private_alleles import NONE, carriers
+from vault.operations.erasure.site_tables import purge_chunk, purge_directory
+from vault.operations.erasure.swaps import Work, waiting
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import JOB_DONE, DatasetRow, ErasingChunkRow, JobRow, PartMemberRow, PartRow
-
-NONE: Alts = np.zeros((0, 2), np.int64)
 
 
 def finish_all(vault: UnlockedVault) -> int:
@@ -58,8 +55,8 @@ def _finish(vault: UnlockedVault, job_id: bytes) -> None:
     for dataset_id in {row.dataset_id for row in rows}:
         panel_builder.rebuild(vault, datasets[dataset_id])
     with vault.books.write() as tx:
-        counts = {"parts": len(places), "personal_parts": own, "alts_blanked": blanked}
-        vault.trail.append(tx, Action.JOB_DONE, Outcome.DONE, obj=ObjectRef("job", job_id.hex()), counts=counts)
+        done = {"parts": len(places), "personal_parts": own, "alts_blanked": blanked}
+        vault.trail.append(tx, Action.JOB_DONE, Outcome.DONE, obj=ObjectRef("job", job_id.hex()), counts=done)
         tx.execute(update(JobRow).where(JobRow.job_id == job_id).values(state=JOB_DONE, payload=b""))
 
 
@@ -79,21 +76,25 @@ def _discarded_if_empty(vault: UnlockedVault, job_id: bytes, row: PartRow) -> bo
 def _blank(
     vault: UnlockedVault, job_id: bytes, dataset: Dataset, row: PartRow, left: Sequence[tuple[SubjectId, tuple[int, int]]]
 ) -> int:
-    """Blank in each waiting chunk what the leavers carry and nobody who stayed does; the number of ALTs."""
-    with vault.books.read() as tx:
-        query = select(ErasingChunkRow.ordinal).where(ErasingChunkRow.job_id == job_id, ErasingChunkRow.part_id == row.part_id)
-        waiting = sorted(tx.scalars(query), key=lambda at: (at == DIRECTORY, at))
+    """Take the leavers out of the part's counts, and blank what nobody carries any more in each waiting chunk; the number of ALTs."""
+    work = [Work(job_id, row.part_id, ordinal) for ordinal in waiting(vault, job_id, row.part_id)]
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject for subject, _ in left])
     gone = [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in left if s in keys]
-    stayed = others_of(vault, dataset, row) if waiting else []
+    chunks = [one.ordinal for one in work if one.ordinal >= 0]
+    unsettled = any(one.ordinal == COUNTS for one in work)
+    leaving = {
+        ordinal: found
+        for ordinal in (range(row.n_chunks) if unsettled else chunks)
+        if len((found := carriers(parts.open_for_erasure(vault, row, [ordinal]), ordinal, gone)).place)
+    }
+    lists = {ordinal: found.alts() for ordinal, found in leaving.items() if ordinal in chunks}
+    known = leaving if len(gone) == len(left) else None  # who was erased meanwhile cannot be subtracted
+    private = counts.settle(vault, Work(job_id, row.part_id, COUNTS), known, lists)
     blanked = 0
-    for ordinal in waiting:
-        work = Work(job_id, row.part_id, ordinal)
-        if ordinal == DIRECTORY:
-            with vault.books.read() as tx:
-                purge_directory(vault, tx.get_one(PartRow, row.part_id), work)
-        else:
-            reader = parts.open_for_erasure(vault, row, [ordinal])
-            alts = [carried(reader, ordinal, place) for place in gone]
-            blanked += purge_chunk(vault, row, work, alts=np.unique(np.concatenate([NONE, *alts]), axis=0), others=stayed)
+    for ordinal in waiting(vault, job_id, row.part_id):
+        if ordinal >= 0:
+            blanked += purge_chunk(vault, row, Work(job_id, row.part_id, ordinal), private.get(ordinal, NONE))
+    with vault.books.read() as tx:
+        now = tx.get_one(PartRow, row.part_id)
+    purge_directory(vault, now, Work(job_id, row.part_id, DIRECTORY))
     return blanked

@@ -28,8 +28,9 @@ from vault.genotypes.import_parts import OwnPart
 from vault.ids import PartId, SubjectId, new_id
 from vault.operations.corrections import call_moves, leaving_job
 from vault.operations.corrections.call_moves import Move
+from vault.operations.erasure.job import HOLDING_NAMES
 from vault.operations.erasure.moved_calls import MOVED_FROM
-from vault.operations.erasure.process import HOLDING_NAMES, alone
+from vault.operations.erasure.process import alone
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import JOB_DONE, ConsentPrivateRow, JobRow, PersonalPartRow

@@ -1,7 +1,7 @@
 """Verification of a dataset: every object read back, every seal opened that this principal may open, every block decoded.
 
-Compared are lengths and digests with the books, seals with their places, counts of sites with the tables, and the alleles that calls
-name with those that sites list. Nothing is changed, and no call leaves.
+Compared are lengths and digests with the books, seals with their places, counts of sites with the tables, the alleles that calls
+name with those that sites list, and carrier counts with the calls. Nothing is changed, and no call leaves.
 """
 
 from __future__ import annotations
@@ -10,25 +10,33 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import datasets, panel_blocks, part_list, part_members, parts, personal_parts
+from vault.genotypes.catalog.leaving import COUNTS
 from vault.genotypes.catalog.part_list import AnyPart
 from vault.genotypes.catalog.personal_access import PersonalAccess
+from vault.genotypes.catalog.row_mapping import counts_from_row
+from vault.genotypes.codec.carrier_counts import CarrierCounts, damaged
 from vault.genotypes.store.block_access import BlockAccess
+from vault.genotypes.store.part_counts import PartCarriers
 from vault.genotypes.store.part_reader import PartReader
 from vault.ids import SubjectId
+from vault.operations.erasure import counts as carrier_counts
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartRow, PersonalPartRow
+from vault.storage.book_tables import ErasingChunkRow, PartRow, PersonalPartRow
 
 AGAIN = "restore the objects from a backup; or dataset remove with --part, and import the file again"
 KEYS = "restore the newest key database; or dataset remove with --part, and import the file again"
 BOOKS = "restore a backup of the books"
+RECOUNT = "genovault dataset recount N"
 DERIVED = "panel create again: it is made of the dataset"
-_REMEDIES = {"key_missing": KEYS, "members_altered": BOOKS, "part_incomplete": BOOKS}
+_REMEDIES = {"key_missing": KEYS, "members_altered": BOOKS, "part_incomplete": BOOKS, "counts_damaged": RECOUNT}
 
 Progress = Callable[[int, int], None]
 """``progress(chunks done, chunks in all)``."""
@@ -128,6 +136,8 @@ class _Look:
             self._tell(row, None, None, error)
             return
         access = self._access(row, members, row.dataset_id)
+        everybody = sum(one.size for one in access.values()) == len(members)
+        counts = self._counts(row) if everybody else None
         for ordinal in range(row.n_chunks):
             try:
                 parts.learn(self._vault, opened, [ordinal])
@@ -135,7 +145,8 @@ class _Look:
             except IntegrityError as error:
                 self._tell(row, ordinal, None, error)
             else:
-                self._groups(row, opened.reader, ordinal, access)
+                found = self._groups(row, opened.reader, ordinal, access)
+                self._compare(row, ordinal, counts, found)
             opened.reader.forget()
             yield
 
@@ -172,18 +183,44 @@ class _Look:
         self._object(record.table_name, record.table_bytes, record.table_sha256)
         reader.sites(ordinal)
 
+    def _counts(self, row: PartRow) -> PartCarriers | None:
+        """The part's carrier counts, unless it has none or an erasure or correction has yet to rewrite them."""
+        try:
+            with self._vault.books.read() as tx:
+                place = (ErasingChunkRow.part_id == row.part_id, ErasingChunkRow.ordinal == COUNTS)
+                pending = tx.scalar(select(ErasingChunkRow.job_id).where(*place).limit(1)) is not None
+            if (record := counts_from_row(row)) is None or pending:
+                return None
+            self._object(record.name, record.n_bytes, record.sha256)
+            return carrier_counts.held(self._vault, row)
+        except IntegrityError as error:
+            self._tell(row, None, None, error, remedy=RECOUNT)
+            return None
+
+    def _compare(self, row: PartRow, ordinal: int, counts: PartCarriers | None, found: CarrierCounts | None) -> None:
+        """Hold counts against what was counted; ``found``: None where not all of it could be."""
+        try:
+            if counts is not None and found is not None and counts.chunk(ordinal).to_bytes() != found.to_bytes():
+                raise damaged()
+        except IntegrityError as error:
+            self._tell(row, ordinal, None, error)
+
     def _groups(
         self, row: PartRow, reader: PartReader, ordinal: int, access: Mapping[int, BlockAccess], *, remedy: str | None = None
-    ) -> None:
+    ) -> CarrierCounts | None:
+        """Look at each group's container; carriers among those whose blocks were opened, None where something is broken or shut."""
         record = reader.known(ordinal)
+        carriers, whole = CarrierCounts.nobody(record.n_sites if record else 0), True
         for group, (ref, name) in enumerate(zip(record.containers, record.container_names, strict=True) if record else ()):
             try:
                 self._object(name, ref.total_bytes, ref.sha256)
                 if group in access:
-                    reader.count([ordinal], None, access[group])
+                    carriers = carriers.plus(reader.count_carriers(ordinal, access[group]))
                     self.blocks += access[group].size
             except IntegrityError as error:
+                whole = False
                 self._tell(row, ordinal, group, error, remedy=remedy)
+        return carriers if whole else None
 
     def _access(self, row: PartRow, members: Slots, owner: bytes) -> dict[int, BlockAccess]:
         """For each group the right to open its people's blocks; who has no key is found."""

@@ -4,7 +4,7 @@
     subject   active → erasing → erased
     chunk     pending → writing → swapped → no row; readers refuse the chunk while the row is there
 
-``erasure.process`` drives the job and the subject, ``erasure.site_tables`` the chunks.
+``erasure.process`` drives the job and the subject, ``erasure.swaps`` the chunks.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from vault.genotypes.store.site_redaction import Alts
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import OpenKey
-from vault.storage.book_tables import JOB_DONE, JobRow
+from vault.storage.book_tables import JOB_DONE, ConsentPrivateRow, IdentityRow, JobRow, ReferenceRow
 
 ERASURE_JOB = "erase"  # kind of the job's row
 LISTED, DESTROYED, FORGOTTEN, PURGED, REINDEXED, DONE = "listed", "destroyed", "forgotten", "purged", "reindexed", JOB_DONE
 ERASING, ERASED = "erasing", "erased"  # of the subject
 WRITING, SWAPPED = "writing", "swapped"  # of a chunk that was pending
+HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))
 MAX_LIST_BYTES = 4 << 20  # unpacked list of one chunk: 65,535 sites, 8 alleles of 4 bytes
 
 
@@ -44,6 +45,7 @@ class ErasurePlan:
     unreadable: str = ""
     releases: tuple[Mapping[str, Any], ...] = ()
     alts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # part -> chunk -> ``pack``
+    moved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the same of what others' parts list of theirs
     destroyed: Mapping[str, int] = field(default_factory=dict)
     merged: tuple[str, ...] = ()  # registrations of the person that were merged into this one
 
@@ -120,12 +122,6 @@ def _binding(vault: UnlockedVault, key: OpenKey, job_id: bytes) -> Binding:
 def pack(alts: Alts) -> str:
     """Encode a chunk's list (int64[n, 2]: row, ALT number) as text: uint16 little-endian, zstd, base64."""
     return base64.b64encode(zstandard.ZstdCompressor().compress(alts.astype("<u2").tobytes())).decode()
-
-
-def united(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
-    """Lists of two, chunk by chunk: what either has."""
-    both = {at: np.unique(np.concatenate([unpack(one[at]), unpack(other[at])]), axis=0) for at in one.keys() & other.keys()}
-    return {**one, **other, **{at: pack(alts) for at, alts in both.items()}}
 
 
 def unpack(text: str) -> Alts:

@@ -16,8 +16,7 @@ from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_ro
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.site_redaction import Alts
 from vault.ids import SubjectId
-from vault.operations.erasure.job import pack, united
-from vault.operations.erasure.private_alleles import carried_by
+from vault.operations.erasure.private_alleles import NONE, carried_by
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartRow
 
@@ -27,21 +26,23 @@ MOVED_FROM = (
 _Alt = tuple[str, int, bytes, bytes]  # contig, position, REF, ALT
 
 
-def listed(vault: UnlockedVault, subject: SubjectId) -> dict[str, dict[str, str]]:
-    """Part → chunk → packed list of the ALTs that the subject carries by calls that were moved out of that part."""
+def listed(vault: UnlockedVault, subject: SubjectId) -> dict[str, dict[int, Alts]]:
+    """Part → chunk → int64[k, 2]: the ALTs that the subject carries by calls that were moved out of that part."""
     with vault.books.read() as tx:
         own = [row for row in personal_parts.live(tx, subjects=[subject]) if (row.source or "").startswith(MOVED_FROM)]
         ids = {bytes.fromhex(str(row.source).removeprefix(MOVED_FROM)) for row in own}
         origins = {row.part_id.hex(): row for row in tx.scalars(select(PartRow).where(PartRow.part_id.in_(ids)))}
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[int, Alts]] = {}
     for row in own:
         origin = origins.get(str(row.source).removeprefix(MOVED_FROM))
         if origin is not None:
             key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
             source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), (subject, key))
             wanted = set(_carried(source))
-            lists = {str(at): pack(rows) for at, sites in _tables(vault, origin) if len(rows := _rows(sites, wanted))}
-            found[origin.part_id.hex()] = united(found.get(origin.part_id.hex(), {}), lists)
+            lists = found.setdefault(origin.part_id.hex(), {})
+            for at, sites in _tables(vault, origin):
+                if len(rows := _rows(sites, wanted)):
+                    lists[at] = np.unique(np.concatenate([lists.get(at, NONE), rows]), axis=0)
     return found
 
 

@@ -4,7 +4,8 @@ listed      intent logged, everything withdrawn, subject no longer found or deci
             with the subject's own key and sealed in the job
 destroyed   keys, salts and audit tokens are gone: the data is unreadable from here on
 forgotten   identity and references are gone from the books
-purged      site tables no longer list private alleles; panel blocks are made anew; the person's own parts are deleted
+purged      carrier counts do not speak of the person, site tables and panels no longer list private alleles; the person's own parts
+            are deleted
 reindexed   the blind index has a new key, so that old books cannot be searched
 done        done entry and certificate are written, the job and its key are gone
 """
@@ -25,18 +26,14 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.consent import ledger
 from vault.consent.ledger import NewEvent
-from vault.crypto.key_wrapping import KeyPurpose, block_key
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import panel_blocks, panel_builder, part_members, parts, personal_parts
-from vault.genotypes.catalog.datasets import Dataset
-from vault.genotypes.catalog.leaving import DIRECTORY, PENDING
-from vault.genotypes.store.part_records import Place
-from vault.genotypes.store.site_redaction import Alts
-from vault.ids import DatasetId, PartId, SubjectId, new_id, new_uuid7
+from vault.genotypes.catalog import part_members, personal_parts
+from vault.genotypes.catalog.leaving import PENDING
+from vault.ids import SubjectId, new_id, new_uuid7
 from vault.operations import key_backups
-from vault.operations.erasure import moved_calls
 from vault.operations.erasure.certificate import Certificate, issue
 from vault.operations.erasure.job import (
     DESTROYED,
@@ -45,6 +42,7 @@ from vault.operations.erasure.job import (
     ERASING,
     ERASURE_JOB,
     FORGOTTEN,
+    HOLDING_NAMES,
     LISTED,
     PURGED,
     REINDEXED,
@@ -52,27 +50,20 @@ from vault.operations.erasure.job import (
     Job,
     erasure_id,
     load,
-    pack,
     save,
     seal,
     unfinished,
-    united,
-    unpack,
 )
-from vault.operations.erasure.private_alleles import carried
-from vault.operations.erasure.site_tables import Work, purge_chunk, purge_directory
+from vault.operations.erasure.purging import CarriedAlts, purge
 from vault.session.process_lock import process_lock
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import (
     ConsentPrivateRow,
-    DatasetRow,
     ErasingChunkRow,
     ErasureRow,
     IdentityRow,
     JobRow,
-    PartMemberRow,
-    PartRow,
     ReferenceRow,
     SubjectRow,
 )
@@ -81,7 +72,6 @@ from vault.subjects import people_digests, reference_rekeying, registrations
 from vault.subjects.references import resolve
 
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
-HOLDING_NAMES = tuple(table.__tablename__ for table in (IdentityRow, ReferenceRow, ConsentPrivateRow, JobRow))
 
 OnProgress = Callable[[str], None]
 """Called with each state that is reached; from ``destroyed`` on the subject's data is unreadable."""
@@ -131,12 +121,8 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
     """List what the subject carries, seal the plan and log the intent: the last use of the subject's keys."""
     job_id = new_id(vault.random)
     now = vault.clock()
-    alts = {
-        part.part_id.hex(): {str(ordinal): pack(found) for ordinal, found in _listed(vault, dataset, part, subject) if len(found)}
-        for dataset, part in _parts_of(vault, subject)
-    }
-    own = set(alts)
-    alts |= {part: united(alts.get(part, {}), chunks) for part, chunks in moved_calls.listed(vault, subject).items()}
+    found = CarriedAlts.of(vault, subject)
+    pending = found.pending(vault)
     merged = tuple(one.hex() for one in registrations.all_of(vault, subject)[1:])
     event = ConsentEvent(
         event_id=new_uuid7(vault.random, now),
@@ -162,16 +148,24 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
             consent=head.entry(added=1),
         )
         row.state = ERASING
-        if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != own:
+        if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != set(found.own):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         personal_parts.leave(tx, [subject])
-        plan = ErasurePlan(subject.hex(), intent.event_id, rfc3339(now), releases=released, alts=alts, merged=merged)
+        plan = ErasurePlan(
+            subject.hex(),
+            intent.event_id,
+            rfc3339(now),
+            releases=released,
+            alts=CarriedAlts.packed(found.own),
+            moved=CarriedAlts.packed(found.moved),
+            merged=merged,
+        )
         sealed = seal(vault, key, job_id, plan)
         tx.add(JobRow(job_id=job_id, kind=ERASURE_JOB, state=LISTED, payload=sealed, created=to_micros(now)))
         tx.flush()
-        for part, chunks in alts.items():
-            for ordinal in [*map(int, chunks), DIRECTORY] if chunks else []:
-                tx.add(ErasingChunkRow(job_id=job_id, part_id=bytes.fromhex(part), ordinal=ordinal, state=PENDING))
+        for part, ordinals in pending.items():
+            for ordinal in ordinals:
+                tx.add(ErasingChunkRow(job_id=job_id, part_id=part, ordinal=ordinal, state=PENDING))
     return job_id
 
 
@@ -179,7 +173,7 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> C
     steps: dict[str, tuple[Callable[[UnlockedVault, Job], ErasurePlan], str]] = {
         LISTED: (_destroy, DESTROYED),
         DESTROYED: (_forget, FORGOTTEN),
-        FORGOTTEN: (_purge, PURGED),
+        FORGOTTEN: (purge, PURGED),
         PURGED: (_reindex, REINDEXED),
     }
     job = load(vault, job_id)
@@ -209,35 +203,6 @@ def _forget(vault: UnlockedVault, job: Job) -> ErasurePlan:
     vault.books.checkpoint_wal(*HOLDING_NAMES)
     count = int(references.rowcount)  # type: ignore[attr-defined]
     return replace(job.plan, destroyed={**job.plan.destroyed, "identities": 1, "references": count})
-
-
-def _purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
-    with vault.books.read() as tx:
-        query = select(ErasingChunkRow.part_id, ErasingChunkRow.ordinal).where(ErasingChunkRow.job_id == job.job_id)
-        waiting: dict[bytes, list[int]] = {}
-        for part_id, ordinal in tx.execute(query):
-            waiting.setdefault(part_id, []).append(ordinal)
-    part_ids = [PartId(bytes.fromhex(part)) for part in job.plan.alts]
-    builds = panel_blocks.of_parts(vault, part_ids)
-    panel_blocks.remove(vault, builds)
-    blanked = directories = 0
-    for dataset, part in _parts(vault, part_ids):
-        ordinals = waiting.get(part.part_id, [])
-        others = others_of(vault, dataset, part) if ordinals else []
-        lists = job.plan.alts[part.part_id.hex()]
-        for ordinal in sorted(ordinals, key=lambda at: (at == DIRECTORY, at)):
-            work = Work(job.job_id, part.part_id, ordinal)
-            if ordinal == DIRECTORY:
-                directories += purge_directory(vault, part, work)
-            else:
-                alts = unpack(lists[str(ordinal)])
-                blanked += purge_chunk(vault, part, work, alts=alts, others=others)
-    vault.books.checkpoint_wal(*HOLDING_NAMES)
-    for dataset in {dataset for dataset, _ in _parts(vault, part_ids)}:
-        panel_builder.rebuild(vault, dataset)
-    own = personal_parts.remove(vault, [job.subject])
-    counts = {"alts_blanked": blanked, "directories_rewritten": directories, "panel_builds": len(builds), "personal_parts": own}
-    return replace(job.plan, alts={}, destroyed={**job.plan.destroyed, **counts, "parts": len(part_ids)})
 
 
 def _reindex(vault: UnlockedVault, job: Job) -> ErasurePlan:
@@ -286,35 +251,6 @@ def _content(vault: UnlockedVault, job: Job, now: datetime) -> dict[str, Any]:
         "key_backups": [backup.as_dict() for backup in copies],
         "horizon": None if end is None else rfc3339(end),
     }
-
-
-def _parts_of(vault: UnlockedVault, subject: SubjectId) -> list[tuple[Dataset, PartRow]]:
-    with vault.books.read() as tx:
-        ids = list(tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject)))
-    return _parts(vault, [PartId(part) for part in ids])
-
-
-def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, PartRow]]:
-    query = select(PartRow, DatasetRow).join(DatasetRow, DatasetRow.dataset_id == PartRow.dataset_id)
-    with vault.books.read() as tx:
-        rows = tx.execute(query.where(PartRow.part_id.in_(part_ids)).order_by(PartRow.part_id)).all()
-    return [(Dataset(DatasetId(row.dataset_id), row.name, row.assembly), part) for part, row in rows]
-
-
-def _listed(vault: UnlockedVault, dataset: Dataset, part: PartRow, subject: SubjectId) -> Iterator[tuple[int, Alts]]:
-    """(ordinal, ALTs that the subject carries) of each chunk."""
-    slot = parts.members(vault, part, [subject])[subject]
-    key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-    reader = parts.open_for_erasure(vault, part, range(part.n_chunks))
-    place = Place(*slot, block_key(key, dataset.dataset_id))
-    return ((ordinal, carried(reader, ordinal, place)) for ordinal in range(part.n_chunks))
-
-
-def others_of(vault: UnlockedVault, dataset: Dataset, part: PartRow) -> list[Place]:
-    """Places of the part's people who have keys."""
-    slots = parts.members(vault, part)
-    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, slots)
-    return [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in slots.items() if s in keys]
 
 
 @contextmanager

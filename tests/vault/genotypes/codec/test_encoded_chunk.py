@@ -19,7 +19,11 @@ def chunks(draw):
     payloads = draw(st.lists(st.binary(max_size=9), min_size=1, max_size=4))
     sites = Sites((draw(st.text(min_size=1, max_size=8)),), np.zeros(m, np.int32), pos, *(draw(texts) for _ in range(4)))
     lengths = np.array([len(p) for p in payloads], np.uint32)
-    return SiteChunk(sites, int(pos[-1]), EncodedChunk(m, b"".join(payloads), lengths, draw(st.binary(max_size=20))))
+    return SiteChunk(
+        sites,
+        int(pos[-1]),
+        EncodedChunk(m, b"".join(payloads), lengths, draw(st.binary(max_size=20)), draw(st.binary(max_size=20))),
+    )
 
 
 def as_bytes(chunk):
@@ -58,7 +62,9 @@ def test_a_head_that_says_something_else_is_refused(change):
     pos = np.array([7], np.int64)
     texts = [TextColumn.from_items([b"x"]) for _ in range(4)]
     whole = as_bytes(
-        SiteChunk(Sites(("1",), np.zeros(1, np.int32), pos, *texts), 7, EncodedChunk(1, b"ab", np.array([2], np.uint32), b"c"))
+        SiteChunk(
+            Sites(("1",), np.zeros(1, np.int32), pos, *texts), 7, EncodedChunk(1, b"ab", np.array([2], np.uint32), b"c", b"d")
+        )
     )
     size = 4 + int.from_bytes(whole[:4], "little")
     head = {**json.loads(whole[4:size]), **{name: value for name, value in change.items() if value is not ...}}

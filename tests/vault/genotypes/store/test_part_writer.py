@@ -19,6 +19,7 @@ from tests.vault.genotypes.chunks import (
     simple_sites,
     take_escapes,
 )
+from vault.crypto.envelope import open_blob
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.codec.call_codes import Escapes
@@ -26,6 +27,7 @@ from vault.genotypes.ingest.chunking import chunks_of, slice_escapes
 from vault.genotypes.ingest.source import SiteBatch
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.block_access import BlockAccess
+from vault.genotypes.store.part_counts import PartCarriers
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import Owner, Place
 from vault.genotypes.store.part_writer import PartWriter
@@ -223,12 +225,28 @@ def test_site_tables_and_containers_of_other_chunks_are_noticed():
     assert broken.value.code == "block_broken"
 
 
+def counts_of(part: Part) -> PartCarriers:
+    record = part.record.counts
+    binding = part.owner.counts_binding(record.key_id)
+    return PartCarriers.from_bytes(open_blob(part.shelf.keys[record.key_id], binding, part.shelf.objects[record.name]))
+
+
+def test_the_writer_counts_carriers_as_a_reader_does():
+    part = make_part()
+    found = counts_of(part)
+    assert [found.chunk(at).to_bytes() for at in range(len(found))] == [
+        part.reader.count_carriers(at, part.access(), listed=False).to_bytes() for at in range(len(part.chunks))
+    ]
+
+
 def test_every_object_cut_short_is_noticed():
     part = make_part()
     for name, data in list(part.shelf.objects.items()):
         part.shelf.objects[name] = data[:-1]
         reader = part.open()
-        assert integrity_code(lambda reader=reader: (reader.directory, reader.read([0, 1, 2], None, part.access())))
+        assert integrity_code(
+            lambda reader=reader: (counts_of(part), reader.directory, reader.read([0, 1, 2], None, part.access()))
+        )
         part.shelf.objects[name] = data
 
 

@@ -39,7 +39,7 @@ def test_a_whole_dataset_is_whole(folder):
     with opened(folder) as s:
         size, steps = s.trail.log.size(), []
         report = verification.verify(s, "cohort", progress=lambda done, total: steps.append((done, total)))
-        assert (report.parts, report.chunks, report.objects, report.blocks, report.damages) == (1, 1, 5, 24, ())
+        assert (report.parts, report.chunks, report.objects, report.blocks, report.damages) == (1, 1, 6, 24, ())
         assert steps == [(1, 1)]
         assert s.trail.log.size() == size + 1
 

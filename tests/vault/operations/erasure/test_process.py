@@ -181,7 +181,7 @@ def test_chunks_that_are_not_blanked_yet_are_refused(vault, monkeypatch):
         def stop(*_args: object) -> None:
             raise RuntimeError("power cut")
 
-        monkeypatch.setattr(process, "_purge", stop)
+        monkeypatch.setattr(process, "purge", stop)
         with pytest.raises(RuntimeError):
             process.erase(s, WHO)
         with pytest.raises(GenovaultError) as caught:

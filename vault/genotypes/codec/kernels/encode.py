@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from vault.genotypes.codec.call_codes import ESCAPE
+from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.codec.format_constants import EMPTY, GOLOMB, MAX_K, RAW, TILE_SITES, TOGGLE
 from vault.genotypes.codec.kernels.bit_planes import (
     ANY_HAPLOID,
@@ -116,6 +116,24 @@ def _append_plane(row: Any, mask: Any, words: Any, events: Any, at: Any) -> Any:
     return at
 
 
+@helper
+def _count_carriers(histogram: Any, people: Any) -> None:
+    """Add to ``people[a]`` how many calls of a site name ALT a, each call once; escapes are counted elsewhere."""
+    for code in range(ESCAPE):  # no code behind it names an allele
+        times = histogram[code]
+        if times == 0:
+            continue
+        if code >= HAPLOID_BASE:
+            one, two = code - HAPLOID_BASE - 1, -1
+        else:
+            pair = code % PHASED_OFFSET
+            one, two = pair // DIPLOID_STRIDE - 1, pair % DIPLOID_STRIDE - 1
+        if one > 0:
+            people[one] += np.uint32(times)
+        if two > 0 and two != one:
+            people[two] += np.uint32(times)
+
+
 _ENCODE = types.int64(
     RO(types.uint8),  # form, packed rows and flat codes of the sites
     RO(types.uint64, 2),
@@ -138,6 +156,7 @@ _ENCODE = types.int64(
     RW(types.int64),  # end of each row's events, [3 * capacity + 1]
     RW(types.uint64, 2),  # raw rows
     RW(types.int64),  # counters
+    RW(types.uint32, 2),  # carriers[site, ALT]: people whose call names the ALT, as far as call codes go
 )
 
 
@@ -164,6 +183,7 @@ def encode_sites(
     row_end: Any,
     raw_rows: Any,
     counters: Any,
+    carriers: Any,
 ) -> Any:
     """Take sites from the first on while the buffers have room; returns the next one, or -1 - i if site i has an unknown code."""
     words = bits.shape[1]
@@ -199,9 +219,12 @@ def encode_sites(
                 known = pack_biallelic(codes, start, n, not phased, row)
                 phased = phased != known
         if known:
-            ones = 0
+            ones, people = 0, 0
             for w in range(words):
-                ones += popcount(row[w])
+                word = row[w]
+                ones += popcount(word)
+                people += popcount((word | (word >> _U1)) & _EVEN)
+            carriers[site, 1] = people
             flip = not plain and ones > n
             if flip:
                 ones = 2 * n - ones
@@ -218,6 +241,7 @@ def encode_sites(
             if histogram[TOGGLE]:
                 return -1 - i
             counters[N_ESCAPES] += histogram[ESCAPE]
+            _count_carriers(histogram, carriers[site])
             choose_alphabet(histogram, n, plain, alphabet)
             end = pack_any(source, start, n, state, alphabet, row, events, begin, counters)
             ones = 0
