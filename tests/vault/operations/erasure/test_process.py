@@ -205,7 +205,7 @@ def test_an_erasure_stops_a_view_that_is_being_made(vault, monkeypatch):
         monkeypatch.setattr(gate, "_commit", slow)
         with pytest.raises(GenovaultError) as caught:
             gate.view(s, project="demo", dataset="cohort")
-        assert caught.value.code == "consent_changed"
+        assert caught.value.code == "calls_changed"
         monkeypatch.undo()
         assert gate.view(s, project="demo", dataset="cohort").genotypes.shape[1] == len(vaults.PERMITTED) - 1
 
