@@ -9,9 +9,12 @@ import pytest
 from tests.support import vaults
 from tests.support.vaults import opened
 from vault import gate
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
 from vault.operations import doctor
+from vault.operations.erasure import process
 from vault.subjects import registry
+from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet
 
 BOOKS, KEYS = "books.db", "keys.db"
@@ -55,6 +58,34 @@ def test_a_cohort_of_other_people_is_not_released(edited, attack):
             gate.view(s, project="demo", dataset="cohort")
         assert caught.value.code == "members_altered"
         assert "members_altered" in codes(s)
+
+
+ONE_OF_S03 = "DELETE FROM part_member WHERE subject_id = ?"
+
+
+def test_nobody_vanishes_from_a_session_that_is_open(edited):
+    """Members are listed once in a session; where their blocks lie is read each time."""
+    folder = edited(BOOKS)
+    with opened(folder) as s:
+        person = resolve(s, "S03")
+        gate.view(s, project="demo", dataset="cohort")
+        vaults.sql(folder / BOOKS, (ONE_OF_S03, (person,)))
+        with pytest.raises(IntegrityError) as caught:
+            gate.view(s, project="demo", dataset="cohort")
+        assert caught.value.code == "members_altered"
+
+
+def test_nobody_is_erased_from_fewer_parts_than_hold_their_calls(edited):
+    """The certificate would say that sites which only they carried are gone, and a part lists them still."""
+    folder = edited(BOOKS)
+    with opened(folder) as s:
+        person = resolve(s, "S03")
+        vaults.sql(folder / BOOKS, (ONE_OF_S03, (person,)))
+        with pytest.raises(IntegrityError) as caught:
+            process.erase(s, "S03")
+        assert caught.value.code == "members_altered"
+        assert s.keys.open_many(KeyPurpose.GENOTYPE, [person])
+        assert process.issued(s) == []
 
 
 def test_an_older_identity_is_not_the_newest(full, tmp_path):

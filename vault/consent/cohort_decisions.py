@@ -196,16 +196,19 @@ def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]
     records = (*map(tuple, parts), *personal)
     known = vault.caches.get(MEMBERS)
     if known is None or known[0] != records:
-        known = records, _members(tx, parts, personal)
+        known = records, _members(vault, tx, parts, personal)
         vault.caches.put(MEMBERS, known)
     return known[1]
 
 
 def _members(
-    tx: Transaction, parts: Sequence[Row[bytes, int, bytes]], personal: Sequence[tuple[SubjectId, int, bytes]]
+    vault: UnlockedVault,
+    tx: Transaction,
+    parts: Sequence[Row[bytes, int, bytes]],
+    personal: Sequence[tuple[SubjectId, int, bytes]],
 ) -> Members:
     held: dict[bytes, list[SubjectId]] = {
-        part.part_id: part_members.listed(tx, part.part_id, part.members_sha256) for part in parts
+        part.part_id: part_members.known(vault, tx, part.part_id, part.members_sha256) for part in parts
     }
     if len(parts) == 1 and not personal:
         only = held[parts[0].part_id]

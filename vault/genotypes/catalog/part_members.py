@@ -5,7 +5,7 @@ digest = SHA-256(context("genovault/part-members/v1", part id) ‖ 16-byte subje
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import bindparam, delete, select, update
 
@@ -13,6 +13,8 @@ from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.ids import PartId, SubjectId
+from vault.session.caches import Cache
+from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartMemberRow, PartRow
 from vault.storage.bulk_columns import insert_columns
 from vault.storage.compiled_statements import Statement
@@ -22,6 +24,11 @@ from vault.storage.database import Transaction
 _SUBJECTS = Statement(
     select(PartMemberRow.subject_id).where(PartMemberRow.part_id == bindparam("part")).order_by(PartMemberRow.subject_id)
 )
+
+
+_LISTED: Cache[dict[bytes, tuple[bytes, list[SubjectId]]]] = Cache(
+    dict
+)  # members by part, with the digest that they were held against
 
 
 def digest(part_id: bytes, subjects: Sequence[bytes]) -> bytes:
@@ -40,23 +47,22 @@ def add(tx: Transaction, part_id: PartId, members: Mapping[SubjectId, tuple[int,
 def remove(tx: Transaction, subjects: Iterable[SubjectId]) -> set[PartId]:
     """Take subjects out of every part, in the caller's transaction; the parts that they were in.
 
+    Every part is held against its record: somebody whose row was taken out of one would be gone without having left it.
+
     Raises:
         IntegrityError: ``members_altered``.
     """
-    left: set[PartId] = set()
-    for subject in subjects:
-        own = PartMemberRow.subject_id == subject
-        for part_id, known in tx.execute(
-            select(PartRow.part_id, PartRow.members_sha256)
-            .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
-            .where(own)
-        ).all():
-            listed(tx, part_id, known)
-            left.add(PartId(part_id))
-        tx.execute(delete(PartMemberRow).where(own))
-        for part_id in left:
-            settle(tx, part_id)
-    return left
+    going = set(subjects)
+    left = [
+        PartId(part_id)
+        for part_id, members_sha256 in tx.execute(select(PartRow.part_id, PartRow.members_sha256)).all()
+        if not going.isdisjoint(listed(tx, part_id, members_sha256))
+    ]
+    for subject in going:
+        tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
+    for part_id in left:
+        settle(tx, part_id)
+    return set(left)
 
 
 def listed(tx: Transaction, part_id: bytes, members_sha256: bytes) -> list[SubjectId]:
@@ -67,12 +73,40 @@ def listed(tx: Transaction, part_id: bytes, members_sha256: bytes) -> list[Subje
     """
     found: list[SubjectId] = [row[0] for row in _SUBJECTS.rows(tx, part=part_id)]
     if digest(part_id, found) != members_sha256:
-        raise IntegrityError(
-            "members_altered",
-            f"the books were edited: the people of part {part_id.hex()[:8]} are not those that were imported",
-            hint="restore a backup of the books",
-        )
+        raise _altered(part_id)
     return found
+
+
+def known(vault: UnlockedVault, tx: Transaction, part_id: bytes, members_sha256: bytes) -> list[SubjectId]:
+    """As ``listed``, read once in a session: what was once held against its digest is what the record names. Do not change it."""
+    kept = vault.caches.get(_LISTED)
+    found = kept.get(part_id)
+    if found is None or found[0] != members_sha256:
+        found = kept[part_id] = members_sha256, listed(tx, part_id, members_sha256)
+    return found[1]
+
+
+def require(
+    vault: UnlockedVault, tx: Transaction, part_id: bytes, found: Collection[SubjectId], wanted: Collection[SubjectId] | None
+) -> None:
+    """Refuse places of members of which some are gone. ``found``: whose there are; ``wanted``: whose were looked for (None: everybody's).
+
+    One more than there should be has no block that opens.
+
+    Raises:
+        IntegrityError: ``members_altered``.
+    """
+    if wanted is not None and len(found) == len(wanted):
+        return
+    current = tx.scalar(select(PartRow.members_sha256).where(PartRow.part_id == part_id))
+    if current is None:  # discarded since
+        return
+    if wanted is None:
+        whole = digest(part_id, sorted(found)) == current
+    else:
+        whole = set(wanted).difference(found).isdisjoint(known(vault, tx, part_id, current))
+    if not whole:
+        raise _altered(part_id)
 
 
 def settle(tx: Transaction, part_id: bytes) -> None:
@@ -82,3 +116,11 @@ def settle(tx: Transaction, part_id: bytes) -> None:
 
 def _set(tx: Transaction, part_id: bytes, subjects: Sequence[bytes]) -> None:
     tx.execute(update(PartRow).where(PartRow.part_id == part_id).values(members_sha256=digest(part_id, subjects)))
+
+
+def _altered(part_id: bytes) -> IntegrityError:
+    return IntegrityError(
+        "members_altered",
+        f"the books were edited: the people of part {part_id.hex()[:8]} are not those that were imported",
+        hint="restore a backup of the books",
+    )

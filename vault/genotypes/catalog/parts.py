@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Row, bindparam, select
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.catalog import personal_parts
+from vault.genotypes.catalog import part_members, personal_parts
 from vault.genotypes.catalog.row_mapping import (
     chunk_fields,
     chunk_from_row,
@@ -97,15 +97,23 @@ def list_all(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartRow]:
 
 
 def members(vault: UnlockedVault, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
-    """(group, slot) of those of the subjects (None: of all) whose blocks the part holds."""
+    """(group, slot) of those of the subjects (None: of all) whose blocks the part holds. Raises IntegrityError ``members_altered``."""
     with vault.books.read() as tx:
-        if subjects is None:
-            c = PartMemberRow.__table__.c
-            query = select(c.subject_id, c.group_no, c.slot).where(c.part_id == part.part_id)
-            rows = [(subject, group, slot) for subject, group, slot in tx.execute(query)]
-        else:
-            columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
-            rows = rows_among(tx, columns, PartMemberRow.subject_id, list(set(subjects)), part_id=part.part_id)
+        found = stored_places(tx, part.part_id, subjects)
+        part_members.require(vault, tx, part.part_id, found.keys(), None if subjects is None else set(subjects))
+    return found
+
+
+def stored_places(
+    tx: Transaction, part_id: bytes, subjects: Sequence[SubjectId] | None = None
+) -> dict[SubjectId, tuple[int, int]]:
+    """As ``members``, whatever the rows say: for looking over what was altered."""
+    columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
+    if subjects is None:
+        query = select(*columns).where(PartMemberRow.part_id == part_id)
+        rows = [(subject, group, slot) for subject, group, slot in tx.execute(query)]
+    else:
+        rows = rows_among(tx, columns, PartMemberRow.subject_id, list(set(subjects)), part_id=part_id)
     return {SubjectId(subject): (group, slot) for subject, group, slot in rows}
 
 

@@ -119,12 +119,12 @@ class _Look:
 
     def members(self, row: PartRow) -> Slots:
         """Places of a part's people, held against the digest in its record."""
-        try:
-            with self._vault.books.read() as tx:
+        with self._vault.books.read() as tx:
+            try:
                 part_members.listed(tx, row.part_id, row.members_sha256)
-        except IntegrityError as error:
-            self._tell(row, None, None, error)
-        return parts.members(self._vault, row)
+            except IntegrityError as error:
+                self._tell(row, None, None, error)
+            return parts.stored_places(tx, row.part_id)
 
     def part(self, row: PartRow, members: Slots) -> Iterator[None]:
         """Look at a part's directory and at each chunk."""
