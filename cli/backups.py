@@ -14,6 +14,7 @@ from cli.lazy import group
 
 if TYPE_CHECKING:
     from vault.operations.doctor import HealthReport
+    from vault.operations.restore_gap import Gap
 
 app = group("Copies of a vault, and its health.")
 
@@ -68,6 +69,19 @@ def restore(
         bool,
         typer.Option("--take-over", help="With --keys: the original is lost for good; its anchors go on with this vault."),
     ] = False,
+    accept_gap: Annotated[
+        bool,
+        typer.Option(
+            "--accept-gap",
+            help="With --keys, where no anchor is left or none has seen so little: go on, and say what is unknown.",
+        ),
+    ] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="With --accept-gap: why.")] = "",
+    second: Annotated[str | None, typer.Option(metavar="NAME", help="With --accept-gap: another steward, who agrees.")] = None,
+    second_passphrase_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The second steward's passphrase; else it is asked for.")
+    ] = None,
+    second_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The second steward's key file.")] = None,
 ) -> None:
     """Make the vault's folder a vault again, from a backup and the newest keys, or from backups and an anchor.
 
@@ -75,11 +89,17 @@ def restore(
     whoever was erased since stays erased. A vault from a backup of the keys is a copy, with a log of its own and no anchors, so that it can
     be tried beside the original; with --take-over it is the original from here on.
 
+    A backup of data and one of keys, made one after the other, are one set. Where nothing proves that they are the newest, --accept-gap takes
+    two stewards (one alone waits 72 hours where there is no other), is logged, and suspends every project: withdrawals and erasures of
+    the gap have to be recorded again first.
+
     JSON: {"folder", "newest_keys": bool, "anchored": bool, "new_log": bool, "copy": bool, "entries": n, "objects": n, "erased_again": n,
-    "unreadable": n}.
+    "unreadable": n, "missing_entries": n, "since", "suspended": [codes]}.
     """
     context = context_of(ctx)
     from vault.operations import restore
+
+    gap = _gap(reason, second, second_passphrase_file, second_key_file) if accept_gap else None
 
     report = restore.restore(
         source,
@@ -90,11 +110,19 @@ def restore(
         anchors=anchor or [],
         new_log=new_log,
         take_over=take_over,
+        gap=gap,
     )
     context.output.document(asdict(report))
     met = [name for name, yes in (("the newest keys", report.newest_keys), ("an anchor", report.anchored)) if yes]
     context.output.line(f"restored {report.folder}: {report.objects} objects, {report.entries} entries of the log")
-    context.output.line(f"vouched for by {' and '.join(met)}" + (", under a new log" if report.new_log else ""))
+    vouched = f"vouched for by {' and '.join(met)}" if met else "nothing vouches for it"
+    context.output.line(vouched + (", under a new log" if report.new_log else ""))
+    if report.since:
+        lacking = f"; the log lacks {report.missing_entries} entries that an anchor has seen" if report.missing_entries else ""
+        context.output.line(f"a gap: nothing is known of what happened after {report.since}{lacking}")
+        context.output.line("record withdrawals and erasures of that time again before anything is released")
+    if report.suspended:
+        context.output.line(f"suspended until a steward approves them again: {', '.join(report.suspended)}")
     if report.copy:
         context.output.line(
             "a copy: the original goes on undisturbed, and no anchor guards this one (--take-over, if it is lost)"
@@ -103,6 +131,19 @@ def restore(
         context.output.line(f"{report.erased_again} people whom the backup still held were erased again")
     if report.unreadable:
         context.output.line(f"{report.unreadable} site tables were destroyed since the backup: import those datasets again")
+
+
+def _gap(reason: str, second: str | None, passphrase_file: Path | None, key_file: Path | None) -> Gap:
+    from cli.prompts import ask_passphrase
+    from vault.operations.restore_gap import Gap, SecondPerson
+    from vault.session.unlocked_vault import factor
+
+    if second is None:
+        return Gap(reason)
+    if key_file is not None:
+        return Gap(reason, SecondPerson(second, factor(key_file=key_file)))
+    passphrase = ask_passphrase(passphrase_file, variable="GENOVAULT_SECOND_PASSPHRASE")
+    return Gap(reason, SecondPerson(second, factor(passphrase=passphrase)))
 
 
 @app.command()

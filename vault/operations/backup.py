@@ -32,7 +32,7 @@ from vault.files.given_files import open_regular
 from vault.files.private_files import make_folder, write_new_bytes
 from vault.genotypes.catalog.object_inventory import Stored, named_objects
 from vault.operations import key_backups
-from vault.operations.backup_folder import ABOUT, BOOKS, DATA_FORMAT, KEYS, KEYS_FORMAT, KEYSTORE, OBJECTS
+from vault.operations.backup_folder import ABOUT, BOOKS, DATA_FORMAT, KEYS, KEYS_FORMAT, KEYSTORE, OBJECTS, TAIL, Tail
 from vault.operations.key_backups import KeyBackup
 from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault
@@ -98,17 +98,21 @@ def backup_keys(vault: UnlockedVault, destination: Path, *, expires: datetime) -
         with _appearing(vault, destination) as staging:
             recorded, intent = key_backups.begin(vault, expires=expires)
             seq = _copy_keys(vault, staging)
+            counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
+            copied = ObjectRef("key-backup", recorded.backup_id)
+            done = vault.trail.prepare(Action.BACKUP_CREATE, Outcome.DONE, obj=copied, refers=intent.event_id, counts=counts)
+            # A backup of the data made just before lacks these two entries and nothing else: an anchor may have seen them.
+            tail = Tail(intent.index - vault.trail.log.parts()[-1].base, (intent.leaf, done.leaf))
             about = {
                 "format": KEYS_FORMAT,
                 "vault": vault.vault_id.hex(),
                 **recorded.as_dict(),
                 "keystore_seq": seq,
                 "files": {name: _described(staging / name) for name in (KEYSTORE, KEYS)},
+                TAIL: tail.as_dict(),
             }
             _write_about(staging, about)
-        counts = {"keystore_seq": seq, "expires": int(expires.timestamp())}
-        copied = ObjectRef("key-backup", recorded.backup_id)
-        vault.trail.record(Action.BACKUP_CREATE, Outcome.DONE, obj=copied, refers=intent, counts=counts)
+        vault.trail.record_prepared(done)
         return recorded
 
 

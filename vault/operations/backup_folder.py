@@ -33,9 +33,23 @@ FIELDS = {
     DATA_FORMAT: {"format", "vault", "created", "files", "checkpoint"},
     KEYS_FORMAT: {"format", "vault", "created", "files", "backup", "expires", "destroyed", "keystore_seq"},
 }
+TAIL = "tail"  # of a key backup's description: the entries that the backup itself made in the log; older ones lack it
+MAX_TAIL = 16
 MAX_ABOUT_BYTES = 1 << 20
 MAX_DEPTH = 8  # of folders below objects/
 _PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Entries of the log behind its first ``size``: leaves, in order."""
+
+    size: int
+    leaves: tuple[bytes, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the description holds it."""
+        return {"size": self.size, "leaves": [leaf.hex() for leaf in self.leaves]}
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class About:
     folder: Path
     vault: bytes  # id, 16 bytes
     files: Mapping[str, tuple[int, str]]  # size in bytes and SHA-256 (hex) of each file but the objects
+    created: str = ""  # RFC 3339
+    tail: Tail | None = None
 
 
 def read_about(folder: Path, wanted: str) -> About:
@@ -60,18 +76,29 @@ def read_about(folder: Path, wanted: str) -> About:
         raise _no_backup(folder)
     if kind != wanted:
         raise InputError("no_backup", f"{folder} holds a {kind}, not a {wanted}")
-    if set(document) != FIELDS[kind]:
+    if set(document) - ({TAIL} if kind == KEYS_FORMAT else set()) != FIELDS[kind]:
         raise _altered(ABOUT)
     try:
         files = {name: (item["bytes"], item["sha256"]) for name, item in document["files"].items()}
         vault = bytes.fromhex(document["vault"])
         held = set(files) == set(FILES[kind]) and len(vault) == ID_BYTES
+        created, tail = str(document["created"]), _tail(document.get(TAIL))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _altered(ABOUT) from None
     if not held:
         raise _altered(ABOUT)
     _require_only(folder, files, objects=kind == DATA_FORMAT)
-    return About(folder, vault, files)
+    return About(folder, vault, files, created, tail)
+
+
+def _tail(document: Any) -> Tail | None:
+    """Raises ValueError, KeyError, TypeError for what is none."""
+    if document is None:
+        return None
+    leaves = tuple(bytes.fromhex(leaf) for leaf in document["leaves"])
+    if not 0 < len(leaves) <= MAX_TAIL or not isinstance(document["size"], int):
+        raise ValueError
+    return Tail(document["size"], leaves)
 
 
 def copy_file(about: About, name: str, target: Path) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
+from vault.audit.log import Appended
 from vault.errors import InputError
 from vault.session.principals import require_administrator
 from vault.session.unlocked_vault import UnlockedVault, open_books
@@ -65,8 +66,8 @@ def horizon(backups: list[KeyBackup], *, at: datetime) -> datetime | None:
     return max((backup.expires for backup in backups if backup.held(at)), default=None)
 
 
-def begin(vault: UnlockedVault, *, expires: datetime) -> tuple[KeyBackup, str]:
-    """Record a key backup before it is made: an unrecorded one would be missing from certificates of erasure. With its intent's event id."""
+def begin(vault: UnlockedVault, *, expires: datetime) -> tuple[KeyBackup, Appended]:
+    """Record a key backup before it is made: an unrecorded one would be missing from certificates of erasure. With its intent."""
     now = vault.clock()
     backup = KeyBackup(f"kb-{vault.random(8).hex()}", now, expires, None)
     row = KeyBackupRow(
@@ -82,7 +83,7 @@ def begin(vault: UnlockedVault, *, expires: datetime) -> tuple[KeyBackup, str]:
         counts = {"keystore_seq": vault.public.seq, "expires": int(expires.timestamp())}
         about = ObjectRef("key-backup", backup.backup_id)
         intent = vault.trail.append(tx, Action.BACKUP_CREATE, Outcome.INTENT, obj=about, counts=counts)
-    return backup, intent.event_id
+    return backup, intent
 
 
 def destroyed(vault: UnlockedVault, backup_id: str) -> None:

@@ -11,6 +11,8 @@ The newest keys know themselves how far the books had come, and another log begi
 
 A vault made from a backup of keys is a *copy*: the original may be in use, as in a drill. It begins a log of its own and has no anchors, so
 neither disturbs the other. If the original is lost for good, ``take_over`` makes it the original: the anchors go on with it.
+Data and keys that were backed up one after the other, in either order, are one set: a backup of keys knows the entries that it made
+itself. Where neither proof is left, two stewards may take a *gap* (``restore_gap``).
 Either way the restored vault is another incarnation: no part of an earlier one passes in it.
 
 Everything is checked on a staged copy first: the folder itself (``backup_folder``), digests, every object, the whole log, the consent
@@ -19,30 +21,32 @@ chain, the keys. Erasures are then carried out again on it, the restore is logge
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import delete, select, update
 
 from vault.audit.actions import Action, Outcome
-from vault.audit.anchors import Anchor
 from vault.audit.entry import ObjectRef
 from vault.audit.live_source import check_live
 from vault.consent import ledger
 from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Factor
+from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files import durable
 from vault.files.private_files import make_folder
 from vault.genotypes.catalog import part_members, personal_parts
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
-from vault.operations import log_anchors
+from vault.operations import log_anchors, restore_gap, restore_proofs
 from vault.operations.backup_folder import (
     BOOKS,
     DATA_FORMAT,
@@ -51,6 +55,7 @@ from vault.operations.backup_folder import (
     KEYSTORE,
     OBJECTS,
     About,
+    Tail,
     copy_file,
     copy_objects,
     read_about,
@@ -58,6 +63,7 @@ from vault.operations.backup_folder import (
 from vault.operations.corrections import merge_job
 from vault.operations.erasure import counts
 from vault.operations.erasure.job import DONE, ERASED, ERASING, ERASURE_JOB
+from vault.operations.restore_gap import Agreed, Gap
 from vault.session import bound_settings, incarnations
 from vault.session.settings import SETTINGS, Places, Settings, read_settings
 from vault.session.subject_keys import SUBJECT_PURPOSES
@@ -92,6 +98,9 @@ class Restored:
     objects: int
     erased_again: int  # subjects that the backup still held
     unreadable: int  # site tables, directories and panel blocks destroyed since: import or build those again
+    missing_entries: int = 0  # of the log, that an anchor has seen and the backup lacks; only with a gap
+    since: str = ""  # only with a gap: nothing is known of what happened after this time
+    suspended: tuple[str, ...] = ()  # only with a gap: projects that a steward has to approve again
 
 
 def restore(
@@ -104,6 +113,7 @@ def restore(
     anchors: Sequence[Path] = (),
     new_log: bool = False,
     take_over: bool = False,
+    gap: Gap | None = None,
     clock: Clock = utc_now,
     random: RandomBytes = os.urandom,
 ) -> Restored:
@@ -111,6 +121,7 @@ def restore(
 
     Args:
         take_over: with a backup of keys: the original is lost for good, and its anchors go on with this vault.
+        gap: with a backup of keys: take it though nothing proves that it is the newest (``vault.operations.restore_gap``).
 
     Raises:
         InputError: ``no_backup``; ``vault_present``: books or objects are there; ``keys_present``: keys are there, and others given;
@@ -119,6 +130,7 @@ def restore(
             ``not_administrator``; ``disk_full``: the objects would not fit.
         IntegrityError: ``backup_altered``; ``backup_foreign``: it holds what no backup has; ``object_missing``, ``object_altered``; ``log_broken``; ``keys_behind``: the keys are older
             than the books; ``log_behind_anchor`` and others of ``log_anchors.guard``; ``consent_ledger_behind``.
+        With a gap also as ``restore_gap.agreed``.
     """
     about = read_about(source, DATA_FORMAT)
     live = keystore_there(folder)
@@ -128,11 +140,9 @@ def restore(
         raise InputError("other_vault", "the keys belong to another vault than the backup")
     known = read_settings(folder).anchors if (folder / SETTINGS).exists() else ()
     anchors = tuple(dict.fromkeys([*known, *(anchor.resolve() for anchor in anchors)]))
-    if not live and not anchors:
+    if not live and not anchors and gap is None:
         raise UnavailableError(
-            "restore_unproven",
-            "nothing shows that this backup is not older than an erasure",
-            hint="restore into the vault's folder beside its newest keys, or give --anchor DIR",
+            "restore_unproven", "nothing shows that this backup is not older than an erasure", hint=restore_proofs.PROOFS
         )
     with _staged(folder, random) as staging:
         copy_file(about, BOOKS, staging / BOOKS)
@@ -150,10 +160,15 @@ def restore(
             with vault.books.read() as tx:
                 named = list(named_objects(tx))
             copy_objects(about, named, staging / OBJECTS)
-            report = _checked(vault, folder, live=live, new_log=new_log)
+            tail = None if key_about is None else key_about.tail
+            report = _checked(vault, folder, live=live, new_log=new_log, tail=tail, gap=gap)
+            agreed = None
+            if gap is not None and not live and not report.anchored:
+                agreed = restore_gap.agreed(gap, unlocked, folder, backup=_digest(about), clock=clock)
+                report = replace(report, since=about.created)
             report = replace(report, copy=not live and not take_over)
             report = _begun(vault, report)
-            report = _carried_out(vault, report)
+            report = _carried_out(vault, report, agreed)
             _settle(vault, () if report.copy else anchors)
         except BaseException:
             vault.abandon()
@@ -189,7 +204,12 @@ def _stage_keys(about: About, staging: Path) -> Path:
     return staging
 
 
-def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -> Restored:
+def _digest(about: About) -> bytes:
+    """What a note of a gap names of a backup, 32 bytes."""
+    return sha256(json.dumps([about.created, sorted(about.files.items())]).encode())
+
+
+def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool, tail: Tail | None, gap: Gap | None) -> Restored:
     """Check log, ledger, keys and anchors against the books; change nothing. Raises as ``restore``."""
     with vault.books.read() as tx:
         objects = len(list(named_objects(tx)))
@@ -205,37 +225,18 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool) -
     found = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     if not found.ok:
         raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
-    behind = _behind(vault, live=live, allowed=live and new_log)
-    anchored = not behind and any(_has_seen(anchor, vault) for anchor in vault.trail.anchors)
-    if not anchored and not live:
+    behind = not restore_proofs.accounted_for(vault, tail) and restore_proofs.behind(
+        vault, live=live, allowed=gap is not None if not live else new_log
+    )
+    anchored = not behind and any(restore_proofs.has_seen(anchor, vault) for anchor in vault.trail.anchors)
+    if not anchored and not live and gap is None:
         raise UnavailableError(
             "restore_unproven", "the anchor has never seen this log", hint="give the anchor that the vault was signed to"
         )
     behind = behind or (live and vault.marks.behind())
-    return Restored(folder, live, anchored, behind, False, vault.trail.log.size(), objects, 0, len(missing))
-
-
-def _behind(vault: UnlockedVault, *, live: bool, allowed: bool) -> bool:
-    """True if an anchor has seen more of the log than the backup holds. Raises as ``log_anchors.guard`` unless ``allowed``."""
-    try:
-        log_anchors.guard(vault)
-    except IntegrityError as error:
-        if error.code != "log_behind_anchor":
-            raise
-        if not allowed:
-            raise IntegrityError(error.code, error.message, hint=_GO_ON if live else _AS_BACKED_UP) from error
-        return True
-    return False
-
-
-_GO_ON = "take a newer backup; if there is none, --new-log goes on under a new log beside the newest keys"
-_AS_BACKED_UP = (
-    "what is missing may be an erasure: take newer backups; a drill is tried against a copy of the anchor made with them"
-)
-
-
-def _has_seen(anchor: Anchor, vault: UnlockedVault) -> bool:
-    return anchor.newest(vault.trail.origin) is not None
+    size = vault.trail.log.parts()[-1].size
+    lacking = 0 if not behind or live else max(0, restore_proofs.newest_seen(vault) - size)
+    return Restored(folder, live, anchored, behind, False, vault.trail.log.size(), objects, 0, len(missing), lacking)
 
 
 def _begun(vault: UnlockedVault, report: Restored) -> Restored:
@@ -263,7 +264,7 @@ def _settle(vault: UnlockedVault, anchors: tuple[Path, ...]) -> None:
     bound_settings.change(vault, replace(vault.settings, places=Places(), anchors=anchors), book)
 
 
-def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
+def _carried_out(vault: UnlockedVault, report: Restored, agreed: Agreed | None) -> Restored:
     """Erase again whom the books or the keys say to be erased, end erasures that the keys know to be over, and log the restore."""
     with vault.books.read() as tx:
         states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
@@ -291,21 +292,22 @@ def _carried_out(vault: UnlockedVault, report: Restored) -> Restored:
             tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job))
             tx.execute(update(JobRow).where(JobRow.job_id == job).values(state=DONE, payload=b""))
         flags = [name for name, met in (("newest_keys", report.newest_keys), ("anchored", report.anchored)) if met]
-        vault.trail.append(
-            tx,
-            Action.BACKUP_RESTORE,
-            Outcome.DONE,
-            obj=ObjectRef("vault", vault.vault_id.hex()),
-            flags=flags,
-            counts={"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable},
-        )
+        told = {"objects": report.objects, "erased_again": len(gone), "unreadable": report.unreadable}
+        more: dict[str, Any] = {}
+        if agreed is not None:
+            flags += agreed.flags
+            more = {"detail": {"reason": agreed.reason, "second": agreed.second, "since": report.since}}
+            told["missing_entries"] = report.missing_entries
+        about = ObjectRef("vault", vault.vault_id.hex())
+        vault.trail.append(tx, Action.BACKUP_RESTORE, Outcome.DONE, obj=about, flags=flags, counts=told, **more)
     vault.keys.destroy_ids(stale)
     vault.objects.delete(leftover)
     personal_parts.remove(vault, done + gone)
     if gone or not _index_held(vault):
         reference_rekeying.renew(vault)
+    suspended = () if agreed is None else tuple(restore_gap.suspend_projects(vault))
     vault.books.checkpoint_wal()
-    return replace(report, erased_again=len(gone), entries=vault.trail.log.size())
+    return replace(report, erased_again=len(gone), suspended=suspended, entries=vault.trail.log.size())
 
 
 def _index_held(vault: UnlockedVault) -> bool:

@@ -103,6 +103,16 @@ class AuditTrail:
                 self._standing(tx.scalars(select(VaultRow.keystore_seq)).one())
         return self._committer.record(self.log.prepare(event))
 
+    def prepare(self, act: Action, outcome: Outcome, **fields: Any) -> Prepared:
+        """Make an entry to be recorded later, by ``record_prepared``, when what it says is done. ``fields`` as ``event``'s."""
+        return self.log.prepare(self.event(act, outcome, **fields))
+
+    def record_prepared(self, entry: Prepared) -> Appended:
+        """Append a prepared entry, durable on return. Raises UnavailableError ``slot_outdated``: whoever acts was disabled since."""
+        with self._books.read() as tx:
+            self._standing(tx.scalars(select(VaultRow.keystore_seq)).one())
+        return self._committer.record(entry)
+
     def event(
         self,
         act: Action,
