@@ -11,13 +11,13 @@ import typer
 
 from cli import dataset_corrections
 from cli.context import context_of
+from cli.import_report import tell
 from cli.lazy import group
 from vault.audit.actions import Action
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from vault.genotypes.ingest.assay_rule import AssayRule
-    from vault.genotypes.ingest.personal_calls import GvcfCounts
 
 app = group("Imported genotypes.")
 
@@ -84,7 +84,8 @@ def import_(
     JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n,
     "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n},
     "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason},
-    "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n}.
+    "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n,
+    "checks": {"other_sex": n, "few_calls": n}}.
     """
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
@@ -121,35 +122,7 @@ def import_(
                 reading=reading,
             )
     context.output.document(asdict(report))
-    if report.nothing_new:
-        context.output.line(
-            f"{report.dataset}: nothing new arrived; everything of this import was here already, and nothing was kept"
-        )
-        return
-    context.output.line(f"{report.dataset}: {report.sites:,} sites, {report.stored_bytes:,} bytes stored")
-    context.output.line(f"samples: {report.matched:,} of known people, {report.new:,} of new ones, {report.skipped:,} left out")
-    if report.replaced:
-        context.output.line(f"older calls of {report.replaced:,} people have ended")
-    had = report.already
-    if had.same or had.different:
-        context.output.line(
-            f"calls that these people had already: {had.same:,} the same, {had.different:,} different, of which {'the new' if replace else 'the earlier'} ones stand"
-        )
-    if report.unnamed:
-        context.output.warn(
-            f"{report.unnamed:,} samples have names that say nothing (such as default): each is a person of its own, named with the first digits "
-            "of the file's SHA-256, and nobody who has such a name already is taken for them; --samples MAP.csv says whose they are"
-        )
-    found = report.structural
-    if found.sites:
-        context.output.line(
-            f"structural variants: {found.sites:,}; END, SVTYPE, SVLEN and mates are kept, the rest of INFO is not. "
-            f"END made of SVLEN: {found.ends_from_lengths:,}; END before POS, left out: {found.ends_left_out:,}; "
-            f"hidden by any mask near them, because it is not said where they lie or end: {found.unplaced:,}"
-        )
-    if report.gvcf is not None:
-        for line in _gvcf_lines(report.gvcf):
-            context.output.line(line)
+    tell(context.output, report, replaced=replace)
 
 
 def _rule(*, min_gq: int | None, min_dp: int | None, accept_filter: list[str] | None, filtered: str | None) -> AssayRule | None:
@@ -160,32 +133,6 @@ def _rule(*, min_gq: int | None, min_dp: int | None, accept_filter: list[str] | 
     return AssayRule.chosen(
         min_gq=min_gq, min_dp=min_dp, accepted_filters=tuple(accept_filter or ()), filtered=filtered or "missing"
     )
-
-
-def _gvcf_lines(found: GvcfCounts) -> list[str]:
-    """Counts of what was taken of gVCFs, and of what was not and why."""
-    blocks = {
-        "by quality": found.low_gq,
-        "by depth": found.low_dp,
-        "filtered": found.filtered_blocks,
-        "without a call": found.no_call_blocks,
-    }
-    records = {
-        "without a call": found.no_call_records,
-        "filtered": found.filtered_records,
-        "of an allele that is not named": found.unknown_allele_records,
-        "places of two that do not fit": found.pairs_not_combined,
-    }
-    met = {"inside another, of which the lowest counts": found.overlapping_blocks, "over a variant": found.blocks_over_variants}
-    return [
-        f"reference blocks: {found.blocks:,}, assayed: {found.confident_blocks:,}; not: {_told(blocks)}; {_told(met)}",
-        f"records kept as calls: {found.kept:,}, two made one: {found.pairs_combined:,}; not kept: {_told(records)}",
-        "calls are as they were made, person by person: this is no joint calling, and indels have to be left-aligned",
-    ]
-
-
-def _told(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 @app.command("list")

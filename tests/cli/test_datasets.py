@@ -28,6 +28,7 @@ def test_a_dataset_is_imported_listed_and_shown(vault):
         "nothing_new": False,
         "unnamed": 0,
         "replaced": 0,
+        "checks": {"other_sex": 0, "few_calls": 0},
     }
     (listed,) = vault.run("dataset list --json").json["datasets"]
     assert (listed["name"], listed["assembly"], listed["parts"], listed["subjects"], listed["sites"]) == (

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from policies.assemblies import normalise_assembly
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.errors import GenovaultError, InputError
+from vault.errors import GenovaultError
 from vault.files.names import require_name
-from vault.genotypes.catalog import dataset_rules, declared_assays, import_target, leaving, overlap, panel_builder
+from vault.genotypes.catalog import arrival_checks, dataset_rules, declared_assays, import_target, leaving, overlap, panel_builder
+from vault.genotypes.catalog.arrival_checks import UNREMARKABLE, SampleChecks
 from vault.genotypes.catalog.contig_spelling import ContigSpelling
 from vault.genotypes.catalog.import_checks import (
     NO_OVERLAP,
@@ -33,8 +34,9 @@ from vault.genotypes.catalog.import_checks import (
     require_as_wide,
     require_new_files,
 )
+from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.codec.encoded_chunk import SiteChunk
-from vault.genotypes.contigs import normal_contig
+from vault.genotypes.import_chunks import Progress, chunks_of_files, teller
 from vault.genotypes.import_gvcf import are_gvcfs, samples_of, write_people
 from vault.genotypes.import_parts import Written, write_own, write_shared
 from vault.genotypes.import_plan import (
@@ -62,11 +64,7 @@ from vault.subjects.registration import Registration, draw_subjects, registering
 from vault.subjects.sample_matching import match
 
 LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
-_ONE_BY_ONE = "import blocks of a contig one after the other with --append, or join them first (bcftools concat)"
 UNKNOWN = ("refuse", "skip", "register")
-
-Progress = Callable[[int, int, int], None]
-"""``progress(bytes read, bytes in all, sites so far)``."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class ImportReport:
     """The result of ``dataset import``, in counts of sites, samples and bytes.
 
     ``already``: calls that the same people had. ``nothing_new``: all of them, so nothing was kept. ``unnamed``: samples whose names say
-    nothing (``default``). ``replaced``: people whose older calls have ended.
+    nothing (``default``). ``replaced``: people whose older calls have ended. ``checks``: samples to look at.
     """
 
     dataset: str
@@ -89,6 +87,7 @@ class ImportReport:
     nothing_new: bool = False
     unnamed: int = 0
     replaced: int = 0
+    checks: SampleChecks = UNREMARKABLE
 
 
 def import_files(
@@ -153,10 +152,13 @@ def import_files(
                 leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
             with leases, registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
                 written, counts = _written(vault, plan, opened, orders, new, structural=structural, progress=progress)
-                found = _compared(vault, plan, written, options)
+                arrived, before = _sources(vault, plan, written), set(people).difference(fresh.subjects)
+                found = _compared(vault, plan, arrived, before, options)
+                checks = arrival_checks.check(vault, dataset, arrived, before)
                 with _unless_overtaken(), new.transaction() as tx:
                     gone = _end_older(tx, vault, plan) if options.replace is not None else {}
-                    said = {"reason": options.replace, "replaced": [one.hex() for one in gone]} if gone else {}
+                    said: dict[str, object] = {"checks": asdict(checks)} if checks != UNREMARKABLE else {}
+                    said |= {"reason": options.replace, "replaced": [one.hex() for one in gone]} if gone else {}
                     _commit(tx, vault, plan, new, written, sources=[source.result() for source in sources], said=said)
         except NothingNewError as nothing:
             _log_nothing(vault, plan, [source.result() for source in sources])
@@ -170,6 +172,7 @@ def import_files(
         gvcf=counts,
         already=found,
         replaced=len({subject for some in gone.values() for subject in some}),
+        checks=checks,
     )
 
 
@@ -186,7 +189,7 @@ def _written(
     """Write the objects of the plan's parts, which nothing names yet; of gVCFs the counts of what was not taken."""
     spelling = ContigSpelling(vault, plan.target)
     if plan.rule is None:
-        chunks = spelling.checked(structural.counted(_chunks(opened, orders, plan.columns, progress)))
+        chunks = spelling.checked(structural.counted(chunks_of_files(opened, orders, plan.columns, progress)))
         return [_write(vault, plan, new, chunks)], None
     return write_people(
         vault,
@@ -196,26 +199,32 @@ def _written(
         keys=_keys(vault, plan),
         structural=structural,
         require_spelling=spelling.require,
-        tell=_teller(opened, progress),
+        tell=teller(opened, progress),
     )
 
 
-def _compared(vault: UnlockedVault, plan: Plan, written: Sequence[Written], options: ImportOptions) -> OverlapCounts:
+def _sources(vault: UnlockedVault, plan: Plan, written: Sequence[Written]) -> list[Source]:
+    """The calls of everybody in what was written."""
+    keys = {SubjectId(subject): key for subject, key in _keys(vault, plan).items()}
+    owners = (Owner(vault.vault_id, plan.dataset.dataset_id, part_id) for part_id in plan.part_ids)
+    return [one.source(vault, owner, {s: keys[s] for s in one.people}) for one, owner in zip(written, owners, strict=True)]
+
+
+def _compared(
+    vault: UnlockedVault, plan: Plan, sources: Sequence[Source], known: Collection[SubjectId], options: ImportOptions
+) -> OverlapCounts:
     """Hold what was written against what its people have already. Raises as ``judge`` and ``require_as_wide``, and NothingNewError."""
-    dataset, fresh = plan.dataset, set(plan.fresh.subjects)
-    known = [subject for subject in plan.subjects if subject not in fresh]
     if not known:
         return NO_OVERLAP
-    keys = {SubjectId(s): key for s, key in vault.keys.open_many(KeyPurpose.GENOTYPE, known).items()}
     overlaps = []
-    for part, part_id in zip(written, plan.part_ids, strict=True):
-        mine = [subject for subject in part.people if subject in keys]
+    for source in sources:
+        mine = [subject for subject in source.people if subject in known]
         if mine:
-            source = part.source(vault, Owner(vault.vault_id, dataset.dataset_id, part_id), {s: keys[s] for s in mine})
-            overlaps.append(overlap.measure(vault, dataset, source, mine))
+            overlaps.append(overlap.measure(vault, plan.dataset, source, mine))
             if options.replace is not None:
-                require_as_wide(vault, dataset, source.reader.directory.contigs, mine)
+                require_as_wide(vault, plan.dataset, source.reader.directory.contigs, mine)
     found = judge(overlaps, accept=options.accept, replace=options.replace is not None)
+    fresh = len(known) < len(plan.subjects)
     news = fresh or plan.rule is not None or options.replace is not None or any(one.new or one.different for one in overlaps)
     if not news and options.assayed is None:
         raise NothingNewError(found)
@@ -234,38 +243,6 @@ def _log_nothing(vault: UnlockedVault, plan: Plan, sources: Sequence[str | None]
     detail = {"dataset": plan.dataset.name, "nothing_new": True, "source": sources}
     obj = ObjectRef("dataset", plan.dataset.dataset_id.hex())
     vault.trail.record(Action.DATASET_IMPORT, Outcome.DONE, obj=obj, subjects=plan.subjects, counts={"sites": 0}, detail=detail)
-
-
-def _chunks(
-    opened: Sequence[ReadFile], columns: Sequence[Sequence[int]], chosen: Sequence[int], progress: Progress | None
-) -> Iterator[SiteChunk]:
-    total = sum(read.size for read in opened)
-    before = sites = in_file = 0
-    seen: set[str] = set()
-
-    def tell(done: int, sites_so_far: int) -> None:
-        nonlocal in_file
-        in_file = sites_so_far
-        if progress is not None:
-            progress(before + done, total, sites + in_file)
-
-    for read, order in zip(opened, columns, strict=True):
-        mine: set[str] = set()
-        for chunk in read.chunks([order[at] for at in chosen], tell):
-            contig = normal_contig(chunk.contig)
-            if contig in seen:
-                raise InputError("contig_twice", "two of the files have sites on one contig", hint=_ONE_BY_ONE)
-            mine.add(contig)
-            yield chunk
-        seen |= mine
-        before, sites, in_file = before + read.size, sites + in_file, 0
-    if not seen:
-        raise InputError("no_sites", "the file has no sites", hint="there is nothing to import")
-
-
-def _teller(opened: Sequence[ReadFile], progress: Progress | None) -> Callable[[int, int, int], None]:
-    total = sum(read.size for read in opened)
-    return lambda before, done, sites: progress(before + done, total, sites) if progress is not None else None
 
 
 def _keys(vault: UnlockedVault, plan: Plan) -> dict[bytes, bytes]:

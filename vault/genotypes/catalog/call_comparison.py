@@ -3,6 +3,8 @@
 Calls are compared as sets of alleles by their bases, without order or phase, and one copy is as two of the same (a male's X).
 Kinship is KING's robust estimator, φ = 1/2 - Σ(xᵢ - xⱼ)² / 4 min(Hᵢ, Hⱼ), over SNPs of two alleles on autosomes that both have called,
 where x counts the ALT and H the heterozygous sites (Manichaikul et al., Bioinformatics 26:2867, 2010). The same person gives 1/2.
+Files that list a person's variants alone share only sites at which both carry an ALT, where φ of strangers is near 0.39; there the share
+of SNPs that differ tells more: near 0 of one person, over 0.4 of strangers.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from vault.genotypes.site_identity import family_keys
 from vault.genotypes.sites import Sites
 
 SAME_PERSON = 0.35  # kinship of less is another person's: duplicates and identical twins are above 0.354 (KING)
+UNLIKE_PERSON = 0.20  # share of unlike SNPs of which either carries the ALT: of more, the calls are another person's
 LEAST_SNPS = 200  # shared ones, for a kinship to say anything
 AUTOSOMES = frozenset(map(str, range(1, 23)))
 
@@ -38,18 +41,27 @@ class CallTally:
     snps: NDArray[np.int64]
     het: NDArray[np.int64]  # int64[2, n]: heterozygous SNPs of the new calls, and of the earlier ones
     square: NDArray[np.int64]  # sum of squared differences of ALT counts
+    told_snps: NDArray[np.int64]  # SNPs of which either carries the ALT
+    unlike_snps: NDArray[np.int64]  # those of them that differ
 
     @staticmethod
     def none(n: int) -> CallTally:
         """Nothing compared yet."""
-        same, different, told, unlike, snps, square = np.zeros((6, n), np.int64)
-        return CallTally(same, different, told, unlike, snps, np.zeros((2, n), np.int64), square)
+        same, different, told, unlike, snps, square, told_snps, unlike_snps = np.zeros((8, n), np.int64)
+        return CallTally(same, different, told, unlike, snps, np.zeros((2, n), np.int64), square, told_snps, unlike_snps)
 
     def add(self, other: CallTally, columns: NDArray[np.int64]) -> None:
         """Add another tally's counts of SNPs; ``columns`` int64[k]: which of the people its k are."""
         self.snps[columns] += other.snps
         self.het[:, columns] += other.het
         self.square[columns] += other.square
+        self.told_snps[columns] += other.told_snps
+        self.unlike_snps[columns] += other.unlike_snps
+
+    def unlike_share(self) -> NDArray[np.float64]:
+        """Share of SNPs that differ of those of which either call carries the ALT, float64[n]; NaN of fewer than ``LEAST_SNPS``."""
+        enough = self.told_snps >= LEAST_SNPS
+        return np.where(enough, self.unlike_snps / np.maximum(self.told_snps, 1), np.nan)
 
     def kinship(self) -> NDArray[np.float64]:
         """KING-robust φ of each person with their earlier calls, float64[n]; NaN where fewer than ``LEAST_SNPS`` or no heterozygous site is shared."""
@@ -109,6 +121,7 @@ def compare(shared: SharedSites, mine: Codes, theirs: Codes) -> tuple[NDArray[np
     snp = both & shared.snp[:, None]
     tally.snps = snp.sum(axis=0)
     tally.het = np.stack([(snp & (low != high)).sum(axis=0), (snp & (first != second)).sum(axis=0)])
+    tally.told_snps, tally.unlike_snps = (told & snp).sum(axis=0), (told & snp & differ).sum(axis=0)
     tally.square = np.where(snp, (low + high - first - second).astype(np.int64) ** 2, 0).sum(axis=0)
     return np.where(differ, DIFFERENT, np.where(both, SAME, NONE)).astype(np.uint8), tally
 

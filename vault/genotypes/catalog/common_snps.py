@@ -28,6 +28,7 @@ MOST_AUTOSOMAL, MOST_ON_X = 4_096, 1_024
 CHUNKS = 64  # of which the SNPs are chosen, at most
 LEAST_FREQUENCY, LEAST_CALLED = 0.05, 0.90
 LEAST_ON_X = 100  # called SNPs of X, for their share to say anything
+LEAST_EXPECTED = 20  # heterozygous ones among them, if they were as common as on autosomes
 MOST_OF_MEN, LEAST_OF_WOMEN = 0.30, 0.20
 # Pseudoautosomal regions of X, where men are heterozygous as women are: 1-based, both ends in (Genome Reference Consortium).
 _PSEUDOAUTOSOMAL = {
@@ -74,10 +75,11 @@ def read(vault: UnlockedVault, dataset: Dataset) -> CommonCalls:
         mine = np.array([column[subject] for subject in members], np.int64)
         fresh = np.full((len(row), len(mine)), MISSING, np.int8)
         for ordinal, sites in _sites(part):
-            known = [(row[snp], at) for at, snp in _snps(sites) if snp in row]
+            known = [(row[snp], at) for at, snp in snps_of(sites) if snp in row]
             if known:
                 into, rows = (np.array(numbers, np.int64) for numbers in zip(*known, strict=True))
-                fresh[into] = _dosage(part.reader.read([ordinal], [rows], part.access(members))[1])
+                fresh[into] = dosage_of(part.reader.read([ordinal], [rows], part.access(members))[1])
+        _fill_reference(part, row, fresh)
         least[mine] = np.fmin(least[mine], _kinship(dosage[:, mine], fresh))
         dosage[:, mine] = np.where(dosage[:, mine] == MISSING, fresh, dosage[:, mine])
     on_x = np.array([snp[0] == "X" for snp in row], np.bool_)
@@ -108,16 +110,16 @@ def _chosen(dataset: Dataset, held: Sequence[Source]) -> list[Snp]:
         covered |= fresh
     found: list[Snp] = []
     for on_x, most in ((False, MOST_AUTOSOMAL), (True, MOST_ON_X)):
-        spread = _evenly([chunk for chunk in chunks if chunk[2] == on_x], CHUNKS)
+        spread = evenly([chunk for chunk in chunks if chunk[2] == on_x], CHUNKS)
         share = -(-most // max(1, len(spread)))
         for part, ordinal, _ in spread:
-            found += _evenly(_common(dataset, part, ordinal), share)
+            found += evenly(_common(dataset, part, ordinal), share)
     return list(dict.fromkeys(found))
 
 
 def _common(dataset: Dataset, part: Source, ordinal: int) -> list[Snp]:
     ((_, sites),) = _sites(part, [ordinal])
-    candidates = list(_snps(sites))
+    candidates = list(snps_of(sites))
     if not candidates:
         return []
     rows = np.array([at for at, _ in candidates], np.int64)
@@ -127,23 +129,43 @@ def _common(dataset: Dataset, part: Source, ordinal: int) -> list[Snp]:
     rarer = np.minimum(refs, alts) / np.maximum(total, 1)
     copies = len(part.people) * (1 if candidates[0][1][0] == "X" else 2)  # men may have one X
     good = (rarer >= LEAST_FREQUENCY) & (total >= LEAST_CALLED * copies)
-    outside = _PSEUDOAUTOSOMAL.get(dataset.assembly, ())
-    return [
-        snp
-        for (_, snp), fits in zip(candidates, good.tolist(), strict=True)
-        if fits and not (snp[0] == "X" and any(first <= snp[1] <= last for first, last in outside))
-    ]
+    if candidates[0][1][0] == "X":
+        good &= ~pseudoautosomal(dataset, np.array([snp[1] for _, snp in candidates], np.int64))
+    return [snp for (_, snp), fits in zip(candidates, good.tolist(), strict=True) if fits]
 
 
-def _snps(sites: Sites) -> Iterator[tuple[int, Snp]]:
+def pseudoautosomal(dataset: Dataset, pos: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[k]: positions of X where men have two copies."""
+    found = np.zeros(len(pos), np.bool_)
+    for first, last in _PSEUDOAUTOSOMAL.get(dataset.assembly, ()):
+        found |= (first <= pos) & (pos <= last)
+    return found
+
+
+def _fill_reference(part: Source, row: Mapping[Snp, int], dosage: NDArray[np.int8]) -> None:
+    """Reference calls of one person who has no record at a SNP and was assayed there; ``dosage`` int8[m, 1] of their own part."""
+    for contig, track in part.tracks.items():
+        name = normal_contig(contig)
+        here = [(at, snp[1]) for snp, at in row.items() if snp[0] == name and dosage[at, 0] == MISSING]
+        if here:
+            rows, pos = (np.array(numbers, np.int64) for numbers in zip(*here, strict=True))
+            dosage[rows[track.copies(contig, pos, pos, at_least=1) > 0], 0] = 0
+
+
+def snps_of(sites: Sites) -> Iterator[tuple[int, Snp]]:
     """(row, SNP) of each site of two alleles of one base."""
     names = [normal_contig(name) for name in sites.contigs]
-    short = np.flatnonzero(np.diff(sites.alleles.offsets) == 3)
-    for row in short.tolist():
+    for row in snp_rows(sites).tolist():
         yield row, (names[int(sites.contig[row])], int(sites.pos[row]), sites.alleles[row])
 
 
-def _dosage(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
+def snp_rows(sites: Sites) -> NDArray[np.int64]:
+    """int64[k]: rows of two alleles of one base."""
+    return np.flatnonzero(np.diff(sites.alleles.offsets) == 3)
+
+
+def dosage_of(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """ALT counts int8, of the shape of ``codes``, at SNPs of two alleles; ``MISSING`` where there is no call."""
     low, high = call_comparison.pairs(codes)
     return np.where(low >= 0, low + high, MISSING).astype(np.int8)
 
@@ -158,8 +180,8 @@ def _kinship(earlier: NDArray[np.int8], later: NDArray[np.int8]) -> NDArray[np.f
         return np.where(enough, 0.5 - square / (4 * het), np.nan)
 
 
-def _evenly(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of the items, evenly spread."""
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, evenly spread. Pure."""
     if len(items) <= most:
         return list(items)
     return [items[at * len(items) // most] for at in range(most)]
@@ -171,8 +193,9 @@ def of_sex(calls: CommonCalls, declared: Mapping[SubjectId, str]) -> list[tuple[
     Women are about as heterozygous on X as elsewhere; men, with one X, are not at all, whether written ``0`` or ``0/0``.
     """
     on_x, autosomal = _het_share(calls.on_x, least=LEAST_ON_X), _het_share(calls.autosomal, least=call_comparison.LEAST_SNPS)
+    expected = autosomal * (calls.on_x != MISSING).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = on_x / autosomal
+        ratio = np.where(expected >= LEAST_EXPECTED, on_x / autosomal, np.nan)
     wrong = []
     for at, subject in enumerate(calls.people):
         sex = declared.get(subject, "")

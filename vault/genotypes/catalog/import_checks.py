@@ -11,7 +11,7 @@ from sqlalchemy import select
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError
 from vault.genotypes.catalog import leaving, overlap, parts, personal_parts
-from vault.genotypes.catalog.call_comparison import SAME_PERSON
+from vault.genotypes.catalog.call_comparison import SAME_PERSON, UNLIKE_PERSON
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.overlap import Overlap
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
@@ -96,11 +96,11 @@ def judge(overlaps: Sequence[Overlap], *, accept: bool, replace: bool) -> Overla
 
 
 def _require_same_people(found: Overlap, *, replace: bool) -> None:
-    strangers = found.kinship < SAME_PERSON  # False for NaN
+    strangers = (found.kinship < SAME_PERSON) | (found.unlike > UNLIKE_PERSON)  # False for NaN
     if strangers.any():
         raise InputError(
             "sample_swap",
-            f"{_people(int(strangers.sum()))} not those of the same person's earlier data (kinship below {SAME_PERSON})",
+            f"{_people(int(strangers.sum()))} not those of the same person's earlier data (kinship below {SAME_PERSON}, or over {UNLIKE_PERSON:.0%} of variants differ)",
             hint=f"a sample may be another's: {MAP}",
         )
     unlike = found.tally.unlike > MOST_UNLIKE * np.maximum(found.tally.told, 1)

@@ -7,7 +7,7 @@ Within the dataset the earliest part's call stands for what a person had; kinshi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -29,6 +29,7 @@ from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.store.personal_index import PersonalRecord
 from vault.genotypes.store.personal_reader import PersonalPart
+from vault.genotypes.store.reference_fill import OwnTrack
 from vault.genotypes.store.site_tables import PartDirectory
 from vault.ids import DatasetId, KeyId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
@@ -39,7 +40,8 @@ PEOPLE_AT_ONCE = 1_024  # of whom a chunk's calls are compared: 16 MiB
 
 @dataclass(frozen=True)
 class Overlap:
-    """What was found, for each of ``people``. ``tally``: within the dataset. ``kinship`` float64[n], NaN where too little is shared.
+    """What was found, for each of ``people``. ``tally``: within the dataset. ``kinship``, ``unlike`` float64[n]: with all earlier data, φ and
+    the share of unlike SNPs of which either carries the ALT; NaN where too little is shared.
 
     ``new``: the part has a site that no earlier part of the dataset has, or a call of somebody who had none there.
     """
@@ -47,6 +49,7 @@ class Overlap:
     people: Sequence[SubjectId]
     tally: CallTally
     kinship: NDArray[np.float64]
+    unlike: NDArray[np.float64]
     new: bool
 
     @property
@@ -62,7 +65,9 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Source:
-    """Calls of some people in one part, of either kind. ``inside``: of the dataset that is imported into."""
+    """Calls of some people in one part, of either kind. ``inside``: of the dataset that is imported into. ``tracks``: of one person's part,
+    what was assayed as reference, by the contigs that it speaks of.
+    """
 
     part_id: bytes
     reader: PartReader
@@ -70,6 +75,7 @@ class Source:
     access: Callable[[Sequence[SubjectId]], BlockAccess]
     learn: Callable[[Sequence[int]], None]
     inside: bool = True
+    tracks: Mapping[str, OwnTrack] = field(default_factory=dict)
 
 
 def of_shared(
@@ -105,7 +111,9 @@ def of_own(vault: UnlockedVault, owner: Owner, record: PersonalRecord, person: t
     """Of a person's own part. ``person``: subject and genotype key."""
     subject, key = person
     part = PersonalPart(owner, record, key, get_range=vault.objects.get_range, pool=decoding_pool())
-    return Source(record.part_id, part.reader, {subject}, lambda _: part.access, lambda _: None)
+    track = OwnTrack(part.bins)
+    tracks = {one.contig: track for one in part.index.tracks}
+    return Source(record.part_id, part.reader, {subject}, lambda _: part.access, lambda _: None, tracks=tracks)
 
 
 @dataclass(frozen=True)
@@ -162,7 +170,7 @@ def measure(
             total.same[parted] += (state == SAME).sum(axis=0)
             total.different[parted] += (state == DIFFERENT).sum(axis=0)
         reader.forget()
-    return Overlap(people, total, kin.kinship(), new)
+    return Overlap(people, total, kin.kinship(), kin.unlike_share(), new)
 
 
 def _compared(

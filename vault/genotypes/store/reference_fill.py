@@ -54,6 +54,10 @@ class OwnTrack:
             self._held = (contig, wanted, CallableTrack.decode(self.bins(contig, wanted)))
         return self._held[2]
 
+    def copies(self, contig: str, first: NDArray[np.int64], last: NDArray[np.int64], *, at_least: int) -> NDArray[np.uint8]:
+        """uint8[k]: copies that are confidently reference over each run of bases, as ``CallableTrack.covered``."""
+        return self.over(contig, _bins(first, last)).covered(first, last, at_least=at_least)
+
     def forget(self) -> None:
         """Let go of what is kept."""
         self._held = None

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from vault.audit.actions import Action
 from vault.genotypes import import_job
-from vault.genotypes.import_job import ImportReport, Progress
+from vault.genotypes.import_chunks import Progress
+from vault.genotypes.import_job import ImportReport
 from vault.genotypes.import_plan import ImportOptions
 from vault.genotypes.ingest.reading import Reading
 from vault.operations.corrections import leaving_job
