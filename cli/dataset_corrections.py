@@ -107,9 +107,10 @@ def upgrade(
     """Bring a dataset that an earlier version imported to what this one would have made of it; views of it stay as they are.
 
     What one person is left in becomes that person's own part, under keys that derive from theirs; the site tables that were under the
-    vault's go with their keys. doctor names the datasets. A killed run leaves each part as it was or as it is meant to be.
+    vault's go with their keys. Parts of several people get carrier counts, by which erasing one person opens nobody else's genotypes. doctor
+    names the datasets of the first kind. A killed run leaves each part as it was or as it is meant to be.
 
-    JSON: {"dataset", "needed": bool, "own_parts": n, "people": n}.
+    JSON: {"dataset", "needed": bool, "own_parts": n, "people": n, "counted": n}; counted: parts of several people.
     """
     context = context_of(ctx)
     context.mention_compiling()
@@ -121,8 +122,10 @@ def upgrade(
     if not found.needed:
         context.output.line(f"{found.dataset}: nothing to do")
         return
-    what = "would become" if check else "became"
-    context.output.line(f"{found.dataset}: {found.own_parts:,} parts of {found.people:,} people {what} these people's own")
+    became, were = ("would become", "would be") if check else ("became", "were")
+    context.output.line(f"{found.dataset}: {found.own_parts:,} parts of {found.people:,} people {became} these people's own")
+    if found.counted:
+        context.output.line(f"{found.dataset}: carriers {were} counted in {found.counted:,} parts of several people")
 
 
 def recount(ctx: typer.Context, name: Name) -> None:

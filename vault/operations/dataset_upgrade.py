@@ -1,4 +1,5 @@
-"""Upgrade of a dataset that an earlier version imported: what one person is left in becomes that person's own part.
+"""Upgrade of a dataset that an earlier version imported: what one person is left in becomes that person's own part, and the carriers of
+parts of several people are counted, where an import of now would have counted them.
 
 The site table of a part of one person is that person's genotype, and in a part with shared tables it is under a key of the vault's. The calls
 are opened and sealed again under keys that derive from the person's own; one transaction names the new parts in the places of the old
@@ -22,12 +23,12 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.catalog import datasets, part_members, personal_parts
+from vault.genotypes.catalog import datasets, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.import_parts import OwnPart, write_own
 from vault.genotypes.store.part_records import Owner
 from vault.ids import DatasetId, PartId, SubjectId, new_id
-from vault.operations.corrections import discarding, resealing
+from vault.operations.corrections import discarding, recounting, resealing
 from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.operations.health import HealthFinding, Severity
@@ -45,16 +46,19 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class DatasetUpgrade:
-    """What an upgrade does, or did. ``own_parts``: imports that one person is left in, ``people``: of how many."""
+    """What an upgrade does, or did. ``own_parts``: imports that one person is left in, ``people``: of how many; ``counted``: parts of
+    several people without carrier counts.
+    """
 
     dataset: str
     own_parts: int
     people: int
+    counted: int
 
     @property
     def needed(self) -> bool:
         """True if there is anything to do, or was."""
-        return self.own_parts > 0
+        return self.own_parts > 0 or self.counted > 0
 
 
 def check(vault: UnlockedVault, name: str) -> DatasetUpgrade:
@@ -66,7 +70,8 @@ def check(vault: UnlockedVault, name: str) -> DatasetUpgrade:
     with vault.trail.attempting(Action.DATASET_UPGRADE):
         dataset = datasets.by_name(vault, name)
         with vault.books.read() as tx:
-            return _told(dataset, _of_one(tx, dataset))
+            old = _of_one(tx, dataset)
+        return _told(dataset, old, _uncounted(vault, dataset, old))
 
 
 def upgrade(vault: UnlockedVault, name: str, *, progress: Progress = lambda *_: None) -> DatasetUpgrade:
@@ -82,11 +87,16 @@ def upgrade(vault: UnlockedVault, name: str, *, progress: Progress = lambda *_: 
         dataset = datasets.by_name(vault, name)
         with vault.books.read() as tx:
             old = _of_one(tx, dataset)
+        uncounted = _uncounted(vault, dataset, old)
+        total = len(old) + len(uncounted)
         for first in range(0, len(old), AT_ONCE):
-            progress(first, len(old))
+            progress(first, total)
             _reseal(vault, dataset, old[first : first + AT_ONCE])
-        progress(len(old), len(old))
-    return _told(dataset, old)
+        for at, row in enumerate(uncounted):
+            progress(len(old) + at, total)
+            recounting.add_counts(vault, row)
+        progress(total, total)
+    return _told(dataset, old, uncounted)
 
 
 def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:
@@ -108,8 +118,15 @@ class _OfOne:
     person: SubjectId
 
 
-def _told(dataset: Dataset, old: Sequence[_OfOne]) -> DatasetUpgrade:
-    return DatasetUpgrade(dataset.name, len(old), len({one.person for one in old}))
+def _told(dataset: Dataset, old: Sequence[_OfOne], uncounted: Sequence[PartRow]) -> DatasetUpgrade:
+    return DatasetUpgrade(dataset.name, len(old), len({one.person for one in old}), len(uncounted))
+
+
+def _uncounted(vault: UnlockedVault, dataset: Dataset, old: Sequence[_OfOne]) -> list[PartRow]:
+    """The dataset's parts without carrier counts, but for those that are to become their people's own."""
+    resealed = {one.row.part_id for one in old}
+    rows = parts.list_all(vault, dataset.dataset_id)
+    return [row for row in rows if row.counts_object is None and row.part_id not in resealed]
 
 
 def _of_one(tx: Transaction, dataset: Dataset) -> list[_OfOne]:

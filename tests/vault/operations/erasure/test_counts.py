@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from sqlalchemy import select
 
 from tests.support import vaults
 from tests.support.crashing import killed_at, steps_survived
-from tests.support.held import Held
+from tests.support.held import FACTOR, Held
 from tests.support.vcf_text import vcf
 from tests.vault.operations.corrections.test_replacement import listed, put
 from vault import gate
@@ -22,7 +21,7 @@ from vault.genotypes.codec.carrier_counts import CarrierCounts
 from vault.genotypes.loci import parse_loci
 from vault.genotypes.store import part_reader
 from vault.genotypes.store.part_counts import PartCarriers
-from vault.operations import backup, doctor, restore
+from vault.operations import backup, dataset_upgrade, doctor, restore
 from vault.operations.corrections import leaving_job, moving, recounting, verification
 from vault.operations.erasure import counts, process
 from vault.storage.book_tables import JobRow, PanelBuildRow, PartRow
@@ -162,6 +161,15 @@ def test_counting_anew_gives_what_the_import_counted(held):
     clean(held)
 
 
+def test_a_dataset_upgrade_counts_what_has_no_counts(held):
+    uncounted(held.vault)
+    assert dataset_upgrade.check(held.vault, "cohort").counted == 1
+    assert dataset_upgrade.upgrade(held.vault, "cohort").needed
+    assert counted(held.vault) == WHOLE
+    assert not dataset_upgrade.check(held.vault, "cohort").needed
+    clean(held)
+
+
 @pytest.mark.parametrize("wrong", [CarrierCounts.nobody(4), None])
 def test_counts_that_are_wrong_stop_an_erasure_before_anything_is_changed(held, monkeypatch, wrong):
     false = counts.held(held.vault, row_of(held.vault)).replaced({1: wrong or CarrierCounts.nobody(9)})
@@ -291,17 +299,11 @@ def test_a_restore_leaves_no_counts_that_speak_of_the_erased(held, tmp_path):
     for path in sorted((folder / "objects").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     (folder / "objects").rmdir()
-    report = restore.restore(tmp_path / "old", folder, factor=held_factor(), principal=None)
+    report = restore.restore(tmp_path / "old", folder, factor=FACTOR)
     assert report.erased_again == 1
     again = Held.of(tmp_path)
     assert row_of(again.vault).counts_object is None
     assert not [name for name, _ in again.vault.objects.list() if name.endswith(".counts")]
-
-
-def held_factor():
-    from tests.support.held import FACTOR  # noqa: PLC0415 - one use
-
-    return FACTOR
 
 
 WHO = "S03"
@@ -363,12 +365,3 @@ def test_killed_at_every_step_counts_and_panels_are_right_at_the_next_open(folde
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 def test_a_kill_while_counting_anew_leaves_counts(folder, tmp_path, every):
     assert steps_survived(folder, tmp_path, counted_anew, settled, every=every) >= 5
-
-
-def test_a_json_document_says_what_was_counted(folder, tmp_path):
-    with vaults.opened(folder) as s:
-        assert json.loads(json.dumps(vars(recounting.recount(s, "rare")))) == {
-            "dataset": "rare",
-            "parts": 1,
-            "people": len(vaults.SAMPLES),
-        }
