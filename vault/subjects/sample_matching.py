@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -54,10 +55,11 @@ def match(
     """Match samples with subjects; ``unknown`` ones are refused, skipped or to be registered. ``completion``: tells the files from others.
 
     Raises:
-        InputError: ``name_malformed``: the namespace's; ``sample_name_too_long``; ``samples_unknown``, ``sample_taken``, ``subject_twice``; as ``read_sheet``, ``sheet_rejected`` among it.
+        InputError: ``duplicate_sample``; ``name_malformed``: the namespace's; ``sample_name_too_long``; ``samples_unknown``, ``sample_taken``, ``subject_twice``; as ``read_sheet``, ``sheet_rejected`` among it.
     """
     if namespace:
         require_name(namespace, what="namespace")
+    _require_apart(samples)
     names = [f"{namespace}/{sample}" if namespace else sample for sample in samples]
     _require_short(names)
     mapped = _mapped(vault, sample_map, dict(zip(samples, names, strict=True))) if sample_map else {}
@@ -94,6 +96,14 @@ def _completed(vault: UnlockedVault, names: Sequence[str], unnamed: AbstractSet[
     told = {name for name, (_, owner) in registered_by(vault, words).items() if owner is None} if words else set()
     mark = {name: f"{name}~{completion()}" for name in words if name not in told}
     return [mark.get(name, name) for name in names]
+
+
+def _require_apart(samples: Sequence[str]) -> None:
+    """Refuse two names that differ only in how their marks are composed: they would be two people, and whoever is named is ambiguous."""
+    if len({unicodedata.normalize("NFC", sample) for sample in samples}) != len(samples):
+        raise InputError(
+            "duplicate_sample", "two samples have names that look the same", hint="bcftools reheader --samples renames them"
+        )
 
 
 def _require_short(names: Sequence[str]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.support import vaults
 from tests.support.vaults import opened, sql
+from tests.support.vcf_text import vcf
 from vault.errors import InputError
 from vault.files.csv_sheets import SheetRejectedError
 from vault.subjects import registry
@@ -99,3 +102,11 @@ def test_names_that_look_alike_are_one_name_of_a_sheet(s):
     with pytest.raises(SheetRejectedError) as caught:
         sheet(s, f"sample_id\n{COMPOSED}\n{DECOMPOSED}\n")
     assert "already on line 2" in caught.value.message
+
+
+def test_samples_that_look_alike_are_not_two_people(s):
+    before, _, after = vcf("X Y", "22 100 A G 0|1 0|0").data.partition(b"\tX\tY")
+    file = SimpleNamespace(data=before + f"\t{COMPOSED}\t{DECOMPOSED}".encode() + after)
+    with pytest.raises(InputError) as caught:
+        vaults.bring(s, file, "new", unknown="register")
+    assert caught.value.code == "duplicate_sample"
