@@ -137,3 +137,13 @@ def test_an_engine_changes_nothing_of_what_others_asked(small, engine, tmp_path,
     with opened(small) as s, pytest.raises(IntegrityError) as caught:
         gate.extract(s, asked, tmp_path / "out")
     assert caught.value.code == "approval_missing"
+
+
+def test_requests_that_an_engine_took_out_are_missed(small, engine):
+    """Who may submit requests signs them together; that one went is told by the log."""
+    with opened(small) as s:
+        asked = vaults.ask(s)
+    with opened(small, factor=engine, principal="engine") as s, s.books.write() as tx:
+        tx.execute(delete(RequestRow).where(RequestRow.request_id == asked))
+    with opened(small) as s:
+        assert [f.code for f in doctor.examine(s).findings if f.severity == "error"] == ["request_missing"]

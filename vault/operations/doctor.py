@@ -17,7 +17,6 @@ from vault.access import releases, signed_approvals
 from vault.audit import row_checks
 from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import check_live
-from vault.audit.reports.records import records
 from vault.consent import ledger
 from vault.crypto import keystore_files
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
@@ -25,7 +24,16 @@ from vault.crypto.keystore import Branch
 from vault.errors import GenovaultError, IntegrityError
 from vault.genotypes.catalog.object_inventory import table_keys
 from vault.limits import ALARM_KEK_WRAPS
-from vault.operations import consent_times, dataset_upgrade, key_backups, object_checks, people_checks, put_back, repair
+from vault.operations import (
+    consent_times,
+    dataset_upgrade,
+    key_backups,
+    object_checks,
+    people_checks,
+    put_back,
+    release_checks,
+    repair,
+)
 from vault.operations.erasure.job import DONE, ERASED
 from vault.operations.health import HealthFinding, Severity
 from vault.session import moments
@@ -41,7 +49,6 @@ __all__ = ["HealthFinding", "HealthReport", "Severity", "examine"]
 DETAILS_OPENED = 1_000  # the newest: each takes a key agreement
 RESTORE = "genovault restore SRC"
 PEOPLE_CHECKS = people_checks.members, people_checks.chunks, people_checks.evidence
-_INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
 
 Check = Callable[[UnlockedVault], Iterator["HealthFinding"]]
 
@@ -210,28 +217,6 @@ def _dates(vault: UnlockedVault) -> Iterator[HealthFinding]:
         yield _warning("consent_date_impossible", message, "genovault consent record REF --corrects EVENT --evidence FILE")
 
 
-def _releases(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Compare each release's state with the outcomes in the log."""
-    with vault.books.read() as tx:
-        rows = {
-            row.intent_event: row for row in tx.execute(select(ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state))
-        }
-    outcomes: dict[str, set[str | None]] = {}
-    for record in records(vault.trail.log):
-        if record.act in _INTENTS and record.outcome == Outcome.INTENT:
-            outcomes[record.event] = set()
-        elif record.refers in outcomes:
-            outcomes[record.refers].add(record.outcome)
-    for event in outcomes.keys() - rows.keys():
-        yield _error("release_missing", f"the log's access {event} is in no book of releases", RESTORE)
-    for event, row in rows.items():
-        logged = outcomes.get(event)
-        left, undone = logged is not None and Outcome.DONE in logged, logged is not None and bool(logged - {Outcome.DONE})
-        agrees = {"staging": not left, "committed": left, "released": left, "aborted": undone}
-        if logged is None or not agrees.get(row.state, False):
-            yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books", RESTORE)
-
-
 def _records(vault: UnlockedVault) -> Iterator[HealthFinding]:
     yield from (_error("release_altered", message, RESTORE) for message in releases.faults(vault))
 
@@ -335,7 +320,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("signing", _signing, (Branch.LOG_SIGN,)),
     ("consent ledger", _ledger, ()),
     ("dates of signatures", _dates, (PURPOSE_BRANCH[KeyPurpose.IDENTITY], PURPOSE_BRANCH[KeyPurpose.HANDLE])),
-    ("releases", _releases, ()),
+    ("requests and releases", release_checks.findings, ()),
     ("records of releases", _records, (Branch.BOOKS,)),
     ("people", _people, ()),
     ("identities", _identities, (Branch.IDENTITY,)),

@@ -1,0 +1,48 @@
+"""Requests and releases held against the log: what is in one and not in the other, and states that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+
+from vault.audit.actions import Action, Outcome
+from vault.audit.reports.records import records
+from vault.operations.health import HealthFinding, Severity
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ReleaseRow, RequestRow
+
+RESTORE = "genovault restore SRC"
+
+_INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
+
+
+def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """An error of each request that the books lack, and of each release whose state the log does not tell."""
+    with vault.books.read() as tx:
+        requests = set(tx.scalars(select(RequestRow.request_id)))
+        columns = (ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state)
+        rows = {row.intent_event: row for row in tx.execute(select(*columns))}
+    outcomes: dict[str, set[str | None]] = {}
+    submitted: set[str | None] = set()
+    for record in records(vault.trail.log):
+        if record.act in _INTENTS and record.outcome == Outcome.INTENT:
+            outcomes[record.event] = set()
+        elif record.refers in outcomes:
+            outcomes[record.refers].add(record.outcome)
+        elif record.act == Action.REQUEST_SUBMIT and record.outcome == Outcome.DONE:
+            submitted.add(record.request)
+    for request in sorted(filter(None, submitted - requests)):
+        yield _error("request_missing", f"request {request}, which the log tells of, is not in the books")
+    for event in outcomes.keys() - rows.keys():
+        yield _error("release_missing", f"the log's access {event} is in no book of releases")
+    for event, row in rows.items():
+        logged = outcomes.get(event)
+        left, undone = logged is not None and Outcome.DONE in logged, logged is not None and bool(logged - {Outcome.DONE})
+        agrees = {"staging": not left, "committed": left, "released": left, "aborted": undone}
+        if logged is None or not agrees.get(row.state, False):
+            yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books")
+
+
+def _error(code: str, message: str) -> HealthFinding:
+    return HealthFinding(Severity.ERROR, code, message, RESTORE)
