@@ -68,6 +68,13 @@ def import_(
     filtered: Annotated[
         Literal["missing", "keep"] | None, typer.Option(help="gVCF: calls under any other FILTER; default: missing.")
     ] = None,
+    fasta: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The reference sequence, indexed by samtools faidx: REF is held to it, and indels are left-aligned.",
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="In the place of all that these people have in the dataset; wants --reason.")
     ] = False,
@@ -85,7 +92,7 @@ def import_(
     "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n},
     "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason},
     "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n,
-    "checks": {"other_sex": n, "few_calls": n}}.
+    "checks": {"other_sex": n, "few_calls": n}, "indels": {"sites": n, "apart": n}}.
     """
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
@@ -95,7 +102,7 @@ def import_(
     context.mention_compiling()
     from vault.genotypes.ingest.begin import begin_reading
 
-    with begin_reading(files, assembly) as reading, context.output.progress("importing", unit="bytes") as bar:
+    with begin_reading(files, assembly, fasta=fasta) as reading, context.output.progress("importing", unit="bytes") as bar:
         from vault.genotypes.import_job import import_files  # while the files are being parsed
         from vault.genotypes.import_plan import ImportOptions
         from vault.operations.corrections.replacement import import_instead
@@ -109,6 +116,7 @@ def import_(
             assayed=None if assayed is None else "all" if assayed == "all" else Path(assayed),
             rule=_rule(min_gq=min_gq, min_dp=min_dp, accept_filter=accept_filter, filtered=filtered),
             accept=accept,
+            fasta=fasta,
         )
         with context.open() as vault:
             import_all = partial(import_instead, reason=reason) if replace else import_files

@@ -48,6 +48,12 @@ def _warnings(report: ImportReport) -> Iterator[str]:
             f"{report.unnamed:,} samples have names that say nothing (such as default): each is a person of its own, named with the first digits "
             "of the file's SHA-256, and nobody who has such a name already is taken for them; --samples MAP.csv says whose they are"
         )
+    if report.indels.apart:
+        reads = ", at which these people read 0/0" if report.gvcf is not None else ""
+        yield (
+            f"{report.indels.apart:,} of {report.indels.sites:,} indels are not left-aligned: the same variant, placed otherwise in another file, is another "
+            f"record{reads}; --fasta FILE (or bcftools norm -f) left-aligns them"
+        )
     names = f"genovault dataset check {report.dataset} names them"
     if report.checks.other_sex:
         yield f"{report.checks.other_sex:,} samples show another sex on X than they are registered with: {names}"
@@ -73,7 +79,7 @@ def _gvcf_lines(found: GvcfCounts) -> list[str]:
     return [
         f"reference blocks: {found.blocks:,}, assayed: {found.confident_blocks:,}; not: {_told(blocks)}; {_told(met)}",
         f"records kept as calls: {found.kept:,}, two made one: {found.pairs_combined:,}; not kept: {_told(records)}",
-        "calls are as they were made, person by person: this is no joint calling, and indels have to be left-aligned",
+        "calls are as they were made, person by person: this is no joint calling",
     ]
 
 

@@ -29,6 +29,7 @@ def test_a_dataset_is_imported_listed_and_shown(vault):
         "unnamed": 0,
         "replaced": 0,
         "checks": {"other_sex": 0, "few_calls": 0},
+        "indels": {"sites": 1, "apart": 0},
     }
     (listed,) = vault.run("dataset list --json").json["datasets"]
     assert (listed["name"], listed["assembly"], listed["parts"], listed["subjects"], listed["sites"]) == (
@@ -131,3 +132,23 @@ def test_gvcfs_are_imported_by_a_rule_that_is_shown_and_raised(vault):
     out = vault.run("dataset import C.g.vcf --name lab --append --assembly GRCh38 --register").out
     assert "reference blocks: 1, assayed: 1" in out
     assert "records kept as calls: 1" in out
+
+
+def test_indels_are_left_aligned_by_a_fasta_and_told_of_without(vault):
+    bases = "ACGTTGCAGC" + "CA" * 10 + "TTGACCGTAA" * 4
+    vault.write("ref.fa", f">chr22\n{bases}\n")
+    vault.write("ref.fa.fai", f"chr22\t{len(bases)}\t7\t{len(bases)}\t{len(bases) + 1}\n")
+    row = f"22 27 {bases[26:29]} {bases[26]} 0/1"
+    vault.write("a.vcf", vcf("A", row).data)
+    vault.write("b.vcf", vcf("B", row).data)
+    made = vault.run("dataset import a.vcf --name plain --assembly x --unlisted-assembly --register --json").json
+    assert made["indels"] == {"sites": 1, "apart": 1}
+    said = vault.run("dataset import b.vcf --name moved --assembly x --unlisted-assembly --register --fasta ref.fa")
+    assert "not left-aligned" not in said.out + said.err
+    assert (
+        vault.try_("dataset import b.vcf --name c --assembly x --unlisted-assembly --register --fasta none.fa --json").error
+        == "no_such_file"
+    )
+    vault.write("c.vcf", vcf("C", "22 27 G T 0/1").data)
+    refused = vault.try_("dataset import c.vcf --name c --assembly x --unlisted-assembly --register --fasta ref.fa --json")
+    assert (refused.code, refused.error) == (4, "ref_mismatch")

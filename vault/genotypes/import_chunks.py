@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from vault.errors import InputError
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.indel_counts import IndelCounts
 from vault.genotypes.ingest.reading import ReadFile
+from vault.genotypes.structural_counts import StructuralCounts
 
 _ONE_BY_ONE = "import blocks of a contig one after the other with --append, or join them first (bcftools concat)"
 
 Progress = Callable[[int, int, int], None]
 """``progress(bytes read, bytes in all, sites so far)``."""
+
+
+def told(chunks: Iterator[SiteChunk], counts: tuple[StructuralCounts, IndelCounts]) -> Iterator[SiteChunk]:
+    """The chunks, each counted before it is handed on."""
+    structural, indels = counts
+    return indels.counted(structural.counted(chunks))
 
 
 def chunks_of_files(

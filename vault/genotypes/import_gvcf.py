@@ -9,8 +9,10 @@ from pathlib import Path
 
 from vault.errors import InputError
 from vault.genotypes.codec.encoded_chunk import SiteChunk
+from vault.genotypes.import_chunks import told
 from vault.genotypes.import_parts import OwnPart, write_own
 from vault.genotypes.import_plan import ImportOptions, Plan
+from vault.genotypes.indel_counts import IndelCounts
 from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.ingest.personal_calls import GvcfCounts, PersonalCalls
 from vault.genotypes.ingest.reading import ReadFile
@@ -65,7 +67,7 @@ def write_people(
     opened: Sequence[ReadFile],
     *,
     keys: Mapping[bytes, bytes],
-    structural: StructuralCounts,
+    counts: tuple[StructuralCounts, IndelCounts],
     require_spelling: Callable[[str], None],
     tell: Tell,
 ) -> tuple[list[OwnPart], GvcfCounts]:
@@ -86,7 +88,7 @@ def write_people(
             require_spelling(contig)
         at = chosen[column]
         subject, owner = plan.subjects[at], Owner(vault.vault_id, plan.dataset.dataset_id, plan.part_ids[at])
-        chunks: Iterator[SiteChunk] = structural.counted(chunks_of(found.calls.values(), 1))
+        chunks: Iterator[SiteChunk] = told(chunks_of(found.calls.values(), 1), counts)
         tracks = {contig: track.encode() for contig, track in found.tracks.items()}
         made.append(write_own(vault, owner, (subject, keys[subject]), chunks, tracks=tracks))
         total = _sum(total, found.counts)

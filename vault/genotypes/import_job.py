@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from vault.genotypes.catalog.import_checks import (
 )
 from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.codec.encoded_chunk import SiteChunk
-from vault.genotypes.import_chunks import Progress, chunks_of_files, teller
+from vault.genotypes.import_chunks import Progress, chunks_of_files, teller, told
 from vault.genotypes.import_gvcf import are_gvcfs, samples_of, write_people
 from vault.genotypes.import_parts import Written, write_own, write_shared
 from vault.genotypes.import_plan import (
@@ -48,6 +48,7 @@ from vault.genotypes.import_plan import (
     draw_places,
     require_listed,
 )
+from vault.genotypes.indel_counts import IndelCounts
 from vault.genotypes.ingest.begin import begin_reading
 from vault.genotypes.ingest.personal_calls import GvcfCounts
 from vault.genotypes.ingest.reading import ReadFile, Reading
@@ -72,7 +73,8 @@ class ImportReport:
     """The result of ``dataset import``, in counts of sites, samples and bytes.
 
     ``already``: calls that the same people had. ``nothing_new``: all of them, so nothing was kept. ``unnamed``: samples whose names say
-    nothing (``default``). ``replaced``: people whose older calls have ended. ``checks``: samples to look at.
+    nothing (``default``). ``replaced``: people whose older calls have ended. ``checks``: samples to look at. ``indels``: of which some may
+    not be left-aligned.
     """
 
     dataset: str
@@ -88,6 +90,7 @@ class ImportReport:
     unnamed: int = 0
     replaced: int = 0
     checks: SampleChecks = UNREMARKABLE
+    indels: IndelCounts = field(default_factory=IndelCounts)
 
 
 def import_files(
@@ -119,7 +122,7 @@ def import_files(
         if target.is_new and not options.unlisted_assembly:
             require_listed(assembly)
         declaration = declaration_of(options.assayed, assembly)
-        opened = (reading or stack.enter_context(begin_reading(files, assembly))).files()
+        opened = (reading or stack.enter_context(begin_reading(files, assembly, fasta=options.fasta))).files()
         gvcfs = are_gvcfs(files, opened, options)
         orders = [] if gvcfs else agree_on_samples(files, opened)
         samples = samples_of(files, opened) if gvcfs else opened[0].samples
@@ -140,9 +143,9 @@ def import_files(
         sources = [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [whole]
         part_ids = [PartId(new_id(vault.random)) for _ in sources]
         plan = Plan(target, part_ids, fresh, columns, people, draw_places(vault, people), declaration, rule)
-        structural = StructuralCounts()
+        structural, indels = StructuralCounts(), IndelCounts()
         known, skipped = len(people) - len(matched.new), len(samples) - len(people)
-        report = ImportReport(name, 0, known, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed)
+        report = ImportReport(name, 0, known, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed, indels=indels)
         try:
             if not target.is_new and not matched.new and options.assayed is None:
                 each = [[subject] for subject in people] if gvcfs else [people]
@@ -151,13 +154,14 @@ def import_files(
             for part_id in part_ids:
                 leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
             with leases, registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
-                written, counts = _written(vault, plan, opened, orders, new, structural=structural, progress=progress)
+                written, of_gvcfs = _written(vault, plan, opened, orders, new, counts=(structural, indels), progress=progress)
                 arrived, before = _sources(vault, plan, written), set(people).difference(fresh.subjects)
                 found = _compared(vault, plan, arrived, before, options)
                 checks = arrival_checks.check(vault, dataset, arrived, before)
                 with _unless_overtaken(), new.transaction() as tx:
                     gone = _end_older(tx, vault, plan) if options.replace is not None else {}
                     said: dict[str, object] = {"checks": asdict(checks)} if checks != UNREMARKABLE else {}
+                    said |= {"left_aligned": True} if options.fasta is not None else {}
                     said |= {"reason": options.replace, "replaced": [one.hex() for one in gone]} if gone else {}
                     _commit(tx, vault, plan, new, written, sources=[source.result() for source in sources], said=said)
         except NothingNewError as nothing:
@@ -169,7 +173,7 @@ def import_files(
         report,
         sites=sum(part.n_sites for part in written),
         stored_bytes=sum(part.stored_bytes for part in written),
-        gvcf=counts,
+        gvcf=of_gvcfs,
         already=found,
         replaced=len({subject for some in gone.values() for subject in some}),
         checks=checks,
@@ -183,13 +187,13 @@ def _written(
     orders: Sequence[Sequence[int]],
     new: Registration,
     *,
-    structural: StructuralCounts,
+    counts: tuple[StructuralCounts, IndelCounts],
     progress: Progress | None,
 ) -> tuple[Sequence[Written], GvcfCounts | None]:
     """Write the objects of the plan's parts, which nothing names yet; of gVCFs the counts of what was not taken."""
     spelling = ContigSpelling(vault, plan.target)
     if plan.rule is None:
-        chunks = spelling.checked(structural.counted(chunks_of_files(opened, orders, plan.columns, progress)))
+        chunks = spelling.checked(told(chunks_of_files(opened, orders, plan.columns, progress), counts))
         return [_write(vault, plan, new, chunks)], None
     return write_people(
         vault,
@@ -197,7 +201,7 @@ def _written(
         plan.rule,
         opened,
         keys=_keys(vault, plan),
-        structural=structural,
+        counts=counts,
         require_spelling=spelling.require,
         tell=teller(opened, progress),
     )

@@ -33,6 +33,7 @@ class ImportOptions:
     ``rule``: what counts as assayed in gVCFs, None: what the dataset says already. ``unknown``: refuse, skip or register samples that no subject has. ``unlisted_assembly``: take an assembly that is not known here,
     of which neither contigs nor lengths can be checked. ``assayed``: a BED file of what was assayed, or all. ``accept``: people whose calls
     differ from their earlier ones are taken. ``replace``: a reason; the people's calls in older parts end, and this is all they have.
+    ``fasta``: a reference sequence with its index; REF is held to it, and indels are left-aligned by it.
     """
 
     append: bool = False
@@ -44,6 +45,7 @@ class ImportOptions:
     rule: AssayRule | None = None
     accept: bool = False
     replace: str | None = None
+    fasta: Path | None = None
 
 
 @dataclass(frozen=True)

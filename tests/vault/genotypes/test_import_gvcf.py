@@ -205,3 +205,26 @@ def same_in_windows(held) -> None:
         )
         if rows is not None:
             assert np.array_equal(part.codes, whole.codes[rows])
+
+
+def test_two_who_carry_one_indel_at_other_ends_of_a_repeat_are_one_record_by_a_fasta(held):
+    """Without, each reads 0/0 where the other carries it."""
+    bases = "GGGGG" + "CA" * 20 + "T" * 55
+    text = f">1\n{bases}\n"
+    reference = held.write("ref.fa", text)
+    held.write("ref.fa.fai", f"1\t{len(bases)}\t3\t{len(bases)}\t{len(bases) + 1}\n")
+
+    def carrying(sample: str, pos: int) -> bytes:
+        ref = bases[pos - 1 : pos + 2]
+        record = f"1 {pos} {ref} {ref[0]},<NON_REF> 0/1 60"
+        return gvcf(sample, block(1, pos - 1), record, block(pos + 3, 100))
+
+    files = [held.write(f"{name}.g.vcf", carrying(name, pos)) for name, pos in (("A", 5), ("B", 43))]
+    plain = held.load(*files, name="plain", assembly="x", unlisted_assembly=True)
+    assert (plain.indels.sites, plain.indels.apart) == (2, 1)
+    found = calls(held, "plain", "plain")
+    assert found["A", "1", 43, "CAT,C" if bases[42] == "C" else f"{bases[42:45]},{bases[42]}"] == [0, 0]
+    again = [held.write(f"{name}2.g.vcf", carrying(f"{name}2", pos)) for name, pos in (("A", 5), ("B", 43))]
+    moved = held.load(*again, name="moved", assembly="x", unlisted_assembly=True, fasta=reference)
+    assert moved.indels.apart == 0
+    assert {key[1:]: call for key, call in calls(held, "moved", "moved").items()} == {("1", 5, "GCA,G"): [0, 1]}

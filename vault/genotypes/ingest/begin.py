@@ -17,14 +17,16 @@ from vault.genotypes.ingest.reading import Reading
 APART_BYTES = 1 << 21  # files as stored, from which on a process of its own pays for its start
 
 
-def begin_reading(paths: Sequence[Path], assembly: str, *, apart: bool | None = None) -> Reading:
-    """Open files and read ahead. ``apart``: in another process; by default where they are large."""
+def begin_reading(paths: Sequence[Path], assembly: str, *, apart: bool | None = None, fasta: Path | None = None) -> Reading:
+    """Open files and read ahead. ``apart``: in another process; by default where they are large. ``fasta``: the reference sequence that
+    they are held to.
+    """
     if apart or (apart is None and _stored_bytes(paths) >= APART_BYTES and sys.executable):
         from vault.genotypes.ingest.reader_client import ReadingApart  # noqa: PLC0415 - most commands read no large file
 
         with suppress(OSError):  # no room for another process
-            return ReadingApart(paths, assembly)
-    return ReadingHere(paths, assembly)
+            return ReadingApart(paths, assembly, fasta)
+    return ReadingHere(paths, assembly, fasta)
 
 
 def _stored_bytes(paths: Sequence[Path]) -> int:

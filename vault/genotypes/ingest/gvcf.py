@@ -6,6 +6,7 @@ Strict as ``vcf``; what a rule leaves out is counted, not refused. The rules are
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,8 +30,12 @@ from vault.genotypes.ingest.vcf_header import VcfHeader
 from vault.genotypes.ingest.vcf_refusals import refuse
 from vault.genotypes.sites import Sites, TextColumn
 
+if TYPE_CHECKING:
+    from vault.genotypes.ingest.aligned_batches import Aligner
+
 MODE_RECORDS = 10_000  # records by which the content tells whether a file has blocks
 
+_NOTHING = np.zeros((0, 2), np.int64)
 _ROWS, _INTERVALS, _TEXT, _ESCAPES, _KEYS = 1 << 14, 1 << 16, 1 << 20, 1 << 8, 1 << 8  # room to begin with; it doubles
 
 
@@ -44,15 +49,17 @@ def is_gvcf(lines: Lines) -> bool:
     return bool(has_block(lines.text, lines.start, lines.stop, MODE_RECORDS))
 
 
-def read_personal(lines: Lines, header: VcfHeader, assembly: Assembly, rule: AssayRule, progress: Progress) -> PersonalCalls:
-    """Read a whole gVCF under a rule.
+def read_personal(
+    lines: Lines, header: VcfHeader, assembly: Assembly, rule: AssayRule, progress: Progress, *, aligner: Aligner | None = None
+) -> PersonalCalls:
+    """Read a whole gVCF under a rule. ``aligner``: holds the records to a reference sequence.
 
     Raises:
-        InputError: with file, line, column and reason (``vcf_refusals``).
+        InputError: with file, line, column and reason (``vcf_refusals``); as ``Aligner.batches``.
     """
     contigs = ContigOrder(lines.file, assembly)
     current = np.zeros(0, np.uint8)
-    given, person, arrays = _as_arrays(rule), _Person(), _Arrays()
+    given, person, arrays = _as_arrays(rule), _Person(aligner), _Arrays()
     fill = np.zeros(state.FILL_SLOTS, np.int64)
     while lines.next_block(header.lines + int(fill[shared.LINES]) + 1):
         fill[shared.CURSOR] = lines.start
@@ -153,7 +160,8 @@ class _Arrays:
 class _Person:
     """What has been read of the person, contig by contig."""
 
-    def __init__(self) -> None:
+    def __init__(self, aligner: Aligner | None) -> None:
+        self._aligner = aligner
         self.counted = np.zeros(len(state.COUNTED), np.int64)
         self.records = 0
         self._batches: dict[str, SiteBatch] = {}
@@ -166,12 +174,16 @@ class _Person:
         fill[[shared.ROW, shared.TEXT, shared.ESCAPES, shared.ESCAPE_ALLELES]] = 0
         fill[[state.INTERVALS, state.BLOCK_END, state.RECORD_END]] = 0, -1, -1
         fill[shared.LAST_POSITION] = -1
+        batch, moved = (arrays.batch(contigs[-1], rows, escaped) if rows else None), _NOTHING
+        if batch is not None and self._aligner is not None:
+            batch, moved = self._aligner.whole(batch)
         if intervals:
             track = arrays.track(intervals)
+            track = track.cut(moved[:, 0], moved[:, 1]) if len(moved) else track
             if len(track):
                 self._tracks[contigs[-1]] = track
-        if rows:
-            batch, combined, apart = combine_pairs(arrays.batch(contigs[-1], rows, escaped))
+        if batch is not None:
+            batch, combined, apart = combine_pairs(batch)
             self._combined += combined
             self._apart += apart
             self.records += len(batch.sites)

@@ -1,6 +1,6 @@
 """Frames between a reader process and the process that began it, over a pipe each way.
 
-Down to it: lines of JSON. First {"files": [path], "assembly": name}; then, for one file after another, the columns wanted: a list of
+Down to it: lines of JSON. First {"files": [path], "assembly": name, "fasta": path or null}; then, for one file after another, the columns wanted: a list of
 column numbers, or null for all in their order; or of a gVCF the rule, {"rule": text of ``AssayRule``}. Up from it: frames, ``kind u8 ‖ length u64 ‖ body``.
 
     OPENED    JSON: [[bytes as stored, [sample], is a gVCF]] of all files, or FAILED instead

@@ -31,12 +31,12 @@ class PersonalSource(Protocol):
 class ReadingHere:
     """``Reading`` in this process: a thread parses ahead; the thread that asks for chunks encodes them."""
 
-    def __init__(self, paths: Sequence[Path], assembly: str) -> None:
+    def __init__(self, paths: Sequence[Path], assembly: str, fasta: Path | None = None) -> None:
         self._files: list[_FileHere] = []
         self._error: GenovaultError | None = None
         try:
             for path in paths:
-                self._files.append(_FileHere(open_source(path, assembly=assembly)))
+                self._files.append(_FileHere(open_source(path, assembly=assembly, fasta=fasta)))
         except GenovaultError as error:
             self._error = error
         else:

@@ -27,7 +27,7 @@ class ReadingApart:
         OSError: there is no room for another process.
     """
 
-    def __init__(self, paths: Sequence[Path], assembly: str) -> None:
+    def __init__(self, paths: Sequence[Path], assembly: str, fasta: Path | None = None) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             module_command(_READER),
             stdin=subprocess.PIPE,
@@ -38,7 +38,8 @@ class ReadingApart:
         )
         self._files: list[_FileApart] | None = None
         self._failure: Exception | None = None
-        self.say({"files": [str(path.absolute()) for path in paths], "assembly": assembly})
+        named = None if fasta is None else str(fasta.absolute())
+        self.say({"files": [str(path.absolute()) for path in paths], "assembly": assembly, "fasta": named})
 
     def files(self) -> Sequence[ReadFile]:
         """As ``Reading``."""

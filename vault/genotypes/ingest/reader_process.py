@@ -44,7 +44,8 @@ def main() -> None:
 
 def _serve(orders: BinaryIO, out: BinaryIO) -> None:
     job = json.loads(orders.readline())
-    reading = ReadingHere([Path(path) for path in job["files"]], job["assembly"])
+    fasta = None if job["fasta"] is None else Path(job["fasta"])
+    reading = ReadingHere([Path(path) for path in job["files"]], job["assembly"], fasta)
     files = reading.files()
     _send(out, FrameKind.OPENED, [[file.size, file.samples, file.gvcf] for file in files])
     for file in files:

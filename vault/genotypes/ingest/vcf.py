@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -32,18 +32,22 @@ from vault.genotypes.ingest.vcf_refusals import refuse
 from vault.genotypes.sites import Sites, TextColumn
 from vault.limits import CHUNK_SITES
 
+if TYPE_CHECKING:
+    from vault.genotypes.ingest.aligned_batches import Aligner
+
 BATCH_CODES = 12 << 20  # call codes in a batch
 BATCH_TEXT = 8 << 20  # site text in a batch, beyond which it ends early
 BATCH_ESCAPES = 1 << 18  # escaped calls in a batch, beyond which it ends early
 
 
-def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
-    """Open VCF text, or BCF as the VCF text that htslib makes of it; reads the header. Contigs are held to ``assembly``.
+def open_vcf(path: Path, assembly: Assembly, fasta: Path | None = None) -> VcfSource:
+    """Open VCF text, or BCF as the VCF text that htslib makes of it; reads the header. Contigs are held to ``assembly``, and REF to ``fasta``.
 
     Raises:
         GenovaultError: as ``open_source``.
     """
     size = path.stat().st_size if path.is_file() else 0
+    aligner = None if fasta is None else _aligner(fasta, path.name)
     stream = open_stream(path)
     try:
         lines = Lines(stream, path.name)
@@ -55,19 +59,30 @@ def open_vcf(path: Path, assembly: Assembly) -> VcfSource:
             lines = Lines(stream, path.name)
         header = lines.header(assembly)
         gvcf = len(header.samples) == 1 and is_gvcf(lines)
-        return VcfSource(lines, header, stream, size, assembly=assembly, gvcf=gvcf)
+        return VcfSource(lines, header, stream, size, assembly=assembly, gvcf=gvcf, aligner=aligner)
     except BaseException:
         stream.close()
         raise
 
 
 class VcfSource:
-    """A ``GenotypeSource`` over VCF text. ``gvcf``: it is one person's, with blocks of reference: to be read by ``personal``."""
+    """A ``GenotypeSource`` over VCF text. ``gvcf``: it is one person's, with blocks of reference: to be read by ``personal``. ``aligner``: holds
+    the file to a reference sequence.
+    """
 
     def __init__(
-        self, lines: Lines, header: VcfHeader, stream: ByteStream, size: int, *, assembly: Assembly, gvcf: bool = False
+        self,
+        lines: Lines,
+        header: VcfHeader,
+        stream: ByteStream,
+        size: int,
+        *,
+        assembly: Assembly,
+        gvcf: bool = False,
+        aligner: Aligner | None = None,
     ) -> None:
         self.gvcf = gvcf
+        self._aligner = aligner
         self._assembly = assembly
         self._lines = lines
         self._header = header
@@ -93,8 +108,11 @@ class VcfSource:
         """All sites, once.
 
         Raises:
-            InputError: with file, line, column and reason (``vcf_refusals``).
+            InputError: with file, line, column and reason (``vcf_refusals``); with a reference sequence, as ``Aligner.batches``.
         """
+        return self._read() if self._aligner is None else self._aligner.batches(self._read())
+
+    def _read(self) -> Iterator[SiteBatch]:
         header, lines = self._header, self._lines
         contigs = ContigOrder(lines.file, self._assembly)
         current = np.zeros(0, np.uint8)
@@ -145,7 +163,7 @@ class VcfSource:
         Raises:
             InputError: with file, line, column and reason (``vcf_refusals``).
         """
-        return read_personal(self._lines, self._header, self._assembly, rule, progress)
+        return read_personal(self._lines, self._header, self._assembly, rule, progress, aligner=self._aligner)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -157,6 +175,13 @@ class VcfSource:
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+
+def _aligner(fasta: Path, file: str) -> Aligner:
+    from vault.genotypes.ingest.aligned_batches import Aligner  # noqa: PLC0415 - most imports have no FASTA
+    from vault.genotypes.ingest.reference_sequence import ReferenceSequence  # noqa: PLC0415 - as above
+
+    return Aligner(ReferenceSequence(fasta), file)
 
 
 class _BatchArrays:
