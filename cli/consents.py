@@ -13,7 +13,7 @@ import typer
 
 from cli import consent_forms, consent_work
 from cli.context import context_of
-from cli.inputs import report_text, stated_time
+from cli.inputs import renames, report_text, stated_time
 from cli.lazy import group
 from cli.subjects import Ref
 from policies import canonical, consent, reasons
@@ -74,6 +74,10 @@ def import_(
     report: Annotated[
         Path | None, typer.Option(metavar="REPORT.csv", help="Write what became of each row: its line and its event.")
     ] = None,
+    map_: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="COLUMNS.yaml", help="What the sheet calls its columns: a line NAME: OUR_NAME for each."),
+    ] = None,
     clock_checked: consent_work.ClockChecked = False,
     as_written: consent_work.AsWritten = False,
 ) -> None:
@@ -89,7 +93,15 @@ def import_(
 
     with context.output.reserving(report) as write:
         with context.open() as vault:
-            done = import_answers(vault, answers, form, clock_checked=clock_checked, as_written=as_written)
+            done = import_answers(
+                vault,
+                answers,
+                form,
+                clock_checked=clock_checked,
+                as_written=as_written,
+                renames=renames(map_),
+                told=context.output.warn,
+            )
         write(report_text(("line", "event"), done.rows))
     context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
     context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} recorded")

@@ -80,7 +80,11 @@ def import_(
     ] = False,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="With --replace: why; only auditors read it.")] = "",
     accept: Annotated[
-        bool, typer.Option("--accept", help="Take samples whose calls differ from what the same people have already.")
+        bool,
+        typer.Option(
+            "--accept",
+            help="Take samples whose calls differ from what the same people have already, and new people beside known ones where somebody was erased.",
+        ),
     ] = False,
 ) -> None:
     """Import genotypes; all or nothing.
@@ -91,7 +95,7 @@ def import_(
     JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n,
     "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n},
     "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason},
-    "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n,
+    "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n, "erased": n,
     "checks": {"other_sex": n, "few_calls": n}, "indels": {"sites": n, "apart": n}}.
     """
     context = context_of(ctx)

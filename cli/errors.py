@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from hashlib import sha256
 from pathlib import PurePath
@@ -43,6 +44,7 @@ EXIT_READER_GONE = 141
 
 _BYTES = "surrogates not allowed"  # how such text comes out of the command line: nothing of ours makes any
 DEBUG_VARIABLE = "GENOVAULT_DEBUG"
+_EXAMPLES = 3  # lines that are named of a kind of problem
 _SUMMARISED = 5  # problems that a rejected sheet's own message spells out (vault.files.csv_sheets); a policy's spells out one
 
 
@@ -64,7 +66,7 @@ def tell(error: Exception, output: Output) -> int:
     if report.hint:
         lines.append(f"hint: {report.hint}")
     if len(report.problems) > (1 if isinstance(error, PolicyInputError) else _SUMMARISED):
-        lines += [f"  {_problem_line(problem)}" for problem in report.problems]
+        lines += [f"  {line}" for line in _problem_lines(report.problems)]
     sys.stderr.write("".join(f"{printable(' '.join(line.splitlines()))}\n" for line in lines))
     if report.exit == EXIT_BUG and os.environ.get(DEBUG_VARIABLE) == "1":
         sys.stderr.write(_bare_traceback(error))
@@ -145,11 +147,32 @@ def _frames(tb: TracebackType | None) -> list[traceback.FrameSummary]:
     return list(traceback.extract_tb(tb))
 
 
+def _problem_lines(problems: Sequence[dict[str, object]]) -> list[str]:
+    """A line for each problem, or for each kind where one kind has many: with its number and the first lines that have it."""
+    kinds: dict[tuple[object, object], list[dict[str, object]]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.get("column") or problem.get("place"), _reason(problem)), []).append(problem)
+    found = []
+    for alike in kinds.values():
+        places = [problem.get("line") for problem in alike]
+        if len(alike) <= _EXAMPLES or not all(places):
+            found += [_problem_line(problem) for problem in alike]
+            continue
+        column = alike[0].get("column")
+        shown = ", ".join(str(place) for place in places[:_EXAMPLES])
+        found.append(f"{len(alike):,} lines{f', {column}' if column else ''}: {_reason(alike[0])} (lines {shown} …)")
+    return found
+
+
+def _reason(problem: dict[str, object]) -> object:
+    return problem.get("reason") or problem.get("message") or problem.get("code")
+
+
 def _problem_line(problem: dict[str, object]) -> str:
     place = f"line {problem['line']}" if problem.get("line") else str(problem.get("place") or "")
     if problem.get("column"):
         place = f"{place}, {problem['column']}"
-    what = problem.get("reason") or problem.get("message") or problem.get("code")
+    what = _reason(problem)
     return f"{place}: {what}" if place else f"{what}"
 
 

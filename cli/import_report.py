@@ -54,6 +54,11 @@ def _warnings(report: ImportReport) -> Iterator[str]:
             f"{report.indels.apart:,} of {report.indels.sites:,} indels are not left-aligned: the same variant, placed otherwise in another file, is another "
             f"record{reads}; --fasta FILE (or bcftools norm -f) left-aligns them"
         )
+    if report.erased:
+        yield (
+            f"{report.erased:,} people were erased since this dataset was begun; if one of the new people is among them, "
+            "erase that person again"
+        )
     names = f"genovault dataset check {report.dataset} names them"
     if report.checks.other_sex:
         yield f"{report.checks.other_sex:,} samples show another sex on X than they are registered with: {names}"

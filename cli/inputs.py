@@ -77,6 +77,23 @@ def report_text(columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> 
     return text.getvalue()
 
 
+def renames(path: Path | None) -> dict[str, str | None]:
+    """What a sheet calls its columns: a YAML mapping of the sheet's names to ours, or to null for a column to be passed over.
+
+    Raises:
+        InputError: ``document_rejected``; as ``read_yaml``.
+    """
+    if path is None:
+        return {}
+    from vault.files.yaml_documents import read_yaml
+
+    document = read_yaml(path)
+    if not isinstance(document, dict) or not all(isinstance(k, str) and isinstance(v, str | None) for k, v in document.items()):
+        hint = "for example: Geburtsdatum: birth_date; a column to be passed over: Station: null"
+        raise InputError("document_rejected", f"{path.name} is no list of column names", hint=hint)
+    return document
+
+
 def vkey(text: str | None) -> str | None:
     """Vkey lines of a log's public keys, as ``audit key`` prints them, or of the file that holds them.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.context import context_of
+from cli.inputs import renames
 from cli.lazy import group
 from cli.merge_report import merge_lines
 from vault.audit.actions import Action
@@ -36,6 +37,10 @@ def import_(
         Literal["another_person"] | None,
         typer.Option(help="Take rows whose name and date of birth are not those of the person they name; you have looked."),
     ] = None,
+    map_: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="COLUMNS.yaml", help="What the sheet calls its columns: a line NAME: OUR_NAME for each."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Register people from a sheet; all rows or none.
@@ -54,7 +59,8 @@ def import_(
 
     with context.open() as vault:
         with vault.trail.attempting(Action.SUBJECT_IMPORT):
-            rows = read_subject_sheet(sheet, today=latest_day(vault.clock()))
+            said = renames(map_)
+            rows = read_subject_sheet(sheet, today=latest_day(vault.clock()), renames=said, told=context.output.warn)
         options = SheetOptions(
             update=update, clear=clear, accept_another=accept is not None, dry_run=dry_run, reason=printable(reason)
         )

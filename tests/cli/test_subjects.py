@@ -167,3 +167,16 @@ def test_output_that_cannot_be_written_is_told_without_a_traceback(peopled, line
     assert ran.returncode == code
     assert "Traceback" not in ran.stderr
     assert ("standard output" in ran.stderr) == (code == 6)
+
+
+def test_a_spreadsheet_s_columns_are_mapped_once(vault):
+    vault.write("columns.yaml", "Probe: sample_id\nFallnummer: mrn\nGeburtsdatum: birth_date\nGeschlecht: sex\nStation: null\n")
+    sheet = "Probe;Fallnummer;Geburtsdatum;Geschlecht;Station;\r\nA;1;31.01.1980;w;7B;\r\n"
+    (vault.folder / "s.csv").write_bytes(sheet.encode("utf-16"))
+    ran = vault.run("subject import s.csv --map columns.yaml")
+    for words in ("UTF-16", "separated by semicolons", "1 empty columns"):
+        assert words in ran.err
+    identity = vault.run("subject show mrn:1 --json").json["identity"]
+    assert (identity["samples"], identity["birth_date"], identity["sex"]) == (["A"], "1980-01-31", "female")
+    vault.write("bad.yaml", "- Probe\n")
+    assert vault.try_("subject import s.csv --map bad.yaml --json").error == "document_malformed"

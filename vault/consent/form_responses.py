@@ -29,6 +29,7 @@ from vault.consent import known_names, ledger, reference_data
 from vault.consent.ledger import Ledger, NewEvent
 from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
 from vault.files.given_files import open_regular
+from vault.files.sheet_dialect import iso_day
 from vault.ids import SubjectId, new_uuid7
 from vault.limits import MAX_EVIDENCE_BYTES
 from vault.session.time_zone import zone_of
@@ -233,7 +234,7 @@ def _answer(question: Question) -> Callable[[str], str]:
 def _legal_time(now: datetime, zone: tzinfo) -> Callable[[str], LegalTime]:
     def parse(value: str) -> LegalTime:
         try:
-            return stated_times.legal_time(stated_times.parse(value), zone=zone, now=now)
+            return stated_times.legal_time(stated_times.parse(iso_day(value)), zone=zone, now=now)
         except PolicyInputError as error:
             future = error.problems[0].code == "in_the_future"
             raise BadField("lies in the future" if future else "is not a date, nor a date and time with a zone") from None

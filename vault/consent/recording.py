@@ -23,7 +23,7 @@ from vault.consent.form_responses import FormResponse, evidence_digest
 from vault.consent.ledger import NewEvent
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import InputError
-from vault.files.csv_sheets import BadField, read_sheet
+from vault.files.csv_sheets import BadField, Told, read_sheet
 from vault.ids import SubjectId, new_uuid7
 from vault.session.moments import moment
 from vault.session.time_zone import instant_in, zone_of
@@ -78,8 +78,10 @@ def import_answers(
     *,
     clock_checked: bool = False,
     as_written: bool = False,
+    renames: Mapping[str, str | None] | None = None,
+    told: Told = lambda _: None,
 ) -> AnswersReport:
-    """Record a sheet of answers to one form: all rows or none.
+    """Record a sheet of answers to one form: all rows or none. ``renames``, ``told``: as ``read_sheet``.
 
     Raises:
         InputError: ``form_unknown``; ``sheet_rejected`` with every bad row. UnavailableError: as ``ledger.append``.
@@ -87,7 +89,9 @@ def import_answers(
     with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         columns = form_responses.columns(form, vault.clock(), zone_of(vault))
-        responses = form_responses.from_rows(vault, form, read_sheet(source, columns=columns).rows)
+        responses = form_responses.from_rows(
+            vault, form, read_sheet(source, columns=columns, renames=renames or {}, told=told).rows
+        )
         with vault.books.read() as tx:
             new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written)
         with vault.books.write() as tx:

@@ -1,7 +1,8 @@
 """CSV sheets that people fill in, read strictly: every bad field is named by line and column, and nothing is taken from a bad sheet.
 
-Accepted: RFC 4180 with commas, UTF-8 with or without a byte order mark, any line ending, quoted line breaks, blank lines at the
-end. Everything else is refused, all of it in one go, so that a sheet of 100,000 rows is mended once. Reasons never repeat what a
+Accepted: RFC 4180 with commas, semicolons or tabs, UTF-8 with or without a byte order mark, UTF-16 with one, any line ending, quoted
+line breaks, blank lines at the end, columns without a name or a value at the end (``vault.files.sheet_dialect``). Everything else is
+refused, all of it in one go, so that a sheet of 100,000 rows is mended once. Reasons never repeat what a
 field (or a header that may be data) holds: names and record numbers are private, a line number is not.
 
 Outer white space of a field does not count. A field that a spreadsheet would run as a formula carries an apostrophe in front, put
@@ -16,10 +17,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TextIO, TypeVar, cast
 
 from vault.errors import InputError
 from vault.files.given_files import read_given
+from vault.files.sheet_dialect import Dialect, decode, dialect_of, renamed
 from vault.limits import (
     MAX_SHEET_BYTES,
     MAX_SHEET_COLUMNS,
@@ -38,7 +41,10 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a bad
 _FORMULA = re.compile(
     "'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]"
 )  # starts a formula in a spreadsheet; the last four are full-width forms
-_ENCODINGS_WITH_MARK = (b"\xff\xfe", b"\xfe\xff")
+_NO_RENAMES: Mapping[str, str | None] = MappingProxyType({})
+
+Told = Callable[[str], None]
+"""Takes a note for whoever handed a sheet in, which holds nothing of it."""
 
 
 class BadField(Exception):  # noqa: N818 — a signal inside this module's protocol, never seen by a caller of read_sheet
@@ -121,30 +127,43 @@ class Sheet:
     rows: tuple[Row, ...]
 
 
-def read_sheet(source: Path | bytes, *, columns: Sequence[Column[Any]], name: str = "") -> Sheet:
+def read_sheet(
+    source: Path | bytes,
+    *,
+    columns: Sequence[Column[Any]],
+    name: str = "",
+    renames: Mapping[str, str | None] = _NO_RENAMES,
+    told: Told = lambda _: None,
+) -> Sheet:
     """Read a whole sheet, or nothing of it.
 
-    ``name`` stands for the sheet in messages (default: the file's name).
+    ``name`` stands for the sheet in messages (default: the file's name). ``renames``: what the sheet calls columns that have other names
+    here; None passes a column over. ``told``: takes notes on how the sheet was read.
     Raises SheetRejectedError with every problem; InputError "sheet_unreadable", "sheet_too_large", "sheet_empty".
     """
     title = name or (source.name if isinstance(source, Path) else "the sheet")
     data = _read_bytes(source, title)
-    document = _decode(data, title)
+    document, notes = decode(data)
+    dialect = dialect_of(document, {column.name for column in columns} | renames.keys())
+    for note in (*notes, *dialect.notes):
+        told(note)
     clean = not (_NOT_UTF8.search(document) or _CONTROL.search(document))
     problems: list[Problem] = []
-    records = _records(document, problems)
+    records = _records(document, problems, dialect)
     first = next(records, None)
     if first is None:
         if problems:
             raise rejected(problems, source=title)
         raise InputError("sheet_empty", f"{title}: no header line", hint=_expected(columns))
-    header = _read_header(first[0], first[1], columns, problems)
+    header = _read_header(first[0], first[1], columns, problems, renames)
     if problems:  # with the header in doubt every row would be reported for nothing
         raise rejected(problems, source=title)
+    if nameless := sum(isinstance(column, _Nameless) for column in header):
+        told(f"{nameless} empty columns at the end were passed over")
     rows = tuple(_rows(records, header, problems, clean=clean))
     if problems:
         raise rejected(problems, source=title)
-    return Sheet(columns=tuple(column.name for column in header), rows=rows)
+    return Sheet(columns=tuple(column.name for column in header if isinstance(column, Column)), rows=rows)
 
 
 def write_sheet(out: TextIO, *, columns: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> None:
@@ -172,20 +191,13 @@ def _read_bytes(source: Path | bytes, title: str) -> bytes:
     return data
 
 
-def _decode(data: bytes, title: str) -> str:
-    if data.startswith(_ENCODINGS_WITH_MARK):
-        problem = Problem(1, "", "the file is UTF-16, not UTF-8; save it as CSV UTF-8")
-        raise rejected([problem], source=title)
-    return data.decode("utf-8-sig", errors="surrogateescape")
-
-
-def _records(document: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+def _records(document: str, problems: list[Problem], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """(first physical line, fields) of each record; blank lines at the end are passed over, others reported."""
-    lines = _RecordLines(document)
-    reader = csv.reader(lines, strict=True)
+    lines = _RecordLines(document, skipped=dialect.skipped)
+    reader = csv.reader(lines, strict=True, delimiter=dialect.separator)
     blank: list[int] = []
     while len(problems) <= MAX_SHEET_PROBLEMS:
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + dialect.skipped
         lines.begin_record()
         try:
             record = next(reader)
@@ -208,9 +220,11 @@ def _records(document: str, problems: list[Problem]) -> Iterator[tuple[int, list
 class _RecordLines:
     """The document's lines, of which no record may take more than its share: the reader makes an object of each field."""
 
-    def __init__(self, document: str) -> None:
+    def __init__(self, document: str, *, skipped: int) -> None:
         self._lines = io.StringIO(document, newline="")
         self._taken = 0
+        for _ in range(skipped):
+            self._lines.readline()
 
     def begin_record(self) -> None:
         self._taken = 0
@@ -235,18 +249,37 @@ def _explain(error: csv.Error) -> tuple[str, bool]:
     return "text after a closing quote", False
 
 
+@dataclass(frozen=True)
+class _Nameless:
+    """A column at the end of the header without a name: no field of it may hold anything."""
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """A column that is passed over."""
+
+
+_Head = Column[Any] | _Nameless | _Passed
+
+
 def _read_header(
-    line: int, record: Sequence[str], columns: Sequence[Column[Any]], problems: list[Problem]
-) -> tuple[Column[Any], ...]:
+    line: int,
+    record: Sequence[str],
+    columns: Sequence[Column[Any]],
+    problems: list[Problem],
+    renames: Mapping[str, str | None],
+) -> tuple[_Head, ...]:
     known = {column.name: column for column in columns}
     if len(record) > MAX_SHEET_COLUMNS:
         problems.append(Problem(line, "", f"{len(record):,} columns; a sheet has at most {MAX_SHEET_COLUMNS:,}"))
         return ()
-    names = [field.strip() for field in record]
-    if len(names) == 1 and ";" in names[0]:
-        problems.append(Problem(line, "", "columns are separated by semicolons; commas are wanted"))
-        return ()
-    for position, name in enumerate(names, start=1):
+    names = renamed([field.strip() for field in record], renames)
+    named = len(names)
+    while named and names[named - 1] == "":
+        named -= 1
+    for position, name in enumerate(names[:named], start=1):
+        if name is None:
+            continue
         if name not in known:
             problems.append(Problem(line, f"column {position}", f"not a column of this sheet; {_expected(columns)}"))
         elif name in names[: position - 1]:
@@ -254,7 +287,8 @@ def _read_header(
     problems.extend(
         Problem(line, column.name, "this column is missing") for column in columns if column.required and column.name not in names
     )
-    return tuple(known[name] for name in names if name in known)
+    heads = [_Passed() if name is None else known[name] for name in names[:named] if name is None or name in known]
+    return (*heads, *(_Nameless() for _ in names[named:]))
 
 
 def _expected(columns: Sequence[Column[Any]]) -> str:
@@ -262,19 +296,22 @@ def _expected(columns: Sequence[Column[Any]]) -> str:
 
 
 def _rows(
-    records: Iterator[tuple[int, list[str]]], header: tuple[Column[Any], ...], problems: list[Problem], *, clean: bool
+    records: Iterator[tuple[int, list[str]]], header: tuple[_Head, ...], problems: list[Problem], *, clean: bool
 ) -> Iterator[Row]:
     """Parse rows. ``clean``: the whole document holds only good characters, so no field is checked for them."""
-    parsers = [(column, column.name, _parser(column, clean=clean)) for column in header]
-    lines_of_keys: dict[str, dict[str, int]] = {column.name: {} for column in header}
+    wanted = [(at, column) for at, column in enumerate(header) if isinstance(column, Column)]
+    parsers = [(at, column, column.name, _parser(column, clean=clean)) for at, column in wanted]
+    lines_of_keys: dict[str, dict[str, int]] = {column.name: {} for _, column in wanted}
+    nameless = [at for at, column in enumerate(header) if isinstance(column, _Nameless)]
     width = len(header)
     for line, record in records:
         if len(record) != width:
             problems.append(Problem(line, "", f"{len(record)} fields where the header has {width}"))
             continue
         values: dict[str, object] = {}
-        for (column, name, parse), raw in zip(parsers, record, strict=True):
-            field = raw.strip()
+        problems += [Problem(line, f"column {at + 1}", "holds something under no name") for at in nameless if record[at].strip()]
+        for at, column, name, parse in parsers:
+            field = record[at].strip()
             if not field:
                 if column.required:
                     problems.append(Problem(line, name, "is empty"))

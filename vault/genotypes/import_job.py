@@ -33,6 +33,7 @@ from vault.genotypes.catalog.import_checks import (
     judge,
     require_as_wide,
     require_new_files,
+    require_no_return,
 )
 from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.codec.encoded_chunk import SiteChunk
@@ -74,7 +75,7 @@ class ImportReport:
 
     ``already``: calls that the same people had. ``nothing_new``: all of them, so nothing was kept. ``unnamed``: samples whose names say
     nothing (``default``). ``replaced``: people whose older calls have ended. ``checks``: samples to look at. ``indels``: of which some may
-    not be left-aligned.
+    not be left-aligned. ``erased``: erasures since the dataset was begun, where people are registered.
     """
 
     dataset: str
@@ -91,6 +92,7 @@ class ImportReport:
     replaced: int = 0
     checks: SampleChecks = UNREMARKABLE
     indels: IndelCounts = field(default_factory=IndelCounts)
+    erased: int = 0
 
 
 def import_files(
@@ -109,7 +111,7 @@ def import_files(
 
     Raises:
         InputError: ``name_malformed``, ``assembly_unknown``, ``dataset_exists``, ``dataset_unknown``, ``assembly_differs``, ``samples_differ``, ``samples_unknown``,
-            ``sample_taken``, ``sample_name_meaningless``, ``sample_swap``, ``calls_differ``, ``replace_narrower``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``files_mixed``, ``rule_without_blocks``, ``rule_differs``, ``no_samples``, ``no_sites``, and what the
+            ``sample_taken``, ``sample_name_meaningless``, ``erased_may_return``, ``sample_swap``, ``calls_differ``, ``replace_narrower``, ``subject_twice``, ``contig_twice``, ``contig_spelling``, ``files_mixed``, ``rule_without_blocks``, ``rule_differs``, ``no_samples``, ``no_sites``, and what the
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
@@ -140,12 +142,18 @@ def import_files(
         )
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = choose_people(matched, fresh.subjects)
+        held = len(people) - len(matched.new)
+        erased = (
+            0 if target.is_new else require_no_return(vault, dataset, known=held, new=len(matched.new), accept=options.accept)
+        )
         sources = [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [whole]
         part_ids = [PartId(new_id(vault.random)) for _ in sources]
         plan = Plan(target, part_ids, fresh, columns, people, draw_places(vault, people), declaration, rule)
         structural, indels = StructuralCounts(), IndelCounts()
-        known, skipped = len(people) - len(matched.new), len(samples) - len(people)
-        report = ImportReport(name, 0, known, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed, indels=indels)
+        skipped = len(samples) - len(people)
+        report = ImportReport(
+            name, 0, held, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed, indels=indels, erased=erased
+        )
         try:
             if not target.is_new and not matched.new and options.assayed is None:
                 each = [[subject] for subject in people] if gvcfs else [people]

@@ -44,6 +44,7 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
 
 _DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us bare where we call the driver ourselves
 _SQLITE_DAMAGED = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
+_SQLITE_FULL, _SQLITE_READONLY, _POSTGRES_FULL = 13, 8, "53100"  # SQLITE_FULL, SQLITE_READONLY, disk_full
 _POSTGRES_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
 
 _SQLITE_SCHEMA = re.compile(
@@ -308,14 +309,22 @@ def _wrapped(*, reading: bool = False) -> Iterator[None]:
                 hint="put back what was changed, or restore the newest backup of that database",
             ) from None
         if not _says_damaged(raised):
-            message = f"the database did not answer ({type(raised).__name__})"
-            raise UnavailableError(
-                "database_unavailable", message, hint="check disk space, permissions and other writers"
-            ) from None
+            message, hint = _unanswered(raised)
+            raise UnavailableError("database_unavailable", message, hint=hint) from None
         message, hint = "the database is damaged", "genovault doctor says where; then restore a backup"
         if reading:
             raise IntegrityError("database_damaged", message, hint=hint) from None
         raise UnavailableError("database_unavailable", message, hint=hint) from None
+
+
+def _unanswered(raised: BaseException | None) -> tuple[str, str]:
+    """What kept a database from answering, and what to do, without the driver's words."""
+    sqlite, postgres = getattr(raised, "sqlite_errorcode", 0) & 0xFF, getattr(raised, "sqlstate", None)
+    if sqlite == _SQLITE_FULL or postgres == _POSTGRES_FULL:
+        return "the disk is full: the database cannot be written", "make room, then repeat the command"
+    if sqlite == _SQLITE_READONLY:
+        return "the database is read-only", "mount it for writing, or look at its permissions"
+    return f"the database did not answer ({type(raised).__name__})", "check disk space, permissions and other writers"
 
 
 def _says_damaged(raised: BaseException | None) -> bool:

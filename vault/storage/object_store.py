@@ -97,7 +97,7 @@ class ObjectStore:
             except FileNotFoundError:
                 continue
             except Exception as error:
-                raise UnavailableError("objects_unavailable", "the object store did not answer") from error
+                raise _unanswered(error) from error
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """(name, bytes) of every object under a prefix."""
@@ -167,4 +167,12 @@ class _Wrapped:
             return
         if isinstance(error, FileNotFoundError):
             raise IntegrityError("object_missing", "a genotype object is missing", hint="run genovault doctor") from error
-        raise UnavailableError("objects_unavailable", "the object store did not answer") from error
+        raise _unanswered(error) from error
+
+
+def _unanswered(error: Exception) -> UnavailableError:
+    if "os error 28" in str(error).lower() or "no space left" in str(error).lower():  # ENOSPC, as the library writes it
+        return UnavailableError(
+            "objects_unavailable", "the disk is full: an object cannot be written", hint="make room, then repeat the command"
+        )
+    return UnavailableError("objects_unavailable", "the object store did not answer")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from vault.files.csv_sheets import BadField, Column, Row, read_sheet, text
+from vault.files.csv_sheets import BadField, Column, Row, Told, read_sheet, text
+from vault.files.sheet_dialect import iso_day
 from vault.subjects.countries import COUNTRIES
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -25,6 +26,12 @@ _SEXES = {
     "o": "other",
     "unknown": "unknown",
     "u": "unknown",
+    "w": "female",
+    "weiblich": "female",
+    "männlich": "male",
+    "d": "other",
+    "divers": "other",
+    "unbekannt": "unknown",
 }
 
 
@@ -47,14 +54,21 @@ class SubjectSheetRow:
     """Columns that the sheet has and that are empty in this row."""
 
 
-def read_subject_sheet(source: Path | bytes, *, today: date, name: str = "") -> tuple[tuple[int, SubjectSheetRow], ...]:
-    """Read every row of the sheet with the line it starts on. A sample id or MRN occurs once in a sheet.
+def read_subject_sheet(
+    source: Path | bytes,
+    *,
+    today: date,
+    name: str = "",
+    renames: Mapping[str, str | None] | None = None,
+    told: Told = lambda _: None,
+) -> tuple[tuple[int, SubjectSheetRow], ...]:
+    """Read every row of the sheet with the line it starts on. A sample id or MRN occurs once in a sheet. ``renames``, ``told``: as ``read_sheet``.
 
     Raises:
         InputError: as ``read_sheet``; ``sheet_rejected`` names every bad field.
     """
     columns = _Columns(today)
-    sheet = read_sheet(source, columns=columns.all, name=name)
+    sheet = read_sheet(source, columns=columns.all, name=name, renames=renames or {}, told=told)
     return tuple((row.line, columns.identity(row, sheet.columns)) for row in sheet.rows)
 
 
@@ -112,9 +126,10 @@ def _several(value: str, what: str) -> tuple[str, ...]:
 
 
 def _birth_date(today: date) -> Callable[[str], date]:
-    def parse(value: str) -> date:
+    def parse(written: str) -> date:
+        value = iso_day(written)
         if not _ISO_DATE.fullmatch(value):  # fromisoformat alone takes 20260102 and 2026-W01-5
-            raise BadField("is not a date YYYY-MM-DD")
+            raise BadField("is not a date YYYY-MM-DD or DD.MM.YYYY")
         try:
             parsed = date.fromisoformat(value)
         except ValueError:

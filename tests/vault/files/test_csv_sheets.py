@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import time
 from pathlib import Path
@@ -90,7 +91,6 @@ def test_every_problem_is_named_with_its_line_and_column():
         (b"key,colour", (1, "column 2", "not a column of this sheet; columns: key, count, note")),
         (b"key,count,key", (1, "key", "this column is there twice")),
         (b"count", (1, "key", "this column is missing")),
-        (b"key;count;note", (1, "", "columns are separated by semicolons; commas are wanted")),
         (b"Key,key", (1, "column 1", "not a column of this sheet; columns: key, count, note")),
         (b"key,,note", (1, "column 2", "not a column of this sheet; columns: key, count, note")),
     ],
@@ -125,8 +125,50 @@ def test_an_over_long_quoted_field_ends_the_reading():
     assert problems(data) == [(2, "", "a quote is not closed, or a field is far too long")]
 
 
-def test_utf16_is_named_as_such():
-    assert problems("key\na\n".encode("utf-16")) == [(1, "", "the file is UTF-16, not UTF-8; save it as CSV UTF-8")]
+TABLE = [["key", "count", "note"], ["a", "3", "x, y; z"], ["b", "", "ö"]]
+
+
+def spreadsheet(separator, *, before="", empty=0):
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator, lineterminator="\r\n").writerows([[*row, *[""] * empty] for row in TABLE])
+    return before + out.getvalue()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("said", [False, True])
+@pytest.mark.parametrize("empty", [0, 2])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_is_the_same_however_a_spreadsheet_wrote_it(separator, said, empty, encoding):
+    notes = []
+    data = spreadsheet(separator, before=f"sep={separator}\r\n" if said else "", empty=empty).encode(encoding)
+    sheet = read_sheet(data, columns=COLUMNS, told=notes.append)
+    assert [(row.line - said, row[KEY], row.get(COUNT), row.get(NOTE)) for row in sheet.rows] == [
+        (2, "a", 3, "x, y; z"),
+        (3, "b", None, "ö"),
+    ]
+    words = " ".join(notes)
+    assert ("separated by" in words) == (separator != ",")
+    assert ("sep=" in words) == said
+    assert ("2 empty columns" in words) == bool(empty)
+    assert ("UTF-16" in words) == (encoding == "utf-16")
+
+
+def test_a_value_under_no_name_is_not_passed_over():
+    assert problems(b"key,count,,\na,1,,\nb,2,x,\n") == [(3, "column 3", "holds something under no name")]
+
+
+def test_broken_utf16_is_named():
+    assert problems("key,note\na,x".encode("utf-16") + b"\x00") == [(2, "note", "is not UTF-8; save the file as CSV UTF-8")]
+
+
+def test_columns_are_called_what_the_sheet_calls_them():
+    data = b"Probe;Anzahl;Station\na;3;7B\n"
+    sheet = read_sheet(data, columns=COLUMNS, renames={"Probe": "key", "Anzahl": "count", "Station": None})
+    assert sheet.columns == ("key", "count")
+    assert (sheet.rows[0][KEY], sheet.rows[0].get(COUNT)) == ("a", 3)
+    with pytest.raises(SheetRejectedError) as caught:
+        read_sheet(data, columns=COLUMNS, renames={"Probe": "key", "Anzahl": "key"})
+    assert {problem.reason for problem in caught.value.problems} >= {"this column is there twice"}
 
 
 def test_no_message_repeats_what_the_sheet_holds():

@@ -9,6 +9,7 @@ import pytest
 from tests.support.vcf_text import vcf
 from tests.vault.genotypes.imports import TWO, calls, refused
 from vault.errors import InputError
+from vault.operations.erasure import process
 from vault.subjects import registry
 from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet
@@ -130,3 +131,22 @@ def test_a_map_that_makes_one_person_of_two_samples_is_refused(held):
     held.load(held.write("a.vcf", vcf("A", "1 10 A G 0|1").data))
     path = held.write("b.vcf", vcf("x y n", "1 10 A G 0|0 1|0 0|0").data)
     refused(held, "subject_twice", path, name="second", sample_map=held.write("map.csv", "sample,subject\nx,A\ny,A\n"))
+
+
+def test_a_joint_file_is_refused_once_somebody_was_erased(held):
+    """Next month's file holds the erased person too, and nothing that is kept tells who that is."""
+    held.load(held.write("a.vcf", vcf("P1 P2", "1 10 A G 0|1 1|1").data))
+    process.erase(held.vault, "P1")
+    path = held.write("b.vcf", vcf("P1 P2 P3", "2 10 A G 0|1 1|1 0|1").data)
+    assert "--unknown skip" in refused(held, "erased_may_return", path, append=True).hint
+    with pytest.raises(InputError):
+        resolve(held.vault, "P1")
+    assert held.load(path, append=True, unknown="skip").erased == 0
+    assert held.load(held.write("c.vcf", vcf("P2 P4", "3 10 A G 0|1 1|1").data), append=True, accept=True).erased == 1
+
+
+def test_a_newcomer_alone_is_taken_beside_an_erasure_and_that_is_told(held):
+    held.load(held.write("a.vcf", vcf("P1 P2", "1 10 A G 0|1 1|1").data))
+    assert held.load(held.write("b.vcf", vcf("P3 P5", "1 10 A G 0|1 1|1").data), append=True).erased == 0
+    process.erase(held.vault, "P1")
+    assert held.load(held.write("c.vcf", vcf("P4 P6", "1 10 A G 0|1 1|1").data), append=True).erased == 1

@@ -53,11 +53,11 @@ def test_an_identity_has_no_repr():
         ("2025-02-29", "is not a day of the calendar"),
         ("0000-01-01", "is not a day of the calendar"),
         ("1799-12-31", "is before 1800"),
-        ("01.02.1990", "is not a date YYYY-MM-DD"),
-        ("19900102", "is not a date YYYY-MM-DD"),
-        ("1990-W01-2", "is not a date YYYY-MM-DD"),
-        ("1990-01-02T00:00", "is not a date YYYY-MM-DD"),
-        ("\u0661990-01-02", "is not a date YYYY-MM-DD"),
+        ("01/02/1990", "is not a date YYYY-MM-DD or DD.MM.YYYY"),
+        ("19900102", "is not a date YYYY-MM-DD or DD.MM.YYYY"),
+        ("1990-W01-2", "is not a date YYYY-MM-DD or DD.MM.YYYY"),
+        ("1990-01-02T00:00", "is not a date YYYY-MM-DD or DD.MM.YYYY"),
+        ("\u0661990-01-02", "is not a date YYYY-MM-DD or DD.MM.YYYY"),
     ],
 )
 def test_a_birth_date_is_a_real_past_day(birth, reason):
@@ -106,3 +106,16 @@ def test_the_country_list_is_whole():
     assert len(COUNTRIES) == 249
     assert {"DE", "GB", "US", "IS"} < COUNTRIES
     assert COUNTRIES.isdisjoint({"UK", "EU", "XX"})
+
+
+def test_a_day_may_be_written_with_dots():
+    assert [row.birth_date for _, row in read("S1,,,3.2.1990,,,,", "S2,,,29.02.2024,,,,")] == [
+        date(1990, 2, 3),
+        date(2024, 2, 29),
+    ]
+    assert problems("S1,,,31.02.1990,,,,") == [(2, "birth_date", "is not a day of the calendar")]
+
+
+@pytest.mark.parametrize(("word", "sex"), [("w", "female"), ("M", "male"), ("Männlich", "male"), ("divers", "other")])
+def test_a_sex_may_be_said_in_german(word, sex):
+    assert read(f"S1,,,,{word},,,")[0][1].sex == sex

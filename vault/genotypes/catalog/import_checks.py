@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError
@@ -18,7 +18,7 @@ from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_ro
 from vault.genotypes.contigs import normal_contig
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, ErasureRow, PartMemberRow, PartRow
 
 MOST_UNLIKE = 0.10  # of compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
 MAP = "--samples MAP.csv says whose each sample is; --accept takes them as they are"
@@ -43,6 +43,26 @@ class NothingNewError(Exception):
     def __init__(self, counts: OverlapCounts | None) -> None:
         super().__init__("nothing new arrived")
         self.counts = counts
+
+
+def require_no_return(vault: UnlockedVault, dataset: Dataset, *, known: int, new: int, accept: bool) -> int:
+    """Refuse a file of known people and new ones where somebody was erased since the dataset was begun: a file that is made anew each month
+    holds the erased, too, and nothing that is kept tells them from newcomers. Return the number of erasures since, for the report.
+
+    Raises:
+        InputError: ``erased_may_return``.
+    """
+    begun = select(DatasetRow.created).where(DatasetRow.dataset_id == dataset.dataset_id).scalar_subquery()
+    with vault.books.read() as tx:
+        erased = tx.scalar(select(func.count()).select_from(ErasureRow).where(ErasureRow.created >= begun)) or 0
+    if erased and known and new and not accept:
+        raise InputError(
+            "erased_may_return",
+            f"{erased} people were erased since {dataset.name} was begun, and {new} samples of this file are of nobody who is held: they "
+            "may be the same people",
+            hint="--unknown skip leaves them out; --accept registers them, once somebody has looked who was erased",
+        )
+    return erased if new else 0
 
 
 def require_new_files(vault: UnlockedVault, dataset: Dataset, files: Sequence[tuple[str | None, Sequence[SubjectId]]]) -> None:

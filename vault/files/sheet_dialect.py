@@ -1,0 +1,70 @@
+"""How a spreadsheet wrote a sheet: encoding, what separates its columns, what it put around the table, and what it called the columns.
+
+Comma, semicolon and tab separate columns, whichever gives most names that are known; a first line ``sep=;`` settles it. UTF-16 has a
+byte order mark. Columns at the end without a name and without a value are what dragging over empty cells leaves.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEP_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[\t;,]*\r?\n?", re.IGNORECASE)
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
+_UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What separates columns, the number of lines before the header, and what a reader of the sheet should be told."""
+
+    separator: str = ","
+    skipped: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Text of a sheet and notes on it. Bytes that are none become lone surrogates, which a reader names by line."""
+    encoding = _UTF16.get(data[:2])
+    if encoding is None:
+        return data.decode("utf-8-sig", errors="surrogateescape"), ()
+    return data[2:].decode(encoding, errors="replace").replace("\ufffd", "\udc80"), ("the file is UTF-16",)
+
+
+def dialect_of(document: str, known: Collection[str]) -> Dialect:
+    """Tell the dialect from the first lines. ``known``: names that columns may have."""
+    notes: list[str] = []
+    skipped = 0
+    lines = document.split("\n", 2)
+    said = _SEP_LINE.fullmatch(lines[0].rstrip("\r"))
+    if said and len(lines) > 1:
+        skipped = 1
+        notes.append(f"the first line, sep={said[1]}, was passed over")
+    header = lines[skipped].rstrip("\r") if len(lines) > skipped else ""
+    counts = {separator: _names(header, separator, known) for separator in SEPARATORS}
+    best = said[1] if said and said[1] in SEPARATORS else max(counts, key=lambda one: counts[one])
+    if best != ",":
+        notes.append(f"columns are separated by {SEPARATORS[best]}")
+    return Dialect(best, skipped, tuple(notes))
+
+
+def renamed(names: Sequence[str], mapping: Mapping[str, str | None]) -> list[str | None]:
+    """Names of a header as they are called here; None for a column that is to be passed over. A name without a mapping stays."""
+    return [mapping.get(name, name) if name else name for name in names]
+
+
+def iso_day(value: str) -> str:
+    """A day written DD.MM.YYYY as YYYY-MM-DD; anything else as it is. Slashes mean two things and are not read."""
+    dotted = _DOTTED.fullmatch(value)
+    return f"{dotted[3]}-{int(dotted[2]):02}-{int(dotted[1]):02}" if dotted else value
+
+
+def _names(header: str, separator: str, known: Collection[str]) -> int:
+    try:
+        fields = next(csv.reader([header], delimiter=separator), [])
+    except csv.Error:
+        return 0
+    return sum(field.strip() in known for field in fields)
