@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from cli.context import context_of
 from cli.prompts import confirm
 from vault.audit.actions import Action
 from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from vault.genotypes.catalog.part_list import PartSummary
 
 Name = Annotated[str, typer.Argument(metavar="N", help="The dataset's name.", show_default=False)]
 Reason = Annotated[
@@ -23,8 +26,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 def parts(ctx: typer.Context, name: Name) -> None:
     """The parts of a dataset, one for each import, by which remove and move-sample name them.
 
-    JSON: {"parts": [{"part", "imported", "people": n, "sites": n, "stored_bytes": n, "source"}]}; source is the SHA-256 of the
-    imported file (of several: of their ascending digests).
+    An import of one person may be joined with others in a compacted part: it stays listed, with the part that it is in.
+
+    JSON: {"parts": [{"part", "imported", "people": n, "sites": n, "stored_bytes": n, "source", "compacted": bool, "joined": part|null}]};
+    source is the SHA-256 of the imported file (of several: of their ascending digests).
     """
     context = context_of(ctx)
     from vault.genotypes.catalog import datasets, part_list
@@ -34,8 +39,44 @@ def parts(ctx: typer.Context, name: Name) -> None:
     context.output.document({"parts": [asdict(one) for one in found]})
     context.output.table(
         ("part", "imported", "people", "sites", "bytes", "SHA-256 of the files"),
-        [(p.part, p.imported, f"{p.people:,}", f"{p.sites:,}", f"{p.stored_bytes:,}", p.source) for p in found],
+        [
+            (p.part, p.imported, f"{p.people:,}", f"{p.sites:,}", _bytes(p), "compacted" if p.compacted else p.source)
+            for p in found
+        ],
     )
+
+
+def _bytes(part: PartSummary) -> str:
+    return f"in {part.joined}" if part.joined else f"{part.stored_bytes:,}"
+
+
+def compact(
+    ctx: typer.Context,
+    name: Name,
+    check: Annotated[bool, typer.Option("--check", help="Only say what would be done.")] = False,
+) -> None:
+    """Join parts of one person each, and parts made so, into as few as there can be: many small parts make reading slow.
+
+    Every import joins sixteen of a size by itself (--no-compact), so this is for what is left. Views, extracts and panels are what they
+    were. Everyone's blocks are opened inside the vault and sealed again under their own keys; the log names who. A killed run leaves
+    whole parts, joined or not.
+
+    JSON: {"dataset", "parts_before": n, "parts": n, "groups": n, "joined": n, "people": n, "sealed_bytes": n}; groups: parts made, those
+    joined again among them; sealed_bytes: of the joined parts, each time that they were sealed again.
+    """
+    context = context_of(ctx)
+    context.mention_compiling()
+    from vault.operations.compaction import process
+
+    with context.output.progress("compacting", unit="parts") as bar, context.open() as vault:
+        done = process.compact(vault, name, check=check, progress=bar)
+    context.output.document(asdict(done))
+    if not done.groups:
+        context.output.line(f"{done.dataset}: nothing to join; {done.parts:,} parts")
+        return
+    would = "would become" if check else "are"
+    context.output.line(f"{done.dataset}: {done.parts_before:,} parts {would} {done.parts:,}, with {done.people:,} people")
+    context.output.line(f"sealed again: {done.sealed_bytes:,} bytes, in {done.groups:,} steps")
 
 
 def remove(

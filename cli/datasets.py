@@ -14,10 +14,13 @@ from cli.context import context_of
 from cli.import_report import tell
 from cli.lazy import group
 from vault.audit.actions import Action
-from vault.errors import UsageError
+from vault.errors import GenovaultError, UsageError
 
 if TYPE_CHECKING:
+    from cli.context import Context
+    from vault.genotypes.import_job import ImportReport
     from vault.genotypes.ingest.assay_rule import AssayRule
+    from vault.session.unlocked_vault import UnlockedVault
 
 app = group("Imported genotypes.")
 
@@ -86,17 +89,21 @@ def import_(
             help="Take samples whose calls differ from what the same people have already, and new people beside known ones where somebody was erased.",
         ),
     ] = False,
+    no_compact: Annotated[
+        bool, typer.Option("--no-compact", help="Leave parts of one person as they are; else every sixteen of a size are joined.")
+    ] = False,
 ) -> None:
     """Import genotypes; all or nothing.
 
     A file of one sample with reference blocks is a gVCF: each of several is its own person's. What counts as assayed is fixed at a
-    dataset's first gVCF.
+    dataset's first gVCF. Afterwards sixteen parts of one person each, if there are as many, become one (dataset compact).
 
     JSON: {"dataset", "sites": n, "matched": n, "new": n, "skipped": n, "stored_bytes": n,
     "structural": {"sites": n, "ends_from_lengths": n, "ends_left_out": n, "unplaced": n},
     "gvcf": null | {"blocks": n, "confident_blocks": n, "kept": n, …: what was not taken, by reason},
     "already": {"same": n, "different": n}, "nothing_new": bool, "unnamed": n, "replaced": n, "erased": n,
-    "checks": {"other_sex": n, "few_calls": n}, "indels": {"sites": n, "apart": n}}.
+    "checks": {"other_sex": n, "few_calls": n}, "indels": {"sites": n, "apart": n}, "compacted": n}; compacted: parts that
+    were joined.
     """
     context = context_of(ctx)
     if register and unknown not in (None, "register"):
@@ -133,8 +140,26 @@ def import_(
                 progress=lambda done, total, sites: bar(done, total, f"{sites:,} sites"),
                 reading=reading,
             )
-    context.output.document(asdict(report))
+            joined = _joined(context, vault, report, wanted=not no_compact)
+    context.output.document({**asdict(report), "compacted": joined})
     tell(context.output, report, replaced=replace)
+    if joined:
+        context.output.line(f"{joined:,} parts of few people were joined; dataset parts tells which import is where")
+
+
+def _joined(context: Context, vault: UnlockedVault, report: ImportReport, *, wanted: bool) -> int:
+    """Join the parts that the import has made enough of; how many. The import stands whatever becomes of that."""
+    from vault.operations.compaction.process import after_import
+
+    if not wanted or report.nothing_new:
+        return 0
+    try:
+        found = after_import(vault, report.dataset)
+    except GenovaultError as error:
+        text = f"the import is there, but its parts were not joined: {error.message}; dataset compact {report.dataset} does it"
+        context.output.warn(text)
+        return 0
+    return 0 if found is None else found.joined
 
 
 def _rule(*, min_gq: int | None, min_dp: int | None, accept_filter: list[str] | None, filtered: str | None) -> AssayRule | None:
@@ -213,6 +238,7 @@ for command in (
     dataset_corrections.verify,
     dataset_corrections.recount,
     dataset_corrections.check,
+    dataset_corrections.compact,
     dataset_corrections.upgrade,
     dataset_corrections.remove,
 ):

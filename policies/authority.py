@@ -59,6 +59,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "consent.pack",
         "dataset.import",
         "dataset.check",
+        "dataset.compact",
         "dataset.move",
         "dataset.parts",
         "dataset.recount",

@@ -33,6 +33,7 @@ from vault.genotypes import import_job
 from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, panels
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, dataset_upgrade, doctor, key_backups, key_rotation, log_anchors, upgrade
+from vault.operations.compaction import process as compaction
 from vault.operations.corrections import merging, moving, recounting, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
@@ -73,6 +74,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset parts": ("dataset parts cohort", "dataset.parts"),
     "dataset rule": ("dataset rule cohort --min-gq 30", "dataset.rule"),
     "dataset check": ("dataset check cohort", "dataset.check"),
+    "dataset compact": ("dataset compact cohort", "dataset.compact"),
     "dataset move-sample": ("dataset move-sample cohort --from S03 --to S04 --swap --reason x --yes", "dataset.move"),
     "dataset upgrade": ("dataset upgrade cohort", "dataset.upgrade"),
     "dataset verify": ("dataset verify cohort", "dataset.verify"),
@@ -311,6 +313,7 @@ def functions(s, names, folder):
             s, [folder / "more.vcf"], name="cohort", assembly="GRCh38", options=import_job.ImportOptions(append=True)
         ),
         "dataset.check": lambda: sample_checks.check(s, "cohort"),
+        "dataset.compact": lambda: compaction.compact(s, "cohort"),
         "dataset.move": lambda: moving.move(s, "cohort", "S03", "S04", swap=True, reason="x"),
         "dataset.upgrade": lambda: dataset_upgrade.upgrade(s, "cohort"),
         "dataset.verify": lambda: verification.verify(s, "cohort"),

@@ -31,6 +31,7 @@ def test_a_dataset_is_imported_listed_and_shown(vault):
         "checks": {"other_sex": 0, "few_calls": 0},
         "indels": {"sites": 1, "apart": 0},
         "erased": 0,
+        "compacted": 0,
     }
     (listed,) = vault.run("dataset list --json").json["datasets"]
     assert (listed["name"], listed["assembly"], listed["parts"], listed["subjects"], listed["sites"]) == (

@@ -41,6 +41,7 @@ class Action(StrEnum):
 
     DATASET_IMPORT = "dataset.import"
     DATASET_CHECK = "dataset.check"
+    DATASET_COMPACT = "dataset.compact"
     DATASET_MOVE = "dataset.move"
     DATASET_PARTS = "dataset.parts"
     DATASET_RECOUNT = "dataset.recount"

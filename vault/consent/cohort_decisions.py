@@ -190,7 +190,7 @@ def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]
 
     A part's record, which is authenticated, names the digest of its members: those that were once held against it need not be again.
     """
-    columns = (PartRow.part_id, PartRow.created, PartRow.members_sha256)
+    columns = (PartRow.part_id, PartRow.created, PartRow.members_sha256, PartRow.compacted)
     parts = tx.execute(select(*columns).where(PartRow.dataset_id.in_(datasets))).all()
     personal = personal_parts.people(tx, datasets)
     records = (*map(tuple, parts), *personal)
@@ -204,7 +204,7 @@ def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]
 def _members(
     vault: UnlockedVault,
     tx: Transaction,
-    parts: Sequence[Row[bytes, int, bytes]],
+    parts: Sequence[Row[bytes, int, bytes, str | None]],
     personal: Sequence[tuple[SubjectId, int, bytes]],
 ) -> Members:
     held: dict[bytes, list[SubjectId]] = {
@@ -213,9 +213,15 @@ def _members(
     if len(parts) == 1 and not personal:
         only = held[parts[0].part_id]
         return Members(only, np.full(len(only), parts[0].created), held)
+    # Compacting gathers nothing and moves nobody's calls: what was joined stands for itself, with its own time.
+    imported = {subject for subject, _, _ in personal}
+    for part in parts:
+        if part.compacted is not None:
+            held[part.part_id] = [subject for subject in held[part.part_id] if subject not in imported]
     held |= {part_id: [subject] for subject, _, part_id in personal}
-    batches = [(created, held[part_id]) for part_id, created, _ in parts]
+    batches = [(part.created, held[part.part_id]) for part in parts]
     batches += [(created, held[part_id]) for _, created, part_id in personal]
+    held = {part_id: subjects for part_id, subjects in held.items() if subjects}
     newest: dict[SubjectId, int] = {}
     for created, subjects in sorted(batches, key=itemgetter(0)):
         newest.update(dict.fromkeys(subjects, created))

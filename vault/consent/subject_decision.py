@@ -60,7 +60,7 @@ def newest_data(tx: Transaction, subject: SubjectId, dataset_ids: list[DatasetId
     query = (
         select(largest(PartRow.created))
         .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
-        .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids))
+        .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids), PartRow.compacted.is_(None))
     )
     own = [created for owner, created, _ in personal_parts.people(tx, dataset_ids) if owner == subject]
     newest = max([*own, *filter(None, [tx.scalar(query)])], default=None)

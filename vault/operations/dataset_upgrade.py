@@ -23,7 +23,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.catalog import datasets, part_members, parts, personal_parts
+from vault.genotypes.catalog import compacted_parts, datasets, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.import_parts import OwnPart, write_own
 from vault.genotypes.store.part_records import Owner
@@ -170,9 +170,9 @@ def _written(vault: UnlockedVault, one: _OfOne, keys: Mapping[bytes, bytes], lea
     """Seal a part's calls under its person's keys, under a lease that the stack holds."""
     part_id, person = PartId(new_id(vault.random)), one.person
     leases.enter_context(object_leases.acquire(vault, part_id, lasting=LEASE, keys=KeyPurpose.SITE_TABLE))
-    source, _ = resealing.opened(vault, one.row, person, keys[person])
+    source, tracks = resealing.opened(vault, one.row, person, keys[person])
     owner = Owner(vault.vault_id, DatasetId(one.row.dataset_id), part_id)
-    written = write_own(vault, owner, (person, keys[person]), resealing.chunks(source, person))
+    written = write_own(vault, owner, (person, keys[person]), resealing.chunks(source, person), tracks=tracks)
     # The part's contigs, also those of which everything was blanked: regions are held against them.
     return OwnPart(written.record, person, source.reader.directory.contigs)
 
@@ -191,7 +191,8 @@ def _swap(
         if row is None or part_members.listed(tx, row.part_id, row.members_sha256) != [one.person]:
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
     for one, part in zip(old, written, strict=True):
-        personal_parts.add_instead(tx, one.row, part.record, part.subject, contigs=part.contigs)
+        imported = compacted_parts.imported_as(tx, one.row, one.person)
+        personal_parts.add_instead(tx, imported, part.record, part.subject, contigs=part.contigs)
         object_leases.end(tx, part.record.part_id)
     counts = {"parts": len(old), "bytes": sum(part.stored_bytes for part in written)}
     blobs = [digest for part in written for digest in part.blobs]

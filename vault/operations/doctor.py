@@ -280,8 +280,10 @@ def _unfinished(vault: UnlockedVault) -> Iterator[HealthFinding]:
     now = to_micros(vault.clock())
     with vault.books.read() as tx:
         jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
-        leases = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now)) or 0
-        live = tx.scalar(select(func.count()).select_from(LeaseRow).where(LeaseRow.expires >= now)) or 0
+        over = select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now, LeaseRow.retired.is_not(True))
+        leases = tx.scalar(over) or 0
+        at_work = select(func.count()).select_from(LeaseRow).where(LeaseRow.expires >= now)
+        live = tx.scalar(at_work.where(LeaseRow.retired.is_not(True))) or 0
         halves = tx.scalar(select(func.count()).where(ReleaseRow.state.in_(("staging", "committed")))) or 0
     for kind, state in jobs:
         yield _warning("job_unfinished", f"a job ({kind}) stopped after: {state}", "open the vault as a steward: it goes on")

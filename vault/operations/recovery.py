@@ -57,7 +57,7 @@ def require_newest(vault: UnlockedVault) -> bound_settings.State:
 
 
 def _finish_unfinished(vault: UnlockedVault) -> None:
-    """Finish or abort releases, erasures and rotations that a killed process left."""
+    """Finish or abort releases, erasures, compactions and rotations that a killed process left."""
     releases = exists().where(ReleaseRow.state.in_(RELEASE_UNFINISHED))
     jobs = exists().where(JobRow.state != JOB_DONE)
     with vault.books.read() as tx:
@@ -65,11 +65,13 @@ def _finish_unfinished(vault: UnlockedVault) -> None:
             return
     # Imported late, because this is half of the program and most commands find nothing unfinished.
     from vault.operations import key_rotation, release_recovery  # noqa: PLC0415
+    from vault.operations.compaction import process as compaction  # noqa: PLC0415
     from vault.operations.corrections import discarding, leaving_job, merge_job, recounting  # noqa: PLC0415
     from vault.operations.erasure import process  # noqa: PLC0415
 
     release_recovery.recover(vault)
     if vault.role is Role.STEWARD:  # jobs are begun by stewards, and signed by them
+        compaction.resume(vault)
         process.resume(vault)
         discarding.resume(vault)
         leaving_job.finish_all(vault)

@@ -1,14 +1,15 @@
 """Leases on objects that are being written and that the books do not name yet: the sweeper leaves them alone.
 
 A lease names the prefix of the objects, which is the owner of their keys. It ends in the transaction that names them. An expired lease
-is closed before anything under it is swept, and objects made under a closed lease are never named.
+is closed before anything under it is swept, and objects made under a closed lease are never named. A *retired* one is of objects that the
+books name no more and somebody may be reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
@@ -59,6 +60,27 @@ def end(tx: Transaction, owner: PartId) -> None:
         raise UnavailableError(
             "lease_over", "this took longer than it may, and what it made was swept", hint="repeat the command"
         )
+
+
+def retire(tx: Transaction, owner: PartId, *, until: datetime) -> None:
+    """Lease the objects of a part that the books name no more, for those who are reading it, in the transaction that takes it out."""
+    tx.add(LeaseRow(prefix=owner.hex(), expires=to_micros(until), retired=True))
+
+
+def close_retired(vault: UnlockedVault) -> list[str]:
+    """Close the leases of parts that the books name no more, and return their prefixes."""
+    with vault.books.read() as tx:
+        if tx.scalar(select(LeaseRow.prefix).where(LeaseRow.retired.is_(True)).limit(1)) is None:
+            return []
+    with vault.books.write() as tx:
+        tx.execute(update(LeaseRow).where(LeaseRow.retired.is_(True)).values(expires=CLOSED))
+        return list(tx.scalars(select(LeaseRow.prefix).where(LeaseRow.retired.is_(True))))
+
+
+def forget(vault: UnlockedVault, prefix: str) -> None:
+    """End a closed lease under which nothing is left."""
+    with vault.books.write() as tx:
+        tx.execute(delete(LeaseRow).where(LeaseRow.prefix == prefix, LeaseRow.expires == CLOSED))
 
 
 def close_expired(vault: UnlockedVault) -> list[str]:

@@ -98,7 +98,7 @@ class DatasetRow(Base):
 
 
 class PartRow(Base):
-    """One import into a dataset: files x samples, of two people or more (of before: of one, too)."""
+    """One import into a dataset: files x samples, of two people or more (of before: of one, too); or imports of one person each, joined."""
 
     __tablename__ = "part"
 
@@ -122,6 +122,7 @@ class PartRow(Base):
     counts_bytes: Mapped[int | None] = mapped_column(BIG)
     counts_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     counts_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    compacted: Mapped[Code | None]  # made of parts of one person each: calls | tracked; NULL: an import
 
 
 class AssayedPlacesRow(Base):
@@ -153,7 +154,7 @@ class PersonalPartRow(Base):
     dataset_id: Mapped[Id] = mapped_column(ForeignKey("dataset.dataset_id"), index=True)
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
     ordinal: Mapped[Count]  # among the parts of both kinds
-    state: Mapped[Code]  # live | erasing: nobody's, until its object is deleted
+    state: Mapped[Code]  # live | joined: its calls are in a compacted part | erasing: nobody's, until its object is deleted
     n_sites: Mapped[Count]
     has_track: Mapped[bool] = mapped_column(Boolean)  # the file said what was assayed as reference
     object: Mapped[Code]
@@ -163,6 +164,7 @@ class PersonalPartRow(Base):
     assayed: Mapped[Code | None]  # as in ``part``
     source: Mapped[Code | None]  # as in ``part``
     created: Mapped[Micros]
+    joined: Mapped[Id | None]  # the compacted part that has its calls
 
 
 class ChunkRow(Base):
@@ -448,6 +450,7 @@ class LeaseRow(Base):
 
     prefix: Mapped[Code] = mapped_column(primary_key=True)
     expires: Mapped[Micros]
+    retired: Mapped[bool | None] = mapped_column(Boolean)  # true of a part that was compacted: readers may have it open
 
 
 class CollectionHeadRow(Base):

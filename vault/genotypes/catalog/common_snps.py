@@ -65,7 +65,7 @@ def read(vault: UnlockedVault, dataset: Dataset) -> CommonCalls:
     everyone = sorted(shared | {SubjectId(row.subject_id) for row in own})
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, everyone)
     people = [subject for subject in everyone if subject in keys]
-    held = overlap.sources(vault, dataset.dataset_id, people, keys)
+    held = overlap.sources(vault, dataset.dataset_id, people, keys, together=True)
     column = {subject: at for at, subject in enumerate(people)}
     row = {snp: at for at, snp in enumerate(_chosen(dataset, held))}
     dosage = np.full((len(row), len(people)), MISSING, np.int8)
@@ -78,8 +78,9 @@ def read(vault: UnlockedVault, dataset: Dataset) -> CommonCalls:
             known = [(row[snp], at) for at, snp in snps_of(sites) if snp in row]
             if known:
                 into, rows = (np.array(numbers, np.int64) for numbers in zip(*known, strict=True))
-                fresh[into] = dosage_of(part.reader.read([ordinal], [rows], part.access(members))[1])
-        _fill_reference(part, row, fresh)
+                found = dosage_of(part.reader.read([ordinal], [rows], part.access(members))[1])
+                np.maximum.at(fresh, into, found)  # a compacted part may have several records of a SNP, each person one of them
+        _fill_reference(part, members, row, fresh)
         least[mine] = np.fmin(least[mine], _kinship(dosage[:, mine], fresh))
         dosage[:, mine] = np.where(dosage[:, mine] == MISSING, fresh, dosage[:, mine])
     on_x = np.array([snp[0] == "X" for snp in row], np.bool_)
@@ -125,6 +126,8 @@ def _common(dataset: Dataset, part: Source, ordinal: int) -> list[Snp]:
     rows = np.array([at for at, _ in candidates], np.int64)
     _, counts = part.reader.count([ordinal], [rows], part.access(sorted(part.people)))
     alts, refs = counts.counts[counts.offsets[:-1] + 1], counts.counts[counts.offsets[:-1]]
+    if part.compacted:  # who has no record of an import of their own is most often reference there
+        refs = np.maximum(2 * len(part.people) - alts, 0)
     total = refs + alts
     rarer = np.minimum(refs, alts) / np.maximum(total, 1)
     copies = len(part.people) * (1 if candidates[0][1][0] == "X" else 2)  # men may have one X
@@ -142,14 +145,18 @@ def pseudoautosomal(dataset: Dataset, pos: NDArray[np.int64]) -> NDArray[np.bool
     return found
 
 
-def _fill_reference(part: Source, row: Mapping[Snp, int], dosage: NDArray[np.int8]) -> None:
-    """Reference calls of one person who has no record at a SNP and was assayed there; ``dosage`` int8[m, 1] of their own part."""
-    for contig, track in part.tracks.items():
+def _fill_reference(part: Source, members: Sequence[SubjectId], row: Mapping[Snp, int], dosage: NDArray[np.int8]) -> None:
+    """Reference calls of who has no record at a SNP and was assayed there; ``dosage`` int8[m, n] of the ``members`` of a part."""
+    contigs = dict.fromkeys(contig for subject in members for contig in part.tracks.get(subject, ()))
+    for contig in contigs:
         name = normal_contig(contig)
-        here = [(at, snp[1]) for snp, at in row.items() if snp[0] == name and dosage[at, 0] == MISSING]
-        if here:
-            rows, pos = (np.array(numbers, np.int64) for numbers in zip(*here, strict=True))
-            dosage[rows[track.copies(contig, pos, pos, at_least=1) > 0], 0] = 0
+        places = [(at, snp[1]) for snp, at in row.items() if snp[0] == name]
+        rows, pos = np.array(places, np.int64).reshape(-1, 2).T
+        for column, subject in enumerate(members):
+            track, here = part.tracks.get(subject, {}).get(contig), np.flatnonzero(dosage[rows, column] == MISSING)
+            if track is not None and len(here):
+                found = track.copies(contig, pos[here], pos[here], at_least=1) > 0
+                dosage[rows[here[found]], column] = 0
 
 
 def snps_of(sites: Sites) -> Iterator[tuple[int, Snp]]:

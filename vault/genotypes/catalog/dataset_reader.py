@@ -17,6 +17,7 @@ from policies.loci import Interval
 from vault.crypto.key_wrapping import block_keys
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import dataset_rules, panel_blocks, parts, personal_parts
+from vault.genotypes.catalog.compacted_access import CompactedPerson, compacted_people
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.parts import OpenPart
 from vault.genotypes.catalog.personal_access import PersonalAccess
@@ -34,6 +35,8 @@ from vault.genotypes.store.windows import Choice, PartChoice
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 
+TRIES = 5  # to see the parts of a dataset as they are at one time
+
 
 def read(
     vault: UnlockedVault, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
@@ -44,7 +47,7 @@ def read(
 
     Raises:
         IntegrityError: a missing, altered, swapped or truncated object; ``key_missing``.
-        UnavailableError: ``erasure_pending``.
+        UnavailableError: ``erasure_pending``; ``dataset_changed``: a part was removed or compacted meanwhile.
     """
     return GenotypeReader(vault, dataset, subjects, keys).read(selection)
 
@@ -78,15 +81,14 @@ class GenotypeReader:
                 "key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor"
             )
         self._vault, self._dataset, self._size = vault, dataset, len(subjects)
-        shared = [_PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)]
-        # what the parts of others have says nothing of these people
-        shared = [part for part in shared if part.holds_anyone or not subjects]
-        column = {subject: at for at, subject in enumerate(subjects)}
-        with vault.books.read() as tx:
-            rows = personal_parts.live(tx, dataset.dataset_id, subjects)
-        own = [PersonalAccess(vault, row, column[SubjectId(row.subject_id)], keys[row.subject_id]) for row in rows]
-        self._parts: list[_PartAccess | PersonalAccess] = sorted([*shared, *own], key=attrgetter("ordinal"))
-        self._reference = _reference(own, shared, dataset_rules.current(vault, dataset.dataset_id))
+        for _ in range(TRIES):
+            before = parts.all_part_ids(vault, dataset.dataset_id)
+            self._parts, tracked = _accesses(vault, dataset, subjects, keys, keep_bytes)
+            if parts.all_part_ids(vault, dataset.dataset_id) == before:
+                break  # else somebody's part was compacted meanwhile, and may have been seen twice or not at all
+        else:
+            raise parts.changed()
+        self._reference = _reference(tracked, self._parts, dataset_rules.current(vault, dataset.dataset_id))
 
     def read(self, selection: Selection) -> Calls:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
@@ -126,8 +128,23 @@ class GenotypeReader:
             part.forget()
 
 
+def _accesses(
+    vault: UnlockedVault, dataset: Dataset, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep_bytes: int
+) -> tuple[list[_PartAccess | PersonalAccess], list[PersonalAccess | CompactedPerson]]:
+    """The dataset's parts that hold any of the people, in order; and those of one person's import each, as such."""
+    shared = [_PartAccess(vault, part, subjects, keys, keep_bytes) for part in parts.open_parts(vault, dataset.dataset_id)]
+    # what the parts of others have says nothing of these people
+    shared = [part for part in shared if part.holds_anyone or not subjects]
+    column = {subject: at for at, subject in enumerate(subjects)}
+    with vault.books.read() as tx:
+        rows = personal_parts.live(tx, dataset.dataset_id, subjects)
+    own = [PersonalAccess(vault, row, column[SubjectId(row.subject_id)], keys[row.subject_id]) for row in rows]
+    every: list[_PartAccess | PersonalAccess] = sorted([*shared, *own], key=attrgetter("ordinal"))
+    return every, [person for part in every for person in ([part] if isinstance(part, PersonalAccess) else part.people)]
+
+
 class _PartAccess:
-    """One part as a ``GenotypeReader`` reads it."""
+    """One part as a ``GenotypeReader`` reads it. ``people``: of a compacted part, each as if the import were still a part of their own."""
 
     def __init__(
         self, vault: UnlockedVault, part: OpenPart, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes], keep: int
@@ -144,6 +161,10 @@ class _PartAccess:
         self._asked: set[int] = set()
         self._decoded: dict[int, tuple[Codes, Escapes]] = {}
         self._panels: dict[bytes, PartCalls] = {}
+        self._compacted = part.row.compacted is not None
+        self.people: list[CompactedPerson] = []
+        if self._compacted and here:
+            self.people = compacted_people(vault, part, self._columns, self._slots, self._keys)
 
     @property
     def holds_anyone(self) -> bool:
@@ -156,6 +177,8 @@ class _PartAccess:
     def forget(self) -> None:
         self._decoded.clear()
         self._panels.clear()
+        for person in self.people:
+            person.forget()
 
     def variants_of(self, column: int) -> Variants | None:
         """Where the variants of the person of a column of the view lie; None of somebody who is not in the part."""
@@ -175,15 +198,20 @@ class _PartAccess:
         if self._keep and self._kept(chosen):
             return _spelled(self._recall(chosen), selection.panel)
         ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
-        return _spelled(PartCalls(*self._part.reader.read(ordinals, rows, self._access), self._columns), selection.panel)
+        return _spelled(self._calls(*self._part.reader.read(ordinals, rows, self._access)), selection.panel)
 
     def choose(self, selection: Selection) -> PartChoice:
         build = self._build(selection.panel.panel_id) if selection.panel else None
         if build:
             reader, access = build
             chosen: Chosen = [(0, panel_blocks.told_rows(reader))]
-            return PartChoice.from_reader(reader, chosen, access, self._columns, selection.panel)
-        return PartChoice.from_reader(self._part.reader, self._choose(selection), self._access, self._columns, selection.panel)
+        else:
+            reader, access, chosen = self._part.reader, self._access, self._choose(selection)
+        return PartChoice.from_reader(reader, chosen, access, self._columns, selection.panel, compacted=self._compacted)
+
+    def _calls(self, sites: Sites, codes: Codes, escapes: Escapes) -> PartCalls:
+        """Calls uint8[m, k] of the people who are read."""
+        return PartCalls(sites, codes, escapes, self._columns, self._compacted)
 
     @cached_property
     def _access(self) -> BlockAccess:
@@ -204,7 +232,7 @@ class _PartAccess:
         if panel_id in self._panels:
             return self._panels[panel_id]
         rows = [panel_blocks.told_rows(reader)]
-        found = _spelled(PartCalls(*reader.read([0], rows, access), self._columns), panel)
+        found = _spelled(self._calls(*reader.read([0], rows, access)), panel)
         if found.codes.size <= self._keep:
             self._panels[panel_id] = found
         return found
@@ -243,16 +271,17 @@ class _PartAccess:
             escapes.append(_at_rows(held, picked, len(table)))
         edges = np.concatenate([[0], np.cumsum([len(s) for s in sites])]).astype(np.int64).tolist()
         joined = codes[0] if len(codes) == 1 else np.concatenate([np.zeros((0, len(self._slots)), np.uint8), *codes])
-        return PartCalls(
-            sites[0] if len(sites) == 1 else Sites.concat(sites), joined, join_escapes(escapes, edges), self._columns
-        )
+        return self._calls(sites[0] if len(sites) == 1 else Sites.concat(sites), joined, join_escapes(escapes, edges))
 
 
-def _reference(own: Sequence[PersonalAccess], shared: Sequence[_PartAccess], rule: AssayRule | None) -> ReferenceFill | None:
+def _reference(
+    own: Sequence[PersonalAccess | CompactedPerson], every: Sequence[_PartAccess | PersonalAccess], rule: AssayRule | None
+) -> ReferenceFill | None:
     """Who of the people has a track, at the quality that the dataset asks for; None if nobody has."""
-    by_person: dict[int, list[PersonalAccess]] = {}
+    by_person: dict[int, list[PersonalAccess | CompactedPerson]] = {}
     for part in own:
         by_person.setdefault(part.column, []).append(part)
+    shared = [part for part in every if isinstance(part, _PartAccess) and not part.people]
     tracked = []
     for column, mine in by_person.items():
         tracks = [part.track for part in mine if part.has_track]

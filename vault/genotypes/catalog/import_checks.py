@@ -10,13 +10,13 @@ from sqlalchemy import func, select
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError
-from vault.genotypes.catalog import leaving, overlap, parts, personal_parts
+from vault.genotypes.catalog import compacted_access, leaving, overlap, parts, personal_parts
 from vault.genotypes.catalog.call_comparison import SAME_PERSON, UNLIKE_PERSON
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.overlap import Overlap
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
 from vault.genotypes.contigs import normal_contig
-from vault.ids import SubjectId
+from vault.ids import PartId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ErasureRow, PartMemberRow, PartRow
 
@@ -72,9 +72,7 @@ def require_new_files(vault: UnlockedVault, dataset: Dataset, files: Sequence[tu
         query = members.where(PartRow.dataset_id == dataset.dataset_id, PartRow.source == source)
         with vault.books.read() as tx:
             held = set(tx.scalars(query)) if source else set()
-            held |= {
-                row.subject_id for row in personal_parts.live(tx, dataset.dataset_id, people) if source and row.source == source
-            }
+            held |= set(personal_parts.of_source(tx, dataset.dataset_id, source, people)) if source else set()
         if not held.issuperset(people):
             return
     raise NothingNewError(None)
@@ -87,11 +85,14 @@ def require_as_wide(vault: UnlockedVault, dataset: Dataset, contigs: Sequence[st
         own = [row for row in personal_parts.live(tx, dataset.dataset_id, people) if row.part_id in held]
     given = {normal_contig(name) for name in contigs}
     rows = [row for row in parts.list_all(vault, dataset.dataset_id) if row.part_id in held]
-    names = [name for row in rows for name in parts.open_part(vault, row).reader.directory.contigs]
-    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, people) if own else {}
-    for row in own:
-        person = SubjectId(row.subject_id)
-        source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), (person, keys[person]))
+    names = [name for row in rows if row.compacted is None for name in parts.open_part(vault, row).reader.directory.contigs]
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, people)
+    for row in rows:
+        if row.compacted is not None:
+            names += compacted_access.own_contigs(vault, row, held[PartId(row.part_id)], keys)
+    for mine in own:
+        person = SubjectId(mine.subject_id)
+        source = overlap.of_own(vault, owner_from_row(vault.vault_id, mine), personal_from_row(mine), (person, keys[person]))
         names += source.reader.directory.contigs
     lost = list(dict.fromkeys(name for name in names if normal_contig(name) not in given))
     if lost:

@@ -62,7 +62,7 @@ def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequen
     if not leavers:
         return None
     job_id, places = new_id(vault.random), dict[str, list[tuple[str, int, int]]]()
-    own = personal_parts.end(tx, list(leavers))
+    own, joined = personal_parts.end(tx, list(leavers)), list[SubjectId]()
     for part_id, subjects in leavers.items():
         if part_id in own:
             continue
@@ -73,7 +73,8 @@ def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequen
         for subject in going:
             tx.execute(delete(PartMemberRow).where(PartMemberRow.part_id == part_id, PartMemberRow.subject_id == subject))
         part_members.settle(tx, part_id)
-    payload = json.dumps({"shared": places, "own": [one.hex() for one in own.values()]}).encode()
+        joined += personal_parts.leave_joined(tx, part_id, list(going))
+    payload = json.dumps({"shared": places, "own": [one.hex() for one in (*own.values(), *joined)]}).encode()
     tx.add(JobRow(job_id=job_id, kind=LEAVE_JOB, state=LEFT, payload=payload, created=to_micros(vault.clock())))
     tx.flush()
     for part_id in leavers.keys() - own.keys():

@@ -34,7 +34,6 @@ def named_objects(tx: Transaction) -> Iterator[Stored]:
     """Directories, carrier counts, site tables, containers, personal parts and panel blocks, in no order that means anything."""
     columns = (
         (PartRow.directory_object, PartRow.directory_bytes, PartRow.directory_sha256),
-        (PersonalPartRow.object, PersonalPartRow.total_bytes, PersonalPartRow.sha256),
         (ChunkRow.table_object, ChunkRow.table_bytes, ChunkRow.table_sha256),
         (ContainerRow.object, ContainerRow.total_bytes, ContainerRow.sha256),
         (PanelBuildRow.table_object, PanelBuildRow.table_bytes, PanelBuildRow.table_sha256),
@@ -43,8 +42,10 @@ def named_objects(tx: Transaction) -> Iterator[Stored]:
     for part in tx.scalars(select(PartRow)):
         if (counts := counts_from_row(part)) is not None:
             yield Stored(counts.name, counts.n_bytes, counts.sha256)
-    for name, size, digest in columns:
-        for row in tx.execute(select(name, size, digest).execution_options(yield_per=1_000)):
+    queries = [select(*names) for names in columns]
+    own = select(PersonalPartRow.object, PersonalPartRow.total_bytes, PersonalPartRow.sha256)
+    for query in (*queries, own.where(PersonalPartRow.joined.is_(None))):  # the objects of joined ones were retired
+        for row in tx.execute(query.execution_options(yield_per=1_000)):
             yield Stored(*row)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
-from vault.genotypes.catalog import call_comparison, parts, personal_parts
+from vault.genotypes.catalog import call_comparison, compacted_access, parts, personal_parts
 from vault.genotypes.catalog.call_comparison import DIFFERENT, NONE, SAME, CallTally, SharedSites, shared_sites
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
@@ -25,6 +25,7 @@ from vault.genotypes.codec.call_codes import Codes
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.contigs import normal_contig
 from vault.genotypes.store.block_access import BlockAccess
+from vault.genotypes.store.own_rows import AnyRows, OwnRows
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
 from vault.genotypes.store.personal_index import PersonalRecord
@@ -65,17 +66,25 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Source:
-    """Calls of some people in one part, of either kind. ``inside``: of the dataset that is imported into. ``tracks``: of one person's part,
-    what was assayed as reference, by the contigs that it speaks of.
+    """Calls of some people in one part, of either kind. ``inside``: of the dataset that is imported into. ``tracks``: what was assayed as
+    reference, by person and by the contigs that it speaks of. ``compacted``: who has no record of a site is none of those who were not called there.
     """
 
     part_id: bytes
-    reader: PartReader
+    reader: AnyRows
     people: Collection[SubjectId]
     access: Callable[[Sequence[SubjectId]], BlockAccess]
     learn: Callable[[Sequence[int]], None]
     inside: bool = True
-    tracks: Mapping[str, OwnTrack] = field(default_factory=dict)
+    tracks: Mapping[SubjectId, Mapping[str, OwnTrack]] = field(default_factory=dict)
+    compacted: bool = False
+
+
+@dataclass(frozen=True)
+class OwnSource(Source):
+    """A person's own part."""
+
+    reader: PartReader
 
 
 def of_shared(
@@ -107,13 +116,29 @@ def of_written(
     return of_shared(reader, slots, keys)
 
 
-def of_own(vault: UnlockedVault, owner: Owner, record: PersonalRecord, person: tuple[SubjectId, bytes]) -> Source:
+def of_each(
+    reader: PartReader,
+    slots: Mapping[SubjectId, tuple[int, int]],
+    keys: Mapping[SubjectId, bytes],
+    *,
+    learn: Callable[[Sequence[int]], None],
+) -> list[Source]:
+    """Of each of some people of a compacted part, as of a part of their own. ``keys``: block keys."""
+    found = []
+    for subject in slots.keys() & keys.keys():
+        access = BlockAccess.from_places([slots[subject]], [keys[subject]])
+        own = OwnRows(reader, access)
+        found.append(Source(reader.part.part_id, own, {subject}, lambda _, access=access: access, learn))  # type: ignore[misc]
+    return found
+
+
+def of_own(vault: UnlockedVault, owner: Owner, record: PersonalRecord, person: tuple[SubjectId, bytes]) -> OwnSource:
     """Of a person's own part. ``person``: subject and genotype key."""
     subject, key = person
     part = PersonalPart(owner, record, key, get_range=vault.objects.get_range, pool=decoding_pool())
     track = OwnTrack(part.bins)
     tracks = {one.contig: track for one in part.index.tracks}
-    return Source(record.part_id, part.reader, {subject}, lambda _: part.access, lambda _: None, tracks=tracks)
+    return OwnSource(record.part_id, part.reader, {subject}, lambda _: part.access, lambda _: None, tracks={subject: tracks})
 
 
 @dataclass(frozen=True)
@@ -221,8 +246,12 @@ def sources(
     keys: Mapping[bytes, bytes],
     *,
     without: Mapping[SubjectId, Collection[bytes]] = MappingProxyType({}),
+    together: bool = False,
 ) -> list[Source]:
-    """Parts of a dataset in which any of the people are, in order. ``keys``: genotype keys. ``without``: as ``measure``."""
+    """Parts of a dataset in which any of the people are, in order. ``keys``: genotype keys. ``without``: as ``measure``.
+
+    Of a compacted part each of them has a source of their own, unless they are wanted ``together``.
+    """
     found: list[tuple[tuple[int, bool], Source]] = []  # own parts behind a part of several people whose place they share
     with vault.books.read() as tx:
         own = personal_parts.live(tx, dataset_id, people)
@@ -237,13 +266,19 @@ def sources(
         if slots:
             derived = dict(zip(slots, block_keys((keys[s] for s in slots), dataset_id), strict=True))
             opened = parts.open_part(vault, shared)
-            found.append(
-                ((shared.ordinal, False), of_shared(opened.reader, slots, derived, learn=partial(parts.learn, vault, opened)))
-            )
+            learn = partial(parts.learn, vault, opened)
+            if shared.compacted is None or together:
+                source = of_shared(opened.reader, slots, derived, learn=learn)
+                if shared.compacted is not None:
+                    tracks = compacted_access.tracks_of(vault, opened, slots, keys)
+                    source = replace(source, compacted=True, tracks=tracks)
+                found.append(((shared.ordinal, False), source))
+            else:
+                found += [((shared.ordinal, False), one) for one in of_each(opened.reader, slots, derived, learn=learn)]
     return [source for _, source in sorted(found, key=lambda one: one[0])]
 
 
-def _shared(reader: PartReader, ordinal: int, earlier: Source) -> Iterator[tuple[int, SharedSites]]:
+def _shared(reader: AnyRows, ordinal: int, earlier: Source) -> Iterator[tuple[int, SharedSites]]:
     """(ordinal, shared sites) of the chunks of an earlier part that share sites with a chunk of the new one."""
     near = _touching(reader.directory, ordinal, earlier.reader.directory)
     if near:
@@ -261,7 +296,7 @@ def _touching(mine: PartDirectory, ordinal: int, theirs: PartDirectory) -> list[
     return np.flatnonzero(near).tolist()
 
 
-def _has_unseen(reader: PartReader, ordinal: int, shared: Sequence[Sequence[tuple[int, SharedSites]]]) -> bool:
+def _has_unseen(reader: AnyRows, ordinal: int, shared: Sequence[Sequence[tuple[int, SharedSites]]]) -> bool:
     seen = np.zeros(int(reader.directory.n_sites[ordinal]), np.bool_)
     for chunk in shared:
         for _, sites in chunk:

@@ -123,6 +123,8 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
         sealer, chunk = _seal(vault, work, build_id)
         panel_blocks.remove(vault, panel_blocks.of_place(vault, panel.panel_id, work.part_id))
         with vault.books.write() as tx:
+            if tx.get(PartRow, work.part_id) is None:
+                raise parts.changed()
             panel_blocks.add(
                 tx, vault, panel_id=panel.panel_id, part_id=work.part_id, versions=versions, sealer=sealer, chunk=chunk
             )

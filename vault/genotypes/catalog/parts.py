@@ -29,8 +29,9 @@ from vault.genotypes.catalog.row_mapping import (
 )
 from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.part_reader import PartReader
-from vault.genotypes.store.part_records import ChunkRecord, PartRecord
+from vault.genotypes.store.part_records import ChunkRecord, PartRecord, TrackRecord
 from vault.genotypes.store.selections import Chosen, Selection, choose_rows
+from vault.genotypes.store.site_tables import TRACKS_FROM
 from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -96,6 +97,12 @@ def list_all(vault: UnlockedVault, dataset_id: DatasetId) -> list[PartRow]:
         return list(tx.scalars(_PARTS, {"dataset": dataset_id}))
 
 
+def all_part_ids(vault: UnlockedVault, dataset_id: DatasetId) -> set[bytes]:
+    """Ids of the dataset's parts that are not one person's own: another set than before where any was compacted."""
+    with vault.books.read() as tx:
+        return set(tx.scalars(select(PartRow.part_id).where(PartRow.dataset_id == dataset_id)))
+
+
 def members(vault: UnlockedVault, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
     """(group, slot) of those of the subjects (None: of all) whose blocks the part holds. Raises IntegrityError ``members_altered``."""
     with vault.books.read() as tx:
@@ -147,9 +154,29 @@ def add_part(
     ``assayed``: as ``declared_assays.keep`` says. ``source``: digest of the files it came from.
     """
     ordinal = personal_parts.next_ordinal(tx, dataset_id)
-    said = {"assayed": assayed, "source": source}
-    fields = {**part_fields(part), **said, "members_sha256": b"", "created": to_micros(vault.clock())}
-    tx.add(PartRow(dataset_id=dataset_id, ordinal=ordinal, **fields))
+    _add(tx, vault, (part, chunks), dataset_id=dataset_id, ordinal=ordinal, assayed=assayed, source=source)
+
+
+def add_compacted(
+    tx: Transaction,
+    vault: UnlockedVault,
+    dataset_id: DatasetId,
+    part: PartRecord,
+    chunks: Sequence[ChunkRecord],
+    *,
+    tracks: Sequence[TrackRecord],
+    kind: str,
+    ordinal: int,
+) -> None:
+    """Name a written compacted part's objects in the books, in the place ``ordinal`` among the dataset's parts. ``kind``: of ``part.compacted``."""
+    _add(tx, vault, (part, chunks), dataset_id=dataset_id, ordinal=ordinal, compacted=kind)
+    found = (container_fields(track, part_id=part.part_id, chunk=TRACKS_FROM + track.number) for track in tracks)
+    bulk_insert(tx, ContainerRow, list(chain.from_iterable(found)))
+
+
+def _add(tx: Transaction, vault: UnlockedVault, written: tuple[PartRecord, Sequence[ChunkRecord]], **said: object) -> None:
+    part, chunks = written
+    tx.add(PartRow(**part_fields(part), **said, members_sha256=b"", created=to_micros(vault.clock())))
     tx.flush()
     rows = [
         {"part_id": part.part_id, "ordinal": chunk.ordinal, "table_version": chunk.table_version, **chunk_fields(chunk)}
@@ -217,7 +244,7 @@ def learn(vault: UnlockedVault, part: OpenPart, ordinals: Sequence[int], *, eras
             )
         chunks = tx.execute(_CHUNKS, wanted).all()
         if len(chunks) != len(ordinals):
-            raise _incomplete()
+            raise _incomplete() if tx.get(PartRow, row.part_id) else changed()
         stale = [chunk for chunk in chunks if _is_news(reader.known(chunk.ordinal), chunk)]
         if not stale:
             return
@@ -263,6 +290,11 @@ def open_for_erasure(vault: UnlockedVault, part: PartRow, ordinals: Sequence[int
 
 def _is_news(known: ChunkRecord | None, chunk: Row[*tuple[Any, ...]]) -> bool:
     return known is None or (known.table_version, known.table_key_id) != (chunk.table_version, chunk.table_key_id)
+
+
+def changed() -> UnavailableError:
+    """A part is gone that was there when the access began: it was removed, or compacted."""
+    return UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
 
 
 def _incomplete() -> IntegrityError:

@@ -1,5 +1,7 @@
 """Personal parts in the books: one row each, which says whose it is. The rows are a signed collection, so none joins, leaves or changes unseen.
 
+A row stays, ``joined``, when its calls come into a compacted part (``compacted_parts``): it tells what was imported when, and in which order.
+
 The contigs of parts of several people are in sealed directories under the vault's keys; those of personal parts are under their people's
 keys, so the dataset's own record lists contigs, as its files spell them.
 """
@@ -13,14 +15,15 @@ from sqlalchemy import delete, select, update
 
 from vault.genotypes.catalog.row_mapping import personal_fields
 from vault.genotypes.store.personal_index import PersonalRecord
-from vault.ids import DatasetId, SubjectId
+from vault.ids import DatasetId, PartId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 from vault.storage.stored_types import largest
 from vault.storage.timestamps import to_micros
 
-LIVE, ERASING = "live", "erasing"
+LIVE, JOINED, ERASING = "live", "joined", "erasing"
+HELD = (LIVE, JOINED)  # imports of which the dataset has the calls
 
 
 def add(
@@ -102,13 +105,40 @@ def live(
     return [row for row in rows if wanted is None or row.subject_id in wanted]
 
 
-def people(tx: Transaction, datasets: Sequence[DatasetId]) -> list[tuple[SubjectId, int, bytes]]:
-    """(subject, time of the import, part) of every live personal part of some datasets, oldest first."""
+def joined(tx: Transaction, dataset_id: DatasetId) -> list[PersonalPartRow]:
+    """Imports of a dataset whose calls are in a compacted part by now, in order."""
+    mine = (PersonalPartRow.state == JOINED, PersonalPartRow.dataset_id == dataset_id)
+    return list(tx.scalars(select(PersonalPartRow).where(*mine).order_by(PersonalPartRow.ordinal)))
+
+
+def of_source(tx: Transaction, dataset_id: DatasetId, source: str, subjects: Sequence[SubjectId]) -> list[SubjectId]:
+    """Those of the subjects of whom a dataset has the import of a file, joined or not."""
     c = PersonalPartRow
-    query = select(c.subject_id, c.created, c.part_id).where(c.state == LIVE, c.dataset_id.in_(datasets))
+    query = select(c.subject_id).where(c.dataset_id == dataset_id, c.source == source, c.state.in_(HELD))
+    return [SubjectId(one) for one in tx.scalars(query) if one in set(subjects)]
+
+
+def people(tx: Transaction, datasets: Sequence[DatasetId]) -> list[tuple[SubjectId, int, bytes]]:
+    """(subject, time of the import, part) of every import of one person into some datasets, joined ones too, oldest first."""
+    c = PersonalPartRow
+    query = select(c.subject_id, c.created, c.part_id).where(c.state.in_(HELD), c.dataset_id.in_(datasets))
     return [
         (SubjectId(subject), created, part_id) for subject, created, part_id in tx.execute(query.order_by(c.created, c.part_id))
     ]
+
+
+def join(tx: Transaction, part_ids: Sequence[PartId], into: PartId) -> None:
+    """Tell of live parts that their calls are in a compacted part."""
+    mine = (PersonalPartRow.part_id.in_(list(part_ids)), PersonalPartRow.state == LIVE)
+    tx.execute(update(PersonalPartRow).where(*mine).values(state=JOINED, joined=into))
+
+
+def leave_joined(tx: Transaction, joined_in: bytes, subjects: Sequence[SubjectId]) -> list[SubjectId]:
+    """End the imports of some people whose calls are in a compacted part that these leave; whose there were."""
+    mine = (PersonalPartRow.joined == joined_in, PersonalPartRow.subject_id.in_(list(subjects)))
+    found = [SubjectId(one) for one in tx.scalars(select(PersonalPartRow.subject_id).where(*mine))]
+    tx.execute(update(PersonalPartRow).where(*mine).values(state=ERASING))
+    return found
 
 
 def leave(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
@@ -118,19 +148,23 @@ def leave(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
 
 def end(tx: Transaction, part_ids: Sequence[bytes]) -> dict[bytes, SubjectId]:
     """End those of the parts that are personal; their objects stay named until ``remove`` deletes them. Whose each was."""
-    query = select(PersonalPartRow.part_id, PersonalPartRow.subject_id).where(PersonalPartRow.part_id.in_(list(part_ids)))
+    own = (PersonalPartRow.part_id.in_(list(part_ids)), PersonalPartRow.state == LIVE)
+    query = select(PersonalPartRow.part_id, PersonalPartRow.subject_id).where(*own)
     found = {part_id: SubjectId(subject) for part_id, subject in tx.execute(query)}
     tx.execute(update(PersonalPartRow).where(PersonalPartRow.part_id.in_(list(found))).values(state=ERASING))
     return found
 
 
 def remove(vault: UnlockedVault, subjects: Sequence[SubjectId]) -> int:
-    """Delete what is left of the personal parts of people who are being erased; how many there were. Doing it twice does no harm."""
+    """Delete what is left of the personal parts of people who are being erased; how many there were, those that were joined left out.
+
+    Doing it twice does no harm.
+    """
     mine = (PersonalPartRow.subject_id.in_(list(subjects)), PersonalPartRow.state == ERASING)
     with vault.books.read() as tx:
-        names = list(tx.scalars(select(PersonalPartRow.object).where(*mine)))
-    if names:
-        vault.objects.delete(names)
+        found = tx.execute(select(PersonalPartRow.object, PersonalPartRow.joined).where(*mine)).all()
+    if found:
+        vault.objects.delete([row.object for row in found])
         with vault.books.write() as tx:
             tx.execute(delete(PersonalPartRow).where(*mine))
-    return len(names)
+    return sum(row.joined is None for row in found)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vault.genotypes.store.containers import ContainerRef
-from vault.genotypes.store.part_records import ChunkRecord, CountsRecord, Owner, PartRecord
+from vault.genotypes.store.part_records import ChunkRecord, CountsRecord, Owner, PartRecord, TrackRecord
 from vault.genotypes.store.personal_index import PersonalRecord
 from vault.ids import ContainerId, DatasetId, KeyId, PartId, VaultId
 from vault.storage.book_tables import PartRow, PersonalPartRow
@@ -146,8 +146,8 @@ def container_from_row(owner: Owner, row: Any, *, chunk: int, length_key_id: byt
     )
 
 
-def container_fields(chunk: ChunkRecord, /, **place: object) -> list[dict[str, Any]]:
-    """For each container of a chunk the columns of a ``ContainerRow`` or ``PanelContainerRow``. ``place``: the columns of its place."""
+def container_fields(chunk: ChunkRecord | TrackRecord, /, **place: object) -> list[dict[str, Any]]:
+    """For each container of a chunk, or of a run of tracks, the columns of a ``ContainerRow`` or ``PanelContainerRow``. ``place``: the columns of its place."""
     return [
         {
             **place,

@@ -57,7 +57,7 @@ def renumber(codes: Codes, escaped: list[EscapedCall], numbers: tuple[int, ...])
     moved = [EscapedCall(call.column, tuple(_number(numbers, a) for a in call.alleles), call.phased) for call in escaped]
     # a call whose new allele no code holds
     for column in np.flatnonzero((made == ESCAPE) & (codes != ESCAPE)).tolist():
-        alleles, bar = _alleles(int(codes[column]))
+        alleles, bar = alleles_of(int(codes[column]))
         moved.append(EscapedCall(column, tuple(_number(numbers, a) for a in alleles), (0, bar)[: len(alleles)]))
     if (made == _UNKNOWN).any():
         raise _outside()
@@ -69,7 +69,7 @@ def _table(numbers: tuple[int, ...]) -> Codes:
     """uint8[256]: the new code of each code."""
     made = np.arange(256, dtype=np.uint8)
     for code in range(ESCAPE):
-        alleles, bar = _alleles(code)
+        alleles, bar = alleles_of(code)
         if any(allele >= len(numbers) or (allele >= 0 and numbers[allele] < 0) for allele in alleles):
             made[code] = _UNKNOWN
             continue
@@ -81,7 +81,7 @@ def _table(numbers: tuple[int, ...]) -> Codes:
     return made
 
 
-def _alleles(code: int) -> tuple[tuple[int, ...], int]:
+def alleles_of(code: int) -> tuple[tuple[int, ...], int]:
     """(alleles, 1 if phased) of a call code."""
     if code >= HAPLOID_BASE:
         return (code - HAPLOID_BASE - 1,), 0

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from vault.crypto.envelope import seal_blob
 from vault.crypto.primitives import sha256
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
 from vault.genotypes.codec.encoded_chunk import EncodedChunk
+from vault.genotypes.codec.format_constants import Payload
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.containers import ContainerRef, seal_container
-from vault.genotypes.store.part_records import ChunkRecord, Owner, Place
-from vault.genotypes.store.site_tables import SiteTable
+from vault.genotypes.store.part_records import ChunkRecord, Owner, Place, TrackRecord
+from vault.genotypes.store.site_tables import TRACKS_FROM, SiteTable
 from vault.ids import KeyId, RandomBytes, new_id
 
 Put = Callable[[str, bytes], None]
@@ -49,6 +50,21 @@ class ChunkSealer:
         name = self.store("sites", table)
         return ChunkRecord(ordinal, len(sites), name, len(table), sha256(table), key_id, 1, refs, names)
 
+    def seal_tracks(self, number: int, bins: range, tracks: Sequence[Mapping[int, bytes]], keys: Sequence[bytes]) -> TrackRecord:
+        """One container for each group. ``tracks``: of each subject the encoded bins, under ``keys``; a bin without any is empty."""
+        refs: list[ContainerRef] = []
+        names: list[str] = []
+        for group, (columns, _) in enumerate(self._groups):
+            data, ref = self._container(
+                [keys[c] for _ in bins for c in columns],
+                [tracks[c].get(at, b"") for at in bins for c in columns],
+                chunk=TRACKS_FROM + number,
+                group=group,
+            )
+            names.append(self.store("tracks", data))
+            refs.append(ref)
+        return TrackRecord(number, tuple(refs), tuple(names))
+
     def store(self, kind: str, data: bytes) -> str:
         """Put an object under a new random name."""
         name = f"{self._owner.part_id.hex()}/{new_id(self._random).hex()}.{kind}"
@@ -61,21 +77,26 @@ class ChunkSealer:
         refs: list[ContainerRef] = []
         names: list[str] = []
         for group, (columns, keys) in enumerate(self._groups):
-            data, ref = seal_container(
-                keys,
-                [payloads[c] for c in columns],
-                vault_id=self._owner.vault_id,
-                dataset_id=self._owner.dataset_id,
-                part_id=self._owner.part_id,
-                chunk=ordinal,
-                group=group,
-                length_key_id=self.length_key_id,
-                length_key=self._length_key,
-                random=self._random,
-            )
+            data, ref = self._container(keys, [payloads[c] for c in columns], chunk=ordinal, group=group)
             names.append(self.store("blocks", data))
             refs.append(ref)
         return tuple(refs), tuple(names)
+
+    def _container(
+        self, keys: Sequence[bytes], payloads: Sequence[Payload], *, chunk: int, group: int
+    ) -> tuple[bytes, ContainerRef]:
+        return seal_container(
+            keys,
+            payloads,
+            vault_id=self._owner.vault_id,
+            dataset_id=self._owner.dataset_id,
+            part_id=self._owner.part_id,
+            chunk=chunk,
+            group=group,
+            length_key_id=self.length_key_id,
+            length_key=self._length_key,
+            random=self._random,
+        )
 
 
 def _by_group(places: Sequence[Place]) -> list[tuple[list[int], list[bytes]]]:

@@ -51,6 +51,17 @@ class _SitesAlone:
     def sites(self, _ordinal: int, /) -> Sites:
         return self._sites
 
+    def read(
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: BlockAccess,
+        *,
+        held: Held | None = None,
+    ) -> tuple[Sites, Codes, Escapes]:
+        sites, _ = self.count(chunks, rows, access, held=held)
+        return sites, np.zeros((len(sites), 0), np.uint8), Escapes.empty()
+
     def read_and_count(
         self,
         chunks: Sequence[int],

@@ -7,7 +7,7 @@ one line the earlier part's stands, unless it is missing. Parts of which no subj
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, MAX_CODED_ALLELE, C
 from vault.genotypes.codec.format_constants import HAS_ABSENT, HAS_UNEVEN
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.call_renumbering import EscapedCall, is_missing, reference_only, renumber
+from vault.genotypes.store.own_records import own_records
 from vault.genotypes.store.record_union import GONE, Copy, References
-from vault.genotypes.store.site_union import Carried, PartPlaces, SiteUnion, unite_sites
+from vault.genotypes.store.site_union import Carried, Owners, OwnRecords, PartPlaces, SiteUnion, unite_sites
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ class Calls:
 
 @dataclass(frozen=True)
 class PartCalls:
-    """Calls of one part: ``codes`` uint8[m, k]; ``columns`` int64[k]: the view column of each of its subjects, all different."""
+    """Calls of one part: ``codes`` uint8[m, k]; ``columns`` int64[k]: the view column of each of its subjects, all different.
+
+    ``compacted``: each subject's calls are an import of their own, and ABSENT where that had no such record.
+    """
 
     sites: Sites
     codes: Codes
     escapes: Escapes
     columns: NDArray[np.int64]
+    compacted: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,11 @@ def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Code
     Raises:
         IntegrityError: ``call_outside_site`` if a call names an allele that its site does not list.
     """
-    if len(parts) == 1 and np.array_equal(parts[0].columns, np.arange(n_columns)):
+    parts = [held_records(part) if part.compacted else part for part in parts]
+    if len(parts) == 1 and np.array_equal(parts[0].columns, np.arange(n_columns)) and not _has_own_lines(parts[0]):
         return parts[0].sites, parts[0].codes, parts[0].escapes
-    union = unite_sites([part.sites for part in parts], _carried_by_calls(parts))
+    compacted = [at for at, part in enumerate(parts) if part.compacted]
+    union = unite_sites([part.sites for part in parts], _carried_by_calls(parts), _owners(parts), compacted)
     codes = np.full((len(union.sites), n_columns), ABSENT, np.uint8)
     taken = np.zeros(n_columns, np.bool_)
     found: list[tuple[Escapes, NDArray[np.int64]]] = []
@@ -68,11 +75,12 @@ def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Code
         whole = len(places.rows) == len(part.sites)
         _put(codes, places.lines, part.codes if whole else part.codes[places.rows], part.columns, keep=keep)
         found.append(_plain_escapes(part, places))
-        for line, source in places.put:
-            calls, escaped = _copied(part, source) if isinstance(source, Copy) else (_references(part, source), [])
-            _put(codes, np.array([line]), calls[None], part.columns, keep=keep)
-            found += [_escape(call, line, part.columns) for call in escaped]
-    return union.sites, codes, _escapes([(e, rows) for e, rows in found if len(e)], codes)
+        for line, source, some in places.put:
+            calls, escaped = _copied(part, source, some) if isinstance(source, Copy) else (_references(part, source, some), [])
+            columns = part.columns if some is None else part.columns[some]
+            _put(codes, np.array([line]), calls[None], columns, keep=keep)
+            found += [_escape(call, line, columns) for call in escaped]
+    return union.sites, codes, gathered_escapes([(e, rows) for e, rows in found if len(e)], codes)
 
 
 def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, AlleleCounts] | None:
@@ -92,7 +100,7 @@ def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, Al
     for part, places in zip(parts, union.parts, strict=True):
         whole = len(places.rows) == len(part.sites)
         total.add(part.counts if whole else part.counts.take(places.rows), places.lines)
-        for line, copy in places.put:
+        for line, copy, _ in places.put:
             if isinstance(copy, Copy):
                 _add_copy(total, line, part.counts, copy)
         held[places.touched()] += len(part.columns)
@@ -101,7 +109,7 @@ def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, Al
 
 
 def _needs_calls(parts: Sequence[PartCounts], union: SiteUnion) -> bool:
-    if any(isinstance(source, References) for places in union.parts for _, source in places.put):
+    if any(isinstance(source, References) for places in union.parts for _, source, _ in places.put):
         return True
     touched = [places.touched() for places in union.parts]
     return any(
@@ -130,6 +138,30 @@ def _carried_by_calls(parts: Sequence[PartCalls]) -> Carried:
     return carried
 
 
+def held_records(part: PartCalls) -> PartCalls:
+    """Of a compacted part only the records that some person who is read has: what others' imports list has no say."""
+    held = (part.codes != ABSENT).any(axis=1)
+    if held.all():
+        return part
+    rows = np.flatnonzero(held)
+    place = np.cumsum(held) - 1
+    escapes = replace(part.escapes, site=place[part.escapes.site])  # an escape is a call
+    return replace(part, sites=part.sites.take(rows), codes=part.codes[rows], escapes=escapes)
+
+
+def _has_own_lines(part: PartCalls) -> bool:
+    """True of a compacted part that has several records of one place, of which lines are yet to be made."""
+    sites = part.sites
+    return part.compacted and bool(((np.diff(sites.pos) == 0) & (np.diff(sites.contig) == 0)).any())
+
+
+def _owners(parts: Sequence[PartCalls]) -> Owners:
+    def owners(at: int, rows: NDArray[np.int64]) -> list[OwnRecords] | None:
+        return own_records(parts[at].codes, parts[at].escapes, rows) if parts[at].compacted else None
+
+    return owners
+
+
 def _numbers(counts: AlleleCounts) -> list[frozenset[int]]:
     return [frozenset((np.flatnonzero(counts.ac(site)) + 1).tolist()) for site in range(len(counts.an))]
 
@@ -148,22 +180,31 @@ def _add_copy(total: AlleleCounts, line: int, counts: AlleleCounts, copy: Copy) 
     total.flags[line] |= counts.flags[row]
 
 
-def _copied(part: PartCalls, copy: Copy) -> tuple[Codes, list[EscapedCall]]:
-    """A record's calls as they stand in a line."""
-    own = part.escapes
+def _copied(part: PartCalls, copy: Copy, some: NDArray[np.int64] | None) -> tuple[Codes, list[EscapedCall]]:
+    """A record's calls as they stand in a line, of ``some`` columns int64[k] of the part (None: of all)."""
+    own, codes = part.escapes, part.codes[copy.record.row]
     first, last = np.searchsorted(own.site, [copy.record.row, copy.record.row + 1]).tolist()
-    spans = [(at, slice(int(own.offset[at]), int(own.offset[at + 1]))) for at in range(first, last)]
-    escaped = [EscapedCall(int(own.sample[at]), tuple(own.alleles[s].tolist()), tuple(own.phased[s].tolist())) for at, s in spans]
-    return renumber(part.codes[copy.record.row], escaped, copy.numbers)
+    places = own.sample[first:last].tolist()
+    if some is not None:
+        number = {column: at for at, column in enumerate(some.tolist())}
+        places, codes = [number.get(column, -1) for column in places], codes[some]
+    spans = [slice(int(own.offset[at]), int(own.offset[at + 1])) for at in range(first, last)]
+    escaped = [
+        EscapedCall(place, tuple(own.alleles[s].tolist()), tuple(own.phased[s].tolist()))
+        for place, s in zip(places, spans, strict=True)
+        if place >= 0
+    ]
+    return renumber(codes, escaped, copy.numbers)
 
 
-def _references(part: PartCalls, source: References) -> Codes:
-    """uint8[k]: the reference calls that stand in a line of which the part has no record."""
-    calls = np.full(len(part.columns), ABSENT, np.uint8)
+def _references(part: PartCalls, source: References, some: NDArray[np.int64] | None) -> Codes:
+    """uint8[k]: the reference calls that stand in a line of which the part has no record. ``some`` as in ``_copied``."""
+    chosen = slice(None) if some is None else some
+    calls = np.full(len(part.columns) if some is None else len(some), ABSENT, np.uint8)
     for record in source.records:
-        calls = np.where(calls == ABSENT, reference_only(part.codes[record.row]), calls)
+        calls = np.where(calls == ABSENT, reference_only(part.codes[record.row, chosen]), calls)
     for record in source.listing:
-        calls[is_missing(part.codes[record.row])] = ABSENT
+        calls[is_missing(part.codes[record.row, chosen])] = ABSENT
     return calls
 
 
@@ -197,7 +238,7 @@ def _escape(call: EscapedCall, line: int, columns: NDArray[np.int64]) -> tuple[E
     return Escapes(at, columns[[call.column]], offset, alleles, phased), at
 
 
-def _escapes(found: Sequence[tuple[Escapes, NDArray[np.int64]]], codes: Codes) -> Escapes:
+def gathered_escapes(found: Sequence[tuple[Escapes, NDArray[np.int64]]], codes: Codes) -> Escapes:
     """The escapes of all parts, sorted, each with its line; of two for one call the earlier part's."""
     if not found:
         return Escapes.empty()

@@ -37,6 +37,18 @@ class ChunkRecord:
 
 
 @dataclass(frozen=True)
+class TrackRecord:
+    """The tracks of a part's people over one run of bins as the books keep them. ``number``: of the run in the directory.
+
+    Of n people of a group, slot s has bin ``s // n`` of the run of whoever has slot ``s % n``.
+    """
+
+    number: int
+    containers: tuple[ContainerRef, ...]  # by group
+    container_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CountsRecord:
     """The carrier counts of a part as the books keep them; each rewriting has a new name and a new key."""
 

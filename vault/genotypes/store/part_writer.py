@@ -8,7 +8,7 @@ caller's. Nothing is shared between two parts.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -21,8 +21,8 @@ from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.mates import mates_of
 from vault.genotypes.store.chunk_sealer import ChunkSealer, NewTableKey, Put
 from vault.genotypes.store.part_counts import PartCarriers
-from vault.genotypes.store.part_records import ChunkRecord, CountsRecord, Owner, PartRecord, Place
-from vault.genotypes.store.site_tables import PartDirectory
+from vault.genotypes.store.part_records import ChunkRecord, CountsRecord, Owner, PartRecord, Place, TrackRecord
+from vault.genotypes.store.site_tables import PartDirectory, TrackRun
 from vault.ids import RandomBytes
 
 _WAITING = 2  # chunks that are being sealed or wait for it, while the next one is read
@@ -57,6 +57,7 @@ class PartWriter:
         self._rows: list[tuple[int, int, int, int, int]] = []
         self._mates: list[bool] = []
         self._counts: list[bytes] = []
+        self._tracks: list[TrackRun] = []
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -86,6 +87,16 @@ class PartWriter:
             yield waiting.popleft().result()
         self._ended = True
 
+    def write_tracks(self, contig: str, bins: range, tracks: Sequence[Mapping[int, bytes]], keys: Sequence[bytes]) -> TrackRecord:
+        """Seal the tracks of a run of bins of a contig, after ``write`` has come to its end; the record, once its objects are put.
+
+        ``tracks``: of each of the people the encoded bins, to be sealed under ``keys``. Raises as ``directory``.
+        """
+        self.directory()
+        number = self._contigs.setdefault(contig, len(self._contigs))
+        self._tracks.append(TrackRun(number, bins.start, len(bins)))
+        return self._sealer.seal_tracks(len(self._tracks) - 1, bins, tracks, keys)
+
     def directory(self) -> PartDirectory:
         """The part's directory, after ``write`` has come to its end.
 
@@ -94,7 +105,7 @@ class PartWriter:
         """
         if not self._ended:
             raise UsageError("part_unfinished", "the part is not written to its end")
-        return PartDirectory.from_rows(tuple(self._contigs), self._rows, self._mates)
+        return PartDirectory.from_rows(tuple(self._contigs), self._rows, self._mates, self._tracks)
 
     def finish(self) -> PartRecord:
         """Write directory and carrier counts, after ``write`` has come to its end; the part's record. Raises as ``directory``."""

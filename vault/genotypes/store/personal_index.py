@@ -15,12 +15,11 @@ from vault.crypto.envelope import Binding
 from vault.genotypes.codec.site_coding import malformed
 from vault.genotypes.store.containers import ContainerRef
 from vault.genotypes.store.part_records import Owner
-from vault.genotypes.store.site_tables import MAX_CONTIGS, PartDirectory
+from vault.genotypes.store.site_tables import MAX_BINS, MAX_CONTIGS, PartDirectory
 from vault.ids import ID_BYTES, ContainerId, KeyId, PartId
 
 VERSION = 1
 BLOCKS_GROUP, TRACK_GROUP = 0, 1  # group numbers that containers of calls and of tracks are bound to
-MAX_BINS = 1 << 14  # of one contig: 4 Gb of bases
 NONCE_BYTES = 8
 
 _HEAD = np.dtype(

@@ -88,21 +88,23 @@ class ReferenceFill:
         first = sites.pos[rows]
         last = first + sites.ref_lengths()[rows] - 1
         for contig, here in _by_contig(sites, rows):
+            wanted = _bins(first[here], last[here])
             for person in self.people:
                 absent = here[codes[rows[here], person.column] == ABSENT]
                 if not len(absent):
                     continue
-                copies = self._copies(person, contig, first[absent], last[absent])
+                copies = self._copies(person, contig, wanted, first[absent], last[absent])
                 known = np.flatnonzero(copies)
                 if len(known):
                     filled = codes.copy() if filled is codes else filled
                     filled[rows[absent[known]], person.column] = _REFERENCE[copies[known]]
         return filled
 
-    def _copies(self, person: TrackedPerson, contig: str, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """uint8[k]: copies that are confidently reference over each run of bases, as ``CallableTrack.covered``."""
+    def _copies(
+        self, person: TrackedPerson, contig: str, wanted: tuple[int, ...], first: NDArray[np.int64], last: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """uint8[k]: copies that are confidently reference over each run of bases, as ``CallableTrack.covered``. ``wanted``: bins over them."""
         found = np.zeros(len(first), np.uint8)
-        wanted = _bins(first, last)
         for track in person.tracks:
             open_yet = np.flatnonzero(found == 0)
             found[open_yet] = track.over(contig, wanted).covered(first[open_yet], last[open_yet], at_least=self.at_least)

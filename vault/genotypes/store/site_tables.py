@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import zstandard
@@ -23,16 +24,22 @@ TABLE_VERSION = 1  # sites of one contig: a chunk of a part
 RUNS_VERSION = 2  # runs of sites on several contigs: what a panel's blocks are over
 DIRECTORY_VERSION = 1
 MATES_VERSION = 2  # a directory with chunks that hold mates: the highest bit of their contig numbers is set
+TRACKS_VERSION = 3  # as 2, with the runs of bins that the part's tracks are kept in
 MAX_TABLE_BYTES = 1 << 30  # unpacked columns of one chunk
 MAX_CHUNKS = 1 << 24
+TRACKS_FROM = (
+    MAX_CHUNKS  # the number that containers of the first run of bins are bound to, and have in the books: behind all chunks'
+)
 MAX_CONTIGS = 1 << 20
 MAX_CONTIG_BYTES = 0xFFFF
+MAX_BINS = 1 << 14  # of one contig: 4 Gb of bases
 
 _TABLE_HEAD = np.dtype(
     [("version", "u1"), ("reserved", "u1"), ("contig", "<u2"), ("sites", "<u4"), ("plain", "<u4"), ("packed", "<u4")]
 )
 _DIRECTORY_HEAD = np.dtype([("version", "u1"), ("reserved", "u1"), ("names", "<u4"), ("contigs", "<u4"), ("chunks", "<u4")])
 _DIRECTORY_ROW = np.dtype([("contig", "<u4"), ("first", "<u4"), ("last", "<u4"), ("end", "<u4"), ("sites", "<u4")])
+_TRACK_ROW = np.dtype([("contig", "<u4"), ("first", "<u4"), ("bins", "<u4")])
 _HAS_MATES = 1 << 31
 _LONG = 255  # a text length that does not fit a byte follows in the list of long ones
 
@@ -102,13 +109,22 @@ class SiteTable:
         return SiteTable(Sites(contigs, contig, pos, alleles, ids, filters, info), data[coding_at:])
 
 
+class TrackRun(NamedTuple):
+    """Bins ``first`` to ``first + bins - 1`` of a contig, whose tracks are kept together. ``contig``: its number in the directory."""
+
+    contig: int
+    first: int
+    bins: int
+
+
 @dataclass(frozen=True)
 class PartDirectory:
     """The extent of each of a part's c chunks, in order (docs/formats/genotypes.md §6).
 
     ``contigs``: names in file order; ``contig`` int64[c] indexes them; ``first``, ``last`` int64[c]: POS of the first and
     last site, 1-based; ``end`` int64[c]: the largest position that a site of the chunk reaches (REF length, END); ``n_sites`` int64[c];
-    ``has_mates`` bool[c]: a site of the chunk is joined to another place, so that any region may hold it.
+    ``has_mates`` bool[c]: a site of the chunk is joined to another place, so that any region may hold it. ``tracks``: of a compacted part,
+    in the order of their numbers; its contigs may have tracks and no chunk.
     """
 
     contigs: tuple[str, ...]
@@ -118,19 +134,23 @@ class PartDirectory:
     end: NDArray[np.int64]
     n_sites: NDArray[np.int64]
     has_mates: NDArray[np.bool_]
+    tracks: tuple[TrackRun, ...] = ()
 
     def __len__(self) -> int:
         return len(self.contig)
 
     @staticmethod
     def from_rows(
-        contigs: tuple[str, ...], rows: Sequence[tuple[int, int, int, int, int]], mates: Sequence[bool] | None = None
+        contigs: tuple[str, ...],
+        rows: Sequence[tuple[int, int, int, int, int]],
+        mates: Sequence[bool] | None = None,
+        tracks: Sequence[TrackRun] = (),
     ) -> PartDirectory:
         """A directory from (contig, first, last, end, n_sites) of each chunk; ``mates``: which chunks have mates, by default none."""
         table = np.array(rows, np.int64).reshape(-1, 5)
         has_mates = np.array(mates, np.bool_) if mates is not None else np.zeros(len(table), np.bool_)
         contig, first, last, end, n_sites = (np.ascontiguousarray(column) for column in table.T)
-        return PartDirectory(contigs, contig, first, last, end, n_sites, has_mates)
+        return PartDirectory(contigs, contig, first, last, end, n_sites, has_mates, tuple(tracks))
 
     def to_bytes(self) -> bytes:
         """The serialised form."""
@@ -141,9 +161,9 @@ class PartDirectory:
         ):
             rows[field] = column
         rows["contig"][self.has_mates] |= _HAS_MATES
-        version = MATES_VERSION if self.has_mates.any() else DIRECTORY_VERSION
+        version = TRACKS_VERSION if self.tracks else MATES_VERSION if self.has_mates.any() else DIRECTORY_VERSION
         head = np.array([(version, 0, len(names), len(self.contigs), len(self))], _DIRECTORY_HEAD)
-        return head.tobytes() + names + rows.tobytes()
+        return head.tobytes() + names + rows.tobytes() + np.array(list(self.tracks), _TRACK_ROW).tobytes()
 
     @staticmethod
     def from_bytes(data: bytes) -> PartDirectory:
@@ -158,19 +178,20 @@ class PartDirectory:
         rows_at = _DIRECTORY_HEAD.itemsize + int(head["names"])
         n_chunks, n_contigs = int(head["chunks"]), int(head["contigs"])
         if (
-            head["version"] not in (DIRECTORY_VERSION, MATES_VERSION)
+            head["version"] not in (DIRECTORY_VERSION, MATES_VERSION, TRACKS_VERSION)
             or head["reserved"]
             or n_chunks > MAX_CHUNKS
             or n_contigs > MAX_CONTIGS
         ):
             raise malformed()
-        if len(data) != rows_at + n_chunks * _DIRECTORY_ROW.itemsize:
+        tracks_at = rows_at + n_chunks * _DIRECTORY_ROW.itemsize
+        if len(data) < tracks_at or (len(data) > tracks_at) != (head["version"] == TRACKS_VERSION):
             raise malformed()
         contigs = _names(data[_DIRECTORY_HEAD.itemsize : rows_at], n_contigs)
-        rows = np.frombuffer(data[rows_at:], _DIRECTORY_ROW)
+        rows = np.frombuffer(data[rows_at:tracks_at], _DIRECTORY_ROW)
         columns = [rows[field].astype(np.int64) for field in ("contig", "first", "last", "end", "sites")]
         contig, first, last, end, n_sites = columns
-        has_mates = (contig & _HAS_MATES).astype(np.bool_) & (head["version"] == MATES_VERSION)
+        has_mates = (contig & _HAS_MATES).astype(np.bool_) & (head["version"] != DIRECTORY_VERSION)
         contig[has_mates] ^= _HAS_MATES
         if n_chunks and not (
             int(contig.max()) < n_contigs
@@ -178,7 +199,7 @@ class PartDirectory:
             and bool((n_sites >= 1).all() and (n_sites <= MAX_SITES).all())
         ):
             raise malformed()
-        return PartDirectory(contigs, contig, first, last, end, n_sites, has_mates)
+        return PartDirectory(contigs, contig, first, last, end, n_sites, has_mates, _track_runs(data[tracks_at:], n_contigs))
 
 
 def find_chunks(directory: PartDirectory, regions: Sequence[Interval]) -> list[int]:
@@ -261,6 +282,15 @@ def _runs(data: bytes, m: int) -> tuple[tuple[str, ...], list[int]]:
 def _planes(values: NDArray[np.uint32]) -> bytes:
     """All lowest bytes, then the next …: small steps compress to almost nothing above the first plane."""
     return np.ascontiguousarray(values.view(np.uint8).reshape(-1, 4).T).tobytes()
+
+
+def _track_runs(data: bytes, n_contigs: int) -> tuple[TrackRun, ...]:
+    if len(data) % _TRACK_ROW.itemsize:
+        raise malformed()
+    found = tuple(TrackRun(*row) for row in np.frombuffer(data, _TRACK_ROW).tolist())
+    if any(run.contig >= n_contigs or not 0 < run.bins <= MAX_BINS - run.first for run in found):
+        raise malformed()
+    return found
 
 
 def _names(data: bytes, count: int) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """A read in windows of neighbouring sites, so that what is in memory is bounded by a window and not by what is asked for.
 
 Windows lie in the order of the view: contigs as the parts bring them, positions ascending. Of one part they are whole chunks where
-these fit, else pieces of a chunk; where several parts have sites on a contig they are cut between positions, so that all records of a
-position, which may be the same site, lie in one window. Reading window after window gives what one read would give.
+these fit, else pieces of a chunk; where several parts have sites on a contig, or a compacted one has, they are cut between positions, so
+that all records of a position, which may be the same site, lie in one window. Reading window after window gives what one read would give.
 """
 
 from __future__ import annotations
@@ -37,6 +37,16 @@ class SiteReader(Protocol):
     def contig(self, ordinal: int, /) -> str | None:
         """As ``PartReader.contig``."""
 
+    def read(
+        self,
+        chunks: Sequence[int],
+        rows: Sequence[NDArray[np.int64] | None] | None,
+        access: BlockAccess,
+        *,
+        held: Held | None = None,
+    ) -> tuple[Sites, Codes, Escapes]:
+        """As ``PartReader.read``: call codes uint8[m, n] among them."""
+
     def sites(self, ordinal: int, /) -> Sites:
         """As ``PartReader.sites``."""
 
@@ -66,7 +76,7 @@ class PartChoice:
     """The chosen sites of one part (or of a panel's build over it), and the right to open some people's blocks there.
 
     ``columns`` as in ``PartCalls``; ``spelled`` names in sites what was blanked, as far as a panel tells. What is read later is what was
-    chosen: a chunk whose site table was rewritten meanwhile is refused.
+    chosen: a chunk whose site table was rewritten meanwhile is refused. ``compacted`` as in ``PartCalls``.
     """
 
     reader: SiteReader
@@ -75,15 +85,23 @@ class PartChoice:
     columns: NDArray[np.int64]
     _known: Mapping[int, ChunkRecord | None]
     spelled: Callable[[Sites], Sites]
+    compacted: bool = False
     _held: Held = field(default_factory=dict)  # of the chunk that is read in pieces
 
     @staticmethod
     def from_reader(
-        reader: SiteReader, chosen: Chosen, access: BlockAccess, columns: NDArray[np.int64], panel: PanelLoci | None = None
+        reader: SiteReader,
+        chosen: Chosen,
+        access: BlockAccess,
+        columns: NDArray[np.int64],
+        panel: PanelLoci | None = None,
+        *,
+        compacted: bool = False,
     ) -> PartChoice:
         """Of a reader that knows the chosen chunks. ``panel``: by whose loci they were chosen."""
         known = {ordinal: reader.known(ordinal) for ordinal, _ in chosen}
-        return PartChoice(reader, chosen, access, columns, known, panel.index.named if panel else _as_they_are)
+        spelled = panel.index.named if panel else _as_they_are
+        return PartChoice(reader, chosen, access, columns, known, spelled, compacted)
 
     def size(self, ordinal: int, rows: NDArray[np.int64] | None) -> int:
         """Number of sites in rows of a chunk (None: in all of it)."""
@@ -95,7 +113,13 @@ class PartChoice:
         sites, codes, escapes, counts = self.reader.read_and_count(*_apart(piece), self.access, held=self._held)
         self._check(piece)
         sites = self.spelled(sites)
-        return PartCalls(sites, codes, escapes, self.columns), PartCounts(sites, counts, self.columns)
+        return PartCalls(sites, codes, escapes, self.columns, self.compacted), PartCounts(sites, counts, self.columns)
+
+    def calls(self, piece: Chosen) -> PartCalls:
+        """As ``read``, not counted."""
+        sites, codes, escapes = self.reader.read(*_apart(piece), self.access, held=self._held)
+        self._check(piece)
+        return PartCalls(self.spelled(sites), codes, escapes, self.columns, self.compacted)
 
     def count(self, piece: Chosen) -> PartCounts:
         """Some of the chosen sites, and how often each allele is carried."""
@@ -134,11 +158,13 @@ class Window:
         """The sites with the calls of all columns, and how often each allele is carried. Raises as ``PartReader.read_and_count``;
         UnavailableError: ``sites_rewritten``.
         """
+        if self._needs_calls:
+            calls = Calls(*merge_parts([part.calls(piece) for part, piece in self.pieces], self.n_columns))
+            if self.reference is not None:
+                calls = replace(calls, codes=self.reference.fill(calls.sites, calls.codes))
+            return calls, count_calls(calls.sites, calls.codes, calls.escapes)
         found = [part.read(piece) for part, piece in self.pieces]
         calls = Calls(*merge_parts([calls for calls, _ in found], self.n_columns))
-        if self.reference is not None:
-            calls = replace(calls, codes=self.reference.fill(calls.sites, calls.codes))
-            return calls, count_calls(calls.sites, calls.codes, calls.escapes)
         united = merge_counts([counts for _, counts in found], self.n_columns)
         if united is None:  # parts that hold the same call: which of the two stands is said of calls, not of counts
             return calls, count_calls(calls.sites, calls.codes, calls.escapes)
@@ -146,7 +172,7 @@ class Window:
 
     def count(self) -> tuple[Sites, AlleleCounts]:
         """The sites and allele counts of ``read``, without the calls. Raises as ``PartReader.count``; UnavailableError: ``sites_rewritten``."""
-        if self.reference is not None:
+        if self._needs_calls:
             calls, counts = self.read()
             return calls.sites, counts
         united = merge_counts([part.count(piece) for part, piece in self.pieces], self.n_columns)
@@ -154,6 +180,11 @@ class Window:
             calls, counts = self.read()
             return calls.sites, counts
         return united
+
+    @property
+    def _needs_calls(self) -> bool:
+        """True where the counts of parts do not tell: calls are filled in, or lines are made of who has which records."""
+        return self.reference is not None or any(part.compacted for part, _ in self.pieces)
 
 
 @dataclass(frozen=True)
@@ -182,10 +213,12 @@ class Choice:
     @property
     def overlaps(self) -> bool:
         """True if counting may take the calls: two parts have sites on one contig, where a line may have reference calls of other records
-        or two calls of one person, or somebody's reference calls are filled in.
+        or two calls of one person, or somebody's reference calls are filled in, or a compacted part is read.
         """
+        if self.reference is not None or any(part.compacted for part in self.parts):
+            return True
         contigs = [contig for part in self.parts for contig in part.by_contig()]
-        return self.reference is not None or len(set(contigs)) < len(contigs)
+        return len(set(contigs)) < len(contigs)
 
     def windows(self, n_sites: int) -> Iterator[Window]:
         """All of it in windows of at most ``n_sites`` sites from each part, but never less than all records of a position."""
@@ -193,13 +226,13 @@ class Choice:
             yield self.whole
             return
         here = [part for part in self.parts if part.chosen]
-        if len(here) == 1:
+        if len(here) == 1 and not here[0].compacted:
             yield from (self._window([(here[0], piece)]) for piece in _cut(here[0], here[0].chosen, n_sites))
             return
         by_contig = [(part, part.by_contig()) for part in here]
         for contig in dict.fromkeys(contig for _, found in by_contig for contig in found):
             having = [(part, found[contig]) for part, found in by_contig if contig in found]
-            if len(having) == 1:
+            if len(having) == 1 and not having[0][0].compacted:
                 part, chosen = having[0]
                 yield from (self._window([(part, piece)]) for piece in _cut(part, chosen, n_sites))
             else:

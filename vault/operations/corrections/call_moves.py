@@ -35,7 +35,7 @@ def moves(vault: UnlockedVault, dataset: Dataset, becomes: dict[SubjectId, Subje
     Raises:
         InputError: ``part_unknown``, ``part_ambiguous``.
     """
-    chosen = None if part is None else part_list.by_id(vault, dataset, part).part_id
+    chosen = None if part is None else part_list.held_as(part_list.by_id(vault, dataset, part))
     with vault.books.read() as tx:
         own = personal_parts.live(tx, dataset.dataset_id, list(becomes))
     rows: list[tuple[AnyPart, list[SubjectId]]] = [(row, [SubjectId(row.subject_id)]) for row in own]

@@ -20,7 +20,7 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.errors import IntegrityError, UnavailableError
-from vault.genotypes.catalog import panel_blocks, part_members, parts, personal_parts
+from vault.genotypes.catalog import compacted_parts, panel_blocks, part_members, parts, personal_parts
 from vault.ids import PartId, SubjectId, new_id
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
@@ -84,6 +84,7 @@ def take_out(
     tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(builds)))
     for table in (ContainerRow, ChunkRow, PartMemberRow, PartRow, PersonalPartRow):
         tx.execute(delete(table).where(table.part_id.in_(part_ids)))
+    tx.execute(delete(PersonalPartRow).where(PersonalPartRow.joined.in_(part_ids)))
     intent = vault.trail.append(tx, act, Outcome.INTENT, obj=obj, subjects=sorted(people), **fields)
     job_id = new_id(vault.random)
     plan = {
@@ -111,6 +112,7 @@ def finish(vault: UnlockedVault, job_id: bytes) -> Discarded:
         plan: Mapping[str, Any] = json.loads(tx.get_one(JobRow, job_id).payload)
     parts.forget(vault)
     panel_blocks.forget(vault)
+    compacted_parts.sweep_retired(vault)
     part_ids, builds = ([bytes.fromhex(owner) for owner in plan[kind]] for kind in ("parts", "builds"))
     vault.keys.destroy([KeyPurpose.SITE_TABLE], part_ids)
     vault.keys.destroy([KeyPurpose.PANEL], builds)

@@ -12,7 +12,7 @@ from sqlalchemy import delete, exists, select, update
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_key
-from vault.genotypes.catalog import panel_blocks, panel_builder, parts, personal_parts
+from vault.genotypes.catalog import compacted_parts, panel_blocks, panel_builder, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.leaving import COUNTS, DIRECTORY, LEAVE_JOB, places_of
 from vault.genotypes.store.part_records import Place
@@ -46,6 +46,7 @@ def _finish(vault: UnlockedVault, job_id: bytes) -> None:
             row.dataset_id: Dataset(DatasetId(row.dataset_id), row.name, row.assembly) for row in tx.scalars(select(DatasetRow))
         }
     rows = [row for row in named.values() if row is not None]
+    compacted_parts.sweep_retired(vault)
     panel_blocks.remove(vault, panel_blocks.of_parts(vault, [PartId(row.part_id) for row in rows]))
     blanked, own = 0, personal_parts.remove(vault, owners)
     for row in rows:

@@ -21,7 +21,7 @@ from vault.consent.merged_history import MergedHistory
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.errors import UnavailableError
-from vault.genotypes.catalog import leaving, personal_parts
+from vault.genotypes.catalog import compacted_parts, leaving, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.part_list import AnyPart
 from vault.genotypes.import_parts import OwnPart
@@ -120,7 +120,8 @@ def commit(
             raise UnavailableError("changed_meanwhile", "somebody recorded consent of this person meanwhile", hint="try again")
         for one in written:
             row, record = one.move.row, one.part.record
-            personal_parts.add_instead(tx, row, record, pair.stays, contigs=one.part.contigs, source=_source(row))
+            imported = compacted_parts.imported_as(tx, row, pair.goes)
+            personal_parts.add_instead(tx, imported, record, pair.stays, contigs=one.part.contigs, source=_source(row))
             object_leases.end(tx, record.part_id)
         leaving.leave(tx, vault, leaves, blank=False)
         new = [*history.new, merged_history.closing(vault, pair.goes)]

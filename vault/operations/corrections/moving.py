@@ -16,7 +16,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import datasets, leaving, overlap, part_list
+from vault.genotypes.catalog import compacted_parts, datasets, leaving, overlap, part_list
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.import_parts import OwnPart
 from vault.genotypes.store.part_records import Owner
@@ -115,7 +115,8 @@ def _commit(
         if any(not set(subjects).issubset(held.get(part_id, ())) for part_id, subjects in gone.items()):
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
         for move, part in zip(moves, written, strict=True):
-            part.add(tx, vault, dataset.dataset_id, assayed=move.row.assayed, source=MOVED_FROM + call_moves.origin(move.row))
+            assayed = compacted_parts.imported_as(tx, move.row, move.old).assayed
+            part.add(tx, vault, dataset.dataset_id, assayed=assayed, source=MOVED_FROM + call_moves.origin(move.row))
             object_leases.end(tx, part.record.part_id)
         leaving.leave(tx, vault, gone, blank=False)
         named = {

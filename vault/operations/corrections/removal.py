@@ -13,17 +13,18 @@ from sqlalchemy import select
 
 from policies.purposes import ProjectDeclaration
 from vault.access import projects
-from vault.audit.actions import Action
+from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.errors import RefusedError
-from vault.genotypes.catalog import datasets, part_list, personal_parts
+from vault.genotypes.catalog import datasets, leaving, part_list, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
+from vault.ids import SubjectId
 from vault.operations import key_backups
-from vault.operations.corrections import discarding
+from vault.operations.corrections import discarding, leaving_job
 from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.process import alone
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PanelRow, PartMemberRow
+from vault.storage.book_tables import PanelRow, PartMemberRow, PersonalPartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import rfc3339
 
@@ -58,7 +59,10 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
         said = require_reason(reason)
         dataset = datasets.by_name(vault, name)
         held = part_list.all_ids(vault, dataset)
-        chosen = held if part is None else [part_list.id_of(part_list.by_id(vault, dataset, part))]
+        named = None if part is None else part_list.by_id(vault, dataset, part)
+        if isinstance(named, PersonalPartRow) and named.joined is not None and not _alone_in_it(vault, named):
+            return _remove_joined(vault, dataset, named, said)
+        chosen = held if named is None else [part_list.held_as(named)]
         whole = set(chosen) == set(held)
         with vault.books.write() as tx:
             if whole and not accept:
@@ -70,8 +74,6 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
                 personal_parts.forget_contigs(tx, dataset.dataset_id)
             left = _with_genotypes(tx, people)
         counts = discarding.finish(vault, job)
-    now = vault.clock()
-    end = key_backups.horizon([one for one in key_backups.list_all(vault.books) if one.held(now)], at=now)
     return Removed(
         dataset=dataset.name,
         parts=tuple(part_list.shown(one) for one in chosen),
@@ -80,8 +82,43 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
         bare=len(people) - left,
         keys=counts["keys"],
         objects=counts["objects"],
-        horizon=None if end is None else rfc3339(end),
+        horizon=_horizon(vault),
     )
+
+
+def _alone_in_it(vault: UnlockedVault, named: PersonalPartRow) -> bool:
+    """True if nobody else is in the compacted part that an import's calls are in: it goes as a whole."""
+    with vault.books.read() as tx:
+        others = select(PartMemberRow.subject_id).where(
+            PartMemberRow.part_id == named.joined, PartMemberRow.subject_id != named.subject_id
+        )
+        return tx.scalar(others.limit(1)) is None
+
+
+def _remove_joined(vault: UnlockedVault, dataset: Dataset, named: PersonalPartRow, reason: str) -> Removed:
+    """Remove the import of one person from the compacted part that it is in: the person leaves that, as in a replacement.
+
+    Raises:
+        UnavailableError: ``dataset_changed``; ``erasure_pending``.
+    """
+    person, into = SubjectId(named.subject_id), part_list.held_as(named)
+    with vault.books.write() as tx:
+        if tx.get(PersonalPartRow, named.part_id) is None or not parts.members_in(tx, into, [person]):
+            raise parts.changed()
+        detail = {"dataset": dataset.name, "parts": [named.part_id.hex()], "joined": into.hex(), "reason": reason}
+        leaving.leave(tx, vault, {into: [person]}, blank=True)
+        obj = ObjectRef("part", named.part_id.hex())
+        vault.trail.append(tx, Action.DATASET_REMOVE, Outcome.DONE, obj=obj, subjects=[person], detail=detail)
+        left = _with_genotypes(tx, [person])
+    leaving_job.finish_all(vault)
+    shown = (part_list.shown(named.part_id),)
+    return Removed(dataset.name, shown, whole=False, people=1, bare=1 - left, keys=0, objects=0, horizon=_horizon(vault))
+
+
+def _horizon(vault: UnlockedVault) -> str | None:
+    now = vault.clock()
+    end = key_backups.horizon([one for one in key_backups.list_all(vault.books) if one.held(now)], at=now)
+    return None if end is None else rfc3339(end)
 
 
 def _require_unused(vault: UnlockedVault, tx: Transaction, dataset: Dataset) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from vault.crypto.key_wrapping import block_key
-from vault.genotypes.catalog import overlap, parts
+from vault.genotypes.catalog import compacted_access, overlap, parts
 from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.catalog.part_list import AnyPart
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
@@ -31,11 +31,15 @@ def opened(vault: UnlockedVault, row: AnyPart, person: SubjectId, key: bytes) ->
         record = personal_from_row(row)
         part = PersonalPart(owner, record, key, get_range=vault.objects.get_range)
         spans = {track.contig: range(track.first_bin, track.first_bin + track.n_bins) for track in part.index.tracks}
-        tracks = {contig: part.bins(contig, bins) for contig, bins in spans.items()}
-        return overlap.of_own(vault, owner, record, (person, key)), tracks if row.has_track else None
+        held = {contig: part.bins(contig, bins) for contig, bins in spans.items()}
+        return overlap.of_own(vault, owner, record, (person, key)), held if row.has_track else None
     reader, slots = parts.open_part(vault, row), parts.members(vault, row, [person])
+    learn = partial(parts.learn, vault, reader)
+    if row.compacted is not None:
+        rows, access, tracks = compacted_access.own_part(vault, row, person, key)
+        return Source(row.part_id, rows, {person}, lambda _: access, learn), tracks
     blocks = {person: block_key(key, row.dataset_id)}
-    return overlap.of_shared(reader.reader, slots, blocks, learn=partial(parts.learn, vault, reader)), None
+    return overlap.of_shared(reader.reader, slots, blocks, learn=learn), None
 
 
 def chunks(source: Source, person: SubjectId) -> Iterator[SiteChunk]:

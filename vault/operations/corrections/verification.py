@@ -17,11 +17,12 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
-from vault.genotypes.catalog import datasets, panel_blocks, part_list, part_members, parts, personal_parts
+from vault.genotypes.catalog import compacted_parts, datasets, panel_blocks, part_list, part_members, parts, personal_parts
 from vault.genotypes.catalog.leaving import COUNTS
 from vault.genotypes.catalog.part_list import AnyPart
 from vault.genotypes.catalog.personal_access import PersonalAccess
 from vault.genotypes.catalog.row_mapping import counts_from_row
+from vault.genotypes.codec.callable_track import CallableTrack
 from vault.genotypes.codec.carrier_counts import CarrierCounts, damaged
 from vault.genotypes.store.block_access import BlockAccess
 from vault.genotypes.store.part_counts import PartCarriers
@@ -85,6 +86,7 @@ def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done
             for _ in look.part(row, members):
                 done += 1
                 progress(done, total)
+            look.tracks(row, members)
             look.builds(row, members)
         for personal in own:
             people.add(SubjectId(personal.subject_id))
@@ -149,6 +151,24 @@ class _Look:
                 self._compare(row, ordinal, counts, found)
             opened.reader.forget()
             yield
+
+    def tracks(self, row: PartRow, members: Slots) -> None:
+        """Look at the tracks of a compacted part, a run of bins at a time."""
+        if row.compacted != compacted_parts.TRACKED:
+            return
+        keys = self._vault.keys.open_many(KeyPurpose.GENOTYPE, members)
+        people = [subject for subject in members if subject in keys]
+        try:
+            part = parts.open_part(self._vault, row, keep=False)
+            shared = compacted_parts.tracks(self._vault, part, [members[s] for s in people], [keys[s] for s in people])
+            for number, run in enumerate(part.reader.directory.tracks):
+                record = shared.record(number)
+                for ref, name in zip(record.containers, record.container_names, strict=True):
+                    self._object(name, ref.total_bytes, ref.sha256)
+                for bins in shared.bins(part.reader.directory.contigs[run.contig], range(run.first, run.first + run.bins)):
+                    CallableTrack.decode(bins)
+        except IntegrityError as error:
+            self._tell(row, None, None, error)
 
     def personal(self, row: PersonalPartRow) -> None:
         """Look at a person's own part as a whole."""

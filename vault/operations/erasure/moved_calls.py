@@ -46,7 +46,7 @@ def listed(vault: UnlockedVault, subject: SubjectId) -> dict[str, dict[int, Alts
     return found
 
 
-def _carried(source: overlap.Source) -> Iterator[_Alt]:
+def _carried(source: overlap.OwnSource) -> Iterator[_Alt]:
     (person,) = source.people
     for ordinal in range(source.reader.part.n_chunks):
         sites = source.reader.sites(ordinal)

@@ -2,7 +2,7 @@
 
 listed      intent logged, everything withdrawn, subject no longer found or decided; the alleles that the subject carries are listed
             with the subject's own key and sealed in the job
-destroyed   keys, salts and audit tokens are gone: the data is unreadable from here on
+destroyed   keys, salts and audit tokens are gone: the data is unreadable from here on; nor is there any part that was compacted
 forgotten   identity and references are gone from the books
 purged      carrier counts do not speak of the person, site tables and panels no longer list private alleles; the person's own parts
             are deleted
@@ -30,7 +30,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
-from vault.genotypes.catalog import part_members, personal_parts
+from vault.genotypes.catalog import compacted_parts, part_members, personal_parts
 from vault.genotypes.catalog.leaving import PENDING
 from vault.ids import SubjectId, new_id, new_uuid7
 from vault.operations import key_backups
@@ -189,6 +189,7 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> C
 
 def _destroy(vault: UnlockedVault, job: Job) -> ErasurePlan:
     gone = vault.keys.destroy(SUBJECT_PURPOSES, job.registrations, erasure_id=job.erasure_id)
+    compacted_parts.sweep_retired(vault)
     # A killed process may have destroyed them before it stored their number.
     return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
 

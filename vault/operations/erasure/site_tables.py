@@ -79,7 +79,7 @@ def purge_directory(vault: UnlockedVault, part: PartRow, work: Work, rewritten: 
         return False
     key = new_key(vault, part.part_id)
     owner = owner_from_row(vault.vault_id, part)
-    made = PartDirectory.from_rows(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed], mates)
+    made = PartDirectory.from_rows(directory.contigs, [(a, b, c, d, e) for a, b, c, d, e in changed], mates, directory.tracks)
     name, data = write(vault, work, Swap(made.to_bytes(), owner.directory_binding(key.key_id), key), "directory")
     with vault.books.write() as tx:
         row = tx.get_one(PartRow, part.part_id)
