@@ -93,16 +93,17 @@ def erasing(name: str, path: Path, folder: Path, times: int) -> None:
     loci = "".join(f"{sites.contigs[0]}\t{sites.pos[at] - 1}\t{sites.pos[at]}\n" for at in chosen)
     panel_builder.create(vault, dataset, "p", parse_loci(loci.encode(), name="p"))
     process.erase(vault, f"sample:P{1:06d}")  # the first loads what later ones find loaded
-    totals, refused, unreadable, blocks = [], [], [], []
+    totals, used, refused, unreadable, blocks = [], [], [], [], []
     done: dict[str, object] = {}
     for at in range(times):
         reached: dict[str, float] = {}
         with counting() as found:
-            start = time.perf_counter()
+            start, before = time.perf_counter(), cpu()
             process.erase(
                 vault, f"sample:P{at + 2:06d}", on_progress=lambda state, to=reached: to.update({state: time.perf_counter()})
             )
             totals.append(time.perf_counter() - start)
+            used.append(cpu() - before)
         refused.append(reached[job.PURGED] - reached[job.LISTED])
         unreadable.append(reached[job.DESTROYED] - start)
         blocks.append(sum(found))
@@ -110,10 +111,10 @@ def erasing(name: str, path: Path, folder: Path, times: int) -> None:
         if at == times - 1:
             edges = [start, *reached.values()]
             steps = ", ".join(f"{state} {b - a:.2f}" for state, a, b in zip(reached, edges, edges[1:], strict=False))
-    middle = [statistics.median(values) for values in (totals, unreadable, refused, blocks)]
+    middle = [statistics.median(values) for values in (totals, used, unreadable, refused, blocks)]
     print(
-        f"{name:12} erased in {middle[0]:.2f} s; unreadable after {middle[1]:.2f} s; chunks refused {middle[2]:.2f} s at most; "
-        f"blocks opened {middle[3]:,.0f}; the last: {steps}; {done}",
+        f"{name:12} erased in {middle[0]:.2f} s, {middle[1]:.2f} s of CPU; unreadable after {middle[2]:.2f} s; chunks refused {middle[3]:.2f} s at "
+        f"most; blocks opened {middle[4]:,.0f}; the last: {steps}; {done}",
         flush=True,
     )
     vault.close()

@@ -7,24 +7,23 @@ digest and says which version they are of, then the old version is destroyed; ea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy import delete, select, update
 
-from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.crypto.primitives import hmac_sha256
-from vault.crypto.secret import Secret
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
 from vault.storage.book_tables import IdentityRow, ReferenceRow, VaultRow
 from vault.storage.database import Transaction
 from vault.subjects.identities import Identity, named_by, open_identities
-from vault.subjects.references import ReferenceIndex
+from vault.subjects.references import KINDS, ReferenceIndex
 
 Named = dict[SubjectId, tuple[int, Identity]]
 """Identities by subject, with the version that was read."""
+
+_References = Sequence[tuple[str, SubjectId]]  # of one kind: values, and whose they are
 
 
 def renew(vault: UnlockedVault) -> int:
@@ -39,14 +38,14 @@ def renew(vault: UnlockedVault) -> int:
     if version <= index.version:
         version += 1
         vault.keys.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
-    key = vault.keys.open(KeyPurpose.REFERENCE_INDEX, owner, version=version).secret
+    renewed = ReferenceIndex(vault, version=version)
     known = _read(vault, {})
     with vault.books.write() as tx:
-        registered_by = _registered_by(tx, vault, index)
+        datasets = _registered_by(tx, vault, index)
         rows = [
-            {"digest": _digest(key, kind, value), "subject_id": subject, "dataset_id": registered_by(subject, kind, value)}
-            for subject, (_, identity) in _current(tx, vault, known).items()
-            for kind, value in _references(identity, index.handle(subject))
+            {"digest": digest, "subject_id": subject, "dataset_id": dataset}
+            for kind, references in _references(index, _current(tx, vault, known)).items()
+            for digest, subject, dataset in _digested(renewed, kind, references, datasets(kind, references))
         ]
         tx.execute(delete(ReferenceRow))
         bulk_insert(tx, ReferenceRow, rows)
@@ -56,8 +55,17 @@ def renew(vault: UnlockedVault) -> int:
     return len(rows)
 
 
-def _registered_by(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex) -> Callable[[SubjectId, str, str], bytes | None]:
-    """Dataset whose import registered a reference. Books that were restored beside newer keys cannot be asked by digest any
+def _digested(
+    index: ReferenceIndex, kind: str, references: _References, datasets: Sequence[bytes | None]
+) -> Iterator[tuple[bytes, SubjectId, bytes | None]]:
+    subjects = (subject for _, subject in references)
+    return zip(index.digests(kind, (value for value, _ in references)), subjects, datasets, strict=True)
+
+
+def _registered_by(
+    tx: Transaction, vault: UnlockedVault, index: ReferenceIndex
+) -> Callable[[str, _References], list[bytes | None]]:
+    """Datasets whose imports registered references of a kind. Books that were restored beside newer keys cannot be asked by digest any
     more: there, a person's references are all taken to come from where the first of them came.
     """
     rows = tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)).all()
@@ -65,8 +73,10 @@ def _registered_by(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex)
     by_digest = {row.digest: row.dataset_id for row in rows} if held else {}
     by_subject = {} if held else {row.subject_id: row.dataset_id for row in reversed(rows)}
 
-    def registered(subject: SubjectId, kind: str, value: str) -> bytes | None:
-        return by_digest.get(index.digest(kind, value)) if held else by_subject.get(subject)
+    def registered(kind: str, references: _References) -> list[bytes | None]:
+        if held:
+            return [by_digest.get(digest) for digest in index.digests(kind, (value for value, _ in references))]
+        return [by_subject.get(subject) for _, subject in references]
 
     return registered
 
@@ -88,9 +98,11 @@ def _current(tx: Transaction, vault: UnlockedVault, known: Named) -> Named:
     return {subject: fresh[subject] for subject in now}
 
 
-def _references(identity: Identity, handle: str) -> list[tuple[str, str]]:
-    return [*named_by(identity), ("id", handle)]
-
-
-def _digest(key: Secret, kind: str, value: str) -> bytes:
-    return hmac_sha256(key.reveal(), encode_context("genovault/reference/v1", kind, value))
+def _references(index: ReferenceIndex, known: Named) -> dict[str, list[tuple[str, SubjectId]]]:
+    """Every reference of everybody, by kind: a cohort has many, and those of a kind are hashed together."""
+    found: dict[str, list[tuple[str, SubjectId]]] = {kind: [] for kind in KINDS}
+    for subject, (_, identity) in known.items():
+        for kind, value in named_by(identity):
+            found[kind].append((value, subject))
+    found["id"] += zip(index.handles(known), known, strict=True)
+    return found

@@ -28,11 +28,11 @@ KINDS = ("mrn", "sample", "id")
 
 
 class ReferenceIndex:
-    """Keyed hashes of references."""
+    """Keyed hashes of references, under the key that the books name unless it is another ``version``."""
 
-    def __init__(self, vault: UnlockedVault) -> None:
+    def __init__(self, vault: UnlockedVault, *, version: int | None = None) -> None:
         with vault.books.read() as tx:
-            self.version = tx.scalars(select(VaultRow.reference_version)).one()
+            self.version = tx.scalars(select(VaultRow.reference_version)).one() if version is None else version
         self._session = vault
 
     @cached_property

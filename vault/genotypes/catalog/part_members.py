@@ -52,16 +52,15 @@ def remove(tx: Transaction, subjects: Iterable[SubjectId]) -> set[PartId]:
     Raises:
         IntegrityError: ``members_altered``.
     """
-    going = set(subjects)
-    left = [
-        PartId(part_id)
-        for part_id, members_sha256 in tx.execute(select(PartRow.part_id, PartRow.members_sha256)).all()
-        if not going.isdisjoint(listed(tx, part_id, members_sha256))
-    ]
+    going, left = set(subjects), dict[PartId, list[SubjectId]]()
+    for part_id, members_sha256 in tx.execute(select(PartRow.part_id, PartRow.members_sha256)).all():
+        members = listed(tx, part_id, members_sha256)
+        if not going.isdisjoint(members):
+            left[PartId(part_id)] = [member for member in members if member not in going]
     for subject in going:
         tx.execute(delete(PartMemberRow).where(PartMemberRow.subject_id == subject))
-    for part_id in left:
-        settle(tx, part_id)
+    for part, members in left.items():
+        _set(tx, part, members)
     return set(left)
 
 
