@@ -39,7 +39,7 @@ from vault.session.settings import SETTINGS, Settings, inside, read_settings
 from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import PrincipalRow, VaultRow
-from vault.storage.database import Database, Transaction
+from vault.storage.database import Database, Transaction, look_into
 from vault.storage.migrate import is_current, make_current
 from vault.storage.object_store import ObjectStore
 from vault.storage.planted import keep_plain
@@ -256,5 +256,5 @@ def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Fa
 
 
 def open_books(folder: Path) -> Database:
-    """Open the book database of a locked vault. Raises as ``read_settings`` and ``Database``."""
-    return Database(inside(folder, read_settings(folder).places.books))
+    """Open the book database of a locked vault, to look into. Raises as ``read_settings`` and ``look_into``."""
+    return look_into(inside(folder, read_settings(folder).places.books))

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, event, exc, make_url, text
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.orm import Session
 
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.storage.driver_errors import wrapped
 
 SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which loses commits silently
 WRITER_CACHE_KIB = 65_536  # pages that an import touches in random order stay in memory, not in the log again and again
@@ -42,21 +43,7 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("wal_autocheckpoint", WAL_PAGES),
 )
 
-_DRIVERS = frozenset({"pysqlite3", "psycopg"})  # packages whose errors reach us bare where we call the driver ourselves
-_SQLITE_DAMAGED = frozenset({11, 26})  # SQLITE_CORRUPT, SQLITE_NOTADB
-_SQLITE_FULL, _SQLITE_READONLY, _POSTGRES_FULL = 13, 8, "53100"  # SQLITE_FULL, SQLITE_READONLY, disk_full
-_POSTGRES_DAMAGED = frozenset({"XX001", "XX002"})  # data_corrupted, index_corrupted
-
-_SQLITE_SCHEMA = re.compile(
-    r"no such (table|column)|(table|index|trigger) \S+ already exists|duplicate column name|.* has no column named "
-)
-_POSTGRES_SCHEMA = frozenset(
-    {"42P01", "42703", "42P07", "42701", "42704", "42710"}
-)  # undefined, and duplicate, table, column, object
-
 _LOOKED_OVER = "genovault-schema"  # in a connection's info: the number of the schema that was looked over
-
-_NOT_TEXT = "Could not decode to UTF-8"  # what SQLite's driver says, without a code, of bytes that stand as text
 
 Transaction = Session
 """An SQL transaction, as ``Database.read`` and ``Database.write`` yield it."""
@@ -82,7 +69,7 @@ class Database:
 
         Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
         """
-        with _wrapped(), Transaction(self._writer, expire_on_commit=False) as tx, tx.begin():
+        with wrapped(), Transaction(self._writer, expire_on_commit=False) as tx, tx.begin():
             tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
             if self.dialect == "postgresql":
                 tx.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))  # else the lock would not renew the snapshot
@@ -96,7 +83,7 @@ class Database:
 
         Raises UnavailableError("database_unavailable"); IntegrityError("database_damaged"): the file is damaged, ("schema_altered").
         """
-        with _wrapped(reading=True), Transaction(self._reader, expire_on_commit=False) as tx, tx.begin():
+        with wrapped(reading=True), Transaction(self._reader, expire_on_commit=False) as tx, tx.begin():
             if self.dialect == "postgresql":
                 tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield tx
@@ -127,11 +114,11 @@ class Database:
             UnavailableError: ``database_busy``: a reader keeps the log open; ``database_unavailable``.
         """
         if self.dialect != "sqlite":
-            with _wrapped(), self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with wrapped(), self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 for table in tables:
                     connection.exec_driver_sql(f"VACUUM {table}")
             return
-        with _wrapped(), self._writer.connect() as connection:
+        with wrapped(), self._writer.connect() as connection:
             raw = connection.connection.dbapi_connection
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
         if busy:
@@ -143,7 +130,7 @@ class Database:
         """Current values of ``PRAGMAS`` (SQLite only)."""
         if self.dialect != "sqlite":
             return []
-        with _wrapped(), self._reader.connect() as connection:
+        with wrapped(), self._reader.connect() as connection:
             raw = connection.connection.dbapi_connection
             return [(name, raw.execute(f"PRAGMA {name}").fetchone()[0]) for name, _ in PRAGMAS]  # type: ignore[union-attr]
 
@@ -153,7 +140,7 @@ class Database:
             return []
         found: list[str] = []
         try:
-            with _wrapped(reading=True), self._reader.connect() as connection:
+            with wrapped(reading=True), self._reader.connect() as connection:
                 raw = connection.connection.dbapi_connection
                 lines = (line for row in raw.execute("PRAGMA integrity_check(20)") for line in str(row[0]).splitlines())  # type: ignore[union-attr]
                 found += (line for line in lines if line != "ok" and not line.startswith("***"))
@@ -177,7 +164,7 @@ class Database:
         create_sqlite_file(path)
         target = _sqlite(make_url(f"sqlite:///{path}"), writer=True)
         try:
-            with _wrapped(), self._reader.connect() as source, target.connect() as copy:
+            with wrapped(), self._reader.connect() as source, target.connect() as copy:
                 # The snapshot is one: all pages are copied in one step, under one read lock.
                 source.connection.dbapi_connection.backup(copy.connection.dbapi_connection)  # type: ignore[union-attr]
                 copy.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
@@ -283,53 +270,28 @@ def _set_pragmas(connection: Any) -> None:
             raise UnavailableError("sqlite_setting", f"SQLite does not take {name}={wanted}", hint="use a local file system")
 
 
-@contextmanager
-def _wrapped(*, reading: bool = False) -> Iterator[None]:
-    """Map any driver exception to one documented error without parameters. ``reading``: damage is an integrity error; in a write it
-    means that the outcome is unknown.
-    """
-    try:
-        yield
-    except exc.IntegrityError:
-        raise  # a violated constraint is the caller's to name
-    except (exc.NoResultFound, exc.MultipleResultsFound):
-        raise IntegrityError(
-            "rows_altered", "the database lacks a row, or has one too many: no program left it so", hint="genovault doctor"
-        ) from None
-    except Exception as error:
-        raised = error.orig if isinstance(error, exc.DBAPIError) else error
-        bare = type(error).__module__.partition(".")[0] in _DRIVERS
-        if not bare and not isinstance(error, exc.DBAPIError | exc.TimeoutError):
-            raise
-        # Drivers repeat stored values in their messages: so "from None", and names only.
-        if _SQLITE_SCHEMA.match(str(raised)) or getattr(raised, "sqlstate", None) in _POSTGRES_SCHEMA:
-            raise IntegrityError(
-                "schema_altered",
-                "a database lacks a table or column of its schema's version, or has one of a later: no program left it so",
-                hint="put back what was changed, or restore the newest backup of that database",
-            ) from None
-        if not _says_damaged(raised):
-            message, hint = _unanswered(raised)
-            raise UnavailableError("database_unavailable", message, hint=hint) from None
-        message, hint = "the database is damaged", "genovault doctor says where; then restore a backup"
-        if reading:
-            raise IntegrityError("database_damaged", message, hint=hint) from None
-        raise UnavailableError("database_unavailable", message, hint=hint) from None
+class ReadOnlyCopy(Database):
+    """A SQLite file in a folder that this account may not write, where nobody else writes either: for looking, never for work."""
+
+    def __init__(self, url: str) -> None:
+        """Raises UnavailableError ``database_unavailable``: what stands in its write-ahead log could not be read."""
+        from pysqlite3 import dbapi2  # noqa: PLC0415 - as _sqlite
+
+        self._url = _parse(url)
+        self.dialect = "sqlite"
+        path = Path(str(self._url.database))
+        _require_file(path)
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise UnavailableError(
+                "database_unavailable", "the copy's write-ahead log cannot be read here", hint="copy it while the vault is closed"
+            )
+        place = f"file:{quote(str(path))}?immutable=1&mode=ro"
+        self._reader = self._writer = _engine(self._url, module=dbapi2, creator=lambda: dbapi2.connect(place, uri=True))
 
 
-def _unanswered(raised: BaseException | None) -> tuple[str, str]:
-    """What kept a database from answering, and what to do, without the driver's words."""
-    sqlite, postgres = getattr(raised, "sqlite_errorcode", 0) & 0xFF, getattr(raised, "sqlstate", None)
-    if sqlite == _SQLITE_FULL or postgres == _POSTGRES_FULL:
-        return "the disk is full: the database cannot be written", "make room, then repeat the command"
-    if sqlite == _SQLITE_READONLY:
-        return "the database is read-only", "mount it for writing, or look at its permissions"
-    return f"the database did not answer ({type(raised).__name__})", "check disk space, permissions and other writers"
-
-
-def _says_damaged(raised: BaseException | None) -> bool:
-    """True if a driver's error means stored data are damaged, rather than unreachable."""
-    sqlite = getattr(raised, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-    if str(raised).startswith(_NOT_TEXT):
-        return True
-    return sqlite in _SQLITE_DAMAGED or getattr(raised, "sqlstate", None) in _POSTGRES_DAMAGED
+def look_into(url: str) -> Database:
+    """A database to look into: as ``Database``, or, where its folder cannot be written, as ``ReadOnlyCopy``."""
+    found = _parse(url)
+    frozen = found.get_backend_name() == "sqlite" and not os.access(Path(str(found.database)).parent, os.W_OK)
+    return ReadOnlyCopy(url) if frozen else Database(url)

@@ -15,7 +15,7 @@ from sqlalchemy import exc, text
 from tests.support.clusters import new_sqlite
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.storage import database as module
-from vault.storage.database import PRAGMAS, Database, create_sqlite_file
+from vault.storage.database import PRAGMAS, Database, ReadOnlyCopy, create_sqlite_file, look_into
 
 
 @pytest.fixture
@@ -341,3 +341,39 @@ with database.write() as tx:
 def test_a_killed_writer_leaves_what_it_committed(counter, url):
     subprocess.run([sys.executable, "-c", KILLED, url], check=False, timeout=60)
     assert value(counter) == 1
+
+
+class TestReadOnlyCopy:
+    """A copy on read-only storage. Root may write anywhere, so what it may not is told to the program."""
+
+    @pytest.fixture
+    def copied(self, tmp_path, monkeypatch):
+        path = tmp_path / "copy" / "books.db"
+        path.parent.mkdir()
+        url = f"sqlite:///{path}"
+        create_sqlite_file(path)
+        made = Database(url)
+        with made.write() as tx:
+            tx.execute(text("CREATE TABLE t (x)"))
+            tx.execute(text("INSERT INTO t VALUES (7)"))
+        made.checkpoint_wal()
+        made.close()
+        monkeypatch.setattr("vault.storage.database.os.access", lambda *_: False)
+        return url
+
+    def test_it_is_read_and_never_written(self, copied):
+        found = look_into(copied)
+        assert isinstance(found, ReadOnlyCopy)
+        with found.read() as tx:
+            assert tx.scalar(text("SELECT x FROM t")) == 7
+        with pytest.raises(UnavailableError) as caught, found.write() as tx:
+            tx.execute(text("INSERT INTO t VALUES (8)"))
+        assert "cannot be written" in caught.value.message
+        found.close()
+
+    def test_what_stands_in_a_log_beside_it_is_not_passed_over(self, copied):
+        path = Path(copied.removeprefix("sqlite:///"))
+        path.with_name("books.db-wal").write_bytes(b"x" * 40)
+        with pytest.raises(UnavailableError) as caught:
+            look_into(copied)
+        assert "write-ahead log" in caught.value.message
