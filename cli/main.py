@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cli.completion import VARIABLE, prepare
 from cli.context import Context, hoist_globals
 from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, exit_code, tell, tell_unseen
 from cli.lazy import CommandSource, LazyGroup
@@ -56,6 +57,9 @@ COMMANDS = {
     "relocate": CommandSource(
         "cli.vaults", "Say where the vault's parts are after they were moved, or make of copies a vault of its own.", single=True
     ),
+    "completion": CommandSource(
+        "cli.completion", "Print the script that lets the tab key complete commands and options. Needs no vault.", single=True
+    ),
     "demo": CommandSource(
         "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
     ),
@@ -72,7 +76,13 @@ class Root(LazyGroup):
     entries = COMMANDS
 
 
-app = typer.Typer(cls=Root, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Root,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -132,6 +142,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code. Never raises, never shows a traceback unasked."""
     forbid_core_files()
     _keep_streams_writable()
+    prepare()
     with told_stdout():
         return _run(arguments)
 
@@ -158,7 +169,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _invoke(line: list[str]) -> int:
-    if not line:
+    if not line and VARIABLE not in os.environ:
         sys.stdout.write(_help_text())
         return 2
     value = typer.main.get_command(app).main(line, prog_name="genovault", standalone_mode=False)
