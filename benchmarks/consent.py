@@ -40,11 +40,12 @@ from vault.consent import cohort_decisions, ledger, ledger_columns
 from vault.consent.ledger import Head
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
+from vault.genotypes.catalog import part_members
 from vault.ids import DatasetId
 from vault.operations.create import init
 from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.base import bulk_insert
-from vault.storage.book_tables import ConsentBatchRow, ConsentStatementRow, DatasetRow, PartMemberRow, PartRow, SubjectRow
+from vault.storage.book_tables import ConsentBatchRow, ConsentStatementRow, DatasetRow, LayoutMemberRow, PartRow, SubjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -106,9 +107,10 @@ def fill(vault: UnlockedVault, people: int, states: int) -> None:
     with vault.books.write() as tx:
         bulk_insert(tx, SubjectRow, [{"subject_id": owner, "state": "active", "created": 0} for owner in owners])
         bulk_insert(tx, DatasetRow, [dataset])
-        bulk_insert(tx, PartRow, [{**part, **empty, "directory_key_id": bytes(16), "length_key_id": bytes(16)}])
-        members = [{"part_id": PART, "subject_id": s, "group_no": at // 4096, "slot": at % 4096} for at, s in enumerate(owners)]
-        bulk_insert(tx, PartMemberRow, members)
+        ids = {"directory_key_id": bytes(16), "length_key_id": bytes(16), "layout_id": PART}
+        bulk_insert(tx, PartRow, [{**part, **empty, **ids, "members_sha256": part_members.digest(PART, sorted(owners))}])
+        members = [{"layout_id": PART, "subject_id": s, "group_no": at // 4096, "slot": at % 4096} for at, s in enumerate(owners)]
+        bulk_insert(tx, LayoutMemberRow, members)
         head = _events(tx, vault, owners, states)
         vault.trail.append(tx, Action.CONSENT_IMPORT, Outcome.DONE, consent=head.entry(added=people))
 
@@ -160,7 +162,7 @@ def measure(folder: Path, people: int, states: int) -> dict[str, float]:
             whole = time.perf_counter()
             book = timed("read, verified", lambda: ledger.read(tx, vault))
             known = timed("group", lambda: cohort_decisions.cached_decision_classes(vault, book))  # noqa: B023
-            held = timed("members", lambda: cohort_decisions.members(tx, [DATASET]))
+            held = timed("members", lambda: cohort_decisions.members(vault, tx, [DATASET]))
             request = cohort_decisions.decision_request(vault, tx, PURPOSE, legal_at=NOW)
             answers = timed("first decision", lambda: cohort_decisions.decide_members(known, held, request))  # noqa: B023
             cold = time.perf_counter() - whole

@@ -150,8 +150,8 @@ SWAPS = {
     "another dataset's part": (
         "UPDATE part SET dataset_id = (SELECT d.dataset_id FROM dataset d WHERE d.dataset_id <> part.dataset_id)",
     ),
-    "a group that is not": ("UPDATE part_member SET group_no = 1",),
-    "a slot that is not": ("UPDATE part_member SET slot = slot + 4096",),
+    "a group that is not": ("UPDATE layout_member SET group_no = 1",),
+    "a slot that is not": ("UPDATE layout_member SET slot = slot + 4096",),
     "no containers": ("DELETE FROM container",),
     "one chunk less": ("DELETE FROM chunk WHERE ordinal = 1",),
     "more sites": ("UPDATE chunk SET n_sites = n_sites + 1",),
@@ -174,7 +174,7 @@ def slots(folder, *samples):
     with opened(folder) as s:
         found = resolve_many(s, samples)
         subjects = [next(iter(found[sample])) for sample in samples]
-    rows = sql(folder / "books.db", "SELECT part_id, subject_id, slot FROM part_member")
+    rows = sql(folder / "books.db", "SELECT layout_id, subject_id, slot FROM layout_member")
     return [next(row for row in rows if row[1] == subject) for subject in subjects]
 
 
@@ -182,7 +182,7 @@ def slots(folder, *samples):
 def test_a_subject_cannot_be_pointed_at_anothers_blocks(small, victim):
     """S11 declined, S12 withdrew: their blocks must not come out under the name of S01, who accepts."""
     (part, mine, slot), (_, theirs, other) = slots(small, "S01", victim)
-    move = "UPDATE part_member SET slot = ? WHERE part_id = ? AND subject_id = ?"
+    move = "UPDATE layout_member SET slot = ? WHERE layout_id = ? AND subject_id = ?"
     sql(small / "books.db", (move, (other, part, mine)), (move, (slot, part, theirs)))
     with opened(small) as s, pytest.raises(IntegrityError) as caught:
         gate.view(s, project="demo", dataset="cohort")

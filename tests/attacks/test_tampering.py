@@ -72,7 +72,7 @@ POSTGRESQL = {
 POSTGRESQL_FOUND = {
     "identity_altered": "UPDATE identity SET version = version + 1",
     "reference_missing": "DELETE FROM reference WHERE digest = (SELECT max(digest) FROM reference)",
-    "members_altered": "DELETE FROM part_member WHERE subject_id = (SELECT max(subject_id) FROM part_member)",
+    "members_altered": "DELETE FROM layout_member WHERE subject_id = (SELECT max(subject_id) FROM layout_member)",
     "evidence_altered": "DELETE FROM consent_private WHERE seq = 2",
     "log_rows_altered": "DELETE FROM audit_set_leaf",
     "guards_missing": "DROP TRIGGER audit_leaf_written_once ON audit_leaf",

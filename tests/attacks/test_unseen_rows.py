@@ -44,10 +44,10 @@ def edited(full, tmp_path):
 
 LAST = "DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})"
 MEMBERS = {
-    "one taken out": LAST.format(table="part_member", key="subject_id"),
-    "all taken out": "DELETE FROM part_member",
-    "one replaced": "UPDATE part_member SET subject_id = randomblob(16) WHERE rowid = 1",
-    "one added": "INSERT INTO part_member SELECT part_id, randomblob(16), group_no, slot FROM part_member LIMIT 1",
+    "one taken out": LAST.format(table="layout_member", key="subject_id"),
+    "all taken out": "DELETE FROM layout_member",
+    "one replaced": "UPDATE layout_member SET subject_id = randomblob(16) WHERE rowid = 1",
+    "one added": "INSERT INTO layout_member SELECT layout_id, randomblob(16), group_no, slot FROM layout_member LIMIT 1",
 }
 
 
@@ -60,7 +60,7 @@ def test_a_cohort_of_other_people_is_not_released(edited, attack):
         assert "members_altered" in codes(s)
 
 
-ONE_OF_S03 = "DELETE FROM part_member WHERE subject_id = ?"
+ONE_OF_S03 = "DELETE FROM layout_member WHERE subject_id = ?"
 
 
 def test_nobody_vanishes_from_a_session_that_is_open(edited):

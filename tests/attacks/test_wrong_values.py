@@ -27,7 +27,7 @@ SAMPLE = [
     ("books", "container", "n_slots", 2**62),
     ("books", "container", "nonce", b""),
     ("books", "container", "header_bytes", "x"),
-    ("books", "part_member", "slot", str(2**70)),
+    ("books", "layout_member", "slot", str(2**70)),
     ("books", "consent_batch", "events", "x"),
     ("books", "consent_batch", "times", None),
     ("books", "audit_leaf", "leaf", b"\0"),

@@ -22,4 +22,4 @@ def _write(vault: Any, plan: Any, new: Any, chunks: Any) -> import_parts.SharedP
     keys = import_job._keys(vault, plan)
     owner = Owner(vault.vault_id, plan.dataset.dataset_id, plan.part_ids[0])
     people = {subject: keys[subject] for subject in plan.subjects}
-    return import_parts.write_shared(vault, owner, people, plan.slots, chunks, new=new)
+    return import_parts.write_shared(vault, owner, people, (plan.slots, None), chunks, new=new)

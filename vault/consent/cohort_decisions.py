@@ -71,8 +71,9 @@ class Members:
     def places(self, people: Iterable[SubjectId]) -> bytes:
         """Digest of which parts hold calls of these people, 32 bytes."""
         wanted = set(people)
-        held = ((part, sorted(wanted.intersection(subjects))) for part, subjects in sorted(self.parts.items()))
-        return sha256(b"".join(part + subject for part, subjects in held for subject in subjects))
+        shared = {id(subjects): subjects for subjects in self.parts.values()}  # one list for all parts of a layout
+        held = {key: sorted(wanted.intersection(subjects)) for key, subjects in shared.items()}
+        return sha256(b"".join(part + subject for part, known in sorted(self.parts.items()) for subject in held[id(known)]))
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]
 
     A part's record, which is authenticated, names the digest of its members: those that were once held against it need not be again.
     """
-    columns = (PartRow.part_id, PartRow.created, PartRow.members_sha256, PartRow.compacted)
+    columns = (PartRow.part_id, PartRow.created, PartRow.layout_id, PartRow.members_sha256, PartRow.compacted)
     parts = tx.execute(select(*columns).where(PartRow.dataset_id.in_(datasets))).all()
     personal = personal_parts.people(tx, datasets)
     records = (*map(tuple, parts), *personal)
@@ -204,22 +205,27 @@ def members(vault: UnlockedVault, tx: Transaction, datasets: Sequence[DatasetId]
 def _members(
     vault: UnlockedVault,
     tx: Transaction,
-    parts: Sequence[Row[bytes, int, bytes, str | None]],
+    parts: Sequence[Row[bytes, int, bytes, bytes, str | None]],
     personal: Sequence[tuple[SubjectId, int, bytes]],
 ) -> Members:
-    held: dict[bytes, list[SubjectId]] = {
-        part.part_id: part_members.known(vault, tx, part.part_id, part.members_sha256) for part in parts
-    }
-    if len(parts) == 1 and not personal:
-        only = held[parts[0].part_id]
-        return Members(only, np.full(len(only), parts[0].created), held)
+    listed: dict[bytes, list[SubjectId]] = {}
+    latest: dict[bytes, int] = {}
+    for part in parts:  # those of one layout have the same people, who are read once
+        if part.layout_id not in listed:
+            listed[part.layout_id] = part_members.known(vault, tx, part.layout_id, part.members_sha256)
+        latest[part.layout_id] = max(part.created, latest.get(part.layout_id, part.created))
+    held: dict[bytes, list[SubjectId]] = {part.part_id: listed[part.layout_id] for part in parts}
+    if len(listed) == 1 and not personal:
+        ((layout_id, only),) = listed.items()
+        return Members(only, np.full(len(only), latest[layout_id]), held)
     # Compacting gathers nothing and moves nobody's calls: what was joined stands for itself, with its own time.
     imported = {subject for subject, _, _ in personal}
     for part in parts:
         if part.compacted is not None:
-            held[part.part_id] = [subject for subject in held[part.part_id] if subject not in imported]
+            listed[part.layout_id] = [subject for subject in listed[part.layout_id] if subject not in imported]
+            held[part.part_id] = listed[part.layout_id]
     held |= {part_id: [subject] for subject, _, part_id in personal}
-    batches = [(part.created, held[part.part_id]) for part in parts]
+    batches = [(latest[layout_id], subjects) for layout_id, subjects in listed.items()]
     batches += [(created, held[part_id]) for _, created, part_id in personal]
     held = {part_id: subjects for part_id, subjects in held.items() if subjects}
     newest: dict[SubjectId, int] = {}

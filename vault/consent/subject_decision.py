@@ -17,7 +17,7 @@ from vault.consent import cohort_decisions
 from vault.genotypes.catalog import datasets, personal_parts
 from vault.ids import DatasetId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartMemberRow, PartRow
+from vault.storage.book_tables import LayoutMemberRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.stored_types import largest
 from vault.storage.timestamps import from_micros
@@ -59,8 +59,8 @@ def newest_data(tx: Transaction, subject: SubjectId, dataset_ids: list[DatasetId
     """Time of the newest import of the subject's genotypes into any of the datasets, None if they hold none."""
     query = (
         select(largest(PartRow.created))
-        .join(PartMemberRow, PartMemberRow.part_id == PartRow.part_id)
-        .where(PartMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids), PartRow.compacted.is_(None))
+        .join(LayoutMemberRow, LayoutMemberRow.layout_id == PartRow.layout_id)
+        .where(LayoutMemberRow.subject_id == subject, PartRow.dataset_id.in_(dataset_ids), PartRow.compacted.is_(None))
     )
     own = [created for owner, created, _ in personal_parts.people(tx, dataset_ids) if owner == subject]
     newest = max([*own, *filter(None, [tx.scalar(query)])], default=None)

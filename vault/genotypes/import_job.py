@@ -45,8 +45,8 @@ from vault.genotypes.import_plan import (
     Plan,
     agree_on_samples,
     choose_people,
+    choose_places,
     declaration_of,
-    draw_places,
     require_listed,
 )
 from vault.genotypes.indel_counts import IndelCounts
@@ -148,7 +148,8 @@ def import_files(
         )
         sources = [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [whole]
         part_ids = [PartId(new_id(vault.random)) for _ in sources]
-        plan = Plan(target, part_ids, fresh, columns, people, draw_places(vault, people), declaration, rule)
+        places = choose_places(vault, target, people, apart=gvcfs or len(people) == 1 or options.replace is not None)
+        plan = Plan(target, part_ids, fresh, columns, people, *places, declaration, rule)
         structural, indels = StructuralCounts(), IndelCounts()
         skipped = len(samples) - len(people)
         report = ImportReport(
@@ -270,7 +271,8 @@ def _write(vault: UnlockedVault, plan: Plan, new: Registration, chunks: Iterator
     if len(plan.subjects) == 1:
         (only,) = plan.subjects
         return write_own(vault, owner, (only, keys[only]), chunks)
-    return write_shared(vault, owner, {subject: keys[subject] for subject in plan.subjects}, plan.slots, chunks, new=new)
+    people = {subject: keys[subject] for subject in plan.subjects}
+    return write_shared(vault, owner, people, (plan.slots, plan.layout), chunks, new=new)
 
 
 def _commit(

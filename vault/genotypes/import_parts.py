@@ -9,6 +9,7 @@ from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.secret import Secret
 from vault.genotypes.catalog import overlap, part_members, parts, personal_parts
 from vault.genotypes.catalog.overlap import Source
+from vault.genotypes.catalog.part_members import Layout, Slots
 from vault.genotypes.codec.encoded_chunk import SiteChunk
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord, Place
 from vault.genotypes.store.part_writer import PartWriter
@@ -23,12 +24,13 @@ from vault.subjects.registration import Registration
 
 @dataclass(frozen=True)
 class SharedPart:
-    """A part of several people, as written. ``slots``: the (group, slot) of each."""
+    """A part of several people, as written. ``slots``: the (group, slot) of each; ``layout``: where these are from, if not the part's own."""
 
     record: PartRecord
     chunks: Sequence[ChunkRecord]
-    slots: Mapping[SubjectId, tuple[int, int]]
+    slots: Slots
     table_keys: Mapping[KeyId, Secret]
+    layout: Layout | None
 
     @property
     def people(self) -> list[SubjectId]:
@@ -67,7 +69,7 @@ class SharedPart:
     ) -> None:
         """Name it in the books."""
         parts.add_part(tx, vault, dataset_id, self.record, self.chunks, assayed=assayed, source=source)
-        part_members.add(tx, self.record.part_id, self.slots)
+        part_members.add(tx, self.record.part_id, self.slots, layout=self.layout)
 
 
 @dataclass(frozen=True)
@@ -116,25 +118,29 @@ def write_shared(
     vault: UnlockedVault,
     owner: Owner,
     people: Mapping[SubjectId, bytes],
-    slots: Mapping[SubjectId, tuple[int, int]],
+    places: tuple[Slots, Layout | None],
     chunks: Iterator[SiteChunk],
     *,
     new: Registration,
 ) -> SharedPart:
-    """Write the sealed objects of a part of several people. ``people``: genotype keys in the order of the chunks' columns."""
+    """Write the sealed objects of a part of several people.
+
+    ``people``: genotype keys in the order of the chunks' columns. ``places``: as ``import_plan.choose_places``.
+    """
+    slots, layout = places
     derived = block_keys(people.values(), owner.dataset_id)
-    places = [Place(*slots[subject], key) for subject, key in zip(people, derived, strict=True)]
+    sealed = [Place(*slots[subject], key) for subject, key in zip(people, derived, strict=True)]
     drawn: list[FreshKeys] = []
 
     def new_table_key() -> tuple[KeyId, Secret]:
         drawn.append(vault.keys.draw(KeyPurpose.SITE_TABLE, [owner.part_id], version=len(drawn) + 1))
         return KeyId(drawn[-1].key_ids[0]), Secret(drawn[-1].keys[0])
 
-    with PartWriter(owner, places, put=vault.objects.put, new_table_key=new_table_key, random=vault.random) as writer:
+    with PartWriter(owner, sealed, put=vault.objects.put, new_table_key=new_table_key, random=vault.random) as writer:
         records = list(writer.write(chunks))
         part = writer.finish()
     new.keep(drawn)
-    return SharedPart(part, records, slots, {KeyId(one.key_ids[0]): Secret(one.keys[0]) for one in drawn})
+    return SharedPart(part, records, slots, {KeyId(one.key_ids[0]): Secret(one.keys[0]) for one in drawn}, layout)
 
 
 def write_own(

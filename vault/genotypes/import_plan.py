@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,10 @@ from vault.files.given_files import read_given
 from vault.files.handed_in import text_of
 from vault.files.yaml_documents import declared
 from vault.genotypes.assayed import EVERYTHING, NOTHING, Assayed, from_intervals
+from vault.genotypes.catalog import part_members
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.import_target import Target
+from vault.genotypes.catalog.part_members import Layout, Slots
 from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.ingest.reading import ReadFile
 from vault.ids import ID_BYTES, PartId, SubjectId, draw
@@ -53,7 +55,7 @@ class Plan:
     """Parts to be written; nothing of them is in the books yet.
 
     One of all subjects, in the order of ``columns`` of the first file; or, of gVCFs, one of each subject, ``columns`` being the files'
-    numbers and ``rule`` what counts as assayed.
+    numbers and ``rule`` what counts as assayed. ``layout``: of the dataset, whose people and places these are; None: the places are new.
     """
 
     target: Target
@@ -61,7 +63,8 @@ class Plan:
     fresh: DrawnSubjects
     columns: Sequence[int]
     subjects: Sequence[SubjectId]
-    slots: Mapping[SubjectId, tuple[int, int]]
+    slots: Slots
+    layout: Layout | None
     assayed: Assayed
     rule: AssayRule | None = None
 
@@ -114,6 +117,17 @@ def choose_people(matched: Matched, fresh: Sequence[SubjectId]) -> tuple[list[in
     known = {**matched.known, **dict(zip(matched.new, fresh, strict=True))}
     columns = [at for at, name in enumerate(matched.names) if name in known]
     return columns, [known[matched.names[at]] for at in columns]
+
+
+def choose_places(
+    vault: UnlockedVault, target: Target, chosen: Sequence[SubjectId], *, apart: bool
+) -> tuple[Slots, Layout | None]:
+    """Places of the subjects of a part: those of a layout of the dataset that has exactly these people, or new ones. ``apart``: new ones."""
+    found = None
+    if not (apart or target.is_new):
+        with vault.books.read() as tx:
+            found = part_members.fitting(tx, target.dataset.dataset_id, chosen)
+    return (draw_places(vault, chosen), None) if found is None else (found.slots, found)
 
 
 def draw_places(vault: UnlockedVault, chosen: Sequence[SubjectId]) -> dict[SubjectId, tuple[int, int]]:

@@ -34,7 +34,7 @@ from vault.operations.erasure.process import alone
 from vault.operations.health import HealthFinding, Severity
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow, PersonalPartRow
+from vault.storage.book_tables import DatasetRow, LayoutMemberRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 
 LEASE = timedelta(hours=6)
@@ -143,9 +143,10 @@ def _single(tx: Transaction) -> Iterator[tuple[bytes, SubjectId]]:
     """
     moved = select(PersonalPartRow.source).where(PersonalPartRow.source.startswith(MOVED_FROM))
     origins = {str(source).removeprefix(MOVED_FROM) for source in tx.scalars(moved)}
-    c = PartMemberRow
-    single = select(c.part_id).group_by(c.part_id).having(func.count() == 1)
-    for part_id, person in tx.execute(select(c.part_id, c.subject_id).where(c.part_id.in_(single))):
+    c = LayoutMemberRow
+    single = select(c.layout_id).group_by(c.layout_id).having(func.count() == 1)
+    query = select(PartRow.part_id, c.subject_id).join(c, c.layout_id == PartRow.layout_id)
+    for part_id, person in tx.execute(query.where(PartRow.layout_id.in_(single))):
         if part_id.hex() not in origins:
             yield part_id, SubjectId(person)
 
@@ -188,7 +189,7 @@ def _swap(
     part_ids = [PartId(one.row.part_id) for one in old]
     for one in old:
         row = tx.get(PartRow, one.row.part_id)
-        if row is None or part_members.listed(tx, row.part_id, row.members_sha256) != [one.person]:
+        if row is None or part_members.listed(tx, row.layout_id, row.members_sha256) != [one.person]:
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
     for one, part in zip(old, written, strict=True):
         imported = compacted_parts.imported_as(tx, one.row, one.person)

@@ -118,8 +118,8 @@ def chunks(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
 def members(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     """Code and message of each part whose members are not those of its record."""
     with vault.books.read() as tx:
-        for part_id, known in tx.execute(select(PartRow.part_id, PartRow.members_sha256)).all():
+        for layout_id, known in tx.execute(select(PartRow.layout_id, PartRow.members_sha256).distinct()).all():
             try:
-                part_members.listed(tx, part_id, known)
+                part_members.listed(tx, layout_id, known)
             except IntegrityError as error:
                 yield error.code, error.message

@@ -115,7 +115,7 @@ class PartRow(Base):
     directory_key_id: Mapped[Id]
     length_key_id: Mapped[Id]  # key of the length tables of all containers
     created: Mapped[Micros]
-    members_sha256: Mapped[Digest] = mapped_column(server_default="-")  # of the part's members
+    members_sha256: Mapped[Digest] = mapped_column(server_default="-")  # of the members of the part's layout
     assayed: Mapped[Code | None]  # "all", or the SHA-256 of a list of places
     source: Mapped[Code | None]  # SHA-256 of the imported files (vault.genotypes.ingest.source_digest)
     counts_object: Mapped[Code | None]  # carrier counts, for erasure; NULL in parts of before until they are counted
@@ -123,6 +123,7 @@ class PartRow(Base):
     counts_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     counts_key_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
     compacted: Mapped[Code | None]  # made of parts of one person each: calls | tracked; NULL: an import
+    layout_id: Mapped[Id] = mapped_column(server_default="-")  # parts of the same people share one, and the places in it
 
 
 class AssayedPlacesRow(Base):
@@ -134,12 +135,12 @@ class AssayedPlacesRow(Base):
     body: Mapped[bytes]  # zstd of vault.genotypes.assayed's text
 
 
-class PartMemberRow(Base):
-    """Place of a subject's blocks in a part: group and slot."""
+class LayoutMemberRow(Base):
+    """Place of a subject's blocks in every part of a layout: group and slot."""
 
-    __tablename__ = "part_member"
+    __tablename__ = "layout_member"
 
-    part_id: Mapped[Id] = mapped_column(ForeignKey("part.part_id"), primary_key=True)
+    layout_id: Mapped[Id] = mapped_column(primary_key=True)
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), primary_key=True, index=True)
     group_no: Mapped[Count]
     slot: Mapped[Count]

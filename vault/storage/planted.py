@@ -26,6 +26,11 @@ Planted = list[tuple[str, str]]
 """Kind and name of each thing that no migration made."""
 
 _METADATA: dict[str, MetaData] = {"books": Base.metadata, "keys": KeysBase.metadata}
+_EARLIER: dict[str, dict[str, tuple[str, ...]]] = {
+    "books": {"part_member": ("CREATE INDEX ix_part_member_subject_id ON part_member (subject_id)",)},
+    "keys": {},
+}
+"""Tables of earlier programs that a migration puts others in the place of, and their indexes."""
 _OTHERS = frozenset({"alembic_version", "sqlite_stat1", "sqlite_stat4"})  # the last two: what ANALYZE leaves
 
 # Keywords of SQLite's CREATE TABLE that ours do without: whatever they introduce changes what a statement does. CHECK and AS need a
@@ -100,7 +105,7 @@ def require_sound_lookups(connection: Connection, table: str) -> None:
 
 
 def _in_sqlite(connection: Connection, base: str) -> Planted:
-    tables = _METADATA[base].tables.keys() | _OTHERS
+    tables = _METADATA[base].tables.keys() | _EARLIER[base].keys() | _OTHERS
     indexes = _indexes(base)
     triggers = {_plain(statement) for statement in TRIGGERS["sqlite"]} if base == "books" else set()
     found: Planted = []
@@ -131,7 +136,8 @@ def _does_nothing(sql: str) -> bool:
 @cache
 def _indexes(base: str) -> frozenset[str]:
     """The statements of our indexes, as ``_plain`` has them."""
-    return frozenset(
+    earlier = (_plain(index) for indexes in _EARLIER[base].values() for index in indexes)
+    return frozenset(earlier) | frozenset(
         _plain(str(CreateIndex(index).compile(dialect=sqlite.dialect())))
         for table in _METADATA[base].tables.values()
         for index in table.indexes
@@ -175,6 +181,6 @@ _BODY = re.compile(r"\$body\$(.*)\$body\$", re.DOTALL)
 
 def _in_postgresql(connection: Connection, base: str) -> Planted:
     body = next(match[1] for statement in TRIGGERS["postgresql"] if (match := _BODY.search(statement)))
-    names = [*_METADATA[base].tables, "alembic_version"]
+    names = [*_METADATA[base].tables, *_EARLIER[base], "alembic_version"]
     rows = connection.execute(text(_POSTGRESQL), {"names": names, "base": base, "body": body})
     return [(kind, name) for kind, name in rows]

@@ -15,7 +15,7 @@ from tests.vault.genotypes.imports import TWO, calls, refused
 from vault.consent import recording
 from vault.genotypes import import_job
 from vault.session.subject_keys import SUBJECT_PURPOSES
-from vault.storage.book_tables import PartMemberRow
+from vault.storage.book_tables import LayoutMemberRow
 from vault.subjects.references import resolve
 
 
@@ -161,7 +161,7 @@ def test_places_in_containers_say_nothing_of_the_order_in_the_file(tmp_path):
     names = [f"S{i}" for i in range(300)]
     held.load(held.write("a.vcf", vcf(" ".join(names), "1 10 A G " + " ".join(["0|1"] * 300)).data))
     with held.vault.books.read() as tx:
-        slots = dict(tx.execute(select(PartMemberRow.subject_id, PartMemberRow.slot)).all())
+        slots = dict(tx.execute(select(LayoutMemberRow.subject_id, LayoutMemberRow.slot)).all())
     ranks = [slots[resolve(held.vault, name)] for name in names]
     assert sorted(ranks) == list(range(300))
     assert abs(np.corrcoef(ranks, np.arange(300))[0, 1]) < 0.2

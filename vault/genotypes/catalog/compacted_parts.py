@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from vault.crypto.key_wrapping import KeyPurpose, personal_key
 from vault.errors import IntegrityError
-from vault.genotypes.catalog import personal_parts
+from vault.genotypes.catalog import part_members, personal_parts
 from vault.genotypes.catalog.parts import OpenPart
 from vault.genotypes.catalog.row_mapping import container_from_row, owner_from_row
 from vault.genotypes.store.block_access import BlockAccess
@@ -23,7 +23,7 @@ from vault.genotypes.store.site_tables import TRACKS_FROM
 from vault.ids import PartId, SubjectId
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ChunkRow, ContainerRow, PartMemberRow, PartRow, PersonalPartRow
+from vault.storage.book_tables import ChunkRow, ContainerRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 
 CALLS, TRACKED = "calls", "tracked"  # of ``part.compacted``: without and with tracks
@@ -66,8 +66,10 @@ def swap(tx: Transaction, vault: UnlockedVault, into: PartId, personal: Sequence
     """
     personal_parts.join(tx, personal, into)
     tx.execute(update(PersonalPartRow).where(PersonalPartRow.joined.in_(list(shared))).values(joined=into))
-    for table in (ContainerRow, ChunkRow, PartMemberRow, PartRow):
+    layouts = list(tx.scalars(select(PartRow.layout_id).where(PartRow.part_id.in_(list(shared)))))
+    for table in (ContainerRow, ChunkRow, PartRow):
         tx.execute(delete(table).where(table.part_id.in_(list(shared))))
+    part_members.forget_unused(tx, layouts)
     for part_id in (*personal, *shared):
         object_leases.retire(tx, part_id, until=vault.clock() + KEPT_FOR_READERS)
 

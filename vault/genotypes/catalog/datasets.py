@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, or_, select, true, union
 
 from vault.errors import InputError
-from vault.genotypes.catalog import personal_parts
+from vault.genotypes.catalog import part_members, personal_parts
 from vault.ids import DatasetId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow, PersonalPartRow
+from vault.storage.book_tables import DatasetRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 from vault.storage.stored_types import total
 
@@ -71,8 +71,7 @@ def _summary(tx: Transaction, row: DatasetRow) -> DatasetSummary:
         totals = select(func.count(), total(table.n_sites), total(table.total_bytes))
         found = tx.execute(totals.where(table.dataset_id == row.dataset_id, live)).one()
         parts, sites, stored = parts + int(found[0]), sites + int(found[1] or 0), stored + int(found[2] or 0)
-    shared = select(PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
     own = select(PersonalPartRow.subject_id).where(PersonalPartRow.state == personal_parts.LIVE)
-    members = union(shared.where(PartRow.dataset_id == row.dataset_id), own.where(PersonalPartRow.dataset_id == row.dataset_id))
+    members = union(part_members.of_dataset(row.dataset_id), own.where(PersonalPartRow.dataset_id == row.dataset_id))
     subjects = tx.scalar(select(func.count()).select_from(members.subquery())) or 0
     return DatasetSummary(row.name, row.assembly, parts, subjects, sites, stored)

@@ -18,7 +18,7 @@ from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_ro
 from vault.genotypes.contigs import normal_contig
 from vault.ids import PartId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, ErasureRow, PartMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, ErasureRow, LayoutMemberRow, PartRow
 
 MOST_UNLIKE = 0.10  # of compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
 MAP = "--samples MAP.csv says whose each sample is; --accept takes them as they are"
@@ -67,7 +67,7 @@ def require_no_return(vault: UnlockedVault, dataset: Dataset, *, known: int, new
 
 def require_new_files(vault: UnlockedVault, dataset: Dataset, files: Sequence[tuple[str | None, Sequence[SubjectId]]]) -> None:
     """Tell the same files for the same people at once, without comparing them. ``files``: digests, and whose calls. Raises NothingNewError."""
-    members = select(PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
+    members = select(LayoutMemberRow.subject_id).join(PartRow, PartRow.layout_id == LayoutMemberRow.layout_id)
     for source, people in files:
         query = members.where(PartRow.dataset_id == dataset.dataset_id, PartRow.source == source)
         with vault.books.read() as tx:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from vault.genotypes.catalog import part_members, personal_parts
 from vault.ids import DatasetId, PartId, SubjectId, new_id
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ErasingChunkRow, JobRow, PartMemberRow, PartRow
+from vault.storage.book_tables import ErasingChunkRow, JobRow, LayoutMemberRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -30,11 +30,9 @@ Places = Mapping[str, Sequence[tuple[str, int, int]]]
 
 def held_parts(tx: Transaction, dataset_id: bytes, people: Sequence[SubjectId]) -> dict[PartId, list[SubjectId]]:
     """The dataset's parts in which any of the people are, and who."""
-    query = select(PartMemberRow.part_id, PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
-    wanted, found = set(people), dict[PartId, list[SubjectId]]()
-    for part_id, subject in tx.execute(query.where(PartRow.dataset_id == dataset_id)):
-        if subject in wanted:
-            found.setdefault(PartId(part_id), []).append(SubjectId(subject))
+    rows = tx.execute(select(PartRow.part_id, PartRow.layout_id).where(PartRow.dataset_id == dataset_id)).all()
+    here = {layout_id: sorted(part_members.places(tx, layout_id, people)) for layout_id in {layout_id for _, layout_id in rows}}
+    found = {PartId(part_id): here[layout_id] for part_id, layout_id in rows if here[layout_id]}
     for row in personal_parts.live(tx, DatasetId(dataset_id), people):
         found[PartId(row.part_id)] = [SubjectId(row.subject_id)]
     return found
@@ -42,14 +40,14 @@ def held_parts(tx: Transaction, dataset_id: bytes, people: Sequence[SubjectId]) 
 
 def parts_of(tx: Transaction, subject: SubjectId) -> list[PartId]:
     """Every part, of either kind and of any dataset, in which a person is."""
-    shared = tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject))
+    layouts = select(LayoutMemberRow.layout_id).where(LayoutMemberRow.subject_id == subject)
+    shared = tx.scalars(select(PartRow.part_id).where(PartRow.layout_id.in_(layouts)))
     return [*map(PartId, shared), *(PartId(row.part_id) for row in personal_parts.live(tx, subjects=[subject]))]
 
 
 def members(tx: Transaction, dataset_id: bytes) -> set[SubjectId]:
     """Everybody who is in a part of several people of a dataset."""
-    query = select(PartMemberRow.subject_id).join(PartRow, PartRow.part_id == PartMemberRow.part_id)
-    return {SubjectId(one) for one in tx.scalars(query.where(PartRow.dataset_id == dataset_id).distinct())}
+    return {SubjectId(one) for one in tx.scalars(part_members.of_dataset(dataset_id))}
 
 
 def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequence[SubjectId]], *, blank: bool) -> bytes | None:
@@ -63,17 +61,16 @@ def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequen
         return None
     job_id, places = new_id(vault.random), dict[str, list[tuple[str, int, int]]]()
     own, joined = personal_parts.end(tx, list(leavers)), list[SubjectId]()
-    for part_id, subjects in leavers.items():
-        if part_id in own:
-            continue
-        row, going = tx.get_one(PartRow, part_id), set(subjects)
-        part_members.listed(tx, part_id, row.members_sha256)
-        rows = tx.scalars(select(PartMemberRow).where(PartMemberRow.part_id == part_id)).all()
-        places[part_id.hex()] = [(r.subject_id.hex(), r.group_no, r.slot) for r in rows if r.subject_id in going]
-        for subject in going:
-            tx.execute(delete(PartMemberRow).where(PartMemberRow.part_id == part_id, PartMemberRow.subject_id == subject))
-        part_members.settle(tx, part_id)
+    shared = {part_id: set(subjects) for part_id, subjects in leavers.items() if part_id not in own}
+    held: dict[bytes, dict[SubjectId, tuple[int, int]]] = {}
+    for part_id, going in shared.items():
+        row = tx.get_one(PartRow, part_id)
+        if row.layout_id not in held:
+            part_members.listed(tx, row.layout_id, row.members_sha256)
+            held[row.layout_id] = part_members.places(tx, row.layout_id)
+        places[part_id.hex()] = [(s.hex(), *place) for s, place in held[row.layout_id].items() if s in going]
         joined += personal_parts.leave_joined(tx, part_id, list(going))
+    part_members.end(tx, shared, random=vault.random)
     payload = json.dumps({"shared": places, "own": [one.hex() for one in (*own.values(), *joined)]}).encode()
     tx.add(JobRow(job_id=job_id, kind=LEAVE_JOB, state=LEFT, payload=payload, created=to_micros(vault.clock())))
     tx.flush()

@@ -260,9 +260,9 @@ def sources(
         if row.part_id not in without.get(subject, ()):
             owner, record = owner_from_row(vault.vault_id, row), personal_from_row(row)
             found.append(((row.ordinal, True), of_own(vault, owner, record, (subject, keys[subject]))))
+    places = parts.MemberPlaces(vault, people)
     for shared in parts.list_all(vault, dataset_id):
-        staying = [subject for subject in people if shared.part_id not in without.get(subject, ())]
-        slots = parts.members(vault, shared, staying)
+        slots = {subject: place for subject, place in places.of(shared).items() if shared.part_id not in without.get(subject, ())}
         if slots:
             derived = dict(zip(slots, block_keys((keys[s] for s in slots), dataset_id), strict=True))
             opened = parts.open_part(vault, shared)

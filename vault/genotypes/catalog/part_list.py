@@ -11,7 +11,7 @@ from vault.genotypes.catalog import personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.ids import PartId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartMemberRow, PartRow, PersonalPartRow
+from vault.storage.book_tables import LayoutMemberRow, PartRow, PersonalPartRow
 from vault.storage.timestamps import from_micros, rfc3339
 
 SHOWN_DIGITS = 12  # of a part's id; 48 bits tell the parts of any vault apart
@@ -41,7 +41,9 @@ class PartSummary:
 
 def list_parts(vault: UnlockedVault, dataset: Dataset) -> list[PartSummary]:
     """Parts of a dataset in the order of import, and imports of one person that are in a compacted part by now."""
-    members = select(func.count()).select_from(PartMemberRow).where(PartMemberRow.part_id == PartRow.part_id).scalar_subquery()
+    members = (
+        select(func.count()).select_from(LayoutMemberRow).where(LayoutMemberRow.layout_id == PartRow.layout_id).scalar_subquery()
+    )
     query = select(PartRow, members).where(PartRow.dataset_id == dataset.dataset_id).order_by(PartRow.ordinal)
     with vault.books.read() as tx:
         rows: list[tuple[AnyPart, int]] = [(row, people) for row, people in tx.execute(query)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -36,8 +36,7 @@ from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
-from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartMemberRow, PartRow
-from vault.storage.bulk_columns import rows_among
+from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, LayoutMemberRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -106,28 +105,30 @@ def all_part_ids(vault: UnlockedVault, dataset_id: DatasetId) -> set[bytes]:
 def members(vault: UnlockedVault, part: PartRow, subjects: Sequence[SubjectId] | None = None) -> dict[SubjectId, tuple[int, int]]:
     """(group, slot) of those of the subjects (None: of all) whose blocks the part holds. Raises IntegrityError ``members_altered``."""
     with vault.books.read() as tx:
-        found = stored_places(tx, part.part_id, subjects)
-        part_members.require(vault, tx, part.part_id, found.keys(), None if subjects is None else set(subjects))
+        found = part_members.places(tx, part.layout_id, subjects)
+        part_members.require(vault, tx, part.layout_id, found.keys(), None if subjects is None else set(subjects))
     return found
-
-
-def stored_places(
-    tx: Transaction, part_id: bytes, subjects: Sequence[SubjectId] | None = None
-) -> dict[SubjectId, tuple[int, int]]:
-    """As ``members``, whatever the rows say: for looking over what was altered."""
-    columns = (PartMemberRow.subject_id, PartMemberRow.group_no, PartMemberRow.slot)
-    if subjects is None:
-        query = select(*columns).where(PartMemberRow.part_id == part_id)
-        rows = [(subject, group, slot) for subject, group, slot in tx.execute(query)]
-    else:
-        rows = rows_among(tx, columns, PartMemberRow.subject_id, list(set(subjects)), part_id=part_id)
-    return {SubjectId(subject): (group, slot) for subject, group, slot in rows}
 
 
 def members_in(tx: Transaction, part_id: PartId, subjects: Sequence[SubjectId]) -> list[SubjectId]:
     """Those of the subjects who are members of a part, as the caller's transaction sees it."""
-    query = select(PartMemberRow.subject_id).where(PartMemberRow.part_id == part_id)
-    return [SubjectId(one) for one in tx.scalars(query.where(PartMemberRow.subject_id.in_(subjects)))]
+    query = select(LayoutMemberRow.subject_id).join(PartRow, PartRow.layout_id == LayoutMemberRow.layout_id)
+    found = tx.scalars(query.where(PartRow.part_id == part_id, LayoutMemberRow.subject_id.in_(subjects)))
+    return [SubjectId(one) for one in found]
+
+
+class MemberPlaces:
+    """Places of some subjects in parts; each layout is looked up once, when it is first asked for."""
+
+    def __init__(self, vault: UnlockedVault, subjects: Sequence[SubjectId]) -> None:
+        self._vault, self._subjects = vault, subjects
+        self._found: dict[bytes, dict[SubjectId, tuple[int, int]]] = {}
+
+    def of(self, part: PartRow) -> dict[SubjectId, tuple[int, int]]:
+        """(group, slot) of those of the subjects whose blocks the part holds."""
+        if part.layout_id not in self._found:
+            self._found[part.layout_id] = members(self._vault, part, self._subjects)
+        return self._found[part.layout_id]
 
 
 def all_places(vault: UnlockedVault, part: PartRow) -> list[tuple[int, int]]:
@@ -176,7 +177,7 @@ def add_compacted(
 
 def _add(tx: Transaction, vault: UnlockedVault, written: tuple[PartRecord, Sequence[ChunkRecord]], **said: object) -> None:
     part, chunks = written
-    tx.add(PartRow(**part_fields(part), **said, members_sha256=b"", created=to_micros(vault.clock())))
+    tx.add(PartRow(**part_fields(part), **said, members_sha256=b"", layout_id=b"", created=to_micros(vault.clock())))
     tx.flush()
     rows = [
         {"part_id": part.part_id, "ordinal": chunk.ordinal, "table_version": chunk.table_version, **chunk_fields(chunk)}
@@ -216,7 +217,7 @@ def open_part(vault: UnlockedVault, row: PartRow, *, keep: bool = True) -> OpenP
             keys.fetch([record.directory_key_id, record.length_key_id])
             reader = PartReader(owner, record, [], get_range=vault.objects.get_range, table_key=keys, pool=decoding_pool())
             found = kept[record.part_id] = OpenPart(row, reader, keys)
-    return found
+    return replace(found, row=row)  # whose layout is another since somebody left this part alone
 
 
 def forget(vault: UnlockedVault) -> None:

@@ -36,6 +36,15 @@ class PersonalAccess:
         self._opened: PersonalPart | None = None
         self.track = OwnTrack(self._bins)
 
+    @property
+    def holds_anyone(self) -> bool:
+        """True: the part's one person is read."""
+        return True
+
+    def touches(self, _selection: Selection) -> bool:
+        """True: where the sites are is in the sealed index, which is opened when they are read."""
+        return True
+
     def derive(self, _panel: PanelLoci | None) -> None:
         """Derive the keys and open the index."""
         _ = self._part.access, self._part.reader

@@ -30,6 +30,8 @@ Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
 """int64[k] first and last positions, 1-based."""
 
 
+NO_SPANS: Spans = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+
 Variants = Callable[[str, int, int], Spans]
 """Where a part's variants lie of which REF has a base between two positions of a contig (1-based, inclusive)."""
 

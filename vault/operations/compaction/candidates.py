@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from vault.genotypes.catalog import compacted_parts, parts, personal_parts
+from vault.genotypes.catalog import compacted_parts, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.ids import SubjectId
 from vault.operations.compaction.plan import Candidate
 from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ErasingChunkRow, PartMemberRow, PartRow
+from vault.storage.book_tables import ErasingChunkRow, PartRow
 from vault.storage.database import Transaction
 
 
@@ -50,4 +50,4 @@ def candidates(vault: UnlockedVault, dataset: Dataset) -> tuple[list[Candidate],
 
 
 def _members(tx: Transaction, row: PartRow) -> frozenset[bytes]:
-    return frozenset(tx.scalars(select(PartMemberRow.subject_id).where(PartMemberRow.part_id == row.part_id)))
+    return frozenset(tx.scalars(part_members.of_layout(row.layout_id)))

@@ -262,7 +262,7 @@ def _require_unchanged(tx: Transaction, group: Group) -> None:
     own = select(c.part_id, c.subject_id).where(c.part_id.in_(ids), c.state == personal_parts.LIVE)
     known = {part_id: frozenset([subject]) for part_id, subject in tx.execute(own)}
     for row in tx.scalars(select(PartRow).where(PartRow.part_id.in_(ids))).all():
-        known[row.part_id] = frozenset(part_members.listed(tx, row.part_id, row.members_sha256))
+        known[row.part_id] = frozenset(part_members.listed(tx, row.layout_id, row.members_sha256))
     waiting = tx.scalar(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id.in_(ids)).limit(1))
     if waiting is not None or any(known.get(one.part_id) != one.people for one in group):
         raise parts.changed()

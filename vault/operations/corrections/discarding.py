@@ -33,7 +33,6 @@ from vault.storage.book_tables import (
     LeaseRow,
     PanelBuildRow,
     PanelContainerRow,
-    PartMemberRow,
     PartRow,
     PersonalPartRow,
 )
@@ -58,7 +57,7 @@ def take_out(
     """
     if tx.scalar(select(ErasingChunkRow.ordinal).where(ErasingChunkRow.part_id.in_(part_ids)).limit(1)) is not None:
         raise UnavailableError("erasure_pending", "an erasure is still being carried out on this data", hint="genovault doctor")
-    people, counted = set[SubjectId](), 0
+    people, layouts, counted = set[SubjectId](), set[bytes](), 0
     own = {row.part_id: SubjectId(row.subject_id) for row in personal_parts.live(tx) if row.part_id in part_ids}
     for part_id in part_ids:
         if part_id in own:
@@ -67,7 +66,9 @@ def take_out(
         row = tx.get(PartRow, part_id)
         if row is None:
             raise UnavailableError("dataset_changed", "the dataset was changed meanwhile", hint="try again")
-        people.update(part_members.listed(tx, part_id, row.members_sha256))
+        if row.layout_id not in layouts:
+            people.update(part_members.listed(tx, row.layout_id, row.members_sha256))
+            layouts.add(row.layout_id)
         counted += row.counts_object is not None
     builds = list(tx.scalars(select(PanelBuildRow.build_id).where(PanelBuildRow.part_id.in_(part_ids))))
     chunks = _count(tx, ChunkRow.ordinal, ChunkRow.part_id.in_(part_ids))
@@ -82,9 +83,10 @@ def take_out(
     }
     tx.execute(delete(PanelContainerRow).where(PanelContainerRow.build_id.in_(builds)))
     tx.execute(delete(PanelBuildRow).where(PanelBuildRow.build_id.in_(builds)))
-    for table in (ContainerRow, ChunkRow, PartMemberRow, PartRow, PersonalPartRow):
+    for table in (ContainerRow, ChunkRow, PartRow, PersonalPartRow):
         tx.execute(delete(table).where(table.part_id.in_(part_ids)))
     tx.execute(delete(PersonalPartRow).where(PersonalPartRow.joined.in_(part_ids)))
+    part_members.forget_unused(tx, layouts)
     intent = vault.trail.append(tx, act, Outcome.INTENT, obj=obj, subjects=sorted(people), **fields)
     job_id = new_id(vault.random)
     plan = {

@@ -23,7 +23,7 @@ from vault.operations.erasure.private_alleles import NONE, carriers
 from vault.operations.erasure.site_tables import purge_chunk, purge_directory
 from vault.operations.erasure.swaps import Work, waiting
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import JOB_DONE, DatasetRow, ErasingChunkRow, JobRow, PartMemberRow, PartRow
+from vault.storage.book_tables import JOB_DONE, DatasetRow, ErasingChunkRow, JobRow, LayoutMemberRow, PartRow
 
 
 def finish_all(vault: UnlockedVault) -> int:
@@ -65,7 +65,7 @@ def _discarded_if_empty(vault: UnlockedVault, job_id: bytes, row: PartRow) -> bo
     """Discard a part of which everybody has left."""
     part_id = PartId(row.part_id)
     with vault.books.write() as tx:
-        if tx.scalar(select(exists().where(PartMemberRow.part_id == part_id))):
+        if tx.scalar(select(exists().where(LayoutMemberRow.layout_id == tx.get_one(PartRow, part_id).layout_id))):
             return False
         tx.execute(delete(ErasingChunkRow).where(ErasingChunkRow.job_id == job_id, ErasingChunkRow.part_id == part_id))
         obj, detail = ObjectRef("part", part_id.hex()), {"reason": "everybody's calls in it were replaced or moved"}

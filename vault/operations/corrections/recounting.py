@@ -59,7 +59,7 @@ def add_counts(vault: UnlockedVault, row: PartRow) -> int:
     """
     job_id = new_id(vault.random)
     with vault.books.write() as tx:
-        people = part_members.listed(tx, row.part_id, row.members_sha256)
+        people = part_members.listed(tx, row.layout_id, row.members_sha256)
         obj = ObjectRef("part", row.part_id.hex())
         intent = vault.trail.append(tx, Action.DATASET_RECOUNT, Outcome.INTENT, obj=obj, subjects=people)
         plan = json.dumps({"part": row.part_id.hex(), "intent": intent.event_id}).encode()

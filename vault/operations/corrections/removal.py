@@ -24,7 +24,7 @@ from vault.operations.corrections import discarding, leaving_job
 from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.process import alone
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PanelRow, PartMemberRow, PersonalPartRow
+from vault.storage.book_tables import LayoutMemberRow, PanelRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import rfc3339
 
@@ -89,10 +89,9 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
 def _alone_in_it(vault: UnlockedVault, named: PersonalPartRow) -> bool:
     """True if nobody else is in the compacted part that an import's calls are in: it goes as a whole."""
     with vault.books.read() as tx:
-        others = select(PartMemberRow.subject_id).where(
-            PartMemberRow.part_id == named.joined, PartMemberRow.subject_id != named.subject_id
-        )
-        return tx.scalar(others.limit(1)) is None
+        others = select(LayoutMemberRow.subject_id).join(PartRow, PartRow.layout_id == LayoutMemberRow.layout_id)
+        found = others.where(PartRow.part_id == named.joined, LayoutMemberRow.subject_id != named.subject_id)
+        return tx.scalar(found.limit(1)) is None
 
 
 def _remove_joined(vault: UnlockedVault, dataset: Dataset, named: PersonalPartRow, reason: str) -> Removed:
@@ -142,5 +141,5 @@ def _names(declaration: ProjectDeclaration, dataset: Dataset) -> bool:
 
 
 def _with_genotypes(tx: Transaction, people: Sequence[bytes]) -> int:
-    holding = {*tx.scalars(select(PartMemberRow.subject_id).distinct()), *(row.subject_id for row in personal_parts.live(tx))}
+    holding = {*tx.scalars(select(LayoutMemberRow.subject_id).distinct()), *(row.subject_id for row in personal_parts.live(tx))}
     return len(holding.intersection(people))

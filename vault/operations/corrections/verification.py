@@ -123,10 +123,10 @@ class _Look:
         """Places of a part's people, held against the digest in its record."""
         with self._vault.books.read() as tx:
             try:
-                part_members.listed(tx, row.part_id, row.members_sha256)
+                part_members.listed(tx, row.layout_id, row.members_sha256)
             except IntegrityError as error:
                 self._tell(row, None, None, error)
-            return parts.stored_places(tx, row.part_id)
+            return part_members.places(tx, row.layout_id)
 
     def part(self, row: PartRow, members: Slots) -> Iterator[None]:
         """Look at a part's directory and at each chunk."""

@@ -23,7 +23,7 @@ from vault.operations.erasure.private_alleles import NONE, carriers
 from vault.operations.erasure.site_tables import purge_chunk, purge_directory
 from vault.operations.erasure.swaps import Work, waiting
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, PartMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, LayoutMemberRow, PartRow
 
 Packed = Mapping[str, Mapping[str, str]]
 """Part → chunk → ``job.pack``."""
@@ -40,7 +40,8 @@ class CarriedAlts:
     def of(vault: UnlockedVault, subject: SubjectId) -> CarriedAlts:
         """What a person carries: one block of each chunk is opened."""
         with vault.books.read() as tx:
-            ids = [PartId(part) for part in tx.scalars(select(PartMemberRow.part_id).where(PartMemberRow.subject_id == subject))]
+            layouts = select(LayoutMemberRow.layout_id).where(LayoutMemberRow.subject_id == subject)
+            ids = [PartId(part) for part in tx.scalars(select(PartRow.part_id).where(PartRow.layout_id.in_(layouts)))]
         own = {part.part_id.hex(): _listed(vault, part, subject) for _, part in _parts(vault, ids)}
         return CarriedAlts(own, moved_calls.listed(vault, subject))
 

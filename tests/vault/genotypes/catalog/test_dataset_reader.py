@@ -15,7 +15,7 @@ from vault.genotypes.catalog.dataset_reader import GenotypeReader
 from vault.genotypes.loci import Locus
 from vault.genotypes.store import part_reader
 from vault.genotypes.store.selections import PanelLoci, Selection
-from vault.storage.book_tables import ChunkRow, PartMemberRow
+from vault.storage.book_tables import ChunkRow, LayoutMemberRow
 
 span = Interval.from_positions
 
@@ -35,7 +35,7 @@ EVERYTHING = Selection()
 @pytest.fixture
 def subjects(session):
     with session.books.read() as tx:
-        return list(tx.scalars(select(PartMemberRow.subject_id).distinct().order_by(PartMemberRow.subject_id)))
+        return list(tx.scalars(select(LayoutMemberRow.subject_id).distinct().order_by(LayoutMemberRow.subject_id)))
 
 
 def reader(session, dataset, subjects, keep=0):

@@ -17,7 +17,7 @@ from vault.genotypes.catalog import dataset_reader, panel_blocks, panel_builder,
 from vault.genotypes.loci import Locus
 from vault.genotypes.store import part_reader
 from vault.genotypes.store.selections import PanelLoci, Selection
-from vault.storage.book_tables import ChunkRow, LeaseRow, PanelBuildRow, PartMemberRow, PartRow
+from vault.storage.book_tables import ChunkRow, LayoutMemberRow, LeaseRow, PanelBuildRow, PartRow
 
 span = Interval.from_positions
 
@@ -31,7 +31,7 @@ LOCI = (
 
 def subjects_of(session):
     with session.books.read() as tx:
-        return list(tx.scalars(select(PartMemberRow.subject_id).distinct().order_by(PartMemberRow.subject_id)))
+        return list(tx.scalars(select(LayoutMemberRow.subject_id).distinct().order_by(LayoutMemberRow.subject_id)))
 
 
 def read(session, dataset, panel, subjects=None):

@@ -39,7 +39,7 @@ def test_a_part_comes_back():
     row = PartRow(dataset_id=OWNER.dataset_id, ordinal=0, created=0, **part_fields(PART))
     assert part_from_row(row) == PART
     assert owner_from_row(OWNER.vault_id, row) == OWNER
-    beside = {"dataset_id", "ordinal", "created", "assayed", "source", "compacted", "members_sha256"}
+    beside = {"dataset_id", "ordinal", "created", "assayed", "source", "compacted", "members_sha256", "layout_id"}
     assert columns(PartRow) == beside | set(part_fields(PART))
 
 

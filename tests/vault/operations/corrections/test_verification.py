@@ -81,6 +81,6 @@ def test_a_missing_key_is_told(tmp_path):
 
 def test_swapped_slots_do_not_decode(tmp_path):
     folder = vaults.copy(tmp_path, whole=False)
-    sql(folder / "books.db", "UPDATE part_member SET slot = CASE slot WHEN 0 THEN 1 WHEN 1 THEN 0 ELSE slot END")
+    sql(folder / "books.db", "UPDATE layout_member SET slot = CASE slot WHEN 0 THEN 1 WHEN 1 THEN 0 ELSE slot END")
     with opened(folder) as s:
         assert (0, 0, "block_broken") in found(s)
