@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError
 from vault.ids import SubjectId
-from vault.operations import doctor
+from vault.operations import backup, doctor, log_anchors
 from vault.operations.corrections import merging, verification
 from vault.operations.erasure import process
+from vault.operations.restore import restore
 from vault.storage.book_tables import SubjectRow
 from vault.subjects import registry
 from vault.subjects.references import resolve
@@ -247,3 +249,27 @@ def test_a_kill_at_any_step_leaves_it_done_or_not(tmp_path, every):
                 assert "S04" in registry.subject_show(s, "S02")[1].samples
 
     assert steps_survived(vaults.template(whole=False), tmp_path, merged, settled, every=every) > 5
+
+
+def test_books_of_after_a_merge_are_restored_beside_the_newest_keys(tmp_path):
+    folder = vaults.copy(tmp_path, whole=False)
+    (tmp_path / "anchor").mkdir()
+    with vaults.opened(folder) as s:
+        goes = resolve(s, "S04")
+        log_anchors.add(s, tmp_path / "anchor")
+        merging.merge(s, "S02", "S04", reason="twice", accept=True)
+        before = sorted(vaults.read_all(s).codes.T.tolist())
+        backup.backup(s, tmp_path / "b")
+        s.close = lambda: None
+        s.abandon()
+    for path in folder.glob("books.db*"):
+        path.unlink()
+    shutil.rmtree(folder / "objects")
+    report = restore(tmp_path / "b", folder, factor=vaults.FACTOR, principal="ann", anchors=[tmp_path / "anchor"])
+    assert report.erased_again == 0
+    with vaults.opened(folder) as s:
+        assert not s.keys.newest_version(KeyPurpose.GENOTYPE, goes)
+        assert s.keys.newest_version(KeyPurpose.AUDIT_SALT, goes)
+        assert sorted(vaults.read_all(s).codes.T.tolist()) == before
+        found = doctor.examine(s)
+        assert found.ok, found.findings
