@@ -20,6 +20,7 @@ from vault.genotypes.catalog import personal_parts
 from vault.genotypes.import_job import import_files
 from vault.genotypes.import_plan import ImportOptions
 from vault.operations import doctor
+from vault.operations.compaction import process
 
 
 def merged(folder: Path, files: dict[str, bytes]) -> dict[tuple[str, int, str, str], list[str]]:
@@ -55,8 +56,12 @@ def test_a_view_is_what_bcftools_merges_but_for_what_is_not_confident(held, seed
     people = {name: drawn(rng, name) for name in "ABCD"}
     theirs = merged(held.folder, {name: data for name, (data, _, _) in people.items()})
     held.load(*(held.write(f"{name}.g.vcf", data) for name, (data, _, _) in people.items()))
+    apart = calls(held)
+    assert process.compact(held.vault, "cohort").parts == 1
+    found = calls(held)
+    assert found == apart
     compared = 0
-    for (name, _, pos, alleles), call in calls(held).items():
+    for (name, _, pos, alleles), call in found.items():
         ref, *alts = alleles.split(",")
         mine = sorted("." if at < 0 else alleles.split(",")[at] for at in call)
         _, own, confident = people[name]

@@ -36,6 +36,7 @@ from vault.ids import DatasetId, KeyId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow
 
+FEW_PEOPLE = 16  # of more, a compacted part is compared as a whole: where it has several records of a site, with one of them
 PEOPLE_AT_ONCE = 1_024  # of whom a chunk's calls are compared: 16 MiB
 
 
@@ -235,7 +236,7 @@ def _earlier(
     return [
         replace(source, inside=dataset_id == dataset.dataset_id)
         for dataset_id in ids
-        for source in sources(vault, dataset_id, people, keys, without=without)
+        for source in sources(vault, dataset_id, people, keys, without=without, together=len(people) > FEW_PEOPLE)
     ]
 
 

@@ -22,7 +22,7 @@ from vault.genotypes.import_plan import ImportOptions
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, doctor
 from vault.operations.compaction import plan, process
-from vault.operations.corrections import moving, removal, replacement, sample_checks, verification
+from vault.operations.corrections import merging, moving, removal, replacement, sample_checks, verification
 from vault.operations.erasure import process as erasure
 from vault.operations.erasure.process import alone
 from vault.storage.book_tables import JobRow, LeaseRow, PartRow, PersonalPartRow
@@ -239,6 +239,18 @@ def test_calls_are_moved_with_their_track_and_only_the_persons_own(joined):
     erasure.erase(joined.vault, "N")
     assert not any(key[2] == 200 for key in calls(joined))
     assert doctor.examine(joined.vault).ok
+
+
+def test_two_registrations_of_one_person_are_merged_as_if_they_had_not_been_joined(joined, tmp_path):
+    other = never(tmp_path, NAMES)
+    found = []
+    for one in (joined, other):
+        merging.merge(one.vault, "P1", "P4", reason="one person", accept=True)
+        found.append(calls(one))
+        assert doctor.examine(one.vault).ok
+    other.vault.close()
+    assert found[0] == found[1]
+    assert {key[0] for key in found[0]} == {"P0", "P1", "P2", "P3", "P5"}
 
 
 def test_people_who_were_moved_stay_apart(joined):
