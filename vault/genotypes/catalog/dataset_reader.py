@@ -133,6 +133,8 @@ class GenotypeReader:
         """Let go of everything that was decoded."""
         for part in self._parts:
             part.forget()
+        if self._reference is not None:
+            self._reference.forget()
 
 
 def _accesses(

@@ -6,7 +6,7 @@ person has one copy there. Bytes: docs/formats/genotypes.md §10.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,6 +115,55 @@ class CallableTrack:
                 raise _malformed()
         kept = _head(out, found)
         return _joined(kept.start, kept.end, kept.level)
+
+
+@dataclass(frozen=True)
+class PeoplesTracks:
+    """Tracks of k people on one contig as in ``CallableTrack``, one person's behind another's: person i's are ``edges[i]`` to ``edges[i + 1]``.
+
+    ``start``, ``end`` int64[m], ``level`` uint8[m], ``edges`` int64[k + 1]. An interval that crosses bins is in pieces.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    level: NDArray[np.uint8]
+    edges: NDArray[np.int64]
+
+    @staticmethod
+    def decode(people: Sequence[Mapping[int, bytes]]) -> PeoplesTracks:
+        """The tracks of each one's bins. Raises as ``CallableTrack.decode``."""
+        pieces = [(number, at, _unpack(bins[number])) for at, bins in enumerate(people) for number in sorted(bins)]
+        numbers, owners = (np.array([piece[place] for piece in pieces], np.int64) for place in (0, 1))
+        if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) <= MAX_POSITION >> BIN_SHIFT:
+            raise _malformed()
+        bounds = np.zeros(len(pieces) + 1, np.int64)
+        np.cumsum([len(data) for _, _, data in pieces], out=bounds[1:])
+        joined = np.frombuffer(b"".join(data for _, _, data in pieces), np.uint8)
+        out, edges = _room(len(joined) // 2), np.zeros(len(people) + 1, np.int64)
+        found = kernels.read_people(joined, bounds, numbers, owners, out.start, out.end, out.level, edges)
+        if found < 0:
+            raise _malformed()
+        return PeoplesTracks(out.start[:found], out.end[:found], out.level[:found], edges)
+
+    def fill(
+        self,
+        codes: NDArray[np.uint8],
+        columns: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        runs: tuple[NDArray[np.int64], NDArray[np.int64]],
+        *,
+        at_least: int,
+        calls: tuple[int, int, int],
+    ) -> None:
+        """Write into ``codes`` uint8[sites, all people] the calls of who is covered: ``columns`` int64[k] of these people, ``rows`` int64[j] with
+        the first and last base of each, ``runs``. ``calls``: of two copies, of one, and the call that stands for none.
+        """
+        order = np.argsort(runs[0], kind="stable")
+        first, last = (np.ascontiguousarray(run[order], np.int64) for run in runs)
+        given = np.array(calls, np.uint8)
+        kernels.fill_people(
+            self.start, self.end, self.level, self.edges, columns, rows[order], first, last, max(1, at_least), given, codes
+        )
 
 
 def bins_over(start: int, end: int) -> range:

@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 
 from vault.genotypes.codec.allele_counts import count_calls
 from vault.genotypes.codec.call_codes import ABSENT, Codes, Escapes
-from vault.genotypes.codec.callable_track import ONE_COPY, TWO_COPIES, CallableTrack
+from vault.genotypes.codec.callable_track import ONE_COPY, TWO_COPIES, CallableTrack, PeoplesTracks
 from vault.genotypes.codec.format_constants import TRACK_BIN_SHIFT
 from vault.genotypes.sites import Sites
 
+FEW = 4  # people of whom each one's track is looked at alone
+AT_ONCE = 1_024  # people whose tracks are in memory together
 MAX_BASES = 50  # of REF and of each ALT: what a caller of short variants would have seen
 _FILLABLE = re.compile(rb"[A-Za-z]{1,50}(,([A-Za-z]{1,50}|\*|))*")  # an empty ALT was blanked: nobody carries it
 
 _REFERENCE = np.zeros(1 + max(TWO_COPIES, ONE_COPY), np.uint8)  # call codes by copies
 _REFERENCE[TWO_COPIES], _REFERENCE[ONE_COPY] = 12, 243  # 0/0 and 0
+_CALLS = (12, 243, ABSENT)
 
 Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
 """int64[k] first and last positions, 1-based."""
@@ -80,27 +83,47 @@ class ReferenceFill:
 
     people: Sequence[TrackedPerson]
     at_least: int
+    _kept: dict[int, tuple[str, tuple[int, ...], PeoplesTracks]] = field(default_factory=dict, repr=False)
 
     def fill(self, sites: Sites, codes: Codes) -> Codes:
         """``codes`` uint8[m, n] with reference calls in place of absent ones; the array that was given is not written to."""
         rows = fillable(sites)
-        if not len(rows):
+        if not len(rows) or not (codes == ABSENT).any():
             return codes
-        filled = codes
+        filled = np.array(codes, order="C")
         first = sites.pos[rows]
         last = first + sites.ref_lengths()[rows] - 1
+        simple = [person for person in self.people if len(person.tracks) == 1 and not person.variants]
+        together = simple if len(simple) >= FEW else []
+        taken = {person.column for person in together}
+        apart = [person for person in self.people if person.column not in taken]
         for contig, here in _by_contig(sites, rows):
             wanted = _bins(first[here], last[here])
-            for person in self.people:
-                absent = here[codes[rows[here], person.column] == ABSENT]
-                if not len(absent):
-                    continue
-                copies = self._copies(person, contig, wanted, first[absent], last[absent])
-                known = np.flatnonzero(copies)
-                if len(known):
-                    filled = codes.copy() if filled is codes else filled
+            for begin in range(0, len(together), AT_ONCE):
+                some = together[begin : begin + AT_ONCE]
+                columns = np.array([person.column for person in some], np.int64)
+                tracks = self._together(begin, contig, wanted, some)
+                tracks.fill(filled, columns, rows[here], (first[here], last[here]), at_least=self.at_least, calls=_CALLS)
+            for person in apart:
+                absent = here[filled[rows[here], person.column] == ABSENT]
+                if len(absent):
+                    copies = self._copies(person, contig, wanted, first[absent], last[absent])
+                    known = np.flatnonzero(copies)
                     filled[rows[absent[known]], person.column] = _REFERENCE[copies[known]]
         return filled
+
+    def forget(self) -> None:
+        """Let go of what is kept."""
+        self._kept.clear()
+
+    def _together(self, number: int, contig: str, wanted: tuple[int, ...], some: Sequence[TrackedPerson]) -> PeoplesTracks:
+        """The tracks of people with one track each; those of the last read are kept where all of them are read at once."""
+        kept = self._kept.get(number)
+        if kept is None or kept[:2] != (contig, wanted):
+            kept = (contig, wanted, PeoplesTracks.decode([person.tracks[0].bins(contig, wanted) for person in some]))
+            if len(self.people) <= AT_ONCE:
+                self._kept[number] = kept
+        return kept[2]
 
     def _copies(
         self, person: TrackedPerson, contig: str, wanted: tuple[int, ...], first: NDArray[np.int64], last: NDArray[np.int64]

@@ -20,6 +20,7 @@ from vault.genotypes.codec.format_constants import TRACK_HAPLOID as HAPLOID
 from vault.genotypes.compute.jit import RO, RW, helper, kernel
 
 LEVELS: Final = 8
+STRIP: Final = 64  # people whose codes are one line of a processor's cache
 PAIR_BYTES: Final = 8  # at most: a gap of three bytes, a length and class of four
 
 _INTERVALS = (RO(types.int64), RO(types.int64), RO(types.uint8))
@@ -134,9 +135,9 @@ def _read(data: Any, at: Any) -> Any:
     return np.int64(-1), at
 
 
-@kernel(types.int64(RO(types.uint8), types.int64, types.int64, *_FILLED))
-def read_bin(data: Any, number: Any, found: Any, start: Any, end: Any, level: Any) -> Any:
-    """Append the intervals of a bin behind the ``found`` there are; how many there are then, or -1: malformed."""
+@helper
+def _read_bin(data: Any, number: Any, found: Any, start: Any, end: Any, level: Any) -> Any:
+    """As ``read_bin``."""
     base, stop = number << BIN_SHIFT, (number + 1) << BIN_SHIFT
     at, first = 0, found
     while at < len(data):
@@ -152,3 +153,82 @@ def read_bin(data: Any, number: Any, found: Any, start: Any, end: Any, level: An
         base = end[found]
         found += 1
     return found if found > first else -1
+
+
+@kernel(types.int64(RO(types.uint8), types.int64, types.int64, *_FILLED))
+def read_bin(data: Any, number: Any, found: Any, start: Any, end: Any, level: Any) -> Any:
+    """Append the intervals of a bin behind the ``found`` there are; how many there are then, or -1: malformed."""
+    return _read_bin(data, number, found, start, end, level)
+
+
+@kernel(types.int64(RO(types.uint8), RO(types.int64), RO(types.int64), RO(types.int64), *_FILLED, RW(types.int64)))
+def read_people(data: Any, at: Any, numbers: Any, people: Any, start: Any, end: Any, level: Any, edges: Any) -> Any:
+    """The intervals of many people's bins, person after person; how many, or -1: malformed.
+
+    Piece i is ``data[at[i] : at[i + 1]]``, bin ``numbers[i]`` of ``people[i]``, ascending. ``edges``: where each person's begin, and the end.
+    """
+    found, person = 0, 0
+    edges[0] = 0
+    for i in range(len(numbers)):
+        while person < people[i]:
+            person += 1
+            edges[person] = found
+        found = _read_bin(data[at[i] : at[i + 1]], numbers[i], found, start, end, level)
+        if found < 0:
+            return -1
+    while person < len(edges) - 1:
+        person += 1
+        edges[person] = found
+    return found
+
+
+@kernel(
+    types.void(
+        *_INTERVALS,
+        RO(types.int64),  # edges of each person's intervals
+        RO(types.int64),  # the columns of the people
+        RO(types.int64),  # rows, by first base
+        RO(types.int64),  # first and last base of each
+        RO(types.int64),
+        types.int64,
+        RO(types.uint8),  # the call of 2 or 1 copies, and what stands for none
+        RW(types.uint8, 2),
+    )
+)
+def fill_people(
+    start: Any,
+    end: Any,
+    level: Any,
+    edges: Any,
+    columns: Any,
+    rows: Any,
+    first: Any,
+    last: Any,
+    at_least: Any,
+    calls: Any,
+    codes: Any,
+) -> None:
+    """Write reference calls where there is none and every base of the run is confident, as ``covered_runs`` says.
+
+    ``calls``: of two copies, of one, and of none. Some people at a time, whose codes of a row lie together in memory.
+    """
+    n = len(columns)
+    for begin in range(0, n, STRIP):
+        stop = min(n, begin + STRIP)
+        now = edges[begin:stop].copy()  # of each person the first interval that ends no earlier than the run begins
+        for i in range(len(rows)):
+            for j in range(stop - begin):
+                k, behind = now[j], edges[begin + j + 1]
+                while k < behind and end[k] < first[i]:
+                    k += 1
+                now[j] = k
+                if codes[rows[i], columns[begin + j]] != calls[2] or k == behind or start[k] > first[i]:
+                    continue
+                haploid = level[k] & HAPLOID
+                while (level[k] & BAND) >= at_least and (level[k] & HAPLOID) == haploid:
+                    if end[k] >= last[i]:
+                        codes[rows[i], columns[begin + j]] = calls[1 if haploid else 0]
+                        break
+                    k += 1
+                    if k == behind or start[k] != end[k - 1] + 1:
+                        break
