@@ -91,7 +91,7 @@ def found(folder):
         assert report.ok, report.findings
         assert report.open_intents == ()
         with s.books.read() as tx:
-            stored = {row.directory_object for row in tx.scalars(select(PartRow))}
+            stored = {name for row in tx.scalars(select(PartRow)) for name in (row.directory_object, row.counts_object)}
             stored |= {row.table_object for row in tx.scalars(select(ChunkRow))}
             stored |= {row.object for row in tx.scalars(select(ContainerRow))}
             leased = list(tx.scalars(select(LeaseRow.prefix)))

@@ -48,7 +48,8 @@ def held(vault: UnlockedVault, row: PartRow) -> PartCarriers | None:
         return None
     key = vault.keys.open_ids(KeyPurpose.SITE_TABLE, [record.key_id])[record.key_id]
     binding = owner_from_row(vault.vault_id, row).counts_binding(record.key_id)
-    counts = PartCarriers.from_bytes(open_blob(key, binding, vault.objects.get(record.name)))
+    sealed = bytes(vault.objects.get_range(record.name, 0, record.n_bytes))
+    counts = PartCarriers.from_bytes(open_blob(key, binding, sealed))
     if len(counts) != row.n_chunks:
         raise damaged()
     return counts
