@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import tomllib
 from functools import cache
 
@@ -19,6 +20,21 @@ CALLED_BACK = re.findall(r"^\| `(\w+)` → `(\w+)` \| `([\w.]+)` \| `([\w.]+)` \
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 NO_MODULES = {"vault.json", "vault.reference_version", "vault.clock"}  # a file, a column of the table of that name, an action
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md"))]
+TOP_LEVEL = {
+    *(
+        ".ci",
+        ".gitignore",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "SECURITY.md",
+        "benchmarks",
+        "cli",
+    ),
+    *("docs", "examples", "genovault_start.py", "policies", "pyproject.toml", "requirements", "tests", "vault"),
+}
 
 
 def layers() -> dict[str, int]:
@@ -102,3 +118,10 @@ def test_the_glossary_names_a_module_for_every_word():
     assert len(words) > 70
     for line in words:
         assert re.search(r"\| `(vault|policies)(\.\w+)+` \|$", line), line
+
+
+def test_the_top_level_holds_what_the_project_has_and_nothing_that_a_trial_left():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    assert {line.partition("/")[0] for line in listed.stdout.splitlines()} <= TOP_LEVEL
