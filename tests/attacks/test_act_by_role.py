@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "init": ("init other --steward zed --argon2-profile test-only", None),
     "status": ("status", None),
     "demo": ("demo --help", None),
+    "completion": ("completion bash", None),
     "restore": ("restore copy", None),  # refuses a folder that holds a vault, before anything is opened
     "consent forms": ("consent forms --all", None),
     "consent lint": ("consent lint form.yaml", None),

@@ -67,7 +67,7 @@ POSTGRESQL = {
     "approval": "UPDATE approval SET signed = signed + 1",
     "consent_batch": "UPDATE consent_batch SET head = decode(repeat('00', 32), 'hex')",
     "people_digest": "DELETE FROM people_digest",
-    "lease": "INSERT INTO lease VALUES ('', 0)",
+    "lease": "INSERT INTO lease (prefix, expires) VALUES ('', 0)",
 }
 POSTGRESQL_FOUND = {
     "identity_altered": "UPDATE identity SET version = version + 1",

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.errors import UnavailableError
+from vault.errors import IntegrityError, UnavailableError
 from vault.ids import PartId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import LeaseRow
@@ -30,6 +30,9 @@ def acquire(vault: UnlockedVault, owner: PartId, *, lasting: timedelta, keys: Ke
 
     After an unknown outcome of a commit (``database_unavailable``) both stay: the books may name them, and the sweeper decides when
     the lease has run out.
+
+    Raises:
+        UnavailableError: ``lease_over``: the block looked at what it had made, and that had been swept.
     """
     prefix = owner.hex()
     with vault.books.write() as tx:
@@ -40,8 +43,12 @@ def acquire(vault: UnlockedVault, owner: PartId, *, lasting: timedelta, keys: Ke
         if isinstance(error, UnavailableError) and error.code == "database_unavailable":
             raise
         with vault.books.read() as tx:
-            if tx.get(LeaseRow, prefix) is None:  # interrupted behind the commit
-                raise
+            held = tx.get(LeaseRow, prefix)
+        missed = isinstance(error, IntegrityError) and error.code == "object_missing"
+        if missed and (held is None or held.expires == CLOSED):  # what was made here was looked at again, and had been swept
+            raise _over() from None
+        if held is None:  # interrupted behind the commit
+            raise
         vault.objects.delete([name for name, _ in vault.objects.list(prefix)])
         vault.keys.destroy([keys], [owner])
         with vault.books.write() as tx:
@@ -57,9 +64,11 @@ def end(tx: Transaction, owner: PartId) -> None:
     """
     ended = delete(LeaseRow).where(LeaseRow.prefix == owner.hex(), LeaseRow.expires > CLOSED)
     if not tx.execute(ended).rowcount:  # type: ignore[attr-defined]
-        raise UnavailableError(
-            "lease_over", "this took longer than it may, and what it made was swept", hint="repeat the command"
-        )
+        raise _over()
+
+
+def _over() -> UnavailableError:
+    return UnavailableError("lease_over", "this took longer than it may, and what it made was swept", hint="repeat the command")
 
 
 def retire(tx: Transaction, owner: PartId, *, until: datetime) -> None:
