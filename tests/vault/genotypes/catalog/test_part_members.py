@@ -18,6 +18,7 @@ from vault.operations import doctor
 from vault.operations.corrections import moving, removal, replacement, verification
 from vault.operations.erasure import process
 from vault.storage.book_tables import LayoutMemberRow
+from vault.subjects.references import resolve
 
 CONTIGS = ("20", "21", "22")
 
@@ -90,13 +91,31 @@ def test_who_is_erased_leaves_the_one_layout(held):
     clean(held)
 
 
+def in_slot(held: Held, slot: int) -> str:
+    """Who has a slot of the first part."""
+    first = parts.list_all(held.vault, datasets.by_name(held.vault, "cohort").dataset_id)[0]
+    places = parts.members(held.vault, first)
+    return next(who for who in "ABCD" if places[resolve(held.vault, who)] == (0, slot))
+
+
 def test_a_layout_with_a_gap_takes_no_new_part(held):
-    process.erase(held.vault, "B")
-    held.load(held.write("x.vcf", file("X", "A C D")), append=True)
+    gone = in_slot(held, 0)
+    left = " ".join(who for who in "ABCD" if who != gone)
+    process.erase(held.vault, gone)
+    held.load(held.write("x.vcf", file("X", left)), append=True)
     assert layouts(held) == [0, 0, 0, 1]
-    held.load(held.write("19.vcf", file("19", "D C A")), append=True)
+    held.load(held.write("19.vcf", file("19", left[::-1])), append=True)
     assert layouts(held) == [0, 0, 0, 1, 1]
     assert rows(held) == 3 + 3
+    clean(held)
+
+
+def test_a_layout_whose_last_slot_is_free_goes_on(held):
+    gone = in_slot(held, 3)
+    process.erase(held.vault, gone)
+    held.load(held.write("x.vcf", file("X", " ".join(who for who in "ABCD" if who != gone))), append=True)
+    assert (rows(held), layouts(held)) == (3, [0, 0, 0, 0])
+    assert len({who for who, *_ in calls(held)}) == 3
     clean(held)
 
 
