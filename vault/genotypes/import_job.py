@@ -156,7 +156,7 @@ def import_files(
             name, 0, held, len(matched.new), skipped, 0, structural, unnamed=matched.unnamed, indels=indels, erased=erased
         )
         try:
-            if not target.is_new and not matched.new and options.assayed is None:
+            if not target.is_new and not matched.new and options.assayed is None and options.replace is None:
                 each = [[subject] for subject in people] if gvcfs else [people]
                 require_new_files(vault, dataset, [(one.result(), who) for one, who in zip(sources, each, strict=True)])
             leases = stack.enter_context(ExitStack())

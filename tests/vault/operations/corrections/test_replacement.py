@@ -76,6 +76,15 @@ def test_a_part_without_anybody_goes(held):
     assert doctor.examine(held.vault).ok
 
 
+def test_a_file_that_was_imported_before_takes_the_place_of_what_came_after_it(held):
+    held.load(held.write("first.vcf", NEW.data), append=True)
+    held.load(held.write("wrong.vcf", vcf("A", "22 100 A G 0/1", "22 270 C T 1/1").data), append=True, accept=True)
+    report = put(held, NEW.data)
+    assert (report.replaced, report.nothing_new) == (1, False)
+    assert {key[2] for key, call in calls(held).items() if key[0] == "A" and max(call) > 0} == {100, 250}
+    assert not verification.verify(held.vault, "cohort").damages
+
+
 def test_the_log_says_why_and_which_parts(held):
     (old,) = part_list.list_parts(held.vault, datasets.by_name(held.vault, "cohort"))
     size = held.vault.trail.log.size()
