@@ -54,7 +54,7 @@ def to_import_under(vault: UnlockedVault, target: Target, asked: AssayRule | Non
         raise InputError(
             "rule_differs",
             f"people of dataset {target.dataset.name} are assayed by another rule: {said(held)}",
-            hint="leave the options out; dataset rule N --min-gq raises the quality that is asked for",
+            hint="leave the options out, or import as another dataset; dataset rule N --min-gq raises the quality that is asked for",
         )
     return held
 

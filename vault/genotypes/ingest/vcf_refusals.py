@@ -48,11 +48,18 @@ _REASONS: dict[int, tuple[str, str, str]] = {
 _COLUMN_NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 
 
+_WRITTEN_WRONG = "have the caller write the gVCF again: what this block says cannot be relied on"
 _HINTS = MappingProxyType(
     {
+        blocks.BLOCK_END_TEXT: _WRITTEN_WRONG,
+        blocks.BLOCK_END_BEFORE: _WRITTEN_WRONG,
+        blocks.BLOCK_LENGTH: _WRITTEN_WRONG,
+        blocks.BLOCK_DISAGREES: _WRITTEN_WRONG,
+        blocks.BAD_NUMBER: _WRITTEN_WRONG,
+        blocks.BLOCK_BEYOND: "the file may be of another assembly: --assembly; else have the caller write the gVCF again",
         state.UNEXPECTED_BLOCK: "import the caller's whole gVCF, or drop the blocks first (bcftools view -e 'N_ALT=1 & ALT=\"<NON_REF>\"')",
         state.BLOCKS_OF_SEVERAL: "import the gVCF of each person as it was called, or call them jointly first (GLnexus, GATK GenotypeGVCFs)",
-        blocks.NO_CONFIDENCE: "take blocks without a quality by --min-gq 0, or have the caller write GQ",
+        blocks.NO_CONFIDENCE: "have the caller write GQ, or begin a dataset of its own with --min-gq 0, which takes blocks without a quality",
     }
 )
 

@@ -56,6 +56,7 @@ def test_a_line_is_refused(tmp_path, line, code, reason):
     error = refusal(tmp_path, line)
     assert error.code == code
     assert reason in error.message
+    assert bool(error.hint) == (code in ("bad_block", "beyond_contig", "no_confidence"))  # what only gVCFs have names its cure
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
