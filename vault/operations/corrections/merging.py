@@ -24,7 +24,7 @@ from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, InputError, RefusedError
-from vault.genotypes.catalog import datasets, import_checks, overlap
+from vault.genotypes.catalog import compacted_parts, datasets, import_checks, overlap
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.overlap import Overlap
 from vault.genotypes.store.part_records import Owner
@@ -117,7 +117,7 @@ def merge(
 
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``, ``same_person``, ``reason_missing``, ``identities_differ``,
-            ``sample_swap``, ``calls_differ``. RefusedError: ``subject_restricted``, ``erasure_asked``, ``self_confirmation``.
+            ``sample_swap``, ``calls_differ``. RefusedError: ``subject_restricted``, ``erasure_asked``, ``merge_order``, ``self_confirmation``.
             UnavailableError: ``erasure_running``, ``erasure_pending``, ``branch_closed``, ``dataset_changed``, ``changed_meanwhile``.
     """
     with ExitStack() as held:
@@ -181,8 +181,29 @@ def _asked(vault: UnlockedVault, stays: str, goes: str) -> _Asked:
         for dataset in datasets.all_named(vault)
         for move in call_moves.moves(vault, dataset, {pair.goes: pair.stays}, None)
     ]
+    for dataset in {one.dataset_id: one for one, _ in moves}.values():
+        _require_order(vault, dataset, pair, [move for one, move in moves if one.dataset_id == dataset.dataset_id])
     differing = registrations.differing(identities[pair.stays], identities[pair.goes])
     return _Asked(pair, (handles[0], handles[1]), differing, history, moves, takes_two)
+
+
+def _require_order(vault: UnlockedVault, dataset: Dataset, pair: Pair, coming: Sequence[Move]) -> None:
+    """Refuse a merge whose earlier calls would not stand: a compacted part is read in the place of its first import, and one of the
+    other registration's imports lies between that and the import of the one that stays.
+
+    Raises:
+        RefusedError: ``merge_order``.
+    """
+    held = call_moves.moves(vault, dataset, {pair.stays: pair.stays}, None)
+    with vault.books.read() as tx:
+        came = [compacted_parts.imported_as(tx, move.row, pair.goes).ordinal for move in coming]
+        spans = [(move.row.ordinal, compacted_parts.imported_as(tx, move.row, pair.stays).ordinal) for move in held]
+    if any(first <= at < own for first, own in spans for at in came):
+        raise RefusedError(
+            "merge_order",
+            f"calls of the one that stays were joined with others' in {dataset.name}, and an import of the other came between",
+            hint="keep the other one instead (the two references the other way round), or first import the stayer's files anew with --replace",
+        )
 
 
 def _begun(vault: UnlockedVault, asked: _Asked, reason: str, *, accept: bool) -> bytes | None:
