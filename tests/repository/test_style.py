@@ -90,3 +90,10 @@ def test_a_function_that_raises_our_errors_says_so():
         ]
 
     assert found_in(LIBRARY, silent) == {}
+
+
+def test_truth_is_asked_of_sql_as_both_databases_know_it():
+    """A bound value behind IS is an error of syntax in PostgreSQL: sqlalchemy.true() and false() are written out."""
+    bound = re.compile(r"\.is_(?:not)?_?\((?:True|False)\)")
+    found = [relative(path) for path in python_files("vault") if bound.search(path.read_text(encoding="utf-8"))]
+    assert found == []

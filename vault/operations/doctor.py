@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 
 from vault.access import releases, signed_approvals
 from vault.audit import row_checks
@@ -280,10 +280,10 @@ def _unfinished(vault: UnlockedVault) -> Iterator[HealthFinding]:
     now = to_micros(vault.clock())
     with vault.books.read() as tx:
         jobs = tx.execute(select(JobRow.kind, JobRow.state).where(JobRow.state != DONE)).all()
-        over = select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now, LeaseRow.retired.is_not(True))
+        over = select(func.count()).select_from(LeaseRow).where(LeaseRow.expires < now, LeaseRow.retired.is_not(true()))
         leases = tx.scalar(over) or 0
         at_work = select(func.count()).select_from(LeaseRow).where(LeaseRow.expires >= now)
-        live = tx.scalar(at_work.where(LeaseRow.retired.is_not(True))) or 0
+        live = tx.scalar(at_work.where(LeaseRow.retired.is_not(true()))) or 0
         halves = tx.scalar(select(func.count()).where(ReleaseRow.state.in_(("staging", "committed")))) or 0
     for kind, state in jobs:
         yield _warning("job_unfinished", f"a job ({kind}) stopped after: {state}", "open the vault as a steward: it goes on")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, true, update
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError, UnavailableError
@@ -79,11 +79,11 @@ def retire(tx: Transaction, owner: PartId, *, until: datetime) -> None:
 def close_retired(vault: UnlockedVault) -> list[str]:
     """Close the leases of parts that the books name no more, and return their prefixes."""
     with vault.books.read() as tx:
-        if tx.scalar(select(LeaseRow.prefix).where(LeaseRow.retired.is_(True)).limit(1)) is None:
+        if tx.scalar(select(LeaseRow.prefix).where(LeaseRow.retired == true()).limit(1)) is None:
             return []
     with vault.books.write() as tx:
-        tx.execute(update(LeaseRow).where(LeaseRow.retired.is_(True)).values(expires=CLOSED))
-        return list(tx.scalars(select(LeaseRow.prefix).where(LeaseRow.retired.is_(True))))
+        tx.execute(update(LeaseRow).where(LeaseRow.retired == true()).values(expires=CLOSED))
+        return list(tx.scalars(select(LeaseRow.prefix).where(LeaseRow.retired == true())))
 
 
 def forget(vault: UnlockedVault, prefix: str) -> None:
