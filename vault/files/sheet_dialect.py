@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_SEP_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[\t;,]*\r?\n?", re.IGNORECASE)
+_HEAD_CHARS = 1 << 16  # of a sheet, in which its header ends
+_SEP_LINE = re.compile(r"\"?sep=(.)\"?[\t;,]*", re.IGNORECASE)
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
@@ -38,12 +39,12 @@ def dialect_of(document: str, known: Collection[str]) -> Dialect:
     """Tell the dialect from the first lines. ``known``: names that columns may have."""
     notes: list[str] = []
     skipped = 0
-    lines = document.split("\n", 2)
-    said = _SEP_LINE.fullmatch(lines[0].rstrip("\r"))
-    if said and len(lines) > 1:
+    lines = document[:_HEAD_CHARS].splitlines()
+    said = _SEP_LINE.fullmatch(lines[0]) if lines else None
+    if said:
         skipped = 1
         notes.append(f"the first line, sep={said[1]}, was passed over")
-    header = lines[skipped].rstrip("\r") if len(lines) > skipped else ""
+    header = lines[skipped] if len(lines) > skipped else ""
     counts = {separator: _names(header, separator, known) for separator in SEPARATORS}
     best = said[1] if said and said[1] in SEPARATORS else max(counts, key=lambda one: counts[one])
     if best != ",":

@@ -134,6 +134,8 @@ def restore(
     """
     about = read_about(source, DATA_FORMAT)
     live = keystore_there(folder)
+    if live and gap is not None:
+        raise InputError("keys_present", f"{folder} holds the newest keys, which prove enough", hint="leave out --accept-gap")
     _require_room(folder, live=live, given=keys is not None)
     key_about = None if live else read_about(keys or Path(), KEYS_FORMAT)
     if key_about is not None and key_about.vault != about.vault:

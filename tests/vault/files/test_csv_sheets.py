@@ -153,6 +153,12 @@ def test_a_table_is_the_same_however_a_spreadsheet_wrote_it(separator, said, emp
     assert ("UTF-16" in words) == (encoding == "utf-16")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_line_ending_goes_with_any_separator(end):
+    data = end.join(["sep=;", "key;count", "a;1", ""]).encode()
+    assert [(row.line, row[KEY], row.get(COUNT)) for row in read(data).rows] == [(3, "a", 1)]
+
+
 def test_a_value_under_no_name_is_not_passed_over():
     assert problems(b"key,count,,\na,1,,\nb,2,x,\n") == [(3, "column 3", "holds something under no name")]
 

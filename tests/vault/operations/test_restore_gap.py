@@ -127,6 +127,15 @@ def test_without_a_proof_two_stewards_take_the_gap_and_it_is_told(production):
         assert doctor.examine(s).ok
 
 
+def test_beside_the_newest_keys_there_is_no_gap_to_take(production):
+    save(production, "data")
+    (production / "books.db").unlink()
+    shutil.rmtree(production / "objects")
+    with pytest.raises(GenovaultError) as caught:
+        restore(production.parent / "b", production, factor=vaults.FACTOR, principal="ann", gap=Gap("flood"))
+    assert caught.value.code == "keys_present"
+
+
 def test_one_steward_alone_waits_three_days(production):
     save(production, "data", "keys")
     lose(production)

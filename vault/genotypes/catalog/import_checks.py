@@ -21,7 +21,10 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ErasureRow, LayoutMemberRow, PartRow
 
 MOST_UNLIKE = 0.10  # of compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
-MAP = "--samples MAP.csv says whose each sample is; --accept takes them as they are"
+IMPORTED = (
+    "a sample may be another's: --samples MAP.csv says whose each is; --replace puts new calls of the same people in the place of theirs; "
+    "--accept takes them as they are"
+)
 
 
 @dataclass(frozen=True)
@@ -104,25 +107,25 @@ def require_as_wide(vault: UnlockedVault, dataset: Dataset, contigs: Sequence[st
         )
 
 
-def judge(overlaps: Sequence[Overlap], *, accept: bool, replace: bool) -> OverlapCounts:
+def judge(overlaps: Sequence[Overlap], *, accept: bool, replace: bool, cure: str = IMPORTED) -> OverlapCounts:
     """Counts for the report. ``accept``: whoever imports has looked, and takes people whose genotypes differ. ``replace``: other calls
-    are what is meant, another person's are not.
+    are what is meant, another person's are not. ``cure``: the hint of a refusal.
 
     Raises:
         InputError: ``sample_swap``, ``calls_differ``.
     """
     for one in overlaps if not accept else ():
-        _require_same_people(one, replace=replace)
+        _require_same_people(one, replace=replace, cure=cure)
     return OverlapCounts(sum(one.same for one in overlaps), sum(one.different for one in overlaps))
 
 
-def _require_same_people(found: Overlap, *, replace: bool) -> None:
+def _require_same_people(found: Overlap, *, replace: bool, cure: str) -> None:
     strangers = (found.kinship < SAME_PERSON) | (found.unlike > UNLIKE_PERSON)  # False for NaN
     if strangers.any():
         raise InputError(
             "sample_swap",
             f"{_people(int(strangers.sum()))} not those of the same person's earlier data (kinship below {SAME_PERSON}, or over {UNLIKE_PERSON:.0%} of variants differ)",
-            hint=f"a sample may be another's: {MAP}",
+            hint=cure,
         )
     unlike = found.tally.unlike > MOST_UNLIKE * np.maximum(found.tally.told, 1)
     if unlike.any() and not replace:
@@ -131,7 +134,7 @@ def _require_same_people(found: Overlap, *, replace: bool) -> None:
             "calls_differ",
             f"{_people(int(unlike.sum()))} not those that are here already (of the first, "
             f"{int(found.tally.unlike[at]):,} of {int(found.tally.told[at]):,} variants differ)",
-            hint=f"a sample may be another's, or --replace is meant: {MAP}",
+            hint=cure,
         )
 
 

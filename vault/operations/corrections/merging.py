@@ -84,6 +84,9 @@ class MergeReport:
     takes_two: bool
 
 
+_ONE_OR_TWO = "they may be two people; --accept once somebody has looked and they are one (--check tells what both have)"
+
+
 @dataclass(frozen=True)
 class _Asked:
     """Two registrations that may be merged, as far as identities and consent tell."""
@@ -140,7 +143,7 @@ def merge(
             return replace(_report(PROPOSED, asked, []), releases=released)
         try:
             met = list(_compared(vault, asked))
-            import_checks.judge([found for _, _, found in met], accept=accept, replace=False)
+            import_checks.judge([found for _, _, found in met], accept=accept, replace=False, cure=_ONE_OR_TWO)
             with ExitStack() as leases:
                 written = _written(vault, asked, leases)
                 references = merge_job.commit(vault, job_id, asked.pair, written, asked.history, clock_checked=clock_checked)
