@@ -54,7 +54,7 @@ def import_(
     context = context_of(ctx)
     from policies.stated_times import latest_day
     from vault.files.plain_text import printable
-    from vault.subjects.registry import SheetOptions, import_sheet
+    from vault.subjects.sheet_import import SheetOptions, import_sheet
     from vault.subjects.subject_sheet import read_subject_sheet
 
     with context.open() as vault:

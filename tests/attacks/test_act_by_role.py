@@ -37,7 +37,7 @@ from vault.operations.compaction import process as compaction
 from vault.operations.corrections import merging, moving, recounting, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
-from vault.subjects import registry
+from vault.subjects import registry, sheet_import
 
 KEYED = ("steward", "auditor", "engine", "custodian")
 LOCI = (
@@ -292,7 +292,7 @@ def functions(s, names, folder):
     return {
         "vault.upgrade": lambda: upgrade.upgrade(s, {}),
         "vault.clock": lambda: moments.check_clock(s),
-        "subject.import": lambda: registry.import_sheet(s, [], update=False),
+        "subject.import": lambda: sheet_import.import_sheet(s, []),
         "subject.list": lambda: registry.subject_list(s),
         "subject.show": lambda: registry.subject_show(s, "S03"),
         "subject.restrict": lambda: recording.restrict(s, "S03"),

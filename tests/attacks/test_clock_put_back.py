@@ -21,7 +21,7 @@ from vault.errors import RefusedError
 from vault.operations import doctor
 from vault.operations.recovery import open_recovered
 from vault.session import moments, principals
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import SheetOptions, import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 NOW = datetime.now(UTC) + timedelta(hours=1)  # later than the vault that the tests copy
@@ -100,7 +100,7 @@ def test_an_engine_with_a_clock_of_its_own_is_told_nothing_more(s, small, clock)
 def test_a_signature_that_lapsed_stays_lapsed(s, clock):
     """A guardian's, which ends when the child comes of age."""
     child = f"sample_id,birth_date,country\nS11,{(NOW - timedelta(days=17.9 * 365.25)).date()},DE\n"
-    import_sheet(s, read_subject_sheet(child.encode(), today=NOW.date()), update=True)
+    import_sheet(s, read_subject_sheet(child.encode(), today=NOW.date()), options=SheetOptions(update=True))
     ada = Signature(signer=SignerRole.GUARDIAN, signed_by="Ada")
     recording.record(s, "S11", "broad-research", {"research_use": "yes"}, signature=ada)
     assert gate.check(s, "demo").permit == 11

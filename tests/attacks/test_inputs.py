@@ -27,7 +27,7 @@ from vault.genotypes import import_job
 from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.loci import parse_loci
 from vault.session.settings import bound_text, read_settings
-from vault.subjects import registry
+from vault.subjects import sheet_import
 
 HEADER_LINE = re.compile(r'##\w+=(<(\w+=("(\\.|[^"\\])*"|[^",<>\\][^,<>\\]*),?)+>|[^<].*)')
 
@@ -230,7 +230,7 @@ def test_sheets_that_we_write_hold_no_formula(small):
         for number, samples in rows:
             sheet = f'sample_id,mrn\n"{samples.split(";")[-1]}",M{number}\n'.encode()
             try:
-                registry.import_sheet(s, vaults.read_subject_sheet(sheet, today=vaults.TODAY), update=False)
+                sheet_import.import_sheet(s, vaults.read_subject_sheet(sheet, today=vaults.TODAY))
             except InputError:
                 continue
         header, lines = recording.blank_sheet(s, "broad-research", accept=True)

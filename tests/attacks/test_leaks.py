@@ -26,7 +26,7 @@ from vault.genotypes import import_job
 from vault.operations.create import init
 from vault.session.unlocked_vault import open_vault
 from vault.storage.book_tables import SubjectRow
-from vault.subjects import references, registry
+from vault.subjects import references, registry, sheet_import
 
 NAME, MRN, BIRTH, SAMPLE = "Canarina Vogelsang", "MRN-CANARY-7317", "1971-03-17", "CANARY_SAMPLE_42"
 STRAY = "CANARY_STRAY_43"  # a reference that nobody has
@@ -79,9 +79,9 @@ class Watched:
         with opened(self.vault) as s:
             self.keep(s, s.keys, s.unlocked, s.keyring, s.public, s.trail.log, s.books, s.objects, vaults.FACTOR)
             rows = self.keep(vaults.read_subject_sheet(SHEET, today=vaults.TODAY))
-            registry.import_sheet(s, rows, update=False)
-            self.fail(lambda: registry.import_sheet(s, rows, update=False))
-            registry.import_sheet(s, rows, update=True)
+            sheet_import.import_sheet(s, rows)
+            self.fail(lambda: sheet_import.import_sheet(s, rows))
+            sheet_import.import_sheet(s, rows, options=sheet_import.SheetOptions(update=True))
             self.keep(registry.subject_list(s), *registry.subject_show(s, f"mrn:{MRN}"))
             self.fail(lambda: registry.subject_show(s, STRAY))
             self.genotypes(s)

@@ -13,7 +13,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
 from vault.operations import doctor
 from vault.operations.erasure import process
-from vault.subjects import registry
+from vault.subjects import registry, sheet_import
 from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet
 
@@ -95,7 +95,9 @@ def test_an_older_identity_is_not_the_newest(full, tmp_path):
     before = vaults.sql(folder / BOOKS, "SELECT subject_id, version, sealed FROM identity")
     with opened(folder) as s:
         sheet = b"sample_id,mrn,birth_date\nS01,MRN0001,2015-02-03\n"
-        registry.import_sheet(s, read_subject_sheet(sheet, today=vaults.TODAY), update=True)
+        sheet_import.import_sheet(
+            s, read_subject_sheet(sheet, today=vaults.TODAY), options=sheet_import.SheetOptions(update=True)
+        )
     now = dict(vaults.sql(folder / BOOKS, "SELECT subject_id, version FROM identity"))
     subject, version, sealed = next(row for row in before if now[row[0]] != row[1])
     put_back = ("UPDATE identity SET version = ?, sealed = ? WHERE subject_id = ?", (version, sealed, subject))

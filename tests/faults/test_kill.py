@@ -19,6 +19,7 @@ from vault.consent import ledger, recording
 from vault.extracts.verification import verify_release
 from vault.genotypes.catalog import datasets
 from vault.storage.book_tables import ChunkRow, ContainerRow, LeaseRow, PartRow, SubjectRow
+from vault.subjects import sheet_import
 
 EVERY = 24  # at length each test takes each twenty-fourth step, and all of them together every one
 SELDOM = 2 * EVERY  # default suite
@@ -48,7 +49,7 @@ def import_dataset(folder, file):
 def import_sheet(folder):
     rows = vaults.read_subject_sheet(b"sample_id,mrn\nX1,M1\nX2,M2\n", today=vaults.TODAY)
     with opened(folder) as s:
-        vaults.registry.import_sheet(s, rows, update=False)
+        sheet_import.import_sheet(s, rows)
 
 
 def import_answers(folder, sheet):

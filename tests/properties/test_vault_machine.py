@@ -36,7 +36,7 @@ from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import Locus
 from vault.operations.erasure import process
 from vault.session.subject_keys import SUBJECT_PURPOSES
-from vault.subjects import registry
+from vault.subjects import sheet_import
 from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet
 from vault.views.view import View
@@ -132,7 +132,7 @@ class VaultMachine(RuleBasedStateMachine):
     def register(self, count: int) -> None:
         fresh = [f"x{next(self.numbers)}" for _ in range(count)]
         sheet = self.held.write("sheet.csv", "\n".join(["sample_id", *fresh]) + "\n")
-        registry.import_sheet(self.held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+        sheet_import.import_sheet(self.held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)))
         self.people |= {sample: Person(sample) for sample in fresh}
         self.registrar |= dict.fromkeys(fresh, "")
 

@@ -21,7 +21,7 @@ from vault import gate
 from vault.access import projects
 from vault.consent import recording
 from vault.files.csv_sheets import SheetRejectedError
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -59,7 +59,7 @@ def _filled() -> tuple[Path, datetime]:
     made = Held.make(folder, clock=clock)
     lines = ["sample_id,mrn,birth_date,country", "SAMPLE_1,M1,2010-02-28,DE", "SAMPLE_2,M2,2010-07-01,GB"]
     rows = read_subject_sheet(made.write("s.csv", "\n".join(lines)), today=START.date())
-    import_sheet(made.vault, rows, update=False)
+    import_sheet(made.vault, rows)
     made.load(made.write("c.vcf", cohort().data))
     made.vault.close()
     return folder, clock.now

@@ -40,7 +40,7 @@ from vault.operations.create import init
 from vault.operations.recovery import open_recovered
 from vault.session.settings import IN_FOLDER, Places
 from vault.session.unlocked_vault import UnlockedVault
-from vault.subjects import registry
+from vault.subjects import sheet_import
 from vault.subjects.subject_sheet import read_subject_sheet
 
 PASSPHRASE = "correct horse canary staple"
@@ -78,7 +78,7 @@ def make(folder: Path, *, places: Places = IN_FOLDER, whole: bool = True) -> Non
     """The vault, step by step as a steward works; not ``whole``: one small dataset only."""
     init(folder, steward="ann", factor=FACTOR, places=places, profile=Argon2Profile.TEST_ONLY)
     with opened(folder) as s:
-        registry.import_sheet(s, read_subject_sheet(SHEET.encode(), today=TODAY), update=False)
+        sheet_import.import_sheet(s, read_subject_sheet(SHEET.encode(), today=TODAY))
         bring(s, cohort22() if whole else tiny(), "cohort")
         if whole:
             bring(s, cohort21(), "cohort", append=True)

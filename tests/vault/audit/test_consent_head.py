@@ -9,7 +9,7 @@ from tests.support.held import FORM, Held
 from vault.audit.consent_head import ADDING, added_heads, consent_head
 from vault.consent import recording
 from vault.operations.erasure import process
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 
@@ -17,7 +17,7 @@ def test_every_act_that_adds_is_looked_at(tmp_path):
     held = Held.make(tmp_path)
     names = [f"S{n}" for n in range(6)]
     sheet = held.write("s.csv", "\n".join(["sample_id", *names]))
-    import_sheet(held.vault, read_subject_sheet(sheet, today=held.clock().date()), update=False)
+    import_sheet(held.vault, read_subject_sheet(sheet, today=held.clock().date()))
     held.answer({"S0": "yes", "S1": "yes"})
     recording.record(held.vault, "S2", FORM, {"research_use": "yes"})
     recording.withdraw(held.vault, "S3")

@@ -18,7 +18,7 @@ from vault.errors import InputError, UnavailableError
 from vault.operations import create, doctor, upgrade
 from vault.operations.recovery import open_recovered
 from vault.session import time_zone
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 YES = {"research_use": "yes"}
@@ -130,7 +130,7 @@ def auckland(tmp_path, clock):
     )
     made = Held(tmp_path, open_recovered(tmp_path / "v", factor=FACTOR, clock=clock), clock, os.urandom)
     people = made.write("s.csv", "sample_id,birth_date,country\nKID,2026-12-01,NZ\nOLD,1950-01-01,NZ\n")
-    import_sheet(made.vault, read_subject_sheet(people, today=latest_day(clock.now)), update=False)
+    import_sheet(made.vault, read_subject_sheet(people, today=latest_day(clock.now)))
     yield made
     made.vault.close()
 

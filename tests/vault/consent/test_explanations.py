@@ -6,7 +6,7 @@ from policies.consent import Level
 from tests.support.consent_work import START
 from vault.audit.actions import Action
 from vault.consent import explanations, recording
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 
@@ -28,7 +28,7 @@ def test_an_explanation_has_the_clause_of_the_form(held):
 
 
 def test_an_explanation_says_that_there_is_no_data(held):
-    import_sheet(held.vault, read_subject_sheet(held.write("t.csv", "sample_id\nELSE\n"), today=START.date()), update=False)
+    import_sheet(held.vault, read_subject_sheet(held.write("t.csv", "sample_id\nELSE\n"), today=START.date()))
     held.project("demo")
     found = explanations.explain(held.vault, "ELSE", "demo")
     assert not found.has_data

@@ -10,7 +10,7 @@ from tests.support.vcf_text import vcf
 from tests.vault.genotypes.imports import TWO, calls, refused
 from vault.errors import InputError
 from vault.operations.erasure import process
-from vault.subjects import registry
+from vault.subjects import sheet_import
 from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet
 
@@ -33,7 +33,7 @@ def test_nobody_known_is_refused_also_when_skipping(held):
 
 def test_a_sheet_names_samples_beforehand(held):
     sheet = held.write("s.csv", "sample_id,mrn\nA,m1\nB;B2,m2\n")
-    registry.import_sheet(held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+    sheet_import.import_sheet(held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)))
     report = held.load(held.write("a.vcf", vcf("B2 A", "1 10 A G 0|1 1|1").data), unknown="refuse")
     assert (report.matched, report.new) == (2, 0)
     assert resolve(held.vault, "sample:B2") == resolve(held.vault, "mrn:m2")
@@ -42,7 +42,7 @@ def test_a_sheet_names_samples_beforehand(held):
 
 def test_two_samples_of_one_person_in_one_file_are_refused(held):
     sheet = held.write("s.csv", "sample_id,mrn\nA;A2,m1\n")
-    registry.import_sheet(held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)), update=False)
+    sheet_import.import_sheet(held.vault, read_subject_sheet(sheet, today=date(2026, 1, 1)))
     path = held.write("a.vcf", vcf("A A2 N", "1 10 A G 0|1 1|1 0|0").data)
     refused(held, "subject_twice", path)
 

@@ -20,7 +20,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import LeaseRow
 from vault.storage.key_tables import WrappedKeyRow
 from vault.storage.timestamps import to_micros
-from vault.subjects import registry
+from vault.subjects import sheet_import
 from vault.subjects.registration import Registration
 from vault.subjects.subject_sheet import read_subject_sheet
 
@@ -227,7 +227,7 @@ class TestOrphanedKeys:
             with monkeypatch.context() as patched:
                 patched.setattr(Registration, "transaction", swept)
                 with pytest.raises(UnavailableError) as caught:
-                    registry.import_sheet(s, rows, update=False)
+                    sheet_import.import_sheet(s, rows)
             assert caught.value.code == "changed_meanwhile"
-            assert registry.import_sheet(s, rows, update=False).created == 2
+            assert sheet_import.import_sheet(s, rows).created == 2
             assert doctor.examine(s).ok

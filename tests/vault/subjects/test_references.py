@@ -11,7 +11,7 @@ from tests.support.vaults import opened, sql
 from tests.support.vcf_text import vcf
 from vault.errors import InputError
 from vault.files.csv_sheets import SheetRejectedError
-from vault.subjects import registry
+from vault.subjects import sheet_import
 from vault.subjects.identities import Identity
 from vault.subjects.references import ReferenceIndex, registered_by, resolve, resolve_many
 from vault.subjects.registration import draw_subjects, registering
@@ -19,7 +19,7 @@ from vault.subjects.registration import draw_subjects, registering
 
 def sheet(s, text, **options):
     rows = vaults.read_subject_sheet(text.encode(), today=vaults.TODAY)
-    return registry.import_sheet(s, rows, update=options.get("update", False))
+    return sheet_import.import_sheet(s, rows, options=sheet_import.SheetOptions(update=options.get("update", False)))
 
 
 def test_a_subject_is_found_by_sample_mrn_and_handle(s):

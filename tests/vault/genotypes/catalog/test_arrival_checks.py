@@ -10,7 +10,7 @@ from tests.support.vcf_text import vcf
 from tests.vault.genotypes.imports import refused
 from vault.genotypes.catalog.arrival_checks import UNREMARKABLE, SampleChecks
 from vault.operations.corrections import merging, sample_checks
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 GT = np.array(["0/0", "0/1", "1/1", "./."])
@@ -45,7 +45,7 @@ def held(tmp_path) -> Held:
 
 def registered(held, **sexes: str) -> None:
     sheet = "sample_id,sex\n" + "".join(f"{name},{sex}\n" for name, sex in sexes.items())
-    import_sheet(held.vault, read_subject_sheet(sheet.encode(), today=held.clock().date()), update=False)
+    import_sheet(held.vault, read_subject_sheet(sheet.encode(), today=held.clock().date()))
 
 
 def test_another_sex_and_few_calls_are_counted_at_import(held):

@@ -26,7 +26,7 @@ from vault.operations.corrections import merging, verification
 from vault.operations.erasure import process
 from vault.operations.restore import restore
 from vault.storage.book_tables import SubjectRow
-from vault.subjects import registry
+from vault.subjects import registry, sheet_import
 from vault.subjects.references import resolve
 from vault.subjects.subject_sheet import read_subject_sheet
 
@@ -46,7 +46,7 @@ SHEET = (
 @pytest.fixture
 def held(tmp_path) -> Held:
     held = Held.make(tmp_path)
-    registry.import_sheet(held.vault, read_subject_sheet(SHEET.encode(), today=vaults.TODAY), update=False)
+    sheet_import.import_sheet(held.vault, read_subject_sheet(SHEET.encode(), today=vaults.TODAY))
     held.load(held.write("a.vcf", FILE.data))
     return held
 
@@ -89,7 +89,11 @@ def test_every_reference_leads_to_the_one_that_stays(held):
     assert {resolve(held.vault, ref) for ref in ("A", "B", "mrn:200", f"id:{handle}")} == {stays}
     identity = registry.subject_show(held.vault, "A")[1]
     assert (identity.samples, identity.mrn, identity.also) == (("A", "B"), "100", ("mrn:200", f"id:{handle}"))
-    registry.import_sheet(held.vault, read_subject_sheet(b"sample_id,mrn,name\nA,100,Ada Neu\n", today=vaults.TODAY), update=True)
+    sheet_import.import_sheet(
+        held.vault,
+        read_subject_sheet(b"sample_id,mrn,name\nA,100,Ada Neu\n", today=vaults.TODAY),
+        options=sheet_import.SheetOptions(update=True),
+    )
     assert resolve(held.vault, "mrn:200") == stays
     process.erase(held.vault, "C")  # which renews the index
     assert resolve(held.vault, f"id:{handle}") == stays

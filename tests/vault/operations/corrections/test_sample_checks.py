@@ -15,7 +15,7 @@ from tests.support.vcf_text import vcf
 from vault.genotypes.catalog import pairwise_kinship
 from vault.operations.corrections import sample_checks
 from vault.subjects.references import ReferenceIndex, resolve
-from vault.subjects.registry import import_sheet
+from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 
 PEOPLE = 12
@@ -39,7 +39,7 @@ def checked(tmp_path_factory):
     names = [f"P{at:02}" for at in range(PEOPLE)]
     sexes = {name: "FM"[at % 2] for at, name in enumerate(names)}
     sheet = "sample_id,sex\n" + "".join(f"{name},{sex}\n" for name, sex in sexes.items())
-    import_sheet(held.vault, read_subject_sheet(sheet.encode(), today=held.clock().date()), update=False)
+    import_sheet(held.vault, read_subject_sheet(sheet.encode(), today=held.clock().date()))
     alts, on_x = drawn(600, PEOPLE, seed=1), drawn(300, PEOPLE, seed=2)
     alts[:, 1] = alts[:, 0]
     men = np.array([sex == "M" for sex in sexes.values()])
