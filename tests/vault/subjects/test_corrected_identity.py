@@ -23,6 +23,8 @@ IDENTITIES = st.builds(
     WORDS,
     st.sampled_from([(), ("MONDO:1",)]),
     WORDS,
+    also=st.just(()),
+    former=st.just(()),
 )
 
 
