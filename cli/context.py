@@ -141,7 +141,7 @@ def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> 
     from vault.session.unlocked_vault import open_vault
 
     try:
-        return open_recovered(folder, factor=secret, principal=principal), None
+        return open_recovered(folder, factor=secret, principal=principal, looking=True), None
     except (IntegrityError, UnavailableError) as error:
         if isinstance(error, UnavailableError) and error.code != "anchor_unreachable":
             raise

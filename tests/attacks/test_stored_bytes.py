@@ -16,6 +16,7 @@ from vault.access import requests
 from vault.audit.entry import decode_leaf
 from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes.catalog import datasets, parts
+from vault.operations import doctor
 from vault.operations.erasure import counts
 from vault.storage.object_store import ObjectStore
 from vault.subjects.references import resolve_many
@@ -315,3 +316,17 @@ def test_parts_of_another_vault_do_not_fit(small, tmp_path, part):
             shutil.copy(theirs, mine)
     with pytest.raises(IntegrityError), opened(small) as s:
         gate.view(s, project="demo", dataset="cohort")
+
+
+@pytest.mark.parametrize("purpose", ["project", "pseudonym-salt", "genotype", "audit-salt"])
+def test_a_key_in_another_s_place_is_found_by_doctor(tmp_path, purpose):
+    folder = vaults.copy(tmp_path, whole=False)
+    with opened(folder) as s:
+        vaults.approve(s, "second", "cohort")
+    rows = sql(folder / "keys.db", ("SELECT key_id, wrapped FROM wrapped_key WHERE purpose = ? LIMIT 2", (purpose,)))
+    (one, mine), (other, theirs) = rows
+    for key_id, wrapped in ((one, theirs), (other, mine)):
+        sql(folder / "keys.db", ("UPDATE wrapped_key SET wrapped = ? WHERE key_id = ?", (wrapped, key_id)))
+    with opened(folder) as s:
+        found = {finding.code: finding.message for finding in doctor.examine(s).findings}
+    assert found["key_altered"] == f"2 {purpose} keys do not open where they stand"

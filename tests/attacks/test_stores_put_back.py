@@ -10,6 +10,7 @@ import pytest
 from tests.support import vaults
 from tests.support.vaults import opened, sql
 from vault import gate
+from vault.audit.entry import decode_leaf
 from vault.consent import recording
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, UnavailableError
@@ -87,8 +88,14 @@ def test_settings_of_before_the_anchor_are_refused(small):
     (small.parent / "anchor").mkdir()
     with opened(small) as s:
         log_anchors.add(s, small.parent / "anchor")
+    newest = (small / "vault.json").read_bytes()
     put_back(small, "vault.json")
     assert code(small) == "settings_altered"
+    (small / "vault.json").write_bytes(newest)
+    with opened(small) as s:
+        leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
+    refused = [leaf["reasons"] for leaf in leaves if leaf["act"] == "vault.open" and leaf["outcome"] == "failed"]
+    assert refused == [{"settings_altered": 1}]
 
 
 def test_a_log_that_was_continued_by_hand_is_refused(anchored):

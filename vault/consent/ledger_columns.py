@@ -73,7 +73,11 @@ class StatementTable:
     def add(self, statement_id: int, digest: bytes, body: str) -> None:
         """Add a statement. Raises IntegrityError ``consent_ledger_altered`` if its digest does not match."""
         if sha256(body.encode()) != digest:
-            raise altered(0)
+            raise IntegrityError(
+                "consent_ledger_altered",
+                f"statement {statement_id} of the consent ledger is not what was recorded",
+                hint="run genovault doctor",
+            )
         self.bodies[statement_id], self.digests[statement_id] = body, digest
 
     def pattern(self, statement_id: int) -> ConsentEvent:
@@ -224,9 +228,9 @@ def _unpacked(batches: Sequence[EventBatch], version: int) -> npt.NDArray[np.voi
 
 
 def altered(seq: int) -> IntegrityError:
-    """Error of an altered ledger, at or after event ``seq`` (0: in a statement)."""
-    place = f" in the batch from its event {seq}" if seq else ""
-    return IntegrityError("consent_ledger_altered", f"the consent ledger is not whole{place}", hint="run genovault doctor")
+    """Error of an altered ledger, at or after event ``seq``."""
+    message = f"the consent ledger is not whole in the batch from its event {seq}"
+    return IntegrityError("consent_ledger_altered", message, hint="run genovault doctor")
 
 
 def _columns(fixed: npt.NDArray[np.void], times: Ints, statements: StatementTable, head: bytes) -> Columns:

@@ -276,6 +276,13 @@ def _keys(vault: UnlockedVault) -> Iterator[HealthFinding]:
             yield _warning("rotation_unfinished", text, "open the vault as a steward")
 
 
+def _wraps(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Keys that do not open where they stand, of the branches that whoever looks holds."""
+    for purpose in filter(vault.keys.opens, KeyPurpose):
+        if broken := vault.keys.unopenable(purpose):
+            yield _error("key_altered", f"{broken} {purpose.value} keys do not open where they stand", NEWER_KEYS)
+
+
 def _unfinished(vault: UnlockedVault) -> Iterator[HealthFinding]:
     now = to_micros(vault.clock())
     with vault.books.read() as tx:
@@ -327,6 +334,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("people", _people, ()),
     ("identities", _identities, (Branch.IDENTITY,)),
     ("keys", _keys, ()),
+    ("wrapped keys", _wraps, ()),
     ("objects", _objects, ()),
     ("containers", _containers, (PURPOSE_BRANCH[KeyPurpose.SITE_TABLE],)),
     ("datasets", dataset_upgrade.findings, ()),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 from sqlalchemy import delete, exists, select
 
+from vault.audit.actions import Action
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch, Factor, Role
 from vault.errors import IntegrityError
@@ -23,15 +25,23 @@ WORKERS = frozenset({Branch.BOOKS, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.LOG
 
 
 def open_recovered(
-    folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now, random: RandomBytes = os.urandom
+    folder: Path,
+    *,
+    factor: Factor,
+    principal: str | None = None,
+    looking: bool = False,
+    clock: Clock = utc_now,
+    random: RandomBytes = os.urandom,
 ) -> UnlockedVault:
     """Unlock a vault and, if this principal holds the keys, recover from killed processes.
+
+    ``looking``: a refusal leaves no entry, because whoever looks goes on without it.
 
     Raises as ``open_vault``, and as ``require_newest``: a vault that is known to be an old copy is not opened.
     """
     vault = open_vault(folder, factor=factor, principal=principal, clock=clock, random=random)
     try:
-        settings = require_newest(vault)
+        settings = require_newest(vault, looking=looking)
     except BaseException:
         vault.abandon()
         raise
@@ -44,14 +54,19 @@ def open_recovered(
     return vault
 
 
-def require_newest(vault: UnlockedVault) -> bound_settings.State:
-    """Refuse stores that were put back to an older state, and settings that no command has written; how those stand.
+def require_newest(vault: UnlockedVault, *, looking: bool = False) -> bound_settings.State:
+    """Refuse stores that were put back to an older state, and settings that no command has written, which is logged; how those stand.
 
     Raises as ``HighWater.require_newest``, ``bound_settings.require`` and ``log_anchors.guard``.
     """
     held = vault.marks.require_newest()
     # Nothing is held where there are no marks: with a slot of before the upgrade, or in such a vault.
-    settings = bound_settings.require(vault, held) if held else bound_settings.State.SAME
+    settings = bound_settings.State.SAME
+    if held:
+        with (
+            nullcontext() if looking else vault.trail.attempting(Action.VAULT_OPEN)
+        ):  # these books are the newest: that somebody edited the settings is kept
+            settings = bound_settings.require(vault, held)
     log_anchors.guard(vault)
     return settings
 

@@ -19,7 +19,7 @@ from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, WrapContext, u
 from vault.crypto.keyring import Branch, Keyring
 from vault.crypto.primitives import KEY_BYTES, AesGcm, hkdf_expand_sha256, hmac_sha256
 from vault.crypto.secret import Secret
-from vault.errors import IntegrityError
+from vault.errors import IntegrityError, UnavailableError
 from vault.ids import ID_BYTES, Clock, KeyId, RandomBytes, VaultId, draw
 from vault.session.key_usage import EpochCounters
 from vault.storage.bulk_columns import Column, Value, insert_columns, rows_among
@@ -251,6 +251,25 @@ class WrappedKeys:
         """Ids of erasures whose keys this database has destroyed."""
         with self.database.read() as tx:
             return frozenset(tx.scalars(select(ErasedRow.erasure_id)))
+
+    def unopenable(self, purpose: KeyPurpose) -> int:
+        """Number of stored keys of a purpose that do not open where they stand. Raises UnavailableError ``branch_closed``."""
+        self.current_epoch(purpose)  # refuse where the branch is closed
+        with self.database.read() as tx:
+            stored = tx.execute(select(*_STORED).where(WrappedKeyRow.purpose == purpose.value))
+            rows = [(owner, version, key_id, epoch, wrapped) for owner, version, key_id, epoch, wrapped in stored]
+        try:
+            for _ in self._unwrap(purpose, rows):
+                pass
+        except (IntegrityError, UnavailableError):
+            return sum(not self._opens(purpose, row) for row in rows)
+        return 0
+
+    def _opens(self, purpose: KeyPurpose, row: _Stored) -> bool:
+        try:
+            return bool(list(self._unwrap(purpose, [row])))
+        except (IntegrityError, UnavailableError):
+            return False
 
     def use(self, keyring: Keyring) -> None:
         """Go on with a keyring that has newer epochs."""
