@@ -78,7 +78,7 @@ def report_text(columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> 
 
 
 def renames(path: Path | None) -> dict[str, str | None]:
-    """What a sheet calls its columns: a YAML mapping of the sheet's names to ours, or to null for a column to be passed over.
+    """Names that a sheet has for its columns: a YAML mapping of the sheet's names to ours, or to null for a column to be passed over.
 
     Raises:
         InputError: ``document_rejected``; as ``read_yaml``.

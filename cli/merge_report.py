@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def merge_lines(report: MergeReport) -> list[str]:
-    """What was done, or would be, line by line. Handles, counts and names of policies; nothing of the person."""
+    """Lines on what was done, or would be. Handles, counts and names of policies; nothing of the person."""
     done = report.state == "merged"
     lines = {
         "merged": [f"{report.goes} is one with {report.stays} now, and every reference to either leads there"],

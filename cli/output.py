@@ -73,7 +73,7 @@ class Output:
 
     @contextmanager
     def reserving(self, path: Path | None) -> Iterator[Callable[[str], None]]:
-        """Where to write what an act made, in a new file that is made before the act; without a path it goes nowhere.
+        """Writer of an act's result into a new file that is made before the act; without a path it goes nowhere.
 
         What cannot be written after the act is a warning: the act is done, and done again it would be done twice.
         Raises as ``vault.files.private_files.new_text_file``.

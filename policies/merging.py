@@ -62,7 +62,7 @@ def _in_order(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
 
 
 def _noes(mine: Sequence[ConsentEvent], other: Sequence[ConsentEvent]) -> Iterator[ConsentEvent]:
-    """What one history refuses still and a yes of the other speaks of, one event for each name."""
+    """Refusals that stand in one history and that a yes of the other speaks of, one event for each name."""
     state, theirs = fold(mine), fold(other)
     events = {event.event_id: event for event in mine}
     seen: set[tuple[str, Level]] = set()

@@ -1,4 +1,4 @@
-"""What a principal may ask of: projects and panels, listed for those who may see them.
+"""Projects and panels that a principal may ask of, listed for those who may see them.
 
 Stewards see all. An engine or a researcher sees the approved projects that name it among their people, and the panels of their datasets.
 """

@@ -101,7 +101,7 @@ class Sealer:
 
 
 class PersonalPlace(NamedTuple):
-    """What tells a record of one of many subjects from the others' in its binding, and the subject's key."""
+    """Part of a binding in which the records of many subjects differ, and the subject's key."""
 
     record_id: bytes  # up to 255 bytes
     subject_id: bytes  # up to 255 bytes

@@ -1,4 +1,4 @@
-"""How a spreadsheet wrote a sheet: encoding, what separates its columns, what it put around the table, and what it called the columns.
+"""Dialects of spreadsheets: encoding, what separates its columns, what it put around the table, and what it called the columns.
 
 Comma, semicolon and tab separate columns, whichever gives most names that are known; a first line ``sep=;`` settles it. UTF-16 has a
 byte order mark. Columns at the end without a name and without a value are what dragging over empty cells leaves.
@@ -20,7 +20,7 @@ _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 @dataclass(frozen=True)
 class Dialect:
-    """What separates columns, the number of lines before the header, and what a reader of the sheet should be told."""
+    """Separator of columns, the number of lines before the header, and what a reader of the sheet should be told."""
 
     separator: str = ","
     skipped: int = 0

@@ -46,7 +46,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class DatasetUpgrade:
-    """What an upgrade does, or did. ``own_parts``: imports that one person is left in, ``people``: of how many; ``counted``: parts of
+    """Result of an upgrade, done or looked over. ``own_parts``: imports that one person is left in, ``people``: of how many; ``counted``: parts of
     several people without carrier counts.
     """
 

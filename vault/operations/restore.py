@@ -207,7 +207,7 @@ def _stage_keys(about: About, staging: Path) -> Path:
 
 
 def _digest(about: About) -> bytes:
-    """What a note of a gap names of a backup, 32 bytes."""
+    """Digest by which a note of a gap names a backup, 32 bytes."""
     return sha256(json.dumps([about.created, sorted(about.files.items())]).encode())
 
 

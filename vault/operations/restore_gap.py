@@ -48,7 +48,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Agreed:
-    """Who agreed to a gap: ``second`` empty where one steward waited."""
+    """Agreement to a gap: ``second`` empty where one steward waited."""
 
     reason: str
     second: str

@@ -1,4 +1,4 @@
-"""What shows that a backup is not older than what was erased since: an anchor, the newest keys, or the keys' own entries."""
+"""Proofs that a backup is not older than what was erased since: an anchor, the newest keys, or the keys' own entries."""
 
 from __future__ import annotations
 

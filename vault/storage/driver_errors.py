@@ -1,4 +1,4 @@
-"""What a database driver's error means: one of ours, without the driver's words, which may repeat stored values."""
+"""Errors of database drivers as ours, without the driver's words, which may repeat stored values."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def wrapped(*, reading: bool = False) -> Iterator[None]:
 
 
 def _unanswered(raised: BaseException | None) -> tuple[str, str]:
-    """What kept a database from answering, and what to do, without the driver's words."""
+    """Cause for which a database did not answer, and the cure, without the driver's words."""
     sqlite, postgres = getattr(raised, "sqlite_errorcode", 0) & 0xFF, getattr(raised, "sqlstate", None)
     if sqlite == _SQLITE_FULL or postgres == _POSTGRES_FULL:
         return "the disk is full: the database cannot be written", "make room, then repeat the command"

@@ -1,4 +1,4 @@
-"""What a sheet's row makes of a known person's identity. Pure: what is held, what was written, what is to be kept.
+"""Identity of a known person after a sheet's row. Pure: what is held, what was written, what is to be kept.
 
 A column that the sheet lacks, and an empty field, change nothing. What is replaced stays in the identity's ``former``, sealed with it.
 """
@@ -26,7 +26,7 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Correction:
-    """Who corrects identities on which day (UTC), and why, if it was said."""
+    """Principal who corrects identities, day (UTC), and the reason, if one was given."""
 
     day: date
     principal: str

@@ -42,7 +42,7 @@ PEOPLE_AT_ONCE = 1_024  # of whom a chunk's calls are compared: 16 MiB
 
 @dataclass(frozen=True)
 class Overlap:
-    """What was found, for each of ``people``. ``tally``: within the dataset. ``kinship``, ``unlike`` float64[n]: with all earlier data, φ and
+    """Comparison, for each of ``people``. ``tally``: within the dataset. ``kinship``, ``unlike`` float64[n]: with all earlier data, φ and
     the share of unlike SNPs of which either carries the ALT; NaN where too little is shared.
 
     ``new``: the part has a site that no earlier part of the dataset has, or a call of somebody who had none there.

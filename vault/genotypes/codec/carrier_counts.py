@@ -175,13 +175,13 @@ def _alleles(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _named(site: NDArray[np.int64], one: NDArray[np.int64], two: NDArray[np.int64], people: NDArray[np.int64]) -> list[_Named]:
-    """Who carries what of calls with the alleles ``one`` and ``two``, all int64[j]; who has an ALT twice carries it once."""
+    """Carriers by ALT of calls with the alleles ``one`` and ``two``, all int64[j]; who has an ALT twice carries it once."""
     first, second = np.flatnonzero((one > 0) & (people > 0)), np.flatnonzero((two > 0) & (two != one) & (people > 0))
     return [(site[first], one[first], people[first]), (site[second], two[second], people[second])]
 
 
 def _escaped(escapes: Escapes) -> _Named:
-    """Who carries what of calls that fit no byte."""
+    """Carriers by ALT of calls that fit no byte."""
     call = np.repeat(np.arange(len(escapes)), np.diff(escapes.offset))
     alleles = escapes.alleles.astype(np.int64)
     pairs = np.unique(_ALTS * call[alleles > 0] + alleles[alleles > 0])

@@ -1,4 +1,4 @@
-"""Who has which records of a place in a compacted part, whose people have imports of their own. Pure."""
+"""Records of a place in a compacted part by the people who have them, each of an import of their own. Pure."""
 
 from __future__ import annotations
 

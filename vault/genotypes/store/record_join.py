@@ -62,7 +62,7 @@ def _lines(sites: Sites, part: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
 
 
 def _texts(sites: Sites, rows: NDArray[np.int64]) -> list[Hashable]:
-    """What each record of a part at one place says, those that say the same told apart."""
+    """Content of each record of a part at one place, those that say the same told apart."""
     seen: dict[Hashable, int] = {}
     found: list[Hashable] = []
     for row in rows.tolist():

@@ -40,7 +40,7 @@ Variants = Callable[[str, int, int], Spans]
 
 
 def variant_spans(sites: Sites, codes: Codes, escapes: Escapes) -> Spans:
-    """Where the records lie of which an ALT is called. ``codes`` uint8[m, n]."""
+    """Extents of the records of which an ALT is called. ``codes`` uint8[m, n]."""
     rows = np.flatnonzero(count_calls(sites, codes, escapes).carried())
     pos = sites.pos[rows]
     return pos, pos + sites.ref_lengths()[rows] - 1

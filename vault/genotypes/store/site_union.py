@@ -55,7 +55,7 @@ class Put(NamedTuple):
 
 @dataclass(frozen=True)
 class PartPlaces:
-    """What becomes of a part's records: ``rows`` int64[k] stand as they are in ``lines`` int64[k]; the others are ``put``."""
+    """Places of a part's records in the lines: ``rows`` int64[k] stand as they are in ``lines`` int64[k]; the others are ``put``."""
 
     rows: NDArray[np.int64]
     lines: NDArray[np.int64]
@@ -189,7 +189,7 @@ class _Tables:
             yield SiteRecord(number, row, listed, frozenset(listed[n - 1] for n in numbers))
 
     def _imports(self, places: Sequence[NDArray[np.int64]]) -> dict[int, frozenset[int]]:
-        """What people carry of each record of a part that is one import."""
+        """Alleles that people carry of each record of a part that is one import."""
         rows = np.unique(np.concatenate(places))
         found: dict[int, frozenset[int]] = {}
         for at in np.unique(self._part[rows]).tolist():

@@ -59,7 +59,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Compacted:
-    """What was joined, or would be. ``parts_before``, ``parts``: of the dataset; ``sealed_bytes``: of the ``joined`` parts, each time that
+    """Parts that were joined, or would be. ``parts_before``, ``parts``: of the dataset; ``sealed_bytes``: of the ``joined`` parts, each time that
     they were sealed again; ``groups``: new parts, those that were joined again among them.
     """
 
@@ -164,7 +164,7 @@ def _report(dataset: Dataset, before: int, after: int, groups: Sequence[Group]) 
 
 
 def _foreseen(vault: UnlockedVault, dataset: Dataset) -> Compacted:
-    """What ``_rounds`` would do, by sizes as they are."""
+    """Result that ``_rounds`` would have, by sizes as they are."""
     left, ordinals = candidates(vault, dataset)
     done: list[Group] = []
     while groups := compaction_plan(left, ordinals, whole=True):

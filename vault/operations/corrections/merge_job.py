@@ -193,5 +193,5 @@ def _unfinished(vault: UnlockedVault) -> list[tuple[bytes, str]]:
 
 
 def _source(row: AnyPart) -> str | None:
-    """Where the calls came from: of a person's own part the same file, else the part that others are in."""
+    """Source of the calls: of a person's own part the same file, else the part that others are in."""
     return row.source if isinstance(row, PersonalPartRow) else MOVED_FROM + call_moves.origin(row)

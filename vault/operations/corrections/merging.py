@@ -51,7 +51,7 @@ PROPOSED, MERGED, WOULD = "proposed", "merged", "would_merge"
 
 @dataclass(frozen=True)
 class MetCalls:
-    """What both have in a dataset: calls of the one that goes that the other has too, the same and others, and the kinship of the two.
+    """Calls that both have in a dataset: those of the one that goes that the other has too, the same and others, and the kinship of the two.
 
     ``kinship``: KING-robust φ, about 0.5 for one person; None where too little is shared.
     """
@@ -253,7 +253,7 @@ def _proposal(tx: Transaction, approval: Approval, *, since: int) -> ApprovalRow
 
 
 def _compared(vault: UnlockedVault, asked: _Asked) -> Iterator[tuple[Dataset, Move, Overlap]]:
-    """What the one that stays has already of each part's calls."""
+    """Calls that the one that stays has already of each part's calls."""
     keys = _keys(vault, asked)
     for dataset, move in asked.moves:
         source = call_moves.as_the_others(vault, move, keys[move.old])

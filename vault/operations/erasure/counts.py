@@ -65,7 +65,7 @@ def without(counts: PartCarriers, leaving: Leaving) -> PartCarriers:
 
 
 def private(counts: PartCarriers, lists: Lists) -> Lists:
-    """What of the lists nobody carries by the counts; chunks without any are left out."""
+    """Items of the lists that nobody carries by the counts; chunks without any are left out."""
     found = {ordinal: private_alleles(alts, counts.chunk(ordinal)) for ordinal, alts in lists.items()}
     return {ordinal: alts for ordinal, alts in found.items() if len(alts)}
 
@@ -151,7 +151,7 @@ def _place(work: Work) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def _of_others(vault: UnlockedVault, work: Work) -> list[Work]:
-    """What other jobs have left to do in the counts of a part."""
+    """Work that other jobs have left to do in the counts of a part."""
     query = select(ErasingChunkRow.job_id).where(*_place(work), ErasingChunkRow.job_id != work.job_id)
     with vault.books.read() as tx:
         return [Work(job_id, work.part_id, COUNTS) for job_id in tx.scalars(query)]

@@ -96,7 +96,7 @@ def settle_builds(vault: UnlockedVault, part_ids: Iterable[PartId]) -> int:
 def _chosen(
     vault: UnlockedVault, part: PartRow, selection: Selection, private: Iterable[int]
 ) -> dict[int, tuple[NDArray[np.int64], Sites]]:
-    """What a panel names in some chunks of a part: rows int64[k], and their sites."""
+    """Sites that a panel names in some chunks of a part: rows int64[k], and their sites."""
     directory = parts.open_part(vault, part, keep=False).reader.directory
     wanted = [ordinal for ordinal in selection.chunks(directory) if ordinal in set(private)]
     if not wanted:

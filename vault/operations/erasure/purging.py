@@ -1,4 +1,4 @@
-"""What an erased person carried, and what becomes of it: counts without them, tables and panels without what nobody carries any more."""
+"""Purge of an erased person's alleles: counts without them, tables and panels without what nobody carries any more."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CarriedAlts:
 
     @staticmethod
     def of(vault: UnlockedVault, subject: SubjectId) -> CarriedAlts:
-        """What a person carries: one block of each chunk is opened."""
+        """ALTs that a person carries: one block of each chunk is opened."""
         with vault.books.read() as tx:
             layouts = select(LayoutMemberRow.layout_id).where(LayoutMemberRow.subject_id == subject)
             ids = [PartId(part) for part in tx.scalars(select(PartRow.part_id).where(PartRow.layout_id.in_(layouts)))]
@@ -47,7 +47,7 @@ class CarriedAlts:
 
     @staticmethod
     def from_plan(plan: ErasurePlan) -> CarriedAlts:
-        """What a job's plan has kept."""
+        """ALTs that a job's plan has kept."""
         return CarriedAlts(_unpacked(plan.alts), _unpacked(plan.moved))
 
     @staticmethod
