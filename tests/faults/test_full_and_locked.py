@@ -22,7 +22,7 @@ from vault.access import releases
 from vault.audit.actions import Action, Outcome
 from vault.consent import recording
 from vault.errors import GenovaultError, UnavailableError
-from vault.genotypes import import_job
+from vault.genotypes import import_entry, import_job
 from vault.genotypes.catalog import datasets
 from vault.storage import database as module
 from vault.storage.book_tables import LeaseRow
@@ -167,7 +167,7 @@ def test_an_import_that_cannot_be_recorded_is_not_there(folder, tmp_path, broken
 
 def test_objects_of_an_import_that_was_committed_after_all_are_kept(folder, tmp_path, monkeypatch):
     """The commit is on disk, and its report was lost."""
-    commit, armed = import_job._commit, []
+    commit, armed = import_entry.commit, []
     with opened(folder) as s:
         write = s.books.write
 
@@ -181,7 +181,7 @@ def test_objects_of_an_import_that_was_committed_after_all_are_kept(folder, tmp_
 
         # Of the books alone: a thread writes to the key database at the same time, and losing its report stops the import before it commits.
         monkeypatch.setattr(s.books, "write", losing)
-        monkeypatch.setattr(import_job, "_commit", lambda *a, **k: (commit(*a, **k), armed.append(True))[0])
+        monkeypatch.setattr(import_entry, "commit", lambda *a, **k: (commit(*a, **k), armed.append(True))[0])
         with pytest.raises(UnavailableError):
             bring_new(s, tmp_path)
         assert [d.name for d in datasets.list_all(s)] == ["cohort", "new"]
@@ -199,7 +199,7 @@ def test_an_interrupted_import_takes_its_objects_away(folder, tmp_path, monkeypa
     with opened(folder) as s:
         before = sorted(s.objects.list())
         with monkeypatch.context() as patch:
-            patch.setattr(import_job, "_commit", interrupt)
+            patch.setattr(import_entry, "commit", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 bring_new(s, tmp_path)
         assert sorted(s.objects.list()) == before

@@ -8,22 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import exc
-
 from policies.assemblies import normalise_assembly
-from vault.audit.actions import Action, Outcome
-from vault.audit.entry import ObjectRef
+from vault.audit.actions import Action
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import GenovaultError
 from vault.files.names import require_name
-from vault.genotypes.catalog import arrival_checks, dataset_rules, declared_assays, import_target, leaving, overlap, panel_builder
+from vault.genotypes import import_entry
+from vault.genotypes.catalog import arrival_checks, dataset_rules, import_target, overlap, panel_builder
 from vault.genotypes.catalog.arrival_checks import UNREMARKABLE, SampleChecks
 from vault.genotypes.catalog.contig_spelling import ContigSpelling
 from vault.genotypes.catalog.import_checks import (
@@ -59,14 +57,11 @@ from vault.genotypes.structural_counts import StructuralCounts
 from vault.ids import PartId, SubjectId, new_id
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.database import Transaction
-from vault.subjects import registry
 from vault.subjects.identities import Identity
 from vault.subjects.registration import Registration, draw_subjects, registering
 from vault.subjects.sample_matching import match
 
 LEASE = timedelta(days=2)  # longer than any import: the sweeper leaves its objects alone until then
-UNKNOWN = ("refuse", "skip", "register")
 
 
 @dataclass(frozen=True)
@@ -167,14 +162,14 @@ def import_files(
                 arrived, before = _sources(vault, plan, written), set(people).difference(fresh.subjects)
                 found = _compared(vault, plan, arrived, before, options)
                 checks = arrival_checks.check(vault, dataset, arrived, before)
-                with _unless_overtaken(), new.transaction() as tx:
-                    gone = _end_older(tx, vault, plan) if options.replace is not None else {}
+                with import_entry.unless_overtaken(), new.transaction() as tx:
+                    gone = import_entry.end_older(tx, vault, plan) if options.replace is not None else {}
                     said: dict[str, object] = {"checks": asdict(checks)} if checks != UNREMARKABLE else {}
                     said |= {"left_aligned": True} if options.fasta is not None else {}
                     said |= {"reason": options.replace, "replaced": [one.hex() for one in gone]} if gone else {}
-                    _commit(tx, vault, plan, new, written, sources=[source.result() for source in sources], said=said)
+                    import_entry.commit(tx, vault, plan, new, written, sources=[source.result() for source in sources], said=said)
         except NothingNewError as nothing:
-            _log_nothing(vault, plan, [source.result() for source in sources])
+            import_entry.log_nothing(vault, plan, [source.result() for source in sources])
             return replace(report, already=nothing.counts or NO_OVERLAP, nothing_new=True)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_builder.rebuild(vault, dataset)
@@ -244,20 +239,6 @@ def _compared(
     return found
 
 
-def _end_older(tx: Transaction, vault: UnlockedVault, plan: Plan) -> dict[PartId, list[SubjectId]]:
-    """End the membership of a replacing import's people in the dataset's older parts; which, and who."""
-    gone = leaving.held_parts(tx, plan.dataset.dataset_id, plan.subjects)
-    leaving.leave(tx, vault, gone, blank=True)
-    return gone
-
-
-def _log_nothing(vault: UnlockedVault, plan: Plan, sources: Sequence[str | None]) -> None:
-    """Log an import of which nothing was kept, because nothing of it is new."""
-    detail = {"dataset": plan.dataset.name, "nothing_new": True, "source": sources}
-    obj = ObjectRef("dataset", plan.dataset.dataset_id.hex())
-    vault.trail.record(Action.DATASET_IMPORT, Outcome.DONE, obj=obj, subjects=plan.subjects, counts={"sites": 0}, detail=detail)
-
-
 def _keys(vault: UnlockedVault, plan: Plan) -> dict[bytes, bytes]:
     """Genotype keys of the plan's people."""
     fresh = plan.fresh.genotype_keys()
@@ -273,59 +254,3 @@ def _write(vault: UnlockedVault, plan: Plan, new: Registration, chunks: Iterator
         return write_own(vault, owner, (only, keys[only]), chunks)
     people = {subject: keys[subject] for subject in plan.subjects}
     return write_shared(vault, owner, people, (plan.slots, plan.layout), chunks, new=new)
-
-
-def _commit(
-    tx: Transaction,
-    vault: UnlockedVault,
-    plan: Plan,
-    new: Registration,
-    written: Sequence[Written],
-    *,
-    sources: Sequence[str | None],
-    said: Mapping[str, object],
-) -> None:
-    """Name everything in the books, with its audit entry, and end the leases."""
-    dataset, fresh = plan.dataset, set(plan.fresh.subjects)
-    if plan.target.is_new:
-        import_target.begin(tx, vault, plan.target)
-    if plan.rule is not None:
-        dataset_rules.keep(tx, dataset.dataset_id, plan.rule)
-    registry.require_held(tx, [subject for subject in plan.subjects if subject not in fresh])
-    new.add(tx, dataset=dataset.dataset_id)
-    assayed = declared_assays.keep(tx, plan.assayed)
-    for part, part_id, source in zip(written, plan.part_ids, sources, strict=True):
-        part.add(tx, vault, dataset.dataset_id, assayed=assayed, source=source)
-        object_leases.end(tx, part_id)
-    detail: dict[str, object] = {
-        "dataset": dataset.name,
-        "assembly": dataset.assembly,
-        "assayed": assayed,
-        "source": sources[0],
-        **said,
-    }
-    if plan.rule is not None:
-        detail |= {"rule": plan.rule.text(), "parts": [part_id.hex() for part_id in plan.part_ids], "source": sources}
-    vault.trail.append(
-        tx,
-        Action.DATASET_IMPORT,
-        Outcome.DONE,
-        obj=ObjectRef("part", plan.part_ids[0].hex()),
-        subjects=[subject for subject in plan.subjects if subject not in fresh],
-        tokens=plan.fresh.tokens,
-        counts={
-            "sites": sum(part.n_sites for part in written),
-            "registered": len(fresh),
-            "bytes": sum(part.stored_bytes for part in written),
-        },
-        blobs=[digest for part in written for digest in part.blobs],
-        detail=detail,
-    )
-
-
-@contextmanager
-def _unless_overtaken() -> Iterator[None]:
-    try:
-        yield
-    except exc.IntegrityError:
-        raise import_target.overtaken() from None
