@@ -48,7 +48,11 @@ BEFORE = datetime(2026, 5, 31, tzinfo=UTC)
 """When a copied vault was made: before any time that a test's clock shows, since a clock that is behind the log counts for less."""
 
 LOGGING = frozenset(
-    {"audit_leaf", "audit_head", "audit_tile", "audit_detail", "audit_session", "audit_checkpoint", "branch_epoch"}
+    {
+        *("audit_leaf", "audit_head", "audit_tile", "audit_detail", "audit_session", "audit_checkpoint", "audit_closing"),
+        *("audit_set", "audit_set_leaf", "audit_set_token"),  # whose genotypes an attempt opens is named before
+        "branch_epoch",
+    }
 )
 """Tables that grow with every attempt, whatever comes of it: the log's, and the count of a branch's uses."""
 

@@ -20,6 +20,11 @@ from vault.subjects import registry
 from vault.subjects.registration import Registration
 
 
+def about(plan: Plan) -> ObjectRef:
+    """What the entries of an import are about: its part, of several the first."""
+    return ObjectRef("part", plan.part_ids[0].hex())
+
+
 def commit(
     tx: Transaction,
     vault: UnlockedVault,
@@ -29,8 +34,9 @@ def commit(
     *,
     sources: Sequence[str | None],
     said: Mapping[str, object],
+    refers: str | None,
 ) -> None:
-    """Name everything in the books, with its audit entry, and end the leases."""
+    """Name everything in the books, with its audit entry, and end the leases. ``refers``: the intent that the entry closes, if any."""
     dataset, fresh = plan.dataset, set(plan.fresh.subjects)
     if plan.target.is_new:
         import_target.begin(tx, vault, plan.target)
@@ -55,7 +61,8 @@ def commit(
         tx,
         Action.DATASET_IMPORT,
         Outcome.DONE,
-        obj=ObjectRef("part", plan.part_ids[0].hex()),
+        obj=about(plan),
+        refers=refers,
         subjects=[subject for subject in plan.subjects if subject not in fresh],
         tokens=plan.fresh.tokens,
         counts={
@@ -75,11 +82,12 @@ def end_older(tx: Transaction, vault: UnlockedVault, plan: Plan) -> dict[PartId,
     return gone
 
 
-def log_nothing(vault: UnlockedVault, plan: Plan, sources: Sequence[str | None]) -> None:
-    """Log an import of which nothing was kept, because nothing of it is new."""
+def log_nothing(vault: UnlockedVault, plan: Plan, sources: Sequence[str | None], *, refers: str | None) -> None:
+    """Log an import of which nothing was kept, because nothing of it is new. ``refers``: as ``commit``."""
     detail = {"dataset": plan.dataset.name, "nothing_new": True, "source": sources}
     obj = ObjectRef("dataset", plan.dataset.dataset_id.hex())
-    vault.trail.record(Action.DATASET_IMPORT, Outcome.DONE, obj=obj, subjects=plan.subjects, counts={"sites": 0}, detail=detail)
+    fields = {"obj": obj, "refers": refers, "counts": {"sites": 0}, "detail": detail}
+    vault.trail.record(Action.DATASET_IMPORT, Outcome.DONE, subjects=plan.subjects, **fields)
 
 
 @contextmanager

@@ -56,6 +56,7 @@ from vault.genotypes.store.part_records import Owner
 from vault.genotypes.structural_counts import StructuralCounts
 from vault.ids import PartId, SubjectId, new_id
 from vault.session import object_leases
+from vault.session.audit_trail import Attempt
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import Identity
 from vault.subjects.registration import Registration, draw_subjects, registering
@@ -110,7 +111,7 @@ def import_files(
             readers refuse, with file, line and reason.
         UnavailableError: ``changed_meanwhile``.
     """
-    with vault.trail.attempting(Action.DATASET_IMPORT), ExitStack() as stack:
+    with vault.trail.attempting(Action.DATASET_IMPORT) as attempt, ExitStack() as stack:
         for given, what in ((name, "dataset"), (assembly, "assembly")):
             require_name(given, what=what)
         assembly = normalise_assembly(assembly)
@@ -160,16 +161,17 @@ def import_files(
             with leases, registering(vault, fresh, [Identity((name,)) for name in matched.new]) as new:
                 written, of_gvcfs = _written(vault, plan, opened, orders, new, counts=(structural, indels), progress=progress)
                 arrived, before = _sources(vault, plan, written), set(people).difference(fresh.subjects)
-                found = _compared(vault, plan, arrived, before, options)
+                found = _compared(vault, plan, arrived, before, options, attempt=attempt)
                 checks = arrival_checks.check(vault, dataset, arrived, before)
                 with import_entry.unless_overtaken(), new.transaction() as tx:
                     gone = import_entry.end_older(tx, vault, plan) if options.replace is not None else {}
                     said: dict[str, object] = {"checks": asdict(checks)} if checks != UNREMARKABLE else {}
                     said |= {"left_aligned": True} if options.fasta is not None else {}
                     said |= {"reason": options.replace, "replaced": [one.hex() for one in gone]} if gone else {}
-                    import_entry.commit(tx, vault, plan, new, written, sources=[source.result() for source in sources], said=said)
+                    digests_of = [source.result() for source in sources]
+                    import_entry.commit(tx, vault, plan, new, written, sources=digests_of, said=said, refers=attempt.intent)
         except NothingNewError as nothing:
-            import_entry.log_nothing(vault, plan, [source.result() for source in sources])
+            import_entry.log_nothing(vault, plan, [source.result() for source in sources], refers=attempt.intent)
             return replace(report, already=nothing.counts or NO_OVERLAP, nothing_new=True)
     with suppress(GenovaultError):  # logged; the import stands, and what has no blocks of its own is read from the chunks
         panel_builder.rebuild(vault, dataset)
@@ -219,11 +221,21 @@ def _sources(vault: UnlockedVault, plan: Plan, written: Sequence[Written]) -> li
 
 
 def _compared(
-    vault: UnlockedVault, plan: Plan, sources: Sequence[Source], known: Collection[SubjectId], options: ImportOptions
+    vault: UnlockedVault,
+    plan: Plan,
+    sources: Sequence[Source],
+    known: Collection[SubjectId],
+    options: ImportOptions,
+    *,
+    attempt: Attempt,
 ) -> OverlapCounts:
-    """Hold what was written against what its people have already. Raises as ``judge`` and ``require_as_wide``, and NothingNewError."""
+    """Hold what was written against what its people have already, whom the log names before.
+
+    Raises as ``judge`` and ``require_as_wide``, and NothingNewError.
+    """
     if not known:
         return NO_OVERLAP
+    attempt.opens(sorted(known), obj=import_entry.about(plan), detail={"dataset": plan.dataset.name})
     overlaps = []
     for source in sources:
         mine = [subject for subject in source.people if subject in known]

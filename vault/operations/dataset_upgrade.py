@@ -33,6 +33,7 @@ from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.operations.health import HealthFinding, Severity
 from vault.session import object_leases
+from vault.session.audit_trail import Attempt
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, LayoutMemberRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction
@@ -81,7 +82,7 @@ def upgrade(vault: UnlockedVault, name: str, *, progress: Progress = lambda *_: 
         InputError: ``dataset_unknown``. RefusedError: ``not_authorised``. IntegrityError: ``key_missing``, or a stored object is not what
             was written. UnavailableError: ``upgrade_needed``, ``erasure_running``, ``erasure_pending``, ``dataset_changed``.
     """
-    with vault.trail.attempting(Action.DATASET_UPGRADE), alone(vault):
+    with vault.trail.attempting(Action.DATASET_UPGRADE) as attempt, alone(vault):
         if not vault.books.upgraded:
             raise UnavailableError("upgrade_needed", "this vault is of an earlier format", hint="genovault upgrade")
         dataset = datasets.by_name(vault, name)
@@ -91,7 +92,7 @@ def upgrade(vault: UnlockedVault, name: str, *, progress: Progress = lambda *_: 
         total = len(old) + len(uncounted)
         for first in range(0, len(old), AT_ONCE):
             progress(first, total)
-            _reseal(vault, dataset, old[first : first + AT_ONCE])
+            _reseal(vault, dataset, old[first : first + AT_ONCE], attempt)
         for at, row in enumerate(uncounted):
             progress(len(old) + at, total)
             recounting.add_counts(vault, row)
@@ -151,19 +152,20 @@ def _single(tx: Transaction) -> Iterator[tuple[bytes, SubjectId]]:
             yield part_id, SubjectId(person)
 
 
-def _reseal(vault: UnlockedVault, dataset: Dataset, old: Sequence[_OfOne]) -> None:
+def _reseal(vault: UnlockedVault, dataset: Dataset, old: Sequence[_OfOne], attempt: Attempt) -> None:
     """Make parts of their people's own, and let these take the places of the old ones."""
     people = sorted({one.person for one in old})
     obj = ObjectRef("dataset", dataset.dataset_id.hex())
     detail = {"dataset": dataset.name, "parts": [one.row.part_id.hex() for one in old]}
-    intent = vault.trail.record(Action.DATASET_UPGRADE, Outcome.INTENT, subjects=people, obj=obj, detail=detail)
+    intent = attempt.opens(people, obj=obj, detail=detail)
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, people)
     if len(keys) < len(people):
         raise IntegrityError("key_missing", "a person's genotype key is not in the key database", hint="run genovault doctor")
     with ExitStack() as leases:
         written = [_written(vault, one, keys, leases) for one in old]
         with vault.books.write() as tx:
-            job = _swap(tx, vault, old, written, intent=intent.event_id, obj=obj)
+            job = _swap(tx, vault, old, written, intent=intent, obj=obj)
+    attempt.closed()
     discarding.finish(vault, job)
 
 

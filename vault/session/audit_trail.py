@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -147,20 +148,26 @@ class AuditTrail:
             raise RefusedError("not_authorised", f"a principal with the role {role} may not do this", hint="ask a steward")
 
     @contextmanager
-    def attempting(self, act: Action, **fields: Any) -> Iterator[None]:
+    def attempting(self, act: Action, **fields: Any) -> Iterator[Attempt]:
         """Log an exception raised inside by its code (a refusal as ``refused``, others as ``failed``) and re-raise it.
 
-        Used outside any write transaction, which would roll the entry back with the attempt.
+        Whoever opens genotypes says so first, by ``Attempt.opens``; the exception's entry closes that intent. Used outside any write
+        transaction, which would roll the entry back with the attempt.
         """
+        attempt = Attempt(self, act)
         try:
             self.require_authority(act)
-            yield
+            yield attempt
         except GenovaultError as error:
             outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
-            self._record_quietly(act, outcome, error.code, fields)
+            self._record_quietly(act, outcome, error.code, attempt.closing(fields))
             raise
         except Exception:
-            self._record_quietly(act, Outcome.FAILED, "internal_error", fields)
+            self._record_quietly(act, Outcome.FAILED, "internal_error", attempt.closing(fields))
+            raise
+        except BaseException:
+            if attempt.intent is not None:
+                self._record_quietly(act, Outcome.ABORTED, "interrupted", attempt.closing(fields))
             raise
 
     def checkpoint(self) -> str:
@@ -236,3 +243,25 @@ class AuditTrail:
         # Nothing is released either way, and the first error is the one the person has to mend.
         with suppress(GenovaultError):
             self.record(act, outcome, reasons={code: 1}, **fields)
+
+
+@dataclass
+class Attempt:
+    """An act on its way. ``intent``: id of the entry that its end closes; None while nobody's genotypes are open."""
+
+    trail: AuditTrail
+    act: Action
+    intent: str | None = None
+
+    def opens(self, subjects: Sequence[SubjectId], **fields: Any) -> str:
+        """Log whose genotypes are about to be opened, durable on return; the id for ``refers`` of the entry that says it is done."""
+        self.intent = self.trail.record(self.act, Outcome.INTENT, subjects=subjects, **fields).event_id
+        return self.intent
+
+    def closed(self) -> None:
+        """Say that the intent is closed, where the act goes on."""
+        self.intent = None
+
+    def closing(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an entry, with the intent that it closes."""
+        return dict(fields) if self.intent is None else {**fields, "refers": self.intent}

@@ -15,16 +15,23 @@ from vault.errors import GenovaultError, InputError
 TWO = vcf("A B", "22 100 A G 0|1 ./.", "22 200 C T,G 1|2 0|0")
 
 
+COMPARED = ("sample_swap", "calls_differ", "replace_narrower")
+"""Refusals by what people have already: their calls were opened, so the log has named them before."""
+
+
 def refused(held: Held, code: str, *files: Path, **options: object) -> InputError:
-    """The error of an import that must be refused, and must leave nothing but one failed entry."""
+    """The error of an import that must be refused, and must leave nothing but one failed entry, and the intent that it closes."""
     before, size = held.traces(), held.vault.trail.log.size()
     with pytest.raises(GenovaultError) as caught:
         held.load(*files, **options)
     assert caught.value.code == code, caught.value
     assert held.traces() == before
-    (entry,) = held.entries(size)
+    *opened, entry = held.entries(size)
+    assert [(e["act"], e["outcome"]) for e in opened] == [("dataset.import", "intent")] * (code in COMPARED)
+    assert [e["id"] for e in opened] == ([entry["refers"]] if code in COMPARED else [])
     assert (entry["act"], entry["outcome"], entry["reasons"]) == ("dataset.import", "failed", {code: 1})
     assert held.verified().ok
+    assert held.verified().open_intents == ()
     return caught.value
 
 

@@ -152,6 +152,38 @@ def test_attempting_leaves_an_interrupt_alone(s):
     assert s.trail.log.size() == before
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(RefusedError("no_way", "x"), "refused"), (ZeroDivisionError("x"), "failed"), (KeyboardInterrupt(), "aborted")],
+)
+def test_what_stops_an_access_closes_its_intent(s, error, outcome):
+    size = s.trail.log.size()
+
+    def opened() -> None:
+        with s.trail.attempting(Action.DATASET_VERIFY) as attempt:
+            intent = attempt.opens([])
+            assert [decode_leaf(one.leaf)["id"] for one in s.trail.log.entries(size)] == [intent]  # before anything is opened
+            raise error
+
+    with pytest.raises(type(error)):
+        opened()
+    begun, ended = (decode_leaf(one.leaf) for one in s.trail.log.entries(size))
+    assert (begun["act"], begun["outcome"]) == ("dataset.verify", "intent")
+    assert (ended["act"], ended["outcome"], ended["refers"]) == ("dataset.verify", outcome, begun["id"])
+
+
+def test_an_access_that_is_over_is_not_closed_by_what_fails_later(s):
+    def failed_later() -> None:
+        with s.trail.attempting(Action.DATASET_VERIFY) as attempt:
+            attempt.opens([])
+            attempt.closed()
+            raise InputError("bad_thing", "x")
+
+    with pytest.raises(InputError):
+        failed_later()
+    assert "refers" not in decode_leaf(list(s.trail.log.entries())[-1].leaf)
+
+
 def test_a_failing_log_does_not_hide_the_error(s, monkeypatch):
     def broken(*_args, **_kwargs):
         raise UnavailableError("log_unavailable", "no")

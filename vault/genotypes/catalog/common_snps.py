@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.genotypes.catalog import call_comparison, leaving, overlap, personal_parts
+from vault.genotypes.catalog import call_comparison, leaving, overlap
 from vault.genotypes.catalog.call_comparison import AUTOSOMES
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.overlap import Source
@@ -54,17 +54,21 @@ class CommonCalls:
     self_kinship: NDArray[np.float64]
 
 
-def read(vault: UnlockedVault, dataset: Dataset) -> CommonCalls:
-    """Choose the SNPs and read them in everybody.
+def keys_of_everybody(vault: UnlockedVault, dataset: Dataset) -> dict[bytes, bytes]:
+    """Genotype keys of all of a dataset's people who have one, in the order of their ids."""
+    with vault.books.read() as tx:
+        everyone = sorted(leaving.everybody(tx, dataset.dataset_id))
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, everyone)
+    return {subject: keys[subject] for subject in everyone if subject in keys}
+
+
+def read(vault: UnlockedVault, dataset: Dataset, keys: Mapping[bytes, bytes]) -> CommonCalls:
+    """Choose the SNPs and read them in everybody. ``keys``: as ``keys_of_everybody``; the caller has logged whose they are.
 
     Raises:
         IntegrityError: a stored object is not what was written. UnavailableError: ``erasure_pending``.
     """
-    with vault.books.read() as tx:
-        shared, own = leaving.members(tx, dataset.dataset_id), personal_parts.live(tx, dataset.dataset_id)
-    everyone = sorted(shared | {SubjectId(row.subject_id) for row in own})
-    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, everyone)
-    people = [subject for subject in everyone if subject in keys]
+    people = [SubjectId(subject) for subject in keys]
     held = overlap.sources(vault, dataset.dataset_id, people, keys, together=True)
     column = {subject: at for at, subject in enumerate(people)}
     row = {snp: at for at, snp in enumerate(_chosen(dataset, held))}

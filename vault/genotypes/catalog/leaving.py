@@ -45,9 +45,10 @@ def parts_of(tx: Transaction, subject: SubjectId) -> list[PartId]:
     return [*map(PartId, shared), *(PartId(row.part_id) for row in personal_parts.live(tx, subjects=[subject]))]
 
 
-def members(tx: Transaction, dataset_id: bytes) -> set[SubjectId]:
-    """Everybody who is in a part of several people of a dataset."""
-    return {SubjectId(one) for one in tx.scalars(part_members.of_dataset(dataset_id))}
+def everybody(tx: Transaction, dataset_id: DatasetId) -> set[SubjectId]:
+    """Everybody who is in a part of a dataset, of either kind."""
+    shared = {SubjectId(one) for one in tx.scalars(part_members.of_dataset(dataset_id))}
+    return shared | {SubjectId(row.subject_id) for row in personal_parts.live(tx, dataset_id)}
 
 
 def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequence[SubjectId]], *, blank: bool) -> bytes | None:

@@ -33,6 +33,7 @@ from vault.genotypes.store.selections import Chosen, PanelLoci, Selection
 from vault.ids import KeyId, PartId, SubjectId, new_id
 from vault.limits import CHUNK_SITES
 from vault.session import object_leases
+from vault.session.audit_trail import Attempt
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PartRow
 
@@ -88,10 +89,10 @@ def rebuild(vault: UnlockedVault, dataset: Dataset) -> int:
 def build(vault: UnlockedVault, dataset: Dataset, panel: Panel) -> int:
     """Make one panel's blocks where they are missing or stale. Returns and raises as ``rebuild``."""
     made = 0
-    with vault.trail.attempting(Action.PANEL_BUILD):
+    with vault.trail.attempting(Action.PANEL_BUILD) as attempt:
         for part in parts.list_all(vault, dataset.dataset_id):
             if panel_blocks.find(vault, PartId(part.part_id), panel.panel_id) is None:
-                made += _build(vault, dataset, panel, part)
+                made += _build(vault, dataset, panel, part, attempt)
     return made
 
 
@@ -102,7 +103,7 @@ def forget(vault: UnlockedVault, dataset: Dataset) -> int:
     return len(found)
 
 
-def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) -> bool:
+def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow, attempt: Attempt) -> bool:
     selection = Selection(panel=PanelLoci(panel.panel_id, panel.index))
     with vault.books.read() as tx:
         versions = panel_blocks.table_versions(tx, PartId(part.part_id))
@@ -117,7 +118,7 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
         return False
     obj = ObjectRef("panel", f"{panel.sha256}:{panel.version}")
     detail = {"name": panel.name, "dataset": dataset.name}
-    intent = vault.trail.record(Action.PANEL_BUILD, Outcome.INTENT, subjects=work.readable(), obj=obj, detail=detail)
+    intent = attempt.opens(work.readable(), obj=obj, detail=detail)
     build_id = PartId(new_id(vault.random))
     with object_leases.acquire(vault, build_id, lasting=_LEASE, keys=KeyPurpose.PANEL):
         sealer, chunk = _seal(vault, work, build_id)
@@ -131,7 +132,8 @@ def _build(vault: UnlockedVault, dataset: Dataset, panel: Panel, part: PartRow) 
             object_leases.end(tx, build_id)
             blobs = [chunk.table_sha256, *(ref.sha256 for ref in chunk.containers)]
             counts = {"sites": chunk.n_sites, "bytes": sealer.stored_bytes}
-            vault.trail.append(tx, Action.PANEL_BUILD, Outcome.DONE, refers=intent.event_id, obj=obj, counts=counts, blobs=blobs)
+            vault.trail.append(tx, Action.PANEL_BUILD, Outcome.DONE, refers=intent, obj=obj, counts=counts, blobs=blobs)
+    attempt.closed()
     return True
 
 

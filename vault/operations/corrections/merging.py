@@ -101,12 +101,12 @@ class _Asked:
 
 def check(vault: UnlockedVault, stays: str, goes: str) -> MergeReport:
     """Tell what a merge would do, and do nothing; one access of the log. Raises as ``merge``, but for people who differ: that is told."""
-    with vault.trail.attempting(Action.SUBJECT_COMPARE), alone(vault):
-        asked = _asked(vault, stays, goes)
-        intent = vault.trail.record(Action.SUBJECT_COMPARE, Outcome.INTENT, subjects=asked.pair.both)
-    with vault.trail.attempting(Action.SUBJECT_COMPARE, refers=intent.event_id):
+    with vault.trail.attempting(Action.SUBJECT_COMPARE) as attempt:
+        with alone(vault):
+            asked = _asked(vault, stays, goes)
+        intent = attempt.opens(asked.pair.both)
         report = _report(WOULD, asked, [(dataset, met) for dataset, _, met in _compared(vault, asked)])
-        vault.trail.record(Action.SUBJECT_COMPARE, Outcome.DONE, subjects=asked.pair.both, refers=intent.event_id)
+        vault.trail.record(Action.SUBJECT_COMPARE, Outcome.DONE, subjects=asked.pair.both, refers=intent)
     return report
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -53,7 +54,7 @@ def move(
         InputError: ``dataset_unknown``, ``part_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``same_person``, ``no_calls``, ``calls_differ``: the person
             would have two calls that differ; ``reason_missing``. UnavailableError: ``erasure_running``, ``erasure_pending``, ``subject_erased``.
     """
-    with vault.trail.attempting(Action.DATASET_MOVE), alone(vault):
+    with vault.trail.attempting(Action.DATASET_MOVE) as attempt, alone(vault):
         said = require_reason(reason)
         dataset = datasets.by_name(vault, name)
         old, new = resolve(vault, reference), resolve(vault, to)
@@ -62,10 +63,13 @@ def move(
         moves = call_moves.moves(vault, dataset, {old: new, new: old} if swap else {old: new}, part)
         if not any(move.old == old for move in moves):
             raise InputError("no_calls", "the person has no calls there", hint=f"genovault dataset parts {name}")
+        obj = ObjectRef("dataset", dataset.dataset_id.hex())
+        intent = attempt.opens(_people(moves), obj=obj, detail={"dataset": name, "swapped": swap})
         with ExitStack() as leases:
             written = _written(vault, dataset, moves, leases)
             detail = {"dataset": name, "swapped": swap, "reason": said}
-            _commit(vault, dataset, moves, written, detail)
+            _commit(vault, dataset, moves, written, detail, obj=obj, refers=intent)
+        attempt.closed()
         leaving_job.finish_all(vault)
     return Moved(
         name,
@@ -81,7 +85,7 @@ def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[Move], leas
     Raises:
         InputError: ``calls_differ``.
     """
-    people = {move.old for move in moves} | {move.new for move in moves}
+    people = _people(moves)
     keys = {SubjectId(s): key for s, key in vault.keys.open_many(KeyPurpose.GENOTYPE, people).items()}
     leaves = {subject: {move.row.part_id for move in moves if move.old == subject} for subject in people}
     written = []
@@ -101,14 +105,24 @@ def _written(vault: UnlockedVault, dataset: Dataset, moves: Sequence[Move], leas
     return written
 
 
+def _people(moves: Sequence[Move]) -> list[SubjectId]:
+    """Those whose calls they are, and those whose they become."""
+    return sorted({move.old for move in moves} | {move.new for move in moves})
+
+
 def _commit(
-    vault: UnlockedVault, dataset: Dataset, moves: Sequence[Move], written: Sequence[OwnPart], detail: dict[str, object]
+    vault: UnlockedVault,
+    dataset: Dataset,
+    moves: Sequence[Move],
+    written: Sequence[OwnPart],
+    detail: dict[str, object],
+    **closing: Any,
 ) -> None:
-    """Name the new parts and end the old memberships, with the log's entry."""
+    """Name the new parts and end the old memberships, with the log's entry. ``closing``: its object, and the intent that it closes."""
     gone: dict[PartId, list[SubjectId]] = {}
     for move in moves:
         gone.setdefault(PartId(move.row.part_id), []).append(move.old)
-    people = sorted({move.old for move in moves} | {move.new for move in moves})
+    people = _people(moves)
     with vault.books.write() as tx:
         registry.require_held(tx, people)
         held = leaving.held_parts(tx, dataset.dataset_id, people)
@@ -123,8 +137,7 @@ def _commit(
             "parts": [one.hex() for one in gone],
             "new_parts": [part.record.part_id.hex() for part in written],
         }
-        obj = ObjectRef("dataset", dataset.dataset_id.hex())
         counts = {"parts": len(gone), "new_parts": len(written)}
         vault.trail.append(
-            tx, Action.DATASET_MOVE, Outcome.DONE, obj=obj, subjects=people, counts=counts, detail={**detail, **named}
+            tx, Action.DATASET_MOVE, Outcome.DONE, subjects=people, counts=counts, detail={**detail, **named}, **closing
         )

@@ -85,7 +85,7 @@ def resume(vault: UnlockedVault) -> int:
 def _finish(vault: UnlockedVault, job_id: bytes) -> None:
     with vault.books.read() as tx:
         plan = json.loads(tx.get_one(JobRow, job_id).payload)
-    counts.settle(vault, Work(job_id, bytes.fromhex(plan["part"]), COUNTS), None, {})
+    counts.settle(vault, Work(job_id, bytes.fromhex(plan["part"]), COUNTS), None, {}, logged=True)
     with vault.books.write() as tx:
         obj = ObjectRef("part", plan["part"])
         vault.trail.append(tx, Action.DATASET_RECOUNT, Outcome.DONE, obj=obj, refers=plan["intent"])

@@ -1,4 +1,4 @@
-"""Checks of a dataset's samples: duplicates, swaps, sex, call rate; one entry of the log, a list of handles for the steward.
+"""Checks of a dataset's samples: duplicates, swaps, sex, call rate; one access of the log, a list of handles for the steward.
 
 Nothing leaves but verdicts: kinship of 0.35 and more between two people (one person registered twice, or identical twins), of less than
 that between two parts of one person (a swap), heterozygosity on X unlike the declared sex, and people with few calls.
@@ -17,6 +17,7 @@ from vault.audit.entry import ObjectRef
 from vault.genotypes.catalog import common_snps, datasets, pairwise_kinship
 from vault.genotypes.catalog.call_comparison import LEAST_SNPS, SAME_PERSON
 from vault.genotypes.catalog.common_snps import CommonCalls
+from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex
@@ -60,9 +61,12 @@ def check(vault: UnlockedVault, name: str) -> Checked:
     Raises:
         InputError: ``dataset_unknown``. IntegrityError: a stored object is not what was written. UnavailableError: ``erasure_pending``.
     """
-    with vault.trail.attempting(Action.DATASET_CHECK):
+    with vault.trail.attempting(Action.DATASET_CHECK) as attempt:
         dataset = datasets.by_name(vault, name)
-        calls = common_snps.read(vault, dataset)
+        keys = common_snps.keys_of_everybody(vault, dataset)
+        obj = ObjectRef("dataset", dataset.dataset_id.hex())
+        intent = attempt.opens([SubjectId(subject) for subject in keys], obj=obj)
+        calls = common_snps.read(vault, dataset, keys)
         identities = open_identities(vault, calls.people)
         handles = ReferenceIndex(vault).handles(calls.people)
         found, pairs = _duplicates(calls, handles)
@@ -76,7 +80,8 @@ def check(vault: UnlockedVault, name: str) -> Checked:
         vault.trail.record(
             Action.DATASET_CHECK,
             Outcome.DONE,
-            obj=ObjectRef("dataset", dataset.dataset_id.hex()),
+            obj=obj,
+            refers=intent,
             subjects=calls.people,
             counts=counts,
             detail={"dataset": name, **kinds},

@@ -17,7 +17,16 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
-from vault.genotypes.catalog import compacted_parts, datasets, panel_blocks, part_list, part_members, parts, personal_parts
+from vault.genotypes.catalog import (
+    compacted_parts,
+    datasets,
+    leaving,
+    panel_blocks,
+    part_list,
+    part_members,
+    parts,
+    personal_parts,
+)
 from vault.genotypes.catalog.leaving import COUNTS
 from vault.genotypes.catalog.part_list import AnyPart
 from vault.genotypes.catalog.personal_access import PersonalAccess
@@ -69,27 +78,29 @@ class Verified:
 
 
 def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done, _total: None) -> Verified:
-    """Read a dataset back as a whole; one entry of the log.
+    """Read a dataset back as a whole; one access of the log.
 
     Raises:
         InputError: ``dataset_unknown``. UnavailableError: ``erasure_pending``; a store does not answer.
     """
-    with vault.trail.attempting(Action.DATASET_VERIFY):
+    with vault.trail.attempting(Action.DATASET_VERIFY) as attempt:
         dataset = datasets.by_name(vault, name)
         rows = parts.list_all(vault, dataset.dataset_id)
         with vault.books.read() as tx:
             own = personal_parts.live(tx, dataset.dataset_id)
+            people = sorted(leaving.everybody(tx, dataset.dataset_id))
+        obj = ObjectRef("dataset", dataset.dataset_id.hex())
+        intent = attempt.opens(people, obj=obj)
         total, done = sum(row.n_chunks for row in rows) + len(own), 0
-        look, people = _Look(vault), set[SubjectId]()
+        look = _Look(vault)
         for row in rows:
-            people.update(members := look.members(row))
+            members = look.members(row)
             for _ in look.part(row, members):
                 done += 1
                 progress(done, total)
             look.tracks(row, members)
             look.builds(row, members)
         for personal in own:
-            people.add(SubjectId(personal.subject_id))
             look.personal(personal)
             done += 1
             progress(done, total)
@@ -103,8 +114,9 @@ def verify(vault: UnlockedVault, name: str, *, progress: Progress = lambda _done
         vault.trail.record(
             Action.DATASET_VERIFY,
             Outcome.DONE,
-            obj=ObjectRef("dataset", dataset.dataset_id.hex()),
-            subjects=sorted(people),
+            obj=obj,
+            refers=intent,
+            subjects=people,
             counts=counts,
             detail={"dataset": name, "damages": [f"{d.part}/{d.chunk}/{d.group}: {d.code}" for d in look.found[:100]]},
         )

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import ColumnElement, delete, select
 
+from vault.audit.actions import Action, Outcome
+from vault.audit.entry import ObjectRef
 from vault.crypto.envelope import open_blob
 from vault.crypto.key_wrapping import KeyPurpose, block_keys
 from vault.crypto.primitives import sha256
@@ -70,22 +72,23 @@ def private(counts: PartCarriers, lists: Lists) -> Lists:
     return {ordinal: alts for ordinal, alts in found.items() if len(alts)}
 
 
-def settle(vault: UnlockedVault, work: Work, leaving: Leaving | None, lists: Lists) -> Lists:
+def settle(vault: UnlockedVault, work: Work, leaving: Leaving | None, lists: Lists, *, logged: bool = False) -> Lists:
     """Rewrite a part's counts without those who have left, once; what of ``lists`` is nobody's any more.
 
-    The job's chunks that have something of that wait from then on, and no others. ``leaving``: None where it is not known.
+    The job's chunks that have something of that wait from then on, and no others. ``leaving``: None where it is not known. ``logged``: the
+    caller has named the part's people in the log; else counting them anew does.
 
     Raises:
         IntegrityError: ``counts_damaged``, and as reading blocks. UnavailableError: a database or the object store does not answer.
     """
-    if tidied(vault, work):
-        row = _part(vault, work)
-        return private(held(vault, row) or counted(vault, row), lists)
-    row = _part(vault, work)
+    count = counted if logged else _counted_anew
+    settled, row = tidied(vault, work), _part(vault, work)
+    if settled:
+        return private(held(vault, row) or count(vault, row), lists)
     for other in _of_others(vault, work):
         tidied(vault, other)
     before = held(vault, row) if leaving is not None and not _of_others(vault, work) else None
-    after = counted(vault, row) if before is None or leaving is None else without(before, leaving)
+    after = count(vault, row) if before is None or leaving is None else without(before, leaving)
     found = private(after, lists)
     if before is not None and not leaving:
         with vault.books.write() as tx:
@@ -107,7 +110,7 @@ def settle(vault: UnlockedVault, work: Work, leaving: Leaving | None, lists: Lis
 
 
 def counted(vault: UnlockedVault, row: PartRow) -> PartCarriers:
-    """Count a part's people anew, which opens everybody's blocks."""
+    """Count a part's people anew, which opens everybody's blocks: whoever calls this has named them in the log."""
     places = places_of_all(vault, row)
     readers = ((ordinal, parts.open_for_erasure(vault, row, [ordinal])) for ordinal in range(row.n_chunks))
     return PartCarriers.from_chunks(carriers(reader, ordinal, places) for ordinal, reader in readers)
@@ -139,6 +142,16 @@ def forget(tx: Transaction, part_ids: Collection[PartId]) -> tuple[list[bytes], 
         for column, value in counts_fields(None).items():
             setattr(row, column, value)
     return keys, names
+
+
+def _counted_anew(vault: UnlockedVault, row: PartRow) -> PartCarriers:
+    """As ``counted``, as an access of the log of its own."""
+    with vault.trail.attempting(Action.DATASET_RECOUNT) as attempt:
+        obj = ObjectRef("part", row.part_id.hex())
+        intent = attempt.opens(list(parts.members(vault, row)), obj=obj)
+        found = counted(vault, row)
+        vault.trail.record(Action.DATASET_RECOUNT, Outcome.DONE, obj=obj, refers=intent)
+    return found
 
 
 def _part(vault: UnlockedVault, work: Work) -> PartRow:

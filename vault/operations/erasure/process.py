@@ -55,6 +55,7 @@ from vault.operations.erasure.job import (
     unfinished,
 )
 from vault.operations.erasure.purging import CarriedAlts, purge
+from vault.session.audit_trail import Attempt
 from vault.session.process_lock import process_lock
 from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
@@ -85,11 +86,12 @@ def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lam
         UnavailableError: ``branch_closed``: only stewards erase; ``erasure_running``; ``database_busy``: repeat, or open the vault
             again, to go on.
     """
-    with vault.trail.attempting(Action.SUBJECT_ERASE), alone(vault):
+    with vault.trail.attempting(Action.SUBJECT_ERASE) as attempt, alone(vault):
         for branch in NEEDED:
             vault.keyring.current(branch)
         subject = resolve(vault, reference)
-        job_id = _begin(vault, subject)
+        job_id = _begin(vault, subject, attempt)
+        attempt.closed()
         on_progress(LISTED)
         return _carry_on(vault, job_id, on_progress)
 
@@ -117,10 +119,15 @@ def issued(vault: UnlockedVault) -> list[Certificate]:
     return [Certificate(row.erasure_id, row.certificate) for row in rows]
 
 
-def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
-    """List what the subject carries, seal the plan and log the intent: the last use of the subject's keys."""
+def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt) -> bytes:
+    """List what the subject carries, seal the plan and log the intent: the last use of the subject's keys.
+
+    What is opened for the list is an access of its own, which the intent of the erasure closes.
+    """
     job_id = new_id(vault.random)
     now = vault.clock()
+    obj = ObjectRef("erasure", erasure_id(job_id))
+    listing = attempt.opens([subject], obj=obj)
     found = CarriedAlts.of(vault, subject)
     pending = found.pending(vault)
     merged = tuple(one.hex() for one in registrations.all_of(vault, subject)[1:])
@@ -144,7 +151,8 @@ def _begin(vault: UnlockedVault, subject: SubjectId) -> bytes:
             Action.SUBJECT_ERASE,
             Outcome.INTENT,
             subjects=[subject],
-            obj=ObjectRef("erasure", erasure_id(job_id)),
+            obj=obj,
+            refers=listing,
             consent=head.entry(added=1),
         )
         row.state = ERASING

@@ -165,9 +165,9 @@ def test_a_layout_that_changes_while_files_are_read_is_not_joined(held, monkeypa
     held.load(held.write("e.vcf", vcf("E", "1 10 A G 0/1").data), append=True)
     compared = import_job._compared
 
-    def meanwhile(vault, *given):
+    def meanwhile(vault, *given, **options):
         moving.move(vault, "cohort", "A", "E", reason="the wrong tube")
-        return compared(vault, *given)
+        return compared(vault, *given, **options)
 
     monkeypatch.setattr(import_job, "_compared", meanwhile)
     held.load(held.write("x.vcf", file("X")), append=True)

@@ -90,7 +90,9 @@ def refused(held, code: str, *args, **options) -> None:
         moving.move(held.vault, *args, **{"reason": "x", **options})
     assert caught.value.code == code
     assert held.traces() == before
-    assert [(e["act"], e["reasons"]) for e in held.entries(size)] == [("dataset.move", {code: 1})]
+    *opened, entry = held.entries(size)
+    assert (entry["act"], entry["reasons"]) == ("dataset.move", {code: 1})
+    assert [(e["outcome"], e["id"]) for e in opened] == ([("intent", entry["refers"])] if code == "calls_differ" else [])
 
 
 def test_what_is_refused_changes_nothing(held):
@@ -116,9 +118,11 @@ def test_ones_own_part_is_moved_as_it_is(held):
 def test_the_log_says_who_why_and_where(held):
     size = held.vault.trail.log.size()
     moving.move(held.vault, "cohort", "A", "B", swap=True, reason=" tubes ")
-    entry = held.entries(size)[0]
+    intent, entry = held.entries(size)[:2]
+    assert (intent["act"], intent["outcome"], intent["subj"]) == ("dataset.move", "intent", entry["subj"])
     assert (entry["act"], entry["outcome"], entry["actor"]["id"]) == ("dataset.move", "done", "ann")
-    detail = held.vault.trail.detail(size)
+    assert entry["refers"] == intent["id"]
+    detail = held.vault.trail.detail(size + 1)
     assert (detail["reason"], detail["swapped"]) == ("tubes", True)
 
 

@@ -89,8 +89,10 @@ def test_the_log_says_why_and_which_parts(held):
     (old,) = part_list.list_parts(held.vault, datasets.by_name(held.vault, "cohort"))
     size = held.vault.trail.log.size()
     put(held, NEW.data, reason=" new caller ")
-    assert held.entries(size)[0]["act"] == "dataset.import"
-    detail = held.vault.trail.detail(size)
+    intent, done = held.entries(size)[:2]
+    assert (intent["act"], intent["outcome"], intent["subj"]["n"]) == ("dataset.import", "intent", 1)
+    assert (done["act"], done["outcome"], done["refers"]) == ("dataset.import", "done", intent["id"])
+    detail = held.vault.trail.detail(size + 1)
     assert detail["reason"] == "new caller"
     assert [one[:12] for one in detail["replaced"]] == [old.part]
 
@@ -135,7 +137,7 @@ def test_a_kill_at_any_step_leaves_the_old_calls_or_the_new(tmp_path, every):
             if n_parts == 1:
                 assert sorted(vaults.read_all(s).codes.T.tolist()) == before
             assert not verification.verify(s, "cohort").damages
-            assert {act_at(s, index) for index in vaults.verified(s).open_intents} <= {"panel.build"}
+            assert {act_at(s, index) for index in vaults.verified(s).open_intents} <= {"dataset.import", "panel.build"}
 
     assert steps_survived(vaults.template(whole=False), tmp_path, replaced, settled, every=every) > 5
     assert ends <= {1, 2}

@@ -72,14 +72,16 @@ def test_what_is_wrong_is_found_and_nothing_else(checked):
     assert report.pairs == PEOPLE * (PEOPLE - 1) // 2
 
 
-def test_the_list_names_handles_and_the_log_one_entry(checked):
+def test_the_list_names_handles_and_the_log_one_access(checked):
     held, report, size = checked
     listed = list(csv.DictReader(io.StringIO(report.as_csv())))
     assert len(listed) == len(report.suspicions) == 4
     assert all(one["subject"].startswith("s-") for one in listed)
-    (entry,) = held.entries(size)
+    intent, entry = held.entries(size)
+    assert (intent["act"], intent["outcome"], intent["subj"]) == ("dataset.check", "intent", entry["subj"])
     assert (entry["act"], entry["outcome"], entry["counts"]["subjects"]) == ("dataset.check", "done", PEOPLE)
-    assert held.vault.trail.detail(size)["duplicate"] == 1
+    assert (entry["refers"], entry["subj"]["n"]) == (intent["id"], PEOPLE)
+    assert held.vault.trail.detail(size + 1)["duplicate"] == 1
 
 
 @pytest.mark.skipif(shutil.which("plink2") is None, reason="plink2 judges")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support import vaults
 from tests.support.vaults import opened, sql
+from vault.audit.entry import decode_leaf
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.genotypes.catalog import datasets, panel_builder, panels, parts
 from vault.operations.corrections import verification
@@ -41,7 +42,9 @@ def test_a_whole_dataset_is_whole(folder):
         report = verification.verify(s, "cohort", progress=lambda done, total: steps.append((done, total)))
         assert (report.parts, report.chunks, report.objects, report.blocks, report.damages) == (1, 1, 6, 24, ())
         assert steps == [(1, 1)]
-        assert s.trail.log.size() == size + 1
+        intent, done = (decode_leaf(entry.leaf) for entry in s.trail.log.entries(size))
+        assert (intent["act"], intent["outcome"], intent["subj"]) == ("dataset.verify", "intent", done["subj"])
+        assert (done["outcome"], done["refers"], done["subj"]["n"]) == ("done", intent["id"], 12)
 
 
 DAMAGES = {
