@@ -20,6 +20,7 @@ from vault.errors import IntegrityError, RefusedError
 from vault.operations import log_anchors
 from vault.operations.erasure import process
 from vault.session.unlocked_vault import open_vault
+from vault.subjects import registry
 
 EVERY = 60  # default suite: each sixtieth byte of a batch
 
@@ -327,7 +328,7 @@ def test_sealed_columns_do_not_open_elsewhere(small):
     with opened(small) as s:
         for use in (
             lambda: vaults.panels.list_all(s),
-            lambda: vaults.registry.subject_show(s, "S03"),
+            lambda: registry.subject_show(s, "S03"),
             lambda: gate.releases.list_all(s),
         ):
             with pytest.raises(IntegrityError):
@@ -344,7 +345,7 @@ def test_a_reference_pointed_at_somebody_else_leads_to_nobody(small):
     )
     with opened(small) as s:
         for sample in vaults.SAMPLES[:3]:
-            for use in (vaults.registry.subject_show, recording.withdraw, process.erase):
+            for use in (registry.subject_show, recording.withdraw, process.erase):
                 with pytest.raises(IntegrityError) as caught:
                     use(s, sample)
                 assert caught.value.code == "reference_altered"
