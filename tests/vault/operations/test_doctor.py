@@ -70,7 +70,7 @@ def lose_a_person_s_keys(_vault: Path, s: UnlockedVault) -> None:
 
 
 def edit_the_log(vault: Path, _s: UnlockedVault) -> None:
-    vaults.sql(vault / "books.db", "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'done', 'none') AS BLOB) WHERE idx = 2")
+    vaults.sql(vault / "books.db", "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'ann', 'bob') AS BLOB) WHERE idx = 2")
 
 
 def cut_the_log(vault: Path, _s: UnlockedVault) -> None:
