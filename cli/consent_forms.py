@@ -80,7 +80,8 @@ def load(
     JSON: {"kind", "version", "sha256"}.
     """
     context = context_of(ctx)
-    from vault.consent import ontology_files, reference_data
+    from vault.access import reference_data
+    from vault.consent import ontology_files
 
     text = ontology_files.pairs_of(file) if kind == reference_data.ONTOLOGY else read_text(file, limit=reference_data.MAX_BYTES)
     with context.open() as vault:

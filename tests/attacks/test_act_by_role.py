@@ -20,10 +20,10 @@ from tests.support.held import LOGGING
 from tests.support.shell import Shell
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import accounting, projects, requests, rulings
+from vault.access import accounting, projects, reference_data, requests, rulings
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
-from vault.consent import coverage, explanations, forms, recording, reference_data, subject_export, work_queue
+from vault.consent import coverage, explanations, forms, recording, subject_export, work_queue
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret

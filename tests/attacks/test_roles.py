@@ -11,9 +11,9 @@ from policies import reasons
 from tests.support import vaults
 from tests.support.vaults import ask, opened
 from vault import gate
-from vault.access import projects, requests
+from vault.access import projects, reference_data, requests
 from vault.audit.entry import decode_leaf
-from vault.consent import recording, reference_data
+from vault.consent import recording
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError

@@ -25,9 +25,8 @@ from tests.support.held import Held
 from tests.support.vault_worker import DATASET, LOCKED, PROJECT, Worker, key_of
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
-from vault.access import projects, releases
+from vault.access import projects, reference_data, releases
 from vault.audit.entry import decode_leaf
-from vault.consent import reference_data
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import Argon2Profile
 from vault.files.yaml_documents import parse_yaml

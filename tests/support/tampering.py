@@ -24,9 +24,9 @@ from tests.support import vaults
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import requests, rulings
+from vault.access import reference_data, requests, rulings
 from vault.audit.live_source import check_live
-from vault.consent import recording, reference_data
+from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError

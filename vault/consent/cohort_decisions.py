@@ -26,8 +26,9 @@ from policies.reasons import Reason
 from policies.standing import Standing, sources, standing
 from policies.states import ConsentState
 from policies.term_matching import Effect
+from vault.access import reference_data
 from vault.access.excluded_places import place_rules
-from vault.consent import decision_classes, forms, ledger, reference_data
+from vault.consent import decision_classes, forms, ledger
 from vault.consent.decision_classes import NEVER, DecisionClasses, Group, Indices
 from vault.consent.ledger_columns import Ints
 from vault.crypto.primitives import sha256

@@ -25,7 +25,8 @@ from policies.majority import AgesOfMajority
 from policies.signers import LifeDates
 from policies.standing import standing
 from policies.stated_times import LegalTime
-from vault.consent import known_names, ledger, reference_data
+from vault.access import reference_data
+from vault.consent import known_names, ledger
 from vault.consent.ledger import Ledger, NewEvent
 from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
 from vault.files.given_files import open_regular

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from policies.assemblies import KNOWN, normalise_assembly
 from policies.forms import Form
 from policies.loci import Catalogue, LocusRule, RuleKind
+from vault.access import reference_data
 from vault.access.excluded_places import place_rules
-from vault.consent import reference_data
 from vault.errors import InputError
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow

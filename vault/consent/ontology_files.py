@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vault.consent.reference_data import MAX_BYTES
+from vault.access.reference_data import MAX_BYTES
 from vault.errors import InputError, UnavailableError
 from vault.files.given_files import open_regular
 

@@ -17,8 +17,9 @@ from policies.consent import ConsentEvent, Level, Precision, QcState, SignerRole
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
 from policies.stated_times import LegalTime, Stated, legal_time
+from vault.access import reference_data
 from vault.audit.actions import Action, Outcome
-from vault.consent import form_responses, forms, known_names, ledger, named_places, reference_data
+from vault.consent import form_responses, forms, known_names, ledger, named_places
 from vault.consent.form_responses import FormResponse, evidence_digest
 from vault.consent.ledger import NewEvent
 from vault.consent.withdrawal_effect import Withdrawn, effect

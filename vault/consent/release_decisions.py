@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vault.access import release_limits
+from vault.access import reference_data, release_limits
 from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope
-from vault.consent import cohort_decisions, reference_data
+from vault.consent import cohort_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.session.moments import Moment
 from vault.session.unlocked_vault import UnlockedVault

@@ -12,7 +12,8 @@ from policies import signers
 from policies.consent import ConsentEvent
 from policies.errors import PolicyInputError
 from policies.states import Act, fold
-from vault.consent import ledger, reference_data
+from vault.access import reference_data
+from vault.consent import ledger
 from vault.consent.form_responses import life_dates
 from vault.consent.ledger import Ledger
 from vault.consent.ledger_columns import CLOCK_BEHIND, Columns, Ints

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from vault.access import projects, publication, release_limits, releases, requests, signed_approvals
+from vault.access import projects, publication, reference_data, release_limits, releases, requests, signed_approvals
 from vault.access.releases import Release
-from vault.consent import cohort_decisions, reference_data
+from vault.consent import cohort_decisions
 from vault.errors import GenovaultError, RefusedError
 from vault.genotypes.catalog import datasets
 from vault.session.moments import moment

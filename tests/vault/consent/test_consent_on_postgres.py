@@ -10,8 +10,8 @@ from tests.support.held import FACTOR, Held
 from tests.support.postgres import postgres_url
 from tests.support.shell import cohort
 from vault import gate
-from vault.access import rulings
-from vault.consent import coverage, recording, reference_data, work_queue
+from vault.access import reference_data, rulings
+from vault.consent import coverage, recording, work_queue
 from vault.crypto.primitives import Argon2Profile
 from vault.ids import utc_now
 from vault.operations.create import init

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policies.loci import LocusRule, RuleKind
-from vault.consent import forms, named_places, recording, reference_data
+from vault.access import reference_data
+from vault.consent import forms, named_places, recording
 from vault.errors import InputError
 
 FORM = """form: own

@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.held import Held, _opened
 from tests.support.vcf_text import vcf
-from vault.access import releases
-from vault.consent import recording, reference_data
+from vault.access import reference_data, releases
+from vault.consent import recording
 from vault.errors import IntegrityError
 from vault.genotypes.catalog import datasets, panel_builder, panels, parts
 from vault.genotypes.ingest.chunking import chunks_of

@@ -33,7 +33,7 @@ OPENERS = {  # modules that open files by themselves, and why
     "vault.genotypes.compute.kernel_cache": "the program's own source",
     "vault.genotypes.contigs": "shipped with the program",
     "vault.access.accounting": "shipped with the program",
-    "vault.consent.reference_data": "shipped with the program",
+    "vault.access.reference_data": "shipped with the program",
     "vault.consent.forms": "shipped with the program",
     "cli.demo": "the demo's own files",
     "cli.demo_cohort": "the demo's own files",

@@ -10,9 +10,9 @@ from policies.consent import Withdrawal
 from tests.support.consent_work import FORM, disease_project, guardian, permits, sheet
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import releases
+from vault.access import reference_data, releases
 from vault.audit.actions import Action
-from vault.consent import explanations, recording, reference_data
+from vault.consent import explanations, recording
 from vault.errors import InputError, RefusedError
 
 PAIRS = "MONDO:0008903\tMONDO:0004992\nMONDO:0004992\tMONDO:0000001\n"
