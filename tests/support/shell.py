@@ -42,6 +42,7 @@ class Shell:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.vault = folder / "v"
+        self.monkeypatch = monkeypatch
         self.printed: list[Ran] = []
         monkeypatch.delenv("GENOVAULT_PRINCIPAL", raising=False)
         monkeypatch.setenv("GENOVAULT_DEBUG", "1")  # a bug would show where it is
