@@ -28,10 +28,13 @@ def submit(
     project: Annotated[str, typer.Option(metavar="P", help="The project that asks.", show_default=False)],
     dataset: Annotated[str, typer.Option(metavar="N", help="The dataset it asks of.", show_default=False)],
     region: Annotated[
-        list[str] | None, typer.Option(metavar="R", help="A region, 22:16000000-16100000; may be given again.")
+        list[str] | None, typer.Option(metavar="R", help="A region, 22:16000000-16100000, or a gene; may be given again.")
+    ] = None,
+    gene: Annotated[
+        list[str] | None, typer.Option(metavar="G", help="A gene whose positions are known; may be given again.")
     ] = None,
     regions_file: Annotated[Path | None, typer.Option(metavar="BED", help="Regions from a BED file.")] = None,
-    panel: Annotated[str | None, typer.Option(metavar="NAME", help="A panel's loci instead of regions.")] = None,
+    panel: Annotated[str | None, typer.Option(metavar="NAME", help="A panel's loci, beside regions if any.")] = None,
     kind: Annotated[RequestKind, typer.Option(help="What it asks for.")] = RequestKind.RECORDS,
     for_: Annotated[
         str | None,
@@ -42,7 +45,7 @@ def submit(
         ),
     ] = None,
 ) -> None:
-    """Ask for a view. Without regions and panel: for the whole dataset.
+    """Ask for a view: of the union of regions, genes and panel; without any, of the whole dataset.
 
     JSON: as of show.
     """
@@ -50,7 +53,7 @@ def submit(
     from vault.access import requests
 
     regions = [*(region or ()), *(_bed_regions(regions_file) if regions_file else ())]
-    spec = requests.Spec(regions=tuple(regions), panel=panel, submitted_for=for_)
+    spec = requests.Spec(regions=tuple(regions), genes=tuple(gene or ()), panel=panel, submitted_for=for_)
     with context.open() as vault:
         request = requests.submit(vault, project, dataset, kind=kind, spec=spec)
     context.output.document(_described(request))
@@ -77,7 +80,7 @@ def list_(ctx: typer.Context) -> None:
 def show(ctx: typer.Context, request_id: Id) -> None:
     """One request.
 
-    JSON: {"request", "project", "dataset", "kind", "regions": [...], "panel", "panel_version", "for", "state", "submitted_by",
+    JSON: {"request", "project", "dataset", "kind", "regions": [...], "genes": [...], "panel", "panel_version", "for", "state", "submitted_by",
     "created"}.
     """
     context = context_of(ctx)
@@ -88,7 +91,7 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     described = _described(request)
     context.output.document(described)
     for name, value in described.items():
-        shown = ", ".join(request.spec.regions) if name == "regions" else value
+        shown = ", ".join(value) if isinstance(value, list) else value
         if shown:
             context.output.line(f"{name:13} {shown}")
 
@@ -126,6 +129,7 @@ def _described(request: Request) -> dict[str, object]:
         "dataset": request.dataset,
         "kind": request.kind.value,
         "regions": list(request.spec.regions),
+        "genes": list(request.spec.genes),
         "panel": request.spec.panel,
         "panel_version": request.spec.panel_version,
         "for": request.spec.submitted_for,
@@ -136,8 +140,11 @@ def _described(request: Request) -> dict[str, object]:
 
 
 def _loci(request: Request) -> str:
-    if request.spec.panel:
-        return f"panel {request.spec.panel} version {request.spec.panel_version}"
-    if len(request.spec.regions) > 1:
-        return f"{len(request.spec.regions)} regions"
-    return request.spec.regions[0] if request.spec.regions else "all"
+    spec = request.spec
+    named = [f"panel {spec.panel} version {spec.panel_version}"] if spec.panel else []
+    named += spec.genes
+    if spec.regions and not spec.genes:
+        named.append(spec.regions[0] if len(spec.regions) == 1 else f"{len(spec.regions)} regions")
+    elif spec.genes:
+        named.append(f"{len(spec.regions)} regions in all")
+    return ", ".join(named) or "all"

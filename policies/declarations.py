@@ -33,6 +33,9 @@ from policies.terms import DATA_CLASSES, GENOTYPES, country
 CODE = re.compile(r"[a-z][a-z0-9]{1,19}")
 """A project's code: it prefixes pseudonyms, so it is short, lower case and a valid bech32 prefix."""
 
+SERVED = (RequestKind.RECORDS,)
+"""Kinds of request that are answered; a declaration of before that names others is still read."""
+
 MAX_BITS = 10_000_000  # bits of genotype information: a whole genome has fewer
 
 
@@ -42,10 +45,7 @@ def parse_project(data: object, *, zone: tzinfo = UTC) -> ProjectDeclaration:
     Raises:
         PolicyInputError: with every problem and its place; unknown fields are problems.
     """
-    project, problems = _read(data, zone)
-    if problems or project is None:
-        raise PolicyInputError.from_problems(problems)
-    return project
+    return _parsed(data, zone, kinds=SERVED)
 
 
 def parse_stored(text: str) -> ProjectDeclaration:
@@ -54,12 +54,12 @@ def parse_stored(text: str) -> ProjectDeclaration:
     Raises:
         PolicyInputError: as ``parse_project``.
     """
-    return parse_project(canonical.loads(text))
+    return _parsed(canonical.loads(text), UTC, kinds=tuple(RequestKind))
 
 
 def lint(data: object, *, zone: tzinfo = UTC) -> tuple[InputProblem, ...]:
     """Every problem of a declaration, empty when ``parse_project`` would accept it."""
-    return tuple(_read(data, zone)[1])
+    return tuple(_read(data, zone, SERVED)[1])
 
 
 def project_template(code: str = "demo", dataset: str = "cohort", *, expires: date | None = None) -> str:
@@ -80,7 +80,14 @@ def project_template(code: str = "demo", dataset: str = "cohort", *, expires: da
     return _TEMPLATE.replace("@CODE@", code).replace("@DATASET@", dataset).replace("@EXPIRES@", ends)
 
 
-def _read(data: object, zone: tzinfo) -> tuple[ProjectDeclaration | None, list[InputProblem]]:
+def _parsed(data: object, zone: tzinfo, *, kinds: tuple[RequestKind, ...]) -> ProjectDeclaration:
+    project, problems = _read(data, zone, kinds)
+    if problems or project is None:
+        raise PolicyInputError.from_problems(problems)
+    return project
+
+
+def _read(data: object, zone: tzinfo, served: tuple[RequestKind, ...]) -> tuple[ProjectDeclaration | None, list[InputProblem]]:
     problems: list[InputProblem] = []
     top = Section(data, "", problems)
     code = top.text("code", longest=100)
@@ -92,6 +99,9 @@ def _read(data: object, zone: tzinfo) -> tuple[ProjectDeclaration | None, list[I
     purpose = _purpose(top.section("purpose", required=True), organisation, people, code, zone)
     datasets = top.texts("datasets", required=True, longest=64)
     kinds = tuple(RequestKind(item) for item in top.choices("kinds", tuple(RequestKind), required=True))
+    for kind in kinds:
+        if kind not in served:
+            top.note("kind_not_served", f"this version answers no request for {kind}: declare {', '.join(served)}", "kinds")
     disclosure = _disclosure(top.section("disclosure"))
     pseudonyms = PseudonymScope(top.choice("pseudonyms", tuple(PseudonymScope), default=PseudonymScope.PROJECT))
     expires = top.instant("expires", zone=zone)
@@ -242,7 +252,7 @@ purpose:
 # people: [ann]                  # who works with the data; an engine gets views only of projects that name it here
 
 datasets: ["@DATASET@"]
-kinds: [records]                 # records (genotypes for each person), counts, presence
+kinds: [records]                 # genotypes for each person; counts and presence are not served by this version
 
 disclosure:
   keep_phase: true               # which of the two chromosomes an allele lies on

@@ -49,11 +49,12 @@ class Vault:
             project: code of an approved project.
             dataset: name of one of the project's datasets.
             panel: name of a panel of the dataset, in its newest version.
-            regions: ``"contig:start-end"``, 1-based, both ends included, one or several; none and no panel: the whole dataset.
+            regions: ``"contig:start-end"``, 1-based, both ends included, or a gene, one or several; with a panel: beside its loci;
+                none and no panel: the whole dataset.
 
         Raises:
             UsageError: ``argument_type``. RefusedError: nothing may be released.
-            InputError: a region is malformed; a name is unknown, for stewards (``projects`` and ``panels`` list what there is).
+            InputError: a region is malformed; a name is unknown, of those that ``projects`` and ``panels`` list for this principal.
             IntegrityError: stored data was altered. UnavailableError: the access cannot be logged, or a store does not answer.
         """
         asked = [regions] if isinstance(regions, str) else list(regions)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
-from vault.access import asked_regions, projects, publication, release_limits, releases, requests, signed_approvals
+from vault.access import askable, asked_regions, projects, publication, release_limits, releases, requests, signed_approvals
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
 from vault.access.scope import AccessScope, scope_of_check, scope_of_request, scope_of_view
@@ -101,8 +101,12 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
         UnavailableError: the access cannot be logged.
     """
     with vault.trail.attempting(Action.VIEW_INTENT):
-        asked_regions.require_form(panel, regions)
-    return told(vault, lambda: _view(vault, project, dataset, panel=panel, regions=regions))
+        asked_regions.require_form(regions)
+    return told(
+        vault,
+        lambda: _view(vault, project, dataset, panel=panel, regions=regions),
+        form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=regions),
+    )
 
 
 def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None, regions: Sequence[str]) -> View:
@@ -141,7 +145,7 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
         try:
             made = _open(vault, access)
             n_sites = made.summary.n_sites
-            _require_sites(n_sites)
+            release_limits.require_sites(n_sites)
             counts = Counts(subjects=len(access.decided.permitted), sites=n_sites, not_assayed=len(made.not_assayed))
             facts = manifest_without_files(
                 scope, access.decided.obligations, counts, release_id=release_id, log=vault.trail.origin, created=vault.clock()
@@ -219,17 +223,11 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
         [names[at] for at in order],
         profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden, regions=selection.regions),
         assembly=scope.dataset.assembly,
-        panel=scope.panel.index if scope.panel else None,
+        panel=selection.panel.index if selection.panel else None,
         assayed=declared_assays.of_dataset(vault, scope.dataset.dataset_id),
         tracked=chosen.reference is not None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
-
-
-def _require_sites(n_sites: int) -> None:
-    """Refuse an extract of nothing: its folder would be taken for an answer. Raises RefusedError ``nothing_to_release``."""
-    if not n_sites:
-        raise RefusedError("nothing_to_release", "nobody released carries anything of what was asked for")
 
 
 def _pseudonyms(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:

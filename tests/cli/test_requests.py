@@ -39,7 +39,7 @@ def test_a_panel_or_everything_can_be_asked_for(consented):
         ("--regions-file none.bed", 4, "file_unreadable"),
         ("--regions-file bad.bed", 4, "bad_bed"),
         ("--panel nope", 4, "panel_unknown"),
-        ("--kind counts", 3, "outside_project"),
+        ("--kind counts", 3, "kind_not_served"),
         ("--kind everything", 2, "usage"),
     ],
 )

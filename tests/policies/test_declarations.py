@@ -37,7 +37,7 @@ purpose:
 organisation: {id: "ror:1", name: X, type: university, country: de, profit: non_profit}
 people: [bob, {name: ann}]
 datasets: [cohort, other]
-kinds: [counts, records]
+kinds: [records]
 disclosure: {keep_phase: true, keep_ids: false, min_group: 20, max_bits: 10}
 pseudonyms: release
 expires: 2027-01-31
@@ -59,7 +59,7 @@ def test_a_full_declaration():
     assert project.purpose.people == ("ann", "bob")
     assert project.purpose.all_topics() == (Topic.PAEDIATRIC, Topic.CONTROLS)
     assert project.purpose.irb_expires == datetime(2027, 1, 1, tzinfo=UTC)
-    assert project.kinds == (RequestKind.RECORDS, RequestKind.COUNTS)
+    assert project.kinds == (RequestKind.RECORDS,)
     assert project.expires == datetime(2027, 1, 31, tzinfo=UTC)
 
 
@@ -153,3 +153,14 @@ def test_lint_finds_everything_at_once():
 @pytest.mark.parametrize("data", [None, [], "code: x", 7, {1: 2}, {"purpose": {"use_kinds": [{}]}}])
 def test_what_is_not_a_declaration_at_all(data):
     assert lint(data)
+
+
+@pytest.mark.parametrize("kinds", [["counts"], ["records", "presence"]])
+def test_kinds_that_are_not_served_are_refused_when_they_are_declared(kinds):
+    (problem,) = lint(full(kinds=kinds))
+    assert (problem.code, problem.place) == ("kind_not_served", "kinds")
+
+
+def test_a_stored_declaration_with_such_kinds_is_still_read():
+    stored = parse_project(full()).text().replace('"kinds":["records"]', '"kinds":["counts","records"]')
+    assert parse_stored(stored).kinds == (RequestKind.RECORDS, RequestKind.COUNTS)

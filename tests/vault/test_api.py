@@ -125,11 +125,27 @@ def test_a_listing_is_in_the_log(engine, folder):
     assert {"project.show", "panel.show"} <= set(acts)
 
 
-@pytest.mark.parametrize("asked", [{"project": "mach"}, {"project": "demo"}, {"dataset": "cohrt"}, {"panel": "pgy"}])
-def test_a_mistyped_name_has_the_one_answer(engine, asked):
+@pytest.mark.parametrize("asked", [{"project": "mach"}, {"project": "demo"}, {"project": "demo", "panel": "pgy"}])
+def test_names_of_other_projects_have_the_one_answer(engine, asked):
     with pytest.raises(vault.RefusedError) as caught:
         engine.view(**{"project": "match", "dataset": "cohort", **asked})
     assert str(caught.value) == reasons.UNIFORM
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "says"),
+    [
+        ({"dataset": "cohrt"}, "dataset_unknown", "cohort"),
+        ({"panel": "pgy"}, "panel_unknown", "pgx"),
+        ({"regions": ["23:1-5"]}, "contig_not_held", "it has 22"),
+    ],
+)
+def test_an_engine_is_told_which_name_of_its_own_project_it_mistyped(engine, asked, code, says):
+    with pytest.raises(vault.InputError) as caught:
+        engine.view(**{"project": "match", "dataset": "cohort", **asked})
+    assert caught.value.code == code
+    assert says in caught.value.message
+    assert caught.value.__context__ is None
 
 
 def test_one_region_is_a_string(folder):

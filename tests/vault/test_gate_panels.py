@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -66,9 +67,9 @@ def make_panel(held, loci, name="p"):
     return panel_builder.create(held.vault, datasets.by_name(held.vault, "cohort"), name, parse_loci(loci.encode(), name="p.tsv"))
 
 
-def seen(held, panel="p"):
+def seen(held, panel="p", regions=()):
     """[(contig, pos, alleles, calls in the order of the samples' names)] and what was not assayed."""
-    view = gate.view(held.vault, project="demo", dataset="cohort", panel=panel)
+    view = gate.view(held.vault, project="demo", dataset="cohort", panel=panel, regions=regions)
     people = held.names("demo")
     order = sorted(range(len(view.pseudonyms)), key=lambda at: people[view.pseudonyms[at]])
     rows = zip(
@@ -191,3 +192,28 @@ def test_other_formats_give_the_same_view(held, kind):
     prepare(held, path)
     make_panel(held, LOCI)
     assert seen(held) == (EXPECTED, ("1:350",))
+
+
+@pytest.mark.parametrize("regions", [("1:490-510",), ("1:500",), ("1:200-510",), ("1",)])
+def test_a_panel_and_regions_are_their_union_each_by_its_own_rules(held, regions):
+    """Rows that a locus of the panel names are the panel's; the others are the regions', and show what released people carry."""
+    prepare(held, held.write("c.vcf", vcf()))
+    make_panel(held, LOCI)
+    of_panel, not_assayed = seen(held)
+    of_regions, _ = seen(held, panel=None, regions=regions)
+    both, still_not_assayed = seen(held, regions=regions)
+    named = {(contig, pos) for contig, pos, *_ in of_panel}
+    assert both == sorted([*of_panel, *(row for row in of_regions if row[:2] not in named)])
+    assert still_not_assayed == not_assayed == ("1:350",)
+    assert ("1", 500, "G,C", ["0/1", "0/0"]) in both
+    assert ("1", 400) not in {row[:2] for row in both}  # c's alone, and in no panel
+
+
+def test_a_request_for_both_says_so_wherever_it_is_described(held):
+    prepare(held, held.write("c.vcf", vcf()))
+    make_panel(held, LOCI)
+    out = held.extract("demo", panel="p", regions=("1:490-510",))
+    assert "panel p, version 1, 1:490-510" in (out / "README.txt").read_text()
+    loci = json.loads((out / "manifest.json").read_text())["manifest"]["loci"]
+    assert loci == {"panel": "p", "panel_version": "1", "regions": ["1:490-510"]}
+    assert gate.releases.list_all(held.vault)[0].n_sites == 5

@@ -5,14 +5,15 @@ Stewards see all. An engine or a researcher sees the approved projects that name
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vault.access import projects
+from vault.access import asked_regions, projects
 from vault.access.projects import Project
 from vault.access.scope import UNINFORMED_ROLES
 from vault.audit.actions import Action, Outcome
 from vault.errors import InputError
-from vault.genotypes.catalog import panels
+from vault.genotypes.catalog import datasets, panels
 from vault.genotypes.catalog.panels import Panel
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -84,3 +85,23 @@ def visible_panel(vault: UnlockedVault, name: str) -> Panel:
     if not versions:
         raise InputError("panel_unknown", f"there is no panel {name}", hint="genovault panel list")
     return versions[-1]
+
+
+def require_names(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None, regions: Sequence[str]) -> None:
+    """Say which name a question spells wrongly, of those that the principal may list: nothing is said of another's project.
+
+    Raises:
+        InputError: ``dataset_unknown``, ``panel_unknown``, ``contig_not_held``; ``gene_unknown``.
+    """
+    own = {one.code: one.declaration.datasets for one in visible_projects(vault)}
+    if project not in own:
+        return
+    if dataset not in own[project]:
+        raise InputError("dataset_unknown", f"project {project} has no dataset {dataset:.64}: {', '.join(own[project])}")
+    held = datasets.by_name(vault, dataset)
+    named = sorted({item.name for item in visible_panels(vault) if item.dataset_id == held.dataset_id})
+    if panel is not None and panel not in named:
+        raise InputError("panel_unknown", f"dataset {dataset} has no panel {panel:.64}: {', '.join(named) or 'none'}")
+    if regions:
+        positions = asked_regions.in_positions(vault, held, regions)
+        asked_regions.require_present(vault, asked_regions.read_regions(positions), held)

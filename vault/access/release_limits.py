@@ -66,6 +66,12 @@ def limits(
     return ReleaseLimits(found)
 
 
+def require_sites(n_sites: int) -> None:
+    """Refuse an extract of nothing: its folder would be taken for an answer. Raises RefusedError ``nothing_to_release``."""
+    if not n_sites:
+        raise RefusedError("nothing_to_release", "nobody released carries anything of what was asked for")
+
+
 def stated(duties: Obligations) -> tuple[Obligation, ...]:
     """Obligations in words, for the manifest; NRI and NRL are on every release."""
     found = [NO_REIDENTIFICATION, NO_RELINKING]

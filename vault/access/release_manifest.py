@@ -25,7 +25,7 @@ def manifest_without_files(
         UsageError: ``manifest_fields``.
     """
     declaration, panel = asked.project.declaration, asked.panel
-    regions = () if panel else asked.regions or (WHOLE_DATASET,)
+    regions = asked.regions or (() if panel else (WHOLE_DATASET,))
     return make_manifest(
         release=release_id,
         log=log,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import select
 
+from policies.declarations import SERVED
 from policies.purposes import RequestKind
 from vault.access import asked_regions, projects
 from vault.audit.actions import Action, Outcome
@@ -37,11 +38,15 @@ OPEN, DENIED = "open", "denied"
 
 @dataclass(frozen=True)
 class Spec:
-    """Loci asked for: regions as written, or a panel in one version; neither means the whole dataset."""
+    """Loci asked for: regions, genes and a panel in one version, as their union; none of them means the whole dataset.
+
+    ``regions`` holds the positions of ``genes`` too, as they were known when it was asked.
+    """
 
     regions: tuple[str, ...] = ()
     panel: str | None = None
     panel_version: int | None = None
+    genes: tuple[str, ...] = ()
     submitted_for: str | None = None  # principal named by the submitting steward; that they asked is the steward's word
 
 
@@ -74,6 +79,8 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
         if spec.submitted_for is not None and not is_handle(spec.submitted_for):
             hint = "letters, digits and ._@-, at most 64, as principals are called"
             raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
+        if kind not in SERVED:
+            raise RefusedError("kind_not_served", f"this version answers no request for {kind.value}", hint="ask for records")
         project = projects.load(vault, project_code)
         if spec.submitted_for is not None:
             _require_person(vault, project, spec.submitted_for)
@@ -206,8 +213,8 @@ def _rows(vault: UnlockedVault, tx: Transaction, request_id: str | None) -> list
 
 
 def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spec:
-    if spec.panel is not None and spec.regions:
-        raise InputError("loci_twice", "a request asks for a panel or for regions, not both")
+    asked_regions.require_form(spec.regions)
+    spec = replace(spec, regions=asked_regions.in_positions(vault, dataset, spec.regions, spec.genes))
     if len(spec.regions) > MAX_REGIONS:
         raise InputError("too_many_regions", f"at most {MAX_REGIONS} regions in one request", hint="make a panel")
     if spec.regions:
@@ -220,7 +227,7 @@ def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spe
     panel = panels.by_name(vault, spec.panel)
     if panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {spec.panel} is not of this dataset", hint="genovault panel list")
-    return Spec(panel=spec.panel, panel_version=panel.version, submitted_for=spec.submitted_for)
+    return replace(spec, panel_version=panel.version)
 
 
 def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[str, object]:
@@ -230,6 +237,7 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
         "kind": kind.value,
         "regions": list(regions),
         "n_regions": len(spec.regions),
+        "genes": list(spec.genes),
         "panel": spec.panel,
         "for": spec.submitted_for,
     }
@@ -237,13 +245,18 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
 
 def _approval(act: Action, row: RequestRow, spec: Spec) -> Approval:
     """An act on a request; its content is who asked and for what, which never changes."""
-    said = json.dumps(asdict(spec), sort_keys=True)
+    said = json.dumps(_as_said(spec), sort_keys=True)
     context = encode_context("genovault/request/v1", row.project_id, row.dataset_id, row.kind, said)
     return Approval(act, "request", row.request_id.encode(), sha256(context))
 
 
+def _as_said(spec: Spec) -> dict[str, object]:
+    """The spec as it is signed and sealed; without genes in the bytes of before genes could be named."""
+    return {name: value for name, value in asdict(spec).items() if name != "genes" or value}
+
+
 def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec, signed: Signed | None) -> bytes:
-    content: dict[str, object] = {"spec": asdict(spec)}
+    content: dict[str, object] = {"spec": _as_said(spec)}
     if signed is not None:
         content["signed"] = [signed.signer.hex(), signed.signature.hex()]
     return SEALED.seal(vault.records, row.request_id, content, standing=_standing(row))
@@ -259,7 +272,7 @@ def _content(vault: UnlockedVault, row: RequestRow) -> tuple[Spec, Signed | None
     content = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))
     spec, signed = content["spec"], content.get("signed")
     made = None if signed is None else Signed(*map(bytes.fromhex, signed))
-    return Spec(**{**spec, "regions": tuple(spec["regions"])}), made
+    return Spec(**{**spec, "regions": tuple(spec["regions"]), "genes": tuple(spec.get("genes", ()))}), made
 
 
 def _opened(vault: UnlockedVault, row: RequestRow, project: str, dataset: str) -> Request:

@@ -11,10 +11,13 @@ from vault.access import asked_regions, projects, requests
 from vault.access.projects import Project
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
+from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.genotypes.catalog import datasets, panels, parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
+from vault.genotypes.loci import Locus
+from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -23,7 +26,7 @@ UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access w
 
 @dataclass(frozen=True)
 class AccessScope:
-    """Project, dataset, and a panel, regions, or (neither) the whole dataset.
+    """Project, dataset, and a panel, regions, both as a union, or (neither) the whole dataset.
 
     ``asked``: places of which something must be left to show, for a release; a view may as well be empty.
     """
@@ -38,11 +41,14 @@ class AccessScope:
 
     def selection(self) -> Selection:
         """Selection of the sites to read."""
-        if self.panel is not None:
-            return Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
         if not self.regions:
-            return Selection()
-        return Selection(regions=asked_regions.read_regions(self.regions).intervals)
+            return Selection() if self.panel is None else Selection(panel=PanelLoci(self.panel.panel_id, self.panel.index))
+        intervals = asked_regions.read_regions(self.regions).intervals
+        if self.panel is None:
+            return Selection(regions=intervals)
+        union = LocusIndex([*self.panel.loci, *(Locus(place, is_region=True) for place in intervals)])
+        # Read from the chunks: under an id of its own no blocks were made for it.
+        return Selection(panel=PanelLoci(sha256(self.panel.panel_id + repr(intervals).encode()), union))
 
     def detail(self) -> dict[str, Any]:
         """Sealed detail of the intent's entry, for auditors."""
@@ -75,12 +81,13 @@ def scope_of_view(
     """Load the scope of a view that a program asks for.
 
     Raises:
-        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``, ``loci_twice``.
+        InputError: ``project_unknown``, ``dataset_unknown``, ``panel_unknown``; of the regions as ``_require_declared``.
         RefusedError: ``project_not_approved``, ``outside_project``, ``not_of_project``.
     """
-    asked_regions.require_form(panel, regions)
+    asked_regions.require_form(regions)
     found = None if panel is None else panels.by_name(vault, panel)
-    scope = AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, regions)
+    held = datasets.by_name(vault, dataset)
+    scope = AccessScope(projects.load(vault, project), held, found, asked_regions.in_positions(vault, held, regions))
     _require_open(vault, scope)
     return scope
 
@@ -93,9 +100,10 @@ def scope_of_check(
     Raises:
         InputError: as ``scope_of_view``. RefusedError: ``outside_project``: the declaration does not name the dataset.
     """
-    asked_regions.require_form(panel, regions)
+    asked_regions.require_form(regions)
     found = None if panel is None else panels.by_name(vault, panel)
-    scope = AccessScope(project, datasets.by_name(vault, dataset), found, regions)
+    held = datasets.by_name(vault, dataset)
+    scope = AccessScope(project, held, found, asked_regions.in_positions(vault, held, regions))
     _require_declared(vault, scope)
     return _with_asked(vault, scope)
 
@@ -145,5 +153,4 @@ def _require_declared(vault: UnlockedVault, scope: AccessScope) -> None:
     if scope.regions:
         regions = asked_regions.read_regions(scope.regions)
         asked_regions.require_own(regions, dataset)
-        if vault.role not in UNINFORMED_ROLES:  # to the others, what is not there and what they may not see look alike
-            asked_regions.require_present(vault, regions, dataset)
+        asked_regions.require_present(vault, regions, dataset)

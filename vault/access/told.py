@@ -2,7 +2,8 @@
 
 Stewards learn the reason. Researchers and engines learn that it was refused: denied, masked, unknown, altered and being erased look
 alike, and the error holds nothing of the true reason, neither as cause nor as context. What is no question at all (a region that is
-none) and a store that answers nobody say so to everybody: neither depends on what is stored.
+none) and a store that answers nobody say so to everybody: neither depends on what is stored. So do names that the asker may list
+(``askable.require_names``): they belong to the form of the question.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
 """A store did not answer: whether the outcome is durable only recovery can tell."""
 
 
-def told(vault: UnlockedVault, access: Callable[[], T]) -> T:
-    """Run an access, whose attempts are logged by itself.
+def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], None] = lambda: None) -> T:
+    """Run an access, whose attempts are logged by itself. ``form`` raises what is wrong with the question's form, after a refusal.
 
     Raises:
-        RefusedError: ``refused``, in place of every error, for ``UNINFORMED_ROLES``. Else what the access raises.
+        RefusedError: ``refused``, in place of every error but those of ``form``, for ``UNINFORMED_ROLES``. Else what the access raises.
     """
     try:
         return access()
     except (RefusedError, InputError, IntegrityError, UnavailableError) as error:
         if vault.role not in UNINFORMED_ROLES or error.code in UNKNOWN_COMMIT:
             raise
+    form()
     raise RefusedError("refused", reasons.UNIFORM)  # here, where no other error is being handled

@@ -70,16 +70,16 @@ NO_RELINKING = Obligation(code="NRL", text="Do not link these records to the sam
 
 
 class Loci(_Frozen):
-    """The requested loci: regions as written in the request, or a panel with its version."""
+    """The requested loci: regions as written in the request, a panel with its version, or both as a union."""
 
     regions: tuple[Text, ...] = ()
     panel: Text | None = None
     panel_version: Text | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if bool(self.regions) == bool(self.panel) or (self.panel is None) != (self.panel_version is None):
-            raise ValueError("either regions, or a panel and its version")
+    def _any(self) -> Self:
+        if not (self.regions or self.panel) or (self.panel is None) != (self.panel_version is None):
+            raise ValueError("regions, or a panel and its version, or both")
         return self
 
 

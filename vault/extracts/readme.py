@@ -35,7 +35,8 @@ manifest.json.tlog-proof shows that this release is in the vault's audit log (c2
 def readme_text(manifest: Manifest) -> str:
     """The text. It depends on everything but ``manifest.files``, so that README.txt can be one of them."""
     title = printable(f"Release {manifest.release} of project {manifest.project}")
-    loci = ", ".join(manifest.loci.regions[:5]) or f"panel {manifest.loci.panel}, version {manifest.loci.panel_version}"
+    panel = [f"panel {manifest.loci.panel}, version {manifest.loci.panel_version}"] if manifest.loci.panel else []
+    loci = ", ".join([*panel, *manifest.loci.regions[:5]])
     more = len(manifest.loci.regions) - 5
     counts = manifest.counts
     facts = [

@@ -28,18 +28,19 @@ from vault.limits import MAX_PANEL_LOCI, MAX_POSITION
 class Locus:
     """An entry of a panel: all sites in ``place``, or with ``ref`` (and ``alts``) one exact site.
 
-    ``place.contig`` is as the list spells it.
+    ``place.contig`` is as the list spells it. ``is_region``: a place that a request adds to a panel, an interval even where it is one base.
     """
 
     place: Interval
     ref: str = ""
     alts: tuple[str, ...] = ()
     name: str = ""
+    is_region: bool = False
 
     @property
     def is_interval(self) -> bool:
         """More than one position, and no REF that makes it one site."""
-        return not self.ref and self.place.end - self.place.start > 1
+        return not self.ref and (self.is_region or self.place.end - self.place.start > 1)
 
     @property
     def text(self) -> str:

@@ -72,7 +72,7 @@ def test_neither_means_the_whole_dataset(s):
         ({"project": "nosuch"}, "project_unknown"),
         ({"dataset": "nosuch"}, "dataset_unknown"),
         ({"panel": "nosuch"}, "panel_unknown"),
-        ({"panel": "pgx", "regions": ("22",)}, "loci_twice"),
+        ({"genes": ("NOT1",)}, "gene_unknown"),
         ({"regions": ("22:9-1",)}, "document_rejected"),
         ({"regions": ("no place at all:x",)}, "document_rejected"),
         ({"regions": ("22",) * (MAX_REGIONS + 1)}, "too_many_regions"),
@@ -87,10 +87,10 @@ def test_what_cannot_be_asked(s, asked, code):
 
 
 @pytest.mark.parametrize("kind", [RequestKind.COUNTS, RequestKind.PRESENCE])
-def test_kinds_that_the_declaration_does_not_name(s, kind):
+def test_kinds_that_are_not_served(s, kind):
     with pytest.raises(RefusedError) as caught:
         submit(s, kind=kind)
-    assert caught.value.code == "outside_project"
+    assert caught.value.code == "kind_not_served"
 
 
 def test_a_dataset_that_the_declaration_does_not_name(s):
