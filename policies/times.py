@@ -38,6 +38,16 @@ def comes_of_age(birth: date, years: int, *, zone: tzinfo, leap_day: LeapDay) ->
     return canonical.aware(datetime.combine(day, time(), tzinfo=zone))
 
 
+def coarse_end(end: datetime, *, now: datetime) -> datetime:
+    """A time no later than ``end`` that may be told to recipients: whose consent ends then, and when the person comes of age, is not.
+
+    The beginning in UTC of the quarter in which ``end`` lies, else of the month, else ``now``: the first of them that is not before ``now``.
+    """
+    month = end.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    quarter = month.replace(month=(month.month - 1) // 3 * 3 + 1)
+    return next((at for at in (quarter, month) if at > now), min(now, end))
+
+
 def first_moment(text: str) -> datetime | None:
     """00:00 UTC of a day in text, or None when the text is not a day."""
     try:

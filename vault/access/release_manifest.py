@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from policies import times
 from policies.obligations import Obligations
 from policies.rules import RULE_SET
 from vault.access import release_limits
@@ -16,7 +17,7 @@ WHOLE_DATASET = "all"  # stands in the manifest for a request without regions
 def manifest_without_files(
     asked: AccessScope, obligations: Obligations, counts: Counts, *, release_id: str, log: str, created: datetime
 ) -> Manifest:
-    """Make the manifest that the writer of the folder completes with its files.
+    """Make the manifest that the writer of the folder completes with its files. The first end of a consent is told coarsely.
 
     Args:
         log: origin of the audit log that holds the release's entries.
@@ -41,6 +42,10 @@ def manifest_without_files(
         obligations=release_limits.stated(obligations),
         policies=(RULE_SET,),
         created=created,
-        expires=min((end for end in (obligations.expires, declaration.expires) if end), default=None),
+        expires=min((end for end in (_shared_end(obligations, created), declaration.expires) if end), default=None),
         files=(),
     )
+
+
+def _shared_end(obligations: Obligations, created: datetime) -> datetime | None:
+    return None if obligations.expires is None else times.coarse_end(obligations.expires, now=created)
