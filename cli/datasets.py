@@ -213,6 +213,36 @@ def show(
 
 
 @app.command()
+def describe(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="N", help="The dataset's name.", show_default=False)],
+    demographics: Annotated[bool, typer.Option(help="Sex and decade of birth too; opens names, and is logged so.")] = False,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the page there instead.")] = None,
+) -> None:
+    """Print a page about a dataset that may be published: counts in bands, no small cell.
+
+    For researchers who look for data; which of the people a project may use is not told.
+
+    JSON: {"name", "assembly", "contigs": [...], "people": BAND, "sites": BAND, "assayed": TEXT, "panels": {name: loci}, "sex": {sex: BAND},
+    "born": {decade: BAND}}.
+    """
+    context = context_of(ctx)
+    from vault.access import dataset_description
+
+    with context.output.reserving(output) as write:
+        with context.open() as vault:
+            described = dataset_description.describe(vault, name, demographics=demographics)
+        page = dataset_description.markdown(described)
+        if output is not None:
+            write(page)
+    context.output.document(asdict(described))
+    if output is None:
+        context.output.data(page)
+    else:
+        context.output.line(f"written to {output}")
+
+
+@app.command()
 def rule(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="N", help="The dataset's name.", show_default=False)],

@@ -13,16 +13,24 @@ SMALLEST = 20  # as few people are never told apart (docs/design/disclosure.md �
 
 def band(count: int) -> int:
     """The first number of the band that a count lies in."""
-    if count <= SMALLEST:
-        return min(count, 1)
-    edge, steps = SMALLEST, 0
-    while True:
-        wider = edge * 5 // 2 if steps % 3 == 0 else edge * 2  # 20, 50, 100, 200, 500 …
-        if count <= wider:
-            return edge + 1
-        edge, steps = wider, steps + 1
+    return _edges(count)[0] if count else 0
+
+
+def spoken(count: int) -> str:
+    """The band of a count in words, none and the smallest as one: "20 or fewer", "2,001 to 5,000"."""
+    first, last = _edges(count)
+    return f"{last} or fewer" if first <= 1 else f"{first:,} to {last:,}"
 
 
 def banded(counts: Mapping[str, int]) -> dict[str, int]:
     """Each count's band."""
     return {name: band(count) for name, count in counts.items()}
+
+
+def _edges(count: int) -> tuple[int, int]:
+    """First and last number of a count's band; of the smallest 1 and 20."""
+    first, last, steps = 1, SMALLEST, 0
+    while count > last:
+        wider = last * 5 // 2 if steps % 3 == 0 else last * 2  # 20, 50, 100, 200, 500 …
+        first, last, steps = last + 1, wider, steps + 1
+    return first, last

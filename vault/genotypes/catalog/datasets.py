@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select, true, union
+from sqlalchemy import Subquery, func, or_, select, true, union
 
 from vault.errors import InputError
 from vault.genotypes.catalog import part_members, personal_parts
@@ -65,13 +65,17 @@ def list_all(vault: UnlockedVault) -> list[DatasetSummary]:
         return [_summary(tx, row) for row in rows]
 
 
+def members(dataset_id: bytes) -> Subquery:
+    """Subquery of the people of a dataset, each once, as ``subject_id``."""
+    own = select(PersonalPartRow.subject_id).where(PersonalPartRow.state == personal_parts.LIVE)
+    return union(part_members.of_dataset(dataset_id), own.where(PersonalPartRow.dataset_id == dataset_id)).subquery()
+
+
 def _summary(tx: Transaction, row: DatasetRow) -> DatasetSummary:
     parts = sites = stored = 0
     for table, live in ((PartRow, true()), (PersonalPartRow, PersonalPartRow.state == personal_parts.LIVE)):
         totals = select(func.count(), total(table.n_sites), total(table.total_bytes))
         found = tx.execute(totals.where(table.dataset_id == row.dataset_id, live)).one()
         parts, sites, stored = parts + int(found[0]), sites + int(found[1] or 0), stored + int(found[2] or 0)
-    own = select(PersonalPartRow.subject_id).where(PersonalPartRow.state == personal_parts.LIVE)
-    members = union(part_members.of_dataset(row.dataset_id), own.where(PersonalPartRow.dataset_id == row.dataset_id))
-    subjects = tx.scalar(select(func.count()).select_from(members.subquery())) or 0
+    subjects = tx.scalar(select(func.count()).select_from(members(row.dataset_id))) or 0
     return DatasetSummary(row.name, row.assembly, parts, subjects, sites, stored)
