@@ -19,6 +19,7 @@ for command in (
     audit_reading.disclosures,
     audit_proofs.verify,
     audit_proofs.prove,
+    audit_proofs.check,
     audit_proofs.export,
     audit_proofs.report,
 ):

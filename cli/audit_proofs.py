@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 from cli.context import Context, context_of
-from cli.inputs import read_text, vkey
+from cli.inputs import kept_checkpoint, read_text, vkey
 from vault.audit.actions import Action, Outcome
 from vault.errors import GenovaultError, InputError, UnavailableError, UsageError
 
@@ -38,16 +38,16 @@ def verify(
     Without --key the vault's own key is used, which proves nothing against somebody who could replace the whole vault.
 
     JSON: {"ok": bool, "entries": n, "signed": n, "root", "unsigned": [first, last] or [], "redacted": n, "key_given": bool, "key",
-    "open_intents": [...], "steps_back": [[entry, its time, the later time before it]], "first_bad": n or null, "findings": [{"code", "entry", "last", "message"}], "earlier": [the same of each
-    log that this one continues, with "origin"]}.
+    "open_intents": [entries without an outcome], "assumed": [those that are accesses], "opened": [those that opened data inside the
+    vault], "closed_before": [...], "steps_back": [[entry, its time, the later time before it]], "first_bad": n or null,
+    "findings": [{"code", "entry", "last", "message"}], "checkpoint": {"origin", "size", "since": n} or null, "earlier": [the same of
+    each log that this one continues, with "origin"]}.
     """
     context = context_of(ctx)
-    from vault.limits import MAX_NOTE_BYTES
-
     given = vkey(key)
-    anchors = [read_text(checkpoint, limit=MAX_NOTE_BYTES)] if checkpoint else []
+    kept = None if checkpoint is None else kept_checkpoint(checkpoint)
     with context.diagnosing() as (vault, refused):
-        *earlier, (_, report) = _verified(vault, given, anchors)
+        *earlier, (_, report) = _verified(vault, given, [] if kept is None else [kept])
         whole = report.ok and all(old.ok for _, old in earlier)
         if whole and refused is None:
             vault.trail.record(Action.AUDIT_VERIFY, Outcome.DONE, counts={"entries": report.entries})
@@ -56,7 +56,7 @@ def verify(
             if refused is None:
                 _record_failure(vault, [report, *(old for _, old in earlier)])
             raise typer.Exit(5)
-    _say(context, report, earlier)
+    _say(context, report, earlier, agreed=_agreement(checkpoint, kept, [*earlier, (vault.trail.origin, report)]))
 
 
 def prove(ctx: typer.Context, number: Number) -> None:
@@ -70,6 +70,37 @@ def prove(ctx: typer.Context, number: Number) -> None:
         proof = vault.trail.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
     context.output.data(proof)
+
+
+def check(
+    ctx: typer.Context,
+    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help='What "audit prove" printed.', show_default=False)],
+    key: Annotated[
+        str,
+        typer.Option(
+            metavar="VKEY", help='What "audit key" printed, or a file that holds it, kept elsewhere.', show_default=False
+        ),
+    ],
+) -> None:
+    """Check a receipt, without the vault: that its entry is in the log which was signed. Exit code 5 if it is not.
+
+    JSON: {"ok": bool, "origin", "index": n, "size": n, "leaf": {...} or null, "leaf_hash", "findings": [{"code", "entry", "last",
+    "message"}]}.
+    """
+    context = context_of(ctx)
+    from vault.audit.verify import check_receipt, receipt_lines
+    from vault.limits import MAX_NOTE_BYTES
+
+    pinned = vkey(key)
+    text = read_text(receipt, limit=MAX_NOTE_BYTES).replace("\r\n", "\n")
+    found = check_receipt(text, pinned or "")
+    if found is None:
+        raise InputError("receipt_malformed", f"{receipt} is not a receipt", hint="genovault audit prove N prints one")
+    context.output.document({**asdict(found), "ok": found.ok})
+    for line in receipt_lines(found):
+        context.output.line(line)
+    if not found.ok:
+        raise typer.Exit(5)
 
 
 def export(
@@ -177,25 +208,49 @@ def _verified(vault: UnlockedVault, given: str | None, anchors: list[str]) -> li
     keys = [(next((o for o in earlier if line.startswith(f"{o}+")), newest), line) for line in (given or "").splitlines()]
     noted = [(next((o for o in earlier if note.startswith(f"{o}\n")), newest), note) for note in anchors]
     noted += [(newest, note) for note in (anchor.newest(newest) for anchor in vault.trail.anchors) if note is not None]
-    found = []
-    for origin in (*earlier, newest):
+    found: list[tuple[str, VerificationReport]] = []
+    for origin in (newest, *reversed(earlier)):  # what a later log closes is not open in the one before
         own = "\n".join(own_key.to_text() for own_key in vault.trail.log_keys(origin))
         notes = [note for named, note in noted if named == origin]
         kept = "\n".join(line for named, line in keys if named == origin) or None
         part = None if origin == newest else parts[origin]
-        found.append((origin, check_live(vault.trail.log, own, kept, anchors=notes, part=part)))
-    return found
+        later = [report for _, report in found]
+        found.append((origin, check_live(vault.trail.log, own, kept, anchors=notes, part=part, later=later)))
+    return found[::-1]
 
 
-def _say(context: Context, found: VerificationReport, earlier: Sequence[tuple[str, VerificationReport]] = ()) -> None:
+def _agreement(
+    path: Path | None, note: str | None, reports: Sequence[tuple[str, VerificationReport]]
+) -> tuple[str, dict[str, object]] | None:
+    """How a log that holds agrees with a checkpoint that was kept: a sentence, and the same for programs."""
+    if note is None:
+        return None
+    from vault.audit.note import checkpoint_in
+
+    head = checkpoint_in(note)
+    entries = next((report.entries for origin, report in reports if origin == head.origin), head.size)
+    since = entries - head.size
+    said = f"the log agrees with {path}: its first {head.size} entries are those that were signed then; {since} came since"
+    return said, {"origin": head.origin, "size": head.size, "since": since}
+
+
+def _say(
+    context: Context,
+    found: VerificationReport,
+    earlier: Sequence[tuple[str, VerificationReport]] = (),
+    *,
+    agreed: tuple[str, dict[str, object]] | None = None,
+) -> None:
     from vault.audit.verify import lines_of
 
-    context.output.document({**_plain(found), "earlier": [{"origin": origin, **_plain(old)} for origin, old in earlier]})
+    logs = [{"origin": origin, **_plain(old)} for origin, old in earlier]
+    context.output.document({**_plain(found), "checkpoint": agreed and agreed[1], "earlier": logs})
     for origin, old in earlier:
         context.output.line(f"the earlier log {origin}:")
         for line in lines_of(old):
             context.output.line(f"  {line}")
-    for line in lines_of(found):
+    *told, verdict = lines_of(found)
+    for line in (*told, *([agreed[0]] if agreed else ()), verdict):
         context.output.line(line)
 
 

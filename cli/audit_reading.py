@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.context import context_of
-from cli.inputs import first_of_day, last_start_of_day, read_text, stated_time
+from cli.inputs import first_of_day, kept_checkpoint, last_start_of_day, stated_time
 from vault.audit.actions import Action, Outcome
 from vault.errors import InputError, IntegrityError
 
@@ -205,9 +205,8 @@ def _after(vault: UnlockedVault, path: Path | None) -> int:
     if path is None:
         return 0
     from vault.audit.note import checkpoint_in, open_checkpoint
-    from vault.limits import MAX_NOTE_BYTES
 
-    note = read_text(path, limit=MAX_NOTE_BYTES)
+    note = kept_checkpoint(path)
     origin = checkpoint_in(note).origin
     part = next((part for part in vault.trail.log.parts() if part.origin == origin), None)
     if part is None:

@@ -94,6 +94,24 @@ def renames(path: Path | None) -> dict[str, str | None]:
     return document
 
 
+def kept_checkpoint(path: Path) -> str:
+    """A signed checkpoint that somebody kept, as it was signed; nothing in it is verified.
+
+    Raises:
+        InputError: ``checkpoint_malformed``: the file holds none; as ``read_text``.
+    """
+    from vault.audit.note import checkpoint_in
+    from vault.limits import MAX_NOTE_BYTES
+
+    note = read_text(path, limit=MAX_NOTE_BYTES).replace("\r\n", "\n")
+    try:
+        checkpoint_in(note)
+    except IntegrityError:
+        hint = "a checkpoint is the file of that name in an export (genovault audit export --format tiles)"
+        raise InputError("checkpoint_malformed", f"{path} is not a signed checkpoint", hint=hint) from None
+    return note
+
+
 def vkey(text: str | None) -> str | None:
     """Vkey lines of a log's public keys, as ``audit key`` prints them, or of the file that holds them.
 

@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "project template": ("project template", None),
     "project lint": ("project lint third.yaml", None),
     "key backups": ("key backups", None),
+    "audit check": ("audit check receipt --key log.vkey", None),
     "subject import": ("subject import sheet.csv", "subject.import"),
     "subject list": ("subject list", "subject.list"),
     "subject show": ("subject show S03", "subject.show"),
@@ -174,6 +175,9 @@ def staffed(tmp_path_factory):
             "token": accounting.account_for(s, "S03").tokens[0],
         }
         backup.backup(s, folder / "copy")
+        s.trail.checkpoint()
+        write(folder, "receipt", s.trail.log.receipt(0).encode())
+        write(folder, "log.vkey", s.trail.log_keys()[0].to_text().encode())
     for name, text in {
         "sheet.csv": b"sample_id\nT01\n",
         "more.vcf": vaults.vcf(" ".join(vaults.SAMPLES), f"21 100 A G {vaults.gts(3)}").data,

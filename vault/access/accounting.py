@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
-from vault.audit.actions import Action, Outcome, ending
+from vault.audit.actions import Action, Outcome
 from vault.audit.reader import LogEntry
+from vault.audit.reports.outcomes import ended, is_access
 from vault.audit.reports.records import Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError, UnavailableError
@@ -22,7 +23,6 @@ from vault.ids import AuditToken
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import references, registrations
 
-INTENTS = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 DISCLOSED, ASSUMED = Outcome.DONE.value, "assumed"
 PACK = "accounting-2026-11-22.json"
 _TOKEN = "hmac-sha256:"  # noqa: S105 - how audit tokens begin
@@ -114,7 +114,7 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
 
 def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[LogEntry]) -> Accounting:
     found = [record_of(entry) for entry in entries]
-    intents = [record for record in found if record.act in INTENTS and record.outcome == Outcome.INTENT.value]
+    intents = [record for record in found if is_access(record)]
     closings = vault.trail.log.closings([record.event for record in intents])
     on_progress = {record.index for record in intents}
     version, texts = paragraphs()
@@ -129,9 +129,7 @@ def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Seq
 
 def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntry]) -> Disclosure:
     # The index may be edited; the leaf itself must refer to this intent.
-    ends = [record for record in map(record_of, closings) if record.refers == intent.event]
-    ended = ending(record.outcome for record in ends)
-    outcome_index = next((record.index for record in ends if record.outcome == ended), None)
+    end = ended(intent, map(record_of, closings))
     detail = dict((vault.trail.detail(intent.index) if vault.keyring.has(Branch.AUDIT_READ) else None) or {})
     for others in ("counts", "reasons"):  # of everybody who was asked about: nothing of this subject
         detail.pop(others, None)
@@ -145,8 +143,8 @@ def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntr
         request=intent.request,
         release=release if kind == "release" else None,
         purpose=intent.purpose,
-        ended=ended or ASSUMED,
-        outcome_index=outcome_index,
+        ended=ASSUMED if end is None or end.outcome is None else end.outcome,
+        outcome_index=None if end is None else end.index,
         recipients=tuple(detail.pop("recipients", ())),
         what=detail,
     )

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from vault.access import projects
-from vault.audit.actions import Action, Outcome, ending
+from vault.audit.actions import Outcome
+from vault.audit.reports.outcomes import ended, is_access
 from vault.audit.reports.records import record_of
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import registrations
 
-_INTENTS = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 _NOTHING_LEFT = (Outcome.REFUSED.value, Outcome.FAILED.value, Outcome.ABORTED.value)
 
 
@@ -25,12 +25,12 @@ def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str
     several = vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).values()
     tokens = [token for own in several for token in own]
     named = [record_of(log.entry(index)) for index in sorted({index for token in tokens for index in log.entries_of(token)})]
-    intents = [record for record in named if record.act in _INTENTS and record.outcome == Outcome.INTENT.value]
+    intents = [record for record in named if is_access(record)]
     closings = log.closings([record.event for record in intents])
     found = []
     for intent in reversed(intents):
-        ends = [record for record in map(record_of, closings.get(intent.event, [])) if record.refers == intent.event]
-        if ending(record.outcome for record in ends) in _NOTHING_LEFT:
+        end = ended(intent, map(record_of, closings.get(intent.event, [])))
+        if end is not None and end.outcome in _NOTHING_LEFT:
             continue
         project = intent.project or ""
         recipients = projects.load(vault, project).recipient_names()

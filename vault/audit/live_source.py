@@ -39,13 +39,19 @@ _END = 2**62  # above any entry number
 
 
 def check_live(
-    log: AuditLog, own: str | None, given: str | None = None, *, anchors: Sequence[str] = (), part: LogPart | None = None
+    log: AuditLog,
+    own: str | None,
+    given: str | None = None,
+    *,
+    anchors: Sequence[str] = (),
+    part: LogPart | None = None,
+    later: Sequence[VerificationReport] = (),
 ) -> VerificationReport:
     """Verify a log in its database, and the stored sets of subjects that its entries name (``people_altered``).
 
-    ``own``: the vault's own vkey; ``given``: a vkey from a source other than the vault. Other arguments as of ``LogSource``.
+    ``own``: the vault's own vkey; ``given``: a vkey from a source other than the vault; ``later`` as of ``verify``. Other arguments as of ``LogSource``.
     """
-    report = verify(LogSource(log, own, anchors=anchors, part=part), given)
+    report = verify(LogSource(log, own, anchors=anchors, part=part), given, later=later)
     with suppress(IntegrityError):  # for missing entries or a missing head, which are findings already
         within = part or log.parts()[-1]
         lost = [index - within.base for index in log.entries_without_set() if 0 <= index - within.base < within.size]

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
-from vault.audit.actions import Action, Outcome, ending
+from vault.audit.actions import Action, Outcome
 from vault.audit.log import AuditLog
+from vault.audit.reports.outcomes import ended, is_access, is_intent
 from vault.audit.reports.records import Record, record_of, records
 from vault.ids import AuditToken
 
@@ -70,12 +71,15 @@ def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = Fa
 
 
 def _ended(log: AuditLog, record: Record) -> Record:
-    """The record of an access with its final outcome: ``assumed`` if no entry closes it. Other records are unchanged."""
-    if record.outcome != Outcome.INTENT.value:
+    """The record of an intent with its final outcome; ``assumed`` for an access that no entry closes. Other records are unchanged."""
+    if not is_intent(record):
         return record
     # The index only finds closing entries; the leaf itself has to refer to this access.
     closing = map(record_of, log.closings([record.event]).get(record.event, []))
-    return replace(record, outcome=ending(end.outcome for end in closing if end.refers == record.event) or ASSUMED)
+    end = ended(record, closing)
+    if end is None:
+        return replace(record, outcome=ASSUMED) if is_access(record) else record
+    return replace(record, outcome=end.outcome)
 
 
 def _by_person(record: Record, people: Sequence[AuditToken], *, origin: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Statistics of a report: accesses over time, by project and purpose, refusals, unusual hours and volumes. Pure.
 
-An access is an intent to open genotypes (``view.intent``, ``extract.intent``), whatever its outcome: from then on the data may have
-been seen. A refusal is an entry with outcome ``refused``.
+An access is an intent to release genotypes (``view.intent``, ``extract.intent``), whatever its outcome: from then on the data may have
+been seen. A refusal is an entry with outcome ``refused``. What counts as without an outcome: ``vault.audit.reports.outcomes``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from vault.audit.actions import Action, Outcome, ending
+from vault.audit.actions import Outcome
+from vault.audit.reports.outcomes import Outcomes, is_access
 from vault.audit.reports.records import Record
 
-ACCESSES = (Action.VIEW_INTENT.value, Action.EXTRACT_INTENT.value)
 WORKING_HOURS = range(7, 20)  # UTC; for a site in a distant time zone the grid of hours tells more
 # A day is unusual if an actor's accesses exceed the actor's median by MANY_TIMES median absolute deviations and are AT_LEAST so many.
 # Median and deviation are robust against the outliers that they have to find (docs/auditing.md).
@@ -43,7 +43,7 @@ class Statistics:
     last: str
     accesses: int
     disclosed: int  # accesses with outcome done or none
-    open_intents: tuple[Record, ...]
+    open_intents: tuple[Record, ...]  # entries without an outcome
     over_time: tuple[tuple[str, int], ...]  # (label, accesses) of every period from the first to the last
     period: str  # day | week | month
     by_project: tuple[tuple[str, int], ...]
@@ -59,29 +59,28 @@ class Statistics:
 def count(records: Iterable[Record]) -> Statistics:
     """Count over all entries, in order of their numbers."""
     accesses: list[Record] = []
-    ended: dict[str, str] = {}
+    outcomes = Outcomes()
     refusals: Counter[str] = Counter()
     entries, first, last = 0, "", ""
     for record in records:
         entries += 1
         if record.time:  # may go backwards: it is the machine's clock
             first, last = min(first or record.time, record.time), max(last, record.time)
-        if record.refers is not None and record.outcome is not None:
-            ended[record.refers] = ending([ended.get(record.refers), record.outcome]) or record.outcome
+        outcomes.take(record)
         if record.outcome == Outcome.REFUSED.value:
             refusals.update(record.reasons.keys() or ["(none given)"])
-        if record.act in ACCESSES and record.outcome == Outcome.INTENT.value:
+        if is_access(record):
             accesses.append(record)
     times = [datetime.fromisoformat(record.time) for record in accesses]
     period, over_time = _over_time([time.date() for time in times])
-    still_open = tuple(record for record in accesses if record.event not in ended)
+    ends = [outcomes.end(record) for record in accesses]
     return Statistics(
         entries=entries,
         first=first,
         last=last,
         accesses=len(accesses),
-        disclosed=sum(ended.get(record.event, Outcome.DONE.value) == Outcome.DONE.value for record in accesses),
-        open_intents=still_open,
+        disclosed=sum(end is None or end.outcome == Outcome.DONE.value for end in ends),
+        open_intents=tuple(outcomes.open()),
         over_time=over_time,
         period=period,
         by_project=_ranked(Counter(record.project or "(none)" for record in accesses)),

@@ -15,12 +15,13 @@ from typing import Any
 
 from vault.audit.verify.folder import read_bundle
 from vault.audit.verify.hashing import LEAF_HASHER, TILE_WIDTH, tile_root
-from vault.audit.verify.model import Chunk, Examined
+from vault.audit.verify.model import Chunk, Examined, IntentKind
 
 _REQUIRED = frozenset({"v", "id", "t", "boot", "actor", "act", "outcome", "n"})
 _OPTIONAL = frozenset(
     {"obj", "project", "req", "purpose", "reasons", "counts", "flags", "subj", "consent", "blobs", "refers", "prev", "detail"}
 )
+_RELEASING = frozenset({b"view", b"extract"})  # first word of the acts by which genotypes leave the vault
 _OUTCOMES = frozenset({"intent", "done", "refused", "failed", "aborted"})
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
@@ -41,14 +42,14 @@ def _quick_form() -> re.Pattern[bytes]:
     text, number, digest = '"[^"]*+"', r"(?:0|[1-9][0-9]{0,14})", '"[0-9a-f]{64}"'
     event, tally = f'"({_ID.pattern})"', rf"(\{{{text}:{number}(?:,{text}:{number})*+\}})"
     fields = (
-        rf'\{{"act":{text},"actor":\{{(?:"for":{text},)?"id":{text},"kind":{text}\}}',
+        rf'\{{"act":"([^"]*+)","actor":\{{(?:"for":{text},)?"id":{text},"kind":{text}\}}',
         rf'(?:,"blobs":\{{"list":{text},"n":{number}\}})?',
         rf',"boot":\{{"id":{text},"seq":{number}\}}',
         rf'(?:,"consent":\{{(?:"added":({number}),)?"head":"([0-9a-f]{{64}})","seq":({number})\}})?',
         rf'(?:,"counts":{tally})?(,"detail":{digest})?(?:,"flags":\[{text}(?:,{text})*+\])?',
         rf',"id":{event},"n":"{_NONCE.pattern}"(?:,"obj":\{{"kind":{text},"ref":{text}\}})?',
         rf',"outcome":"(intent|done|refused|failed|aborted)"(?:,"project":{text})?(?:,"purpose":{text})?',
-        rf'(?:,"reasons":{tally})?(?:,"refers":{event})?(?:,"req":{text})?(?:,"subj":\{{"n":{number},"set":{text}\}})?',
+        rf'(?:,"reasons":{tally})?(?:,"refers":{event})?(?:,"req":{text})?(,"subj":\{{"n":{number},"set":{text}\}})?',
         rf',"t":"({_TIME.pattern})","v":1\}}',
     )
     return re.compile("".join(fields).encode())
@@ -62,9 +63,9 @@ _DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-_Fields = tuple[bytes, bool, bytes | None, tuple[int, bytes, int] | None, bool, bool, bytes]
-"""Facts of an entry that the checks need: event id, is an intent, id of the intent that it closes, consent (seq, head, added),
-has a detail, has ``prev`` (continues another log), time."""
+_Fields = tuple[bytes, IntentKind | None, bytes | None, tuple[int, bytes, int] | None, bool, bool, bytes]
+"""Facts of an entry that the checks need: event id, of what kind an intent it is, id of the intent that it closes, consent (seq, head,
+added), has a detail, has ``prev`` (continues another log), time."""
 
 
 def examine_all(chunks: Sequence[Chunk]) -> list[Examined]:
@@ -108,8 +109,8 @@ def _note_fields(found: Examined, i: int, fields: _Fields) -> None:
     event_id, intent, refers, consent, _, continues, time = fields
     found.ids.append(event_id)
     found.times.append(time)
-    if intent:
-        found.intents.append(i)
+    if intent is not None:
+        found.intents.append((i, intent))
     if refers is not None:
         found.refers.append((i, refers))
     if consent is not None:
@@ -135,11 +136,20 @@ def _fields_of(leaf: bytes) -> _Fields | None:
     match = _QUICK.fullmatch(leaf)
     if match is None or leaf.translate(_PLAIN) != leaf:
         return _exact_fields(leaf)
-    added, head, seq, counts, detail, event_id, outcome, reasons, refers, time = match.groups()
+    act, added, head, seq, counts, detail, event_id, outcome, reasons, refers, subj, time = match.groups()
     if (counts and not _keys_ascend(counts)) or (reasons and not _keys_ascend(reasons)):
         return _exact_fields(leaf)
     consent = None if head is None else (int(seq), head, int(added or 0))
-    return event_id, outcome == b"intent", refers, consent, detail is not None, False, time
+    if outcome == b"intent":
+        return event_id, _kind_of(act, people=subj is not None), refers, consent, detail is not None, False, time
+    return event_id, None, refers, consent, detail is not None, False, time
+
+
+def _kind_of(act: bytes, *, people: bool) -> IntentKind:
+    """What an intent that nothing closes leaves open (``docs/formats/audit.md`` §2)."""
+    if act.partition(b".")[0] in _RELEASING:
+        return IntentKind.RELEASES
+    return IntentKind.OPENS if people else IntentKind.ACTS
 
 
 @lru_cache(maxsize=4_096)  # few distinct tallies occur in a log
@@ -157,7 +167,7 @@ def _exact_fields(leaf: bytes) -> _Fields | None:
     consent, refers = fields.get("consent"), fields.get("refers")
     return (
         fields["id"].encode(),
-        fields["outcome"] == "intent",
+        _kind_of(fields["act"].encode(), people="subj" in fields) if fields["outcome"] == "intent" else None,
         None if refers is None else refers.encode(),
         None if consent is None else (consent["seq"], consent["head"].encode(), consent.get("added", 0)),
         "detail" in fields,

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 MAX_FINDINGS = 100  # a log that was rewritten has one per entry; the first ones locate the damage
+
+
+class IntentKind(IntEnum):
+    """Consequence of an intent without an outcome (``docs/formats/audit.md`` §2)."""
+
+    ACTS = 0  # it names nobody: an act that was cut off
+    OPENS = 1  # people's genotypes were being opened inside the vault, by an act that releases nothing
+    RELEASES = 2  # an access: assume that everything was disclosed
 
 
 class Chunk(NamedTuple):
@@ -65,7 +74,12 @@ class VerificationReport:
     redacted: int  # entries whose payload retention dropped
     key_given: bool  # the key came from outside
     key: str | None  # vkey lines that were used
-    open_intents: tuple[int, ...]  # accesses without an outcome: assume fully disclosed
+    open_intents: tuple[int, ...]  # entries without an outcome
+    assumed: tuple[int, ...]  # those of them that are accesses: assume fully disclosed
+    opened: tuple[int, ...]  # those of them that opened people's genotypes inside the vault
+    closed_before: tuple[
+        str, ...
+    ]  # ids of intents that entries here close, and that are not in this log: in one that it continues
     steps_back: tuple[
         tuple[int, str, str], ...
     ]  # entry, its time, the later time of those before it: a clock was behind or set back
@@ -111,7 +125,7 @@ class Examined:
     malformed: list[int] = field(default_factory=list)
     detail_missing: list[int] = field(default_factory=list)
     detail_foreign: list[int] = field(default_factory=list)
-    intents: list[int] = field(default_factory=list)
+    intents: list[tuple[int, IntentKind]] = field(default_factory=list)
     refers: list[tuple[int, bytes]] = field(default_factory=list)
     consents: list[tuple[int, int, bytes, int]] = field(default_factory=list)  # offset, seq, head, added
     rest: bool = False  # the bundle has bytes after its last entry
@@ -128,11 +142,29 @@ def lines_of(report: VerificationReport) -> list[str]:
         lines.append(f"note: entries {report.unsigned[0]} to {report.unsigned[1]} are not signed yet")
     if report.redacted:
         lines.append(f"note: {report.redacted} entries keep only their hash")
-    lines += [f"note: entry {index} is an intent without an outcome: assume fully disclosed" for index in report.open_intents]
+    lines += [f"note: entry {index} {_left_open(report, index)}" for index in report.open_intents]
     lines += [
         f"note: entry {index} says {time}, earlier than {before} of an entry before it: a clock was behind, or was set back"
         for index, time, before in report.steps_back
     ]
     lines += [f"BAD: {finding.message} [{finding.code}]" for finding in report.findings]
-    lines.append("everything holds" if report.ok else "the log does NOT hold")
+    lines.append(headline(report))
     return lines
+
+
+def headline(report: VerificationReport) -> str:
+    """One sentence on the whole log; of entries that nobody signed yet it claims nothing."""
+    if not report.ok:
+        return "the log does NOT hold"
+    if not report.unsigned:
+        return "everything holds"
+    return f"the {report.signed} signed entries hold; {report.entries - report.signed} after them are not signed yet"
+
+
+def _left_open(report: VerificationReport, index: int) -> str:
+    """What is to be thought of an entry without an outcome (``docs/formats/audit.md`` §2)."""
+    if index in report.assumed:
+        return "is an access without an outcome: assume fully disclosed"
+    if index in report.opened:
+        return "has no outcome: genotypes were opened inside the vault, and nothing was released by it"
+    return "has no outcome: the act was cut off, and opened nobody's data"

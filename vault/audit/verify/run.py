@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vault.audit.verify.checkpoints import checked_heads, parse_vkey
 from vault.audit.verify.folder import FolderSource
 from vault.audit.verify.leaves import examine_all
-from vault.audit.verify.model import Checks, EntrySource, VerificationReport
+from vault.audit.verify.model import Checks, EntrySource, IntentKind, VerificationReport
 from vault.audit.verify.tree import TreeWalk
 from vault.audit.verify.workers import CHUNKS_AT_ONCE, PARALLEL_FROM, spread
 
 
-def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
+def verify(source: EntrySource, vkey: str | None = None, *, later: Sequence[VerificationReport] = ()) -> VerificationReport:
     """Verify a log against ``vkey``: one or more vkey lines from a source other than the log.
+
+    ``later``: the reports of the logs that continue this one, whose entries may close intents of this one.
 
     Without ``vkey`` the log's own key is used, and the report says so (``key_given``). Any defect of the log becomes a
     finding, never an error.
@@ -31,6 +34,8 @@ def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
     for found in spread(examine_all, source.chunks(), CHUNKS_AT_ONCE, parallel=signed >= PARALLEL_FROM):
         walk.take(found)
     walk.finish(signed)
+    closed = {event_id.encode() for report in later for event_id in report.closed_before}
+    left_open = [place for event_id, place in walk.intents.items() if event_id not in closed]
     return VerificationReport(
         entries=walk.size,
         signed=min(signed, walk.size),
@@ -39,7 +44,10 @@ def verify(source: EntrySource, vkey: str | None = None) -> VerificationReport:
         redacted=walk.redacted,
         key_given=vkey is not None,
         key=text,
-        open_intents=tuple(walk.intents.values()),
+        open_intents=tuple(index for index, _ in left_open),
+        assumed=tuple(index for index, kind in left_open if kind is IntentKind.RELEASES),
+        opened=tuple(index for index, kind in left_open if kind is IntentKind.OPENS),
+        closed_before=tuple(event_id.decode() for event_id in walk.closed_before),
         steps_back=tuple(walk.steps_back),
         findings=tuple(sorted(checks.findings, key=lambda f: (f.entry is None, f.entry or 0))),
     )

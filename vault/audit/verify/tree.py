@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from vault.audit.verify.hashing import TILE_WIDTH, node_hash, tile_root
-from vault.audit.verify.model import MAX_FINDINGS, Checks, EntrySource, Examined
+from vault.audit.verify.model import MAX_FINDINGS, Checks, EntrySource, Examined, IntentKind
 
 SLACK_SECONDS = 60.0  # entries are stamped before they wait for the lock, and the clocks of several machines differ
 
@@ -21,7 +21,10 @@ class TreeWalk:
     def __init__(self, source: EntrySource, heads: Sequence[tuple[int, bytes]], checks: Checks) -> None:
         self.size = 0
         self.redacted = 0
-        self.intents: dict[bytes, int] = {}  # event id -> index, of intents without an outcome
+        self.intents: dict[bytes, tuple[int, IntentKind]] = {}  # event id -> index and kind, of intents without an outcome
+        self.closed_before: list[
+            bytes
+        ] = []  # ids that entries close and that no entry here has: of the log that this one continues
         self.steps_back: list[tuple[int, str, str]] = []  # entry, its time, the later time of those before it
         self._source = source
         self._heads = dict(heads)
@@ -129,14 +132,19 @@ class TreeWalk:
             self._continues = found.continues
         self._take_ids(found)
         self._take_times(found)
-        self.intents.update([(found.ids[i], first + i) for i in found.intents])
+        self.intents.update([(found.ids[i], (first + i, kind)) for i, kind in found.intents])
         position = {event_id: first + i for i, event_id in enumerate(found.ids)} if found.refers else {}
+        intents = {i for i, _ in found.intents} if found.refers else set()
         for i, refers in found.refers:
             # An outcome after a rollback may close an intent of the log before (docs/formats/audit.md §7).
-            unknown = refers not in self._ids or position.get(refers, -1) > first + i
+            unknown = refers not in self._ids or position.get(refers, -1) >= first + i
             if unknown and not self._continues:
                 self._checks.found("intent_missing", first + i, f"entry {first + i} closes an intent that is not in the log")
-            if not unknown:
+            if i in intents:
+                continue  # it begins something itself
+            if unknown:
+                self.closed_before.append(refers)
+            else:
                 self.intents.pop(refers, None)
         for i, seq, head, added in found.consents:
             self._follow_consent(first + i, seq, head, added)
