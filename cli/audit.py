@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit_proofs, audit_reading
+from cli import audit_approvals, audit_proofs, audit_reading
 from cli.context import context_of
 from cli.lazy import group
 from vault.audit.actions import Action, Outcome
@@ -17,6 +17,7 @@ app.command("log")(audit_reading.log_)
 for command in (
     audit_reading.show,
     audit_reading.disclosures,
+    audit_approvals.approvals,
     audit_proofs.verify,
     audit_proofs.prove,
     audit_proofs.check,

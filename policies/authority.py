@@ -99,6 +99,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
+        "audit.approvals",
         "audit.export",
         "audit.disclosures",
         "audit.report",

@@ -119,6 +119,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "audit log": ("audit log", "audit.read"),
     "audit show": ("audit show 0", "audit.read"),
     "audit key": ("audit key", "audit.read"),
+    "audit approvals": ("audit approvals", "audit.approvals"),
     "audit disclosures": ("audit disclosures {token}", "audit.disclosures"),
     "audit verify": ("audit verify", "audit.verify"),
     "audit prove": ("audit prove 0", "audit.prove"),
@@ -368,7 +369,7 @@ IN_COMMANDS = {
     "release.show",
     "release.verify",
 } | {
-    f"audit.{what}" for what in ("read", "verify", "prove", "export", "report")
+    f"audit.{what}" for what in ("read", "verify", "prove", "export", "report", "approvals")
 }  # logged where they are shown; what may be read is the keyring's table
 WITHIN = {
     "vault.init",

@@ -107,7 +107,7 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
         row.state, row.version = target, row.version + 1
         row.sealed = _seal(vault, row, project.declaration_text)
         tx.flush()
-        vault.trail.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration))
+        vault.trail.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration, project.declaration_text))
     return _opened(vault, row)
 
 
@@ -168,7 +168,7 @@ def _create(vault: UnlockedVault, declaration: purposes.ProjectDeclaration) -> P
         tx.add(row)
         approvals.sign(vault, tx, approval_of(Action.PROJECT_CREATE, project_id, row.declaration_sha256), signed=row.created)
         tx.flush()
-        vault.trail.append(tx, Action.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration))
+        vault.trail.append(tx, Action.PROJECT_CREATE, Outcome.DONE, **_entry(row, declaration, text))
     return _opened(vault, row)
 
 
@@ -236,10 +236,11 @@ def stewards(tx: Transaction) -> int:
     return tx.scalar(query) or 0
 
 
-def _entry(row: ProjectRow, declaration: purposes.ProjectDeclaration) -> dict[str, Any]:
-    """Entry fields of a project: code, purpose, and digest of the declaration with its version."""
+def _entry(row: ProjectRow, declaration: purposes.ProjectDeclaration, text: str) -> dict[str, Any]:
+    """Entry fields of a project: code, purpose, and digest of the declaration with its version; the declaration itself for auditors."""
     return {
         "project": row.code,
         "purpose": ",".join(declaration.purpose.use_kinds),
         "obj": ObjectRef("declaration", f"{row.declaration_sha256.hex()}:{row.version}"),
+        "detail": {"declaration": text},
     }

@@ -78,6 +78,7 @@ class Action(StrEnum):
     PSEUDONYM_RESOLVE = "pseudonym.resolve"
 
     AUDIT_READ = "audit.read"
+    AUDIT_APPROVALS = "audit.approvals"
     AUDIT_VERIFY = "audit.verify"
     AUDIT_PROVE = "audit.prove"
     AUDIT_EXPORT = "audit.export"

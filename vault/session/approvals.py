@@ -9,6 +9,7 @@ What others than stewards do is signed alike (``Signed``), and the signature kep
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -81,6 +82,33 @@ def stands(tx: Transaction, approval: Approval) -> bool:
     """True if there is an approval of this act on this thing, by whomever."""
     wanted = ApprovalRow.act == approval.act.value, ApprovalRow.kind == approval.kind, ApprovalRow.ref == approval.ref
     return tx.scalars(select(ApprovalRow.principal).where(*wanted)).first() is not None
+
+
+def made_by(
+    vault: UnlockedVault,
+    tx: Transaction,
+    act: Action,
+    kind: str,
+    principal: str,
+    *,
+    ref: bytes | None = None,
+    content: bytes | None = None,
+) -> bool:
+    """True if a principal's own signature stands under an act, on the thing with this ref or of this content (32 bytes).
+
+    For whoever has only the log's word of the act, and needs no branch of the keys.
+    """
+    query = select(ApprovalRow).where(ApprovalRow.act == act.value, ApprovalRow.kind == kind, ApprovalRow.principal == principal)
+    if ref is not None:
+        query = query.where(ApprovalRow.ref == ref)
+    if content is not None:
+        query = query.where(ApprovalRow.content == content)
+    for row in tx.scalars(query):
+        approval, made = Approval(act, kind, row.ref, row.content), Signed(row.signer, row.signature)
+        with suppress(IntegrityError):
+            _require(vault, approval, made, principal=principal, signed=row.signed, carried_by=row.carried_by)
+            return True
+    return False
 
 
 def signature_of(vault: UnlockedVault, approval: Approval, *, signed: int) -> Signed:

@@ -32,6 +32,11 @@ def is_access(record: Record) -> bool:
     return is_intent(record) and (record.act or "").partition(".")[0] in RELEASING
 
 
+def is_refused_access(record: Record) -> bool:
+    """True if an entry says that such an act was refused before it began: nothing was opened."""
+    return record.outcome == Outcome.REFUSED.value and record.refers is None and (record.act or "").partition(".")[0] in RELEASING
+
+
 def left_open(record: Record) -> LeftOpen:
     """What an intent means that no entry closes."""
     if is_access(record):

@@ -1,0 +1,69 @@
+"""Approvals beside accesses for whoever checks the log: read from entries and their sealed details, never from the books.
+
+An auditor's slot opens details and no record of a project, so nothing here needs more than audit-read. The signatures that approvals
+rest on are looked up by what the log says was approved: a name in an entry that no signature backs is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vault.audit.actions import Action
+from vault.audit.reports.approvals import SIGNED_ACTS, ProjectRecord, Step, approvals, wanted
+from vault.audit.reports.records import Record, records
+from vault.crypto.keystore import Branch
+from vault.session.approvals import made_by
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
+
+
+@dataclass(frozen=True)
+class ApprovedAccesses:
+    """Projects by code, and the entries whose act its principal did not sign."""
+
+    projects: tuple[ProjectRecord, ...]
+    unsigned: frozenset[int]
+    terms_readable: bool  # details could be opened: accesses were held against the terms that were approved
+
+    @property
+    def outside(self) -> int:
+        """Number of accesses that no approval covers."""
+        return sum(bool(access.outside) for project in self.projects for access in project.accesses)
+
+    @property
+    def accesses(self) -> int:
+        """Number of accesses."""
+        return sum(len(project.accesses) for project in self.projects)
+
+
+def examine(vault: UnlockedVault) -> ApprovedAccesses:
+    """Set every access of the log beside what it was approved by.
+
+    Raises:
+        IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``entry_malformed``.
+    """
+    readable = vault.keyring.has(Branch.AUDIT_READ)
+    found = approvals(_with_details(vault, readable=readable))
+    with vault.books.read() as tx:
+        acts = [step for project in found for step in (*project.steps, *project.rulings) if step.act in SIGNED_ACTS]
+        unsigned = frozenset(step.index for step in acts if vault.books.upgraded and not _signed(vault, tx, step))
+    for project in found:
+        project.accesses = [
+            replace(access, outside=(*access.outside, "not_signed")) if access.approval in unsigned else access
+            for access in project.accesses
+        ]
+    return ApprovedAccesses(tuple(found), unsigned, readable)
+
+
+def _with_details(vault: UnlockedVault, *, readable: bool) -> Iterator[tuple[Record, Mapping[str, Any] | None]]:
+    for record in records(vault.trail.log):
+        yield record, vault.trail.detail(record.index) if readable and wanted(record) else None
+
+
+def _signed(vault: UnlockedVault, tx: Transaction, step: Step) -> bool:
+    act = Action(step.act)
+    if act is Action.PROJECT_RULE:
+        return made_by(vault, tx, act, "ruling", step.by, ref=step.reference.encode())
+    return made_by(vault, tx, act, "project", step.by, content=bytes.fromhex(step.digest))
