@@ -20,7 +20,7 @@ from vault.errors import UsageError
 if TYPE_CHECKING:
     from policies.forms import Form
     from vault.consent.coverage import Share
-    from vault.consent.recording import Signature
+    from vault.consent.signatures import Signature
 
 At = Annotated[
     str | None,
@@ -32,10 +32,9 @@ At = Annotated[
 ClockChecked = Annotated[
     bool, typer.Option("--clock-checked", help="This machine's clock is right; what was recorded last has a wrong, later time.")
 ]
-SignerName = Annotated[Literal["self", "guardian", "legal_rep", "next_of_kin"], typer.Option(help="Who signed.")]
+SignerName = Literal["self", "guardian", "legal_rep", "next_of_kin"]
 SignedBy = Annotated[str, typer.Option(metavar="NAME", help="Name of whoever signed for the person; kept sealed.")]
 Evidence = Annotated[str, typer.Option(metavar="FILE", help="The signed paper: a file, or its SHA-256; only the digest is kept.")]
-Corrects = Annotated[str, typer.Option(metavar="EVENT", help="The event that this one corrects, as show prints it.")]
 AsWritten = Annotated[
     bool, typer.Option("--as-written", help="Names that nothing here has are meant letter by letter; otherwise they are refused.")
 ]
@@ -50,11 +49,10 @@ def record(
         list[str] | None, typer.Option(metavar="QUESTION=ANSWER", help="One answer; may be repeated. Without any you are asked.")
     ] = None,
     at: At = None,
-    signer: SignerName = "self",
+    signer: Annotated[SignerName, typer.Option(help="Who signed.")] = "self",
     signed_by: SignedBy = "",
     evidence: Evidence = "",
     channel: Annotated[str, typer.Option(metavar="TEXT", help="How it came: paper, portal, phone.")] = "",
-    corrects: Corrects = "",
     pending: Annotated[
         bool, typer.Option("--pending", help="It has still to pass its quality check: it permits nothing yet.")
     ] = False,
@@ -63,23 +61,24 @@ def record(
 ) -> None:
     """Record one person's answers to a form.
 
-    JSON: {"event", "seq": n, "form", "version"}.
+    JSON: {"event", "seq": n, "form", "version", "who"}.
     """
     context = context_of(ctx)
     from policies.consent import QcState
     from vault.consent import forms, recording
 
-    signature = signed(at, signer, signed_by, evidence, channel=channel, corrects=corrects)
-    given = _pairs(answer or [])
+    signature = signed(at, signer, signed_by, evidence, channel=channel)
+    given = pairs(answer or [])
     with context.open() as vault:
         asked, _ = forms.find(vault, form)
-        said = given or _asked(asked)
+        answers = given or _asked(asked)
         state = QcState.PENDING if pending else QcState.VALID
-        event = recording.record(
-            vault, ref, form, said, signature=replace(signature, qc=state, clock_checked=clock_checked, as_written=as_written)
+        done = recording.record(
+            vault, ref, form, answers, signature=replace(signature, qc=state, clock_checked=clock_checked, as_written=as_written)
         )
-    context.output.document({"event": event.event_id, "seq": event.seq, "form": asked.id, "version": asked.version})
-    context.output.line(f"recorded: answers to {asked.id}@{asked.version}")
+    said = {"event": done.event.event_id, "seq": done.event.seq, "form": asked.id, "version": asked.version, "who": done.who}
+    context.output.document(said)
+    context.output.line(f"recorded as event {done.event.event_id}: answers to {asked.id}@{asked.version} of {done.who}")
 
 
 def note(
@@ -91,21 +90,20 @@ def note(
     ],
     at: At = None,
     evidence: Evidence = "",
-    corrects: Corrects = "",
     clock_checked: ClockChecked = False,
 ) -> None:
     """Record a fact that bears on every decision about a person: a death, loss of capacity, a restriction.
 
-    JSON: {"recorded": fact}.
+    JSON: {"recorded": fact, "event", "who"}.
     """
     context = context_of(ctx)
     from vault.consent import recording
 
-    signature = replace(signed(at, "self", "", evidence, corrects=corrects), clock_checked=clock_checked)
+    signature = replace(signed(at, "self", "", evidence), clock_checked=clock_checked)
     with context.open() as vault:
-        recording.note(vault, ref, consent.Status(fact), signature=signature)
-    context.output.document({"recorded": fact})
-    context.output.line(f"recorded: {fact}")
+        done = recording.note(vault, ref, consent.Status(fact), signature=signature)
+    context.output.document({"recorded": fact, "event": done.event.event_id, "who": done.who})
+    context.output.line(f"recorded as event {done.event.event_id}: {fact}, of {done.who}")
 
 
 def explain(
@@ -115,7 +113,7 @@ def explain(
 ) -> None:
     """Why a person is, or is not, in a project: in plain words, with what they read and answered.
 
-    JSON: {"project", "has_data": bool, "words": [...], "clauses": [{"seq", "legal_time", "form", "question", "wording", "answer"}],
+    JSON: {"project", "has_data": bool, "words": [...], "clauses": [{"event", "seq", "legal_time", "form", "question", "wording", "answer"}],
     "decision": {…}}.
     """
     context = context_of(ctx)
@@ -136,6 +134,7 @@ def explain(
         source = f"{clause.form}, {clause.question}: " if clause.form else ""
         context.output.line(f"  {clause.legal_time}  {source}{clause.wording}")
         context.output.line(f"              answered: {clause.answer}" if clause.form else f"              {clause.answer}")
+        context.output.line(f"              event {clause.event}")
 
 
 def coverage(
@@ -248,15 +247,16 @@ def export(
         context.output.line(name)
 
 
-def signed(at: str | None, signer: str, signed_by: str, evidence: str, *, channel: str = "", corrects: str = "") -> Signature:
+def signed(at: str | None, signer: str, signed_by: str, evidence: str, *, channel: str = "") -> Signature:
     """A signature from the options of a command. Raises InputError ``bad_time``."""
-    from vault.consent.recording import Signature
+    from vault.consent.signatures import Signature
 
     moment = stated_time(at, option="--at")
-    return Signature(moment, consent.SignerRole(signer), signed_by, evidence, channel, corrects)
+    return Signature(moment, consent.SignerRole(signer), signed_by, evidence, channel)
 
 
-def _pairs(answers: list[str]) -> dict[str, str]:
+def pairs(answers: list[str]) -> dict[str, str]:
+    """Answers by question, as options give them. Raises UsageError ``bad_answer``."""
     found: dict[str, str] = {}
     for text in answers:
         question, equals, said = text.partition("=")

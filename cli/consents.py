@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import consent_forms, consent_work
+from cli import consent_corrections, consent_forms, consent_work
 from cli.context import context_of
 from cli.inputs import renames, report_text, stated_time
 from cli.lazy import group
@@ -20,7 +19,6 @@ from policies import canonical, consent, reasons
 
 if TYPE_CHECKING:
     from vault.consent.recording import History
-    from vault.consent.withdrawal_effect import Withdrawn
 
 app = group("What people allowed, and what they took back.")
 
@@ -34,6 +32,7 @@ for command in (
     consent_forms.load,
     consent_work.record,
     consent_work.note,
+    consent_corrections.correct,
     consent_work.explain,
     consent_work.coverage,
     consent_work.expiring,
@@ -127,7 +126,7 @@ def withdraw(
     It says what ended with it, which projects lose the person, and which releases hold them; those are not called back. A scope that
     names nothing is refused. A name that no project has yet can be excluded with --as-written.
 
-    JSON: {"person", "scope", "level", "event", "ended": [policies], "excluded": [scopes], "projects": [...] or null, "releases":
+    JSON: {"person", "who", "scope", "level", "event", "ended": [policies], "excluded": [scopes], "projects": [...] or null, "releases":
     [{"release", "project", "recipients", "created"}] or null, "clock_behind": bool}.
     """
     context = context_of(ctx)
@@ -139,6 +138,7 @@ def withdraw(
     context.output.document(
         {
             "person": ref,
+            "who": done.who,
             "scope": scope,
             "level": level,
             "event": done.event_id,
@@ -149,8 +149,8 @@ def withdraw(
             "clock_behind": done.clock_behind,
         }
     )
-    context.output.line(f"withdrawn by {ref}: {scope}, {level}")
-    for line in _effects(done):
+    context.output.line(f"withdrawn by {done.who or ref}: {scope}, {level} (event {done.event_id})")
+    for line in consent_corrections.effects(done):
         context.output.line(line)
 
 
@@ -165,7 +165,7 @@ def show(
 
     T is a day (its first instant in the vault's time zone), or a date and time with a zone.
 
-    JSON: {"events": [{"event_id", "seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
+    JSON: {"who", "events": [{"event_id", "seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
     "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool}.
     """
     context = context_of(ctx)
@@ -175,7 +175,8 @@ def show(
     with context.open() as vault:
         found = history(vault, ref, at=moment, known_at=known)
     context.output.document(_document(found))
-    context.output.table(("recorded", "legal time", "event", "what"), [_row(event, found.zone) for event in found.events])
+    context.output.line(found.who)
+    context.output.table(("recorded", "legal time", "event", "what"), [_row(event, found) for event in found.events])
     standing = found.standing
     context.output.line()
     for grant in standing.grants:
@@ -188,27 +189,10 @@ def show(
         context.output.line(reasons.WORDS[reasons.RESTRICTED])
 
 
-def _effects(done: Withdrawn) -> Iterator[str]:
-    """Effect of a withdrawal, in lines."""
-    yield f"ended: {', '.join(done.ended)}" if done.ended else "ended: nothing that was in force"
-    if done.excluded:
-        yield f"left out from now on: {', '.join(done.excluded)}"
-    if done.projects is None or done.releases is None:
-        yield "the projects and releases that hold this person could not be listed: genovault doctor"
-        return
-    if done.projects:
-        yield f"no longer in project {', '.join(done.projects)}"
-    for release in done.releases:
-        yield f"held by release {release['release']} of project {release['project']}, given to {', '.join(release['recipients'])}"
-    if not done.releases:
-        yield "in no release"
-    if done.clock_behind:
-        yield "this machine's clock is behind what was recorded last, so the withdrawal took that time: set the clock"
-
-
 def _document(found: History) -> dict[str, object]:
     standing = found.standing
     return {
+        "who": found.who,
         "events": [{**consent.as_dict(event), "private": dict(found.private[event.event_id])} for event in found.events],
         "granted": [{"policy": g.policy, "terms": canonical.plain(g.alternatives)} for g in standing.grants],
         "refused": dict(standing.refused),
@@ -218,7 +202,7 @@ def _document(found: History) -> dict[str, object]:
     }
 
 
-def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str, str]:
+def _row(event: consent.ConsentEvent, found: History) -> tuple[str, str, str, str]:
     changes = [f"{answer.policy} {answer.answer}" for answer in event.answers]
     if event.withdrawal is not None:
         changes.append(f"withdrawn: {event.withdrawal.scope}, {event.withdrawal.level.name.lower().replace('_', '-')}")
@@ -226,9 +210,22 @@ def _row(event: consent.ConsentEvent, zone: tzinfo) -> tuple[str, str, str, str]
         changes.append(str(event.status))
     form = f" ({event.form.form}@{event.form.version})" if event.form else ""
     day = event.precision is consent.Precision.DAY
-    legal = f"{event.legal_time.astimezone(zone):%Y-%m-%d}" if day else f"{event.legal_time:%Y-%m-%d %H:%M:%S}"
+    legal = f"{event.legal_time.astimezone(found.zone):%Y-%m-%d}" if day else f"{event.legal_time:%Y-%m-%d %H:%M:%S}"
     late = " (the clock was behind)" if event.clock_behind else ""
-    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, event.event_id, ", ".join(changes) + form
+    what = [", ".join(changes) + form, *_corrections(event, found)]
+    return f"{event.recorded_at:%Y-%m-%d %H:%M:%S}{late}", legal, event.event_id, "; ".join(part for part in what if part)
+
+
+def _corrections(event: consent.ConsentEvent, found: History) -> Iterator[str]:
+    """What an event corrects, with who and why, and what corrects it."""
+    if event.supersedes:
+        private = found.private[event.event_id]
+        by = " and ".join(name for name in (private.get("proposed_by", ""), event.recorded_by) if name)
+        kind = "takes back" if event.correction is consent.CorrectionKind.VOID else "corrects"
+        yield f"{kind} {event.supersedes}, by {by}" + (f": {private['reason']}" if "reason" in private else "")
+    for later in found.events:
+        if later.supersedes == event.event_id:
+            yield f"corrected by {later.event_id}"
 
 
 def _terms(alternatives: Iterable[Any]) -> str:

@@ -50,6 +50,8 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "subject.compare",
         "consent.import",
         "consent.record",
+        "consent.correct",
+        "consent.correct.propose",
         "consent.explain",
         "consent.export",
         "consent.coverage",

@@ -101,6 +101,13 @@ class Precision(StrEnum):
     DAY = "day"
 
 
+class CorrectionKind(StrEnum):
+    """Kind of correction by a superseding event: the superseded one was never said (``VOID``), or is said here rightly (``RESTATED``)."""
+
+    VOID = "void"
+    RESTATED = "restated"
+
+
 class ScopeKind(StrEnum):
     """Kind of scope of a withdrawal."""
 
@@ -192,6 +199,7 @@ class ConsentEvent:
     rules: int = 1  # rule set under which it was recorded (docs/design/consent.md §4)
     precision: Precision = Precision.INSTANT  # of ``legal_time``; ``recorded_at`` is always an instant
     clock_behind: bool = False  # the machine's clock was behind the ledger: ``recorded_at`` is the time of the event before
+    correction: CorrectionKind | None = None  # of the event that it supersedes (docs/design/consent.md §4.2)
 
     def __post_init__(self) -> None:
         if not self.event_id or self.seq < 0 or self.supersedes == self.event_id:
@@ -213,8 +221,14 @@ class ConsentEvent:
             answer_scope(policy)
         if self.withdrawal is not None:
             scope(self.withdrawal.scope)
-        if not (self.answers or self.withdrawal or self.status or self.supersedes):
+        self._require_said()
+
+    def _require_said(self) -> None:
+        says = bool(self.answers or self.withdrawal or self.status)
+        if not (says or self.supersedes):
             raise PolicyInputError("empty_event", "the event says nothing")
+        if self.correction is not None and not (self.supersedes and says == (self.correction is CorrectionKind.RESTATED)):
+            raise PolicyInputError("bad_event", "a correction names an event, and says something only where it says it rightly")
 
     @property
     def opposes(self) -> bool:
@@ -222,10 +236,15 @@ class ConsentEvent:
         return self.withdrawal is not None or any(item.answer in OPPOSING for item in self.answers)
 
     @property
+    def accepts(self) -> bool:
+        """True if the event accepts anything."""
+        return any(item.answer is Answer.ACCEPTED for item in self.answers)
+
+    @property
     def opens(self) -> bool:
         """True if the event may permit something: it accepts, relieves, or may undo what another opposes."""
-        accepts = any(item.answer is Answer.ACCEPTED for item in self.answers)
-        return accepts or self.status in RELIEVING or (bool(self.supersedes) and not self.opposes)
+        undoes = bool(self.supersedes) and (not self.opposes or self.correction is not None)
+        return self.accepts or self.status in RELIEVING or undoes
 
     @property
     def dated(self) -> bool:
@@ -292,6 +311,7 @@ def as_dict(event: ConsentEvent) -> dict[str, object]:
         "rules": None if event.rules == 1 else event.rules,
         "precision": None if event.precision is Precision.INSTANT else event.precision,
         "clock_behind": event.clock_behind or None,
+        "correction": event.correction,
     }
     return {key: value for key, value in full.items() if value or value == 0}
 

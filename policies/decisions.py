@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from policies import canonical, consent, obligations, reasons
+from policies.acts import Acceptance
 from policies.loci import LocusRule
 from policies.obligations import Obligations
 from policies.ontology import Ontology
@@ -19,7 +20,7 @@ from policies.purposes import REQUIRED_POLICY, Purpose, UseKind
 from policies.reasons import Reason
 from policies.rules import DEFAULT, EVALUATOR, RULE_SETS, Rules
 from policies.standing import Grant, Sources, Standing, end_of, sources, standing
-from policies.states import Acceptance, ConsentState
+from policies.states import ConsentState
 from policies.term_matching import Effect, TermMatch, match, match_without_terms, preference
 from policies.terms import Alternative, Modifier
 

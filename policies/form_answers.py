@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policies import canonical
@@ -38,7 +38,6 @@ def answers_to_event(
     signer_ref: str = "",
     lapses_at: datetime | None = None,
     qc: QcState = QcState.VALID,
-    supersedes: str = "",
     recorded_by: str = "",
     evidence_hash: str = "",
     channel: str = "",
@@ -71,7 +70,6 @@ def answers_to_event(
         valid_from=form.valid_from,
         valid_to=form.valid_to,
         qc=qc,
-        supersedes=supersedes,
         recorded_by=recorded_by,
         evidence_hash=evidence_hash,
         channel=channel,
@@ -176,3 +174,34 @@ def _end(form: Form, question: Question, legal_time: datetime) -> datetime | Non
     """End of validity by the form: the shorter of the form's and the question's period, counted from the signature."""
     months = [item for item in (form.validity_months, question.validity_months) if item is not None]
     return add_months(legal_time, min(months)) if months else None
+
+
+def restated(event: ConsentEvent, form: Form | None, given: Mapping[str, str], legal_time: datetime) -> tuple[PolicyAnswer, ...]:
+    """Answers of an event with those to some questions given anew, for another time of signature; the others' ends follow the form.
+
+    ``form`` None: no form was signed.
+
+    Raises:
+        PolicyInputError: ``unknown_question``, ``answer_missing``, ``unknown_answer`` (place: the question).
+    """
+    if form is None:
+        if given:
+            raise PolicyInputError("unknown_question", "the event answers no form")
+        return event.answers
+    for name in given:
+        if form.question(name) is None:
+            raise PolicyInputError("unknown_question", f"the form {form.id}@{form.version} has no question {name!r:.60}", name)
+    anew = [
+        item
+        for question in form.questions
+        if question.id in given
+        for item in _answers(form, question, given[question.id], legal_time)
+    ]
+    modules = {f"{form.id}/{question.id}": question for question in form.questions}
+    kept = [
+        replace(item, valid_to=_end(form, modules[item.module], legal_time)) if item.valid_to and item.module in modules else item
+        for item in event.answers
+        if item.module.partition("/")[2] not in given
+    ]
+    order = {question.id: at for at, question in enumerate(form.questions)}
+    return tuple(sorted([*kept, *anew], key=lambda item: order.get(item.module.partition("/")[2], -1)))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from policies.acts import Acceptance, Mark, Opposition, outlives
 from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, Precision, QcState, ScopeKind, Status, Withdrawal
 from policies.standing import covers
-from policies.states import Acceptance, ConsentState, Mark, Opposition, fold, outlives
+from policies.states import ConsentState, fold
 
 RELIEFS = {Status.RESTRICTED: Status.RESTRICTION_LIFTED, Status.CAPACITY_LOST: Status.CAPACITY_REGAINED}
 
@@ -45,7 +46,7 @@ def _with_what_counts(events: Sequence[ConsentEvent]) -> Iterator[ConsentEvent]:
         if places.get(event.supersedes, event.seq) < event.seq:
             yield event
         elif event.answers or event.withdrawal or event.status:
-            yield replace(event, supersedes="")
+            yield replace(event, supersedes="", correction=None)
 
 
 def _in_order(events: Sequence[ConsentEvent]) -> list[ConsentEvent]:
@@ -74,7 +75,7 @@ def _noes(mine: Sequence[ConsentEvent], other: Sequence[ConsentEvent]) -> Iterat
                 yield _no(events[no.event_id], no, name, state)
     for mark in state.marks:
         if _mark_stands(state, mark) and any(item.status is RELIEFS[mark.status] for item in theirs.marks):
-            yield replace(events[mark.event_id], answers=(), withdrawal=None, supersedes="")
+            yield replace(events[mark.event_id], answers=(), withdrawal=None, supersedes="", correction=None)
 
 
 def _speaks_of(no: Opposition, yes: Acceptance) -> bool:
@@ -102,6 +103,7 @@ def _no(event: ConsentEvent, no: Opposition, name: str, state: ConsentState) -> 
         withdrawal=None if answered else Withdrawal(scope, no.level, loci),
         status=None,
         supersedes="",
+        correction=None,
         qc=QcState.VALID,
     )
 

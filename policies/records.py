@@ -17,6 +17,7 @@ from policies.consent import (
     RULES,
     Answer,
     ConsentEvent,
+    CorrectionKind,
     FormRef,
     Level,
     OnMajority,
@@ -68,6 +69,7 @@ def parse_event(text: str) -> ConsentEvent:
     rules = top.whole("rules", 1, RULES[-1]) if top.has("rules") else 1
     precision = Precision(top.choice("precision", tuple(Precision), default=Precision.INSTANT))
     clock_behind = top.flag("clock_behind")
+    correction = CorrectionKind(top.choice("correction", tuple(CorrectionKind))) if top.has("correction") else None
     rest = {key: top.text(key, default="") for key in ("signer_ref", "recorded_by", "evidence_hash", "channel", "language")}
     top.finish()
     if problems:
@@ -91,6 +93,7 @@ def parse_event(text: str) -> ConsentEvent:
         rules=rules or 1,
         precision=precision,
         clock_behind=clock_behind,
+        correction=correction,
         **rest,
     )
 

@@ -41,7 +41,7 @@ def with_facts(life: LifeDates, events: tuple[ConsentEvent, ...]) -> LifeDates:
 
 
 def require_possible(event: ConsentEvent, life: LifeDates, *, zone: tzinfo) -> None:
-    """Refuse an act that the person's dates rule out. A no of somebody who has died, or of a minor, stands.
+    """Refuse an act that the person's dates rule out; of its signer, only where it accepts. A no of somebody who has died, or of a minor, stands.
 
     Raises:
         PolicyInputError: ``before_birth``, ``after_death``, ``before_death``, ``long_ago`` (place ``legal_time``); ``minor``
@@ -54,7 +54,7 @@ def require_possible(event: ConsentEvent, life: LifeDates, *, zone: tzinfo) -> N
     ):  # as a registration takes a day that has begun anywhere
         raise PolicyInputError("before_birth", BEFORE_BIRTH, "legal_time")
     day = event.legal_time.astimezone(zone).date()
-    if not event.opens or event.status is not None:
+    if not event.accepts:
         return
     kin, died = event.signer is SignerRole.NEXT_OF_KIN, life.died and life.died.astimezone(zone).date()
     if died and day > died and not kin:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policies import consent, reasons
+from policies.acts import Acceptance, Opposition, outlives, overtaken
 from policies.consent import FormRef, Level, OnMajority, ScopeKind, SignerRole, Status
 from policies.loci import LocusRule, RuleKind
-from policies.states import Acceptance, ConsentState, Opposition, outlives, overtaken
+from policies.states import ConsentState
 from policies.terms import Alternative, Modifier
 from policies.times import add_months, first_moment
 
@@ -171,7 +172,7 @@ class _View:
         found = [
             item for item in self.in_force if item.answer.policy == name and not any(overtaken(item, other) for other in against)
         ]
-        return max(found, key=lambda item: (item.legal_time, item.seq), default=None)
+        return max(found, key=lambda item: (item.legal_time, item.place, item.seq), default=None)
 
     def _against(self, name: str) -> list[Opposition]:
         return [item for item in self.oppositions if covers(item, name) and _stops(item.level, name)]

@@ -7,31 +7,34 @@ their legal time; only acceptances wait for theirs. With ``known_at``, a questio
 Between a yes and a no the ledger's order decides first (rule set 2, ``outlives``); events of rule set 1 among themselves keep the
 order of their legal times.
 
-Correction is fail-closed in both directions. An acceptance that any later event supersedes is gone for good; where the later event
+Supersession is fail-closed in both directions. An acceptance that any later event supersedes is gone for good; where the later event
 opposes something, the acceptance also counts as invalidated from its own legal time, so that no older acceptance takes its place. A
 withdrawal, decline or objection is undone only by a later event that passed its quality check, names evidence, opposes nothing
 itself and is not superseded in turn: adding a withdrawal therefore never permits anything.
+
+A *correction* says what the superseded event should have been (docs/design/consent.md §4.2): nothing, or its own content, which then
+stands in that event's place in the ledger. What opposes in it stands where its legal time puts it. Only such a correction brings back
+what a wrong event had superseded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from policies.acts import Acceptance, Mark, Opposition
 from policies.consent import (
     OPPOSING,
     RELIEVING,
     Answer,
     ConsentEvent,
-    FormRef,
+    CorrectionKind,
     Level,
-    OnMajority,
     PolicyAnswer,
     Precision,
     QcState,
     Scope,
-    SignerRole,
     Status,
     Withdrawal,
     answer_scope,
@@ -39,97 +42,6 @@ from policies.consent import (
 )
 from policies.errors import PolicyInputError
 from policies.loci import LocusRule
-
-INSTANT = timedelta(microseconds=1)
-WHOLE_DAY = timedelta(days=1)
-SHORTEST_DAY = timedelta(hours=23)
-"""Distance of two consecutive dates where the clocks go forward between them."""
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """One acceptance that survived supersession and its quality check."""
-
-    event_id: str
-    seq: int
-    legal_time: datetime
-    answer: PolicyAnswer
-    form: FormRef | None
-    signer: SignerRole
-    signer_ref: str
-    lapses_at: datetime | None
-    on_majority: OnMajority
-    valid_from: datetime | None
-    valid_to: datetime | None
-    rules: int = 1
-    dated: bool = True  # the legal time may stand for a whole day
-
-    @property
-    def lapse(self) -> datetime | None:
-        """Lapse of a guardian's signature; None for any other, and where the form lets it continue."""
-        lapses = self.signer is SignerRole.GUARDIAN and self.on_majority is OnMajority.LAPSE
-        return self.lapses_at if lapses else None
-
-
-@dataclass(frozen=True)
-class Opposition:
-    """One withdrawal, decline, objection or invalidation in force. ``cause`` is a reason code.
-
-    ``in_place``: it stands where the acceptance stood that it invalidates, not where it was recorded.
-    """
-
-    event_id: str
-    seq: int
-    legal_time: datetime
-    recorded_at: datetime
-    cause: str
-    scope: Scope
-    level: Level
-    signer: SignerRole
-    signer_ref: str
-    rules: int = 1
-    dated: bool = True
-    in_place: bool = False
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One status in force."""
-
-    event_id: str
-    seq: int
-    legal_time: datetime
-    status: Status
-    rules: int = 1
-    dated: bool = True
-
-
-Act = Acceptance | Opposition | Mark
-
-
-def outlives(yes: Act, no: Act) -> bool:
-    """True if an opening act undoes an opposing one, as far as ledger order and legal time go (docs/design/consent.md §4).
-
-    Rule set 2, as soon as either act was recorded under it: later in the ledger, and legally later, by a day where either is a date
-    only. Rule set 1: legally later.
-    """
-    if max(yes.rules, no.rules) == 1:
-        return yes.legal_time > no.legal_time
-    return yes.seq > no.seq and yes.legal_time - no.legal_time >= _least(yes, no)
-
-
-def overtaken(yes: Acceptance, no: Opposition) -> bool:
-    """True if an opposing act beats an opening one by its later place in the ledger alone (rule set 2).
-
-    One that stands in the place of an older acceptance does not: it beats too, but nothing comes into the place of what it beats.
-    """
-    return max(yes.rules, no.rules) > 1 and yes.seq <= no.seq and not no.in_place
-
-
-def _least(yes: Act, no: Act) -> timedelta:
-    if yes.dated and no.dated:
-        return SHORTEST_DAY
-    return WHOLE_DAY if yes.dated or no.dated else INSTANT
 
 
 @dataclass(frozen=True)
@@ -212,14 +124,21 @@ class _Ledger:
 
     def __post_init__(self) -> None:
         self._later: dict[str, list[ConsentEvent]] = {}
-        places = {event.event_id: event.seq for event in self.known}
+        self._places = {event.event_id: event.seq for event in self.known}
         for event in self.known:
-            if event.supersedes and places.get(event.supersedes, event.seq) < event.seq:
+            if event.supersedes and self._places.get(event.supersedes, event.seq) < event.seq:
                 self._later.setdefault(event.supersedes, []).append(event)
+                if event.correction is not None:
+                    self._places[event.event_id] = self._places[event.supersedes]
+        self._undoing: set[str] = set()
+        for event in reversed(self.known):
+            if self._undoes(event):
+                self._undoing.add(event.event_id)
 
     def add(self, event: ConsentEvent) -> None:
-        replaced = any(later.qc is not QcState.INVALID for later in self._later.get(event.event_id, ()))
-        undone = any(self._undoes(later) for later in self._later.get(event.event_id, ()))
+        later = self._later.get(event.event_id, ())
+        replaced = any(one.qc is not QcState.INVALID and not self._voided(one) for one in later)
+        undone = any(one.event_id in self._undoing for one in later)
         if event.withdrawal is not None and event.qc is not QcState.INVALID and not undone:
             self._withdraw(event, event.withdrawal)
         for answer in event.answers:
@@ -228,11 +147,32 @@ class _Ledger:
             relieving = event.status in RELIEVING
             stands = event.qc is QcState.VALID and not replaced if relieving else event.qc is not QcState.INVALID and not undone
             if stands:
-                self.marks.append(Mark(event.event_id, event.seq, event.legal_time, event.status, event.rules, event.dated))
+                self.marks.append(self._mark(event, event.status))
 
-    def _undoes(self, later: ConsentEvent) -> bool:
-        """True if a superseding event may undo an opposing one: checked, evidenced, opposing nothing, not superseded itself."""
-        return later.qc is QcState.VALID and bool(later.evidence_hash) and not later.opposes and later.event_id not in self._later
+    def _undoes(self, event: ConsentEvent) -> bool:
+        """True if an event may undo the opposing one that it supersedes: it is checked and evidenced, opposes nothing unless it says that
+        one rightly, and nothing supersedes it but what says it rightly in turn. Later events were looked at before.
+        """
+        if event.qc is not QcState.VALID or not event.evidence_hash or (event.opposes and event.correction is None):
+            return False
+        again = self._later.get(event.event_id, ())
+        return all(one.correction is CorrectionKind.RESTATED and one.event_id in self._undoing for one in again)
+
+    def _voided(self, event: ConsentEvent) -> bool:
+        again = self._later.get(event.event_id, ())
+        return any(one.correction is CorrectionKind.VOID and one.event_id in self._undoing for one in again)
+
+    def _mark(self, event: ConsentEvent, status: Status) -> Mark:
+        return Mark(
+            event.event_id,
+            event.seq,
+            self._places[event.event_id],
+            event.legal_time,
+            status,
+            event.rules,
+            event.dated,
+            by_time=self._places[event.event_id] < event.seq,
+        )
 
     def _withdraw(self, event: ConsentEvent, withdrawal: Withdrawal) -> None:
         reach = scope(withdrawal.scope)
@@ -253,15 +193,15 @@ class _Ledger:
             return
         self._name(answer)
         if answer.answer is Answer.ACCEPTED and event.qc is QcState.VALID:
-            self.acceptances.append(_acceptance(event, answer))
+            self.acceptances.append(_acceptance(event, answer, self._places[event.event_id]))
         elif answer.answer is Answer.ACCEPTED:
             self.unchecked.add(answer.policy)
 
     def _invalidate(self, event: ConsentEvent, answer: PolicyAnswer, reach: Scope) -> None:
         """Handle an answer that an opposing event supersedes: it stays asked, and an acceptance becomes an invalidation."""
         for later in self._later.get(event.event_id, ()):
-            annulled = any(self._undoes(last) for last in self._later.get(later.event_id, ()))
-            if later.opposes and later.qc is not QcState.INVALID and not annulled:
+            annulled = any(last.event_id in self._undoing for last in self._later.get(later.event_id, ()))
+            if later.opposes and later.correction is None and later.qc is not QcState.INVALID and not annulled:
                 self._name(answer)
                 if answer.answer is Answer.ACCEPTED:
                     self._oppose(_in_place_of(event, later), reach, Answer.INVALIDATED, Level.NO_NEW_USE, in_place=True)
@@ -275,6 +215,7 @@ class _Ledger:
             Opposition(
                 event_id=event.event_id,
                 seq=event.seq,
+                place=event.seq if in_place else self._places[event.event_id],
                 legal_time=event.legal_time,
                 recorded_at=event.recorded_at,
                 cause=str(cause),
@@ -285,6 +226,7 @@ class _Ledger:
                 rules=event.rules,
                 dated=event.dated,
                 in_place=in_place,
+                by_time=not in_place and self._places[event.event_id] < event.seq,
             )
         )
 
@@ -302,10 +244,11 @@ def _in_place_of(event: ConsentEvent, later: ConsentEvent) -> ConsentEvent:
     )
 
 
-def _acceptance(event: ConsentEvent, answer: PolicyAnswer) -> Acceptance:
+def _acceptance(event: ConsentEvent, answer: PolicyAnswer, place: int) -> Acceptance:
     return Acceptance(
         event_id=event.event_id,
         seq=event.seq,
+        place=place,
         legal_time=event.legal_time,
         answer=answer,
         form=event.form,

@@ -23,7 +23,7 @@ from vault import gate
 from vault.access import accounting, projects, reference_data, requests, rulings
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
-from vault.consent import coverage, explanations, forms, recording, subject_export, work_queue
+from vault.consent import corrections, coverage, explanations, forms, recording, subject_export, work_queue
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret
@@ -87,6 +87,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "consent load": ("consent load loci loci.json --release 1", "consent.pack"),
     "consent record": ("consent record S11 --form broad-research --answer research_use=yes", "consent.record"),
     "consent note": ("consent note S03 deceased", "consent.record"),
+    "consent correct": ("consent correct {event} --reason x", "consent.correct"),
     "consent explain": ("consent explain S03 --project demo", "consent.explain"),
     "consent coverage": ("consent coverage", "consent.coverage"),
     "consent expiring": ("consent expiring", "consent.expiring"),
@@ -173,6 +174,7 @@ def staffed(tmp_path_factory):
             "request": vaults.ask(s),
             "slot": next(slot.slot_id for slot in principals.slots(s) if slot.principal == "auditor"),
             "copy": backup.backup_keys(s, folder / "keys", expires=s.clock() + timedelta(days=3)).backup_id,
+            "event": recording.history(s, "S03").events[0].event_id,
             "token": accounting.account_for(s, "S03").tokens[0],
         }
         backup.backup(s, folder / "copy")
@@ -308,6 +310,7 @@ def functions(s, names, folder):
         "consent.import": lambda: recording.import_answers(s, ANSWERS.encode(), "broad-research"),
         "consent.record": lambda: recording.record(s, "S11", "broad-research", {"research_use": "yes"}),
         "consent.withdraw": lambda: recording.withdraw(s, "S03"),
+        "consent.correct": lambda: corrections.correct(s, names["event"], reason="x"),
         "consent.show": lambda: recording.history(s, "S03"),
         "consent.explain": lambda: explanations.explain(s, "S03", "demo"),
         "consent.export": lambda: subject_export.export(s, "S03", folder / "dossier"),
@@ -379,6 +382,7 @@ WITHIN = {
     "vault.incarnation",
     "keystore.reconcile",
     "subject.merge.propose",
+    "consent.correct.propose",
     "job.done",
 } | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
 UNBUILT = {"subject.update", "request.approve", "release.notice", "pseudonym.resolve"} | {

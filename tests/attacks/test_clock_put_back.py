@@ -14,7 +14,7 @@ from vault import gate
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import decode_leaf
 from vault.consent import coverage, explanations, recording
-from vault.consent.recording import Signature
+from vault.consent.signatures import Signature
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import RefusedError

@@ -40,7 +40,7 @@ def test_one_persons_answers_are_recorded_and_explained(peopled):
         ("consent record SAMPLE_3 --form broad-research --answer research_use=maybe", 4, "sheet_rejected"),
         ("consent record SAMPLE_3 --form broad-research --answer research_use=yes --at 2999-01-01", 4, "bad_time"),
         ("consent record NOBODY --form broad-research --answer research_use=yes", 4, "subject_unknown"),
-        ("consent note SAMPLE_3 deceased --corrects 1", 4, "event_unknown"),
+        ("consent correct 1 --reason x", 4, "event_unknown"),
         ("consent explain SAMPLE_3 --project nope", 4, "project_unknown"),
         ("consent coverage --project nope", 4, "project_unknown"),
         ("consent rule nope controls --reason x", 4, "project_unknown"),

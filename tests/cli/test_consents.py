@@ -79,16 +79,31 @@ def test_a_withdrawal_acts_at_once_and_is_shown(consented):
     assert "withdrew" in consented.run("consent show SAMPLE_2").out
 
 
-def test_a_withdrawal_that_was_recorded_late_is_corrected_by_what_show_prints(consented):
+def test_a_withdrawal_that_was_typed_in_late_is_put_in_its_place(consented):
     withdrawn = consented.run("consent withdraw SAMPLE_2 --at 2019-01-01 --json").json["event"]
     assert withdrawn in consented.run("consent show SAMPLE_2").out
+    assert withdrawn in consented.run("consent explain SAMPLE_2 --project demo").out
     consented.write("letter.txt", "withdrawn in 2019, and asked again since")
-    again = (
-        f"consent record SAMPLE_2 --form broad-research --answer research_use=yes --at 2018-06-01 --corrects {withdrawn} --json"
-    )
-    consented.run(again)
-    assert consented.run("project check demo --json").json["deny"] == {"withdrawn": 1}  # a correction names its evidence
-    consented.run(f"{again} --evidence letter.txt")
+    again = f"consent correct {withdrawn} --at 2019-01-01 --json"
+    assert consented.try_(again).code == 2  # without a reason
+    assert consented.try_(f"{again} --reason late").error == "evidence_missing"
+    assert consented.run("project check demo --json").json["deny"] == {"withdrawn": 1}
+    done = consented.run(f"{again} --reason late --evidence letter.txt").json
+    assert (done["state"], done["kind"], done["allowed"]) == ("corrected", "restated", ["research_use"])
+    assert consented.run("project check demo --json").json["permit"] == 12
+    shown = consented.run("consent show SAMPLE_2").out
+    assert "late" in shown
+    assert f"corrected by {done['event']}" in " ".join(shown.split())
+    said = consented.run("consent withdraw SAMPLE_2").out
+    assert said.startswith("withdrawn by sample SAMPLE_2")
+
+
+def test_what_was_recorded_for_another_person_is_taken_back(consented):
+    done = consented.run("consent note SAMPLE_2 deceased --json").json
+    assert (done["recorded"], done["who"]) == ("deceased", "sample SAMPLE_2")
+    taken = consented.run(f"consent correct {done['event']} --reason 'his brother' --evidence {'ab' * 32}").out
+    assert "never said, of sample SAMPLE_2" in taken
+    assert "his brother" in consented.run("consent show SAMPLE_2").out
     assert consented.run("project check demo --json").json["permit"] == 12
 
 

@@ -1,12 +1,14 @@
 """The properties of docs/design/consent.md §16.2, over random histories and purposes."""
 
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, QcState, ScopeKind, Withdrawal
+from policies.consent import Answer, ConsentEvent, CorrectionKind, Level, PolicyAnswer, QcState, ScopeKind, Withdrawal
+from policies.corrections import needs_evidence, opens
 from policies.decisions import HAS_SATISFIED_POLICY, Decision, decide
 from policies.purposes import Purpose, UseKind
 from policies.records import dump_event, parse_event
@@ -15,7 +17,7 @@ from policies.states import fold
 from policies.term_matching import Effect
 from policies.terms import Alternative, Modifier, Terms, parse_expression
 from tests.support.consenting import CANCER, DISEASE, LUNG, ONTOLOGY, T0, state_of
-from tests.support.histories import AT, MODIFIERS, a_purpose, event, history, terms
+from tests.support.histories import AT, MODIFIERS, a_purpose, corrected, event, history, recorded_now, terms
 
 seeds = st.integers(0, 2**40).map(Random)
 PERMIT = Effect.PERMIT
@@ -61,11 +63,11 @@ def test_1b_whatever_the_clocks_a_later_no_beats_an_earlier_yes(random):
 
 @given(seeds)
 def test_1c_a_yes_undoes_a_no_only_if_it_is_later_in_the_ledger_and_legally(random):
-    events = [replace(one, rules=2, supersedes="") for one in history(random)]
+    events = [replace(one, rules=2) for one in history(random)]
     for _, yes in sources(fold(events), legal_at=AT).granting:
         for no in fold(events).oppositions:
             if no.scope.kind is ScopeKind.EVERYTHING and no.level >= Level.NO_NEW_USE:
-                assert yes.seq > no.seq
+                assert yes.place > no.place or no.by_time
                 assert yes.legal_time > no.legal_time
 
 
@@ -160,6 +162,38 @@ def test_an_added_event_that_only_opposes_never_opens_anything(random):
     )
     before, after = decided(events, what), decided([*events, extra], what)
     assert before.permitted or not after.permitted
+
+
+@settings(max_examples=1_000)
+@given(seeds)
+def test_a_correction_that_asks_for_one_steward_opens_nothing_now_or_later(random):
+    events = history(random)
+    extra = replace(
+        recorded_now(random, event(random, len(events) + 1)),
+        supersedes=random.choice([one.event_id for one in events] or ["e0"]),
+        qc=QcState.VALID,
+        evidence_hash=random.choice(["", "ab"]),
+    )
+    extra = corrected(random, extra)
+    assume(not opens(events, extra, at=AT))
+    before, after = fold(events), fold([*events, extra])
+    for days in (0, 1, 30, 200, 900, 5_000):
+        at, what = AT + timedelta(days=days), a_purpose(random)
+        was, now = (decide(state, what, legal_at=at, ontology=ONTOLOGY).permitted for state in (before, after))
+        assert was or not now
+
+
+@settings(max_examples=1_000)
+@given(seeds)
+def test_a_no_is_taken_out_of_force_only_by_what_asks_for_evidence(random):
+    events = history(random)
+    target = random.choice(events) if events else None
+    assume(target is not None and not needs_evidence(target))
+    extra = replace(
+        event(random, len(events) + 1), correction=CorrectionKind.VOID, supersedes=target.event_id, answers=(), withdrawal=None
+    )
+    stands = {(no.event_id, no.scope, no.level) for no in fold([*events, replace(extra, rules=2)]).oppositions}
+    assert stands >= {(no.event_id, no.scope, no.level) for no in fold(events).oppositions}
 
 
 @given(seeds)

@@ -29,14 +29,12 @@ def oracle(events, purpose, at):
     opposing, accepting = collect(events)
     live = [one for one in accepting if one["policy"] == "research_use" and in_force(one, at)]
     against_research = [one for one in opposing if one["scope"] in {"everything", "policy:research_use"} and one["level"] >= 3]
-    live = [
-        one for one in live if not any(new(one, no) and no["seq"] >= one["seq"] and "moved" not in no for no in against_research)
-    ]
+    live = [one for one in live if not any(new(one, no) and recorded_behind(no, one) for no in against_research)]
     if not live:
         return "deny"
     latest = live[0]
     for one in live:
-        if (one["time"], one["seq"]) > (latest["time"], latest["seq"]):
+        if (one["time"], one["place"], one["seq"]) > (latest["time"], latest["place"], latest["seq"]):
             latest = one
     if module_gone(latest, opposing):
         return "deny"
@@ -56,11 +54,13 @@ def collect(events):
     opposing, accepting = [], []
     for event in events:
         later = [one for one in events if one.supersedes == event.event_id and one.seq > event.seq]
-        gone = [one for one in later if one.qc != "invalid"]
+        gone = [one for one in later if one.qc != "invalid" and not never_said(one, events)]
         undone = annulled(event, events)
         base = {
             "time": event.legal_time,
             "seq": event.seq,
+            "place": place(event, events),
+            "by_time": place(event, events) != event.seq,
             "guardian": event.signer == "guardian",
             "ref": event.signer_ref,
             "lapse": event.lapses_at,
@@ -76,10 +76,11 @@ def collect(events):
             if item.answer in OPPOSED and event.qc != "invalid" and not undone:
                 opposing.append({**base, "scope": f"policy:{item.policy}", "level": 3})
             if item.answer == "accepted" and event.qc != "invalid":
-                for one in gone:
+                for one in [two for two in later if two.qc != "invalid" and two.correction is None]:
                     against = one.withdrawal is not None or any(two.answer in OPPOSED for two in one.answers)
                     if against and not annulled(one, events):
                         mine = {"guardian": one.signer == "guardian", "ref": one.signer_ref, "rules": one.rules, "moved": True}
+                        mine |= {"place": event.seq, "by_time": False}
                         opposing.append({**base, **mine, "scope": f"policy:{item.policy}", "level": 3})
             if item.answer == "accepted" and event.qc == "valid" and not gone:
                 ends = [*base["until"], *([item.valid_to] if item.valid_to else [])]
@@ -98,17 +99,34 @@ def collect(events):
 
 
 def annulled(event, events):
-    """True if a checked, evidenced correction that opposes nothing, and that nothing supersedes, names this event."""
-    return any(
-        one.supersedes == event.event_id
-        and one.seq > event.seq
-        and one.qc == "valid"
-        and one.evidence_hash
-        and one.withdrawal is None
-        and not any(item.answer in OPPOSED for item in one.answers)
-        and not any(two.supersedes == one.event_id and two.seq > one.seq for two in events)
-        for one in events
-    )
+    """True if an event that counts names this one: checked, evidenced, and either opposing nothing or saying this one rightly."""
+    return any(one.supersedes == event.event_id and one.seq > event.seq and counts(one, events) for one in events)
+
+
+def counts(one, events):
+    opposes = one.withdrawal is not None or any(item.answer in OPPOSED for item in one.answers)
+    if one.qc != "valid" or not one.evidence_hash or (opposes and one.correction is None):
+        return False
+    again = [two for two in events if two.supersedes == one.event_id and two.seq > one.seq]
+    return all(two.correction == "restated" and counts(two, events) for two in again)
+
+
+def never_said(one, events):
+    again = [two for two in events if two.supersedes == one.event_id and two.seq > one.seq and two.correction == "void"]
+    return any(counts(two, events) for two in again)
+
+
+def place(event, events):
+    """Where an event stands in the order of the ledger: a correction where the one stands that it corrects."""
+    if event.correction is None:
+        return event.seq
+    corrected = [one for one in events if one.event_id == event.supersedes and one.seq < event.seq]
+    return place(corrected[0], events) if corrected else event.seq
+
+
+def recorded_behind(no, yes):
+    """True if a no beats a yes by its place alone: not one that was moved to what it invalidates, or to where its time puts it."""
+    return no["place"] >= yes["place"] and "moved" not in no and not no["by_time"]
 
 
 def in_force(one, at):
@@ -135,7 +153,7 @@ def wins(yes, no):
     hours = (yes["time"] - no["time"]).total_seconds() / 3600
     if not new(yes, no):
         return hours > 0
-    if yes["seq"] <= no["seq"]:
+    if yes["place"] <= no["place"] and not no["by_time"]:
         return False
     if yes["day"] and no["day"]:
         return hours >= 23

@@ -6,7 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from policies.consent import Answer, ConsentEvent, Level, OnMajority, PolicyAnswer, Precision, QcState, SignerRole, Withdrawal
+from policies.consent import (
+    Answer,
+    ConsentEvent,
+    CorrectionKind,
+    Level,
+    OnMajority,
+    PolicyAnswer,
+    Precision,
+    QcState,
+    SignerRole,
+    Withdrawal,
+)
 from policies.purposes import Commitment, Organisation, Profit, Purpose, Topic, UseKind
 from policies.terms import Terms, parse_expression
 from tests.support.consenting import CANCER, DIABETES, DISEASE, LUNG, T0
@@ -68,7 +79,7 @@ def event(random: Random, seq: int) -> ConsentEvent:
         valid_to=T0 + timedelta(days=random.choice([26, 27, 28, 900])) if random.random() < 0.1 else None,
         valid_from=None,
         qc=random.choice([QcState.VALID] * 8 + [QcState.PENDING, QcState.INVALID]),
-        supersedes=f"e{random.choice([*range(1, seq), seq + 1])}" if random.random() < 0.2 else "",
+        supersedes=f"e{random.choice([*range(1, seq), seq + 1])}" if random.random() < 0.3 else "",
         evidence_hash=random.choice(["", "ab"]),
     )
 
@@ -77,7 +88,16 @@ def history(random: Random) -> list[ConsentEvent]:
     """Up to seven events with distinct ledger positions, the first few perhaps from before rule set 2."""
     events = [event(random, seq) for seq in range(1, random.randrange(1, 8))]
     upgrade = random.choice([0, 0, 2, len(events)])
-    return events[:upgrade] + [recorded_now(random, one) for one in events[upgrade:]]
+    return events[:upgrade] + [corrected(random, recorded_now(random, one)) for one in events[upgrade:]]
+
+
+def corrected(random: Random, one: ConsentEvent) -> ConsentEvent:
+    """The event, as a correction half the time where it supersedes another."""
+    if not one.supersedes or random.random() < 0.5:
+        return one
+    if random.random() < 0.4:
+        return replace(one, correction=CorrectionKind.VOID, answers=(), withdrawal=None)
+    return replace(one, correction=CorrectionKind.RESTATED)
 
 
 def recorded_now(random: Random, one: ConsentEvent) -> ConsentEvent:

@@ -30,6 +30,8 @@ class Action(StrEnum):
     CONSENT_IMPORT = "consent.import"
     CONSENT_RECORD = "consent.record"
     CONSENT_WITHDRAW = "consent.withdraw"
+    CONSENT_CORRECT = "consent.correct"
+    CONSENT_PROPOSE_CORRECTION = "consent.correct.propose"  # the first of two stewards; nothing is changed by it
     CONSENT_SHOW = "consent.show"
     CONSENT_EXPLAIN = "consent.explain"
     CONSENT_EXPORT = "consent.export"

@@ -14,10 +14,11 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
+from policies.acts import SHORTEST_DAY, Acceptance
 from policies.consent import ConsentEvent, Level
 from policies.decisions import Basis
 from policies.records import mark_number
-from policies.states import SHORTEST_DAY, Acceptance, ConsentState, fold
+from policies.states import ConsentState, fold
 from policies.times import first_moment
 from vault.consent.ledger_columns import DAY as DATED
 from vault.consent.ledger_columns import IN_FORMAT_1, Columns, Ints

@@ -38,6 +38,7 @@ VERDICTS = {
 class Clause:
     """Clause behind a decision: the wording of a question with the answer, or an act without a form."""
 
+    event: str
     seq: int
     legal_time: str
     form: str
@@ -99,11 +100,13 @@ def _clauses(vault: UnlockedVault, event: ConsentEvent, asked: set[str]) -> list
     when = event.legal_time.astimezone(zone_of(vault)).date().isoformat()
     if event.withdrawal is not None:
         level = event.withdrawal.level.name.lower()
-        found.append(Clause(event.seq, when, "", "", f"withdrawal of {event.withdrawal.scope}", level))
+        found.append(Clause(event.event_id, event.seq, when, "", "", f"withdrawal of {event.withdrawal.scope}", level))
     if event.status is not None:
-        found.append(Clause(event.seq, when, "", "", "recorded fact", str(event.status)))
+        found.append(Clause(event.event_id, event.seq, when, "", "", "recorded fact", str(event.status)))
     spoken = [answer for answer in event.answers if answer.policy in asked or ":" in answer.policy]
-    return found + [replace(_clause(vault, event, answer), seq=event.seq, legal_time=when) for answer in spoken]
+    return found + [
+        replace(_clause(vault, event, answer), event=event.event_id, seq=event.seq, legal_time=when) for answer in spoken
+    ]
 
 
 def _clause(vault: UnlockedVault, event: ConsentEvent, answer: PolicyAnswer) -> Clause:
@@ -112,17 +115,17 @@ def _clause(vault: UnlockedVault, event: ConsentEvent, answer: PolicyAnswer) -> 
     if answer.terms is not None:
         given += f" ({' or '.join(_terms(answer))})"
     if event.form is None:
-        return Clause(0, "", "", "", answer.policy, given)
+        return Clause("", 0, "", "", "", answer.policy, given)
     name = f"{event.form.form}@{event.form.version}"
     question = answer.module.partition("/")[2]
     try:
         form, _ = forms.find(vault, name)
     except InputError:
-        return Clause(0, "", name, question, "the text of this form is not held", given)
+        return Clause("", 0, "", name, question, "the text of this form is not held", given)
     asked = form.question(question)
     known = asked is not None and form.wording_sha256 == event.form.wording_sha256
     wording = " ".join(asked.wording.split()) if asked is not None and known else "the text of this form is not held"
-    return Clause(0, "", name, question, wording, given)
+    return Clause("", 0, "", name, question, wording, given)
 
 
 def _terms(answer: PolicyAnswer) -> list[str]:

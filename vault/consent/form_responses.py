@@ -58,7 +58,6 @@ class FormResponse:
     evidence: str = ""  # SHA-256
     channel: str = ""
     qc: QcState = QcState.VALID
-    supersedes: str = ""
     line: int = 0
 
 
@@ -130,9 +129,12 @@ def new_events(
     for item in responses:
         try:
             history = book.events_of(item.subject)
-            reference = _guardian(vault, tx, book, item) if item.signer is SignerRole.GUARDIAN else ""
+            of_guardian = item.signer is SignerRole.GUARDIAN
+            reference = guardian(vault, tx, book, item.subject, item.signed_by) if of_guardian else ""
             life = life_dates(item.identity, ages, zone)
-            event = _event(vault, form, item, now, (_lapse(item, life, now), reference))
+            event = _event(
+                vault, form, item, now, (lapse(item.signer, life, item.legal_time.at if item.legal_time else now), reference)
+            )
             signers.require_possible(event, signers.with_facts(life, history), zone=zone)
             if not as_written:
                 known_names.require_projects(event, codes)
@@ -165,7 +167,6 @@ def _event(
         signer_ref=guardian[1],
         lapses_at=guardian[0],
         qc=item.qc,
-        supersedes=item.supersedes,
         recorded_by=vault.principal,
         evidence_hash=item.evidence,
         channel=item.channel,
@@ -180,25 +181,29 @@ def life_dates(identity: Identity, ages: AgesOfMajority, zone: tzinfo) -> LifeDa
     return LifeDates(birth, ages.reached(birth, identity.country, zone=zone))
 
 
-def _lapse(item: FormResponse, life: LifeDates, now: datetime) -> datetime | None:
-    """Lapse of a guardian's signature, None for other signers. The event keeps only this instant, never the birth date."""
-    if item.signer is not SignerRole.GUARDIAN:
+def lapse(signer: SignerRole, life: LifeDates, signed: datetime) -> datetime | None:
+    """Lapse of a guardian's signature, None for other signers. The event keeps only this instant, never the birth date.
+
+    Raises:
+        PolicyInputError: ``birth_date_missing``, ``of_age`` (place ``signer``).
+    """
+    if signer is not SignerRole.GUARDIAN:
         return None
     if life.of_age is None:
         raise PolicyInputError("birth_date_missing", "a guardian's signature needs the person's birth date", "signer")
-    if life.of_age <= (item.legal_time.at if item.legal_time else now):
+    if life.of_age <= signed:
         raise PolicyInputError("of_age", OF_AGE, "signer")
     return life.of_age
 
 
-def _guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, item: FormResponse) -> str:
-    """Number that tells a subject's guardians apart, "" for one without a name; names stay sealed."""
-    if not item.signed_by:
+def guardian(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: SubjectId, name: str) -> str:
+    """Number that tells a subject's guardians apart, "" for one without a name; names stay sealed. Raises as ``ledger.private``."""
+    if not name:
         return ""
-    private = ledger.private(vault, tx, book, item.subject)
-    names = [private[event.seq].get(SIGNED_BY) for event in book.events_of(item.subject) if event.signer_ref]
+    private = ledger.private(vault, tx, book, subject)
+    names = [private[event.seq].get(SIGNED_BY) for event in book.events_of(subject) if event.signer_ref]
     order = list(dict.fromkeys(names))
-    return str(order.index(item.signed_by) + 1 if item.signed_by in order else len(order) + 1)
+    return str(order.index(name) + 1 if name in order else len(order) + 1)
 
 
 def _require_no_override(event: ConsentEvent, history: tuple[ConsentEvent, ...]) -> None:

@@ -95,6 +95,13 @@ class Ledger:
             return ()
         return tuple(self.columns.event(int(at)) for at in np.flatnonzero(self.columns.subject == number))
 
+    def subject_of(self, event_id: str) -> SubjectId | None:
+        """Subject of an event, or None where there is no such event."""
+        if not event_id.isascii():
+            return None
+        found = np.flatnonzero(self.columns.fixed["event_id"] == event_id.encode())
+        return self.columns.subject_id(int(self.columns.subject[found[0]])) if len(found) else None
+
     def who_answered(self, form: str) -> set[SubjectId]:
         """Subjects with an answer to any version of a form."""
         columns = self.columns

@@ -5,32 +5,35 @@ A withdrawal is one call and acts at once: one transaction writes it to the ledg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 
 from sqlalchemy import select
 
-from policies import consent, signers, states
-from policies.consent import ConsentEvent, Level, Precision, QcState, SignerRole, Status, Withdrawal
+from policies import consent, states
+from policies.consent import ConsentEvent, Level, Precision, Status, Withdrawal
 from policies.errors import PolicyInputError
 from policies.standing import Standing, standing
-from policies.stated_times import LegalTime, Stated, legal_time
+from policies.stated_times import Stated
 from vault.access import reference_data
 from vault.audit.actions import Action, Outcome
-from vault.consent import form_responses, forms, known_names, ledger, named_places
-from vault.consent.form_responses import FormResponse, evidence_digest
+from vault.consent import form_responses, forms, known_names, ledger, named_places, signatures
+from vault.consent.form_responses import FormResponse
 from vault.consent.ledger import NewEvent
+from vault.consent.signatures import NOW_BY_THE_PERSON, Signature
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import InputError
-from vault.files.csv_sheets import BadField, Told, read_sheet
+from vault.files.csv_sheets import Told, read_sheet
 from vault.ids import SubjectId, new_uuid7
 from vault.session.moments import moment
 from vault.session.time_zone import instant_in, zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
+from vault.subjects import people_words
 from vault.subjects.identities import open_identities
+from vault.subjects.people_words import who
 from vault.subjects.references import resolve
 
 
@@ -45,31 +48,22 @@ class AnswersReport:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """An event as recorded, and the person in words."""
+
+    event: ConsentEvent
+    who: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class History:
-    """Consent history of a subject: the known events, the standing they give, and their sealed parts by event id."""
+    """Consent history of a subject: the known events, the standing they give, and their sealed parts by event id. ``who``: in words."""
 
     events: tuple[ConsentEvent, ...]
     standing: Standing
     private: Mapping[str, Mapping[str, str]]
     zone: tzinfo = UTC  # of the vault's days
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Signature under a form, a withdrawal or a fact: signer, time (``at`` None: now) and evidence."""
-
-    at: Stated | None = None  # a day is one of the vault's time zone
-    signer: SignerRole = SignerRole.SELF
-    signed_by: str = ""
-    evidence: str = ""  # a SHA-256, or the path of a file whose digest is stored
-    channel: str = ""
-    supersedes: str = ""  # id of the event that this one corrects
-    qc: QcState = QcState.VALID
-    clock_checked: bool = False  # the clock is right, the time of the ledger's last event is not
-    as_written: bool = False  # names that nothing here has are meant letter by letter
-
-
-NOW_BY_THE_PERSON = Signature()
+    who: str = field(default="", repr=False)
 
 
 def import_answers(
@@ -106,7 +100,7 @@ def import_answers(
                 counts={"rows": len(new)},
                 consent=head.entry(added=len(new)),
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
-                flags=_flags(recorded, clock_checked=clock_checked),
+                flags=signatures.flags(recorded, clock_checked=clock_checked),
             )
     rows = tuple((item.line, event.seq) for item, event in zip(responses, recorded, strict=True))
     return AnswersReport(len(new), form.id, form.version, rows)
@@ -114,7 +108,7 @@ def import_answers(
 
 def record(
     vault: UnlockedVault, reference: str, form_name: str, answers: Mapping[str, str], *, signature: Signature = NOW_BY_THE_PERSON
-) -> ConsentEvent:
+) -> Noted:
     """Record one subject's answers to a form, also where a sheet would be refused (``form_responses``).
 
     Raises:
@@ -123,21 +117,19 @@ def record(
     with vault.trail.attempting(Action.CONSENT_RECORD):
         form, body = forms.find(vault, form_name)
         subject = resolve(vault, reference)
-        signed = _checked(signature)
+        signed = signatures.checked(signature)
         item = FormResponse(
             subject=subject,
             identity=open_identities(vault, [subject])[subject],
             answers=answers,
-            legal_time=_legal_time(vault, signed.at),
+            legal_time=signatures.stated(vault, signed.at),
             signer=signed.signer,
             signed_by=signed.signed_by,
             evidence=signed.evidence,
             channel=signed.channel,
             qc=signed.qc,
-            supersedes=signed.supersedes,
         )
         with vault.books.read() as tx:
-            _require_own(vault, subject, signed.supersedes)
             new = form_responses.new_events(vault, tx, form, [item], bulk=False, as_written=signed.as_written)
         with vault.books.write() as tx:
             forms.store(tx, vault, form, body)
@@ -149,9 +141,9 @@ def record(
                 subjects=[subject],
                 consent=head.entry(added=1),
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
-                flags=_flags(recorded, clock_checked=signed.clock_checked),
+                flags=signatures.flags(recorded, clock_checked=signed.clock_checked),
             )
-    return recorded[0]
+    return Noted(recorded[0], people_words.words(item.identity))
 
 
 def withdraw(
@@ -165,8 +157,7 @@ def withdraw(
     """Record a withdrawal; it acts from the moment this returns.
 
     Raises:
-        InputError: ``withdrawal_malformed``, ``name_unknown``, ``place_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``,
-            ``event_unknown``: the event to be corrected is not this subject's.
+        InputError: ``withdrawal_malformed``, ``name_unknown``, ``place_unknown``, ``subject_unknown``, ``subject_ambiguous``, ``bad_time``, ``bad_evidence``.
     """
     with vault.trail.attempting(Action.CONSENT_WITHDRAW):
         withdrawal = Withdrawal(scope, level, named_places.of_scope(vault, scope))
@@ -178,19 +169,21 @@ def withdraw(
     return effect(vault, subject, history, recorded, at=vault.clock())
 
 
-def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> SubjectId:
+def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> Noted:
     """Record a fact that bears on every decision: a death, loss of capacity, an emancipation.
 
     Raises:
         InputError: as ``withdraw``.
     """
-    return _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)[0]
+    subject, event = _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)
+    return Noted(event, who(vault, subject))
 
 
-def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> SubjectId:
+def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> Noted:
     """Restrict a subject's data to storage, or lift the restriction (GDPR Article 18)."""
     status = Status.RESTRICTION_LIFTED if lift else Status.RESTRICTED
-    return _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)[0]
+    subject, event = _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
+    return Noted(event, who(vault, subject))
 
 
 def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, known_at: Stated | None = None) -> History:
@@ -210,7 +203,7 @@ def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, k
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
         vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
     shown = {e.event_id: private[e.seq] for e in known}
-    return History(known, standing(state, legal_at=at), shown, zone_of(vault))
+    return History(known, standing(state, legal_at=at), shown, zone_of(vault), who(vault, subject))
 
 
 def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:
@@ -250,9 +243,8 @@ def _record(
 ) -> tuple[SubjectId, ConsentEvent]:
     with vault.trail.attempting(act):
         subject = resolve(vault, reference)
-        signed = _checked(signature)
-        _require_own(vault, subject, signed.supersedes)
-        now, legal = vault.clock(), _legal_time(vault, signed.at)
+        signed = signatures.checked(signature)
+        now, legal = vault.clock(), signatures.stated(vault, signed.at)
         try:
             event = ConsentEvent(
                 event_id=new_uuid7(vault.random, now),
@@ -263,7 +255,6 @@ def _record(
                 withdrawal=withdrawal,
                 status=status,
                 signer=signed.signer,
-                supersedes=signed.supersedes,
                 recorded_by=vault.principal,
                 evidence_hash=signed.evidence,
                 channel=signed.channel,
@@ -271,63 +262,14 @@ def _record(
         except PolicyInputError as error:
             raise InputError("withdrawal_malformed" if withdrawal else "record_malformed", str(error)) from None
         if legal is not None:
-            _require_possible(vault, subject, event)
+            signatures.require_possible(vault, signatures.life_of(vault, subject), event)
         private = {form_responses.SIGNED_BY: signed.signed_by} if signed.signed_by else {}
         with vault.books.write() as tx:
             new = NewEvent(subject, event, private, at_once=legal is None)
             head, recorded = ledger.append(tx, vault, [new], clock_checked=signed.clock_checked)
-            flags = _flags(recorded, clock_checked=signed.clock_checked)
+            flags = signatures.flags(recorded, clock_checked=signed.clock_checked)
             vault.trail.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), flags=flags)
     return subject, recorded[0]
-
-
-def _legal_time(vault: UnlockedVault, stated: Stated | None) -> LegalTime | None:
-    """A stated time as the ledger keeps it; None for none. Raises InputError ``bad_time``."""
-    if stated is None:
-        return None
-    try:
-        return legal_time(stated, zone=zone_of(vault), now=vault.clock())
-    except PolicyInputError as error:
-        future = error.code == "in_the_future"
-        message = "nobody can have signed in the future" if future else error.message
-        raise InputError("bad_time", message, hint="check the date, and this machine's clock") from None
-
-
-def _require_possible(vault: UnlockedVault, subject: SubjectId, event: ConsentEvent) -> None:
-    """Hold a stated time against the dates of the person's life. Raises InputError ``bad_time``."""
-    zone = zone_of(vault)
-    with vault.books.read() as tx:
-        ages = reference_data.majority(tx)
-    life = form_responses.life_dates(open_identities(vault, [subject])[subject], ages, zone)
-    try:
-        signers.require_possible(event, life, zone=zone)
-    except PolicyInputError as error:
-        raise InputError("bad_time", f"the time {error.message}", hint="check the date and the person") from None
-
-
-def _flags(recorded: Sequence[ConsentEvent], *, clock_checked: bool) -> tuple[str, ...]:
-    """Flags of the entry about events just recorded."""
-    behind = any(event.clock_behind for event in recorded)
-    return (*(["clock_behind"] if behind else []), *(["clock_checked"] if clock_checked else []))
-
-
-def _checked(signature: Signature) -> Signature:
-    """Signature with its evidence as a digest. Raises InputError ``bad_evidence``."""
-    if not signature.evidence:
-        return signature
-    try:
-        return replace(signature, evidence=evidence_digest(signature.evidence))
-    except BadField as error:
-        raise InputError("bad_evidence", f"the evidence {error}") from None
-
-
-def _require_own(vault: UnlockedVault, subject: SubjectId, supersedes: str) -> None:
-    if not supersedes:
-        return
-    with vault.books.read() as tx:
-        own = {event.event_id for event in ledger.read(tx, vault).events_of(subject)}
-    if supersedes not in own:
-        raise InputError("event_unknown", "this person has no such event to correct", hint="genovault consent show REF")
 
 
 def _named(samples: tuple[str, ...], mrn: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from policies import canonical, consent, reasons, states
 from policies.consent import ConsentEvent
+from policies.corrections import corrected_by
 from policies.standing import Standing, standing
 from policies.states import ConsentState
 from vault.access import projects, releases
@@ -81,9 +82,10 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
 
 
 def preferences(events: Sequence[ConsentEvent], private: Mapping[int, Mapping[str, str]]) -> dict[str, str]:
-    """Latest stated preference by category. Preferences never decide a release."""
+    """Latest stated preference by category, corrected ones apart. Preferences never decide a release."""
     found: dict[str, str] = {}
-    for event in sorted(events, key=lambda event: (event.legal_time, event.seq)):
+    stand = [event for event in events if corrected_by(events, event.event_id) is None]
+    for event in sorted(stand, key=lambda event: (event.legal_time, event.seq)):
         stated = private[event.seq].items()
         found |= {name.removeprefix("preference:"): value for name, value in stated if name.startswith("preference:")}
     return found
@@ -170,6 +172,8 @@ def _event_text(event: Mapping[str, Any]) -> str:
     if "status" in event:
         parts.append(str(event["status"]))
     form = f" (form {event['form']['form']}@{event['form']['version']})" if "form" in event else ""
+    if "supersedes" in event:
+        parts.append(f"{'takes back' if event.get('correction') == 'void' else 'corrects'} event {event['supersedes']}")
     return "; ".join(parts) + form
 
 

@@ -17,6 +17,7 @@ from vault.consent.subject_decision import decide_subject
 from vault.errors import GenovaultError
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
+from vault.subjects.people_words import who
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Withdrawn:
     ``projects``: approved ones that could use the person and cannot now; ``releases``: those that hold the person.
     """
 
-    subject: SubjectId = field(repr=False)
+    who: str = field(repr=False)  # the person in words
     event_id: str
     clock_behind: bool
     ended: tuple[str, ...]
@@ -47,7 +48,7 @@ def effect(
     except (GenovaultError, PolicyInputError):
         lost, held = None, None
     return Withdrawn(
-        subject=subject,
+        who=who(vault, subject),
         event_id=recorded.event_id,
         clock_behind=recorded.clock_behind,
         ended=tuple(sorted({grant.policy for grant in was.grants} - {grant.policy for grant in now.grants})),

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from policies import reasons
+from policies.acts import Acceptance
 from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
-from policies.states import Acceptance
 from policies.term_matching import Effect
 from vault.access import projects, rulings
 from vault.access.rulings import Ruling

@@ -9,9 +9,10 @@ import numpy as np
 from sqlalchemy import select
 
 from policies import signers
+from policies.acts import Act
 from policies.consent import ConsentEvent
 from policies.errors import PolicyInputError
-from policies.states import Act, fold
+from policies.states import fold
 from vault.access import reference_data
 from vault.consent import ledger
 from vault.consent.form_responses import life_dates

@@ -214,7 +214,9 @@ def _ledger(vault: UnlockedVault) -> Iterator[HealthFinding]:
 
 def _dates(vault: UnlockedVault) -> Iterator[HealthFinding]:
     for message in consent_times.impossible_dates(vault):
-        yield _warning("consent_date_impossible", message, "genovault consent record REF --corrects EVENT --evidence FILE")
+        yield _warning(
+            "consent_date_impossible", message, "genovault consent show REF, then genovault consent correct EVENT --reason TEXT"
+        )
 
 
 def _records(vault: UnlockedVault) -> Iterator[HealthFinding]:

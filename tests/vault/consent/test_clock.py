@@ -12,7 +12,7 @@ from policies.stated_times import latest_day
 from tests.support.consent_work import FORM, START, guardian, permits, refused, sheet
 from tests.support.held import FACTOR, Held
 from vault.consent import recording
-from vault.consent.recording import Signature
+from vault.consent.signatures import Signature
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError, UnavailableError
 from vault.operations import create, doctor, upgrade
@@ -100,7 +100,7 @@ def test_a_ledger_from_the_future_has_a_way_out(held, clock):
         recording.record(held.vault, "SAMPLE_4", FORM, YES)
     assert "--clock-checked" in caught.value.hint
     assert "consent_time_odd" in {finding.code for finding in doctor.examine(held.vault).findings}
-    event = recording.record(held.vault, "SAMPLE_4", FORM, YES, signature=Signature(clock_checked=True))
+    event = recording.record(held.vault, "SAMPLE_4", FORM, YES, signature=Signature(clock_checked=True)).event
     assert event.recorded_at < START + timedelta(minutes=1)
     recording.record(held.vault, "SAMPLE_5", FORM, YES)
     found = [finding.message for finding in doctor.examine(held.vault).findings if finding.code == "consent_time_odd"]
@@ -172,9 +172,9 @@ def test_the_zone_is_signed_with_the_books(auckland):
 
 
 def test_a_zone_that_was_wrong_can_be_set_and_the_log_says_so(auckland):
-    before = recording.record(auckland.vault, "OLD", FORM, YES, signature=Signature(at=date(2026, 11, 20)))
+    before = recording.record(auckland.vault, "OLD", FORM, YES, signature=Signature(at=date(2026, 11, 20))).event
     assert upgrade.set_time_zone(auckland.vault, "Europe/Berlin") == "Europe/Berlin"
-    after = recording.record(auckland.vault, "OLD", FORM, YES, signature=Signature(at=date(2026, 11, 20)))
+    after = recording.record(auckland.vault, "OLD", FORM, YES, signature=Signature(at=date(2026, 11, 20))).event
     assert after.legal_time - before.legal_time == timedelta(hours=12)
     assert [entry["act"] for entry in auckland.entries()][-2] == "vault.upgrade"
     with pytest.raises(InputError):
@@ -216,7 +216,7 @@ def test_impossible_dates_are_refused_line_by_line(held):
 def test_doctor_names_what_stands_already(held, monkeypatch):
     monkeypatch.setattr("vault.consent.form_responses.signers.require_possible", lambda *_, **__: None)
     recording.import_answers(held.vault, sheet({"subject": "SAMPLE_1", **YES}), FORM)
-    event = recording.record(held.vault, "SAMPLE_2", FORM, YES, signature=Signature(at=date(2001, 1, 1)))
+    event = recording.record(held.vault, "SAMPLE_2", FORM, YES, signature=Signature(at=date(2001, 1, 1))).event
     monkeypatch.undo()
     found = [finding for finding in doctor.examine(held.vault).findings if finding.code == "consent_date_impossible"]
     assert len(found) == 2

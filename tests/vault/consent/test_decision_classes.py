@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.consent import Answer, ConsentEvent, Level, PolicyAnswer, Status, Withdrawal
+from policies.consent import Answer, ConsentEvent, CorrectionKind, Level, PolicyAnswer, Status, Withdrawal
 from policies.decisions import Decision, DecisionRequest, decide
 from policies.purposes import UseKind
 from policies.states import fold
@@ -41,7 +41,7 @@ def people(random: Random) -> list[list[ConsentEvent]]:
                 valid_to=None if event.valid_to is None else event.valid_to + timedelta(days=random.choice([0, 1])),
                 lapses_at=None if event.lapses_at is None else event.lapses_at + timedelta(days=random.choice([0, 1])),
                 withdrawal=_level(random, event.withdrawal),
-                status=random.choice([None] * 9 + list(Status)),
+                status=None if event.correction is CorrectionKind.VOID else random.choice([None] * 9 + list(Status)),
             )
             for event in random.choice(patterns)
         ]

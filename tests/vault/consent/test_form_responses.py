@@ -9,7 +9,7 @@ import pytest
 from policies.consent import SignerRole
 from tests.support.consent_work import FORM, guardian, permits, refused, sheet
 from vault.consent import recording
-from vault.consent.recording import Signature
+from vault.consent.signatures import Signature
 from vault.errors import InputError
 
 

@@ -10,7 +10,7 @@ from policies.consent import Level, Precision
 from tests.support.consent_work import START, permits, refused
 from vault import gate
 from vault.consent import recording
-from vault.consent.recording import Signature
+from vault.consent.signatures import Signature
 from vault.errors import InputError
 
 MEANT = Signature(as_written=True)

@@ -10,7 +10,7 @@ import pytest
 from policies.consent import Level
 from tests.support.consent_work import FORM, START, permits, sheet
 from vault.consent import explanations, recording, subject_export
-from vault.consent.recording import Signature
+from vault.consent.signatures import Signature
 from vault.errors import InputError
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from sqlalchemy import select
 
-from vault.access import projects
+from vault.access import second_steward
 from vault.access.release_holders import releases_with
 from vault.audit.actions import Action, Outcome
 from vault.consent import merged_history
@@ -32,20 +31,17 @@ from vault.ids import PartId, SubjectId, new_id
 from vault.operations.corrections import call_moves, merge_job
 from vault.operations.corrections.call_moves import Move
 from vault.operations.corrections.merge_job import Pair, Written
-from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.process import alone
-from vault.session import approvals, object_leases
+from vault.session import object_leases
 from vault.session.approvals import Approval
+from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ApprovalRow, PrincipalRow, SubjectRow
-from vault.storage.database import Transaction
-from vault.storage.timestamps import to_micros
+from vault.storage.book_tables import SubjectRow
 from vault.subjects import registrations
 from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex, resolve
 
 LEASE = timedelta(hours=6)
-PROPOSAL_HOLDS = timedelta(days=30)
 PROPOSED, MERGED, WOULD = "proposed", "merged", "would_merge"
 
 
@@ -166,7 +162,7 @@ def _asked(vault: UnlockedVault, stays: str, goes: str) -> _Asked:
         if any(tx.get_one(SubjectRow, one).state != "active" for one in pair.both):
             raise InputError("subject_unknown", "one of them is being erased", hint="genovault doctor says how to finish it")
         history = merged_history.read(tx, vault, pair.stays, pair.goes)
-        takes_two = projects.stewards(tx) > 1
+        takes_two = second_steward.needed(tx)
     if history.restricted:
         raise RefusedError(
             "subject_restricted",
@@ -215,41 +211,21 @@ def _begun(vault: UnlockedVault, asked: _Asked, reason: str, *, accept: bool) ->
     Raises:
         RefusedError: ``self_confirmation``.
     """
-    now = vault.clock()
-    signed, approval = to_micros(now), _approval(asked.pair, accept=accept)
+    approval = _approval(asked.pair, accept=accept)
     with vault.books.write() as tx:
-        first = _proposal(tx, approval, since=to_micros(now - PROPOSAL_HOLDS)) if asked.takes_two else None
-        if first is not None and first.principal == vault.principal:
-            raise RefusedError("self_confirmation", "another steward confirms what this one proposed", hint="ask a colleague")
-        approvals.sign(vault, tx, approval, signed=signed)
+        agreed = second_steward.sign(vault, tx, approval, two=asked.takes_two)
         detail: dict[str, object] = {"reason": reason, "accepted": accept}
-        if not asked.takes_two:
-            return merge_job.begin(tx, vault, asked.pair, detail=detail, flags=["self_approved"])
-        if first is None:
+        if not agreed.settled:
             vault.trail.append(tx, Action.SUBJECT_PROPOSE_MERGE, Outcome.DONE, subjects=asked.pair.both, detail=detail)
             return None
-        tx.flush()
-        proposing = approvals.require(vault, tx, approval, principal=first.principal, signed=first.signed)
-        confirming = approvals.require(vault, tx, approval, principal=vault.principal, signed=signed)
-        approvals.require_two(approval, proposing, confirming, principals=(first.principal, vault.principal))
-        return merge_job.begin(tx, vault, asked.pair, detail={**detail, "proposed_by": first.principal})
+        if agreed.proposed_by:
+            detail["proposed_by"] = agreed.proposed_by
+        return merge_job.begin(tx, vault, asked.pair, detail=detail, flags=agreed.flags)
 
 
 def _approval(pair: Pair, *, accept: bool) -> Approval:
     about = encode_context("genovault/subject-merge/v1", pair.stays, pair.goes)
     return Approval(Action.SUBJECT_MERGE, "subject_merge", sha256(about)[:16], sha256(about + bytes([accept])))
-
-
-def _proposal(tx: Transaction, approval: Approval, *, since: int) -> ApprovalRow | None:
-    """The newest signature under the same merge of a steward who is still one."""
-    query = (
-        select(ApprovalRow)
-        .join(PrincipalRow, PrincipalRow.name == ApprovalRow.principal)
-        .where(ApprovalRow.act == approval.act.value, ApprovalRow.kind == approval.kind, ApprovalRow.ref == approval.ref)
-        .where(ApprovalRow.content == approval.content, ApprovalRow.signed >= since)
-        .where(PrincipalRow.state == "active", PrincipalRow.role == "steward")
-    )
-    return tx.scalars(query.order_by(ApprovalRow.signed.desc()).limit(1)).first()
 
 
 def _compared(vault: UnlockedVault, asked: _Asked) -> Iterator[tuple[Dataset, Move, Overlap]]:

@@ -24,10 +24,10 @@ from vault.genotypes.store.part_records import Owner
 from vault.ids import PartId, SubjectId, new_id
 from vault.operations.corrections import call_moves, leaving_job
 from vault.operations.corrections.call_moves import Move
-from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.session import object_leases
+from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import registry
 from vault.subjects.references import resolve

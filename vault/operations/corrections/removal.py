@@ -21,8 +21,8 @@ from vault.genotypes.catalog.datasets import Dataset
 from vault.ids import SubjectId
 from vault.operations import key_backups
 from vault.operations.corrections import discarding, leaving_job
-from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.process import alone
+from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import LayoutMemberRow, PanelRow, PartRow, PersonalPartRow
 from vault.storage.database import Transaction

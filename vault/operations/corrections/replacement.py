@@ -17,8 +17,8 @@ from vault.genotypes.import_job import ImportReport
 from vault.genotypes.import_plan import ImportOptions
 from vault.genotypes.ingest.reading import Reading
 from vault.operations.corrections import leaving_job
-from vault.operations.corrections.reasons import require_reason
 from vault.operations.erasure.process import alone
+from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 
 

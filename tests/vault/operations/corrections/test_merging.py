@@ -17,6 +17,7 @@ from tests.vault.operations.corrections.test_replacement import listed
 from vault import gate
 from vault.access import accounting
 from vault.consent import recording
+from vault.consent.signatures import Signature
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError
@@ -134,7 +135,7 @@ def test_a_withdrawal_of_either_stands(held, stays, goes):
 
 
 def test_what_the_one_that_goes_signed_comes_along_with_its_words(held):
-    signature = recording.Signature(signed_by="Ada herself", evidence="ab" * 32, channel="paper")
+    signature = Signature(signed_by="Ada herself", evidence="ab" * 32, channel="paper")
     recording.record(held.vault, "B", "broad-research", {"research_use": "yes"}, signature=signature)
     merge(held)
     assert granted(held) == {"research_use"}

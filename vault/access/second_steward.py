@@ -1,0 +1,73 @@
+"""Acts that take two stewards: the first proposes, and another gives the same act (docs/design/access.md §1).
+
+Both sign (``vault.session.approvals``), so that one steward's keys make nobody a second one. With one steward, that one's act stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from vault.access import projects
+from vault.errors import RefusedError
+from vault.session import approvals
+from vault.session.approvals import Approval
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ApprovalRow, PrincipalRow
+from vault.storage.database import Transaction
+from vault.storage.timestamps import to_micros
+
+HOLDS = timedelta(days=30)
+"""How long a proposal waits for another steward."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """An act that was signed. ``settled`` False: another steward has to give it; ``proposed_by``: who gave it first."""
+
+    settled: bool
+    proposed_by: str | None = None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Flags of the entry of an act that is settled."""
+        return () if self.proposed_by else ("self_approved",)
+
+
+def needed(tx: Transaction) -> bool:
+    """True if there are several stewards."""
+    return projects.stewards(tx) > 1
+
+
+def sign(vault: UnlockedVault, tx: Transaction, approval: Approval, *, two: bool) -> Agreement:
+    """Sign an act in the caller's write transaction. ``two``: it takes another steward, as ``needed`` told.
+
+    Raises:
+        RefusedError: ``self_confirmation``. IntegrityError: ``approval_missing``. UnavailableError: as ``approvals.sign``.
+    """
+    now = vault.clock()
+    first = _proposal(tx, approval, since=to_micros(now - HOLDS)) if two else None
+    if first is not None and first.principal == vault.principal:
+        raise RefusedError("self_confirmation", "another steward confirms what this one proposed", hint="ask a colleague")
+    approvals.sign(vault, tx, approval, signed=(signed := to_micros(now)))
+    if first is None:
+        return Agreement(settled=not two)
+    tx.flush()
+    proposing = approvals.require(vault, tx, approval, principal=first.principal, signed=first.signed)
+    confirming = approvals.require(vault, tx, approval, principal=vault.principal, signed=signed)
+    approvals.require_two(approval, proposing, confirming, principals=(first.principal, vault.principal))
+    return Agreement(settled=True, proposed_by=first.principal)
+
+
+def _proposal(tx: Transaction, approval: Approval, *, since: int) -> ApprovalRow | None:
+    """The newest signature under the same act of a steward who is still one."""
+    query = (
+        select(ApprovalRow)
+        .join(PrincipalRow, PrincipalRow.name == ApprovalRow.principal)
+        .where(ApprovalRow.act == approval.act.value, ApprovalRow.kind == approval.kind, ApprovalRow.ref == approval.ref)
+        .where(ApprovalRow.content == approval.content, ApprovalRow.signed >= since)
+        .where(PrincipalRow.state == "active", PrincipalRow.role == "steward")
+    )
+    return tx.scalars(query.order_by(ApprovalRow.signed.desc()).limit(1)).first()
