@@ -23,14 +23,25 @@ def ask_passphrase(file: Path | None, *, new: bool = False, variable: str = PASS
 
     Raises:
         UnavailableError: ``passphrase_needed``: there is no terminal to ask at.
-        InputError: ``passphrase_file_unreadable``, ``passphrase_file_exposed``, ``passphrase_empty``, ``passphrase_mismatch``.
+        InputError: ``passphrase_file_unreadable``, ``passphrase_file_exposed``, ``passphrase_empty``, ``passphrase_mismatch``;
+            ``passphrase_weak``: a new one.
     """
+    passphrase = _asked(file, new=new, variable=variable)
+    if new:
+        from vault.crypto.passphrase_strength import require_strong
+
+        require_strong(passphrase)
+    return passphrase
+
+
+def _asked(file: Path | None, *, new: bool, variable: str) -> str:
     if file is not None:
         return _checked(_first_line(file))
     if variable in os.environ:
         return _checked(os.environ[variable])
     if not has_terminal():
-        hint = f"give --passphrase-file FILE or set {variable}"
+        option = "--new-passphrase-file" if variable == NEW_PASSPHRASE_VARIABLE else "--passphrase-file"
+        hint = f"give {option} FILE or set {variable}"
         raise UnavailableError("passphrase_needed", "a passphrase is needed and there is no terminal to ask at", hint=hint)
     passphrase = _checked(getpass.getpass("New passphrase: " if new else "Passphrase: "))
     if new and getpass.getpass("Once more: ") != passphrase:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import prompts
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, InputError, UnavailableError
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def test_an_empty_variable_is_no_passphrase(terminal, monkeypatch):
 
 
 def test_a_new_passphrase_is_asked_twice(terminal):
-    terminal("a", "a")
-    assert prompts.ask_passphrase(None, new=True) == "a"
+    terminal("correct horse battery", "correct horse battery")
+    assert prompts.ask_passphrase(None, new=True) == "correct horse battery"
     terminal("a", "b")
     assert code_of(None, new=True) == "passphrase_mismatch"
     terminal("a")
@@ -111,3 +111,22 @@ def test_a_confirmation_is_never_taken_for_granted(terminal):
     with pytest.raises(GenovaultError) as caught:
         prompts.confirm("Sure?", yes=False)
     assert caught.value.code == "confirmation_needed"
+
+
+def test_a_hint_names_the_option_of_the_passphrase_that_is_missing(monkeypatch):
+    for variable, option in (
+        (prompts.PASSPHRASE_VARIABLE, "--passphrase-file"),
+        (prompts.NEW_PASSPHRASE_VARIABLE, "--new-passphrase-file"),
+    ):
+        monkeypatch.delenv(variable, raising=False)
+        with pytest.raises(UnavailableError) as caught:
+            prompts.ask_passphrase(None, new=True, variable=variable)
+        assert option in caught.value.hint
+
+
+def test_a_new_passphrase_has_to_be_strong_and_one_in_use_does_not(monkeypatch):
+    monkeypatch.setenv(prompts.PASSPHRASE_VARIABLE, "a")
+    assert prompts.ask_passphrase(None) == "a"
+    with pytest.raises(InputError) as caught:
+        prompts.ask_passphrase(None, new=True)
+    assert caught.value.code == "passphrase_weak"
