@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import shlex
 import shutil
@@ -19,7 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 ENGINES = (Path(__file__).with_name("matching_engine"), ROOT / "examples" / "matching_engine")
 ENGINE_VARIABLES = ("GENOVAULT_PASSPHRASE", "PYTHONPATH")  # what opens the vault, and where a clone is found
-SHOWN_LINES = 8  # of a command's output
+FIRST_LINES, LAST_LINES = 6, 6  # of a long output
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Stage:
             table.add_row(*map(Text, row))
         self.console.print(table, "")
 
-    def run(self, *arguments: str, show: bool = True, into: Path | None = None) -> str:
+    def run(self, *arguments: str, into: Path | None = None) -> str:
         """Run a command; its stdout. ``into`` keeps stdout in a file. Ends the demo with the command's exit code if it fails."""
         self._echo("genovault", *arguments, into=into)
         code, out, err = self._invoke(arguments)
@@ -78,13 +77,9 @@ class Stage:
         if into:
             into.unlink(missing_ok=True)
             write_new(into, out)
-        elif show:
+        else:
             self._quote(out)
         return out
-
-    def run_json(self, *arguments: str) -> Any:
-        """Run a command with --json; the document."""
-        return json.loads(self.run(*arguments, "--json", show=False))
 
     def fail(self, *arguments: str) -> int:
         """Run a command that must not succeed, and show what it says; its exit code."""
@@ -93,8 +88,8 @@ class Stage:
         self._quote(out + err, style="red")
         return code
 
-    def engine(self, *arguments: str) -> Any:
-        """Run the example matching engine as a process of its own; its JSON document.
+    def engine(self, *arguments: str) -> str:
+        """Run the example matching engine as a process of its own, and show what it prints; all of its report.
 
         Raises:
             UnavailableError: ``no_example``: the example is not installed.
@@ -104,7 +99,7 @@ class Stage:
             raise UnavailableError("no_example", "the example matching engine is not installed", hint="run the demo from a clone")
         self._echo("python", "examples/matching_engine/engine.py", *arguments)
         done = subprocess.run(  # noqa: S603 - our own script, no shell
-            [sys.executable, str(script), *arguments, "--json"],
+            [sys.executable, str(script), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -113,7 +108,8 @@ class Stage:
         if done.returncode:
             sys.stderr.write(done.stderr)
             raise typer.Exit(6)
-        return json.loads(done.stdout)
+        self._quote(done.stdout)
+        return done.stdout
 
     def engine_panel(self, assembly: str) -> Path:
         """The loci that the engine asks for."""
@@ -129,12 +125,14 @@ class Stage:
         return argument.removeprefix(f"{self.folder}{os.sep}").removeprefix(f"{ROOT}{os.sep}")
 
     def _quote(self, text: str, *, style: str = "dim") -> None:
+        from rich.padding import Padding
         from rich.text import Text
 
         lines = text.replace(f"{self.folder}{os.sep}", "").rstrip("\n").splitlines()
-        kept = lines[:SHOWN_LINES] + ([f"… {len(lines) - SHOWN_LINES} more lines"] if len(lines) > SHOWN_LINES else [])
+        left_out = len(lines) - FIRST_LINES - LAST_LINES
+        kept = [*lines[:FIRST_LINES], f"… {left_out} more lines …", *lines[-LAST_LINES:]] if left_out > 1 else lines
         for line in kept:
-            self.console.print(Text(f"  {line}", style=style), no_wrap=True, overflow="ellipsis")
+            self.console.print(Padding(Text(line, style=style), (0, 0, 0, 2)), overflow="fold")  # wrapped: nothing is cut
         self.console.print()
 
     def _invoke(self, arguments: tuple[str, ...]) -> tuple[int, str, str]:
