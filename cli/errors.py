@@ -95,9 +95,7 @@ def describe(error: Exception) -> ErrorReport:
         hint = f"please report it with this reference; {DEBUG_VARIABLE}=1 shows where it happened"
         return ErrorReport(exit=code, code="bug", message=message, hint=hint)
     if isinstance(error, typer.TyperException):
-        return ErrorReport(
-            exit=code, code="usage", message=_lowered(error.format_message()), hint="genovault --help lists the commands"
-        )
+        return ErrorReport(exit=code, code="usage", message=_lowered(error.format_message()), hint=_usage_hint(error))
     if isinstance(error, typer.Abort):
         return ErrorReport(exit=code, code="no_answer", message="the question was not answered")
     found = getattr(error, "problems", ())
@@ -176,6 +174,15 @@ def _problem_line(problem: dict[str, object]) -> str:
     return f"{place}: {what}" if place else f"{what}"
 
 
+def _usage_hint(error: typer.TyperException) -> str:
+    """The help of the command that was mistyped, or of the group."""
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "genovault")
+    lists = hasattr(getattr(context, "command", None), "commands") or path == "genovault"
+    return f"{path} --help lists the commands" if lists else f"{path} --help"
+
+
 def _lowered(message: str) -> str:
     """The parser's sentence as one of ours: "No such option: --x" becomes "no such option: --x"."""
-    return message[:1].lower() + message[1:].rstrip(".")
+    plain = message.replace("Value error, ", "")  # what a validator of ours raised, as pydantic repeats it
+    return plain[:1].lower() + plain[1:].rstrip(".")

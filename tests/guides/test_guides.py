@@ -1,0 +1,13 @@
+"""The guides of docs/, from the first block to the last."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.guides import run_guide
+from tests.support.shell import Shell
+
+
+@pytest.mark.parametrize("page", ["researcher-guide.md", "engineer-guide.md"])
+def test_a_guide_prints_what_it_says(page, tmp_path, monkeypatch):
+    run_guide(page, Shell(tmp_path, monkeypatch))
