@@ -28,7 +28,7 @@ def ask_passphrase(file: Path | None, *, new: bool = False, variable: str = PASS
     """
     passphrase = _asked(file, new=new, variable=variable)
     if new:
-        from vault.crypto.passphrase_strength import require_strong
+        from vault.session.passphrase_strength import require_strong
 
         require_strong(passphrase)
     return passphrase

@@ -2,8 +2,8 @@
 
 import pytest
 
-from vault.crypto.passphrase_strength import require_strong
 from vault.errors import InputError
+from vault.session.passphrase_strength import require_strong
 
 
 @pytest.mark.parametrize(
