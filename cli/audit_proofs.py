@@ -162,12 +162,17 @@ def report(
 ) -> None:
     """One page about the whole log: whether it holds, who looked at what, refusals, unusual hours and volumes. Needs no network.
 
-    JSON: {"ok": bool, "entries": n, "accesses": n, "disclosed": n, "open_intents": n, "refusals": n, "dest"}.
+    JSON: {"ok": bool, "entries": n, "signed": n, "accesses": n, "outside": n, "disclosed": n, "open_intents": n, "assumed": n,
+    "refusals": n, "look_ups": n, "failed_unlocks": n, "dest"}.
     """
     context = context_of(ctx)
+    from vault.access.approved_accesses import examine
+    from vault.audit.reports.outcomes import is_access
     from vault.audit.reports.records import records
-    from vault.audit.reports.report_page import MOST_ROWS, ReportContent, page
+    from vault.audit.reports.report_page import ReportContent, page
+    from vault.audit.reports.report_tables import MOST_ROWS
     from vault.audit.reports.statistics import count
+    from vault.audit.verify import headline
 
     given = vkey(key)
     with context.reading(Action.AUDIT_REPORT) as vault:
@@ -175,22 +180,30 @@ def report(
         verified = _verified(vault, given, [])
         counted = count(records(vault.trail.log))
         most = vault.trail.log.most_named(counted.access_indices, MOST_ROWS)
-        text = page(ReportContent(vault.trail.origin, vault.clock(), verified, counted, most))
+        beside = examine(vault)
+        content = ReportContent(vault.trail.origin, vault.clock(), verified, counted, most, beside.projects, beside.unsigned)
+        text = page(content)
         _written(out, lambda stream: stream.write(text))
     whole = all(found.ok for _, found in verified)
     context.output.document(
         {
             "ok": whole,
             "entries": counted.entries,
+            "signed": sum(found.signed for _, found in verified),
             "accesses": counted.accesses,
+            "outside": beside.outside,
             "disclosed": counted.disclosed,
             "open_intents": len(counted.open_intents),
+            "assumed": sum(map(is_access, counted.open_intents)),
             "refusals": sum(n for _, n in counted.refusals),
+            "look_ups": sum(looked.times for looked in counted.conduct.look_ups),
+            "failed_unlocks": sum(failed.times for failed in counted.conduct.failed_unlocks),
             "dest": out,
         }
     )
     context.output.line(
-        f"{counted.entries:,} entries, {counted.accesses:,} accesses; {'everything holds' if whole else 'NOT whole'}"
+        f"{counted.entries:,} entries, {counted.accesses:,} accesses, {beside.outside:,} of them outside an approval; "
+        + headline(verified[-1][1] if whole else next(found for _, found in verified if not found.ok))
     )
     context.output.line(f"the page is {out}")
     if not whole:

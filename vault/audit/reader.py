@@ -20,7 +20,7 @@ from vault.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from vault.audit.note import Checkpoint
 from vault.audit.receipt import Receipt
 from vault.audit.subject_index import entries_naming, entries_without_set
-from vault.audit.subject_sets import most_named, tokens_of_set
+from vault.audit.subject_sets import NamedAlike, most_named, tokens_of_set
 from vault.audit.tiles import StoredTree
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError
@@ -230,8 +230,8 @@ class LogReader:
         with self.database.read() as tx:
             return entries_without_set(tx, set_salt=self._set_salt)
 
-    def most_named(self, indices: Sequence[int], most: int) -> list[tuple[AuditToken, int]]:
-        """The ``most`` tokens that these entries name most often, each with its count."""
+    def most_named(self, indices: Sequence[int], most: int) -> list[NamedAlike]:
+        """People by how many of these entries name them, as ``subject_sets.most_named``."""
         with self.database.read() as tx:
             return most_named(tx, indices, most)
 

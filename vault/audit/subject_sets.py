@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -74,18 +75,37 @@ def tokens_of_set(tx: Transaction, digest: bytes, entry: int | None = None) -> l
     return sorted(AuditToken(token) for token in tx.scalars(members))
 
 
-def most_named(tx: Transaction, indices: Iterable[int], most: int) -> list[tuple[AuditToken, int]]:
-    """The ``most`` tokens that these entries name most often, with counts; ties in the order of the tokens."""
+@dataclass(frozen=True)
+class NamedAlike:
+    """People whom equally many entries name. ``tokens``: all of them, sorted; empty where they are too many to list."""
+
+    entries: int
+    people: int
+    tokens: tuple[AuditToken, ...]
+
+
+def most_named(tx: Transaction, indices: Iterable[int], most: int) -> list[NamedAlike]:
+    """People by how many of these entries name them, the largest number first.
+
+    Tokens are listed while they are ``most`` together; of people who tie, all or none are.
+    """
     wanted = set(indices)
     sets = Counter(set_id for set_id, idx in tx.execute(select(AuditSetLeafRow.set_id, AuditSetLeafRow.idx)) if idx in wanted)
     named: Counter[int] = Counter()
     for token_id, set_id in tx.execute(select(AuditSetTokenRow.token_id, AuditSetTokenRow.set_id)):
         if set_id in sets:
             named[token_id] += sets[set_id]
-    ranked = named.most_common(most)
-    query = select(AuditTokenRow.token_id, AuditTokenRow.token).where(AuditTokenRow.token_id.in_([i for i, _ in ranked]))
-    tokens = {token_id: AuditToken(token) for token_id, token in tx.execute(query)}
-    return sorted(((tokens[token_id], n) for token_id, n in ranked if token_id in tokens), key=lambda item: (-item[1], item[0]))
+    alike: dict[int, list[int]] = {}
+    for token_id, n in named.items():
+        alike.setdefault(n, []).append(token_id)
+    found, left = [], most
+    for n in sorted(alike, reverse=True):
+        left -= len(alike[n])
+        shown = alike[n] if left >= 0 else []
+        query = select(AuditTokenRow.token).where(AuditTokenRow.token_id.in_(shown))
+        tokens = sorted(AuditToken(token) for token in tx.scalars(query)) if shown else []
+        found.append(NamedAlike(n, len(alike[n]), tuple(tokens)))
+    return found
 
 
 def _stored_tokens(tx: Transaction, tokens: AbstractSet[AuditToken]) -> dict[AuditToken, int]:

@@ -236,7 +236,9 @@ def open_vault(
     try:
         unlocked = store.unlock(factor, principal=principal)
     except UnavailableError:
-        failed_unlocks.note(folder, clock())
+        holders = {slot.principal for slot in store.slots}
+        named = principal if principal is not None or len(holders) > 1 else next(iter(holders))
+        failed_unlocks.note(folder, clock(), tried=named if named in holders else None)
         raise
     vault = UnlockedVault(folder, settings, unlocked, clock=clock, random=random)
     if unlocked.keyring.has(Branch.LOG_APPEND) or not unlocked.keystore.bound:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from tests.support import vaults
 from vault.audit.actions import Action
-from vault.audit.entry import ObjectRef
+from vault.audit.entry import ObjectRef, decode_leaf
 from vault.crypto import keystore
 from vault.crypto.keystore import KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -21,6 +21,7 @@ from vault.crypto.secret import Secret
 from vault.errors import GenovaultError
 from vault.operations import doctor
 from vault.session import principals
+from vault.session.failed_unlocks import NOTES
 from vault.session.unlocked_vault import open_vault
 from vault.storage.book_tables import VaultRow
 
@@ -102,18 +103,25 @@ def test_the_books_never_go_back_to_an_older_keystore(vault):
 
 
 def test_failed_unlocks_are_entries_and_say_the_same_for_a_wrong_name(vault):
-    before = failed_unlocks(vault)
-    for factor, name in ((FACTORS["a"], "ann"), (vaults.FACTOR, "nobody")):
+    before = len(failed_unlocks(vault))
+    for factor, name in ((FACTORS["a"], "ann"), (vaults.FACTOR, "nobody"), (FACTORS["a"], None)):
         with pytest.raises(GenovaultError) as caught:
             open_vault(vault, factor=factor, principal=name)
         assert caught.value.code == "cannot_unlock"
         assert str(caught.value) == "this name and passphrase or key file do not open the vault"
-    assert failed_unlocks(vault) == before + 2
+    assert [leaf.get("obj", {}).get("ref") for leaf in failed_unlocks(vault)[before:]] == ["ann", None, "ann"]
+
+
+def test_a_name_that_nobody_has_is_not_written_down(vault):
+    with pytest.raises(GenovaultError):
+        open_vault(vault, factor=FACTORS["a"], principal="hunter2-typed-here")
+    assert b"hunter2" not in (vault / NOTES).read_bytes()
 
 
 def failed_unlocks(vault):
     with vaults.opened(vault) as s:
-        return sum(b"vault.unlock.failed" in (entry.leaf or b"") for entry in s.trail.log.entries(0))
+        leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries(0) if entry.leaf]
+    return [leaf for leaf in leaves if leaf["act"] == "vault.unlock.failed"]
 
 
 step = st.one_of(

@@ -6,17 +6,20 @@ It shows handles, codes and counts of the public leaves, and audit tokens. Its C
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
 from vault.audit.reports import charts
+from vault.audit.reports import report_tables as tables
+from vault.audit.reports.approvals import ProjectRecord
+from vault.audit.reports.report_tables import MOST_ROWS
 from vault.audit.reports.statistics import AT_LEAST, MANY_TIMES, WORKING_HOURS, Statistics
+from vault.audit.subject_sets import NamedAlike
 from vault.audit.verify import VerificationReport
 from vault.files.plain_text import html_text
-from vault.ids import AuditToken
 from vault.storage.timestamps import rfc3339
 
-MOST_ROWS = 20
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--page:#fff;--card:#f5f7fa;--edge:#d9dfe7;--bar:#2f6f9f;--good:#1d7a46;
@@ -46,7 +49,9 @@ class ReportContent:
     made: datetime
     verified: Sequence[tuple[str, VerificationReport]]  # (origin, result) of each log of the vault, the newest last
     statistics: Statistics
-    most_accessed: Sequence[tuple[AuditToken, int]]
+    most_accessed: Sequence[NamedAlike]
+    projects: Sequence[ProjectRecord] = ()  # approvals beside accesses
+    unsigned: AbstractSet[int] = frozenset()  # entries of approvals that their principal did not sign
 
 
 def page(content: ReportContent) -> str:
@@ -59,17 +64,26 @@ def page(content: ReportContent) -> str:
         ("By purpose", "Data use terms that the project declared; an access counts under each of its terms.",
          charts.ranked(counted.by_purpose, title="Accesses by purpose")),
         ("By who acted", "", charts.ranked(counted.by_actor, title="Accesses by actor")),
+        ("Approvals and accesses",
+         "Every access beside what was approved before it; what was approved, ruled and asked, entry by entry: genovault audit approvals.",
+         tables.approvals(content.projects, content.unsigned)),
         ("Refusals by reason", "Entries that ended refused, under each reason they give.",
          charts.ranked(counted.refusals, title="Refusals by reason")),
-        ("People most accessed", "By audit token. Who it is can be learned by those who know identities, and by nobody after erasure.",
-         _people(content.most_accessed)),
+        ("Who was refused", "Acts that were refused, by who tried them and for whom.", tables.refused(counted.conduct)),
+        ("Unlocks that failed", "By the principal whose slot was tried. The machine's word: whoever fails holds no key to sign it with.",
+         tables.failed_unlocks(counted.conduct)),
+        ("People looked up",
+         "Identities, consents and accountings that were shown. A person counts once for each look.", tables.look_ups(counted.conduct)),
+        ("People most accessed",
+         ("How many people were accessed how often, with their audit tokens where few tie. Who it is can be learned by those who know "
+         "identities, and by nobody after erasure."),
+         tables.people(content.most_accessed)),
         ("Hours", f"Accesses by weekday and hour, UTC. Framed: outside {WORKING_HOURS.start}:00 to {WORKING_HOURS.stop}:00 on weekdays.",
-         charts.hours(counted.hours, title="Accesses by hour", working=WORKING_HOURS) + _off_hours(counted)),
+         charts.hours(counted.hours, title="Accesses by hour", working=WORKING_HOURS) + tables.off_hours(counted)),
         ("Unusual volumes",
          f"Days on which somebody's accesses were at least {AT_LEAST} and more than their median day by {MANY_TIMES:g} median deviations.",
-         _volumes(counted)),
-        ("Accesses without an outcome", "A process ended before it could say what became of them: assume fully disclosed.",
-         _open(counted)),
+         tables.volumes(counted)),
+        ("Without an outcome", "Entries that say something was begun, and none that says how it ended.", tables.without_outcome(counted)),
     )  # fmt: skip
     body = "".join(
         f"<h2>{html_text(heading)}</h2>{f'<p class=soft>{html_text(text)}</p>' if text else ''}{shown}"
@@ -80,13 +94,13 @@ def page(content: ReportContent) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head><body>'
         f"<h1>Audit report</h1><p class=soft><code>{html_text(content.origin)}</code>, made {rfc3339(content.made)[:19]}Z</p>"
-        f"{''.join(_verdict(origin, report) for origin, report in reversed(content.verified))}{_facts(counted)}{body}</body></html>\n"
+        f"{''.join(_verdict(origin, report) for origin, report in reversed(content.verified))}{_facts(content)}{body}</body></html>\n"
     )
 
 
 def _verdict(origin: str, report: VerificationReport) -> str:
     """Verification result of one log, with the verifier's own messages."""
-    verdict = "Every entry is in its place and unaltered." if report.ok else "The log does NOT hold."
+    verdict = _headline(report)
     lines = [
         f"{report.entries:,} entries, {report.signed:,} of them under a signed checkpoint",
         f"root <code>{html_text(report.root)}</code>",
@@ -95,7 +109,9 @@ def _verdict(origin: str, report: VerificationReport) -> str:
         else "checked with the vault's own key, which proves nothing against somebody who could replace the whole vault",
     ]
     if report.unsigned:
-        lines.append(f"entries {report.unsigned[0]:,} to {report.unsigned[1]:,} are not signed yet")
+        lines.append(
+            f"entries {report.unsigned[0]:,} to {report.unsigned[1]:,} are not signed yet: only the log itself vouches for them"
+        )
     if report.redacted:
         lines.append(f"{report.redacted:,} entries keep only their hash")
     lines += [f"<b>{html_text(finding.message)}</b> [{html_text(finding.code)}]" for finding in report.findings[:MOST_ROWS]]
@@ -108,12 +124,27 @@ def _verdict(origin: str, report: VerificationReport) -> str:
     )
 
 
-def _facts(counted: Statistics) -> str:
+def _headline(report: VerificationReport) -> str:
+    """What can be said of the whole log; nothing of entries that nobody signed yet."""
+    if not report.ok:
+        return "The log does NOT hold."
+    if not report.unsigned:
+        return "Every entry is in its place and unaltered."
+    waiting = report.entries - report.signed
+    return f"The {report.signed:,} signed entries are in their place and unaltered; {waiting:,} after them are not signed yet."
+
+
+def _facts(content: ReportContent) -> str:
+    counted = content.statistics
     facts = (
         (counted.entries, "entries"),
         (counted.accesses, "accesses to genotypes"),
         (counted.disclosed, "disclosed, or assumed so"),
         (sum(n for _, n in counted.refusals), "refusals, by reason"),
+        (
+            sum(bool(access.outside) for project in content.projects for access in project.accesses),
+            "accesses outside an approval",
+        ),
         (len(counted.open_intents), "without an outcome"),
     )
     listed = "".join(f"<li><b>{n:,}</b><span>{text}</span></li>" for n, text in facts)
@@ -121,39 +152,3 @@ def _facts(counted: Statistics) -> str:
         f"<p class=soft>From {html_text(counted.first[:19])}Z to {html_text(counted.last[:19])}Z.</p>" if counted.first else ""
     )
     return f'<ul class="facts">{listed}</ul>{period}'
-
-
-def _people(most: Sequence[tuple[AuditToken, int]]) -> str:
-    return _table(("token", "accesses"), [(f"<code>{html_text(token)}</code>", f"{n:,}") for token, n in most])
-
-
-def _off_hours(counted: Statistics) -> str:
-    rows = [(html_text(actor), f"{n:,}") for actor, n in counted.off_hours[:MOST_ROWS]]
-    return _table(("at night or on a weekend", "accesses"), rows) if rows else ""
-
-
-def _volumes(counted: Statistics) -> str:
-    rows = [
-        (volume.day.isoformat(), html_text(volume.actor), f"{volume.accesses:,} (usually {volume.usual:g})")
-        for volume in counted.volumes[:MOST_ROWS]
-    ]
-    return _table(("day", "who", "accesses"), rows)
-
-
-def _open(counted: Statistics) -> str:
-    rows = [
-        (html_text(record.time[:19]) + "Z", html_text(record.actor or ""), html_text(record.project or ""), f"{record.index:,}")
-        for record in counted.open_intents[-MOST_ROWS:]
-    ]
-    return _table(("time", "who", "project", "entry"), rows)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of HTML cells; the last column is numeric."""
-    if not rows:
-        return '<p class="none">None.</p>'
-    last = len(heads) - 1
-    mark = [' class="n"' if i == last else "" for i in range(len(heads))]
-    head = "".join(f"<th{mark[i]}>{html_text(text)}</th>" for i, text in enumerate(heads))
-    body = "".join("<tr>" + "".join(f"<td{mark[i]}>{cell}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

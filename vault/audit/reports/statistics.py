@@ -1,7 +1,7 @@
 """Statistics of a report: accesses over time, by project and purpose, refusals, unusual hours and volumes. Pure.
 
 An access is an intent to release genotypes (``view.intent``, ``extract.intent``), whatever its outcome: from then on the data may have
-been seen. A refusal is an entry with outcome ``refused``. What counts as without an outcome: ``vault.audit.reports.outcomes``.
+been seen. A refusal is an entry with outcome ``refused``; a failed unlock, which is asserted, is none. What counts as without an outcome: ``vault.audit.reports.outcomes``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from vault.audit.actions import Outcome
+from vault.audit.actions import Action, Outcome
+from vault.audit.reports.conduct import LOOK_UPS, Conduct, conduct
 from vault.audit.reports.outcomes import Outcomes, is_access
 from vault.audit.reports.records import Record
 
@@ -54,6 +55,7 @@ class Statistics:
     off_hours: tuple[tuple[str, int], ...]  # (actor, accesses at night or on a weekend)
     volumes: tuple[Volume, ...]
     access_indices: tuple[int, ...]
+    conduct: Conduct
 
 
 def count(records: Iterable[Record]) -> Statistics:
@@ -62,12 +64,15 @@ def count(records: Iterable[Record]) -> Statistics:
     outcomes = Outcomes()
     refusals: Counter[str] = Counter()
     entries, first, last = 0, "", ""
+    told: list[Record] = []
     for record in records:
         entries += 1
         if record.time:  # may go backwards: it is the machine's clock
             first, last = min(first or record.time, record.time), max(last, record.time)
         outcomes.take(record)
-        if record.outcome == Outcome.REFUSED.value:
+        if record.outcome == Outcome.REFUSED.value or record.act in LOOK_UPS:
+            told.append(record)
+        if record.outcome == Outcome.REFUSED.value and record.act != Action.VAULT_UNLOCK_FAILED:
             refusals.update(record.reasons.keys() or ["(none given)"])
         if is_access(record):
             accesses.append(record)
@@ -91,6 +96,7 @@ def count(records: Iterable[Record]) -> Statistics:
         off_hours=_ranked(Counter(_actor(r) for r, time in zip(accesses, times, strict=True) if _is_off(time))),
         volumes=_volumes(accesses, times),
         access_indices=tuple(record.index for record in accesses),
+        conduct=conduct(told),
     )
 
 

@@ -10,13 +10,16 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.support.accesses import ENGINE, access, grow
-from tests.support.audit_log import ORIGIN, VKEY, event, tamper
+from tests.support.audit_log import ORIGIN, SIGNER, VKEY, event, tamper
 from tests.support.outside import tool
 from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import LogSource
+from vault.audit.reports.approvals import approvals
 from vault.audit.reports.records import Record, records
-from vault.audit.reports.report_page import MOST_ROWS, ReportContent, page
+from vault.audit.reports.report_page import ReportContent, page
+from vault.audit.reports.report_tables import MOST_ROWS
 from vault.audit.reports.statistics import count
+from vault.audit.subject_sets import NamedAlike
 from vault.audit.verify import verify
 
 KEY = VKEY.to_text()
@@ -94,7 +97,7 @@ class _Page(HTMLParser):
         self.open, self.loading = [], []
 
     def handle_starttag(self, tag, attrs):
-        if tag not in {"meta", "rect", "line"}:
+        if tag not in {"meta", "rect", "line", "br"}:
             self.open.append(tag)
         self.loading += [name for name, value in attrs if name in {"src", "href", "xlink:href", "data", "srcset"}]
         self.loading += [name for name, _ in attrs if name.startswith("on")]
@@ -102,7 +105,7 @@ class _Page(HTMLParser):
             self.loading.append(tag)
 
     def handle_endtag(self, tag):
-        if tag not in {"meta", "rect", "line"}:
+        if tag not in {"meta", "rect", "line", "br"}:
             assert self.open.pop() == tag
 
 
@@ -139,8 +142,13 @@ class TestPage:
     def test_text_is_escaped(self):
         hostile = "<script>alert(1)</script>&\"'"
         rows = [record(n, NOON, project=hostile, purpose=hostile, actor=hostile) for n in range(12)]
-        refused = record(20, NOON, outcome="refused", reasons={hostile: 1})
-        text = page(ReportContent(hostile, NOON, [], count([*rows, refused]), [(hostile, 3)]))
+        refused = record(20, NOON, outcome="refused", reasons={hostile: 1}, actor=hostile, project=hostile)
+        tried = record(21, NOON, act="vault.unlock.failed", outcome="refused", object=f"principal:{hostile}")
+        looked = record(22, NOON, act="subject.show", outcome="done", actor=hostile)
+        every = [*rows, refused, tried, looked]
+        projects = approvals((one, {"recipients": [hostile]}) for one in every)
+        most = [NamedAlike(3, 1, (hostile,))]
+        text = page(ReportContent(hostile, NOON, [], count(every), most, projects))
         assert "<script" not in text
         assert "&lt;script&gt;" in text
 
@@ -153,6 +161,67 @@ class TestPage:
         shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
         assert shown.count("<svg") == 6
         assert "Every entry is in its place" in shown
+
+
+class TestConduct:
+    def test_who_was_refused_what(self):
+        made = [
+            record(n, NOON + timedelta(minutes=n), act="extract.intent", outcome="refused", reasons={why: 1}, asserted_for="rita")
+            for n, why in enumerate(["project_not_approved", "project_not_approved", "smallest_group"])
+        ]
+        (found,) = count([*made, record(9, NOON, outcome="done", act="audit.read")]).conduct.refused
+        assert (found.actor, found.asserted_for, found.act, found.project, found.times) == (
+            "ann",
+            "rita",
+            "extract.intent",
+            "demo",
+            3,
+        )
+        assert found.reasons == ("project_not_approved", "smallest_group")
+
+    def test_who_was_looked_up(self):
+        made = [record(n, NOON, act="subject.show", outcome="done", subjects=people) for n, people in enumerate((1, 1, 5))]
+        failed = record(9, NOON, act="subject.show", outcome="failed", subjects=1)
+        (found,) = count([*made, failed]).conduct.look_ups
+        assert (found.actor, found.act, found.times, found.people) == ("ann", "subject.show", 3, 7)
+
+    def test_whose_slot_was_tried(self):
+        tried = [{"object": "principal:ann"}, {"object": "principal:ann"}, {}]
+        made = [record(n, NOON, act="vault.unlock.failed", outcome="refused", **named) for n, named in enumerate(tried)]
+        found = count(made).conduct
+        assert [(one.tried, one.times) for one in found.failed_unlocks] == [("ann", 2), ("(not known)", 1)]
+        assert found.refused == ()
+
+    def test_the_page_names_them_all(self):
+        rows = [
+            record(0, NOON, act="vault.unlock.failed", outcome="refused", object="principal:ann", actor="unknown"),
+            record(1, NOON, act="subject.show", outcome="done", actor="sue", subjects=2),
+            record(2, NOON, act="view.intent", outcome="refused", actor="eve", reasons={"no_consent": 1}),
+            record(3, NOON, actor="robot"),
+            record(4, NOON, act="dataset.check", actor="tim", subjects=2),
+        ]
+        text = page(ReportContent(ORIGIN, NOON, [], count(rows), [NamedAlike(1, 5_000, ())], approvals((r, None) for r in rows)))
+        for shown in (
+            "<td>ann</td>",
+            "<td>sue</td>",
+            "<td>eve</td>",
+            "no entry declares the project",
+            "too many to list",
+            "5,000",
+        ):
+            assert shown in text, shown
+        assert text.count("assume fully disclosed") == 1
+        assert text.count("nothing was released") == 1
+
+
+def test_an_unsigned_tail_is_on_top(books):
+    books.log.record(event())
+    books.log.checkpoint(SIGNER)
+    assert "Every entry is in its place and unaltered." in write(books)
+    books.log.record_many([event(), event()])
+    text = write(books)
+    assert "Every entry" not in text
+    assert "The 1 signed entries are in their place and unaltered; 2 after them are not signed yet." in text
 
 
 def test_accesses_are_those_of_the_gate():
