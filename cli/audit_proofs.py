@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.audit_signing import sign, written
 from cli.context import Context, context_of
 from cli.inputs import kept_checkpoint, read_text, vkey
 from vault.audit.actions import Action, Outcome
-from vault.errors import GenovaultError, InputError, UnavailableError, UsageError
+from vault.errors import GenovaultError, InputError
 
 if TYPE_CHECKING:
     from vault.audit.verify import VerificationReport
@@ -66,7 +67,7 @@ def prove(ctx: typer.Context, number: Number) -> None:
     """
     context = context_of(ctx)
     with context.reading(Action.AUDIT_PROVE) as vault:
-        _sign(vault)
+        sign(vault)
         proof = vault.trail.log.receipt(number)
     context.output.document({"index": number, "proof": proof})
     context.output.data(proof)
@@ -103,56 +104,6 @@ def check(
         raise typer.Exit(5)
 
 
-def export(
-    ctx: typer.Context,
-    dest: Annotated[Path, typer.Argument(metavar="DEST", help="What to write; must not exist.", show_default=False)],
-    file_format: Annotated[
-        Literal["tiles", "jsonl", "csv", "fhir"],
-        typer.Option(
-            "--format",
-            help="tiles: a folder for any verifier; jsonl: one entry to a line; csv: for a spreadsheet; fhir: R4 AuditEvents.",
-            show_default=False,
-        ),
-    ],
-    origin: Annotated[
-        str | None, typer.Option(metavar="ORIGIN", help="With tiles: an earlier log, that the present one continues.")
-    ] = None,
-    by_person: Annotated[
-        bool, typer.Option("--by-person", help="With fhir: a resource for each person an entry names, by audit token.")
-    ] = False,
-) -> None:
-    """Write the log out. No form holds anything private, but --by-person shows which entries are about the same person.
-
-    JSON: {"format", "entries": n, "dest"}.
-    """
-    context = context_of(ctx)
-    from vault.audit.export import export_jsonl, export_tiles
-    from vault.audit.reports.fhir import export_fhir
-    from vault.audit.reports.records import export_csv
-
-    if by_person and file_format != "fhir":
-        raise UsageError("by_person_is_fhir", "--by-person belongs to --format fhir")
-    with context.reading(Action.AUDIT_EXPORT, flags=["by_person"] if by_person else []) as vault:
-        _sign(vault)
-        if file_format == "tiles":
-            part = next((part for part in vault.trail.log.parts() if part.origin == (origin or vault.trail.origin)), None)
-            if part is None:
-                raise InputError(
-                    "origin_unknown", "the vault has had no log of this origin", hint="genovault audit verify lists them"
-                )
-            entries = export_tiles(vault.trail.log, dest, vkey=vault.trail.log_keys(part.origin)[0].to_text(), part=part).size
-        elif file_format == "jsonl":
-            entries = _written(dest, lambda out: export_jsonl(vault.trail.log, out))
-        elif file_format == "csv":
-            entries = _written(dest, lambda out: export_csv(vault.trail.log, out))
-        else:
-            entries = _written(
-                dest, lambda out: export_fhir(vault.trail.log, out, origin=vault.trail.origin, by_person=by_person)
-            )
-    context.output.document({"format": file_format, "entries": entries, "dest": dest})
-    context.output.line(f"{entries:,} {'resources' if file_format == 'fhir' else 'entries'} in {dest}")
-
-
 def report(
     ctx: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write; must not exist.", show_default=False)],
@@ -176,14 +127,14 @@ def report(
 
     given = vkey(key)
     with context.reading(Action.AUDIT_REPORT) as vault:
-        _sign(vault)
+        sign(vault)
         verified = _verified(vault, given, [])
         counted = count(records(vault.trail.log))
         most = vault.trail.log.most_named(counted.access_indices, MOST_ROWS)
         beside = examine(vault)
         content = ReportContent(vault.trail.origin, vault.clock(), verified, counted, most, beside.projects, beside.unsigned)
         text = page(content)
-        _written(out, lambda stream: stream.write(text))
+        written(out, lambda stream: stream.write(text))
     whole = all(found.ok for _, found in verified)
     context.output.document(
         {
@@ -271,22 +222,8 @@ def _plain(found: VerificationReport) -> dict[str, Any]:
     return {**asdict(found), "ok": found.ok, "first_bad": found.first_bad}
 
 
-def _sign(vault: UnlockedVault) -> None:
-    """Sign the newest entries too. An auditor holds no signing key, and works with what a steward signed."""
-    with suppress(UnavailableError):
-        vault.trail.checkpoint()
-
-
 def _record_failure(vault: UnlockedVault, found: Sequence[VerificationReport]) -> None:
     """Record a failed verification. Ignore a log too damaged to take the entry: the findings are printed already."""
     codes = {finding.code for report in found for finding in report.findings}
     with suppress(GenovaultError):
         vault.trail.record(Action.AUDIT_VERIFY, Outcome.FAILED, reasons=dict.fromkeys(codes, 1))
-
-
-def _written(dest: Path, write: Callable[[TextIO], int]) -> int:
-    """Write a new file; the value that ``write`` returned. Raises as ``new_text_file``."""
-    from vault.files.private_files import new_text_file
-
-    with new_text_file(dest) as stream:
-        return write(stream)

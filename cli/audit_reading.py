@@ -70,13 +70,15 @@ def log_(
         entries = list(records(vault.trail.log, wanted))
     shown = entries[-last:] if last else entries
     context.output.document({"entries": [_document(record) for record in shown]})
+    others = any(record.asserted_for for record in shown)
     context.output.table(
-        ("entry", "time", "who", "act", "outcome", "project", "people", "reasons"),
+        ("entry", "time", "who", *(("for",) if others else ()), "act", "outcome", "project", "people", "reasons"),
         [
             (
                 record.index,
                 record.time[:19],
-                record.actor,
+                _who(record),
+                *((record.asserted_for,) if others else ()),
                 record.act,
                 record.outcome,
                 record.project,
@@ -113,6 +115,10 @@ def show(ctx: typer.Context, number: Number) -> None:
 def disclosures(
     ctx: typer.Context,
     who: Annotated[str, typer.Argument(metavar="WHO", help="An audit token, or for stewards a REF.", show_default=False)],
+    since: Annotated[
+        str | None, typer.Option(metavar="T", help="Only from T on: a day, or a date and time with a zone, as of log.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Only before T.")] = None,
 ) -> None:
     """What left the vault about one person: when, to whom, what and why. The look itself is logged as one about this person.
 
@@ -125,8 +131,9 @@ def disclosures(
     context = context_of(ctx)
     from vault.access.accounting import account_for
 
+    start, end = stated_time(since, option="--since"), stated_time(until, option="--until")
     with context.open() as vault:
-        found = account_for(vault, who)
+        found = account_for(vault, who, since=first_of_day(vault, start), until=last_start_of_day(vault, end))
     context.output.document(
         {
             "tokens": list(found.tokens),
@@ -141,9 +148,9 @@ def disclosures(
     for token in found.tokens:
         context.output.line(f"audit token, by which auditors know this person: {token}")
     context.output.table(
-        ("entry", "time", "to", "what", "why", "by", "ended"),
+        ("entry", "time", "to", "what", "why", "by", "for", "ended"),
         [
-            (d.index, d.time[:19], ", ".join(d.recipients), _what(d), _why(d), d.asserted_for or d.actor, d.ended)
+            (d.index, d.time[:19], ", ".join(d.recipients), _what(d), _why(d), d.actor, d.asserted_for, d.ended)
             for d in found.disclosures
         ],
     )
@@ -160,6 +167,12 @@ def _plainly(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_plainly(item)}" for name, item in value.items())
     return ", ".join(map(_plainly, value)) if isinstance(value, list) else str(value)
+
+
+def _who(record: Record) -> str | None:
+    """Whoever acted; of a failed unlock whose slot was tried, where that is known."""
+    tried = (record.object or "").removeprefix("principal:") if record.act == Action.VAULT_UNLOCK_FAILED else ""
+    return f"{record.actor} (as {tried})" if tried else record.actor
 
 
 def _document(record: Record) -> dict[str, Any]:

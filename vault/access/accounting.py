@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.reader import LogEntry
 from vault.audit.reports.outcomes import ended, is_access
-from vault.audit.reports.records import Record, record_of
+from vault.audit.reports.records import Filter, Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError, UnavailableError
 from vault.ids import AuditToken
@@ -73,8 +74,10 @@ class Accounting:
     paragraphs: tuple[Paragraph, ...]
 
 
-def account_for(vault: UnlockedVault, who: str) -> Accounting:
+def account_for(vault: UnlockedVault, who: str, *, since: datetime | None = None, until: datetime | None = None) -> Accounting:
     """Make the accounting for the subject named by an audit token or, with the identity branch, by a reference.
+
+    ``since``, ``until`` (exclusive): only entries of this time; an access is of the time at which it began.
 
     Raises:
         IntegrityError: ``audit_set_altered``, ``log_incomplete``: the stored entries are incomplete.
@@ -86,7 +89,7 @@ def account_for(vault: UnlockedVault, who: str) -> Accounting:
         if not indices and who.startswith(_TOKEN):
             raise InputError("token_unknown", "no entry of the log has this audit token")
         entries = vault.trail.log.entries_at(indices)
-        made = _accounting(vault, tokens, entries)
+        made = _accounting(vault, tokens, entries, Filter(since=since, until=until))
         # This read concerns the subject too: named by token, it is part of the next accounting.
         event = vault.trail.event(Action.AUDIT_DISCLOSURES, Outcome.DONE, counts={"disclosures": len(made.disclosures)})
         vault.trail.record_event(replace(event, subjects=tokens[-1:]))
@@ -112,8 +115,8 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
     return document["version"], tuple(Paragraph(**paragraph) for paragraph in document["paragraphs"])
 
 
-def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[LogEntry]) -> Accounting:
-    found = [record_of(entry) for entry in entries]
+def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[LogEntry], wanted: Filter) -> Accounting:
+    found = [record for record in map(record_of, entries) if wanted.holds(record)]
     intents = [record for record in found if is_access(record)]
     closings = vault.trail.log.closings([record.event for record in intents])
     on_progress = {record.index for record in intents}

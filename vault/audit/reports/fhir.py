@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from vault.audit.actions import Action, Outcome
 from vault.audit.log import AuditLog
 from vault.audit.reports.outcomes import ended, is_access, is_intent
-from vault.audit.reports.records import Record, record_of, records
+from vault.audit.reports.records import Filter, Record, record_of, records
 from vault.ids import AuditToken
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -48,16 +48,18 @@ _ACTIONS = {  # last word of an act -> audit-event-action: create, read, update,
 _WORDS = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "operation"}
 
 
-def export_fhir(log: AuditLog, out: TextIO, *, origin: str, by_person: bool = False) -> int:
+def export_fhir(
+    log: AuditLog, out: TextIO, *, origin: str, by_person: bool = False, start: int = 0, stop: int | None = None
+) -> int:
     """Write one AuditEvent per line for each entry that has its payload; returns the number of lines.
 
-    ``by_person``: one for each subject that an entry names, by audit token.
+    ``by_person``: one for each subject that an entry names, by audit token. ``start``, ``stop``: range of entry numbers.
 
     Raises:
         IntegrityError: ``audit_set_altered``, ``entry_malformed``.
     """
     written = 0
-    for record in records(log):
+    for record in records(log, Filter(first=start, stop=stop)):
         if record.act is None:
             continue
         resources = [audit_event(record, origin=origin)]

@@ -104,12 +104,14 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None  # exclusive
     first: int = 0  # number of the first entry
+    stop: int | None = None  # number behind the last one
     among: frozenset[int] | None = None  # entry numbers, such as those about one subject
 
     def holds(self, record: Record) -> bool:
         """True if a record meets all conditions."""
         return (
             record.index >= self.first
+            and (self.stop is None or record.index < self.stop)
             and (self.among is None or record.index in self.among)
             and self.who in {None, record.actor, record.asserted_for}
             and (self.act is None or record.act == self.act or str(record.act).startswith(f"{self.act}."))
@@ -132,19 +134,28 @@ class Filter:
 
 def records(log: AuditLog, wanted: Filter = Filter()) -> Iterator[Record]:
     """Records of the entries that a filter holds for, ascending. Raises IntegrityError as ``record_of``."""
-    entries = log.entries(wanted.first) if wanted.among is None else iter(log.entries_at(sorted(wanted.among)))
+    entries = log.entries(wanted.first, wanted.stop) if wanted.among is None else iter(log.entries_at(sorted(wanted.among)))
     return (record for record in map(record_of, entries) if wanted.holds(record))
 
 
-def export_csv(log: AuditLog, out: TextIO) -> int:
+def first_since(log: AuditLog, time: datetime) -> int:
+    """Number of the first entry at or after a time; that of the next one to be written if there is none.
+
+    What stands behind it counts as later, whatever a clock that was set back says.
+    """
+    found = next(records(log, Filter(since=time)), None)
+    return log.size() if found is None else found.index
+
+
+def export_csv(log: AuditLog, out: TextIO, *, start: int = 0, stop: int | None = None) -> int:
     """Write one row per entry under a header of ``COLUMNS``; returns the number of rows.
 
-    Lists and counts (``name=n``) are joined by ``;``. Raises IntegrityError as ``record_of``.
+    ``start``, ``stop``: range of entry numbers. Lists and counts (``name=n``) are joined by ``;``. Raises IntegrityError as ``record_of``.
     """
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     written = 0
-    for record in records(log):
+    for record in records(log, Filter(first=start, stop=stop)):
         writer.writerow([cell(value) for value in record.as_dict().values()])
         written += 1
     return written
