@@ -14,6 +14,10 @@ from cli.inputs import read_text
 if TYPE_CHECKING:
     from policies.forms import Form
 
+AcceptForm = Annotated[
+    Literal["policy_unasked"] | None,
+    typer.Option("--accept", help="It grants a policy that no project asks for, and that is meant."),
+]
 FormFile = Annotated[Path, typer.Argument(metavar="FORM.yaml", help="The form.", show_default=False)]
 
 
@@ -39,7 +43,7 @@ def forms(
     context.output.table(("form", "title", "questions"), rows)
 
 
-def lint(ctx: typer.Context, file: FormFile) -> None:
+def lint(ctx: typer.Context, file: FormFile, accept: AcceptForm = None) -> None:
     """Check a form of your own and name everything that is wrong with it. Needs no vault.
 
     JSON: {"form", "version", "sha256", "wording_sha256"}.
@@ -48,11 +52,11 @@ def lint(ctx: typer.Context, file: FormFile) -> None:
     from vault.consent.forms import parse
     from vault.limits import MAX_YAML_BYTES
 
-    form = parse(read_text(file, limit=MAX_YAML_BYTES))
+    form = parse(read_text(file, limit=MAX_YAML_BYTES), accept=accept)
     _show(context, form, "nothing is wrong with it")
 
 
-def add(ctx: typer.Context, file: FormFile) -> None:
+def add(ctx: typer.Context, file: FormFile, accept: AcceptForm = None) -> None:
     """Keep a form of your own, so that it can be answered. Other words are another version.
 
     JSON: as of lint.
@@ -63,7 +67,7 @@ def add(ctx: typer.Context, file: FormFile) -> None:
 
     text = read_text(file, limit=MAX_YAML_BYTES)
     with context.open() as vault:
-        form = forms.add(vault, text)
+        form = forms.add(vault, text, accept=accept)
     _show(context, form, "kept")
 
 

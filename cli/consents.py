@@ -77,6 +77,7 @@ def import_(
         Path | None,
         typer.Option("--map", metavar="COLUMNS.yaml", help="What the sheet calls its columns: a line NAME: OUR_NAME for each."),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the sheet, and record nothing.")] = False,
     clock_checked: consent_work.ClockChecked = False,
     as_written: consent_work.AsWritten = False,
 ) -> None:
@@ -85,7 +86,7 @@ def import_(
     Columns: subject (REF), legal_time (a day of the vault's time zone, or a time with a zone), one for each question of the form, signer, signed_by (a guardian's name), evidence (a file or
     its SHA-256), channel, qc (valid or pending). Refused with it: an acceptance from somebody who withdrew; record it for that one.
 
-    JSON: {"recorded": n, "form", "version"}.
+    JSON: {"recorded": n, "form", "version", "usable": {purpose: n} or null}.
     """
     context = context_of(ctx)
     from vault.consent.recording import import_answers
@@ -98,12 +99,22 @@ def import_(
                 form,
                 clock_checked=clock_checked,
                 as_written=as_written,
+                dry_run=dry_run,
                 renames=renames(map_),
                 told=context.output.warn,
             )
         write(report_text(("line", "event"), done.rows))
-    context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version})
-    context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} recorded")
+    usable = None if done.usable is None else dict(done.usable)
+    context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version, "usable": usable})
+    context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} {'can be ' if dry_run else ''}recorded")
+    if dry_run:
+        context.output.line("nothing was recorded: --dry-run")
+    allowed = [f"{people:,} {purpose}" for purpose, people in (usable or {}).items() if people]
+    never = [purpose for purpose, people in (usable or {}).items() if not people]
+    if allowed:
+        context.output.line(f"of them now allow: {', '.join(allowed)}")
+    if never:
+        context.output.line(f"nobody of them allows: {', '.join(never)}")
 
 
 @app.command()

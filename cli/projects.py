@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.context import Context, context_of
+from cli.inputs import report_text
 from cli.lazy import group
 from policies import declarations, purposes
 from policies.errors import PolicyInputError
-from policies.reasons import WORDS
 from vault.audit.actions import Action
 
 if TYPE_CHECKING:
@@ -146,33 +146,49 @@ def check(
     dataset: Annotated[str | None, typer.Option(metavar="N", help="Of this dataset alone.")] = None,
     region: Annotated[list[str] | None, typer.Option(metavar="R", help="For this region; may be given again.")] = None,
     panel: Annotated[str | None, typer.Option(metavar="NAME", help="For a panel's loci.")] = None,
+    list_: Annotated[
+        Path | None,
+        typer.Option(
+            "--list", metavar="FILE.csv", help="Write a row for each person: MRN, samples, verdict, all reasons in words."
+        ),
+    ] = None,
 ) -> None:
     """Who would be released now, and for the rest why not. For stewards.
 
     The tests are those of an extract. Counts each person once, under the first reason. "review": a steward must rule; until then it
     is a no. "refused": datasets of which nothing can be released, whoever permits it. No genotype is read: that nobody carries
-    anything of what is asked for shows at the extract alone.
+    anything of what is asked for shows at the extract alone. With --list the log names everybody who is in it.
 
-    JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}, "state", "refused": [{"dataset", "code", "message"}]}.
+    JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}, "state", "refused": [{"dataset", "code", "message"}],
+    "reasons": [{"outcome", "reason", "about", "people": n, "words"}]}.
     """
     context = context_of(ctx)
     from vault import gate
     from vault.access import projects
+    from vault.consent import people_list
 
-    with context.open() as vault:
+    with context.output.reserving(list_) as write, context.open() as vault:
         found = gate.check(vault, code, dataset=dataset, panel=panel, regions=region or ())
         state = projects.load(vault, code).state
+        if list_ is not None:
+            write(report_text(people_list.COLUMNS, people_list.rows(vault, code, found.people)))
     refused = [asdict(item) for item in found.refused]
-    context.output.document({**found.as_dict(), "state": state, "refused": refused})
+    first = [(str(judged.outcome), *judged.reasons[0], people) for judged, people in found.by_reason()]
+    names = ("outcome", "reason", "about", "words", "people")
+    reasons = [dict(zip(names, one, strict=True)) for one in first]
+    context.output.document({**found.as_dict(), "state": state, "refused": refused, "reasons": reasons})
     yes = f"{found.permit:,} of {found.subjects:,} people can be released"
     context.output.line(yes if state == projects.APPROVED else f"once it is approved, {yes}: the project is {state}")
     for item in found.refused:
         context.output.line(f"nothing of {item.dataset} can be released: {item.message}")
-    words = {**{item.code: item.message for item in found.refused}, **WORDS}
-    rows = [("no", reason, f"{n:,}", words[reason]) for reason, n in found.deny]
-    rows += [("review", reason, f"{n:,}", words[reason]) for reason, n in found.review]
+    rows = [(_NOT_YET[outcome], code, f"{people:,}", words) for outcome, code, _, words, people in first]
     if rows:
         context.output.table(("", "reason", "people", ""), rows)
+    if list_ is not None:
+        context.output.line(f"{list_}: {len(found.people):,} people, a row each")
+
+
+_NOT_YET = {"deny": "no", "review": "review"}
 
 
 def _change(context: Context, code: str, verb: str) -> None:

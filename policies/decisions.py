@@ -76,7 +76,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision for one subject. ``reasons`` has at least one; those that refuse come first. ``legal_at`` is in UTC.
+    """Decision for one subject. ``reasons`` has at least one; those that refuse come first, the strongest first. ``legal_at`` is in UTC.
 
     ``known`` is the ledger head as a number, or the instant of a question about the past as text.
     """
@@ -217,7 +217,8 @@ def bases(behind: Sources, purpose: Purpose, found: Verdict) -> tuple[Basis, ...
 
 def _refusal(denied: list[Reason], open_questions: list[Reason], *, alternative: int | None = None) -> Verdict:
     outcome = Effect.DENY if denied else Effect.REVIEW
-    return Verdict(outcome, tuple(dict.fromkeys(denied + open_questions)), Obligations(), alternative)
+    ordered = [*sorted(denied, key=reasons.strength), *open_questions]
+    return Verdict(outcome, tuple(dict.fromkeys(ordered)), Obligations(), alternative)
 
 
 def _person(where: Standing, purpose: Purpose) -> list[Reason]:
@@ -226,8 +227,8 @@ def _person(where: Standing, purpose: Purpose) -> list[Reason]:
         found.append(Reason(reasons.RESTRICTED))
     if where.deceased and where.grant(consent.USE_AFTER_DEATH) is None:
         found.append(Reason(reasons.DECEASED))
-    found += [Reason(reasons.PURPOSE_EXCLUDED, name) for name in where.purposes if _serves(purpose, name)]
-    found += [Reason(reasons.RECIPIENT_EXCLUDED, name) for name in where.recipients if _receives(purpose, name)]
+    found += [_served(purpose, name) for name in where.purposes if _serves(purpose, name)]
+    found += [_received(purpose, name) for name in where.recipients if _receives(purpose, name)]
     return found
 
 
@@ -250,12 +251,27 @@ def _serves(purpose: Purpose, name: str) -> bool:
     )
 
 
+def _served(purpose: Purpose, name: str) -> Reason:
+    undeclared = name == "commercial" and purpose.commercial is None
+    return Reason(reasons.PURPOSE_NOT_DECLARED if undeclared else reasons.PURPOSE_EXCLUDED, name)
+
+
 def _receives(purpose: Purpose, name: str) -> bool:
     """True if the recipient falls under an excluded one: ``country:XX``, ``project:CODE``, ``org:ID`` or a bare organisation id."""
+    _, mine, other = _recipient(purpose, name)
+    return not mine or mine == other
+
+
+def _received(purpose: Purpose, name: str) -> Reason:
+    kind, mine, _ = _recipient(purpose, name)
+    return Reason(reasons.RECIPIENT_EXCLUDED, name) if mine else Reason(reasons.RECIPIENT_NOT_DECLARED, kind)
+
+
+def _recipient(purpose: Purpose, name: str) -> tuple[str, str, str]:
+    """Kind of an excluded recipient, what the project declares of that kind, and what is excluded."""
     kind, _, value = name.partition(":")
     stated = {"country": purpose.organisation.country, "project": purpose.project, "org": purpose.organisation.id}
-    mine, other = (stated[kind], value) if kind in stated else (purpose.organisation.id, name)
-    return not mine or mine == other
+    return (kind, stated[kind], value) if kind in stated else ("org", purpose.organisation.id, name)
 
 
 def _grant_limits(grant: Grant, request: DecisionRequest) -> list[Reason]:

@@ -20,6 +20,7 @@ from policies import canonical, consent
 from policies.consent import Answer, FormRef, OnMajority
 from policies.errors import InputProblem, PolicyInputError
 from policies.loci import LocusRule, read_rule
+from policies.purposes import ASKED
 from policies.strict_mapping import HANDLE, Section
 from policies.terms import MAX_MONTHS, Terms, read_alternative
 
@@ -109,6 +110,11 @@ class Form:
     def question(self, name: str) -> Question | None:
         """The question with this id, if the form has it."""
         return next((item for item in self.questions if item.id == name), None)
+
+    def unasked(self) -> tuple[tuple[str, str], ...]:
+        """(question, policy) of each policy that a yes grants and no project asks for."""
+        granted = ((question.id, policy) for question in self.questions for policy in question.policies)
+        return tuple((name, policy) for name, policy in granted if ":" not in policy and policy not in ASKED)
 
     def accept_all(self) -> dict[str, str]:
         """Answers that accept everything, as ANSWERS.csv writes them: the first option, GRU for codes, ``want`` for preferences."""

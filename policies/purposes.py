@@ -47,6 +47,10 @@ REQUIRED_POLICY: dict[Activity, str] = {
 }
 
 
+ASKED = frozenset({*REQUIRED_POLICY.values(), consent.USE_AFTER_DEATH})
+"""Policies that decisions ask for. A consent to any other grants nothing."""
+
+
 class Commitment(StrEnum):
     """Commitment that a project makes."""
 

@@ -19,8 +19,11 @@ class Reason:
     about: str = ""
 
     def words(self) -> str:
-        """Text of the reason for a steward."""
+        """Text of the reason for a steward, with what to change in the project where that is known."""
         text = WORDS[self.code]
+        lacking = LACKING.get(self.about, "") if self.code in UNDECLARED else ""
+        if lacking:
+            text = f"{text.removesuffix('.')}: {lacking}"
         return f"{text} [{self.about}]" if self.about else text
 
 
@@ -45,6 +48,8 @@ NO_NEW_DATA = "no_new_data"
 DATA_TIME_UNKNOWN = "data_time_unknown"
 RECIPIENT_EXCLUDED = "recipient_excluded"
 PURPOSE_EXCLUDED = "purpose_excluded"
+RECIPIENT_NOT_DECLARED = "recipient_not_declared"
+PURPOSE_NOT_DECLARED = "purpose_not_declared"
 MATERIAL_CHANGE = "material_change"
 DATA_CLASS_NOT_COVERED = "data_class_not_covered"
 NO_TERMS = "no_terms"
@@ -95,6 +100,8 @@ WORDS: dict[str, str] = {
     DATA_TIME_UNKNOWN: "The person allows no new data, and it is not known when these data were gathered.",
     RECIPIENT_EXCLUDED: "The person excluded this recipient.",
     PURPOSE_EXCLUDED: "The person excluded this kind of purpose.",
+    RECIPIENT_NOT_DECLARED: "The person excluded some recipients, and the project does not say whether it is one of them.",
+    PURPOSE_NOT_DECLARED: "The person excluded this kind of purpose, and the project does not say whether it is one.",
     MATERIAL_CHANGE: "The form has changed materially since; it does not cover purposes declared after the change.",
     DATA_CLASS_NOT_COVERED: "The consent does not cover this kind of data.",
     NO_TERMS: "The consent names no use that can be decided.",
@@ -122,3 +129,53 @@ WORDS: dict[str, str] = {
     NOTHING_LEFT: "Nothing of what was asked for remains after exclusions.",
 }
 """Text of every reason code."""
+
+UNDECLARED = frozenset({PURPOSE_NOT_DECLARED, RECIPIENT_NOT_DECLARED, PURPOSE_INCOMPLETE, EVIDENCE_MISSING, COMMITMENT_MISSING})
+"""Reasons that another declaration of the project can settle."""
+
+_DECLARE = {
+    "the project does not declare whether it is commercial (purpose: commercial: true or false)": ("commercial", "NCU"),
+    "the project does not declare whether the organisation works for profit (organisation: profit: non_profit or for_profit)": (
+        "NPU",
+    ),
+    "the project does not declare whether it is a genetic study (purpose: genetic: true or false)": ("GSO",),
+    "the project does not declare the country (organisation: country)": ("country", "GS"),
+    "the project does not declare who receives the data (organisation: id)": ("org", "IS"),
+    "the project does not declare who works with the data (people)": ("US",),
+    "the project does not declare what it investigates (purpose: investigations)": ("RS",),
+    "the project declares no ethics approval that is in date (purpose: ethics: reference and expires)": ("IRB",),
+    "the project declares no collaboration (purpose: collaboration)": ("COL",),
+    "the project does not promise to publish (purpose: commitments: publish)": ("publish",),
+    "the project does not promise to return results (purpose: commitments: return_results)": ("return_results",),
+    "the project does not promise to keep the embargo (purpose: commitments: moratorium_ack)": ("moratorium_ack",),
+    "the project does not promise that nobody tries to find out who these people are (purpose: commitments: no_reid)": (
+        "no_reid",
+    ),
+}
+LACKING = {about: text for text, several in _DECLARE.items() for about in several}
+"""What the declaration lacks, by what the reason is about."""
+
+_STRONGEST = (
+    WITHDRAWN,
+    OBJECTED,
+    RESTRICTED,
+    DECEASED,
+    DECLINED,
+    NOT_NAMED_AGAIN,
+    INVALIDATED,
+    GUARDIANS_DISAGREE,
+    PENDING_RECONSENT,
+    CONSENT_EXPIRED,
+    CONSENT_NOT_YET_VALID,
+    CONSENT_NOT_CHECKED,
+    NOT_ASKED,
+    NO_ACTIVE_CONSENT,
+    RECIPIENT_EXCLUDED,
+    PURPOSE_EXCLUDED,
+)
+_STRENGTH = {code: at for at, code in enumerate(_STRONGEST)}
+
+
+def strength(reason: Reason) -> int:
+    """Rank of a reason that refuses, 0 the strongest: what the person said or what became of them, then what the project lacks."""
+    return _STRENGTH.get(reason.code, len(_STRONGEST))

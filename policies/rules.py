@@ -15,7 +15,7 @@ RULE_SETS = {1: "genovault-rules/1", 2: "genovault-rules/2"}
 RULE_SET = RULE_SETS[2]
 """Rule set of decisions that rest on an event recorded today."""
 
-EVALUATOR = "genovault-policies/1"
+EVALUATOR = "genovault-policies/2"
 
 
 @dataclass(frozen=True, order=True)

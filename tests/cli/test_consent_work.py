@@ -143,3 +143,34 @@ def test_a_persons_own_copy(consented):
     assert held["identity"]["samples"] == ["SAMPLE_2"]
     assert "SAMPLE_2" not in json.dumps(held["log"])
     assert consented.try_("consent export SAMPLE_2 copy --json").error == "output_exists"
+
+
+def test_a_question_that_grants_what_nobody_asks_for_is_refused_unless_it_is_meant(peopled):
+    form = "form: own\nversion: '1'\ntitle: T\nlanguage: de\nquestions:\n- id: forschung\n  wording: Ja\n  alternatives: [{permission: GRU}]\n"
+    peopled.write("own.yaml", form)
+    for command in ("lint", "add"):
+        refused = peopled.try_(f"consent {command} own.yaml --json")
+        assert (refused.code, refused.error) == (4, "policy_unasked")
+        assert "forschung" in refused.json["error"]["message"]
+        peopled.run(f"consent {command} own.yaml --accept policy_unasked")
+    peopled.write(
+        "named.yaml", form.replace("form: own", "form: named").replace("  wording", "  policies: [research_use]\n  wording")
+    )
+    peopled.run("consent add named.yaml")
+
+
+def test_an_import_says_how_many_now_allow_what(peopled):
+    peopled.run("consent sheet broad-research --accept > answers.csv")
+    told = peopled.run("consent import answers.csv --form broad-research --json").json
+    assert told["usable"]["health research"] == told["recorded"] == 12
+    assert told["usable"]["clinical care"] == 0
+
+
+def test_a_dry_run_finds_the_faults_and_records_nothing(peopled):
+    peopled.run("consent sheet broad-research --accept > answers.csv")
+    out = peopled.run("consent import answers.csv --form broad-research --dry-run").out
+    assert "12 people's answers" in out
+    assert "nothing was recorded" in out
+    assert peopled.run("consent show SAMPLE_1 --json").json["events"] == []
+    peopled.write("bad.csv", "subject,research_use\nSAMPLE_99,yes\n")
+    assert peopled.try_("consent import bad.csv --form broad-research --dry-run --json").error == "sheet_rejected"

@@ -24,11 +24,9 @@ def test_a_sheet_has_a_row_for_everybody_who_has_not_answered(peopled):
     assert len(rows) == 12
     assert {row["research_use"] for row in rows} == {""}
     peopled.write("a.csv", answers("SAMPLE_1,,yes,self", "SAMPLE_2,,no,self"))
-    assert peopled.run("consent import a.csv --form broad-research --json").json == {
-        "recorded": 2,
-        "form": "broad-research",
-        "version": "1",
-    }
+    done = peopled.run("consent import a.csv --form broad-research --json").json
+    assert (done["recorded"], done["form"], done["version"]) == (2, "broad-research", "1")
+    assert done["usable"]["health research"] == 1
     document = peopled.run("consent sheet broad-research --accept --json").json
     assert document["columns"][:3] == ["subject", "legal_time", "research_use"]
     left = {row[0] for row in document["rows"]}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+
 import pytest
 
 
@@ -56,3 +58,33 @@ def test_the_check_is_for_people_too(consented):
     out = consented.run("project check demo").out
     assert "11 of 12 people" in out
     assert "withdrawn" in out
+
+
+def test_the_board_gets_a_row_for_each_person_with_every_reason(consented):
+    consented.write("people.csv", "sample_id,mrn\nSAMPLE_1,MRN-1\n")
+    consented.run("subject import people.csv --update")
+    consented.script(
+        "consent withdraw SAMPLE_1 --scope purpose:commercial", "consent withdraw SAMPLE_1", "consent note SAMPLE_2 deceased"
+    )
+    out = consented.run("project check demo --list board.csv").out
+    assert "12 people, a row each" in out
+    with (consented.folder / "board.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12
+    mine = next(row for row in rows if row["mrn"] == "MRN-1")
+    assert (mine["sample_id"], mine["released"]) == ("SAMPLE_1", "no")
+    assert mine["codes"] == "withdrawn [research_use]; purpose_not_declared [commercial]"
+    assert "the project does not declare whether it is commercial" in mine["reasons"]
+    assert next(row for row in rows if row["sample_id"] == "SAMPLE_2")["codes"] == "deceased"
+    assert [row["released"] for row in rows].count("yes") == 10
+    entries = consented.run("audit log --act project.check --json").json["entries"]
+    assert [entry["subjects"] for entry in entries][-1] == 12
+    assert consented.try_("project check demo --list board.csv --json").code == 4  # never written over
+
+
+def test_what_the_project_leaves_out_is_told(consented):
+    consented.run("consent withdraw SAMPLE_1 --scope purpose:commercial")
+    found = consented.run("project check demo --json").json
+    assert found["deny"] == {"purpose_not_declared": 1}
+    assert "commercial: true or false" in found["reasons"][0]["words"]
+    assert "commercial: true or false" in " ".join(consented.run("project check demo").out.split())

@@ -261,7 +261,8 @@ def test_a_withdrawn_module_hides_no_objection_behind_an_older_yes():
 
 def test_an_excluded_purpose_needs_to_be_named_to_come_back():
     events = [accept(1), withdraw(2, "purpose:commercial", legal=5), accept(3, legal=9)]
-    assert why(ask(events)) == ("deny", "purpose_excluded")
+    assert why(ask(events)) == ("deny", "purpose_not_declared")
+    assert why(ask(events, purpose(UseKind.HMB, commercial=True))) == ("deny", "purpose_excluded")
     assert ask(events, purpose(UseKind.HMB, commercial=False)).permitted
     named = event(4, answer(Answer.ACCEPTED, policy="purpose:commercial"), legal=10)
     assert ask([*events, named], purpose(UseKind.HMB, commercial=True)).permitted
@@ -384,7 +385,7 @@ def test_a_withdrawal_that_supersedes_a_narrow_acceptance_does_not_bring_back_an
 def test_a_withdrawal_that_supersedes_a_no_to_companies_does_not_unask_it():
     unasked = event(2, answer(Answer.NOT_ASKED, policy="purpose:commercial"), legal=1)
     events = [accept(1), unasked]
-    assert why(ask([*events, withdraw(3, "policy:recontact", legal=2, supersedes="e2")])) == ("deny", "purpose_excluded")
+    assert why(ask([*events, withdraw(3, "policy:recontact", legal=2, supersedes="e2")])) == ("deny", "purpose_not_declared")
 
 
 def test_rule_set_2_a_later_no_beats_an_earlier_yes_whatever_the_clocks():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from policies import obligations, reasons
-from policies.consent import Answer
+from policies.consent import Answer, Status
 from policies.decisions import HAS_SATISFIED_POLICY, NOT_APPLICABLE
 from policies.loci import Interval, LocusRule, RuleKind
 from policies.obligations import Obligations, merge, not_understood
@@ -143,3 +143,25 @@ def test_the_documentation_lists_every_reason():
     page = (Path(__file__).parents[2] / "docs" / "consent.md").read_text(encoding="utf-8")
     for code, words in reasons.WORDS.items():
         assert f"| `{code}` | {words} |" in page
+
+
+def test_the_strongest_reason_comes_first_and_none_is_left_out():
+    no_companies = withdraw(2, "purpose:commercial", legal=1)
+    everything = ask([accept(1), no_companies, withdraw(3, legal=5)], purpose(UseKind.HMB, commercial=True))
+    assert [reason.code for reason in everything.reasons] == ["withdrawn", "purpose_excluded"]
+    dead = event(4, status=Status.DECEASED)
+    assert [r.code for r in ask([accept(1), no_companies, withdraw(3, legal=5), dead]).reasons] == [
+        "withdrawn",
+        "deceased",
+        "purpose_not_declared",
+    ]
+
+
+def test_what_the_project_leaves_out_is_said_so_that_it_can_be_declared():
+    undeclared = ask([accept(1), withdraw(2, "purpose:commercial", legal=1)])
+    assert "the project does not declare whether it is commercial" in undeclared.reasons[0].words()
+    assert "commercial: true or false" in ask([accept(1, "GRU+NCU")]).reasons[0].words()
+    abroad = ask([accept(1), withdraw(2, "recipient:country:US", legal=1)])
+    assert (abroad.reasons[0].code, abroad.reasons[0].about) == ("recipient_not_declared", "country")
+    assert "organisation: country" in abroad.reasons[0].words()
+    assert all(code in reasons.WORDS for code in reasons.UNDECLARED)

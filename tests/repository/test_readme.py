@@ -36,7 +36,7 @@ def test_every_page_that_the_readme_points_to_is_there():
 
 def shape(printed: str) -> list[str]:
     """What was printed, line by line, without what differs from run to run and file to file: numbers, ids, times, widths."""
-    plain = re.sub(r"\b(?:(?:r-|rel-)?[0-9a-f]{8,}|\d[\d,]*)\b|\d+", "#", printed)
+    plain = re.sub(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(?:(?:r-|rel-)?[0-9a-f]{8,}|\d[\d,]*)\b|\d+", "#", printed)
     return [" ".join(line.split()) for line in plain.splitlines()]
 
 

@@ -90,6 +90,24 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
     return shares
 
 
+def usable(vault: UnlockedVault, subjects: Sequence[SubjectId]) -> tuple[tuple[str, int], ...]:
+    """Number of these subjects whom each plain purpose could use now, in the order of ``PLAIN``.
+
+    Raises:
+        IntegrityError: as ``ledger.read``.
+    """
+    wanted = sorted(set(subjects))
+    held = cohort_decisions.Members(wanted, np.zeros(len(wanted), np.int64))
+    with vault.books.read() as tx:
+        now = moment(vault, tx).at
+        known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
+        found = []
+        for name, purpose in PLAIN.items():
+            request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now)
+            found.append((name, cohort_decisions.decide_members(known, held, request).tally().permit))
+    return tuple(found)
+
+
 def _all_subjects(tx: Transaction) -> cohort_decisions.Members:
     """All active subjects; their data count as gathered at time 0, since planning asks for no particular data."""
     query = select(SubjectRow.subject_id).where(SubjectRow.state == "active").order_by(SubjectRow.subject_id)

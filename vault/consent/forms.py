@@ -8,7 +8,9 @@ from importlib import resources
 from sqlalchemy import select
 
 from policies import forms
+from policies.consent import RESEARCH_USE
 from policies.forms import Form
+from policies.purposes import ASKED
 from policies.rules import MaterialChange, Rules
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -23,6 +25,7 @@ from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 PARSED_FORMS: Cache[dict[bytes, Form]] = Cache(dict)  # by digest of the text
+POLICY_UNASKED = "policy_unasked"
 RESERVED = frozenset({"subject", "legal_time", "signer", "signed_by", "evidence", "channel", "qc"})
 """Names that no question may have, because they are columns of every sheet of answers."""
 
@@ -57,28 +60,38 @@ def list_all(vault: UnlockedVault) -> list[Form]:
     return [known[key] for key in sorted(known)]
 
 
-def parse(text: str) -> Form:
-    """Parse a form in YAML.
+def parse(text: str, *, accept: str | None = None) -> Form:
+    """Parse a form in YAML. ``accept``: ``POLICY_UNASKED``, a policy that no project asks for is meant.
 
     Raises:
-        InputError: ``document_too_large``, ``document_malformed`` with the line; ``document_rejected`` with every place.
+        InputError: ``document_too_large``, ``document_malformed`` with the line; ``document_rejected`` with every place;
+            ``policy_unasked``: a question grants nothing that any project can ask for.
     """
     form = _parsed(text)
     clashes = [question.id for question in form.questions if question.id in RESERVED]
     if clashes:
         names = ", ".join(clashes)
         raise InputError("document_rejected", f"the form: a question cannot be called {names}: a sheet has such a column")
+    unasked = form.unasked()
+    if unasked and accept != POLICY_UNASKED:
+        named = "; ".join(f"question {question} grants {policy}" for question, policy in unasked)
+        raise InputError(
+            POLICY_UNASKED,
+            f"the form: {named}, which no project asks for: a yes would count for nothing",
+            hint=f"policies: [{RESEARCH_USE}] says what the question grants (or {', '.join(sorted(ASKED - {RESEARCH_USE}))}); "
+            f"--accept {POLICY_UNASKED} if it is meant",
+        )
     return form
 
 
-def add(vault: UnlockedVault, text: str) -> Form:
-    """Store a site's own form. A stored version never changes: another wording is another version.
+def add(vault: UnlockedVault, text: str, *, accept: str | None = None) -> Form:
+    """Store a site's own form. A stored version never changes: another wording is another version. ``accept``: as ``parse``.
 
     Raises:
         InputError: as ``parse``; ``place_unknown``; ``form_exists``: that version is held with other words or another meaning.
     """
     with vault.trail.attempting(Action.CONSENT_FORM):
-        form = parse(text)
+        form = parse(text, accept=accept)
         require_known(vault, form)
         with vault.books.write() as tx:
             held = tx.get(FormRow, (form.id, form.version))

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from policies import consent
 from policies.consent import ConsentEvent, Scope, ScopeKind
 from policies.errors import PolicyInputError
-from policies.purposes import REQUIRED_POLICY, Topic, UseKind
+from policies.purposes import ASKED, REQUIRED_POLICY, Topic, UseKind
 from vault.access import projects
 from vault.consent import forms
 from vault.errors import InputError
@@ -40,7 +40,7 @@ def require_scope(vault: UnlockedVault, scope: Scope, history: Sequence[ConsentE
             raise _unknown("no question that this person answered", scope.kind, scope.value, own)
         return
     known = _recipients(vault) if scope.kind is ScopeKind.RECIPIENT else set[str]()
-    known |= _POLICIES if scope.kind is ScopeKind.POLICY else set()
+    known |= ASKED if scope.kind is ScopeKind.POLICY else set()
     known |= _PURPOSES if scope.kind is ScopeKind.PURPOSE else set()
     known |= _asked(vault, scope.kind) | {
         reach.value
@@ -74,7 +74,6 @@ def require_projects(event: ConsentEvent, codes: frozenset[str]) -> None:
                     raise PolicyInputError("project_unknown", f"names a project that is not here{meant}", place)
 
 
-_POLICIES = {*REQUIRED_POLICY.values(), consent.USE_AFTER_DEATH}
 _PURPOSES = {"commercial", *map(str, UseKind), *map(str, REQUIRED_POLICY), *map(str, Topic)}
 _MISSING = {
     ScopeKind.POLICY: "no policy that a form or a project asks for",

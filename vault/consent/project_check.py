@@ -6,8 +6,8 @@ It opens no block, so it cannot tell that nobody carries anything where somethin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from policies.decisions import Tally
 from policies.term_matching import Effect
@@ -24,6 +24,14 @@ _BEST_FIRST = (Effect.PERMIT, Effect.REVIEW, Effect.DENY)
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Outcome for one subject with all its reasons, the strongest first: (code, about, words) of each."""
+
+    outcome: Effect
+    reasons: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class Refused:
     """A dataset of which nothing can be released, whoever permits it, and why."""
 
@@ -36,10 +44,17 @@ class Refused:
 class ProjectCheck(Tally):
     """Counts over the datasets' subjects: each once, under the best that any of the datasets has for them.
 
-    Those who permit the use, but whose dataset is refused, are counted under the code of the refusal.
+    Those who permit the use, but whose dataset is refused, are counted under the code of the refusal. ``people``: each subject's outcome,
+    in the order of their random ids.
     """
 
     refused: tuple[Refused, ...] = ()
+    people: Mapping[SubjectId, Judged] = field(default_factory=dict, repr=False)
+
+    def by_reason(self) -> tuple[tuple[Judged, int], ...]:
+        """Number of subjects by effect and first reason, the most frequent first; those who are permitted apart."""
+        counts = Counter(Judged(one.outcome, one.reasons[:1]) for one in self.people.values() if one.outcome is not Effect.PERMIT)
+        return tuple(sorted(counts.items(), key=lambda item: (item[0].outcome, -item[1], item[0].reasons)))
 
 
 def examine(
@@ -50,7 +65,7 @@ def examine(
     Raises:
         IntegrityError: as ``release_decisions.decide``.
     """
-    best: dict[SubjectId, tuple[int, str]] = {}
+    best: dict[SubjectId, Judged] = {}
     refusals: list[Refused] = []
     head = ledger.read(tx, vault).head
     for scope in scopes:
@@ -59,14 +74,16 @@ def examine(
         if stopped is not None:
             refusals.append(Refused(scope.dataset.name, stopped.code, stopped.message))
         for subject, found in _outcomes(decided, stopped):
-            best[subject] = min(best.get(subject, found), found, key=lambda outcome: outcome[0])
-    counts = Counter(best.values())
+            held = best.get(subject)
+            if held is None or _BEST_FIRST.index(found.outcome) < _BEST_FIRST.index(held.outcome):
+                best[subject] = found
+    counts = Counter((one.outcome, one.reasons[0][0]) for one in best.values())
     deny, review = (
-        tuple(sorted((code, size) for (rank, code), size in counts.items() if _BEST_FIRST[rank] is effect))
+        tuple(sorted((code, size) for (outcome, code), size in counts.items() if outcome is effect))
         for effect in (Effect.DENY, Effect.REVIEW)
     )
-    permit = sum(size for (rank, _), size in counts.items() if _BEST_FIRST[rank] is Effect.PERMIT)
-    return ProjectCheck(len(best), permit, deny, review, tuple(refusals)), head
+    permit = sum(size for (outcome, _), size in counts.items() if outcome is Effect.PERMIT)
+    return ProjectCheck(len(best), permit, deny, review, tuple(refusals), dict(sorted(best.items()))), head
 
 
 def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment) -> RefusedError | None:
@@ -78,14 +95,13 @@ def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment
     return None
 
 
-def _outcomes(decided: Decided, stopped: RefusedError | None) -> Iterator[tuple[SubjectId, tuple[int, str]]]:
-    """Each subject with the rank of its outcome and the code of the first reason."""
+def _outcomes(decided: Decided, stopped: RefusedError | None) -> Iterator[tuple[SubjectId, Judged]]:
+    """Each subject with its outcome; those who share one share it as an object."""
     outcomes = []
     for verdict in decided.verdicts.verdicts:
-        permitted = verdict.outcome is Effect.PERMIT
-        if permitted and stopped is not None:
-            outcomes.append((_BEST_FIRST.index(Effect.DENY), stopped.code))
+        if verdict.outcome is Effect.PERMIT and stopped is not None:
+            outcomes.append(Judged(Effect.DENY, ((stopped.code, "", stopped.message),)))
         else:
-            outcomes.append((_BEST_FIRST.index(verdict.outcome), "" if permitted else verdict.reasons[0].code))
+            outcomes.append(Judged(verdict.outcome, tuple((one.code, one.about, one.words()) for one in verdict.reasons)))
     for subject, number in zip(decided.subjects, decided.verdicts.index.tolist(), strict=True):
         yield subject, outcomes[number]

@@ -5,7 +5,7 @@ A withdrawal is one call and acts at once: one transaction writes it to the ledg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -19,12 +19,12 @@ from policies.standing import Standing, standing
 from policies.stated_times import Stated
 from vault.access import reference_data
 from vault.audit.actions import Action, Outcome
-from vault.consent import form_responses, forms, known_names, ledger, named_places, signatures
+from vault.consent import coverage, form_responses, forms, known_names, ledger, named_places, signatures
 from vault.consent.form_responses import FormResponse
 from vault.consent.ledger import NewEvent
 from vault.consent.signatures import NOW_BY_THE_PERSON, Signature
 from vault.consent.withdrawal_effect import Withdrawn, effect
-from vault.errors import InputError
+from vault.errors import GenovaultError, InputError
 from vault.files.csv_sheets import Told, read_sheet
 from vault.ids import SubjectId, new_uuid7
 from vault.session.moments import moment
@@ -39,12 +39,15 @@ from vault.subjects.references import resolve
 
 @dataclass(frozen=True)
 class AnswersReport:
-    """Result of an import of answers. ``rows``: for each line of the sheet, the number of its event in the ledger."""
+    """Result of an import of answers. ``rows``: for each line of the sheet, the number of its event in the ledger; ``usable``: how many of
+    these people each plain purpose could use now (``coverage.PLAIN``), None where that could not be told.
+    """
 
     recorded: int
     form: str
     version: str
     rows: tuple[tuple[int, int], ...] = ()
+    usable: tuple[tuple[str, int], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,11 @@ def import_answers(
     *,
     clock_checked: bool = False,
     as_written: bool = False,
+    dry_run: bool = False,
     renames: Mapping[str, str | None] | None = None,
     told: Told = lambda _: None,
 ) -> AnswersReport:
-    """Record a sheet of answers to one form: all rows or none. ``renames``, ``told``: as ``read_sheet``.
+    """Record a sheet of answers to one form: all rows or none. ``dry_run``: check it only. ``renames``, ``told``: as ``read_sheet``.
 
     Raises:
         InputError: ``form_unknown``; ``sheet_rejected`` with every bad row. UnavailableError: as ``ledger.append``.
@@ -89,6 +93,9 @@ def import_answers(
         )
         with vault.books.read() as tx:
             new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written)
+        if dry_run:
+            vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[item.subject for item in new])
+            return AnswersReport(len(new), form.id, form.version)
         with vault.books.write() as tx:
             forms.store(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new, clock_checked=clock_checked)
@@ -103,7 +110,15 @@ def import_answers(
                 flags=signatures.flags(recorded, clock_checked=clock_checked),
             )
     rows = tuple((item.line, event.seq) for item, event in zip(responses, recorded, strict=True))
-    return AnswersReport(len(new), form.id, form.version, rows)
+    return AnswersReport(len(new), form.id, form.version, rows, _usable(vault, [item.subject for item in new]))
+
+
+def _usable(vault: UnlockedVault, subjects: Sequence[SubjectId]) -> tuple[tuple[str, int], ...] | None:
+    """As ``coverage.usable``. The answers stand already, so nothing that fails here is an error of theirs."""
+    try:
+        return coverage.usable(vault, subjects)
+    except (GenovaultError, PolicyInputError):
+        return None
 
 
 def record(
