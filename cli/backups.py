@@ -47,7 +47,7 @@ def backup(
         context.output.line(f"keys copied to {destination}, as {made.backup_id}")
         context.output.line(f"destroy it by {made.expires.date()}, then: genovault key backup-destroyed {made.backup_id}")
         return
-    with context.open() as vault, context.output.progress("copying", unit="objects") as bar:
+    with context.copying() as vault, context.output.progress("copying", unit="objects") as bar:
         report = backup.backup(vault, destination, progress=bar)
     context.output.document(asdict(report))
     context.output.line(f"data copied to {destination}: {report.objects} objects, {report.entries} entries of the log")
@@ -94,7 +94,7 @@ def restore(
     the gap have to be recorded again first.
 
     JSON: {"folder", "newest_keys": bool, "anchored": bool, "new_log": bool, "copy": bool, "entries": n, "objects": n, "erased_again": n,
-    "unreadable": n, "missing_entries": n, "since", "suspended": [codes]}.
+    "unreadable": n, "missing_entries": n, "lost": n, "since", "suspended": [codes]}.
     """
     context = context_of(ctx)
     from vault.operations import restore
@@ -117,6 +117,10 @@ def restore(
     context.output.line(f"restored {report.folder}: {report.objects} objects, {report.entries} entries of the log")
     vouched = f"vouched for by {' and '.join(met)}" if met else "nothing vouches for it"
     context.output.line(vouched + (", under a new log" if report.new_log else ""))
+    if report.lost:
+        context.output.line(
+            f"{report.lost} people came after the keys were copied: what is theirs cannot be read, they count as erased"
+        )
     if report.since:
         lacking = f"; the log lacks {report.missing_entries} entries that an anchor has seen" if report.missing_entries else ""
         context.output.line(f"a gap: nothing is known of what happened after {report.since}{lacking}")
@@ -163,25 +167,36 @@ def doctor(
 ) -> None:
     """Look the vault over: keystore, permissions, databases, log, ledger, keys, every object. Exit code 5 on an error.
 
-    It looks at a vault that is refused, as put back or edited, too: then it logs, signs and removes nothing.
+    It looks at a vault that is refused, as put back, edited or without its keys, too: then it logs, signs and removes nothing. Of one that
+    does not open it says why, and what is missing.
 
     JSON: {"ok": bool, "findings": [{"severity", "code", "message", "remedy"}], "skipped": [...]}.
     """
     context = context_of(ctx)
-    from vault.operations import doctor, put_back, repair
+    from vault.errors import IntegrityError, UnavailableError
+    from vault.operations import doctor, lost_keys, put_back, repair, unopened
     from vault.session import moments
 
-    with context.diagnosing() as (vault, _):
-        if mend:
-            put_back.mark_again(vault)
-        if mend and not list(put_back.refusals(vault)):  # what older books do not name may be what newer ones do
-            repair.mend(vault)
-        if clock_checked:
-            moments.check_clock(vault)
-        report = doctor.examine(vault)
-        if not report.ok:
-            _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed
-            raise typer.Exit(5)
+    report: HealthReport | None = None
+    try:
+        with context.diagnosing() as (vault, refused):
+            if mend:
+                put_back.mark_again(vault)
+            if mend and not list(put_back.refusals(vault)):  # what older books do not name may be what newer ones do
+                repair.mend(vault)
+            if clock_checked:
+                moments.check_clock(vault)
+            report = doctor.examine(vault)
+            if refused is not None and refused.code == "keys_lost":
+                report = lost_keys.told(report, refused)
+            if not report.ok:
+                _tell(context, report)  # before the vault is closed: a log that is not whole cannot be signed
+                raise typer.Exit(5)
+    except (IntegrityError, UnavailableError) as error:
+        if report is not None or error.code in unopened.CLOSED:
+            raise
+        _tell(context, unopened.examine(context.vault_folder(), error))
+        raise typer.Exit(5) from None
     _tell(context, report)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ class Context:
 
     @contextmanager
     def diagnosing(self) -> Iterator[tuple[UnlockedVault, GenovaultError | None]]:
-        """The vault, and why it is refused as put back or edited, if it is: then nothing is recovered or signed in it.
+        """The vault, and why it is refused as put back, edited or without its keys, if it is: then nothing is recovered or signed in it.
 
         Raises as ``open``; at the end, the refusal.
         """
@@ -92,13 +92,34 @@ class Context:
         folder = self.vault_folder()
         read_settings(folder)
         secret = self.factor()
-        vault, refused = _opened_for_looking(folder, secret, self.principal)
-        try:
-            yield vault, refused
-        except BaseException:
-            with suppress(GenovaultError):
-                vault.abandon() if refused else vault.close()
-            raise
+        with ExitStack() as stack:
+            vault, refused = _opened_for_looking(folder, secret, self.principal, stack)
+            try:
+                yield vault, refused
+            except BaseException:
+                with suppress(GenovaultError):
+                    vault.abandon() if refused else vault.close()
+                raise
+            self._looked_at(vault, refused)
+
+    @contextmanager
+    def copying(self) -> Iterator[UnlockedVault]:
+        """The vault as ``open``, for a copy of its data; also where its key database is lost, which is said."""
+        from vault.errors import UnavailableError
+        from vault.operations import lost_keys
+
+        with ExitStack() as stack:
+            try:
+                vault = stack.enter_context(self.open())
+            except UnavailableError as error:
+                if self.folder is None or not lost_keys.is_lost(self.folder, error):
+                    raise
+                self.output.warn(f"{error.message}: only the data are copied, to be restored with a backup of the keys")
+                vault = stack.enter_context(lost_keys.opened(self.folder, factor=self.factor(), principal=self.principal))
+                stack.callback(vault.close)
+            yield vault
+
+    def _looked_at(self, vault: UnlockedVault, refused: GenovaultError | None) -> None:
         if refused is None or _mended(vault, refused):
             vault.close()
             return
@@ -134,15 +155,20 @@ def _mended(vault: UnlockedVault, refused: GenovaultError) -> bool:
     return mended and not list(put_back.refusals(vault))
 
 
-def _opened_for_looking(folder: Path, secret: Opener, principal: str | None) -> tuple[UnlockedVault, GenovaultError | None]:
+def _opened_for_looking(
+    folder: Path, secret: Opener, principal: str | None, stack: ExitStack
+) -> tuple[UnlockedVault, GenovaultError | None]:
     """The vault, and the error with which an opening for work refuses it."""
     from vault.errors import IntegrityError, UnavailableError
+    from vault.operations import lost_keys
     from vault.operations.recovery import open_recovered
     from vault.session.unlocked_vault import open_vault
 
     try:
         return open_recovered(folder, factor=secret, principal=principal, looking=True), None
     except (IntegrityError, UnavailableError) as error:
+        if lost_keys.is_lost(folder, error):
+            return stack.enter_context(lost_keys.opened(folder, factor=secret, principal=principal)), lost_keys.lost(error)
         if isinstance(error, UnavailableError) and error.code != "anchor_unreachable":
             raise
         return open_vault(folder, factor=secret, principal=principal), error

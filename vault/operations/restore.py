@@ -23,9 +23,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,12 +39,10 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Factor
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, UnavailableError
-from vault.files import durable
-from vault.files.private_files import make_folder
 from vault.genotypes.catalog import part_members, personal_parts
 from vault.genotypes.catalog.object_inventory import named_objects, table_keys
 from vault.ids import Clock, RandomBytes, SubjectId, VaultId, utc_now
-from vault.operations import log_anchors, restore_gap, restore_proofs
+from vault.operations import log_anchors, restore_gap, restore_proofs, restore_staging
 from vault.operations.backup_folder import (
     BOOKS,
     DATA_FORMAT,
@@ -99,6 +95,7 @@ class Restored:
     erased_again: int  # subjects that the backup still held
     unreadable: int  # site tables, directories and panel blocks destroyed since: import or build those again
     missing_entries: int = 0  # of the log, that an anchor has seen and the backup lacks; only with a gap
+    lost: int = 0  # people whose keys are in no backup: they count as erased; only with a gap
     since: str = ""  # only with a gap: nothing is known of what happened after this time
     suspended: tuple[str, ...] = ()  # only with a gap: projects that a steward has to approve again
 
@@ -146,7 +143,7 @@ def restore(
         raise UnavailableError(
             "restore_unproven", "nothing shows that this backup is not older than an erasure", hint=restore_proofs.PROOFS
         )
-    with _staged(folder, random) as staging:
+    with restore_staging.staged(folder, random) as staging:
         copy_file(about, BOOKS, staging / BOOKS)
         key_folder = folder if key_about is None else _stage_keys(key_about, staging)
         places = Places(keys=f"sqlite:///{(key_folder / KEYS).resolve()}")
@@ -165,7 +162,7 @@ def restore(
             tail = None if key_about is None else key_about.tail
             report = _checked(vault, folder, live=live, new_log=new_log, tail=tail, gap=gap)
             agreed = None
-            if gap is not None and not live and not report.anchored:
+            if gap is not None and not live and (not report.anchored or report.lost or report.unreadable):
                 agreed = restore_gap.agreed(gap, unlocked, folder, backup=_digest(about), clock=clock)
                 report = replace(report, since=about.created)
             report = replace(report, copy=not live and not take_over)
@@ -176,7 +173,7 @@ def restore(
             vault.abandon()
             raise
         vault.close()
-        _take_place(staging, folder)
+        restore_staging.take_place(staging, folder)
     return report
 
 
@@ -222,8 +219,10 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool, t
     keyless = vault.subject_keys.keyless([SubjectId(subject) for subject in held])
     missing = vault.keys.missing_ids(needed)
     # With the newest keys, a subject without keys was erased since; with a backup of keys, that backup is too old.
-    if (erased - vault.keys.erasures()) if live else (keyless or missing):
+    if live and erased - vault.keys.erasures():
         raise IntegrityError("keys_behind", "the keys are older than the books", hint="restore the newest keys")
+    if not live and gap is None and (keyless or missing):
+        raise IntegrityError("keys_behind", "the keys are older than the books", hint=restore_proofs.NEWER_KEYS)
     found = check_live(vault.trail.log, None, "\n".join(key.to_text() for key in vault.trail.log_keys()))
     if not found.ok:
         raise IntegrityError("log_broken", f"the audit log in the backup does not verify: {found.findings[0].message}")
@@ -238,7 +237,19 @@ def _checked(vault: UnlockedVault, folder: Path, *, live: bool, new_log: bool, t
     behind = behind or (live and vault.marks.behind())
     size = vault.trail.log.parts()[-1].size
     lacking = 0 if not behind or live else max(0, restore_proofs.newest_seen(vault) - size)
-    return Restored(folder, live, anchored, behind, False, vault.trail.log.size(), objects, 0, len(missing), lacking)
+    return Restored(
+        folder,
+        live,
+        anchored,
+        behind,
+        False,
+        vault.trail.log.size(),
+        objects,
+        0,
+        len(missing),
+        lacking,
+        0 if live else len(keyless),
+    )
 
 
 def _begun(vault: UnlockedVault, report: Restored) -> Restored:
@@ -316,30 +327,3 @@ def _index_held(vault: UnlockedVault) -> bool:
     """True if the key of the blind index is held; each erasure destroys the one before."""
     version = ReferenceIndex(vault).version
     return vault.keys.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, version)
-
-
-@contextmanager
-def _staged(folder: Path, random: RandomBytes) -> Iterator[Path]:
-    target = folder.resolve()
-    make_folder(target.parent, may_exist=True)
-    staging = target.parent / f".{target.name}.{random(6).hex()}.restore"
-    staging.mkdir(mode=0o700)
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _take_place(staging: Path, folder: Path) -> None:
-    """Move what was staged into the folder, which holds keys or nothing. Books come last: without them nothing opens."""
-    for name in ("-wal", "-shm"):
-        (staging / f"{BOOKS}{name}").unlink(missing_ok=True)
-    durable.sync_tree(staging)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    names = sorted((path.name for path in staging.iterdir() if path.name != BOOKS), key=lambda name: name != OBJECTS)
-    try:
-        for name in [*names, BOOKS]:
-            (staging / name).rename(folder / name)
-    except OSError as error:
-        raise UnavailableError("restore_stopped", "the restored files could not be moved", hint="see what is there") from error
-    durable.sync(folder)

@@ -15,6 +15,7 @@ PROOFS = (
     "restore into the vault's folder beside its newest keys, or give --anchor DIR; where all of them are lost: --accept-gap --reason TEXT "
     "with a second steward"
 )
+NEWER_KEYS = "restore the newest keys; where they are lost: --accept-gap --reason TEXT with a second steward gives up what came since the keys were copied"
 _GO_ON = "take a newer backup; if there is none, --new-log goes on under a new log beside the newest keys"
 _AS_BACKED_UP = (
     "what is missing may be an erasure: take newer backups; a drill is tried against a copy of the anchor made with them; "
