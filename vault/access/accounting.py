@@ -118,16 +118,29 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
 def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[LogEntry], wanted: Filter) -> Accounting:
     found = [record for record in map(record_of, entries) if wanted.holds(record)]
     intents = [record for record in found if is_access(record)]
-    closings = vault.trail.log.closings([record.event for record in intents])
     on_progress = {record.index for record in intents}
     version, texts = paragraphs()
     return Accounting(
         tuple(tokens),
-        tuple(_disclosure(vault, record, closings.get(record.event, [])) for record in intents),
+        _disclosures(vault, intents),
         tuple(record for record in found if record.index not in on_progress),
         version,
         texts,
     )
+
+
+def disclosures(vault: UnlockedVault, tokens: Sequence[AuditToken]) -> tuple[Disclosure, ...]:
+    """Accesses to the genotypes of the subject with these tokens, oldest first; the caller logs that they were looked at.
+
+    Raises IntegrityError as ``account_for``.
+    """
+    found = map(record_of, vault.trail.log.entries_at(vault.trail.log.entries_of(*tokens)))
+    return _disclosures(vault, [record for record in found if is_access(record)])
+
+
+def _disclosures(vault: UnlockedVault, intents: Sequence[Record]) -> tuple[Disclosure, ...]:
+    closings = vault.trail.log.closings([record.event for record in intents])
+    return tuple(_disclosure(vault, record, closings.get(record.event, [])) for record in intents)
 
 
 def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntry]) -> Disclosure:

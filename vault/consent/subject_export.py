@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,21 @@ from policies.consent import ConsentEvent
 from policies.corrections import corrected_by
 from policies.standing import Standing, standing
 from policies.states import ConsentState
-from vault.access import projects, releases
+from vault.access import accounting, projects
+from vault.access.accounting import Disclosure
 from vault.audit.actions import Action, Outcome
-from vault.consent import ledger
+from vault.consent import forms, ledger
 from vault.consent.subject_decision import decide_subject
+from vault.consent.subject_page import page
 from vault.errors import InputError
-from vault.files.plain_text import html_text
 from vault.files.private_files import make_folder, write_new
 from vault.ids import SubjectId
+from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
-from vault.subjects import registrations
 from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex, resolve
 
-FORMAT = "genovault/dossier/1"
+FORMAT = "genovault/dossier/2"
 JSON_NAME, PAGE_NAME = "dossier.json", "dossier.html"
 
 
@@ -40,21 +42,23 @@ def export(vault: UnlockedVault, reference: str, folder: Path) -> dict[str, Any]
         subject = resolve(vault, reference)
         if folder.exists():
             raise InputError("output_exists", f"{folder} is already there", hint="name a folder that does not exist yet")
-        document = _document(vault, subject)
+        document = _document(vault, reference, subject)
         # Logged before the first byte is written: an export discloses names.
         vault.trail.record(Action.CONSENT_EXPORT, Outcome.DONE, subjects=[subject])
         make_folder(folder)
         text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
         write_new(folder / JSON_NAME, text + "\n")
-        write_new(folder / PAGE_NAME, _page(document))
+        write_new(folder / PAGE_NAME, page(document, zone=zone_of(vault)))
     return document
 
 
-def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
+def _document(vault: UnlockedVault, reference: str, subject: SubjectId) -> dict[str, Any]:
     now = vault.clock()
     identity = open_identities(vault, [subject])[subject]
-    tokens = vault.subject_keys.tokens(registrations.all_of(vault, subject))
-    named = frozenset(tokens)
+    tokens = accounting.tokens_of(vault, reference)
+    titles = {project.code: project.declaration.title for project in projects.list_all(vault)}
+    accesses = accounting.disclosures(vault, tokens)
+    ends = {one.index: one.ended for one in accesses}
     with vault.books.read() as tx:
         book = ledger.read(tx, vault)
         private = ledger.private(vault, tx, book, subject)
@@ -69,15 +73,15 @@ def _document(vault: UnlockedVault, subject: SubjectId) -> dict[str, Any]:
             name: list(value) if isinstance(value, tuple) else value for name, value in identity._asdict().items() if value
         },
         "consent": [{**consent.as_dict(event), "private": dict(private[event.seq])} for event in events],
+        "wordings": _wordings(vault, events),
         "standing": _standing(where),
         "preferences": preferences(events, private),
         "decisions": _decisions(vault, subject, state, now),
-        "releases": [
-            _release(one)
-            for one in releases.list_all(vault)
-            if not named.isdisjoint(vault.trail.log.subjects_of(one.subject_set))
+        "releases": [_release(one, titles) for one in accesses if one.disclosed],
+        "log": [
+            _entry(entry.index, entry.leaf, ends.get(entry.index))
+            for entry in vault.trail.log.entries_at(vault.trail.log.entries_of(*tokens))
         ],
-        "log": [_entry(entry.index, entry.leaf) for entry in vault.trail.log.entries_at(vault.trail.log.entries_of(*tokens))],
     }
 
 
@@ -114,12 +118,44 @@ def _decisions(vault: UnlockedVault, subject: SubjectId, state: ConsentState, no
     return found
 
 
-def _release(one: releases.Release) -> dict[str, Any]:
-    asked = {key: value for key, value in one.content.asked.items() if key in {"dataset", "regions", "panel", "kind"} and value}
-    return {"release": one.release_id, "project": one.project, "state": one.state, "made": one.created, "asked": asked}
+def _wordings(vault: UnlockedVault, events: Sequence[ConsentEvent]) -> dict[str, str]:
+    """Policy, or ``preference:CATEGORY`` -> the words that the person was asked with, as signed last."""
+    found: dict[str, str] = {}
+    for event in events:
+        if event.form is None:
+            continue
+        with suppress(InputError):  # a form that is held no longer has no words
+            form, _ = forms.find(vault, f"{event.form.form}@{event.form.version}")
+            if form.wording_sha256 != event.form.wording_sha256:
+                continue
+            for question in form.questions:
+                words = " ".join(question.wording.split())
+                found |= dict.fromkeys(question.policies, words)
+                if question.category:
+                    found[f"preference:{question.category}"] = words
+    return found
 
 
-def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
+def _release(one: Disclosure, titles: Mapping[str, str]) -> dict[str, Any]:
+    """An access that disclosed, or of which that has to be assumed, with its recipients."""
+    asked = {key: value for key, value in one.what.items() if key in {"dataset", "regions", "panel"} and value}
+    return {
+        "release": one.release,
+        "project": one.project,
+        "title": one.what.get("title") or titles.get(one.project or "", ""),
+        "made": one.time,
+        "by": one.actor,
+        "for": one.asserted_for,
+        "ended": one.ended,
+        "recipients": list(one.recipients),
+        "organisation": one.what.get("organisation") or "",
+        "country": one.what.get("country") or "",
+        "asked": asked,
+    }
+
+
+def _entry(index: int, leaf: bytes | None, ended: str | None) -> dict[str, Any]:
+    """An entry; of an access also how it ended."""
     if leaf is None:
         return {"entry": index}
     fields = json.loads(leaf)
@@ -130,70 +166,8 @@ def _entry(index: int, leaf: bytes | None) -> dict[str, Any]:
         "outcome": fields["outcome"],
         "by": fields["actor"]["id"],
     }
+    if ended is not None:
+        found["ended"] = ended
+    if "for" in fields["actor"]:
+        found["for"] = fields["actor"]["for"]
     return found | {key: fields[key] for key in ("project", "purpose") if key in fields}
-
-
-def _page(document: Mapping[str, Any]) -> str:
-    """HTML page without scripts, external styles or links."""
-    identity = [(name, _text(value)) for name, value in document["identity"].items()]
-    granted = ", ".join(document["standing"]["granted"]) or "nothing"
-    refused = [(policy, words) for policy, words in document["standing"]["refused"].items()]
-    events = [(e["legal_time"], e["recorded_at"], _event_text(e), _text(e["private"])) for e in document["consent"]]
-    decided = [(d["project"], d["title"], d["answer"], " ".join(d["reasons"])) for d in document["decisions"]]
-    left = [(r["made"], r["project"], r["state"], _text(r["asked"])) for r in document["releases"]]
-    log = [
-        (x.get("time", ""), x.get("act", ""), x.get("outcome", ""), x.get("by", ""), x.get("project", ""))
-        for x in document["log"]
-    ]
-    parts = [
-        f"<h1>What is held about your consent</h1><p>Made {html_text(document['made'])} for {html_text(document['handle'])}.</p>",
-        "<h2>You</h2>",
-        _table(("what", "value"), identity),
-        f"<h2>What you allow now</h2><p>Allowed: {html_text(granted)}.</p>",
-        _table(("not allowed", "why"), refused),
-        "<h2>What you want to be told</h2>",
-        _table(("about", "answer"), list(document["preferences"].items())),
-        "<h2>What you said, and what was recorded</h2>",
-        _table(("valid from", "recorded", "what", "kept with it"), events),
-        "<h2>Projects that could ask for your data</h2>",
-        _table(("project", "title", "answer now", "why"), decided),
-        "<h2>Where your data went</h2>",
-        _table(("when", "project", "state", "what was asked for"), left),
-        "<h2>Who did what (every entry of the log about you)</h2>",
-        _table(("when", "what", "outcome", "who", "project"), log),
-    ]
-    return _HEAD + "\n".join(parts) + "\n</body></html>\n"
-
-
-def _event_text(event: Mapping[str, Any]) -> str:
-    parts = [f"{answer['policy']}: {answer['answer']}" for answer in event.get("answers", ())]
-    if "withdrawal" in event:
-        parts.append(f"withdrawal of {event['withdrawal']['scope']} ({event['withdrawal']['level']})")
-    if "status" in event:
-        parts.append(str(event["status"]))
-    form = f" (form {event['form']['form']}@{event['form']['version']})" if "form" in event else ""
-    if "supersedes" in event:
-        parts.append(f"{'takes back' if event.get('correction') == 'void' else 'corrects'} event {event['supersedes']}")
-    return "; ".join(parts) + form
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "<p>Nothing.</p>"
-    head = "".join(f"<th>{html_text(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{html_text(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-_HEAD = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>What is held about your consent</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%}
-th,td{border-bottom:1px solid #ccc;padding:.3rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}</style></head><body>
-"""

@@ -184,4 +184,4 @@ def test_a_corrected_ledger_verifies_and_is_in_the_persons_own_copy(asked):
     assert asked.verified().ok
     page = subject_export.export(asked.vault, "SAMPLE_3", asked.folder / "copy")
     assert done.effect.event_id in str(page)
-    assert f"takes back event {wrong}" in (asked.folder / "copy" / "dossier.html").read_text()
+    assert "This takes back what was recorded on 1 June 2026." in (asked.folder / "copy" / "dossier.html").read_text()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
+import yaml
 
 from policies.consent import Level
+from policies.declarations import project_template
+from policies.reasons import WORDS
 from tests.support.consent_work import FORM, START, permits, sheet
+from vault.access import projects
 from vault.consent import explanations, recording, subject_export
 from vault.consent.signatures import Signature
+from vault.consent.subject_page import named, to_you
 from vault.errors import InputError
 
 
@@ -36,6 +43,60 @@ def test_a_persons_copy_holds_acts_decisions_and_disclosures_and_is_logged(held)
     with pytest.raises(InputError) as caught:
         subject_export.export(held.vault, "SAMPLE_3", folder)
     assert caught.value.code == "output_exists"
+
+
+def test_the_page_speaks_to_the_person(held):
+    """Words of the form, days and recipients; no ids of policies, no seconds, no word broken in its middle."""
+    answers = {"subject": "SAMPLE_3", "matching": "yes", "research_use": "yes", "results_drugs": "want"}
+    recording.import_answers(held.vault, sheet(answers), "clinical-matching")
+    document = yaml.safe_load(project_template("demo", "cohort"))
+    document["organisation"] = {
+        "id": "https://ror.org/000000000",
+        "name": "Example Institute",
+        "country": "DE",
+        "profit": "non_profit",
+    }
+    projects.create(held.vault, document)
+    projects.change(held.vault, "demo", "approve")
+    held.extract("demo", regions=["22:1-17000000"])
+    recording.withdraw(held.vault, "SAMPLE_3")
+    folder = held.folder / "copy"
+    document = subject_export.export(held.vault, "SAMPLE_3", folder)
+    shown = (folder / "dossier.html").read_text().split("</head>")[1]
+    for raw in ("research_use", "results_drugs", "preference:", "no_new_use", "consent.import", "extract.intent", "The person"):
+        assert raw not in shown, raw
+    assert not re.search(r"\d:\d\d:\d\d|\.\d{6}|\dT\d", shown)
+    for said in (
+        "You withdrew everything. Your data are not used in anything new.",
+        "Example Institute (DE)",
+        "handed over",
+        "your answers were recorded",
+    ):
+        assert said in shown, said
+    (asked,) = {words for policy, words in document["wordings"].items() if policy == "research_use"}
+    assert f"You said yes to “{asked}”" in unescape(shown)
+    assert "overflow-wrap:anywhere" not in (folder / "dossier.html").read_text()
+    (release,) = document["releases"]
+    assert (release["recipients"], release["country"], release["ended"]) == (["Example Institute"], "DE", "done")
+
+
+@pytest.mark.parametrize("code", sorted(WORDS))
+def test_no_reason_is_said_about_somebody_else(code):
+    assert not re.search(r"\b[Tt]h(?:e|is) person\b|themselves", to_you(WORDS[code]))
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("own_policy", "own policy"),
+        ("purpose:commercial", "use that is commercial"),
+        ("recipient:acme", "handing on to acme"),
+        ("loci:heart_genes", "the places in your genes called heart genes"),
+        ("asked", "“May we?”"),
+    ],
+)
+def test_a_policy_has_words(policy, said):
+    assert named(policy, {"asked": "May we?"}) == said
 
 
 @pytest.mark.parametrize(("withdrawn", "answer"), [("after", "permit"), ("before", "deny")])
