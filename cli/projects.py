@@ -71,6 +71,10 @@ def create(ctx: typer.Context, file: File) -> None:
     document = read_yaml(file)
     with context.open() as vault:
         project = projects.create(vault, document)
+        with vault.books.read() as tx:
+            missing = projects.missing_datasets(tx, project.declaration)
+    for name in missing:
+        context.output.warn(f"there is no dataset {name} yet: the project cannot be approved before it is imported")
     _show_state(context, project)
 
 

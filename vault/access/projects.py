@@ -7,6 +7,7 @@ project's version, which the gate reads before it decides and again before it re
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import func, select
@@ -18,12 +19,13 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
+from vault.genotypes.catalog.datasets import HELD
 from vault.ids import ProjectId, new_id
 from vault.session import approvals
 from vault.session.approvals import Approval
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PrincipalRow, ProjectRow
+from vault.storage.book_tables import DatasetRow, PrincipalRow, ProjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
@@ -87,7 +89,8 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
     With one steward, approving one's own project is allowed and logged ``self_approved``; with two it is refused.
 
     Raises:
-        InputError: ``project_unknown``; ``project_state``: the verb does not fit its state.
+        InputError: ``project_unknown``; ``project_state``: the verb does not fit its state; ``dataset_unknown``: to be approved, it names one
+            that is not there.
         RefusedError: ``self_approval``.
     """
     act, allowed, target = CHANGES[verb]
@@ -98,6 +101,7 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
             raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
         flags: tuple[str, ...] = ()
         if verb == "approve":
+            _require_datasets(tx, project)
             own = row.created_by == vault.principal
             if own and stewards(tx) > 1:
                 raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
@@ -109,6 +113,20 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
         tx.flush()
         vault.trail.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration, project.declaration_text))
     return _opened(vault, row)
+
+
+def missing_datasets(tx: Transaction, declaration: purposes.ProjectDeclaration) -> list[str]:
+    """Datasets that a declaration names and that are not there, or were removed."""
+    held = set(tx.scalars(select(DatasetRow.name).where(HELD)))
+    return [name for name in declaration.datasets if name not in held]
+
+
+def _require_datasets(tx: Transaction, project: Project) -> None:
+    missing = missing_datasets(tx, project.declaration)
+    if missing:
+        close = get_close_matches(missing[0], tx.scalars(select(DatasetRow.name).where(HELD)).all())
+        meant = f"did you mean {', '.join(close)}? " if close else ""
+        raise InputError("dataset_unknown", f"there is no dataset {missing[0]}", hint=f"{meant}import it first, or declare another")
 
 
 def settle(vault: UnlockedVault, tx: Transaction, row: ProjectRow, item: str, *, allows: bool) -> None:
