@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -17,6 +18,14 @@ from vault.audit.actions import Action
 app = group("The people whose data is held.")
 
 _SHOWN = 20  # changes that are printed for people
+
+
+class _Doubt(StrEnum):
+    """Doubt about a row that whoever looked may overrule."""
+
+    ANOTHER_PERSON = "another_person"
+    SUPPRESSED = "suppressed"
+
 
 Ref = Annotated[
     str,
@@ -34,8 +43,11 @@ def import_(
     ] = False,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, kept beside what is replaced.")] = "",
     accept: Annotated[
-        Literal["another_person"] | None,
-        typer.Option(help="Take rows whose name and date of birth are not those of the person they name; you have looked."),
+        list[_Doubt] | None,
+        typer.Option(
+            help="another_person: take rows whose name and date of birth are not those of the person they name; you have looked. "
+            "suppressed: take people who were erased and asked not to come back; may be given again."
+        ),
     ] = None,
     map_: Annotated[
         Path | None,
@@ -62,7 +74,12 @@ def import_(
             said = renames(map_)
             rows = read_subject_sheet(sheet, today=latest_day(vault.clock()), renames=said, told=context.output.warn)
         options = SheetOptions(
-            update=update, clear=clear, accept_another=accept is not None, dry_run=dry_run, reason=printable(reason)
+            update=update,
+            clear=clear,
+            accept_another=_Doubt.ANOTHER_PERSON in (accept or ()),
+            accept_suppressed=_Doubt.SUPPRESSED in (accept or ()),
+            dry_run=dry_run,
+            reason=printable(reason),
         )
         report = import_sheet(vault, rows, options=options)
     changes = [{"line": line, **asdict(change)} for line, change in report.changes]
@@ -180,6 +197,9 @@ def erase(
     certificate: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the signed certificate here; the vault keeps it too.")
     ] = None,
+    suppress: Annotated[
+        bool, typer.Option("--suppress", help="Keep keyed codes of what names the person, so that no file registers them again.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Destroy a person's keys, identity and references for good. Nobody can read them from the first seconds on.
@@ -188,7 +208,7 @@ def erase(
     says what was destroyed, what remains, and when the last backup of the keys expires.
 
     JSON: the certificate's content: {"erasure", "asked", "unreadable", "completed", "destroyed": {what: n}, "releases": [...],
-    "key_backups": [...], "horizon", "remains": [...], ...}.
+    "key_backups": [...], "horizon", "remains": [...], ...}; with --suppress "suppressed": [codes].
     """
     context = context_of(ctx)
     from cli.prompts import confirm
@@ -205,11 +225,13 @@ def erase(
 
     with context.output.reserving(certificate) as write:
         with context.open() as vault:
-            issued = process.erase(vault, ref, on_progress=on_progress)
+            issued = process.erase(vault, ref, suppress=suppress, on_progress=on_progress)
         write(issued.text)
     content = issued.content
     context.output.document(content)
     context.output.line(f"erased: {issued.erasure_id}")
+    if content.get("suppressed"):
+        context.output.line("codes of what names the person are kept: no file registers them again unasked")
     for release in content["releases"]:
         context.output.line(f"remains in release {release['release']}, held by {', '.join(release['recipients'])}")
     horizon = content["horizon"]

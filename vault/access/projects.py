@@ -126,7 +126,9 @@ def _require_datasets(tx: Transaction, project: Project) -> None:
     if missing:
         close = get_close_matches(missing[0], tx.scalars(select(DatasetRow.name).where(HELD)).all())
         meant = f"did you mean {', '.join(close)}? " if close else ""
-        raise InputError("dataset_unknown", f"there is no dataset {missing[0]}", hint=f"{meant}import it first, or declare another")
+        raise InputError(
+            "dataset_unknown", f"there is no dataset {missing[0]}", hint=f"{meant}import it first, or declare another"
+        )
 
 
 def settle(vault: UnlockedVault, tx: Transaction, row: ProjectRow, item: str, *, allows: bool) -> None:

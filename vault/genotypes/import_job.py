@@ -139,9 +139,7 @@ def import_files(
         fresh = draw_subjects(vault, len(matched.new))
         columns, people = choose_people(matched, fresh.subjects)
         held = len(people) - len(matched.new)
-        erased = (
-            0 if target.is_new else require_no_return(vault, dataset, known=held, new=len(matched.new), accept=options.accept)
-        )
+        erased = require_no_return(vault, target, known=held, new=matched.new, accept=options.accept)
         sources = [digests.submit(source_digest, [files[at]]) for at in columns] if gvcfs else [whole]
         part_ids = [PartId(new_id(vault.random)) for _ in sources]
         places = choose_places(vault, target, people, apart=gvcfs or len(people) == 1 or options.replace is not None)

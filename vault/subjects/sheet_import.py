@@ -16,7 +16,7 @@ from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import IdentityRow, ReferenceRow
 from vault.storage.database import Transaction
-from vault.subjects import corrected_identity, people_digests
+from vault.subjects import corrected_identity, people_digests, suppressed
 from vault.subjects.corrected_identity import Correction, FieldChange, corrected
 from vault.subjects.identities import Identity, named_by, open_identities, open_identity, seal_identity
 from vault.subjects.references import ReferenceIndex, reference_rows, spellings
@@ -41,6 +41,7 @@ class SheetOptions:
     Args:
         update: rows of known people attach to these people's identities; else they are refused.
         clear: empty fields of columns that are there empty the identity's; else they say nothing.
+        accept_suppressed: take rows of people who were erased and asked not to come back.
         accept_another: take rows that seem to be of another person than the one whom their references name.
         dry_run: change nothing.
         reason: why, kept with what is replaced.
@@ -49,10 +50,12 @@ class SheetOptions:
     update: bool = False
     clear: bool = False
     accept_another: bool = False
+    accept_suppressed: bool = False
     dry_run: bool = False
     reason: str = ""
 
 
+_SUPPRESSED = "names somebody who was erased and asked not to come back; --accept suppressed, if the person wants to"
 AS_NEW = SheetOptions()
 
 
@@ -92,6 +95,9 @@ def _imported(vault: UnlockedVault, rows: Sequence[tuple[int, SubjectSheetRow]],
     problems = _collisions(rows, owners)
     known = _known(vault, rows, identities, owners, options)
     problems += _doubts(known, rows, options)
+    if not options.accept_suppressed:
+        added = _added(identities, owners, known, rows)
+        problems += [Problem(rows[at][0], "sample_id", _SUPPRESSED) for at in suppressed.returning(vault, added)]
     if problems:
         raise rejected(problems)
     unknown = [i for i, found in zip(identities, owners, strict=True) if not found]
@@ -155,6 +161,23 @@ def _doubts(known: Sequence[_Known], rows: Sequence[tuple[int, SubjectSheetRow]]
         elif not options.update:
             problems.append(Problem(one.line, "sample_id", "already known; --update attaches identities"))
     return problems
+
+
+def _added(
+    identities: Sequence[Identity],
+    owners: Sequence[set[SubjectId]],
+    known: Sequence[_Known],
+    rows: Sequence[tuple[int, SubjectSheetRow]],
+) -> list[Identity]:
+    """What each row names that names nobody yet."""
+    before = {one.line: one.old for one in known}
+    found = []
+    for (line, _), identity, owner in zip(rows, identities, owners, strict=True):
+        old = before.get(line)
+        samples = tuple(name for name in identity.samples if old is None or name not in old.samples)
+        mrn = identity.mrn if old is None or identity.mrn != old.mrn else ""
+        found.append(Identity(samples, mrn) if old is not None or not owner else Identity(()))
+    return found
 
 
 def _collisions(rows: Sequence[tuple[int, SubjectSheetRow]], owners: Sequence[set[SubjectId]]) -> list[Problem]:

@@ -121,3 +121,12 @@ def test_with_two_stewards_the_other_approves(folder):
 def test_an_unknown_project(s):
     assert code_of(InputError, lambda: projects.load(s, "nosuch")) == "project_unknown"
     assert code_of(InputError, lambda: projects.change(s, "nosuch", "approve")) == "project_unknown"
+
+
+def test_a_project_on_a_dataset_that_is_not_there_is_not_approved(s):
+    projects.create(s, parse_yaml(vaults.project_template("nosuch", "cohrt").encode(), name="t"))
+    with pytest.raises(InputError) as caught:
+        projects.change(s, "nosuch", "approve")
+    assert caught.value.code == "dataset_unknown"
+    assert "did you mean cohort" in caught.value.hint
+    assert projects.load(s, "nosuch").state == projects.DRAFT

@@ -13,12 +13,14 @@ from vault.errors import InputError
 from vault.genotypes.catalog import compacted_access, leaving, overlap, parts, personal_parts
 from vault.genotypes.catalog.call_comparison import SAME_PERSON, UNLIKE_PERSON
 from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.import_target import Target
 from vault.genotypes.catalog.overlap import Overlap
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
 from vault.genotypes.contigs import normal_contig
 from vault.ids import PartId, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ErasureRow, LayoutMemberRow, PartRow
+from vault.subjects import suppressed
 
 MOST_UNLIKE = 0.10  # of compared calls of which either carries an ALT: repeats differ in few per cent, strangers in half
 IMPORTED = (
@@ -48,20 +50,25 @@ class NothingNewError(Exception):
         self.counts = counts
 
 
-def require_no_return(vault: UnlockedVault, dataset: Dataset, *, known: int, new: int, accept: bool) -> int:
-    """Refuse a file of known people and new ones where somebody was erased since the dataset was begun: a file that is made anew each month
-    holds the erased, too, and nothing that is kept tells them from newcomers. Return the number of erasures since, for the report.
+def require_no_return(vault: UnlockedVault, target: Target, *, known: int, new: Sequence[str], accept: bool) -> int:
+    """Refuse to register people who asked not to come back; and a file of known people and new ones (``new``: their samples) where somebody
+    was erased since the dataset was begun: a file that is made anew each month holds the erased, too, and nothing that is kept tells
+    them from newcomers. Return the number of erasures since, for the report.
 
     Raises:
-        InputError: ``erased_may_return``.
+        InputError: ``erased_may_return``. RefusedError, IntegrityError: as ``suppressed.require_none``.
     """
+    suppressed.require_none(vault, new)
+    if target.is_new:
+        return 0
+    dataset = target.dataset
     begun = select(DatasetRow.created).where(DatasetRow.dataset_id == dataset.dataset_id).scalar_subquery()
     with vault.books.read() as tx:
         erased = tx.scalar(select(func.count()).select_from(ErasureRow).where(ErasureRow.created >= begun)) or 0
     if erased and known and new and not accept:
         raise InputError(
             "erased_may_return",
-            f"{erased} people were erased since {dataset.name} was begun, and {new} samples of this file are of nobody who is held: they "
+            f"{erased} people were erased since {dataset.name} was begun, and {len(new)} samples of this file are of nobody who is held: they "
             "may be the same people",
             hint="--unknown skip leaves them out; --accept registers them, once somebody has looked who was erased",
         )

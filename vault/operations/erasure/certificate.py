@@ -13,6 +13,7 @@ from typing import Any
 
 from vault.audit.note import ED25519, Note, Signer, VerifierKey, sign_note, verify_note
 from vault.errors import IntegrityError
+from vault.subjects.suppressed import FIELD as SUPPRESSED
 
 FORMAT = "genovault/erasure-certificate/1"
 
@@ -22,6 +23,10 @@ REMAINS = (
     "Sealed genotype blocks whose key is destroyed, until their dataset is removed; their lengths are sealed under a key that is kept.",
     "Pseudonymous copies in the releases listed; recipients were or will be told, and what they hold cannot be called back.",
     "Whatever key backups made before the erasure still hold, until the time given as horizon.",
+)
+
+REMAINS_SUPPRESSED = (
+    "A keyed code of each reference to the person, as the person asked, so that nobody is registered under them again."
 )
 
 
@@ -40,7 +45,7 @@ class Certificate:
 
 def issue(content: Mapping[str, Any], *, origin: str, signer: Signer) -> Certificate:
     """Make and sign the certificate of an erasure."""
-    document = {"format": FORMAT, **content, "remains": list(REMAINS)}
+    document = {"format": FORMAT, **content, "remains": [*REMAINS, *([REMAINS_SUPPRESSED] if SUPPRESSED in content else [])]}
     text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=True) + "\n"
     return Certificate(str(content["erasure"]), sign_note(text, signer_name(origin), signer))
 

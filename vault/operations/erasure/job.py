@@ -47,6 +47,7 @@ class ErasurePlan:
     alts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # part -> chunk -> ``pack``
     moved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the same of what others' parts list of theirs
     destroyed: Mapping[str, int] = field(default_factory=dict)
+    suppressed: tuple[str, ...] = ()  # codes of references that are not to come back
     merged: tuple[str, ...] = ()  # registrations of the person that were merged into this one
 
 

@@ -69,7 +69,8 @@ from vault.storage.book_tables import (
     SubjectRow,
 )
 from vault.storage.timestamps import rfc3339, to_micros
-from vault.subjects import people_digests, reference_rekeying, registrations
+from vault.subjects import people_digests, reference_rekeying, registrations, suppressed
+from vault.subjects.identities import open_identities
 from vault.subjects.references import resolve
 
 NEEDED = (Branch.IDENTITY, Branch.GENOTYPE, Branch.PSEUDONYM, Branch.BOOKS, Branch.RELEASE_SIGN)
@@ -78,8 +79,10 @@ OnProgress = Callable[[str], None]
 """Called with each state that is reached; from ``destroyed`` on the subject's data is unreadable."""
 
 
-def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lambda _: None) -> Certificate:
-    """Erase the subject that a reference names.
+def erase(
+    vault: UnlockedVault, reference: str, *, suppress: bool = False, on_progress: OnProgress = lambda _: None
+) -> Certificate:
+    """Erase the subject that a reference names. ``suppress``: keep keyed codes of the references, so that nobody registers them again.
 
     Raises:
         InputError: ``subject_unknown``; ``subject_ambiguous``.
@@ -90,7 +93,7 @@ def erase(vault: UnlockedVault, reference: str, *, on_progress: OnProgress = lam
         for branch in NEEDED:
             vault.keyring.current(branch)
         subject = resolve(vault, reference)
-        job_id = _begin(vault, subject, attempt)
+        job_id = _begin(vault, subject, attempt, suppress=suppress)
         attempt.closed()
         on_progress(LISTED)
         return _carry_on(vault, job_id, on_progress)
@@ -119,7 +122,7 @@ def issued(vault: UnlockedVault) -> list[Certificate]:
     return [Certificate(row.erasure_id, row.certificate) for row in rows]
 
 
-def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt) -> bytes:
+def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt, *, suppress: bool) -> bytes:
     """List what the subject carries, seal the plan and log the intent: the last use of the subject's keys.
 
     What is opened for the list is an access of its own, which the intent of the erasure closes.
@@ -140,6 +143,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt) -> bytes:
         recorded_by=vault.principal,
     )
     released = releases_with(vault, subject)
+    kept = suppressed.codes(vault, open_identities(vault, [subject])[subject]) if suppress else ()
     key = vault.keys.create(KeyPurpose.JOB, [job_id])[0]
     with vault.books.write() as tx:
         row = tx.get_one(SubjectRow, subject)
@@ -166,6 +170,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt) -> bytes:
             releases=released,
             alts=CarriedAlts.packed(found.own),
             moved=CarriedAlts.packed(found.moved),
+            suppressed=kept,
             merged=merged,
         )
         sealed = seal(vault, key, job_id, plan)
@@ -259,6 +264,7 @@ def _content(vault: UnlockedVault, job: Job, now: datetime) -> dict[str, Any]:
         "releases": [dict(release) for release in plan.releases],
         "key_backups": [backup.as_dict() for backup in copies],
         "horizon": None if end is None else rfc3339(end),
+        **({suppressed.FIELD: list(plan.suppressed)} if plan.suppressed else {}),
     }
 
 
