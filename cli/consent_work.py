@@ -166,18 +166,20 @@ def expiring(
 ) -> None:
     """Whose consent ends soon, or who comes of age.
 
-    JSON: {"expiring": [{"subject", "policy", "ends", "cause": "majority" or "validity"}]}.
+    JSON: {"expiring": [{"subject", "mrn", "samples", "policy", "ends", "cause": "majority" or "validity"}]}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
 
     with context.open() as vault:
         found = work_queue.expiring(vault, within=timedelta(days=days))
-    rows = [(due.handle, due.policy, due.ends, due.cause) for due in found]
-    context.output.document({"expiring": [dict(zip(("subject", "policy", "ends", "cause"), row, strict=True)) for row in rows]})
+    names = ("subject", "mrn", "samples", "policy", "ends", "cause")
+    rows = [(due.handle, due.mrn, list(due.samples), due.policy, due.ends, due.cause) for due in found]
+    context.output.document({"expiring": [dict(zip(names, row, strict=True)) for row in rows]})
     context.output.line(f"{len({due.handle for due in found}):,} people within {days} days")
     if rows:
-        context.output.table(("subject", "policy", "ends", "because of"), [(a, b, f"{c:%Y-%m-%d}", d) for a, b, c, d in rows])
+        shown = [(due.mrn, ", ".join(due.samples), due.policy, f"{due.ends:%Y-%m-%d}", due.cause) for due in found]
+        context.output.table(("MRN", "samples", "policy", "ends", "because of"), shown)
 
 
 def queue(ctx: typer.Context) -> None:

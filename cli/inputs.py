@@ -14,6 +14,7 @@ from vault.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     from vault.audit.note import VerifierKey
+    from vault.files.column_maps import ColumnMap
     from vault.session.unlocked_vault import UnlockedVault
 
 
@@ -77,21 +78,19 @@ def report_text(columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> 
     return text.getvalue()
 
 
-def renames(path: Path | None) -> dict[str, str | None]:
-    """Names that a sheet has for its columns: a YAML mapping of the sheet's names to ours, or to null for a column to be passed over.
+def renames(path: Path | None) -> ColumnMap:
+    """What a sheet calls its columns and how it writes what stands in them (``vault.files.column_maps``).
 
     Raises:
         InputError: ``document_rejected``; as ``read_yaml``.
     """
+    from vault.files import column_maps
+
     if path is None:
-        return {}
+        return column_maps.AS_WRITTEN
     from vault.files.yaml_documents import read_yaml
 
-    document = read_yaml(path)
-    if not isinstance(document, dict) or not all(isinstance(k, str) and isinstance(v, str | None) for k, v in document.items()):
-        hint = "for example: Geburtsdatum: birth_date; a column to be passed over: Station: null"
-        raise InputError("document_rejected", f"{path.name} is no list of column names", hint=hint)
-    return document
+    return column_maps.parse(read_yaml(path), name=path.name)
 
 
 def kept_checkpoint(path: Path) -> str:

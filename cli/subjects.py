@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli import people_lists
 from cli.context import context_of
 from cli.inputs import renames
 from cli.lazy import group
@@ -16,6 +17,9 @@ from cli.merge_report import merge_lines
 from vault.audit.actions import Action
 
 app = group("The people whose data is held.")
+
+for name, command in (("template", people_lists.template), ("find", people_lists.find), ("list", people_lists.list_)):
+    app.command(name)(command)
 
 _SHOWN = 20  # changes that are printed for people
 
@@ -93,21 +97,6 @@ def import_(
         context.output.line(f"  and {len(report.changes) - _SHOWN:,} more changes (--json lists all)")
     if dry_run:
         context.output.line("nothing was changed: --dry-run")
-
-
-@app.command("list")
-def list_(ctx: typer.Context) -> None:
-    """Everybody's handle and state; no name, no MRN, no sample id.
-
-    JSON: {"subjects": [{"handle", "state", "created"}]}.
-    """
-    context = context_of(ctx)
-    from vault.subjects.registry import subject_list
-
-    with context.open() as vault:
-        subjects = subject_list(vault)
-    context.output.document({"subjects": [asdict(subject) for subject in subjects]})
-    context.output.table(("subject", "state", "since"), [(s.handle, s.state, s.created) for s in subjects])
 
 
 @app.command()

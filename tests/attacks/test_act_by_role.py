@@ -23,7 +23,7 @@ from vault import gate
 from vault.access import accounting, projects, reference_data, requests, rulings
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
-from vault.consent import corrections, coverage, explanations, forms, recording, subject_export, work_queue
+from vault.consent import corrections, coverage, explanations, forms, people, recording, subject_export, work_queue
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret
@@ -66,6 +66,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "audit check": ("audit check receipt --key log.vkey", None),
     "subject import": ("subject import sheet.csv", "subject.import"),
     "subject list": ("subject list", "subject.list"),
+    "subject find": ("subject find 'Person 3'", "subject.find"),
+    "subject template": ("subject template", None),
     "subject show": ("subject show S03", "subject.show"),
     "subject restrict": ("subject restrict S03", "subject.restrict"),
     "subject erase": ("subject erase S03 --yes", "subject.erase"),
@@ -301,7 +303,8 @@ def functions(s, names, folder):
         "vault.upgrade": lambda: upgrade.upgrade(s, {}),
         "vault.clock": lambda: moments.check_clock(s),
         "subject.import": lambda: sheet_import.import_sheet(s, []),
-        "subject.list": lambda: registry.subject_list(s),
+        "subject.list": lambda: people.listed(s),
+        "subject.find": lambda: people.find(s, "Person 3"),
         "subject.show": lambda: registry.subject_show(s, "S03"),
         "subject.restrict": lambda: recording.restrict(s, "S03"),
         "subject.erase": lambda: process.erase(s, "S03"),

@@ -25,7 +25,6 @@ STORY = (
     "init v --steward ann --argon2-profile test-only",
     "subject import s.csv",
     "subject import s.csv --update",
-    "subject list",
     "dataset import c.vcf --name cohort --assembly GRCh38",
     "dataset import c.vcf --name other --assembly GRCh38 --samples map.csv",
     "dataset list",
@@ -103,8 +102,12 @@ def told(shell: Shell) -> Shell:
     request = shell.run("request list --json").json["requests"][0]["request"]
     shell.script(f"extract {request} --output out", "release list", "release verify out/manifest.json")
     withdrawn = shell.run(f"consent withdraw {SAMPLE}")
-    assert leaks(withdrawn.out.encode()) == leaks(SAMPLE.encode())  # whom it was, as it was typed, and no more
-    shell.printed.remove(withdrawn)
+    listed = shell.run("subject list")
+    assert leaks(withdrawn.out.encode()) == leaks(f"{NAME} {MRN} {SAMPLE}".encode())  # whom it was
+    assert leaks(listed.out.encode()) == leaks(f"{MRN} {SAMPLE}".encode())  # no name
+    for shown in (withdrawn, listed):
+        assert not leaks(shown.err.encode())
+        shell.printed.remove(shown)
     for line in MISTAKES:
         assert shell.try_(line).code == 4, line
     shell.script("audit log --json", "audit export --format tiles tiles2")

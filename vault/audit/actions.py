@@ -20,6 +20,7 @@ class Action(StrEnum):
     SUBJECT_IMPORT = "subject.import"
     SUBJECT_UPDATE = "subject.update"
     SUBJECT_LIST = "subject.list"
+    SUBJECT_FIND = "subject.find"
     SUBJECT_SHOW = "subject.show"
     SUBJECT_RESTRICT = "subject.restrict"
     SUBJECT_ERASE = "subject.erase"

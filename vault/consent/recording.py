@@ -25,6 +25,7 @@ from vault.consent.ledger import NewEvent
 from vault.consent.signatures import NOW_BY_THE_PERSON, Signature
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import GenovaultError, InputError
+from vault.files.column_maps import AS_WRITTEN, ColumnMap
 from vault.files.csv_sheets import Told, read_sheet
 from vault.ids import SubjectId, new_uuid7
 from vault.session.moments import moment
@@ -77,7 +78,7 @@ def import_answers(
     clock_checked: bool = False,
     as_written: bool = False,
     dry_run: bool = False,
-    renames: Mapping[str, str | None] | None = None,
+    renames: ColumnMap = AS_WRITTEN,
     told: Told = lambda _: None,
 ) -> AnswersReport:
     """Record a sheet of answers to one form: all rows or none. ``dry_run``: check it only. ``renames``, ``told``: as ``read_sheet``.
@@ -88,9 +89,7 @@ def import_answers(
     with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         columns = form_responses.columns(form, vault.clock(), zone_of(vault))
-        responses = form_responses.from_rows(
-            vault, form, read_sheet(source, columns=columns, renames=renames or {}, told=told).rows
-        )
+        responses = form_responses.from_rows(vault, form, read_sheet(source, columns=columns, renames=renames, told=told).rows)
         with vault.books.read() as tx:
             new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written)
         if dry_run:

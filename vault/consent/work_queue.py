@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
+from sqlalchemy import select
 
 from policies import reasons
 from policies.acts import Acceptance
@@ -21,7 +23,9 @@ from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import SubjectRow
 from vault.storage.timestamps import to_micros
+from vault.subjects.identities import open_identities
 from vault.subjects.references import ReferenceIndex
 
 MAJORITY, VALIDITY = "majority", "validity"
@@ -30,9 +34,11 @@ BY_RULING = (reasons.MODIFIER_NEEDS_RULING, reasons.TOPIC_NEEDS_RULING)
 
 @dataclass(frozen=True)
 class Due:
-    """Consent that ends: handle of the subject, policy, time, and cause (``MAJORITY`` or ``VALIDITY``)."""
+    """Consent that ends: the subject's handle, record number and samples, policy, time, and cause (``MAJORITY`` or ``VALIDITY``)."""
 
     handle: str
+    mrn: str = field(repr=False)
+    samples: tuple[str, ...] = field(repr=False)
     policy: str
     ends: datetime
     cause: str
@@ -63,9 +69,7 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
         with vault.books.read() as tx:
             known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
         low, high = to_micros(now), to_micros(now + within)
-        index = ReferenceIndex(vault)
-        found: list[Due] = []
-        concerned: list[SubjectId] = []
+        ends: dict[SubjectId, list[tuple[str, datetime, str]]] = {}
         for group in known.groups:
             soon = np.zeros(len(group.subjects), bool)
             for times in group.times:
@@ -79,11 +83,24 @@ def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
                     (name, acceptance, end) for name, acceptance, end in due if end is not None and now < end <= now + within
                 ]
                 if ending:
-                    concerned.append(subject)
-                    handle = index.handle(subject)
-                    found += [Due(handle, n, end, MAJORITY if a.lapse == end else VALIDITY) for n, a, end in ending]
+                    ends[subject] = [(n, end, MAJORITY if a.lapse == end else VALIDITY) for n, a, end in ending]
+        concerned = _held(vault, ends)
         vault.trail.record(Action.CONSENT_EXPIRING, Outcome.DONE, subjects=concerned, counts={"subjects": len(concerned)})
-    return sorted(found, key=lambda due: (due.ends, due.handle, due.policy))
+        index, identities = ReferenceIndex(vault), open_identities(vault, concerned)
+    found = [
+        Due(index.handle(subject), identities[subject].mrn, identities[subject].samples, *due)
+        for subject in concerned
+        for due in ends[subject]
+    ]
+    return sorted(found, key=lambda due: (due.ends, due.mrn, due.samples, due.handle, due.policy))
+
+
+def _held(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> list[SubjectId]:
+    """Those who are neither erased nor merged into another registration."""
+    wanted = set(subjects)
+    with vault.books.read() as tx:
+        held = tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))
+        return sorted(SubjectId(subject) for subject in held if subject in wanted)
 
 
 def queue(vault: UnlockedVault) -> Queue:

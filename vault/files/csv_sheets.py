@@ -17,12 +17,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Generic, TextIO, TypeVar, cast
 
 from vault.errors import InputError
+from vault.files.column_maps import AS_WRITTEN, ColumnMap
 from vault.files.given_files import read_given
-from vault.files.sheet_dialect import Dialect, decode, dialect_of, renamed
+from vault.files.sheet_dialect import Dialect, decode, dialect_of
 from vault.limits import (
     MAX_SHEET_BYTES,
     MAX_SHEET_COLUMNS,
@@ -41,7 +41,6 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a bad
 _FORMULA = re.compile(
     "'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]"
 )  # starts a formula in a spreadsheet; the last four are full-width forms
-_NO_RENAMES: Mapping[str, str | None] = MappingProxyType({})
 
 Told = Callable[[str], None]
 """Takes a note for whoever handed a sheet in, which holds nothing of it."""
@@ -132,19 +131,19 @@ def read_sheet(
     *,
     columns: Sequence[Column[Any]],
     name: str = "",
-    renames: Mapping[str, str | None] = _NO_RENAMES,
+    renames: ColumnMap = AS_WRITTEN,
     told: Told = lambda _: None,
 ) -> Sheet:
     """Read a whole sheet, or nothing of it.
 
     ``name`` stands for the sheet in messages (default: the file's name). ``renames``: what the sheet calls columns that have other names
-    here; None passes a column over. ``told``: takes notes on how the sheet was read.
+    here, and how it writes what stands in them. ``told``: takes notes on how the sheet was read.
     Raises SheetRejectedError with every problem; InputError "sheet_unreadable", "sheet_too_large", "sheet_empty".
     """
     title = name or (source.name if isinstance(source, Path) else "the sheet")
     data = _read_bytes(source, title)
     document, notes = decode(data)
-    dialect = dialect_of(document, {column.name for column in columns} | renames.keys())
+    dialect = dialect_of(document, {column.name for column in columns} | renames.names.keys())
     for note in (*notes, *dialect.notes):
         told(note)
     clean = not (_NOT_UTF8.search(document) or _CONTROL.search(document))
@@ -160,7 +159,7 @@ def read_sheet(
         raise rejected(problems, source=title)
     if nameless := sum(isinstance(column, _Nameless) for column in header):
         told(f"{nameless} empty columns at the end were passed over")
-    rows = tuple(_rows(records, header, problems, clean=clean))
+    rows = tuple(_rows(records, header, problems, clean=clean, renames=renames))
     if problems:
         raise rejected(problems, source=title)
     return Sheet(columns=tuple(column.name for column in header if isinstance(column, Column)), rows=rows)
@@ -267,13 +266,13 @@ def _read_header(
     record: Sequence[str],
     columns: Sequence[Column[Any]],
     problems: list[Problem],
-    renames: Mapping[str, str | None],
+    renames: ColumnMap,
 ) -> tuple[_Head, ...]:
     known = {column.name: column for column in columns}
     if len(record) > MAX_SHEET_COLUMNS:
         problems.append(Problem(line, "", f"{len(record):,} columns; a sheet has at most {MAX_SHEET_COLUMNS:,}"))
         return ()
-    names = renamed([field.strip() for field in record], renames)
+    names = renames.header([field.strip() for field in record], tuple(known))
     named = len(names)
     while named and names[named - 1] == "":
         named -= 1
@@ -296,7 +295,12 @@ def _expected(columns: Sequence[Column[Any]]) -> str:
 
 
 def _rows(
-    records: Iterator[tuple[int, list[str]]], header: tuple[_Head, ...], problems: list[Problem], *, clean: bool
+    records: Iterator[tuple[int, list[str]]],
+    header: tuple[_Head, ...],
+    problems: list[Problem],
+    *,
+    clean: bool,
+    renames: ColumnMap,
 ) -> Iterator[Row]:
     """Parse rows. ``clean``: the whole document holds only good characters, so no field is checked for them."""
     wanted = [(at, column) for at, column in enumerate(header) if isinstance(column, Column)]
@@ -311,7 +315,7 @@ def _rows(
         values: dict[str, object] = {}
         problems += [Problem(line, f"column {at + 1}", "holds something under no name") for at in nameless if record[at].strip()]
         for at, column, name, parse in parsers:
-            field = record[at].strip()
+            field = renames.written(name, record[at].strip())
             if not field:
                 if column.required:
                     problems.append(Problem(line, name, "is empty"))

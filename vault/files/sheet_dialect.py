@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _HEAD_CHARS = 1 << 16  # of a sheet, in which its header ends
 _SEP_LINE = re.compile(r"\"?sep=(.)\"?[\t;,]*", re.IGNORECASE)
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
+_TIMED = re.compile(r"(\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4})[ T]\d{1,2}:\d{2}(?::\d{2})?", re.ASCII)
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
@@ -52,13 +53,13 @@ def dialect_of(document: str, known: Collection[str]) -> Dialect:
     return Dialect(best, skipped, tuple(notes))
 
 
-def renamed(names: Sequence[str], mapping: Mapping[str, str | None]) -> list[str | None]:
-    """Names of a header as they are called here; None for a column that is to be passed over. A name without a mapping stays."""
-    return [mapping.get(name, name) if name else name for name in names]
-
-
 def iso_day(value: str) -> str:
-    """A day written DD.MM.YYYY as YYYY-MM-DD; anything else as it is. Slashes mean two things and are not read."""
+    """A day written DD.MM.YYYY as YYYY-MM-DD; anything else as it is. Slashes mean two things and are not read.
+
+    Of a day with a time of day and no zone, as REDCap and LimeSurvey write it, the day.
+    """
+    timed = _TIMED.fullmatch(value)
+    value = timed[1] if timed else value
     dotted = _DOTTED.fullmatch(value)
     return f"{dotted[3]}-{int(dotted[2]):02}-{int(dotted[1]):02}" if dotted else value
 

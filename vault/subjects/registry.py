@@ -24,25 +24,11 @@ from vault.subjects.references import ReferenceIndex, resolve
 
 @dataclass(frozen=True)
 class SubjectSummary:
-    """Line of ``subject list``, without identifying data."""
+    """A registration without identifying data."""
 
     handle: str
     state: str
     created: str
-
-
-def subject_list(vault: UnlockedVault) -> list[SubjectSummary]:
-    """List handles and states of all subjects, ordered by handle."""
-    with vault.trail.attempting(Action.SUBJECT_LIST):
-        index = ReferenceIndex(vault)
-        with vault.books.read() as tx:
-            rows = tx.execute(select(SubjectRow.subject_id, SubjectRow.state, SubjectRow.created)).all()
-        # a principal without the branch is refused before anything is logged as done
-        handles = index.handles(SubjectId(row.subject_id) for row in rows)
-        vault.trail.record(Action.SUBJECT_LIST, Outcome.DONE, counts={"subjects": len(rows)})
-    days = (from_micros(row.created).date().isoformat() for row in rows)
-    listed = [SubjectSummary(handle, row.state, day) for handle, row, day in zip(handles, rows, days, strict=True)]
-    return sorted(listed, key=lambda s: s.handle)
 
 
 def subject_show(vault: UnlockedVault, reference: str) -> tuple[SubjectSummary, Identity]:

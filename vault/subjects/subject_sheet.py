@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from vault.files.column_maps import AS_WRITTEN, ColumnMap
 from vault.files.csv_sheets import BadField, Column, Row, Told, read_sheet, text
 from vault.files.sheet_dialect import iso_day
 from vault.subjects.countries import COUNTRIES
@@ -59,7 +60,7 @@ def read_subject_sheet(
     *,
     today: date,
     name: str = "",
-    renames: Mapping[str, str | None] | None = None,
+    renames: ColumnMap = AS_WRITTEN,
     told: Told = lambda _: None,
 ) -> tuple[tuple[int, SubjectSheetRow], ...]:
     """Read every row of the sheet with the line it starts on. A sample id or MRN occurs once in a sheet. ``renames``, ``told``: as ``read_sheet``.
@@ -68,8 +69,13 @@ def read_subject_sheet(
         InputError: as ``read_sheet``; ``sheet_rejected`` names every bad field.
     """
     columns = _Columns(today)
-    sheet = read_sheet(source, columns=columns.all, name=name, renames=renames or {}, told=told)
+    sheet = read_sheet(source, columns=columns.all, name=name, renames=renames, told=told)
     return tuple((row.line, columns.identity(row, sheet.columns)) for row in sheet.rows)
+
+
+def column_names(today: date) -> tuple[str, ...]:
+    """Names of the columns that the sheet may have, the required one first."""
+    return tuple(column.name for column in _Columns(today).all)
 
 
 class _Columns:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import InputError
+from vault.files.column_maps import ColumnMap
 from vault.files.csv_sheets import BadField, Column, Problem, SheetRejectedError, guard, read_sheet, rejected, text, write_sheet
 from vault.limits import MAX_SHEET_BYTES
 
@@ -169,11 +170,11 @@ def test_broken_utf16_is_named():
 
 def test_columns_are_called_what_the_sheet_calls_them():
     data = b"Probe;Anzahl;Station\na;3;7B\n"
-    sheet = read_sheet(data, columns=COLUMNS, renames={"Probe": "key", "Anzahl": "count", "Station": None})
+    sheet = read_sheet(data, columns=COLUMNS, renames=ColumnMap({"Probe": "key", "Anzahl": "count", "Station": None}))
     assert sheet.columns == ("key", "count")
     assert (sheet.rows[0][KEY], sheet.rows[0].get(COUNT)) == ("a", 3)
     with pytest.raises(SheetRejectedError) as caught:
-        read_sheet(data, columns=COLUMNS, renames={"Probe": "key", "Anzahl": "key"})
+        read_sheet(data, columns=COLUMNS, renames=ColumnMap({"Probe": "key", "Anzahl": "key"}))
     assert {problem.reason for problem in caught.value.problems} >= {"this column is there twice"}
 
 

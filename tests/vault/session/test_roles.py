@@ -13,7 +13,7 @@ from tests.support import vaults
 from vault import gate
 from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
-from vault.consent import recording
+from vault.consent import people, recording
 from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose, WrapContext, unwrap
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, KeyFileFactor, Role
@@ -87,7 +87,7 @@ Try = Callable[[UnlockedVault, Path], object]
 
 SERVICES: dict[str, tuple[Try, frozenset[Role]]] = {
     "read a name": (lambda s, _: registry.subject_show(s, "S03"), frozenset({Role.CUSTODIAN})),
-    "list handles": (lambda s, _: registry.subject_list(s), frozenset({Role.CUSTODIAN})),
+    "list handles": (lambda s, _: people.listed(s), frozenset({Role.CUSTODIAN})),
     "read consent": (lambda s, _: recording.history(s, "S03"), frozenset({Role.CUSTODIAN})),
     "withdraw": (lambda s, _: recording.withdraw(s, "S09"), frozenset({Role.CUSTODIAN})),
     "see genotypes": (lambda s, _: gate.view(s, project="demo", dataset="cohort"), frozenset({Role.ENGINE})),

@@ -7,6 +7,7 @@ import pytest
 from tests.support import vaults
 from tests.support.vaults import opened, sql
 from vault.audit.entry import decode_leaf
+from vault.consent import people as people_of
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.subjects import registry
@@ -20,9 +21,13 @@ def people(folder):
 
 
 def test_listing_and_showing_are_logged(s):
-    listed = registry.subject_list(s)
+    listed = people_of.listed(s)
     assert len(listed) == 12
-    assert listed == sorted(listed, key=lambda one: one.handle)
+    assert [one.identity.mrn for one in listed] == [f"MRN{at:04}" for at in range(1, 13)]
+    assert {one.identity.samples[0]: one.status for one in listed if one.status != "active"} == {
+        "S11": "nothing allowed",
+        "S12": "withdrawn",
+    }
     registry.subject_show(s, "S01")
     leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()][-2:]
     assert [leaf["act"] for leaf in leaves] == ["subject.list", "subject.show"]
@@ -42,7 +47,7 @@ def test_keys_that_were_kept_for_nobody_do_no_harm(folder, s):
     s.subject_keys.store(draw_subjects(s, 3).fresh)
     assert people(folder) == 12
     with opened(folder) as again:
-        assert len(registry.subject_list(again)) == 12
+        assert len(people_of.listed(again)) == 12
 
 
 def register(s, drawn, *, fail_within=None, fail_behind=None):

@@ -14,6 +14,7 @@ from tests.support import vaults
 from tests.support.crashing import killed_at, steps_survived
 from tests.support.vcf_text import vcf
 from vault import gate
+from vault.consent import people
 from vault.crypto.envelope import open_blob
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
@@ -144,7 +145,7 @@ def test_nobody_finds_them_and_the_log_verifies_and_no_longer_links(vault):
         assert s.subject_keys.all_tokens([subject]) == {}
         assert entries  # they stay, under a code that nothing computes any more
         assert vaults.verified(s).ok
-        states = [line.state for line in registry.subject_list(s)]
+        states = [line.state for line in people.listed(s)]
         assert states.count("erased") == 1
         assert registry.subject_show(s, "S04")[1].name == "Person 4"
         assert doctor.examine(s).ok
@@ -218,7 +219,7 @@ def erase_it(folder: str) -> None:
 def settled(folder: Path) -> None:
     """Open as the next command does; then all or nothing has happened."""
     with vaults.opened(folder) as s:
-        held = [line.state for line in registry.subject_list(s)].count("erased")
+        held = [line.state for line in people.listed(s)].count("erased")
         assert job.unfinished(s) == []
         assert held in (0, 1)
         if held:
