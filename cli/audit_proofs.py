@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from vault.audit.verify import VerificationReport
     from vault.session.unlocked_vault import UnlockedVault
 
+WAITING = (
+    "note: an auditor's slot signs nothing: who checks the log does not sign it. The next session of a steward or an engine does"
+)
 Number = Annotated[int, typer.Argument(metavar="N", min=0, help="The entry's number.", show_default=False)]
 
 
@@ -57,7 +60,8 @@ def verify(
             if refused is None:
                 _record_failure(vault, [report, *(old for _, old in earlier)])
             raise typer.Exit(5)
-    _say(context, report, earlier, agreed=_agreement(checkpoint, kept, [*earlier, (vault.trail.origin, report)]))
+    waiting = WAITING if report.unsigned and not vault.trail.signs else None
+    _say(context, report, earlier, waiting=waiting, agreed=_agreement(checkpoint, kept, [*earlier, (vault.trail.origin, report)]))
 
 
 def prove(ctx: typer.Context, number: Number) -> None:
@@ -204,6 +208,7 @@ def _say(
     earlier: Sequence[tuple[str, VerificationReport]] = (),
     *,
     agreed: tuple[str, dict[str, object]] | None = None,
+    waiting: str | None = None,
 ) -> None:
     from vault.audit.verify import lines_of
 
@@ -214,7 +219,7 @@ def _say(
         for line in lines_of(old):
             context.output.line(f"  {line}")
     *told, verdict = lines_of(found)
-    for line in (*told, *([agreed[0]] if agreed else ()), verdict):
+    for line in (*told, *([waiting] if waiting else ()), *([agreed[0]] if agreed else ()), verdict):
         context.output.line(line)
 
 

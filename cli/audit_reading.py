@@ -144,7 +144,8 @@ def disclosures(
         }
     )
     disclosed = [disclosure for disclosure in found.disclosures if disclosure.disclosed]
-    context.output.line(f"{len(disclosed)} disclosures, {len(found.disclosures) - len(disclosed)} accesses that came to nothing")
+    nothing = len(found.disclosures) - len(disclosed)
+    context.output.line(f"disclosures: {len(disclosed)}; accesses that came to nothing: {nothing}")
     for token in found.tokens:
         context.output.line(f"audit token, by which auditors know this person: {token}")
     context.output.table(
@@ -155,7 +156,7 @@ def disclosures(
         ],
     )
     context.output.line(
-        f"entries about this person that disclosed nothing: {len(found.other)} (genovault audit log --subject REF)"
+        f"entries about this person that disclosed nothing: {len(found.other)} (genovault audit log --subject WHO)"
     )
     for paragraph in found.paragraphs:
         context.output.line(f"{paragraph.law} ({paragraph.paragraph}): {paragraph.says}")

@@ -150,6 +150,16 @@ def test_an_access_is_held_against_what_was_approved_before_it(before, intent, o
     assert found.ended == "assumed"
 
 
+def test_what_an_auditor_does_is_told_as_unsigned_until_a_steward_works(audited):
+    audited.run("--as ann audit verify")
+    audited.run(f"{AUD} audit log")
+    told = audited.run(f"{AUD} audit verify").out.splitlines()
+    assert "an auditor's slot signs nothing" in told[-2]
+    assert told[-1].endswith("are not signed yet") or told[-1].endswith("is not signed yet")
+    assert audited.run("--as ann audit verify").out.splitlines()[-1] != "everything holds"  # signed when the session ends
+    assert audited.run("--as ann audit verify").out.splitlines()[-1] == "everything holds"
+
+
 def test_what_was_refused_stands_beside(audited):
     audited.run("--as ann project suspend demo")
     assert audited.try_(f"--as ann extract {audited.ids[0]} --output again").code == 3

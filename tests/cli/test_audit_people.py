@@ -68,7 +68,7 @@ def test_one_persons_disclosures(released):
     assert {p["law"] for p in found["paragraphs"]} == {"GDPR", "HIPAA"}
     assert all(p["source"] and p["read"] for p in found["paragraphs"])
     shown = released.run("audit disclosures SAMPLE_1").out
-    assert "1 disclosures, 0 accesses that came to nothing" in shown
+    assert "disclosures: 1; accesses that came to nothing: 0" in shown
     assert found["tokens"][0] in shown
     assert "GDPR" in shown
 

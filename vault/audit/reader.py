@@ -35,6 +35,7 @@ from vault.storage.audit_tables import (
 )
 from vault.storage.database import Database, Transaction
 
+UNSIGNED = "the next session of a steward or an engine signs it"
 PAGE = 1_000  # entries per transaction: a longer one would keep the write-ahead log from being truncated
 
 
@@ -114,7 +115,7 @@ class LogReader:
             note, leaf = last_note(tx, part.base), index - part.base
             signed = None if note is None else Checkpoint.from_text(note.partition("\n\n")[0] + "\n")
             if note is None or signed is None or signed.size <= leaf:
-                raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint="sign one first")
+                raise UnavailableError("not_signed_yet", f"no checkpoint covers entry {index} yet", hint=UNSIGNED)
             proof = inclusion_proof(leaf, signed.size, StoredTree(tx, part.base).node)
         try:
             hashed = entry.leaf_hash if entry.leaf is None else leaf_hash(entry.leaf)

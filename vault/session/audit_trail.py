@@ -193,6 +193,11 @@ class AuditTrail:
         keys = self._unlocked.public.by_epoch[Branch.LOG_SIGN]
         return tuple(VerifierKey(origin or self.origin, ED25519, keys[epoch]) for epoch in sorted(keys, reverse=True))
 
+    @property
+    def signs(self) -> bool:
+        """True if this principal's slot holds the key that signs the log."""
+        return self._unlocked.keyring.has(Branch.LOG_SIGN)
+
     def log_signer(self) -> SigningKey:
         """Signing key of the log. Raises UnavailableError ``branch_closed`` without the log-sign branch."""
         return SigningKey(self._unlocked.keyring.current(Branch.LOG_SIGN)[1])

@@ -109,9 +109,9 @@ def _verdict(origin: str, report: VerificationReport) -> str:
         else "checked with the vault's own key, which proves nothing against somebody who could replace the whole vault",
     ]
     if report.unsigned:
-        lines.append(
-            f"entries {report.unsigned[0]:,} to {report.unsigned[1]:,} are not signed yet: only the log itself vouches for them"
-        )
+        first, last = report.unsigned[0], report.unsigned[-1]
+        waiting = f"entry {last:,} is" if first == last else f"entries {first:,} to {last:,} are"
+        lines.append(f"{waiting} not signed yet: only the log itself vouches for what nobody signed")
     if report.redacted:
         lines.append(f"{report.redacted:,} entries keep only their hash")
     lines += [f"<b>{html_text(finding.message)}</b> [{html_text(finding.code)}]" for finding in report.findings[:MOST_ROWS]]
@@ -131,7 +131,7 @@ def _headline(report: VerificationReport) -> str:
     if not report.unsigned:
         return "Every entry is in its place and unaltered."
     waiting = report.entries - report.signed
-    return f"The {report.signed:,} signed entries are in their place and unaltered; {waiting:,} after them are not signed yet."
+    return f"The {report.signed:,} signed entries are in their place and unaltered; {waiting:,} after them {'is' if waiting == 1 else 'are'} not signed yet."
 
 
 def _facts(content: ReportContent) -> str:

@@ -139,7 +139,10 @@ def lines_of(report: VerificationReport) -> list[str]:
     if not report.key_given:
         lines.append("note: the key came with the log itself, so it is not independently trusted (give --key)")
     if report.unsigned:
-        lines.append(f"note: entries {report.unsigned[0]} to {report.unsigned[1]} are not signed yet")
+        first, last = report.unsigned[0], report.unsigned[-1]
+        lines.append(
+            f"note: entry {last} is not signed yet" if first == last else f"note: entries {first} to {last} are not signed yet"
+        )
     if report.redacted:
         lines.append(f"note: {report.redacted} entries keep only their hash")
     lines += [f"note: entry {index} {_left_open(report, index)}" for index in report.open_intents]
@@ -158,7 +161,8 @@ def headline(report: VerificationReport) -> str:
         return "the log does NOT hold"
     if not report.unsigned:
         return "everything holds"
-    return f"the {report.signed} signed entries hold; {report.entries - report.signed} after them are not signed yet"
+    waiting = report.entries - report.signed
+    return f"the {report.signed} signed entries hold; {waiting} after them {'is' if waiting == 1 else 'are'} not signed yet"
 
 
 def _left_open(report: VerificationReport, index: int) -> str:
