@@ -139,3 +139,25 @@ def ends_of(pos: Any, allele_data: Any, allele_offsets: Any, info_data: Any, inf
                 ends[i] = max(ends[i], min(pos[i] + size, MAX_POSITION))
             elif end_at < 0:
                 flags[i] |= ENDLESS
+
+
+@kernel(types.void(RO(types.uint8), RO(types.int64), types.int64, RW(types.bool_)))
+def short_sequences(data: Any, offsets: Any, most: Any, found: Any) -> None:
+    """Of each site whether REF and every ALT are letters, at most so many; an ALT may be ``*``, or empty: it was blanked."""
+    for i in range(len(offsets) - 1):
+        start, stop = offsets[i], offsets[i + 1]
+        size, star, ref = 0, False, True
+        found[i] = stop > start
+        for p in range(start, stop):
+            c = data[p]
+            if c == 44:  # ","
+                if ref and size == 0:
+                    found[i] = False
+                size, star, ref = 0, False, False
+                continue
+            size += 1
+            letter = 97 <= c | 32 <= 122
+            if star or size > most or not (letter or (c == 42 and size == 1 and not ref)):
+                found[i] = False
+                break
+            star = c == 42

@@ -188,3 +188,12 @@ def site_extents(sites: Sites) -> Extents:
     )
     bits = (kernels.BACKWARD, kernels.ENDLESS, kernels.JOINED, kernels.UNPLACED, kernels.SPANNING)
     return Extents(ends, *((flags & bit).astype(np.bool_) for bit in bits))
+
+
+def short_sequences(sites: Sites, most: int) -> NDArray[np.bool_]:
+    """bool[m]: REF and every ALT are sequences of at most so many bases; an ALT may be ``*``, or blanked."""
+    from vault.genotypes import site_kernels as kernels  # noqa: PLC0415 - kernels load when sites are opened, not with every command
+
+    found = np.zeros(len(sites), np.bool_)
+    kernels.short_sequences(np.ascontiguousarray(sites.alleles.data), np.ascontiguousarray(sites.alleles.offsets), most, found)
+    return found

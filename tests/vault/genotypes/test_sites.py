@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.vault.genotypes.store.test_site_tables import sites_of
-from vault.genotypes.sites import TextColumn, site_ends, site_extents
+from vault.genotypes.sites import TextColumn, short_sequences, site_ends, site_extents
 from vault.limits import MAX_POSITION
 
 
@@ -89,3 +93,15 @@ def test_items_of_a_column_are_replaced():
     column = TextColumn.from_items([b"a", b"", b"ccc", b"d"])
     assert column.replace([1, 2], [b"long one", b""]).items() == [b"a", b"long one", b"", b"d"]
     assert column.replace([], []) is column
+
+
+ALLELES = st.sampled_from(
+    [b"A", b"", b"*", b"a", b"z", b"<DEL>", b"A" * 5, b"A" * 6, b"**", b"A*", b"*A", b".", b"N[1:2[", b"@", b"{"]
+)
+
+
+@given(st.lists(st.lists(ALLELES, min_size=1, max_size=4).map(b",".join), min_size=1, max_size=8))
+def test_sequences_are_letters_of_few_bases_or_a_star(records):
+    sites = sites_of(list(range(1, len(records) + 1)), records)
+    form = re.compile(rb"[A-Za-z]{1,5}(,([A-Za-z]{1,5}|\*|))*")
+    assert short_sequences(sites, 5).tolist() == [form.fullmatch(record) is not None for record in records]

@@ -66,6 +66,11 @@ class CompactedPerson:
         self._held, self._at = held, at
         self.track = OwnTrack(lambda contig, wanted: held.tracks.bins(contig, wanted)[at])
 
+    def derive(self) -> None:
+        """Derive the keys of the tracks of everybody who is read in the part now."""
+        if self.has_track:
+            _ = self._held.tracks
+
     def forget(self) -> None:
         """Let go of everything that was opened."""
         self.track.forget()

@@ -195,6 +195,8 @@ class _PartAccess:
     def derive(self, panel: PanelLoci | None) -> None:
         build = None if panel is None else self._build(panel.panel_id)
         _ = self._accessible(self._part.row.dataset_id if build is None else build.part.part_id)
+        if self.people:
+            self.people[0].derive()
 
     def forget(self) -> None:
         self._decoded.clear()

@@ -6,7 +6,7 @@ person has one copy there. Bytes: docs/formats/genotypes.md §10.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,14 +18,14 @@ from vault.errors import IntegrityError
 from vault.genotypes.codec.format_constants import TRACK_BAND as BAND
 from vault.genotypes.codec.format_constants import TRACK_BIN_SHIFT as BIN_SHIFT
 from vault.genotypes.codec.kernels import callable_track as kernels
+from vault.genotypes.codec.kernels import track_bytes, track_fill
 from vault.limits import MAX_POSITION
 
 TWO_COPIES: Final = 1  # of ``CallableTrack.covered``
 ONE_COPY: Final = 2
 
-_VERSION = 1
-_ZSTD_LEVEL = 9
-_MAX_BIN_BYTES = 2 << BIN_SHIFT  # a pair is two bytes at least, and tells of one base at least
+_TOKENS = 2  # the version of a bin that is written; ``track_bytes.PAIRS`` are read
+_MAX_PAIRS_BYTES = 2 << BIN_SHIFT  # a pair is two bytes at least, and tells of one base at least
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,12 @@ class CallableTrack:
         """Bytes of each bin that has an interval, by its number, ascending."""
         crossed = ((self.end - 1) >> BIN_SHIFT) - ((self.start - 1) >> BIN_SHIFT)
         pieces = len(self) + int(crossed.sum())
-        data = np.empty(kernels.PAIR_BYTES * pieces, np.uint8)
+        data = np.empty(track_bytes.TOKEN_BYTES * pieces, np.uint8)
         numbers, ends = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
-        bins = kernels.write_bins(self.start, self.end, self.level, data, numbers, ends)
-        pack = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=False).compress
+        bins = track_bytes.write_bins(self.start, self.end, self.level, data, numbers, ends)
         bounds = [0, *ends[:bins].tolist()]
         return {
-            number: bytes([_VERSION]) + pack(data[a:b].tobytes())
+            number: bytes([_TOKENS]) + data[a:b].tobytes()
             for number, a, b in zip(numbers[:bins].tolist(), bounds, bounds[1:], strict=False)
         }
 
@@ -103,14 +102,12 @@ class CallableTrack:
         Raises:
             IntegrityError: ``track_malformed``.
         """
-        numbers = sorted(bins)
-        if numbers and not 0 <= numbers[0] <= numbers[-1] <= MAX_POSITION >> BIN_SHIFT:
-            raise _malformed()
-        pairs = [_unpack(bins[number]) for number in numbers]
-        out = _room(sum(map(len, pairs)) // 2)
+        pieces = _JoinedBins.of([bins])
+        out = _room(len(pieces.data))  # an interval is a byte at least
         found = 0
-        for number, data in zip(numbers, pairs, strict=True):
-            found = kernels.read_bin(np.frombuffer(data, np.uint8), number, found, out.start, out.end, out.level)
+        for at, (version, number) in enumerate(zip(pieces.versions.tolist(), pieces.numbers.tolist(), strict=True)):
+            data = pieces.data[pieces.edges[at] : pieces.edges[at + 1]]
+            found = track_bytes.read_bin(data, version, number, found, out.start, out.end, out.level)
             if found < 0:
                 raise _malformed()
         kept = _head(out, found)
@@ -118,32 +115,47 @@ class CallableTrack:
 
 
 @dataclass(frozen=True)
-class PeoplesTracks:
-    """Tracks of k people on one contig as in ``CallableTrack``, one person's behind another's: person i's are ``edges[i]`` to ``edges[i + 1]``.
+class _JoinedBins:
+    """Bins of several people, person after person and by number: their bytes as kernels read them, one's behind another's in ``data`` uint8[], and ``BEHIND`` more.
 
-    ``start``, ``end`` int64[m], ``level`` uint8[m], ``edges`` int64[k + 1]. An interval that crosses bins is in pieces.
+    int64[k]: ``versions``, ``numbers``, and ``owners``, whose each is; ``edges`` int64[k + 1]: where each begins, and the end.
     """
 
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    level: NDArray[np.uint8]
+    data: NDArray[np.uint8]
     edges: NDArray[np.int64]
+    versions: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    owners: NDArray[np.int64]
 
     @staticmethod
-    def decode(people: Sequence[Mapping[int, bytes]]) -> PeoplesTracks:
-        """The tracks of each one's bins. Raises as ``CallableTrack.decode``."""
-        pieces = [(number, at, _unpack(bins[number])) for at, bins in enumerate(people) for number in sorted(bins)]
-        numbers, owners = (np.array([piece[place] for piece in pieces], np.int64) for place in (0, 1))
+    def of(people: Sequence[Mapping[int, bytes]]) -> _JoinedBins:
+        """The bins of each one. Raises IntegrityError ``track_malformed``."""
+        unpack = zstandard.ZstdDecompressor().decompress
+        found = [(at, number, bins[number]) for at, bins in enumerate(people) for number in sorted(bins)]
+        owners, numbers = (np.array([one[place] for one in found], np.int64) for place in (0, 1))
         if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) <= MAX_POSITION >> BIN_SHIFT:
             raise _malformed()
-        bounds = np.zeros(len(pieces) + 1, np.int64)
-        np.cumsum([len(data) for _, _, data in pieces], out=bounds[1:])
-        joined = np.frombuffer(b"".join(data for _, _, data in pieces), np.uint8)
-        out, edges = _room(len(joined) // 2), np.zeros(len(people) + 1, np.int64)
-        found = kernels.read_people(joined, bounds, numbers, owners, out.start, out.end, out.level, edges)
-        if found < 0:
+        versions = np.array([bins[0] if bins else 0 for _, _, bins in found], np.int64)
+        if not np.isin(versions, (track_bytes.PAIRS, _TOKENS)).all():
             raise _malformed()
-        return PeoplesTracks(out.start[:found], out.end[:found], out.level[:found], edges)
+        texts = [bins[1:] if bins[0] == _TOKENS else _unpacked(bins[1:], unpack) for _, _, bins in found]
+        edges = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum(list(map(len, texts)), out=edges[1:])
+        return _JoinedBins(
+            np.frombuffer(b"".join([*texts, bytes(track_bytes.BEHIND)]), np.uint8), edges, versions, numbers, owners
+        )
+
+
+@dataclass(frozen=True)
+class PeoplesTracks:
+    """Tracks of several people on one contig, in some of its bins, still in bytes."""
+
+    _pieces: _JoinedBins
+
+    @staticmethod
+    def of(people: Sequence[Mapping[int, bytes]]) -> PeoplesTracks:
+        """The tracks of each one's bins. Raises as ``CallableTrack.decode``."""
+        return PeoplesTracks(_JoinedBins.of(people))
 
     def fill(
         self,
@@ -155,15 +167,18 @@ class PeoplesTracks:
         at_least: int,
         calls: tuple[int, int, int],
     ) -> None:
-        """Write into ``codes`` uint8[sites, all people] the calls of who is covered: ``columns`` int64[k] of these people, ``rows`` int64[j] with
-        the first and last base of each, ``runs``. ``calls``: of two copies, of one, and the call that stands for none.
+        """Write into ``codes`` uint8[sites, all people] the calls of who is covered: ``columns`` int64[k] of these people, ascending, ``rows``
+        int64[j] with the first and last base of each, ``runs``. ``calls``: of two copies, of one, and the call that stands for none.
+
+        Raises:
+            IntegrityError: ``track_malformed``.
         """
         order = np.argsort(runs[0], kind="stable")
         first, last = (np.ascontiguousarray(run[order], np.int64) for run in runs)
-        given = np.array(calls, np.uint8)
-        kernels.fill_people(
-            self.start, self.end, self.level, self.edges, columns, rows[order], first, last, max(1, at_least), given, codes
-        )
+        told, pieces = np.array(calls, np.uint8), self._pieces
+        bins = (pieces.data, pieces.edges, pieces.versions, pieces.numbers, pieces.owners)
+        if track_fill.fill_people(*bins, columns, rows[order], first, last, max(1, at_least), told, codes):
+            raise _malformed()
 
 
 def bins_over(start: int, end: int) -> range:
@@ -191,12 +206,12 @@ def _joined(start: NDArray[np.int64], end: NDArray[np.int64], level: NDArray[np.
     return CallableTrack(start[first], end[last], level[first])
 
 
-def _unpack(data: bytes) -> bytes:
+def _unpacked(frame: bytes, unpack: Callable[..., bytes]) -> bytes:
     """The pairs of a bin."""
     try:
-        if data[:1] != bytes([_VERSION]) or not 2 <= zstandard.frame_content_size(data[1:]) <= _MAX_BIN_BYTES:
+        if not 2 <= zstandard.frame_content_size(frame) <= _MAX_PAIRS_BYTES:
             raise _malformed()
-        return zstandard.ZstdDecompressor().decompress(data[1:], max_output_size=_MAX_BIN_BYTES, allow_extra_data=False)
+        return unpack(frame, max_output_size=_MAX_PAIRS_BYTES, allow_extra_data=False)
     except zstandard.ZstdError:
         raise _malformed() from None
 

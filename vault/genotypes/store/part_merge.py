@@ -140,7 +140,7 @@ def _carried_by_calls(parts: Sequence[PartCalls]) -> Carried:
 
 def held_records(part: PartCalls) -> PartCalls:
     """Of a compacted part only the records that some person who is read has: what others' imports list has no say."""
-    held = (part.codes != ABSENT).any(axis=1)
+    held = part.codes.min(axis=1, initial=ABSENT) != ABSENT  # the largest of codes
     if held.all():
         return part
     rows = np.flatnonzero(held)

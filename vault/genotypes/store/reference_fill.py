@@ -7,9 +7,9 @@ has a variant of the person, and where they have several parts, variants of one 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,11 @@ from vault.genotypes.codec.allele_counts import count_calls
 from vault.genotypes.codec.call_codes import ABSENT, Codes, Escapes
 from vault.genotypes.codec.callable_track import ONE_COPY, TWO_COPIES, CallableTrack, PeoplesTracks
 from vault.genotypes.codec.format_constants import TRACK_BIN_SHIFT
-from vault.genotypes.sites import Sites
+from vault.genotypes.sites import Sites, short_sequences
 
 FEW = 4  # people of whom each one's track is looked at alone
 AT_ONCE = 1_024  # people whose tracks are in memory together
 MAX_BASES = 50  # of REF and of each ALT: what a caller of short variants would have seen
-_FILLABLE = re.compile(rb"[A-Za-z]{1,50}(,([A-Za-z]{1,50}|\*|))*")  # an empty ALT was blanked: nobody carries it
-
 _REFERENCE = np.zeros(1 + max(TWO_COPIES, ONE_COPY), np.uint8)  # call codes by copies
 _REFERENCE[TWO_COPIES], _REFERENCE[ONE_COPY] = 12, 243  # 0/0 and 0
 _CALLS = (12, 243, ABSENT)
@@ -88,13 +86,13 @@ class ReferenceFill:
     def fill(self, sites: Sites, codes: Codes) -> Codes:
         """``codes`` uint8[m, n] with reference calls in place of absent ones; the array that was given is not written to."""
         rows = fillable(sites)
-        if not len(rows) or not (codes == ABSENT).any():
+        if not len(rows) or int(codes.max(initial=0)) != ABSENT:
             return codes
         filled = np.array(codes, order="C")
         first = sites.pos[rows]
         last = first + sites.ref_lengths()[rows] - 1
         simple = [person for person in self.people if len(person.tracks) == 1 and not person.variants]
-        together = simple if len(simple) >= FEW else []
+        together = sorted(simple, key=attrgetter("column")) if len(simple) >= FEW else []
         taken = {person.column for person in together}
         apart = [person for person in self.people if person.column not in taken]
         for contig, here in _by_contig(sites, rows):
@@ -103,7 +101,8 @@ class ReferenceFill:
                 some = together[begin : begin + AT_ONCE]
                 columns = np.array([person.column for person in some], np.int64)
                 tracks = self._together(begin, contig, wanted, some)
-                tracks.fill(filled, columns, rows[here], (first[here], last[here]), at_least=self.at_least, calls=_CALLS)
+                runs = first[here], last[here]
+                tracks.fill(filled, columns, rows[here], runs, at_least=self.at_least, calls=_CALLS)
             for person in apart:
                 absent = here[filled[rows[here], person.column] == ABSENT]
                 if len(absent):
@@ -120,7 +119,7 @@ class ReferenceFill:
         """The tracks of people with one track each; those of the last read are kept where all of them are read at once."""
         kept = self._kept.get(number)
         if kept is None or kept[:2] != (contig, wanted):
-            kept = (contig, wanted, PeoplesTracks.decode([person.tracks[0].bins(contig, wanted) for person in some]))
+            kept = (contig, wanted, PeoplesTracks.of([person.tracks[0].bins(contig, wanted) for person in some]))
             if len(self.people) <= AT_ONCE:
                 self._kept[number] = kept
         return kept[2]
@@ -140,7 +139,7 @@ class ReferenceFill:
 
 def fillable(sites: Sites) -> NDArray[np.int64]:
     """int64[k]: rows of the sites at which somebody without a record may be reference."""
-    return np.flatnonzero([_FILLABLE.fullmatch(alleles) is not None for alleles in sites.alleles.items()])
+    return np.flatnonzero(short_sequences(sites, MAX_BASES))
 
 
 def _by_contig(sites: Sites, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,30 +88,46 @@ def test_bytes_hold_the_track_whole_and_by_the_bin(steps):
 
 def documented(number: int, data: bytes) -> list[Interval]:
     """A second reader, written from docs/formats/genotypes.md §10."""
-    assert data[0] == 1
     values, value, shift = [], 0, 0
-    for byte in zstandard.ZstdDecompressor().decompress(data[1:]):
+    for byte in zstandard.ZstdDecompressor().decompress(data[1:]) if data[0] == 1 else data[1:]:
         value |= (byte & 127) << shift
         shift += 7
         if byte < 128:
             values.append(value)
             value = shift = 0
     base, found = number << 18, []
-    for gap, pair in zip(values[::2], values[1::2], strict=True):
-        found.append((base + gap + 1, base + gap + (pair >> 3), pair & 7))
-        base += gap + (pair >> 3)
+    for gap, length, level in pairs(values) if data[0] == 1 else tokens(values):
+        found.append((base + gap + 1, base + gap + length, level))
+        base += gap + length
     return found
+
+
+def pairs(values: list[int]) -> Iterator[tuple[int, int, int]]:
+    for gap, pair in zip(values[::2], values[1::2], strict=True):
+        yield gap, pair >> 3, pair & 7
+
+
+def tokens(values: list[int]) -> Iterator[tuple[int, int, int]]:
+    level, given = 3, iter(values)
+    for value in given:
+        gap, kind = 0, value & 3
+        if kind == 0:
+            gap = 1
+        elif kind == 3:
+            more = next(given)
+            gap, level = more >> 3, more & 7
+        else:
+            level = (level & 4) + [band for band in (1, 2, 3) if band != level & 3][kind - 1]
+        yield gap, value >> 2, level
 
 
 def test_frozen_bytes_are_read_back():
     for vector in json.loads((Path(__file__).parent / "vectors" / "tracks.json").read_text()):
-        bins = {int(number): bytes.fromhex(data) for number, data in vector["bins"].items()}
-        assert as_intervals(CallableTrack.decode(bins)) == [tuple(i) for i in vector["intervals"]]
-        for number, data in bins.items():
-            pairs = zstandard.ZstdDecompressor().decompress(
-                track_of([tuple(i) for i in vector["intervals"]]).encode()[number][1:]
-            )
-            assert pairs == zstandard.ZstdDecompressor().decompress(data[1:])
+        intervals = [tuple(i) for i in vector["intervals"]]
+        for name in ("bins", "tokens"):
+            held = {int(number): bytes.fromhex(data) for number, data in vector[name].items()}
+            assert as_intervals(CallableTrack.decode(held)) == intervals
+        assert track_of(intervals).encode() == held
 
 
 def packed(pairs: bytes) -> bytes:
@@ -122,7 +139,7 @@ def packed(pairs: bytes) -> bytes:
     [
         b"",
         b"\x01",
-        b"\x02" + packed(b"\x00\x09")[1:],  # another version
+        b"\x03" + packed(b"\x00\x09")[1:],  # another version
         packed(b""),  # a bin of nothing
         packed(b"\x00"),  # half a pair
         packed(b"\x00\x09\x05"),
@@ -138,6 +155,17 @@ def packed(pairs: bytes) -> bytes:
         packed(b"\x00\x09")[:-1],
         b"\x01" + zstandard.ZstdCompressor(write_content_size=False).compress(b"\x00\x09"),
         packed(b"\x00\x09" * (1 << 19)),  # more than a bin can hold
+        b"\x02",
+        b"\x02\x00",  # no base
+        b"\x02\x80",
+        b"\x02\x84\x00",  # a number longer than it need be
+        b"\x02\x07",  # without gap and class
+        b"\x02\x07\x04",  # class 0, or 4
+        b"\x02\x07\x24",
+        b"\x02\x07\x0b",  # what a shorter token says
+        b"\x02\x07\x02",
+        b"\x02\x04\x07\x03",  # one interval as two
+        b"\x02\xfc\xff\xff\x01",  # beyond the bin
     ],
 )
 def test_other_bytes_are_an_integrity_error(data):
@@ -159,6 +187,16 @@ def test_any_bytes_are_a_track_or_an_integrity_error(pairs):
     except IntegrityError:
         return
     assert found == documented(0, packed(pairs))
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_any_tokens_are_a_track_written_so_or_an_integrity_error(data):
+    try:
+        found = CallableTrack.decode({0: b"\x02" + data})
+    except IntegrityError:
+        return
+    assert as_intervals(found) == documented(0, b"\x02" + data)
+    assert found.encode() == {0: b"\x02" + data}
 
 
 def test_a_track_of_nothing_has_no_bytes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,11 +21,27 @@ records = st.lists(
 )
 
 
-def track(drawn) -> OwnTrack:
+def track(drawn, *, in_pairs: bool = False) -> OwnTrack:
     ordered = sorted(drawn)
     made = CallableTrack.lowest([at for at, _, _ in ordered], [at + size for at, size, _ in ordered], [c for _, _, c in ordered])
-    bins = {"1": made.encode()}
+    encoded = made.encode()
+    bins = {"1": {at: pairs_of(CallableTrack.decode({at: data}), at) for at, data in encoded.items()} if in_pairs else encoded}
     return OwnTrack(lambda contig, wanted: {at: data for at, data in bins.get(contig, {}).items() if at in wanted})
+
+
+def pairs_of(one: CallableTrack, number: int) -> bytes:
+    """A bin as it was written before tokens (docs/formats/genotypes.md §10)."""
+    base, numbers = number << TRACK_BIN_SHIFT, list[int]()
+    for start, end, level in zip(one.start.tolist(), one.end.tolist(), one.level.tolist(), strict=True):
+        numbers += [start - base - 1, (end - start + 1) << 3 | level]
+        base = end
+    text = b"".join(
+        bytes(
+            [value >> shift & 127 | (128 if value >> shift + 7 else 0) for shift in (0, 7, 14, 21) if not shift or value >> shift]
+        )
+        for value in numbers
+    )
+    return b"\x01" + zstandard.ZstdCompressor().compress(text)
 
 
 @settings(max_examples=60, deadline=None)
@@ -36,7 +53,7 @@ def test_people_together_and_each_alone(people, drawn, at_least, data):
     codes = np.array(data.draw(st.lists(calls, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1])), np.uint8).reshape(
         shape
     )
-    tracked = [TrackedPerson(at, [track(one)]) for at, one in enumerate([*people, []])]
+    tracked = [TrackedPerson(at, [track(one, in_pairs=at % 3 == 2)]) for at, one in enumerate([*people, []])]
     alone = codes
     for person in tracked:
         alone = ReferenceFill([person], at_least).fill(sites, alone)
