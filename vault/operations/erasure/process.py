@@ -1,6 +1,6 @@
 """Erasure of one subject: intent, idempotent steps, done; a killed process is resumed at the next open (docs/design/keys.md §12).
 
-listed      intent logged, everything withdrawn, subject no longer found or decided; the alleles that the subject carries are listed
+listed      intent logged, then everything withdrawn, subject no longer found or decided; the alleles that the subject carries are listed
             with the subject's own key and sealed in the job
 destroyed   keys, salts and audit tokens are gone: the data is unreadable from here on; nor is there any part that was compacted
 forgotten   identity and references are gone from the books
@@ -123,14 +123,11 @@ def issued(vault: UnlockedVault) -> list[Certificate]:
 
 
 def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt, *, suppress: bool) -> bytes:
-    """List what the subject carries, seal the plan and log the intent: the last use of the subject's keys.
-
-    What is opened for the list is an access of its own, which the intent of the erasure closes.
-    """
+    """Log the intent, list what the subject carries, withdraw everything and seal the plan: the last use of the subject's keys."""
     job_id = new_id(vault.random)
     now = vault.clock()
     obj = ObjectRef("erasure", erasure_id(job_id))
-    listing = attempt.opens([subject], obj=obj)
+    intent = attempt.opens([subject], obj=obj)
     found = CarriedAlts.of(vault, subject)
     pending = found.pending(vault)
     merged = tuple(one.hex() for one in registrations.all_of(vault, subject)[1:])
@@ -150,22 +147,14 @@ def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt, *, suppre
         if row.state in (ERASING, ERASED):
             raise InputError("subject_unknown", "no subject has this reference")
         head, _ = ledger.append(tx, vault, [NewEvent(subject, event, {})])
-        intent = vault.trail.append(
-            tx,
-            Action.SUBJECT_ERASE,
-            Outcome.INTENT,
-            subjects=[subject],
-            obj=obj,
-            refers=listing,
-            consent=head.entry(added=1),
-        )
+        vault.trail.append(tx, Action.CONSENT_WITHDRAW, Outcome.DONE, subjects=[subject], obj=obj, consent=head.entry(added=1))
         row.state = ERASING
         if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != set(found.own):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")
         personal_parts.leave(tx, [subject])
         plan = ErasurePlan(
             subject.hex(),
-            intent.event_id,
+            intent,
             rfc3339(now),
             releases=released,
             alts=CarriedAlts.packed(found.own),
