@@ -29,7 +29,7 @@ def approvals(
     JSON: {"accesses": n, "outside": n, "projects": [{"project", "state", "terms": the declaration or null, "steps": [{"entry", "time",
     "what", "by", "flags", "signed": bool}], "rulings": [as steps, with "allows", "in_force", "reason"], "requests": [{"request", "entry",
     "time", "by", "for", "what", "denied": n or null, "denied_by", "reason"}], "accesses": [{"entry", "time", "act", "by", "for", "request",
-    "release", "what", "recipients", "ended", "approval": n or null, "outside": [code]}], "refusals": [{"entry", "time", "act", "by",
+    "release", "what", "recipients", "left_out": {reason: n}, "ended", "approval": n or null, "outside": [code]}], "refusals": [{"entry", "time", "act", "by",
     "for", "request", "reasons"}]}]}.
     """
     context = context_of(ctx)
@@ -98,11 +98,11 @@ def _show(context: Context, found: ApprovedAccesses, project: ProjectRecord) -> 
         )
     if project.accesses:
         context.output.table(
-            ("entry", "time", "access", "by", "for", "request", "what", "to", "ended", "under"),
+            ("entry", "time", "access", "by", "for", "request", "what", "to", "left out", "ended", "under"),
             [
                 (
                     one.index, one.time[:19], one.act, one.by, one.asserted_for, one.request, _what(one.what), ", ".join(one.recipients),
-                    one.ended, f"OUTSIDE: {'; '.join(WHY[code] for code in one.outside)}" if one.outside else f"entry {one.approval}",
+                    ", ".join(f"{code} {n}" for code, n in one.left_out.items()), one.ended, f"OUTSIDE: {'; '.join(WHY[code] for code in one.outside)}" if one.outside else f"entry {one.approval}",
                 )
                 for one in project.accesses
             ],

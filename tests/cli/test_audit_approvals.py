@@ -25,7 +25,7 @@ AUD = "--as aud --key-file key"
 def audited(consented):
     """A project with a release, a denied request and a ruling, and the auditor "aud"."""
     consented.run("principal add rita --role researcher")
-    consented.run("project check demo")
+    consented.run("consent withdraw SAMPLE_7")
     request = consented.run("request submit --project demo --dataset cohort --region 22:16000000-16000250 --json").json["request"]
     denied = consented.run("request submit --project demo --dataset cohort --json").json["request"]
     consented.run(f"request deny {denied} --reason 'too wide'")
@@ -64,6 +64,7 @@ def test_an_auditor_sees_who_approved_what_and_what_was_released_under_it(audite
         [],
     )
     assert access["what"]["regions"] == ["22:16000000-16000250"]
+    assert access["left_out"] == {"withdrawn": 1}
     shown = audited.run(f"{AUD} audit approvals --project demo").out
     assert "accesses: 1; outside an approval: none" in shown
     assert audited.try_(f"{AUD} audit approvals --project other --json").error == "project_unknown"
@@ -158,6 +159,12 @@ def test_what_an_auditor_does_is_told_as_unsigned_until_a_steward_works(audited)
     assert told[-1].endswith("are not signed yet") or told[-1].endswith("is not signed yet")
     assert audited.run("--as ann audit verify").out.splitlines()[-1] != "everything holds"  # signed when the session ends
     assert audited.run("--as ann audit verify").out.splitlines()[-1] == "everything holds"
+
+
+def test_an_auditor_who_asks_for_the_books_is_told_where_the_log_has_it(audited):
+    for line in ("project list", "request list", "release list"):
+        ran = audited.try_(f"{AUD} {line} --json")
+        assert (ran.error, ran.json["error"]["hint"]) == ("not_authorised", "genovault audit approvals"), line
 
 
 def test_what_was_refused_stands_beside(audited):

@@ -140,13 +140,15 @@ def disclosures(vault: UnlockedVault, tokens: Sequence[AuditToken]) -> tuple[Dis
 
 def _disclosures(vault: UnlockedVault, intents: Sequence[Record]) -> tuple[Disclosure, ...]:
     closings = vault.trail.log.closings([record.event for record in intents])
-    return tuple(_disclosure(vault, record, closings.get(record.event, [])) for record in intents)
+    readable = vault.keyring.has(Branch.AUDIT_READ)
+    details = vault.trail.details([record.index for record in intents]) if readable else {}
+    return tuple(_disclosure(record, closings.get(record.event, []), details.get(record.index)) for record in intents)
 
 
-def _disclosure(vault: UnlockedVault, intent: Record, closings: Sequence[LogEntry]) -> Disclosure:
+def _disclosure(intent: Record, closings: Sequence[LogEntry], said: Mapping[str, Any] | None) -> Disclosure:
     # The index may be edited; the leaf itself must refer to this intent.
     end = ended(intent, map(record_of, closings))
-    detail = dict((vault.trail.detail(intent.index) if vault.keyring.has(Branch.AUDIT_READ) else None) or {})
+    detail = dict(said or {})
     for others in ("counts", "reasons"):  # of everybody who was asked about: nothing of this subject
         detail.pop(others, None)
     kind, _, release = (intent.object or "").partition(":")

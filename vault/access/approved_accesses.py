@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from vault.audit.actions import Action
+from vault.audit.reader import PAGE
 from vault.audit.reports.approvals import SIGNED_ACTS, ProjectRecord, Step, approvals, wanted
 from vault.audit.reports.records import Record, records
 from vault.crypto.keystore import Branch
@@ -58,8 +60,11 @@ def examine(vault: UnlockedVault) -> ApprovedAccesses:
 
 
 def _with_details(vault: UnlockedVault, *, readable: bool) -> Iterator[tuple[Record, Mapping[str, Any] | None]]:
-    for record in records(vault.trail.log):
-        yield record, vault.trail.detail(record.index) if readable and wanted(record) else None
+    remaining = records(vault.trail.log)
+    while page := list(islice(remaining, PAGE)):
+        details = vault.trail.details([record.index for record in page if wanted(record)]) if readable else {}
+        for record in page:
+            yield record, details.get(record.index)
 
 
 def _signed(vault: UnlockedVault, tx: Transaction, step: Step) -> bool:

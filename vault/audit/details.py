@@ -77,14 +77,13 @@ class DetailSession:
         bulk_insert(tx, AuditSessionRow, [row])
 
 
-def open_detail(
-    private: Secret, sealed_key: bytes, sealed: bytes, *, vault_id: bytes, session_id: bytes, event_id: bytes
-) -> bytes:
-    """Open a detail with the audit-read private key: salt[16] ‖ canonical JSON.
+def open_session(private: Secret, sealed_key: bytes, *, vault_id: bytes, session_id: bytes) -> Secret:
+    """Open a session's key with the audit-read private key. Raises IntegrityError as ``hpke_open``."""
+    return Secret(hpke_open(private, _info(vault_id, session_id), sealed_key))
 
-    Raises IntegrityError as ``hpke_open`` and ``open_blob``.
-    """
-    key = Secret(hpke_open(private, _info(vault_id, session_id), sealed_key))
+
+def open_detail(key: Secret, sealed: bytes, *, vault_id: bytes, session_id: bytes, event_id: bytes) -> bytes:
+    """Open a detail with its session's key: salt[16] ‖ canonical JSON. Raises IntegrityError as ``open_blob``."""
     return open_blob(key, _binding(vault_id, session_id, event_id), sealed)
 
 

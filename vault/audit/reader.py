@@ -6,14 +6,14 @@ leaf N - ``base`` of its log (``docs/formats/audit.md`` §7).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, select
 
 from vault.audit import canonical
-from vault.audit.details import open_detail
+from vault.audit.details import open_detail, open_session
 from vault.audit.entry import DETAIL_SALT_BYTES, commitment, decode_leaf, event_id_bytes, event_id_text, set_digest
 from vault.audit.log_head import last_note, newest_log, read_head, tree_at
 from vault.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
@@ -161,30 +161,54 @@ class LogReader:
         """Detail of entry ``index``, opened with the audit-read private key; None if it has none.
 
         Raises:
-            InputError: ``no_such_entry``.
-            IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``seal_broken`` and others of opening blobs.
+            InputError: ``no_such_entry``. IntegrityError: as ``details``.
         """
         with self.database.read() as tx:
-            entry = _entry(_one(tx, index))
-            query = (
-                select(AuditDetailRow.session_id, AuditDetailRow.sealed, AuditSessionRow.sealed_key)
-                .join(AuditSessionRow, AuditSessionRow.session_id == AuditDetailRow.session_id)
-                .where(AuditDetailRow.idx == index)
-            )
-            row = tx.execute(query).first()
-        committed = None if entry.leaf is None else decode_leaf(entry.leaf).get("detail")
-        if committed is None:
-            return None
-        if row is None:
-            raise IntegrityError("audit_detail_missing", f"the sealed detail of audit entry {index} is missing")
-        event_id = event_id_bytes(entry.event_id)
-        salted = open_detail(
-            private, row.sealed_key, row.sealed, vault_id=self._vault_id, session_id=row.session_id, event_id=event_id
-        )
-        if commitment(salted).hex() != committed:
-            raise IntegrityError("audit_detail_altered", f"the sealed detail of audit entry {index} is not what was logged")
-        detail: dict[str, Any] = canonical.decode(salted[DETAIL_SALT_BYTES:])
-        return detail
+            _one(tx, index)
+        return self.details([index], lambda _public: private)[index]
+
+    def details(self, indices: Sequence[int], private: Callable[[bytes], Secret]) -> dict[int, dict[str, Any] | None]:
+        """Number -> detail of each entry that there is, None where it has none.
+
+        Args:
+            indices: entry numbers; a session's key is opened once for all of its entries.
+            private: the audit-read private key that belongs to a public one, 32 bytes.
+
+        Raises:
+            IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``seal_broken`` and others of opening blobs.
+        """
+        query = select(
+            AuditDetailRow.idx,
+            AuditDetailRow.session_id,
+            AuditDetailRow.sealed,
+            AuditSessionRow.sealed_key,
+            AuditSessionRow.audit_read_public,
+        ).join(AuditSessionRow, AuditSessionRow.session_id == AuditDetailRow.session_id)
+        found: dict[int, dict[str, Any] | None] = {}
+        sessions: dict[bytes, Secret] = {}
+        for first in range(0, len(indices), PAGE):
+            page = indices[first : first + PAGE]
+            with self.database.read() as tx:
+                entries = [_entry(row) for row in tx.execute(_SELECT_ENTRY.where(AuditLeafRow.idx.in_(page)))]
+                rows = {row.idx: row for row in tx.execute(query.where(AuditDetailRow.idx.in_(page)))}
+            for entry in entries:
+                committed = None if entry.leaf is None else decode_leaf(entry.leaf).get("detail")
+                if committed is None:
+                    found[entry.index] = None
+                    continue
+                row = rows.get(entry.index)
+                if row is None:
+                    raise IntegrityError("audit_detail_missing", f"the sealed detail of audit entry {entry.index} is missing")
+                place = {"vault_id": self._vault_id, "session_id": row.session_id}
+                if row.session_id not in sessions:
+                    sessions[row.session_id] = open_session(private(row.audit_read_public), row.sealed_key, **place)
+                event_id = event_id_bytes(entry.event_id)
+                salted = open_detail(sessions[row.session_id], row.sealed, event_id=event_id, **place)
+                if commitment(salted).hex() != committed:
+                    message = f"the sealed detail of audit entry {entry.index} is not what was logged"
+                    raise IntegrityError("audit_detail_altered", message)
+                found[entry.index] = canonical.decode(salted[DETAIL_SALT_BYTES:])
+        return found
 
     def with_detail(self, most: int) -> list[int]:
         """Numbers of the newest entries that have a sealed detail, newest first, at most ``most``."""

@@ -13,6 +13,7 @@ from sqlalchemy import exc, text
 
 from tests.support.audit_log import AUDITOR, ORIGIN, SIGNER, VKEY, event, open_log, tamper, token
 from vault.audit import log as log_module
+from vault.audit import reader
 from vault.audit.actions import Action, Outcome
 from vault.audit.log_head import LogHead
 from vault.audit.merkle import CompactRange, consistency_proof, leaf_hash, verify_consistency
@@ -271,6 +272,18 @@ class TestReading:
         second = books.open_again()
         index = second.record(event(detail={"by": "second"})).index
         assert [books.log.detail(i, AUDITOR) for i in (0, index)] == [{"by": "first"}, {"by": "second"}]
+
+    def test_many_details_are_opened_at_once_a_sessions_key_once(self, books, monkeypatch):
+        opened = []
+        real = reader.open_session
+        monkeypatch.setattr(reader, "open_session", lambda *a, **k: opened.append(1) or real(*a, **k))
+        books.log.record_many([event(detail={"n": n}) for n in range(5)])
+        books.log.record(event())
+        books.open_again().record(event(detail={"n": 6}))
+        monkeypatch.setattr(reader, "PAGE", 2)
+        found = books.log.details([6, 0, 1, 2, 3, 4, 5, 99], lambda _public: AUDITOR)
+        assert found == {**{n: {"n": n} for n in range(5)}, 5: None, 6: {"n": 6}}
+        assert len(opened) == 2
 
     def test_swapped_and_missing_details_are_errors(self, books):
         books.log.record(event(detail={"a": 1}))

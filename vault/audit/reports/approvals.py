@@ -89,6 +89,7 @@ class Accessed:
     release: str
     what: Mapping[str, Any]
     recipients: tuple[str, ...]
+    left_out: Mapping[str, int]  # reason -> people of the dataset who were not released for it
     ended: str
     approval: int | None  # entry of the approval in force; None if there was none
     outside: tuple[str, ...]  # codes of ``WHY``; empty: under the approval
@@ -254,6 +255,7 @@ def _accessed(record: Record, detail: Mapping[str, Any], approval: Step | None, 
         release=(record.object or "").partition(":")[2],
         what={name: detail[name] for name in ("dataset", "panel", "regions") if detail.get(name)},
         recipients=tuple(detail.get("recipients", ())),
+        left_out=dict(detail.get("reasons", {})),
         ended=ended,
         approval=None if approval is None else approval.index,
         outside=outside,

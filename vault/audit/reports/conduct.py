@@ -13,6 +13,7 @@ LOOK_UPS = frozenset(
     for act in (
         Action.SUBJECT_LIST,
         Action.SUBJECT_SHOW,
+        Action.SUBJECT_FIND,
         Action.SUBJECT_COMPARE,
         Action.CONSENT_SHOW,
         Action.CONSENT_EXPLAIN,
@@ -20,7 +21,7 @@ LOOK_UPS = frozenset(
         Action.PSEUDONYM_RESOLVE,
         Action.AUDIT_DISCLOSURES,
     )
-) | {"subject.find"}
+)
 """Acts that show who somebody is, or what is recorded of them."""
 NOT_KNOWN = "(not known)"
 
