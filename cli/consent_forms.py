@@ -94,6 +94,44 @@ def load(
     context.output.line(f"{kind} {release} loaded")
 
 
+def packs(ctx: typer.Context) -> None:
+    """The ontologies, places and ages of majority that were loaded, newest first; the newest of a kind counts.
+
+    JSON: {"packs": [{"kind", "version", "sha256"}]}.
+    """
+    context = context_of(ctx)
+    from vault.access import reference_data
+
+    with context.open() as vault:
+        found = reference_data.loaded(vault)
+    context.output.document({"packs": [asdict(pack) for pack in found]})
+    context.output.table(("kind", "version", "sha256"), [(pack.kind, pack.version, pack.sha256) for pack in found])
+
+
+def unload(
+    ctx: typer.Context,
+    kind: Annotated[Literal["ontology", "loci", "majority", "form"], typer.Argument(help="What it is.", show_default=False)],
+    release: Annotated[str, typer.Argument(metavar="V", help="Its version; of a form NAME@VERSION.", show_default=False)],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)],
+) -> None:
+    """Take policy data out that was loaded by mistake; the one before it counts again. A form that was answered stays.
+
+    JSON: {"kind", "version", "sha256"}.
+    """
+    context = context_of(ctx)
+    from vault.access import reference_data
+    from vault.consent import forms
+
+    with context.open() as vault:
+        if kind == "form":
+            form = forms.take_out(vault, release, reason=reason)
+            pack = reference_data.Pack(kind, release, form.digest)
+        else:
+            pack = reference_data.unload(vault, kind, release, reason=reason)
+    context.output.document(asdict(pack))
+    context.output.line(f"{kind} {release} is taken out; what was there before it counts again")
+
+
 def _show(context: Context, form: Form, said: str) -> None:
     shown = {"form": form.id, "version": form.version, "sha256": form.digest, "wording_sha256": form.wording_sha256}
     context.output.document(shown)

@@ -30,6 +30,8 @@ for command in (
     consent_forms.lint,
     consent_forms.add,
     consent_forms.load,
+    consent_forms.packs,
+    consent_forms.unload,
     consent_work.record,
     consent_work.note,
     consent_corrections.correct,

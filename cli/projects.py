@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = group("Purposes that people's data may be used for.")
 
 Code = Annotated[str, typer.Argument(metavar="P", help="The project's code.", show_default=False)]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)]
 File = Annotated[Path, typer.Argument(metavar="PROJECT.yaml", help="The declaration.", show_default=False)]
 
 
@@ -79,6 +80,35 @@ def create(ctx: typer.Context, file: File) -> None:
 
 
 @app.command()
+def edit(ctx: typer.Context, file: File, reason: Reason) -> None:
+    """Put another declaration in the place of a draft's; its code, and so its pseudonyms, stay.
+
+    What was declared before stays in the log. Rulings on it are out of force. Whoever edits is who declares it: another approves.
+
+    JSON: as of show, and "changed": [{"field", "old", "new"}].
+    """
+    context = context_of(ctx)
+    from vault.access import projects
+    from vault.files.yaml_documents import read_yaml
+
+    document = read_yaml(file)
+    with context.open() as vault:
+        before, project = projects.edit(vault, document, reason=reason)
+    old, new = (_flat(_described(one)["declaration"]) for one in (before, project))
+    changed = [
+        {"field": name, "old": old.get(name), "new": new.get(name)}
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    context.output.document({**_described(project), "changed": changed})
+    context.output.line(f"project {project.code} is {project.state} (version {project.version})")
+    for one in changed:
+        context.output.line(f"  {one['field']}: {one['old']} → {one['new']}")
+    if not changed:
+        context.output.line("nothing is changed: it says the same")
+
+
+@app.command()
 def approve(ctx: typer.Context, code: Code) -> None:
     """Allow a project's requests.
 
@@ -100,11 +130,20 @@ def suspend(ctx: typer.Context, code: Code) -> None:
 
 @app.command()
 def close(ctx: typer.Context, code: Code) -> None:
-    """End a project for good.
+    """End a project; nothing is released to it any more.
 
     JSON: as of show.
     """
     _change(context_of(ctx), code, "close")
+
+
+@app.command()
+def reopen(ctx: typer.Context, code: Code, reason: Reason) -> None:
+    """Take the end of a project back, where it was a mistake. It releases nothing until it is approved again.
+
+    JSON: as of show.
+    """
+    _change(context_of(ctx), code, "reopen", reason=reason)
 
 
 @app.command("list")
@@ -195,11 +234,11 @@ def check(
 _NOT_YET = {"deny": "no", "review": "review"}
 
 
-def _change(context: Context, code: str, verb: str) -> None:
+def _change(context: Context, code: str, verb: str, *, reason: str = "") -> None:
     from vault.access import projects
 
     with context.open() as vault:
-        project = projects.change(vault, code, verb)
+        project = projects.change(vault, code, verb, reason=reason)
     _show_state(context, project)
 
 
@@ -221,3 +260,10 @@ def _described(project: Project) -> dict[str, object]:
         "sha256": project.declaration_sha256.hex(),
         "declaration": purposes.as_dict(project.declaration),
     }
+
+
+def _flat(value: object, name: str = "") -> dict[str, object]:
+    """Fields of a declaration by their path."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {path: one for key, field in value.items() for path, one in _flat(field, f"{name}.{key}" if name else key).items()}

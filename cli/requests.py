@@ -115,6 +115,40 @@ def deny(
     context.output.line(f"request {request.request_id} is denied")
 
 
+@app.command()
+def withdraw(
+    ctx: typer.Context,
+    request_id: Id,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)],
+) -> None:
+    """Take a request back. Stewards take back any, others their own.
+
+    JSON: as of show.
+    """
+    context = context_of(ctx)
+    from vault.access import requests
+
+    with context.open() as vault:
+        request = requests.withdraw(vault, request_id, reason)
+    context.output.document(_described(request))
+    context.output.line(f"request {request.request_id} is withdrawn")
+
+
+@app.command()
+def resubmit(ctx: typer.Context, request_id: Id) -> None:
+    """Ask for the same as a request of before, which stays as it is: after a denial or a withdrawal by mistake.
+
+    JSON: as of show.
+    """
+    context = context_of(ctx)
+    from vault.access import requests
+
+    with context.open() as vault:
+        request = requests.resubmit(vault, request_id)
+    context.output.document(_described(request))
+    context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
+
+
 def _bed_regions(file: Path) -> list[str]:
     from vault.limits import MAX_LINE_BYTES
 

@@ -72,6 +72,8 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "panel.create",
         "panel.build",
         "project.create",
+        "project.edit",
+        "project.reopen",
         "project.approve",
         "project.suspend",
         "project.close",
@@ -97,7 +99,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     # A withdrawal only takes away: whoever can name the person may record one.
     _WHO_KNOWS_PEOPLE: ("consent.withdraw", "consent.show", "subject.list", "subject.find", "subject.show", "pseudonym.resolve"),
-    _WHO_ASKS: ("view.intent", "request.submit", "request.show", "project.show", "dataset.show"),
+    _WHO_ASKS: ("view.intent", "request.submit", "request.withdraw", "request.show", "project.show", "dataset.show"),
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
     _WHO_CHECKS_THE_LOG: (
         "audit.read",

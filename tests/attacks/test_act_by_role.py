@@ -87,6 +87,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
     "consent add": ("consent add form.yaml", "consent.form"),
     "consent load": ("consent load loci loci.json --release 1", "consent.pack"),
+    "consent packs": ("consent packs", None),
+    "consent unload": ("consent unload loci 1 --reason x", "consent.pack"),
     "consent record": ("consent record S11 --form broad-research --answer research_use=yes", "consent.record"),
     "consent note": ("consent note S03 deceased", "consent.record"),
     "consent correct": ("consent correct {event} --reason x", "consent.correct"),
@@ -104,6 +106,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "panel list": ("panel list", "panel.show"),
     "panel show": ("panel show pgx", "panel.show"),
     "project create": ("project create third.yaml", "project.create"),
+    "project edit": ("project edit second.yaml --reason x", "project.edit"),
+    "project reopen": ("project reopen demo --reason x", "project.reopen"),
     "project approve": ("project approve second", "project.approve"),
     "project suspend": ("project suspend demo", "project.suspend"),
     "project close": ("project close demo", "project.close"),
@@ -113,6 +117,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "request submit": ("request submit --project demo --dataset cohort", "request.submit"),
     "request list": ("request list", "request.show"),
     "request show": ("request show {request}", "request.show"),
+    "request withdraw": ("request withdraw {request} --reason x", "request.withdraw"),
+    "request resubmit": ("request resubmit {request}", "request.submit"),
     "request deny": ("request deny {request} --reason x", "request.deny"),
     "extract": ("extract {request} --output out", "extract.intent"),
     "release list": ("release list", "release.show"),
@@ -151,7 +157,10 @@ ELSE = {
     "restore": 4,
     "key destroy-epoch": 2,
     "dataset rule": 4,
-}  # allowed, and still not to be done: overwritten, in use, or never set
+    "consent unload": 4,
+    "project reopen": 4,
+}  # allowed, and still not to be done: overwritten, in use, never set or not so
+OTHERS = {("engine", "request withdraw"): 4, ("engine", "request resubmit"): 4}  # the steward asked, and nobody tells
 MADE = ("other", "out", "dossier", "tiles", "report.html", "data")  # by the lines
 
 
@@ -190,6 +199,7 @@ def staffed(tmp_path_factory):
         "loci.json": LOCI.encode(),
         "loci.bed": b"22\t999\t1030\n",
         "form.yaml": FORM.encode(),
+        "second.yaml": project_template("second", "cohort").encode(),
         "third.yaml": project_template("third", "cohort").encode(),
     }.items():
         write(folder, name, text)
@@ -280,7 +290,7 @@ def test_every_command_does_what_its_role_may(ground, role):
         if act is not None and not authority.may(role, act):
             continue
         ran = shell.try_(as_role(role, line, names))
-        assert ran.code == ELSE.get(command, 0), f"{command}: {ran.err}"
+        assert ran.code == OTHERS.get((role, command), ELSE.get(command, 0)), f"{command}: {ran.err}"
         shutil.rmtree(shell.vault)
         shutil.copytree(shell.folder / "kept", shell.vault)
 
@@ -337,12 +347,15 @@ def functions(s, names, folder):
         ),
         "panel.build": lambda: panel_builder.build(s, None, None),
         "project.create": lambda: projects.create(s, declaration("third")),
+        "project.edit": lambda: projects.edit(s, declaration("second"), reason="x"),
+        "project.reopen": lambda: projects.change(s, "demo", "reopen", reason="x"),
         "project.approve": lambda: projects.change(s, "second", "approve"),
         "project.suspend": lambda: projects.change(s, "demo", "suspend"),
         "project.close": lambda: projects.change(s, "demo", "close"),
         "project.check": lambda: gate.check(s, "demo"),
         "project.rule": lambda: rulings.rule(s, "demo", names["item"], reason="x"),
         "request.submit": lambda: requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec()),
+        "request.withdraw": lambda: requests.withdraw(s, names["request"], "x"),
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),

@@ -23,6 +23,7 @@ from vault.genotypes.catalog.datasets import HELD
 from vault.ids import ProjectId, new_id
 from vault.session import approvals
 from vault.session.approvals import Approval
+from vault.session.reasons import require_reason
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, PrincipalRow, ProjectRow
@@ -36,6 +37,7 @@ CHANGES = {  # verb -> (act, states it may start from, state it ends in)
     "approve": (Action.PROJECT_APPROVE, (DRAFT, SUSPENDED), APPROVED),
     "suspend": (Action.PROJECT_SUSPEND, (APPROVED,), SUSPENDED),
     "close": (Action.PROJECT_CLOSE, (DRAFT, APPROVED, SUSPENDED), CLOSED),
+    "reopen": (Action.PROJECT_REOPEN, (CLOSED,), SUSPENDED),  # or the draft that it was
 }
 
 
@@ -48,7 +50,7 @@ class Project:
     version: int
     state: str
     created_by: str
-    created: int  # microseconds since 1970 UTC
+    created: int  # microseconds since 1970 UTC: when the declaration was recorded that it has now
     approved_by: str | None
     approved: int | None  # microseconds since 1970 UTC
     self_approved: bool
@@ -83,14 +85,47 @@ def create(vault: UnlockedVault, document: dict[str, Any]) -> Project:
         return _create(vault, declared(lambda: declarations.parse_project(document), name="the declaration"))
 
 
-def change(vault: UnlockedVault, code: str, verb: str) -> Project:
-    """Approve, suspend or close a project.
+def edit(vault: UnlockedVault, document: dict[str, Any], *, reason: str) -> tuple[Project, Project]:
+    """Put another declaration in the place of a draft's, under the same code and pseudonym key; the draft before and after.
+
+    The declaration before stays in the log. Whoever edits is who declares it: another approves. Rulings on the one before are out of force. What says the same changes nothing.
+
+    Raises:
+        InputError: ``document_rejected``, ``project_unknown``, ``reason_missing``, ``reason_too_long``; ``project_state``: it was approved.
+    """
+    with vault.trail.attempting(Action.PROJECT_EDIT):
+        said = require_reason(reason)
+        declaration = declared(lambda: declarations.parse_project(document), name="the declaration")
+        text = canonical.dumps(purposes.as_dict(declaration))
+        with vault.books.write() as tx:
+            row = row_of(tx, declaration.code)
+            before = _opened(vault, row)
+            if row.state != DRAFT or row.approved is not None:
+                message = f"project {row.code} is {row.state}{'' if row.approved is None else ' and was approved'}: only a draft is edited"
+                raise InputError("project_state", message, hint="close it, and declare another")
+            if text == before.declaration_text:
+                return before, before
+            row.declaration_sha256, row.version, row.rulings = sha256(text.encode()), row.version + 1, ""
+            row.created_by, row.created = vault.principal, to_micros(vault.clock())
+            row.sealed = _seal(vault, row, text)
+            approvals.sign(
+                vault, tx, approval_of(Action.PROJECT_EDIT, row.project_id, row.declaration_sha256), signed=row.created
+            )
+            tx.flush()
+            entry = _entry(row, declaration, text)
+            entry["detail"] |= {"replaces": before.declaration_sha256.hex(), "reason": said}
+            vault.trail.append(tx, Action.PROJECT_EDIT, Outcome.DONE, **entry)
+    return before, _opened(vault, row)
+
+
+def change(vault: UnlockedVault, code: str, verb: str, *, reason: str = "") -> Project:
+    """Approve, suspend, close or reopen a project; one that is reopened releases nothing until it is approved again.
 
     With one steward, approving one's own project is allowed and logged ``self_approved``; with two it is refused.
 
     Raises:
         InputError: ``project_unknown``; ``project_state``: the verb does not fit its state; ``dataset_unknown``: to be approved, it names one
-            that is not there.
+            that is not there; ``reason_missing``, ``reason_too_long``: to be reopened.
         RefusedError: ``self_approval``.
     """
     act, allowed, target = CHANGES[verb]
@@ -100,6 +135,9 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
         if row.state not in allowed:
             raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
         flags: tuple[str, ...] = ()
+        said = require_reason(reason) if verb == "reopen" else ""
+        if verb == "reopen" and row.approved is None:
+            target = DRAFT
         if verb == "approve":
             _require_datasets(tx, project)
             own = row.created_by == vault.principal
@@ -111,7 +149,9 @@ def change(vault: UnlockedVault, code: str, verb: str) -> Project:
         row.state, row.version = target, row.version + 1
         row.sealed = _seal(vault, row, project.declaration_text)
         tx.flush()
-        vault.trail.append(tx, act, Outcome.DONE, flags=flags, **_entry(row, project.declaration, project.declaration_text))
+        entry = _entry(row, project.declaration, project.declaration_text)
+        entry["detail"] |= {"reason": said} if said else {}
+        vault.trail.append(tx, act, Outcome.DONE, flags=flags, **entry)
     return _opened(vault, row)
 
 

@@ -26,6 +26,7 @@ from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared
 from vault.session.caches import Cache
+from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ReferenceDocumentRow
 from vault.storage.database import Transaction
@@ -69,6 +70,26 @@ def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
             tx.add(ReferenceDocumentRow(kind=kind, version=version, sha256=sha256(body), body=packed, created=now))
             tx.flush()
             detail = {"kind": kind, "version": version}
+            vault.trail.append(tx, Action.CONSENT_PACK, Outcome.DONE, obj=ObjectRef(kind, pack.sha256), detail=detail)
+    return pack
+
+
+def unload(vault: UnlockedVault, kind: str, version: str, *, reason: str) -> Pack:
+    """Take a loaded document out, where it was the wrong one: the newest of those before counts again, or what is shipped.
+
+    Raises:
+        InputError: ``pack_unknown``, ``reason_missing``, ``reason_too_long``.
+    """
+    with vault.trail.attempting(Action.CONSENT_PACK):
+        said = require_reason(reason)
+        with vault.books.write() as tx:
+            held = tx.get(ReferenceDocumentRow, (kind, version))
+            if held is None:
+                raise InputError("pack_unknown", f"no {kind} {version:.60} is loaded", hint="genovault consent packs")
+            pack = Pack(kind, version, held.sha256.hex())
+            tx.delete(held)
+            tx.flush()
+            detail = {"kind": kind, "version": version, "taken_out": True, "reason": said}
             vault.trail.append(tx, Action.CONSENT_PACK, Outcome.DONE, obj=ObjectRef(kind, pack.sha256), detail=detail)
     return pack
 

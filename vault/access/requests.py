@@ -26,6 +26,7 @@ from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
 from vault.session import approvals, principals
 from vault.session.approvals import Approval, Signed
+from vault.session.reasons import require_reason
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, ProjectRow, RequestRow
@@ -33,7 +34,7 @@ from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 SEALED = SealedRecord("request")
-OPEN, DENIED = "open", "denied"
+OPEN, DENIED, WITHDRAWN = "open", "denied", "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,44 @@ def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:
     return load(vault, request_id)
 
 
+def withdraw(vault: UnlockedVault, request_id: str, reason: str) -> Request:
+    """Take a request back; nothing is served under it any more. Stewards take back any, others their own.
+
+    Raises:
+        InputError: ``request_unknown``, ``reason_missing``, ``reason_too_long``; ``request_state``: it is not open.
+    """
+    with vault.trail.attempting(Action.REQUEST_WITHDRAW, request=request_id):
+        said = require_reason(reason)
+        with vault.books.write() as tx:
+            row = _own_row(vault, tx, request_id)
+            spec, signed = _content(vault, row)
+            if row.state != OPEN:
+                raise InputError("request_state", f"request {request_id} is {row.state}", hint="genovault request list")
+            row.state = WITHDRAWN
+            row.sealed = _seal(vault, row, spec, signed)
+            tx.flush()
+            vault.trail.append(tx, Action.REQUEST_WITHDRAW, Outcome.DONE, request=request_id, detail={"reason": said})
+    return load(vault, request_id)
+
+
+def resubmit(vault: UnlockedVault, request_id: str) -> Request:
+    """Ask for the same once more, of the panel's version of now; the other request stays as it is. Whose: as ``withdraw``.
+
+    Raises as ``submit``; InputError: ``request_unknown``.
+    """
+    with vault.trail.attempting(Action.REQUEST_SUBMIT), vault.books.read() as tx:
+        _own_row(vault, tx, request_id)
+        (old,) = _rows(vault, tx, request_id)
+    return submit(vault, old.project, old.dataset, kind=old.kind, spec=replace(old.spec, panel_version=None))
+
+
+def _own_row(vault: UnlockedVault, tx: Transaction, request_id: str) -> RequestRow:
+    row = tx.get(RequestRow, request_id)
+    if row is None or (vault.role is not Role.STEWARD and row.submitted_by != vault.principal):
+        raise _unknown()
+    return row
+
+
 def load(vault: UnlockedVault, request_id: str) -> Request:
     """A request by its id. Raises InputError ``request_unknown``."""
     with vault.books.read() as tx:
@@ -152,14 +191,15 @@ def to_be_served(vault: UnlockedVault, request_id: str) -> Request:
     """A request that is open, as it was asked.
 
     Raises:
-        InputError: ``request_unknown``. RefusedError: ``request_denied``. IntegrityError, RefusedError: as ``is_open``.
+        InputError: ``request_unknown``. RefusedError: ``request_denied``, ``request_withdrawn``. IntegrityError, RefusedError: as ``is_open``.
     """
     with vault.books.read() as tx:
         found = _rows(vault, tx, request_id)
         if not found:
             raise _unknown()
         if not is_open(vault, tx, request_id):
-            raise RefusedError("request_denied", f"request {request_id} was denied")
+            code = f"request_{WITHDRAWN if found[0].state == WITHDRAWN else DENIED}"
+            raise RefusedError(code, f"request {request_id} was {code.removeprefix('request_')}")
     return found[0]
 
 

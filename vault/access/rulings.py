@@ -63,10 +63,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
             if project.state == projects.CLOSED:
                 raise InputError("project_state", f"project {code} is closed")
             alone = projects.stewards(tx) < 2
-            open_ones = select(RulingRow).where(
-                RulingRow.project_id == project.project_id, RulingRow.item == item, RulingRow.confirmed_by.is_(None)
-            )
-            row = tx.scalars(open_ones.limit(1)).first() if allows else None
+            row = _waiting(tx, project, item) if allows else None
             if row is not None and row.ruled_by == vault.principal:
                 raise RefusedError("self_confirmation", "another steward confirms what this one ruled", hint="ask a colleague")
             if row is None:
@@ -101,6 +98,22 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                 detail={"item": item, "allows": allows, "in_force": settled, "reason": reason},
             )
             return _opened(vault, row, code)
+
+
+def waiting(vault: UnlockedVault) -> list[Ruling]:
+    """Rulings that another steward has still to confirm."""
+    with vault.books.read() as tx:
+        rows = tx.execute(select(RulingRow, ProjectRow).join(ProjectRow, ProjectRow.project_id == RulingRow.project_id))
+        return [_opened(vault, row, project.code) for row, project in rows if _waiting(tx, project, row.item) is row]
+
+
+def _waiting(tx: Transaction, project: ProjectRow, item: str) -> RulingRow | None:
+    """The ruling on an item that awaits confirmation: not one on a declaration of before, nor one that was taken back since."""
+    own = select(RulingRow).where(RulingRow.project_id == project.project_id, RulingRow.item == item)
+    newest = tx.scalars(own.order_by(RulingRow.ruled.desc(), RulingRow.ruling_id.desc()).limit(1)).first()
+    if newest is None or newest.confirmed_by is not None or newest.ruled < project.created:
+        return None
+    return newest
 
 
 def require_signed(vault: UnlockedVault, tx: Transaction, project: projects.Project) -> None:

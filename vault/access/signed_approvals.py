@@ -24,13 +24,24 @@ def require(vault: UnlockedVault, tx: Transaction, project: Project) -> None:
         return
     if project.approved_by is None or project.approved is None:
         raise altered(projects.SEALED.collection)
-    declared = projects.approval_of(Action.PROJECT_CREATE, project.project_id, project.declaration_sha256)
     approved = projects.approval_of(Action.PROJECT_APPROVE, project.project_id, project.declaration_sha256)
-    first = approvals.require(vault, tx, declared, principal=project.created_by, signed=project.created)
+    first = _declared(vault, tx, project)
     second = approvals.require(vault, tx, approved, principal=project.approved_by, signed=project.approved)
     if not project.self_approved:
         approvals.require_two(approved, first, second, principals=(project.created_by, project.approved_by))
     rulings.require_signed(vault, tx, project)
+
+
+def _declared(vault: UnlockedVault, tx: Transaction, project: Project) -> bytes | None:
+    """Key of who declared it, as ``approvals.require`` gives it: when it was created, or by editing the draft."""
+    declared, edited = (
+        projects.approval_of(act, project.project_id, project.declaration_sha256)
+        for act in (Action.PROJECT_CREATE, Action.PROJECT_EDIT)
+    )
+    try:
+        return approvals.require(vault, tx, edited, principal=project.created_by, signed=project.created)
+    except IntegrityError:
+        return approvals.require(vault, tx, declared, principal=project.created_by, signed=project.created)
 
 
 def missing(vault: UnlockedVault) -> list[str]:

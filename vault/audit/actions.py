@@ -59,9 +59,11 @@ class Action(StrEnum):
     PANEL_SHOW = "panel.show"
 
     PROJECT_CREATE = "project.create"
+    PROJECT_EDIT = "project.edit"
     PROJECT_APPROVE = "project.approve"
     PROJECT_SUSPEND = "project.suspend"
     PROJECT_CLOSE = "project.close"
+    PROJECT_REOPEN = "project.reopen"
     PROJECT_CHECK = "project.check"
     PROJECT_SHOW = "project.show"
     PROJECT_RULE = "project.rule"
@@ -69,6 +71,7 @@ class Action(StrEnum):
     REQUEST_SUBMIT = "request.submit"
     REQUEST_APPROVE = "request.approve"
     REQUEST_DENY = "request.deny"
+    REQUEST_WITHDRAW = "request.withdraw"
     REQUEST_SHOW = "request.show"
 
     VIEW_INTENT = "view.intent"

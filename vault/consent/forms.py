@@ -14,11 +14,13 @@ from policies.purposes import ASKED
 from policies.rules import MaterialChange, Rules
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
+from vault.consent import ledger
 from vault.consent.known_places import require_known
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError
 from vault.files.yaml_documents import declared, parse_yaml
 from vault.session.caches import Cache
+from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import FormRow
 from vault.storage.database import Transaction
@@ -104,6 +106,31 @@ def add(vault: UnlockedVault, text: str, *, accept: str | None = None) -> Form:
             store(tx, vault, form, text)
             tx.flush()
             detail = {"form": form.id, "version": form.version, "wording": form.wording_sha256}
+            vault.trail.append(tx, Action.CONSENT_FORM, Outcome.DONE, obj=ObjectRef("form", form.digest), detail=detail)
+    return form
+
+
+def take_out(vault: UnlockedVault, name: str, *, reason: str) -> Form:
+    """Take a kept form version out that nobody has answered: it was added by mistake. ``name``: NAME@VERSION.
+
+    Raises:
+        InputError: ``form_unknown``, ``reason_missing``, ``reason_too_long``; ``form_answered``: it stays, for the answers were given to it.
+    """
+    with vault.trail.attempting(Action.CONSENT_FORM):
+        said = require_reason(reason)
+        wanted, _, version = name.partition("@")
+        with vault.books.write() as tx:
+            row = tx.get(FormRow, (wanted, version))
+            if row is None:
+                hint = "NAME@VERSION of one of: genovault consent forms --all"
+                raise InputError("form_unknown", f"no form {name:.60} is kept", hint=hint)
+            form, patterns = _parsed_row(row), ledger.read(tx, vault).patterns()
+            if any(one.form is not None and (one.form.form, one.form.version) == (wanted, version) for one in patterns):
+                hint = "add the right one as another version, and correct the answers (consent correct)"
+                raise InputError("form_answered", f"{name} was answered, so it stays", hint=hint)
+            tx.delete(row)
+            tx.flush()
+            detail = {"form": form.id, "version": form.version, "taken_out": True, "reason": said}
             vault.trail.append(tx, Action.CONSENT_FORM, Outcome.DONE, obj=ObjectRef("form", form.digest), detail=detail)
     return form
 

@@ -102,6 +102,10 @@ class Ledger:
         found = np.flatnonzero(self.columns.fixed["event_id"] == event_id.encode())
         return self.columns.subject_id(int(self.columns.subject[found[0]])) if len(found) else None
 
+    def patterns(self) -> list[ConsentEvent]:
+        """What the events say, each distinct statement once (``records.parse_statement``)."""
+        return [self.columns.statements.pattern(one) for one in np.unique(self.columns.statement_ids).tolist()]
+
     def who_answered(self, form: str) -> set[SubjectId]:
         """Subjects with an answer to any version of a form."""
         columns = self.columns

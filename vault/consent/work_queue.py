@@ -116,7 +116,7 @@ def queue(vault: UnlockedVault) -> Queue:
             waiting += _open_questions(project.code, decided.verdicts)
         vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
-    return Queue(tuple(waiting), tuple(r for r in rulings.list_all(vault) if r.confirmed_by is None))
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)))
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:

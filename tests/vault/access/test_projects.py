@@ -6,9 +6,11 @@ import os
 
 import pytest
 
+from policies.purposes import RequestKind
 from tests.support import vaults
 from tests.support.vaults import opened
-from vault.access import projects
+from vault import gate
+from vault.access import projects, requests, rulings, signed_approvals
 from vault.audit.entry import decode_leaf
 from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
@@ -130,3 +132,54 @@ def test_a_project_on_a_dataset_that_is_not_there_is_not_approved(s):
     assert caught.value.code == "dataset_unknown"
     assert "did you mean cohort" in caught.value.hint
     assert projects.load(s, "nosuch").state == projects.DRAFT
+
+
+def edit(s, code="second", reason="a slip of the pen", **changes):
+    document = parse_yaml(vaults.project_template(code, "cohort").encode(), name="t") | changes
+    return projects.edit(s, document, reason=reason)
+
+
+def test_a_draft_is_edited_under_its_code_and_key_and_then_approved(s):
+    made = declare(s)
+    before, after = edit(s, title="The right title")
+    assert before == made
+    assert (after.state, after.version, after.declaration.title) == ("draft", 2, "The right title")
+    assert (after.project_id, projects.load(s, "second")) == (made.project_id, after)
+    assert last(s)["act"] == "project.edit"
+    index = s.trail.log.size() - 1
+    assert s.trail.detail(index) | {"declaration": ""} == {
+        "declaration": "",
+        "reason": "a slip of the pen",
+        "replaces": made.declaration_sha256.hex(),
+    }
+    projects.change(s, "second", "approve")
+    assert signed_approvals.missing(s) == []
+    gate.check(s, "second")
+    assert code_of(InputError, lambda: edit(s, title="Another")) == "project_state"
+
+
+def test_what_says_the_same_changes_nothing_and_an_edit_says_why(s):
+    declare(s)
+    assert edit(s)[1].version == 1
+    assert code_of(InputError, lambda: edit(s, reason=" ", title="x")) == "reason_missing"
+    assert code_of(InputError, lambda: edit(s, code="nope")) == "project_unknown"
+    assert code_of(InputError, lambda: edit(s, datasets=[])) == "document_rejected"
+
+
+def test_rulings_on_another_declaration_are_out_of_force(s):
+    declare(s)
+    rulings.rule(s, "second", "controls", reason="x")
+    assert projects.load(s, "second").ruled == ("controls",)
+    assert edit(s, title="y")[1].ruled == ()
+
+
+def test_a_mistaken_end_is_taken_back_and_approved_again(s):
+    projects.change(s, "demo", "close")
+    assert code_of(InputError, lambda: projects.change(s, "demo", "reopen")) == "reason_missing"
+    assert projects.change(s, "demo", "reopen", reason="the wrong one").state == "suspended"
+    assert code_of(RefusedError, lambda: requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec()))
+    projects.change(s, "demo", "approve")
+    assert signed_approvals.missing(s) == []
+    declare(s)
+    projects.change(s, "second", "close")
+    assert projects.change(s, "second", "reopen", reason="the wrong one").state == "draft"

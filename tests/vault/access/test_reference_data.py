@@ -85,3 +85,19 @@ def test_diseases_wait_for_an_ontology(held):
         reference_data.load(held.vault, reference_data.ONTOLOGY, "MONDO:0008903\tMONDO:0000001\n", version="tiny")
     assert caught.value.code == "pack_exists"
     assert [(pack.kind, pack.version) for pack in reference_data.loaded(held.vault)] == [("ontology", "tiny")]
+
+
+def test_what_was_loaded_by_mistake_is_taken_out_and_what_was_before_counts_again(held):
+    for version, pairs in (("one", PAIRS), ("two", PAIRS + "MONDO:0000002\tMONDO:0000001\n")):
+        reference_data.load(held.vault, reference_data.ONTOLOGY, pairs, version=version)
+    with pytest.raises(InputError) as caught:
+        reference_data.unload(held.vault, reference_data.ONTOLOGY, "two", reason="")
+    assert caught.value.code == "reason_missing"
+    reference_data.unload(held.vault, reference_data.ONTOLOGY, "two", reason="the wrong file")
+    with held.vault.books.read() as tx:
+        assert reference_data.ontology(held.vault, tx).version == "one"
+    with pytest.raises(InputError) as caught:
+        reference_data.unload(held.vault, reference_data.ONTOLOGY, "two", reason="x")
+    assert caught.value.code == "pack_unknown"
+    entries = [entry for entry in held.entries() if entry["act"] == "consent.pack" and entry["outcome"] == "done"]
+    assert len(entries) == 3

@@ -11,7 +11,7 @@ from vault.access import projects, requests
 from vault.access.requests import Spec
 from vault.audit.entry import decode_leaf
 from vault.crypto.keystore import Role
-from vault.errors import InputError, RefusedError
+from vault.errors import GenovaultError, InputError, RefusedError
 from vault.limits import MAX_REGIONS
 from vault.session import principals
 
@@ -119,3 +119,31 @@ def test_a_denied_request_stays_denied_and_its_reason_is_for_auditors(s):
         with pytest.raises(InputError) as caught:
             call()
         assert caught.value.code == "request_unknown"
+
+
+def test_a_request_is_taken_back_and_asked_again(s):
+    made = vaults.ask(s)
+    assert requests.withdraw(s, made, "the wrong region").state == "withdrawn"
+    for act, code in (
+        (lambda: requests.to_be_served(s, made), "request_withdrawn"),
+        (lambda: requests.withdraw(s, made, "x"), "request_state"),
+    ):
+        with pytest.raises(GenovaultError) as caught:
+            act()
+        assert caught.value.code == code
+    again = requests.resubmit(s, made)
+    assert again.request_id != made
+    assert (again.spec, again.state) == (requests.load(s, made).spec, "open")
+    assert requests.to_be_served(s, again.request_id) == again
+    requests.deny(s, again.request_id, "by mistake")
+    assert requests.resubmit(s, again.request_id).state == "open"
+
+
+def test_nobody_but_a_steward_takes_back_what_another_asked(folder, s):
+    made = vaults.ask(s)
+    factor = vaults.add_role(folder, Role.ENGINE)
+    with vaults.opened(folder, factor=factor, principal="engine") as other:
+        for act in (lambda: requests.withdraw(other, made, "x"), lambda: requests.resubmit(other, made)):
+            with pytest.raises(InputError) as caught:
+                act()
+            assert caught.value.code == "request_unknown"

@@ -84,3 +84,16 @@ def test_a_material_change_ends_the_old_version_for_later_purposes_alone(held, c
     assert dict(gate.check(held.vault, "late").deny)["material_change"] == 1
     recording.import_answers(held.vault, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), "site@2")
     assert permits(held, "late") == 1
+
+
+def test_a_form_added_by_mistake_is_taken_out_unless_somebody_answered_it(held):
+    form = forms.add(held.vault, SITE_FORM)
+    name = f"{form.id}@{form.version}"
+    forms.take_out(held.vault, name, reason="another site's")
+    assert name not in {f"{one.id}@{one.version}" for one in forms.list_all(held.vault)}
+    forms.add(held.vault, SITE_FORM)
+    recording.record(held.vault, "SAMPLE_3", name, form.accept_all())
+    for which, code in ((name, "form_answered"), ("nothing@1", "form_unknown")):
+        with pytest.raises(InputError) as caught:
+            forms.take_out(held.vault, which, reason="x")
+        assert caught.value.code == code

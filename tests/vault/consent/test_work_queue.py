@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
 from tests.support.consent_work import FORM, disease_project, guardian, permits, sheet
-from vault.access import rulings
+from vault.access import projects, rulings
 from vault.consent import recording, work_queue
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -72,3 +73,17 @@ def test_a_ruling_names_a_known_item_and_a_reason(held, item, reason, code):
     with pytest.raises(InputError) as caught:
         rulings.rule(held.vault, "demo", item, reason=reason)
     assert caught.value.code == code
+
+
+def test_a_ruling_that_was_taken_back_no_longer_waits_for_another_steward(held):
+    held.everyone_consents()
+    held.project("demo")
+    factor = PassphraseFactor.from_text("another horse battery staple")
+    principals.add(held.vault, "bob", Role.STEWARD, factor, profile=Argon2Profile.TEST_ONLY)
+    rulings.rule(held.vault, "demo", "controls", reason="x")
+    assert [ruling.item for ruling in work_queue.queue(held.vault).unconfirmed] == ["controls"]
+    rulings.rule(held.vault, "demo", "controls", reason="a mistake", allows=False)
+    assert work_queue.queue(held.vault).unconfirmed == ()
+    with closing(open_recovered(held.folder / "v", factor=factor, principal="bob", clock=held.clock)) as other:
+        assert rulings.rule(other, "demo", "controls", reason="y").confirmed_by is None
+    assert projects.load(held.vault, "demo").ruled == ()

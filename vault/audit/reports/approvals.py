@@ -22,12 +22,15 @@ APPROVED = "approved"
 ASSUMED = "assumed"  # end of an access that no entry closes
 _STATES = {
     Action.PROJECT_CREATE.value: "declared",
+    Action.PROJECT_EDIT.value: "declared",
     Action.PROJECT_APPROVE.value: APPROVED,
     Action.PROJECT_SUSPEND.value: "suspended",
     Action.PROJECT_CLOSE.value: "closed",
+    Action.PROJECT_REOPEN.value: "reopened",
 }
 SIGNED_ACTS = frozenset({Action.PROJECT_CREATE.value, Action.PROJECT_APPROVE.value, Action.PROJECT_RULE.value})
 """Acts of which the principal's own signature is kept beside."""
+_DECLARING = frozenset({Action.PROJECT_CREATE.value, Action.PROJECT_EDIT.value, Action.PROJECT_APPROVE.value})
 WHY = {  # why an access is outside an approval
     "project_unknown": "no entry declares the project",
     "not_approved": "the project was not approved then",
@@ -38,14 +41,14 @@ WHY = {  # why an access is outside an approval
     "person": "whoever it was for is not among the project's people",
     "recipient": "a recipient is not among those approved",
     "request_unknown": "no entry submits the request",
-    "request_denied": "the request had been denied",
+    "request_denied": "the request had been denied or withdrawn",
     "request_differs": "the request is of another project or dataset",
 }
 
 
 @dataclass(frozen=True)
 class Step:
-    """One act on a project: declared, approved, suspended, closed, or a ruling on one of its points."""
+    """One act on a project: declared, approved, suspended, closed, reopened, or a ruling on one of its points."""
 
     index: int
     time: str
@@ -62,7 +65,7 @@ class Step:
 
 @dataclass
 class Asked:
-    """One request: who asked, for whom, for what, and whether it was denied."""
+    """One request: who asked, for whom, for what, and whether it was denied or withdrawn."""
 
     request: str
     index: int
@@ -71,7 +74,7 @@ class Asked:
     by: str
     asserted_for: str | None
     what: Mapping[str, Any]
-    denied: int | None = None  # entry of the denial
+    denied: int | None = None  # entry of the denial or withdrawal
     denied_by: str = ""
     reason: str = ""
 
@@ -166,7 +169,7 @@ def _take(found: dict[str, ProjectRecord], requests: dict[str, Asked], record: R
         digest = (record.object or "").partition(":")[2].partition(":")[0]
         project.state = _STATES[record.act]
         project.steps.append(Step(record.index, record.time, record.act, project.state, by, record.flags, digest))
-        if record.act in {Action.PROJECT_CREATE.value, Action.PROJECT_APPROVE.value}:
+        if record.act in _DECLARING:
             project.terms = _terms(detail, digest)
     elif record.act == Action.PROJECT_RULE.value:
         ruling = Step(
@@ -181,7 +184,7 @@ def _take(found: dict[str, ProjectRecord], requests: dict[str, Asked], record: R
         asked = Asked(record.request, record.index, record.time, code, by, record.asserted_for, detail)
         requests[record.request] = asked
         found.setdefault(code, ProjectRecord(code)).requests.append(asked)
-    elif record.act == Action.REQUEST_DENY.value and record.request in requests:
+    elif record.act in {Action.REQUEST_DENY.value, Action.REQUEST_WITHDRAW.value} and record.request in requests:
         denied = requests[record.request]
         denied.denied, denied.denied_by, denied.reason = record.index, by, str(detail.get("reason", ""))
 
