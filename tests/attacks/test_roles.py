@@ -151,6 +151,7 @@ def through_the_door(small, factor, **asked):
 
 def test_whatever_the_reason_an_engine_hears_one_sentence(small):
     with opened(small) as s:
+        vaults.approve(s, "theirs", "cohort", people=["somebody"])
         vaults.approve(s, "draftonly", "cohort")
         projects.change(s, "draftonly", "suspend")
         vaults.approve(s, "big", "cohort", disclosure={"min_group": 1000})
@@ -158,8 +159,10 @@ def test_whatever_the_reason_an_engine_hears_one_sentence(small):
     factor = vaults.add_role(small, Role.ENGINE)
     heard = {
         through_the_door(small, factor, project="nosuch", dataset="cohort"),
-        through_the_door(small, factor, project="demo", dataset="nosuch"),
-        through_the_door(small, factor, project="demo", dataset="cohort", panel="nosuch"),
+        through_the_door(small, factor, project="theirs", dataset="nosuch"),
+        through_the_door(small, factor, project="theirs", dataset="cohort", panel="nosuch"),
+        through_the_door(small, factor, project="theirs", dataset="cohort", regions=["7"]),
+        through_the_door(small, factor, project="theirs", dataset="cohort"),
         through_the_door(small, factor, project="draftonly", dataset="cohort"),
         through_the_door(small, factor, project="big", dataset="cohort"),
         through_the_door(small, factor, project="ancestry", dataset="cohort"),
@@ -207,13 +210,17 @@ def test_what_is_masked_is_not_there_and_is_nobodys_sounds_alike(small):
         recording.withdraw(s, "S03", scope="loci:here")
     factor = vaults.add_role(small, Role.ENGINE)
     with vault.open(small, principal="engine", passphrase=factor.passphrase.reveal().decode()) as v:
-        for region in ("22:1000-1100", "22:40000000-40000100", "7", "NC_000007.14:5", "{strange}"):
+        for region in ("22:1000-1100", "22:40000000-40000100", "22:1"):
             view = v.view(project="demo", dataset="cohort", regions=[region])
             assert (len(view.sites), len(view.pseudonyms), view.genotypes.shape) == (0, len(vaults.PERMITTED), (0, 10, 2)), region
             assert view.receipt
+        for region in ("7", "NC_000007.14:5", "{strange}", "CYP2Z9"):  # the contigs of an own project's dataset are no secret
+            with pytest.raises(InputError) as caught:
+                v.view(project="demo", dataset="cohort", regions=[region])
+            assert caught.value.code == "contig_not_held"
 
 
-@pytest.mark.parametrize("asked", [{"regions": ["22:1..5"]}, {"regions": ["22"], "panel": "pgx"}])
+@pytest.mark.parametrize("asked", [{"regions": ["22:1..5"]}, {"regions": ["22:5-1"], "panel": "pgx"}])
 def test_what_is_no_question_is_told_to_everybody_before_anything_is_looked_up(small, asked):
     factor = vaults.add_role(small, Role.ENGINE)
     heard = set()

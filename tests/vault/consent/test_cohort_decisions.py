@@ -15,4 +15,4 @@ def test_the_end_of_a_consent_stands_on_the_release(held, clock):
     held.project("demo")
     folder = held.extract("demo", regions=["22:1-17000000"])
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert "2056-06-01" in json.dumps(manifest)  # 30 years from the signature
+    assert "2056-04-01" in json.dumps(manifest)  # 30 years from the signature
