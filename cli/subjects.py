@@ -179,6 +179,28 @@ def merge(
         context.output.line(line)
 
 
+@app.command("retire-reference")
+def retire_reference(
+    ctx: typer.Context,
+    ref: Ref,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, kept beside what is taken off.", show_default=False)],
+) -> None:
+    """Take a sample id or record number that was recorded wrongly off the person whom it names; genotypes and answers stay.
+
+    A sample that names nobody any more is somebody new in the next file that has it.
+
+    JSON: {"field", "old", "new"}.
+    """
+    context = context_of(ctx)
+    from vault.files.plain_text import printable
+    from vault.subjects import identity_versions
+
+    with context.open() as vault:
+        change = identity_versions.retire(vault, ref, reason=printable(reason))
+    context.output.document(asdict(change))
+    context.output.line(f"{change.old} names nobody any more; what was said of the person stays (subject show)")
+
+
 @app.command()
 def erase(
     ctx: typer.Context,

@@ -70,6 +70,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "subject template": ("subject template", None),
     "subject show": ("subject show S03", "subject.show"),
     "subject restrict": ("subject restrict S03", "subject.restrict"),
+    "subject retire-reference": ("subject retire-reference S03 --reason x", "subject.update"),
     "subject erase": ("subject erase S03 --yes", "subject.erase"),
     "subject merge": ("subject merge S03 S04 --reason x --accept --yes", "subject.merge"),
     "dataset import": ("dataset import more.vcf --name cohort --append --assembly GRCh38", "dataset.import"),

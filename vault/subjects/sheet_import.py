@@ -6,19 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exc, select
+from sqlalchemy import exc
 
 from vault.audit.actions import Action, Outcome
-from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
 from vault.files.csv_sheets import Problem, rejected
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import IdentityRow, ReferenceRow
 from vault.storage.database import Transaction
-from vault.subjects import corrected_identity, people_digests, suppressed
+from vault.subjects import corrected_identity, identity_versions, suppressed
 from vault.subjects.corrected_identity import Correction, FieldChange, corrected
-from vault.subjects.identities import Identity, named_by, open_identities, open_identity, seal_identity
+from vault.subjects.identities import Identity, open_identities
 from vault.subjects.references import ReferenceIndex, reference_rows, spellings
 from vault.subjects.registration import draw_subjects, registering
 from vault.subjects.subject_sheet import SubjectSheetRow
@@ -113,7 +111,7 @@ def _imported(vault: UnlockedVault, rows: Sequence[tuple[int, SubjectSheetRow]],
             index.require_current(tx)
             new.add(tx)
             for one in changed:
-                _replace(tx, vault, index, one)
+                identity_versions.replace(tx, vault, index, one.subject, old=one.old, new=one.new)
             vault.trail.append(
                 tx,
                 Action.SUBJECT_IMPORT,
@@ -216,24 +214,3 @@ def _identity(row: SubjectSheetRow) -> Identity:
         diagnoses=row.diagnoses,
         pedigree=row.pedigree,
     )
-
-
-def _references(index: ReferenceIndex, subject: SubjectId, identity: Identity) -> list[bytes]:
-    return [index.digest(kind, value) for kind, value in [*named_by(identity), ("id", index.handle(subject))]]
-
-
-def _replace(tx: Transaction, vault: UnlockedVault, index: ReferenceIndex, one: _Known) -> None:
-    """Add a version to a known subject's identity; what names the person follows. Raises UnavailableError ``changed_meanwhile``."""
-    index.require_current(tx)
-    people_digests.rows_of(tx, [one.subject])
-    row = tx.get_one(IdentityRow, one.subject)
-    key = vault.keys.open(KeyPurpose.IDENTITY, one.subject)
-    if open_identity(vault, one.subject, row.version, row.sealed, key) != one.old:
-        raise UnavailableError("changed_meanwhile", "one of these people was corrected meanwhile", hint="repeat the command")
-    wanted = set(_references(index, one.subject, one.new))
-    known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == one.subject)))
-    tx.execute(delete(ReferenceRow).where(ReferenceRow.digest.in_(known - wanted)))
-    tx.add_all(ReferenceRow(digest=digest, subject_id=one.subject, dataset_id=None) for digest in wanted - known)
-    row.version += 1
-    row.sealed = seal_identity(vault, one.subject, one.new, row.version, key)
-    people_digests.renew(tx, [one.subject])
