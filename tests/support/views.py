@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tests.support.vcf_text import SmallVcf
 from vault.genotypes.codec.allele_counts import AlleleCounts, count_calls
 from vault.genotypes.codec.call_codes import ESCAPE, MAX_CODED_ALLELE, Codes, Escapes, diploid, haploid
-from vault.genotypes.panel_loci import Match
+from vault.genotypes.panel_loci import Match, Told
 from vault.genotypes.sites import Sites, TextColumn
 from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
@@ -161,13 +161,15 @@ class MarkedPanel:
     fixed: frozenset[tuple[str, int]]
     named: Mapping[tuple[str, int], Sequence[int]]
 
-    def match(self, sites: Sites, *, fixable: NDArray[np.bool_], exact: bool = False) -> Match:  # noqa: ARG002 - of exact loci there are none
+    def match(self, sites: Sites, *, told: Told) -> Match:
         places = [(sites.contigs[c], p) for c, p in zip(sites.contig.tolist(), sites.pos.tolist(), strict=True)]
         named = [
             a in self.named.get(place, ()) for place, n in zip(places, sites.n_alleles().tolist(), strict=True) for a in range(n)
         ]
-        fixed = np.array([place in self.fixed for place in places], np.bool_) & fixable
-        return Match(np.flatnonzero(fixed), fixed, np.array(named, np.bool_), np.zeros(0, np.bool_), fixed)
+        offsets = np.cumsum([0, *sites.n_alleles().tolist()])
+        carried = np.array([told.carried[a + 1 : b].any() for a, b in pairwise(offsets.tolist())], np.bool_)
+        fixed = np.array([place in self.fixed for place in places], np.bool_) & (told.declared | carried)
+        return Match(np.arange(len(sites)), fixed, np.array(named, np.bool_), np.zeros(0, np.bool_), fixed)
 
     def not_assayed(self, _met: object) -> tuple[str, ...]:
         return ()

@@ -3,17 +3,19 @@
     locus                         names                                         fixes the site   names ALTs
     exact: position, REF (ALTs)   the record of that POS and REF that shares    yes              those that it lists
                                   an ALT, or lists or is listed none,
-                                  or has a blanked ALT
+                                  or has a blanked ALT (``unanswered``)
     single position               every record with that POS                    yes              none
     interval                      every record with a position in it            no               none
 
-An interval acts like a region inside the panel view: sites that no released person carries are left out. A locus fixes a site only where it was
-declared as assayed, or somebody released carries it; where somebody released has a track, every exact locus fixes one, whether a part lists it or not.
+An interval acts like a region inside the panel view: sites that no released person carries are left out. A locus fixes, and names, a site only
+where that was declared as assayed, or somebody released carries what the locus lists (of one that lists no ALT: anything there); where
+somebody released has a track, every exact locus fixes one, whether a part lists it or not. So which ALTs a record lists that nobody carries
+who is released, or which were blanked, has no say in what a panel shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +37,32 @@ class Match:
     named: NDArray[np.bool_]
     met: NDArray[np.bool_]
     spelled: NDArray[np.bool_]
+
+    def names(self) -> NDArray[np.bool_]:
+        """bool[m]: a locus names the site."""
+        found = np.zeros(len(self.fixed), np.bool_)
+        found[self.rows] = True
+        return found
+
+
+@dataclass(frozen=True)
+class Told:
+    """What may be shown of m sites: ``declared`` bool[m], as assayed; ``carried`` bool[alleles of all sites, REF first], by people who are
+    released. ``exact``: somebody's track answers every exact locus.
+    """
+
+    declared: NDArray[np.bool_]
+    carried: NDArray[np.bool_]
+    exact: bool = False
+
+    def carries(self, sites: Sites, row: int, locus: Locus, offsets: NDArray[np.int64]) -> bool:
+        """True if somebody carries an ALT of a site that the locus lists, or any where it lists none. ``offsets`` int64[m + 1]: of alleles."""
+        carried = self.carried[offsets[row] + 1 : offsets[row + 1]]
+        return bool(carried.any() if not locus.alts else carried[_listed(sites, row, locus)[1:]].any())
+
+
+Declared = Callable[[Sites], NDArray[np.bool_]]
+"""bool[m]: sites that were declared as assayed, of m that are given."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +93,11 @@ class LocusIndex:
         sites: Sites,
         ends: NDArray[np.int64] | None = None,
         *,
-        fixable: NDArray[np.bool_] | None = None,
-        exact: bool = False,
+        told: Told | None = None,
     ) -> Match:
         """Match the loci with ``sites``, sorted by position within runs of one contig.
 
-        ``ends`` int64[m]: their last positions, if known. ``fixable`` bool[m]: sites that a locus may fix; it has not met the others.
-        ``exact``: an exact locus may fix any.
+        ``ends`` int64[m]: their last positions, if known. ``told``: what may be shown of the sites; None: whatever a locus names.
         """
         offsets = np.zeros(len(sites) + 1, np.int64)
         np.cumsum(sites.n_alleles(), out=offsets[1:])
@@ -80,12 +106,11 @@ class LocusIndex:
         for rows, number in self._candidates(sites, site_ends(sites) if ends is None else ends):
             locus = self._loci[number]
             mine = [row for row in rows.tolist() if _shares(sites, row, locus)] if locus.ref else rows
+            if told is not None and not locus.is_interval and not (told.exact and locus.ref):
+                mine = [row for row in mine if told.declared[row] or told.carries(sites, row, locus, offsets)]
             chosen[mine] = True
-            shown = (
-                mine if fixable is None or locus.is_interval or (exact and locus.ref) else [row for row in mine if fixable[row]]
-            )
-            fixed[shown] |= not locus.is_interval
-            met[number] |= len(shown) > 0
+            fixed[mine] |= not locus.is_interval
+            met[number] |= len(mine) > 0
             spelled[mine] |= bool(locus.ref)
             for row in mine if locus.alts else ():
                 named[offsets[row] : offsets[row + 1]] |= _listed(sites, row, locus)
@@ -107,12 +132,24 @@ class LocusIndex:
         pos = np.array([pos for _, pos, _ in rows], np.int64)
         return Sites(tuple(contigs), on, pos, TextColumn.from_items(texts), names, names, nothing)
 
-    def named(self, sites: Sites) -> Sites:
+    def unanswered(self, sites: Sites, declared: Declared) -> NDArray[np.int64]:
+        """int64[k]: rows of ``sites``, sorted as for ``match``, that nothing but a blanked ALT beside others answers a locus with, at places that were not declared.
+
+        Which ALT it was nobody knows; its record has carriers of the others, which would be shown as if they had been asked for.
+        """
+        rows = _unsure(sites, declared)
+        some = sites.take(rows)
+        known = [b",".join(alt or b"." for alt in text.split(b",")) for text in some.alleles.items()]  # no locus lists "."
+        left = np.ones(len(rows), np.bool_)
+        left[self.match(replace(some, alleles=TextColumn.from_items(known))).rows] = False
+        return rows[left]
+
+    def named(self, sites: Sites, declared: Declared) -> Sites:
         """The sites, where an ALT was blanked with one that an exact locus lists in its place: what a locus asks about is public.
 
-        Sites sorted as for ``match``.
+        Sites sorted as for ``match``. Beside other ALTs that is done at declared places alone.
         """
-        rows = np.flatnonzero(_have_blanks(sites))
+        rows = np.setdiff1d(np.flatnonzero(_have_blanks(sites)), _unsure(sites, declared))
         if not len(rows):
             return sites
         some = sites.take(rows)
@@ -175,6 +212,14 @@ def _shares(sites: Sites, row: int, locus: Locus) -> bool:
     """The site has the locus's REF and one of its ALTs, or either has none; a blanked ALT may have been the locus's."""
     ref, *alts = _alleles(sites, row)
     return ref == locus.ref.upper() and (not locus.alts or not all(alts) or not alts or any(_listed(sites, row, locus)))
+
+
+def _unsure(sites: Sites, declared: Declared) -> NDArray[np.int64]:
+    """int64[k]: rows in which an ALT was blanked and another is left, at places that were not declared."""
+    rows = np.flatnonzero(_have_blanks(sites))
+    texts = sites.alleles.take(rows).items()
+    some = rows[np.array([any(text.split(b",")[1:]) for text in texts], np.bool_)]
+    return some[~declared(sites.take(some))] if len(some) else some
 
 
 def _have_blanks(sites: Sites) -> NDArray[np.bool_]:

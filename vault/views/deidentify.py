@@ -23,7 +23,7 @@ from vault.errors import IntegrityError, UsageError
 from vault.genotypes.assayed import NOTHING, Assayed
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes
-from vault.genotypes.panel_loci import LocusIndex, Match
+from vault.genotypes.panel_loci import LocusIndex, Match, Told
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_merge import Calls
 from vault.ids import Pseudonym
@@ -199,7 +199,7 @@ class Deidentified:
         """Loci that the panel names, as far as it is not in the dataset for the sake of people alone who are not released."""
         declared, carried = self._assayed.covers(sites), counts.counts > 0
         carried &= ~np.repeat(masked_sites(sites, self._profile.hidden), np.diff(counts.offsets))
-        match = panel.match(sites, fixable=declared | _any_alt(carried, counts.offsets), exact=self._tracked)
+        match = panel.match(sites, told=Told(declared, carried, exact=self._tracked))
         if self._tracked:  # what exact loci list is there for all alike
             return match
         return replace(match, named=match.named & (np.repeat(declared, np.diff(counts.offsets)) | carried))
@@ -232,10 +232,3 @@ class Deidentified:
             open_to_all = np.flatnonzero(~shown.masked)
             holds[open_to_all] = self._stretches.hold(shown.sites.take(open_to_all), self._profile.hidden)
         return holds
-
-
-def _any_alt(alleles: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """bool[m]: any ALT of the site is flagged, of ``alleles`` bool[alleles of all sites, REF first]."""
-    flagged = alleles.copy()
-    flagged[offsets[:-1]] = False
-    return np.logical_or.reduceat(flagged, offsets[:-1]) if len(offsets) > 1 else np.zeros(0, np.bool_)

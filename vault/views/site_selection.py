@@ -95,7 +95,7 @@ def settle(
     keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
     keep[counts.offsets[:-1]] = True  # REF stays, carried or not
     shows = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)
-    rows = np.flatnonzero(shows if match is None else shows | match.fixed)
+    rows = np.flatnonzero(shows if match is None else (shows & match.names()) | match.fixed)
     if match is not None:
         keep |= match.named
     spelled = np.zeros(len(rows), np.bool_) if match is None else match.spelled[rows]

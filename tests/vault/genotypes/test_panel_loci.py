@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from policies.loci import Interval
 from tests.support.gt_text import sites_of
 from vault.genotypes.loci import Locus
-from vault.genotypes.panel_loci import LocusIndex
+from vault.genotypes.panel_loci import LocusIndex, Told
 from vault.genotypes.sites import Sites, site_ends
 
 span = Interval.from_positions
@@ -111,6 +113,31 @@ def test_a_blanked_alt_is_named_as_a_locus_names_it():
         Locus(span("1", 8, 8)),
         Locus(span("1", 9, 9), "A", ("G",)),
     ]
-    named = LocusIndex(loci).named(sites)
+    everywhere = lambda some: np.ones(len(some), np.bool_)  # noqa: E731
+    named = LocusIndex(loci).named(sites, everywhere)
     assert named.alleles.items() == [b"A,G", b"A,G,T", b"A,G", b"A,G,T", b"A,", b"C,"]
-    assert LocusIndex(loci).named(sites.take([2])).alleles.items() == [b"A,G"]
+    assert LocusIndex(loci).named(sites.take([2]), everywhere).alleles.items() == [b"A,G"]
+
+
+def test_a_blanked_alt_beside_another_answers_a_locus_at_declared_places_alone():
+    sites = sites_of([("1", 5, "A,C,"), ("1", 6, "A,"), ("1", 7, "A,G,"), ("1", 8, "A,C,")])
+    loci = [*(Locus(span("1", pos, pos), "A", ("G",)) for pos in (5, 6, 7)), Locus(span("1", 8, 8))]
+    nowhere = lambda some: np.zeros(len(some), np.bool_)  # noqa: E731
+    everywhere = lambda some: np.ones(len(some), np.bool_)  # noqa: E731
+    index = LocusIndex(loci)
+    assert index.unanswered(sites, nowhere).tolist() == [0]
+    assert index.unanswered(sites, everywhere).tolist() == []
+    assert index.named(sites, nowhere).alleles.items() == [b"A,C,", b"A,G", b"A,G,", b"A,C,"]
+    assert index.named(sites, everywhere).alleles.items()[0] == b"A,C,G"
+
+
+@pytest.mark.parametrize(("carried", "rows"), [({(0, 1)}, [0, 2]), ({(0, 2)}, [2]), ({(1, 1)}, [1, 2]), (set(), [2])])
+def test_a_locus_that_was_not_declared_names_what_is_carried_of_what_it_lists(carried, rows):
+    sites = sites_of([("1", 5, "A,G,T"), ("1", 6, "A,C"), ("1", 7, "A,C")])
+    loci = [Locus(span("1", 5, 5), "A", ("G", "C")), Locus(span("1", 6, 6)), Locus(span("1", 7, 7), "A", ("C",))]
+    alleles = [(row, allele) for row, n in enumerate((3, 2, 2)) for allele in range(n)]
+    told = Told(np.array([False, False, True]), np.array([one in carried for one in alleles], np.bool_))
+    found = LocusIndex(loci).match(sites, told=told)
+    assert found.rows.tolist() == np.flatnonzero(found.fixed).tolist() == rows
+    assert np.flatnonzero(found.met).tolist() == rows
+    assert LocusIndex(loci).match(sites, told=replace(told, exact=True)).rows.tolist() == sorted({0, 2} | set(rows))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from policies.loci import Interval
 from vault.crypto.key_wrapping import block_keys
 from vault.errors import IntegrityError
-from vault.genotypes.catalog import dataset_rules, panel_blocks, parts, personal_parts
+from vault.genotypes.catalog import dataset_rules, declared_assays, panel_blocks, parts, personal_parts
 from vault.genotypes.catalog.compacted_access import CompactedPerson, compacted_people
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.parts import MemberPlaces, OpenPart
@@ -92,6 +92,7 @@ class GenotypeReader:
 
     def read(self, selection: Selection) -> Calls:
         """The chosen sites' calls. Where decoded chunks are kept the arrays may be shared: do not write to them."""
+        selection = self._asked(selection)
         found = [part.read(selection) for part in self._touched(selection)]
         rows = self._panel_rows(selection)
         calls = Calls(*merge_parts(found if rows is None else [*found, rows_as_calls(rows)], self._size))
@@ -99,6 +100,7 @@ class GenotypeReader:
 
     def choose(self, selection: Selection) -> Choice:
         """The chosen sites, to be read or counted in windows. Nothing that was kept decoded is used, and no block is opened yet."""
+        selection = self._asked(selection)
         found = [part.choose(selection) for part in self._touched(selection)]
         rows = self._panel_rows(selection)
         return Choice(found if rows is None else [*found, rows_as_choice(rows)], self._size, self._reference)
@@ -110,6 +112,15 @@ class GenotypeReader:
             IntegrityError: as ``read``, and ``call_outside_site`` if a call names an allele that its site does not list.
         """
         return self.choose(selection).whole.count()
+
+    def _asked(self, selection: Selection) -> Selection:
+        """The selection, a panel's with what the dataset's stewards declared as assayed; looked up where something was blanked."""
+        if selection.panel is None:
+            return selection
+        return replace(selection, panel=replace(selection.panel, declared=self._declared))
+
+    def _declared(self, sites: Sites) -> NDArray[np.bool_]:
+        return declared_assays.of_dataset(self._vault, self._dataset.dataset_id).covers(sites)
 
     def _touched(self, selection: Selection) -> list[_PartAccess | PersonalAccess]:
         """The parts that may have a chosen site of somebody who is read: by their directories first, and only then by their members.
@@ -226,9 +237,9 @@ class _PartAccess:
 
     def choose(self, selection: Selection) -> PartChoice:
         build = self._build(selection.panel.panel_id) if selection.panel else None
-        if build:
+        if selection.panel and build:
             reader, access = build, self._accessible(build.part.part_id)
-            chosen: Chosen = [(0, panel_blocks.told_rows(reader))]
+            chosen: Chosen = [(0, panel_blocks.told_rows(reader, selection.panel))]
         else:
             reader, access, chosen = self._part.reader, self._access, self._choose(selection)
         return PartChoice.from_reader(reader, chosen, access, self._columns, selection.panel, compacted=self.compacted)
@@ -272,7 +283,7 @@ class _PartAccess:
         panel_id = panel.panel_id
         if panel_id in self._panels:
             return self._panels[panel_id]
-        access, rows = self._accessible(reader.part.part_id), [panel_blocks.told_rows(reader)]
+        access, rows = self._accessible(reader.part.part_id), [panel_blocks.told_rows(reader, panel)]
         found = _spelled(self._calls(*reader.read([0], rows, access)), panel)
         if found.codes.size <= self._keep:
             self._panels[panel_id] = found
@@ -309,7 +320,7 @@ class _PartAccess:
             run = int(picked[-1]) - int(picked[0]) + 1 == len(picked)
             sites.append(table.take(picked))
             codes.append(whole[int(picked[0]) : int(picked[-1]) + 1] if run else whole[picked])
-            escapes.append(_at_rows(held, picked, len(table)))
+            escapes.append(held.at_rows(picked, len(table)))
         edges = np.concatenate([[0], np.cumsum([len(s) for s in sites])]).astype(np.int64).tolist()
         joined = codes[0] if len(codes) == 1 else np.concatenate([np.zeros((0, len(self._columns)), np.uint8), *codes])
         return self._calls(sites[0] if len(sites) == 1 else Sites.concat(sites), joined, join_escapes(escapes, edges))
@@ -335,14 +346,4 @@ def _reference(
 
 def _spelled(calls: PartCalls, panel: PanelLoci | None) -> PartCalls:
     """The calls of sites that name what was blanked, as far as a panel tells."""
-    return calls if panel is None else replace(calls, sites=panel.index.named(calls.sites))
-
-
-def _at_rows(escapes: Escapes, rows: NDArray[np.int64], n_sites: int) -> Escapes:
-    """The escapes of the chosen rows, counted among them."""
-    if not len(escapes):
-        return escapes
-    place = np.full(n_sites, -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    kept = escapes.take(np.flatnonzero(place[escapes.site] >= 0))
-    return replace(kept, site=place[kept.site])
+    return calls if panel is None else replace(calls, sites=panel.named(calls.sites))

@@ -18,6 +18,7 @@ from vault.genotypes.compute.threads import decoding_pool
 from vault.genotypes.store.chunk_sealer import ChunkSealer
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.part_records import ChunkRecord, Owner, PartRecord
+from vault.genotypes.store.selections import PanelLoci
 from vault.genotypes.store.site_redaction import shown
 from vault.ids import DatasetId, KeyId, PartId
 from vault.session.caches import Cache
@@ -148,10 +149,10 @@ def _names(reader: PartReader) -> tuple[bytes, bytes]:
     return reader.part.part_id, chunk.table_key_id if chunk is not None else b""
 
 
-def told_rows(reader: PartReader) -> NDArray[np.int64] | None:
-    """int64[k]: rows of a build that were not blanked; None for all of them."""
+def told_rows(reader: PartReader, panel: PanelLoci) -> NDArray[np.int64] | None:
+    """int64[k]: rows of a build that were not blanked, and that the panel asks for; None for all of them."""
     sites = reader.sites(0)
-    rows = shown(sites)
+    rows = panel.answered(sites, shown(sites))
     return None if len(rows) == len(sites) else rows
 
 

@@ -75,7 +75,7 @@ class PersonalAccess:
         ordinals, rows = [at for at, _ in chosen], [rows for _, rows in chosen]
         calls = PartCalls(*part.reader.read(ordinals, rows, part.access), self._columns)
         # Calls that came from a part of several people may be of ALTs that were blanked there.
-        return calls if selection.panel is None else replace(calls, sites=selection.panel.index.named(calls.sites))
+        return calls if selection.panel is None else replace(calls, sites=selection.panel.named(calls.sites))
 
     def choose(self, selection: Selection) -> PartChoice:
         """The chosen sites, to be read or counted in windows."""

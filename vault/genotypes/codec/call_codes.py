@@ -13,7 +13,7 @@ Order of alleles is kept as written ("1/0" is not "0/1"), so GT is lossless.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,15 @@ class Escapes:
         np.cumsum(lengths, out=offset[1:])
         source = np.repeat(self.offset[:-1][rows] - offset[:-1], lengths) + np.arange(offset[-1])
         return Escapes(self.site[rows], self.sample[rows], offset, self.alleles[source], self.phased[source])
+
+    def at_rows(self, rows: NDArray[np.int64], n_sites: int) -> Escapes:
+        """The escapes of some of the ``n_sites`` rows of the code matrix, counted among ``rows`` int64[j], which ascend."""
+        if not len(self):
+            return self
+        place = np.full(n_sites, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        kept = self.take(np.flatnonzero(place[self.site] >= 0))
+        return replace(kept, site=place[kept.site])
 
 
 def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:

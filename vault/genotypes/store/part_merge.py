@@ -129,10 +129,7 @@ def _carried_by_counts(parts: Sequence[PartCounts]) -> Carried:
 def _carried_by_calls(parts: Sequence[PartCalls]) -> Carried:
     def carried(at: int, rows: NDArray[np.int64]) -> list[frozenset[int]]:
         part = parts[at]
-        place = np.full(len(part.sites), -1, np.int64)
-        place[rows] = np.arange(len(rows))
-        own = part.escapes.take(np.flatnonzero(place[part.escapes.site] >= 0))
-        escapes = Escapes(place[own.site], own.sample, own.offset, own.alleles, own.phased)
+        escapes = part.escapes.at_rows(rows, len(part.sites))
         return _numbers(count_calls(part.sites.take(rows), part.codes[rows], escapes))
 
     return carried
@@ -144,8 +141,7 @@ def held_records(part: PartCalls) -> PartCalls:
     if held.all():
         return part
     rows = np.flatnonzero(held)
-    place = np.cumsum(held) - 1
-    escapes = replace(part.escapes, site=place[part.escapes.site])  # an escape is a call
+    escapes = part.escapes.at_rows(rows, len(part.sites))
     return replace(part, sites=part.sites.take(rows), codes=part.codes[rows], escapes=escapes)
 
 

@@ -2,8 +2,8 @@
 
     no part has two records    one line with the ALTs of all: a call of allele 0 says REF, whichever ALTs its record lists (VCF 4.3 §1.6.2, GT)
     a part has several         records are joined by the ALTs that people carry who are read, so that what callers and normalisers keep apart
-                               (a SNV and an insertion, ``bcftools norm -m-``) stays apart; where a part has no record in a line, its
-                               people's reference calls in its other records stand there
+                               (a SNV and an insertion, ``bcftools norm -m-``) stays apart; what is listed and not carried has a line for
+                               each ALT; where a part has no record in a line, its people's reference calls in its other records stand there
 
 So a line does not depend on ALTs that nobody carries who is read, on what a table lists since an erasure, or on the order of the parts.
 """
@@ -11,7 +11,7 @@ So a line does not depend on ALTs that nobody carries who is read, on what a tab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vault.limits import MAX_ALTS
 
@@ -88,7 +88,7 @@ def unite(records: Sequence[SiteRecord]) -> list[Line]:
         alts = _union(records)
         if len(alts) <= MAX_ALTS:
             return [_line(alts, records)]
-    return [_completed(_line(_union(members), members), records) for members in _joined(records)]
+    return [_completed(line, records) for line in _joined(records)]
 
 
 def _line(alts: tuple[Alt, ...], members: Sequence[SiteRecord]) -> Line:
@@ -115,18 +115,35 @@ def _references(line: Line, mine: Sequence[SiteRecord]) -> Copy | References:
     return References([*silent, *(record for record in mine if record.carried)], listing)
 
 
-def _joined(records: Sequence[SiteRecord]) -> list[list[SiteRecord]]:
-    """Groups of records, of each part one at most: by carried ALTs, and those of which nobody carries any by what they list."""
+def _joined(records: Sequence[SiteRecord]) -> list[Line]:
+    """Lines of records, of each part one at most: by carried ALTs, and one for each ALT that is listed and that nobody carries. What a record
+    lists beside the carried ones is in their line as if it had been blanked.
+    """
     groups: list[list[SiteRecord]] = []
     for found in _connected([record for record in records if record.carried]):
         if len({record.part for record in found}) == len(found):
             groups.append(found)
         else:
             groups += _alike((record, record.carried) for record in found)
-    carried = frozenset().union(*(record.carried for record in records))
-    silent = [record for record in records if not record.carried and carried.isdisjoint(record.named)]
-    groups += _alike((record, frozenset(record.named)) for record in silent if record.named)
-    return groups or list(_alike((record, frozenset()) for record in records))
+    made = [_line(_union(_as_carried(members)), members) for members in groups]
+    carried = frozenset[Alt]().union(*(record.carried for record in records))
+    silent = sorted({alt for record in records for alt in record.named} - carried)
+    made += [_uncarried(alt, [record for record in records if alt in record.alts]) for alt in silent]
+    return made or [_line(_union(members), members) for members in _alike((record, frozenset()) for record in records)]
+
+
+def _as_carried(members: Sequence[SiteRecord]) -> list[SiteRecord]:
+    carried = frozenset[Alt]().union(*(record.carried for record in members))
+    return [replace(record, alts=tuple(alt if alt in carried else BLANKED for alt in record.alts)) for record in members]
+
+
+def _uncarried(alt: Alt, listing: Sequence[SiteRecord]) -> Line:
+    """The line of an ALT that nobody carries: of each part its first record that lists it; of those in which others are carried the reference
+    calls are put in later (``_completed``).
+    """
+    first = {record.part: record for record in reversed(listing) if not record.carried}
+    members = [record for record in listing if first.get(record.part) is record]
+    return _line((alt,), members) if members else Line((alt,), listing[:1], {})
 
 
 def _connected(records: Sequence[SiteRecord]) -> list[list[SiteRecord]]:

@@ -10,18 +10,38 @@ from numpy.typing import NDArray
 
 from policies.loci import Interval
 from vault.genotypes.loci import overlapping_rows
-from vault.genotypes.panel_loci import LocusIndex
+from vault.genotypes.panel_loci import Declared, LocusIndex
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.part_reader import PartReader
 from vault.genotypes.store.site_tables import PartDirectory, find_chunks, find_contig
 
 
+def _anywhere(sites: Sites) -> NDArray[np.bool_]:
+    return np.ones(len(sites), np.bool_)
+
+
 @dataclass(frozen=True)
 class PanelLoci:
-    """The loci of one version of a panel; blocks that were made of it are read instead of the chunks."""
+    """The loci of one version of a panel; blocks that were made of it are read instead of the chunks. ``declared``: where a blanked ALT may be what
+    a locus asks about; blocks are made of all that may be.
+    """
 
     panel_id: bytes
     index: LocusIndex
+    declared: Declared = _anywhere
+
+    def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[k], ascending: sites that the loci name."""
+        return self.answered(sites, self.index.match(sites, ends).rows)
+
+    def answered(self, sites: Sites, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[j]: those of ``rows`` that say something of what a locus asks about."""
+        some = sites.take(rows)
+        return np.delete(rows, self.index.unanswered(some, self.declared))
+
+    def named(self, sites: Sites) -> Sites:
+        """The sites, where an ALT was blanked with one that a locus asks about."""
+        return self.index.named(sites, self.declared)
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,7 @@ class Selection:
     def rows(self, sites: Sites, ends: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[k], ascending: chosen rows. ``ends`` int64[m]: ``sites.site_ends`` of the sites."""
         if self.panel is not None:
-            return self.panel.index.match(sites, ends).rows
+            return self.panel.rows(sites, ends)
         if self.regions is not None:
             return overlapping_rows(sites, ends, self.regions).astype(np.int64)
         return np.arange(len(sites))

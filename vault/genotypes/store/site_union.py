@@ -201,7 +201,7 @@ class _Tables:
     def _texts(self, line: Line, written: Mapping[int, list[bytes]]) -> LineTexts:
         rows = np.array(list(dict.fromkeys(map(self.row, line.members))), np.int64)
         alike = {b",".join(written[row]) for row in rows.tolist()}
-        if len(alike) == 1 and (len(line.members) == 1 or all(alt for alt, _ in line.members[0].alts)):
+        if len(alike) == 1 and line.alts == line.members[0].alts:
             return merged(self._sites, rows, alike.pop())
         ref = spelled(written[int(rows[0])][0])
         return merged(self._sites, rows, b",".join([ref, *(alt for alt, _ in line.alts)]))

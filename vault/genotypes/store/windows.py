@@ -100,7 +100,7 @@ class PartChoice:
     ) -> PartChoice:
         """Of a reader that knows the chosen chunks. ``panel``: by whose loci they were chosen."""
         known = {ordinal: reader.known(ordinal) for ordinal, _ in chosen}
-        spelled = panel.index.named if panel else _as_they_are
+        spelled = panel.named if panel else _as_they_are
         return PartChoice(reader, chosen, access, columns, known, spelled, compacted)
 
     def size(self, ordinal: int, rows: NDArray[np.int64] | None) -> int:

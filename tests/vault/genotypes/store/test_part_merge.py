@@ -32,7 +32,9 @@ class Row:
 def part(rows, columns):
     columns_of = {"ids": [r.id for r in rows], "filters": [r.filter for r in rows], "info": [r.info for r in rows]}
     codes, escapes = calls_of([r.calls for r in rows], len(columns))
-    return PartCalls(sites_of([(r.contig, r.pos, r.alleles) for r in rows], **columns_of), codes, escapes, np.array(columns))
+    return PartCalls(
+        sites_of([(r.contig, r.pos, r.alleles) for r in rows], **columns_of), codes, escapes, np.array(columns, np.int64)
+    )
 
 
 def merged(*parts, n):
@@ -74,6 +76,15 @@ def test_alts_are_united_and_calls_renumbered():
     one, other = part([Row(5, "A,T", ("0/1",))], [0]), part([Row(5, "A,C,T", ("1|2",))], [1])
     assert lines(one, other, n=2) == [(5, "A,C,T", "0/2 1|2")]
     assert lines(other, one, n=2) == [(5, "A,C,T", "0/2 1|2")]
+
+
+def test_an_alt_that_nobody_carries_has_a_line_of_its_own_where_a_part_has_several_records():
+    rows = [Row(5, "A,G,T", ("0/1", "0/0"), filter="q10"), Row(5, "A,AC", ("0/1", "0/0"))]
+    asked = part([Row(5, "A,T,C", ())], [])  # of a panel: nobody's
+    wanted = [(5, "A,AC", "0/1 0/0"), (5, "A,C", "./. 0/0"), (5, "A,G,", "0/1 0/0"), (5, "A,T", "./. 0/0")]
+    assert sorted(lines(part(rows, [0, 1]), asked, n=2)) == wanted
+    blanked = [Row(5, "A,G,", ("0/1", "0/0"), filter="q10"), rows[1]]
+    assert sorted(lines(part(blanked, [0, 1]), asked, n=2)) == wanted
 
 
 def test_alts_that_no_record_has_all_of_come_in_the_order_of_their_texts():

@@ -40,12 +40,19 @@ CASES = {
         vcf("A B", "22 1000 A G 0/1 0/0", "22 1000 A AT 0/0 0/1"),
         vcf("C D", "22 1000 A G 0/1 0/0", "22 1000 A AT 0/0 ./."),
     ],
+    "another ALT than the panel's": [vcf("A B", "22 1000 A C,T 0/2 0/1"), vcf("C D", "22 1000 A C,T 0/1 0/0")],
     "lower case and fewer ALTs": [vcf("A B", "22 1000 a t,g 0/1 0/2"), vcf("C D", "22 1000 A G 0/1 0/0")],
     "a deletion": [vcf("A B", "22 1000 AC A,AT 0/1 0/2"), vcf("C", "22 1000 AC A 0/1")],
     "a part of one": [vcf("A", "22 1000 A G 0/1", "22 3000 A G 1/1"), vcf("B C", "22 1000 A G,T 0/0 0/2")],
 }
 
-OFTEN = ("an ALT of two", "the only ALT", "a superseded call", "a declared locus of three alleles")
+OFTEN = (
+    "an ALT of two",
+    "the only ALT",
+    "a superseded call",
+    "a declared locus of three alleles",
+    "another ALT than the panel's",
+)
 
 
 def held_of(folder: Path, batches, *, assayed=None, loci=LOCI) -> Held:
