@@ -25,11 +25,11 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError, UnavailableError
 from vault.genotypes.catalog import compacted_parts, datasets, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.personal_parts import MOVED_FROM
 from vault.genotypes.import_parts import OwnPart, write_own
 from vault.genotypes.store.part_records import Owner
 from vault.ids import DatasetId, PartId, SubjectId, new_id
 from vault.operations.corrections import discarding, recounting, resealing
-from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.operations.health import HealthFinding, Severity
 from vault.session import object_leases

@@ -7,7 +7,8 @@ blanked it, as after an erasure; unlike there the leavers' keys remain, so the j
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -25,7 +26,7 @@ DIRECTORY = -1  # the ordinal that stands for a part's directory; it comes after
 COUNTS = -2  # and for its carrier counts, which come before them
 
 Places = Mapping[str, Sequence[tuple[str, int, int]]]
-"""Part → (subject, group, slot) of those who left it; ids as hex."""
+"""Part → (subject, group, slot) of those who left it, of whom there are none where it lists calls alone that were moved out of it; ids as hex."""
 
 
 def held_parts(tx: Transaction, dataset_id: bytes, people: Sequence[SubjectId]) -> dict[PartId, list[SubjectId]]:
@@ -53,7 +54,8 @@ def everybody(tx: Transaction, dataset_id: DatasetId) -> set[SubjectId]:
 
 def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequence[SubjectId]], *, blank: bool) -> bytes | None:
     """End memberships, in the caller's transaction; the job that does what is left, None without any. ``blank``: the calls go, so what the
-    leavers alone carried has to go from the tables; otherwise they stay in the dataset, and others' reference calls beside them.
+    leavers alone carried has to go from the tables, also from those of parts that their calls were moved out of; otherwise they stay in the
+    dataset, and others' reference calls beside them.
 
     Raises:
         IntegrityError: ``members_altered``.
@@ -61,6 +63,7 @@ def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequen
     if not leavers:
         return None
     job_id, places = new_id(vault.random), dict[str, list[tuple[str, int, int]]]()
+    listing = personal_parts.origins(tx, list(leavers)) if blank else set[PartId]()
     own, joined = personal_parts.end(tx, list(leavers)), list[SubjectId]()
     shared = {part_id: set(subjects) for part_id, subjects in leavers.items() if part_id not in own}
     held: dict[bytes, dict[SubjectId, tuple[int, int]]] = {}
@@ -72,17 +75,31 @@ def leave(tx: Transaction, vault: UnlockedVault, leavers: Mapping[PartId, Sequen
         places[part_id.hex()] = [(s.hex(), *place) for s, place in held[row.layout_id].items() if s in going]
         joined += personal_parts.leave_joined(tx, part_id, list(going))
     part_members.end(tx, shared, random=vault.random)
-    payload = json.dumps({"shared": places, "own": [one.hex() for one in (*own.values(), *joined)]}).encode()
+    places |= {part_id.hex(): [] for part_id in listing if part_id.hex() not in places}
+    plan = {"shared": places, "own": [one.hex() for one in (*own.values(), *joined)], "listing": [one.hex() for one in listing]}
+    payload = json.dumps(plan).encode()
     tx.add(JobRow(job_id=job_id, kind=LEAVE_JOB, state=LEFT, payload=payload, created=to_micros(vault.clock())))
     tx.flush()
-    for part_id in leavers.keys() - own.keys():
+    for part_id in (leavers.keys() - own.keys()) | listing:
         n_chunks = tx.get_one(PartRow, part_id).n_chunks
         for ordinal in (COUNTS, *range(n_chunks), DIRECTORY) if blank else (COUNTS,):
             tx.add(ErasingChunkRow(job_id=job_id, part_id=part_id, ordinal=ordinal, state=PENDING))
     return job_id
 
 
-def places_of(job: JobRow) -> tuple[Places, list[SubjectId]]:
-    """Who left which part, and whose own parts ended, from a job that is not done."""
+@dataclass(frozen=True)
+class LeavePlan:
+    """Plan of a job that is not done: who left which part (``places``), and whose own parts ended (``owners``). ``listing``: ids, as hex, of parts that
+    list what was moved out of them and has ended.
+    """
+
+    places: Places
+    owners: Sequence[SubjectId]
+    listing: Collection[str]
+
+
+def plan_of(job: JobRow) -> LeavePlan:
+    """Read the plan from a job's row."""
     plan = json.loads(job.payload)
-    return plan["shared"], [SubjectId(bytes.fromhex(subject)) for subject in plan["own"]]
+    owners = [SubjectId(bytes.fromhex(subject)) for subject in plan["own"]]
+    return LeavePlan(plan["shared"], owners, frozenset(plan.get("listing", ())))  # a job of an earlier version has none

@@ -36,7 +36,7 @@ from vault.ids import DatasetId, KeyId, PartId, SubjectId
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
-from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, LayoutMemberRow, PartRow
+from vault.storage.book_tables import ChunkRow, ContainerRow, ErasingChunkRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
@@ -108,13 +108,6 @@ def members(vault: UnlockedVault, part: PartRow, subjects: Sequence[SubjectId] |
         found = part_members.places(tx, part.layout_id, subjects)
         part_members.require(vault, tx, part.layout_id, found.keys(), None if subjects is None else set(subjects))
     return found
-
-
-def members_in(tx: Transaction, part_id: PartId, subjects: Sequence[SubjectId]) -> list[SubjectId]:
-    """Those of the subjects who are members of a part, as the caller's transaction sees it."""
-    query = select(LayoutMemberRow.subject_id).join(PartRow, PartRow.layout_id == LayoutMemberRow.layout_id)
-    found = tx.scalars(query.where(PartRow.part_id == part_id, LayoutMemberRow.subject_id.in_(subjects)))
-    return [SubjectId(one) for one in found]
 
 
 class MemberPlaces:

@@ -24,6 +24,7 @@ from vault.storage.timestamps import to_micros
 
 LIVE, JOINED, ERASING = "live", "joined", "erasing"
 HELD = (LIVE, JOINED)  # imports of which the dataset has the calls
+MOVED_FROM = "part:"  # before the id of the part that calls were moved out of, as the source of the part that they are in; of imports it is their files' digest
 
 
 def add(
@@ -144,6 +145,24 @@ def leave_joined(tx: Transaction, joined_in: bytes, subjects: Sequence[SubjectId
 def leave(tx: Transaction, subjects: Sequence[SubjectId]) -> None:
     """End the membership of subjects who are being erased; their objects stay named until ``remove`` deletes them."""
     tx.execute(update(PersonalPartRow).where(PersonalPartRow.subject_id.in_(list(subjects))).values(state=ERASING))
+
+
+def origins(tx: Transaction, part_ids: Sequence[bytes]) -> set[PartId]:
+    """The parts out of which the calls of some personal parts were moved, which list them still (``vault.operations.corrections.moving``)."""
+    mine = (PersonalPartRow.part_id.in_(list(part_ids)), PersonalPartRow.source.startswith(MOVED_FROM))
+    moved = {PartId(origin_of(source)) for source in tx.scalars(select(PersonalPartRow.source).where(*mine)) if source}
+    return {PartId(part_id) for part_id in tx.scalars(select(PartRow.part_id).where(PartRow.part_id.in_(moved)))}
+
+
+def origin_of(source: str) -> bytes:
+    """Id of the part that the source of moved calls names."""
+    return bytes.fromhex(source.removeprefix(MOVED_FROM))
+
+
+def ended(tx: Transaction, subjects: Sequence[SubjectId]) -> list[PersonalPartRow]:
+    """Parts of some people that have ended and are not deleted yet."""
+    mine = (PersonalPartRow.subject_id.in_(list(subjects)), PersonalPartRow.state == ERASING)
+    return list(tx.scalars(select(PersonalPartRow).where(*mine)))
 
 
 def end(tx: Transaction, part_ids: Sequence[bytes]) -> dict[bytes, SubjectId]:

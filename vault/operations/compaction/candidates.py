@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from vault.genotypes.catalog import compacted_parts, part_members, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.personal_parts import MOVED_FROM
 from vault.ids import SubjectId
 from vault.operations.compaction.plan import Candidate
-from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ErasingChunkRow, PartRow
 from vault.storage.database import Transaction

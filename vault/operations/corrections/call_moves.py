@@ -12,11 +12,11 @@ from vault.genotypes.catalog import part_list, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.overlap import Source
 from vault.genotypes.catalog.part_list import AnyPart
+from vault.genotypes.catalog.personal_parts import MOVED_FROM
 from vault.genotypes.import_parts import OwnPart, write_own
 from vault.genotypes.store.part_records import Owner
 from vault.ids import SubjectId
 from vault.operations.corrections import resealing
-from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.session.unlocked_vault import UnlockedVault
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from sqlalchemy import delete, exists, select, update
 
 from vault.audit.actions import Action, Outcome
@@ -14,11 +15,11 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.genotypes.catalog import compacted_parts, panel_blocks, panel_builder, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
-from vault.genotypes.catalog.leaving import COUNTS, DIRECTORY, LEAVE_JOB, places_of
+from vault.genotypes.catalog.leaving import COUNTS, DIRECTORY, LEAVE_JOB, plan_of
 from vault.genotypes.store.part_records import Place
 from vault.ids import DatasetId, PartId, SubjectId
 from vault.operations.corrections import discarding
-from vault.operations.erasure import counts
+from vault.operations.erasure import counts, moved_calls
 from vault.operations.erasure.private_alleles import NONE, carriers
 from vault.operations.erasure.site_tables import purge_chunk, purge_directory
 from vault.operations.erasure.swaps import Work, waiting
@@ -40,7 +41,8 @@ def finish_all(vault: UnlockedVault) -> int:
 
 def _finish(vault: UnlockedVault, job_id: bytes) -> None:
     with vault.books.read() as tx:
-        places, owners = places_of(tx.get_one(JobRow, job_id))
+        plan = plan_of(tx.get_one(JobRow, job_id))
+        places, owners = plan.places, plan.owners
         named = {part: tx.get(PartRow, bytes.fromhex(part)) for part in places}
         datasets = {
             row.dataset_id: Dataset(DatasetId(row.dataset_id), row.name, row.assembly) for row in tx.scalars(select(DatasetRow))
@@ -48,11 +50,15 @@ def _finish(vault: UnlockedVault, job_id: bytes) -> None:
     rows = [row for row in named.values() if row is not None]
     compacted_parts.sweep_retired(vault)
     panel_blocks.remove(vault, panel_blocks.of_parts(vault, [PartId(row.part_id) for row in rows]))
-    blanked, own = 0, personal_parts.remove(vault, owners)
+    with vault.books.read() as tx:
+        ended = personal_parts.ended(tx, owners) if plan.listing else []
+    moved = {part: lists for part, lists in moved_calls.listed_of(vault, ended).items() if part in plan.listing}
+    blanked = 0
     for row in rows:
         if not _discarded_if_empty(vault, job_id, row):
             left = [(SubjectId(bytes.fromhex(s)), (group, slot)) for s, group, slot in places[row.part_id.hex()]]
-            blanked += _blank(vault, job_id, datasets[row.dataset_id], row, left)
+            blanked += _blank(vault, job_id, row, left, moved.get(row.part_id.hex(), {}))
+    own = personal_parts.remove(vault, owners)  # last: they tell what was moved out of the others
     for dataset_id in {row.dataset_id for row in rows}:
         panel_builder.rebuild(vault, datasets[dataset_id])
     with vault.books.write() as tx:
@@ -75,12 +81,18 @@ def _discarded_if_empty(vault: UnlockedVault, job_id: bytes, row: PartRow) -> bo
 
 
 def _blank(
-    vault: UnlockedVault, job_id: bytes, dataset: Dataset, row: PartRow, left: Sequence[tuple[SubjectId, tuple[int, int]]]
+    vault: UnlockedVault,
+    job_id: bytes,
+    row: PartRow,
+    left: Sequence[tuple[SubjectId, tuple[int, int]]],
+    moved: counts.Lists,
 ) -> int:
-    """Take the leavers out of the part's counts, and blank what nobody carries any more in each waiting chunk; the number of ALTs."""
+    """Take the leavers out of the part's counts, and blank what nobody carries any more in each waiting chunk; the number of ALTs.
+    ``moved``: what it lists of calls that were moved out of it and have ended.
+    """
     work = [Work(job_id, row.part_id, ordinal) for ordinal in waiting(vault, job_id, row.part_id)]
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject for subject, _ in left])
-    gone = [Place(*slot, block_key(keys[s], dataset.dataset_id)) for s, slot in left if s in keys]
+    gone = [Place(*slot, block_key(keys[s], row.dataset_id)) for s, slot in left if s in keys]
     chunks = [one.ordinal for one in work if one.ordinal >= 0]
     unsettled = any(one.ordinal == COUNTS for one in work)
     leaving = {
@@ -88,7 +100,9 @@ def _blank(
         for ordinal in (range(row.n_chunks) if unsettled else chunks)
         if len((found := carriers(parts.open_for_erasure(vault, row, [ordinal]), ordinal, gone)).place)
     }
-    lists = {ordinal: found.alts() for ordinal, found in leaving.items() if ordinal in chunks}
+    own = {ordinal: found.alts() for ordinal, found in leaving.items() if ordinal in chunks}
+    both = {at: np.concatenate([own.get(at, NONE), moved.get(at, NONE)]) for at in sorted({*own, *moved})}
+    lists = {at: np.unique(alts, axis=0) for at, alts in both.items()}
     known = leaving if len(gone) == len(left) else None  # who was erased meanwhile cannot be subtracted
     private = counts.settle(vault, Work(job_id, row.part_id, COUNTS), known, lists)
     blanked = 0

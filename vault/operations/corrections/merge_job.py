@@ -24,12 +24,12 @@ from vault.errors import UnavailableError
 from vault.genotypes.catalog import compacted_parts, leaving, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.part_list import AnyPart
+from vault.genotypes.catalog.personal_parts import MOVED_FROM
 from vault.genotypes.import_parts import OwnPart
 from vault.ids import PartId, SubjectId, new_id
 from vault.operations.corrections import call_moves, leaving_job
 from vault.operations.corrections.call_moves import Move
 from vault.operations.erasure.job import HOLDING_NAMES
-from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.session import object_leases
 from vault.session.unlocked_vault import UnlockedVault

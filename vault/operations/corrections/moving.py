@@ -2,7 +2,8 @@
 
 Blocks are under their person's own key, so the calls are opened and sealed again as a part of the other person's own; in one transaction
 that part is named and the old memberships end. The new part lists the sites of the old one, so that reference calls stay what they were; the
-old one's tables stay for the sake of those who are in it, and an erasure of the new person blanks there too (``erasure.moved_calls``).
+old one's tables stay for the sake of those who are in it, and what ends the calls, an erasure, a replacement or a removal, blanks there too
+(``erasure.moved_calls``).
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError, UnavailableError
 from vault.genotypes.catalog import compacted_parts, datasets, leaving, overlap, part_list
 from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.personal_parts import MOVED_FROM
 from vault.genotypes.import_parts import OwnPart
 from vault.genotypes.store.part_records import Owner
 from vault.ids import PartId, SubjectId, new_id
 from vault.operations.corrections import call_moves, leaving_job
 from vault.operations.corrections.call_moves import Move
-from vault.operations.erasure.moved_calls import MOVED_FROM
 from vault.operations.erasure.process import alone
 from vault.session import object_leases
 from vault.session.reasons import require_reason

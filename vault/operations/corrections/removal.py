@@ -18,7 +18,7 @@ from vault.audit.entry import ObjectRef
 from vault.errors import RefusedError
 from vault.genotypes.catalog import datasets, leaving, part_list, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
-from vault.ids import SubjectId
+from vault.ids import PartId, SubjectId
 from vault.operations import key_backups
 from vault.operations.corrections import discarding, leaving_job
 from vault.operations.erasure.process import alone
@@ -60,8 +60,8 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
         dataset = datasets.by_name(vault, name)
         held = part_list.all_ids(vault, dataset)
         named = None if part is None else part_list.by_id(vault, dataset, part)
-        if isinstance(named, PersonalPartRow) and named.joined is not None and not _alone_in_it(vault, named):
-            return _remove_joined(vault, dataset, named, said)
+        if isinstance(named, PersonalPartRow) and _others_list_it(vault, named, held):
+            return _remove_own(vault, dataset, named, said)
         chosen = held if named is None else [part_list.held_as(named)]
         whole = set(chosen) == set(held)
         with vault.books.write() as tx:
@@ -94,17 +94,26 @@ def _alone_in_it(vault: UnlockedVault, named: PersonalPartRow) -> bool:
         return tx.scalar(found.limit(1)) is None
 
 
-def _remove_joined(vault: UnlockedVault, dataset: Dataset, named: PersonalPartRow, reason: str) -> Removed:
-    """Remove the import of one person from the compacted part that it is in: the person leaves that, as in a replacement.
+def _others_list_it(vault: UnlockedVault, named: PersonalPartRow, held: Sequence[PartId]) -> bool:
+    """True of an import in a compacted part of several people, and of calls that were moved out of a part. ``held``: the dataset's parts."""
+    if named.joined is not None:
+        return not _alone_in_it(vault, named)
+    return (named.source or "").startswith(personal_parts.MOVED_FROM) and len(held) > 1
+
+
+def _remove_own(vault: UnlockedVault, dataset: Dataset, named: PersonalPartRow, reason: str) -> Removed:
+    """Remove the calls of one person that others' tables list: of an import in a compacted part, or moved there from another. The person
+    leaves the part that they are in, as in a replacement.
 
     Raises:
         UnavailableError: ``dataset_changed``; ``erasure_pending``.
     """
     person, into = SubjectId(named.subject_id), part_list.held_as(named)
     with vault.books.write() as tx:
-        if tx.get(PersonalPartRow, named.part_id) is None or not parts.members_in(tx, into, [person]):
+        held = leaving.held_parts(tx, dataset.dataset_id, [person])
+        if tx.get(PersonalPartRow, named.part_id) is None or into not in held:
             raise parts.changed()
-        detail = {"dataset": dataset.name, "parts": [named.part_id.hex()], "joined": into.hex(), "reason": reason}
+        detail = {"dataset": dataset.name, "parts": [named.part_id.hex()], "held_as": into.hex(), "reason": reason}
         leaving.leave(tx, vault, {into: [person]}, blank=True)
         obj = ObjectRef("part", named.part_id.hex())
         vault.trail.append(tx, Action.DATASET_REMOVE, Outcome.DONE, obj=obj, subjects=[person], detail=detail)

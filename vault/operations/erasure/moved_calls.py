@@ -5,44 +5,51 @@ Their erasure has to blank in its tables what nobody who is in it carries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sqlalchemy import select
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.genotypes.catalog import overlap, parts, personal_parts
+from vault.genotypes.catalog.personal_parts import MOVED_FROM
 from vault.genotypes.catalog.row_mapping import owner_from_row, personal_from_row
 from vault.genotypes.sites import Sites
 from vault.genotypes.store.site_redaction import Alts
 from vault.ids import SubjectId
 from vault.operations.erasure.private_alleles import NONE, carried_by
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import PartRow
+from vault.storage.book_tables import PartRow, PersonalPartRow
 
-MOVED_FROM = (
-    "part:"  # before the id of the part that a person's own part has its calls from, where an import has its files' digest
-)
 _Alt = tuple[str, int, bytes, bytes]  # contig, position, REF, ALT
 
 
 def listed(vault: UnlockedVault, subject: SubjectId) -> dict[str, dict[int, Alts]]:
     """Part → chunk → int64[k, 2]: the ALTs that the subject carries by calls that were moved out of that part."""
     with vault.books.read() as tx:
-        own = [row for row in personal_parts.live(tx, subjects=[subject]) if (row.source or "").startswith(MOVED_FROM)]
-        ids = {bytes.fromhex(str(row.source).removeprefix(MOVED_FROM)) for row in own}
+        own = personal_parts.live(tx, subjects=[subject])
+    return listed_of(vault, own)
+
+
+def listed_of(vault: UnlockedVault, rows: Sequence[PersonalPartRow]) -> dict[str, dict[int, Alts]]:
+    """Part → chunk → int64[k, 2]: the same of those of the parts that are of moved calls and whose people have keys."""
+    moved = [row for row in rows if (row.source or "").startswith(MOVED_FROM)]
+    keys = vault.keys.open_many(KeyPurpose.GENOTYPE, [SubjectId(row.subject_id) for row in moved])
+    own = [row for row in moved if row.subject_id in keys]
+    ids = {personal_parts.origin_of(str(row.source)) for row in own}
+    with vault.books.read() as tx:
         origins = {row.part_id.hex(): row for row in tx.scalars(select(PartRow).where(PartRow.part_id.in_(ids)))}
     found: dict[str, dict[int, Alts]] = {}
     for row in own:
-        origin = origins.get(str(row.source).removeprefix(MOVED_FROM))
+        origin = origins.get(personal_parts.origin_of(str(row.source)).hex())
         if origin is not None:
-            key = vault.keys.open_many(KeyPurpose.GENOTYPE, [subject])[subject]
-            source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), (subject, key))
+            whose = (SubjectId(row.subject_id), keys[row.subject_id])
+            source = overlap.of_own(vault, owner_from_row(vault.vault_id, row), personal_from_row(row), whose)
             wanted = set(_carried(source))
             lists = found.setdefault(origin.part_id.hex(), {})
             for at, sites in _tables(vault, origin):
-                if len(rows := _rows(sites, wanted)):
-                    lists[at] = np.unique(np.concatenate([lists.get(at, NONE), rows]), axis=0)
+                if len(alts := _rows(sites, wanted)):
+                    lists[at] = np.unique(np.concatenate([lists.get(at, NONE), alts]), axis=0)
     return found
 
 

@@ -14,8 +14,9 @@ from tests.vault.genotypes.imports import calls
 from tests.vault.operations.corrections.test_replacement import listed
 from vault.errors import GenovaultError
 from vault.genotypes.catalog import datasets, part_list
+from vault.genotypes.import_plan import ImportOptions
 from vault.operations import doctor
-from vault.operations.corrections import moving, verification
+from vault.operations.corrections import moving, removal, replacement, verification
 from vault.operations.erasure import process
 
 FILE = vcf(
@@ -82,6 +83,44 @@ def test_an_erasure_reaches_the_tables_that_the_calls_were_in(held):
     left = {(pos, alt) for pos, alleles in listed(held.vault) for alt in alleles.split(b",")[1:] if alt}
     assert left == {(100, b"G"), (400, b"C")}
     clean(held)
+
+
+def left_of(held) -> set[tuple[int, bytes]]:
+    """(position, ALT) of everything that a table of shared parts lists."""
+    return {(pos, alt) for pos, alleles in listed(held.vault) for alt in alleles.split(b",")[1:] if alt}
+
+
+EVERYTHING = {(100, b"G"), (200, b"T"), (300, b"C"), (300, b"T"), (400, b"C"), (500, b"A")}
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("end", ["replace", "remove"])
+def test_calls_that_were_moved_and_have_ended_leave_nothing_listed_where_they_were(held, again, end):
+    held.load(held.write("e.vcf", vcf("E F", "21 10 A G 0/1 0/0").data), append=True)
+    moving.move(held.vault, "cohort", "A", "E", reason="the wrong record number")
+    if again:
+        moving.move(held.vault, "cohort", "E", "F", reason="the wrong one again", part=moved_part(held))
+    assert left_of(held) >= EVERYTHING  # the others' reference calls stand beside them
+    before = calls(held)
+    if end == "replace":
+        file = held.write("new.vcf", vcf("F" if again else "E", *(f"{contig} 9 A G 0/1" for contig in ("21", "22", "X"))).data)
+        replacement.import_instead(
+            held.vault, [file], name="cohort", assembly="GRCh38", options=ImportOptions(), reason="sequenced again"
+        )
+    else:
+        removal.remove(held.vault, "cohort", part=moved_part(held), reason="nobody's")
+    assert left_of(held) & EVERYTHING == {(100, b"G"), (300, b"C"), (400, b"C"), (500, b"A")}
+    after = calls(held)
+    assert {key: call for key, call in of(after, "C").items() if key in of(before, "C") and max(call) > 0} == {
+        key: call for key, call in of(before, "C").items() if max(call) > 0
+    }
+    clean(held)
+
+
+def moved_part(held) -> str:
+    """The newest part whose calls were moved there."""
+    found = part_list.list_parts(held.vault, datasets.by_name(held.vault, "cohort"))
+    return [one.part for one in found if (one.source or "").startswith("part:")][-1]
 
 
 def refused(held, code: str, *args, **options) -> None:
