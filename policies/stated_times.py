@@ -21,7 +21,7 @@ Stated = date | datetime
 
 @dataclass(frozen=True)
 class LegalTime:
-    """When an act took effect, as the ledger keeps it."""
+    """Time at which an act took effect, as the ledger keeps it."""
 
     at: datetime
     precision: Precision = Precision.INSTANT

@@ -308,7 +308,7 @@ def _standing(row: RequestRow) -> list[str]:
 
 
 def _content(vault: UnlockedVault, row: RequestRow) -> tuple[Spec, Signed | None]:
-    """What was asked, and the signature of who asked; None in a request of before requests were signed."""
+    """Content of a request, and the signature of who asked; None in a request of before requests were signed."""
     content = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))
     spec, signed = content["spec"], content.get("signed")
     made = None if signed is None else Signed(*map(bytes.fromhex, signed))

@@ -186,7 +186,7 @@ def last(tx: Transaction, vault_id: VaultId) -> Head:
 
 
 def last_recorded(tx: Transaction) -> datetime | None:
-    """When the last event was recorded; None in an empty ledger. Unverified, as ``last``."""
+    """Time at which the last event was recorded; None in an empty ledger. Unverified, as ``last``."""
     newest = select(ConsentBatchRow.last_seq, ConsentBatchRow.format).order_by(ConsentBatchRow.last_seq.desc()).limit(1)
     row = tx.execute(newest).first()
     if row is None:

@@ -21,7 +21,7 @@ from vault.subjects.registration import Registration
 
 
 def about(plan: Plan) -> ObjectRef:
-    """What the entries of an import are about: its part, of several the first."""
+    """Object of the entries of an import: its part, of several the first."""
     return ObjectRef("part", plan.part_ids[0].hex())
 
 

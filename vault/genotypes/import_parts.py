@@ -34,7 +34,7 @@ class SharedPart:
 
     @property
     def people(self) -> list[SubjectId]:
-        """Whose calls are in it."""
+        """People whose calls are in it."""
         return list(self.slots)
 
     def source(self, vault: UnlockedVault, owner: Owner, keys: Mapping[SubjectId, bytes]) -> Source:
@@ -82,7 +82,7 @@ class OwnPart:
 
     @property
     def people(self) -> list[SubjectId]:
-        """Whose calls are in it."""
+        """People whose calls are in it."""
         return [self.subject]
 
     def source(self, vault: UnlockedVault, owner: Owner, keys: Mapping[SubjectId, bytes]) -> Source:

@@ -75,7 +75,7 @@ class Plan:
 
 
 def declaration_of(assayed: Path | Literal["all"] | None, assembly: str) -> Assayed:
-    """What the option declares as assayed: the places of a BED file, everything, or nothing. Raises InputError: as ``parse_bed``."""
+    """Declaration that the option makes of what was assayed: the places of a BED file, everything, or nothing. Raises InputError: as ``parse_bed``."""
     if assayed is None:
         return NOTHING
     if not isinstance(assayed, Path):

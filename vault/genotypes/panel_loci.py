@@ -47,7 +47,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Told:
-    """What may be shown of m sites: ``declared`` bool[m], as assayed; ``carried`` bool[alleles of all sites, REF first], by people who are
+    """Knowledge of m sites that may be shown: ``declared`` bool[m], as assayed; ``carried`` bool[alleles of all sites, REF first], by people who are
     released. ``exact``: somebody's track answers every exact locus.
     """
 

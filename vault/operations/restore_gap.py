@@ -127,7 +127,7 @@ def _require_waited(unlocked: Unlocked, folder: Path, backup: bytes, clock: Cloc
 
 
 def _asked(note: Path, unlocked: Unlocked, backup: bytes, public: bytes) -> datetime | None:
-    """When this backup was first asked for, by a note that this steward signed; None without one."""
+    """Time at which this backup was first asked for, by a note that this steward signed; None without one."""
     if not note.exists():
         return None
     try:

@@ -25,7 +25,7 @@ from vault.storage.stored_types import LAST_MICROS
 from vault.storage.timestamps import from_micros
 
 CLOCK_SLACK = timedelta(minutes=1)
-"""How far a clock may be behind: clocks of several machines differ, and a correction sets one back by seconds."""
+"""Time by which a clock may be behind: clocks of several machines differ, and a correction sets one back by seconds."""
 
 REMEDY = "set the clock; if it is right, genovault doctor --clock-checked"
 _CHECKED = f'{{"act":"{Action.VAULT_CLOCK}"'.encode()

@@ -30,7 +30,7 @@ from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 ACTIVE, DISABLED = "active", "disabled"
 PROFILES = {"default": Argon2Profile.DEFAULT, "high-memory": Argon2Profile.HIGH_MEMORY, "test-only": Argon2Profile.TEST_ONLY}
-"""What a guess of the passphrase costs, by name. "test-only" protects nothing."""
+"""Costs of a guess of the passphrase, by name. "test-only" protects nothing."""
 
 
 @dataclass(frozen=True)

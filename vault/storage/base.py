@@ -35,7 +35,7 @@ VALUES_AT_ONCE = 32_766  # SQLite's own limit of one statement
 
 
 class _Strict:
-    """What is read of a table is held against its columns."""
+    """Holds what is read of a table against its columns."""
 
     @classmethod
     def __table_cls__(cls, *args: Any, **options: Any) -> Table:

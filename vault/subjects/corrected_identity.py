@@ -64,7 +64,7 @@ def changes(old: Identity, new: Identity) -> list[FieldChange]:
 
 
 def another_person(old: Identity, given: Identity) -> str:
-    """Why a row may be of another person than the one whom its references name; empty where nothing speaks for it.
+    """Reasons why a row may be of another person than the one whom its references name; empty where nothing speaks for it.
 
     A record number alone names nobody whose name or date of birth is another; a sample does, unless both are.
     """

@@ -34,7 +34,7 @@ class SheetReport:
 
 @dataclass(frozen=True)
 class SheetOptions:
-    """How a subject sheet is taken.
+    """Options of taking a subject sheet.
 
     Args:
         update: rows of known people attach to these people's identities; else they are refused.

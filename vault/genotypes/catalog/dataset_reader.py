@@ -329,7 +329,7 @@ class _PartAccess:
 def _reference(
     own: Sequence[PersonalAccess | CompactedPerson], every: Sequence[_PartAccess | PersonalAccess], rule: AssayRule | None
 ) -> ReferenceFill | None:
-    """Who of the people has a track, at the quality that the dataset asks for; None if nobody has."""
+    """Tracks of the people who have any, at the quality that the dataset asks for; None if nobody has."""
     by_person: dict[int, list[PersonalAccess | CompactedPerson]] = {}
     for part in own:
         by_person.setdefault(part.column, []).append(part)

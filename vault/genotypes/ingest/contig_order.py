@@ -13,7 +13,7 @@ _NUMBERED = "plink2 … --output-chr chrM names chromosomes as assemblies do (23
 _CONTIG_HINTS = MappingProxyType(
     {**dict.fromkeys(("PAR1", "PAR2", "XY", "25"), _ONE_X), **dict.fromkeys(("23", "24", "26"), _NUMBERED)}
 )
-"""What to do about a contig that only PLINK knows, by its name in capitals without ``CHR``."""
+"""Advice about a contig that only PLINK knows, by its name in capitals without ``CHR``."""
 
 
 class ContigOrder:

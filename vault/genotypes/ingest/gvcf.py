@@ -158,7 +158,7 @@ class _Arrays:
 
 
 class _Person:
-    """What has been read of the person, contig by contig."""
+    """Track of the person as far as it was read, contig by contig."""
 
     def __init__(self, aligner: Aligner | None) -> None:
         self._aligner = aligner

@@ -1,4 +1,4 @@
-"""Why a line of a VCF is refused: the code and the words of each status of the kernels."""
+"""Refusals of a line of a VCF: the code and the words of each status of the kernels."""
 
 from __future__ import annotations
 

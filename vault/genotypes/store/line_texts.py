@@ -1,4 +1,4 @@
-"""What a line of several records says: alleles, names, filters, INFO, independent of the order of the records. Pure."""
+"""Texts of a line of several records: alleles, names, filters, INFO, independent of the order of the records. Pure."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ class PartReader:
         return Sites.concat([sites for sites, _ in found]), _counts(found)
 
     def count_carriers(self, ordinal: int, access: BlockAccess, *, listed: bool = True) -> CarrierCounts:
-        """How many people of the access carry each ALT of a chunk. ``listed``: an allele that its site does not list is refused.
+        """Number of people of the access who carry each ALT of a chunk. ``listed``: an allele that its site does not list is refused.
 
         Raises:
             IntegrityError: as ``count``.

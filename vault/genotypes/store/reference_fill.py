@@ -34,7 +34,7 @@ Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
 NO_SPANS: Spans = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 Variants = Callable[[str, int, int], Spans]
-"""Where a part's variants lie of which REF has a base between two positions of a contig (1-based, inclusive)."""
+"""Extents of a part's variants of which REF has a base between two positions of a contig (1-based, inclusive)."""
 
 
 def variant_spans(sites: Sites, codes: Codes, escapes: Escapes) -> Spans:

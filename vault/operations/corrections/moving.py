@@ -38,7 +38,7 @@ LEASE = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class Moved:
-    """What was moved: the parts that the calls were in, and the parts that they are in now."""
+    """Result of a move: the parts that the calls were in, and the parts that they are in now."""
 
     dataset: str
     parts: tuple[str, ...]

@@ -31,7 +31,7 @@ from vault.storage.timestamps import rfc3339
 
 @dataclass(frozen=True)
 class Removed:
-    """What was removed. ``bare``: people of it who have no genotypes in the vault any more. ``horizon``: until then backups of keys may
+    """Result of a removal. ``bare``: people of it who have no genotypes in the vault any more. ``horizon``: until then backups of keys may
     hold the destroyed ones.
     """
 

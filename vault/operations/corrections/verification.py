@@ -55,7 +55,7 @@ Slots = Mapping[SubjectId, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Damage:
-    """What is not as it was written, where, and the cure. ``chunk`` and ``group``: None where it is all of them."""
+    """Finding of what is not as it was written, where, and the cure. ``chunk`` and ``group``: None where it is all of them."""
 
     part: str
     chunk: int | None
@@ -67,7 +67,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at, and what was found. ``blocks``: opened and decoded."""
+    """Result of a verification: what was looked at, and what was found. ``blocks``: opened and decoded."""
 
     dataset: str
     parts: int

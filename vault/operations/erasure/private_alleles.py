@@ -28,7 +28,7 @@ def carried_by(reader: PartReader, ordinal: int, access: BlockAccess) -> Alts:
 
 
 def carriers(reader: PartReader, ordinal: int, people: Sequence[Place]) -> CarrierCounts:
-    """How many of the people carry each ALT of a chunk; also one that was blanked since, because another left who carried it."""
+    """Number of the people who carry each ALT of a chunk; also one that was blanked since, because another left who carried it."""
     found = CarrierCounts.nobody(len(reader.sites(ordinal)))
     for batch in _batches(people):
         found = found.plus(reader.count_carriers(ordinal, _access(batch), listed=False))

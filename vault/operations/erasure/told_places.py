@@ -56,7 +56,7 @@ def _breakends(sites: Sites) -> NDArray[np.bool_]:
 
 
 def _listed(sites: Sites, wanted: set[_Key]) -> Iterable[_Key]:
-    """Which of the families some record lists an ALT of."""
+    """Families, of those wanted, of which some record lists an ALT."""
     positions = np.array(sorted({pos for pos, _ in wanted}), np.int64)
     near = sites.take(np.flatnonzero(np.isin(sites.pos, positions)))
     texts = zip(near.pos.tolist(), family_keys(near), near.alleles.items(), strict=True)
