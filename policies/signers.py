@@ -16,6 +16,9 @@ LONGEST_LIFE = timedelta(days=120 * 366)
 BEFORE_BIRTH = "lies before the person's birth"
 AFTER_DEATH = "lies after the person's death: only a next of kin signs then"
 BEFORE_DEATH = "lies before the person's death: a next of kin signs after it"
+NO_DEATH = (
+    "a next of kin signs only for somebody who has died, and no death is recorded: record it first (consent note REF deceased)"
+)
 LONG_AGO = "lies longer ago than anybody lives: a spreadsheet's day zero?"
 MINOR = "the person was a minor then: a guardian signs, or somebody who represents them"
 
@@ -44,7 +47,7 @@ def require_possible(event: ConsentEvent, life: LifeDates, *, zone: tzinfo) -> N
     """Refuse an act that the person's dates rule out; of its signer, only where it accepts. A no of somebody who has died, or of a minor, stands.
 
     Raises:
-        PolicyInputError: ``before_birth``, ``after_death``, ``before_death``, ``long_ago`` (place ``legal_time``); ``minor``
+        PolicyInputError: ``before_birth``, ``after_death``, ``before_death``, ``long_ago`` (place ``legal_time``); ``minor``, ``no_death``
             (place ``signer``).
     """
     if event.recorded_at - event.legal_time > LONGEST_LIFE:
@@ -59,6 +62,8 @@ def require_possible(event: ConsentEvent, life: LifeDates, *, zone: tzinfo) -> N
     kin, died = event.signer is SignerRole.NEXT_OF_KIN, life.died and life.died.astimezone(zone).date()
     if died and day > died and not kin:
         raise PolicyInputError("after_death", AFTER_DEATH, "legal_time")
+    if kin and not died:
+        raise PolicyInputError("no_death", NO_DEATH, "signer")
     if died and day < died and kin:
         raise PolicyInputError("before_death", BEFORE_DEATH, "legal_time")
     minor = life.of_age is not None and event.legal_time < life.of_age

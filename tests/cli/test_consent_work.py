@@ -174,3 +174,13 @@ def test_a_dry_run_finds_the_faults_and_records_nothing(peopled):
     assert peopled.run("consent show SAMPLE_1 --json").json["events"] == []
     peopled.write("bad.csv", "subject,research_use\nSAMPLE_99,yes\n")
     assert peopled.try_("consent import bad.csv --form broad-research --dry-run --json").error == "sheet_rejected"
+
+
+def test_a_single_record_is_refused_without_the_words_of_a_sheet(peopled):
+    for options, words in (("--signer next_of_kin", "no death is recorded"), ("--answer nothing=yes", "has no question")):
+        answer = "" if "nothing" in options else "--answer research_use=yes"
+        refused = peopled.try_(f"consent record SAMPLE_3 --form broad-research {answer} {options}")
+        assert refused.code == 4
+        assert words in refused.err
+        assert "line 0" not in refused.err
+        assert "sheet" not in refused.err

@@ -72,6 +72,7 @@ def test_after_a_death_the_next_of_kin_signs_and_before_it_not():
     assert code(at("2039-05-06"), dead) == "after_death"
     assert code(at("2039-05-06", signer=SignerRole.NEXT_OF_KIN), dead) == ""
     assert code(at("2039-05-04", signer=SignerRole.NEXT_OF_KIN), dead) == "before_death"
+    assert code(at("2039-05-06", signer=SignerRole.NEXT_OF_KIN), LifeDates()) == "no_death"
     assert code(at("2039-06-06", withdraw(2)), dead) == ""
     undone = event(3, answer(Answer.NOT_ASKED), supersedes="e1", evidence_hash="ab")
     assert code(at("2039-05-06"), with_facts(LIFE, (death, undone))) == ""

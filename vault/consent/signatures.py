@@ -74,7 +74,7 @@ def require_possible(vault: UnlockedVault, life: LifeDates, event: ConsentEvent)
     try:
         signers.require_possible(event, life, zone=zone_of(vault))
     except PolicyInputError as error:
-        place = "signer" if error.code == "minor" else "time"
+        place = "signer" if error.place == "signer" else "time"
         message = error.message if place == "signer" else f"the time {error.message}"
         raise InputError(f"bad_{place}", message, hint="check the date and the person") from None
 

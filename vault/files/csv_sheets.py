@@ -52,14 +52,15 @@ class BadField(Exception):  # noqa: N818 — a signal inside this module's proto
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem of a sheet: physical line (1 = header), column name or "" for the whole line, and the reason."""
+    """A problem of a sheet: physical line (1 = header; 0: of a single record), column name or "" for the whole line, and the reason."""
 
     line: int
     column: str
     reason: str
 
     def __str__(self) -> str:
-        return f"line {self.line}, {self.column}: {self.reason}" if self.column else f"line {self.line}: {self.reason}"
+        place = ", ".join(part for part in (f"line {self.line}" if self.line else "", self.column) if part)
+        return f"{place}: {self.reason}" if place else self.reason
 
 
 class SheetRejectedError(InputError):
@@ -70,7 +71,8 @@ class SheetRejectedError(InputError):
         shown = "; ".join(str(problem) for problem in ordered[:_SUMMARY_LINES])
         more = len(ordered) - _SUMMARY_LINES
         tail = f"; and {more:,} more" if more > 0 else ""
-        hint = "nothing was imported; mend the sheet and try again"
+        of_a_sheet = not ordered or ordered[0].line > 0
+        hint = "nothing was imported; mend the sheet and try again" if of_a_sheet else "nothing was recorded"
         super().__init__("sheet_rejected", f"{source} is rejected: {shown}{tail}", hint=hint)
         self.problems = ordered
 

@@ -15,7 +15,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _HEAD_CHARS = 1 << 16  # of a sheet, in which its header ends
 _SEP_LINE = re.compile(r"\"?sep=(.)\"?[\t;,]*", re.IGNORECASE)
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
-_TIMED = re.compile(r"(\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4})[ T]\d{1,2}:\d{2}(?::\d{2})?", re.ASCII)
+_TIMED = re.compile(r"(\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4}) \d{1,2}:\d{2}(?::\d{2})?", re.ASCII)
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
