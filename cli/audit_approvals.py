@@ -27,8 +27,8 @@ def approvals(
     was approved. Terms are in the log since projects are declared with this version; of earlier ones only the state is compared.
 
     JSON: {"accesses": n, "outside": n, "projects": [{"project", "state", "terms": the declaration or null, "steps": [{"entry", "time",
-    "what", "by", "flags", "signed": bool}], "rulings": [as steps, with "allows", "in_force", "reason"], "requests": [{"request", "entry",
-    "time", "by", "for", "what", "denied": n or null, "denied_by", "reason"}], "accesses": [{"entry", "time", "act", "by", "for", "request",
+    "what", "by", "flags", "signed": bool, null where no signature is kept, "reason"}], "rulings": [as steps, with "allows", "in_force", "reason"], "requests": [{"request", "entry",
+    "time", "by", "for", "what", "denied": n or null, "denied_by", "stopped": "denied", "withdrawn" or "", "reason"}], "accesses": [{"entry", "time", "act", "by", "for", "request",
     "release", "what", "recipients", "left_out": {reason: n}, "ended", "approval": n or null, "outside": [code]}], "refusals": [{"entry", "time", "act", "by",
     "for", "request", "reasons"}]}]}.
     """
@@ -90,7 +90,7 @@ def _show(context: Context, found: ApprovedAccesses, project: ProjectRecord) -> 
     )
     if project.requests:
         context.output.table(
-            ("entry", "time", "request", "by", "for", "what", "denied"),
+            ("entry", "time", "request", "by", "for", "what", "stopped"),
             [
                 (one.index, one.time[:19], one.request, one.by, one.asserted_for, _what(one.what), _denied(one))
                 for one in project.requests
@@ -128,11 +128,11 @@ def _signed(found: ApprovedAccesses, step: Step) -> str:
 
     if step.act not in SIGNED_ACTS:
         return ""
-    return "NOT SIGNED" if step.index in found.unsigned else "signed"
+    return "NOT SIGNED" if step.index in found.unsigned else "replaced" if step.index in found.replaced else "signed"
 
 
 def _denied(one: Asked) -> str | None:
-    return None if one.denied is None else f"entry {one.denied}, by {one.denied_by}: {one.reason}"
+    return None if one.denied is None else f"{one.stopped} by {one.denied_by}, entry {one.denied}: {one.reason}"
 
 
 def _what(what: Mapping[str, Any]) -> str:
@@ -146,11 +146,10 @@ def _document(found: ApprovedAccesses, project: ProjectRecord) -> dict[str, Any]
         "project": project.code,
         "state": project.state,
         "terms": project.terms,
-        "steps": [{**_step(step), "signed": step.index not in found.unsigned} for step in project.steps],
+        "steps": [{**_step(found, step), "reason": step.reason} for step in project.steps],
         "rulings": [
             {
-                **_step(step),
-                "signed": step.index not in found.unsigned,
+                **_step(found, step),
                 "allows": step.allows,
                 "in_force": step.in_force,
                 "reason": step.reason,
@@ -163,8 +162,12 @@ def _document(found: ApprovedAccesses, project: ProjectRecord) -> dict[str, Any]
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
-    return {"entry": step.index, "time": step.time, "what": step.what, "by": step.by, "flags": list(step.flags)}
+def _step(found: ApprovedAccesses, step: Step) -> dict[str, Any]:
+    from vault.audit.reports.approvals import SIGNED_ACTS
+
+    kept = step.act in SIGNED_ACTS and step.index not in found.replaced
+    signed = step.index not in found.unsigned if kept else None
+    return {"entry": step.index, "time": step.time, "what": step.what, "by": step.by, "flags": list(step.flags), "signed": signed}
 
 
 def _renamed(one: Asked | Accessed | Refusal) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 
@@ -165,6 +166,32 @@ def test_an_auditor_who_asks_for_the_books_is_told_where_the_log_has_it(audited)
     for line in ("project list", "request list", "release list"):
         ran = audited.try_(f"{AUD} {line} --json")
         assert (ran.error, ran.json["error"]["hint"]) == ("not_authorised", "genovault audit approvals"), line
+
+
+def test_corrections_stand_beside_what_they_correct(consented):
+    """A draft edited twice before it is approved, and a request that is taken back: one signature of the edits is kept, none is missing."""
+    document = (consented.folder / "demo.yaml").read_text().replace("code: demo", "code: other")
+    consented.write("other.yaml", document)
+    consented.run("project create other.yaml")
+    for title in ("First", "Second"):
+        consented.write("other.yaml", re.sub(r"^title:.*", f"title: {title}", document, flags=re.MULTILINE))
+        consented.run("project edit other.yaml --reason 'the title was wrong'")
+    consented.run("project approve other")
+    request = consented.run("request submit --project other --dataset cohort --json").json["request"]
+    consented.run(f"request withdraw {request} --reason 'of the wrong dataset'")
+    (project,) = consented.run("audit approvals --project other --json").json["projects"]
+    assert [(step["what"], step["signed"], step["reason"]) for step in project["steps"]] == [
+        ("declared", True, ""),
+        ("edited", None, "the title was wrong"),
+        ("edited", True, "the title was wrong"),
+        ("approved", True, ""),
+    ]
+    assert project["terms"]["title"] == "Second"
+    (asked,) = project["requests"]
+    assert (asked["stopped"], asked["denied_by"], asked["reason"]) == ("withdrawn", "ann", "of the wrong dataset")
+    shown = consented.run("audit approvals --project other").out
+    assert "NOT SIGNED" not in shown
+    assert "withdrawn by ann" in shown
 
 
 def test_what_was_refused_stands_beside(audited):

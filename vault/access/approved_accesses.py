@@ -27,6 +27,7 @@ class ApprovedAccesses:
 
     projects: tuple[ProjectRecord, ...]
     unsigned: frozenset[int]
+    replaced: frozenset[int]  # entries whose signature gave way to that of a later edit by the same principal
     terms_readable: bool  # details could be opened: accesses were held against the terms that were approved
 
     @property
@@ -48,15 +49,17 @@ def examine(vault: UnlockedVault) -> ApprovedAccesses:
     """
     readable = vault.keyring.has(Branch.AUDIT_READ)
     found = approvals(_with_details(vault, readable=readable))
+    acts = [step for project in found for step in (*project.steps, *project.rulings) if step.act in SIGNED_ACTS]
+    replaced = frozenset(index for project in found for index in _edited_again(project))
     with vault.books.read() as tx:
-        acts = [step for project in found for step in (*project.steps, *project.rulings) if step.act in SIGNED_ACTS]
-        unsigned = frozenset(step.index for step in acts if vault.books.upgraded and not _signed(vault, tx, step))
+        looked_at = [step for step in acts if step.index not in replaced] if vault.books.upgraded else []
+        unsigned = frozenset(step.index for step in looked_at if not _signed(vault, tx, step))
     for project in found:
         project.accesses = [
             replace(access, outside=(*access.outside, "not_signed")) if access.approval in unsigned else access
             for access in project.accesses
         ]
-    return ApprovedAccesses(tuple(found), unsigned, readable)
+    return ApprovedAccesses(tuple(found), unsigned, replaced, readable)
 
 
 def _with_details(vault: UnlockedVault, *, readable: bool) -> Iterator[tuple[Record, Mapping[str, Any] | None]]:
@@ -65,6 +68,12 @@ def _with_details(vault: UnlockedVault, *, readable: bool) -> Iterator[tuple[Rec
         details = vault.trail.details([record.index for record in page if wanted(record)]) if readable else {}
         for record in page:
             yield record, details.get(record.index)
+
+
+def _edited_again(project: ProjectRecord) -> list[int]:
+    """Entries of edits of a draft that the same principal edited once more: one signature of each is kept."""
+    edits = [step for step in project.steps if step.act == Action.PROJECT_EDIT.value]
+    return [step.index for at, step in enumerate(edits) if any(later.by == step.by for later in edits[at + 1 :])]
 
 
 def _signed(vault: UnlockedVault, tx: Transaction, step: Step) -> bool:

@@ -22,15 +22,15 @@ APPROVED = "approved"
 ASSUMED = "assumed"  # end of an access that no entry closes
 _STATES = {
     Action.PROJECT_CREATE.value: "declared",
-    Action.PROJECT_EDIT.value: "declared",
+    Action.PROJECT_EDIT.value: "edited",
     Action.PROJECT_APPROVE.value: APPROVED,
     Action.PROJECT_SUSPEND.value: "suspended",
     Action.PROJECT_CLOSE.value: "closed",
     Action.PROJECT_REOPEN.value: "reopened",
 }
-SIGNED_ACTS = frozenset({Action.PROJECT_CREATE.value, Action.PROJECT_APPROVE.value, Action.PROJECT_RULE.value})
-"""Acts of which the principal's own signature is kept beside."""
 _DECLARING = frozenset({Action.PROJECT_CREATE.value, Action.PROJECT_EDIT.value, Action.PROJECT_APPROVE.value})
+SIGNED_ACTS = _DECLARING | {Action.PROJECT_RULE.value}
+"""Acts of which the principal's own signature is kept beside."""
 WHY = {  # why an access is outside an approval
     "project_unknown": "no entry declares the project",
     "not_approved": "the project was not approved then",
@@ -76,6 +76,7 @@ class Asked:
     what: Mapping[str, Any]
     denied: int | None = None  # entry of the denial or withdrawal
     denied_by: str = ""
+    stopped: str = ""  # denied or withdrawn
     reason: str = ""
 
 
@@ -168,7 +169,8 @@ def _take(found: dict[str, ProjectRecord], requests: dict[str, Asked], record: R
         project = found.setdefault(code, ProjectRecord(code))
         digest = (record.object or "").partition(":")[2].partition(":")[0]
         project.state = _STATES[record.act]
-        project.steps.append(Step(record.index, record.time, record.act, project.state, by, record.flags, digest))
+        reason = str(detail.get("reason", ""))
+        project.steps.append(Step(record.index, record.time, record.act, project.state, by, record.flags, digest, reason=reason))
         if record.act in _DECLARING:
             project.terms = _terms(detail, digest)
     elif record.act == Action.PROJECT_RULE.value:
@@ -187,6 +189,7 @@ def _take(found: dict[str, ProjectRecord], requests: dict[str, Asked], record: R
     elif record.act in {Action.REQUEST_DENY.value, Action.REQUEST_WITHDRAW.value} and record.request in requests:
         denied = requests[record.request]
         denied.denied, denied.denied_by, denied.reason = record.index, by, str(detail.get("reason", ""))
+        denied.stopped = "denied" if record.act == Action.REQUEST_DENY.value else "withdrawn"
 
 
 def _terms(detail: Mapping[str, Any], digest: str) -> Mapping[str, Any] | None:
