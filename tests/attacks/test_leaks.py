@@ -18,7 +18,7 @@ from tests.support.vaults import PASSPHRASE, opened
 from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import releases, requests
-from vault.consent import ledger, recording
+from vault.consent import ledger, people, recording
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError
@@ -82,7 +82,7 @@ class Watched:
             sheet_import.import_sheet(s, rows)
             self.fail(lambda: sheet_import.import_sheet(s, rows))
             sheet_import.import_sheet(s, rows, options=sheet_import.SheetOptions(update=True))
-            self.keep(registry.subject_list(s), *registry.subject_show(s, f"mrn:{MRN}"))
+            self.keep(people.listed(s), people.find(s, MRN), *registry.subject_show(s, f"mrn:{MRN}"))
             self.fail(lambda: registry.subject_show(s, STRAY))
             self.genotypes(s)
             self.consent(s)
