@@ -32,7 +32,7 @@ class KeyPurpose(StrEnum):
 
     GENOTYPE = "genotype"  # per subject: the root of the subject's block keys
     IDENTITY = "identity"  # per subject: name, MRN, sample ids
-    REFERENCE_INDEX = "reference-index"  # one: keyed hashes from MRN or sample id to subject
+    REFERENCE_INDEX = "reference-index"  # a version for some people each: keyed hashes from MRN or sample id to subject
     PSEUDONYM_SALT = "pseudonym-salt"  # per subject
     AUDIT_SALT = "audit-salt"  # per subject: without it the log cannot be tied to the person
     SITE_TABLE = "site-table"  # per version of a chunk's site table

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import exists, func, select
 
@@ -18,7 +19,7 @@ from vault.session.subject_keys import SUBJECT_PURPOSES
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import JOB_DONE, ChunkRow, ConsentPrivateRow, JobRow, PartRow, ReferenceRow, SubjectRow
 from vault.subjects import people_digests
-from vault.subjects.identities import named_by, open_identities
+from vault.subjects.identities import Identity, named_by, open_identities
 from vault.subjects.references import ReferenceIndex
 from vault.subjects.registrations import MERGED
 
@@ -27,7 +28,8 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     """Code and message of each fault: an identity that is missing or does not open, references that are not its own."""
     with vault.books.read() as tx:
         states = {SubjectId(s): state for s, state in tx.execute(select(SubjectRow.subject_id, SubjectRow.state))}
-        stored = {(row.digest, row.subject_id) for row in tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id))}
+        found_in = select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.key_version)
+        stored = {(row.digest, SubjectId(row.subject_id), row.key_version) for row in tx.execute(found_in)}
         altered = people_digests.altered(tx)  # of erased people too, whose identities nobody opens
     if altered:
         yield "identity_altered", "identities were edited, put back, added or taken out"
@@ -44,16 +46,29 @@ def identities(vault: UnlockedVault) -> Iterator[tuple[str, str]]:
     if missing := held - found.keys():
         yield "identity_missing", f"{len(missing)} people have no identity in the books"
     index = ReferenceIndex(vault)
-    own = set(zip(index.digests("id", index.handles(sorted(found))), sorted(found), strict=True))
-    for subject, identity in found.items():
-        own.update((index.digest(kind, value), subject) for kind, value in named_by(identity))
-    if lost := own - stored:
-        yield "reference_missing", f"{len(lost)} references of people are not in the index: they are not found by them"
-    if foreign := {pair for pair in stored - own if pair[1] not in live - held}:
+    own, lost = _references(index, found, stored)
+    if lost:
+        yield "reference_missing", f"{lost} references of people are not in the index: they are not found by them"
+    if foreign := {row for row in stored - own if row[1] not in live - held}:
         yield "reference_altered", f"{len(foreign)} references in the index are not those of the people they lead to"
     merged = index.handles(subject for subject, state in states.items() if state == MERGED)
     if stray := {f"id:{handle}" for handle in merged}.difference(*(identity.also for identity in found.values())):
         yield "subject_altered", f"{len(stray)} people are registrations of somebody that nobody's identity names"
+
+
+def _references(
+    index: ReferenceIndex, people: Mapping[SubjectId, Identity], stored: set[tuple[bytes, SubjectId, int]]
+) -> tuple[set[tuple[bytes, SubjectId, int]], int]:
+    """Everything that the index may have of some people, under the keys that it has something of theirs under; and how many of their
+    references are under none.
+    """
+    under: dict[int, dict[SubjectId, Identity]] = {version: {} for version in index.versions}
+    for _, subject, version in stored:
+        if subject in people and version in under:
+            under[version][subject] = people[subject]
+    own = {(digest, subject, version) for version, some in under.items() for digest, subject in index.of_people(some, version)}
+    there = Counter(subject for _, subject, _ in own & stored)
+    return own, sum(max(0, 1 + len(set(named_by(identity))) - there[subject]) for subject, identity in people.items())
 
 
 def keys(vault: UnlockedVault) -> Iterator[tuple[str, str]]:

@@ -77,7 +77,6 @@ from vault.storage.book_tables import (
 )
 from vault.storage.database import Transaction
 from vault.subjects import people_digests, reference_rekeying
-from vault.subjects.references import ReferenceIndex
 from vault.subjects.registrations import MERGED
 
 
@@ -324,6 +323,7 @@ def _carried_out(vault: UnlockedVault, report: Restored, agreed: Agreed | None) 
 
 
 def _index_held(vault: UnlockedVault) -> bool:
-    """True if the key of the blind index is held; each erasure destroys the one before."""
-    version = ReferenceIndex(vault).version
-    return vault.keys.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, version)
+    """True if the keys of the blind index are held; each erasure destroys one of them."""
+    with vault.books.read() as tx:
+        used = {*tx.scalars(select(ReferenceRow.key_version).distinct()), *tx.scalars(select(VaultRow.reference_version))}
+    return used <= vault.keys.versions_of(KeyPurpose.REFERENCE_INDEX, vault.vault_id)

@@ -216,11 +216,11 @@ class WrappedKeys:
         with self.database.read() as tx:
             return list(tx.scalars(select(WrappedKeyRow.key_id).where(*place)))
 
-    def has_version(self, purpose: KeyPurpose, owner: bytes, version: int) -> bool:
-        """True if this version of an owner's key is held. Needs no branch."""
-        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version == version)
+    def versions_of(self, purpose: KeyPurpose, owner: bytes) -> set[int]:
+        """Versions of an owner's key that are held. Needs no branch."""
+        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner)
         with self.database.read() as tx:
-            return tx.scalar(select(WrappedKeyRow.key_id).where(*place)) is not None
+            return set(tx.scalars(select(WrappedKeyRow.version).where(*place)))
 
     def missing_ids(self, key_ids: Iterable[bytes]) -> set[bytes]:
         """Those of the key ids that are not held. Needs no branch."""
@@ -231,7 +231,11 @@ class WrappedKeys:
 
     def destroy_older(self, purpose: KeyPurpose, owner: bytes, *, than: int) -> None:
         """Delete an owner's versions below ``than``. Raises as ``destroy``."""
-        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version < than)
+        self.destroy_versions(purpose, owner, [one for one in self.versions_of(purpose, owner) if one < than])
+
+    def destroy_versions(self, purpose: KeyPurpose, owner: bytes, versions: Collection[int]) -> None:
+        """Delete some versions of an owner's key; those already gone are fine. Raises as ``destroy``."""
+        place = (WrappedKeyRow.purpose == purpose.value, WrappedKeyRow.owner == owner, WrappedKeyRow.version.in_(versions))
         with self.database.write() as tx:
             tx.execute(delete(WrappedKeyRow).where(*place))
         self.database.checkpoint_wal(*HOLDING_KEYS)

@@ -27,7 +27,7 @@ class VaultRow(Base):
     origin: Mapped[Code]  # origin line of the log's checkpoints
     set_salt: Mapped[Id]  # salt of subject sets in audit leaves
     keystore_seq: Mapped[Count]  # newest keystore that an entry of the log speaks of: an older one is a rollback
-    reference_version: Mapped[Count]  # version of the key that the digests of ``reference`` are made with
+    reference_version: Mapped[Count]  # newest version of the index key: it grows whenever one is renewed or added
     created: Mapped[Micros]
     time_zone: Mapped[Code] = mapped_column(Text, server_default="UTC")  # IANA name: whose days the typed dates are
     settings: Mapped[Code | None]  # vault.json as the vault was last told (``session.settings``); NULL until it is upgraded
@@ -75,13 +75,14 @@ class PeopleDigestRow(Base):
 
 
 class ReferenceRow(Base):
-    """Blind index: keyed hash of a reference (kind and value) to a subject. The key derives from the identity branch."""
+    """Blind index: keyed hash of a reference (kind and value) to a subject. The keys are of the identity branch, each for some of the people."""
 
     __tablename__ = "reference"
 
     digest: Mapped[Digest] = mapped_column(primary_key=True)
     subject_id: Mapped[Id] = mapped_column(ForeignKey("subject.subject_id"), index=True)
     dataset_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))  # the dataset whose import registered it; None: a sheet
+    key_version: Mapped[Count] = mapped_column(index=True, server_default="1")  # of the index key that the digest is made with
 
 
 class DatasetRow(Base):

@@ -11,7 +11,23 @@ from vault.errors import IntegrityError, UnavailableError
 from vault.storage.database import Database, Transaction
 
 REVISIONS = {
-    "books": ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014"),
+    "books": (
+        "0001",
+        "0002",
+        "0003",
+        "0004",
+        "0005",
+        "0006",
+        "0007",
+        "0008",
+        "0009",
+        "0010",
+        "0011",
+        "0012",
+        "0013",
+        "0014",
+        "0015",
+    ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts
 HEADS = {base: revisions[-1] for base, revisions in REVISIONS.items()}

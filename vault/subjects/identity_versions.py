@@ -14,7 +14,7 @@ from vault.storage.database import Transaction
 from vault.subjects import people_digests
 from vault.subjects.corrected_identity import Correction, FieldChange
 from vault.subjects.identities import Identity, named_by, open_identities, open_identity, seal_identity
-from vault.subjects.references import ReferenceIndex, resolve, spellings
+from vault.subjects.references import ReferenceIndex, reference_rows, resolve, spellings
 
 
 def replace(
@@ -27,13 +27,33 @@ def replace(
     key = vault.keys.open(KeyPurpose.IDENTITY, subject)
     if open_identity(vault, subject, row.version, row.sealed, key) != old:
         raise UnavailableError("changed_meanwhile", "one of these people was corrected meanwhile", hint="repeat the command")
-    wanted = {index.digest(kind, value) for kind, value in [*named_by(new), ("id", index.handle(subject))]}
-    known = set(tx.scalars(select(ReferenceRow.digest).where(ReferenceRow.subject_id == subject)))
-    tx.execute(delete(ReferenceRow).where(ReferenceRow.digest.in_(known - wanted)))
-    tx.add_all(ReferenceRow(digest=digest, subject_id=subject, dataset_id=None) for digest in wanted - known)
+    _refer(tx, index, subject, new)
     row.version += 1
     row.sealed = seal_identity(vault, subject, new, row.version, key)
     people_digests.renew(tx, [subject])
+
+
+def _refer(tx: Transaction, index: ReferenceIndex, subject: SubjectId, identity: Identity) -> None:
+    """Let the index follow what names a person: new references come under the key that the person's are under.
+
+    Raises:
+        UnavailableError: ``changed_meanwhile``.
+    """
+    found = select(ReferenceRow.digest, ReferenceRow.key_version).where(ReferenceRow.subject_id == subject)
+    known = dict(tx.execute(found).all())
+    version, kept = max(known.values(), default=index.version), set[bytes]()
+    for kind, value in [*named_by(identity), ("id", index.handle(subject))]:
+        forms = index.forms(kind, [value])
+        if mine := forms.keys() & known.keys():
+            kept |= mine
+        elif reference_rows(tx, forms):  # another process registered somebody of that name
+            raise UnavailableError("changed_meanwhile", "somebody else imported one of these people", hint="repeat the command")
+        else:
+            digest = index.digest(kind, value, version)
+            tx.add(ReferenceRow(digest=digest, subject_id=subject, dataset_id=None, key_version=version))
+            kept.add(digest)
+            known[digest] = version
+    tx.execute(delete(ReferenceRow).where(ReferenceRow.digest.in_(known.keys() - kept)))
 
 
 def retire(vault: UnlockedVault, reference: str, *, reason: str) -> FieldChange:

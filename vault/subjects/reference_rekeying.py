@@ -1,108 +1,142 @@
-"""Re-keying of the blind index of references: a new key, and every reference hashed anew.
+"""Re-keying of the blind index of references: new keys in the place of some, and every reference under these hashed anew.
 
 An old copy of the books keeps the digests of people who have been erased since; with the key they were made with, it would still
-answer whether a known MRN was in it. So the key is replaced with every erasure. Keys come first, then one transaction swaps every
-digest and says which version they are of, then the old version is destroyed; each step may be repeated.
+answer whether a known MRN was in it. So the keys that a person's references are under are replaced with every erasure; the others
+(``reference_keys``) tell nothing of this person. Keys come first, then one transaction swaps the digests and names the newest key, then the
+old ones are destroyed; each step may be repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, true, update
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.base import bulk_insert
-from vault.storage.book_tables import IdentityRow, ReferenceRow, VaultRow
+from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow, VaultRow
+from vault.storage.bulk_columns import rows_among
 from vault.storage.database import Transaction
+from vault.subjects import reference_keys
 from vault.subjects.identities import Identity, named_by, open_identities
-from vault.subjects.references import KINDS, ReferenceIndex
+from vault.subjects.references import COLUMNS, MANY, Reference, ReferenceIndex
+
+Versions = Collection[int] | None
+"""Versions of the index's key; None for all."""
 
 Named = dict[SubjectId, tuple[int, Identity]]
 """Identities by subject, with the version that was read."""
 
-_References = Sequence[tuple[str, SubjectId]]  # of one kind: values, and whose they are
+_Row = dict[str, Any]
 
 
-def renew(vault: UnlockedVault) -> int:
-    """Renew the index key and return the number of references. References that an identity no longer names are not carried over.
+def versions_of(tx: Transaction, subject: SubjectId) -> tuple[int, ...]:
+    """Versions of the keys that a person's references are under."""
+    return tuple(sorted(set(tx.scalars(select(ReferenceRow.key_version).where(ReferenceRow.subject_id == subject)))))
+
+
+def renew(vault: UnlockedVault, versions: Versions = None) -> int:
+    """Renew these keys; the number of references that are under the new ones. References that an identity no longer names, and those of
+    people who are being erased, are not carried over. Keys that nothing is under are destroyed, too.
 
     Raises:
         UnavailableError: ``branch_closed``; IntegrityError: ``key_missing`` and what opening identities raises.
     """
-    owner = vault.vault_id
     index = ReferenceIndex(vault)
-    version = vault.keys.newest_version(KeyPurpose.REFERENCE_INDEX, owner)
-    if version <= index.version:
-        version += 1
-        vault.keys.create(KeyPurpose.REFERENCE_INDEX, [owner], version=version)
-    renewed = ReferenceIndex(vault, version=version)
-    known = _read(vault, {})
+    with vault.books.read() as tx:
+        known = _read(vault, _people(tx, versions))
+    expected = sum(1 + len(named_by(identity)) for _, identity in known.values())
+    fresh = reference_keys.create(vault, max(1, -(-expected // reference_keys.FULL)))
+    renewed = ReferenceIndex(vault)
     with vault.books.write() as tx:
-        datasets = _registered_by(tx, vault, index)
-        rows = [
-            {"digest": digest, "subject_id": subject, "dataset_id": dataset}
-            for kind, references in _references(index, _current(tx, vault, known)).items()
-            for digest, subject, dataset in _digested(renewed, kind, references, datasets(kind, references))
-        ]
-        tx.execute(delete(ReferenceRow))
-        bulk_insert(tx, ReferenceRow, rows)
-        tx.execute(update(VaultRow).values(reference_version=version))
-    vault.keys.destroy_older(KeyPurpose.REFERENCE_INDEX, owner, than=version)
+        people = _people(tx, versions)
+        known |= _read(vault, {s: at for s, at in people.items() if s not in known or known[s][0] != at})
+        held = _IndexRows.of(tx, list(people), versions)
+        rows: dict[bytes, _Row] = {}
+        ordered = sorted(people)  # ids were drawn at random
+        share = max(1, -(-len(ordered) // len(fresh)))
+        for at, version in enumerate(fresh):
+            mine = {subject: known[subject][1] for subject in ordered[at * share : (at + 1) * share]}
+            rows.update((row["digest"], row) for row in held.renewed(index, renewed, mine, version))
+        tx.execute(delete(ReferenceRow).where(_under(versions)))
+        bulk_insert(tx, ReferenceRow, [rows[digest] for digest in sorted(rows)])
+        tx.execute(update(VaultRow).values(reference_version=fresh[-1]))
+        used = {*tx.scalars(select(ReferenceRow.key_version).distinct()), fresh[-1]}
+    unused = vault.keys.versions_of(KeyPurpose.REFERENCE_INDEX, vault.vault_id) - used
+    gone = [version for version in unused if version < fresh[-1]]  # a newer one is somebody's who registers people
+    vault.keys.destroy_versions(KeyPurpose.REFERENCE_INDEX, vault.vault_id, gone)
     vault.books.checkpoint_wal(ReferenceRow.__tablename__)
     return len(rows)
 
 
-def _digested(
-    index: ReferenceIndex, kind: str, references: _References, datasets: Sequence[bytes | None]
-) -> Iterator[tuple[bytes, SubjectId, bytes | None]]:
-    subjects = (subject for _, subject in references)
-    return zip(index.digests(kind, (value for value, _ in references)), subjects, datasets, strict=True)
+@dataclass(frozen=True)
+class _IndexRows:
+    """References of some people as the index has them. ``apart``: those of whom it has some under keys that stay."""
+
+    rows: Sequence[Reference]
+    apart: frozenset[bytes]
+
+    @staticmethod
+    def of(tx: Transaction, people: Sequence[SubjectId], versions: Versions) -> _IndexRows:
+        if len(people) > MANY // 4:
+            every = [Reference(*row) for row in tx.execute(select(*COLUMNS))]
+        else:
+            every = [Reference(*row) for row in rows_among(tx, COLUMNS, ReferenceRow.subject_id, people)]
+        stale = [row for row in every if versions is None or row.key_version in versions]
+        kept = frozenset(row.subject for row in every if versions is not None and row.key_version not in versions)
+        return _IndexRows(stale, kept)
+
+    def renewed(
+        self, index: ReferenceIndex, renewed: ReferenceIndex, people: Mapping[SubjectId, Identity], version: int
+    ) -> list[_Row]:
+        """Rows of some people's references under a new key, each with the dataset whose import registered it.
+
+        Books that were restored beside newer keys cannot be asked by digest any more: there, a person's references are all taken to come from
+        where one of them came.
+        """
+        told: dict[bytes, bytes | None] = {}  # of digests that were there under the old key: the dataset
+        guessed: dict[bytes, bytes | None] = {}
+        mine: dict[int, list[Reference]] = {}
+        for row in self.rows:
+            if row.subject in people:
+                mine.setdefault(row.key_version, []).append(row)
+        for old, rows in mine.items():
+            if old not in index.versions:
+                guessed.update((row.subject, row.dataset) for row in rows)
+                continue
+            datasets = {row.digest: row.dataset for row in rows}
+            some = {SubjectId(row.subject): people[SubjectId(row.subject)] for row in rows}
+            pairs = zip(index.of_people(some, old), renewed.of_people(some, version), strict=True)
+            told.update((new, datasets[was]) for (was, _), (new, _) in pairs if was in datasets)
+        return [
+            {
+                "digest": digest,
+                "subject_id": subject,
+                "dataset_id": told.get(digest, guessed.get(subject)),
+                "key_version": version,
+            }
+            for digest, subject in renewed.of_people(people, version)
+            if digest in told or subject not in self.apart
+        ]
 
 
-def _registered_by(
-    tx: Transaction, vault: UnlockedVault, index: ReferenceIndex
-) -> Callable[[str, _References], list[bytes | None]]:
-    """Datasets whose imports registered references of a kind. Books that were restored beside newer keys cannot be asked by digest any
-    more: there, a person's references are all taken to come from where the first of them came.
-    """
-    rows = tx.execute(select(ReferenceRow.digest, ReferenceRow.subject_id, ReferenceRow.dataset_id)).all()
-    held = vault.keys.has_version(KeyPurpose.REFERENCE_INDEX, vault.vault_id, index.version)
-    by_digest = {row.digest: row.dataset_id for row in rows} if held else {}
-    by_subject = {} if held else {row.subject_id: row.dataset_id for row in reversed(rows)}
-
-    def registered(kind: str, references: _References) -> list[bytes | None]:
-        if held:
-            return [by_digest.get(digest) for digest in index.digests(kind, (value for value, _ in references))]
-        return [by_subject.get(subject) for _, subject in references]
-
-    return registered
+def _under(versions: Versions) -> ColumnElement[bool]:
+    return true() if versions is None else ReferenceRow.key_version.in_(versions)
 
 
-def _read(vault: UnlockedVault, known: Named, only: list[SubjectId] | None = None) -> Named:
-    """Opened identities, outside the write transaction because a large book takes seconds."""
-    with vault.books.read() as tx:
-        versions = {SubjectId(s): v for s, v in tx.execute(select(IdentityRow.subject_id, IdentityRow.version))}
-    wanted = list(versions) if only is None else [subject for subject in only if subject in versions]
-    opened = open_identities(vault, wanted)
-    return {**known, **{subject: (versions[subject], opened[subject]) for subject in wanted}}
+def _people(tx: Transaction, versions: Versions) -> dict[SubjectId, int]:
+    """People who are not being erased and have a reference under the keys, with the versions of their identities."""
+    found = select(IdentityRow.subject_id, IdentityRow.version).join(SubjectRow).where(SubjectRow.state == "active")
+    if versions is not None:
+        found = found.where(IdentityRow.subject_id.in_(select(ReferenceRow.subject_id).where(_under(versions))))
+    return {SubjectId(subject): version for subject, version in tx.execute(found)}
 
 
-def _current(tx: Transaction, vault: UnlockedVault, known: Named) -> Named:
-    """Identities read before, less those erased meanwhile, plus those added or changed."""
-    now = {SubjectId(s): v for s, v in tx.execute(select(IdentityRow.subject_id, IdentityRow.version))}
-    stale = [subject for subject, version in now.items() if subject not in known or known[subject][0] != version]
-    fresh = _read(vault, known, stale) if stale else known
-    return {subject: fresh[subject] for subject in now}
-
-
-def _references(index: ReferenceIndex, known: Named) -> dict[str, list[tuple[str, SubjectId]]]:
-    """Every reference of everybody, by kind: a cohort has many, and those of a kind are hashed together."""
-    found: dict[str, list[tuple[str, SubjectId]]] = {kind: [] for kind in KINDS}
-    for subject, (_, identity) in known.items():
-        for kind, value in named_by(identity):
-            found[kind].append((value, subject))
-    found["id"] += zip(index.handles(known), known, strict=True)
-    return found
+def _read(vault: UnlockedVault, people: Mapping[SubjectId, int]) -> Named:
+    """Opened identities; of most, before the write transaction, because many take seconds."""
+    opened = open_identities(vault, people) if people else {}
+    return {subject: (version, opened[subject]) for subject, version in people.items()}

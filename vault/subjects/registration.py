@@ -6,10 +6,12 @@ in the books without them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sqlalchemy import select, update
 
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import UnavailableError
@@ -17,22 +19,23 @@ from vault.ids import ID_BYTES, AuditToken, DatasetId, SubjectId, draw
 from vault.session.subject_keys import SUBJECT_PURPOSES, FreshSubjects
 from vault.session.unlocked_vault import UnlockedVault
 from vault.session.wrapped_keys import FreshKeys
-from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow
-from vault.storage.bulk_columns import insert_columns
+from vault.storage.book_tables import IdentityRow, ReferenceRow, SubjectRow, VaultRow
+from vault.storage.bulk_columns import Column, Value, insert_columns
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
-from vault.subjects import people_digests
-from vault.subjects.identities import Identity, seal_first
-from vault.subjects.references import ReferenceIndex
+from vault.subjects import people_digests, reference_keys
+from vault.subjects.identities import Identity, named_by, seal_first
+from vault.subjects.references import ReferenceIndex, reference_rows
 
 
 @dataclass(frozen=True, repr=False)
 class _References:
-    """Reference digests, ascending, with the subject of each, under one version of the index key."""
+    """Reference digests, ascending, with the subject of each and the version of its key. ``newest``: version of the index when they were made."""
 
-    version: int
-    digests: Sequence[bytes]
-    subjects: Sequence[SubjectId]
+    newest: int
+    digests: list[bytes]
+    subjects: list[SubjectId]
+    versions: list[int]
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +98,9 @@ class Registration:
 
     def __init__(self, vault: UnlockedVault, beside: Executor, drawn: DrawnSubjects, identities: Sequence[Identity]) -> None:
         self._vault, self._beside, self._subjects = vault, beside, drawn.subjects
-        self._rows = beside.submit(_rows, vault, drawn, identities)
+        # Here, because books and keys may be one database, which waits for its writer.
+        placed = reference_keys.placed(vault, [1 + len(named_by(identity)) for identity in identities])
+        self._rows = beside.submit(_rows, vault, drawn, identities, placed)
         self._kept = [beside.submit(vault.subject_keys.store, drawn.fresh)]
 
     def keep(self, others: Sequence[FreshKeys]) -> None:
@@ -136,34 +141,53 @@ class Registration:
             return
         index, references = ReferenceIndex(self._vault), rows.references
         index.require_current(tx)
-        if references.version != index.version:  # an erasure renewed the key since
-            references = _references(index, rows.subjects, rows.identities)
+        if references.newest != index.version:  # somebody renewed or made keys since
+            references = _references(index, rows.subjects, rows.identities, {})
+        _require_new(tx, index, rows, references)
         now = to_micros(self._vault.clock())
         insert_columns(tx, SubjectRow, {"subject_id": rows.subjects, "state": "active", "created": now})
         insert_columns(tx, IdentityRow, {"subject_id": rows.subjects, "version": 1, "sealed": rows.sealed})
         people_digests.renew(tx, rows.subjects)
-        columns = {"digest": references.digests, "subject_id": references.subjects}
-        insert_columns(tx, ReferenceRow, {**columns, "dataset_id": dataset})
+        columns: dict[str, Column | Value] = {"digest": references.digests, "subject_id": references.subjects}
+        insert_columns(tx, ReferenceRow, {**columns, "dataset_id": dataset, "key_version": references.versions})
+        if max(references.versions) > index.version:
+            tx.execute(update(VaultRow).values(reference_version=max(references.versions)))
 
 
-def _rows(vault: UnlockedVault, drawn: DrawnSubjects, identities: Sequence[Identity]) -> _Rows:
+def _rows(vault: UnlockedVault, drawn: DrawnSubjects, identities: Sequence[Identity], placed: Sequence[int]) -> _Rows:
     keys, named = drawn.fresh.keys[KeyPurpose.IDENTITY], dict(zip(drawn.subjects, identities, strict=True))
     subjects = [SubjectId(owner) for owner in keys.owners]
     ordered = [named[subject] for subject in subjects]
-    references = _references(ReferenceIndex(vault), subjects, ordered)
+    index, versions = ReferenceIndex(vault), dict(zip(drawn.subjects, placed, strict=True))
+    still = set(placed).issubset(index.versions)  # else somebody renewed keys meanwhile
+    references = _references(index, subjects, ordered, versions if still else {})
     return _Rows(subjects, ordered, seal_first(vault, keys, ordered), references)
 
 
-def _references(index: ReferenceIndex, subjects: Sequence[SubjectId], identities: Sequence[Identity]) -> _References:
-    people = list(zip(subjects, identities, strict=True))
-    whose = [subject for subject, identity in people for _ in identity.samples]
-    digests = index.digests("sample", (name for identity in identities for name in identity.samples))
-    whose += [subject for subject, identity in people if identity.mrn]
-    digests += index.digests("mrn", (identity.mrn for identity in identities if identity.mrn))
-    whose += subjects
-    digests += index.digests("id", index.handles(subjects))
-    order = sorted(range(len(digests)), key=digests.__getitem__)
-    return _References(index.version, [digests[at] for at in order], [whose[at] for at in order])
+def _references(
+    index: ReferenceIndex, subjects: Sequence[SubjectId], identities: Sequence[Identity], versions: Mapping[SubjectId, int]
+) -> _References:
+    """Everybody's references, under the keys of ``versions``, else the newest."""
+    under: dict[int, dict[SubjectId, Identity]] = {}
+    for subject, identity in zip(subjects, identities, strict=True):
+        under.setdefault(versions.get(subject, index.version), {})[subject] = identity
+    rows = sorted((*pair, version) for version, people in under.items() for pair in index.of_people(people, version))
+    return _References(index.version, [d for d, _, _ in rows], [s for _, s, _ in rows], [v for _, _, v in rows])
+
+
+def _require_new(tx: Transaction, index: ReferenceIndex, rows: _Rows, references: _References) -> None:
+    """Refuse names that others got meanwhile under another key than their new holder's; under the same one the books refuse them.
+
+    Raises:
+        UnavailableError: ``changed_meanwhile``.
+    """
+    own = dict(zip(references.subjects, references.versions, strict=True))
+    for version in index.versions:
+        strangers = {s: i for s, i in zip(rows.subjects, rows.identities, strict=True) if own[s] != version}
+        if not strangers or tx.scalar(select(ReferenceRow.digest).where(ReferenceRow.key_version == version).limit(1)) is None:
+            continue
+        if reference_rows(tx, {digest for digest, _ in index.of_people(strangers, version)}):
+            raise UnavailableError("changed_meanwhile", "somebody else imported one of these people", hint="repeat the command")
 
 
 def _in_books(vault: UnlockedVault, subject: SubjectId) -> bool:

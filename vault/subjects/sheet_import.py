@@ -194,12 +194,11 @@ def _owners(tx: Transaction, index: ReferenceIndex, identities: Sequence[Identit
     named = [(at, sample) for at, i in enumerate(identities) for sample in i.samples]
     lines: dict[bytes, int] = {}
     for kind, values in (("sample", named), ("mrn", numbered)):
-        forms = [(at, form) for at, value in values for form in spellings(value)]
-        digests = index.digests(kind, [form for _, form in forms])
-        lines.update(zip(digests, [at for at, _ in forms], strict=True))
+        forms = {form: at for at, value in values for form in spellings(value)}
+        lines.update((digest, forms[form]) for digest, form in index.forms(kind, list(forms)).items())
     owners: list[set[SubjectId]] = [set() for _ in identities]
-    for digest, subject, _ in reference_rows(tx, lines):
-        owners[lines[digest]].add(SubjectId(subject))
+    for row in reference_rows(tx, lines):
+        owners[lines[row.digest]].add(SubjectId(row.subject))
     return owners
 
 

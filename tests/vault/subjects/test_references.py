@@ -69,7 +69,8 @@ def test_who_registered_a_name(s):
 
 def test_the_index_says_nothing_without_its_key(folder):
     with opened(folder) as s:
-        digests = {ReferenceIndex(s).digest(kind, "S01") for kind in ("sample", "mrn", "id")}
+        index = ReferenceIndex(s)
+        digests = {index.digest(kind, "S01", index.version) for kind in ("sample", "mrn", "id")}
     assert len(digests) == 3
     stored = {bytes(row[0]) for row in sql(folder / "books.db", "SELECT digest FROM reference")}
     assert len(stored & digests) == 1

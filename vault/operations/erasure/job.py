@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -49,6 +49,9 @@ class ErasurePlan:
     destroyed: Mapping[str, int] = field(default_factory=dict)
     suppressed: tuple[str, ...] = ()  # codes of references that are not to come back
     merged: tuple[str, ...] = ()  # registrations of the person that were merged into this one
+    index: Sequence[int] | None = (
+        None  # versions of the keys that the person's references were under; None: all, in jobs of before
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ destroyed   keys, salts and audit tokens are gone: the data is unreadable from h
 forgotten   identity and references are gone from the books
 purged      carrier counts do not speak of the person, site tables and panels no longer list private alleles; the person's own parts
             are deleted
-reindexed   the blind index has a new key, so that old books cannot be searched
+reindexed   what the person's references were under in the blind index has a new key, so that old books cannot be searched
 done        done entry and certificate are written, the job and its key are gone
 """
 
@@ -190,10 +190,13 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> C
 
 
 def _destroy(vault: UnlockedVault, job: Job) -> ErasurePlan:
+    with vault.books.read() as tx:
+        index = reference_rekeying.versions_of(tx, job.subject)
     gone = vault.keys.destroy(SUBJECT_PURPOSES, job.registrations, erasure_id=job.erasure_id)
     compacted_parts.sweep_retired(vault)
     # A killed process may have destroyed them before it stored their number.
-    return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed={"keys": gone or len(SUBJECT_PURPOSES)})
+    destroyed = {"keys": gone or len(SUBJECT_PURPOSES)}
+    return replace(job.plan, unreadable=rfc3339(vault.clock()), destroyed=destroyed, index=index)
 
 
 def _forget(vault: UnlockedVault, job: Job) -> ErasurePlan:
@@ -209,7 +212,7 @@ def _forget(vault: UnlockedVault, job: Job) -> ErasurePlan:
 
 
 def _reindex(vault: UnlockedVault, job: Job) -> ErasurePlan:
-    reference_rekeying.renew(vault)
+    reference_rekeying.renew(vault, job.plan.index)
     return job.plan
 
 
