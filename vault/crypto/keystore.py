@@ -10,9 +10,8 @@ it, and every slot holds the verifying half, so each principal notices at unlock
 public keys, was changed without an administrator's key. Replay of a whole older file is not seen here: the audit log
 anchors ``seq``.
 
-The module is long because every change of the file is here: they share how a document is signed, compared and replaced.
-
-Changes are functions that take an ``Unlocked`` that administers and return a new one; they fail if the file has changed since.
+Changes are functions that take an ``Unlocked`` that administers and return a new one; they fail if the file has changed since
+(``keystore_changes``).
 """
 
 from __future__ import annotations
@@ -22,23 +21,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from vault.crypto import keystore_files
-from vault.crypto.context import encode_context
-from vault.crypto.envelope import SALT_BYTES, seal_chunks
 from vault.crypto.keyring import (
-    PUBLIC_BRANCHES,
     ROLE_BRANCHES,
     Branch,
     Keyring,
     Role,
     branches_of,
-    encode_epochs,
-    public_half,
 )
-from vault.crypto.keystore_format import NEWEST_FORMAT, BranchRecord, Document, FormerKey
-from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey, hkdf_expand_sha256
+from vault.crypto.keystore_changes import administered, commit, next_document, seal, sealed_record, signing_key
+from vault.crypto.keystore_format import NEWEST_FORMAT, Document, FormerKey
+from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey
 from vault.crypto.secret import Secret
 from vault.crypto.slots import (
-    LABEL,
     Factor,
     KeyFileFactor,
     PassphraseFactor,
@@ -54,7 +48,6 @@ from vault.crypto.unlocking import (
     PublicKeys,
     Unlocked,
     branch_key_context,
-    keyring_context,
     load,
     open_branch_key,
     open_keyring,
@@ -105,12 +98,12 @@ def create(
     records = {}
     for branch, branch_key in branch_keys.items():
         epochs = {1: Secret(random(KEY_BYTES))}
-        wrapped = _seal(root, branch_key_context(vault_id, branch), branch_key.reveal(), random)
-        records[branch] = _record(branch, epochs, branch_key, wrapped=wrapped, public={}, vault_id=vault_id, random=random)
+        wrapped = seal(root, branch_key_context(vault_id, branch), branch_key.reveal(), random)
+        records[branch] = sealed_record(branch, epochs, branch_key, wrapped=wrapped, public={}, vault_id=vault_id, random=random)
     slot = new_slot(factor, principal=principal, role=Role.STEWARD, administers=True, profile=profile, random=random)
-    payload = Payload(_signing_key(root).public, root, branch_keys)
+    payload = Payload(signing_key(root).public, root, branch_keys)
     slot = _sealed(slot, factor, payload, vault_id=vault_id, version=NEWEST_FORMAT, random=random)
-    document = Document(vault_id, 1, records, (slot,)).signed_by(_signing_key(root))
+    document = Document(vault_id, 1, records, (slot,)).signed_by(signing_key(root))
     with keystore_files.locked(folder):
         if keystore_files.exists(folder):
             raise InputError("keystore_exists", "there is a keystore here already; it is never overwritten")
@@ -136,7 +129,7 @@ def add_slot(
             ``slots_full``.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    root, document = _administered(unlocked)
+    root, document = administered(unlocked)
     if any(slot.principal == principal and slot.role is not role for slot in document.slots):
         raise InputError("principal_has_other_role", "this principal has a slot with another role")
     if len(document.slots) >= MAX_SLOTS:
@@ -144,11 +137,11 @@ def add_slot(
     slot = new_slot(factor, principal=principal, role=role, administers=administers, profile=profile, random=random)
     own = branches_of(role, keystore_format=document.version)
     branch_keys = {branch: open_branch_key(document, branch, root) for branch in own}
-    payload = Payload(_signing_key(root).public, root if administers else None, branch_keys)
+    payload = Payload(signing_key(root).public, root if administers else None, branch_keys)
     slot = _sealed(slot, factor, payload, vault_id=document.vault_id, version=document.version, random=random)
-    changed = _next(document, root, slots=(*document.slots, slot))
+    changed = next_document(document, root, slots=(*document.slots, slot))
     Keystore(unlocked.keystore.folder, changed).unlock(factor, principal=principal)
-    return _commit(unlocked, changed)
+    return commit(unlocked, changed)
 
 
 def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
@@ -161,7 +154,7 @@ def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
         UsageError: ``last_administrator``: no slot would administer any more.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    root, document = _administered(unlocked)
+    root, document = administered(unlocked)
     rest = tuple(slot for slot in document.slots if slot.slot_id != slot_id)
     if len(rest) == len(document.slots):
         raise InputError("slot_unknown", "there is no such slot")
@@ -169,12 +162,12 @@ def remove_slot(unlocked: Unlocked, slot_id: bytes) -> Unlocked:
         raise UsageError("last_administrator", "the last slot that administers cannot be removed", hint="add another first")
     gone = [slot for slot in document.slots if slot.slot_id == slot_id and slot.key]
     former = tuple(FormerKey(slot.principal, slot.role, slot.key, document.seq + 1) for slot in gone)
-    return _commit(unlocked, _next(document, root, slots=rest, former=(*document.former, *former)))
+    return commit(unlocked, next_document(document, root, slots=rest, former=(*document.former, *former)))
 
 
 def add_epoch(unlocked: Unlocked, branch: Branch, *, random: RandomBytes) -> Unlocked:
     """Start a new epoch of a branch, used for writing from now on. Raises as ``drop_epoch``."""
-    root, document = _administered(unlocked)
+    root, document = administered(unlocked)
     epochs = open_keyring(document, branch, open_branch_key(document, branch, root))
     # Above every number ever used, since the newest is never destroyed: no number comes back with another key.
     return _with_epochs(unlocked, branch, {**epochs, max(epochs) + 1: Secret(random(KEY_BYTES))}, random=random)
@@ -190,7 +183,7 @@ def drop_epoch(unlocked: Unlocked, branch: Branch, number: int, *, random: Rando
         UsageError: ``epoch_current``: the newest epoch is in use.
         UnavailableError: ``not_administrator``; ``keystore_changed``.
     """
-    root, document = _administered(unlocked)
+    root, document = administered(unlocked)
     epochs = open_keyring(document, branch, open_branch_key(document, branch, root))
     if number not in epochs:
         raise InputError("epoch_unknown", f"the {branch} keys have no epoch {number}")
@@ -210,7 +203,7 @@ def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Random
         InputError: ``slot_unknown``. UsageError: ``last_administrator``: none of the slots that stay administers.
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``: a factor is not its slot's.
     """
-    old_root, document = _administered(unlocked)
+    old_root, document = administered(unlocked)
     kept = [slot for slot in document.slots if slot.slot_id in factors]
     if len(kept) != len(factors):
         raise InputError("slot_unknown", "there is no such slot")
@@ -222,23 +215,25 @@ def renew(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Random
     records = {}
     for branch, key in branch_keys.items():
         epochs = open_keyring(document, branch, open_branch_key(document, branch, old_root))
-        wrapped = _seal(root, branch_key_context(document.vault_id, branch), key.reveal(), random)
+        wrapped = seal(root, branch_key_context(document.vault_id, branch), key.reveal(), random)
         public = document.branches[branch].public
-        records[branch] = _record(branch, epochs, key, wrapped=wrapped, public=public, vault_id=document.vault_id, random=random)
+        records[branch] = sealed_record(
+            branch, epochs, key, wrapped=wrapped, public=public, vault_id=document.vault_id, random=random
+        )
     slots = []
     for slot in kept:
         before = opened[slot.slot_id]
         own = {branch: branch_keys[branch] for branch in before.branch_keys}
-        payload = Payload(_signing_key(root).public, root if slot.administers else None, own, before.seed)
+        payload = Payload(signing_key(root).public, root if slot.administers else None, own, before.seed)
         sealed = seal_payload(slot, factors[slot.slot_id], payload, vault_id=document.vault_id, random=random)
         slots.append(replace(slot, sealed=sealed))
     gone = [slot for slot in document.slots if slot.slot_id not in factors and slot.key]
     former = tuple(FormerKey(slot.principal, slot.role, slot.key, document.seq + 1) for slot in gone)
-    changed = _next(document, root, slots=tuple(slots), branches=records, former=(*document.former, *former))
+    changed = next_document(document, root, slots=tuple(slots), branches=records, former=(*document.former, *former))
     for slot in slots:
         Keystore(unlocked.keystore.folder, changed).unlock(factors[slot.slot_id], principal=slot.principal)
     mine = next((slot for slot in slots if slot.slot_id == unlocked.slot.slot_id), next(s for s in slots if s.administers))
-    committed = _commit(unlocked, changed)
+    committed = commit(unlocked, changed)
     return committed.keystore.unlock(factors[mine.slot_id], principal=mine.principal)
 
 
@@ -252,7 +247,7 @@ def upgrade(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Rand
         InputError: ``slot_unknown``; ``keystore_current``: there is nothing to do. UsageError: ``own_slot_needed``.
         UnavailableError: ``not_administrator``; ``keystore_changed``; ``cannot_unlock``: a factor is not its slot's.
     """
-    root, document = _administered(unlocked)
+    root, document = administered(unlocked)
     if document.version == NEWEST_FORMAT:
         raise InputError("keystore_current", "the keystore has the newest format")
     if not factors.keys() <= {slot.slot_id for slot in document.slots}:
@@ -263,9 +258,11 @@ def upgrade(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Rand
     added = {branch: Secret(random(KEY_BYTES)) for branch in Branch if branch not in document.branches}
     records = dict(document.branches)
     for branch, key in added.items():
-        wrapped = _seal(root, branch_key_context(document.vault_id, branch), key.reveal(), random)
+        wrapped = seal(root, branch_key_context(document.vault_id, branch), key.reveal(), random)
         epochs = {1: Secret(random(KEY_BYTES))}
-        records[branch] = _record(branch, epochs, key, wrapped=wrapped, public={}, vault_id=document.vault_id, random=random)
+        records[branch] = sealed_record(
+            branch, epochs, key, wrapped=wrapped, public={}, vault_id=document.vault_id, random=random
+        )
     slots = []
     for slot in document.slots:
         if slot.slot_id not in opened:
@@ -276,23 +273,23 @@ def upgrade(unlocked: Unlocked, factors: Mapping[bytes, Factor], *, random: Rand
         payload = replace(payload, branch_keys=wider)
         new = _sealed(slot, factors[slot.slot_id], payload, vault_id=document.vault_id, version=NEWEST_FORMAT, random=random)
         slots.append(new)
-    changed = _next(replace(document, version=NEWEST_FORMAT, bound=False), root, slots=tuple(slots), branches=records)
+    changed = next_document(replace(document, version=NEWEST_FORMAT, bound=False), root, slots=tuple(slots), branches=records)
     for slot_id, factor in factors.items():
         Keystore(unlocked.keystore.folder, changed).unlock(factor, principal=_slot(changed, slot_id).principal)
-    committed = _commit(unlocked, changed)
+    committed = commit(unlocked, changed)
     return committed.keystore.unlock(factors[unlocked.slot.slot_id], principal=unlocked.principal)
 
 
 def bind(unlocked: Unlocked) -> Unlocked:
     """The keystore of a vault whose books are signed now: from here on they are read in no other way. Raises as ``drop_epoch``."""
-    root, document = _administered(unlocked)
-    return _commit(unlocked, _next(replace(document, bound=True), root))
+    root, document = administered(unlocked)
+    return commit(unlocked, next_document(replace(document, bound=True), root))
 
 
 def mark(unlocked: Unlocked) -> Unlocked:
     """The keystore with ``unlocked.marks``, otherwise as it is. Raises as ``drop_epoch``."""
-    root, document = _administered(unlocked)
-    return _commit(unlocked, _next(document, root))
+    root, document = administered(unlocked)
+    return commit(unlocked, next_document(document, root))
 
 
 def _slot(document: Document, slot_id: bytes) -> Slot:
@@ -318,73 +315,13 @@ def _opened(slot: Slot, factor: Factor, vault_id: bytes) -> Payload:
 
 
 def _with_epochs(unlocked: Unlocked, branch: Branch, epochs: dict[int, Secret], *, random: RandomBytes) -> Unlocked:
-    root, document = _administered(unlocked)
+    root, document = administered(unlocked)
     old = document.branches[branch]
     branch_key = open_branch_key(document, branch, root)
-    record = _record(
+    record = sealed_record(
         branch, epochs, branch_key, wrapped=old.wrapped, public=old.public, vault_id=document.vault_id, random=random
     )
-    changed = _commit(unlocked, _next(document, root, branches={**document.branches, branch: record}))
+    changed = commit(unlocked, next_document(document, root, branches={**document.branches, branch: record}))
     held = [other for other in Branch if unlocked.keyring.has(other)]
     rings = {other: {n: unlocked.keyring.epoch(other, n) for n in unlocked.keyring.epochs(other)} for other in held}
     return replace(changed, keyring=Keyring({**rings, branch: epochs}))
-
-
-def _administered(unlocked: Unlocked) -> tuple[Secret, Document]:
-    if unlocked.root is None:
-        raise UnavailableError("not_administrator", "this slot does not administer the keystore")
-    document = unlocked.keystore.document
-    return unlocked.root, replace(document, marks=unlocked.marks or document.marks)
-
-
-def _next(
-    document: Document,
-    root: Secret,
-    *,
-    slots: tuple[Slot, ...] | None = None,
-    branches: Mapping[Branch, BranchRecord] | None = None,
-    former: tuple[FormerKey, ...] | None = None,
-) -> Document:
-    changed = replace(
-        document,
-        seq=document.seq + 1,
-        slots=slots or document.slots,
-        branches=branches or document.branches,
-        former=document.former if former is None else former,
-    )
-    return changed.signed_by(_signing_key(root))
-
-
-def _commit(unlocked: Unlocked, document: Document) -> Unlocked:
-    """Write the next document if the file is still the one it was made from."""
-    folder = unlocked.keystore.folder
-    with keystore_files.locked(folder):
-        if keystore_files.read(folder) != unlocked.keystore.document:
-            raise UnavailableError("keystore_changed", "the keystore was changed meanwhile", hint="unlock again and repeat")
-        keystore_files.write(folder, document)
-    return replace(unlocked, keystore=Keystore(folder, document), marks="")
-
-
-def _record(
-    branch: Branch,
-    epochs: Mapping[int, Secret],
-    branch_key: Secret,
-    *,
-    wrapped: bytes,
-    public: Mapping[int, bytes],
-    vault_id: bytes,
-    random: RandomBytes,
-) -> BranchRecord:
-    """Build the stored form of a branch, its keyring sealed anew; public halves of old epochs stay, to verify old signatures."""
-    halves = {number: public_half(branch, key) for number, key in epochs.items()} if branch in PUBLIC_BRANCHES else {}
-    keyring = _seal(branch_key, keyring_context(vault_id, branch), encode_epochs(epochs), random)
-    return BranchRecord(wrapped, keyring, tuple(sorted(epochs)), {**public, **halves})
-
-
-def _seal(key: Secret, context: bytes, plaintext: bytes, random: RandomBytes) -> bytes:
-    return seal_chunks(key.reveal(), context, plaintext, salt=random(SALT_BYTES), label=LABEL)
-
-
-def _signing_key(root: Secret) -> SigningKey:
-    seed = hkdf_expand_sha256(root.reveal(), encode_context("genovault/keystore-sign/v1"), KEY_BYTES)
-    return SigningKey(Secret(seed))
