@@ -1,4 +1,4 @@
-"""A person in a steward's words: name, birth date, record number and samples, for whoever has to see that it is the right one."""
+"""A person in a steward's words: name, record number, samples and birth date, for whoever has to see that it is the right one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _SAMPLES = 3  # that are named; of more, how many
 
 
 def words(identity: Identity) -> str:
-    """Name, birth date, record number and samples, as far as they are known; "" where nothing is."""
+    """Name, record number, samples and birth date, as far as they are known; "" where nothing is."""
     samples = ", ".join(identity.samples[:_SAMPLES])
     more = f" and {len(identity.samples) - _SAMPLES} more" if len(identity.samples) > _SAMPLES else ""
     parts = [
         identity.name,
-        f"born {identity.birth_date}" if identity.birth_date else "",
         f"MRN {identity.mrn}" if identity.mrn else "",
         f"sample {samples}{more}" if samples else "",
+        f"born {identity.birth_date}" if identity.birth_date else "",
     ]
     return ", ".join(part for part in parts if part)
 
