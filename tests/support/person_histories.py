@@ -145,14 +145,14 @@ def only(file: File, keep: Callable[[str], str | None]) -> File | None:
 class Model:
     """Whose the calls of each import's columns are by now, by sample; None: of nobody any more.
 
-    ``corrected``: columns whose calls are in a part of their own; ``moved``: those of them that stand behind all that had come. ``alias``: merged
-    registrations. ``left``: who withdrew. ``blanked``: imports of several people of which some were blanked, and how many had come then.
+    ``corrected``: columns whose calls are in a part of their own; ``moved``: those of them that stand behind all that had come, and how many files
+    had. ``alias``: merged registrations. ``left``: who withdrew. ``blanked``: imports of several people of which some were blanked, and how many had come then.
     """
 
     files: list[File] = field(default_factory=list)
     owners: list[dict[str, str | None]] = field(default_factory=list)
     corrected: set[tuple[int, str]] = field(default_factory=set)
-    moved: set[tuple[int, str]] = field(default_factory=set)
+    moved: dict[tuple[int, str], int] = field(default_factory=dict)
     alias: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
@@ -199,7 +199,9 @@ class Model:
                 if owner == old:
                     owners[sample] = new
                     self.corrected.add((at, sample))
-                    self.moved |= {(at, sample)} if moved else set()
+                    if moved:
+                        self.moved.pop((at, sample), None)
+                        self.moved[at, sample] = len(self.files)
 
     def holders(self) -> list[str]:
         """People who have calls, and are readable."""
@@ -207,22 +209,22 @@ class Model:
         return sorted(every - self.erased)
 
     def told(self) -> list[Step]:
-        """Imports as if those who left had never come, each of whose the calls are now."""
-        steps = []
-        for at, (file, owners) in enumerate(zip(self.files, self.owners, strict=True)):
-            gone = self.left | self.erased
-
-            def mine(sample: str, owners=owners, gone=gone) -> str | None:
-                owner = owners[sample]
-                return None if owner is None or owner in gone else owner
-
+        """Imports as if those who left had never come, each of whose the calls are now, in the order in which they are read."""
+        steps: list[Step | None] = []
+        for at, file in enumerate(self.files):
             apart = [sample for sample in file.samples if (at, sample) in self.corrected and len(file.samples) > 1]
-            whole = only(file, lambda sample, mine=mine, apart=apart: None if sample in apart else mine(sample))
-            steps += [] if whole is None else [Step("import", at=at, file=whole)]
-            for sample in apart:
-                one = only(file, lambda other, mine=mine, sample=sample: mine(other) if other == sample else None)
-                steps += [] if one is None else [Step("import", at=at, file=one)]
-        return steps
+            moved = [sample for sample in file.samples if (at, sample) in self.moved]
+            steps.append(self._import(at, [sample for sample in file.samples if sample not in {*apart, *moved}]))
+            steps += [self._import(at, [sample]) for sample in apart if sample not in moved]
+            steps += [self._import(of, [sample]) for (of, sample), came in self.moved.items() if came == at + 1]
+        return [step for step in steps if step is not None]
+
+    def _import(self, at: int, samples: Sequence[str]) -> Step | None:
+        """Some columns of a file, under the names of those whose they are; None where nobody's is left."""
+        gone = {None, *self.left, *self.erased}
+        owners = {sample: self.owners[at][sample] for sample in samples}
+        file = only(self.files[at], lambda sample: None if owners.get(sample) in gone else owners[sample])
+        return None if file is None else Step("import", at=at, file=file)
 
 
 NAMES = tuple("ABCDEFG")
