@@ -16,12 +16,12 @@ from tests.vault.genotypes.imports import calls, refused
 from vault import gate
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import InputError
-from vault.genotypes.catalog import dataset_rules, datasets, panel_builder
+from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, parts
 from vault.genotypes.catalog.dataset_reader import GenotypeReader
 from vault.genotypes.codec.allele_counts import count_calls
 from vault.genotypes.ingest.assay_rule import AssayRule
 from vault.genotypes.loci import parse_loci
-from vault.genotypes.store.selections import Selection
+from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.ids import SubjectId
 from vault.operations.erasure import process
 from vault.storage.book_tables import SubjectRow
@@ -139,6 +139,22 @@ def test_a_panel_answers_every_exact_locus_for_whoever_has_a_track(held):
     assert shown[210, "G,T"] == {"A": [-1, -1], "B": [0, 0], "C": [-1, -1]}
     assert set(shown) == {(100, "A,G"), (140, "C,T,A"), (210, "G,T")}
     assert view.not_assayed == ("9:5", "1:131")
+
+
+def test_a_reader_of_a_panel_asks_for_contigs_once(held, monkeypatch):
+    both(held)
+    dataset = datasets.by_name(held.vault, "cohort")
+    panel = panel_builder.create(held.vault, dataset, "p", parse_loci(b"contig\tpos\tref\talt\n1\t140\tC\tT\n", name="loci"))
+    with held.vault.books.read() as tx:
+        people = [SubjectId(subject) for subject in tx.scalars(select(SubjectRow.subject_id))]
+    asked, original = [], parts.contigs
+    monkeypatch.setattr(parts, "contigs", lambda *given: asked.append(given) or original(*given))
+    loci = PanelLoci(panel.panel_id, panel.index)
+    reader = GenotypeReader(held.vault, dataset, people, held.vault.keys.open_many(KeyPurpose.GENOTYPE, people))
+    reader.derive(loci)
+    assert len(asked) == 1
+    assert [reader.read(Selection(panel=loci)).codes.tolist() for _ in range(2)] == 2 * [[[12, 12]]]
+    assert len(asked) == 1
 
 
 def test_erased_is_as_never_imported(held):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from operator import attrgetter
 
 import numpy as np
@@ -81,6 +81,7 @@ class GenotypeReader:
                 "key_missing", "a subject's genotype key is not in the key database", hint="run genovault doctor"
             )
         self._vault, self._dataset, self._size = vault, dataset, len(subjects)
+        self._contigs = cache(partial(parts.contigs, vault, dataset.dataset_id))
         for _ in range(TRIES):
             before = parts.all_part_ids(vault, dataset.dataset_id)
             self._parts, tracked = _accesses(vault, dataset, subjects, keys, keep_bytes)
@@ -131,14 +132,14 @@ class GenotypeReader:
 
     def _panel_rows(self, selection: Selection) -> Sites | None:
         """Exact loci of a panel on the dataset's contigs, where somebody's track may answer them."""
-        if selection.panel is None or self._reference is None:
-            return None
-        return selection.panel.index.exact_sites(parts.contigs(self._vault, self._dataset.dataset_id))
+        panel = selection.panel
+        return None if panel is None or self._reference is None else panel.index.exact_sites(self._contigs())
 
     def derive(self, panel: PanelLoci | None = None) -> None:
         """Derive the block keys now, and look up where the blocks of a panel lie, so that the first read need not."""
         for part in self._parts if panel is None else self._touched(Selection(panel=panel)):
             part.derive(panel)
+        self._panel_rows(Selection(panel=panel))
 
     def close(self) -> None:
         """Let go of everything that was decoded."""
@@ -206,8 +207,8 @@ class _PartAccess:
     def derive(self, panel: PanelLoci | None) -> None:
         build = None if panel is None else self._build(panel.panel_id)
         _ = self._accessible(self._part.row.dataset_id if build is None else build.part.part_id)
-        if self.people:
-            self.people[0].derive()
+        for person in self.people[:1]:  # whose part has the keys of all of them
+            person.derive()
 
     def forget(self) -> None:
         self._decoded.clear()
