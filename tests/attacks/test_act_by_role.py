@@ -76,7 +76,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "dataset import": ("dataset import more.vcf --name cohort --append --assembly GRCh38", "dataset.import"),
     "dataset list": ("dataset list", "dataset.list"),
     "dataset show": ("dataset show cohort", "dataset.show"),
-    "dataset describe": ("dataset describe cohort --demographics", "dataset.show"),
+    "dataset describe": ("dataset describe cohort", "dataset.show"),
     "dataset parts": ("dataset parts cohort", "dataset.parts"),
     "dataset rule": ("dataset rule cohort --min-gq 30", "dataset.rule"),
     "dataset check": ("dataset check cohort", "dataset.check"),

@@ -41,7 +41,9 @@ def test_the_script_works_as_it_stands(shell):
     shell.write("cohort.vcf.gz", gzip.compress(cohort().data))
     shell.script(*BEFORE)
     asked = {"subjects": 12, "permit": 11, "deny": {"withdrawn": 1}, "review": {}, "refused": [], "state": "approved"}
-    assert shell.run(CHECK).json == asked
+    checked = shell.run(CHECK).json
+    assert {name: checked[name] for name in asked} == asked
+    assert [(one["reason"], one["people"]) for one in checked["reasons"]] == [("withdrawn", 1)]
     request = shell.run(SUBMIT).json["request"]
     log = shell.script(*(line.replace("ID", request) for line in AFTER)).json
     assert {path.name for path in (shell.folder / "out").iterdir()} == FILES
