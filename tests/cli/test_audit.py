@@ -181,11 +181,7 @@ def test_a_leaf_that_is_none_is_named_wherever_entries_are_read(busy, leaf):
 
 
 def test_half_an_export_is_taken_away(busy, monkeypatch):
-<<<<<<< HEAD
     def stop(*_, **__):
-=======
-    def stop(*_args, **_named):
->>>>>>> 3851686 (tests: exports and checks as they are asked for now)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
