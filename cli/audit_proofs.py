@@ -51,6 +51,8 @@ def verify(
     given = vkey(key)
     kept = None if checkpoint is None else kept_checkpoint(checkpoint)
     with context.diagnosing() as (vault, refused):
+        if kept is not None and checkpoint is not None:
+            _require_own(vault, checkpoint, kept)
         *earlier, (_, report) = _verified(vault, given, [] if kept is None else [kept])
         whole = report.ok and all(old.ok for _, old in earlier)
         if whole and refused is None:
@@ -60,8 +62,20 @@ def verify(
             if refused is None:
                 _record_failure(vault, [report, *(old for _, old in earlier)])
             raise typer.Exit(5)
+        elif refused is not None and refused.code == "keys_lost" and not context.output.json:
+            _say(context, report, earlier)  # of the log there is nothing to refuse: it needs none of the lost keys
     waiting = WAITING if report.unsigned and not vault.trail.signs else None
     _say(context, report, earlier, waiting=waiting, agreed=_agreement(checkpoint, kept, [*earlier, (vault.trail.origin, report)]))
+
+
+def _require_own(vault: UnlockedVault, path: Path, note: str) -> None:
+    """Refuse a checkpoint that is of no log of this vault. Raises InputError ``checkpoint_of_another_log``."""
+    from vault.audit.note import checkpoint_in
+
+    origin = checkpoint_in(note).origin
+    if origin not in vault.trail.log.origins():
+        hint = "either it is another vault's, or this is not the vault that signed it: compare the key (genovault audit key)"
+        raise InputError("checkpoint_of_another_log", f"{path} is a checkpoint of another log, {origin:.100}", hint=hint)
 
 
 def prove(ctx: typer.Context, number: Number) -> None:

@@ -78,7 +78,7 @@ def verify(
     The manifest has to be signed by a release key of the vault, and the log's entry to say that this very release was made. Without the
     vault, both keys come from its stewards, by another way than the folder.
 
-    JSON: {"release", "project", "subjects": n, "sites": n, "files": [...], "entry": n, "log_size": n, "log_key", "release_key"}.
+    JSON: {"release", "project", "subjects": n, "sites": n, "files": [...], "entry": n, "log_size": n, "log_key", "release_key", "others": [names]}.
     """
     context = context_of(ctx)
     from vault.extracts.manifest import MANIFEST_NAME
@@ -101,6 +101,8 @@ def verify(
             known = release_keys or [key_fingerprint(public) for public in vault.release_keys().values()]
             found = verify_release(manifest.parent, log_keys=vault.trail.log_keys(), release_keys=known)
     facts = found.manifest
+    own = {MANIFEST_NAME, f"{MANIFEST_NAME}.tlog-proof", *(entry.name for entry in facts.files)}
+    strange = sorted(path.name for path in manifest.parent.iterdir() if path.name not in own)
     context.output.document(
         {
             "release": facts.release,
@@ -112,10 +114,13 @@ def verify(
             "log_size": found.log_size,
             "log_key": found.log_key.to_text(),
             "release_key": found.release_key,
+            "others": strange,
         }
     )
     context.output.line(f"release {facts.release} of project {facts.project}: {len(facts.files)} files are as they were released")
     context.output.line(f"it is entry {found.index} of the log, and its signature holds")
+    for name in strange:
+        context.output.warn(f"{name} is in the folder and is no file of this release")
 
 
 @app.command()

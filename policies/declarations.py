@@ -105,7 +105,7 @@ def _read(data: object, zone: tzinfo, served: tuple[RequestKind, ...]) -> tuple[
     disclosure = _disclosure(top.section("disclosure"))
     pseudonyms = PseudonymScope(top.choice("pseudonyms", tuple(PseudonymScope), default=PseudonymScope.PROJECT))
     expires = top.instant("expires", zone=zone)
-    recipients = _recipients(top)
+    recipients = _recipients(top, keys=served != SERVED)
     top.finish()
     if problems or purpose is None:
         return None, problems
@@ -213,10 +213,17 @@ def _disclosure(section: Section) -> DisclosureProfile:
     return found
 
 
-def _recipients(top: Section) -> tuple[Recipient, ...]:
+def _recipients(top: Section, *, keys: bool) -> tuple[Recipient, ...]:
+    """``keys``: a public key may stand beside the name, as in declarations of before."""
     found = []
     for one in top.sections("recipients"):
-        found.append(Recipient(one.text("name", longest=200), one.text("key", longest=4_000)))
+        found.append(Recipient(one.text("name", longest=200), one.text("key", default="", longest=4_000)))
+        if found[-1].key and not keys:
+            one.note(
+                "key_not_served",
+                "extracts are not encrypted by this version, so a key would do nothing: give the name alone",
+                "key",
+            )
         one.finish()
     return tuple(found)
 
@@ -262,6 +269,6 @@ disclosure:
 
 pseudonyms: project              # the same names in each release; "release" makes new ones each time
 @EXPIRES@
-# recipients:
-#   - {name: lab, key: "the recipient's public key"}
+# recipients:                    # who gets extracts, beside the project's people; extracts are not encrypted by this version
+#   - {name: lab}
 """

@@ -185,7 +185,7 @@ class DisclosureProfile:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Recipient and its public key, to which extracts may be encrypted."""
+    """Recipient of extracts. ``key``: only in declarations of before; nothing is encrypted to it."""
 
     name: str
     key: str

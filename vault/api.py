@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,7 +38,7 @@ class Vault:
         """Panels of the datasets that this principal may ask of, by name, in their newest versions. The listing is logged."""
         return askable.list_panels(self._opened)
 
-    def view(self, *, project: str, dataset: str, panel: str | None = None, regions: str | Sequence[str] = ()) -> View:
+    def view(self, *, project: str, dataset: str, panel: str | None = None, regions: str | Sequence[str] | None = None) -> View:
         """Make a view of all subjects whose consent permits the project's purpose.
 
         n pseudonyms, m sites: ``pseudonyms`` str[n], ``sites`` Sites[m], ``genotypes`` int8[m, n, ploidy] (-1 missing, -2 absent),
@@ -53,11 +53,11 @@ class Vault:
                 none and no panel: the whole dataset.
 
         Raises:
-            UsageError: ``argument_type``. RefusedError: nothing may be released.
+            UsageError: ``argument_type``; ``regions_empty``: an empty list, which is not everything. RefusedError: nothing may be released.
             InputError: a region is malformed; a name is unknown, of those that ``projects`` and ``panels`` list for this principal.
             IntegrityError: stored data was altered. UnavailableError: the access cannot be logged, or a store does not answer.
         """
-        asked = [regions] if isinstance(regions, str) else list(regions)
+        asked = _asked_regions(regions)
         _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
         _require_texts(**{f"regions[{at}]": region for at, region in enumerate(asked)})
         return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=asked)
@@ -65,6 +65,20 @@ class Vault:
     def close(self) -> None:
         """Sign the log's head if this principal holds the key, then drop keys and connections."""
         self._opened.close()
+
+
+def _asked_regions(given: object) -> list[str]:
+    """Regions as a list; None: the whole dataset. Raises UsageError ``argument_type``, ``regions_empty``."""
+    if given is None:
+        return []
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise UsageError("argument_type", f"regions is a str or several, not {type(given).__name__}")
+    asked: list[str] = list(given)
+    if not asked:
+        raise UsageError("regions_empty", "no region is in regions", hint="leave regions out to ask for the whole dataset")
+    return asked
 
 
 def _require_texts(**given: object) -> None:

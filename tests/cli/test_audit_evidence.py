@@ -109,3 +109,10 @@ def test_a_key_backup_is_no_disclosure(vault):
     ran = vault.run("audit verify")
     assert "disclosed" not in ran.out
     assert ran.out.splitlines()[-1] == "everything holds"
+
+
+def test_a_checkpoint_of_another_log_is_not_a_fault_of_this_one(proven):
+    proven.run("--vault w init w --steward zed --argon2-profile test-only")
+    proven.run("--vault w audit export --format tiles other")
+    ran = proven.try_("audit verify --checkpoint other/checkpoint --json")
+    assert (ran.code, ran.error) == (4, "checkpoint_of_another_log")

@@ -41,7 +41,7 @@ kinds: [records]
 disclosure: {keep_phase: true, keep_ids: false, min_group: 20, max_bits: 10}
 pseudonyms: release
 expires: 2027-01-31
-recipients: [{name: lab, key: "ssh-ed25519 AAAA"}]
+recipients: [{name: lab}]
 """
 
 
@@ -132,7 +132,7 @@ BAD = [
     ({"disclosure": {"max_bits": True}}, "disclosure.max_bits", "not_a_number"),
     ({"expires": "soon"}, "expires", "bad_date"),
     ({"expires": "2027-01-01T00:00:00"}, "expires", "time_without_zone"),
-    ({"recipients": [{"name": "lab"}]}, "recipients[0].key", "missing"),
+    ({"recipients": [{"name": "lab", "key": "nonsense"}]}, "recipients[0].key", "key_not_served"),
     ({"title": "x\x00y"}, "title", "not_printable"),
     ({"title": "x" * 301}, "title", "too_long"),
 ]

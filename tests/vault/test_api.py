@@ -156,9 +156,25 @@ def test_one_region_is_a_string(folder):
     assert one.sites.pos.tolist() == several.sites.pos.tolist()
 
 
+@pytest.mark.parametrize("empty", [[], (), iter([])])
+def test_an_empty_list_of_regions_is_not_everything(folder, empty):
+    with vault.open(folder, passphrase=PASSPHRASE) as v:
+        with pytest.raises(vault.UsageError) as caught:
+            v.view(project="demo", dataset="cohort", regions=empty)
+        assert caught.value.code == "regions_empty"
+        assert len(v.view(project="demo", dataset="cohort", regions=None).sites) > 0
+
+
 @pytest.mark.parametrize(
     "asked",
-    [{"regions": [b"22:1-9"]}, {"regions": [22]}, {"project": None}, {"dataset": Path("cohort")}, {"panel": b"pgx"}],
+    [
+        {"regions": [b"22:1-9"]},
+        {"regions": 5},
+        {"regions": [22]},
+        {"project": None},
+        {"dataset": Path("cohort")},
+        {"panel": b"pgx"},
+    ],
 )
 def test_what_is_no_text_is_refused_by_its_name(folder, asked):
     with vault.open(folder, passphrase=PASSPHRASE) as v, pytest.raises(vault.UsageError) as caught:

@@ -110,5 +110,5 @@ def _unknown_gene(text: str, places: Catalogue) -> InputError:
     return InputError(
         "gene_unknown",
         f"the positions of {text!r:.40} on {places.assembly} are not known here",
-        hint=f"{meant}else write its region as CONTIG:FIRST-LAST, or a steward loads named places (consent pack --kind loci)",
+        hint=f"{meant}else write its region as CONTIG:FIRST-LAST, or a steward loads named places (genovault consent load loci PACK.json)",
     )

@@ -20,7 +20,7 @@ from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.database import Database, create_sqlite_file
 from vault.storage.migrate import upgrade
 
-_FOLLOWS = frozenset({"marks_missing", "settings_altered", "key_missing", "key_altered", "subject_keyless"})
+_FOLLOWS = frozenset({"marks_missing", "settings_altered", "key_missing", "key_altered", "keys_behind", "subject_keyless"})
 HINT = "genovault backup DEST copies the data as they are; then restore DEST into another folder with --keys DIR, a backup of the keys"
 
 
@@ -57,5 +57,6 @@ def opened(folder: Path, *, factor: Factor, principal: str | None = None) -> Ite
         finally:
             empty.close()
         settings = read_settings(folder)
-        beside = replace(settings, places=replace(settings.places, keys=f"sqlite:///{path}"))
+        # Nothing is written to its anchors and nothing asked of them: what lost its keys may be a copy of a vault in use.
+        beside = replace(settings, places=replace(settings.places, keys=f"sqlite:///{path}"), anchors=())
         yield open_vault(folder, factor=factor, principal=principal, settings=beside)

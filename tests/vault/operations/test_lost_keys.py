@@ -34,6 +34,7 @@ def production(tmp_path) -> Path:
 
 
 def lose(folder: Path) -> None:
+    """Take the key database away, and copy the data as a steward would."""
     for path in folder.glob("keys.db*"):
         path.unlink()
     with pytest.raises(UnavailableError) as caught:
@@ -94,6 +95,17 @@ def test_who_came_since_is_given_up_by_two_stewards_only_and_counted(production)
         assert doctor.examine(s).ok is (report.unreadable == 0)
 
 
+def test_a_copy_that_lost_its_keys_leaves_the_anchor_of_the_original_alone(production, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(production, copy)
+    with opened(production) as s:
+        recording.withdraw(s, "S03")  # the anchor has seen more than the copy
+    lose(copy)
+    with opened(production) as s:  # and nothing of the copy's
+        assert doctor.examine(s).ok
+        recording.withdraw(s, "S04")
+
+
 def test_doctor_verify_and_backup_work_and_say_the_way_back(production, tmp_path, monkeypatch):
     (tmp_path / "at").mkdir()
     shell = Shell(tmp_path / "at", monkeypatch)
@@ -106,6 +118,7 @@ def test_doctor_verify_and_backup_work_and_say_the_way_back(production, tmp_path
     assert [item["code"] for item in examined.json["findings"] if item["severity"] == "error"] == ["keys_lost"]
     verified = shell.try_("audit verify --json")
     assert (verified.code, verified.error) == (6, "keys_lost")
+    assert "everything holds" in shell.try_("audit verify").out
     assert "only the data are copied" in shell.run("backup rescued").err
     (production / "books.db").unlink()
     examined = shell.try_("doctor --json")
