@@ -173,6 +173,11 @@ class Model:
         """(position, REF) of records that may have lost an ALT, since somebody left a file of several people."""
         return {(one.pos, one.ref) for at in self.blanked for one in self.files[at].records}
 
+    def split(self) -> set[tuple[int, str]]:
+        """Those of ``touched`` of which a file has several records: which of them listed what was blanked nobody knows."""
+        every = [[(one.pos, one.ref) for one in self.files[at].records] for at in self.blanked]
+        return {place for places in every for place in places if places.count(place) > 1}
+
     def who(self, sample: str) -> str:
         while sample in self.alias:
             sample = self.alias[sample]

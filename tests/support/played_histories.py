@@ -168,7 +168,11 @@ def unlike(played: Played, left: Sequence[Any], never: Sequence[Any]) -> list[An
         touched = model.touched() if number else set()
         rows, others = ([line for line in side[0] if _place(line) not in touched] for side in (mine, wanted))
         unsure = model.unsure(late=not number)
-        if len(rows) != len(others) or any(not _agree(one, other, unsure) for one, other in zip(rows, others, strict=True)):
+        where = {place: model.unsure(late=False) for place in model.split()}
+        pairs = zip(rows, others, strict=True) if len(rows) == len(others) else ()
+        if len(rows) != len(others) or any(
+            not _agree(one, other, unsure | where.get(_place(one), set())) for one, other in pairs
+        ):
             found.append((number, mine, wanted))
         places = {f"1:{pos}" for pos, _ in touched}
         if set(mine[1]) - places != set(wanted[1]) - places:
