@@ -185,3 +185,15 @@ def test_a_spreadsheet_s_columns_are_mapped_once(vault):
     assert (identity["samples"], identity["birth_date"], identity["sex"]) == (["A"], "1980-01-31", "female")
     vault.write("bad.yaml", "- Probe\n")
     assert vault.try_("subject import s.csv --map bad.yaml --json").error == "document_malformed"
+
+
+@pytest.mark.parametrize("line", ["subject import s.csv", "consent import s.csv --form broad-research"])
+def test_foreign_columns_are_told_once_with_how_to_map_them(vault, line):
+    sheet = "sep=;\r\nProbe;Fallnummer;Geburtsdatum;Geschlecht;Station;Haus;Arzt\r\nA;1;31.01.1980;w;7B;2;X\r\n"
+    (vault.folder / "s.csv").write_bytes(sheet.encode("utf-16"))
+    ran = vault.try_(line)
+    assert ran.code == 4
+    assert ran.err.count("7 columns (1, 2, 3, 4, 5, 6, 7)") == 1
+    assert "subject template --columns" in ran.err
+    assert "--map COLUMNS.yaml" in ran.err
+    assert "Probe" not in ran.err

@@ -11,7 +11,7 @@ from cli.context import context_of
 from cli.lazy import group
 from policies.errors import InputProblem, PolicyInputError
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError, UsageError
-from vault.files.csv_sheets import Problem, rejected
+from vault.files.sheet_problems import Problem, rejected
 
 SECRET = "canary-7f3a"
 ERRORS = {

@@ -20,7 +20,7 @@ from tests.support.shell import cohort
 from vault import gate
 from vault.access import projects
 from vault.consent import recording
-from vault.files.csv_sheets import SheetRejectedError
+from vault.files.sheet_problems import SheetRejectedError
 from vault.subjects.sheet_import import import_sheet
 from vault.subjects.subject_sheet import read_subject_sheet
 

@@ -28,9 +28,10 @@ from policies.stated_times import LegalTime
 from vault.access import reference_data
 from vault.consent import known_names, ledger
 from vault.consent.ledger import Ledger, NewEvent
-from vault.files.csv_sheets import BadField, Column, Problem, Row, rejected, text
+from vault.files.csv_sheets import BadField, Column, Row, text
 from vault.files.given_files import open_regular
 from vault.files.sheet_dialect import iso_day
+from vault.files.sheet_problems import Problem, rejected
 from vault.ids import SubjectId, new_uuid7
 from vault.limits import MAX_EVIDENCE_BYTES
 from vault.session.time_zone import zone_of

@@ -27,6 +27,7 @@ from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import GenovaultError, InputError
 from vault.files.column_maps import AS_WRITTEN, ColumnMap
 from vault.files.csv_sheets import Told, read_sheet
+from vault.files.sheet_problems import MAP_HINT
 from vault.ids import SubjectId, new_uuid7
 from vault.session.moments import moment
 from vault.session.time_zone import instant_in, zone_of
@@ -89,7 +90,8 @@ def import_answers(
     with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         columns = form_responses.columns(form, vault.clock(), zone_of(vault))
-        responses = form_responses.from_rows(vault, form, read_sheet(source, columns=columns, renames=renames, told=told).rows)
+        sheet = read_sheet(source, columns=columns, renames=renames, told=told, unknown_hint=MAP_HINT)
+        responses = form_responses.from_rows(vault, form, sheet.rows)
         with vault.books.read() as tx:
             new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written)
         if dry_run:

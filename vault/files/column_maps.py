@@ -8,6 +8,7 @@ consent_v3: {column: research_use, values: {"1": any_health, "0": "no"}}
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,14 +22,26 @@ class ColumnMap:
     """Names of a sheet's columns as they are called here (None: passed over), and values of a column, by our name, as they are written here.
 
     ``rest``: pass over the columns of which nothing is said and that have no name of ours.
+    ``title``: of the document, in errors.
     """
 
     names: Mapping[str, str | None] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rest: bool = False
+    title: str = field(default="", compare=False)
 
     def header(self, names: Sequence[str], known: Sequence[str]) -> list[str | None]:
-        """Names of a header as they are called here; None for a column to be passed over. A name without a mapping stays."""
+        """Names of a header as they are called here; None for a column to be passed over. A name without a mapping stays.
+
+        Raises:
+            InputError: ``document_rejected``: a column of this header is mapped to what is none of ``known``. Lines for other sheets do no harm.
+        """
+        for position, (theirs, ours) in enumerate(self.names.items(), start=1):
+            if theirs in names and ours is not None and ours not in known:
+                near = difflib.get_close_matches(ours, known, n=1)
+                hint = f"is {near[0]} meant? " if near else ""
+                message = f"{self.title}: mapping {position} names no column of this sheet"
+                raise InputError("document_rejected", message, hint=f"{hint}columns: {', '.join(known)}; null passes one over")
         return [self._called(name, known) for name in names]
 
     def _called(self, name: str, known: Sequence[str]) -> str | None:
@@ -58,11 +71,13 @@ def parse(document: Mapping[str, object], *, name: str) -> ColumnMap:
         column = said if isinstance(said, str | None) else _column(said)
         if column is None and said is not None:
             hint = 'for example: Geburtsdatum: birth_date; Station: null; Ja_Nein: {column: research_use, values: {"1": "yes"}}'
-            raise InputError("document_rejected", f"{name}: of one column it says neither a name nor null", hint=hint)
+            raise InputError(
+                "document_rejected", f"{name}: mapping {len(names) + 1} is neither a column's name nor null", hint=hint
+            )
         names[theirs] = column
         if column is not None and isinstance(said, dict):
             values[column] = {_word(key): _word(value) for key, value in said.get("values", {}).items()}
-    return ColumnMap(names, values, rest=REST in document)
+    return ColumnMap(names, values, rest=REST in document, title=name)
 
 
 def _column(said: object) -> str | None:

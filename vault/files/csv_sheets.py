@@ -23,6 +23,7 @@ from vault.errors import InputError
 from vault.files.column_maps import AS_WRITTEN, ColumnMap
 from vault.files.given_files import read_given
 from vault.files.sheet_dialect import Dialect, decode, dialect_of
+from vault.files.sheet_problems import Problem, rejected, unknown_columns
 from vault.limits import (
     MAX_SHEET_BYTES,
     MAX_SHEET_COLUMNS,
@@ -35,7 +36,7 @@ from vault.limits import (
 T = TypeVar("T")
 
 _TOO_LONG = "record too long"
-_SUMMARY_LINES = 5  # problems spelled out in the error's message; the rest is counted
+_SAVE_AS_UTF8 = "is not UTF-8; save the file as CSV UTF-8"
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a bad byte
 _FORMULA = re.compile(
@@ -48,38 +49,6 @@ Told = Callable[[str], None]
 
 class BadField(Exception):  # noqa: N818 — a signal inside this module's protocol, never seen by a caller of read_sheet
     """Refusal by a column's parser: why this text is not acceptable, without repeating the text."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A problem of a sheet: physical line (1 = header; 0: of a single record), column name or "" for the whole line, and the reason."""
-
-    line: int
-    column: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = ", ".join(part for part in (f"line {self.line}" if self.line else "", self.column) if part)
-        return f"{place}: {self.reason}" if place else self.reason
-
-
-class SheetRejectedError(InputError):
-    """The sheet has problems; ``problems`` holds every one in line order. Code "sheet_rejected"."""
-
-    def __init__(self, problems: Sequence[Problem], *, source: str = "the sheet") -> None:
-        ordered = tuple(sorted(problems, key=lambda problem: problem.line))
-        shown = "; ".join(str(problem) for problem in ordered[:_SUMMARY_LINES])
-        more = len(ordered) - _SUMMARY_LINES
-        tail = f"; and {more:,} more" if more > 0 else ""
-        of_a_sheet = not ordered or ordered[0].line > 0
-        hint = "nothing was imported; mend the sheet and try again" if of_a_sheet else "nothing was recorded"
-        super().__init__("sheet_rejected", f"{source} is rejected: {shown}{tail}", hint=hint)
-        self.problems = ordered
-
-
-def rejected(problems: Sequence[Problem], *, source: str = "the sheet") -> SheetRejectedError:
-    """Make the error for problems found in the books (a record number that another subject has)."""
-    return SheetRejectedError(problems, source=source)
 
 
 def text(value: str) -> str:
@@ -135,12 +104,14 @@ def read_sheet(
     name: str = "",
     renames: ColumnMap = AS_WRITTEN,
     told: Told = lambda _: None,
+    unknown_hint: str = "",
 ) -> Sheet:
     """Read a whole sheet, or nothing of it.
 
     ``name`` stands for the sheet in messages (default: the file's name). ``renames``: what the sheet calls columns that have other names
     here, and how it writes what stands in them. ``told``: takes notes on how the sheet was read.
-    Raises SheetRejectedError with every problem; InputError "sheet_unreadable", "sheet_too_large", "sheet_empty".
+    ``unknown_hint``: what to do about columns that are not known.
+    Raises SheetRejectedError with every problem; InputError "document_rejected" (``renames`` names no column of ours), "sheet_unreadable", "sheet_too_large", "sheet_empty".
     """
     title = name or (source.name if isinstance(source, Path) else "the sheet")
     data = _read_bytes(source, title)
@@ -156,9 +127,9 @@ def read_sheet(
         if problems:
             raise rejected(problems, source=title)
         raise InputError("sheet_empty", f"{title}: no header line", hint=_expected(columns))
-    header = _read_header(first[0], first[1], columns, problems, renames)
+    header, unknown = _read_header(first[0], first[1], columns, problems, renames)
     if problems:  # with the header in doubt every row would be reported for nothing
-        raise rejected(problems, source=title)
+        raise rejected(problems, source=title, hint=unknown_hint if unknown else "")
     if nameless := sum(isinstance(column, _Nameless) for column in header):
         told(f"{nameless} empty columns at the end were passed over")
     rows = tuple(_rows(records, header, problems, clean=clean, renames=renames))
@@ -269,27 +240,31 @@ def _read_header(
     columns: Sequence[Column[Any]],
     problems: list[Problem],
     renames: ColumnMap,
-) -> tuple[_Head, ...]:
+) -> tuple[tuple[_Head, ...], bool]:
+    """Heads of the columns, and True if some columns are not known."""
     known = {column.name: column for column in columns}
     if len(record) > MAX_SHEET_COLUMNS:
         problems.append(Problem(line, "", f"{len(record):,} columns; a sheet has at most {MAX_SHEET_COLUMNS:,}"))
-        return ()
+        return (), False
+    illegible = [position for position, field in enumerate(record, start=1) if _NOT_UTF8.search(field)]
+    if illegible:  # a map would not know them either
+        problems.extend(Problem(line, f"column {position}", _SAVE_AS_UTF8) for position in illegible)
+        return (), False
     names = renames.header([field.strip() for field in record], tuple(known))
     named = len(names)
     while named and names[named - 1] == "":
         named -= 1
     for position, name in enumerate(names[:named], start=1):
-        if name is None:
-            continue
-        if name not in known:
-            problems.append(Problem(line, f"column {position}", f"not a column of this sheet; {_expected(columns)}"))
-        elif name in names[: position - 1]:
+        if name is not None and name in known and name in names[: position - 1]:
             problems.append(Problem(line, name, "this column is there twice"))
+    unknown = [at for at, name in enumerate(names[:named], start=1) if name is not None and name not in known]
+    if unknown:
+        problems.append(unknown_columns(line, unknown, _expected(columns)))
     problems.extend(
         Problem(line, column.name, "this column is missing") for column in columns if column.required and column.name not in names
     )
     heads = [_Passed() if name is None else known[name] for name in names[:named] if name is None or name in known]
-    return (*heads, *(_Nameless() for _ in names[named:]))
+    return (*heads, *(_Nameless() for _ in names[named:])), bool(unknown)
 
 
 def _expected(columns: Sequence[Column[Any]]) -> str:
@@ -341,7 +316,7 @@ def _parser(column: Column[T], *, clean: bool) -> Callable[[str], T]:
             raise BadField(f"is longer than {column.max_chars} characters")
         if not clean:
             if _NOT_UTF8.search(field):
-                raise BadField("is not UTF-8; save the file as CSV UTF-8")
+                raise BadField(_SAVE_AS_UTF8)
             if _CONTROL.search(field):
                 raise BadField("holds a control character")
         return column.parse(field[1:] if field[0] == "'" and _FORMULA.match(field) else field)

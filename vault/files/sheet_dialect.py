@@ -1,6 +1,6 @@
 """Dialects of spreadsheets: encoding, what separates its columns, what it put around the table, and what it called the columns.
 
-Comma, semicolon and tab separate columns, whichever gives most names that are known; a first line ``sep=;`` settles it. UTF-16 has a
+Comma, semicolon and tab separate columns, whichever gives most names that are known, or else most names; a first line ``sep=;`` settles it. UTF-16 has a
 byte order mark. Columns at the end without a name and without a value are what dragging over empty cells leaves.
 """
 
@@ -64,9 +64,10 @@ def iso_day(value: str) -> str:
     return f"{dotted[3]}-{int(dotted[2]):02}-{int(dotted[1]):02}" if dotted else value
 
 
-def _names(header: str, separator: str, known: Collection[str]) -> int:
+def _names(header: str, separator: str, known: Collection[str]) -> tuple[int, int]:
+    """(names that are known, names)."""
     try:
         fields = next(csv.reader([header], delimiter=separator), [])
     except csv.Error:
-        return 0
-    return sum(field.strip() in known for field in fields)
+        return 0, 0
+    return sum(field.strip() in known for field in fields), len(fields)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import InputError
-from vault.files.csv_sheets import Column, Problem, read_sheet, rejected, text
+from vault.files.csv_sheets import Column, read_sheet, text
 from vault.files.names import require_name
+from vault.files.sheet_problems import Problem, rejected
 from vault.ids import DatasetId, SubjectId
 from vault.limits import MAX_SHEET_FIELD_CHARS
 from vault.session.unlocked_vault import UnlockedVault

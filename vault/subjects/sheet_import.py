@@ -10,7 +10,7 @@ from sqlalchemy import exc
 
 from vault.audit.actions import Action, Outcome
 from vault.errors import UnavailableError
-from vault.files.csv_sheets import Problem, rejected
+from vault.files.sheet_problems import Problem, rejected
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction

@@ -13,6 +13,7 @@ from typing import Any
 from vault.files.column_maps import AS_WRITTEN, ColumnMap
 from vault.files.csv_sheets import BadField, Column, Row, Told, read_sheet, text
 from vault.files.sheet_dialect import iso_day
+from vault.files.sheet_problems import MAP_HINT
 from vault.subjects.countries import COUNTRIES
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -69,7 +70,7 @@ def read_subject_sheet(
         InputError: as ``read_sheet``; ``sheet_rejected`` names every bad field.
     """
     columns = _Columns(today)
-    sheet = read_sheet(source, columns=columns.all, name=name, renames=renames, told=told)
+    sheet = read_sheet(source, columns=columns.all, name=name, renames=renames, told=told, unknown_hint=MAP_HINT)
     return tuple((row.line, columns.identity(row, sheet.columns)) for row in sheet.rows)
 
 

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import InputError
+from vault.files import column_maps
 from vault.files.column_maps import ColumnMap
-from vault.files.csv_sheets import BadField, Column, Problem, SheetRejectedError, guard, read_sheet, rejected, text, write_sheet
+from vault.files.csv_sheets import BadField, Column, guard, read_sheet, text, write_sheet
+from vault.files.sheet_problems import Problem, SheetRejectedError, rejected
 from vault.limits import MAX_SHEET_BYTES
 
 
@@ -89,15 +91,44 @@ def test_every_problem_is_named_with_its_line_and_column():
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        (b"key,colour", (1, "column 2", "not a column of this sheet; columns: key, count, note")),
+        (b"key,colour", (1, "", "column 2 is not one of this sheet's; columns: key, count, note")),
         (b"key,count,key", (1, "key", "this column is there twice")),
         (b"count", (1, "key", "this column is missing")),
-        (b"Key,key", (1, "column 1", "not a column of this sheet; columns: key, count, note")),
-        (b"key,,note", (1, "column 2", "not a column of this sheet; columns: key, count, note")),
+        (b"Key,key", (1, "", "column 1 is not one of this sheet's; columns: key, count, note")),
+        (b"key,,note", (1, "", "column 2 is not one of this sheet's; columns: key, count, note")),
     ],
 )
 def test_a_wrong_header_is_refused_before_any_row(header, expected):
     assert problems(header + b"\na,1\n") == [expected]
+
+
+def test_unknown_columns_are_one_problem():
+    missing = (1, "key", "this column is missing")
+    assert problems(b"a,key,b,note,c\n") == [(1, "", "3 columns (1, 3, 5) are not of this sheet's; columns: key, count, note")]
+    assert problems(b"a;b\n") == [(1, "", "2 columns (1, 2) are not of this sheet's; columns: key, count, note"), missing]
+    assert problems(b"caf\xe9,b\n") == [(1, "column 1", "is not UTF-8; save the file as CSV UTF-8")]
+
+
+@pytest.mark.parametrize(
+    ("mapped", "words"),
+    [
+        ({"Probe": "kye"}, "is key meant?"),
+        ({"Zahl": None, "Probe": ""}, "columns: key, count, note"),
+        ({"Probe": 7}, "neither"),
+        ({"*": None, "Probe": ["key"]}, "mapping 1 "),
+    ],
+)
+def test_a_wrong_map_is_a_fault_of_the_map(mapped, words):
+    with pytest.raises(InputError) as caught:
+        read_sheet(b"Probe\na\n", columns=COLUMNS, renames=column_maps.parse(mapped, name="map.yaml"))
+    assert caught.value.code == "document_rejected"
+    assert words in f"{caught.value.message} {caught.value.hint}"
+    assert "map.yaml" in caught.value.message
+
+
+def test_a_map_may_hold_lines_for_other_sheets():
+    renames = column_maps.parse({"Probe": "key", "consent_v3": "research_use"}, name="map.yaml")
+    assert read_sheet(b"Probe\na\n", columns=COLUMNS, renames=renames).columns == ("key",)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 
 from tests.support.sources import modules, parsed
 from vault.errors import InputError
-from vault.files.csv_sheets import Column, SheetRejectedError, read_sheet, text
+from vault.files.csv_sheets import Column, read_sheet, text
 from vault.files.given_files import ExposedError, open_regular, read_given, read_secret
+from vault.files.sheet_problems import SheetRejectedError
 from vault.files.yaml_documents import parse_yaml, read_yaml
 from vault.limits import MAX_SHEET_LINES, MAX_SHEET_PROBLEMS
 

@@ -10,7 +10,7 @@ from tests.support import vaults
 from tests.support.vaults import opened, sql
 from tests.support.vcf_text import vcf
 from vault.errors import InputError
-from vault.files.csv_sheets import SheetRejectedError
+from vault.files.sheet_problems import SheetRejectedError
 from vault.subjects import sheet_import
 from vault.subjects.identities import Identity
 from vault.subjects.references import ReferenceIndex, registered_by, resolve, resolve_many

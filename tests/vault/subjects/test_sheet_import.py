@@ -8,7 +8,7 @@ from tests.support import vaults
 from tests.support.vaults import sql
 from vault.audit.entry import decode_leaf
 from vault.errors import InputError, UnavailableError
-from vault.files.csv_sheets import SheetRejectedError
+from vault.files.sheet_problems import SheetRejectedError
 from vault.session import subject_keys
 from vault.subjects import registry, sheet_import
 from vault.subjects.identities import Identity

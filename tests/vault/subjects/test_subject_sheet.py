@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from vault.files.csv_sheets import SheetRejectedError
+from vault.files.sheet_problems import SheetRejectedError
 from vault.subjects.countries import COUNTRIES
 from vault.subjects.subject_sheet import SubjectSheetRow, read_subject_sheet
 
