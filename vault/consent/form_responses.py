@@ -68,12 +68,8 @@ def columns(form: Form, now: datetime, zone: tzinfo) -> list[Column[Any]]:
     return [*fixed, *(Column(question.id, _answer(question)) for question in form.questions)]
 
 
-def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row]) -> list[FormResponse]:
-    """Convert the rows of a sheet to form responses, each of one known subject.
-
-    Raises:
-        InputError: ``sheet_rejected`` with every row whose subject is unknown, ambiguous or named twice.
-    """
+def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row]) -> tuple[list[FormResponse], list[Problem]]:
+    """Form responses of a sheet's rows, each of one known subject, and the rows whose subject is unknown, ambiguous or named twice."""
     found, identities = identify(vault, [row[SUBJECT] for row in rows])
     problems: list[Problem] = []
     made: list[FormResponse] = []
@@ -102,9 +98,7 @@ def from_rows(vault: UnlockedVault, form: Form, rows: Sequence[Row]) -> list[For
                 line=row.line,
             )
         )
-    if problems:
-        raise rejected(problems)
-    return made
+    return made, problems
 
 
 def new_events(
@@ -115,17 +109,18 @@ def new_events(
     *,
     bulk: bool,
     as_written: bool = False,
+    found: Sequence[Problem] = (),
 ) -> list[NewEvent]:
     """Convert responses to consent events; with ``bulk``, refuse those that could override a subject's decision.
 
-    ``as_written``: take the names of projects that are not here.
+    ``as_written``: take the names of projects that are not here. ``found``: problems of the sheet that are known already.
 
     Raises:
         InputError: ``sheet_rejected`` with every problem by line and column.
     """
     book, now, zone = ledger.read(tx, vault), vault.clock(), zone_of(vault)
     ages, codes = reference_data.majority(tx), known_names.project_codes(tx)
-    problems: list[Problem] = []
+    problems = list(found)
     made: list[NewEvent] = []
     for item in responses:
         try:

@@ -26,8 +26,8 @@ from vault.consent.signatures import NOW_BY_THE_PERSON, Signature
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import GenovaultError, InputError
 from vault.files.column_maps import AS_WRITTEN, ColumnMap
-from vault.files.csv_sheets import Told, read_sheet
-from vault.files.sheet_problems import MAP_HINT
+from vault.files.csv_sheets import Row, Told, read_sheet
+from vault.files.sheet_problems import MAP_HINT, Problem, SheetRejectedError
 from vault.ids import SubjectId, new_uuid7
 from vault.session.moments import moment
 from vault.session.time_zone import instant_in, zone_of
@@ -90,10 +90,23 @@ def import_answers(
     with vault.trail.attempting(Action.CONSENT_IMPORT):
         form, body = forms.find(vault, form_name)
         columns = form_responses.columns(form, vault.clock(), zone_of(vault))
-        sheet = read_sheet(source, columns=columns, renames=renames, told=told, unknown_hint=MAP_HINT)
-        responses = form_responses.from_rows(vault, form, sheet.rows)
-        with vault.books.read() as tx:
-            new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written)
+
+        def checked(rows: Sequence[Row]) -> tuple[list[FormResponse], list[NewEvent]]:
+            responses, found = form_responses.from_rows(vault, form, rows)
+            with vault.books.read() as tx:
+                return responses, form_responses.new_events(
+                    vault, tx, form, responses, bulk=True, as_written=as_written, found=found
+                )
+
+        def further(rows: Sequence[Row]) -> Sequence[Problem]:
+            try:
+                checked(rows)
+            except SheetRejectedError as error:
+                return error.problems
+            return ()
+
+        sheet = read_sheet(source, columns=columns, renames=renames, told=told, unknown_hint=MAP_HINT, further=further)
+        responses, new = checked(sheet.rows)
         if dry_run:
             vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[item.subject for item in new])
             return AnswersReport(len(new), form.id, form.version)

@@ -105,12 +105,14 @@ def read_sheet(
     renames: ColumnMap = AS_WRITTEN,
     told: Told = lambda _: None,
     unknown_hint: str = "",
+    further: Callable[[Sequence[Row]], Iterable[Problem]] = lambda _: (),
 ) -> Sheet:
     """Read a whole sheet, or nothing of it.
 
     ``name`` stands for the sheet in messages (default: the file's name). ``renames``: what the sheet calls columns that have other names
     here, and how it writes what stands in them. ``told``: takes notes on how the sheet was read.
-    ``unknown_hint``: what to do about columns that are not known.
+    ``unknown_hint``: what to do about columns that are not known. ``further``: of a sheet with bad rows, finds what else is
+    wrong with its good ones, so that all is told at once.
     Raises SheetRejectedError with every problem; InputError "document_rejected" (``renames`` names no column of ours), "sheet_unreadable", "sheet_too_large", "sheet_empty".
     """
     title = name or (source.name if isinstance(source, Path) else "the sheet")
@@ -134,7 +136,8 @@ def read_sheet(
         told(f"{nameless} empty columns at the end were passed over")
     rows = tuple(_rows(records, header, problems, clean=clean, renames=renames))
     if problems:
-        raise rejected(problems, source=title)
+        bad = {problem.line for problem in problems}
+        raise rejected([*problems, *further([row for row in rows if row.line not in bad])], source=title)
     return Sheet(columns=tuple(column.name for column in header if isinstance(column, Column)), rows=rows)
 
 

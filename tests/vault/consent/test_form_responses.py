@@ -33,7 +33,7 @@ def test_a_bad_field_refuses_the_sheet(held, row, column):
 
 
 def test_an_unknown_question_form_or_version_refuses_the_sheet(held):
-    assert refused(held, {"subject": "SAMPLE_3", "research_use": "yes", "colour": "blue"}) == [(1, "column 3")]
+    assert refused(held, {"subject": "SAMPLE_3", "research_use": "yes", "colour": "blue"}) == [(1, "")]
     for name in ("nope", f"{FORM}@9"):
         with pytest.raises(InputError) as caught:
             recording.import_answers(held.vault, sheet({"subject": "SAMPLE_3", "research_use": "yes"}), name)
