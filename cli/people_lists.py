@@ -53,7 +53,9 @@ def find(
     text: Annotated[
         str,
         typer.Argument(
-            metavar="TEXT", help="Words of the name, a birth date, or how an MRN, sample or handle begins.", show_default=False
+            metavar="TEXT",
+            help="Words of the name, a birth date, or how an MRN, sample or handle begins (all of it where it is one character).",
+            show_default=False,
         ),
     ],
 ) -> None:

@@ -80,6 +80,9 @@ def test_the_board_gets_a_row_for_each_person_with_every_reason(consented):
     entries = consented.run("audit log --act project.check --json").json["entries"]
     assert [entry["subjects"] for entry in entries][-1] == 12
     assert consented.try_("project check demo --list board.csv --json").code == 4  # never written over
+    refused = consented.try_("project check demo --list - --json")
+    assert (refused.code, refused.error) == (2, "stdout_taken")
+    assert not (consented.folder / "-").exists()
 
 
 def test_what_the_project_leaves_out_is_told(consented):

@@ -31,7 +31,7 @@ from vault.subjects.references import ReferenceIndex
 HELD = "active"  # state of a subject that is held
 ACTIVE, NOT_ASKED, NOTHING_ALLOWED = "active", "not asked", "nothing allowed"
 RESTRICTED, DIED, WITHDRAWN = "restricted", "died", "withdrawn"
-SHORTEST = 2  # characters that are looked for
+SHORTEST = 2  # characters with which something that is found begins; one alone is a whole record number or sample
 MOST = 200  # people that a search shows
 
 
@@ -57,7 +57,7 @@ def listed(vault: UnlockedVault) -> list[KnownPerson]:
 
 def find(vault: UnlockedVault, text: str) -> list[KnownPerson]:
     """People whose name holds every word of ``text``, who were born on that day, or whose record number, sample
-    or handle begins so, a replaced one too.
+    or handle begins so, a replaced one too. One character finds whose whole record number or sample it is.
 
     The log keeps how many were looked through and who was found, never what was looked for.
 
@@ -66,8 +66,8 @@ def find(vault: UnlockedVault, text: str) -> list[KnownPerson]:
     """
     with vault.trail.attempting(Action.SUBJECT_FIND):
         wanted = _folded(text)
-        if len(wanted) < SHORTEST:
-            raise InputError("too_short", f"at least {SHORTEST} characters are looked for", hint="a name, a birth date, an MRN")
+        if not wanted:
+            raise InputError("too_short", "nothing to look for is given", hint="a name, a birth date, an MRN")
         rows = [row for row in _rows(vault) if row[1] == HELD]
         identities = open_identities(vault, [subject for subject, _, _ in rows])
         handles = dict(zip(identities, ReferenceIndex(vault).handles(identities), strict=True))
@@ -129,12 +129,14 @@ def _people(
 
 
 def _fits(wanted: str, identity: Identity, handle: str) -> bool:
+    replaced = [line.partition(": ")[2] for line in identity.former]
+    named = [_folded(value) for value in (*(value for _, value in named_by(identity)), *replaced)]
+    if len(wanted) < SHORTEST:
+        return wanted in named
     name = _folded(identity.name)
     if all(word in name for word in wanted.split()) or iso_day(wanted) == identity.birth_date:
         return True
-    replaced = [line.partition(": ")[2] for line in identity.former]
-    named = [value for _, value in named_by(identity)]
-    return any(_folded(value).startswith(wanted) for value in (*named, *replaced, handle))
+    return any(value.startswith(wanted) for value in (*named, handle))
 
 
 def _folded(text: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from vault.errors import InputError, UnavailableError
+from vault.errors import InputError, UnavailableError, UsageError
 
 
 @contextmanager
@@ -16,8 +16,11 @@ def new_text_file(path: Path) -> Iterator[TextIO]:
     """A new UTF-8 file; taken away again if the block fails.
 
     Raises:
-        InputError: ``output_exists``. UnavailableError: ``output_unwritable``.
+        UsageError: ``stdout_taken``: "-", which elsewhere is standard output. InputError: ``output_exists``.
+        UnavailableError: ``output_unwritable``.
     """
+    if str(path) == "-":
+        raise UsageError("stdout_taken", "standard output does not take this file", hint="name a file that does not exist yet")
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
