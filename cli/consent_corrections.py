@@ -10,6 +10,7 @@ import typer
 from cli.consent_work import At, ClockChecked, Evidence, SignedBy, SignerName, pairs
 from cli.context import context_of
 from cli.inputs import stated_time
+from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from vault.consent.corrections import Corrected
@@ -33,28 +34,38 @@ def correct(
     ] = False,
     evidence: Evidence = "",
     clock_checked: ClockChecked = False,
+    take_back: Annotated[
+        bool, typer.Option("--take-back", help="Take your own proposal back, while it waits for another steward.")
+    ] = False,
 ) -> None:
     """Correct what was recorded wrongly; it stays in the history.
 
     Without --at, --answer, --signer, --signed-by and --checked it was never so: it was another person's, or nobody's. With them it was so, but
     otherwise, and counts in its own place: a withdrawal of 2019 that was typed in behind an acceptance of 2024 stands before it with
     --at 2019-05-02. What takes a no out of force needs evidence. Where more is allowed after it than before, another steward gives the
-    same command.
+    same command with the same evidence, and a reason of their own: consent queue prints it. Any other command is another proposal.
 
-    JSON: {"state": "corrected"|"proposed", "corrects", "kind": "void"|"restated", "who", "allowed": [policies], "takes_two": bool, "event",
-    "ended": [policies], "excluded": [scopes], "projects": [...] or null, "releases": [...] or null}; of a proposal event is null.
+    JSON: {"state": "corrected"|"proposed"|"taken_back", "corrects", "kind": "void"|"restated", "who", "allowed": [policies], "takes_two": bool, "event",
+    "ended": [policies], "excluded": [scopes], "projects": [...] or null, "releases": [...] or null, "differs":
+    {steward who proposed otherwise: [in what]}}; of a proposal event is null.
     """
     context = context_of(ctx)
     from policies.consent import SignerRole
-    from vault.consent import corrections
+    from vault.consent import corrections, proposals
     from vault.consent.corrected_events import Amendment
 
     moment = stated_time(at, option="--at")
     amendment = Amendment(moment, pairs(answer or []), None if signer is None else SignerRole(signer), signed_by, checked)
+    if take_back and (amendment != Amendment() or evidence or clock_checked):
+        raise UsageError("take_back_alone", "--take-back goes with --reason alone")
     with context.open() as vault:
-        done = corrections.correct(
-            vault, event, reason=reason, amendment=amendment, evidence=evidence, clock_checked=clock_checked
-        )
+        if take_back:
+            mine = proposals.take_back(vault, event, reason=reason)
+            done = corrections.Corrected(corrections.TAKEN_BACK, mine.who, mine.kind, (), takes_two=True)
+        else:
+            done = corrections.correct(
+                vault, event, reason=reason, amendment=amendment, evidence=evidence, clock_checked=clock_checked
+            )
     effect = done.effect
     context.output.document(
         {
@@ -69,6 +80,7 @@ def correct(
             "excluded": list(effect.excluded) if effect else [],
             "projects": list(effect.projects) if effect and effect.projects is not None else None,
             "releases": list(effect.releases) if effect and effect.releases is not None else None,
+            "differs": {steward: list(parts) for steward, parts in done.differs.items()},
         }
     )
     for line in _lines(done):
@@ -95,11 +107,17 @@ def effects(done: Withdrawn) -> Iterator[str]:
 
 def _lines(done: Corrected) -> Iterator[str]:
     from policies.consent import CorrectionKind
+    from vault.consent.corrections import TAKEN_BACK
 
+    if done.state == TAKEN_BACK:
+        yield f"taken back, and nothing is changed: the proposal of {done.who}"
+        return
     was = "was never said" if done.kind is CorrectionKind.VOID else "is said rightly now"
     if done.effect is None:
         yield f"proposed, and nothing is changed yet: of {done.who}"
-        yield "another steward gives the same command, and it is done"
+        yield "another steward gives the same command, which consent queue prints, and it is done; --take-back takes it back"
+        for steward, parts in done.differs.items():
+            yield f"another proposal than {steward}'s, other in {', '.join(parts) or 'content'}: to agree, give that command of consent queue"
     else:
         yield f"corrected as event {done.effect.event_id}: it {was}, of {done.who}"
     if done.allowed:

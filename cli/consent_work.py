@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cli import consent_proposals
 from cli.context import context_of
 from cli.inputs import stated_time
 from cli.prompts import ask, has_terminal
@@ -183,10 +184,11 @@ def expiring(
 
 
 def queue(ctx: typer.Context) -> None:
-    """What projects leave open, how many people it holds back, and what a ruling can settle.
+    """What projects leave open, how many people it holds back, what a ruling can settle, and corrections that wait for another steward.
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
-    "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}]}.
+    "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
+    "proposed_by", "proposed", "reason", "agree": command}]}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
@@ -199,13 +201,17 @@ def queue(ctx: typer.Context) -> None:
     ]
     names = ("project", "item", "ruled_by", "ruled", "reason")
     unconfirmed = [{name: getattr(ruling, name) for name in names} for ruling in found.unconfirmed]
-    context.output.document({"queue": items, "unconfirmed": unconfirmed})
+    proposed = [consent_proposals.document(one) for one in found.proposals]
+    context.output.document({"queue": items, "unconfirmed": unconfirmed, "proposals": proposed})
     rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
     context.output.line(f"open questions: {len(rows)}")
     if rows:
         context.output.table(("project", "people", "about", "", "settled by"), rows)
     for ruling in found.unconfirmed:
         context.output.line(f"{ruling.ruled_by} ruled on {ruling.item} for {ruling.project}: another steward confirms")
+    for proposal in found.proposals:
+        for line in consent_proposals.lines(proposal):
+            context.output.line(line)
 
 
 def rule(

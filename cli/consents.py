@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import consent_corrections, consent_forms, consent_work
+from cli import consent_corrections, consent_forms, consent_proposals, consent_work
 from cli.context import context_of
 from cli.inputs import renames, report_text, stated_time
 from cli.lazy import group
@@ -179,7 +179,8 @@ def show(
     T is a day (its first instant in the vault's time zone), or a date and time with a zone.
 
     JSON: {"who", "events": [{"event_id", "seq", "recorded_at", "legal_time", "answers", "withdrawal", "status", "form", …, "private"}],
-    "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool}.
+    "granted": [{"policy", "terms"}], "refused": {policy: reason}, "otherwise": reason, "restricted": bool, "deceased": bool,
+    "proposals": [corrections that wait for another steward, as queue gives them]}.
     """
     context = context_of(ctx)
     from vault.consent.recording import history
@@ -200,6 +201,9 @@ def show(
         context.output.line(f"not allowed: anything: {reasons.WORDS[standing.otherwise]}")
     if standing.restricted:
         context.output.line(reasons.WORDS[reasons.RESTRICTED])
+    for proposal in found.proposals:
+        for line in consent_proposals.lines(proposal):
+            context.output.line(line)
 
 
 def _document(found: History) -> dict[str, object]:
@@ -212,6 +216,7 @@ def _document(found: History) -> dict[str, object]:
         "otherwise": standing.otherwise,
         "restricted": standing.restricted,
         "deceased": standing.deceased,
+        "proposals": [consent_proposals.document(one) for one in found.proposals],
     }
 
 
@@ -233,12 +238,16 @@ def _corrections(event: consent.ConsentEvent, found: History) -> Iterator[str]:
     """What an event corrects, with who and why, and what corrects it."""
     if event.supersedes:
         private = found.private[event.event_id]
-        by = " and ".join(name for name in (private.get("proposed_by", ""), event.recorded_by) if name)
         kind = "takes back" if event.correction is consent.CorrectionKind.VOID else "corrects"
-        yield f"{kind} {event.supersedes}, by {by}" + (f": {private['reason']}" if "reason" in private else "")
+        said = [_said("proposed by", private["proposed_by"], private.get("proposed_reason"))] if "proposed_by" in private else []
+        yield f"{kind} {event.supersedes}, {'; '.join([*said, _said('by', event.recorded_by, private.get('reason'))])}"
     for later in found.events:
         if later.supersedes == event.event_id:
             yield f"corrected by {later.event_id}"
+
+
+def _said(what: str, steward: str, reason: str | None) -> str:
+    return f"{what} {steward}" + (f": {reason}" if reason else "")
 
 
 def _terms(alternatives: Iterable[Any]) -> str:

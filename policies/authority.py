@@ -52,6 +52,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "consent.record",
         "consent.correct",
         "consent.correct.propose",
+        "consent.correct.take_back",
         "consent.explain",
         "consent.export",
         "consent.coverage",

@@ -23,7 +23,7 @@ from vault import gate
 from vault.access import accounting, projects, reference_data, requests, rulings
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
-from vault.consent import corrections, coverage, explanations, forms, people, recording, subject_export, work_queue
+from vault.consent import corrections, coverage, explanations, forms, people, proposals, recording, subject_export, work_queue
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret
@@ -325,6 +325,7 @@ def functions(s, names, folder):
         "consent.record": lambda: recording.record(s, "S11", "broad-research", {"research_use": "yes"}),
         "consent.withdraw": lambda: recording.withdraw(s, "S03"),
         "consent.correct": lambda: corrections.correct(s, names["event"], reason="x"),
+        "consent.correct.take_back": lambda: proposals.take_back(s, names["event"], reason="x"),
         "consent.show": lambda: recording.history(s, "S03"),
         "consent.explain": lambda: explanations.explain(s, "S03", "demo"),
         "consent.export": lambda: subject_export.export(s, "S03", folder / "dossier"),

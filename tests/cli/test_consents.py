@@ -126,6 +126,33 @@ def test_what_was_recorded_for_another_person_is_taken_back(consented):
     assert consented.run("project check demo --json").json["permit"] == 12
 
 
+def test_a_proposed_correction_is_agreed_to_with_the_command_that_is_printed_and_both_reasons_are_shown(consented):
+    consented.run("principal add bob --role steward --new-key-file bob.key")
+    bob = "--as bob --key-file bob.key"
+    ann = "--as ann"
+    event = consented.run(f"{ann} consent withdraw SAMPLE_2 --json").json["event"]
+    proposed = f"{ann} consent correct {event} --at 2026-01-02 --evidence {'ab' * 32} --reason 'it'\"'\"'s hers'"
+    assert consented.run(f"{proposed} --json").json["state"] == "proposed"
+    assert consented.try_(f"{ann} consent correct {event} --take-back --checked --reason x --json").error == "take_back_alone"
+    assert "taken back" in consented.run(f"{ann} consent correct {event} --take-back --reason 'not sure'").out
+    assert consented.run(f"{ann} consent queue --json").json["proposals"] == []
+    consented.run(proposed)
+    (one,) = consented.run(f"{bob} consent queue --json").json["proposals"]
+    assert (one["event"], one["proposed_by"], one["kind"], one["reason"]) == (event, "ann", "restated", "it's hers")
+    assert "SAMPLE_2" in one["who"]
+    assert consented.run(f"{ann} consent show SAMPLE_2 --json").json["proposals"] == [one]
+    assert one["agree"] in consented.run(f"{ann} consent show SAMPLE_2").out
+    assert one["agree"] in consented.run(f"{ann} consent queue").out
+    other = consented.run(f"{bob} consent correct {event} --evidence {'cd' * 32} --reason x --json").json
+    assert (other["state"], other["differs"]) == ("proposed", {"ann": ["kind", "evidence", "what is said rightly"]})
+    agree = one["agree"].removeprefix("genovault ")
+    agreed = consented.run(f"{bob} --json {agree[: agree.index(' --reason')]} --reason 'I asked her'").json
+    assert agreed["state"] == "corrected"
+    assert "proposed by ann: it's hers; by bob: I asked her" in " ".join(
+        consented.run(f"{ann} consent show SAMPLE_2").out.split()
+    )
+
+
 def test_contact_alone_can_be_withdrawn(consented):
     consented.run("consent withdraw SAMPLE_2 --level no-contact")
     assert consented.run("project check demo --json").json["permit"] == 12

@@ -5,12 +5,14 @@ Both sign (``vault.session.approvals``), so that one steward's keys make nobody 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from vault.access import projects
+from vault.audit.actions import Action
 from vault.errors import RefusedError
 from vault.session import approvals
 from vault.session.approvals import Approval
@@ -61,13 +63,22 @@ def sign(vault: UnlockedVault, tx: Transaction, approval: Approval, *, two: bool
     return Agreement(settled=True, proposed_by=first.principal)
 
 
+def proposals(vault: UnlockedVault, tx: Transaction, act: Action, kind: str) -> Sequence[ApprovalRow]:
+    """Signatures under acts of one kind that another steward can still join, the newest first; of acts that are settled too."""
+    return tx.scalars(_open(act, kind, since=to_micros(vault.clock() - HOLDS))).all()
+
+
 def _proposal(tx: Transaction, approval: Approval, *, since: int) -> ApprovalRow | None:
     """The newest signature under the same act of a steward who is still one."""
-    query = (
+    query = _open(approval.act, approval.kind, since=since)
+    return tx.scalars(query.where(ApprovalRow.ref == approval.ref, ApprovalRow.content == approval.content).limit(1)).first()
+
+
+def _open(act: Action, kind: str, *, since: int) -> Select[ApprovalRow]:
+    return (
         select(ApprovalRow)
         .join(PrincipalRow, PrincipalRow.name == ApprovalRow.principal)
-        .where(ApprovalRow.act == approval.act.value, ApprovalRow.kind == approval.kind, ApprovalRow.ref == approval.ref)
-        .where(ApprovalRow.content == approval.content, ApprovalRow.signed >= since)
+        .where(ApprovalRow.act == act.value, ApprovalRow.kind == kind, ApprovalRow.signed >= since)
         .where(PrincipalRow.state == "active", PrincipalRow.role == "steward")
+        .order_by(ApprovalRow.signed.desc())
     )
-    return tx.scalars(query.order_by(ApprovalRow.signed.desc()).limit(1)).first()

@@ -33,6 +33,7 @@ class Action(StrEnum):
     CONSENT_WITHDRAW = "consent.withdraw"
     CONSENT_CORRECT = "consent.correct"
     CONSENT_PROPOSE_CORRECTION = "consent.correct.propose"  # the first of two stewards; nothing is changed by it
+    CONSENT_TAKE_BACK_PROPOSAL = "consent.correct.take_back"  # by who proposed; nothing is changed by it
     CONSENT_SHOW = "consent.show"
     CONSENT_EXPLAIN = "consent.explain"
     CONSENT_EXPORT = "consent.export"

@@ -1,7 +1,7 @@
 """Correction of a recorded consent event: it never was, or it was otherwise (docs/design/consent.md §4.2).
 
 The event stays in the history; the correction says who and why. Where more may be released after it than before, it takes evidence
-and, where there are several, two stewards: one proposes, another gives the same correction.
+and, where there are several, two stewards: one proposes, another gives the same correction with the same evidence. Each has a reason.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from policies import canonical, consent, corrections
 from policies.consent import RULES, ConsentEvent, CorrectionKind
@@ -16,12 +17,11 @@ from policies.standing import standing
 from policies.states import fold
 from vault.access import second_steward
 from vault.audit.actions import Action, Outcome
-from vault.consent import corrected_events, ledger, signatures
+from vault.consent import corrected_events, ledger, proposals, signatures
 from vault.consent.corrected_events import Amendment, Wrong
 from vault.consent.ledger import NewEvent
+from vault.consent.proposals import AskedCorrection
 from vault.consent.withdrawal_effect import Withdrawn, effect
-from vault.crypto.context import encode_context
-from vault.crypto.primitives import sha256
 from vault.errors import InputError, UnavailableError
 from vault.ids import SubjectId
 from vault.session.approvals import Approval
@@ -30,8 +30,8 @@ from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.people_words import who
 
-REASON, PROPOSED_BY = "reason", "proposed_by"  # of a sealed part
-PROPOSED, CORRECTED = "proposed", "corrected"
+REASON, PROPOSED_BY, PROPOSED_REASON = "reason", "proposed_by", "proposed_reason"  # of a sealed part
+PROPOSED, CORRECTED, TAKEN_BACK = "proposed", "corrected", "taken_back"
 NEVER_SAID = Amendment()
 _ANY = "-"  # stands for evidence while a correction is tried
 
@@ -48,6 +48,7 @@ class Corrected:
     allowed: tuple[str, ...]
     takes_two: bool
     effect: Withdrawn | None = None
+    differs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # steward who proposed otherwise -> in what
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,12 @@ def correct(
     """
     with vault.trail.attempting(Action.CONSENT_CORRECT):
         said = require_reason(reason)
-        asked = _asked(vault, event_id, amendment, signatures.digest_of(evidence) if evidence else "")
+        shown = signatures.digest_of(evidence) if evidence else ""
+        asked = _asked(vault, event_id, amendment, shown)
+        request = AskedCorrection(said, amendment, shown, clock_checked, asked.history[-1].seq)
         detail: dict[str, object] = {"event": event_id, "kind": asked.event.correction, "reason": said}
-        approval = _approval(asked)
+        approval = _approval(vault, asked)
+        waiting = proposals.of_event(vault, asked.subject, event_id)
         with vault.books.write() as tx:
             if ledger.read(tx, vault).events_of(asked.subject) != asked.history:
                 raise UnavailableError(
@@ -91,11 +95,15 @@ def correct(
             agreed = second_steward.sign(vault, tx, approval, two=asked.takes_two) if asked.opens else None
             if agreed is not None and not agreed.settled:
                 act = Action.CONSENT_PROPOSE_CORRECTION
+                detail[proposals.ASKED] = proposals.sealed(vault, asked.subject, request, approval.content)
                 vault.trail.append(tx, act, Outcome.DONE, subjects=[asked.subject], detail=detail)
-                return _corrected(vault, asked, None)
+                others = {name: one.asked.differs(request) for name, one in waiting.items() if name != vault.principal}
+                return _corrected(vault, asked, None, others)
             private = {**asked.private, REASON: said}
             if agreed is not None and agreed.proposed_by:
                 private[PROPOSED_BY] = detail[PROPOSED_BY] = agreed.proposed_by
+                if (first := waiting.get(agreed.proposed_by)) is not None and first.content == approval.content:
+                    private[PROPOSED_REASON] = detail[PROPOSED_REASON] = first.asked.reason
             new = NewEvent(asked.subject, asked.event, private, at_once=asked.event.correction is CorrectionKind.VOID)
             head, recorded = ledger.append(tx, vault, [new], clock_checked=clock_checked)
             flags = signatures.flags(recorded, clock_checked=clock_checked)
@@ -124,7 +132,7 @@ def _asked(vault: UnlockedVault, event_id: str, amendment: Amendment, evidence: 
     if instead is not None:
         hint = f"correct that one: {instead.event_id}"
         raise InputError("event_corrected", "another event stands in its place already", hint=hint)
-    sealed = {key: value for key, value in held[event.seq].items() if key not in {REASON, PROPOSED_BY}}
+    sealed = {key: value for key, value in held[event.seq].items() if key not in {REASON, PROPOSED_BY, PROPOSED_REASON}}
     wrong = Wrong(subject, history, event, sealed)
     private: Mapping[str, str] = {}
     if amendment.kind is CorrectionKind.VOID:
@@ -139,17 +147,23 @@ def _asked(vault: UnlockedVault, event_id: str, amendment: Amendment, evidence: 
     return _Trial(subject, history, made, private, opens=opens, takes_two=opens and two)
 
 
-def _approval(asked: _Trial) -> Approval:
-    """Approval of a correction: of the event, of what it says, and of the history that it was read in."""
+def _approval(vault: UnlockedVault, asked: _Trial) -> Approval:
+    """Approval of a correction: what the event says with its sealed part, apart from what differs each time that it is made."""
     fixed = {"event_id": "", "recorded_at": 0, "recorded_by": "", "evidence_hash": "", "channel": ""}
     said = {key: value for key, value in consent.as_dict(asked.event).items() if key not in fixed}
     if asked.event.correction is CorrectionKind.VOID:
         said.pop("legal_time")
-    context = encode_context("genovault/consent-correction/v1", asked.history[-1].seq, canonical.dumps(said))
-    return Approval(Action.CONSENT_CORRECT, "consent_correction", asked.event.supersedes.encode(), sha256(context))
+    whole = canonical.dumps([said, dict(asked.private)]).encode()
+    evidence, after = asked.event.evidence_hash, asked.history[-1].seq
+    return proposals.approval(vault, asked.subject, asked.event.supersedes, whole, after=after, evidence=evidence)
 
 
-def _corrected(vault: UnlockedVault, asked: _Trial, recorded: ConsentEvent | None) -> Corrected:
+def _corrected(
+    vault: UnlockedVault,
+    asked: _Trial,
+    recorded: ConsentEvent | None,
+    differs: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Corrected:
     now = vault.clock()
     trial = replace(asked.event, seq=asked.history[-1].seq + 1, rules=RULES[-1])
     was, now_granted = (_granted(events, now) for events in (asked.history, (*asked.history, recorded or trial)))
@@ -160,6 +174,7 @@ def _corrected(vault: UnlockedVault, asked: _Trial, recorded: ConsentEvent | Non
         tuple(sorted(now_granted - was)),
         asked.takes_two,
         None if recorded is None else effect(vault, asked.subject, asked.history, recorded, at=now),
+        differs,
     )
 
 

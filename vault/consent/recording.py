@@ -22,6 +22,7 @@ from vault.audit.actions import Action, Outcome
 from vault.consent import coverage, form_responses, forms, known_names, ledger, named_places, signatures
 from vault.consent.form_responses import FormResponse
 from vault.consent.ledger import NewEvent
+from vault.consent.proposals import Proposal, pending
 from vault.consent.signatures import NOW_BY_THE_PERSON, Signature
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import GenovaultError, InputError
@@ -69,6 +70,7 @@ class History:
     private: Mapping[str, Mapping[str, str]]
     zone: tzinfo = UTC  # of the vault's days
     who: str = field(default="", repr=False)
+    proposals: tuple[Proposal, ...] = ()  # corrections that wait for another steward
 
 
 def import_answers(
@@ -232,7 +234,8 @@ def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, k
         state = states.fold(events, known_at=known_at) if known_at else states.fold(events, head=book.head.seq)
         vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[subject])
     shown = {e.event_id: private[e.seq] for e in known}
-    return History(known, standing(state, legal_at=at), shown, zone_of(vault), who(vault, subject))
+    waiting = () if known_at else tuple(pending(vault, [subject]))
+    return History(known, standing(state, legal_at=at), shown, zone_of(vault), who(vault, subject), waiting)
 
 
 def blank_sheet(vault: UnlockedVault, form_name: str, *, accept: bool) -> tuple[list[str], list[list[str]]]:

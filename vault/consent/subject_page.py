@@ -59,6 +59,8 @@ _ACTS = {
     "consent.import": "your answers were recorded",
     "consent.record": "what you said was recorded",
     "consent.correct": "a record of what you said was corrected",
+    "consent.correct.propose": "it was proposed to correct a record of what you said",
+    "consent.correct.take_back": "a proposal to correct a record of what you said was taken back",
     "consent.withdraw": "your withdrawal was recorded",
     "consent.show": "what you said was looked at",
     "consent.explain": "it was looked up what you allow a project",

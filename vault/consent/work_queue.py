@@ -18,7 +18,8 @@ from policies.term_matching import Effect
 from vault.access import projects, rulings
 from vault.access.rulings import Ruling
 from vault.audit.actions import Action, Outcome
-from vault.consent import cohort_decisions, ledger
+from vault.consent import cohort_decisions, ledger, proposals
+from vault.consent.proposals import Proposal
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
 from vault.session.moments import moment
@@ -56,10 +57,11 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Queue:
-    """Open questions by project, the most subjects first, and rulings that await a second steward's confirmation."""
+    """Open questions by project, the most subjects first, and rulings and corrections that await a second steward."""
 
     waiting: tuple[Waiting, ...]
     unconfirmed: tuple[Ruling, ...]
+    proposals: tuple[Proposal, ...]
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -104,7 +106,7 @@ def _held(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> list[SubjectId
 
 
 def queue(vault: UnlockedVault) -> Queue:
-    """Open questions of all draft and approved projects, and unconfirmed rulings."""
+    """Open questions of all draft and approved projects, unconfirmed rulings and corrections that were proposed."""
     with vault.trail.attempting(Action.CONSENT_QUEUE):
         waiting: list[Waiting] = []
         open_projects = [p for p in projects.list_all(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
@@ -114,9 +116,11 @@ def queue(vault: UnlockedVault) -> Queue:
                 now = moment(vault, tx).at
                 decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
             waiting += _open_questions(project.code, decided.verdicts)
-        vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, counts={"questions": len(waiting)})
+        concerned = proposals.people(vault)
+        vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, subjects=concerned, counts={"questions": len(waiting)})
+        proposed = tuple(proposals.pending(vault, concerned))
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)))
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed)
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:

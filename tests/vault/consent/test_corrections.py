@@ -95,6 +95,7 @@ def test_two_stewards_revive_a_consent_together(asked):
     assert permits(asked) == 12
     private = recording.history(asked.vault, "SAMPLE_3").private[done.effect.event_id]
     assert (private["proposed_by"], private["reason"]) == ("ann", "I saw the letter")
+    assert private["proposed_reason"] == "another person's letter"
     assert acts(asked).count("consent.correct.propose") == 1
 
 
