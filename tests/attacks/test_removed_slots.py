@@ -8,7 +8,7 @@ from tests.support import vaults
 from tests.support.vaults import opened
 from vault import gate
 from vault.access import projects
-from vault.consent import recording
+from vault.consent import people, recording
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError, UnavailableError, UsageError
@@ -24,7 +24,7 @@ ACTS = {
     "ask": vaults.ask,
     "whose consent": lambda s: recording.history(s, "S03"),
     "who it is": lambda s: registry.subject_show(s, "S03"),
-    "who is held": registry.subject_list,
+    "who is held": people.listed,
     "check": lambda s: gate.check(s, "demo"),
     "view": lambda s: gate.view(s, project="demo", dataset="cohort"),
 }

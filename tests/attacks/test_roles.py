@@ -13,7 +13,7 @@ from tests.support.vaults import ask, opened
 from vault import gate
 from vault.access import projects, reference_data, requests
 from vault.audit.entry import decode_leaf
-from vault.consent import recording
+from vault.consent import people, recording
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import ROLE_BRANCHES, Branch, Role
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError
@@ -73,7 +73,7 @@ def test_an_auditor_opens_nothing_but_the_log(someone, small, tmp_path):
             lambda: gate.view(s, project="demo", dataset="cohort"),
             lambda: gate.extract(s, request, tmp_path / "out"),
             lambda: gate.check(s, "demo"),
-            lambda: registry.subject_list(s),
+            lambda: people.listed(s),
             lambda: registry.subject_show(s, "S01"),
             lambda: references.resolve(s, "S01"),
             lambda: recording.history(s, "S01"),
@@ -111,7 +111,7 @@ def test_an_engine_names_nobody(someone, small):
         view = gate.view(s, project="demo", dataset="cohort")
         assert len(view.pseudonyms) == len(vaults.PERMITTED)
         for attempt in (
-            lambda: registry.subject_list(s),
+            lambda: people.listed(s),
             lambda: registry.subject_show(s, "S01"),
             lambda: identities.open_identities(s, [anybody(s)]),
             lambda: references.resolve(s, "S01"),

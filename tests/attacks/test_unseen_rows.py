@@ -131,7 +131,7 @@ FOUND = {
     ),
     "a reference added": (
         BOOKS,
-        "INSERT INTO reference SELECT randomblob(32), subject_id, NULL FROM subject LIMIT 1",
+        "INSERT INTO reference SELECT randomblob(32), subject_id, NULL, 1 FROM subject LIMIT 1",
         "reference_altered",
     ),
     "evidence taken out": (BOOKS, LAST.format(table="consent_private", key="seq"), "evidence_altered"),

@@ -86,8 +86,8 @@ def _add(s: UnlockedVault, name: str, role: str) -> None:
 
 
 ACTS: dict[str, Callable[..., Any]] = {
-    "accept": lambda s, who: recording.record(s, who, FORM, {"research_use": "yes"}).seq,
-    "decline": lambda s, who: recording.record(s, who, FORM, {"research_use": "no"}).seq,
+    "accept": lambda s, who: recording.record(s, who, FORM, {"research_use": "yes"}).event.seq,
+    "decline": lambda s, who: recording.record(s, who, FORM, {"research_use": "no"}).event.seq,
     "withdraw": lambda s, who: recording.withdraw(s, who).event_id,
     "exclude": lambda s, who, place: recording.withdraw(s, who, scope=f"loci:{place}").event_id,
     "restrict": lambda s, who: recording.note(s, who, Status.RESTRICTED) and None,
