@@ -23,6 +23,7 @@ people on stderr:
 ```
 
 `code` is a constant to rely on; `message` and `hint` may change; `problems` is there only where a file has several.
+Every document is described by [json-documents.schema.json](json-documents.schema.json) (JSON Schema 2020-12), by its command's name with hyphens.
 
 | exit code | meaning |
 |---|---|

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import cli.main
+from tests.support import documents
 from tests.support.vcf_text import SmallVcf, vcf
 
 PASSPHRASE = "correct horse canary staple"
@@ -58,6 +59,8 @@ class Shell:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = cli.main.run(shlex.split(command))
         ran = Ran(code, out.getvalue(), err.getvalue())
+        if "--json" in shlex.split(command) and ran.out:
+            documents.check(shlex.split(command), ran.out)
         self.printed.append(ran)
         assert "Traceback" not in ran.err, ran.err
         if file:
