@@ -55,7 +55,7 @@ def _at(stage: str, shell: Shell) -> Shell:
 @pytest.fixture
 def shell(tmp_path, monkeypatch) -> Shell:
     """A shell in an empty folder."""
-    return Shell(tmp_path, monkeypatch)
+    return Shell(tmp_path, monkeypatch, documented=True)
 
 
 @pytest.fixture

@@ -214,7 +214,13 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(dataset=st.sampled_from(DATASETS))
     def declare(self, dataset: str) -> None:
         code = f"code{next(self.numbers)}"
-        self.held.project(code, dataset)
+        try:
+            self.held.project(code, dataset)
+        except InputError as error:
+            assert (error.code, dataset in self.parts) == ("dataset_unknown", False)
+            self.projects[code] = (dataset, "draft")
+            return
+        assert dataset in self.parts
         self.projects[code] = (dataset, "approved")
 
     @precondition(lambda self: self.projects)
@@ -222,11 +228,13 @@ class VaultMachine(RuleBasedStateMachine):
     def change(self, data: st.DataObject, verb: str) -> None:
         code = data.draw(st.sampled_from(sorted(self.projects)))
         dataset, state = self.projects[code]
-        fits = {"approve": state == "suspended", "suspend": state == "approved", "close": state != "closed"}[verb]
+        fits = {"approve": state in ("suspended", "draft"), "suspend": state == "approved", "close": state != "closed"}[verb]
         try:
             projects.change(self.held.vault, code, verb)
         except InputError as error:
-            assert (error.code, fits) == ("project_state", False)
+            gone = verb == "approve" and fits and dataset not in self.parts
+            assert error.code == ("dataset_unknown" if gone else "project_state")
+            assert gone or not fits
             return
         assert fits
         self.projects[code] = (dataset, {"approve": "approved", "suspend": "suspended", "close": "closed"}[verb])
