@@ -126,8 +126,10 @@ FOUND = {
     "a reference taken out": (BOOKS, LAST.format(table="reference", key="digest"), "reference_missing"),
     "a reference turned": (
         BOOKS,
-        "UPDATE reference SET subject_id = (SELECT max(subject_id) FROM subject) WHERE digest = "
-        "(SELECT digest FROM reference WHERE subject_id < (SELECT max(subject_id) FROM subject) LIMIT 1)",
+        (
+            "UPDATE reference SET subject_id = (SELECT max(subject_id) FROM subject) WHERE digest = "
+            "(SELECT digest FROM reference WHERE subject_id < (SELECT max(subject_id) FROM subject) LIMIT 1)"
+        ),
         "reference_altered",
     ),
     "a reference added": (
