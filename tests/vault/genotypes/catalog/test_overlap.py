@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
 from tests.support.held import Held
+from tests.support.outside import tool
 from tests.support.vcf_text import vcf
 from tests.vault.genotypes.imports import refused
 from vault.genotypes.catalog import call_comparison, part_list
@@ -138,11 +138,10 @@ def test_alleles_are_compared_by_their_bases():
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("plink2") is None, reason="plink2 judges")
 def test_kinship_is_plink2s(tmp_path):
     rows = patterned(6, sites=2_000, contig="1")
     (tmp_path / "a.vcf").write_bytes(vcf("A B C D E F", *rows).data)
-    run = ["plink2", "--vcf", "a.vcf", "--make-king", "square", "--out", "k"]
+    run = [tool("plink2"), "--vcf", "a.vcf", "--make-king", "square", "--out", "k"]
     subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
     judged = np.loadtxt(tmp_path / "k.king")
     texts = {"0/0": diploid(0, 0, phased=False), "0/1": diploid(0, 1, phased=False), "1/1": diploid(1, 1, phased=False)}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
 from tests.support.held import Held
+from tests.support.outside import tool
 from tests.support.vcf_text import vcf
 from vault.genotypes.catalog import pairwise_kinship
 from vault.operations.corrections import sample_checks
@@ -84,13 +84,12 @@ def test_the_list_names_handles_and_the_log_one_access(checked):
     assert held.vault.trail.detail(size + 1)["duplicate"] == 1
 
 
-@pytest.mark.skipif(shutil.which("plink2") is None, reason="plink2 judges")
 def test_kinship_is_that_of_plink2(tmp_path):
     alts = drawn(900, 7, seed=3)
     alts[:, 1] = np.where(np.arange(900) < 450, alts[:, 0], alts[:, 1])  # related by half
     alts[::7, 2] = 3
     (tmp_path / "a.vcf").write_bytes(vcf("A B C D E F G", *rows(alts)).data)
-    run = ["plink2", "--vcf", "a.vcf", "--make-king", "square", "--out", "k", "--threads", "1"]
+    run = [tool("plink2"), "--vcf", "a.vcf", "--make-king", "square", "--out", "k", "--threads", "1"]
     subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
     judged = np.loadtxt(tmp_path / "k.king")
     dosage = np.where(alts == 3, pairwise_kinship.MISSING, alts).astype(np.int8)
