@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.context import context_of
+from cli.context import Context, context_of
 from cli.inputs import read_text
 from cli.lazy import group
 from policies import loci
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = group("What projects ask for.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)]
 
 
 @app.command()
@@ -100,7 +101,7 @@ def show(ctx: typer.Context, request_id: Id) -> None:
 def deny(
     ctx: typer.Context,
     request_id: Id,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)],
+    reason: Reason,
 ) -> None:
     """Stop a request for good.
 
@@ -111,15 +112,14 @@ def deny(
 
     with context.open() as vault:
         request = requests.deny(vault, request_id, reason)
-    context.output.document(_described(request))
-    context.output.line(f"request {request.request_id} is denied")
+    _tell_state(context, request)
 
 
 @app.command()
 def withdraw(
     ctx: typer.Context,
     request_id: Id,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)],
+    reason: Reason,
 ) -> None:
     """Take a request back. Stewards take back any, others their own.
 
@@ -130,8 +130,7 @@ def withdraw(
 
     with context.open() as vault:
         request = requests.withdraw(vault, request_id, reason)
-    context.output.document(_described(request))
-    context.output.line(f"request {request.request_id} is withdrawn")
+    _tell_state(context, request)
 
 
 @app.command()
@@ -147,6 +146,11 @@ def resubmit(ctx: typer.Context, request_id: Id) -> None:
         request = requests.resubmit(vault, request_id)
     context.output.document(_described(request))
     context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
+
+
+def _tell_state(context: Context, request: Request) -> None:
+    context.output.document(_described(request))
+    context.output.line(f"request {request.request_id} is {request.state}")
 
 
 def _bed_regions(file: Path) -> list[str]:
