@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from policies import times
+from policies import canonical, times
 from policies.obligations import Obligations
 from policies.rules import RULE_SET
 from vault.access import release_limits
@@ -37,12 +37,18 @@ def manifest_without_files(
         dataset=asked.dataset.name,
         assembly=asked.dataset.assembly,
         kind="panel" if panel else "region",
-        loci=Loci(regions=regions, panel=panel.name if panel else None, panel_version=str(panel.version) if panel else None),
+        loci=Loci(
+            regions=regions,
+            genes=asked.genes,
+            panel=panel.name if panel else None,
+            panel_version=str(panel.version) if panel else None,
+        ),
         counts=counts,
         obligations=release_limits.stated(obligations),
         policies=(RULE_SET,),
         created=created,
         expires=min((end for end in (_shared_end(obligations, created), declaration.expires) if end), default=None),
+        profile=canonical.sha256(canonical.plain(declaration.disclosure)),
         files=(),
     )
 

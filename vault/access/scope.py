@@ -28,7 +28,7 @@ UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access w
 class AccessScope:
     """Project, dataset, and a panel, regions, both as a union, or (neither) the whole dataset.
 
-    ``asked``: places of which something must be left to show, for a release; a view may as well be empty.
+    ``regions`` holds the positions of ``genes`` too. ``asked``: places of which something must be left to show, for a release; a view may as well be empty.
     """
 
     project: Project
@@ -38,6 +38,7 @@ class AccessScope:
     request_id: str | None = None
     asserted_for: str | None = None  # user named by the submitting steward; unverified
     asked: tuple[Interval, ...] = ()
+    genes: tuple[str, ...] = ()  # as a request named them
 
     def selection(self) -> Selection:
         """Selection of the sites to read."""
@@ -70,7 +71,7 @@ def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
     panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
     project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
-    scope = AccessScope(project, dataset, panel, spec.regions, request_id, person)
+    scope = AccessScope(project, dataset, panel, spec.regions, request_id, person, genes=spec.genes)
     _require_open(vault, scope)
     return _with_asked(vault, scope)
 

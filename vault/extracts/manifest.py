@@ -6,7 +6,8 @@ extract travels with this document::
     {"manifest": {…}, "signature": {"ed25519": base64, "key": vkey}}
 
 It is canonical JSON (RFC 8785 without floats) and a newline. The Ed25519 signature is over ``CONTEXT`` and the canonical bytes of the inner object.
-The key's name is the log's origin with "/release": the release key is not the log's. The format is in docs/formats/extract.md.
+The key's name is the log's origin with "/release": the release key is not the log's. The format is in docs/formats/extract.md. Format 2 is
+written; format 1, which knew no sealed files, is read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from vault.crypto.primitives import verify_signature
 from vault.errors import InputError, IntegrityError, UsageError
 from vault.files.given_files import open_regular
 
-FORMAT: Literal["genovault/manifest/1"] = "genovault/manifest/1"
+Format = Literal["genovault/manifest/1", "genovault/manifest/2"]
+FORMER: Format = "genovault/manifest/1"
+FORMAT: Format = "genovault/manifest/2"
 CONTEXT = b"genovault/manifest/v1\n"
 LABEL: Literal["pseudonymised personal data"] = "pseudonymised personal data"
 MANIFEST_NAME = "manifest.json"
@@ -49,13 +52,38 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Content(_Frozen):
+    """What a sealed file holds, as its recipients read it."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
 class FileEntry(_Frozen):
-    """One file of the folder. ``format`` names it with its version, as in "vcf/4.3+bgzf"."""
+    """One file of the folder. ``format`` names it with its version, as in "vcf/4.3+bgzf"; ``plain`` is what a sealed file holds."""
 
     name: Annotated[str, Field(pattern=f"^{FILE_NAME}$")]
     format: Text
     bytes: Annotated[int, Field(ge=0)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Sha256
+    plain: Content | None = None
+
+
+class SealedFor(_Frozen):
+    """A recipient whom the sealed files are for. ``fingerprint``: SHA-256 in hex of the 32-byte key."""
+
+    name: Text
+    fingerprint: Sha256
+
+
+class Sealing(_Frozen):
+    """How sealed files are sealed: the vault's public key as their writer (hex), and whom they are for."""
+
+    writer: Sha256
+    recipients: Annotated[tuple[SealedFor, ...], Field(min_length=1)]
 
 
 class Obligation(_Frozen):
@@ -70,9 +98,13 @@ NO_RELINKING = Obligation(code="NRL", text="Do not link these records to the sam
 
 
 class Loci(_Frozen):
-    """The requested loci: regions as written in the request, a panel with its version, or both as a union."""
+    """The requested loci: regions as written in the request, a panel with its version, or both as a union.
+
+    ``regions`` holds the positions of ``genes`` too.
+    """
 
     regions: tuple[Text, ...] = ()
+    genes: tuple[Text, ...] = ()
     panel: Text | None = None
     panel_version: Text | None = None
 
@@ -92,9 +124,13 @@ class Counts(_Frozen):
 
 
 class Manifest(_Frozen):
-    """The inner object. Times are UTC; ``expires`` None means that no day is set."""
+    """The inner object. Times are UTC; ``expires`` None means that no day is set.
 
-    format: Literal["genovault/manifest/1"] = FORMAT
+    ``losses`` counts what the files' format cannot hold, by name; ``profile`` is the SHA-256 of the project's disclosure profile;
+    ``crypt4gh`` is None where no file is sealed.
+    """
+
+    format: Format = FORMAT
     label: Literal["pseudonymised personal data"] = LABEL
     release: Text
     log: Text  # origin of the audit log that holds the release's entries
@@ -111,6 +147,9 @@ class Manifest(_Frozen):
     policies: tuple[Text, ...]  # ids of the rule set and policy packs that decided
     created: Time
     expires: Time | None = None
+    profile: Sha256 | None = None
+    losses: dict[Text, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    crypt4gh: Sealing | None = None
     files: tuple[FileEntry, ...]
 
     @model_validator(mode="after")
@@ -122,11 +161,9 @@ class Manifest(_Frozen):
             raise ValueError("every release carries NRI and NRL")
         if (self.kind == "panel") != (self.loci.panel is not None):
             raise ValueError("kind and loci disagree")
+        if self.crypt4gh is None and any(entry.plain for entry in self.files):
+            raise ValueError("sealed files are for somebody")
         return self
-
-    def with_file(self, entry: FileEntry) -> Manifest:
-        """The same manifest with one more file."""
-        return make_manifest(**{**self.model_dump(), "files": (*self.files, entry)})
 
 
 def make_manifest(**fields: Any) -> Manifest:
@@ -143,7 +180,7 @@ def make_manifest(**fields: Any) -> Manifest:
 
 def sign_manifest(manifest: Manifest, signing_key: Signer) -> bytes:
     """The bytes of ``manifest.json``."""
-    inner = manifest.model_dump(mode="json")
+    inner = _inner(manifest)
     signature = signing_key.sign(CONTEXT + canonical.encode(inner))
     key = VerifierKey(f"{manifest.log}/release", ED25519, signing_key.public)
     envelope = {"manifest": inner, "signature": {"ed25519": base64.b64encode(signature).decode(), "key": key.to_text()}}
@@ -167,7 +204,7 @@ def verify_manifest(data: bytes, public_key: bytes) -> Manifest:
         manifest = Manifest.model_validate_json(canonical.encode(inner))
     except ValidationError as error:
         raise _malformed(_where(error)) from None
-    if manifest.model_dump(mode="json") != inner or key.name != f"{manifest.log}/release":
+    if _inner(manifest) != inner or key.name != f"{manifest.log}/release":
         raise _malformed("a value is not in its one spelling")
     return manifest
 
@@ -179,12 +216,6 @@ def signer_of(data: bytes) -> VerifierKey:
         IntegrityError: ``manifest_malformed``.
     """
     return _opened(data)[1]
-
-
-def file_entry(path: Path, *, file_format: str) -> FileEntry:
-    """The entry of a finished file."""
-    size, digest = _digest(path)
-    return FileEntry(name=path.name, format=file_format, bytes=size, sha256=digest)
 
 
 def verify_files(manifest: Manifest, folder: Path) -> None:
@@ -204,6 +235,20 @@ def verify_files(manifest: Manifest, folder: Path) -> None:
             raise IntegrityError("file_size", f"{entry.name} has {size} bytes, the manifest says {entry.bytes}")
         if digest != entry.sha256:
             raise IntegrityError("file_digest", f"{entry.name} is not the file that was released")
+
+
+def _inner(manifest: Manifest) -> dict[str, Any]:
+    """The inner object as JSON values; without what its format did not know."""
+    inner = manifest.model_dump(mode="json")
+    if manifest.format == FORMER:
+        inner = {name: value for name, value in inner.items() if name not in _SINCE_FORMER}
+        inner["loci"].pop("genes")
+        for entry in inner["files"]:
+            entry.pop("plain")
+    return inner
+
+
+_SINCE_FORMER = ("profile", "losses", "crypt4gh")
 
 
 def _opened(data: bytes) -> tuple[Any, VerifierKey, bytes]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from vault.audit.note import Signer
 from vault.errors import UsageError
-from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, file_entry, sign_manifest
+from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, make_manifest, sign_manifest
+from vault.extracts.parcel import Parcel
 from vault.extracts.readme import readme_text
 from vault.extracts.staging import Staging
 
@@ -39,18 +40,15 @@ def write_folder(
     name, spelled = _FORMATS[file_format]
     write = _writer(file_format)
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
-    with staging.create(f"{name}.csi") as index, staging.create(name) as genotypes:
+    parcel = Parcel(staging)
+    with parcel.create(f"{name}.csi", file_format="csi/1") as index, parcel.create(name, file_format=spelled) as genotypes:
         found = write(view, genotypes, index, vault_view=line)
-    kinds = {name: spelled, f"{name}.csi": "csi/1"}
     if found.fits_tabix:
-        kinds[f"{name}.tbi"] = "tbi/1"
-        with staging.create(f"{name}.tbi") as index:
+        with parcel.create(f"{name}.tbi", file_format="tbi/1") as index:
             found.write_tabix(index)
-    with staging.create(README_NAME) as readme:
+    with parcel.create(README_NAME, file_format="text") as readme:
         readme.write(readme_text(facts).encode())
-    manifest = facts
-    for file, kind in (kinds | {README_NAME: "text"}).items():
-        manifest = manifest.with_file(file_entry(staging.path / file, file_format=kind))
+    manifest = make_manifest(**{**facts.model_dump(), "files": tuple(parcel.entries)})
     data = sign_manifest(manifest, signing_key)
     with staging.create(MANIFEST_NAME) as document:
         document.write(data)

@@ -9,17 +9,21 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tests.support.outside import tool
+from tests.support.releases import file_entry
 from vault.audit import canonical
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
 from vault.extracts.manifest import (
     CONTEXT,
+    FORMER,
     NO_REIDENTIFICATION,
     NO_RELINKING,
+    Content,
     FileEntry,
     Obligation,
-    file_entry,
+    SealedFor,
+    Sealing,
     make_manifest,
     sign_manifest,
     signer_of,
@@ -28,6 +32,14 @@ from vault.extracts.manifest import (
 )
 from vault.extracts.readme import readme_text
 
+SEALING = Sealing(writer="ab" * 32, recipients=(SealedFor(name="lab", fingerprint="cd" * 32),))
+SEALED = FileEntry(
+    name="genotypes.vcf.gz.c4gh",
+    format="vcf/4.3+bgzf+crypt4gh/1",
+    bytes=157,
+    sha256="1" * 64,
+    plain=Content(bytes=5, sha256="0" * 64),
+)
 KEY = SigningKey(Secret(bytes(range(32))))
 OTHER = SigningKey(Secret(bytes(32)))
 FIELDS = {
@@ -71,6 +83,9 @@ def code(action):
             "counts": {"subjects": 1, "sites": 0, "not_assayed": 4},
         },
         {"created": datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)},
+        {"format": FORMER},
+        {"loci": {"regions": ("22:1-500",), "genes": ("TP53",)}, "losses": {"half_calls": 3, "phase": 0}, "profile": "7" * 64},
+        {"files": (SEALED,), "crypt4gh": SEALING},
     ],
 )
 def test_what_is_signed_is_read_back(changes):
@@ -82,15 +97,30 @@ def test_what_is_signed_is_read_back(changes):
     assert data == canonical.encode(json.loads(data)) + b"\n"
 
 
-def test_vector():
+@pytest.mark.parametrize(
+    ("changes", "signature", "digest"),
+    [
+        (
+            {"format": FORMER},
+            "MPzKQfh0t/tZg9RE5lE4Sil77gr4dxQ0/lwB5ngurLGA4G8iF8CeSaqMP7IXcNT3t2NMDWIgInPcuidmkZx9BA==",
+            "b57cd45be7b16b5de8b0e033b655be42729b2b4c2cb13d3e2ca013ffcfc24044",
+        ),
+        (
+            {"files": (SEALED,), "crypt4gh": SEALING, "losses": {"half_calls": 3}, "profile": "7" * 64},
+            "owNxWGhx2NSw/4ARpNFM2dcdBcVCJI81DKtwBHa5O1i4t3uX54pzFa5/pMgM6uwAAllkwXyOfIMqdyTucdbGAA==",
+            "eab7d0be12aa2db6e83db749be9dfb04fb996d822c3a7f172241fc96ba9025fd",
+        ),
+    ],
+)
+def test_vectors(changes, signature, digest):
     """Frozen, and in docs/formats/extract.md: a change here is a new format version."""
-    data = sign_manifest(manifest(), KEY)
+    data = sign_manifest(manifest(**changes), KEY)
     envelope = json.loads(data)
     assert envelope["signature"] == {
-        "ed25519": "MPzKQfh0t/tZg9RE5lE4Sil77gr4dxQ0/lwB5ngurLGA4G8iF8CeSaqMP7IXcNT3t2NMDWIgInPcuidmkZx9BA==",
+        "ed25519": signature,
         "key": "vault.example/log/release+f07c77ed+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4",
     }
-    assert hashlib.sha256(data).hexdigest() == "b57cd45be7b16b5de8b0e033b655be42729b2b4c2cb13d3e2ca013ffcfc24044"
+    assert hashlib.sha256(data).hexdigest() == digest
 
 
 def test_another_key_is_named_as_such():
@@ -147,7 +177,13 @@ def resigned(change):
         lambda m: m.update(obligations=[]),
         lambda m: m.update(created="2026-11-22T12:00:00+00:00"),
         lambda m: m.update(created="2026-11-22"),
-        lambda m: m.update(format="genovault/manifest/2"),
+        lambda m: m.update(format="genovault/manifest/3"),
+        lambda m: m.update(format="genovault/manifest/1"),
+        lambda m: m.pop("losses"),
+        lambda m: m["loci"].pop("genes"),
+        lambda m: m["files"][0].pop("plain"),
+        lambda m: m["files"][0].update(plain={"bytes": 1, "sha256": "0" * 64}),
+        lambda m: m.update(crypt4gh={"writer": "ab" * 32, "recipients": []}),
         lambda m: m.update(kind="panel"),
         lambda m: m.update(log="other.example/log"),
         lambda m: m["counts"].update(subjects="12"),
@@ -170,6 +206,8 @@ def test_a_signature_does_not_excuse_a_document_of_another_shape(change):
         {"created": datetime(2026, 1, 1)},  # noqa: DTZ001  # a time without a zone is the point
         {"counts": {"subjects": 0, "sites": 1}},
         {"loci": {}},
+        {"files": (SEALED,)},
+        {"losses": {"half_calls": -1}},
         {"loci": {"regions": ("22",), "panel": "pgx", "panel_version": "1"}},
         {"unknown": 1},
     ],
@@ -219,9 +257,8 @@ def test_the_outside_check_of_the_readme_works(tmp_path):
     """The commands of README.txt as they stand, with jq, sha256sum and openssl."""
     for program in ("jq", "openssl", "sha256sum", "xxd"):
         tool(program)
-    first = manifest(files=())
-    (tmp_path / "README.txt").write_text(readme_text(first))
-    data = sign_manifest(first.with_file(file_entry(tmp_path / "README.txt", file_format="text")), KEY)
+    (tmp_path / "README.txt").write_text(readme_text(manifest(files=())))
+    data = sign_manifest(manifest(files=(file_entry(tmp_path / "README.txt", file_format="text"),)), KEY)
     (tmp_path / "manifest.json").write_bytes(data)
     lines = [line.strip() for line in (tmp_path / "README.txt").read_text().splitlines() if line.startswith("    ")]
     script = "set -e\n" + "\n".join(lines[1:]).replace("KEY='...'", f"KEY='{signer_of(data).to_text()}'")

@@ -1,0 +1,66 @@
+"""The files of a release in the making, each of which its manifest names: written through one sink, told by size and digest as they are written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+from vault.extracts.manifest import FileEntry
+from vault.extracts.staging import Staging
+
+
+class Parcel:
+    """Opens the files of one release. ``entries``: those that are finished, in the order in which they were."""
+
+    def __init__(self, staging: Staging) -> None:
+        self.entries: list[FileEntry] = []
+        self._staging = staging
+
+    @contextmanager
+    def create(self, name: str, *, file_format: str) -> Iterator[BinaryIO]:
+        """A new file, forward only: ``write``, ``flush`` and ``tell``. It is synced and told when the block ends well.
+
+        Raises:
+            UsageError, UnavailableError: as ``Staging.create``.
+        """
+        with self._staging.create(name) as file:
+            stored = Measured(file)
+            yield cast("BinaryIO", stored)
+        self.entries.append(FileEntry(name=name, format=file_format, bytes=stored.size, sha256=stored.digest()))
+
+
+class Measured(io.RawIOBase):
+    """A file that is written through, forward only; how much and what it was. Closing it leaves the file beneath open."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.size = 0  # bytes
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of ``data``, any contiguous buffer; its number of bytes."""
+        with memoryview(data) as view:
+            self._file.write(view)
+            self._hash.update(view)
+            self.size += view.nbytes
+            return view.nbytes
+
+    def tell(self) -> int:
+        """Number of bytes written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Hand everything on to the operating system."""
+        if not self.closed:
+            self._file.flush()
+
+    def digest(self) -> str:
+        """SHA-256 in hex of what was written so far."""
+        return self._hash.hexdigest()
