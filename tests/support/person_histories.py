@@ -7,7 +7,7 @@ imports alone, of whom each call is in the end, without whoever left. ``played_h
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.support.gvcf_text import HEADER
@@ -199,14 +199,28 @@ class Model:
         }
 
     def give(self, old: str, new: str, *, moved: bool) -> None:
-        for at, owners in enumerate(self.owners):
-            for sample, owner in owners.items():
-                if owner == old:
-                    owners[sample] = new
-                    self.corrected.add((at, sample))
-                    if moved:
-                        self.moved.pop((at, sample), None)
-                        self.moved[at, sample] = len(self.files)
+        """Tell that the calls of one are the other's; ``moved``: they stand behind all that had come."""
+        self._become({old: new}, moved=moved)
+
+    def exchange(self, one: str, other: str) -> None:
+        """Tell that each has the other's calls, which stand behind all that had come."""
+        self._become({one: other, other: one}, moved=True)
+
+    def _become(self, becomes: Mapping[str, str], *, moved: bool) -> None:
+        for at, sample in self._as_read():
+            owner = self.owners[at][sample]
+            if owner in becomes:
+                self.owners[at][sample] = becomes[owner]
+                self.corrected.add((at, sample))
+                if moved:
+                    self.moved.pop((at, sample), None)
+                    self.moved[at, sample] = len(self.files)
+
+    def _as_read(self) -> list[tuple[int, str]]:
+        """Columns in the order in which they are read."""
+        nth = {column: place for place, column in enumerate(self.moved)}
+        columns = [(at, sample) for at, owners in enumerate(self.owners) for sample in owners]
+        return sorted(columns, key=lambda column: (self.moved.get(column, column[0] + 1), nth.get(column, -1)))
 
     def holders(self) -> list[str]:
         """People who have calls, and are readable."""

@@ -105,9 +105,7 @@ class Played:
     def _swap(self, step: Step) -> None:
         old, new = step.names
         moving.move(self.held.vault, "cohort", f"sample:{old}", f"sample:{new}", swap=True, reason="mixed up")
-        self.model.give(old, "(between)", moved=True)
-        self.model.give(new, old, moved=True)
-        self.model.give("(between)", new, moved=True)
+        self.model.exchange(old, new)
 
     def _remove(self, step: Step) -> None:
         for part in sorted(part for part, place in self._parts().items() if place in self.places[step.at]):
