@@ -201,6 +201,9 @@ def show(
         context.output.line(f"not allowed: anything: {reasons.WORDS[standing.otherwise]}")
     if standing.restricted:
         context.output.line(reasons.WORDS[reasons.RESTRICTED])
+    if standing.deceased:
+        agreed = any(grant.policy == consent.USE_AFTER_DEATH for grant in standing.grants)
+        context.output.line("the person has died, and agreed to use after death" if agreed else reasons.WORDS[reasons.DECEASED])
     for proposal in found.proposals:
         for line in consent_proposals.lines(proposal):
             context.output.line(line)

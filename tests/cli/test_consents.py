@@ -120,9 +120,11 @@ def test_a_withdrawal_that_was_typed_in_late_is_put_in_its_place(consented):
 def test_what_was_recorded_for_another_person_is_taken_back(consented):
     done = consented.run("consent note SAMPLE_2 deceased --json").json
     assert (done["recorded"], done["who"]) == ("deceased", "sample SAMPLE_2")
+    assert "The person has died and did not agree to use after death." in consented.run("consent show SAMPLE_2").out
     taken = consented.run(f"consent correct {done['event']} --reason 'his brother' --evidence {'ab' * 32}").out
     assert "never said, of sample SAMPLE_2" in taken
-    assert "his brother" in consented.run("consent show SAMPLE_2").out
+    shown = consented.run("consent show SAMPLE_2").out
+    assert "his brother" in shown and "has died" not in shown
     assert consented.run("project check demo --json").json["permit"] == 12
 
 
