@@ -8,28 +8,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from vault.extracts.manifest import FileEntry
+from vault.extracts.crypt4gh import Envelope, SealedFile
+from vault.extracts.manifest import Content, FileEntry
 from vault.extracts.staging import Staging
+
+SUFFIX = ".c4gh"  # of a sealed file's name
+SEALED_FORMAT = "+crypt4gh/1"  # after the format of what it holds
 
 
 class Parcel:
-    """Opens the files of one release. ``entries``: those that are finished, in the order in which they were."""
+    """Opens the files of one release. ``entries``: those that are finished, in the order in which they were.
 
-    def __init__(self, staging: Staging) -> None:
+    With an ``envelope``, what is written is sealed before it reaches the disk, and the file's name ends in ".c4gh".
+    """
+
+    def __init__(self, staging: Staging, envelope: Envelope | None = None) -> None:
         self.entries: list[FileEntry] = []
-        self._staging = staging
+        self._staging, self._envelope = staging, envelope
 
     @contextmanager
-    def create(self, name: str, *, file_format: str) -> Iterator[BinaryIO]:
+    def create(self, name: str, *, file_format: str, clear: bool = False) -> Iterator[BinaryIO]:
         """A new file, forward only: ``write``, ``flush`` and ``tell``. It is synced and told when the block ends well.
 
+        ``clear``: not sealed, because it says nothing of anybody.
+
         Raises:
-            UsageError, UnavailableError: as ``Staging.create``.
+            UsageError, UnavailableError: as ``Staging.create``. InputError: ``public_key_invalid``.
         """
-        with self._staging.create(name) as file:
+        if self._envelope is None or clear:
+            with self._staging.create(name) as file:
+                stored = Measured(file)
+                yield cast("BinaryIO", stored)
+            self.entries.append(FileEntry(name=name, format=file_format, bytes=stored.size, sha256=stored.digest()))
+            return
+        with self._staging.create(name + SUFFIX) as file:
             stored = Measured(file)
-            yield cast("BinaryIO", stored)
-        self.entries.append(FileEntry(name=name, format=file_format, bytes=stored.size, sha256=stored.digest()))
+            sealing = SealedFile(cast("BinaryIO", stored), self._envelope)
+            content = Measured(cast("BinaryIO", sealing))
+            yield cast("BinaryIO", content)
+            sealing.finish()
+        self.entries.append(
+            FileEntry(
+                name=name + SUFFIX,
+                format=file_format + SEALED_FORMAT,
+                bytes=stored.size,
+                sha256=stored.digest(),
+                plain=Content(bytes=content.size, sha256=content.digest()),
+            )
+        )
 
 
 class Measured(io.RawIOBase):

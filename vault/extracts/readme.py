@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vault.extracts.manifest import Manifest
+from vault.crypto.crypt4gh_keys import public_key_armour
+from vault.extracts.manifest import Manifest, Sealing
 from vault.files.plain_text import printable
 
 _CHECKS = """\
@@ -29,6 +30,28 @@ folder; it must be the one that the manifest names:
     openssl pkeyutl -verify -pubin -keyform DER -inkey key.der -rawin -in signed -sigfile signature
 
 manifest.json.tlog-proof shows that this release is in the vault's audit log (c2sp.org/tlog-proof).
+"""
+
+_UNSEAL = """\
+How to read the sealed files
+----------------------------
+Files whose names end in .c4gh are sealed (Crypt4GH) for these keys, and for nobody else:
+
+@READERS@
+
+With the private key of one of them, and the program crypt4gh of PyPI or another that reads the format:
+
+    for file in *.c4gh; do crypt4gh decrypt --sk KEY.sec --sender_pk vault.pub < "$file" > "${file%.c4gh}"; done
+
+vault.pub is a file with these three lines, the key that the vault seals with:
+
+@WRITER@
+Crypt4GH does not notice a missing end, nor parts that changed places. The manifest does: check the opened files too.
+
+    jq -r '.manifest.files[] | select(.plain) | .plain.sha256 + "  " + (.name | rtrimstr(".c4gh"))' manifest.json |
+        sha256sum --check
+
+"genovault release verify manifest.json --key KEYS --sk KEY.sec" does both without writing what it opens.
 """
 
 
@@ -66,6 +89,12 @@ def readme_text(manifest: Manifest) -> str:
             *duties,
             "Data that you derive from this carries the same duties.",
             "",
+            *([] if manifest.crypt4gh is None else [_unseal(manifest.crypt4gh)]),
             _CHECKS,
         ]
     )
+
+
+def _unseal(sealing: Sealing) -> str:
+    readers = [printable(f"* {one.name}: SHA-256 {one.fingerprint}") for one in sealing.recipients]
+    return _UNSEAL.replace("@READERS@", "\n".join(readers)).replace("@WRITER@", public_key_armour(bytes.fromhex(sealing.writer)))

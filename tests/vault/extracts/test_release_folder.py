@@ -1,19 +1,32 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.support.gt_text import calls_of, sites_of
-from tests.support.outside import tool
+from tests.support.outside import extra, tool
+from tests.support.parcels import data_key_of, key_files, pair, second_reading, secret_of
 from tests.support.views import InPages
+from vault.crypto.crypt4gh_keys import fingerprint
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
-from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, make_manifest, verify_files, verify_manifest
+from vault.extracts.crypt4gh import Envelope
+from vault.extracts.manifest import (
+    NO_REIDENTIFICATION,
+    NO_RELINKING,
+    SealedFor,
+    Sealing,
+    make_manifest,
+    verify_files,
+    verify_manifest,
+)
 from vault.extracts.release_folder import write_folder
 from vault.extracts.staging import Staging
 from vault.views.view import View
@@ -79,3 +92,79 @@ def test_counts_that_are_not_the_views_are_refused(tmp_path):
         write_folder(view(), staging, file_format="vcf", facts=facts(counts={"subjects": 3, "sites": 1}), signing_key=KEY)
     assert caught.value.code == "manifest_counts"
     assert list(tmp_path.iterdir()) == []
+
+
+def sealed_facts(*numbers):
+    readers = tuple(SealedFor(name=f"lab{n}", fingerprint=fingerprint(pair(n).public)) for n in numbers)
+    return facts(crypt4gh=Sealing(writer=pair(0).public.hex(), recipients=readers))
+
+
+def envelope(*numbers):
+    return Envelope(pair(0), tuple(pair(n).public for n in numbers), os.urandom)
+
+
+def sealed_folder(output, *numbers, file_format="vcf"):
+    with Staging(output, random=os.urandom) as staging:
+        given = {"file_format": file_format, "signing_key": KEY, "envelope": envelope(*numbers)}
+        manifest, data = write_folder(view(), staging, facts=sealed_facts(*numbers), **given)
+        staging.publish()
+    assert verify_manifest(data, KEY.public) == manifest
+    return manifest
+
+
+@pytest.mark.parametrize(("file_format", "name"), [("vcf", "genotypes.vcf.gz"), ("bcf", "genotypes.bcf")])
+def test_genotypes_and_indexes_are_sealed_and_hold_what_a_plain_folder_holds(tmp_path, file_format, name):
+    manifest = sealed_folder(tmp_path / "sealed", 1, 2, file_format=file_format)
+    with Staging(tmp_path / "plain", random=os.urandom) as staging:
+        write_folder(view(), staging, file_format=file_format, facts=facts(), signing_key=KEY)
+        staging.publish()
+    verify_files(manifest, tmp_path / "sealed")
+    clear = {"README.txt", "manifest.json"}
+    plain = {path.name: path.read_bytes() for path in (tmp_path / "plain").iterdir() if path.name not in clear}
+    found = {path.name: path.read_bytes() for path in (tmp_path / "sealed").iterdir() if path.name not in clear}
+    assert found.keys() == {f"{file}.c4gh" for file in plain}
+    assert name in plain
+    told = {entry.name: entry for entry in manifest.files}
+    for file, data in plain.items():
+        for number in (1, 2):
+            assert second_reading(found[f"{file}.c4gh"], secret_of(number)) == data
+        entry = told[f"{file}.c4gh"]
+        assert (entry.plain.bytes, entry.plain.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert entry.format.endswith("+crypt4gh/1")
+    assert told["README.txt"].plain is None
+
+
+def test_each_sealed_file_has_a_key_of_its_own(tmp_path):
+    sealed_folder(tmp_path / "out", 1)
+    heads = [path.read_bytes()[:124] for path in sorted((tmp_path / "out").glob("*.c4gh"))]
+    assert len({data_key_of(head, secret_of(1)) for head in heads}) == len(heads) == 3
+
+
+@pytest.mark.parametrize(("told", "used"), [((1,), (2,)), ((1, 2), (1,)), ((1,), ()), ((), (1,))])
+def test_a_manifest_that_names_another_envelope_is_refused(tmp_path, told, used):
+    given = {"facts": sealed_facts(*told) if told else facts(), "envelope": envelope(*used) if used else None}
+    with pytest.raises(UsageError) as caught, Staging(tmp_path / "out", random=os.urandom) as staging:
+        write_folder(view(), staging, file_format="vcf", signing_key=KEY, **given)
+    assert caught.value.code == "manifest_sealing"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_readme_of_a_sealed_release_opens_and_checks_it_with_others_programs(tmp_path):
+    for program in ("jq", "sha256sum"):
+        tool(program)
+    extra("crypt4gh")
+    sealed_folder(tmp_path / "out", 1, 2)
+    key_files(tmp_path, 2)
+    readme = (tmp_path / "out" / "README.txt").read_text()
+    begin = readme.index("-----BEGIN")
+    (tmp_path / "out" / "vault.pub").write_text(readme[begin:].partition("\nCrypt4GH")[0])
+    first = readme.index("    for file in")
+    second = readme.index("    jq -r '.manifest.files[] | select(.plain)")
+    commands = readme[first : readme.index("\n\n", first)] + "\n" + readme[second : readme.index("\n\n", second)]
+    script = f'crypt4gh() {{ "{sys.executable}" -m crypt4gh "$@"; }}\nset -e\n' + commands.replace(
+        "KEY.sec", str(tmp_path / "2.sec")
+    )
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"genotypes.vcf.gz{end}: OK" for end in ("", ".csi", ".tbi")]
+    assert gzip.decompress((tmp_path / "out" / "genotypes.vcf.gz").read_bytes()).startswith(b"##fileformat=VCFv4.3")
