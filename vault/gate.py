@@ -37,8 +37,9 @@ from vault.consent.project_check import ProjectCheck
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
+from vault.extracts.genotype_files import ONE_VCF, FileChoice, Progress
 from vault.extracts.manifest import Counts
-from vault.extracts.release_folder import Format, write_folder
+from vault.extracts.release_folder import write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, declared_assays, panels
 from vault.ids import Pseudonym, SubjectId
@@ -125,16 +126,18 @@ def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None
     return replace(made, receipt=publication.receive(vault, outcome.index))
 
 
-def extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format = "vcf") -> Release:
-    """Release a request's records as a folder that appears whole or not at all.
+def extract(
+    vault: UnlockedVault, request_id: str, output: Path, chosen: FileChoice = ONE_VCF, *, progress: Progress | None = None
+) -> Release:
+    """Release a request's records, in the files that are ``chosen``, as a folder that appears whole or not at all.
 
     Raises:
-        InputError: ``request_unknown``, ``output_not_empty``. RefusedError, IntegrityError, UnavailableError as ``view``.
+        InputError: ``request_unknown``, ``output_not_empty``, or of the format. RefusedError, IntegrityError, UnavailableError as ``view``.
     """
-    return told(vault, lambda: _extract(vault, request_id, output, file_format=file_format))
+    return told(vault, lambda: _extract(vault, request_id, output, chosen, progress))
 
 
-def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format: Format) -> Release:
+def _extract(vault: UnlockedVault, request_id: str, output: Path, chosen: FileChoice, progress: Progress | None) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
         scope = scope_of_request(vault, request_id)
         signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
@@ -150,7 +153,7 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, *, file_format
             facts = manifest_without_files(
                 scope, access.decided.obligations, counts, release_id=release_id, log=vault.trail.origin, created=vault.clock()
             )
-            _, document = write_folder(made, staging, file_format=file_format, facts=facts, signing_key=signer)
+            _, document = write_folder(made, staging, chosen, facts=facts, signing_key=signer, progress=progress)
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
             _commit(vault, access, replace(access.content, manifest=document.decode()), n_sites=n_sites)
         except BaseException as error:
@@ -334,10 +337,9 @@ def _log_failure(vault: UnlockedVault, access: _Access, error: BaseException, *,
 
 def _entry_fields(scope: AccessScope, release_id: str) -> dict[str, Any]:
     """Fields common to an access's log entries."""
-    project = scope.project
-    purpose = ",".join(project.declaration.purpose.use_kinds)
+    purpose = ",".join(scope.project.declaration.purpose.use_kinds)
     named = {"request": scope.request_id, "asserted_for": scope.asserted_for}
-    return {"project": project.code, "purpose": purpose, "obj": ObjectRef("release", release_id), **named}
+    return {"project": scope.project.code, "purpose": purpose, "obj": ObjectRef("release", release_id), **named}
 
 
 def _decision_fields(tally: Tally, head: ledger.Head, detail: dict[str, Any]) -> dict[str, Any]:

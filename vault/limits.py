@@ -12,6 +12,8 @@ MAX_POSITION = 2**31 - 2  # largest position htslib's BCF can hold
 MAX_ALLELE_BYTES = 1 << 20  # one REF or ALT string
 MAX_PLOIDY = 8  # alleles in one GT
 
+MAX_PGEN_BYTES = 4 * 2**30  # one .pgen of an extract, which is made in memory: 100 billion calls at a third of a bit
+
 MAX_AUDIT_LEAF_BYTES = 65_535  # c2sp.org/tlog-tiles: u16 entry length
 MAX_NOTE_BYTES = 1 << 20  # a signed note; must accept at least 16 signatures
 MAX_KEYSTORE_BYTES = 1 << 20  # docs/design/keys.md §4

@@ -29,6 +29,7 @@ from vault.consent import recording
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import PassphraseFactor
 from vault.crypto.primitives import Argon2Profile
+from vault.extracts.genotype_files import FileChoice
 from vault.genotypes import import_job
 from vault.genotypes.import_job import ImportOptions, ImportReport
 from vault.ids import Clock, RandomBytes, SubjectId, utc_now
@@ -123,10 +124,19 @@ class Held:
         spec = requests.Spec(regions=tuple(regions), panel=panel)
         return requests.submit(self.vault, code, dataset, kind=RequestKind.RECORDS, spec=spec).request_id
 
-    def extract(self, code: str, dataset: str = "cohort", *, out: str = "out", file_format: Any = "vcf", **spec: Any) -> Path:
+    def extract(
+        self,
+        code: str,
+        dataset: str = "cohort",
+        *,
+        out: str = "out",
+        file_format: Any = "vcf",
+        by_contig: bool = False,
+        **spec: Any,
+    ) -> Path:
         """Request and extract; the folder."""
         folder = self.folder / out
-        gate.extract(self.vault, self.request(code, dataset, **spec), folder, file_format=file_format)
+        gate.extract(self.vault, self.request(code, dataset, **spec), folder, FileChoice(file_format, by_contig=by_contig))
         return folder
 
     def names(self, code: str) -> dict[str, str]:

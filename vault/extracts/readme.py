@@ -55,13 +55,17 @@ Crypt4GH does not notice a missing end, nor parts that changed places. The manif
 """
 
 
-def readme_text(manifest: Manifest) -> str:
-    """The text. It depends on everything but ``manifest.files``, so that README.txt can be one of them."""
+def readme_text(manifest: Manifest, *, indexed: bool = True) -> str:
+    """The text. It depends on everything but ``manifest.files``, so that README.txt can be one of them.
+
+    ``indexed``: the genotypes are in a format that htslib indexes.
+    """
     title = printable(f"Release {manifest.release} of project {manifest.project}")
     panel = [f"panel {manifest.loci.panel}, version {manifest.loci.panel_version}"] if manifest.loci.panel else []
     loci = ", ".join([*panel, *manifest.loci.regions[:5]])
     more = len(manifest.loci.regions) - 5
     counts = manifest.counts
+    lost = ", ".join(f"{name}: {count}" for name, count in manifest.losses.items() if count)
     facts = [
         ("What it is", manifest.label),
         ("Purpose", manifest.purpose),
@@ -69,6 +73,7 @@ def readme_text(manifest: Manifest) -> str:
         ("Dataset", f"{manifest.dataset}, assembly {manifest.assembly}"),
         ("Loci", loci + (f" and {more} more" if more > 0 else "")),
         ("Size", f"{counts.subjects} people, {counts.sites} sites, {counts.not_assayed} loci of the panel not assayed"),
+        *([("Changed", f"calls that the format has no room for: {lost}")] if lost else []),
         ("Made", f"{manifest.created:%Y-%m-%d %H:%M} UTC"),
         ("Use until", f"{manifest.expires:%Y-%m-%d}" if manifest.expires else "no day set; the project's end binds"),
     ]
@@ -82,7 +87,7 @@ def readme_text(manifest: Manifest) -> str:
             "",
             "These are genotypes of real people under pseudonyms. Genotypes identify: this is personal data, never anonymous.",
             'A missing call ("./.") is unknown or withheld. It is never the reference genotype.',
-            "Another index is made with tabix -p vcf (TBI) or bcftools index (CSI).",
+            *(["Another index is made with tabix -p vcf (TBI) or bcftools index (CSI)."] if indexed else []),
             "",
             "What you owe",
             "------------",

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vault.audit.note import Signer
 from vault.crypto.crypt4gh_keys import fingerprint
 from vault.errors import UsageError
 from vault.extracts.crypt4gh import Envelope
+from vault.extracts.genotype_files import FileChoice, Progress, write_genotypes
 from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, Sealing, make_manifest, sign_manifest
 from vault.extracts.parcel import Parcel
 from vault.extracts.readme import readme_text
 from vault.extracts.staging import Staging
 
 if TYPE_CHECKING:
-    from vault.extracts.csi import Index
     from vault.views.pages import Paged
 
-Format = Literal["vcf", "bcf"]
-
 RECEIPT_NAME = f"{MANIFEST_NAME}.tlog-proof"
-_FORMATS = {"vcf": ("genotypes.vcf.gz", "vcf/4.3+bgzf"), "bcf": ("genotypes.bcf", "bcf/2.2+bgzf")}
 
 
 def write_folder(
     view: Paged,
     staging: Staging,
+    chosen: FileChoice,
     *,
-    file_format: Format,
     facts: Manifest,
     signing_key: Signer,
     envelope: Envelope | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Manifest, bytes]:
     """Write the files of ``view`` into ``staging``; ``facts`` is the manifest as yet without files.
 
@@ -42,24 +39,20 @@ def write_folder(
     Raises:
         UsageError: ``manifest_counts`` if the counts are not the view's, ``manifest_sealing`` if it names another envelope;
             ``view_empty``, ``header_value`` of the writers.
+        InputError: what the chosen format has no room for, as its writer says.
         IntegrityError: ``sites_unsorted``, and what making a page raises.
-        UnavailableError: ``output_unwritable``.
+        UnavailableError: ``output_unwritable``; ``pgen_support_missing``, ``pgen_too_large``.
     """
     counts = facts.counts
     if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), view.summary.n_sites, len(view.not_assayed)):
         raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
     _require_same(envelope, facts.crypt4gh)
-    name, spelled = _FORMATS[file_format]
-    write = _writer(file_format)
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
     parcel = Parcel(staging, envelope)
-    with parcel.create(f"{name}.csi", file_format="csi/1") as index, parcel.create(name, file_format=spelled) as genotypes:
-        found = write(view, genotypes, index, vault_view=line)
-    if found.fits_tabix:
-        with parcel.create(f"{name}.tbi", file_format="tbi/1") as index:
-            found.write_tabix(index)
+    losses = write_genotypes(view, parcel, chosen, vault_view=line, progress=progress)
+    facts = facts.model_copy(update={"losses": losses})
     with parcel.create(README_NAME, file_format="text", clear=True) as readme:
-        readme.write(readme_text(facts).encode())
+        readme.write(readme_text(facts, indexed=chosen.indexed).encode())
     manifest = make_manifest(**{**facts.model_dump(), "files": tuple(parcel.entries)})
     data = sign_manifest(manifest, signing_key)
     with staging.create(MANIFEST_NAME) as document:
@@ -72,14 +65,3 @@ def _require_same(envelope: Envelope | None, told: Sealing | None) -> None:
     own = None if envelope is None else (envelope.writer.public.hex(), [fingerprint(reader) for reader in envelope.readers])
     if own != (told and (told.writer, [recipient.fingerprint for recipient in told.recipients])):
         raise UsageError("manifest_sealing", "the manifest names another envelope than the files are sealed in")
-
-
-def _writer(file_format: Format) -> Callable[..., Index]:
-    """``write_vcf`` or ``write_bcf``; only the kernels of that format are loaded."""
-    if file_format == "bcf":
-        from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
-
-        return write_bcf
-    from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - as above
-
-    return write_vcf

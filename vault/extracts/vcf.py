@@ -42,6 +42,38 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     return found
 
 
+def site_texts(page: Page) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(text uint8[], ends int64[m + 1]): CHROM to FORMAT of each record, tab between columns; record r is ``text[ends[r]:ends[r + 1]]``."""
+    m = len(page.sites)
+    ends, columns = np.zeros(m + 1, np.int64), _fixed_columns(page)
+    text = np.empty(vcf_kernels.fixed_columns(0, m, _NOTHING, ends, *columns), np.uint8)
+    vcf_kernels.fixed_columns(0, m, text, ends, *columns)
+    return text, ends
+
+
+def _fixed_columns(page: Page) -> tuple[NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.int32], ...]:
+    """What the records' columns before the calls are made of, uint8[], int64[] and int32[], as ``vcf_kernels.fixed_columns`` takes it."""
+    sites, counts = page.sites, page.counts
+    names = "".join(sites.contigs).encode()
+    name_ends = np.zeros(len(sites.contigs) + 1, np.int64)
+    np.cumsum([len(name.encode()) for name in sites.contigs], out=name_ends[1:])
+    return (
+        np.frombuffer(names, np.uint8).copy(),
+        name_ends,
+        np.ascontiguousarray(sites.contig, np.int32),
+        np.ascontiguousarray(sites.pos, np.int64),
+        *(
+            part
+            for column in (sites.ids, sites.alleles, sites.filters, sites.info)
+            for part in (np.ascontiguousarray(column.data, np.uint8), np.ascontiguousarray(column.offsets, np.int64))
+        ),
+        counts.offsets,
+        counts.counts,
+        counts.an,
+        vcf_kernels.WORDS,
+    )
+
+
 @dataclass(frozen=True)
 class _Lines:
     """Columns of a page as the kernels take them: C-contiguous, of fixed types."""
@@ -58,24 +90,7 @@ class _Lines:
     @staticmethod
     def from_page(page: Page) -> _Lines:
         sites, counts, escapes = page.sites, page.counts, page.escapes
-        names = "".join(sites.contigs).encode()
-        name_ends = np.zeros(len(sites.contigs) + 1, np.int64)
-        np.cumsum([len(name.encode()) for name in sites.contigs], out=name_ends[1:])
-        columns = (
-            np.frombuffer(names, np.uint8).copy(),
-            name_ends,
-            np.ascontiguousarray(sites.contig, np.int32),
-            np.ascontiguousarray(sites.pos, np.int64),
-            *(
-                part
-                for column in (sites.ids, sites.alleles, sites.filters, sites.info)
-                for part in (np.ascontiguousarray(column.data, np.uint8), np.ascontiguousarray(column.offsets, np.int64))
-            ),
-            counts.offsets,
-            counts.counts,
-            counts.an,
-            vcf_kernels.WORDS,
-        )
+        columns = _fixed_columns(page)
         escape_ends = np.zeros(len(escapes) + 1, np.int64)
         calls = (
             np.ascontiguousarray(escapes.offset, np.int64),

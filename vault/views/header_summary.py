@@ -17,11 +17,12 @@ _SYMBOL = re.compile(rb"<([^<>,]+)>")
 class HeaderSummary:
     """Contigs, FILTERs, symbolic ALTs and INFO fields that the records of a view use.
 
-    ``contigs`` in the order of the records; ``filters`` without PASS and ".", ``symbols`` are IDs of symbolic ALTs, both sorted.
+    ``contigs`` in the order of the records, ``contig_sites`` the records of each; ``filters`` without PASS and ".", ``symbols`` are IDs of symbolic ALTs, both sorted.
     """
 
     n_sites: int = 0
     contigs: tuple[str, ...] = ()
+    contig_sites: tuple[int, ...] = ()
     filters: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     has_end: bool = False
@@ -34,9 +35,13 @@ class HeaderSummary:
         rows = _rows_with(sites.alleles, ord("<"))
         symbols = {name.decode() for row in rows for name in _SYMBOL.findall(sites.alleles[row])}
         info = distinct(sites.info)
+        records = dict(zip(self.contigs, self.contig_sites, strict=True))
+        for name, more in zip(sites.contigs, np.bincount(sites.contig, minlength=len(sites.contigs)).tolist(), strict=True):
+            records[name] = records.get(name, 0) + more
         return HeaderSummary(
             self.n_sites + len(sites),
-            tuple(dict.fromkeys((*self.contigs, *sites.contigs))),
+            tuple(records),
+            tuple(records.values()),
             tuple(sorted(filters.union(self.filters))),
             tuple(sorted(symbols.union(self.symbols))),
             self.has_end or any(item.startswith(b"END=") for item in info),

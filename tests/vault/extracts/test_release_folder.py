@@ -18,6 +18,7 @@ from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 from vault.errors import UsageError
 from vault.extracts.crypt4gh import Envelope
+from vault.extracts.genotype_files import ONE_VCF, FileChoice
 from vault.extracts.manifest import (
     NO_REIDENTIFICATION,
     NO_RELINKING,
@@ -64,7 +65,7 @@ def facts(**changes):
 def test_a_whole_folder_verifies_and_reads(tmp_path, file_format, name):
     output = tmp_path / "out"
     with Staging(output, random=os.urandom) as staging:
-        manifest, data = write_folder(view(), staging, file_format=file_format, facts=facts(), signing_key=KEY)
+        manifest, data = write_folder(view(), staging, FileChoice(file_format), facts=facts(), signing_key=KEY)
         staging.publish()
     indexes = [f"{name}.csi", f"{name}.tbi"] if file_format == "vcf" else [f"{name}.csi"]
     assert sorted(p.name for p in output.iterdir()) == sorted(["README.txt", name, *indexes, "manifest.json"])
@@ -81,7 +82,7 @@ def test_a_whole_folder_verifies_and_reads(tmp_path, file_format, name):
 
 def test_the_header_names_the_release_and_the_label(tmp_path):
     with Staging(tmp_path / "out", random=os.urandom) as staging:
-        write_folder(view(), staging, file_format="vcf", facts=facts(), signing_key=KEY)
+        write_folder(view(), staging, ONE_VCF, facts=facts(), signing_key=KEY)
         text = gzip.decompress((staging.path / "genotypes.vcf.gz").read_bytes()).decode()
     line = '##vault_view=<ID=0192f0c1-2222-7000-8000-000000000000,Kind="region",Label="pseudonymised personal data">'
     assert text.splitlines()[1] == line
@@ -89,7 +90,7 @@ def test_the_header_names_the_release_and_the_label(tmp_path):
 
 def test_counts_that_are_not_the_views_are_refused(tmp_path):
     with pytest.raises(UsageError) as caught, Staging(tmp_path / "out", random=os.urandom) as staging:
-        write_folder(view(), staging, file_format="vcf", facts=facts(counts={"subjects": 3, "sites": 1}), signing_key=KEY)
+        write_folder(view(), staging, ONE_VCF, facts=facts(counts={"subjects": 3, "sites": 1}), signing_key=KEY)
     assert caught.value.code == "manifest_counts"
     assert list(tmp_path.iterdir()) == []
 
@@ -105,18 +106,21 @@ def envelope(*numbers):
 
 def sealed_folder(output, *numbers, file_format="vcf"):
     with Staging(output, random=os.urandom) as staging:
-        given = {"file_format": file_format, "signing_key": KEY, "envelope": envelope(*numbers)}
-        manifest, data = write_folder(view(), staging, facts=sealed_facts(*numbers), **given)
+        given = {"signing_key": KEY, "envelope": envelope(*numbers)}
+        manifest, data = write_folder(view(), staging, FileChoice(file_format), facts=sealed_facts(*numbers), **given)
         staging.publish()
     assert verify_manifest(data, KEY.public) == manifest
     return manifest
 
 
-@pytest.mark.parametrize(("file_format", "name"), [("vcf", "genotypes.vcf.gz"), ("bcf", "genotypes.bcf")])
+SEALED = [("vcf", "genotypes.vcf.gz"), ("bcf", "genotypes.bcf"), ("pgen", "genotypes.pgen")]
+
+
+@pytest.mark.parametrize(("file_format", "name"), SEALED)
 def test_genotypes_and_indexes_are_sealed_and_hold_what_a_plain_folder_holds(tmp_path, file_format, name):
     manifest = sealed_folder(tmp_path / "sealed", 1, 2, file_format=file_format)
     with Staging(tmp_path / "plain", random=os.urandom) as staging:
-        write_folder(view(), staging, file_format=file_format, facts=facts(), signing_key=KEY)
+        write_folder(view(), staging, FileChoice(file_format), facts=facts(), signing_key=KEY)
         staging.publish()
     verify_files(manifest, tmp_path / "sealed")
     clear = {"README.txt", "manifest.json"}
@@ -144,7 +148,7 @@ def test_each_sealed_file_has_a_key_of_its_own(tmp_path):
 def test_a_manifest_that_names_another_envelope_is_refused(tmp_path, told, used):
     given = {"facts": sealed_facts(*told) if told else facts(), "envelope": envelope(*used) if used else None}
     with pytest.raises(UsageError) as caught, Staging(tmp_path / "out", random=os.urandom) as staging:
-        write_folder(view(), staging, file_format="vcf", signing_key=KEY, **given)
+        write_folder(view(), staging, ONE_VCF, signing_key=KEY, **given)
     assert caught.value.code == "manifest_sealing"
     assert list(tmp_path.iterdir()) == []
 
@@ -168,3 +172,50 @@ def test_the_readme_of_a_sealed_release_opens_and_checks_it_with_others_programs
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"genotypes.vcf.gz{end}: OK" for end in ("", ".csi", ".tbi")]
     assert gzip.decompress((tmp_path / "out" / "genotypes.vcf.gz").read_bytes()).startswith(b"##fileformat=VCFv4.3")
+
+
+def test_what_pgen_cannot_hold_is_counted_in_the_manifest(tmp_path):
+    codes, escapes = calls_of([["0|1", "1"], ["./1", "0/0"]], 2)
+    odd = InPages(View(("demo1b", "demo1a"), sites_of([("22", 5, "A,C"), ("X", 5, "A,C")]), codes, escapes, "GRCh38"))
+    with Staging(tmp_path / "out", random=os.urandom) as staging:
+        counted = facts(counts={"subjects": 2, "sites": 2})
+        manifest, data = write_folder(odd, staging, FileChoice("pgen"), facts=counted, signing_key=KEY)
+        assert "half_calls: 1, haploid_calls: 1" in (staging.path / "README.txt").read_text()
+    assert verify_manifest(data, KEY.public).losses == {"half_calls": 1, "haploid_calls": 1}
+    assert [entry.name for entry in manifest.files[:3]] == ["genotypes.psam", "genotypes.pvar", "genotypes.pgen"]
+
+
+CONTIGS = ("22", "X", "HLA*A:01", "x", "contig-1")
+
+
+@pytest.mark.parametrize("file_format", ["vcf", "bcf", "pgen"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_set_of_files_for_each_contig_says_what_one_set_does(tmp_path, file_format, size):
+    rows = [[f"{i % 2}|{i // 2 % 2}", "./1"] for i in range(12)]
+    sites = sites_of([(CONTIGS[i * 5 // 12], 5 + i, "A,C") for i in range(12)])
+    whole = InPages(View(("demo1b", "demo1a"), sites, *calls_of(rows, 2), "GRCh38"), size)
+    told, files = [], {}
+    for by_contig in (False, True):
+        with Staging(tmp_path / "out", random=os.urandom) as staging:
+            counted = facts(counts={"subjects": 2, "sites": 12})
+            chosen = FileChoice(file_format, by_contig=by_contig)
+            progress = lambda done, total: told.append((done, total))  # noqa: E731 - one use in each turn
+            manifest, _ = write_folder(whole, staging, chosen, facts=counted, signing_key=KEY, progress=progress)
+            files[by_contig] = {path.name: path.read_bytes() for path in staging.path.iterdir()}
+            verify_files(manifest, staging.path)
+        assert told[-1] == (12, 12)
+        assert manifest.losses == ({"half_calls": 12, "haploid_calls": 0} if file_format == "pgen" else {})
+    end = {"vcf": "vcf.gz", "bcf": "bcf", "pgen": "pvar"}[file_format]
+    names = [f"genotypes.{name}.{end}" for name in ("22", "X", "contig-3", "contig-4", "contig-5")]
+    assert sorted(name for name in files[True] if name.endswith(f".{end}")) == sorted(names)
+    if file_format != "bcf":
+        texts = [gzip.decompress(data) if end == "vcf.gz" else data for data in (files[True][name] for name in names)]
+        one = files[False][f"genotypes.{end}"]
+        head, records = split(gzip.decompress(one) if end == "vcf.gz" else one)
+        assert [split(text)[0] for text in texts] == [head] * 5
+        assert [line for text in texts for line in split(text)[1]] == records
+
+
+def split(text):
+    lines = text.splitlines()
+    return [line for line in lines if line.startswith(b"#")], [line for line in lines if not line.startswith(b"#")]

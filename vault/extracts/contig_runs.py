@@ -1,0 +1,106 @@
+"""A view cut at the ends of its contigs, for one file each, in one pass over its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from vault.errors import IntegrityError
+from vault.genotypes.codec.allele_counts import AlleleCounts
+from vault.ids import Pseudonym
+from vault.views.header_summary import HeaderSummary
+from vault.views.pages import Page, Paged
+
+
+@dataclass(frozen=True)
+class ContigRun:
+    """The records of one contig as its writer takes them: ``summary`` is the whole view's, so that all files have one header."""
+
+    name: str
+    n_sites: int
+    _view: Paged
+    _pages: Iterator[Page]
+
+    @property
+    def pseudonyms(self) -> tuple[Pseudonym, ...]:
+        """Pseudonyms of the columns, in order."""
+        return self._view.pseudonyms
+
+    @property
+    def assembly(self) -> str:
+        """Assembly of the positions."""
+        return self._view.assembly
+
+    @property
+    def summary(self) -> HeaderSummary:
+        """Names that the header has to define."""
+        return self._view.summary
+
+    @property
+    def not_assayed(self) -> tuple[str, ...]:
+        """As in ``View``."""
+        return self._view.not_assayed
+
+    def pages(self) -> Iterator[Page]:
+        """The contig's records in order."""
+        return self._pages
+
+
+def contig_runs(view: Paged) -> Iterator[ContigRun]:
+    """The view's contigs that have records, in order; each is written before the next one is asked for.
+
+    Raises:
+        IntegrityError: ``sites_unsorted`` if a contig's records are not together; and what making a page raises.
+    """
+    pieces = _ContigPieces(view)
+    for number, (name, n_sites) in enumerate(zip(view.summary.contigs, view.summary.contig_sites, strict=True)):
+        if n_sites:
+            yield ContigRun(name, n_sites, view, pieces.of(number, n_sites))
+    pieces.end()
+
+
+class _ContigPieces:
+    """The pages of a view, cut where a contig ends."""
+
+    def __init__(self, view: Paged) -> None:
+        self._left = (piece for page in view.pages() for piece in _cut(page))
+        self._next: Page | None = None
+
+    def of(self, number: int, n_sites: int) -> Iterator[Page]:
+        """Pieces of contig ``number``, of ``n_sites`` records in all."""
+        found = 0
+        while found < n_sites:
+            piece = next(self._left, None)
+            if piece is None or int(piece.sites.contig[0]) != number:
+                raise _unsorted()
+            found += len(piece.sites)
+            yield piece
+
+    def end(self) -> None:
+        """Look that nothing is left, and let the view look at what it gave."""
+        if next(self._left, None) is not None:
+            raise _unsorted()
+
+
+def _cut(page: Page) -> Iterator[Page]:
+    """The page's records of each contig. The pieces share its memory."""
+    edges = [0, *(np.flatnonzero(np.diff(page.sites.contig)) + 1).tolist(), len(page.sites)]
+    for first, last in pairwise(edges if edges[-1] else ()):
+        sites = page.sites.take(np.arange(first, last))
+        mine = np.flatnonzero((page.escapes.site >= first) & (page.escapes.site < last))
+        escapes = page.escapes.take(mine)
+        begin, end = page.counts.offsets[first], page.counts.offsets[last]
+        counts = AlleleCounts(
+            page.counts.offsets[first : last + 1] - begin,
+            page.counts.counts[begin:end],
+            page.counts.an[first:last],
+            page.counts.flags[first:last],
+        )
+        yield Page(sites, page.codes[first:last], replace(escapes, site=escapes.site - first), counts)
+
+
+def _unsorted() -> IntegrityError:
+    return IntegrityError("sites_unsorted", "sites are not sorted by contig and position")
