@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cli import project_versions
 from cli.context import Context, context_of
 from cli.inputs import report_text
 from cli.lazy import group
+from cli.project_versions import Code, File, Reason, described, show_state
 from policies import declarations, purposes
 from policies.errors import PolicyInputError
 from vault.audit.actions import Action
 
-if TYPE_CHECKING:
-    from vault.access.projects import Project
-
 app = group("Purposes that people's data may be used for.")
-
-Code = Annotated[str, typer.Argument(metavar="P", help="The project's code.", show_default=False)]
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)]
-File = Annotated[Path, typer.Argument(metavar="PROJECT.yaml", help="The declaration.", show_default=False)]
 
 
 @app.command()
@@ -66,57 +61,39 @@ def create(ctx: typer.Context, file: File) -> None:
     JSON: as of show.
     """
     context = context_of(ctx)
-    from vault.access import projects
+    from vault.access import declared_datasets, projects
     from vault.files.yaml_documents import read_yaml
 
     document = read_yaml(file)
     with context.open() as vault:
         project = projects.create(vault, document)
         with vault.books.read() as tx:
-            missing = projects.missing_datasets(tx, project.declaration)
+            missing = declared_datasets.missing(tx, project.declaration)
     for name in missing:
         context.output.warn(f"there is no dataset {name} yet: the project cannot be approved before it is imported")
-    _show_state(context, project)
+    show_state(context, project)
+
+
+app.command()(project_versions.edit)
+app.command()(project_versions.amend)
+app.command()(project_versions.versions)
+app.command("take-back")(project_versions.take_back)
 
 
 @app.command()
-def edit(ctx: typer.Context, file: File, reason: Reason) -> None:
-    """Put another declaration in the place of a draft's; its code, and so its pseudonyms, stay.
+def approve(
+    ctx: typer.Context,
+    code: Code,
+    version: Annotated[int | None, typer.Option(metavar="N", help="The version that you were shown.", show_default=False)] = None,
+) -> None:
+    """Allow a project's requests, under the declaration that it has or under a version that was proposed.
 
-    What was declared before stays in the log. Rulings on it are out of force. Whoever edits is who declares it: another approves.
-
-    JSON: as of show, and "changed": [{"field", "old", "new"}].
-    """
-    context = context_of(ctx)
-    from vault.access import projects
-    from vault.files.yaml_documents import read_yaml
-
-    document = read_yaml(file)
-    with context.open() as vault:
-        before, project = projects.edit(vault, document, reason=reason)
-    old, new = (_flat(_described(one)["declaration"]) for one in (before, project))
-    changed = [
-        {"field": name, "old": old.get(name), "new": new.get(name)}
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    ]
-    context.output.document({**_described(project), "changed": changed})
-    context.output.line(f"project {project.code} is {project.state} (version {project.version})")
-    for one in changed:
-        context.output.line(f"  {one['field']}: {one['old']} → {one['new']}")
-    if not changed:
-        context.output.line("nothing is changed: it says the same")
-
-
-@app.command()
-def approve(ctx: typer.Context, code: Code) -> None:
-    """Allow a project's requests.
-
-    One's own only while there is one steward, and then the log says so.
+    A declaration that took the place of another is approved by its number, so that nobody approves what was not shown. One's own only while
+    there is one steward, and then the log says so.
 
     JSON: as of show.
     """
-    _change(context_of(ctx), code, "approve")
+    _change(context_of(ctx), code, "approve", version=version)
 
 
 @app.command()
@@ -157,7 +134,7 @@ def list_(ctx: typer.Context) -> None:
 
     with context.reading(Action.PROJECT_SHOW) as vault:
         found = askable.visible_projects(vault)
-    context.output.document({"projects": [_described(project) for project in found]})
+    context.output.document({"projects": [described(project) for project in found]})
     rows = [(p.code, p.state, p.declaration.title, ", ".join(p.declaration.datasets)) for p in found]
     context.output.table(("project", "state", "title", "datasets"), rows)
 
@@ -173,7 +150,7 @@ def show(ctx: typer.Context, code: Code) -> None:
 
     with context.reading(Action.PROJECT_SHOW) as vault:
         project = askable.visible_project(vault, code)
-    _show_state(context, project)
+    show_state(context, project)
     if not context.output.json:
         import yaml
 
@@ -189,6 +166,7 @@ def check(
     dataset: Annotated[str | None, typer.Option(metavar="N", help="Of this dataset alone.")] = None,
     region: Annotated[list[str] | None, typer.Option(metavar="R", help="For this region; may be given again.")] = None,
     panel: Annotated[str | None, typer.Option(metavar="NAME", help="For a panel's loci.")] = None,
+    version: Annotated[int | None, typer.Option(metavar="N", help="As if this proposed version were approved.")] = None,
     list_: Annotated[
         Path | None,
         typer.Option(
@@ -207,12 +185,12 @@ def check(
     """
     context = context_of(ctx)
     from vault import gate
-    from vault.access import projects
+    from vault.access import project_versions, projects
     from vault.consent import people_list
 
     with context.output.reserving(list_) as write, context.open() as vault:
-        found = gate.check(vault, code, dataset=dataset, panel=panel, regions=region or ())
-        state = projects.load(vault, code).state
+        found = gate.check(vault, code, dataset=dataset, panel=panel, regions=region or (), version=version)
+        state = project_versions.as_project(vault, code, version).state
         if list_ is not None:
             write(report_text(people_list.COLUMNS, people_list.rows(vault, code, found.people)))
     refused = [asdict(item) for item in found.refused]
@@ -234,36 +212,9 @@ def check(
 _NOT_YET = {"deny": "no", "review": "review"}
 
 
-def _change(context: Context, code: str, verb: str, *, reason: str = "") -> None:
+def _change(context: Context, code: str, verb: str, *, reason: str = "", version: int | None = None) -> None:
     from vault.access import projects
 
     with context.open() as vault:
-        project = projects.change(vault, code, verb, reason=reason)
-    _show_state(context, project)
-
-
-def _show_state(context: Context, project: Project) -> None:
-    context.output.document(_described(project))
-    context.output.line(f"project {project.code} is {project.state} (version {project.version})")
-    if project.self_approved:
-        context.output.line(f"approved by {project.approved_by}, who also declared it: the log says so")
-
-
-def _described(project: Project) -> dict[str, object]:
-    return {
-        "code": project.code,
-        "state": project.state,
-        "version": project.version,
-        "created_by": project.created_by,
-        "approved_by": project.approved_by,
-        "self_approved": project.self_approved,
-        "sha256": project.declaration_sha256.hex(),
-        "declaration": purposes.as_dict(project.declaration),
-    }
-
-
-def _flat(value: object, name: str = "") -> dict[str, object]:
-    """Fields of a declaration by their path."""
-    if not isinstance(value, dict):
-        return {name: value}
-    return {path: one for key, field in value.items() for path, one in _flat(field, f"{name}.{key}" if name else key).items()}
+        project = projects.change(vault, code, verb, reason=reason, version=version)
+    show_state(context, project)

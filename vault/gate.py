@@ -11,6 +11,8 @@
 
 Step 1 is ``access.scope``, step 8 ``access.publication``; the others are functions of this module, in their order. A refusal is logged
 with its reason; researchers and engines get one message, whatever the reason.
+
+Over 350 lines because the steps of one access are read in their order.
 """
 
 from __future__ import annotations
@@ -22,7 +24,17 @@ from typing import TYPE_CHECKING, Any
 
 from policies.decisions import Tally
 from policies.purposes import PseudonymScope
-from vault.access import askable, asked_regions, projects, publication, release_limits, releases, requests, signed_approvals
+from vault.access import (
+    askable,
+    asked_regions,
+    project_versions,
+    projects,
+    publication,
+    release_limits,
+    releases,
+    requests,
+    signed_approvals,
+)
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
 from vault.access.scope import AccessScope, scope_of_check, scope_of_request, scope_of_view
@@ -68,17 +80,23 @@ class _Access:
 
 
 def check(
-    vault: UnlockedVault, code: str, *, dataset: str | None = None, panel: str | None = None, regions: Sequence[str] = ()
+    vault: UnlockedVault,
+    code: str,
+    *,
+    dataset: str | None = None,
+    panel: str | None = None,
+    regions: Sequence[str] = (),
+    version: int | None = None,
 ) -> ProjectCheck:
     """Say what a request would release now and what stops it, by the tests of ``extract``; opens no block.
 
-    Without ``dataset`` of all the project's datasets; with a ``panel`` of the panel's.
+    Without ``dataset`` of all the project's datasets; with a ``panel`` of the panel's. ``version``: as if this one were approved.
 
     Raises:
         InputError: ``project_unknown``, or as ``scope_of_check``. IntegrityError: as ``release_decisions.decide`` and ``signed_approvals.require``.
     """
     with vault.trail.attempting(Action.PROJECT_CHECK):
-        project = projects.load(vault, code)
+        project = project_versions.as_project(vault, code, version)
         own = dataset or (panel and panels.by_name(vault, panel).dataset)
         names = [own] if own else project.declaration.datasets
         scopes = [scope_of_check(vault, project, name, panel=panel, regions=tuple(regions)) for name in names]
@@ -296,8 +314,8 @@ def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mom
     """
     vault.require_standing(tx)
     now = projects.by_id(vault, tx, scope.project.project_id)
-    if (now.version, now.state) != (scope.project.version, projects.APPROVED):
-        raise RefusedError("project_changed", f"project {now.code} was changed while the view was made", hint="ask again")
+    if (now.revision, now.state) != (scope.project.revision, projects.APPROVED):
+        raise projects.changed_since(scope.project, now)
     signed_approvals.require(vault, tx, now)
     if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
         raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")

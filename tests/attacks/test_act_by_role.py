@@ -20,7 +20,7 @@ from tests.support.held import LOGGING
 from tests.support.shell import Shell
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import accounting, projects, reference_data, requests, rulings
+from vault.access import accounting, project_versions, projects, reference_data, requests, rulings
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
 from vault.consent import corrections, coverage, explanations, forms, people, proposals, recording, subject_export, work_queue
@@ -108,6 +108,9 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "panel show": ("panel show pgx", "panel.show"),
     "project create": ("project create third.yaml", "project.create"),
     "project edit": ("project edit second.yaml --reason x", "project.edit"),
+    "project amend": ("project amend amended.yaml --reason x", "project.amend"),
+    "project versions": ("project versions demo", "project.show"),
+    "project take-back": ("project take-back waiting --reason x", "project.take_back"),
     "project reopen": ("project reopen demo --reason x", "project.reopen"),
     "project approve": ("project approve second", "project.approve"),
     "project suspend": ("project suspend demo", "project.suspend"),
@@ -172,6 +175,8 @@ def staffed(tmp_path_factory):
     vault = vaults.copy(folder, whole=False)
     names = {"item": next(item for item in RULABLE if item.isidentifier())}
     with opened(vault) as s:
+        vaults.approve(s, "waiting", "cohort")  # while there is one steward
+        project_versions.amend(s, declaration("waiting"), reason="x")
         for role in KEYED:
             key = role.encode().ljust(32)
             write(folder, role, key)
@@ -202,6 +207,7 @@ def staffed(tmp_path_factory):
         "form.yaml": FORM.encode(),
         "second.yaml": project_template("second", "cohort").encode(),
         "third.yaml": project_template("third", "cohort").encode(),
+        "amended.yaml": project_template("demo", "cohort").encode(),
     }.items():
         write(folder, name, text)
     (folder / "elsewhere").mkdir()
@@ -349,7 +355,9 @@ def functions(s, names, folder):
         ),
         "panel.build": lambda: panel_builder.build(s, None, None),
         "project.create": lambda: projects.create(s, declaration("third")),
-        "project.edit": lambda: projects.edit(s, declaration("second"), reason="x"),
+        "project.amend": lambda: project_versions.amend(s, declaration("demo"), reason="x"),
+        "project.take_back": lambda: project_versions.take_back(s, "waiting", reason="x"),
+        "project.edit": lambda: project_versions.edit(s, declaration("second"), reason="x"),
         "project.reopen": lambda: projects.change(s, "demo", "reopen", reason="x"),
         "project.approve": lambda: projects.change(s, "second", "approve"),
         "project.suspend": lambda: projects.change(s, "demo", "suspend"),

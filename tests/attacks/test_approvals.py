@@ -8,7 +8,7 @@ from sqlalchemy import update
 from policies.purposes import RULABLE
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import projects, rulings
+from vault.access import projects, rulings, version_records
 from vault.audit.actions import Action
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -41,7 +41,7 @@ def approved_in_name_of(s, name, *, self_approved=False):
         text = projects.by_id(s, tx, row.project_id).declaration_text
         row.state, row.approved_by, row.approved, row.self_approved = projects.APPROVED, name, row.created + 1, self_approved
         row.version += 1
-        row.sealed = projects._seal(s, row, text)
+        row.sealed = projects.seal(s, row, text)
     return row
 
 
@@ -63,7 +63,7 @@ def test_a_name_in_the_row_approves_nothing(two):
 def test_an_own_signature_is_not_that_of_another(two):
     with as_bob(two) as s:
         row = approved_in_name_of(s, "ann")
-        approval = projects.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256)
+        approval = version_records.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256, version=1)
         with s.books.write() as tx:
             approvals._record(s, tx, approval, "ann", row.approved, carried_by=None)
         assert refused(s) == "approval_missing"
@@ -72,7 +72,7 @@ def test_an_own_signature_is_not_that_of_another(two):
 def test_an_act_is_not_carried_by_who_does_not_administer(two):
     with as_bob(two) as s:
         row = approved_in_name_of(s, "ann")
-        approval = projects.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256)
+        approval = version_records.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256, version=1)
         with s.books.write() as tx:
             approvals.carry(s, tx, approval, principal="ann", signed=row.approved)
         assert refused(s) == "approval_missing"
@@ -81,7 +81,7 @@ def test_an_act_is_not_carried_by_who_does_not_administer(two):
 def test_one_person_is_not_two(two):
     with as_bob(two) as s:
         row = approved_in_name_of(s, "bob")
-        approval = projects.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256)
+        approval = version_records.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256, version=1)
         with s.books.write() as tx:
             approvals.sign(s, tx, approval, signed=row.approved)
         assert refused(s) == "approval_missing"
@@ -145,7 +145,7 @@ def test_a_role_in_a_column_is_no_second_steward(two):
             signature=s.unlocked.signer.sign(
                 approvals._covered(
                     s,
-                    projects.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256),
+                    version_records.approval_of(Action.PROJECT_APPROVE, row.project_id, row.declaration_sha256, version=1),
                     "engine",
                     row.approved,
                     None,

@@ -91,3 +91,32 @@ def test_what_the_project_leaves_out_is_told(consented):
     assert found["deny"] == {"purpose_not_declared": 1}
     assert "commercial: true or false" in found["reasons"][0]["words"]
     assert "commercial: true or false" in " ".join(consented.run("project check demo").out.split())
+
+
+def test_an_amendment_goes_its_way(consented):
+    consented.run("project show demo --json")
+    consented.run("project template > p.yaml")
+    text = (consented.folder / "p.yaml").read_text()
+    consented.write("p.yaml", text.replace("title: Health research on cohort", "title: Hearts") + "people: [ann]\n")
+    made = consented.run("project amend p.yaml --reason 'more people' --json").json
+    assert (made["version"], made["in_force"], [one["field"] for one in made["changed"]]) == (2, 1, ["people", "title"])
+    assert consented.try_("project approve demo --json").error == "version_needed"
+    assert "once it is approved" in consented.run("project check demo --version 2").out
+    assert consented.run("project check demo --version 2 --json").json["state"] == "proposed"
+    shown = consented.run("project versions demo").out
+    assert "version 2: proposed; declared by ann" in shown
+    assert "title: Health research on cohort → Hearts" in shown
+    assert consented.run("project take-back demo --reason x --json").json["state"] == "taken_back"
+    assert (
+        consented.run("project amend p.yaml --reason again")
+        .out.splitlines()[0]
+        .startswith("version 3 of project demo is proposed")
+    )
+    assert consented.run("project approve demo --version 3 --json").json["version"] == 3
+    listed = consented.run("project versions demo --json").json["versions"]
+    assert [one["state"] for one in listed] == ["superseded", "taken_back", "in_force"]
+    assert consented.run("project check demo --json").json["permit"] == 12
+    steps = consented.run("audit approvals --json").json["projects"][0]["steps"]
+    proposals = ["amendment proposed", "amendment taken back", "amendment proposed"]
+    assert [one["what"] for one in steps] == ["declared", "approved", *proposals, "approved"]
+    assert {one["signed"] for one in steps} == {True}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.support import vaults
 from tests.support.vaults import copy, opened, verified
 from vault import gate
-from vault.access import projects, publication, releases, requests
+from vault.access import project_versions, projects, publication, releases, requests
+from vault.audit.entry import decode_leaf
 from vault.consent import recording
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, IntegrityError, RefusedError
@@ -64,11 +67,19 @@ def another(folder, act):
     return happens
 
 
+def amended(s):
+    """Version 2 comes into force."""
+    document = projects.canonical.loads(projects.load(s, "demo").declaration_text)
+    project_versions.amend(s, {**document, "title": "amended"}, reason="x")
+    projects.change(s, "demo", "approve", version=2)
+
+
 CHANGES = {
     "withdrawal": (lambda s: recording.withdraw(s, "S03"), "consent_changed"),
     "restriction": (lambda s: recording.restrict(s, "S03"), "consent_changed"),
     "project suspended": (lambda s: projects.change(s, "demo", "suspend"), "project_changed"),
     "project closed": (lambda s: projects.change(s, "demo", "close"), "project_changed"),
+    "project amended": (amended, "project_changed"),
     "calls exchanged": (lambda s: moving.move(s, "cohort", "S03", "S11", swap=True, reason="tubes mixed up"), "calls_changed"),
 }
 
@@ -89,6 +100,37 @@ def test_a_change_stops_an_extract(folder, request, tmp_path, change, when):
         assert report.open_intents == ()
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".genovault-*"))
+
+
+def test_what_stopped_it_is_one_line(folder, meanwhile, tmp_path):
+    meanwhile(another(folder, amended))
+    with opened(folder) as s, pytest.raises(RefusedError, match=r"^project demo was amended: version 2 is in force since"):
+        gate.extract(s, vaults.ask(s), tmp_path / "out")
+
+
+def test_a_proposal_stops_nothing(folder, meanwhile, tmp_path):
+    def propose(s):
+        document = projects.canonical.loads(projects.load(s, "demo").declaration_text)
+        project_versions.amend(s, {**document, "title": "amended"}, reason="x")
+
+    meanwhile(another(folder, propose))
+    with opened(folder) as s:
+        assert gate.extract(s, vaults.ask(s), tmp_path / "out").state == "released"
+
+
+def test_a_project_that_ends_meanwhile_stops_its_extract(folder, meanwhile, tmp_path):
+    with opened(folder) as s:
+        ends = s.clock() + timedelta(hours=1)
+        vaults.approve(s, "ending", "cohort", expires=ends.isoformat())
+        asked = vaults.ask(s, project="ending")
+        meanwhile(lambda: setattr(s, "clock", lambda: ends))
+        with pytest.raises(RefusedError) as caught:
+            gate.extract(s, asked, tmp_path / "out")
+        assert caught.value.code == "project_expired"
+        assert [r.state for r in releases.list_all(s)] == ["aborted"]
+        leaf = decode_leaf(list(s.trail.log.entries())[-1].leaf)
+        assert (leaf["act"], leaf["outcome"], leaf["reasons"]) == ("extract.outcome", "refused", {"project_expired": 1})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_denied_request_stops_its_extract(folder, meanwhile, tmp_path):

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 from pysqlite3 import dbapi2
 
+from policies import canonical
 from tests.support import vaults
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import reference_data, requests, rulings
+from vault.access import project_versions, projects, reference_data, requests, rulings
 from vault.audit.live_source import check_live
 from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor, Role
@@ -116,6 +117,7 @@ def rich(folder: Path) -> Rich:
         vaults.bring(s, vcf("S03", "22 1005 A G 0|1"), "cohort", append=True)
         gate.extract(s, vaults.ask(s), folder / "out")
         rulings.rule(s, "demo", "COL", reason="as the board said")
+        project_versions.amend(s, {**canonical.loads(projects.load(s, "demo").declaration_text), "title": "Another"}, reason="x")
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
         reference_data.load(s, "loci", json.dumps(_places()), version="1")
         erasure.erase(s, "S10")

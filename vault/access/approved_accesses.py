@@ -50,10 +50,10 @@ def examine(vault: UnlockedVault) -> ApprovedAccesses:
     readable = vault.keyring.has(Branch.AUDIT_READ)
     found = approvals(_with_details(vault, readable=readable))
     acts = [step for project in found for step in (*project.steps, *project.rulings) if step.act in SIGNED_ACTS]
-    replaced = frozenset(index for project in found for index in _edited_again(project))
+    edited_again = frozenset(index for project in found for index in _edited_again(project))
     with vault.books.read() as tx:
-        looked_at = [step for step in acts if step.index not in replaced] if vault.books.upgraded else []
-        unsigned = frozenset(step.index for step in looked_at if not _signed(vault, tx, step))
+        missing = frozenset(step.index for step in acts if vault.books.upgraded and not _signed(vault, tx, step))
+    unsigned, replaced = missing - edited_again, missing & edited_again
     for project in found:
         project.accesses = [
             replace(access, outside=(*access.outside, "not_signed")) if access.approval in unsigned else access
@@ -71,7 +71,7 @@ def _with_details(vault: UnlockedVault, *, readable: bool) -> Iterator[tuple[Rec
 
 
 def _edited_again(project: ProjectRecord) -> list[int]:
-    """Entries of edits of a draft that the same principal edited once more: one signature of each is kept."""
+    """Entries of edits of a draft that the same principal edited once more: of those of before, one signature is kept."""
     edits = [step for step in project.steps if step.act == Action.PROJECT_EDIT.value]
     return [step.index for at, step in enumerate(edits) if any(later.by == step.by for later in edits[at + 1 :])]
 

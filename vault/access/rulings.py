@@ -1,7 +1,7 @@
 """Stewards' rulings on points that a project leaves open: appended, never changed, each logged.
 
-A ruling turns a *review* into a permission where nothing else stands against it; it never overrides a denial. Where there are two
-stewards it takes both: one rules, another confirms by ruling the same. Taking a ruling back takes one, and acts at once.
+A ruling turns a *review* into a permission where nothing else stands against it; it never overrides a denial. It is on the purpose as it
+was declared then, so that an amendment of anything else leaves it in force. Where there are two stewards it takes both: one rules, another confirms by ruling the same. Taking a ruling back takes one, and acts at once.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from policies.declaration_changes import purpose_digest
 from policies.purposes import RULABLE
-from vault.access import projects
+from vault.access import projects, version_records
+from vault.access.version_records import ProjectVersion
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
-from vault.errors import InputError, RefusedError
-from vault.ids import new_uuid7
+from vault.errors import InputError, IntegrityError, RefusedError
+from vault.ids import ProjectId, new_uuid7
 from vault.session import approvals
 from vault.session.approvals import Approval
 from vault.session.sealed_records import SealedRecord, altered
@@ -63,7 +65,8 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
             if project.state == projects.CLOSED:
                 raise InputError("project_state", f"project {code} is closed")
             alone = projects.stewards(tx) < 2
-            row = _waiting(tx, project, item) if allows else None
+            declared = projects.by_id(vault, tx, ProjectId(project.project_id))
+            row = _waiting(vault, tx, declared, item) if allows else None
             if row is not None and row.ruled_by == vault.principal:
                 raise RefusedError("self_confirmation", "another steward confirms what this one ruled", hint="ask a colleague")
             if row is None:
@@ -84,7 +87,7 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
                 settled = True
             if settled:
                 row.confirmed_by, row.confirmed = vault.principal, to_micros(now)
-            approvals.sign(vault, tx, approval_of(row), signed=to_micros(now))
+            approvals.sign(vault, tx, approval_of(row, declared.purpose_sha256), signed=to_micros(now))
             if settled:
                 projects.settle(vault, tx, project, item, allows=allows)
             tx.flush()
@@ -103,15 +106,25 @@ def rule(vault: UnlockedVault, code: str, item: str, *, reason: str, allows: boo
 def waiting(vault: UnlockedVault) -> list[Ruling]:
     """Rulings that another steward has still to confirm."""
     with vault.books.read() as tx:
-        rows = tx.execute(select(RulingRow, ProjectRow).join(ProjectRow, ProjectRow.project_id == RulingRow.project_id))
-        return [_opened(vault, row, project.code) for row, project in rows if _waiting(tx, project, row.item) is row]
+        rows = tx.execute(select(RulingRow, ProjectRow).join(ProjectRow, ProjectRow.project_id == RulingRow.project_id)).all()
+        declared = {row.project_id: projects.by_id(vault, tx, ProjectId(row.project_id)) for _, row in rows}
+        found = [
+            (row, project.code) for row, project in rows if _waiting(vault, tx, declared[project.project_id], row.item) is row
+        ]
+        return [_opened(vault, row, code) for row, code in found]
 
 
-def _waiting(tx: Transaction, project: ProjectRow, item: str) -> RulingRow | None:
-    """The ruling on an item that awaits confirmation: not one on a declaration of before, nor one that was taken back since."""
+def _waiting(vault: UnlockedVault, tx: Transaction, project: projects.Project, item: str) -> RulingRow | None:
+    """The ruling on an item that awaits confirmation: not one on another purpose, nor one that was taken back since."""
     own = select(RulingRow).where(RulingRow.project_id == project.project_id, RulingRow.item == item)
     newest = tx.scalars(own.order_by(RulingRow.ruled.desc(), RulingRow.ruling_id.desc()).limit(1)).first()
-    if newest is None or newest.confirmed_by is not None or newest.ruled < project.created:
+    if newest is None or newest.confirmed_by is not None:
+        return None
+    if not vault.books.upgraded:
+        return newest if newest.ruled >= project.created else None
+    try:
+        _require(vault, tx, newest, project, principal=newest.ruled_by, signed=newest.ruled)
+    except IntegrityError:
         return None
     return newest
 
@@ -128,25 +141,52 @@ def require_signed(vault: UnlockedVault, tx: Transaction, project: projects.Proj
         row = tx.scalars(newest).first()
         if row is None or not row.allows or row.confirmed_by is None or row.confirmed is None:
             raise altered(SEALED.collection)
-        approval = approval_of(row)
-        confirming = approvals.require(vault, tx, approval, principal=row.confirmed_by, signed=row.confirmed)
+        confirming = _require(vault, tx, row, project, principal=row.confirmed_by, signed=row.confirmed)
         if row.ruled_by != row.confirmed_by:
-            ruling = approvals.require(vault, tx, approval, principal=row.ruled_by, signed=row.ruled)
+            ruling = _require(vault, tx, row, project, principal=row.ruled_by, signed=row.ruled)
+            approval = approval_of(row, project.purpose_sha256)
             approvals.require_two(approval, ruling, confirming, principals=(row.ruled_by, row.confirmed_by))
+
+
+def _require(
+    vault: UnlockedVault, tx: Transaction, row: RulingRow, project: projects.Project, *, principal: str, signed: int
+) -> bytes | None:
+    """Hold a ruling on a project's purpose of now against a signature, as ``approvals.require``."""
+    approval = approval_of(row, project.purpose_sha256)
+    try:
+        return approvals.require(vault, tx, approval, principal=principal, signed=signed)
+    except IntegrityError:
+        first = _first_version(vault, tx, project)
+        if row.ruled < first.created or purpose_digest(first.declaration_text) != project.purpose_sha256:
+            raise
+    # Signed before purposes had versions: it speaks of the first.
+    return approvals.require(vault, tx, approval_of(row, None), principal=principal, signed=signed)
+
+
+def _first_version(vault: UnlockedVault, tx: Transaction, project: projects.Project) -> ProjectVersion:
+    earlier = [] if project.version == 1 else version_records.of_project(vault, tx, project.project_id)
+    return next((one for one in earlier if one.version == 1), project.as_version(project.state))
 
 
 def carry(vault: UnlockedVault, tx: Transaction) -> None:
     """Sign the rulings of before the vault's upgrade in the administrator's name. Raises as ``approvals.carry``."""
-    for row in tx.scalars(select(RulingRow)):
-        approvals.carry(vault, tx, approval_of(row), principal=row.ruled_by, signed=row.ruled)
+    for row in tx.scalars(select(RulingRow)).all():
+        approval = approval_of(row, projects.by_id(vault, tx, ProjectId(row.project_id)).purpose_sha256)
+        approvals.carry(vault, tx, approval, principal=row.ruled_by, signed=row.ruled)
         if row.confirmed_by not in (None, row.ruled_by) and row.confirmed is not None:
-            approvals.carry(vault, tx, approval_of(row), principal=row.confirmed_by, signed=row.confirmed)
+            approvals.carry(vault, tx, approval, principal=row.confirmed_by, signed=row.confirmed)
 
 
-def approval_of(row: RulingRow) -> Approval:
-    """Approval that a steward signs to rule or confirm: of project, item, and whether it is allowed."""
-    content = sha256(encode_context("genovault/ruling/v1", row.project_id, row.item, int(row.allows)))
-    return Approval(Action.PROJECT_RULE, "ruling", row.ruling_id.encode(), content)
+def approval_of(row: RulingRow, purpose: bytes | None) -> Approval:
+    """Approval that a steward signs to rule or confirm: of project, purpose (its digest), item, and whether it is allowed.
+
+    Without ``purpose`` in the form of before projects had versions.
+    """
+    said = (row.project_id, row.item, int(row.allows))
+    named = (
+        encode_context("genovault/ruling/v1", *said) if purpose is None else encode_context("genovault/ruling/v2", *said, purpose)
+    )
+    return Approval(Action.PROJECT_RULE, "ruling", row.ruling_id.encode(), sha256(named))
 
 
 def list_all(vault: UnlockedVault, code: str | None = None) -> list[Ruling]:

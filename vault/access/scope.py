@@ -55,7 +55,13 @@ class AccessScope:
         """Sealed detail of the intent's entry, for auditors."""
         panel = None if self.panel is None else f"{self.panel.name} version {self.panel.version}"
         shown = self.regions[:1000]  # the request holds all of them
-        return {"dataset": self.dataset.name, "panel": panel, "regions": list(shown), "n_regions": len(self.regions)}
+        return {
+            "dataset": self.dataset.name,
+            "panel": panel,
+            "regions": list(shown),
+            "n_regions": len(self.regions),
+            "project_version": self.project.version,
+        }
 
 
 def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:

@@ -1,15 +1,24 @@
-"""Signatures that a project's approval rests on: who declared it, who approved it, who ruled on its open points."""
+"""Signatures that a project's approval rests on: who declared it, who approved it, who ruled on its open points.
+
+They are on one version of the declaration. One that was taken back or replaced, or that a later approval superseded, has them still, and
+is in force no more.
+"""
 
 from __future__ import annotations
 
-from vault.access import projects, requests, rulings
+from contextlib import suppress
+
+from vault.access import projects, requests, rulings, version_records
 from vault.access.projects import Project
 from vault.audit.actions import Action
 from vault.errors import IntegrityError
 from vault.session import approvals
+from vault.session.approvals import Approval
 from vault.session.sealed_records import altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
+
+LAST_VERSION = 2**32 - 1
 
 
 def require(vault: UnlockedVault, tx: Transaction, project: Project) -> None:
@@ -18,13 +27,17 @@ def require(vault: UnlockedVault, tx: Transaction, project: Project) -> None:
     A vault of keystore format 1 has no signatures: its rows are taken as they are until it is upgraded.
 
     Raises:
-        IntegrityError: ``approval_missing``; ``project_altered``, ``ruling_altered``: the record names no approval.
+        IntegrityError: ``approval_missing``; ``project_altered``, ``ruling_altered``: the record names no approval, or a version that was
+            taken back or superseded.
     """
     if not vault.books.upgraded:
         return
     if project.approved_by is None or project.approved is None:
         raise altered(projects.SEALED.collection)
-    approved = projects.approval_of(Action.PROJECT_APPROVE, project.project_id, project.declaration_sha256)
+    approved = _of(Action.PROJECT_APPROVE, project)
+    later = (version_records.version_ref(project.project_id, number) for number in (project.version + 1, LAST_VERSION))
+    if approvals.stands(tx, _of(Action.PROJECT_TAKE_BACK, project)) or approvals.stands_between(tx, approved, *later):
+        raise altered(projects.SEALED.collection)
     first = _declared(vault, tx, project)
     second = approvals.require(vault, tx, approved, principal=project.approved_by, signed=project.approved)
     if not project.self_approved:
@@ -32,16 +45,17 @@ def require(vault: UnlockedVault, tx: Transaction, project: Project) -> None:
     rulings.require_signed(vault, tx, project)
 
 
+def _of(act: Action, project: Project) -> Approval:
+    return version_records.approval_of(act, project.project_id, project.declaration_sha256, version=project.version)
+
+
 def _declared(vault: UnlockedVault, tx: Transaction, project: Project) -> bytes | None:
-    """Key of who declared it, as ``approvals.require`` gives it: when it was created, or by editing the draft."""
-    declared, edited = (
-        projects.approval_of(act, project.project_id, project.declaration_sha256)
-        for act in (Action.PROJECT_CREATE, Action.PROJECT_EDIT)
-    )
-    try:
-        return approvals.require(vault, tx, edited, principal=project.created_by, signed=project.created)
-    except IntegrityError:
-        return approvals.require(vault, tx, declared, principal=project.created_by, signed=project.created)
+    """Key of who declared it, as ``approvals.require`` gives it: by creating it, editing the draft or amending what is in force."""
+    for act in (Action.PROJECT_AMEND, Action.PROJECT_EDIT):
+        with suppress(IntegrityError):
+            return approvals.require(vault, tx, _of(act, project), principal=project.created_by, signed=project.created)
+    created = _of(Action.PROJECT_CREATE, project)
+    return approvals.require(vault, tx, created, principal=project.created_by, signed=project.created)
 
 
 def missing(vault: UnlockedVault) -> list[str]:
@@ -74,7 +88,6 @@ def carry(vault: UnlockedVault, tx: Transaction) -> None:
         )
         for act, principal, signed in named:
             if principal is not None and signed is not None:
-                approval = projects.approval_of(act, project.project_id, project.declaration_sha256)
-                approvals.carry(vault, tx, approval, principal=principal, signed=signed)
+                approvals.carry(vault, tx, _of(act, project), principal=principal, signed=signed)
     rulings.carry(vault, tx)
     requests.carry(vault, tx)

@@ -61,6 +61,8 @@ class Action(StrEnum):
 
     PROJECT_CREATE = "project.create"
     PROJECT_EDIT = "project.edit"
+    PROJECT_AMEND = "project.amend"  # another version is proposed; nothing is changed by it
+    PROJECT_TAKE_BACK = "project.take_back"  # a proposed version; nothing is changed by it
     PROJECT_APPROVE = "project.approve"
     PROJECT_SUSPEND = "project.suspend"
     PROJECT_CLOSE = "project.close"

@@ -31,14 +31,21 @@ from vault.session.key_usage import EpochUse
 from vault.session.principals import change_keystore, require_administrator
 from vault.session.rewrapping import rewrap
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import JOB_DONE, JobRow, PanelRow, ProjectRow, ReleaseRow, RequestRow, RulingRow
+from vault.storage.book_tables import JOB_DONE, JobRow, PanelRow, ProjectRow, ProjectVersionRow, ReleaseRow, RequestRow, RulingRow
 from vault.storage.timestamps import to_micros
 
 KIND = "rotate"
 BATCH = 5_000  # keys wrapped anew in one transaction: about 0.1 s for other writers to wait
 REWRAPPING, DONE = "rewrapping", JOB_DONE
 BY_DEFAULT = (Branch.GENOTYPE, Branch.IDENTITY, Branch.PSEUDONYM)
-_SEALED_IN_BOOKS = (PanelRow.sealed, ProjectRow.sealed, ReleaseRow.sealed, RequestRow.sealed, RulingRow.sealed)
+_SEALED_IN_BOOKS = (
+    PanelRow.sealed,
+    ProjectRow.sealed,
+    ProjectVersionRow.sealed,
+    ReleaseRow.sealed,
+    RequestRow.sealed,
+    RulingRow.sealed,
+)
 
 Progress = Callable[[int], None]
 """``progress(keys wrapped anew so far)``."""

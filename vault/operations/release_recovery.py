@@ -58,7 +58,7 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
     restrictions, its calls where they were.
     """
     project = projects.load(vault, release.project)
-    if project.state != projects.APPROVED:
+    if project.state != projects.APPROVED or release.content.asked.get("project_version", project.version) != project.version:
         return False
     dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
     try:

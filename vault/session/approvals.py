@@ -84,6 +84,13 @@ def stands(tx: Transaction, approval: Approval) -> bool:
     return tx.scalars(select(ApprovalRow.principal).where(*wanted)).first() is not None
 
 
+def stands_between(tx: Transaction, approval: Approval, first: bytes, last: bytes) -> bool:
+    """True if there is an approval of this act on a thing of this kind from ``first`` to ``last``, in the order of their refs."""
+    wanted = ApprovalRow.act == approval.act.value, ApprovalRow.kind == approval.kind
+    between = ApprovalRow.ref >= first, ApprovalRow.ref <= last
+    return tx.scalars(select(ApprovalRow.principal).where(*wanted, *between)).first() is not None
+
+
 def made_by(
     vault: UnlockedVault,
     tx: Transaction,

@@ -338,7 +338,10 @@ class ReferenceDocumentRow(Base):
 
 
 class ProjectRow(Base):
-    """An approved purpose. The declaration is sealed under the books branch; every change raises ``version``."""
+    """A project with the version of its declaration that is in force, or the draft. The declaration is sealed under the books branch.
+
+    ``version``: of the row, which every change raises; ``declared_version``: of the declaration.
+    """
 
     __tablename__ = "project"
 
@@ -354,6 +357,24 @@ class ProjectRow(Base):
     approved: Mapped[Micros | None]
     self_approved: Mapped[bool] = mapped_column(Boolean)
     rulings: Mapped[Code]  # items that stewards have allowed, sorted, with commas
+    declared_version: Mapped[Count] = mapped_column(server_default="1")
+
+
+class ProjectVersionRow(Base):
+    """A version of a project's declaration that the project does not have: proposed, or of before."""
+
+    __tablename__ = "project_version"
+
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), primary_key=True)
+    version: Mapped[Count] = mapped_column(primary_key=True)
+    state: Mapped[Code]  # proposed | replaced | taken_back | superseded
+    sealed: Mapped[Sealed]  # declaration and reason; books branch
+    declaration_sha256: Mapped[Digest]
+    created: Mapped[Micros]
+    created_by: Mapped[Code]
+    approved_by: Mapped[str | None] = mapped_column(Text)
+    approved: Mapped[Micros | None]
+    self_approved: Mapped[bool] = mapped_column(Boolean)
 
 
 class RequestRow(Base):

@@ -27,6 +27,7 @@ REVISIONS = {
         "0013",
         "0014",
         "0015",
+        "0016",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

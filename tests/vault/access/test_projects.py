@@ -10,7 +10,7 @@ from policies.purposes import RequestKind
 from tests.support import vaults
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import projects, requests, rulings, signed_approvals
+from vault.access import project_versions, projects, requests, rulings, signed_approvals
 from vault.audit.entry import decode_leaf
 from vault.crypto import keystore
 from vault.crypto.key_wrapping import KeyPurpose
@@ -92,7 +92,7 @@ def test_which_state_follows_which(s, state, verb):
         assert projects.load(s, "second") == before
         return
     after = projects.change(s, "second", verb)
-    assert (after.state, after.version) == (STEPS[state, verb], before.version + 1)
+    assert (after.state, after.version, after.revision) == (STEPS[state, verb], before.version, before.revision + 1)
     assert projects.load(s, "second") == after
     assert last(s)["act"] == {"approve": "project.approve", "suspend": "project.suspend", "close": "project.close"}[verb]
 
@@ -136,7 +136,7 @@ def test_a_project_on_a_dataset_that_is_not_there_is_not_approved(s):
 
 def edit(s, code="second", reason="a slip of the pen", **changes):
     document = parse_yaml(vaults.project_template(code, "cohort").encode(), name="t") | changes
-    return projects.edit(s, document, reason=reason)
+    return project_versions.edit(s, document, reason=reason)
 
 
 def test_a_draft_is_edited_under_its_code_and_key_and_then_approved(s):
@@ -152,7 +152,7 @@ def test_a_draft_is_edited_under_its_code_and_key_and_then_approved(s):
         "reason": "a slip of the pen",
         "replaces": made.declaration_sha256.hex(),
     }
-    projects.change(s, "second", "approve")
+    projects.change(s, "second", "approve", version=2)
     assert signed_approvals.missing(s) == []
     gate.check(s, "second")
     assert code_of(InputError, lambda: edit(s, title="Another")) == "project_state"
@@ -166,11 +166,12 @@ def test_what_says_the_same_changes_nothing_and_an_edit_says_why(s):
     assert code_of(InputError, lambda: edit(s, datasets=[])) == "document_rejected"
 
 
-def test_rulings_on_another_declaration_are_out_of_force(s):
+def test_rulings_on_another_purpose_are_out_of_force(s):
     declare(s)
     rulings.rule(s, "second", "controls", reason="x")
     assert projects.load(s, "second").ruled == ("controls",)
-    assert edit(s, title="y")[1].ruled == ()
+    assert edit(s, title="y")[1].ruled == ("controls",)
+    assert edit(s, organisation={"name": "Another"})[1].ruled == ()
 
 
 def test_a_mistaken_end_is_taken_back_and_approved_again(s):

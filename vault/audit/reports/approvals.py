@@ -28,8 +28,10 @@ _STATES = {
     Action.PROJECT_CLOSE.value: "closed",
     Action.PROJECT_REOPEN.value: "reopened",
 }
+_PROPOSING = {Action.PROJECT_AMEND.value: "amendment proposed", Action.PROJECT_TAKE_BACK.value: "amendment taken back"}
+"""Acts that leave the project's state and terms as they are."""
 _DECLARING = frozenset({Action.PROJECT_CREATE.value, Action.PROJECT_EDIT.value, Action.PROJECT_APPROVE.value})
-SIGNED_ACTS = _DECLARING | {Action.PROJECT_RULE.value}
+SIGNED_ACTS = _DECLARING | set(_PROPOSING) | {Action.PROJECT_RULE.value}
 """Acts of which the principal's own signature is kept beside."""
 WHY = {  # why an access is outside an approval
     "project_unknown": "no entry declares the project",
@@ -48,7 +50,7 @@ WHY = {  # why an access is outside an approval
 
 @dataclass(frozen=True)
 class Step:
-    """One act on a project: declared, approved, suspended, closed, reopened, or a ruling on one of its points."""
+    """One act on a project: declared, amended, approved, suspended, closed, reopened, or a ruling on one of its points."""
 
     index: int
     time: str
@@ -128,7 +130,8 @@ class ProjectRecord:
     @property
     def approval(self) -> Step | None:
         """The approval in force; None if the project is not approved."""
-        return self.steps[-1] if self.state == APPROVED and self.steps else None
+        approved = [step for step in self.steps if step.what == APPROVED]
+        return approved[-1] if self.state == APPROVED and approved else None
 
 
 def wanted(record: Record) -> bool:
@@ -165,12 +168,13 @@ def approvals(entries: Iterable[tuple[Record, Mapping[str, Any] | None]]) -> lis
 def _take(found: dict[str, ProjectRecord], requests: dict[str, Asked], record: Record, detail: Mapping[str, Any]) -> None:
     """Take an entry that says something was done to a project or a request."""
     by, code = record.actor or "", record.project or ""
-    if record.act in _STATES:
+    if record.act in _STATES or record.act in _PROPOSING:
         project = found.setdefault(code, ProjectRecord(code))
         digest = (record.object or "").partition(":")[2].partition(":")[0]
-        project.state = _STATES[record.act]
+        what = _PROPOSING.get(record.act) or _STATES[record.act]
+        project.state = _STATES.get(record.act, project.state)
         reason = str(detail.get("reason", ""))
-        project.steps.append(Step(record.index, record.time, record.act, project.state, by, record.flags, digest, reason=reason))
+        project.steps.append(Step(record.index, record.time, record.act, what, by, record.flags, digest, reason=reason))
         if record.act in _DECLARING:
             project.terms = _terms(detail, digest)
     elif record.act == Action.PROJECT_RULE.value:
