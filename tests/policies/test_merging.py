@@ -69,7 +69,7 @@ def at(events: list[ConsentEvent], when=AT) -> Standing:
     return standing(fold(events), legal_at=when)
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=500)
 @given(seeds)
 def test_what_neither_permitted_is_not_permitted(random):
     stays, goes = two(random)
@@ -78,7 +78,7 @@ def test_what_neither_permitted_is_not_permitted(random):
         assert decided(stays, what).permitted or decided(goes, what).permitted
 
 
-@settings(max_examples=1_500)
+@settings(max_examples=500)
 @given(seeds)
 def test_a_no_of_either_never_loses(random):
     stays, goes = two(random)

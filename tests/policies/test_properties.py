@@ -38,7 +38,7 @@ def correcting(random: Random, events: list[ConsentEvent]) -> dict[str, object]:
     return {"supersedes": random.choice(events).event_id, "qc": QcState.VALID, "evidence_hash": "ab"}
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(seeds)
 def test_1_adding_a_withdrawal_never_opens_anything(random):
     events, what = history(random), a_purpose(random)
@@ -148,7 +148,7 @@ def test_10_the_same_inputs_give_the_same_bytes(seed):
     assert first == second
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(seeds)
 def test_an_added_event_that_only_opposes_never_opens_anything(random):
     events, what = history(random), a_purpose(random)
@@ -164,7 +164,7 @@ def test_an_added_event_that_only_opposes_never_opens_anything(random):
     assert before.permitted or not after.permitted
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(seeds)
 def test_a_correction_that_asks_for_one_steward_opens_nothing_now_or_later(random):
     events = history(random)
@@ -183,7 +183,7 @@ def test_a_correction_that_asks_for_one_steward_opens_nothing_now_or_later(rando
         assert was or not now
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(seeds)
 def test_a_no_is_taken_out_of_force_only_by_what_asks_for_evidence(random):
     events = history(random)

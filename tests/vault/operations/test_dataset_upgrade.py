@@ -241,14 +241,14 @@ LATER = LOCI + b"1\t101\tA\tT\n2\t200\tA\tG,T\nX\t104\tA\tT\nX\t100\tACGT\tA\n"
 DRAWN = {"deadline": None, "suppress_health_check": list(HealthCheck), "phases": (Phase.generate,)}
 
 
-@settings(max_examples=4, **DRAWN)
+@settings(max_examples=2, **DRAWN)
 @given(data=st.data(), samples=st.lists(st.sampled_from("ABC"), min_size=1, max_size=4))
 def test_views_extracts_and_panels_are_the_same_before_and_after(data, samples):
     compared(data, samples)
 
 
 @pytest.mark.long
-@settings(max_examples=60, **DRAWN)
+@settings(max_examples=30, **DRAWN)
 @given(data=st.data(), samples=st.lists(st.sampled_from("ABC"), min_size=1, max_size=5))
 def test_views_extracts_and_panels_are_the_same_before_and_after_at_length(data, samples):
     compared(data, samples)
@@ -298,7 +298,7 @@ def upgraded(folder: str) -> None:
         dataset_upgrade.upgrade(s, "rare")
 
 
-@pytest.mark.parametrize("every", [23, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [61, pytest.param(13, marks=pytest.mark.long)])
 def test_a_kill_at_any_step_leaves_each_part_as_it_was_or_as_meant(earlier, tmp_path, every):
     with vaults.opened(earlier) as s:
         before = vaults.read_all(s, "rare")

@@ -310,7 +310,7 @@ def _sorted(text):
     return "/".join(sorted(re.split(r"[/|]", text), key=lambda a: -1 if a == "." else int(a)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cohorts(), panels(), st.booleans())
 def test_agrees_with_the_oracle(cohort, panel, keep_phase):
     _, records, rows, masks = cohort
@@ -327,7 +327,7 @@ def test_agrees_with_the_oracle(cohort, panel, keep_phase):
         assert counts.ac(i).tolist() == [called.count(a) for a in range(1, alleles.count(b",") + 1)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cohorts(), panels(), st.booleans(), st.integers(1, 5))
 def test_pages_put_together_are_the_view(cohort, panel, keep_phase, size):
     _, records, rows, masks = cohort

@@ -80,7 +80,7 @@ def test_one_that_left_the_position_of_a_panel_is_as_if_it_were_not_there():
     assert asked(exact) == ([(10, f"{LONG},ACGTTCGT")], ())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(1, 7))
 def test_windows_put_together_are_what_the_texts_say(data, size):
     alleles = ["A,C", "ACGT,A,ACTT,ACG", "ACGTACGT,A,ACGTACGA,ACGTTCGT", "AC,A,ACC"]

@@ -238,7 +238,7 @@ def merged(folder: str) -> None:
         merging.merge(s, "S02", "S04", reason="x", accept=True)
 
 
-@pytest.mark.parametrize("every", [53, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [53, pytest.param(11, marks=pytest.mark.long)])
 def test_a_kill_at_any_step_leaves_it_done_or_not(tmp_path, every):
     def settled(folder) -> None:
         with vaults.opened(folder) as s:

@@ -170,7 +170,7 @@ def exchanged(folder: str) -> None:
         moving.move(s, "cohort", "S02", "S03", swap=True, reason="x")
 
 
-@pytest.mark.parametrize("every", [47, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [47, pytest.param(11, marks=pytest.mark.long)])
 def test_a_kill_at_any_step_leaves_it_done_or_not(tmp_path, every):
     with vaults.opened(vaults.template(whole=False)) as s:
         before = sorted(vaults.read_all(s).codes.T.tolist())

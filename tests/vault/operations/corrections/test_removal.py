@@ -141,7 +141,7 @@ def removed(folder: str) -> None:
         removal.remove(s, "cohort", reason="x", accept=True)
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [7, pytest.param(3, marks=pytest.mark.long)])
 def test_a_kill_at_any_step_leaves_it_all_or_gone(tmp_path, every):
     ends = set()
 

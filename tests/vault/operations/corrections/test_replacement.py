@@ -121,7 +121,7 @@ def replaced(folder: str) -> None:
         replacement.import_instead(s, [path], name="cohort", assembly="GRCh38", options=given, reason="x")
 
 
-@pytest.mark.parametrize("every", [47, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [47, pytest.param(11, marks=pytest.mark.long)])
 def test_a_kill_at_any_step_leaves_the_old_calls_or_the_new(tmp_path, every):
     with vaults.opened(vaults.template(whole=False)) as s:
         before = sorted(vaults.read_all(s).codes.T.tolist())

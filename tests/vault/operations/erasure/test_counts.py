@@ -362,6 +362,6 @@ def test_killed_at_every_step_counts_and_panels_are_right_at_the_next_open(folde
     assert steps_survived(folder, tmp_path, erased, settled) >= 40
 
 
-@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [37, pytest.param(5, marks=pytest.mark.long)])
 def test_a_kill_while_counting_anew_leaves_counts(folder, tmp_path, every):
     assert steps_survived(folder, tmp_path, counted_anew, settled, every=every) >= 20
