@@ -124,7 +124,8 @@ def test_what_was_recorded_for_another_person_is_taken_back(consented):
     taken = consented.run(f"consent correct {done['event']} --reason 'his brother' --evidence {'ab' * 32}").out
     assert "never said, of sample SAMPLE_2" in taken
     shown = consented.run("consent show SAMPLE_2").out
-    assert "his brother" in shown and "has died" not in shown
+    assert "his brother" in shown
+    assert "has died" not in shown
     assert consented.run("project check demo --json").json["permit"] == 12
 
 
