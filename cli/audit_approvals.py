@@ -28,7 +28,7 @@ def approvals(
 
     JSON: {"accesses": n, "outside": n, "projects": [{"project", "state", "terms": the declaration or null, "steps": [{"entry", "time",
     "what", "by", "flags", "signed": bool, null where no signature is kept, "reason"}], "rulings": [as steps, with "allows", "in_force", "reason"], "requests": [{"request", "entry",
-    "time", "by", "for", "what", "denied": n or null, "denied_by", "stopped": "denied", "withdrawn" or "", "reason"}], "accesses": [{"entry", "time", "act", "by", "for", "request",
+    "time", "by", "for", "what", "approved": n or null, "denied": n or null, "denied_by", "stopped": "denied", "withdrawn" or "", "reason"}], "accesses": [{"entry", "time", "act", "by", "for", "request",
     "release", "what", "recipients", "left_out": {reason: n}, "ended", "approval": n or null, "outside": [code]}], "refusals": [{"entry", "time", "act", "by",
     "for", "request", "reasons"}]}]}.
     """

@@ -15,7 +15,7 @@ from policies.purposes import RequestKind
 from vault.audit.actions import Action
 
 if TYPE_CHECKING:
-    from vault.access.requests import Request
+    from vault.access.request_records import Request
 
 app = group("What projects ask for.")
 
@@ -52,26 +52,30 @@ def submit(
     """
     context = context_of(ctx)
     from vault.access import requests
+    from vault.access.request_records import Spec
 
     regions = [*(region or ()), *(_bed_regions(regions_file) if regions_file else ())]
-    spec = requests.Spec(regions=tuple(regions), genes=tuple(gene or ()), panel=panel, submitted_for=for_)
+    spec = Spec(regions=tuple(regions), genes=tuple(gene or ()), panel=panel, submitted_for=for_)
     with context.open() as vault:
         request = requests.submit(vault, project, dataset, kind=kind, spec=spec)
-    context.output.document(_described(request))
-    context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
+    _tell_asked(context, request)
 
 
 @app.command("list")
-def list_(ctx: typer.Context) -> None:
-    """All requests, newest first.
+def list_(
+    ctx: typer.Context,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for a steward's approval.")] = False,
+) -> None:
+    """Requests, newest first: for stewards all, for others what they asked or what was asked for them.
 
     JSON: {"requests": [as of show]}.
     """
     context = context_of(ctx)
     from vault.access import requests
+    from vault.access.request_records import SUBMITTED
 
     with context.reading(Action.REQUEST_SHOW) as vault:
-        found = requests.list_all(vault)
+        found = [one for one in requests.list_visible(vault) if not waiting or one.state == SUBMITTED]
     context.output.document({"requests": [_described(request) for request in found]})
     rows = [(r.request_id, r.project, r.dataset, r.kind.value, _loci(r), r.state, r.created[:19]) for r in found]
     context.output.table(("request", "project", "dataset", "kind", "loci", "state", "submitted"), rows)
@@ -81,20 +85,37 @@ def list_(ctx: typer.Context) -> None:
 def show(ctx: typer.Context, request_id: Id) -> None:
     """One request.
 
+    States: submitted (waits for a steward's approval), approved, released; denied, withdrawn, expired (90 days after it was submitted or
+    approved). A project approves its requests with itself ("standing"), or a steward each.
+
     JSON: {"request", "project", "dataset", "kind", "regions": [...], "genes": [...], "panel", "panel_version", "for", "state", "submitted_by",
-    "created"}.
+    "created", "approval": "standing"|"each", "approved_by", "expires"}.
     """
     context = context_of(ctx)
     from vault.access import requests
 
     with context.reading(Action.REQUEST_SHOW) as vault:
-        request = requests.load(vault, request_id)
+        request = requests.visible(vault, request_id)
     described = _described(request)
     context.output.document(described)
     for name, value in described.items():
         shown = ", ".join(value) if isinstance(value, list) else value
         if shown:
             context.output.line(f"{name:13} {shown}")
+
+
+@app.command()
+def approve(ctx: typer.Context, request_id: Id) -> None:
+    """Approve a request of a project that has each approved. Another steward's, where there are several.
+
+    JSON: as of show.
+    """
+    context = context_of(ctx)
+    from vault.access import requests
+
+    with context.open() as vault:
+        request = requests.approve(vault, request_id)
+    _tell_state(context, request)
 
 
 @app.command()
@@ -144,8 +165,14 @@ def resubmit(ctx: typer.Context, request_id: Id) -> None:
 
     with context.open() as vault:
         request = requests.resubmit(vault, request_id)
+    _tell_asked(context, request)
+
+
+def _tell_asked(context: Context, request: Request) -> None:
     context.output.document(_described(request))
     context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
+    if request.approved_by is None:
+        context.output.line(f"it waits for a steward: genovault request approve {request.request_id}")
 
 
 def _tell_state(context: Context, request: Request) -> None:
@@ -174,6 +201,9 @@ def _described(request: Request) -> dict[str, object]:
         "state": request.state,
         "submitted_by": request.submitted_by,
         "created": request.created,
+        "approval": "standing" if request.standing else "each",
+        "approved_by": request.approved_by,
+        "expires": request.expires,
     }
 
 

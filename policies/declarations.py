@@ -15,6 +15,7 @@ from policies.errors import InputProblem, PolicyInputError
 from policies.purposes import (
     RULABLE,
     Activity,
+    ApprovalMode,
     Commitment,
     DisclosureProfile,
     Organisation,
@@ -106,10 +107,12 @@ def _read(data: object, zone: tzinfo, served: tuple[RequestKind, ...]) -> tuple[
     pseudonyms = PseudonymScope(top.choice("pseudonyms", tuple(PseudonymScope), default=PseudonymScope.PROJECT))
     expires = top.instant("expires", zone=zone)
     recipients = _recipients(top, keys=served != SERVED)
+    approval = ApprovalMode(top.choice("approval", tuple(ApprovalMode), default=ApprovalMode.STANDING))
     top.finish()
     if problems or purpose is None:
         return None, problems
-    return ProjectDeclaration(code, title, purpose, datasets, kinds, disclosure, pseudonyms, expires, recipients), problems
+    project = ProjectDeclaration(code, title, purpose, datasets, kinds, disclosure, pseudonyms, expires, recipients, approval)
+    return project, problems
 
 
 def _purpose(section: Section, organisation: Organisation, people: tuple[str, ...], code: str, zone: tzinfo) -> Purpose | None:
@@ -267,6 +270,7 @@ disclosure:
   # min_group: 20                # refuse a view of fewer people
   # max_bits: 10                 # how much of a person's genotype may leave, in bits of uniqueness
 
+# approval: each                 # a steward approves each request; without it all are approved with the project
 pseudonyms: project              # the same names in each release; "release" makes new ones each time
 @EXPIRES@
 # recipients:                    # who gets extracts, beside the project's people; extracts are not encrypted by this version

@@ -115,6 +115,13 @@ class PseudonymScope(StrEnum):
     RELEASE = "release"
 
 
+class ApprovalMode(StrEnum):
+    """Approval of a project's requests: with the project, or each by a steward."""
+
+    STANDING = "standing"
+    EACH = "each"
+
+
 @dataclass(frozen=True)
 class Organisation:
     """Receiving organisation. Empty fields were not declared."""
@@ -204,6 +211,7 @@ class ProjectDeclaration:
     pseudonyms: PseudonymScope = PseudonymScope.PROJECT
     expires: datetime | None = None
     recipients: tuple[Recipient, ...] = ()
+    approval: ApprovalMode = ApprovalMode.STANDING
 
     def text(self) -> str:
         """Canonical JSON of the declaration, which ``parse_stored`` reads."""
@@ -244,5 +252,6 @@ def as_dict(project: ProjectDeclaration) -> dict[str, object]:
         "pseudonyms": str(project.pseudonyms),
         "expires": canonical.instant_text(project.expires),
         "recipients": canonical.plain(project.recipients),
+        "approval": "" if project.approval is ApprovalMode.STANDING else str(project.approval),  # as before there was a choice
     }
     return {key: value for key, value in full.items() if value}

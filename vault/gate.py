@@ -309,7 +309,7 @@ def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mom
     """Decide each subject of the dataset, where principal, project and request still stand as the transaction sees them.
 
     Raises:
-        RefusedError: ``principal_disabled``, ``project_changed``, ``request_denied``. IntegrityError: as ``release_decisions.decide``
+        RefusedError: ``principal_disabled``, ``project_changed``; as ``requests.require_served``. IntegrityError: as ``release_decisions.decide``
             and ``signed_approvals.require``.
     """
     vault.require_standing(tx)
@@ -317,8 +317,8 @@ def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mom
     if (now.revision, now.state) != (scope.project.revision, projects.APPROVED):
         raise projects.changed_since(scope.project, now)
     signed_approvals.require(vault, tx, now)
-    if scope.request_id is not None and not requests.is_open(vault, tx, scope.request_id):
-        raise RefusedError("request_denied", f"request {scope.request_id} was denied while the view was made")
+    if scope.request_id is not None:
+        requests.require_served(vault, tx, scope.request_id)
     return release_decisions.decide(vault, tx, scope, when)
 
 

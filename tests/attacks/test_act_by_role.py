@@ -121,6 +121,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "request submit": ("request submit --project demo --dataset cohort", "request.submit"),
     "request list": ("request list", "request.show"),
     "request show": ("request show {request}", "request.show"),
+    "request approve": ("request approve {asked}", "request.approve"),
     "request withdraw": ("request withdraw {request} --reason x", "request.withdraw"),
     "request resubmit": ("request resubmit {request}", "request.submit"),
     "request deny": ("request deny {request} --reason x", "request.deny"),
@@ -164,7 +165,11 @@ ELSE = {
     "consent unload": 4,
     "project reopen": 4,
 }  # allowed, and still not to be done: overwritten, in use, never set or not so
-OTHERS = {("engine", "request withdraw"): 4, ("engine", "request resubmit"): 4}  # the steward asked, and nobody tells
+OTHERS = {
+    ("engine", "request show"): 4,
+    ("engine", "request withdraw"): 4,
+    ("engine", "request resubmit"): 4,
+}  # the steward asked, and nobody tells
 MADE = ("other", "out", "dossier", "tiles", "report.html", "data")  # by the lines
 
 
@@ -175,6 +180,7 @@ def staffed(tmp_path_factory):
     vault = vaults.copy(folder, whole=False)
     names = {"item": next(item for item in RULABLE if item.isidentifier())}
     with opened(vault) as s:
+        vaults.approve(s, "each", "cohort", approval="each")
         vaults.approve(s, "waiting", "cohort")  # while there is one steward
         project_versions.amend(s, declaration("waiting"), reason="x")
         for role in KEYED:
@@ -187,6 +193,7 @@ def staffed(tmp_path_factory):
         release = gate.extract(s, vaults.ask(s), folder / "released")
         projects.create(s, declaration("second"))
         names |= {
+            "asked": vaults.ask(s, project="each"),
             "release": release.release_id,
             "request": vaults.ask(s),
             "slot": next(slot.slot_id for slot in principals.slots(s) if slot.principal == "auditor"),
@@ -365,6 +372,7 @@ def functions(s, names, folder):
         "project.check": lambda: gate.check(s, "demo"),
         "project.rule": lambda: rulings.rule(s, "demo", names["item"], reason="x"),
         "request.submit": lambda: requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec()),
+        "request.approve": lambda: requests.approve(s, names["asked"]),
         "request.withdraw": lambda: requests.withdraw(s, names["request"], "x"),
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from tests.support import vaults
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import requests
+from vault.access import request_records, requests
 from vault.audit.actions import Action, Outcome
 from vault.consent import ledger, ledger_columns, ledger_witnesses, recording
 from vault.crypto.keystore import Role
@@ -129,11 +129,13 @@ def test_an_engine_changes_nothing_of_what_others_asked(small, engine, tmp_path,
         asked = requests.list_all(s)[0].request_id
     with opened(small, factor=engine, principal="engine") as s, s.books.write() as tx:
         row = tx.get(RequestRow, asked)
-        _, made = requests._content(s, row)
+        _, made = request_records.content(s, row)
         if signed != "as it was":
-            own = approvals.signature_of(s, requests._approval(Action.REQUEST_SUBMIT, row, requests.Spec()), signed=row.created)
+            own = approvals.signature_of(
+                s, request_records.approval_of(Action.REQUEST_SUBMIT, row, requests.Spec()), signed=row.created
+            )
             made = own if signed == "by the engine" else None
-        row.sealed = requests._seal(s, row, requests.Spec(), made)
+        row.sealed = request_records.seal(s, row, requests.Spec(), made)
     with opened(small) as s, pytest.raises(IntegrityError) as caught:
         gate.extract(s, asked, tmp_path / "out")
     assert caught.value.code == "approval_missing"

@@ -10,7 +10,7 @@ def test_requests_are_submitted_listed_shown_and_denied(consented):
     consented.run("principal add bob --role researcher")
     first = consented.run(f"{ASK} --region 22:16000000-16100000 --region X --for bob --json").json
     assert first["regions"] == ["22:16000000-16100000", "X"]
-    assert (first["state"], first["kind"], first["for"], first["submitted_by"]) == ("open", "records", "bob", "ann")
+    assert (first["state"], first["kind"], first["for"], first["submitted_by"]) == ("approved", "records", "bob", "ann")
     second = consented.run(f"{ASK} --regions-file r.bed --json").json
     assert second["regions"] == ["22:16000000-16000100", "22:16000200-16000200"]
     listed = consented.run("request list --json").json["requests"]

@@ -1,70 +1,43 @@
-"""Register of requests. The loci asked for are sealed under the books branch.
-
-Whoever may ask signs the collection, so each request is signed besides by who asked, and each denial by the steward who denied: nobody
-changes what another asked for, or asks in another's name, and what was denied stays so.
-"""
+"""Requests of projects: submitted, approved, denied, taken back; ``request_records`` has their states and what is signed."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import select
 
 from policies.declarations import SERVED
-from policies.purposes import RequestKind
+from policies.purposes import ApprovalMode, RequestKind
 from vault.access import asked_regions, projects
+from vault.access.request_records import (
+    APPROVED,
+    DENIED,
+    EXPIRED,
+    HOLDS,
+    OPEN,
+    RELEASED,
+    SUBMITTED,
+    WITHDRAWN,
+    Request,
+    Spec,
+    approval_of,
+    content,
+    rows,
+    seal,
+)
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import is_handle
-from vault.crypto.context import encode_context
 from vault.crypto.keystore import Role
-from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.genotypes.catalog import datasets, panels
-from vault.ids import DatasetId, ProjectId
 from vault.limits import MAX_REGIONS
 from vault.session import approvals, principals
-from vault.session.approvals import Approval, Signed
 from vault.session.reasons import require_reason
-from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, ProjectRow, RequestRow
+from vault.storage.book_tables import RequestRow
 from vault.storage.database import Transaction
-from vault.storage.timestamps import from_micros, rfc3339, to_micros
-
-SEALED = SealedRecord("request")
-OPEN, DENIED, WITHDRAWN = "open", "denied", "withdrawn"
-
-
-@dataclass(frozen=True)
-class Spec:
-    """Loci asked for: regions, genes and a panel in one version, as their union; none of them means the whole dataset.
-
-    ``regions`` holds the positions of ``genes`` too, as they were known when it was asked.
-    """
-
-    regions: tuple[str, ...] = ()
-    panel: str | None = None
-    panel_version: int | None = None
-    genes: tuple[str, ...] = ()
-    submitted_for: str | None = None  # principal named by the submitting steward; that they asked is the steward's word
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request, as recorded."""
-
-    request_id: str
-    project_id: ProjectId
-    project: str
-    dataset_id: DatasetId
-    dataset: str
-    kind: RequestKind
-    spec: Spec
-    state: str
-    submitted_by: str
-    created: str
+from vault.storage.timestamps import to_micros
 
 
 def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: RequestKind, spec: Spec) -> Request:
@@ -87,8 +60,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
             _require_person(vault, project, spec.submitted_for)
         dataset = datasets.by_name(vault, dataset_name)
         spec = _checked(vault, dataset, spec)
-        if project.state != projects.APPROVED:
-            raise RefusedError("project_not_approved", f"project {project_code} is {project.state}", hint="a steward approves it")
+        _require_approved(project)
         if dataset_name not in project.declaration.datasets or kind not in project.declaration.kinds:
             raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
         row = RequestRow(
@@ -101,8 +73,8 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
             submitted_by=vault.principal,
             created=to_micros(vault.clock()),
         )
-        signed = approvals.signature_of(vault, _approval(Action.REQUEST_SUBMIT, row, spec), signed=row.created)
-        row.sealed = _seal(vault, row, spec, signed)
+        signed = approvals.signature_of(vault, approval_of(Action.REQUEST_SUBMIT, row, spec), signed=row.created)
+        row.sealed = seal(vault, row, spec, signed)
         with vault.books.write() as tx:
             tx.add(row)
             tx.flush()
@@ -113,9 +85,15 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
                 project=project_code,
                 request=row.request_id,
                 asserted_for=spec.submitted_for,
-                detail=_detail(dataset, kind, spec),
+                detail={**_detail(dataset, kind, spec), **_resting_on(project)},
             )
-    return _opened(vault, row, project_code, dataset_name)
+    return load(vault, row.request_id)
+
+
+def _resting_on(project: projects.Project) -> dict[str, object]:
+    """Whose approval a request of this project rests on, for the entry that submits it: of each by itself, nobody's yet."""
+    standing = project.declaration.approval is ApprovalMode.STANDING
+    return {"approval": project.declaration.approval.value, "approved_by": project.approved_by if standing else None}
 
 
 def _require_person(vault: UnlockedVault, project: projects.Project, name: str) -> None:
@@ -126,16 +104,47 @@ def _require_person(vault: UnlockedVault, project: projects.Project, name: str) 
         raise RefusedError("not_of_project", f"project {project.code} does not name {name} among its people", hint=hint)
 
 
+def approve(vault: UnlockedVault, request_id: str) -> Request:
+    """Approve a request of a project that has each approved. What is signed is what was asked, which never changes.
+
+    With one steward, approving what one submitted is allowed and logged ``self_approved``; with two it is refused.
+
+    Raises:
+        InputError: ``request_unknown``; ``request_state``: it does not wait for an approval.
+        RefusedError: ``self_approval``, ``project_not_approved``.
+    """
+    with vault.trail.attempting(Action.REQUEST_APPROVE, request=request_id), vault.books.write() as tx:
+        row, before = _row(tx, request_id), _one(vault, tx, request_id)
+        if before.state not in (SUBMITTED, RELEASED) or before.approved_by is not None:
+            by = f" by {before.approved_by}" if before.approved_by and before.state in (APPROVED, RELEASED) else ""
+            raise InputError("request_state", f"request {request_id} is {before.state}{by}: it does not wait for an approval")
+        _require_approved(projects.by_id(vault, tx, before.project_id))
+        own = row.submitted_by == vault.principal
+        if own and projects.stewards(tx) > 1:
+            raise RefusedError("self_approval", "another steward approves what this one submitted", hint="ask a colleague")
+        signed = to_micros(vault.clock())
+        approvals.sign(vault, tx, approval_of(Action.REQUEST_APPROVE, row, before.spec), signed=signed)
+        tx.flush()
+        vault.trail.append(
+            tx,
+            Action.REQUEST_APPROVE,
+            Outcome.DONE,
+            project=before.project,
+            request=request_id,
+            asserted_for=before.spec.submitted_for,
+            flags=("self_approved",) if own else (),
+        )
+        return _one(vault, tx, request_id)
+
+
 def deny(vault: UnlockedVault, request_id: str, reason: str) -> Request:
     """Stop a request; the reason is for auditors. Raises InputError ``request_unknown``."""
     with vault.trail.attempting(Action.REQUEST_DENY, request=request_id), vault.books.write() as tx:
-        row = tx.get(RequestRow, request_id)
-        if row is None:
-            raise _unknown()
-        spec, signed = _content(vault, row)
+        row = _row(tx, request_id)
+        spec, signed = content(vault, row)
         row.state = DENIED
-        row.sealed = _seal(vault, row, spec, signed)
-        approvals.sign(vault, tx, _approval(Action.REQUEST_DENY, row, spec), signed=to_micros(vault.clock()))
+        row.sealed = seal(vault, row, spec, signed)
+        approvals.sign(vault, tx, approval_of(Action.REQUEST_DENY, row, spec), signed=to_micros(vault.clock()))
         vault.trail.append(tx, Action.REQUEST_DENY, Outcome.DONE, request=request_id, detail={"reason": reason})
     return load(vault, request_id)
 
@@ -144,17 +153,17 @@ def withdraw(vault: UnlockedVault, request_id: str, reason: str) -> Request:
     """Take a request back; nothing is served under it any more. Stewards take back any, others their own.
 
     Raises:
-        InputError: ``request_unknown``, ``reason_missing``, ``reason_too_long``; ``request_state``: it is not open.
+        InputError: ``request_unknown``, ``reason_missing``, ``reason_too_long``; ``request_state``: it was denied or withdrawn.
     """
     with vault.trail.attempting(Action.REQUEST_WITHDRAW, request=request_id):
         said = require_reason(reason)
         with vault.books.write() as tx:
             row = _own_row(vault, tx, request_id)
-            spec, signed = _content(vault, row)
+            spec, signed = content(vault, row)
             if row.state != OPEN:
                 raise InputError("request_state", f"request {request_id} is {row.state}", hint="genovault request list")
             row.state = WITHDRAWN
-            row.sealed = _seal(vault, row, spec, signed)
+            row.sealed = seal(vault, row, spec, signed)
             tx.flush()
             vault.trail.append(tx, Action.REQUEST_WITHDRAW, Outcome.DONE, request=request_id, detail={"reason": said})
     return load(vault, request_id)
@@ -167,61 +176,86 @@ def resubmit(vault: UnlockedVault, request_id: str) -> Request:
     """
     with vault.trail.attempting(Action.REQUEST_SUBMIT), vault.books.read() as tx:
         _own_row(vault, tx, request_id)
-        (old,) = _rows(vault, tx, request_id)
+        old = _one(vault, tx, request_id)
     return submit(vault, old.project, old.dataset, kind=old.kind, spec=replace(old.spec, panel_version=None))
-
-
-def _own_row(vault: UnlockedVault, tx: Transaction, request_id: str) -> RequestRow:
-    row = tx.get(RequestRow, request_id)
-    if row is None or (vault.role is not Role.STEWARD and row.submitted_by != vault.principal):
-        raise _unknown()
-    return row
 
 
 def load(vault: UnlockedVault, request_id: str) -> Request:
     """A request by its id. Raises InputError ``request_unknown``."""
     with vault.books.read() as tx:
-        found = _rows(vault, tx, request_id)
-    if not found:
-        raise _unknown()
-    return found[0]
+        return _one(vault, tx, request_id)
+
+
+def visible(vault: UnlockedVault, request_id: str) -> Request:
+    """A request that whoever acts may see: stewards any, others their own. Callers log the look. Raises InputError ``request_unknown``."""
+    for request in list_visible(vault):
+        if request.request_id == request_id:
+            return request
+    raise _unknown()
+
+
+def list_visible(vault: UnlockedVault) -> list[Request]:
+    """Requests that whoever acts may see, newest first: stewards all, others what they asked or what was asked for them."""
+    found = list_all(vault)
+    if vault.role is Role.STEWARD:
+        return found
+    return [one for one in found if vault.principal in (one.submitted_by, one.spec.submitted_for)]
+
+
+def waiting(vault: UnlockedVault) -> list[Request]:
+    """Requests that wait for a steward's approval, the oldest first."""
+    return [one for one in reversed(list_all(vault)) if one.state == SUBMITTED]
 
 
 def to_be_served(vault: UnlockedVault, request_id: str) -> Request:
-    """A request that is open, as it was asked.
-
-    Raises:
-        InputError: ``request_unknown``. RefusedError: ``request_denied``, ``request_withdrawn``. IntegrityError, RefusedError: as ``is_open``.
-    """
+    """A request that is approved, as it was asked. Raises as ``require_served``; InputError: ``request_unknown``."""
     with vault.books.read() as tx:
-        found = _rows(vault, tx, request_id)
-        if not found:
-            raise _unknown()
-        if not is_open(vault, tx, request_id):
-            code = f"request_{WITHDRAWN if found[0].state == WITHDRAWN else DENIED}"
-            raise RefusedError(code, f"request {request_id} was {code.removeprefix('request_')}")
-    return found[0]
+        _row(tx, request_id)
+        return require_served(vault, tx, request_id)
 
 
 def is_open(vault: UnlockedVault, tx: Transaction, request_id: str) -> bool:
-    """True if the request is open in the caller's transaction, and as it was asked.
+    """True if the request may be served, as the caller's transaction sees it. Raises IntegrityError, RefusedError as ``require_served``."""
+    try:
+        require_served(vault, tx, request_id)
+    except RefusedError as error:
+        if not error.code.startswith("request_"):
+            raise
+        return False
+    return True
+
+
+def require_served(vault: UnlockedVault, tx: Transaction, request_id: str) -> Request:
+    """A request that is approved in the caller's transaction, and as it was asked.
 
     Raises:
-        IntegrityError: ``request_altered``; ``approval_missing``: who is said to have asked did not sign it. RefusedError:
-            ``principal_disabled``: the person whom it is for was disabled since.
+        RefusedError: ``request_denied``, ``request_withdrawn``, ``request_expired``, ``request_not_approved``; ``principal_disabled``: the
+            person whom it is for was disabled since.
+        IntegrityError: ``request_altered``; ``approval_missing``: who is said to have asked did not sign it.
     """
     row = tx.get(RequestRow, request_id)
     if row is None:
-        return False
-    spec, signed = _content(vault, row)
-    asked = _approval(Action.REQUEST_SUBMIT, row, spec)
+        raise RefusedError("request_denied", f"there is no request {request_id} any more")
+    spec, signed = content(vault, row)
+    asked = approval_of(Action.REQUEST_SUBMIT, row, spec)
     if signed is not None:
         approvals.require_signature(vault, asked, signed, principal=row.submitted_by, signed=row.created)
     elif vault.books.upgraded:
         approvals.require(vault, tx, asked, principal=row.submitted_by, signed=row.created)
     if spec.submitted_for is not None:
         principals.require_not_disabled(tx, spec.submitted_for)
-    return row.state == OPEN and not approvals.stands(tx, _approval(Action.REQUEST_DENY, row, spec))
+    found = _one(vault, tx, request_id)
+    if found.state in (DENIED, WITHDRAWN):
+        raise RefusedError(f"request_{found.state}", f"request {request_id} was {found.state}")
+    if found.state == EXPIRED:
+        message = (
+            f"request {request_id} expired {HOLDS.days} days after it was {'approved' if found.approved_by else 'submitted'}"
+        )
+        raise RefusedError("request_expired", message, hint=f"genovault request resubmit {request_id}")
+    if found.approved_by is None:
+        hint = f"another steward approves it: genovault request approve {request_id}"
+        raise RefusedError("request_not_approved", f"request {request_id} waits for its approval", hint=hint)
+    return found
 
 
 def carry(vault: UnlockedVault, tx: Transaction) -> None:
@@ -231,25 +265,43 @@ def carry(vault: UnlockedVault, tx: Transaction) -> None:
         UnavailableError: ``slot_outdated``. IntegrityError: ``request_altered``.
     """
     for row in tx.scalars(select(RequestRow)):
-        spec, _ = _content(vault, row)
-        approvals.carry(vault, tx, _approval(Action.REQUEST_SUBMIT, row, spec), principal=row.submitted_by, signed=row.created)
+        spec, _ = content(vault, row)
+        approvals.carry(vault, tx, approval_of(Action.REQUEST_SUBMIT, row, spec), principal=row.submitted_by, signed=row.created)
         if row.state == DENIED:
-            denied = _approval(Action.REQUEST_DENY, row, spec)
+            denied = approval_of(Action.REQUEST_DENY, row, spec)
             approvals.carry(vault, tx, denied, principal=vault.principal, signed=row.created)
 
 
 def list_all(vault: UnlockedVault) -> list[Request]:
     """All requests, newest first."""
     with vault.books.read() as tx:
-        return _rows(vault, tx, None)
+        return rows(vault, tx)
 
 
-def _rows(vault: UnlockedVault, tx: Transaction, request_id: str | None) -> list[Request]:
-    query = select(RequestRow, ProjectRow.code, DatasetRow.name).join(ProjectRow, RequestRow.project_id == ProjectRow.project_id)
-    query = query.join(DatasetRow, RequestRow.dataset_id == DatasetRow.dataset_id).order_by(RequestRow.created.desc())
-    if request_id is not None:
-        query = query.where(RequestRow.request_id == request_id)
-    return [_opened(vault, row, code, name) for row, code, name in tx.execute(query)]
+def _row(tx: Transaction, request_id: str) -> RequestRow:
+    row = tx.get(RequestRow, request_id)
+    if row is None:
+        raise _unknown()
+    return row
+
+
+def _own_row(vault: UnlockedVault, tx: Transaction, request_id: str) -> RequestRow:
+    row = _row(tx, request_id)
+    if vault.role is not Role.STEWARD and row.submitted_by != vault.principal:
+        raise _unknown()
+    return row
+
+
+def _one(vault: UnlockedVault, tx: Transaction, request_id: str) -> Request:
+    found = rows(vault, tx, request_id)
+    if not found:
+        raise _unknown()
+    return found[0]
+
+
+def _require_approved(project: projects.Project) -> None:
+    if project.state != projects.APPROVED:
+        raise RefusedError("project_not_approved", f"project {project.code} is {project.state}", hint="a steward approves it")
 
 
 def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spec:
@@ -281,53 +333,6 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
         "panel": spec.panel,
         "for": spec.submitted_for,
     }
-
-
-def _approval(act: Action, row: RequestRow, spec: Spec) -> Approval:
-    """An act on a request; its content is who asked and for what, which never changes."""
-    said = json.dumps(_as_said(spec), sort_keys=True)
-    context = encode_context("genovault/request/v1", row.project_id, row.dataset_id, row.kind, said)
-    return Approval(act, "request", row.request_id.encode(), sha256(context))
-
-
-def _as_said(spec: Spec) -> dict[str, object]:
-    """The spec as it is signed and sealed; without genes in the bytes of before genes could be named."""
-    return {name: value for name, value in asdict(spec).items() if name != "genes" or value}
-
-
-def _seal(vault: UnlockedVault, row: RequestRow, spec: Spec, signed: Signed | None) -> bytes:
-    content: dict[str, object] = {"spec": _as_said(spec)}
-    if signed is not None:
-        content["signed"] = [signed.signer.hex(), signed.signature.hex()]
-    return SEALED.seal(vault.records, row.request_id, content, standing=_standing(row))
-
-
-def _standing(row: RequestRow) -> list[str]:
-    """The clear columns that decide, as they are sealed too."""
-    return [row.project_id.hex(), row.dataset_id.hex(), row.kind, row.state, row.submitted_by]
-
-
-def _content(vault: UnlockedVault, row: RequestRow) -> tuple[Spec, Signed | None]:
-    """Content of a request, and the signature of who asked; None in a request of before requests were signed."""
-    content = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))
-    spec, signed = content["spec"], content.get("signed")
-    made = None if signed is None else Signed(*map(bytes.fromhex, signed))
-    return Spec(**{**spec, "regions": tuple(spec["regions"]), "genes": tuple(spec.get("genes", ()))}), made
-
-
-def _opened(vault: UnlockedVault, row: RequestRow, project: str, dataset: str) -> Request:
-    return Request(
-        request_id=row.request_id,
-        project_id=ProjectId(row.project_id),
-        project=project,
-        dataset_id=DatasetId(row.dataset_id),
-        dataset=dataset,
-        kind=RequestKind(row.kind),
-        spec=_content(vault, row)[0],
-        state=row.state,
-        submitted_by=row.submitted_by,
-        created=rfc3339(from_micros(row.created)),
-    )
 
 
 def _unknown() -> InputError:

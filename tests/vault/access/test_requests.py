@@ -24,7 +24,7 @@ def test_a_request_is_kept_as_it_was_asked(s):
     principals.add(s, "matcher", Role.RESEARCHER, None)
     made = submit(s, regions=("22:1-5", "chr22:7"), submitted_for="matcher")
     assert requests.load(s, made.request_id) == made
-    assert (made.state, made.project, made.dataset, made.submitted_by) == ("open", "demo", "cohort", "ann")
+    assert (made.state, made.project, made.dataset, made.submitted_by) == ("approved", "demo", "cohort", "ann")
     assert made.spec == Spec(regions=("22:1-5", "chr22:7"), submitted_for="matcher")
     assert requests.list_all(s)[0] == made
     entry = list(s.trail.log.entries())[-1]
@@ -133,10 +133,10 @@ def test_a_request_is_taken_back_and_asked_again(s):
         assert caught.value.code == code
     again = requests.resubmit(s, made)
     assert again.request_id != made
-    assert (again.spec, again.state) == (requests.load(s, made).spec, "open")
+    assert (again.spec, again.state) == (requests.load(s, made).spec, "approved")
     assert requests.to_be_served(s, again.request_id) == again
     requests.deny(s, again.request_id, "by mistake")
-    assert requests.resubmit(s, again.request_id).state == "open"
+    assert requests.resubmit(s, again.request_id).state == "approved"
 
 
 def test_nobody_but_a_steward_takes_back_what_another_asked(folder, s):

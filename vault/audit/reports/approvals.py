@@ -44,6 +44,7 @@ WHY = {  # why an access is outside an approval
     "recipient": "a recipient is not among those approved",
     "request_unknown": "no entry submits the request",
     "request_denied": "the request had been denied or withdrawn",
+    "request_not_approved": "the project has each request approved, and no steward had",
     "request_differs": "the request is of another project or dataset",
 }
 
@@ -76,6 +77,7 @@ class Asked:
     by: str
     asserted_for: str | None
     what: Mapping[str, Any]
+    approved: int | None = None  # entry of a steward's approval of this request alone
     denied: int | None = None  # entry of the denial or withdrawal
     denied_by: str = ""
     stopped: str = ""  # denied or withdrawn
@@ -190,6 +192,8 @@ def _take(found: dict[str, ProjectRecord], requests: dict[str, Asked], record: R
         asked = Asked(record.request, record.index, record.time, code, by, record.asserted_for, detail)
         requests[record.request] = asked
         found.setdefault(code, ProjectRecord(code)).requests.append(asked)
+    elif record.act == Action.REQUEST_APPROVE.value and record.request in requests:
+        requests[record.request].approved = record.index
     elif record.act in {Action.REQUEST_DENY.value, Action.REQUEST_WITHDRAW.value} and record.request in requests:
         denied = requests[record.request]
         denied.denied, denied.denied_by, denied.reason = record.index, by, str(detail.get("reason", ""))
@@ -225,6 +229,8 @@ def _outside(
             found.append("request_denied")
         elif asked.project != record.project or asked.what.get("dataset", detail.get("dataset")) != detail.get("dataset"):
             found.append("request_differs")
+        if asked is not None and asked.approved is None and (terms or {}).get("approval") == "each":
+            found.append("request_not_approved")
     return (*found, *(_outside_terms(record, detail, terms) if terms is not None else ()))
 
 
