@@ -28,6 +28,7 @@ REVISIONS = {
         "0014",
         "0015",
         "0016",
+        "0017",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts
