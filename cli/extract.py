@@ -24,12 +24,18 @@ def extract(
     ctx: typer.Context,
     request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)],
     output: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is absent or empty.", show_default=False)],
-    file_format: Annotated[Literal["vcf", "bcf", "pgen"], typer.Option("--format", help="Format of the genotypes.")] = "vcf",
+    file_format: Annotated[
+        Literal["vcf", "bcf", "pgen", "parquet"], typer.Option("--format", help="Format of the genotypes.")
+    ] = "vcf",
+    layout: Annotated[
+        Literal["long", "wide"],
+        typer.Option(help="Of Parquet: a row for each call, or for each person with a column for each site of a panel."),
+    ] = "long",
     split: Annotated[Literal["contig"] | None, typer.Option(help="A set of files for each contig.", show_default=False)] = None,
 ) -> None:
     """Release what a request asks for as a folder of files.
 
-    The folder holds the genotypes and their index (of PGEN the .pvar and .psam), manifest.json with its receipt, and a README. It appears whole or not at all.
+    The folder holds the genotypes and their index (of PGEN the .pvar and .psam, of Parquet tables of sites and samples), manifest.json with its receipt, and a README. It appears whole or not at all.
 
     JSON: {"release", "request", "project", "state", "subjects": n, "sites": n, "created", "output", "entry": n}.
     """
@@ -38,7 +44,7 @@ def extract(
     from vault import gate
     from vault.extracts.genotype_files import FileChoice
 
-    chosen = FileChoice(file_format, by_contig=split is not None)
+    chosen = FileChoice(file_format, by_contig=split is not None, layout=layout)
     with context.open() as vault, context.output.progress("writing", unit="sites") as bar:
         release = gate.extract(vault, request_id, output, chosen, progress=bar)
     context.output.document(described(release))
