@@ -30,6 +30,7 @@ COMMANDS = {
     "consent": CommandSource("cli.consents", "What people allowed, and what they took back."),
     "panel": CommandSource("cli.panels", "Named lists of loci."),
     "project": CommandSource("cli.projects", "Purposes that people's data may be used for."),
+    "recipient": CommandSource("cli.recipients", "Whom extracts are sealed for."),
     "request": CommandSource("cli.requests", "What projects ask for."),
     "extract": CommandSource("cli.extract", "Release what a request asks for as a folder of files.", single=True),
     "release": CommandSource("cli.releases", "Views that left the vault."),

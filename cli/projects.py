@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +62,7 @@ def create(ctx: typer.Context, file: File) -> None:
     JSON: as of show.
     """
     context = context_of(ctx)
-    from vault.access import declared_datasets, projects
+    from vault.access import declared_datasets, delivery, projects
     from vault.files.yaml_documents import read_yaml
 
     document = read_yaml(file)
@@ -69,8 +70,10 @@ def create(ctx: typer.Context, file: File) -> None:
         project = projects.create(vault, document)
         with vault.books.read() as tx:
             missing = declared_datasets.missing(tx, project.declaration)
+            keyless = delivery.missing(tx, project.declaration)
     for name in missing:
         context.output.warn(f"there is no dataset {name} yet: the project cannot be approved before it is imported")
+    _warn_of(context, keyless)
     show_state(context, project)
 
 
@@ -181,7 +184,8 @@ def check(
     anything of what is asked for shows at the extract alone. With --list the log names everybody who is in it.
 
     JSON: {"subjects": n, "permit": n, "deny": {reason: n}, "review": {reason: n}, "state", "refused": [{"dataset", "code", "message"}],
-    "reasons": [{"outcome", "reason", "about", "people": n, "words"}]}.
+    "reasons": [{"outcome", "reason", "about", "people": n, "words"}], "undelivered": {"code", "message"} or null}. "undelivered": why no
+    extract is made whoever permits it, for want of a recipient's key; a view for a program has none.
     """
     context = context_of(ctx)
     from vault import gate
@@ -197,11 +201,15 @@ def check(
     first = [(str(judged.outcome), *judged.reasons[0], people) for judged, people in found.by_reason()]
     names = ("outcome", "reason", "about", "words", "people")
     reasons = [dict(zip(names, one, strict=True)) for one in first]
-    context.output.document({**found.as_dict(), "state": state, "refused": refused, "reasons": reasons})
+    lacking = None if found.undelivered is None else {"code": found.undelivered.code, "message": found.undelivered.message}
+    told = {**found.as_dict(), "state": state, "refused": refused, "reasons": reasons, "undelivered": lacking}
+    context.output.document(told)
     yes = f"{found.permit:,} of {found.subjects:,} people can be released"
     context.output.line(yes if state == projects.APPROVED else f"once it is approved, {yes}: the project is {state}")
     for item in found.refused:
         context.output.line(f"nothing of {item.dataset} can be released: {item.message}")
+    if found.undelivered is not None:
+        context.output.line(f"no extract is made: {found.undelivered.message}")
     rows = [(_NOT_YET[outcome], code, f"{people:,}", words) for outcome, code, _, words, people in first]
     if rows:
         context.output.table(("", "reason", "people", ""), rows)
@@ -213,8 +221,16 @@ _NOT_YET = {"deny": "no", "review": "review"}
 
 
 def _change(context: Context, code: str, verb: str, *, reason: str = "", version: int | None = None) -> None:
-    from vault.access import projects
+    from vault.access import delivery, projects
 
     with context.open() as vault:
         project = projects.change(vault, code, verb, reason=reason, version=version)
+        with vault.books.read() as tx:
+            keyless = delivery.missing(tx, project.declaration) if verb == "approve" else []
+    _warn_of(context, keyless)
     show_state(context, project)
+
+
+def _warn_of(context: Context, keyless: Sequence[str]) -> None:
+    for name in keyless:
+        context.output.warn(f"recipient {name} has no confirmed key: no extract is made before it has (genovault recipient add)")

@@ -16,6 +16,7 @@ _MAX_PASSPHRASE_BYTES = 4096
 
 
 NEW_PASSPHRASE_VARIABLE = "GENOVAULT_NEW_PASSPHRASE"  # noqa: S105 — as above: the passphrase of a slot that is being added
+KEY_PASSPHRASE_VARIABLE = "C4GH_PASSPHRASE"  # noqa: S105 - as above: of a recipient's private key, as other clients of Crypt4GH read it
 
 
 def ask_passphrase(file: Path | None, *, new: bool = False, variable: str = PASSPHRASE_VARIABLE) -> str:
@@ -40,8 +41,8 @@ def _asked(file: Path | None, *, new: bool, variable: str) -> str:
     if variable in os.environ:
         return _checked(os.environ[variable])
     if not has_terminal():
-        option = "--new-passphrase-file" if variable == NEW_PASSPHRASE_VARIABLE else "--passphrase-file"
-        hint = f"give {option} FILE or set {variable}"
+        option = {NEW_PASSPHRASE_VARIABLE: "--new-passphrase-file", PASSPHRASE_VARIABLE: "--passphrase-file"}.get(variable)
+        hint = f"give {option} FILE or set {variable}" if option else f"set {variable}"
         raise UnavailableError("passphrase_needed", "a passphrase is needed and there is no terminal to ask at", hint=hint)
     passphrase = _checked(getpass.getpass("New passphrase: " if new else "Passphrase: "))
     if new and getpass.getpass("Once more: ") != passphrase:

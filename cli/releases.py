@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import notices
 from cli.context import context_of
 from cli.inputs import pinned_keys
 from cli.lazy import group
+from cli.prompts import KEY_PASSPHRASE_VARIABLE, ask_passphrase
 from vault.audit.actions import Action
 from vault.errors import InputError, UsageError
 
@@ -19,16 +19,13 @@ if TYPE_CHECKING:
 
 app = group("Views that left the vault.")
 
-for command in (notices.holdings, notices.notices, notices.notice, notices.ack):
-    app.command()(command)
-app.command("check-notice")(notices.check_notice)
-
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
     """All releases, newest first.
 
-    JSON: {"releases": [{"release", "request", "project", "state", "subjects": n, "sites": n, "created", "output", "entry": n}]}.
+    JSON: {"releases": [{"release", "request", "project", "state", "subjects": n, "sites": n, "created", "output", "sealed_for": [names],
+    "entry": n}]}.
     """
     context = context_of(ctx)
     from vault.access import releases
@@ -68,7 +65,9 @@ def show(
 @app.command()
 def verify(
     ctx: typer.Context,
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The manifest.json of a release.", show_default=False)],
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="The manifest.json of a release, or its folder.", show_default=False)
+    ],
     key: Annotated[
         str | None,
         typer.Option(metavar="KEYS", help='What "release key" printed, or a file that holds it; then no vault is needed.'),
@@ -77,17 +76,26 @@ def verify(
         str | None,
         typer.Option(metavar="FINGERPRINT", help="Fingerprint of the release key, where KEYS holds the log's key alone."),
     ] = None,
+    sk: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A recipient's private Crypt4GH key: sealed files are opened, and what they hold is checked. A locked one wants "
+            f"its passphrase, from the terminal or {KEY_PASSPHRASE_VARIABLE}.",
+        ),
+    ] = None,
 ) -> None:
-    """Check a release's folder: receipt, log entry, signature, every file.
+    """Check a release's folder: receipt, log entry, signature, every file; with a private key also what sealed files hold.
 
     The manifest has to be signed by a release key of the vault, and the log's entry to say that this very release was made. Without the
     vault, both keys come from its stewards, by another way than the folder.
 
-    JSON: {"release", "project", "subjects": n, "sites": n, "files": [...], "entry": n, "log_size": n, "log_key", "release_key", "others": [names]}.
+    JSON: {"release", "project", "subjects": n, "sites": n, "files": [...], "entry": n, "log_size": n, "log_key", "release_key", "others": [names],
+    "opened": [names of sealed files]}.
     """
     context = context_of(ctx)
     from vault.extracts.manifest import MANIFEST_NAME
-    from vault.extracts.verification import key_fingerprint, verify_release
+    from vault.extracts.verification import key_fingerprint, private_key, verify_release
 
     log_keys, release_keys = ([], []) if key is None else pinned_keys(key)
     if release_key is not None:
@@ -95,16 +103,19 @@ def verify(
     if key is not None and not release_keys:
         hint = 'ask the vault\'s stewards for what "genovault release key" prints, or give --release-key FINGERPRINT'
         raise UsageError("release_key_missing", "the log's key alone does not say who signed a release", hint=hint)
+    if manifest.is_dir():
+        manifest /= MANIFEST_NAME
     if manifest.name != MANIFEST_NAME:
         raise InputError(
             "not_a_manifest", f"{manifest.name} is not a release's {MANIFEST_NAME}", hint="name the file in its folder"
         )
+    reader = None if sk is None else private_key(sk, passphrase=lambda: ask_passphrase(None, variable=KEY_PASSPHRASE_VARIABLE))
     if key is not None:
-        found = verify_release(manifest.parent, log_keys=log_keys, release_keys=release_keys)
+        found = verify_release(manifest.parent, log_keys=log_keys, release_keys=release_keys, reader=reader)
     else:
         with context.reading(Action.RELEASE_VERIFY) as vault:
             known = release_keys or [key_fingerprint(public) for public in vault.release_keys().values()]
-            found = verify_release(manifest.parent, log_keys=vault.trail.log_keys(), release_keys=known)
+            found = verify_release(manifest.parent, log_keys=vault.trail.log_keys(), release_keys=known, reader=reader)
     facts = found.manifest
     own = {MANIFEST_NAME, f"{MANIFEST_NAME}.tlog-proof", *(entry.name for entry in facts.files)}
     strange = sorted(path.name for path in manifest.parent.iterdir() if path.name not in own)
@@ -120,10 +131,13 @@ def verify(
             "log_key": found.log_key.to_text(),
             "release_key": found.release_key,
             "others": strange,
+            "opened": list(found.opened),
         }
     )
     context.output.line(f"release {facts.release} of project {facts.project}: {len(facts.files)} files are as they were released")
     context.output.line(f"it is entry {found.index} of the log, and its signature holds")
+    if found.opened:
+        context.output.line(f"{len(found.opened)} sealed files open with this key and hold what was released")
     for name in strange:
         context.output.warn(f"{name} is in the folder and is no file of this release")
 
@@ -132,9 +146,11 @@ def verify(
 def key(ctx: typer.Context) -> None:
     """Print the public keys that a release is checked with. Give them to recipients by another way than the release.
 
-    JSON: {"log": [vkey, ...], "release": [{"key": vkey, "fingerprint"}, ...]}, the newest first.
+    JSON: {"log": [vkey, ...], "release": [{"key": vkey, "fingerprint"}, ...], "sealing": armour}, the newest first. "sealing": the public
+    Crypt4GH key that sealed files now come from.
     """
     context = context_of(ctx)
+    from vault.access import delivery
     from vault.audit.note import ED25519, VerifierKey
     from vault.extracts.verification import key_fingerprint
 
@@ -144,12 +160,17 @@ def key(ctx: typer.Context) -> None:
         keys = [
             (VerifierKey(name, ED25519, public).to_text(), key_fingerprint(public)) for public in vault.release_keys().values()
         ]
-    context.output.document({"log": log, "release": [{"key": text, "fingerprint": mark} for text, mark in keys]})
+        sealing = delivery.sealing_key_armour(vault)
+    release_keys = [{"key": text, "fingerprint": mark} for text, mark in keys]
+    context.output.document({"log": log, "release": release_keys, "sealing": sealing})
     for text, mark in keys:
         context.output.line(f"# fingerprint {mark}")
         context.output.line(text)
     for text in log:
         context.output.line(text)
+    context.output.line("# sealed files come from this Crypt4GH key, which is no signature:")
+    for line in sealing.splitlines():
+        context.output.line(f"# {line}")
 
 
 def described(release: Release) -> dict[str, object]:
@@ -163,5 +184,6 @@ def described(release: Release) -> dict[str, object]:
         "sites": release.n_sites,
         "created": release.created,
         "output": release.content.output or None,
+        "sealed_for": sorted(release.sealed_for),
         "entry": release.outcome_index,
     }

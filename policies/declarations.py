@@ -17,6 +17,7 @@ from policies.purposes import (
     Activity,
     ApprovalMode,
     Commitment,
+    Delivery,
     DisclosureProfile,
     Organisation,
     Profit,
@@ -108,11 +109,14 @@ def _read(data: object, zone: tzinfo, served: tuple[RequestKind, ...]) -> tuple[
     expires = top.instant("expires", zone=zone)
     recipients = _recipients(top, keys=served != SERVED)
     approval = ApprovalMode(top.choice("approval", tuple(ApprovalMode), default=ApprovalMode.STANDING))
+    delivery = Delivery(top.choice("delivery", tuple(Delivery))) if top.has("delivery") else None
+    if delivery is Delivery.SEALED and not recipients:
+        top.note("missing", "what is sealed is for somebody: name recipients", "recipients")
     top.finish()
     if problems or purpose is None:
         return None, problems
-    project = ProjectDeclaration(code, title, purpose, datasets, kinds, disclosure, pseudonyms, expires, recipients, approval)
-    return project, problems
+    given = code, title, purpose, datasets, kinds, disclosure, pseudonyms, expires, recipients, approval, delivery
+    return ProjectDeclaration(*given), problems
 
 
 def _purpose(section: Section, organisation: Organisation, people: tuple[str, ...], code: str, zone: tzinfo) -> Purpose | None:
@@ -224,7 +228,7 @@ def _recipients(top: Section, *, keys: bool) -> tuple[Recipient, ...]:
         if found[-1].key and not keys:
             one.note(
                 "key_not_served",
-                "extracts are not encrypted by this version, so a key would do nothing: give the name alone",
+                "keys are in the recipient book, confirmed by their fingerprints (genovault recipient add): give the name alone",
                 "key",
             )
         one.finish()
@@ -273,6 +277,7 @@ disclosure:
 # approval: each                 # a steward approves each request; without it all are approved with the project
 pseudonyms: project              # the same names in each release; "release" makes new ones each time
 @EXPIRES@
-# recipients:                    # who gets extracts, beside the project's people; extracts are not encrypted by this version
-#   - {name: lab}
+# recipients:                    # who gets extracts, by their names in the recipient book (genovault recipient list): extracts are
+#   - {name: lab}                # encrypted to their keys, and to nobody else's
+# delivery: plain                # or not encrypted, although there are recipients
 """

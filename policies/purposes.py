@@ -122,6 +122,13 @@ class ApprovalMode(StrEnum):
     EACH = "each"
 
 
+class Delivery(StrEnum):
+    """Whether extracts are sealed to the declared recipients' keys."""
+
+    SEALED = "sealed"
+    PLAIN = "plain"
+
+
 @dataclass(frozen=True)
 class Organisation:
     """Receiving organisation. Empty fields were not declared."""
@@ -192,7 +199,7 @@ class DisclosureProfile:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Recipient of extracts. ``key``: only in declarations of before; nothing is encrypted to it."""
+    """Recipient of extracts, an entry of the recipient book. ``key``: only in declarations of before, whose extracts are refused."""
 
     name: str
     key: str
@@ -212,6 +219,12 @@ class ProjectDeclaration:
     expires: datetime | None = None
     recipients: tuple[Recipient, ...] = ()
     approval: ApprovalMode = ApprovalMode.STANDING
+    delivery: Delivery | None = None  # None: sealed where recipients are declared
+
+    @property
+    def sealed(self) -> bool:
+        """True if extracts are sealed to the declared recipients."""
+        return bool(self.recipients) if self.delivery is None else self.delivery is Delivery.SEALED
 
     def text(self) -> str:
         """Canonical JSON of the declaration, which ``parse_stored`` reads."""
@@ -253,5 +266,6 @@ def as_dict(project: ProjectDeclaration) -> dict[str, object]:
         "expires": canonical.instant_text(project.expires),
         "recipients": canonical.plain(project.recipients),
         "approval": "" if project.approval is ApprovalMode.STANDING else str(project.approval),  # as before there was a choice
+        "delivery": None if project.delivery is None else str(project.delivery),
     }
     return {key: value for key, value in full.items() if value}

@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.decisions import Tally
+from policies.purposes import PseudonymScope
 from vault.access import (
     askable,
     asked_regions,
-    holdings,
+    delivery,
     project_versions,
     projects,
     publication,
     release_limits,
-    release_names,
     releases,
     requests,
     signed_approvals,
@@ -55,11 +55,12 @@ from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, declared_assays, panels
-from vault.ids import SubjectId
+from vault.ids import Pseudonym, SubjectId
 from vault.session.moments import Moment, moment
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
+from vault.subjects.pseudonyms import pseudonyms
 from vault.views.view import View
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def check(
             if project.state == projects.APPROVED:
                 signed_approvals.require(vault, tx, project)
             found, head = project_check.examine(vault, tx, scopes, when=(when := moment(vault, tx)))
+            found = replace(found, undelivered=delivery.obstacle(vault, tx, project.declaration))
             fields = _decision_fields(found, head, {})
             vault.trail.append(tx, Action.PROJECT_CHECK, Outcome.DONE, project=code, flags=when.flags, **fields)
     return found
@@ -145,19 +147,35 @@ def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None
 
 
 def extract(
-    vault: UnlockedVault, request_id: str, output: Path, chosen: FileChoice = ONE_VCF, *, progress: Progress | None = None
+    vault: UnlockedVault,
+    request_id: str,
+    output: Path,
+    chosen: FileChoice = ONE_VCF,
+    *,
+    recipients: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Release:
     """Release a request's records, in the files that are ``chosen``, as a folder that appears whole or not at all.
+
+    It is sealed where the project declares recipients: to all, or to the ``recipients`` that are named here.
 
     Raises:
         InputError: ``request_unknown``, ``output_not_empty``, or of the format. RefusedError, IntegrityError, UnavailableError as ``view``.
     """
-    return told(vault, lambda: _extract(vault, request_id, output, chosen, progress))
+    return told(vault, lambda: _extract(vault, request_id, output, chosen, recipients=recipients, progress=progress))
 
 
-def _extract(vault: UnlockedVault, request_id: str, output: Path, chosen: FileChoice, progress: Progress | None) -> Release:
+def _extract(
+    vault: UnlockedVault,
+    request_id: str,
+    output: Path,
+    chosen: FileChoice,
+    *,
+    recipients: Sequence[str],
+    progress: Progress | None,
+) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
-        scope = scope_of_request(vault, request_id)
+        scope = scope_of_request(vault, request_id, recipients=recipients)
         signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
         release_id = _new_release(vault)
     with Staging(output, random=vault.random) as staging, process_lock(vault.folder, release_id):
@@ -169,9 +187,18 @@ def _extract(vault: UnlockedVault, request_id: str, output: Path, chosen: FileCh
             release_limits.require_sites(n_sites)
             counts = Counts(subjects=len(access.decided.permitted), sites=n_sites, not_assayed=len(made.not_assayed))
             facts = manifest_without_files(
-                scope, access.decided.obligations, counts, release_id=release_id, log=vault.trail.origin, created=vault.clock()
+                scope,
+                access.decided.obligations,
+                counts,
+                release_id=release_id,
+                log=vault.trail.origin,
+                created=vault.clock(),
+                sealing=delivery.sealing(vault, scope.readers),
             )
-            _, document = write_folder(made, staging, chosen, facts=facts, signing_key=signer, progress=progress)
+            envelope = delivery.envelope(vault, scope.readers)
+            _, document = write_folder(
+                made, staging, chosen, facts=facts, signing_key=signer, envelope=envelope, progress=progress
+            )
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
             _commit(vault, access, replace(access.content, manifest=document.decode()), n_sites=n_sites)
         except BaseException as error:
@@ -200,13 +227,12 @@ def _begin(
         when = moment(vault, tx)
         decided = _decide(vault, tx, scope, when)
         limits = release_decisions.limits(tx, scope, decided, when)
-        names = release_names.newest_version(vault, scope.project)
-        content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), names=names)
+        content = ReleaseContent(scope.detail(), decided.obligations.as_dict())
         if staging is not None:
             places = decided.members.places(decided.permitted).hex()
             content = replace(content, staged=str(staging.path), output=str(staging.output), places=places)
         subjects = list(decided.permitted)
-        detail = {**scope.detail(), **scope.project.recipient_detail(), "obligations": sorted(decided.obligations.names())}
+        detail = {**scope.detail(), **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
         fields = {**_entry_fields(scope, release_id), **_decision_fields(decided.tally, decided.head, detail)}
         begun = vault.trail.append(tx, intent, Outcome.INTENT, subjects=subjects, flags=when.flags, **fields)
         releases.begin(
@@ -235,7 +261,7 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
 
     scope, subjects, selection = access.scope, access.decided.permitted, access.scope.selection()
     keys = _open_keys(vault, KeyPurpose.GENOTYPE, subjects)
-    names = release_names.names(vault, release_names.begin(vault, scope.project, access.release_id), subjects)
+    names = _pseudonyms(vault, access)
     order = row_order(vault.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
     chosen = dataset_reader.choose(vault, scope.dataset, selection, [subjects[at] for at in order], keys)
@@ -250,6 +276,18 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
         tracked=chosen.reference is not None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
+
+
+def _pseudonyms(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:
+    """Pseudonyms of the permitted subjects, in their order, under the project's key or a new key of this release."""
+    project, subjects = access.scope.project, access.decided.permitted
+    if project.declaration.pseudonyms is PseudonymScope.PROJECT:
+        key, domain = vault.keys.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
+    else:
+        owner = sha256(access.release_id.encode())[:16]
+        key, domain = vault.keys.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
+    salts = _open_keys(vault, KeyPurpose.PSEUDONYM_SALT, subjects)
+    return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
 
 
 def _open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
@@ -291,7 +329,6 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
             manifest_sha256=digest,
             state=releases.COMMITTED if digest else releases.RELEASED,
         )
-        holdings.note(tx, vault, access.scope, access.intent, access.release_id, names=content.names)
     return outcome
 
 
@@ -299,8 +336,8 @@ def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mom
     """Decide each subject of the dataset, where principal, project and request still stand as the transaction sees them.
 
     Raises:
-        RefusedError: ``principal_disabled``, ``project_changed``; as ``requests.require_served``. IntegrityError: as ``release_decisions.decide``
-            and ``signed_approvals.require``.
+        RefusedError: ``principal_disabled``, ``project_changed``, ``recipient_changed``; as ``requests.require_served``. IntegrityError: as
+            ``release_decisions.decide`` and ``signed_approvals.require``.
     """
     vault.require_standing(tx)
     now = projects.by_id(vault, tx, scope.project.project_id)
@@ -309,6 +346,7 @@ def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mom
     signed_approvals.require(vault, tx, now)
     if scope.request_id is not None:
         requests.require_served(vault, tx, scope.request_id)
+    delivery.require_unchanged(vault, tx, now.declaration, scope.readers)
     return release_decisions.decide(vault, tx, scope, when)
 
 

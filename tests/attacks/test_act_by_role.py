@@ -17,24 +17,15 @@ from policies.declarations import project_template
 from policies.purposes import RULABLE, RequestKind
 from tests.support import vaults
 from tests.support.held import LOGGING
+from tests.support.parcels import pair
 from tests.support.shell import Shell
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import accounting, notices, project_versions, projects, reference_data, requests, rulings, who_holds
+from vault.access import accounting, project_versions, projects, recipients, reference_data, requests, rulings
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
-from vault.consent import (
-    corrections,
-    coverage,
-    drop_lists,
-    explanations,
-    forms,
-    people,
-    proposals,
-    recording,
-    subject_export,
-    work_queue,
-)
+from vault.consent import corrections, coverage, explanations, forms, people, proposals, recording, subject_export, work_queue
+from vault.crypto.crypt4gh_keys import public_key_armour
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.crypto.secret import Secret
@@ -129,6 +120,10 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "project list": ("project list", "project.show"),
     "project show": ("project show demo", "project.show"),
     "project check": ("project check demo", "project.check"),
+    "recipient add": ("recipient add other --key other.pub", "recipient.add"),
+    "recipient confirm": ("recipient confirm lab --fingerprint {mark}", "recipient.confirm"),
+    "recipient list": ("recipient list", "recipient.list"),
+    "recipient retire": ("recipient retire lab --reason x", "recipient.retire"),
     "request submit": ("request submit --project demo --dataset cohort", "request.submit"),
     "request list": ("request list", "request.show"),
     "request show": ("request show {request}", "request.show"),
@@ -140,11 +135,6 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "release list": ("release list", "release.show"),
     "release show": ("release show {release}", "release.show"),
     "release key": ("release key", "release.show"),
-    "release holdings": ("release holdings", "release.holdings"),
-    "release notices": ("release notices", "release.show"),
-    "release notice": ("release notice {notice} --output told.json", "release.notice.issue"),
-    "release ack": ("release ack {notice} --reason x", "release.notice.acknowledge"),
-    "release check-notice": ("release check-notice sent.json", "release.verify"),
     "release verify": ("release verify released/manifest.json", "release.verify"),
     "audit log": ("audit log", "audit.read"),
     "audit show": ("audit show 0", "audit.read"),
@@ -186,7 +176,7 @@ OTHERS = {
     ("engine", "request withdraw"): 4,
     ("engine", "request resubmit"): 4,
 }  # the steward asked, and nobody tells
-MADE = ("other", "out", "dossier", "tiles", "report.html", "data", "told.json")  # by the lines
+MADE = ("other", "out", "dossier", "tiles", "report.html", "data")  # by the lines
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +197,11 @@ def staffed(tmp_path_factory):
         principals.add(s, "rita", Role.RESEARCHER, None)
         write(folder, "rita", b"r" * 32)
         release = gate.extract(s, vaults.ask(s), folder / "released")
-        recording.withdraw(s, "S10")
-        (notice,) = notices.list_all(s)
-        write(folder, "sent.json", notices.issue(s, notice.notice_id))
         projects.create(s, declaration("second"))
+        lab = recipients.add(s, "lab", public_key_armour(pair(1).public).encode())
         names |= {
             "asked": vaults.ask(s, project="each"),
-            "notice": notice.notice_id,
+            "mark": lab.fingerprint,
             "release": release.release_id,
             "request": vaults.ask(s),
             "slot": next(slot.slot_id for slot in principals.slots(s) if slot.principal == "auditor"),
@@ -230,6 +218,7 @@ def staffed(tmp_path_factory):
         "more.vcf": vaults.vcf(" ".join(vaults.SAMPLES), f"21 100 A G {vaults.gts(3)}").data,
         "answers.csv": ANSWERS.encode(),
         "loci.json": LOCI.encode(),
+        "other.pub": public_key_armour(pair(2).public).encode(),
         "loci.bed": b"22\t999\t1030\n",
         "form.yaml": FORM.encode(),
         "second.yaml": project_template("second", "cohort").encode(),
@@ -392,16 +381,14 @@ def functions(s, names, folder):
         "project.check": lambda: gate.check(s, "demo"),
         "project.rule": lambda: rulings.rule(s, "demo", names["item"], reason="x"),
         "request.submit": lambda: requests.submit(s, "demo", "cohort", kind=RequestKind.RECORDS, spec=requests.Spec()),
+        "recipient.add": lambda: recipients.add(s, "other", (folder / "other.pub").read_bytes()),
+        "recipient.confirm": lambda: recipients.confirm(s, "lab", names["mark"]),
+        "recipient.retire": lambda: recipients.retire(s, "lab", reason="x"),
         "request.approve": lambda: requests.approve(s, names["asked"]),
         "request.withdraw": lambda: requests.withdraw(s, names["request"], "x"),
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
-        "release.holdings": lambda: who_holds.listed(s),
-        "release.notice": lambda: drop_lists.bring_up_to_date(s),
-        "release.notice.issue": lambda: notices.issue(s, names["notice"]),
-        "release.notice.acknowledge": lambda: notices.acknowledge(s, names["notice"], reason="x"),
-        "release.notice.reopen": lambda: notices.reopen(s, names["notice"], reason="x"),
         "audit.anchor": lambda: log_anchors.add(s, folder / "elsewhere"),
         "audit.disclosures": lambda: accounting.account_for(s, names["token"]),
         "log.continue": lambda: log_anchors.continue_log(s),
@@ -427,6 +414,7 @@ IN_COMMANDS = {
     "dataset.parts",
     "panel.show",
     "project.show",
+    "recipient.list",
     "request.show",
     "release.show",
     "release.verify",
@@ -443,10 +431,8 @@ WITHIN = {
     "subject.merge.propose",
     "consent.correct.propose",
     "job.done",
-    "release.notice.late",
-    "release.notice.call_off",
 } | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
-UNBUILT = {"subject.update", "request.approve", "pseudonym.resolve"} | {
+UNBUILT = {"subject.update", "request.approve", "release.notice", "pseudonym.resolve"} | {
     "principal.token", "backup.restore", "job.start",
 }  # fmt: skip
 

@@ -133,6 +133,8 @@ BAD = [
     ({"expires": "soon"}, "expires", "bad_date"),
     ({"expires": "2027-01-01T00:00:00"}, "expires", "time_without_zone"),
     ({"recipients": [{"name": "lab", "key": "nonsense"}]}, "recipients[0].key", "key_not_served"),
+    ({"delivery": "sealed", "recipients": []}, "recipients", "missing"),
+    ({"delivery": "by hand"}, "delivery", "not_a_choice"),
     ({"title": "x\x00y"}, "title", "not_printable"),
     ({"title": "x" * 301}, "title", "too_long"),
 ]
@@ -164,3 +166,25 @@ def test_kinds_that_are_not_served_are_refused_when_they_are_declared(kinds):
 def test_a_stored_declaration_with_such_kinds_is_still_read():
     stored = parse_project(full()).text().replace('"kinds":["records"]', '"kinds":["counts","records"]')
     assert parse_stored(stored).kinds == (RequestKind.RECORDS, RequestKind.COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sealed"),
+    [
+        ({}, False),
+        ({"recipients": [{"name": "lab"}]}, True),
+        ({"recipients": [{"name": "lab"}], "delivery": "sealed"}, True),
+        ({"recipients": [{"name": "lab"}], "delivery": "plain"}, False),
+        ({"delivery": "plain"}, False),
+    ],
+)
+def test_extracts_are_sealed_where_there_are_recipients_unless_the_project_says_otherwise(changes, sealed):
+    declared = parse_project(full(**{"recipients": [], **changes}))
+    assert declared.sealed is sealed
+    assert parse_stored(declared.text()) == declared
+    assert ("delivery" in declared.text()) == ("delivery" in changes)  # those of before keep their digest
+
+
+def test_a_stored_declaration_with_a_recipient_s_key_is_still_read():
+    stored = parse_project(full(recipients=[{"name": "lab"}])).text().replace('{"name":"lab"}', '{"key":"nonsense","name":"lab"}')
+    assert parse_stored(stored).recipients[0].key == "nonsense"

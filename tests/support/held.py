@@ -131,12 +131,12 @@ class Held:
         *,
         out: str = "out",
         file_format: Any = "vcf",
-        choice: FileChoice | None = None,
+        by_contig: bool = False,
         **spec: Any,
     ) -> Path:
         """Request and extract; the folder."""
         folder = self.folder / out
-        gate.extract(self.vault, self.request(code, dataset, **spec), folder, choice or FileChoice(file_format))
+        gate.extract(self.vault, self.request(code, dataset, **spec), folder, FileChoice(file_format, by_contig=by_contig))
         return folder
 
     def names(self, code: str) -> dict[str, str]:

@@ -22,12 +22,14 @@ from pysqlite3 import dbapi2
 
 from policies import canonical
 from tests.support import vaults
+from tests.support.parcels import pair
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import project_versions, projects, reference_data, requests, rulings
+from vault.access import project_versions, projects, recipients, reference_data, requests, rulings
 from vault.audit.live_source import check_live
 from vault.consent import recording
+from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError
@@ -118,6 +120,8 @@ def rich(folder: Path) -> Rich:
         gate.extract(s, vaults.ask(s), folder / "out")
         rulings.rule(s, "demo", "COL", reason="as the board said")
         project_versions.amend(s, {**canonical.loads(projects.load(s, "demo").declaration_text), "title": "Another"}, reason="x")
+        for number, name in ((1, "lab"), (2, "clinic")):
+            recipients.add(s, name, public_key_armour(pair(number).public).encode())
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
         reference_data.load(s, "loci", json.dumps(_places()), version="1")
         erasure.erase(s, "S10")
@@ -125,6 +129,9 @@ def rich(folder: Path) -> Rich:
     with opened(here) as s:
         recording.withdraw(s, "S09")
         requests.deny(s, vaults.ask(s), "a test")
+        recipients.confirm(s, "lab", fingerprint(pair(1).public))
+        recipients.confirm(s, "clinic", fingerprint(pair(2).public))
+        recipients.retire(s, "clinic", reason="a test")
         erasure.erase(s, "S08")
         reference_data.load(s, "loci", json.dumps(_places() | {"source": "y"}), version="2")
         rulings.rule(s, "demo", "COL", reason="taken back", allows=False)

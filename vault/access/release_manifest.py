@@ -9,13 +9,20 @@ from policies.obligations import Obligations
 from policies.rules import RULE_SET
 from vault.access import release_limits
 from vault.access.scope import AccessScope
-from vault.extracts.manifest import Counts, Loci, Manifest, make_manifest
+from vault.extracts.manifest import Counts, Loci, Manifest, Sealing, make_manifest
 
 WHOLE_DATASET = "all"  # stands in the manifest for a request without regions
 
 
 def manifest_without_files(
-    asked: AccessScope, obligations: Obligations, counts: Counts, *, release_id: str, log: str, created: datetime
+    asked: AccessScope,
+    obligations: Obligations,
+    counts: Counts,
+    *,
+    release_id: str,
+    log: str,
+    created: datetime,
+    sealing: Sealing | None = None,
 ) -> Manifest:
     """Make the manifest that the writer of the folder completes with its files. The first end of a consent is told coarsely.
 
@@ -33,7 +40,7 @@ def manifest_without_files(
         project=asked.project.code,
         request=asked.request_id or "",
         purpose=",".join(declaration.purpose.use_kinds),
-        recipients=tuple(recipient.name for recipient in declaration.recipients),
+        recipients=tuple(one.name for one in asked.readers or declaration.recipients),
         dataset=asked.dataset.name,
         assembly=asked.dataset.assembly,
         kind="panel" if panel else "region",
@@ -49,6 +56,7 @@ def manifest_without_files(
         created=created,
         expires=min((end for end in (_shared_end(obligations, created), declaration.expires) if end), default=None),
         profile=canonical.sha256(canonical.plain(declaration.disclosure)),
+        crypt4gh=sealing,
         files=(),
     )
 

@@ -31,7 +31,7 @@ RELEASED, ABORTED = "released", "aborted"
 class ReleaseContent:
     """Sealed part of a release's record. Folders are empty for a view in memory.
 
-    ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before.
+    ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before.
     """
 
     asked: Mapping[str, object]
@@ -40,7 +40,6 @@ class ReleaseContent:
     output: str = ""
     manifest: str = ""  # manifest.json as it was signed
     places: str = ""
-    names: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,12 @@ class Release:
     n_sites: int
     created: str
     content: ReleaseContent
+
+    @property
+    def sealed_for(self) -> dict[str, str]:
+        """Recipients whose keys it is sealed to, each with the key's fingerprint; empty for a release in the clear."""
+        found = self.content.asked.get("sealed_for")
+        return {str(name): str(mark) for name, mark in found.items()} if isinstance(found, Mapping) else {}
 
 
 def begin(
@@ -156,11 +161,6 @@ def faults(vault: UnlockedVault) -> list[str]:
 def unfinished(vault: UnlockedVault) -> list[Release]:
     """Releases in state staging or committed, of any process."""
     return _query(vault, ReleaseRow.state.in_(UNFINISHED))
-
-
-def content_of(vault: UnlockedVault, row: ReleaseRow) -> ReleaseContent:
-    """Sealed part of a release's row. Raises IntegrityError ``release_altered``, ``seal_broken``."""
-    return _opened(vault, row, "").content
 
 
 def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:

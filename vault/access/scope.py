@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from policies.loci import END, Interval
 from policies.purposes import RequestKind
-from vault.access import asked_regions, projects, requests
+from vault.access import asked_regions, delivery, projects, requests
 from vault.access.projects import Project
+from vault.access.recipients import RecipientKey
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
@@ -39,6 +41,7 @@ class AccessScope:
     asserted_for: str | None = None  # user named by the submitting steward; unverified
     asked: tuple[Interval, ...] = ()
     genes: tuple[str, ...] = ()  # as a request named them
+    readers: tuple[RecipientKey, ...] = ()  # whom an extract is sealed for; empty: in the clear
 
     def selection(self) -> Selection:
         """Selection of the sites to read."""
@@ -55,20 +58,27 @@ class AccessScope:
         """Sealed detail of the intent's entry, for auditors."""
         panel = None if self.panel is None else f"{self.panel.name} version {self.panel.version}"
         shown = self.regions[:1000]  # the request holds all of them
-        return {
+        asked = {
             "dataset": self.dataset.name,
             "panel": panel,
             "regions": list(shown),
             "n_regions": len(self.regions),
             "project_version": self.project.version,
         }
+        return {**asked, "sealed_for": {key.name: key.fingerprint for key in self.readers}} if self.readers else asked
+
+    def recipient_detail(self) -> dict[str, Any]:
+        """Recipients and title, as ``Project.recipient_detail``; of a sealed extract those who can open it."""
+        detail = self.project.recipient_detail()
+        return {**detail, "recipients": [key.name for key in self.readers]} if self.readers else detail
 
 
-def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
-    """Load the scope of a stored request.
+def scope_of_request(vault: UnlockedVault, request_id: str, *, recipients: Sequence[str] = ()) -> AccessScope:
+    """Load the scope of a stored request, to be sealed for the project's recipients, or for these of them.
 
     Raises:
-        InputError, RefusedError, IntegrityError: as ``requests.to_be_served`` and ``scope_of_view``. RefusedError: ``kind_not_served``.
+        InputError, RefusedError, IntegrityError: as ``requests.to_be_served``, ``scope_of_view`` and ``delivery.readers``. RefusedError:
+            ``kind_not_served``.
     """
     request = requests.to_be_served(vault, request_id)
     if request.kind is not RequestKind.RECORDS:
@@ -79,7 +89,9 @@ def scope_of_request(vault: UnlockedVault, request_id: str) -> AccessScope:
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None
     scope = AccessScope(project, dataset, panel, spec.regions, request_id, person, genes=spec.genes)
     _require_open(vault, scope)
-    return _with_asked(vault, scope)
+    with vault.books.read() as tx:
+        readers = delivery.readers(vault, tx, project.declaration, chosen=recipients)
+    return replace(_with_asked(vault, scope), readers=readers)
 
 
 def scope_of_view(

@@ -71,6 +71,11 @@ class Action(StrEnum):
     PROJECT_SHOW = "project.show"
     PROJECT_RULE = "project.rule"
 
+    RECIPIENT_ADD = "recipient.add"
+    RECIPIENT_CONFIRM = "recipient.confirm"
+    RECIPIENT_RETIRE = "recipient.retire"
+    RECIPIENT_LIST = "recipient.list"
+
     REQUEST_SUBMIT = "request.submit"
     REQUEST_APPROVE = "request.approve"
     REQUEST_DENY = "request.deny"
@@ -83,13 +88,7 @@ class Action(StrEnum):
     EXTRACT_OUTCOME = "extract.outcome"
     RELEASE_SHOW = "release.show"
     RELEASE_VERIFY = "release.verify"
-    RELEASE_HOLDINGS = "release.holdings"
-    RELEASE_NOTICE = "release.notice"  # recipients have to drop somebody
-    RELEASE_CALL_OFF = "release.notice.call_off"  # they need not, or another notice says it
-    RELEASE_ISSUE_NOTICE = "release.notice.issue"  # its file was written
-    RELEASE_ESCALATE = "release.notice.late"
-    RELEASE_ACKNOWLEDGE = "release.notice.acknowledge"
-    RELEASE_REOPEN_NOTICE = "release.notice.reopen"  # it was acknowledged wrongly
+    RELEASE_NOTICE = "release.notice"
     PSEUDONYM_RESOLVE = "pseudonym.resolve"
 
     AUDIT_READ = "audit.read"

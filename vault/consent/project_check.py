@@ -45,10 +45,11 @@ class ProjectCheck(Tally):
     """Counts over the datasets' subjects: each once, under the best that any of the datasets has for them.
 
     Those who permit the use, but whose dataset is refused, are counted under the code of the refusal. ``people``: each subject's outcome,
-    in the order of their random ids.
+    in the order of their random ids. ``undelivered``: why an extract would be refused for want of a recipient's key, which stops no view.
     """
 
     refused: tuple[Refused, ...] = ()
+    undelivered: RefusedError | None = None
     people: Mapping[SubjectId, Judged] = field(default_factory=dict, repr=False)
 
     def by_reason(self) -> tuple[tuple[Judged, int], ...]:
@@ -83,7 +84,7 @@ def examine(
         for effect in (Effect.DENY, Effect.REVIEW)
     )
     permit = sum(size for (outcome, _), size in counts.items() if outcome is Effect.PERMIT)
-    return ProjectCheck(len(best), permit, deny, review, tuple(refusals), dict(sorted(best.items()))), head
+    return ProjectCheck(len(best), permit, deny, review, tuple(refusals), people=dict(sorted(best.items()))), head
 
 
 def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment) -> RefusedError | None:

@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy import func, select, true
 
-from vault.access import releases, signed_approvals
+from vault.access import recipients, releases, signed_approvals
 from vault.audit import row_checks
 from vault.audit.actions import Action, Outcome
 from vault.audit.live_source import check_live
@@ -127,6 +127,8 @@ def _collections(vault: UnlockedVault) -> Iterator[HealthFinding]:
     if vault.keyring.has(Branch.BOOKS):
         for message in signed_approvals.missing(vault):
             yield _error("approval_missing", message, "approve it again, if it was approved")
+        for message in recipients.faults(vault):
+            yield _error("recipient_altered", message, "retire it, then add and confirm the key again")
 
 
 def _keystore(vault: UnlockedVault) -> Iterator[HealthFinding]:
@@ -333,7 +335,6 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("dates of signatures", _dates, (PURPOSE_BRANCH[KeyPurpose.IDENTITY], PURPOSE_BRANCH[KeyPurpose.HANDLE])),
     ("requests and releases", release_checks.findings, ()),
     ("records of releases", _records, (Branch.BOOKS,)),
-    ("notices and holdings", release_checks.notices_and_holdings, (Branch.BOOKS,)),
     ("people", _people, ()),
     ("identities", _identities, (Branch.IDENTITY,)),
     ("keys", _keys, ()),

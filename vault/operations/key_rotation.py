@@ -31,7 +31,17 @@ from vault.session.key_usage import EpochUse
 from vault.session.principals import change_keystore, require_administrator
 from vault.session.rewrapping import rewrap
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import JOB_DONE, JobRow, PanelRow, ProjectRow, ProjectVersionRow, ReleaseRow, RequestRow, RulingRow
+from vault.storage.book_tables import (
+    JOB_DONE,
+    JobRow,
+    PanelRow,
+    ProjectRow,
+    ProjectVersionRow,
+    RecipientRow,
+    ReleaseRow,
+    RequestRow,
+    RulingRow,
+)
 from vault.storage.timestamps import to_micros
 
 KIND = "rotate"
@@ -42,6 +52,7 @@ _SEALED_IN_BOOKS = (
     PanelRow.sealed,
     ProjectRow.sealed,
     ProjectVersionRow.sealed,
+    RecipientRow.sealed,
     ReleaseRow.sealed,
     RequestRow.sealed,
     RulingRow.sealed,

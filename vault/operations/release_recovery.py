@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from vault.access import projects, publication, reference_data, release_limits, releases, requests, signed_approvals
+from vault.access import projects, publication, recipients, reference_data, release_limits, releases, requests, signed_approvals
 from vault.access.releases import Release
 from vault.consent import cohort_decisions
 from vault.errors import GenovaultError, RefusedError
@@ -54,17 +54,20 @@ def _end(vault: UnlockedVault, release: Release) -> None:
 
 
 def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
-    """Decide again: project, request and limits allow it, and each subject of the release is permitted under the same locus
-    restrictions, its calls where they were.
+    """Decide again: project, request and limits allow it, recipients have the keys that it is sealed to, and each subject of the release is
+    permitted under the same locus restrictions, its calls where they were.
     """
     project = projects.load(vault, release.project)
     if project.state != projects.APPROVED or release.content.asked.get("project_version", project.version) != project.version:
         return False
     dataset = datasets.by_name(vault, str(release.content.asked["dataset"]))
+    sealed_for = release.sealed_for
     try:
         with vault.books.read() as tx:
             signed_approvals.require(vault, tx, project)
             if release.request_id is not None and not requests.is_open(vault, tx, release.request_id):
+                return False
+            if {key.name: key.fingerprint for key in recipients.require(vault, tx, list(sealed_for))} != sealed_for:
                 return False
             now = moment(vault, tx).at
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=now)

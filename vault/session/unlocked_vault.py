@@ -20,9 +20,11 @@ from sqlalchemy import select
 from vault.audit.anchors import Anchor
 from vault.audit.head_seal import HeadSeal
 from vault.crypto import keystore
+from vault.crypto.context import encode_context
+from vault.crypto.key_agreement import ExchangeKey
 from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, Unlocked
 from vault.crypto.keystore_format import Document
-from vault.crypto.primitives import SigningKey
+from vault.crypto.primitives import KEY_BYTES, SigningKey, hkdf_expand_sha256
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.files.hardening import forbid_dumps
@@ -138,6 +140,12 @@ class UnlockedVault:
     def release_signer(self) -> SigningKey:
         """Signing key of manifests. Raises UnavailableError ``branch_closed`` without the release-sign branch."""
         return SigningKey(self.keyring.current(Branch.RELEASE_SIGN)[1])
+
+    def sealing_key(self) -> ExchangeKey:
+        """Key that extracts are sealed with as their writer; a new one with each epoch of release-sign. Raises as ``release_signer``."""
+        epoch_key = self.keyring.current(Branch.RELEASE_SIGN)[1].reveal()
+        context = encode_context("genovault/crypt4gh-writer/v1", self.vault_id)
+        return ExchangeKey(Secret(hkdf_expand_sha256(epoch_key, context, KEY_BYTES)))
 
     def newest_keystore(self) -> Document:
         """The keystore's document, read again: another process may have changed it. Raises as ``Unlocked.refreshed``."""

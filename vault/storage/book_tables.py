@@ -377,6 +377,24 @@ class ProjectVersionRow(Base):
     self_approved: Mapped[bool] = mapped_column(Boolean)
 
 
+class RecipientRow(Base):
+    """A recipient's Crypt4GH key in the recipient book. Retired keys stay; a name has one that is not."""
+
+    __tablename__ = "recipient"
+
+    recipient_id: Mapped[Id] = mapped_column(primary_key=True)
+    name: Mapped[Code]
+    state: Mapped[Code]  # added | confirmed | retired
+    public: Mapped[Digest]  # X25519 public key
+    added_by: Mapped[Code]
+    added: Mapped[Micros]
+    confirmed_by: Mapped[str | None] = mapped_column(Text)
+    confirmed: Mapped[Micros | None]
+    self_confirmed: Mapped[bool] = mapped_column(Boolean)
+    retired: Mapped[Micros | None]
+    sealed: Mapped[Sealed]  # the columns above, under the books branch
+
+
 class RequestRow(Base):
     """Request of a project. The loci asked for are sealed under the books branch."""
 
@@ -410,38 +428,6 @@ class ReleaseRow(Base):
     n_sites: Mapped[Count]
     sealed: Mapped[Sealed]  # folders, manifest, what was asked; books branch
     created: Mapped[Micros]
-
-
-class HoldingRow(Base):
-    """People whom a principal has received of a panel, as one set of the log's: a holding has a row for each set that differed."""
-
-    __tablename__ = "holding"
-
-    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), primary_key=True)
-    holder: Mapped[Code] = mapped_column(primary_key=True)  # the principal
-    panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"), primary_key=True)
-    names: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)  # version of the key that made the pseudonyms
-    subject_set: Mapped[Digest] = mapped_column(primary_key=True)
-    release_id: Mapped[Code]  # the view that brought it first
-    sealed: Mapped[Sealed]  # the columns before, once more; books branch
-
-
-class NoticeRow(Base):
-    """What the recipients of a release, or whoever has a holding, have to drop."""
-
-    __tablename__ = "notice"
-
-    notice_id: Mapped[Code] = mapped_column(primary_key=True)
-    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
-    ref: Mapped[Code] = mapped_column(index=True)  # id of the release or holding
-    state: Mapped[Code]  # open | acknowledged | called_off
-    version: Mapped[Count]  # of the sealed record
-    opened_event: Mapped[Code]  # of the log, to which every later entry about it refers
-    created: Mapped[Micros]
-    due: Mapped[Micros]
-    issued: Mapped[Micros | None]  # its file was written last
-    late: Mapped[Micros | None]  # the log says that it was not answered in time
-    sealed: Mapped[Sealed]  # what to drop, who was told, what they said, and the columns before; books branch
 
 
 class JobRow(Base):
