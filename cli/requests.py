@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import request_files
 from cli.context import Context, context_of
 from cli.inputs import read_text
 from cli.lazy import group
+from cli.request_files import Id, described, tell_asked
 from policies import loci
 from policies.purposes import RequestKind
 from vault.audit.actions import Action
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from vault.access.request_records import Request
 
 app = group("What projects ask for.")
+app.command("template")(request_files.template)
+app.command("lint")(request_files.lint)
+app.command("import")(request_files.import_)
+app.command("answer")(request_files.answer)
+app.command("verify-answer")(request_files.verify_answer)
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)]
 
 
@@ -58,7 +64,7 @@ def submit(
     spec = Spec(regions=tuple(regions), genes=tuple(gene or ()), panel=panel, submitted_for=for_)
     with context.open() as vault:
         request = requests.submit(vault, project, dataset, kind=kind, spec=spec)
-    _tell_asked(context, request)
+    tell_asked(context, request)
 
 
 @app.command("list")
@@ -76,7 +82,7 @@ def list_(
 
     with context.reading(Action.REQUEST_SHOW) as vault:
         found = [one for one in requests.list_visible(vault) if not waiting or one.state == SUBMITTED]
-    context.output.document({"requests": [_described(request) for request in found]})
+    context.output.document({"requests": [described(request) for request in found]})
     rows = [(r.request_id, r.project, r.dataset, r.kind.value, _loci(r), r.state, r.created[:19]) for r in found]
     context.output.table(("request", "project", "dataset", "kind", "loci", "state", "submitted"), rows)
 
@@ -89,16 +95,16 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     approved). A project approves its requests with itself ("standing"), or a steward each.
 
     JSON: {"request", "project", "dataset", "kind", "regions": [...], "genes": [...], "panel", "panel_version", "for", "state", "submitted_by",
-    "created", "approval": "standing"|"each", "approved_by", "expires"}.
+    "created", "approval": "standing"|"each", "approved_by", "expires", "fields": [...], "reason", "file_sha256"}. The last three of a request file.
     """
     context = context_of(ctx)
     from vault.access import requests
 
     with context.reading(Action.REQUEST_SHOW) as vault:
         request = requests.visible(vault, request_id)
-    described = _described(request)
-    context.output.document(described)
-    for name, value in described.items():
+    document = described(request)
+    context.output.document(document)
+    for name, value in document.items():
         shown = ", ".join(value) if isinstance(value, list) else value
         if shown:
             context.output.line(f"{name:13} {shown}")
@@ -165,18 +171,11 @@ def resubmit(ctx: typer.Context, request_id: Id) -> None:
 
     with context.open() as vault:
         request = requests.resubmit(vault, request_id)
-    _tell_asked(context, request)
-
-
-def _tell_asked(context: Context, request: Request) -> None:
-    context.output.document(_described(request))
-    context.output.line(f"request {request.request_id}: {request.kind.value} of {request.dataset} for {request.project}")
-    if request.approved_by is None:
-        context.output.line(f"it waits for a steward: genovault request approve {request.request_id}")
+    tell_asked(context, request)
 
 
 def _tell_state(context: Context, request: Request) -> None:
-    context.output.document(_described(request))
+    context.output.document(described(request))
     context.output.line(f"request {request.request_id} is {request.state}")
 
 
@@ -185,26 +184,6 @@ def _bed_regions(file: Path) -> list[str]:
 
     mask = loci.parse_bed(read_text(file, limit=MAX_LINE_BYTES).splitlines(), place=file.name)
     return [f"{item.contig}:{item.start + 1}-{item.end}" for item in mask.intervals]
-
-
-def _described(request: Request) -> dict[str, object]:
-    return {
-        "request": request.request_id,
-        "project": request.project,
-        "dataset": request.dataset,
-        "kind": request.kind.value,
-        "regions": list(request.spec.regions),
-        "genes": list(request.spec.genes),
-        "panel": request.spec.panel,
-        "panel_version": request.spec.panel_version,
-        "for": request.spec.submitted_for,
-        "state": request.state,
-        "submitted_by": request.submitted_by,
-        "created": request.created,
-        "approval": "standing" if request.standing else "each",
-        "approved_by": request.approved_by,
-        "expires": request.expires,
-    }
 
 
 def _loci(request: Request) -> str:

@@ -88,6 +88,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "recipient.list",
         "request.approve",
         "request.deny",
+        "request.answer",
         "extract.intent",
         "release.show",
         "release.notice",

@@ -59,3 +59,45 @@ def test_unknown_names_are_exit_4_and_a_draft_is_refused(consented):
     consented.run("project suspend demo")
     ran = consented.try_(f"{ASK} --json")
     assert (ran.code, ran.error) == (3, "project_not_approved")
+
+
+def test_a_file_is_linted_imported_once_and_answered(consented):
+    consented.run("request template > r.yaml")
+    assert consented.run("request template --json").json["template"].startswith("# A request")
+    text = (consented.folder / "r.yaml").read_text().replace("genes:", "# genes:")
+    consented.write("r.yaml", text.replace("19.9M-20M", "16000000-16100000"))
+    linted = consented.run("request lint r.yaml --json").json
+    assert (linted["project"], linted["dataset"], len(linted["sha256"])) == ("demo", "cohort", 64)
+    made = consented.run("request import r.yaml --json").json
+    assert (made["file_sha256"], made["fields"], made["state"]) == (linted["sha256"], ["genotypes"], "approved")
+    assert consented.try_("request import r.yaml --json").error == "request_repeated"
+    assert "is approved" in consented.run(f"request answer {made['request']} --output a.json").out
+    assert consented.try_(f"request answer {made['request']} --output a.json --json").code == 4  # never written over
+    consented.run("release key > keys.txt")
+    said = consented.run("request verify-answer a.json --key keys.txt --json").json["answer"]
+    assert (said["request"], said["state"], said["granted"]["regions"]) == (made["request"], "approved", ["22:16000000-16100000"])
+    consented.write("b.json", (consented.folder / "a.json").read_text().replace("approved", "released"))
+    ran = consented.try_("request verify-answer b.json --key keys.txt --json")
+    assert (ran.code, ran.error) == (5, "answer_signature")
+    consented.write("log.txt", consented.run("audit key").out)
+    assert consented.try_("request verify-answer a.json --key log.txt --json").error == "release_key_missing"
+
+
+def test_every_fault_of_a_file_is_told(shell):
+    shell.write("r.yaml", "format: request/1\nproject: De Mo\nloci: {regions: ['22:9-1']}\nextra: 1\n")
+    ran = shell.try_("request lint r.yaml --json")
+    assert (ran.code, len(ran.json["error"]["problems"])) == (4, 5)
+
+
+def test_a_request_of_a_project_that_has_each_approved(consented):
+    consented.write(
+        "each.yaml", (consented.folder / "demo.yaml").read_text().replace("code: demo", "code: each") + "approval: each\n"
+    )
+    consented.script("project create each.yaml", "project approve each")
+    asked = consented.run("request submit --project each --dataset cohort --json").json
+    assert (asked["state"], asked["approval"], asked["approved_by"]) == ("submitted", "each", None)
+    assert "it waits for a steward" in consented.run("request submit --project each --dataset cohort").out
+    assert len(consented.run("request list --waiting --json").json["requests"]) == 2
+    assert consented.try_(f"extract {asked['request']} --output out --json").error == "request_not_approved"
+    assert consented.run(f"request approve {asked['request']} --json").json["approved_by"] == "ann"
+    assert len(consented.run("request list --waiting --json").json["requests"]) == 1

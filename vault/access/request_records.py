@@ -40,6 +40,8 @@ SEALED = SealedRecord("request")
 OPEN, DENIED, WITHDRAWN = "open", "denied", "withdrawn"  # of the row
 SUBMITTED, APPROVED, RELEASED, EXPIRED = "submitted", "approved", "released", "expired"  # of an open row
 
+_ALWAYS_SAID = ("regions", "panel", "panel_version", "submitted_for")
+
 HOLDS = timedelta(days=90)
 """How long a request waits for its approval, and after it for its first release."""
 
@@ -56,6 +58,9 @@ class Spec:
     panel_version: int | None = None
     genes: tuple[str, ...] = ()
     submitted_for: str | None = None  # principal named by the submitting steward; that they asked is the steward's word
+    fields: tuple[str, ...] = ()  # of each call, as a request file names them; none: not from a file
+    reason: str = ""  # as the file states it
+    file_sha256: str = ""  # of the request file, 64 hex digits
 
 
 @dataclass(frozen=True)
@@ -183,12 +188,13 @@ def content(vault: UnlockedVault, row: RequestRow) -> tuple[Spec, Signed | None]
     said: dict[str, Any] = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))
     spec, signed = said["spec"], said.get("signed")
     made = None if signed is None else Signed(*map(bytes.fromhex, signed))
-    return Spec(**{**spec, "regions": tuple(spec["regions"]), "genes": tuple(spec.get("genes", ()))}), made
+    listed = {name: tuple(spec.get(name, ())) for name in ("regions", "genes", "fields")}
+    return Spec(**{**spec, **listed}), made
 
 
 def _as_said(spec: Spec) -> dict[str, object]:
-    """The spec as it is signed and sealed; without genes in the bytes of before genes could be named."""
-    return {name: value for name, value in asdict(spec).items() if name != "genes" or value}
+    """The spec as it is signed and sealed; without what it does not say, where that could once not be said."""
+    return {name: value for name, value in asdict(spec).items() if name in _ALWAYS_SAID or value}
 
 
 def _standing(row: RequestRow) -> list[str]:

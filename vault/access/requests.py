@@ -85,6 +85,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
                 project=project_code,
                 request=row.request_id,
                 asserted_for=spec.submitted_for,
+                flags=("unsigned_file",) if spec.file_sha256 else (),
                 detail={**_detail(dataset, kind, spec), **_resting_on(project)},
             )
     return load(vault, row.request_id)
@@ -332,6 +333,7 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
         "genes": list(spec.genes),
         "panel": spec.panel,
         "for": spec.submitted_for,
+        **({"file": spec.file_sha256, "fields": list(spec.fields), "reason": spec.reason} if spec.file_sha256 else {}),
     }
 
 

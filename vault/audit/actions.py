@@ -81,6 +81,7 @@ class Action(StrEnum):
     REQUEST_DENY = "request.deny"
     REQUEST_WITHDRAW = "request.withdraw"
     REQUEST_SHOW = "request.show"
+    REQUEST_ANSWER = "request.answer"  # its state, signed for whoever asked
 
     VIEW_INTENT = "view.intent"
     VIEW_OUTCOME = "view.outcome"
