@@ -101,6 +101,8 @@ def effects(done: Withdrawn) -> Iterator[str]:
         yield f"held by release {release['release']} of project {release['project']}, given to {', '.join(release['recipients'])}"
     if not done.releases:
         yield "in no release"
+    if done.notices:
+        yield f"recipients are to be told, by {len(done.notices)} notices: genovault release notices"
     if done.clock_behind:
         yield "this machine's clock is behind what was recorded last, so the withdrawal took that time: set the clock"
 

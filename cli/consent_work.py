@@ -188,7 +188,7 @@ def queue(ctx: typer.Context) -> None:
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
-    "proposed_by", "proposed", "reason", "agree": command}]}.
+    "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n}}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
@@ -202,7 +202,8 @@ def queue(ctx: typer.Context) -> None:
     names = ("project", "item", "ruled_by", "ruled", "reason")
     unconfirmed = [{name: getattr(ruling, name) for name in names} for ruling in found.unconfirmed]
     proposed = [consent_proposals.document(one) for one in found.proposals]
-    context.output.document({"queue": items, "unconfirmed": unconfirmed, "proposals": proposed})
+    told = {"open": len(found.notices), "late": found.late}
+    context.output.document({"queue": items, "unconfirmed": unconfirmed, "proposals": proposed, "notices": told})
     rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
     context.output.line(f"open questions: {len(rows)}")
     if rows:
@@ -212,6 +213,9 @@ def queue(ctx: typer.Context) -> None:
     for proposal in found.proposals:
         for line in consent_proposals.lines(proposal):
             context.output.line(line)
+    if found.notices:
+        late = f", {found.late} of them late" if found.late else ""
+        context.output.line(f"recipients have {len(found.notices)} notices open{late}: genovault release notices")
 
 
 def rule(

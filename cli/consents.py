@@ -140,7 +140,7 @@ def withdraw(
     names nothing is refused. A name that no project has yet can be excluded with --as-written.
 
     JSON: {"person", "who", "scope", "level", "event", "ended": [policies], "excluded": [scopes], "projects": [...] or null, "releases":
-    [{"release", "project", "recipients", "created"}] or null, "clock_behind": bool}.
+    [{"release", "project", "recipients", "created"}] or null, "notices": [ids of those opened], "clock_behind": bool}.
     """
     context = context_of(ctx)
     from vault.consent import recording
@@ -159,6 +159,7 @@ def withdraw(
             "excluded": list(done.excluded),
             "projects": None if done.projects is None else list(done.projects),
             "releases": None if done.releases is None else list(done.releases),
+            "notices": list(done.notices),
             "clock_behind": done.clock_behind,
         }
     )

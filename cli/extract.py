@@ -24,7 +24,13 @@ def extract(
     ctx: typer.Context,
     request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)],
     output: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is absent or empty.", show_default=False)],
-    file_format: Annotated[Literal["vcf", "bcf", "pgen"], typer.Option("--format", help="Format of the genotypes.")] = "vcf",
+    file_format: Annotated[
+        Literal["vcf", "bcf", "pgen", "parquet"], typer.Option("--format", help="Format of the genotypes.")
+    ] = "vcf",
+    layout: Annotated[
+        Literal["long", "wide"],
+        typer.Option(help="Of Parquet: a row for each call, or for each person with a column for each site of a panel."),
+    ] = "long",
     recipient: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="One of the project's recipients; may be given again. Without it, all of them get it."),
@@ -33,7 +39,7 @@ def extract(
 ) -> None:
     """Release what a request asks for as a folder of files.
 
-    The folder holds the genotypes and their index (of PGEN the .pvar and .psam), manifest.json with its receipt, and a README. It appears whole or not at all.
+    The folder holds the genotypes and their index (of PGEN the .pvar and .psam, of Parquet tables of sites and samples), manifest.json with its receipt, and a README. It appears whole or not at all.
 
     Where the project declares recipients, genotypes and indexes are encrypted to their confirmed keys (Crypt4GH) before they reach the disk.
 
@@ -44,7 +50,7 @@ def extract(
     from vault import gate
     from vault.extracts.genotype_files import FileChoice
 
-    chosen = FileChoice(file_format, by_contig=split is not None)
+    chosen = FileChoice(file_format, by_contig=split is not None, layout=layout)
     with context.open() as vault, context.output.progress("writing", unit="sites") as bar:
         release = gate.extract(vault, request_id, output, chosen, recipients=recipient or (), progress=bar)
     context.output.document(described(release))

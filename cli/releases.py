@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import notices
 from cli.context import context_of
 from cli.inputs import pinned_keys
 from cli.lazy import group
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from vault.access.releases import Release
 
 app = group("Views that left the vault.")
+
+for command in (notices.holdings, notices.notices, notices.notice, notices.ack):
+    app.command()(command)
+app.command("check-notice")(notices.check_notice)
 
 
 @app.command("list")

@@ -23,15 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.decisions import Tally
-from policies.purposes import PseudonymScope
 from vault.access import (
     askable,
     asked_regions,
     delivery,
+    holdings,
     project_versions,
     projects,
     publication,
     release_limits,
+    release_names,
     releases,
     requests,
     signed_approvals,
@@ -55,12 +56,11 @@ from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, declared_assays, panels
-from vault.ids import Pseudonym, SubjectId
+from vault.ids import SubjectId
 from vault.session.moments import Moment, moment
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
-from vault.subjects.pseudonyms import pseudonyms
 from vault.views.view import View
 
 if TYPE_CHECKING:
@@ -227,7 +227,8 @@ def _begin(
         when = moment(vault, tx)
         decided = _decide(vault, tx, scope, when)
         limits = release_decisions.limits(tx, scope, decided, when)
-        content = ReleaseContent(scope.detail(), decided.obligations.as_dict())
+        names = release_names.newest_version(vault, scope.project)
+        content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), names=names)
         if staging is not None:
             places = decided.members.places(decided.permitted).hex()
             content = replace(content, staged=str(staging.path), output=str(staging.output), places=places)
@@ -261,7 +262,7 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
 
     scope, subjects, selection = access.scope, access.decided.permitted, access.scope.selection()
     keys = _open_keys(vault, KeyPurpose.GENOTYPE, subjects)
-    names = _pseudonyms(vault, access)
+    names = release_names.names(vault, release_names.begin(vault, scope.project, access.release_id), subjects)
     order = row_order(vault.random(32), names).tolist()
     # Blocks are decoded straight into the order of the view.
     chosen = dataset_reader.choose(vault, scope.dataset, selection, [subjects[at] for at in order], keys)
@@ -276,18 +277,6 @@ def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> De
         tracked=chosen.reference is not None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
     )
-
-
-def _pseudonyms(vault: UnlockedVault, access: _Access) -> list[Pseudonym]:
-    """Pseudonyms of the permitted subjects, in their order, under the project's key or a new key of this release."""
-    project, subjects = access.scope.project, access.decided.permitted
-    if project.declaration.pseudonyms is PseudonymScope.PROJECT:
-        key, domain = vault.keys.open(KeyPurpose.PROJECT, project.project_id), f"project:{project.code}"
-    else:
-        owner = sha256(access.release_id.encode())[:16]
-        key, domain = vault.keys.create(KeyPurpose.RELEASE, [owner])[0], f"release:{access.release_id}"
-    salts = _open_keys(vault, KeyPurpose.PSEUDONYM_SALT, subjects)
-    return pseudonyms(key.secret.reveal(), domain=domain, prefix=project.code, subjects=subjects, salts=salts)
 
 
 def _open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:
@@ -329,6 +318,7 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
             manifest_sha256=digest,
             state=releases.COMMITTED if digest else releases.RELEASED,
         )
+        holdings.note(tx, vault, access.scope, access.intent, access.release_id, names=content.names)
     return outcome
 
 

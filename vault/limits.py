@@ -13,6 +13,7 @@ MAX_ALLELE_BYTES = 1 << 20  # one REF or ALT string
 MAX_PLOIDY = 8  # alleles in one GT
 
 MAX_PGEN_BYTES = 4 * 2**30  # one .pgen of an extract, which is made in memory: 100 billion calls at a third of a bit
+MAX_WIDE_SITES = 4_096  # sites of a table with a column for each: readers look at the description of all
 
 MAX_AUDIT_LEAF_BYTES = 65_535  # c2sp.org/tlog-tiles: u16 entry length
 MAX_NOTE_BYTES = 1 << 20  # a signed note; must accept at least 16 signatures

@@ -17,16 +17,38 @@ from policies.declarations import project_template
 from policies.purposes import RULABLE, RequestKind
 from policies.request_files import request_template
 from tests.support import vaults
-from tests.support.held import LOGGING
+from tests.support.held import stored
 from tests.support.parcels import pair
 from tests.support.shell import Shell
 from tests.support.vaults import opened
 from vault import gate
-from vault.access import accounting, project_versions, projects, recipients, reference_data, request_files, requests, rulings
+from vault.access import (
+    accounting,
+    notices,
+    project_versions,
+    projects,
+    recipients,
+    reference_data,
+    request_files,
+    requests,
+    rulings,
+    who_holds,
+)
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
 from vault.audit.note import ED25519, VerifierKey
-from vault.consent import corrections, coverage, explanations, forms, people, proposals, recording, subject_export, work_queue
+from vault.consent import (
+    corrections,
+    coverage,
+    drop_lists,
+    explanations,
+    forms,
+    people,
+    proposals,
+    recording,
+    subject_export,
+    work_queue,
+)
 from vault.crypto.crypt4gh_keys import public_key_armour
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -142,6 +164,11 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "release list": ("release list", "release.show"),
     "release show": ("release show {release}", "release.show"),
     "release key": ("release key", "release.show"),
+    "release holdings": ("release holdings", "release.holdings"),
+    "release notices": ("release notices", "release.show"),
+    "release notice": ("release notice {notice} --output told.json", "release.notice.issue"),
+    "release ack": ("release ack {notice} --reason x", "release.notice.acknowledge"),
+    "release check-notice": ("release check-notice sent.json", "release.verify"),
     "release verify": ("release verify released/manifest.json", "release.verify"),
     "audit log": ("audit log", "audit.read"),
     "audit show": ("audit show 0", "audit.read"),
@@ -175,7 +202,7 @@ WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes non
 ELSE = {"restore": 4, "key destroy-epoch": 2, "dataset rule": 4, "consent unload": 4, "project reopen": 4}
 # The steward asked, and nobody tells.
 OTHERS = {("engine", "request show"): 4, ("engine", "request withdraw"): 4, ("engine", "request resubmit"): 4}
-MADE = ("other", "out", "dossier", "tiles", "report.html", "data", "answer.json")  # by the lines
+MADE = ("other", "out", "dossier", "tiles", "report.html", "data", "answer.json", "told.json")  # by the lines
 
 
 @pytest.fixture(scope="module")
@@ -196,10 +223,14 @@ def staffed(tmp_path_factory):
         principals.add(s, "rita", Role.RESEARCHER, None)
         write(folder, "rita", b"r" * 32)
         release = gate.extract(s, vaults.ask(s), folder / "released")
+        recording.withdraw(s, "S10")
+        (notice,) = notices.list_all(s)
+        write(folder, "sent.json", notices.issue(s, notice.notice_id))
         projects.create(s, declaration("second"))
         lab = recipients.add(s, "lab", public_key_armour(pair(1).public).encode())
         names |= {
             "asked": vaults.ask(s, project="each"),
+            "notice": notice.notice_id,
             "mark": lab.fingerprint,
             "release": release.release_id,
             "request": vaults.ask(s),
@@ -250,21 +281,6 @@ def ground(staffed, tmp_path, monkeypatch):
     return Shell(tmp_path / "ground", monkeypatch), names
 
 
-def held(vault):
-    """Everything that is stored, but the log and what counts its writing."""
-    found = {}
-    for name in ("books.db", "keys.db"):
-        connection = dbapi2.connect(f"file:{vault / name}?mode=ro", uri=True)
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            if table not in LOGGING | {"high_water"} and not table.startswith("audit_"):
-                found[name, table] = sorted(map(repr, connection.execute(f"SELECT * FROM {table}").fetchall()))
-        connection.close()
-    for path in (vault / "vault.json", vault / "keystore.a", vault / "keystore.b"):
-        found[path.name] = path.read_bytes()
-    found["objects"] = sorted(map(str, (vault / "objects").rglob("*")))
-    return found
-
-
 def leaves(vault, after=0):
     connection = dbapi2.connect(f"file:{vault / 'books.db'}?mode=ro", uri=True)
     rows = connection.execute("SELECT leaf FROM audit_leaf ORDER BY idx").fetchall()[after:]
@@ -292,7 +308,7 @@ def test_every_command_has_an_expectation():
 @pytest.mark.parametrize("role", KEYED)
 def test_no_command_does_what_its_role_may_not(ground, role):
     shell, names = ground
-    before, size = held(shell.vault), len(leaves(shell.vault))
+    before, size = stored(shell.vault), len(leaves(shell.vault))
     for command, (line, act) in COMMANDS.items():
         if act is None or authority.may(role, act):
             continue
@@ -303,7 +319,7 @@ def test_no_command_does_what_its_role_may_not(ground, role):
         size += len(new)
         said = [(leaf["act"], leaf["outcome"], leaf["actor"]["kind"], leaf["reasons"]) for leaf in new]
         assert said == [(act, "refused", role, {"not_authorised": 1})] * (command not in WITHOUT_ENTRY), command
-    assert held(shell.vault) == before
+    assert stored(shell.vault) == before
     assert not [name for name in MADE if (shell.folder / name).exists()]
 
 
@@ -324,12 +340,12 @@ def test_every_command_does_what_its_role_may(ground, role):
 def test_who_holds_no_slot_opens_nothing(ground):
     """A researcher is a principal, and has no key."""
     shell, names = ground
-    before = held(shell.vault)
+    before = stored(shell.vault)
     for command, (line, act) in COMMANDS.items():
         if act is not None:
             ran = shell.try_(as_role("rita", line, names))
             assert (ran.code, ran.error) == (6, "cannot_unlock"), command
-    assert held(shell.vault) == before
+    assert stored(shell.vault) == before
     assert not [name for name in MADE if (shell.folder / name).exists()]
 
 
@@ -393,6 +409,11 @@ def functions(s, names, folder):
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
+        "release.holdings": lambda: who_holds.listed(s),
+        "release.notice": lambda: drop_lists.bring_up_to_date(s),
+        "release.notice.issue": lambda: notices.issue(s, names["notice"]),
+        "release.notice.acknowledge": lambda: notices.acknowledge(s, names["notice"], reason="x"),
+        "release.notice.reopen": lambda: notices.reopen(s, names["notice"], reason="x"),
         "audit.anchor": lambda: log_anchors.add(s, folder / "elsewhere"),
         "audit.disclosures": lambda: accounting.account_for(s, names["token"]),
         "log.continue": lambda: log_anchors.continue_log(s),
@@ -435,8 +456,10 @@ WITHIN = {
     "subject.merge.propose",
     "consent.correct.propose",
     "job.done",
+    "release.notice.late",
+    "release.notice.call_off",
 } | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
-UNBUILT = {"subject.update", "request.approve", "release.notice", "pseudonym.resolve"} | {
+UNBUILT = {"subject.update", "request.approve", "pseudonym.resolve"} | {
     "principal.token", "backup.restore", "job.start",
 }  # fmt: skip
 
@@ -449,7 +472,7 @@ def test_every_act_has_a_function_or_says_why_not():
 @pytest.mark.parametrize("role", KEYED)
 def test_no_function_does_what_its_role_may_not(ground, role):
     shell, names = ground
-    before = held(shell.vault)
+    before = stored(shell.vault)
     with opened(shell.vault, factor=KeyFileFactor(Secret(role.encode().ljust(32))), principal=role) as s:
         for act, function in functions(s, names, shell.folder).items():
             if authority.may(role, act):
@@ -461,7 +484,7 @@ def test_no_function_does_what_its_role_may_not(ground, role):
             new = [decode_leaf(entry.leaf) for entry in s.trail.log.entries(size)]
             said = [(leaf["act"], leaf["outcome"], leaf["reasons"]) for leaf in new]
             assert said == ([] if act == "log.continue" else [(act, "refused", {"not_authorised": 1})]), act
-    assert held(shell.vault) == before
+    assert stored(shell.vault) == before
 
 
 def test_no_slot_is_made_for_a_researcher(ground):

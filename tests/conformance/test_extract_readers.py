@@ -1,4 +1,4 @@
-"""Outside programs as readers of an extract: bcftools, tabix, plink2, and the README's own checks with jq, sha256sum and OpenSSL."""
+"""Outside programs as readers of an extract: bcftools, tabix, plink2, scikit-allel, readers of Parquet, and the README's own checks with jq, sha256sum and OpenSSL."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pytest
 
 from tests.support.golden import run
 from tests.support.held import Held
-from tests.support.outside import tool
+from tests.support.outside import extra, tool
 from tests.support.releases import pinned
 from tests.support.vcf_text import vcf
 from vault.errors import IntegrityError
+from vault.extracts.genotype_files import FileChoice
 from vault.extracts.verification import verify_release
 
 N = 40
@@ -26,7 +27,7 @@ SITES = 3_000
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
-    """A vault with forty people on two contigs, extracted once as VCF and once as BCF."""
+    """A vault with forty people on two contigs, extracted once in each format, and as VCF by contig."""
     rng = np.random.default_rng(11)
     rows = []
     for at in range(SITES):
@@ -44,6 +45,9 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     held.project("lab")
     held.extract("lab", out="vcf")
     held.extract("lab", out="bcf", file_format="bcf")
+    held.extract("lab", out="pgen", file_format="pgen")
+    held.extract("lab", out="parquet", file_format="parquet")
+    held.extract("lab", out="contigs", choice=FileChoice("vcf", by_contig=True))
     yield held
     held.vault.close()
 
@@ -152,6 +156,103 @@ def test_plink2_reads_the_same_calls(held, tmp_path):
     ours = calls(path, "-i", 'TYPE="snp" && N_ALT=1 && ALT!~"<"')
     assert len(ours) > 100
     assert calls(tmp_path / "p.vcf") == ours
+
+
+def by_person(path: Path) -> dict[str, list[str]]:
+    """The calls of each pseudonym, site after site, as bcftools tells them."""
+    names = run("bcftools", "query", "-l", path).split()
+    rows = [line.split() for line in run("bcftools", "query", "-f", r"[%GT\t]\n", path).splitlines()]
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def test_plink2_exports_from_pgen_what_the_vcf_holds(held, tmp_path):
+    plink2, folder, out = tool("plink2"), held.folder / "pgen", tmp_path / "p"
+    for what in (["--validate"], ["--export", "vcf", "bgz", "--output-chr", "chrM"]):
+        command = [plink2, "--pfile", str(folder / "genotypes"), *what, "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Warning" not in done.stdout + done.stderr, done.stderr
+    vcf_of_pgen, ours = out.with_suffix(".vcf.gz"), held.folder / "vcf" / "genotypes.vcf.gz"
+    fields = r"%CHROM\t%POS\t%ID\t%REF\t%ALT\t%FILTER\t%INFO\n"
+    assert run("bcftools", "query", "-f", fields, vcf_of_pgen) == run("bcftools", "query", "-f", fields, ours)
+    found, wanted = by_person(vcf_of_pgen), by_person(ours)
+    several = ["," in alts for alts in run("bcftools", "query", "-f", r"%ALT\n", ours).split()]
+    assert found.keys() == wanted.keys()
+    for name, calls in wanted.items():
+        # plink2 a3.5 exports unphased calls of several ALTs as phased, also from what it made itself: there pgenlib judges phase
+        assert [held_by_pgen(call, unphased=many) for call, many in zip(found[name], several, strict=True)] == [
+            held_by_pgen(call, unphased=many) for call, many in zip(calls, several, strict=True)
+        ]
+    assert any("|" in call for calls in found.values() for call in calls)
+
+
+def held_by_pgen(call: str, *, unphased: bool = False) -> str:
+    """A diploid call with the phase of heterozygous ones alone, which is what PGEN has room for."""
+    a, b = re.split(r"[/|]", call)
+    return call if "|" in call and a != b and not unphased else "/".join(sorted((a, b)))
+
+
+def test_pgenlib_reads_from_pgen_what_the_vcf_holds(held):
+    pgenlib, folder = extra("pgenlib"), held.folder / "pgen"
+    lines = [line.split("\t") for line in (folder / "genotypes.pvar").read_text().splitlines() if line[0] != "#"]
+    names = (folder / "genotypes.psam").read_text().split()[1:]
+    offsets = np.cumsum([0, *(2 + line[4].count(",") for line in lines)]).astype(np.uintp)
+    alleles, phased = np.empty((len(lines), 2 * N), np.int32), np.empty((len(lines), N), np.uint8)
+    path = str(folder / "genotypes.pgen").encode()
+    with pgenlib.PgenReader(path, raw_sample_ct=N, variant_ct=len(lines), allele_idx_offsets=offsets) as reader:
+        reader.read_alleles_and_phasepresent_range(0, len(lines), alleles, phased)
+    for name, calls in by_person(held.folder / "vcf" / "genotypes.vcf.gz").items():
+        j = names.index(name)
+        pairs = np.where(alleles[:, 2 * j : 2 * j + 2] < 0, -1, alleles[:, 2 * j : 2 * j + 2]).tolist()
+        texts = [f"{a}{'|' if bar else '/'}{b}".replace("-1", ".") for (a, b), bar in zip(pairs, phased[:, j], strict=True)]
+        assert list(map(held_by_pgen, texts)) == list(map(held_by_pgen, calls))
+
+
+@pytest.mark.parametrize("reader", ["pyarrow", "polars", "duckdb"])
+def test_parquet_holds_what_the_vcf_holds(held, reader):
+    folder, wanted = held.folder / "parquet", by_person(held.folder / "vcf" / "genotypes.vcf.gz")
+
+    def rows(table: str) -> list[tuple[object, ...]]:
+        path = str(folder / f"{table}.parquet")
+        if reader == "pyarrow":
+            columns = extra("pyarrow.parquet").read_table(path).columns
+            return list(zip(*(column.to_pylist() for column in columns), strict=True))
+        if reader == "polars":
+            return list(extra("polars").read_parquet(path).rows())
+        return list(extra("duckdb").connect().execute("SELECT * FROM read_parquet(?)", [path]).fetchall())
+
+    names = dict(rows("samples"))
+    found: dict[str, list[str]] = {name: [] for name in names.values()}
+    for site, column, a1, a2, ploidy, phased in rows("calls"):
+        calls = found[names[column]]
+        assert site == len(calls)
+        alleles = ["." if allele is None else str(allele) for allele in (a1, a2)[:ploidy]]
+        calls.append(("|" if phased else "/").join(alleles))
+    assert found == wanted
+    told = run(
+        "bcftools", "query", "-f", r"%CHROM %POS %REF %ALT %AN %AC\n", held.folder / "vcf" / "genotypes.vcf.gz"
+    ).splitlines()
+    lines = [(r[1], r[2], r[4], ",".join(r[5]), r[8], ",".join(map(str, r[7]))) for r in rows("sites")]
+    assert [" ".join(map(str, line)) for line in lines] == told
+
+
+def test_scikit_allel_reads_the_same_calls(held):
+    allel = extra("allel")
+    path = held.folder / "vcf" / "genotypes.vcf.gz"
+    found = allel.read_vcf(str(path), fields=["samples", "calldata/GT", "variants/POS"])
+    for name, calls in zip(found["samples"], found["calldata/GT"].transpose(1, 0, 2).tolist(), strict=True):
+        texts = [re.split(r"[/|]", call) for call in by_person(path)[name]] if name == found["samples"][0] else None
+        assert texts is None or [["." if a < 0 else str(a) for a in pair] for pair in calls] == texts
+
+
+def test_a_file_for_each_contig_is_the_whole_in_parts(held):
+    folder, whole = held.folder / "contigs", held.folder / "vcf" / "genotypes.vcf.gz"
+    for contig in ("chr1", "chr2"):
+        path = folder / f"genotypes.{contig}.vcf.gz"
+        fields = r"%CHROM\t%POS\t%REF\t%ALT\t%INFO\n"
+        assert run("bcftools", "query", "-f", fields, path) == run("bcftools", "query", "-r", contig, "-f", fields, whole)
+        assert run("bcftools", "index", "-s", path).split()[0] == contig
+        assert len(by_person(path)) == N
 
 
 def test_the_readme_can_be_followed_to_the_letter(held):

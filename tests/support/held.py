@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pysqlite3 import dbapi2
 from sqlalchemy import MetaData, func, select
 
 from policies.declarations import project_template
@@ -131,12 +132,12 @@ class Held:
         *,
         out: str = "out",
         file_format: Any = "vcf",
-        by_contig: bool = False,
+        choice: FileChoice | None = None,
         **spec: Any,
     ) -> Path:
         """Request and extract; the folder."""
         folder = self.folder / out
-        gate.extract(self.vault, self.request(code, dataset, **spec), folder, FileChoice(file_format, by_contig=by_contig))
+        gate.extract(self.vault, self.request(code, dataset, **spec), folder, choice or FileChoice(file_format))
         return folder
 
     def names(self, code: str) -> dict[str, str]:
@@ -190,3 +191,18 @@ def _sizes(database: Database, tables: MetaData) -> Iterable[tuple[str, int]]:
             for table in tables.sorted_tables
             if table.name not in LOGGING
         ]
+
+
+def stored(vault: Path) -> dict[object, object]:
+    """Everything that is stored, but the log and what counts its writing."""
+    found: dict[object, object] = {}
+    for name in ("books.db", "keys.db"):
+        connection = dbapi2.connect(f"file:{vault / name}?mode=ro", uri=True)
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            if table not in LOGGING | {"high_water"} and not table.startswith("audit_"):
+                found[name, table] = sorted(map(repr, connection.execute(f"SELECT * FROM {table}").fetchall()))
+        connection.close()
+    for path in (vault / "vault.json", vault / "keystore.a", vault / "keystore.b"):
+        found[path.name] = path.read_bytes()
+    found["objects"] = sorted(map(str, (vault / "objects").rglob("*")))
+    return found

@@ -1,19 +1,49 @@
-"""Releases that hold one person's data, by what the log says: the books of releases can be edited, and an outcome cannot be taken back."""
+"""Releases and holdings that have one person's data, by what the log says: the books of releases can be edited, and an outcome cannot be taken back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from vault.access import projects
-from vault.audit.actions import Outcome
+from sqlalchemy import select
+
+from vault.access import holdings, projects, releases
+from vault.access.notices import HOLDING, RELEASE
+from vault.access.projects import Project
+from vault.access.releases import ReleaseContent
+from vault.audit.actions import Action, Outcome
 from vault.audit.reports.outcomes import ended, is_access
-from vault.audit.reports.records import record_of
+from vault.audit.reports.records import Record, record_of
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ReleaseRow
+from vault.storage.database import Transaction
 from vault.subjects import registrations
 
 _NOTHING_LEFT = (Outcome.REFUSED.value, Outcome.FAILED.value, Outcome.ABORTED.value)
+AT_ONCE = 500  # rows asked for by their ids
+
+
+@dataclass(frozen=True)
+class HeldAt:
+    """Where one registration of a person is outside the vault, under one name.
+
+    ``kind``: ``RELEASE`` or ``HOLDING``, with its id; ``release_id``: the newest access, of which ``released`` is the time and ``hidden`` the places
+    that it left out, as rules; ``names``: version of the key of its pseudonyms.
+    """
+
+    kind: str
+    ref: str
+    about: str
+    project: Project
+    recipients: tuple[str, ...]
+    subject: SubjectId
+    release_id: str
+    released: datetime
+    names: int
+    hidden: tuple[Mapping[str, Any], ...]
 
 
 def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str, Any], ...]:
@@ -21,19 +51,75 @@ def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str
 
     An access whose end the log does not tell counts as disclosed.
     """
-    log = vault.trail.log
     several = vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).values()
-    tokens = [token for own in several for token in own]
-    named = [record_of(log.entry(index)) for index in sorted({index for token in tokens for index in log.entries_of(token)})]
-    intents = [record for record in named if is_access(record)]
-    closings = log.closings([record.event for record in intents])
     found = []
-    for intent in reversed(intents):
-        end = ended(intent, map(record_of, closings.get(intent.event, [])))
-        if end is not None and end.outcome in _NOTHING_LEFT:
+    for intent, end in _accesses(vault, [token for own in several for token in own]):
+        if end in _NOTHING_LEFT:
             continue
         project = intent.project or ""
         recipients = projects.load(vault, project).recipient_names()
-        release = (intent.object or "").partition(":")[2]
-        found.append({"release": release, "project": project, "recipients": recipients, "created": intent.time})
-    return tuple(found)
+        found.append({"release": _release(intent), "project": project, "recipients": recipients, "created": intent.time})
+    return tuple(reversed(found))
+
+
+def held_at(vault: UnlockedVault, tx: Transaction, subject: SubjectId) -> list[HeldAt]:
+    """Everything that left with a person in it, as the caller's write transaction finds the log: what is still being made is stopped by it.
+
+    Raises:
+        IntegrityError: as ``LogReader.entries_of``, and of a release's record. UnavailableError: ``branch_closed``.
+    """
+    found: dict[tuple[str, SubjectId, int], HeldAt] = {}
+    known = {project.code: project for project in projects.list_in(vault, tx)}
+    for one, tokens in vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).items():
+        left = [intent for intent, end in _accesses(vault, tokens) if end == Outcome.DONE.value]
+        contents = _contents(vault, tx, [_release(intent) for intent in left])
+        for intent in left:
+            at = _held(tx, intent, known[intent.project or ""], contents.get(_release(intent)), one)
+            found[at.ref, one, at.names] = at  # the newest of a holding is the last
+    return list(found.values())
+
+
+def _accesses(vault: UnlockedVault, tokens: Sequence[Any]) -> list[tuple[Record, str | None]]:
+    """Intents of accesses that name any of the tokens, oldest first, and how each ended."""
+    log = vault.trail.log
+    named = [record_of(entry) for entry in log.entries_at(log.entries_of(*tokens))]
+    intents = [record for record in named if is_access(record)]
+    closings = log.closings([record.event for record in intents])
+    ends = [ended(intent, map(record_of, closings.get(intent.event, []))) for intent in intents]
+    return [(intent, None if end is None else end.outcome) for intent, end in zip(intents, ends, strict=True)]
+
+
+def _release(intent: Record) -> str:
+    return (intent.object or "").partition(":")[2]
+
+
+def _contents(vault: UnlockedVault, tx: Transaction, ids: Iterable[str]) -> dict[str, ReleaseContent]:
+    wanted, found = sorted(set(ids)), dict[str, ReleaseContent]()
+    for first in range(0, len(wanted), AT_ONCE):
+        query = select(ReleaseRow).where(ReleaseRow.release_id.in_(wanted[first : first + AT_ONCE]))
+        found |= {row.release_id: releases.content_of(vault, row) for row in tx.scalars(query)}
+    return found
+
+
+def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseContent | None, subject: SubjectId) -> HeldAt:
+    """Where an access left a person. A release that is in the log alone counts by what the log says."""
+    release_id = _release(intent)
+    asked = {} if content is None else content.asked
+    held = HeldAt(
+        RELEASE,
+        release_id,
+        str(asked.get("dataset", "")),
+        project,
+        tuple(project.recipient_names()),
+        subject,
+        release_id,
+        datetime.fromisoformat(intent.time),
+        0 if content is None else content.names,
+        () if content is None else tuple(content.obligations.get("mask", ())),  # type: ignore[arg-type]
+    )
+    panel = holdings.panel_of(tx, asked)
+    if intent.act != Action.VIEW_INTENT.value or panel is None:
+        return held
+    actor = intent.actor or ""
+    ref = holdings.id_of(project.project_id, actor, panel)
+    return replace(held, kind=HOLDING, ref=ref, about=f"{asked['panel']}", recipients=(actor,))

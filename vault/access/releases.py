@@ -31,7 +31,7 @@ RELEASED, ABORTED = "released", "aborted"
 class ReleaseContent:
     """Sealed part of a release's record. Folders are empty for a view in memory.
 
-    ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before.
+    ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before.
     """
 
     asked: Mapping[str, object]
@@ -40,6 +40,7 @@ class ReleaseContent:
     output: str = ""
     manifest: str = ""  # manifest.json as it was signed
     places: str = ""
+    names: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,11 @@ def faults(vault: UnlockedVault) -> list[str]:
 def unfinished(vault: UnlockedVault) -> list[Release]:
     """Releases in state staging or committed, of any process."""
     return _query(vault, ReleaseRow.state.in_(UNFINISHED))
+
+
+def content_of(vault: UnlockedVault, row: ReleaseRow) -> ReleaseContent:
+    """Sealed part of a release's row. Raises IntegrityError ``release_altered``, ``seal_broken``."""
+    return _opened(vault, row, "").content
 
 
 def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:

@@ -89,7 +89,13 @@ class Action(StrEnum):
     EXTRACT_OUTCOME = "extract.outcome"
     RELEASE_SHOW = "release.show"
     RELEASE_VERIFY = "release.verify"
-    RELEASE_NOTICE = "release.notice"
+    RELEASE_HOLDINGS = "release.holdings"
+    RELEASE_NOTICE = "release.notice"  # recipients have to drop somebody
+    RELEASE_CALL_OFF = "release.notice.call_off"  # they need not, or another notice says it
+    RELEASE_ISSUE_NOTICE = "release.notice.issue"  # its file was written
+    RELEASE_ESCALATE = "release.notice.late"
+    RELEASE_ACKNOWLEDGE = "release.notice.acknowledge"
+    RELEASE_REOPEN_NOTICE = "release.notice.reopen"  # it was acknowledged wrongly
     PSEUDONYM_RESOLVE = "pseudonym.resolve"
 
     AUDIT_READ = "audit.read"

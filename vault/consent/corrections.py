@@ -17,12 +17,13 @@ from policies.standing import standing
 from policies.states import fold
 from vault.access import second_steward
 from vault.audit.actions import Action, Outcome
-from vault.consent import corrected_events, ledger, proposals, signatures
+from vault.consent import corrected_events, drop_lists, ledger, proposals, signatures
 from vault.consent.corrected_events import Amendment, Wrong
 from vault.consent.ledger import NewEvent
 from vault.consent.proposals import AskedCorrection
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import InputError, UnavailableError
+from vault.files.evidence_files import digest_of
 from vault.ids import SubjectId
 from vault.session.approvals import Approval
 from vault.session.moments import moment
@@ -81,7 +82,7 @@ def correct(
     """
     with vault.trail.attempting(Action.CONSENT_CORRECT):
         said = require_reason(reason)
-        shown = signatures.digest_of(evidence) if evidence else ""
+        shown = digest_of(evidence) if evidence else ""
         asked = _asked(vault, event_id, amendment, shown)
         request = AskedCorrection(said, amendment, shown, clock_checked, asked.history[-1].seq)
         detail: dict[str, object] = {"event": event_id, "kind": asked.event.correction, "reason": said}
@@ -116,6 +117,7 @@ def correct(
                 detail=detail,
                 flags=(*flags, *(agreed.flags if agreed is not None else ())),
             )
+            drop_lists.follow_quietly(vault, tx, asked.subject)
     return _corrected(vault, asked, recorded[0])
 
 

@@ -7,13 +7,9 @@ acceptance beside another guardian's. Such a case is recorded for the one subjec
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
-from pathlib import Path
 from typing import Any
 
 from policies import signers, stated_times, states
@@ -29,11 +25,10 @@ from vault.access import reference_data
 from vault.consent import known_names, ledger
 from vault.consent.ledger import Ledger, NewEvent
 from vault.files.csv_sheets import BadField, Column, Row, text
-from vault.files.given_files import open_regular
+from vault.files.evidence_files import evidence_digest
 from vault.files.sheet_dialect import iso_day
 from vault.files.sheet_problems import Problem, rejected
 from vault.ids import SubjectId, new_uuid7
-from vault.limits import MAX_EVIDENCE_BYTES
 from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
@@ -253,22 +248,6 @@ def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
         return value
 
     return parse
-
-
-def evidence_digest(value: str) -> str:
-    """SHA-256 in hex: the value itself, or the digest of the file at that path. Raises BadField."""
-    if re.fullmatch(r"[0-9a-f]{64}", value):
-        return value
-    try:
-        with open_regular(Path(value)) as file:
-            if os.fstat(file.fileno()).st_size > MAX_EVIDENCE_BYTES:
-                raise BadField(f"names a file of more than {MAX_EVIDENCE_BYTES >> 30} GiB")
-            digest = hashlib.sha256()
-            for piece in iter(lambda: file.read(1 << 20), b""):
-                digest.update(piece)
-            return digest.hexdigest()
-    except (OSError, ValueError):  # ValueError: a NUL in the path
-        raise BadField("is neither a SHA-256 nor a file that can be read") from None
 
 
 SUBJECT = Column("subject", text, required=True, keys=lambda value: [value])

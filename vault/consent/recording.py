@@ -6,6 +6,7 @@ A withdrawal is one call and acts at once: one transaction writes it to the ledg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -19,7 +20,8 @@ from policies.standing import Standing, standing
 from policies.stated_times import Stated
 from vault.access import reference_data
 from vault.audit.actions import Action, Outcome
-from vault.consent import coverage, form_responses, forms, known_names, ledger, named_places, signatures
+from vault.consent import coverage, drop_lists, form_responses, forms, known_names, ledger, named_places, signatures
+from vault.consent.drop_lists import Followed
 from vault.consent.form_responses import FormResponse
 from vault.consent.ledger import NewEvent
 from vault.consent.proposals import Proposal, pending
@@ -38,6 +40,9 @@ from vault.subjects import people_words
 from vault.subjects.identities import open_identities
 from vault.subjects.people_words import who
 from vault.subjects.references import resolve
+
+FOLLOWED_AT_ONCE = 50
+"""People of one sheet for whom notices are opened and called off in its own transaction; those of a longer one are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,15 @@ class Noted:
 
     event: ConsentEvent
     who: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """An event as recorded, and what its person's recipients are to be told."""
+
+    subject: SubjectId
+    event: ConsentEvent
+    followed: Followed
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,12 @@ def import_answers(
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
                 flags=signatures.flags(recorded, clock_checked=clock_checked),
             )
+            if len(new) <= FOLLOWED_AT_ONCE:
+                for subject in sorted({item.subject for item in new}):
+                    drop_lists.follow_quietly(vault, tx, subject)
+    if len(new) > FOLLOWED_AT_ONCE:
+        with suppress(GenovaultError):  # the answers stand already; the next run makes what is missing
+            drop_lists.bring_up_to_date(vault)
     rows = tuple((item.line, event.seq) for item, event in zip(responses, recorded, strict=True))
     return AnswersReport(len(new), form.id, form.version, rows, _usable(vault, [item.subject for item in new]))
 
@@ -174,6 +194,7 @@ def record(
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
                 flags=signatures.flags(recorded, clock_checked=signed.clock_checked),
             )
+            drop_lists.follow_quietly(vault, tx, subject)
     return Noted(recorded[0], people_words.words(item.identity))
 
 
@@ -196,8 +217,8 @@ def withdraw(
             history = ledger.read(tx, vault).events_of(resolve(vault, reference))
         if not signature.as_written:
             known_names.require_scope(vault, consent.scope(scope), history)
-    subject, recorded = _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
-    return effect(vault, subject, history, recorded, at=vault.clock())
+    done = _record(vault, Action.CONSENT_WITHDRAW, reference, signature, withdrawal=withdrawal)
+    return effect(vault, done.subject, history, done.event, at=vault.clock(), notices=done.followed.opened)
 
 
 def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Signature = NOW_BY_THE_PERSON) -> Noted:
@@ -206,15 +227,15 @@ def note(vault: UnlockedVault, reference: str, status: Status, *, signature: Sig
     Raises:
         InputError: as ``withdraw``.
     """
-    subject, event = _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)
-    return Noted(event, who(vault, subject))
+    done = _record(vault, Action.CONSENT_RECORD, reference, signature, status=status)
+    return Noted(done.event, who(vault, done.subject))
 
 
 def restrict(vault: UnlockedVault, reference: str, *, lift: bool = False) -> Noted:
     """Restrict a subject's data to storage, or lift the restriction (GDPR Article 18)."""
     status = Status.RESTRICTION_LIFTED if lift else Status.RESTRICTED
-    subject, event = _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
-    return Noted(event, who(vault, subject))
+    done = _record(vault, Action.SUBJECT_RESTRICT, reference, NOW_BY_THE_PERSON, status=status)
+    return Noted(done.event, who(vault, done.subject))
 
 
 def history(vault: UnlockedVault, reference: str, *, at: Stated | None = None, known_at: Stated | None = None) -> History:
@@ -272,7 +293,7 @@ def _record(
     *,
     withdrawal: Withdrawal | None = None,
     status: Status | None = None,
-) -> tuple[SubjectId, ConsentEvent]:
+) -> _Recorded:
     with vault.trail.attempting(act):
         subject = resolve(vault, reference)
         signed = signatures.checked(signature)
@@ -301,7 +322,8 @@ def _record(
             head, recorded = ledger.append(tx, vault, [new], clock_checked=signed.clock_checked)
             flags = signatures.flags(recorded, clock_checked=signed.clock_checked)
             vault.trail.append(tx, act, Outcome.DONE, subjects=[subject], consent=head.entry(added=1), flags=flags)
-    return subject, recorded[0]
+            followed = drop_lists.follow_quietly(vault, tx, subject)
+    return _Recorded(subject, recorded[0], followed)
 
 
 def _named(samples: tuple[str, ...], mrn: str) -> str:

@@ -13,7 +13,7 @@ from policies.stated_times import LegalTime, Stated, legal_time
 from vault.access import reference_data
 from vault.consent import form_responses
 from vault.errors import InputError
-from vault.files.csv_sheets import BadField
+from vault.files.evidence_files import digest_of
 from vault.ids import SubjectId
 from vault.session.time_zone import zone_of
 from vault.session.unlocked_vault import UnlockedVault
@@ -40,14 +40,6 @@ NOW_BY_THE_PERSON = Signature()
 def checked(signature: Signature) -> Signature:
     """Signature with its evidence as a digest. Raises InputError ``bad_evidence``."""
     return replace(signature, evidence=digest_of(signature.evidence)) if signature.evidence else signature
-
-
-def digest_of(evidence: str) -> str:
-    """SHA-256 of the evidence in hex: the text itself, or the digest of the file that it names. Raises InputError ``bad_evidence``."""
-    try:
-        return form_responses.evidence_digest(evidence)
-    except BadField as error:
-        raise InputError("bad_evidence", f"the evidence {error}") from None
 
 
 def stated(vault: UnlockedVault, given: Stated | None) -> LegalTime | None:

@@ -25,7 +25,8 @@ class Withdrawn:
     """A recorded withdrawal. ``projects`` and ``releases`` are None where they could not be listed.
 
     ``ended``: policies that were granted and are not now; ``excluded``: scopes that are left out from now on and were not before;
-    ``projects``: approved ones that could use the person and cannot now; ``releases``: those that hold the person.
+    ``projects``: approved ones that could use the person and cannot now; ``releases``: those that hold the person;
+    ``notices``: ids of those opened, by which recipients are told.
     """
 
     who: str = field(repr=False)  # the person in words
@@ -35,10 +36,17 @@ class Withdrawn:
     excluded: tuple[str, ...]
     projects: tuple[str, ...] | None
     releases: tuple[Mapping[str, Any], ...] | None
+    notices: tuple[str, ...] = ()
 
 
 def effect(
-    vault: UnlockedVault, subject: SubjectId, history: Sequence[ConsentEvent], recorded: ConsentEvent, *, at: datetime
+    vault: UnlockedVault,
+    subject: SubjectId,
+    history: Sequence[ConsentEvent],
+    recorded: ConsentEvent,
+    *,
+    at: datetime,
+    notices: tuple[str, ...] = (),
 ) -> Withdrawn:
     """Compare before and after. The withdrawal stands already, so nothing that fails here is an error of it."""
     before, after = fold(history), fold((*history, recorded))
@@ -55,6 +63,7 @@ def effect(
         excluded=tuple(sorted(_excluded(now) - _excluded(was))),
         projects=lost,
         releases=held,
+        notices=notices,
     )
 
 

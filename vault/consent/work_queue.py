@@ -15,10 +15,11 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
-from vault.access import projects, rulings
+from vault.access import notices, projects, rulings
+from vault.access.notices import Notice
 from vault.access.rulings import Ruling
 from vault.audit.actions import Action, Outcome
-from vault.consent import cohort_decisions, ledger, proposals
+from vault.consent import cohort_decisions, drop_lists, ledger, proposals
 from vault.consent.proposals import Proposal
 from vault.genotypes.catalog import datasets
 from vault.ids import SubjectId
@@ -57,11 +58,13 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Queue:
-    """Open questions by project, the most subjects first, and rulings and corrections that await a second steward."""
+    """Open questions by project, the most subjects first, rulings and corrections that await a second steward, notices that await recipients."""
 
     waiting: tuple[Waiting, ...]
     unconfirmed: tuple[Ruling, ...]
     proposals: tuple[Proposal, ...]
+    notices: tuple[Notice, ...] = ()
+    late: int = 0  # of the notices
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -106,7 +109,10 @@ def _held(vault: UnlockedVault, subjects: Iterable[SubjectId]) -> list[SubjectId
 
 
 def queue(vault: UnlockedVault) -> Queue:
-    """Open questions of all draft and approved projects, unconfirmed rulings and corrections that were proposed."""
+    """Open questions of all draft and approved projects, unconfirmed rulings, corrections that were proposed, and open notices.
+
+    Notices are brought up to date first.
+    """
     with vault.trail.attempting(Action.CONSENT_QUEUE):
         waiting: list[Waiting] = []
         open_projects = [p for p in projects.list_all(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
@@ -119,8 +125,10 @@ def queue(vault: UnlockedVault) -> Queue:
         concerned = proposals.people(vault)
         vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, subjects=concerned, counts={"questions": len(waiting)})
         proposed = tuple(proposals.pending(vault, concerned))
+        told = tuple(notice for notice in drop_lists.bring_up_to_date(vault) if notice.state == notices.OPEN)
+        late = sum(notice.overdue(vault.clock()) for notice in told)
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed)
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late)
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from vault.errors import UsageError
 from vault.extracts.parcel import Parcel
 
 if TYPE_CHECKING:
@@ -16,29 +17,59 @@ if TYPE_CHECKING:
     from vault.views.header_summary import HeaderSummary
     from vault.views.pages import Page, Paged
 
-Format = Literal["vcf", "bcf", "pgen"]
+Format = Literal["vcf", "bcf", "pgen", "parquet"]
+Layout = Literal["long", "wide"]
 
 Progress = Callable[[int, int], None]
 """(sites written, sites in all), while a view is written."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,40}")
-STEM = "genotypes"  # of the files' names
+STEM = "genotypes"  # of the files' names, but of Parquet's tables
 
 
 @dataclass(frozen=True)
 class FileChoice:
-    """How genotypes are written. ``by_contig``: a set of files for each contig that has records, all with the same header."""
+    """How genotypes are written. ``by_contig``: a set of files for each contig that has records, all with the same header. ``layout``: of Parquet.
+
+    Raises:
+        UsageError: ``layout_without_parquet``, ``wide_by_contig``: choices that exclude each other.
+    """
 
     file_format: Format = "vcf"
     by_contig: bool = False
+    layout: Layout = "long"
+
+    def __post_init__(self) -> None:
+        if self.layout == "wide" and self.file_format != "parquet":
+            raise UsageError("layout_without_parquet", "only Parquet has a wide layout", hint="--format parquet --layout wide")
+        if self.layout == "wide" and self.by_contig:
+            raise UsageError("wide_by_contig", "a wide table has all sites of a panel side by side", hint="--layout long")
 
     @property
     def indexed(self) -> bool:
         """The files have an index of htslib's beside them."""
         return self.file_format in {"vcf", "bcf"}
 
+    def require_fits(self, *, panel: bool) -> None:
+        """Raises UsageError ``wide_without_panel`` for a wide table of something else than a panel."""
+        if self.layout == "wide" and not panel:
+            raise UsageError("wide_without_panel", "only a panel is written with a column for each site", hint="--layout long")
+
 
 ONE_VCF = FileChoice()
+
+
+@dataclass(frozen=True)
+class _FileSet:
+    """The files that hold ``n_sites`` sites, the first of which has number ``first_site`` in the whole view. ``contig``: what tells their names apart."""
+
+    n_sites: int
+    first_site: int = 0
+    contig: str = ""
+
+    def name(self, stem: str, end: str) -> str:
+        """A file's name, as in "genotypes.chr22.vcf.gz"."""
+        return ".".join([stem, *([self.contig] if self.contig else []), end])
 
 
 def write_genotypes(
@@ -51,15 +82,17 @@ def write_genotypes(
     Raises:
         UsageError, InputError, IntegrityError, UnavailableError: as the writer of the format.
     """
-    write = _WRITERS[chosen.file_format]
+    write = _WRITERS[chosen.file_format, chosen.layout]
     watched = view if progress is None else _Watched(view, progress)
     if not chosen.by_contig:
-        return write(watched, parcel, STEM, view.summary.n_sites, vault_view)
+        return write(watched, parcel, _FileSet(view.summary.n_sites), vault_view)
     from vault.extracts.contig_runs import contig_runs  # noqa: PLC0415 - loads what the other way does not need
 
     losses: Counter[str] = Counter()
+    first = 0
     for run, name in zip(contig_runs(watched), _file_names(view), strict=True):
-        losses.update(write(run, parcel, f"{STEM}.{name}", run.n_sites, vault_view))
+        losses.update(write(run, parcel, _FileSet(run.n_sites, first, name), vault_view))
+        first += run.n_sites
     return dict(losses)
 
 
@@ -109,10 +142,10 @@ class _Watched:
             self._progress(done, self.summary.n_sites)
 
 
-def _write_vcf(view: Paged, parcel: Parcel, stem: str, _n_sites: int, vault_view: Mapping[str, str]) -> dict[str, int]:
+def _write_vcf(view: Paged, parcel: Parcel, files: _FileSet, vault_view: Mapping[str, str]) -> dict[str, int]:
     from vault.extracts.vcf import write_vcf  # noqa: PLC0415 - kernels load when genotypes are opened, and those of one format
 
-    name = f"{stem}.vcf.gz"
+    name = files.name(STEM, "vcf.gz")
     with parcel.create(f"{name}.csi", file_format="csi/1") as index, parcel.create(name, file_format="vcf/4.3+bgzf") as vcf:
         found = write_vcf(view, vcf, index, vault_view=vault_view)
     if found.fits_tabix:
@@ -121,27 +154,55 @@ def _write_vcf(view: Paged, parcel: Parcel, stem: str, _n_sites: int, vault_view
     return {}
 
 
-def _write_bcf(view: Paged, parcel: Parcel, stem: str, _n_sites: int, vault_view: Mapping[str, str]) -> dict[str, int]:
+def _write_bcf(view: Paged, parcel: Parcel, files: _FileSet, vault_view: Mapping[str, str]) -> dict[str, int]:
     from vault.extracts.bcf import write_bcf  # noqa: PLC0415 - as above
 
-    name = f"{stem}.bcf"
+    name = files.name(STEM, "bcf")
     with parcel.create(f"{name}.csi", file_format="csi/1") as index, parcel.create(name, file_format="bcf/2.2+bgzf") as bcf:
         write_bcf(view, bcf, index, vault_view=vault_view)
     return {}
 
 
-def _write_pgen(view: Paged, parcel: Parcel, stem: str, n_sites: int, vault_view: Mapping[str, str]) -> dict[str, int]:
+def _write_pgen(view: Paged, parcel: Parcel, files: _FileSet, vault_view: Mapping[str, str]) -> dict[str, int]:
     from vault.extracts.pgen import write_pgen  # noqa: PLC0415 - as above
 
     with ExitStack() as stack:
-        files: list[BinaryIO] = [
-            stack.enter_context(parcel.create(f"{stem}.{kind}", file_format=f"{kind}/2")) for kind in ("pgen", "pvar", "psam")
+        opened: list[BinaryIO] = [
+            stack.enter_context(parcel.create(files.name(STEM, kind), file_format=f"{kind}/2"))
+            for kind in ("pgen", "pvar", "psam")
         ]
-        return write_pgen(view, *files, n_sites=n_sites, vault_view=vault_view)
+        return write_pgen(view, *opened, n_sites=files.n_sites, vault_view=vault_view)
 
 
-_WRITERS: dict[Format, Callable[[Paged, Parcel, str, int, Mapping[str, str]], dict[str, int]]] = {
-    "vcf": _write_vcf,
-    "bcf": _write_bcf,
-    "pgen": _write_pgen,
+def _write_long(view: Paged, parcel: Parcel, files: _FileSet, _vault_view: Mapping[str, str]) -> dict[str, int]:
+    from vault.extracts.parquet import write_long, write_samples  # noqa: PLC0415 - as above
+
+    if not files.first_site:
+        with parcel.create("samples.parquet", file_format=_PARQUET) as samples:
+            write_samples(view.pseudonyms, samples)
+    names = (files.name(table, "parquet") for table in ("sites", "calls"))
+    with ExitStack() as stack:
+        sites, calls = (stack.enter_context(parcel.create(name, file_format=_PARQUET)) for name in names)
+        write_long(view, sites, calls, first_site=files.first_site)
+    return {}
+
+
+def _write_wide(view: Paged, parcel: Parcel, files: _FileSet, _vault_view: Mapping[str, str]) -> dict[str, int]:
+    from vault.extracts.parquet import write_wide  # noqa: PLC0415 - as above
+
+    with (
+        parcel.create("sites.parquet", file_format=_PARQUET) as sites,
+        parcel.create("calls.parquet", file_format=_PARQUET) as calls,
+    ):
+        write_wide(view, sites, calls, n_sites=files.n_sites)
+    return {}
+
+
+_PARQUET = "parquet/2"
+_WRITERS: dict[tuple[Format, Layout], Callable[[Paged, Parcel, _FileSet, Mapping[str, str]], dict[str, int]]] = {
+    ("vcf", "long"): _write_vcf,
+    ("bcf", "long"): _write_bcf,
+    ("pgen", "long"): _write_pgen,
+    ("parquet", "long"): _write_long,
+    ("parquet", "wide"): _write_wide,
 }

@@ -38,7 +38,7 @@ def write_folder(
 
     Raises:
         UsageError: ``manifest_counts`` if the counts are not the view's, ``manifest_sealing`` if it names another envelope;
-            ``view_empty``, ``header_value`` of the writers.
+            ``wide_without_panel``; ``view_empty``, ``header_value`` of the writers.
         InputError: what the chosen format has no room for, as its writer says.
         IntegrityError: ``sites_unsorted``, and what making a page raises.
         UnavailableError: ``output_unwritable``; ``pgen_support_missing``, ``pgen_too_large``.
@@ -47,6 +47,7 @@ def write_folder(
     if (counts.subjects, counts.sites, counts.not_assayed) != (len(view.pseudonyms), view.summary.n_sites, len(view.not_assayed)):
         raise UsageError("manifest_counts", "the manifest counts other subjects or sites than the view has")
     _require_same(envelope, facts.crypt4gh)
+    chosen.require_fits(panel=facts.kind == "panel")
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
     parcel = Parcel(staging, envelope)
     losses = write_genotypes(view, parcel, chosen, vault_view=line, progress=progress)

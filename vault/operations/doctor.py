@@ -335,6 +335,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("dates of signatures", _dates, (PURPOSE_BRANCH[KeyPurpose.IDENTITY], PURPOSE_BRANCH[KeyPurpose.HANDLE])),
     ("requests and releases", release_checks.findings, ()),
     ("records of releases", _records, (Branch.BOOKS,)),
+    ("notices and holdings", release_checks.notices_and_holdings, (Branch.BOOKS,)),
     ("people", _people, ()),
     ("identities", _identities, (Branch.IDENTITY,)),
     ("keys", _keys, ()),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
+from vault.access import holdings, notices
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
 from vault.operations.health import HealthFinding, Severity
@@ -46,3 +47,14 @@ def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:
 
 def _error(code: str, message: str) -> HealthFinding:
     return HealthFinding(Severity.ERROR, code, message, RESTORE)
+
+
+def notices_and_holdings(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Records of notices and holdings that are not as they were made, and notices that nobody answered in time."""
+    yield from (_error("holding_altered", message) for message in holdings.faults(vault))
+    broken = notices.faults(vault)
+    yield from (_error("notice_altered", message) for message in broken)
+    late = [] if broken else [notice for notice in notices.list_all(vault) if notice.overdue(vault.clock())]
+    if late:
+        text = f"{len(late)} notices to recipients were not acknowledged in time"
+        yield HealthFinding(Severity.WARNING, "notice_late", text, "genovault release notices --due")

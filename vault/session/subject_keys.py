@@ -112,6 +112,14 @@ class SubjectKeys:
             found.setdefault(subject, []).append(token)
         return found
 
+    def owners_of(self, tokens: Iterable[AuditToken]) -> list[SubjectId]:
+        """The subjects whom any of the tokens names; of erased ones none are left. Raises IntegrityError ``token_altered``."""
+        columns = (SubjectTokenRow.subject_id, SubjectTokenRow.version, SubjectTokenRow.token)
+        with self._database.read() as tx:
+            rows = rows_among(tx, columns, SubjectTokenRow.token, list(set(tokens)))
+        self._require_own(rows)
+        return sorted({subject for subject, _, _ in rows})
+
     def misnumbered_tokens(self) -> int:
         """Number of tokens that name another version of the salt than their rows do."""
         with self._database.read() as tx:

@@ -430,6 +430,38 @@ class ReleaseRow(Base):
     created: Mapped[Micros]
 
 
+class HoldingRow(Base):
+    """People whom a principal has received of a panel, as one set of the log's: a holding has a row for each set that differed."""
+
+    __tablename__ = "holding"
+
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), primary_key=True)
+    holder: Mapped[Code] = mapped_column(primary_key=True)  # the principal
+    panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"), primary_key=True)
+    names: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)  # version of the key that made the pseudonyms
+    subject_set: Mapped[Digest] = mapped_column(primary_key=True)
+    release_id: Mapped[Code]  # the view that brought it first
+    sealed: Mapped[Sealed]  # the columns before, once more; books branch
+
+
+class NoticeRow(Base):
+    """What the recipients of a release, or whoever has a holding, have to drop."""
+
+    __tablename__ = "notice"
+
+    notice_id: Mapped[Code] = mapped_column(primary_key=True)
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"), index=True)
+    ref: Mapped[Code] = mapped_column(index=True)  # id of the release or holding
+    state: Mapped[Code]  # open | acknowledged | called_off
+    version: Mapped[Count]  # of the sealed record
+    opened_event: Mapped[Code]  # of the log, to which every later entry about it refers
+    created: Mapped[Micros]
+    due: Mapped[Micros]
+    issued: Mapped[Micros | None]  # its file was written last
+    late: Mapped[Micros | None]  # the log says that it was not answered in time
+    sealed: Mapped[Sealed]  # what to drop, who was told, what they said, and the columns before; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

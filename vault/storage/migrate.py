@@ -29,6 +29,7 @@ REVISIONS = {
         "0015",
         "0016",
         "0017",
+        "0018",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

@@ -52,6 +52,15 @@ def call_column(codes: Codes, escapes: Escapes, column: int) -> NDArray[np.objec
     return texts
 
 
+def call_texts_of(codes: Codes, escapes: Escapes, site: int) -> NDArray[np.object_]:
+    """Calls of one site as VCF writes them, object[n]. ``codes`` uint8[m, n]; ``site`` counts from 0."""
+    texts: NDArray[np.object_] = _TEXTS[codes[site]]
+    first, last = np.searchsorted(escapes.site, (site, site + 1)).tolist()
+    for at in range(first, last):
+        texts[escapes.sample[at]] = escape_text(escapes, at).decode()
+    return texts
+
+
 def table(sites: Sites, codes: Codes, escapes: Escapes, names: Sequence[str]) -> dict[str, Sequence[object]]:
     """Columns of a data frame by name, m items each. ``names``: n pseudonyms."""
     rows = variants(sites)

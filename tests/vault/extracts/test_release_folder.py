@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.gt_text import calls_of, sites_of
@@ -113,7 +116,7 @@ def sealed_folder(output, *numbers, file_format="vcf"):
     return manifest
 
 
-SEALED = [("vcf", "genotypes.vcf.gz"), ("bcf", "genotypes.bcf"), ("pgen", "genotypes.pgen")]
+SEALED = [("vcf", "genotypes.vcf.gz"), ("bcf", "genotypes.bcf"), ("pgen", "genotypes.pgen"), ("parquet", "calls.parquet")]
 
 
 @pytest.mark.parametrize(("file_format", "name"), SEALED)
@@ -186,9 +189,10 @@ def test_what_pgen_cannot_hold_is_counted_in_the_manifest(tmp_path):
 
 
 CONTIGS = ("22", "X", "HLA*A:01", "x", "contig-1")
+NAMES = ("22", "X", "contig-3", "contig-4", "contig-5")
 
 
-@pytest.mark.parametrize("file_format", ["vcf", "bcf", "pgen"])
+@pytest.mark.parametrize("file_format", ["vcf", "bcf", "pgen", "parquet"])
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_a_set_of_files_for_each_contig_says_what_one_set_does(tmp_path, file_format, size):
     rows = [[f"{i % 2}|{i // 2 % 2}", "./1"] for i in range(12)]
@@ -205,8 +209,14 @@ def test_a_set_of_files_for_each_contig_says_what_one_set_does(tmp_path, file_fo
             verify_files(manifest, staging.path)
         assert told[-1] == (12, 12)
         assert manifest.losses == ({"half_calls": 12, "haploid_calls": 0} if file_format == "pgen" else {})
+    if file_format == "parquet":
+        assert len(files[True]) == 5 * 2 + 3
+        for table in ("sites", "calls"):
+            parts = [pq.read_table(io.BytesIO(files[True][f"{table}.{name}.parquet"])) for name in NAMES]
+            assert pa.concat_tables(parts).equals(pq.read_table(io.BytesIO(files[False][f"{table}.parquet"])))
+        return
     end = {"vcf": "vcf.gz", "bcf": "bcf", "pgen": "pvar"}[file_format]
-    names = [f"genotypes.{name}.{end}" for name in ("22", "X", "contig-3", "contig-4", "contig-5")]
+    names = [f"genotypes.{name}.{end}" for name in NAMES]
     assert sorted(name for name in files[True] if name.endswith(f".{end}")) == sorted(names)
     if file_format != "bcf":
         texts = [gzip.decompress(data) if end == "vcf.gz" else data for data in (files[True][name] for name in names)]
@@ -219,3 +229,24 @@ def test_a_set_of_files_for_each_contig_says_what_one_set_does(tmp_path, file_fo
 def split(text):
     lines = text.splitlines()
     return [line for line in lines if line.startswith(b"#")], [line for line in lines if not line.startswith(b"#")]
+
+
+def test_choices_that_exclude_each_other_are_refused(tmp_path):
+    for wrong, code in ((("vcf", False), "layout_without_parquet"), (("parquet", True), "wide_by_contig")):
+        with pytest.raises(UsageError) as caught:
+            FileChoice(wrong[0], by_contig=wrong[1], layout="wide")
+        assert caught.value.code == code
+    with pytest.raises(UsageError) as caught, Staging(tmp_path / "out", random=os.urandom) as staging:
+        write_folder(view(), staging, FileChoice("parquet", layout="wide"), facts=facts(), signing_key=KEY)
+    assert caught.value.code == "wide_without_panel"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_panel_has_a_wide_table(tmp_path):
+    panel = facts(kind="panel", loci={"panel": "pgx", "panel_version": "1"})
+    with Staging(tmp_path / "out", random=os.urandom) as staging:
+        manifest, _ = write_folder(view(), staging, FileChoice("parquet", layout="wide"), facts=panel, signing_key=KEY)
+        staging.publish()
+    assert [entry.name for entry in manifest.files] == ["calls.parquet", "sites.parquet", "README.txt"]
+    rows = pq.read_table(tmp_path / "out" / "calls.parquet").to_pylist()
+    assert rows == [{"sample": "demo1b", "0:22:5": "0|1"}, {"sample": "demo1a", "0:22:5": "1/1"}]

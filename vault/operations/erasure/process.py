@@ -24,7 +24,7 @@ from policies.consent import ConsentEvent, Level, Withdrawal
 from vault.access.release_holders import releases_with
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
-from vault.consent import ledger
+from vault.consent import drop_lists, ledger
 from vault.consent.ledger import NewEvent
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Branch
@@ -148,6 +148,7 @@ def _begin(vault: UnlockedVault, subject: SubjectId, attempt: Attempt, *, suppre
             raise InputError("subject_unknown", "no subject has this reference")
         head, _ = ledger.append(tx, vault, [NewEvent(subject, event, {})])
         vault.trail.append(tx, Action.CONSENT_WITHDRAW, Outcome.DONE, subjects=[subject], obj=obj, consent=head.entry(added=1))
+        drop_lists.follow(vault, tx, subject)  # the last moment at which the person's pseudonyms can be told
         row.state = ERASING
         if {part_id.hex() for part_id in part_members.remove(tx, [subject])} != set(found.own):
             raise UnavailableError("dataset_changed", "this person's data was imported or removed meanwhile", hint="try again")

@@ -1,0 +1,98 @@
+"""Names of people in releases: the key under which a project's pseudonyms are made, or that of one release where the project says so.
+
+A name is of one version of the project's key. Which one a release has is in its record, because renewing the key gives new names from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from policies.purposes import PseudonymScope
+from vault.access.projects import Project
+from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.primitives import sha256
+from vault.crypto.secret import Secret
+from vault.errors import IntegrityError
+from vault.ids import Pseudonym, SubjectId
+from vault.session.unlocked_vault import UnlockedVault
+from vault.subjects.pseudonyms import pseudonyms
+
+FIRST_VERSION = 1  # of a project's key, and the only one of a release's
+
+
+class Naming(NamedTuple):
+    """Key of the names in a release, and what is hashed and written beside them."""
+
+    key: Secret
+    domain: str
+    prefix: str
+
+
+def newest_version(vault: UnlockedVault, project: Project) -> int:
+    """Version of the key that names people in a release made now. Needs no branch."""
+    if project.declaration.pseudonyms is PseudonymScope.RELEASE:
+        return FIRST_VERSION
+    return vault.keys.newest_version(KeyPurpose.PROJECT, project.project_id)
+
+
+def begin(vault: UnlockedVault, project: Project, release_id: str) -> Naming:
+    """Naming of a release that is being made; one with names of its own gets its key.
+
+    Raises IntegrityError ``key_missing``.
+    """
+    if project.declaration.pseudonyms is PseudonymScope.RELEASE:
+        vault.keys.create(KeyPurpose.RELEASE, [_owner(release_id)])
+    return naming(vault, project, release_id)
+
+
+def naming(vault: UnlockedVault, project: Project, release_id: str, *, version: int | None = None) -> Naming:
+    """Naming of a release, under the newest (or the named) version of the project's key.
+
+    Raises:
+        IntegrityError: ``key_missing``: it was destroyed, and nobody can make these names again.
+    """
+    if project.declaration.pseudonyms is PseudonymScope.RELEASE:
+        key = vault.keys.open(KeyPurpose.RELEASE, _owner(release_id))
+    else:
+        key = vault.keys.open(KeyPurpose.PROJECT, project.project_id, version=version)
+    return Naming(key.secret, domain_of(project, release_id), project.code)
+
+
+def names(vault: UnlockedVault, under: Naming, subjects: Sequence[SubjectId]) -> list[Pseudonym]:
+    """The people's names, in their order.
+
+    Raises:
+        IntegrityError: ``key_missing``: somebody's salt is gone.
+    """
+    salts = vault.keys.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
+    if len(salts) != len(set(subjects)):
+        raise IntegrityError("key_missing", "a pseudonym-salt key is not in the key database", hint="run genovault doctor")
+    return pseudonyms(under.key.reveal(), domain=under.domain, prefix=under.prefix, subjects=subjects, salts=salts)
+
+
+def names_told(
+    vault: UnlockedVault, project: Project, release_id: str, subjects: Sequence[SubjectId], *, version: int
+) -> list[str]:
+    """The people's names in a release that was made, in their order; empty for those whom nobody can name any more."""
+    salts = vault.keys.open_many(KeyPurpose.PSEUDONYM_SALT, subjects)
+    held = [subject for subject in subjects if subject in salts]
+    try:
+        under = naming(vault, project, release_id, version=version or FIRST_VERSION)
+    except IntegrityError as error:
+        if error.code != "key_missing":
+            raise
+        return [""] * len(subjects)
+    made = pseudonyms(under.key.reveal(), domain=under.domain, prefix=under.prefix, subjects=held, salts=salts) if held else []
+    known = dict(zip(held, made, strict=True))
+    return [known.get(subject, "") for subject in subjects]
+
+
+def domain_of(project: Project, release_id: str) -> str:
+    """Domain in which names of a release stand for one person each."""
+    own = project.declaration.pseudonyms is PseudonymScope.RELEASE
+    return f"release:{release_id}" if own else f"project:{project.code}"
+
+
+def _owner(release_id: str) -> bytes:
+    return sha256(release_id.encode())[:16]
