@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, runtime
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 from vault.genotypes.compute.kernel_cache import cache_folder, versions
@@ -22,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _config: Any = numba.config  # its attributes are made at run time
 _njit: Any = numba.njit  # takes options that it does not declare
+_Cache: Any = FunctionCache
+_runtime: Any = runtime  # as above
 _struct: Any = cgutils.create_struct_proxy
 
 
@@ -42,8 +45,28 @@ def RW(dtype: Any, ndim: int = 1) -> Any:  # noqa: N802 - reads as a type constr
 
 def kernel(signature: Any) -> Callable[[F], F]:
     """Decorator: compile for ``signature`` now, or load it from the cache; the GIL is released while it runs."""
-    decorated: Any = numba.njit(signature, cache=_FOLDER is not None, nogil=True, boundscheck=False)
-    return decorated  # type: ignore[no-any-return]
+
+    def compiled(function: F) -> F:
+        made: Any = _njit(nogil=True, boundscheck=False)(function)
+        if _FOLDER is not None:
+            made._cache = _CompiledKernels(function)  # noqa: SLF001 - what numba's own option ``cache`` sets, but for the class
+        made.compile(signature)
+        made.disable_compile()
+        return made  # type: ignore[no-any-return]
+
+    return compiled
+
+
+class _CompiledKernels(_Cache):  # type: ignore[misc]
+    """Numba's cache, asked before numba learns all that it can compile: a fifth of a second, of which a kernel that is there needs nothing."""
+
+    _impl_class = FunctionCache._impl_class  # noqa: SLF001 - as of any class of numba's caches
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled kernel, or None."""
+        _runtime.rtsys.initialize(target_context)  # what compiled code counts references with
+        found = self._load_overload(sig, target_context)
+        return super().load_overload(sig, target_context) if found is None else found
 
 
 def helper(function: F) -> F:
