@@ -22,11 +22,13 @@ from tests.support.releases import pinned
 from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import projects, recipients, releases
+from vault.access.release_holders import releases_with
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError
 from vault.extracts import release_folder
 from vault.extracts.verification import private_key, verify_release
 from vault.files import durable
+from vault.subjects.references import resolve
 
 CALLS = " ".join("0|1" if n % 3 else "1|1" for n in range(40))
 PEOPLE = " ".join(f"S{n:02}" for n in range(40))
@@ -120,6 +122,15 @@ def test_one_recipient_is_chosen_and_nobody_else_reads_it(held):
     assert caught.value.code == "not_a_recipient"
     assert fingerprint(pair(1).public)[:16] in caught.value.message
     assert fingerprint(pair(2).public)[:16] in caught.value.message
+
+
+def test_who_holds_a_release_are_those_who_can_open_it(held):
+    release = extract(held, recipients=["clinic"])
+    extract(held, out="all")
+    subject = resolve(held.vault, "sample:S01")
+    told = {one["release"]: one["recipients"] for one in releases_with(held.vault, subject)}
+    assert told.pop(release.release_id) == ["clinic"]
+    assert list(told.values()) == [["lab", "clinic"]]
 
 
 def test_a_project_that_declares_plain_delivery_is_sealed_where_somebody_is_chosen(held):

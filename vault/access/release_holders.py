@@ -52,12 +52,14 @@ def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str
     An access whose end the log does not tell counts as disclosed.
     """
     several = vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).values()
+    left = [intent for intent, end in _accesses(vault, [token for own in several for token in own]) if end not in _NOTHING_LEFT]
+    with vault.books.read() as tx:
+        contents = _contents(vault, tx, map(_release, left))
     found = []
-    for intent, end in _accesses(vault, [token for own in several for token in own]):
-        if end in _NOTHING_LEFT:
-            continue
-        project = intent.project or ""
-        recipients = projects.load(vault, project).recipient_names()
+    for intent in left:
+        project, content = intent.project or "", contents.get(_release(intent))
+        sealed = {} if content is None else releases.sealed_for(content.asked)
+        recipients = list(sealed) or projects.load(vault, project).recipient_names()
         found.append({"release": _release(intent), "project": project, "recipients": recipients, "created": intent.time})
     return tuple(reversed(found))
 
@@ -110,7 +112,7 @@ def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseCon
         release_id,
         str(asked.get("dataset", "")),
         project,
-        tuple(project.recipient_names()),
+        tuple(releases.sealed_for(asked) or project.recipient_names()),
         subject,
         release_id,
         datetime.fromisoformat(intent.time),

@@ -62,9 +62,14 @@ class Release:
 
     @property
     def sealed_for(self) -> dict[str, str]:
-        """Recipients whose keys it is sealed to, each with the key's fingerprint; empty for a release in the clear."""
-        found = self.content.asked.get("sealed_for")
-        return {str(name): str(mark) for name, mark in found.items()} if isinstance(found, Mapping) else {}
+        """As ``sealed_for`` says of what it holds."""
+        return sealed_for(self.content.asked)
+
+
+def sealed_for(asked: Mapping[str, object]) -> dict[str, str]:
+    """Recipients whose keys a release is sealed to, each with the key's fingerprint; empty for one in the clear. ``asked``: of its content."""
+    found = asked.get("sealed_for")
+    return {str(name): str(mark) for name, mark in found.items()} if isinstance(found, Mapping) else {}
 
 
 def begin(

@@ -53,7 +53,7 @@ def _all(vault: UnlockedVault) -> list[HeldByWhom]:
     for release in releases.list_all(vault):
         if release.state in {releases.COMMITTED, releases.RELEASED} and not holdings.is_panel_view(release):
             about, to_drop = str(release.content.asked.get("dataset", "")), dropped.get(release.release_id, 0)
-            who = recipients[release.project]
+            who = tuple(release.sealed_for) or recipients[release.project]
             found.append(
                 HeldByWhom(notices.RELEASE, release.release_id, release.project, about, who, release.n_subjects, to_drop)
             )
