@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli import consent_proposals
+from cli import consent_proposals, waiting_merges
 from cli.context import context_of
 from cli.inputs import stated_time
 from cli.prompts import ask, has_terminal
@@ -184,17 +184,22 @@ def expiring(
 
 
 def queue(ctx: typer.Context) -> None:
-    """What projects leave open, how many people it holds back, what a ruling can settle, and corrections that wait for another steward.
+    """What waits for a steward: requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections
+    and merges that another steward proposed, and notices.
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
-    "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n}}.
+    "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n},
+    "requests": [{"request", "project", "dataset", "for", "submitted_by", "created"}], "versions": [{"project", "version": n, "state", "declared_by"}],
+    "merges": [{"stays", "goes", "proposed_by", "proposed", "reason", "agree": command}]}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
+    from vault.operations.corrections import merge_proposals
 
     with context.open() as vault:
         found = work_queue.queue(vault)
+        merges = merge_proposals.pending(vault)
     items = [
         {"project": w.project, "reason": w.reason.code, "about": w.reason.about, "people": w.people, "by_ruling": w.by_ruling}
         for w in found.waiting
@@ -203,7 +208,32 @@ def queue(ctx: typer.Context) -> None:
     unconfirmed = [{name: getattr(ruling, name) for name in names} for ruling in found.unconfirmed]
     proposed = [consent_proposals.document(one) for one in found.proposals]
     told = {"open": len(found.notices), "late": found.late}
-    context.output.document({"queue": items, "unconfirmed": unconfirmed, "proposals": proposed, "notices": told})
+    asked = [
+        {
+            "request": one.request_id,
+            "project": one.project,
+            "dataset": one.dataset,
+            "for": one.spec.submitted_for,
+            "submitted_by": one.submitted_by,
+            "created": one.created,
+        }
+        for one in found.requests
+    ]
+    versions = [
+        {"project": code, "version": one.version.version, "state": one.version.state, "declared_by": one.version.created_by}
+        for code, one in found.versions
+    ]
+    context.output.document(
+        {
+            "queue": items,
+            "unconfirmed": unconfirmed,
+            "proposals": proposed,
+            "notices": told,
+            "requests": asked,
+            "versions": versions,
+            "merges": [waiting_merges.document(one) for one in merges],
+        }
+    )
     rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
     context.output.line(f"open questions: {len(rows)}")
     if rows:
@@ -212,6 +242,17 @@ def queue(ctx: typer.Context) -> None:
         context.output.line(f"{ruling.ruled_by} ruled on {ruling.item} for {ruling.project}: another steward confirms")
     for proposal in found.proposals:
         for line in consent_proposals.lines(proposal):
+            context.output.line(line)
+    for one in asked:
+        whose = f" for {one['for']}" if one["for"] else ""
+        context.output.line(
+            f"request {one['request']} of {one['project']}{whose} waits: genovault request approve {one['request']}"
+        )
+    for version in versions:
+        shown = f"genovault project versions {version['project']}"
+        context.output.line(f"version {version['version']} of project {version['project']} is {version['state']}: {shown}")
+    for merge in merges:
+        for line in waiting_merges.lines(merge):
             context.output.line(line)
     if found.notices:
         late = f", {found.late} of them late" if found.late else ""

@@ -150,6 +150,9 @@ def merge(
     clock_checked: Annotated[
         bool, typer.Option("--clock-checked", help="The clock is right, and the last consent's time is not.")
     ] = False,
+    take_back: Annotated[
+        bool, typer.Option("--take-back", help="Take your own proposal back, that another steward has not given yet.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Make one of two registrations of one person: calls, references and consent of the second go to the first. There is no way back.
@@ -159,12 +162,19 @@ def merge(
 
     JSON: {"state": "would_merge"|"proposed"|"merged", "stays", "goes", "differing": [field, ...], "calls": [{"dataset", "parts": n,
     "same": n, "different": n, "kinship": x|null}], "statements": n, "granted": [policy, ...], "ended": [policy, ...],
-    "releases": [ID, ...], "references": n, "takes_two": bool}.
+    "releases": [ID, ...], "references": n, "takes_two": bool}. With --take-back: {"state": "taken_back", "stays", "goes"}.
     """
     context = context_of(ctx)
     from cli.prompts import confirm
     from vault.errors import UsageError
-    from vault.operations.corrections import merging
+    from vault.operations.corrections import merge_proposals, merging
+
+    if take_back:
+        with context.open() as vault:
+            proposal = merge_proposals.take_back(vault, stays, goes, reason=reason)
+        context.output.document({"state": "taken_back", "stays": proposal.stays, "goes": proposal.goes})
+        context.output.line(f"taken back: {proposal.goes} does not become part of {proposal.stays}")
+        return
 
     if not check and not confirm("Make these two registrations one? Nothing takes them apart again.", yes=yes):
         raise UsageError("not_confirmed", "nothing was changed")

@@ -47,6 +47,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "subject.erase",
         "subject.merge",
         "subject.merge.propose",
+        "subject.merge.take_back",
         "subject.compare",
         "consent.import",
         "consent.record",

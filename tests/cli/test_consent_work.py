@@ -184,3 +184,38 @@ def test_a_single_record_is_refused_without_the_words_of_a_sheet(peopled):
         assert words in refused.err
         assert "line 0" not in refused.err
         assert "sheet" not in refused.err
+
+
+def test_the_queue_is_the_one_place_where_everything_waits(consented):
+    text = (consented.folder / "demo.yaml").read_text()
+    consented.write("each.yaml", text.replace("code: demo", "code: each") + "approval: each\n")
+    consented.write(
+        "draft.yaml", text.replace("code: demo", "code: draft").replace('datasets: ["cohort"]', "datasets: [nowhere]")
+    )
+    consented.write("demo.yaml", text + "people: [ann]\n")
+    consented.script("project create each.yaml", "project approve each", "project create draft.yaml")
+    consented.run("project amend demo.yaml --reason x")
+    asked = consented.run("request submit --project each --dataset cohort --json").json["request"]
+    found = consented.run("consent queue --json").json
+    assert [(one["request"], one["project"]) for one in found["requests"]] == [(asked, "each")]
+    assert [(one["project"], one["version"], one["state"]) for one in found["versions"]] == [
+        ("demo", 2, "proposed"),
+        ("draft", 1, "draft"),
+    ]
+    assert found["merges"] == []
+    out = consented.run("consent queue").out
+    assert f"genovault request approve {asked}" in out
+    assert "version 2 of project demo is proposed" in out
+
+
+def test_a_proposed_merge_is_in_the_queue_with_the_command_that_agrees(consented):
+    consented.run("principal add bob --role steward --new-key-file bob.key --argon2-profile test-only")
+    consented.run("--as ann subject merge SAMPLE_1 SAMPLE_2 --reason 'one person' --accept --yes")
+    (merge,) = consented.run("--as ann consent queue --json").json["merges"]
+    assert merge["proposed_by"] == "ann"
+    assert merge["agree"].startswith(f"genovault subject merge {merge['stays']} {merge['goes']} --accept --reason")
+    assert "another steward agrees with: genovault subject merge" in consented.run("--as ann consent queue").out
+    taken = consented.run("--as ann subject merge SAMPLE_1 SAMPLE_2 --take-back --reason no --json").json
+    assert taken == {"state": "taken_back", "stays": merge["stays"], "goes": merge["goes"]}
+    assert consented.run("--as ann consent queue --json").json["merges"] == []
+    assert consented.try_("--as ann subject merge SAMPLE_1 SAMPLE_2 --take-back --reason no --json").error == "not_proposed"

@@ -26,6 +26,7 @@ class Action(StrEnum):
     SUBJECT_ERASE = "subject.erase"
     SUBJECT_MERGE = "subject.merge"
     SUBJECT_PROPOSE_MERGE = "subject.merge.propose"  # the first of two stewards; nothing is changed by it
+    SUBJECT_TAKE_BACK_MERGE = "subject.merge.take_back"  # by who proposed; nothing is changed by it
     SUBJECT_COMPARE = "subject.compare"  # two registrations, as a merge would find them
 
     CONSENT_IMPORT = "consent.import"

@@ -15,8 +15,10 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
-from vault.access import notices, projects, rulings
+from vault.access import declared_datasets, notices, project_versions, projects, requests, rulings
 from vault.access.notices import Notice
+from vault.access.project_versions import ListedVersion
+from vault.access.request_records import Request
 from vault.access.rulings import Ruling
 from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, drop_lists, ledger, proposals
@@ -58,13 +60,18 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Queue:
-    """Open questions by project, the most subjects first, rulings and corrections that await a second steward, notices that await recipients."""
+    """Open questions by project, the most subjects first, rulings and corrections that await a second steward, notices that await recipients.
+
+    ``requests``: those that wait for an approval, the oldest first; ``versions``: drafts and amendments that do, with their project's code.
+    """
 
     waiting: tuple[Waiting, ...]
     unconfirmed: tuple[Ruling, ...]
     proposals: tuple[Proposal, ...]
     notices: tuple[Notice, ...] = ()
     late: int = 0  # of the notices
+    requests: tuple[Request, ...] = ()
+    versions: tuple[tuple[str, ListedVersion], ...] = ()
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -117,7 +124,10 @@ def queue(vault: UnlockedVault) -> Queue:
         waiting: list[Waiting] = []
         open_projects = [p for p in projects.list_all(vault) if p.state in {projects.DRAFT, projects.APPROVED}]
         for project in open_projects:
-            ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
+            with vault.books.read() as tx:
+                absent = declared_datasets.missing(tx, project.declaration)  # of a draft: nobody is held back in them
+            held = [name for name in project.declaration.datasets if name not in absent]
+            ids = [datasets.by_name(vault, name).dataset_id for name in held]
             with vault.books.read() as tx:
                 now = moment(vault, tx).at
                 decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
@@ -128,7 +138,8 @@ def queue(vault: UnlockedVault) -> Queue:
         told = tuple(notice for notice in drop_lists.bring_up_to_date(vault) if notice.state == notices.OPEN)
         late = sum(notice.overdue(vault.clock()) for notice in told)
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late)
+    asked, versions = tuple(requests.waiting(vault)), tuple(project_versions.proposed(vault))
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions)
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:

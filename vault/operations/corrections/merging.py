@@ -19,21 +19,18 @@ from vault.access.release_holders import releases_with
 from vault.audit.actions import Action, Outcome
 from vault.consent import merged_history
 from vault.consent.merged_history import MergedHistory
-from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, InputError, RefusedError
 from vault.genotypes.catalog import compacted_parts, datasets, import_checks, overlap
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.overlap import Overlap
 from vault.genotypes.store.part_records import Owner
 from vault.ids import PartId, SubjectId, new_id
-from vault.operations.corrections import call_moves, merge_job
+from vault.operations.corrections import call_moves, merge_job, merge_proposals
 from vault.operations.corrections.call_moves import Move
 from vault.operations.corrections.merge_job import Pair, Written
 from vault.operations.erasure.process import alone
 from vault.session import object_leases
-from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import SubjectRow
@@ -211,21 +208,16 @@ def _begun(vault: UnlockedVault, asked: _Asked, reason: str, *, accept: bool) ->
     Raises:
         RefusedError: ``self_confirmation``.
     """
-    approval = _approval(asked.pair, accept=accept)
+    approval = merge_proposals.approval(asked.pair, accept=accept)
+    detail = merge_proposals.detail(vault, asked.pair, reason=reason, accept=accept)
     with vault.books.write() as tx:
         agreed = second_steward.sign(vault, tx, approval, two=asked.takes_two)
-        detail: dict[str, object] = {"reason": reason, "accepted": accept}
         if not agreed.settled:
             vault.trail.append(tx, Action.SUBJECT_PROPOSE_MERGE, Outcome.DONE, subjects=asked.pair.both, detail=detail)
             return None
         if agreed.proposed_by:
             detail["proposed_by"] = agreed.proposed_by
         return merge_job.begin(tx, vault, asked.pair, detail=detail, flags=agreed.flags)
-
-
-def _approval(pair: Pair, *, accept: bool) -> Approval:
-    about = encode_context("genovault/subject-merge/v1", pair.stays, pair.goes)
-    return Approval(Action.SUBJECT_MERGE, "subject_merge", sha256(about)[:16], sha256(about + bytes([accept])))
 
 
 def _compared(vault: UnlockedVault, asked: _Asked) -> Iterator[tuple[Dataset, Move, Overlap]]:

@@ -16,14 +16,16 @@ from tests.vault.genotypes.imports import calls
 from tests.vault.operations.corrections.test_replacement import listed
 from vault import gate
 from vault.access import accounting
+from vault.audit.entry import decode_leaf
 from vault.consent import recording
 from vault.consent.signatures import Signature
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
-from vault.errors import GenovaultError
+from vault.errors import GenovaultError, InputError
 from vault.ids import SubjectId
 from vault.operations import backup, doctor, log_anchors
-from vault.operations.corrections import merging, verification
+from vault.operations.corrections import merge_proposals, merging, verification
+from vault.operations.corrections.merge_job import Pair
 from vault.operations.erasure import process
 from vault.operations.restore import restore
 from vault.storage.book_tables import SubjectRow
@@ -231,6 +233,33 @@ def test_where_there_are_two_stewards_it_takes_both(tmp_path):
         assert other.state == "proposed"  # that is another merge
         assert merging.merge(second, "S02", "S04", reason="twice", accept=True).state == "merged"
         assert doctor.examine(second).ok
+
+
+def test_a_proposal_is_listed_with_its_words_and_taken_back_by_who_made_it(tmp_path):
+    folder = vaults.copy(tmp_path, whole=False)
+    factor = vaults.add_role(folder, Role.STEWARD)
+    with vaults.opened(folder) as ann:
+        assert merge_proposals.pending(ann) == []
+        merging.merge(ann, "S02", "S04", reason="one person", accept=True)
+        merging.merge(ann, "S05", "S06", reason="these too", accept=True)
+    with vaults.opened(folder, factor=factor, principal="steward") as second:
+        first, other = merge_proposals.pending(second)
+        assert (first.proposed_by, first.reason, first.accept) == ("ann", "one person", True)
+        assert first.pair == Pair(resolve(second, "S02"), resolve(second, "S04"))
+        leaf = decode_leaf(list(second.trail.log.entries())[-1].leaf)
+        assert (leaf["act"], leaf["subj"]["n"]) == ("consent.queue", 4)
+        with pytest.raises(InputError) as caught:
+            merge_proposals.take_back(second, "S02", "S04", reason="not mine")
+        assert caught.value.code == "not_proposed"
+        assert merging.merge(second, other.stays, other.goes, reason=other.reason, accept=True).state == "merged"
+        assert [one.reason for one in merge_proposals.pending(second)] == ["one person"]
+    with vaults.opened(folder) as ann:
+        assert merge_proposals.take_back(ann, "S02", "S04", reason="two people").goes == first.goes
+        assert merge_proposals.pending(ann) == []
+        leaf = decode_leaf(list(ann.trail.log.entries())[-1].leaf)
+        assert (leaf["act"], leaf["outcome"], leaf["subj"]["n"]) == ("subject.merge.take_back", "done", 2)
+    with vaults.opened(folder, factor=factor, principal="steward") as second:
+        assert merging.merge(second, "S02", "S04", reason="x", accept=True).state == "proposed"  # nobody's yet
 
 
 def merged(folder: str) -> None:
