@@ -36,7 +36,12 @@ ID = re.compile(r"(?:[\w.-]+(?:/\w+)*\+[0-9a-f]{8}\+[\w+/=]+)|\b(?:[a-z]+-)*[0-9
 TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?|\b\d\d:\d\d:\d\d\b")
 SIZE = re.compile(r"\b[\d,.]+ (?:bytes|[kMG]B)\b")
 OPERATORS = frozenset("|;&<>()$`*")
-LAUNCHERS = {"genovault": "from cli.main import run", "genovault-verify": "from vault.audit.verify.__main__ import main as run"}
+LAUNCHERS = {
+    "genovault": "from cli.main import run",
+    "genovault-verify": "from vault.audit.verify.__main__ import main as run",
+    "crypt4gh": "from crypt4gh.__main__ import main as run",
+    "crypt4gh-keygen": "from crypt4gh.keys.__main__ import main as run",
+}
 
 
 @dataclass
