@@ -60,7 +60,7 @@ from vault.genotypes.catalog import dataset_rules, datasets, panel_builder, pane
 from vault.genotypes.loci import parse_loci
 from vault.operations import backup, dataset_upgrade, doctor, key_backups, key_rotation, log_anchors, upgrade
 from vault.operations.compaction import process as compaction
-from vault.operations.corrections import merging, moving, recounting, removal, sample_checks, verification
+from vault.operations.corrections import merge_proposals, merging, moving, recounting, removal, sample_checks, verification
 from vault.operations.erasure import process
 from vault.session import moments, principals
 from vault.subjects import registry, sheet_import
@@ -361,6 +361,7 @@ def functions(s, names, folder):
         "subject.restrict": lambda: recording.restrict(s, "S03"),
         "subject.erase": lambda: process.erase(s, "S03"),
         "subject.merge": lambda: merging.merge(s, "S03", "S04", reason="x", accept=True),
+        "subject.merge.take_back": lambda: merge_proposals.take_back(s, "S03", "S04", reason="x"),
         "subject.compare": lambda: merging.check(s, "S03", "S04"),
         "consent.import": lambda: recording.import_answers(s, ANSWERS.encode(), "broad-research"),
         "consent.record": lambda: recording.record(s, "S11", "broad-research", {"research_use": "yes"}),
@@ -459,7 +460,7 @@ WITHIN = {
     "release.notice.late",
     "release.notice.call_off",
 } | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
-UNBUILT = {"subject.update", "request.approve", "pseudonym.resolve"} | {
+UNBUILT = {"subject.update", "pseudonym.resolve"} | {
     "principal.token", "backup.restore", "job.start",
 }  # fmt: skip
 
