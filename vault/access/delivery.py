@@ -7,6 +7,7 @@ A project that declares recipients has its extracts sealed to all of them, or to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from policies.purposes import ProjectDeclaration
 from vault.access import recipients
@@ -14,9 +15,11 @@ from vault.access.recipients import RecipientKey
 from vault.crypto.crypt4gh_keys import public_key_armour
 from vault.errors import RefusedError
 from vault.extracts.crypt4gh import Envelope
-from vault.extracts.manifest import SealedFor, Sealing
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
+
+if TYPE_CHECKING:
+    from vault.extracts.manifest import Sealing
 
 
 def readers(
@@ -80,6 +83,8 @@ def sealing(vault: UnlockedVault, keys: Sequence[RecipientKey]) -> Sealing | Non
     """The envelope as the manifest tells it. Raises as ``envelope``."""
     if not keys:
         return None
+    from vault.extracts.manifest import SealedFor, Sealing  # noqa: PLC0415 - the manifest's models are for extracts, not for every command
+
     named = tuple(SealedFor(name=key.name, fingerprint=key.fingerprint) for key in keys)
     return Sealing(writer=vault.sealing_key().public.hex(), recipients=named)
 

@@ -67,7 +67,7 @@ def add(vault: UnlockedVault, name: str, key_file: bytes) -> RecipientKey:
         with vault.books.write() as tx:
             for row in _present(tx):
                 if row.name == name:
-                    hint = f"genovault recipient {'retire' if row.state == CONFIRMED else 'confirm'} it first"
+                    hint = "if it is to have another one: genovault recipient retire"
                     raise InputError("recipient_exists", f"{name} has a key that is {row.state}", hint=hint)
                 if row.public == public:
                     raise InputError("recipient_key_taken", f"this is the key of {row.name}", hint="give the recipient's own key")

@@ -88,7 +88,7 @@ def parse_private_key(data: bytes, *, passphrase: Callable[[], str]) -> Exchange
         raise InputError("key_kdf", message, hint=hint)
     if cipher != b"chacha20_poly1305" or len(options) < 4:
         raise _malformed("its lock is of an unknown form")
-    key = _DERIVED[kdf](passphrase().encode(), options[4:], int.from_bytes(options[:4], "big"))
+    key = _DERIVED[kdf](passphrase().encode(errors="surrogateescape"), options[4:], int.from_bytes(options[:4], "big"))
     try:
         opened = ChaChaPoly(Secret(key)).open(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:])
     except (IntegrityError, ValueError):

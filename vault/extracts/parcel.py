@@ -84,7 +84,7 @@ class Measured(io.RawIOBase):
 
     def flush(self) -> None:
         """Hand everything on to the operating system."""
-        if not self.closed:
+        if not (self.closed or self._file.closed):
             self._file.flush()
 
     def digest(self) -> str:

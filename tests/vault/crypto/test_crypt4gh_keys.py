@@ -67,6 +67,10 @@ def test_a_locked_private_key_opens_with_its_passphrase_alone(kdf):
     assert refusal(lambda: parse_private_key(LOCKED[kdf], passphrase=asked("wrong"))).code == "key_passphrase"
 
 
+def test_a_passphrase_of_bytes_that_are_no_text_is_wrong_and_nothing_else():
+    assert refusal(lambda: parse_private_key(LOCKED["pbkdf2"], passphrase=asked("\udcff"))).code == "key_passphrase"
+
+
 def test_a_lock_that_is_not_opened_here_is_named_before_a_passphrase_is_asked():
     found = refusal(lambda: parse_private_key(locked(b"bcrypt", SCRYPT, bytes(20)), passphrase=never))
     assert found.code == "key_kdf"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from tests.support.parcels import pair, sealed, second_reading, secret_of
 from vault.crypto.key_agreement import ChaChaPoly
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, UsageError
-from vault.extracts.crypt4gh import EDIT_LIST, MAGIC, SEGMENT_BYTES, Envelope, packet
+from vault.extracts.crypt4gh import EDIT_LIST, MAGIC, SEGMENT_BYTES, Envelope, SealedFile, packet
 from vault.extracts.crypt4gh_reading import MAX_PACKETS, read_sealed
 
 WRITER = pair(0)
@@ -193,3 +194,29 @@ def test_no_error_tells_what_a_file_holds():
         with pytest.raises(GenovaultError) as caught:
             opened(broken, pair(1))
         assert "canary" not in repr(caught.value)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.binary(max_size=400), count=st.integers(0, 3), sizes=st.lists(st.integers(0, 200), max_size=3))
+def test_no_bytes_end_otherwise_than_in_one_refusal(data, count, sizes):
+    packets = b"".join((8 + size).to_bytes(4, "little") + bytes(4) + data[:size] for size in sizes)
+    for hostile in (data, MAGIC + data, MAGIC + (1).to_bytes(4, "little") + count.to_bytes(4, "little") + packets + data):
+        assert code(hostile, pair(1)) in {"sealed_malformed", "sealed_for_others"}
+
+
+def test_memory_does_not_grow_with_the_file():
+    """Sealing and opening 48 MB holds a few megabytes, whatever the pieces."""
+
+    class Nothing:
+        def write(self, data):
+            return len(data)
+
+    sink = SealedFile(Nothing(), Envelope(WRITER, (pair(1).public,), seeded(7)))
+    piece = bytes(3_000_001)
+    tracemalloc.start()
+    for _ in range(16):
+        sink.write(piece)
+    sink.finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
