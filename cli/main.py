@@ -34,6 +34,7 @@ COMMANDS = {
     "request": CommandSource("cli.requests", "What projects ask for."),
     "extract": CommandSource("cli.extract", "Release what a request asks for as a folder of files.", single=True),
     "release": CommandSource("cli.releases", "Views that left the vault."),
+    "pseudonym": CommandSource("cli.pseudonyms", "Whose a pseudonym is, and what a person is called in a project."),
     "audit": CommandSource("cli.audit", "The log of every access."),
     "key": CommandSource("cli.keys", "Unlock slots, key epochs and backups of keys."),
     "principal": CommandSource("cli.principals", "Who acts, and in which role."),

@@ -24,6 +24,7 @@ from tests.support.vaults import opened
 from vault import gate
 from vault.access import (
     accounting,
+    named_people,
     notices,
     project_versions,
     projects,
@@ -31,6 +32,7 @@ from vault.access import (
     reference_data,
     request_files,
     requests,
+    resolutions,
     rulings,
     who_holds,
 )
@@ -170,6 +172,12 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "release ack": ("release ack {notice} --reason x", "release.notice.acknowledge"),
     "release check-notice": ("release check-notice sent.json", "release.verify"),
     "release verify": ("release verify released/manifest.json", "release.verify"),
+    "pseudonym resolve open": ("pseudonym resolve open {name} --project demo --reason x", "pseudonym.resolve.open"),
+    "pseudonym resolve approve": ("pseudonym resolve approve {resolution}", "pseudonym.resolve.approve"),
+    "pseudonym resolve execute": ("pseudonym resolve execute {approved}", "pseudonym.resolve"),
+    "pseudonym resolve close": ("pseudonym resolve close {resolution} --reason x", "pseudonym.resolve.close"),
+    "pseudonym resolve list": ("pseudonym resolve list", "pseudonym.resolve.list"),
+    "pseudonym of": ("pseudonym of S03 --project demo --reason x", "pseudonym.name"),
     "audit log": ("audit log", "audit.read"),
     "audit show": ("audit show 0", "audit.read"),
     "audit key": ("audit key", "audit.read"),
@@ -226,9 +234,17 @@ def staffed(tmp_path_factory):
         recording.withdraw(s, "S10")
         (notice,) = notices.list_all(s)
         write(folder, "sent.json", notices.issue(s, notice.notice_id))
+        name = named_people.names_of(s, "S03", project="demo", reason="x")[0].pseudonym
+        asked = [resolutions.open_request(s, name, project="demo", reason="x").resolution_id for _ in range(2)]
+        custodian = KeyFileFactor(Secret(b"custodian".ljust(32)))
+        with opened(vault, factor=custodian, principal="custodian") as second:
+            resolutions.approve(second, asked[1])
         projects.create(s, declaration("second"))
         lab = recipients.add(s, "lab", public_key_armour(pair(1).public).encode())
         names |= {
+            "name": name,
+            "resolution": asked[0],
+            "approved": asked[1],
             "asked": vaults.ask(s, project="each"),
             "notice": notice.notice_id,
             "mark": lab.fingerprint,
@@ -415,6 +431,12 @@ def functions(s, names, folder):
         "release.notice.issue": lambda: notices.issue(s, names["notice"]),
         "release.notice.acknowledge": lambda: notices.acknowledge(s, names["notice"], reason="x"),
         "release.notice.reopen": lambda: notices.reopen(s, names["notice"], reason="x"),
+        "pseudonym.resolve.open": lambda: resolutions.open_request(s, names["name"], project="demo", reason="x"),
+        "pseudonym.resolve.approve": lambda: resolutions.approve(s, names["resolution"]),
+        "pseudonym.resolve": lambda: resolutions.execute(s, names["approved"]),
+        "pseudonym.resolve.close": lambda: resolutions.close(s, names["resolution"], reason="x"),
+        "pseudonym.resolve.list": lambda: resolutions.listed(s),
+        "pseudonym.name": lambda: named_people.names_of(s, "S03", project="demo", reason="x"),
         "audit.anchor": lambda: log_anchors.add(s, folder / "elsewhere"),
         "audit.disclosures": lambda: accounting.account_for(s, names["token"]),
         "log.continue": lambda: log_anchors.continue_log(s),
@@ -460,7 +482,7 @@ WITHIN = {
     "release.notice.late",
     "release.notice.call_off",
 } | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
-UNBUILT = {"subject.update", "pseudonym.resolve"} | {
+UNBUILT = {"subject.update"} | {
     "principal.token", "backup.restore", "job.start",
 }  # fmt: skip
 

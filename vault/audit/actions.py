@@ -97,7 +97,12 @@ class Action(StrEnum):
     RELEASE_ESCALATE = "release.notice.late"
     RELEASE_ACKNOWLEDGE = "release.notice.acknowledge"
     RELEASE_REOPEN_NOTICE = "release.notice.reopen"  # it was acknowledged wrongly
-    PSEUDONYM_RESOLVE = "pseudonym.resolve"
+    PSEUDONYM_RESOLVE = "pseudonym.resolve"  # somebody was told whose it is
+    PSEUDONYM_OPEN = "pseudonym.resolve.open"  # the first of two people
+    PSEUDONYM_APPROVE = "pseudonym.resolve.approve"  # the second
+    PSEUDONYM_CLOSE = "pseudonym.resolve.close"  # not to be told after all
+    PSEUDONYM_LIST = "pseudonym.resolve.list"
+    PSEUDONYM_NAME = "pseudonym.name"  # the way back: what a person is called in a project
 
     AUDIT_READ = "audit.read"
     AUDIT_APPROVALS = "audit.approvals"

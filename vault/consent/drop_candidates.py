@@ -6,12 +6,12 @@ and a notice does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 
 from policies.decisions import DecisionRequest
-from vault.access import declared_datasets, holdings, notices, projects, release_names, releases
+from vault.access import declared_datasets, left_sets, notices, projects, release_names
+from vault.access.left_sets import LeftSet
 from vault.access.projects import Project
 from vault.consent import cohort_decisions, ledger
 from vault.genotypes.catalog import datasets
@@ -23,24 +23,14 @@ from vault.subjects import registrations
 from vault.subjects.references import ReferenceIndex, resolve
 
 
-@dataclass(frozen=True)
-class _Left:
-    """A set of people that left: by its digest, where to, and under which key they are named."""
-
-    ref: str
-    digest: bytes
-    release_id: str
-    names: int
-
-
 def find(vault: UnlockedVault) -> list[SubjectId]:
     """People whose notices may have to change, in the order of their random ids.
 
     Raises:
         IntegrityError: a stored set, a record or a notice was altered.
     """
-    left: dict[str, list[_Left]] = {}
-    for code, one in _everything(vault):
+    left: dict[str, list[LeftSet]] = {}
+    for code, one in left_sets.everything(vault):
         left.setdefault(code, []).append(one)
     told: dict[str, set[str]] = {}
     for notice in notices.list_all(vault):
@@ -61,17 +51,7 @@ def decision_request(
     return ids, cohort_decisions.decision_request(vault, tx, project.declaration.purpose, legal_at=now, datasets=ids)
 
 
-def _everything(vault: UnlockedVault) -> Iterator[tuple[str, _Left]]:
-    """Project and set of everything that left."""
-    for holding in holdings.list_all(vault):
-        for (names, digest), release_id in holding.sets.items():
-            yield holding.project, _Left(holding.holding_id, digest, release_id, names)
-    for release in releases.list_all(vault):
-        if release.state in {releases.COMMITTED, releases.RELEASED} and not holdings.is_panel_view(release):
-            yield release.project, _Left(release.release_id, release.subject_set, release.release_id, release.content.names)
-
-
-def _of_project(vault: UnlockedVault, project: Project, sets: Iterable[_Left], told: dict[str, set[str]]) -> set[SubjectId]:
+def _of_project(vault: UnlockedVault, project: Project, sets: Iterable[LeftSet], told: dict[str, set[str]]) -> set[SubjectId]:
     covered = _covered(vault, project)
     named: dict[tuple[str, int], dict[SubjectId, str]] = {}
     owners: dict[bytes, set[SubjectId]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
-from vault.access import holdings, notices
+from vault.access import holdings, notices, resolutions
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
 from vault.operations.health import HealthFinding, Severity
@@ -50,8 +50,9 @@ def _error(code: str, message: str) -> HealthFinding:
 
 
 def notices_and_holdings(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Records of notices and holdings that are not as they were made, and notices that nobody answered in time."""
+    """Records of notices, holdings and resolutions that are not as they were made, and notices that nobody answered in time."""
     yield from (_error("holding_altered", message) for message in holdings.faults(vault))
+    yield from (_error("resolution_altered", message) for message in resolutions.faults(vault))
     broken = notices.faults(vault)
     yield from (_error("notice_altered", message) for message in broken)
     late = [] if broken else [notice for notice in notices.list_all(vault) if notice.overdue(vault.clock())]

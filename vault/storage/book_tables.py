@@ -462,6 +462,26 @@ class NoticeRow(Base):
     sealed: Mapped[Sealed]  # what to drop, who was told, what they said, and the columns before; books branch
 
 
+class ResolutionRow(Base):
+    """A request to be told whose a pseudonym is, with the signatures of the two people that it takes."""
+
+    __tablename__ = "resolution"
+
+    resolution_id: Mapped[Code] = mapped_column(primary_key=True)
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"))
+    opened_event: Mapped[Code]  # of the log, to which every later entry about it refers: they tell what became of it
+    opened_by: Mapped[Code]
+    opened: Mapped[Micros]
+    expires: Mapped[Micros]
+    signer: Mapped[Digest]
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
+    approved_by: Mapped[str | None] = mapped_column(Text)
+    approved: Mapped[Micros | None]
+    approver: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # the key of the second signature
+    second_signature: Mapped[bytes | None] = mapped_column(LargeBinary(64))
+    sealed: Mapped[Sealed]  # pseudonym, reason, case; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

@@ -30,6 +30,7 @@ REVISIONS = {
         "0016",
         "0017",
         "0018",
+        "0019",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts
