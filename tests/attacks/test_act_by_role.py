@@ -16,7 +16,7 @@ from policies import authority
 from policies.declarations import project_template
 from policies.purposes import RULABLE, RequestKind
 from policies.request_files import request_template
-from tests.support import vaults
+from tests.support import after_release, vaults
 from tests.support.held import stored
 from tests.support.parcels import pair
 from tests.support.shell import Shell
@@ -24,17 +24,13 @@ from tests.support.vaults import opened
 from vault import gate
 from vault.access import (
     accounting,
-    named_people,
-    notices,
     project_versions,
     projects,
     recipients,
     reference_data,
     request_files,
     requests,
-    resolutions,
     rulings,
-    who_holds,
 )
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
@@ -42,7 +38,6 @@ from vault.audit.note import ED25519, VerifierKey
 from vault.consent import (
     corrections,
     coverage,
-    drop_lists,
     explanations,
     forms,
     people,
@@ -231,22 +226,14 @@ def staffed(tmp_path_factory):
         principals.add(s, "rita", Role.RESEARCHER, None)
         write(folder, "rita", b"r" * 32)
         release = gate.extract(s, vaults.ask(s), folder / "released")
-        recording.withdraw(s, "S10")
-        (notice,) = notices.list_all(s)
-        write(folder, "sent.json", notices.issue(s, notice.notice_id))
-        name = named_people.names_of(s, "S03", project="demo", reason="x")[0].pseudonym
-        asked = [resolutions.open_request(s, name, project="demo", reason="x").resolution_id for _ in range(2)]
-        custodian = KeyFileFactor(Secret(b"custodian".ljust(32)))
-        with opened(vault, factor=custodian, principal="custodian") as second:
-            resolutions.approve(second, asked[1])
+        notice, sent = after_release.told(s)
+        write(folder, "sent.json", sent)
         projects.create(s, declaration("second"))
         lab = recipients.add(s, "lab", public_key_armour(pair(1).public).encode())
         names |= {
-            "name": name,
-            "resolution": asked[0],
-            "approved": asked[1],
+            **after_release.half_resolved(s, vault, factor=KeyFileFactor(Secret(b"custodian".ljust(32))), second="custodian"),
             "asked": vaults.ask(s, project="each"),
-            "notice": notice.notice_id,
+            "notice": notice,
             "mark": lab.fingerprint,
             "release": release.release_id,
             "request": vaults.ask(s),
@@ -426,17 +413,7 @@ def functions(s, names, folder):
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
-        "release.holdings": lambda: who_holds.listed(s),
-        "release.notice": lambda: drop_lists.bring_up_to_date(s),
-        "release.notice.issue": lambda: notices.issue(s, names["notice"]),
-        "release.notice.acknowledge": lambda: notices.acknowledge(s, names["notice"], reason="x"),
-        "release.notice.reopen": lambda: notices.reopen(s, names["notice"], reason="x"),
-        "pseudonym.resolve.open": lambda: resolutions.open_request(s, names["name"], project="demo", reason="x"),
-        "pseudonym.resolve.approve": lambda: resolutions.approve(s, names["resolution"]),
-        "pseudonym.resolve": lambda: resolutions.execute(s, names["approved"]),
-        "pseudonym.resolve.close": lambda: resolutions.close(s, names["resolution"], reason="x"),
-        "pseudonym.resolve.list": lambda: resolutions.listed(s),
-        "pseudonym.name": lambda: named_people.names_of(s, "S03", project="demo", reason="x"),
+        **after_release.functions(s, names),
         "audit.anchor": lambda: log_anchors.add(s, folder / "elsewhere"),
         "audit.disclosures": lambda: accounting.account_for(s, names["token"]),
         "log.continue": lambda: log_anchors.continue_log(s),

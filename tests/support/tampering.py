@@ -21,12 +21,12 @@ import numpy as np
 from pysqlite3 import dbapi2
 
 from policies import canonical
-from tests.support import vaults
+from tests.support import after_release, vaults
 from tests.support.parcels import pair
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import named_people, project_versions, projects, recipients, reference_data, requests, resolutions, rulings
+from vault.access import project_versions, projects, recipients, reference_data, requests, rulings
 from vault.audit.live_source import check_live
 from vault.consent import recording
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
@@ -122,7 +122,9 @@ def rich(folder: Path) -> Rich:
         project_versions.amend(s, {**canonical.loads(projects.load(s, "demo").declaration_text), "title": "Another"}, reason="x")
         for number, name in ((1, "lab"), (2, "clinic")):
             recipients.add(s, name, public_key_armour(pair(number).public).encode())
-        _resolve_half(s, here)
+        factor = PassphraseFactor.from_text("passphrase of a custodian")
+        principals.add(s, "cora", Role.CUSTODIAN, factor, profile=Argon2Profile.TEST_ONLY)
+        after_release.half_resolved(s, here, factor=factor, second="cora")
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
         reference_data.load(s, "loci", json.dumps(_places()), version="1")
         erasure.erase(s, "S10")
@@ -140,17 +142,6 @@ def rich(folder: Path) -> Rich:
     with opened(here) as s:
         released = _released(s)
     return Rich(here, folder / "earlier", released)
-
-
-def _resolve_half(s: UnlockedVault, here: Path) -> None:
-    """Two requests to be told whose a pseudonym is, one of them approved."""
-    factor = PassphraseFactor.from_text("passphrase of a custodian")
-    principals.add(s, "cora", Role.CUSTODIAN, factor, profile=Argon2Profile.TEST_ONLY)
-    for sample in ("S01", "S02"):
-        (name, *_) = named_people.names_of(s, sample, project="demo", reason="a test")
-        asked = resolutions.open_request(s, name.pseudonym or "", project="demo", reason="a test")
-    with opened(here, factor=factor, principal="cora") as second:
-        resolutions.approve(second, asked.resolution_id)
 
 
 def table_cells(made: Rich) -> Iterator[Cell]:
