@@ -69,7 +69,7 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedPerson:
     """The one person: references by which they are found."""
 
     resolution_id: str
@@ -135,7 +135,7 @@ def approve(vault: UnlockedVault, resolution_id: str) -> Resolution:
     return load(vault, resolution_id)
 
 
-def execute(vault: UnlockedVault, resolution_id: str) -> Resolved:
+def execute(vault: UnlockedVault, resolution_id: str) -> ResolvedPerson:
     """Be told whose the pseudonym is, once. The entry that says so is durable before the person's identity is opened.
 
     Raises:
@@ -152,7 +152,7 @@ def execute(vault: UnlockedVault, resolution_id: str) -> Resolved:
             _require_both(vault, row)
             _log(vault, tx, Action.PSEUDONYM_RESOLVE, resolution_id, asked.project, refers=row.opened_event, subjects=[subject])
         identity = open_identities(vault, [subject])[subject]
-    return Resolved(resolution_id, ReferenceIndex(vault).handle(subject), identity.mrn, identity.samples)
+    return ResolvedPerson(resolution_id, ReferenceIndex(vault).handle(subject), identity.mrn, identity.samples)
 
 
 def close(vault: UnlockedVault, resolution_id: str, *, reason: str) -> Resolution:
