@@ -88,7 +88,9 @@ def import_(
     Columns: subject (REF), legal_time (a day of the vault's time zone, or a time with a zone), one for each question of the form, signer, signed_by (a guardian's name), evidence (a file or
     its SHA-256), channel, qc (valid or pending). Refused with it: an acceptance from somebody who withdrew; record it for that one.
 
-    JSON: {"recorded": n, "form", "version", "usable": {purpose: n} or null}.
+    A row that says what the person's last event says, with the same stated time, is not recorded again.
+
+    JSON: {"recorded": n, "unchanged": n, "form", "version", "usable": {purpose: n} or null}.
     """
     context = context_of(ctx)
     from vault.consent.recording import import_answers
@@ -107,8 +109,18 @@ def import_(
             )
         write(report_text(("line", "event"), done.rows))
     usable = None if done.usable is None else dict(done.usable)
-    context.output.document({"recorded": done.recorded, "form": done.form, "version": done.version, "usable": usable})
+    context.output.document(
+        {
+            "recorded": done.recorded,
+            "unchanged": done.unchanged,
+            "form": done.form,
+            "version": done.version,
+            "usable": usable,
+        }
+    )
     context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} {'can be ' if dry_run else ''}recorded")
+    if done.unchanged:
+        context.output.line(f"{done.unchanged} rows say nothing new: each is that person's last statement, of the same time")
     if dry_run:
         context.output.line("nothing was recorded: --dry-run")
     allowed = [f"{people:,} {purpose}" for purpose, people in (usable or {}).items() if people]

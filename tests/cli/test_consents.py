@@ -182,3 +182,13 @@ def test_nobody_who_was_not_asked_is_released(peopled):
     }
     assert checked["state"] == "draft"
     assert [(found["dataset"], found["code"]) for found in checked["refused"]] == [("cohort", "no_one_permitted")]
+
+
+def test_the_same_sheet_again_says_that_it_says_nothing_new(peopled):
+    peopled.write("a.csv", "subject,legal_time,research_use\nSAMPLE_1,2026-01-05,yes\nSAMPLE_2,2026-01-05,no\n")
+    first = peopled.run("consent import a.csv --form broad-research --json").json
+    assert (first["recorded"], first["unchanged"]) == (2, 0)
+    assert "2 rows say nothing new" in peopled.run("consent import a.csv --form broad-research --dry-run").out
+    again = peopled.run("consent import a.csv --form broad-research --json").json
+    assert (again["recorded"], again["unchanged"]) == (0, 2)
+    assert peopled.run("audit verify --json").json

@@ -18,6 +18,7 @@ from policies.errors import PolicyInputError
 from policies.form_answers import answers_to_event, check_answer, preferences
 from policies.forms import Form, Question
 from policies.majority import AgesOfMajority
+from policies.repetition import repeats
 from policies.signers import LifeDates
 from policies.standing import standing
 from policies.stated_times import LegalTime
@@ -140,6 +141,21 @@ def new_events(
     if problems:
         raise rejected(problems, source="the sheet" if bulk else "the record")
     return made
+
+
+def repeated(vault: UnlockedVault, tx: Transaction, new: Sequence[NewEvent]) -> list[bool]:
+    """For each new event whether it says what the person's last one says, sealed part included, at the same stated time.
+
+    Raises:
+        IntegrityError: as ``ledger.private``.
+    """
+    book, now = ledger.read(tx, vault), vault.clock()
+    found = []
+    for one in new:
+        history = book.events_of(one.subject)
+        again = not one.at_once and repeats(history, ledger.as_stored(one), at=now)
+        found.append(again and ledger.private(vault, tx, book, one.subject)[history[-1].seq] == ledger.sealed_content(one))
+    return found
 
 
 def _event(

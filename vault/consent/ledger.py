@@ -244,20 +244,20 @@ def _statements(tx: Transaction, known: StatementTable) -> StatementTable:
     return statements
 
 
-def _numbered(item: NewEvent, seq: int, at: datetime, *, behind: bool) -> ConsentEvent:
+def as_stored(item: NewEvent) -> ConsentEvent:
     """Event as the ledger stores it: the digest of the evidence and the free text of the channel go to the sealed part."""
-    evidence = SEALED_EVIDENCE if item.event.evidence_hash else ""
+    return replace(item.event, evidence_hash=SEALED_EVIDENCE if item.event.evidence_hash else "", channel="")
+
+
+def sealed_content(item: NewEvent) -> dict[str, str]:
+    """Sealed part of an event, as ``private`` opens it."""
+    own = {"evidence": item.event.evidence_hash, "channel": item.event.channel}
+    return {**item.private, **{name: value for name, value in own.items() if value}}
+
+
+def _numbered(item: NewEvent, seq: int, at: datetime, *, behind: bool) -> ConsentEvent:
     legal = at if behind and item.at_once else item.event.legal_time
-    return replace(
-        item.event,
-        seq=seq,
-        legal_time=legal,
-        recorded_at=at,
-        evidence_hash=evidence,
-        channel="",
-        rules=RULES[-1],
-        clock_behind=behind,
-    )
+    return replace(as_stored(item), seq=seq, legal_time=legal, recorded_at=at, rules=RULES[-1], clock_behind=behind)
 
 
 def _clock_behind(now: datetime, newest: datetime) -> UnavailableError:
@@ -303,9 +303,7 @@ def _seal(vault: UnlockedVault, new: Sequence[NewEvent], keys: Mapping[bytes, Op
 
 
 def _private_text(item: NewEvent) -> bytes:
-    own = {"evidence": item.event.evidence_hash, "channel": item.event.channel}
-    content = {**item.private, **{name: value for name, value in own.items() if value}}
-    return json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
+    return json.dumps(sealed_content(item), ensure_ascii=False, sort_keys=True).encode()
 
 
 def _binding(vault_id: VaultId, subject: SubjectId, event_id: str, key_id: bytes, key_version: int) -> Binding:

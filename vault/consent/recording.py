@@ -47,8 +47,9 @@ FOLLOWED_AT_ONCE = 50
 
 @dataclass(frozen=True)
 class AnswersReport:
-    """Result of an import of answers. ``rows``: for each line of the sheet, the number of its event in the ledger; ``usable``: how many of
-    these people each plain purpose could use now (``coverage.PLAIN``), None where that could not be told.
+    """Result of an import of answers. ``rows``: for each line of the sheet that was recorded, the number of its event in the ledger;
+    ``usable``: how many of these people each plain purpose could use now (``coverage.PLAIN``), None where that could not be told;
+    ``unchanged``: rows that say what the person's last event says, with the same stated time: nothing is recorded of them.
     """
 
     recorded: int
@@ -56,6 +57,7 @@ class AnswersReport:
     version: str
     rows: tuple[tuple[int, int], ...] = ()
     usable: tuple[tuple[str, int], ...] | None = None
+    unchanged: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,8 @@ def import_answers(
         def checked(rows: Sequence[Row]) -> tuple[list[FormResponse], list[NewEvent]]:
             responses, found = form_responses.from_rows(vault, form, rows)
             with vault.books.read() as tx:
-                return responses, form_responses.new_events(
-                    vault, tx, form, responses, bulk=True, as_written=as_written, found=found
-                )
+                new = form_responses.new_events(vault, tx, form, responses, bulk=True, as_written=as_written, found=found)
+                return responses, new
 
         def further(rows: Sequence[Row]) -> Sequence[Problem]:
             try:
@@ -122,20 +123,26 @@ def import_answers(
             return ()
 
         sheet = read_sheet(source, columns=columns, renames=renames, told=told, unknown_hint=MAP_HINT, further=further)
-        responses, new = checked(sheet.rows)
+        every, made = checked(sheet.rows)
+        people = [item.subject for item in every]
         if dry_run:
-            vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[item.subject for item in new])
-            return AnswersReport(len(new), form.id, form.version)
+            vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=people)
+            with vault.books.read() as tx:
+                said = form_responses.repeated(vault, tx, made)
+            return AnswersReport(len(made) - sum(said), form.id, form.version, unchanged=sum(said))
         with vault.books.write() as tx:
+            said = form_responses.repeated(vault, tx, made)
+            responses = [item for item, again in zip(every, said, strict=True) if not again]
+            new = [event for event, again in zip(made, said, strict=True) if not again]
             forms.store(tx, vault, form, body)
             head, recorded = ledger.append(tx, vault, new, clock_checked=clock_checked)
             vault.trail.append(
                 tx,
                 Action.CONSENT_IMPORT,
                 Outcome.DONE,
-                subjects=[item.subject for item in new],
-                counts={"rows": len(new)},
-                consent=head.entry(added=len(new)),
+                subjects=people,
+                counts={"rows": len(new)} | ({"unchanged": len(made) - len(new)} if len(new) < len(made) else {}),
+                consent=head.entry(added=len(new)) if new else head.entry(),
                 detail={"form": form.id, "version": form.version, "wording": form.wording_sha256},
                 flags=signatures.flags(recorded, clock_checked=clock_checked),
             )
@@ -146,7 +153,7 @@ def import_answers(
         with suppress(GenovaultError):  # the answers stand already; the next run makes what is missing
             drop_lists.bring_up_to_date(vault)
     rows = tuple((item.line, event.seq) for item, event in zip(responses, recorded, strict=True))
-    return AnswersReport(len(new), form.id, form.version, rows, _usable(vault, [item.subject for item in new]))
+    return AnswersReport(len(new), form.id, form.version, rows, _usable(vault, people), len(made) - len(new))
 
 
 def _usable(vault: UnlockedVault, subjects: Sequence[SubjectId]) -> tuple[tuple[str, int], ...] | None:

@@ -78,3 +78,27 @@ def test_every_service_refuses_an_unknown_person_and_says_so_in_the_log(held):
             call()
         assert caught.value.code == "subject_unknown"
         assert held.entries()[-1]["reasons"] == {"subject_unknown": 1}
+
+
+def test_a_sheet_that_is_imported_again_says_nothing_new(held, clock):
+    rows = [
+        {"subject": "SAMPLE_5", "research_use": "yes", "legal_time": "2026-01-05", "channel": "paper", "evidence": "ab" * 32},
+        {"subject": "SAMPLE_3", "research_use": "no", "legal_time": "2026-01-05"},
+        {"subject": "SAMPLE_9", "research_use": "yes"},  # without a stated time it is of today, and so another statement
+    ]
+    first = recording.import_answers(held.vault, sheet(*rows), FORM)
+    assert (first.recorded, first.unchanged) == (3, 0)
+    clock.now += timedelta(days=1)
+    tried = recording.import_answers(held.vault, sheet(*rows), FORM, dry_run=True)
+    assert (tried.recorded, tried.unchanged) == (1, 2)
+    again = recording.import_answers(held.vault, sheet(*rows), FORM)
+    assert (again.recorded, again.unchanged, len(again.rows)) == (1, 2, 1)
+    assert again.rows[0][0] == 4  # the line of the sheet
+    clock.now += timedelta(days=1)
+    none = recording.import_answers(held.vault, sheet(*rows[:2]), FORM)
+    assert (none.recorded, none.unchanged, none.rows) == (0, 2, ())
+    assert held.entries(held.vault.trail.log.size() - 1)[0]["counts"] == {"rows": 0, "unchanged": 2}
+    assert len(recording.history(held.vault, "SAMPLE_5").events) == 1
+    recording.record(held.vault, "SAMPLE_3", FORM, {"research_use": "yes"})
+    counted = recording.import_answers(held.vault, sheet(*rows[:2]), FORM)
+    assert (counted.recorded, counted.unchanged) == (1, 1)  # something else was said since: the no counts anew
