@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from policies.forms import Form
     from vault.consent.coverage import Share
     from vault.consent.signatures import Signature
+    from vault.consent.work_queue import Queue
 
 At = Annotated[
     str | None,
@@ -185,13 +186,13 @@ def expiring(
 
 def queue(ctx: typer.Context) -> None:
     """What waits for a steward: requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections
-    and merges that another steward proposed, and notices.
+    and merges that another steward proposed, recipients' keys, and notices.
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
     "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n},
     "requests": [{"request", "project", "dataset", "for", "submitted_by", "created"}], "versions": [{"project", "version": n, "state", "declared_by"}],
-    "merges": [{"stays", "goes", "proposed_by", "proposed", "reason", "agree": command}]}.
+    "merges": [{"stays", "goes", "proposed_by", "proposed", "reason", "agree": command}], "recipients": [{"name", "added_by", "added"}]}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
@@ -232,22 +233,22 @@ def queue(ctx: typer.Context) -> None:
             "requests": asked,
             "versions": versions,
             "merges": [waiting_merges.document(one) for one in merges],
+            "recipients": [{"name": key.name, "added_by": key.added_by, "added": key.added} for key in found.recipients],
         }
     )
     rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
     context.output.line(f"open questions: {len(rows)}")
     if rows:
         context.output.table(("project", "people", "about", "", "settled by"), rows)
-    for ruling in found.unconfirmed:
-        context.output.line(f"{ruling.ruled_by} ruled on {ruling.item} for {ruling.project}: another steward confirms")
+    for line in _to_confirm(found):
+        context.output.line(line)
     for proposal in found.proposals:
         for line in consent_proposals.lines(proposal):
             context.output.line(line)
     for one in asked:
         whose = f" for {one['for']}" if one["for"] else ""
-        context.output.line(
-            f"request {one['request']} of {one['project']}{whose} waits: genovault request approve {one['request']}"
-        )
+        waits = f"request {one['request']} of {one['project']}{whose} waits"
+        context.output.line(f"{waits}: genovault request approve {one['request']}")
     for version in versions:
         shown = f"genovault project versions {version['project']}"
         context.output.line(f"version {version['version']} of project {version['project']} is {version['state']}: {shown}")
@@ -338,6 +339,11 @@ def _share(share: Share) -> dict[str, object]:
 def _bar(part: int, whole: int) -> str:
     filled = round(BAR * part / whole) if whole else 0
     return "█" * filled + "·" * (BAR - filled)
+
+
+def _to_confirm(found: Queue) -> list[str]:
+    ruled = [f"{one.ruled_by} ruled on {one.item} for {one.project}: another steward confirms" for one in found.unconfirmed]
+    return [*ruled, *(f"{key.added_by} added a key of {key.name}: genovault recipient confirm" for key in found.recipients)]
 
 
 def _settled(by_ruling: bool) -> str:

@@ -55,3 +55,12 @@ def test_a_refusal_is_one_line_with_its_cause(lab):
     lab.run("recipient add lab --key 1.pub")
     assert lab.try_("recipient confirm lab --fingerprint 00 --json").error == "fingerprint_differs"
     assert lab.try_("recipient retire lab --reason '' --json").error == "reason_missing"
+
+
+def test_a_key_that_awaits_confirmation_is_in_the_queue(lab):
+    lab.run("recipient add lab --key 1.pub")
+    (waiting,) = lab.run("consent queue --json").json["recipients"]
+    assert (waiting["name"], waiting["added_by"]) == ("lab", "ann")
+    assert "ann added a key of lab" in lab.run("consent queue").out
+    lab.run(f"recipient confirm lab --fingerprint {MARK}")
+    assert lab.run("consent queue --json").json["recipients"] == []

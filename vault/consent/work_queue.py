@@ -15,9 +15,10 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
-from vault.access import declared_datasets, notices, project_versions, projects, requests, rulings
+from vault.access import declared_datasets, notices, project_versions, projects, recipients, requests, rulings
 from vault.access.notices import Notice
 from vault.access.project_versions import ListedVersion
+from vault.access.recipients import RecipientKey
 from vault.access.request_records import Request
 from vault.access.rulings import Ruling
 from vault.audit.actions import Action, Outcome
@@ -72,6 +73,7 @@ class Queue:
     late: int = 0  # of the notices
     requests: tuple[Request, ...] = ()
     versions: tuple[tuple[str, ListedVersion], ...] = ()
+    recipients: tuple[RecipientKey, ...] = ()  # whose keys await confirmation
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -139,7 +141,8 @@ def queue(vault: UnlockedVault) -> Queue:
         late = sum(notice.overdue(vault.clock()) for notice in told)
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
     asked, versions = tuple(requests.waiting(vault)), tuple(project_versions.proposed(vault))
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions)
+    keys = tuple(key for key in recipients.list_all(vault) if key.state == recipients.ADDED)
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys)
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:
