@@ -12,7 +12,7 @@ MAX_POSITION = 2**31 - 2  # largest position htslib's BCF can hold
 MAX_ALLELE_BYTES = 1 << 20  # one REF or ALT string
 MAX_PLOIDY = 8  # alleles in one GT
 
-MAX_PGEN_BYTES = 4 * 2**30  # one .pgen of an extract, which is made in memory: 100 billion calls at a third of a bit
+MAX_PGEN_BYTES = 2 * 2**30  # one .pgen of an extract, which takes twice its size in memory: 50 billion calls at a third of a bit
 MAX_WIDE_SITES = 4_096  # sites of a table with a column for each: readers look at the description of all
 
 MAX_AUDIT_LEAF_BYTES = 65_535  # c2sp.org/tlog-tiles: u16 entry length

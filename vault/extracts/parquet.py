@@ -6,12 +6,13 @@ copies) is told in runs and costs next to nothing. The wide one has a row for ea
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +125,22 @@ def write_wide(view: Paged, sites: BinaryIO, calls: BinaryIO, *, n_sites: int) -
     file.close()
 
 
+class _CallMemory(threading.local):
+    """Columns that a thread fills for group after group: fresh pages would cost more than what they hold."""
+
+    def __init__(self) -> None:
+        self._columns = tuple(np.empty(0, kind) for kind in (np.int16, np.int16, np.uint8, np.uint8))
+
+    def take(self, rows: int) -> tuple[NDArray[Any], ...]:
+        """int16[rows] twice and uint8[rows] twice, valid until this thread's next call."""
+        if len(self._columns[0]) < rows:
+            self._columns = tuple(np.empty(rows, column.dtype) for column in self._columns)
+        return tuple(column[:rows] for column in self._columns)
+
+
+_MEMORY = _CallMemory()
+
+
 @dataclass(frozen=True)
 class _CallGroup:
     """Rows first..last of a page, the first of which is site ``number``."""
@@ -141,8 +158,7 @@ class _CallGroup:
     def chunks(self) -> list[ColumnChunk]:
         """The chunks of ``CALLS``."""
         k, n = self.last - self.first, self.page.codes.shape[1]
-        a1, a2 = np.empty(self.rows, np.int16), np.empty(self.rows, np.int16)
-        single, phased = np.empty(self.rows, np.uint8), np.empty(self.rows, np.uint8)
+        a1, a2, single, phased = _MEMORY.take(self.rows)
         found = np.zeros(6, np.int64)
         parquet_kernels.columns(self.page.codes, self.first, self.last, _TABLE, a1, a2, single, phased, found)
         self._add_escapes(a1, a2, single, phased, found)
@@ -217,10 +233,18 @@ def _alleles(values: NDArray[np.int16], missing: int, top: int) -> ColumnChunk:
     n, most = len(values), max(top, 0)
     width = max(1, most.bit_length())
     there = levels(repeated(1, n, 1) if not missing else bits(values >= 0))
-    indices = np.zeros(((n - missing + 7) // 8) * width, np.uint8)
-    parquet_kernels.pack_present(values, width, indices)
     distinct = np.arange(most + 1, dtype="<i4").tobytes()
-    return distinct_chunk(distinct, most + 1, width, packed(indices.tobytes(), n - missing), n, levels=there)
+    return distinct_chunk(distinct, most + 1, width, packed(_present_bits(values, missing, width), n - missing), n, levels=there)
+
+
+def _present_bits(values: NDArray[np.int16], missing: int, width: int) -> bytes:
+    """Values that are not missing, each in ``width`` bits, filled up to a multiple of 8."""
+    if width == 1:
+        there = values[values >= 0] if missing else values
+        return np.packbits(there.view(np.uint16).astype(np.uint8), bitorder="little").tobytes()
+    out = np.zeros(((len(values) - missing + 7) // 8) * width, np.uint8)
+    parquet_kernels.pack_present(values, width, out)
+    return out.tobytes()
 
 
 def _texts(texts: NDArray[np.object_]) -> ColumnChunk:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Self
@@ -30,9 +31,10 @@ from vault.limits import MAX_PGEN_BYTES
 from vault.views.pages import Page, Paged
 
 MAX_ALLELES = 255  # of one site, in PGEN
-_BATCH_CALLS = 1 << 19  # calls in one step: nine bytes each, so that they stay in the processor's cache
+_BATCH_CALLS = 1 << 18  # calls in one step: nine bytes each, so that they stay in the processor's cache
 _COPY_BYTES = 1 << 20
-_HOPELESS = 4  # times the limit that a file is on its way to when it is given up early: sites differ in size
+_HOPELESS = 4  # times the limit that a file is on its way to when it is given up early: sites differ in size, so …
+_JUDGED_AT = 64  # … not before this part of the limit is full
 _MISSING = -9  # pgenlib's
 _LAST_FIELD = len("\tGT")  # of ``site_texts``: a .pvar ends with INFO
 
@@ -53,28 +55,47 @@ def write_pgen(
     columns = lines.pop().split("\t")
     pvar.write("\n".join([*lines, "\t".join(columns[:8])]).encode() + b"\n")
     psam.write("\n".join(["#IID", *view.pseudonyms]).encode() + b"\n")
-    changed = np.zeros(2, np.int64)
-    done = 0
+    halves, singles, done = 0, 0, 0
     with _MemoryFiles() as file:
         writer = _writer(file.name, people=len(view.pseudonyms), sites=n_sites)
-        for batch in _ahead(_batches(view, pvar), changed):
+        for batch in _ahead(_batches(view, pvar), len(view.pseudonyms)):
             with _memory_told():
-                writer.append_partially_phased_batch(batch.alleles, batch.phased, allele_cts=batch.allele_counts)
+                batch.append_to(writer)
             done += len(batch.phased)
+            halves, singles = halves + batch.halves, singles + batch.singles
             _require_room(file.size, done, n_sites)
         with _memory_told():
             writer.close()
         file.copy_to(pgen)
-    return {"half_calls": int(changed[0]), "haploid_calls": int(changed[1])}
+    return {"half_calls": halves, "haploid_calls": singles}
 
 
 @dataclass(frozen=True)
 class _PgenBatch:
-    """k sites as pgenlib takes them: ``alleles`` int32[k, 2n], ``phased`` uint8[k, n], ``allele_counts`` uint32[k]."""
+    """k sites as pgenlib takes them: ``alleles`` int32[k, 2n], ``phased`` uint8[k, n], ``allele_counts`` uint32[k].
+
+    How many calls are phased (``bars``), half-calls, of one copy, or heterozygous and unphased (``loose``).
+    """
 
     alleles: NDArray[np.int32]
     phased: NDArray[np.uint8]
     allele_counts: NDArray[np.uint32]
+    bars: int
+    halves: int
+    singles: int
+    loose: int
+
+    def append_to(self, writer: Any) -> None:
+        """Write the batch; pgenlib looks at each call's phase only where phased and unphased ones are mixed."""
+        if self.bars and self.loose:
+            writer.append_partially_phased_batch(self.alleles, self.phased, allele_cts=self.allele_counts)
+        else:
+            writer.append_alleles_batch(self.alleles, all_phased=self.bars > 0, allele_cts=self.allele_counts)
+
+
+_Memory = tuple[
+    NDArray[np.uint64], NDArray[np.uint8]
+]  # [sites, people] of one batch, used again and again: fresh pages cost more than their content
 
 
 @dataclass(frozen=True)
@@ -86,16 +107,17 @@ class _PageRows:
     first: int
     last: int
 
-    def spread(self, changed: NDArray[np.int64]) -> _PgenBatch:
-        """The calls, and their changes added to ``changed`` int64[2]."""
-        k, n = self.last - self.first, self.page.codes.shape[1]
-        alleles, phased = np.empty((k, n), np.uint64), np.empty((k, n), np.uint8)
-        pgen_kernels.spread(self.page.codes, self.first, self.last, _PAIRS, _KINDS, alleles, phased, changed)
+    def spread(self, memory: _Memory) -> _PgenBatch:
+        """The calls, in ``memory``."""
+        k = self.last - self.first
+        alleles, phased, found = memory[0][:k], memory[1][:k], np.zeros(4, np.int64)
+        pgen_kernels.spread(self.page.codes, self.first, self.last, _PAIRS, _KINDS, alleles, phased, found)
         numbers = alleles.view(np.int32)
-        self._add_escapes(numbers, phased, changed)
-        return _PgenBatch(numbers, phased, np.maximum(self.n_alleles[self.first : self.last], 2).astype(np.uint32))
+        self._add_escapes(numbers, phased, found)
+        counts = np.maximum(self.n_alleles[self.first : self.last], 2).astype(np.uint32)
+        return _PgenBatch(numbers, phased, counts, *found.tolist())
 
-    def _add_escapes(self, numbers: NDArray[np.int32], phased: NDArray[np.uint8], changed: NDArray[np.int64]) -> None:
+    def _add_escapes(self, numbers: NDArray[np.int32], phased: NDArray[np.uint8], found: NDArray[np.int64]) -> None:
         escapes = self.page.escapes
         mine = slice(*np.searchsorted(escapes.site, (self.first, self.last)))
         row, column = escapes.site[mine] - self.first, escapes.sample[mine]
@@ -105,16 +127,17 @@ class _PageRows:
                 "pgen_ploidy", "a call has more than two copies of its site, and PGEN has room for two", hint="--format vcf"
             )
         one, two = escapes.alleles[begin], escapes.alleles[end - 1]
-        half = (one < 0) | (two < 0)
-        changed += (int(half.sum()), int((end - begin == 1).sum()))
+        half, single = (one < 0) | (two < 0), end - begin == 1
+        bar = (escapes.phased[end - 1] == 1) & ~single & ~half
         numbers[row, 2 * column] = np.where(half, _MISSING, one)
         numbers[row, 2 * column + 1] = np.where(half, _MISSING, two)
-        phased[row, column] = escapes.phased[end - 1] & (end - begin == 2) & ~half
+        phased[row, column] = bar
+        found += [int(kind.sum()) for kind in (bar, half, single, (one != two) & ~half & ~bar)]
 
 
 def _batches(view: Paged, pvar: BinaryIO) -> Iterator[_PageRows]:
     """The view's sites in steps; each page's lines of the .pvar are written on the way."""
-    at_once = max(1, _BATCH_CALLS // len(view.pseudonyms))
+    at_once = _sites_at_once(len(view.pseudonyms))
     for page in view.pages():
         n_alleles = page.sites.n_alleles()
         if len(n_alleles) and int(n_alleles.max()) > MAX_ALLELES:
@@ -131,17 +154,26 @@ def _batches(view: Paged, pvar: BinaryIO) -> Iterator[_PageRows]:
             yield _PageRows(flat, n_alleles, first, min(first + at_once, len(n_alleles)))
 
 
-def _ahead(rows: Iterator[_PageRows], changed: NDArray[np.int64]) -> Iterator[_PgenBatch]:
-    """Each of ``rows`` spread out, the next one while the one before is written: pgenlib keeps the GIL, kernels do not."""
+def _ahead(rows: Iterator[_PageRows], people: int) -> Iterator[_PgenBatch]:
+    """Each of ``rows`` spread out, the next one while the one before is written: pgenlib keeps the GIL, kernels do not.
+
+    A batch is valid until the next but one is asked for.
+    """
+    shape = (_sites_at_once(people), people)
+    memories = cycle([(np.empty(shape, np.uint64), np.empty(shape, np.uint8)) for _ in range(2)])
     with ThreadPoolExecutor(1) as pool:
         waiting: Future[_PgenBatch] | None = None
         for some in rows:
-            following = pool.submit(some.spread, changed)
+            following = pool.submit(some.spread, next(memories))
             if waiting is not None:
                 yield waiting.result()
             waiting = following
         if waiting is not None:
             yield waiting.result()
+
+
+def _sites_at_once(people: int) -> int:
+    return max(1, _BATCH_CALLS // people)
 
 
 class _MemoryFiles:
@@ -206,7 +238,8 @@ def _memory_told() -> Iterator[None]:
 
 def _require_room(size: int, done: int, sites: int) -> None:
     """Raises UnavailableError ``pgen_too_large`` where the file is over the limit, or on its way far over it."""
-    if size > MAX_PGEN_BYTES or size * sites > _HOPELESS * MAX_PGEN_BYTES * done:
+    hopeless = size * _JUDGED_AT > MAX_PGEN_BYTES and size * sites > _HOPELESS * MAX_PGEN_BYTES * done
+    if size > MAX_PGEN_BYTES or hopeless:
         raise UnavailableError(
             "pgen_too_large",
             f"the PGEN would be over {MAX_PGEN_BYTES >> 20:,} MiB, and it has to be made in memory",
@@ -215,13 +248,13 @@ def _require_room(size: int, done: int, sites: int) -> None:
 
 
 def _tables() -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    """uint64[256]: two int32 of each code, the first copy lower; uint8[256]: 1 phased, 2 a half-call, 4 of one copy."""
+    """uint64[256]: two int32 of each code, the first copy lower; uint8[256]: its kinds, as ``pgen_kernels.spread`` takes them."""
     numbers, kinds = np.full((256, 2), _MISSING, np.int32), np.zeros(256, np.uint8)
     code = np.arange(HAPLOID_BASE)
     first, second = code % PHASED_OFFSET // DIPLOID_STRIDE - 1, code % PHASED_OFFSET % DIPLOID_STRIDE - 1
-    whole = (first >= 0) & (second >= 0)
+    whole, bar = (first >= 0) & (second >= 0), code >= PHASED_OFFSET
     numbers[:HAPLOID_BASE][whole] = np.stack([first, second], axis=1)[whole]
-    kinds[:HAPLOID_BASE] = np.where(whole, code >= PHASED_OFFSET, 2 * ((first >= 0) != (second >= 0)))
+    kinds[:HAPLOID_BASE] = np.where(whole, bar | 8 * (~bar & (first != second)), 2 * ((first >= 0) != (second >= 0)))
     numbers[HAPLOID_BASE + 1 : ESCAPE] = np.arange(ESCAPE - HAPLOID_BASE - 1)[:, None]
     kinds[HAPLOID_BASE:ESCAPE] = 4
     kinds[ABSENT] = 0

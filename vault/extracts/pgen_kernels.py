@@ -24,19 +24,23 @@ from vault.genotypes.compute.jit import RO, RW, kernel
         RW(types.int64),
     )
 )
-def spread(codes: Any, first: Any, last: Any, pairs: Any, kinds: Any, alleles: Any, phased: Any, changed: Any) -> Any:
+def spread(codes: Any, first: Any, last: Any, pairs: Any, kinds: Any, alleles: Any, phased: Any, found: Any) -> Any:
     """Calls of rows first..last: ``alleles`` uint64[last - first, n], two int32 each, and ``phased`` uint8[last - first, n].
 
-    ``pairs`` uint64[256] and ``kinds`` uint8[256] by code: 1 phased, 2 a half-call, 4 a call of one copy. The calls of the
-    latter two are added to ``changed`` int64[2].
+    ``pairs`` uint64[256] and ``kinds`` uint8[256] by code: 1 phased, 2 a half-call, 4 a call of one copy, 8 heterozygous and unphased. The calls of
+    each kind are added to ``found`` int64[4].
     """
-    halves, singles = 0, 0
+    bars, halves, singles, loose = 0, 0, 0, 0
     for r in range(first, last):
         for j in range(codes.shape[1]):
             kind = kinds[codes[r, j]]
             alleles[r - first, j] = pairs[codes[r, j]]
             phased[r - first, j] = kind & 1
+            bars += kind & 1
             halves += (kind >> 1) & 1
-            singles += kind >> 2
-    changed[0] += halves
-    changed[1] += singles
+            singles += (kind >> 2) & 1
+            loose += kind >> 3
+    found[0] += bars
+    found[1] += halves
+    found[2] += singles
+    found[3] += loose
