@@ -9,7 +9,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
-from cli.releases import described
+from cli.release_documents import described
 
 app = group("Release what a request asks for.")
 

@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import notices
+from cli import notices, reissues
 from cli.context import context_of
 from cli.inputs import pinned_keys
 from cli.lazy import group
 from cli.prompts import KEY_PASSPHRASE_VARIABLE, ask_passphrase
+from cli.release_documents import described
 from vault.audit.actions import Action
 from vault.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from vault.access.releases import Release
+    pass
 
 app = group("Views that left the vault.")
 
 for command in (notices.holdings, notices.notices, notices.notice, notices.ack):
     app.command()(command)
 app.command("check-notice")(notices.check_notice)
+app.command()(reissues.reissue)
 
 
 @app.command("list")
@@ -176,19 +178,3 @@ def key(ctx: typer.Context) -> None:
     context.output.line("# sealed files come from this Crypt4GH key, which is no signature:")
     for line in sealing.splitlines():
         context.output.line(f"# {line}")
-
-
-def described(release: Release) -> dict[str, object]:
-    """A release as JSON documents show it."""
-    return {
-        "release": release.release_id,
-        "request": release.request_id,
-        "project": release.project,
-        "state": release.state,
-        "subjects": release.n_subjects,
-        "sites": release.n_sites,
-        "created": release.created,
-        "output": release.content.output or None,
-        "sealed_for": sorted(release.sealed_for),
-        "entry": release.outcome_index,
-    }

@@ -39,7 +39,7 @@ from vault.access import (
 )
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
-from vault.access.scope import AccessScope, scope_of_check, scope_of_request, scope_of_view
+from vault.access.scope import AccessScope, Reissue, scope_of_check, scope_of_request, scope_of_view
 from vault.access.told import UNKNOWN_COMMIT, told
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
@@ -153,16 +153,20 @@ def extract(
     chosen: FileChoice = ONE_VCF,
     *,
     recipients: Sequence[str] = (),
+    reissue: Reissue | None = None,
     progress: Progress | None = None,
 ) -> Release:
     """Release a request's records, in the files that are ``chosen``, as a folder that appears whole or not at all.
 
-    It is sealed where the project declares recipients: to all, or to the ``recipients`` that are named here.
+    It is sealed where the project declares recipients: to all, or to the ``recipients`` that are named here. ``reissue``: of the people of a release
+    that is made anew alone.
 
     Raises:
         InputError: ``request_unknown``, ``output_not_empty``, or of the format. RefusedError, IntegrityError, UnavailableError as ``view``.
     """
-    return told(vault, lambda: _extract(vault, request_id, output, chosen, recipients=recipients, progress=progress))
+    return told(
+        vault, lambda: _extract(vault, request_id, output, chosen, recipients=recipients, reissue=reissue, progress=progress)
+    )
 
 
 def _extract(
@@ -172,10 +176,11 @@ def _extract(
     chosen: FileChoice,
     *,
     recipients: Sequence[str],
+    reissue: Reissue | None,
     progress: Progress | None,
 ) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
-        scope = scope_of_request(vault, request_id, recipients=recipients)
+        scope = replace(scope_of_request(vault, request_id, recipients=recipients), reissue=reissue)
         signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
         release_id = _new_release(vault)
     with Staging(output, random=vault.random) as staging, process_lock(vault.folder, release_id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policies.loci import END, Interval
@@ -21,9 +21,18 @@ from vault.genotypes.catalog.panels import Panel
 from vault.genotypes.loci import Locus
 from vault.genotypes.panel_loci import LocusIndex
 from vault.genotypes.store.selections import PanelLoci, Selection
+from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 
 UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access was refused and no reason
+
+
+@dataclass(frozen=True)
+class Reissue:
+    """A release that is made anew: its id, and the people in it, of whom alone somebody is released."""
+
+    replaces: str
+    people: frozenset[SubjectId] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class AccessScope:
     asked: tuple[Interval, ...] = ()
     genes: tuple[str, ...] = ()  # as a request named them
     readers: tuple[RecipientKey, ...] = ()  # whom an extract is sealed for; empty: in the clear
+    reissue: Reissue | None = None
 
     def selection(self) -> Selection:
         """Selection of the sites to read."""
@@ -65,6 +75,8 @@ class AccessScope:
             "n_regions": len(self.regions),
             "project_version": self.project.version,
         }
+        if self.reissue is not None:
+            asked["replaces"] = self.reissue.replaces
         return {**asked, "sealed_for": {key.name: key.fingerprint for key in self.readers}} if self.readers else asked
 
     def recipient_detail(self) -> dict[str, Any]:

@@ -120,6 +120,19 @@ class Decided:
     verdicts: Verdicts
     members: Members = field(repr=False)
 
+    def among(self, people: frozenset[SubjectId]) -> Decided:
+        """The decision on those of the subjects who are among some people, and their obligations alone."""
+        chosen = np.fromiter((subject in people for subject in self.subjects), bool, len(self.subjects))
+        verdicts = replace(self.verdicts, index=self.verdicts.index[chosen])
+        return replace(
+            self,
+            subjects=tuple(compress(self.subjects, chosen.tolist())),
+            permitted=tuple(subject for subject in self.permitted if subject in people),
+            tally=verdicts.tally(),
+            obligations=_obligations(verdicts),
+            verdicts=verdicts,
+        )
+
 
 def decide(
     vault: UnlockedVault, tx: Transaction, purpose: Purpose, datasets: Sequence[DatasetId], *, legal_at: datetime

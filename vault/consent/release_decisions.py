@@ -13,9 +13,10 @@ from vault.storage.database import Transaction
 
 
 def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Moment) -> Decided:
-    """Decide each subject of the scope's dataset. Raises IntegrityError as ``cohort_decisions.decide``."""
+    """Decide each subject of the scope's dataset; of a release that is made anew, those of its people alone. Raises IntegrityError as ``cohort_decisions.decide``."""
     purpose = scope.project.declaration.purpose
-    return cohort_decisions.decide(vault, tx, purpose, [scope.dataset.dataset_id], legal_at=when.at)
+    decided = cohort_decisions.decide(vault, tx, purpose, [scope.dataset.dataset_id], legal_at=when.at)
+    return decided if scope.reissue is None else decided.among(scope.reissue.people)
 
 
 def limits(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment, *, permitted: int | None = None) -> ReleaseLimits:

@@ -72,6 +72,9 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
             now = moment(vault, tx).at
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=now)
             places = reference_data.catalogue(tx, dataset.assembly)
+        if "replaces" in release.content.asked:  # made anew: decided of its own people alone
+            own = vault.subject_keys.owners_of(vault.trail.log.subjects_of(release.subject_set))
+            decided = decided.among(frozenset(own))
         duties, number = decided.obligations, len(decided.permitted)
         release_limits.limits(project.declaration, duties, permitted=number, places=places, asked=(), now=now)
     except RefusedError:
