@@ -14,7 +14,7 @@ from vault.audit.actions import Action
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
-    from vault.access.notices import Notice
+    from vault.access.notice_records import Notice
     from vault.access.who_holds import HeldByWhom
 
 NoticeId = Annotated[str, typer.Argument(metavar="ID", help="The notice's id.", show_default=False)]

@@ -171,6 +171,8 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "request": _WHO_ASKS,
         "consent_batch": _WHO_KNOWS_PEOPLE,
+        "notice": _WHO_KNOWS_PEOPLE,  # a withdrawal opens them
+        "resolution": _WHO_KNOWS_PEOPLE,
         "job": _STEWARDS,
         "lease": ROLES - {RESEARCHER},  # an expired one is closed by whoever opens the vault
     }

@@ -18,6 +18,7 @@ Over 350 lines because the steps of one access are read in their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -368,6 +369,8 @@ def _log_failure(vault: UnlockedVault, access: _Access, error: BaseException, *,
         return
     if staged is not None:
         discard_staged(staged)
+    with suppress(UnavailableError):  # a reader holds the write-ahead log: the key is deleted, and overwritten later
+        release_names.forget(vault, access.release_id)
     outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
     code = error.code if isinstance(error, GenovaultError) else "internal_error"
     with vault.books.write() as tx:

@@ -17,7 +17,7 @@ from policies.consent import Level
 from tests.support import vaults
 from tests.support.vaults import PERMITTED, opened
 from vault import gate
-from vault.access import holdings, notices, projects, release_names, releases
+from vault.access import holdings, notice_records, notices, projects, release_names, releases
 from vault.consent import corrections, drop_lists, recording
 from vault.operations import doctor, key_rotation
 from vault.operations.erasure import process as erasure
@@ -69,7 +69,7 @@ def step(s, told, act, person, folder):
     elif act == "renew":
         key_rotation.renew_project(s, "demo", keep_old=True)
     elif act in {"ack", "reopen"}:
-        state = notices.OPEN if act == "ack" else notices.ACKNOWLEDGED
+        state = notice_records.OPEN if act == "ack" else notice_records.ACKNOWLEDGED
         for notice in [one for one in notices.list_all(s) if one.state == state][:1]:
             (notices.acknowledge if act == "ack" else notices.reopen)(s, notice.notice_id, reason="as they wrote")
     elif person not in told.erased:
@@ -107,7 +107,7 @@ def of_person(s, told, act, person):
 def in_force(s):
     found = Counter()
     for notice in notices.list_all(s):
-        if notice.state in notices.IN_FORCE:
+        if notice.state in notice_records.IN_FORCE:
             found.update((notice.ref, drop.pseudonym) for drop in notice.in_force)
     return found
 

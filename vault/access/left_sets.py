@@ -24,6 +24,6 @@ def everything(vault: UnlockedVault) -> Iterator[tuple[str, LeftSet]]:
     for holding in holdings.list_all(vault):
         for (names, digest), release_id in holding.sets.items():
             yield holding.project, LeftSet(holding.holding_id, digest, release_id, names)
-    for release in releases.list_all(vault):
-        if release.state in {releases.COMMITTED, releases.RELEASED} and not holdings.is_panel_view(release):
+    for release in releases.all_left(vault):
+        if not holdings.is_panel_view(release):
             yield release.project, LeftSet(release.release_id, release.subject_set, release.release_id, release.content.names)

@@ -11,88 +11,39 @@ a row that was edited or taken out is found.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from sqlalchemy import ColumnElement, select
 
 from policies.dropping import WITHIN, WORDS, Todo
+from vault.access.notice_records import (
+    ACKNOWLEDGED,
+    CALLED_OFF,
+    IN_FORCE,
+    OPEN,
+    STEPS,
+    WHOLE,
+    Notice,
+    NoticeContent,
+    acknowledgement,
+    opened,
+    require_as_logged,
+    seal,
+)
 from vault.access.projects import Project
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
-from vault.audit.reports.records import Filter, record_of, records
+from vault.audit.reports.records import Filter, records
 from vault.errors import InputError, IntegrityError
 from vault.extracts import notice_file
 from vault.files.evidence_files import digest_of
 from vault.ids import SubjectId
+from vault.session import approvals
 from vault.session.reasons import require_reason
-from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import NoticeRow, ProjectRow
 from vault.storage.database import Transaction
-from vault.storage.timestamps import from_micros, rfc3339, to_micros
-
-SEALED = SealedRecord("notice")
-OPEN, ACKNOWLEDGED, CALLED_OFF = "open", "acknowledged", "called_off"
-IN_FORCE = (OPEN, ACKNOWLEDGED)
-RELEASE, HOLDING = "release", "holding"
-WHOLE = ""
-"""Stands for a pseudonym that nobody can tell any more, because its key was destroyed: everything that was received is meant."""
-
-_STEPS = {  # act -> state that it leaves
-    Action.RELEASE_NOTICE.value: OPEN,
-    Action.RELEASE_ACKNOWLEDGE.value: ACKNOWLEDGED,
-    Action.RELEASE_REOPEN_NOTICE.value: OPEN,
-}
-
-
-@dataclass(frozen=True)
-class Drop:
-    """One record to drop. ``why``: reason code, for stewards; ``off``: when it was called off, RFC 3339."""
-
-    pseudonym: str
-    todo: str
-    why: str
-    off: str = ""
-
-
-@dataclass(frozen=True)
-class NoticeContent:
-    """Sealed part of a notice. ``about``: what was received, in words. ``said``, ``evidence``, ``by``: of its acknowledgement."""
-
-    kind: str
-    about: str
-    recipients: tuple[str, ...]
-    drops: tuple[Drop, ...]
-    said: str = ""
-    evidence: str = ""
-    by: str = ""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A notice, as recorded."""
-
-    notice_id: str
-    project: str
-    ref: str
-    state: str
-    revision: int
-    opened_event: str
-    created: datetime
-    due: datetime
-    issued: datetime | None
-    late: datetime | None
-    content: NoticeContent
-
-    @property
-    def in_force(self) -> tuple[Drop, ...]:
-        """What is to be dropped, or was."""
-        return tuple(drop for drop in self.content.drops if not drop.off)
-
-    def overdue(self, now: datetime) -> bool:
-        """True if nobody answered in time."""
-        return self.state == OPEN and self.due <= now
+from vault.storage.timestamps import rfc3339, to_micros
 
 
 def open_notice(
@@ -127,7 +78,7 @@ def open_notice(
         late=None,
         sealed=b"",
     )
-    row.sealed = _seal(vault, row, content)
+    row.sealed = seal(vault, row, content)
     tx.add(row)
     tx.flush()
     return notice_id
@@ -149,14 +100,17 @@ def acknowledge(vault: UnlockedVault, notice_id: str, *, reason: str, evidence: 
     """Record that recipients said they did what a notice asks. ``reason``: who said it, and how; ``evidence``: SHA-256, or the path of a file.
 
     Raises:
-        InputError: ``notice_unknown``, ``notice_state``, ``reason_missing``, ``reason_too_long``, ``bad_evidence``.
+        InputError: ``notice_unknown``, ``notice_state``, ``reason_missing``, ``reason_too_long``, ``bad_evidence``. UnavailableError: as
+            ``approvals.sign``.
     """
     with vault.trail.attempting(Action.RELEASE_ACKNOWLEDGE):
         said, shown = require_reason(reason), digest_of(evidence) if evidence else ""
         with vault.books.write() as tx:
             row, notice = _to_change(tx, vault, notice_id, OPEN, "it is acknowledged once")
             row.state = ACKNOWLEDGED
-            content = replace(notice.content, said=said, evidence=shown, by=vault.principal)
+            content = replace(notice.content, said=said, evidence=shown, by=vault.principal, at=to_micros(vault.clock()))
+            made = approvals.signature_of(vault, acknowledgement(notice_id, content), signed=content.at)
+            content = replace(content, signer=made.signer.hex(), signature=made.signature.hex())
             _step(tx, vault, row, Action.RELEASE_ACKNOWLEDGE, content, detail={"reason": said, "evidence": shown})
     return load(vault, notice_id)
 
@@ -168,7 +122,7 @@ def reopen(vault: UnlockedVault, notice_id: str, *, reason: str) -> Notice:
         with vault.books.write() as tx:
             row, notice = _to_change(tx, vault, notice_id, ACKNOWLEDGED, "nothing is taken back")
             row.state, row.late = OPEN, None
-            content = replace(notice.content, said="", evidence="", by="")
+            content = replace(notice.content, said="", evidence="", by="", at=0, signer="", signature="")
             _step(tx, vault, row, Action.RELEASE_REOPEN_NOTICE, content, detail={"reason": said})
     return load(vault, notice_id)
 
@@ -196,7 +150,7 @@ def escalate(vault: UnlockedVault) -> list[Notice]:
         with vault.books.write() as tx:
             for notice_id in sorted(fresh):
                 row = tx.get_one(NoticeRow, notice_id)
-                notice = _opened(vault, row, "")
+                notice = opened(vault, row, "")
                 if notice.overdue(now) and notice.late is None:
                     row.late = to_micros(now)
                     _step(tx, vault, row, Action.RELEASE_ESCALATE, notice.content, flags=("late",))
@@ -219,7 +173,7 @@ def load(vault: UnlockedVault, notice_id: str) -> Notice:
 def in_force_about(tx: Transaction, vault: UnlockedVault, refs: Iterable[str]) -> list[Notice]:
     """Notices in force about some releases and holdings, as the caller's transaction sees them."""
     query = select(NoticeRow).where(NoticeRow.ref.in_(sorted(set(refs))), NoticeRow.state.in_(IN_FORCE))
-    return [_opened(vault, row, "") for row in tx.scalars(query.order_by(NoticeRow.created))]
+    return [opened(vault, row, "") for row in tx.scalars(query.order_by(NoticeRow.created))]
 
 
 def faults(vault: UnlockedVault) -> list[str]:
@@ -229,7 +183,7 @@ def faults(vault: UnlockedVault) -> list[str]:
         for row in tx.scalars(select(NoticeRow)):
             known[row.notice_id] = row
             try:
-                _opened(vault, row, "")
+                opened(vault, row, "")
             except IntegrityError:
                 found.append(f"notice {row.notice_id} is not as it was sealed")
         stated = {notice_id: (row.state, row.late is not None) for notice_id, row in known.items()}
@@ -247,7 +201,7 @@ def _logged(vault: UnlockedVault) -> dict[str, tuple[str, bool]]:
         if kind != "notice":
             continue
         state, late = found.get(notice_id, (OPEN, False))
-        state = CALLED_OFF if "ended" in record.flags else _STEPS.get(record.act or "", state)
+        state = CALLED_OFF if "ended" in record.flags else STEPS.get(record.act or "", state)
         late = (late or "late" in record.flags) and record.act != Action.RELEASE_REOPEN_NOTICE.value
         found[notice_id] = state, late
     return found
@@ -258,13 +212,8 @@ def _to_change(tx: Transaction, vault: UnlockedVault, notice_id: str, state: str
     if row is None:
         raise _unknown()
     code = tx.scalars(select(ProjectRow.code).where(ProjectRow.project_id == row.project_id)).one()
-    notice = _opened(vault, row, code)
-    logged = [record_of(entry) for entry in vault.trail.log.closings([row.opened_event]).get(row.opened_event, [])]
-    states = [_STEPS[record.act] for record in logged if record.act in _STEPS]
-    if any("ended" in record.flags for record in logged):
-        states.append(CALLED_OFF)
-    if row.state != (states[-1] if states else OPEN):
-        raise altered(SEALED.collection)
+    notice = opened(vault, row, code)
+    require_as_logged(vault, [notice])
     if state is not None and row.state != state:
         raise InputError("notice_state", f"notice {notice_id} is {row.state.replace('_', ' ')}", hint=hint)
     return row, notice
@@ -281,7 +230,7 @@ def _step(
     flags: tuple[str, ...] = (),
 ) -> None:
     row.version += 1
-    row.sealed = _seal(vault, row, content)
+    row.sealed = seal(vault, row, content)
     tx.flush()
     code = tx.scalars(select(ProjectRow.code).where(ProjectRow.project_id == row.project_id)).one()
     obj = ObjectRef("notice", row.notice_id)
@@ -306,35 +255,9 @@ def _fields(notice: Notice, *, revision: int) -> dict[str, object]:
 def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Notice]:
     query = select(NoticeRow, ProjectRow.code).join(ProjectRow, ProjectRow.project_id == NoticeRow.project_id)
     with vault.books.read() as tx:
-        return [_opened(vault, row, code) for row, code in tx.execute(query.where(*where).order_by(NoticeRow.due))]
-
-
-def _seal(vault: UnlockedVault, row: NoticeRow, content: NoticeContent) -> bytes:
-    return SEALED.seal(vault.records, row.notice_id, asdict(content), standing=_standing(row), version=row.version)
-
-
-def _standing(row: NoticeRow) -> list[str | int]:
-    times = [row.created, row.due, *(-1 if at is None else at for at in (row.issued, row.late))]
-    return [row.project_id.hex(), row.ref, row.state, row.opened_event, *times]
-
-
-def _opened(vault: UnlockedVault, row: NoticeRow, project: str) -> Notice:
-    content = SEALED.open(vault.records, row.notice_id, row.sealed, standing=_standing(row), version=row.version)
-    content.pop("standing")
-    drops = tuple(Drop(**drop) for drop in content.pop("drops"))
-    return Notice(
-        notice_id=row.notice_id,
-        project=project,
-        ref=row.ref,
-        state=row.state,
-        revision=row.version,
-        opened_event=row.opened_event,
-        created=from_micros(row.created),
-        due=from_micros(row.due),
-        issued=None if row.issued is None else from_micros(row.issued),
-        late=None if row.late is None else from_micros(row.late),
-        content=NoticeContent(**{**content, "recipients": tuple(content["recipients"]), "drops": drops}),
-    )
+        found = [opened(vault, row, code) for row, code in tx.execute(query.where(*where).order_by(NoticeRow.due))]
+    require_as_logged(vault, found)
+    return found
 
 
 def _unknown() -> InputError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vault.access import releases
+from vault.access import release_names, releases
 from vault.access.releases import RELEASED, STAGING, Release
 from vault.audit.actions import Action, Outcome, ending
 from vault.audit.entry import ObjectRef
@@ -47,16 +47,19 @@ def is_visible(release: Release) -> bool:
 
 
 def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
-    """Delete the staged folder and log the abort.
+    """Delete the staged folder and the key of its names, and log the abort.
 
     Raises:
         IntegrityError: ``release_altered``: the log has a ``done`` outcome; the books were edited.
     """
     said = vault.trail.log.closings([release.intent_event]).get(release.intent_event, [])
-    if release.state == STAGING and ending(record_of(entry).outcome for entry in said) == Outcome.DONE:
+    ended = ending(record_of(entry).outcome for entry in said)
+    if release.state == STAGING and ended == Outcome.DONE:
         raise IntegrityError("release_altered", f"the log says that release {release.release_id} left", hint="genovault doctor")
     if release.content.staged:  # a view in memory has no folder
         discard_staged(Path(release.content.staged))
+    if ended != Outcome.DONE:  # who is said to have it is still told by its names
+        release_names.forget(vault, release.release_id)
     with vault.books.write() as tx:
         releases.drop(tx, release.release_id)
         vault.trail.append(

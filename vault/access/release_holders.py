@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from vault.access import holdings, projects, releases
-from vault.access.notices import HOLDING, RELEASE
+from vault.access.notice_records import HOLDING, RELEASE
 from vault.access.projects import Project
 from vault.access.releases import ReleaseContent
 from vault.audit.actions import Action, Outcome
@@ -54,7 +54,7 @@ def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str
     several = vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).values()
     left = [intent for intent, end in _accesses(vault, [token for own in several for token in own]) if end not in _NOTHING_LEFT]
     with vault.books.read() as tx:
-        contents = _contents(vault, tx, map(_release, left))
+        contents = _contents(vault, _rows(tx, map(_release, left)), left)
     found = []
     for intent in left:
         project, content = intent.project or "", contents.get(_release(intent))
@@ -73,8 +73,10 @@ def held_at(vault: UnlockedVault, tx: Transaction, subject: SubjectId) -> list[H
     found: dict[tuple[str, SubjectId, int], HeldAt] = {}
     known = {project.code: project for project in projects.list_in(vault, tx)}
     for one, tokens in vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).items():
-        left = [intent for intent, end in _accesses(vault, tokens) if end == Outcome.DONE.value]
-        contents = _contents(vault, tx, [_release(intent) for intent in left])
+        accesses = _accesses(vault, tokens)
+        rows = _rows(tx, [_release(intent) for intent, _ in accesses])
+        left = [intent for intent, end in accesses if end == Outcome.DONE.value or (end is None and _gone(vault, rows, intent))]
+        contents = _contents(vault, rows, left)
         for intent in left:
             at = _held(tx, intent, known[intent.project or ""], contents.get(_release(intent)), one)
             found[at.ref, one, at.names] = at  # the newest of a holding is the last
@@ -95,12 +97,26 @@ def _release(intent: Record) -> str:
     return (intent.object or "").partition(":")[2]
 
 
-def _contents(vault: UnlockedVault, tx: Transaction, ids: Iterable[str]) -> dict[str, ReleaseContent]:
-    wanted, found = sorted(set(ids)), dict[str, ReleaseContent]()
+def _rows(tx: Transaction, ids: Iterable[str]) -> dict[str, ReleaseRow]:
+    wanted, found = sorted(set(ids)), dict[str, ReleaseRow]()
     for first in range(0, len(wanted), AT_ONCE):
         query = select(ReleaseRow).where(ReleaseRow.release_id.in_(wanted[first : first + AT_ONCE]))
-        found |= {row.release_id: releases.content_of(vault, row) for row in tx.scalars(query)}
+        found |= {row.release_id: row for row in tx.scalars(query)}
     return found
+
+
+def _gone(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intent: Record) -> bool:
+    """Whether an access left of whose end the log's index does not tell: by its sealed record, which has an outcome, or is gone itself."""
+    row = rows.get(_release(intent))
+    if row is None:
+        return True
+    releases.content_of(vault, row)
+    return row.outcome_index is not None
+
+
+def _contents(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intents: Iterable[Record]) -> dict[str, ReleaseContent]:
+    wanted = {_release(intent) for intent in intents} & rows.keys()
+    return {release_id: releases.content_of(vault, rows[release_id]) for release_id in wanted}
 
 
 def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseContent | None, subject: SubjectId) -> HeldAt:

@@ -46,6 +46,12 @@ def begin(vault: UnlockedVault, project: Project, release_id: str) -> Naming:
     return naming(vault, project, release_id)
 
 
+def forget(vault: UnlockedVault, release_id: str) -> None:
+    """Destroy the key of a release's own names, if it has one: nothing left under them. Raises as ``WrappedKeys.destroy``."""
+    if vault.keys.newest_version(KeyPurpose.RELEASE, _owner(release_id)):
+        vault.keys.destroy([KeyPurpose.RELEASE], [_owner(release_id)])
+
+
 def naming(vault: UnlockedVault, project: Project, release_id: str, *, version: int | None = None) -> Naming:
     """Naming of a release, under the newest (or the named) version of the project's key.
 

@@ -8,12 +8,14 @@ aborted    nothing became visible
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, select, update
 
+from vault.audit.actions import Outcome, ending
 from vault.audit.log import Appended
+from vault.audit.reports.records import record_of
 from vault.errors import InputError, IntegrityError, RefusedError
 from vault.ids import ProjectId
 from vault.session.sealed_records import SealedRecord, altered
@@ -70,6 +72,24 @@ def sealed_for(asked: Mapping[str, object]) -> dict[str, str]:
     """Recipients whose keys a release is sealed to, each with the key's fingerprint; empty for one in the clear. ``asked``: of its content."""
     found = asked.get("sealed_for")
     return {str(name): str(mark) for name, mark in found.items()} if isinstance(found, Mapping) else {}
+
+
+def left(vault: UnlockedVault, intents: Sequence[str]) -> set[str]:
+    """Those of the intents of accesses, by their ids, of which the log says that they left; no column of a row can."""
+    closings = vault.trail.log.closings(intents)
+    said = {intent: [record_of(entry) for entry in entries] for intent, entries in closings.items()}
+    return {
+        intent
+        for intent, closing in said.items()
+        if ending(one.outcome for one in closing if one.refers == intent) == Outcome.DONE
+    }
+
+
+def all_left(vault: UnlockedVault) -> list[Release]:
+    """Releases that left, newest first, whatever their states in the book; one of whose end the log does not tell by its sealed record."""
+    found = list_all(vault)
+    gone = left(vault, [one.intent_event for one in found])
+    return [one for one in found if one.intent_event in gone or one.outcome_index is not None]
 
 
 def begin(

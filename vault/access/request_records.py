@@ -13,6 +13,7 @@ denied, withdrawn, expired   nothing is released under it any more
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -102,18 +103,30 @@ def rows(vault: UnlockedVault, tx: Transaction, request_id: str | None = None) -
         query = query.where(RequestRow.request_id == request_id)
     found = tx.execute(query).all()
     asking = {row.project_id: projects.by_id(vault, tx, ProjectId(row.project_id)) for row, _ in found}
-    now = moment(vault, tx).at
-    return [_opened(vault, tx, row, asking[row.project_id], dataset=name, now=now) for row, name in found]
+    now, left = moment(vault, tx).at, _released(vault, tx, [row.request_id for row, _ in found])
+    return [_opened(vault, tx, row, asking[row.project_id], dataset=name, now=now, left=left) for row, name in found]
 
 
-def _opened(vault: UnlockedVault, tx: Transaction, row: RequestRow, project: Project, *, dataset: str, now: datetime) -> Request:
+def _released(vault: UnlockedVault, tx: Transaction, asked: Sequence[str]) -> set[str]:
+    """Requests under which something was released, as book and log both say."""
+    query = select(ReleaseRow.intent_event, ReleaseRow.request_id)
+    query = query.where(ReleaseRow.state.in_((releases.RELEASED, releases.COMMITTED)))
+    if len(asked) == 1:
+        query = query.where(ReleaseRow.request_id == asked[0])
+    stated = {row.intent_event: row.request_id for row in tx.execute(query) if row.request_id is not None}
+    return {stated[intent] for intent in releases.left(vault, list(stated))}
+
+
+def _opened(
+    vault: UnlockedVault, tx: Transaction, row: RequestRow, project: Project, *, dataset: str, now: datetime, left: set[str]
+) -> Request:
     """A request as its row has it, in its state of now. Raises IntegrityError ``request_altered``."""
     spec, made = content(vault, row)
     standing = project.declaration.approval is ApprovalMode.STANDING
     given = None if standing else _approval_given(vault, tx, row, spec, made)
     by = project.approved_by if standing else given.by if given else None
     ends = from_micros(given.at if given else row.created) + HOLDS
-    state = _state(tx, row, ends=ends, approved=by is not None, now=now)
+    state = _state(tx, row, ends=ends, approved=by is not None, now=now, left=row.request_id in left)
     return Request(
         request_id=row.request_id,
         project_id=ProjectId(row.project_id),
@@ -131,15 +144,13 @@ def _opened(vault: UnlockedVault, tx: Transaction, row: RequestRow, project: Pro
     )
 
 
-def _state(tx: Transaction, row: RequestRow, *, ends: datetime, approved: bool, now: datetime) -> str:
+def _state(tx: Transaction, row: RequestRow, *, ends: datetime, approved: bool, now: datetime, left: bool) -> str:
     if row.state != OPEN:
         return row.state
-    if tx.scalars(_given(Action.REQUEST_DENY, row)).first() is not None:  # whatever the row says
-        return DENIED
-    left = select(ReleaseRow.release_id).where(
-        ReleaseRow.request_id == row.request_id, ReleaseRow.state.in_((releases.RELEASED, releases.COMMITTED))
-    )
-    if tx.scalars(left).first() is not None:
+    for act, ended in ((Action.REQUEST_DENY, DENIED), (Action.REQUEST_WITHDRAW, WITHDRAWN)):
+        if tx.scalars(_given(act, row)).first() is not None:  # whatever the row says
+            return ended
+    if left:
         return RELEASED
     if now >= ends:
         return EXPIRED

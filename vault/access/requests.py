@@ -165,6 +165,9 @@ def withdraw(vault: UnlockedVault, request_id: str, reason: str) -> Request:
                 raise InputError("request_state", f"request {request_id} is {row.state}", hint="genovault request list")
             row.state = WITHDRAWN
             row.sealed = seal(vault, row, spec, signed)
+            if vault.role is Role.STEWARD and vault.books.upgraded:  # whoever may ask could put the row back
+                withdrawn = approval_of(Action.REQUEST_WITHDRAW, row, spec)
+                approvals.sign(vault, tx, withdrawn, signed=to_micros(vault.clock()))
             tx.flush()
             vault.trail.append(tx, Action.REQUEST_WITHDRAW, Outcome.DONE, request=request_id, detail={"reason": said})
     return load(vault, request_id)

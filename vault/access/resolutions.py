@@ -5,7 +5,7 @@ approve    another person, with another key, signs the same
 execute    the log says that it is told, and then the one person's references are; once
 
 Both signatures are over all that was asked, and made by the keys of people who may do so, so an edited row resolves nothing. What became of
-a request is told by the log, not by the row.
+a request is told by the log; that it is over, by the row too.
 """
 
 from __future__ import annotations
@@ -150,6 +150,7 @@ def execute(vault: UnlockedVault, resolution_id: str) -> ResolvedPerson:
             if again != asked:
                 raise altered(SEALED.collection)
             _require_both(vault, row)
+            _end(vault, row, EXECUTED)
             _log(vault, tx, Action.PSEUDONYM_RESOLVE, resolution_id, asked.project, refers=row.opened_event, subjects=[subject])
         identity = open_identities(vault, [subject])[subject]
     return ResolvedPerson(resolution_id, ReferenceIndex(vault).handle(subject), identity.mrn, identity.samples)
@@ -161,9 +162,9 @@ def close(vault: UnlockedVault, resolution_id: str, *, reason: str) -> Resolutio
         said = require_reason(reason)
         with vault.books.write() as tx:
             row, asked = _to_change(vault, tx, resolution_id, OPEN, APPROVED)
-            _log(
-                vault, tx, Action.PSEUDONYM_CLOSE, resolution_id, asked.project, refers=row.opened_event, detail={"reason": said}
-            )
+            _end(vault, row, CLOSED)
+            detail = {"reason": said}
+            _log(vault, tx, Action.PSEUDONYM_CLOSE, resolution_id, asked.project, refers=row.opened_event, detail=detail)
     return load(vault, resolution_id)
 
 
@@ -281,9 +282,14 @@ def _opened(vault: UnlockedVault, tx: Transaction, row: ResolutionRow) -> Resolu
     )
 
 
+def _end(vault: UnlockedVault, row: ResolutionRow, state: str) -> None:
+    """Seal in the row that nobody is told any more, in the caller's write transaction: the log's index alone could be emptied."""
+    row.sealed = SEALED.seal(vault.records, row.resolution_id, {**_content(vault, row), "ended": state})
+
+
 def _state(vault: UnlockedVault, tx: Transaction, row: ResolutionRow) -> str:
-    """What became of a request, by the log alone. Raises IntegrityError ``resolution_altered``."""
-    states = _logged(vault, row)
+    """What became of a request, by the log, or by the end that the row has. Raises IntegrityError ``resolution_altered``."""
+    states = _logged(vault, row) | {_content(vault, row).get("ended", OPEN)}
     state = next((one for one in (EXECUTED, CLOSED, APPROVED) if one in states), OPEN)
     return EXPIRED if state in {OPEN, APPROVED} and from_micros(row.expires) <= moment(vault, tx).at else state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vault.access import holdings, notices, projects, releases
+from vault.access import holdings, notice_records, notices, projects, releases
 from vault.audit.actions import Action, Outcome
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -35,12 +35,12 @@ def listed(vault: UnlockedVault, project: str | None = None) -> list[HeldByWhom]
 def _all(vault: UnlockedVault) -> list[HeldByWhom]:
     dropped: dict[str, int] = {}
     for notice in notices.list_all(vault):
-        if notice.state in notices.IN_FORCE:
+        if notice.state in notice_records.IN_FORCE:
             dropped[notice.ref] = dropped.get(notice.ref, 0) + len(notice.in_force)
     recipients = {project.code: tuple(project.recipient_names()) for project in projects.list_all(vault)}
     found = [
         HeldByWhom(
-            notices.HOLDING,
+            notice_records.HOLDING,
             one.holding_id,
             one.project,
             f"{one.panel} version {one.panel_version}",
@@ -50,11 +50,11 @@ def _all(vault: UnlockedVault) -> list[HeldByWhom]:
         )
         for one in holdings.list_all(vault)
     ]
-    for release in releases.list_all(vault):
-        if release.state in {releases.COMMITTED, releases.RELEASED} and not holdings.is_panel_view(release):
+    for release in releases.all_left(vault):
+        if not holdings.is_panel_view(release):
             about, to_drop = str(release.content.asked.get("dataset", "")), dropped.get(release.release_id, 0)
             who = tuple(release.sealed_for) or recipients[release.project]
             found.append(
-                HeldByWhom(notices.RELEASE, release.release_id, release.project, about, who, release.n_subjects, to_drop)
+                HeldByWhom(notice_records.RELEASE, release.release_id, release.project, about, who, release.n_subjects, to_drop)
             )
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from policies.decisions import DecisionRequest
-from vault.access import declared_datasets, left_sets, notices, projects, release_names
+from vault.access import declared_datasets, left_sets, notice_records, notices, projects, release_names
 from vault.access.left_sets import LeftSet
 from vault.access.projects import Project
 from vault.consent import cohort_decisions, ledger
@@ -34,7 +34,7 @@ def find(vault: UnlockedVault) -> list[SubjectId]:
         left.setdefault(code, []).append(one)
     told: dict[str, set[str]] = {}
     for notice in notices.list_all(vault):
-        if notice.state in notices.IN_FORCE:
+        if notice.state in notice_records.IN_FORCE:
             told.setdefault(notice.ref, set()).update(drop.pseudonym for drop in notice.in_force)
     found: set[SubjectId] = set()
     for code, sets in left.items():

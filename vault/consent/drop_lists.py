@@ -18,8 +18,8 @@ from policies.dropping import Todo
 from policies.errors import PolicyInputError
 from policies.loci import LocusRule
 from policies.states import ConsentState, fold
-from vault.access import notices, projects, release_names
-from vault.access.notices import Drop, Notice, NoticeContent
+from vault.access import notice_records, notices, projects, release_names
+from vault.access.notice_records import Drop, Notice, NoticeContent
 from vault.access.release_holders import HeldAt, held_at
 from vault.audit.actions import Action, Outcome
 from vault.consent import drop_candidates, ledger
@@ -30,6 +30,8 @@ from vault.ids import DatasetId, SubjectId
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
+
+AT_ONCE = 50  # people whose notices are made in one transaction
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,13 @@ def plan(vault: UnlockedVault, tx: Transaction, subject: SubjectId) -> PlannedNo
         before = known.get((one.held.ref, one.pseudonym))
         notice = None if before is None else before[0]
         told = None if before is None else Todo(before[1].todo)
-        if one.todo is not None and one.pseudonym == notices.WHOLE and told is Todo.DELETE:
+        if one.todo is not None and one.pseudonym == notice_records.WHOLE and told is Todo.DELETE:
             continue  # all of it goes already, whoever it was for
-        acknowledged = notice is not None and notice.state == notices.ACKNOWLEDGED
+        acknowledged = notice is not None and notice.state == notice_records.ACKNOWLEDGED
         fresh = one.todo is not None and dropping.replaces(told, one.todo, acknowledged=acknowledged)
         if fresh:
             opening.setdefault(one.held.ref, []).append(one)
-        if notice is not None and (fresh or one.todo is None) and one.pseudonym != notices.WHOLE:
+        if notice is not None and (fresh or one.todo is None) and one.pseudonym != notice_records.WHOLE:
             ending.setdefault(notice.notice_id, (notice, set()))[1].add(one.pseudonym)
     return PlannedNotices(opening, {key: (notice, frozenset(names)) for key, (notice, names) in ending.items()})
 
@@ -126,9 +128,11 @@ def bring_up_to_date(vault: UnlockedVault) -> list[Notice]:
         IntegrityError: as ``plan``.
     """
     with vault.trail.attempting(Action.RELEASE_NOTICE):
-        for subject in drop_candidates.find(vault):
+        people = drop_candidates.find(vault)
+        for first in range(0, len(people), AT_ONCE):  # each transaction signs the book of notices as a whole
             with vault.books.write() as tx:
-                follow(vault, tx, subject)
+                for subject in people[first : first + AT_ONCE]:
+                    follow(vault, tx, subject)
         notices.escalate(vault)
     return notices.list_all(vault)
 

@@ -15,8 +15,8 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
-from vault.access import declared_datasets, notices, project_versions, projects, recipients, requests, rulings
-from vault.access.notices import Notice
+from vault.access import declared_datasets, notice_records, project_versions, projects, recipients, requests, rulings
+from vault.access.notice_records import Notice
 from vault.access.project_versions import ListedVersion
 from vault.access.recipients import RecipientKey
 from vault.access.request_records import Request
@@ -137,7 +137,7 @@ def queue(vault: UnlockedVault) -> Queue:
         concerned = proposals.people(vault)
         vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, subjects=concerned, counts={"questions": len(waiting)})
         proposed = tuple(proposals.pending(vault, concerned))
-        told = tuple(notice for notice in drop_lists.bring_up_to_date(vault) if notice.state == notices.OPEN)
+        told = tuple(notice for notice in drop_lists.bring_up_to_date(vault) if notice.state == notice_records.OPEN)
         late = sum(notice.overdue(vault.clock()) for notice in told)
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
     asked, versions = tuple(requests.waiting(vault)), tuple(project_versions.proposed(vault))

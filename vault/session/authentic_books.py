@@ -25,7 +25,9 @@ from vault.storage.database import Database, Transaction
 from vault.storage.planted import require_sound_lookups
 
 WATCH = "genovault-watch"  # in a connection's info, while a watched transaction uses it
-UNUPGRADED = frozenset({"consent_batch", "lease", "job"})  # what a vault of keystore format 1 may still change: withdrawals
+UNUPGRADED = frozenset(
+    {"consent_batch", "notice", "lease", "job"}
+)  # what a vault of keystore format 1 may still change: withdrawals
 
 
 @dataclass

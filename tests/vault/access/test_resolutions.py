@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.support import vaults
 from tests.support.vaults import opened, sql
@@ -88,9 +89,9 @@ def test_whatever_is_no_pseudonym_has_one_answer(both):
     gone = name_of(ann, "S04")
     erasure.erase(ann, "S04")
     answers = set()
-    for text in (mistyped, other, gone, "", "demo1", names[0].upper()):
+    for given in (mistyped, other, gone, "", "demo1", names[0].upper()):
         with pytest.raises(InputError) as caught:
-            asked(ann, text)
+            asked(ann, given)
         answers.add((caught.value.code, caught.value.message, caught.value.hint))
     assert len(answers) == 1
 
@@ -133,12 +134,13 @@ def test_what_was_closed_is_not_told(both):
         "UPDATE resolution SET opened_event = (SELECT opened_event FROM resolution ORDER BY opened LIMIT 1)",
     ],
 )
-def test_an_edited_row_resolves_nothing(folder, both, edit):
+def test_a_row_that_whoever_may_sign_it_edited_resolves_nothing(both, edit):
     ann, second, names = both
     resolutions.close(ann, asked(ann, names[0]), reason="x")
     own = asked(ann, names[1])
     resolutions.approve(second, own)
-    sql(folder / "books.db", edit)
+    with second.books.write() as tx:
+        tx.execute(text(edit))
     with pytest.raises((IntegrityError, InputError)) as caught:
         resolutions.execute(ann, own)
     assert caught.value.code in {"approval_missing", "resolution_altered", "seal_broken", "blob_truncated"}
@@ -152,12 +154,19 @@ def test_an_approval_is_of_one_pseudonym(folder, both):
     resolutions.approve(second, good)
     columns = ("approved_by", "approved", "approver", "second_signature")
     (row,) = sql(folder / "books.db", (f"SELECT {', '.join(columns)} FROM resolution WHERE resolution_id = ?", (good,)))
-    sets = ", ".join(f"{one} = ?" for one in columns)
-    sql(folder / "books.db", (f"UPDATE resolution SET {sets} WHERE resolution_id = ?", (*row, other)))
+    sets = ", ".join(f"{one} = :{one}" for one in columns)
+    with second.books.write() as tx:
+        tx.execute(
+            text(f"UPDATE resolution SET {sets} WHERE resolution_id = :own"),
+            {**dict(zip(columns, row, strict=True)), "own": other},
+        )
     with pytest.raises(InputError, match="open"):
         resolutions.execute(ann, other)
     (event,) = sql(folder / "books.db", ("SELECT opened_event FROM resolution WHERE resolution_id = ?", (good,)))
-    sql(folder / "books.db", ("UPDATE resolution SET opened_event = ? WHERE resolution_id = ?", (*event, other)))
+    with second.books.write() as tx:
+        tx.execute(
+            text("UPDATE resolution SET opened_event = :event WHERE resolution_id = :own"), {"event": event[0], "own": other}
+        )
     with pytest.raises(IntegrityError):
         resolutions.execute(ann, other)
 

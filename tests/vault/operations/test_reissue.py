@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import vaults
 from vault import gate
-from vault.access import notices, projects, releases
+from vault.access import notice_records, notices, projects, releases
 from vault.consent import recording
 from vault.errors import InputError, RefusedError
 from vault.operations import key_rotation, release_recovery
@@ -30,7 +30,7 @@ def test_who_left_is_gone_and_the_others_keep_their_names(s, tmp_path):
     assert people(tmp_path / "new") == people(tmp_path / "old") - {notice.content.drops[0].pseudonym}
     assert (new.n_subjects, new.content.asked["replaces"]) == (old.n_subjects - 1, old.release_id)
     assert "replaces" not in old.content.asked
-    assert notices.load(s, notice.notice_id).state == notices.OPEN
+    assert notices.load(s, notice.notice_id).state == notice_records.OPEN
     recording.withdraw(s, "S04")
     assert {one.ref for one in notices.list_all(s)} == {old.release_id, new.release_id}
     again = reissue(s, new.release_id, tmp_path / "again")
