@@ -1,0 +1,1 @@
+"""What counts and presence disclose: noise, its price, budgets and cells. Pure."""
