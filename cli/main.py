@@ -32,6 +32,7 @@ COMMANDS = {
     "project": CommandSource("cli.projects", "Purposes that people's data may be used for."),
     "recipient": CommandSource("cli.recipients", "Whom extracts are sealed for."),
     "request": CommandSource("cli.requests", "What projects ask for."),
+    "budget": CommandSource("cli.budgets", "How much evidence counts may let out."),
     "extract": CommandSource("cli.extract", "Release what a request asks for as a folder of files.", single=True),
     "release": CommandSource("cli.releases", "Views that left the vault."),
     "pseudonym": CommandSource("cli.pseudonyms", "Whose a pseudonym is, and what a person is called in a project."),

@@ -154,4 +154,6 @@ def described(request: Request) -> dict[str, object]:
         "fields": list(request.spec.fields),
         "reason": request.spec.reason,
         "file_sha256": request.spec.file_sha256,
+        "alleles": list(request.spec.alleles),
+        "price": None if request.spec.price is None else request.spec.price.as_dict(),
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import request_files
+from cli import counts, request_files
 from cli.context import Context, context_of
 from cli.inputs import read_text
 from cli.lazy import group
@@ -25,6 +26,7 @@ app.command("lint")(request_files.lint)
 app.command("import")(request_files.import_)
 app.command("answer")(request_files.answer)
 app.command("verify-answer")(request_files.verify_answer)
+app.command("result")(counts.result)
 
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)]
 
@@ -43,6 +45,13 @@ def submit(
     regions_file: Annotated[Path | None, typer.Option(metavar="BED", help="Regions from a BED file.")] = None,
     panel: Annotated[str | None, typer.Option(metavar="NAME", help="A panel's loci, beside regions if any.")] = None,
     kind: Annotated[RequestKind, typer.Option(help="What it asks for.")] = RequestKind.RECORDS,
+    allele: Annotated[
+        list[str] | None, typer.Option(metavar="C:POS:REF:ALT", help="An allele, of counts and presence; may be given again.")
+    ] = None,
+    accuracy: Annotated[
+        int | None, typer.Option(metavar="N", help="How many carriers a count may be off in 95 of 100 cases.", min=0)
+    ] = None,
+    epsilon: Annotated[str | None, typer.Option(metavar="E", help="Nats for each allele, instead of --accuracy.")] = None,
     for_: Annotated[
         str | None,
         typer.Option(
@@ -54,17 +63,24 @@ def submit(
 ) -> None:
     """Ask for a view: of the union of regions, genes and panel; without any, of the whole dataset.
 
+    Counts and presence are of alleles, or of a panel of exact loci, and cost evidence: the price is shown, and paid when they are answered
+    (request result).
+
     JSON: as of show.
     """
     context = context_of(ctx)
     from vault.access import requests
+    from vault.access.disclosure import questions
     from vault.access.request_records import Spec
 
     regions = [*(region or ()), *(_bed_regions(regions_file) if regions_file else ())]
-    spec = Spec(regions=tuple(regions), genes=tuple(gene or ()), panel=panel, submitted_for=for_)
+    spec = Spec(regions=tuple(regions), genes=tuple(gene or ()), panel=panel, submitted_for=for_, alleles=tuple(allele or ()))
+    if kind in questions.COUNTED or epsilon is not None or accuracy is not None:
+        spec = replace(spec, epsilon=questions.accuracy(epsilon=epsilon, within=accuracy))
     with context.open() as vault:
         request = requests.submit(vault, project, dataset, kind=kind, spec=spec)
     tell_asked(context, request)
+    counts.tell_price(context, request)
 
 
 @app.command("list")
@@ -190,6 +206,8 @@ def _loci(request: Request) -> str:
     spec = request.spec
     named = [f"panel {spec.panel} version {spec.panel_version}"] if spec.panel else []
     named += spec.genes
+    if spec.alleles:
+        return spec.alleles[0] if len(spec.alleles) == 1 else f"{len(spec.alleles)} alleles"
     if spec.regions and not spec.genes:
         named.append(spec.regions[0] if len(spec.regions) == 1 else f"{len(spec.regions)} regions")
     elif spec.genes:

@@ -19,6 +19,7 @@ _STEWARDS = frozenset({STEWARD})
 _WHO_KNOWS_PEOPLE = frozenset({STEWARD, CUSTODIAN})
 _WHO_ASKS = frozenset({STEWARD, ENGINE, RESEARCHER})
 _WHO_CHECKS_THE_LOG = frozenset({STEWARD, AUDITOR})
+_WHO_COUNTS = frozenset({STEWARD, ENGINE})  # whoever can open genotypes; a researcher gets answers from a steward
 
 _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     # Opening, closing what a killed process left, and looking a vault over: whoever unlocks it.
@@ -87,6 +88,8 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "recipient.confirm",
         "recipient.retire",
         "recipient.list",
+        "budget.show",
+        "budget.raise",
         "request.approve",
         "request.deny",
         "request.answer",
@@ -128,6 +131,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     _WHO_ASKS: ("view.intent", "request.submit", "request.withdraw", "request.show", "project.show", "dataset.show"),
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
+    _WHO_COUNTS: ("counts.answer",),
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
         "audit.approvals",
@@ -165,11 +169,14 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "recipient",
                 "erasure",
                 "erasing_chunk",
+                "budget_raise",
                 "key_backup",
             ),
             _STEWARDS,
         ),
         "request": _WHO_ASKS,
+        "budget": _WHO_COUNTS,
+        "budget_family": _WHO_COUNTS,
         "consent_batch": _WHO_KNOWS_PEOPLE,
         "notice": _WHO_KNOWS_PEOPLE,  # a withdrawal opens them
         "resolution": _WHO_KNOWS_PEOPLE,

@@ -35,9 +35,6 @@ from policies.terms import DATA_CLASSES, GENOTYPES, country
 CODE = re.compile(r"[a-z][a-z0-9]{1,19}")
 """A project's code: it prefixes pseudonyms, so it is short, lower case and a valid bech32 prefix."""
 
-SERVED = (RequestKind.RECORDS,)
-"""Kinds of request that are answered; a declaration of before that names others is still read."""
-
 MAX_BITS = 10_000_000  # bits of genotype information: a whole genome has fewer
 
 
@@ -47,7 +44,7 @@ def parse_project(data: object, *, zone: tzinfo = UTC) -> ProjectDeclaration:
     Raises:
         PolicyInputError: with every problem and its place; unknown fields are problems.
     """
-    return _parsed(data, zone, kinds=SERVED)
+    return _parsed(data, zone, stored=False)
 
 
 def parse_stored(text: str) -> ProjectDeclaration:
@@ -56,12 +53,12 @@ def parse_stored(text: str) -> ProjectDeclaration:
     Raises:
         PolicyInputError: as ``parse_project``.
     """
-    return _parsed(canonical.loads(text), UTC, kinds=tuple(RequestKind))
+    return _parsed(canonical.loads(text), UTC, stored=True)
 
 
 def lint(data: object, *, zone: tzinfo = UTC) -> tuple[InputProblem, ...]:
     """Every problem of a declaration, empty when ``parse_project`` would accept it."""
-    return tuple(_read(data, zone, SERVED)[1])
+    return tuple(_read(data, zone, stored=False)[1])
 
 
 def project_template(code: str = "demo", dataset: str = "cohort", *, expires: date | None = None) -> str:
@@ -82,14 +79,14 @@ def project_template(code: str = "demo", dataset: str = "cohort", *, expires: da
     return _TEMPLATE.replace("@CODE@", code).replace("@DATASET@", dataset).replace("@EXPIRES@", ends)
 
 
-def _parsed(data: object, zone: tzinfo, *, kinds: tuple[RequestKind, ...]) -> ProjectDeclaration:
-    project, problems = _read(data, zone, kinds)
+def _parsed(data: object, zone: tzinfo, *, stored: bool) -> ProjectDeclaration:
+    project, problems = _read(data, zone, stored=stored)
     if problems or project is None:
         raise PolicyInputError.from_problems(problems)
     return project
 
 
-def _read(data: object, zone: tzinfo, served: tuple[RequestKind, ...]) -> tuple[ProjectDeclaration | None, list[InputProblem]]:
+def _read(data: object, zone: tzinfo, *, stored: bool) -> tuple[ProjectDeclaration | None, list[InputProblem]]:
     problems: list[InputProblem] = []
     top = Section(data, "", problems)
     code = top.text("code", longest=100)
@@ -101,13 +98,10 @@ def _read(data: object, zone: tzinfo, served: tuple[RequestKind, ...]) -> tuple[
     purpose = _purpose(top.section("purpose", required=True), organisation, people, code, zone)
     datasets = top.texts("datasets", required=True, longest=64)
     kinds = tuple(RequestKind(item) for item in top.choices("kinds", tuple(RequestKind), required=True))
-    for kind in kinds:
-        if kind not in served:
-            top.note("kind_not_served", f"this version answers no request for {kind}: declare {', '.join(served)}", "kinds")
     disclosure = _disclosure(top.section("disclosure"))
     pseudonyms = PseudonymScope(top.choice("pseudonyms", tuple(PseudonymScope), default=PseudonymScope.PROJECT))
     expires = top.instant("expires", zone=zone)
-    recipients = _recipients(top, keys=served != SERVED)
+    recipients = _recipients(top, keys=stored)
     approval = ApprovalMode(top.choice("approval", tuple(ApprovalMode), default=ApprovalMode.STANDING))
     delivery = Delivery(top.choice("delivery", tuple(Delivery))) if top.has("delivery") else None
     if delivery is Delivery.SEALED and not recipients:
@@ -266,7 +260,7 @@ purpose:
 # people: [ann]                  # who works with the data; an engine gets views only of projects that name it here
 
 datasets: ["@DATASET@"]
-kinds: [records]                 # genotypes for each person; counts and presence are not served by this version
+kinds: [records]                 # genotypes for each person; counts, presence: noisy numbers of carriers, charged to budgets
 
 disclosure:
   keep_phase: true               # which of the two chromosomes an allele lies on

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from policies import canonical
-from policies.declarations import CODE, SERVED
+from policies.declarations import CODE
 from policies.errors import InputProblem, PolicyInputError
 from policies.loci import END
 from policies.purposes import DisclosureProfile, RequestKind
@@ -109,8 +109,8 @@ def _read(data: object) -> tuple[RequestFile | None, list[InputProblem]]:
     project = _named(top, "project", CODE, "bad_code", _CODE_RULE)
     dataset = _named(top, "dataset", _NAME, "bad_name", _NAME_RULE)
     kind = RequestKind(top.choice("kind", tuple(RequestKind), default=RequestKind.RECORDS))
-    if kind not in SERVED:
-        top.note("kind_not_served", f"this version answers no request for {kind}: ask for {', '.join(SERVED)}", "kind")
+    if kind is not RequestKind.RECORDS:
+        top.note("kind_not_served", f"a file cannot ask for {kind}: a steward submits it (genovault request submit)", "kind")
     regions, genes, panel = _loci(top)
     fields = top.choices("fields", tuple(AskedField)) or (AskedField.GENOTYPES,)
     person = top.text("for", default="", longest=64)

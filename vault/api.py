@@ -8,9 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from policies.purposes import RequestKind
 from vault import gate
 from vault.access import askable
 from vault.access.askable import ListedPanel, ListedProject
+from vault.counting import CountsAnswer
 from vault.errors import UsageError
 from vault.operations import recovery
 from vault.session import unlocked_vault
@@ -61,6 +63,80 @@ class Vault:
         _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
         _require_texts(**{f"regions[{at}]": region for at, region in enumerate(asked)})
         return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=asked)
+
+    def counts(
+        self,
+        *,
+        project: str,
+        dataset: str,
+        alleles: Sequence[str] | None = None,
+        panel: str | None = None,
+        epsilon: float | str | None = None,
+        accuracy: int | None = None,
+    ) -> CountsAnswer:
+        """Noisy numbers of the people who carry alleles, among all whose consent permits the project's purpose.
+
+        Each allele that was not answered before is charged ``epsilon`` nats to the budgets of project, organisation and all; the same
+        question gets the same answer, free, while the same people take part. ``carriers`` is None for fewer than 21, masked or absent alike.
+
+        Args:
+            project: code of an approved project that declares counts.
+            dataset: name of one of the project's datasets.
+            alleles: ``"contig:pos:ref:alt"`` each, or
+            panel: name of a panel of the dataset whose loci are exact.
+            epsilon: nats for each allele, or
+            accuracy: number of carriers that an answer may be off in 95 of 100 cases; neither: 0.1 nats, which is 30 carriers.
+
+        Raises:
+            UsageError: ``argument_type``. InputError: an allele or number is malformed. RefusedError: nothing is answered, or a budget is spent.
+            IntegrityError, UnavailableError: as ``view``.
+        """
+        return self._counted(RequestKind.COUNTS, project, dataset, alleles=alleles, panel=panel, exact=(epsilon, accuracy))
+
+    def presence(
+        self,
+        *,
+        project: str,
+        dataset: str,
+        alleles: Sequence[str] | None = None,
+        panel: str | None = None,
+        epsilon: float | str | None = None,
+        accuracy: int | None = None,
+    ) -> CountsAnswer:
+        """As ``counts``, but without numbers: which alleles 21 people or more carry, as far as the noise lets it be told."""
+        return self._counted(RequestKind.PRESENCE, project, dataset, alleles=alleles, panel=panel, exact=(epsilon, accuracy))
+
+    def _counted(
+        self,
+        kind: RequestKind,
+        project: str,
+        dataset: str,
+        *,
+        alleles: object,
+        panel: str | None,
+        exact: tuple[object, object],
+    ) -> CountsAnswer:
+        if isinstance(alleles, str) or not isinstance(alleles, Iterable | None):
+            raise UsageError("argument_type", "alleles is several str, not one")
+        asked: list[str] = list(alleles or ())
+        _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
+        _require_texts(**{f"alleles[{at}]": allele for at, allele in enumerate(asked)})
+        epsilon, accuracy = exact
+        if isinstance(epsilon, bool) or not isinstance(epsilon, str | float | int | None):
+            raise UsageError("argument_type", f"epsilon is a number, not {type(epsilon).__name__}")
+        if isinstance(accuracy, bool) or not isinstance(accuracy, int | None):
+            raise UsageError("argument_type", f"accuracy is an int, not {type(accuracy).__name__}")
+        text = f"{epsilon:.6f}" if isinstance(epsilon, float | int) else epsilon
+        return gate.counts(
+            self._opened,
+            project=project,
+            dataset=dataset,
+            kind=kind,
+            alleles=asked,
+            panel=panel,
+            epsilon=text,
+            accuracy=accuracy,
+        )
 
     def close(self) -> None:
         """Sign the log's head if this principal holds the key, then drop keys and connections."""

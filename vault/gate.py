@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policies.decisions import Tally
+from policies.purposes import RequestKind
+from vault import counting
 from vault.access import (
     askable,
     asked_regions,
@@ -38,9 +40,11 @@ from vault.access import (
     requests,
     signed_approvals,
 )
+from vault.access.disclosure import questions
+from vault.access.disclosure.carrier_table import Read
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
-from vault.access.scope import AccessScope, Reissue, scope_of_check, scope_of_request, scope_of_view
+from vault.access.scope import AccessScope, Reissue, scope_of_check, scope_of_counts, scope_of_request, scope_of_view
 from vault.access.told import UNKNOWN_COMMIT, told
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
@@ -49,6 +53,7 @@ from vault.audit.log import Appended
 from vault.consent import cohort_decisions, ledger, project_check, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.consent.project_check import ProjectCheck
+from vault.counting import CountsAnswer
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
@@ -57,6 +62,7 @@ from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import write_folder
 from vault.extracts.staging import Staging, discard_staged
 from vault.genotypes.catalog import dataset_reader, declared_assays, panels
+from vault.genotypes.store.selections import Selection
 from vault.ids import SubjectId
 from vault.session.moments import Moment, moment
 from vault.session.process_lock import process_lock
@@ -212,6 +218,71 @@ def _extract(
             raise
         publication.finish(vault, releases.load(vault, release_id))
     return releases.load(vault, release_id)
+
+
+def counts(
+    vault: UnlockedVault,
+    *,
+    project: str,
+    dataset: str,
+    kind: RequestKind,
+    alleles: Sequence[str] = (),
+    panel: str | None = None,
+    epsilon: str | None = None,
+    accuracy: int | None = None,
+) -> CountsAnswer:
+    """Answer which alleles are carried in the cohort of a project and dataset, by noisy numbers that are charged (``vault.counting``).
+
+    Raises:
+        InputError: the question is none, told to everybody. RefusedError, IntegrityError, UnavailableError: as ``view`` and ``counting.answer``.
+    """
+    with vault.trail.attempting(Action.COUNTS_ANSWER):
+        amount = questions.accuracy(epsilon=epsilon, within=accuracy)
+        asked = questions.read_alleles(alleles)
+        questions.require_one_source(asked, panel)
+
+    def answered() -> CountsAnswer:
+        with vault.trail.attempting(Action.COUNTS_ANSWER):
+            scope = scope_of_counts(vault, project=project, dataset=dataset, kind=kind, panel=panel)
+            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=amount)
+        return _count(vault, scope, question)
+
+    return told(vault, answered, form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=()))
+
+
+def result(vault: UnlockedVault, request_id: str) -> CountsAnswer:
+    """Answer a request for counts or presence. Raises as ``counts``; InputError ``request_unknown``; RefusedError as ``requests.require_served``."""
+
+    def answered() -> CountsAnswer:
+        with vault.trail.attempting(Action.COUNTS_ANSWER, request=request_id):
+            request = requests.to_be_served(vault, request_id)
+            kind, spec = request.kind, request.spec
+            if kind not in questions.COUNTED:
+                raise RefusedError("kind_not_served", f"this request is for {kind.value}", hint="genovault extract")
+            scope = scope_of_counts(
+                vault, project=request.project, dataset=request.dataset, kind=kind, panel=spec.panel, request=request
+            )
+            asked = questions.read_alleles(spec.alleles)
+            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=spec.epsilon)
+        return _count(vault, scope, question)
+
+    return told(vault, answered)
+
+
+def _count(vault: UnlockedVault, scope: AccessScope, question: questions.CountsQuestion) -> CountsAnswer:
+    """Steps 2 to 7 of counts: decision and blocks are lent to ``counting``, which keeps neither."""
+    with vault.books.read() as tx:
+        cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))  # outside the lock, where it is long
+
+    def decide(tx: Transaction, asked: AccessScope, when: Moment) -> Decided:
+        return _decide(vault, tx, asked, when)
+
+    def open_calls(asked: AccessScope, people: Sequence[SubjectId]) -> Read:
+        keys = _open_keys(vault, KeyPurpose.GENOTYPE, people)
+        reader = dataset_reader.GenotypeReader(vault, asked.dataset, people, keys)
+        return lambda places: reader.read(Selection(regions=tuple(places)))
+
+    return counting.answer(vault, scope, question, decide=decide, open_calls=open_calls)
 
 
 def _new_release(vault: UnlockedVault) -> str:

@@ -40,3 +40,4 @@ MAX_EVIDENCE_BYTES = 1 << 30  # one scanned or recorded consent, of which the di
 MAX_SETTINGS_BYTES = 1 << 20  # vault.json: places of databases and some anchors
 MAX_PANEL_LOCI = 1_000_000  # a panel is a few loci to a whole array
 MAX_REGIONS = 100_000  # regions of one request
+MAX_COUNTED_ALLELES = 1_000  # alleles of one question for counts: more than any budget covers

@@ -12,7 +12,7 @@ from enum import StrEnum
 from policies.disclosure.nats import UNIT, Micronats
 
 
-class Scope(StrEnum):
+class BudgetScope(StrEnum):
     """Who shares a budget: a project, all projects of an organisation, everybody."""
 
     PROJECT = "project"
@@ -20,10 +20,10 @@ class Scope(StrEnum):
     WORLD = "world"
 
 
-DEFAULT_CAPS: Mapping[Scope, Micronats] = {
-    Scope.PROJECT: 2_300_000,  # a factor of 10
-    Scope.ORGANISATION: 3 * UNIT,
-    Scope.WORLD: 4_610_000,  # a factor of 100
+DEFAULT_CAPS: Mapping[BudgetScope, Micronats] = {
+    BudgetScope.PROJECT: 2_300_000,  # a factor of 10
+    BudgetScope.ORGANISATION: 3 * UNIT,
+    BudgetScope.WORLD: 4_610_000,  # a factor of 100
 }
 
 MOST_RAISED: Micronats = 100 * UNIT
@@ -34,7 +34,7 @@ MOST_RAISED: Micronats = 100 * UNIT
 class Budget:
     """One budget of one family: what may leave and what has left."""
 
-    scope: Scope
+    scope: BudgetScope
     owner: str  # code of the project, id of the organisation, or nothing
     cap: Micronats
     spent: Micronats
@@ -45,11 +45,11 @@ class Budget:
         return max(0, self.cap - self.spent)
 
 
-def owner_of(scope: Scope, *, project: str, organisation: str) -> str:
+def owner_of(scope: BudgetScope, *, project: str, organisation: str) -> str:
     """Whose budget it is. A project without an organisation's id is one of its own."""
-    if scope is Scope.WORLD:
+    if scope is BudgetScope.WORLD:
         return ""
-    return (organisation or f"project:{project}") if scope is Scope.ORGANISATION else project
+    return (organisation or f"project:{project}") if scope is BudgetScope.ORGANISATION else project
 
 
 def short(budgets: Sequence[Budget], price: Micronats) -> Budget | None:

@@ -30,6 +30,12 @@ def parse(text: str, *, place: str) -> Micronats:
     return int(whole) * UNIT + int((part or "").ljust(6, "0"))
 
 
+def text(amount: Micronats) -> str:
+    """The amount as ``parse`` reads it."""
+    whole, part = divmod(amount, UNIT)
+    return f"{whole}.{part:06}".rstrip("0").rstrip(".")
+
+
 def number(amount: Micronats) -> float:
     """Nats, for reports."""
     return amount / UNIT

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from policies.disclosure.nats import UNIT, Micronats
+from policies.disclosure.nats import UNIT, Micronats, factor, number
 from policies.errors import PolicyInputError
 
 DEFAULT: Micronats = UNIT // 10
@@ -31,6 +31,16 @@ class Price:
     def total(self) -> Micronats:
         """Micronats, if none was answered before."""
         return self.epsilon * self.alleles
+
+    def as_dict(self) -> dict[str, float]:
+        """The price as it is shown before it is paid: ``nats`` and ``factor`` at most, ``epsilon`` for each of ``alleles``."""
+        return {
+            "alleles": self.alleles,
+            "epsilon": number(self.epsilon),
+            "accuracy95": accuracy95(self.epsilon),
+            "nats": number(self.total),
+            "factor": factor(self.total),
+        }
 
 
 def accuracy95(epsilon: Micronats) -> int:

@@ -39,7 +39,10 @@ def test_a_panel_or_everything_can_be_asked_for(consented):
         ("--regions-file none.bed", 4, "file_unreadable"),
         ("--regions-file bad.bed", 4, "bad_bed"),
         ("--panel nope", 4, "panel_unknown"),
-        ("--kind counts", 3, "kind_not_served"),
+        ("--kind counts", 4, "alleles_missing"),
+        ("--kind counts --allele 22:5:A", 4, "document_rejected"),
+        ("--kind counts --allele 22:5:A:G --accuracy 3 --epsilon 1", 4, "document_rejected"),
+        ("--kind counts --allele 22:5:A:G", 3, "outside_project"),
         ("--kind everything", 2, "usage"),
     ],
 )

@@ -158,14 +158,8 @@ def test_what_is_not_a_declaration_at_all(data):
 
 
 @pytest.mark.parametrize("kinds", [["counts"], ["records", "presence"]])
-def test_kinds_that_are_not_served_are_refused_when_they_are_declared(kinds):
-    (problem,) = lint(full(kinds=kinds))
-    assert (problem.code, problem.place) == ("kind_not_served", "kinds")
-
-
-def test_a_stored_declaration_with_such_kinds_is_still_read():
-    stored = parse_project(full()).text().replace('"kinds":["records"]', '"kinds":["counts","records"]')
-    assert parse_stored(stored).kinds == (RequestKind.RECORDS, RequestKind.COUNTS)
+def test_every_kind_may_be_declared(kinds):
+    assert {kind.value for kind in parse_project(full(kinds=kinds)).kinds} == set(kinds)
 
 
 @pytest.mark.parametrize(

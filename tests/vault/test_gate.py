@@ -169,16 +169,16 @@ def test_an_expired_project(folder):
     later.abandon()
 
 
-def test_requests_that_are_denied_unknown_or_of_another_kind(s, tmp_path, monkeypatch):
+def test_requests_that_are_denied_unknown_or_of_another_kind(s, tmp_path):
     denied = ask(s)
     requests.deny(s, denied, "no")
-    for module in ("policies.declarations", "vault.access.requests"):  # an earlier version took in what it did not serve
-        monkeypatch.setattr(f"{module}.SERVED", tuple(RequestKind))
     vaults.approve(s, "counting", "cohort", kinds=["counts"])
     with pytest.raises(RefusedError) as caught:
         gate.view(s, project="counting", dataset="cohort")
     assert caught.value.code == "outside_project"
-    counts = requests.submit(s, "counting", "cohort", kind=RequestKind.COUNTS, spec=requests.Spec()).request_id
+    counts = requests.submit(
+        s, "counting", "cohort", kind=RequestKind.COUNTS, spec=requests.Spec(alleles=("22:1000:A:G",))
+    ).request_id
     for request, code in ((denied, "request_denied"), ("r-0", "request_unknown"), (counts, "kind_not_served")):
         with pytest.raises(GenovaultError) as caught:
             gate.extract(s, request, tmp_path / "out")

@@ -20,6 +20,8 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from policies.disclosure.nats import Micronats
+from policies.disclosure.noise import Price
 from policies.purposes import ApprovalMode, RequestKind
 from vault.access import projects, releases
 from vault.access.projects import Project
@@ -62,6 +64,14 @@ class Spec:
     fields: tuple[str, ...] = ()  # of each call, as a request file names them; none: not from a file
     reason: str = ""  # as the file states it
     file_sha256: str = ""  # of the request file, 64 hex digits
+    alleles: tuple[str, ...] = ()  # of counts and presence, CONTIG:POS:REF:ALT; else the panel's
+    epsilon: Micronats = 0  # of each allele; 0 of records
+    n_alleles: int = 0  # those, or the panel's
+
+    @property
+    def price(self) -> Price | None:
+        """What an answer to counts or presence costs at most; None of records."""
+        return Price(self.epsilon, self.n_alleles) if self.epsilon else None
 
 
 @dataclass(frozen=True)
@@ -199,7 +209,7 @@ def content(vault: UnlockedVault, row: RequestRow) -> tuple[Spec, Signed | None]
     said: dict[str, Any] = SEALED.open(vault.records, row.request_id, row.sealed, standing=_standing(row))
     spec, signed = said["spec"], said.get("signed")
     made = None if signed is None else Signed(*map(bytes.fromhex, signed))
-    listed = {name: tuple(spec.get(name, ())) for name in ("regions", "genes", "fields")}
+    listed = {name: tuple(spec.get(name, ())) for name in ("regions", "genes", "fields", "alleles")}
     return Spec(**{**spec, **listed}), made
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from policies.declarations import SERVED
+from policies.disclosure import nats
 from policies.purposes import ApprovalMode, RequestKind
 from vault.access import asked_regions, projects
+from vault.access.disclosure import asked_counts, questions
 from vault.access.request_records import (
     APPROVED,
     DENIED,
@@ -53,13 +54,11 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
         if spec.submitted_for is not None and not is_handle(spec.submitted_for):
             hint = "letters, digits and ._@-, at most 64, as principals are called"
             raise InputError("person_malformed", "the person it is for is not named as the log can name somebody", hint=hint)
-        if kind not in SERVED:
-            raise RefusedError("kind_not_served", f"this version answers no request for {kind.value}", hint="ask for records")
         project = projects.load(vault, project_code)
         if spec.submitted_for is not None:
             _require_person(vault, project, spec.submitted_for)
         dataset = datasets.by_name(vault, dataset_name)
-        spec = _checked(vault, dataset, spec)
+        spec = asked_counts.checked(vault, dataset, spec) if kind in questions.COUNTED else _checked(vault, dataset, spec)
         _require_approved(project)
         if dataset_name not in project.declaration.datasets or kind not in project.declaration.kinds:
             raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")
@@ -309,6 +308,8 @@ def _require_approved(project: projects.Project) -> None:
 
 
 def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spec:
+    if spec.alleles or spec.epsilon:
+        raise InputError("alleles_not_counted", "alleles and accuracy are of counts and presence", hint="--kind counts")
     asked_regions.require_form(spec.regions)
     spec = replace(spec, regions=asked_regions.in_positions(vault, dataset, spec.regions, spec.genes))
     if len(spec.regions) > MAX_REGIONS:
@@ -320,10 +321,7 @@ def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spe
             asked_regions.require_present(vault, regions, dataset)
     if spec.panel is None:
         return spec
-    panel = panels.by_name(vault, spec.panel)
-    if panel.dataset_id != dataset.dataset_id:
-        raise InputError("panel_unknown", f"panel {spec.panel} is not of this dataset", hint="genovault panel list")
-    return replace(spec, panel_version=panel.version)
+    return replace(spec, panel_version=panels.of_dataset(vault, spec.panel, dataset).version)
 
 
 def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[str, object]:
@@ -336,6 +334,7 @@ def _detail(dataset: datasets.Dataset, kind: RequestKind, spec: Spec) -> dict[st
         "genes": list(spec.genes),
         "panel": spec.panel,
         "for": spec.submitted_for,
+        **({"alleles": list(spec.alleles), "epsilon": nats.text(spec.epsilon)} if spec.epsilon else {}),
         **({"file": spec.file_sha256, "fields": list(spec.fields), "reason": spec.reason} if spec.file_sha256 else {}),
     }
 

@@ -11,6 +11,7 @@ from policies.purposes import RequestKind
 from vault.access import asked_regions, delivery, projects, requests
 from vault.access.projects import Project
 from vault.access.recipients import RecipientKey
+from vault.access.request_records import Request
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
@@ -94,7 +95,7 @@ def scope_of_request(vault: UnlockedVault, request_id: str, *, recipients: Seque
     """
     request = requests.to_be_served(vault, request_id)
     if request.kind is not RequestKind.RECORDS:
-        raise RefusedError("kind_not_served", f"this version releases records, not {request.kind.value}")
+        raise RefusedError("kind_not_served", f"this request is for {request.kind.value}", hint="genovault request result")
     spec = request.spec
     panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
     project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
@@ -104,6 +105,23 @@ def scope_of_request(vault: UnlockedVault, request_id: str, *, recipients: Seque
     with vault.books.read() as tx:
         readers = delivery.readers(vault, tx, project.declaration, chosen=recipients)
     return replace(_with_asked(vault, scope), readers=readers)
+
+
+def scope_of_counts(
+    vault: UnlockedVault, *, project: str, dataset: str, kind: RequestKind, panel: str | None, request: Request | None = None
+) -> AccessScope:
+    """Load the scope of a question for counts or presence: of a program, or of a stored request, which is named beside what it says.
+
+    Raises:
+        InputError, RefusedError: as ``scope_of_view``.
+    """
+    version = None if request is None else request.spec.panel_version
+    found = None if panel is None else panels.by_name(vault, panel, version=version)
+    person = None if request is None else request.spec.submitted_for
+    own = None if request is None else request.request_id
+    scope = AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, (), own, person)
+    _require_open(vault, scope, kind)
+    return scope
 
 
 def scope_of_view(
@@ -148,7 +166,7 @@ def _with_asked(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
     return replace(scope, asked=tuple(Interval(name, 0, END) for name in contigs))
 
 
-def _require_open(vault: UnlockedVault, scope: AccessScope) -> None:
+def _require_open(vault: UnlockedVault, scope: AccessScope, kind: RequestKind = RequestKind.RECORDS) -> None:
     """Refuse a scope that its project does not cover now, or of which an engine asks that the project does not name.
 
     Raises:
@@ -159,14 +177,14 @@ def _require_open(vault: UnlockedVault, scope: AccessScope) -> None:
         raise RefusedError("not_of_project", f"project {project.code} does not name {vault.principal} among its people")
     if project.state != projects.APPROVED:
         raise RefusedError("project_not_approved", f"project {project.code} is {project.state}")
-    require_records(project)
+    require_kind(project, kind)
     _require_declared(vault, scope)
 
 
-def require_records(project: Project) -> None:
-    """Refuse a project that does not declare records among its kinds of request. Raises RefusedError ``outside_project``."""
-    if RequestKind.RECORDS not in project.declaration.kinds:
-        raise RefusedError("outside_project", "the project does not declare records among its kinds of request")
+def require_kind(project: Project, kind: RequestKind = RequestKind.RECORDS) -> None:
+    """Refuse a project that does not declare a kind of request. Raises RefusedError ``outside_project``."""
+    if kind not in project.declaration.kinds:
+        raise RefusedError("outside_project", f"the project does not declare {kind} among its kinds of request")
 
 
 def _require_declared(vault: UnlockedVault, scope: AccessScope) -> None:

@@ -88,6 +88,9 @@ class Action(StrEnum):
     VIEW_OUTCOME = "view.outcome"
     EXTRACT_INTENT = "extract.intent"
     EXTRACT_OUTCOME = "extract.outcome"
+    COUNTS_ANSWER = "counts.answer"  # noisy numbers of carriers, charged in the same transaction
+    BUDGET_SHOW = "budget.show"
+    BUDGET_RAISE = "budget.raise"  # with two stewards the first only proposes; flag "proposed"
     RELEASE_SHOW = "release.show"
     RELEASE_VERIFY = "release.verify"
     RELEASE_HOLDINGS = "release.holdings"

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from policies.decisions import Tally
 from policies.term_matching import Effect
-from vault.access.scope import AccessScope, require_records
+from vault.access.disclosure.questions import COUNTED
+from vault.access.scope import AccessScope, require_kind
 from vault.consent import ledger, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.errors import RefusedError
@@ -89,7 +90,8 @@ def examine(
 
 def _stopped(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment) -> RefusedError | None:
     try:
-        require_records(scope.project)
+        if not set(COUNTED) & set(scope.project.declaration.kinds):
+            require_kind(scope.project)
         release_decisions.limits(tx, scope, decided, when)
     except RefusedError as error:
         return error

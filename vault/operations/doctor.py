@@ -336,6 +336,7 @@ _CHECKS: tuple[tuple[str, Check, tuple[Branch, ...]], ...] = (
     ("requests and releases", release_checks.findings, ()),
     ("records of releases", _records, (Branch.BOOKS,)),
     ("notices and holdings", release_checks.notices_and_holdings, (Branch.BOOKS,)),
+    ("budgets and answers", release_checks.budgets_and_answers, (Branch.BOOKS,)),
     ("people", _people, ()),
     ("identities", _identities, (Branch.IDENTITY,)),
     ("keys", _keys, ()),

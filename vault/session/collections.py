@@ -29,6 +29,9 @@ from vault.crypto.context import encode_context
 from vault.storage.base import Base
 from vault.storage.book_tables import (
     ApprovalRow,
+    BudgetFamilyRow,
+    BudgetRaiseRow,
+    BudgetRow,
     ConsentBatchRow,
     DatasetRow,
     ErasingChunkRow,
@@ -169,6 +172,9 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             _of(RequestRow),
             _of(NoticeRow),
             _of(ResolutionRow),
+            _of(BudgetRow),
+            _of(BudgetFamilyRow),
+            _of(BudgetRaiseRow),
             _of(ErasureRow),
             _of(ErasingChunkRow),
             _of(KeyBackupRow),

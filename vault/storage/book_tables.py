@@ -482,6 +482,53 @@ class ResolutionRow(Base):
     sealed: Mapped[Sealed]  # pseudonym, reason, case; books branch
 
 
+class BudgetRow(Base):
+    """Evidence about one dataset's people that has left by counts, for one owner of a budget. What a family spent is the sum of its datasets."""
+
+    __tablename__ = "budget"
+
+    scope: Mapped[Code] = mapped_column(primary_key=True)  # project | organisation | world
+    owner: Mapped[Code] = mapped_column(primary_key=True)  # code of the project, id of the organisation, or nothing
+    dataset_id: Mapped[Id] = mapped_column(primary_key=True)  # also of one that is gone: what left stays spent
+    spent: Mapped[Count]  # millionths of a nat
+
+
+class BudgetFamilyRow(Base):
+    """Dataset of a family: those that once shared a person."""
+
+    __tablename__ = "budget_family"
+
+    dataset_id: Mapped[Id] = mapped_column(primary_key=True)
+    family: Mapped[Id]  # smallest id of its datasets when it was found
+
+
+class BudgetRaiseRow(Base):
+    """Raise of a budget, on which two signatures stand."""
+
+    __tablename__ = "budget_raise"
+
+    scope: Mapped[Code] = mapped_column(primary_key=True)
+    owner: Mapped[Code] = mapped_column(primary_key=True)
+    number: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)  # from 1 on
+    dataset_id: Mapped[Id]  # of the family that it is for
+    nats: Mapped[Count]  # millionths of a nat
+    proposed_by: Mapped[str | None] = mapped_column(Text)  # None: there was one steward
+    proposed: Mapped[Micros | None]
+    approved_by: Mapped[Code]
+    approved: Mapped[Micros]
+
+
+class StoredAnswerRow(Base):
+    """Answer about one allele in one cohort, drawn once, so that the same question gets the same answer."""
+
+    __tablename__ = "stored_answer"
+
+    answer_id: Mapped[Digest] = mapped_column(primary_key=True)  # digest of cohort and allele
+    dataset_id: Mapped[Id] = mapped_column(index=True)
+    drawn: Mapped[Micros]
+    sealed: Mapped[Sealed]  # the noisy number, its epsilon, and the columns before; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

@@ -31,6 +31,7 @@ REVISIONS = {
         "0017",
         "0018",
         "0019",
+        "0020",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

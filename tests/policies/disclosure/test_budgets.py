@@ -3,35 +3,35 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.disclosure.budgets import DEFAULT_CAPS, Budget, Scope, owner_of, short
+from policies.disclosure.budgets import DEFAULT_CAPS, Budget, BudgetScope, owner_of, short
 from policies.disclosure.families import joined
 from policies.disclosure.noise import DEFAULT
 
 
 def test_the_defaults_are_23_30_and_46_alleles():
     assert {scope: cap // DEFAULT for scope, cap in DEFAULT_CAPS.items()} == {
-        Scope.PROJECT: 23,
-        Scope.ORGANISATION: 30,
-        Scope.WORLD: 46,
+        BudgetScope.PROJECT: 23,
+        BudgetScope.ORGANISATION: 30,
+        BudgetScope.WORLD: 46,
     }
 
 
 def test_the_first_budget_that_does_not_cover_it():
-    budgets = [Budget(Scope.PROJECT, "a", 100, 0), Budget(Scope.WORLD, "", 100, 90)]
+    budgets = [Budget(BudgetScope.PROJECT, "a", 100, 0), Budget(BudgetScope.WORLD, "", 100, 90)]
     assert short(budgets, 10) is None
     assert short(budgets, 11) == budgets[1]
     assert short(budgets, 101) == budgets[0]
 
 
 def test_a_lowered_cap_leaves_nothing():
-    assert Budget(Scope.PROJECT, "a", 10, 90).left == 0
+    assert Budget(BudgetScope.PROJECT, "a", 10, 90).left == 0
 
 
 def test_owners():
-    assert owner_of(Scope.WORLD, project="a", organisation="r") == ""
-    assert owner_of(Scope.ORGANISATION, project="a", organisation="r") == "r"
-    assert owner_of(Scope.ORGANISATION, project="a", organisation="") == "project:a"
-    assert owner_of(Scope.PROJECT, project="a", organisation="r") == "a"
+    assert owner_of(BudgetScope.WORLD, project="a", organisation="r") == ""
+    assert owner_of(BudgetScope.ORGANISATION, project="a", organisation="r") == "r"
+    assert owner_of(BudgetScope.ORGANISATION, project="a", organisation="") == "project:a"
+    assert owner_of(BudgetScope.PROJECT, project="a", organisation="r") == "a"
 
 
 def test_datasets_that_share_a_person_are_a_family():

@@ -111,6 +111,7 @@ def test_what_is_asked_is_one_of_two():
 @pytest.mark.parametrize(("text", "amount"), [("0.1", 100_000), ("2", 2_000_000), ("0.000001", 1), ("12.5", 12_500_000)])
 def test_nats_are_exact(text, amount):
     assert nats.parse(text, place="epsilon") == amount
+    assert nats.text(amount) == text
 
 
 @pytest.mark.parametrize("text", ["", "1e-1", "-1", "0.1234567", ".1", "1.", "\u0661", "99999", "nan", "0,1"])

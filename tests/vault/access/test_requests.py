@@ -87,10 +87,24 @@ def test_what_cannot_be_asked(s, asked, code):
 
 
 @pytest.mark.parametrize("kind", [RequestKind.COUNTS, RequestKind.PRESENCE])
-def test_kinds_that_are_not_served(s, kind):
+def test_kinds_that_the_declaration_does_not_name(s, kind):
     with pytest.raises(RefusedError) as caught:
-        submit(s, kind=kind)
-    assert caught.value.code == "kind_not_served"
+        submit(s, kind=kind, alleles=("22:1000:A:G",))
+    assert caught.value.code == "outside_project"
+
+
+@pytest.mark.parametrize("kind", [RequestKind.COUNTS, RequestKind.PRESENCE])
+@pytest.mark.parametrize("asked", [{}, {"regions": ("22:1-5",)}, {"alleles": ("22:1000:A:G",), "panel": "pgx"}])
+def test_counts_are_of_alleles(s, kind, asked):
+    with pytest.raises(InputError) as caught:
+        submit(s, kind=kind, **asked)
+    assert caught.value.code == "alleles_missing"
+
+
+def test_records_are_not_asked_by_alleles(s):
+    with pytest.raises(InputError) as caught:
+        submit(s, alleles=("22:1000:A:G",))
+    assert caught.value.code == "alleles_not_counted"
 
 
 def test_a_dataset_that_the_declaration_does_not_name(s):

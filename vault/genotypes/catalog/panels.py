@@ -14,6 +14,7 @@ from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
 from vault.errors import InputError
 from vault.files.names import require_name
+from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.loci import Locus
 from vault.genotypes.panel_loci import LocusIndex
 from vault.ids import DatasetId, new_id
@@ -72,6 +73,14 @@ def create(vault: UnlockedVault, name: str, loci: Sequence[Locus], *, dataset_id
         panel = ObjectRef("panel", f"{sha256(content.encode()).hex()}:{version}")
         vault.trail.append(tx, Action.PANEL_CREATE, Outcome.DONE, obj=panel, counts={"loci": len(loci)}, detail={"name": name})
     return by_name(vault, name)
+
+
+def of_dataset(vault: UnlockedVault, name: str, dataset: Dataset) -> Panel:
+    """A panel of a dataset in its newest version. Raises InputError ``panel_unknown``."""
+    panel = by_name(vault, name)
+    if panel.dataset_id != dataset.dataset_id:
+        raise InputError("panel_unknown", f"panel {name} is not of this dataset", hint="genovault panel list")
+    return panel
 
 
 def by_name(vault: UnlockedVault, name: str, *, version: int | None = None) -> Panel:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import select
 
+from vault.access.disclosure import stored_answers
 from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.genotypes.catalog import panel_builder, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
@@ -23,7 +24,7 @@ from vault.operations.erasure.private_alleles import NONE, carriers
 from vault.operations.erasure.site_tables import purge_chunk, purge_directory
 from vault.operations.erasure.swaps import Work, waiting
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import DatasetRow, LayoutMemberRow, PartRow
+from vault.storage.book_tables import DatasetRow, LayoutMemberRow, PartRow, PersonalPartRow
 
 Packed = Mapping[str, Mapping[str, str]]
 """Part → chunk → ``job.pack``."""
@@ -100,13 +101,21 @@ def purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
                 blanked += purge_chunk(vault, part, Work(job.job_id, part.part_id, ordinal), private.get(ordinal, NONE))
         directories += purge_directory(vault, part, Work(job.job_id, part.part_id, DIRECTORY), private)
         builds += follow(vault, part, panels)
-    vault.books.checkpoint_wal(*HOLDING_NAMES)
+    _forget_answers(vault, job.subject, [dataset.dataset_id for dataset, _ in held])
+    vault.books.checkpoint_wal(*HOLDING_NAMES, stored_answers.TABLE)
     builds += settle_builds(vault, carried.part_ids())
     for dataset in {dataset for dataset, _ in held}:
         panel_builder.rebuild(vault, dataset)
     personal = personal_parts.remove(vault, [job.subject])
     done = {"alts_blanked": blanked, "directories_rewritten": directories, "panel_builds": builds, "personal_parts": personal}
     return replace(job.plan, alts={}, moved={}, destroyed={**job.plan.destroyed, **done, "parts": len(held)})
+
+
+def _forget_answers(vault: UnlockedVault, subject: SubjectId, datasets: list[DatasetId]) -> None:
+    """Delete the noisy numbers that were drawn about a person's datasets: the person may have been counted in them."""
+    with vault.books.write() as tx:
+        own = tx.scalars(select(PersonalPartRow.dataset_id).where(PersonalPartRow.subject_id == subject)).all()
+        stored_answers.purge(tx, {*datasets, *own})
 
 
 def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, PartRow]]:

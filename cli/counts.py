@@ -1,0 +1,65 @@
+"""Commands about counts and presence: their noisy answers, and what a question costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import Context, context_of
+
+if TYPE_CHECKING:
+    from vault.access.request_records import Request
+
+
+def result(
+    ctx: typer.Context,
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)],
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to a file that does not exist yet.")] = None,
+    reasons: Annotated[
+        bool, typer.Option("--reasons", help="Say why an allele is not told, for stewards: not to be handed on.")
+    ] = False,
+) -> None:
+    """Answer a request for counts or presence with noisy numbers, and charge what was not answered before.
+
+    An allele exists where the noisy number of its carriers is 21 or more; carriers is null for fewer, masked or absent alike. The same
+    question gets the same answer, and costs nothing again, while the same people take part.
+
+    JSON: {"request", "kind", "cohort": {"digest", "n_band"}, "epsilon", "accuracy95", "false_exists", "answers": [{"allele", "exists": bool,
+    "carriers": number or null, "epsilon"}], "charged", "spent": {"project": {"nats", "factor", "left"}, "organisation": {…}}, "receipt"}.
+    """
+    context = context_of(ctx)
+    from vault import gate
+
+    with context.output.reserving(output) as write, context.open() as vault:
+        found = gate.result(vault, request_id)
+        write(f"{json.dumps(found.as_dict(), indent=1)}\n")
+    context.output.document(found.as_dict())
+    shown = [
+        (one.allele, "yes" if one.exists else "no", "-" if one.carriers is None else str(one.carriers)) for one in found.answers
+    ]
+    if reasons:
+        context.output.table(
+            ("allele", "exists", "carriers", "why not told"), [(*row, found.reasons.get(row[0], "")) for row in shown]
+        )
+    else:
+        context.output.table(("allele", "exists", "carriers"), shown)
+    context.output.line(
+        f"each within ±{found.accuracy95} in 95 of 100 cases; an absent allele reads as existing in {found.false_exists:.1%}"
+    )
+    for scope, spent in found.spent.items():
+        context.output.line(f"{scope}: {spent.nats:g} nats spent (factor {spent.factor:g}), {spent.left:g} left")
+
+
+def tell_price(context: Context, request: Request) -> None:
+    """Say what a request for counts or presence will cost, before it is answered."""
+    if request.spec.price is None:
+        return
+    price = request.spec.price.as_dict()
+    context.output.line(
+        f"at most {price['nats']:g} nats: {price['alleles']} alleles at {price['epsilon']:g}, each within ±{price['accuracy95']} in 95 of 100"
+        f" cases; odds change by a factor of {price['factor']:g} at most"
+    )
+    context.output.line(f"nothing is paid before it is answered: genovault request result {request.request_id}")

@@ -1,0 +1,1 @@
+"""Counts and presence: what is asked, budgets, raises, and stored answers."""

@@ -1,0 +1,151 @@
+"""Raises of budgets: given by two stewards, each by their own signature.
+
+What a budget may spend is worked out from the signatures, so a row that was edited raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from policies.disclosure import nats
+from policies.disclosure.budgets import MOST_RAISED, BudgetScope, owner_of
+from policies.disclosure.nats import Micronats
+from vault.access import projects, second_steward
+from vault.audit.actions import Action, Outcome
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, IntegrityError
+from vault.files.yaml_documents import declared
+from vault.genotypes.catalog import datasets
+from vault.ids import DatasetId
+from vault.session import approvals
+from vault.session.approvals import Approval
+from vault.session.reasons import require_reason
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ApprovalRow, BudgetRaiseRow
+from vault.storage.database import Transaction
+
+KIND = "budget"
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A raise that was signed. ``settled`` False: another steward has to give it."""
+
+    scope: BudgetScope
+    nats: Micronats
+    settled: bool
+    proposed_by: str | None
+
+
+def raise_budget(
+    vault: UnlockedVault,
+    code: str,
+    given: str,
+    *,
+    reason: str,
+    scope: BudgetScope = BudgetScope.PROJECT,
+    dataset: str | None = None,
+) -> Raised:
+    """Raise a project's budget, or its organisation's or the world's, of a dataset's family. With several stewards the first proposes.
+
+    Args:
+        given: nats to add, as a person types them. dataset: None: the only one that the project has.
+
+    Raises:
+        InputError: ``document_rejected``: no number of nats; ``raise_too_large``; ``dataset_needed``; ``dataset_unknown``;
+            ``reason_missing``. RefusedError: ``self_confirmation``. UnavailableError: as ``approvals.sign``.
+    """
+    with vault.trail.attempting(Action.BUDGET_RAISE):
+        said = require_reason(reason)
+        amount = declared(lambda: nats.parse(given, place="nats"), name="the raise")
+        if not 0 < amount <= MOST_RAISED:
+            raise InputError("raise_too_large", f"a raise is above 0 and at most {MOST_RAISED // nats.UNIT} nats")
+        project = projects.load(vault, code)
+        owner = owner_of(scope, project=project.code, organisation=project.declaration.purpose.organisation.id)
+        held = datasets.by_name(vault, dataset or _only(project)).dataset_id
+        with vault.books.write() as tx:
+            number = 1 + len(_rows(tx, scope, owner))
+            approval = _approval(scope, owner, number, held, amount)
+            agreed = second_steward.sign(vault, tx, approval, two=second_steward.needed(tx))
+            tx.flush()
+            if agreed.settled:
+                tx.add(_row(vault, tx, approval, agreed, (scope, owner, number, held, amount)))
+                tx.flush()
+            detail = {"scope": scope.value, "owner": owner, "nats": nats.text(amount), "reason": said}
+            flags = agreed.flags if agreed.settled else ("proposed",)
+            vault.trail.append(tx, Action.BUDGET_RAISE, Outcome.DONE, project=code, flags=flags, detail=detail)
+    return Raised(scope, amount, agreed.settled, agreed.proposed_by)
+
+
+def granted(vault: UnlockedVault, tx: Transaction, scope: BudgetScope, owner: str, family: Collection[bytes]) -> Micronats:
+    """What was added to a budget of a family, held against the signatures. Raises IntegrityError ``approval_missing``."""
+    return sum(_required(vault, tx, row) for row in _rows(tx, scope, owner) if row.dataset_id in family)
+
+
+def faults(vault: UnlockedVault) -> list[str]:
+    """Raises that are not as two stewards signed them, a line each."""
+    found = []
+    with vault.books.read() as tx:
+        for row in tx.scalars(select(BudgetRaiseRow)):
+            try:
+                _required(vault, tx, row)
+            except IntegrityError as error:
+                found.append(f"raise {row.number} of the {row.scope} budget: {error.message}")
+    return found
+
+
+def _only(project: projects.Project) -> str:
+    names = project.declaration.datasets
+    if len(names) != 1:
+        raise InputError("dataset_needed", f"project {project.code} has several datasets", hint=f"--dataset {'|'.join(names)}")
+    return names[0]
+
+
+def _required(vault: UnlockedVault, tx: Transaction, row: BudgetRaiseRow) -> Micronats:
+    approval = _approval(BudgetScope(row.scope), row.owner, row.number, DatasetId(row.dataset_id), row.nats)
+    second = approvals.require(vault, tx, approval, principal=row.approved_by, signed=row.approved)
+    if row.proposed_by is not None and row.proposed is not None:
+        first = approvals.require(vault, tx, approval, principal=row.proposed_by, signed=row.proposed)
+        approvals.require_two(approval, first, second, principals=(row.proposed_by, row.approved_by))
+    return row.nats
+
+
+def _row(
+    vault: UnlockedVault,
+    tx: Transaction,
+    approval: Approval,
+    agreed: second_steward.Agreement,
+    said: tuple[BudgetScope, str, int, DatasetId, Micronats],
+) -> BudgetRaiseRow:
+    scope, owner, number, dataset_id, amount = said
+    first = None if agreed.proposed_by is None else _signed(tx, approval, agreed.proposed_by)
+    return BudgetRaiseRow(
+        scope=scope.value,
+        owner=owner,
+        number=number,
+        dataset_id=dataset_id,
+        nats=amount,
+        proposed_by=agreed.proposed_by,
+        proposed=first,
+        approved_by=vault.principal,
+        approved=_signed(tx, approval, vault.principal),
+    )
+
+
+def _signed(tx: Transaction, approval: Approval, principal: str) -> int:
+    return tx.get_one(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal)).signed
+
+
+def _rows(tx: Transaction, scope: BudgetScope, owner: str) -> list[BudgetRaiseRow]:
+    mine = BudgetRaiseRow.scope == scope.value, BudgetRaiseRow.owner == owner
+    return list(tx.scalars(select(BudgetRaiseRow).where(*mine).order_by(BudgetRaiseRow.number)))
+
+
+def _approval(scope: BudgetScope, owner: str, number: int, dataset_id: DatasetId, amount: Micronats) -> Approval:
+    """The raise with this number of one owner's budget: what two stewards sign."""
+    ref = sha256(encode_context("genovault/budget-raise/v1", scope.value, owner, number))
+    return Approval(Action.BUDGET_RAISE, KIND, ref, sha256(encode_context("genovault/budget-raised/v1", ref, dataset_id, amount)))

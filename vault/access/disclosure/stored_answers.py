@@ -1,0 +1,80 @@
+"""Stored answers: the noisy number that was drawn once for an allele in a cohort, sealed.
+
+The same question gets the same answer and is not charged again. A cohort with other people, other parts that hold their calls or other
+masked places is another one, and so a new draw. Answers survive a withdrawal, not an erasure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+
+from policies.disclosure.alleles import Allele
+from policies.disclosure.nats import Micronats
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError
+from vault.ids import DatasetId
+from vault.session.sealed_records import SealedRecord
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import StoredAnswerRow
+from vault.storage.database import Transaction
+from vault.storage.timestamps import to_micros
+
+SEALED = SealedRecord("stored_answer")
+TABLE = StoredAnswerRow.__tablename__
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """A number of carriers with noise, and the ε that it was drawn with."""
+
+    noisy: int
+    epsilon: Micronats
+
+
+def find(
+    vault: UnlockedVault, tx: Transaction, cohort: bytes, alleles: Iterable[Allele], *, dataset_id: DatasetId
+) -> dict[Allele, StoredAnswer]:
+    """Answers of a cohort that were drawn already. Raises IntegrityError ``stored_answer_altered``, ``seal_broken``."""
+    wanted = {_id(cohort, allele): allele for allele in alleles}
+    found: dict[Allele, StoredAnswer] = {}
+    for row in tx.scalars(select(StoredAnswerRow).where(StoredAnswerRow.answer_id.in_(list(wanted)))):
+        said = SEALED.open(vault.records, row.answer_id, row.sealed, standing=[dataset_id.hex(), row.drawn])
+        found[wanted[row.answer_id]] = StoredAnswer(said["noisy"], said["epsilon"])
+    return found
+
+
+def keep(
+    vault: UnlockedVault, tx: Transaction, cohort: bytes, drawn: Mapping[Allele, StoredAnswer], *, dataset_id: DatasetId
+) -> None:
+    """Store new draws in the caller's write transaction; one of before with less accuracy is replaced."""
+    now = to_micros(vault.clock())
+    for allele, one in drawn.items():
+        answer_id = _id(cohort, allele)
+        said = {"noisy": one.noisy, "epsilon": one.epsilon}
+        sealed = SEALED.seal(vault.records, answer_id, said, standing=[dataset_id.hex(), now])
+        tx.merge(StoredAnswerRow(answer_id=answer_id, dataset_id=dataset_id, drawn=now, sealed=sealed))
+
+
+def purge(tx: Transaction, datasets: Iterable[bytes]) -> None:
+    """Delete every answer about these datasets: they are derived from somebody who is erased."""
+    tx.execute(delete(StoredAnswerRow).where(StoredAnswerRow.dataset_id.in_(sorted(datasets))))
+
+
+def faults(vault: UnlockedVault) -> list[str]:
+    """Answers that are not as they were drawn, a line each."""
+    found = []
+    with vault.books.read() as tx:
+        for row in tx.scalars(select(StoredAnswerRow)):
+            try:
+                SEALED.open(vault.records, row.answer_id, row.sealed, standing=[row.dataset_id.hex(), row.drawn])
+            except IntegrityError as error:
+                found.append(f"a stored answer: {error.message}")
+    return found
+
+
+def _id(cohort: bytes, allele: Allele) -> bytes:
+    return sha256(encode_context("genovault/stored-answer/v1", cohort, allele.text))
