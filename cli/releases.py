@@ -53,7 +53,10 @@ def show(
 ) -> None:
     """One release: what was asked, how much left, under which duties.
 
-    JSON: as of list, with {"asked": {…}, "obligations": {…}}.
+    "bits" say how well its genotypes tell people apart: two unrelated people share all of them with a chance of 2 to the minus "mean",
+    were the sites independent, and "largest" is how surprising the most exposed person's are. Releases of before have none.
+
+    JSON: as of list, with {"asked": {…}, "obligations": {…}, "bits": {"mean", "largest"}}.
     """
     context = context_of(ctx)
     from vault.access import releases
@@ -61,9 +64,9 @@ def show(
     with context.reading(Action.RELEASE_SHOW) as vault:
         release = releases.load(vault, release_id)
     facts = described(release)
-    asked, duties = dict(release.content.asked), dict(release.content.obligations)
-    context.output.document({**facts, "asked": asked, "obligations": duties})
-    for name, value in {**facts, **asked, **duties}.items():
+    asked, duties, bits = dict(release.content.asked), dict(release.content.obligations), dict(release.content.bits)
+    context.output.document({**facts, "asked": asked, "obligations": duties, "bits": bits})
+    for name, value in {**facts, **asked, **duties, **{f"{name} bits": value for name, value in bits.items()}}.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         if shown not in (None, "", False):
             context.output.line(f"{name:12} {shown}")

@@ -17,6 +17,7 @@ Over 350 lines because the steps of one access are read in their order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -72,6 +73,7 @@ from vault.views.view import View
 
 if TYPE_CHECKING:
     from vault.views.deidentify import Deidentified
+    from vault.views.released_bits import ReleasedBits
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None
         with vault.trail.attempting(Action.VIEW_INTENT):
             access = _begin(vault, scope, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         try:
-            made = _open(vault, access, at_once=True).view()
-            outcome = _commit(vault, access, access.content, n_sites=len(made.sites))
+            opened = _open(vault, access, at_once=True)
+            made = opened.view()
+            outcome = _commit(vault, access, access.content, n_sites=len(made.sites), bits=opened.bits)
         except BaseException as error:
             _log_failure(vault, access, error)
             raise
@@ -212,7 +215,7 @@ def _extract(
                 made, staging, chosen, facts=facts, signing_key=signer, envelope=envelope, progress=progress
             )
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(vault, access, replace(access.content, manifest=document.decode()), n_sites=n_sites)
+            _commit(vault, access, replace(access.content, manifest=document.decode()), n_sites=n_sites, bits=made.bits)
         except BaseException as error:
             _log_failure(vault, access, error, staged=staging.path)
             raise
@@ -364,7 +367,7 @@ def _open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[Sub
     return found
 
 
-def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n_sites: int) -> Appended:
+def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n_sites: int, bits: ReleasedBits) -> Appended:
     """Step 7: re-check, then append the outcome and mark the release, in one transaction.
 
     Raises:
@@ -372,6 +375,7 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
     """
     digest = sha256(content.manifest.encode()) if content.manifest else None
     counts = {"subjects": len(access.decided.permitted), "sites": n_sites}
+    content = replace(content, bits={"mean": round(bits.mean, 3), "largest": round(bits.largest, 3)})
     with vault.books.write() as tx:
         head = _recheck(vault, tx, access, moment(vault, tx))
         outcome = vault.trail.append(
@@ -380,7 +384,7 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
             Outcome.DONE,
             refers=access.intent.event_id,
             counts=banded(counts),
-            detail={"counts": counts},
+            detail={"counts": counts, "bits": {name: math.ceil(value) for name, value in content.bits.items()}},
             consent=head.entry(),
             blobs=[digest] if digest else [],
             **_entry_fields(access.scope, access.release_id),

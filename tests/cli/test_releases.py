@@ -24,7 +24,9 @@ def test_an_extract_is_listed_shown_and_verified(asked):
     assert shown["asked"]["regions"] == ["22"]
     assert "no_reidentification" in str(shown["obligations"]) or shown["obligations"]
     assert made["release"] in shell.run("release list").out
-    assert made["release"] in shell.run(f"release show {made['release']}").out
+    assert made["release"] in (words := shell.run(f"release show {made['release']}").out)
+    assert shown["bits"]["largest"] >= shown["bits"]["mean"] > 0
+    assert f"mean bits    {shown['bits']['mean']}" in words
     verified = shell.run("release verify out/manifest.json --json").json
     assert (verified["release"], verified["entry"], verified["subjects"]) == (made["release"], made["entry"], 12)
 

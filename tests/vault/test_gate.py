@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,6 +46,9 @@ def test_a_view_holds_those_who_permit_and_its_receipt_proves_the_access(s):
     leaf = decode_leaf(proven.leaf)
     assert (leaf["act"], leaf["outcome"]) == ("view.outcome", "done")
     assert leaf["counts"] == banded({"subjects": len(PERMITTED), "sites": len(view.sites)})
+    (made,) = (made for made in releases.list_all(s) if made.outcome_index == proven.index)
+    assert s.trail.detail(proven.index)["bits"] == {name: math.ceil(value) for name, value in made.content.bits.items()}
+    assert made.content.bits["largest"] >= made.content.bits["mean"] > 0
 
 
 def test_intent_and_outcome_are_a_pair_in_this_order(s, tmp_path):

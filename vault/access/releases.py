@@ -9,7 +9,7 @@ aborted    nothing became visible
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import ColumnElement, select, update
 
@@ -33,7 +33,8 @@ RELEASED, ABORTED = "released", "aborted"
 class ReleaseContent:
     """Sealed part of a release's record. Folders are empty for a view in memory.
 
-    ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before.
+    ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before. ``bits``: mean and largest of ``ReleasedBits``; none in
+    records of before.
     """
 
     asked: Mapping[str, object]
@@ -43,6 +44,7 @@ class ReleaseContent:
     manifest: str = ""  # manifest.json as it was signed
     places: str = ""
     names: int = 0
+    bits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from vault.views.header_summary import HeaderSummary
 from vault.views.masks import Stretches, masked_sites
 from vault.views.page_order import PageOrder, ordered
 from vault.views.pages import Page
+from vault.views.released_bits import ReleasedBits
 from vault.views.site_selection import Profile, Shown, in_order, settle
 from vault.views.view import View
 
@@ -118,6 +119,7 @@ class Deidentified:
         self._met: NDArray[np.bool_] | None = None
         self._only: _Read | None = None
         self._surveyed = HeaderSummary()
+        self.bits = ReleasedBits(len(self._pseudonyms))  # of the pages that were made
         self._survey()
 
     @property
@@ -219,7 +221,10 @@ class Deidentified:
         return _Read(calls, self._settle(calls.sites, counts))
 
     def _page(self, read: _Read) -> Page:
-        return Page(self.summary.numbered(read.shown.sites), *self._rewritten(read), read.shown.shown_counts())
+        codes, escapes = self._rewritten(read)
+        counts = read.shown.shown_counts()
+        self.bits.add(counts, codes, escapes)
+        return Page(self.summary.numbered(read.shown.sites), codes, escapes, counts)
 
     def _rewritten(self, read: _Read) -> tuple[Codes, Escapes]:
         codes = np.require(read.calls.codes, np.uint8, ["C", "W"])  # may be rewritten in place
