@@ -17,6 +17,7 @@ from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, RefusedError
 from vault.extracts import release_folder
+from vault.operations import key_rotation
 from vault.operations.erasure import process as erasure
 from vault.storage.book_tables import RequestRow
 
@@ -161,3 +162,26 @@ def test_a_release_that_does_not_come_about_leaves_no_key(small, tmp_path, monke
         with pytest.raises(ZeroDivisionError):
             gate.extract(s, vaults.ask(s, project="single"), tmp_path / "out")
     assert keys_of_releases(small) == 0
+
+
+def test_a_release_whose_record_was_deleted_is_told_by_the_name_that_it_has(small, tmp_path):
+    with opened(small) as s:
+        key_rotation.renew_project(s, "demo", keep_old=True)
+        gate.extract(s, vaults.ask(s), tmp_path / "out")
+        name = names_of(s, "S03", project="demo", reason="a test")[0].pseudonym
+    sql(small / "books.db", "DELETE FROM release")
+    with opened(small) as s:
+        recording.withdraw(s, "S03")
+        (notice,) = notices.list_all(s)
+        assert name in {drop.pseudonym for drop in notice.in_force}
+
+
+def test_who_received_a_view_is_told_although_its_records_were_deleted(small):
+    factor = vaults.add_role(small, Role.ENGINE)
+    with opened(small, factor=factor, principal="engine") as s:
+        gate.view(s, project="demo", dataset="cohort", panel="pgx")
+    sql(small / "books.db", "DELETE FROM holding", "DELETE FROM release")
+    with opened(small) as s:
+        recording.withdraw(s, "S03")
+        (notice,) = notices.list_all(s)
+        assert notice.content.recipients == ("engine",)

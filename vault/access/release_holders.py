@@ -16,6 +16,7 @@ from vault.access.releases import ReleaseContent
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.outcomes import ended, is_access
 from vault.audit.reports.records import Record, record_of
+from vault.crypto.key_wrapping import KeyPurpose
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReleaseRow
@@ -78,8 +79,10 @@ def held_at(vault: UnlockedVault, tx: Transaction, subject: SubjectId) -> list[H
         left = [intent for intent, end in accesses if end == Outcome.DONE.value or (end is None and _gone(vault, rows, intent))]
         contents = _contents(vault, rows, left)
         for intent in left:
-            at = _held(tx, intent, known[intent.project or ""], contents.get(_release(intent)), one)
-            found[at.ref, one, at.names] = at  # the newest of a holding is the last
+            project, content = known[intent.project or ""], contents.get(_release(intent))
+            at = _held(tx, intent, project, content, one)
+            for names in _names(vault, project, content):
+                found[at.ref, one, names] = replace(at, names=names)  # the newest of a holding is the last
     return list(found.values())
 
 
@@ -119,16 +122,25 @@ def _contents(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intents: Ite
     return {release_id: releases.content_of(vault, rows[release_id]) for release_id in wanted}
 
 
+def _names(vault: UnlockedVault, project: Project, content: ReleaseContent | None) -> list[int]:
+    """Versions of the key under which a release may name a person: its own, or without a record all that there are."""
+    if content is not None:
+        return [content.names]
+    return sorted(vault.keys.versions_of(KeyPurpose.PROJECT, project.project_id)) or [0]
+
+
 def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseContent | None, subject: SubjectId) -> HeldAt:
     """Where an access left a person. A release that is in the log alone counts by what the log says."""
     release_id = _release(intent)
     asked = {} if content is None else content.asked
+    reader = [intent.actor or ""] if content is None and intent.act == Action.VIEW_INTENT.value else None
+    recipients = tuple(reader or releases.sealed_for(asked) or project.recipient_names())
     held = HeldAt(
         RELEASE,
         release_id,
         str(asked.get("dataset", "")),
         project,
-        tuple(releases.sealed_for(asked) or project.recipient_names()),
+        recipients,
         subject,
         release_id,
         datetime.fromisoformat(intent.time),

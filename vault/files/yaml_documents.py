@@ -16,6 +16,8 @@ from vault.limits import MAX_YAML_BYTES, MAX_YAML_DEPTH
 
 T = TypeVar("T")
 
+MAX_VALUE_CHARS = 100  # of what is not text: a number in base 60 takes time with the square of its length
+_TEXT = "tag:yaml.org,2002:str"
 SHOWN_PROBLEMS = 10  # of a rejected document; the rest is counted
 
 
@@ -63,6 +65,16 @@ class _StrictLoader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
+        if isinstance(node, yaml.ScalarNode) and node.tag != _TEXT and len(node.value) > MAX_VALUE_CHARS:
+            raise yaml.MarkedYAMLError(problem="a number or date that is too long", problem_mark=node.start_mark)
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, TypeError, AttributeError):  # 2026-02-30, !!int x, !!bool x, !!timestamp x
+            raise yaml.MarkedYAMLError(
+                problem="a value that is not of its kind; quote text", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[object] = set()

@@ -25,6 +25,12 @@ MALFORMED = {
     "a tab": b"a:\n\t- b\n",
     "depth": b"a: " + b"[" * 5000 + b"]" * 5000,
     "two documents": b"a: 1\n---\nb: 2\n",
+    "a day that is none": b"a: 2026-02-30\n",
+    "a number of many digits": b"a: " + b"9" * 200_000,
+    "a number in base 60": b"a: 1" + b":59" * 100_000,
+    "a number by its word alone": b"a: !!int x\n",
+    "a flag by its word alone": b"a: !!bool x\n",
+    "a time by its word alone": b"a: [!!timestamp x]\n",
 }
 
 
