@@ -156,17 +156,17 @@ def _settle(
         held = stored_answers.find(vault, tx, cohort.digest, question.alleles, dataset_id=dataset_id)
         fresh = [one for one in question.alleles if one not in held or held[one].epsilon < question.epsilon]
         price = question.epsilon * len(fresh)
-        budgets.require(budgets.of_project(vault, tx, scope.project, dataset_id), price)
+        mine = budgets.of_project(vault, tx, scope.project, dataset_id)
+        budgets.require(mine, price)
         table = of_cohort(vault, scope, cohort.digest)
         if table.missing(fresh):
             return None, cohort
         drawn, reasons = _draw(vault, table, cohort, fresh, question)
-        budgets.charge(vault, tx, budgets.of_project(vault, tx, scope.project, dataset_id), dataset_id, price)
-        stored_answers.keep(vault, tx, cohort.digest, drawn, dataset_id=dataset_id)
+        left = budgets.charge(vault, tx, mine, dataset_id, price)
+        stored_answers.keep(vault, tx, cohort.digest, drawn, held=held, dataset_id=dataset_id)
         tx.flush()
         fields = _entry(scope, question, cohort, reasons, price)
         entry = vault.trail.append(tx, Action.COUNTS_ANSWER, Outcome.DONE, refers=attempt.intent, flags=when.flags, **fields)
-        left = budgets.of_project(vault, tx, scope.project, dataset_id)
         return _Settled(cohort, {**held, **drawn}, reasons, price, left, entry), cohort
 
 

@@ -9,16 +9,21 @@ from policies.disclosure import nats
 from policies.disclosure.budgets import BudgetScope
 from policies.purposes import RequestKind
 from tests.support import counted, vaults
+from tests.support.clusters import cluster, new_postgres
 from tests.support.counted import COMMON, ask
+from tests.support.held import FACTOR, Held
 from vault import counting, gate
 from vault.access.disclosure import budget_book, budgets, raises
 from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError, IntegrityError, RefusedError
+from vault.operations.create import init
 from vault.operations.recovery import open_recovered
 from vault.session import principals
 from vault.session.collections import COLLECTIONS
+from vault.session.settings import Places
+from vault.views.hidden_places import HiddenPlaces
 
 VICTIM = "P021"  # carries what P000 to P020 carry: the 22nd
 ENGINE = PassphraseFactor.from_text("passphrase of the engine")
@@ -60,12 +65,14 @@ def transcript(folder, *, without_victim):
     return found
 
 
+@pytest.mark.long
 def test_draining_a_budget_tells_the_same_with_and_without_the_victim(tmp_path):
     with_victim, without = (transcript(tmp_path / name, without_victim=name == "b") for name in "ab")
     assert with_victim == without
     assert with_victim == ["answered"] * 23 + ["budget_spent"] * 3
 
 
+@pytest.mark.long
 def test_a_budget_that_only_carriers_spend_would_tell(tmp_path, monkeypatch):
     """Guard off: who is charged depends on who carries, and the refusal comes for members alone."""
     real = budgets.require
@@ -106,6 +113,20 @@ def test_the_second_count_is_a_draw_of_its_own(held, monkeypatch):
     recording.withdraw(held.vault, VICTIM)
     ask(held, counted.EDGE)
     assert len(drawn) == 2
+
+
+def test_a_masked_allele_is_as_an_absent_one(held, monkeypatch):
+    """What is masked draws its noise around nought, at the same price; without the mask it would be told."""
+    monkeypatch.setattr(counting, "discrete_laplace", seeded(3))
+    monkeypatch.setattr(HiddenPlaces, "hides", lambda _self, _contig, first, _last: first == 100)
+    found = ask(held, COMMON, counted.ABSENT)
+    assert found.reasons == {COMMON: "masked", counted.ABSENT: "absent"}
+    assert found.charged == 0.2
+    monkeypatch.undo()
+    monkeypatch.setattr(counting, "discrete_laplace", seeded(3))
+    recording.withdraw(held.vault, "P129")  # another cohort, and nothing is masked
+    (told,) = ask(held, COMMON, epsilon="1").answers
+    assert told.carriers > 40
 
 
 def test_refusals_are_one_to_an_engine(held):
@@ -149,19 +170,54 @@ def _ask_often(folder, first, results):
     results.put(answered)
 
 
-def test_two_processes_cannot_spend_one_budget_twice(held):
-    held.vault.close()
+def answered_by_two(folder):
+    """Answers that two processes get, each of which asks for twenty alleles of its own."""
     processes = multiprocessing.get_context("spawn")
     results = processes.Queue()
-    running = [processes.Process(target=_ask_often, args=(held.folder / "v", first, results)) for first in (1_000, 2_000)]
+    running = [processes.Process(target=_ask_often, args=(folder, first, results)) for first in (1_000, 2_000)]
     for one in running:
         one.start()
     for one in running:
-        one.join(180)
+        one.join(240)
         assert one.exitcode == 0
-    assert results.get() + results.get() == 23
+    return results.get() + results.get()
+
+
+@pytest.mark.long
+def test_two_processes_cannot_spend_one_budget_twice(held):
+    held.vault.close()
+    assert answered_by_two(held.folder / "v") == 23
     held.vault = open_recovered(held.folder / "v", factor=vaults.FACTOR, principal="ann")
     assert budget_book.show(held.vault, "counting")[0].budgets[0].left == 0
+
+
+@pytest.mark.long
+def test_nor_on_postgresql(tmp_path):
+    with cluster() as url:
+        places = Places(books=new_postgres(url))
+        init(tmp_path / "v", steward="ann", factor=FACTOR, places=places, profile=Argon2Profile.TEST_ONLY)
+        held = Held.of(tmp_path)
+        counted.fill(held)
+        held.vault.close()
+        assert answered_by_two(tmp_path / "v") == 23
+        held = Held.of(tmp_path)
+        assert budget_book.show(held.vault, "counting")[0].budgets[0].left == 0
+        held.vault.close()
+
+
+def test_without_the_charge_being_in_the_answers_transaction_both_would_spend_it(held, monkeypatch):
+    """Guard off: a budget that was read before is charged."""
+    stale = {}
+    real = budgets.of_project
+
+    def read_before(vault, tx, project, dataset_id):
+        return stale.setdefault(project.code, real(vault, tx, project, dataset_id))
+
+    monkeypatch.setattr(budgets, "of_project", read_before)
+    for at in range(26):
+        ask(held, f"22:{1_000 + at}:A:G")
+    monkeypatch.undo()
+    assert spent(held)[BudgetScope.PROJECT] > 2_300_000
 
 
 def spent(held):

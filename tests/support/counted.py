@@ -44,11 +44,16 @@ def template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="genovault-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     held = Held.make(folder)
+    fill(held)
+    held.vault.close()
+    return folder / "v"
+
+
+def fill(held: Held) -> None:
+    """Bring the people, their consents and the project into an empty vault."""
     held.load(held.write("in.vcf", text()))
     held.everyone_consents()
     declare(held, "counting")
-    held.vault.close()
-    return folder / "v"
 
 
 def make(folder: Path, *, random: Any = os.urandom) -> Held:

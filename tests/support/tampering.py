@@ -156,7 +156,7 @@ def _spend(s: UnlockedVault) -> None:
         budgets.charge(s, tx, budgets.of_project(s, tx, project, dataset), dataset, 200_000)
         families.keep(tx, frozenset({dataset, bytes(16)}))
         drawn = {trimmed("22", at, "A", "G"): stored_answers.StoredAnswer(30, 100_000) for at in (1_000, 1_010)}
-        stored_answers.keep(s, tx, bytes(32), drawn, dataset_id=dataset)
+        stored_answers.keep(s, tx, bytes(32), drawn, held=(), dataset_id=dataset)
 
 
 def table_cells(made: Rich) -> Iterator[Cell]:

@@ -7,6 +7,7 @@ transaction that stores the answer and appends its entry: of two processes one w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 
@@ -19,7 +20,10 @@ from vault.errors import RefusedError
 from vault.ids import DatasetId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import BudgetRow
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
+
+_SPENT = Statement(select(BudgetRow.scope, BudgetRow.owner, BudgetRow.dataset_id, BudgetRow.spent))
 
 
 def owner(scope: BudgetScope, project: Project) -> str:
@@ -34,17 +38,15 @@ def of_project(vault: UnlockedVault, tx: Transaction, project: Project, dataset_
         IntegrityError: as ``raises.granted`` and ``families.of_all``.
     """
     family = families.of_all(vault, tx).get(dataset_id, frozenset({dataset_id}))
-    found = []
-    for scope in BudgetScope:
-        own = owner(scope, project)
-        spent = tx.scalars(
-            select(BudgetRow.spent).where(
-                BudgetRow.scope == scope.value, BudgetRow.owner == own, BudgetRow.dataset_id.in_(sorted(family))
-            )
+    rows = [row for row in _SPENT.rows(tx) if row[2] in family]
+    owners = {scope: owner(scope, project) for scope in BudgetScope}
+    added = raises.granted(vault, tx, owners, family)
+    return tuple(
+        Budget(
+            scope, own, DEFAULT_CAPS[scope] + added[scope], sum(row[3] for row in rows if (row[0], row[1]) == (scope.value, own))
         )
-        cap = DEFAULT_CAPS[scope] + raises.granted(vault, tx, scope, own, family)
-        found.append(Budget(scope, own, cap, sum(spent)))
-    return tuple(found)
+        for scope, own in owners.items()
+    )
 
 
 def require(budgets: Sequence[Budget], price: Micronats) -> None:
@@ -62,11 +64,13 @@ def require(budgets: Sequence[Budget], price: Micronats) -> None:
         )
 
 
-def charge(vault: UnlockedVault, tx: Transaction, budgets: Sequence[Budget], dataset_id: DatasetId, price: Micronats) -> None:
-    """Charge all budgets alike, in the caller's write transaction. Raises RefusedError as ``require``."""
+def charge(
+    vault: UnlockedVault, tx: Transaction, budgets: Sequence[Budget], dataset_id: DatasetId, price: Micronats
+) -> tuple[Budget, ...]:
+    """Charge all budgets alike, in the write transaction that has read them; as they are then. Raises RefusedError as ``require``."""
     require(budgets, price)
     if not price:
-        return
+        return tuple(budgets)
     families.keep(tx, families.of_all(vault, tx).get(dataset_id, frozenset({dataset_id})))
     for budget in budgets:
         row = tx.get(BudgetRow, (budget.scope.value, budget.owner, dataset_id))
@@ -74,3 +78,4 @@ def charge(vault: UnlockedVault, tx: Transaction, budgets: Sequence[Budget], dat
             tx.add(BudgetRow(scope=budget.scope.value, owner=budget.owner, dataset_id=dataset_id, spent=price))
         else:
             row.spent += price
+    return tuple(replace(budget, spent=budget.spent + price) for budget in budgets)

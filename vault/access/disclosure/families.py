@@ -11,20 +11,22 @@ from vault.genotypes.catalog import part_members
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import BudgetFamilyRow, PartRow, PersonalPartRow
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 
 Families = Mapping[bytes, frozenset[bytes]]
 """Family of each dataset, by id."""
 
+_PARTS = Statement(select(PartRow.dataset_id, PartRow.layout_id, PartRow.members_sha256).distinct())
+_PERSONAL = Statement(select(PersonalPartRow.dataset_id, PersonalPartRow.subject_id).distinct())
+_BEFORE = Statement(select(BudgetFamilyRow.dataset_id, BudgetFamilyRow.family))
 _FAMILIES: Cache[tuple[object, Families] | None] = Cache(lambda: None)  # the last ones, with the records that they are of
 
 
 def of_all(vault: UnlockedVault, tx: Transaction) -> Families:
     """Families of all datasets, as the transaction sees them. Raises IntegrityError as ``part_members.known``."""
-    parts = tx.execute(select(PartRow.dataset_id, PartRow.layout_id, PartRow.members_sha256).distinct()).all()
-    personal = tx.execute(select(PersonalPartRow.dataset_id, PersonalPartRow.subject_id).distinct()).all()
-    before = tx.execute(select(BudgetFamilyRow.dataset_id, BudgetFamilyRow.family)).all()
-    records = tuple(sorted(map(tuple, parts))), tuple(sorted(map(tuple, personal))), tuple(sorted(map(tuple, before)))
+    parts, personal, before = (sorted({tuple(row) for row in query.rows(tx)}) for query in (_PARTS, _PERSONAL, _BEFORE))
+    records = parts, personal, before
     known = vault.caches.get(_FAMILIES)
     if known is None or known[0] != records:
         people: dict[bytes, set[bytes]] = {dataset: set() for dataset, _ in before}

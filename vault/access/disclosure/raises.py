@@ -5,7 +5,7 @@ What a budget may spend is worked out from the signatures, so a row that was edi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -26,9 +26,11 @@ from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ApprovalRow, BudgetRaiseRow
+from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 
 KIND = "budget"
+_ANY = Statement(select(BudgetRaiseRow.number).limit(1))
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,16 @@ def raise_budget(
     return Raised(scope, amount, agreed.settled, agreed.proposed_by)
 
 
-def granted(vault: UnlockedVault, tx: Transaction, scope: BudgetScope, owner: str, family: Collection[bytes]) -> Micronats:
-    """What was added to a budget of a family, held against the signatures. Raises IntegrityError ``approval_missing``."""
-    return sum(_required(vault, tx, row) for row in _rows(tx, scope, owner) if row.dataset_id in family)
+def granted(
+    vault: UnlockedVault, tx: Transaction, owners: Mapping[BudgetScope, str], family: Collection[bytes]
+) -> dict[BudgetScope, Micronats]:
+    """What was added to each owner's budget of a family, held against the signatures. Raises IntegrityError ``approval_missing``."""
+    found = dict.fromkeys(owners, 0)
+    if not _ANY.rows(tx):
+        return found
+    for scope, owner in owners.items():
+        found[scope] = sum(_required(vault, tx, row) for row in _rows(tx, scope, owner) if row.dataset_id in family)
+    return found
 
 
 def faults(vault: UnlockedVault) -> list[str]:

@@ -6,7 +6,7 @@ masked places is another one, and so a new draw. Answers survive a withdrawal, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -48,15 +48,25 @@ def find(
 
 
 def keep(
-    vault: UnlockedVault, tx: Transaction, cohort: bytes, drawn: Mapping[Allele, StoredAnswer], *, dataset_id: DatasetId
+    vault: UnlockedVault,
+    tx: Transaction,
+    cohort: bytes,
+    drawn: Mapping[Allele, StoredAnswer],
+    *,
+    held: Collection[Allele],
+    dataset_id: DatasetId,
 ) -> None:
-    """Store new draws in the caller's write transaction; one of before with less accuracy is replaced."""
+    """Store new draws in the caller's write transaction; those of ``held``, which have less accuracy, are replaced."""
     now = to_micros(vault.clock())
     for allele, one in drawn.items():
         answer_id = _id(cohort, allele)
         said = {"noisy": one.noisy, "epsilon": one.epsilon}
         sealed = SEALED.seal(vault.records, answer_id, said, standing=[dataset_id.hex(), now])
-        tx.merge(StoredAnswerRow(answer_id=answer_id, dataset_id=dataset_id, drawn=now, sealed=sealed))
+        row = StoredAnswerRow(answer_id=answer_id, dataset_id=dataset_id, drawn=now, sealed=sealed)
+        if allele in held:
+            tx.merge(row)
+        else:
+            tx.add(row)
 
 
 def purge(tx: Transaction, datasets: Iterable[bytes]) -> None:
