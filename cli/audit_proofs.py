@@ -13,6 +13,7 @@ import typer
 from cli.audit_signing import sign, written
 from cli.context import Context, context_of
 from cli.inputs import kept_checkpoint, read_text, vkey
+from cli.output import counted as number
 from vault.audit.actions import Action, Outcome
 from vault.errors import GenovaultError, InputError
 
@@ -171,7 +172,7 @@ def report(
         }
     )
     context.output.line(
-        f"{counted.entries:,} entries, {counted.accesses:,} accesses, {beside.outside:,} of them outside an approval; "
+        f"{number(counted.entries, 'entry', 'entries')}, {number(counted.accesses, 'access', 'accesses')}, {beside.outside:,} of them outside an approval; "
         + headline(verified[-1][1] if whole else next(found for _, found in verified if not found.ok))
     )
     context.output.line(f"the page is {out}")

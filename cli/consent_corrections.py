@@ -10,6 +10,7 @@ import typer
 from cli.consent_work import At, ClockChecked, Evidence, SignedBy, SignerName, pairs
 from cli.context import context_of
 from cli.inputs import stated_time
+from cli.output import counted
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def effects(done: Withdrawn) -> Iterator[str]:
     if not done.releases:
         yield "in no release"
     if done.notices:
-        yield f"recipients are to be told, by {len(done.notices)} notices: genovault release notices"
+        yield f"recipients are to be told, by {counted(len(done.notices), 'notice')}: genovault release notices"
     if done.clock_behind:
         yield "this machine's clock is behind what was recorded last, so the withdrawal took that time: set the clock"
 

@@ -12,6 +12,7 @@ import typer
 from cli import consent_proposals, waiting_merges
 from cli.context import context_of
 from cli.inputs import stated_time
+from cli.output import counted
 from cli.prompts import ask, has_terminal
 from cli.subjects import Ref
 from policies import consent
@@ -257,7 +258,7 @@ def queue(ctx: typer.Context) -> None:
             context.output.line(line)
     if found.notices:
         late = f", {found.late} of them late" if found.late else ""
-        context.output.line(f"recipients have {len(found.notices)} notices open{late}: genovault release notices")
+        context.output.line(f"recipients have {counted(len(found.notices), 'notice')} open{late}: genovault release notices")
 
 
 def rule(

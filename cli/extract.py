@@ -9,7 +9,7 @@ import typer
 
 from cli.context import context_of
 from cli.lazy import group
-from cli.release_documents import described
+from cli.release_documents import described, size
 
 app = group("Release what a request asks for.")
 
@@ -54,7 +54,7 @@ def extract(
     with context.open() as vault, context.output.progress("writing", unit="sites") as bar:
         release = gate.extract(vault, request_id, output, chosen, recipients=recipient or (), progress=bar)
     context.output.document(described(release))
-    context.output.line(f"release {release.release_id}: {release.n_subjects:,} people, {release.n_sites:,} sites")
+    context.output.line(f"release {release.release_id}: {size(release)}")
     if release.sealed_for:
         context.output.line(f"sealed for {', '.join(release.sealed_for)}")
     context.output.line(f"in {output}; these are pseudonymised personal data, see README.txt there")

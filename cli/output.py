@@ -180,6 +180,11 @@ def _telling() -> Iterator[None]:
         ) from None
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 notice", "2,504 people". ``many``: the plural, if it is not ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def print_json(value: Mapping[str, object]) -> None:
     """One document on stdout, with escapes for what would drive a terminal. Floats that JSON lacks (NaN) and bytes are bugs and raise."""
     plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.context import context_of
-from cli.release_documents import described
+from cli.release_documents import described, size
 from vault.errors import UsageError
 
 
@@ -37,7 +37,5 @@ def reissue(
     with context.open() as vault, context.output.progress("writing", unit="sites") as bar:
         release = made_anew(vault, release_id, output, recipients=recipient or (), progress=bar)
     context.output.document({**described(release), "replaces": release_id})
-    context.output.line(
-        f"release {release.release_id}, in the place of {release_id}: {release.n_subjects:,} people, {release.n_sites:,} sites"
-    )
+    context.output.line(f"release {release.release_id}, in the place of {release_id}: {size(release)}")
     context.output.line(f"in {output}; these are pseudonymised personal data, see README.txt there")

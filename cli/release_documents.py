@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.output import counted
+
 if TYPE_CHECKING:
     from vault.access.releases import Release
+
+
+def size(release: Release) -> str:
+    """How much left, in words."""
+    return f"{counted(release.n_subjects, 'person', 'people')}, {counted(release.n_sites, 'site')}"
 
 
 def described(release: Release) -> dict[str, object]:

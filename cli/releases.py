@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,13 +11,11 @@ from cli import notices, reissues
 from cli.context import context_of
 from cli.inputs import pinned_keys
 from cli.lazy import group
+from cli.output import counted
 from cli.prompts import KEY_PASSPHRASE_VARIABLE, ask_passphrase
 from cli.release_documents import described
 from vault.audit.actions import Action
 from vault.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 app = group("Views that left the vault.")
 
@@ -67,9 +65,17 @@ def show(
     asked, duties, bits = dict(release.content.asked), dict(release.content.obligations), dict(release.content.bits)
     context.output.document({**facts, "asked": asked, "obligations": duties, "bits": bits})
     for name, value in {**facts, **asked, **duties, **{f"{name} bits": value for name, value in bits.items()}}.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        if shown not in (None, "", False):
-            context.output.line(f"{name:12} {shown}")
+        if value not in (None, "", False):
+            context.output.line(f"{name:12} {_shown(value)}")
+
+
+def _shown(value: object) -> object:
+    """A field's value for people: of a mapping each name with what it names."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "yes" if value is True else value
 
 
 @app.command()
@@ -144,10 +150,14 @@ def verify(
             "opened": list(found.opened),
         }
     )
-    context.output.line(f"release {facts.release} of project {facts.project}: {len(facts.files)} files are as they were released")
+    n_files = len(facts.files)
+    whole = f"{counted(n_files, 'file')} {'is as it was' if n_files == 1 else 'are as they were'} released"
+    context.output.line(f"release {facts.release} of project {facts.project}: {whole}")
     context.output.line(f"it is entry {found.index} of the log, and its signature holds")
     if found.opened:
-        context.output.line(f"{len(found.opened)} sealed files open with this key and hold what was released")
+        opened = counted(len(found.opened), "sealed file")
+        both = "opens with this key and holds" if len(found.opened) == 1 else "open with this key and hold"
+        context.output.line(f"{opened} {both} what was released")
     for name in strange:
         context.output.warn(f"{name} is in the folder and is no file of this release")
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from policies import canonical
 from policies.errors import PolicyInputError
+from policies.purposes import ApprovalMode
 
 _UNDECLARED = "not declared"
+_SILENT = {"approval": str(ApprovalMode.STANDING), "delivery": "sealed where recipients are declared"}
+"""What a declaration says that leaves a field out, where that is something."""
 _OF_THE_PURPOSE = ("purpose", "organisation")
 """Sections that say what the data are for, and by whom; people, datasets, recipients and limits may change around them."""
 
@@ -29,7 +32,8 @@ class Change:
             gains = [f"adds {', '.join(more)}"] if more else []
             losses = [f"no longer {', '.join(less)}"] if less else []
             return f"{self.field}: {'; '.join(gains + losses) or 'in another order'}"
-        return f"{self.field}: {_said(self.old)} → {_said(self.new)}"
+        unsaid = _SILENT.get(self.field, _UNDECLARED)
+        return f"{self.field}: {_said(self.old) or unsaid} → {_said(self.new) or unsaid}"
 
 
 def changes(old: str, new: str) -> tuple[Change, ...]:
@@ -67,7 +71,7 @@ def _listed(value: object) -> list[object]:
 
 def _said(value: object) -> str:
     if value is None:
-        return _UNDECLARED
+        return ""
     if isinstance(value, Mapping):
         return " ".join(said for one in value.values() if (said := _said(one)))
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import output
-from cli.output import Output, ProgressBar
+from cli.output import Output, ProgressBar, counted
 
 
 def test_a_document_is_sorted_and_alone(capsys):
@@ -94,3 +94,11 @@ def test_data_goes_to_files_as_it_is_and_to_a_terminal_neutral(capsys, monkeypat
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     Output().data("a\u200b,b\r\n")
     assert capsys.readouterr().out == "a\ufffd,b\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "said"),
+    [(1, ("notice",), "1 notice"), (0, ("notice",), "0 notices"), (2504, ("person", "people"), "2,504 people")],
+)
+def test_a_number_has_its_noun(number, nouns, said):
+    assert counted(number, *nouns) == said

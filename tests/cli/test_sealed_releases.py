@@ -35,6 +35,9 @@ def test_a_sealed_release_reaches_its_recipients(sealed, monkeypatch):
     made = shell.run(f"extract {request} --output out --json").json
     assert made["sealed_for"] == ["clinic", "lab"]
     assert shell.run(f"release show {made['release']} --json").json["sealed_for"] == ["clinic", "lab"]
+    (names,) = [line for line in shell.run(f"release show {made['release']}").out.splitlines() if line.startswith("sealed_for")]
+    assert sorted(names.split()[1::2]) == ["clinic", "lab"]
+    assert "{" not in names
     told = shell.run("release key").out
     shell.write("keys.txt", told)
     begin = told.index("# -----BEGIN")

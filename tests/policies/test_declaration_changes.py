@@ -36,6 +36,9 @@ def test_each_field_in_words():
     assert words(people=None) == ["people: no longer ann, bob"]
     assert words(people=["bob", "ann"]) == ["people: in another order"]
     assert words(expires="2027-01-01T00:00:00Z") == ["expires: not declared → 2027-01-01T00:00:00Z"]
+    assert words(approval="each") == ["approval: standing → each"]
+    assert changes(text(approval="each"), text())[0].words() == "approval: each → standing"
+    assert words(delivery="plain") == ["delivery: sealed where recipients are declared → plain"]
     assert words(recipients=[{"name": "lab", "key": ""}]) == ["recipients: adds lab"]
     assert words(purpose={"use_kinds": ["hmb"], "commercial": True}) == ["purpose.commercial: no → yes"]
     assert changes(text(), text(title="x")) == (Change("title", "Hearts", "x"),)

@@ -45,6 +45,12 @@ from vault.storage.book_tables import NoticeRow, ProjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import rfc3339, to_micros
 
+_NEXT = {
+    OPEN: "genovault release ack records that it was answered",
+    ACKNOWLEDGED: "where that was a mistake: genovault release ack ID --take-back --reason TEXT",
+    CALLED_OFF: "nobody has to do anything about it any more",
+}
+
 
 def open_notice(
     tx: Transaction, vault: UnlockedVault, project: Project, ref: str, content: NoticeContent, *, subjects: Sequence[SubjectId]
@@ -106,7 +112,7 @@ def acknowledge(vault: UnlockedVault, notice_id: str, *, reason: str, evidence: 
     with vault.trail.attempting(Action.RELEASE_ACKNOWLEDGE):
         said, shown = require_reason(reason), digest_of(evidence) if evidence else ""
         with vault.books.write() as tx:
-            row, notice = _to_change(tx, vault, notice_id, OPEN, "it is acknowledged once")
+            row, notice = _to_change(tx, vault, notice_id, OPEN)
             row.state = ACKNOWLEDGED
             content = replace(notice.content, said=said, evidence=shown, by=vault.principal, at=to_micros(vault.clock()))
             made = approvals.signature_of(vault, acknowledgement(notice_id, content), signed=content.at)
@@ -120,7 +126,7 @@ def reopen(vault: UnlockedVault, notice_id: str, *, reason: str) -> Notice:
     with vault.trail.attempting(Action.RELEASE_REOPEN_NOTICE):
         said = require_reason(reason)
         with vault.books.write() as tx:
-            row, notice = _to_change(tx, vault, notice_id, ACKNOWLEDGED, "nothing is taken back")
+            row, notice = _to_change(tx, vault, notice_id, ACKNOWLEDGED)
             row.state, row.late = OPEN, None
             content = replace(notice.content, said="", evidence="", by="", at=0, signer="", signature="")
             _step(tx, vault, row, Action.RELEASE_REOPEN_NOTICE, content, detail={"reason": said})
@@ -135,7 +141,7 @@ def issue(vault: UnlockedVault, notice_id: str) -> bytes:
     with vault.trail.attempting(Action.RELEASE_ISSUE_NOTICE):
         signer = vault.release_signer()
         with vault.books.write() as tx:
-            row, notice = _to_change(tx, vault, notice_id, None, "")
+            row, notice = _to_change(tx, vault, notice_id, None)
             row.issued = to_micros(vault.clock())
             _step(tx, vault, row, Action.RELEASE_ISSUE_NOTICE, notice.content)
         return notice_file.sign_notice(_fields(notice, revision=row.version), vault.trail.origin, signer)
@@ -207,7 +213,7 @@ def _logged(vault: UnlockedVault) -> dict[str, tuple[str, bool]]:
     return found
 
 
-def _to_change(tx: Transaction, vault: UnlockedVault, notice_id: str, state: str | None, hint: str) -> tuple[NoticeRow, Notice]:
+def _to_change(tx: Transaction, vault: UnlockedVault, notice_id: str, state: str | None) -> tuple[NoticeRow, Notice]:
     row = tx.get(NoticeRow, notice_id)
     if row is None:
         raise _unknown()
@@ -215,7 +221,7 @@ def _to_change(tx: Transaction, vault: UnlockedVault, notice_id: str, state: str
     notice = opened(vault, row, code)
     require_as_logged(vault, [notice])
     if state is not None and row.state != state:
-        raise InputError("notice_state", f"notice {notice_id} is {row.state.replace('_', ' ')}", hint=hint)
+        raise InputError("notice_state", f"notice {notice_id} is {row.state.replace('_', ' ')}", hint=_NEXT[row.state])
     return row, notice
 
 

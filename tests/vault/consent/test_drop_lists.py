@@ -182,8 +182,9 @@ def test_an_acknowledgement_is_taken_back_and_nothing_is_acknowledged_twice(s, t
     recording.withdraw(s, "S03")
     (notice,) = notices.list_all(s)
     notices.acknowledge(s, notice.notice_id, reason="mail")
-    with pytest.raises(InputError, match="acknowledged"):
+    with pytest.raises(InputError, match="acknowledged") as caught:
         notices.acknowledge(s, notice.notice_id, reason="mail")
+    assert "--take-back" in (caught.value.hint or "")
     notices.reopen(s, notice.notice_id, reason="it was of another notice")
     assert notices.load(s, notice.notice_id).state == notice_records.OPEN
     with pytest.raises(InputError) as caught:
