@@ -1,4 +1,4 @@
-"""Commands of a steward's day: one person at a time, and what waits."""
+"""Commands of a steward's day, one person at a time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli import consent_proposals, waiting_merges
 from cli.context import context_of
 from cli.inputs import stated_time
-from cli.output import counted
 from cli.prompts import ask, has_terminal
 from cli.subjects import Ref
 from policies import consent
-from policies.reasons import WORDS
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from policies.forms import Form
     from vault.consent.coverage import Share
     from vault.consent.signatures import Signature
-    from vault.consent.work_queue import Queue
 
 At = Annotated[
     str | None,
@@ -185,82 +181,6 @@ def expiring(
         context.output.table(("MRN", "samples", "policy", "ends", "because of"), shown)
 
 
-def queue(ctx: typer.Context) -> None:
-    """What waits for a steward: requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections
-    and merges that another steward proposed, recipients' keys, and notices.
-
-    JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
-    "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
-    "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n},
-    "requests": [{"request", "project", "dataset", "for", "submitted_by", "created"}], "versions": [{"project", "version": n, "state", "declared_by"}],
-    "merges": [{"stays", "goes", "proposed_by", "proposed", "reason", "agree": command}], "recipients": [{"name", "added_by", "added"}]}.
-    """
-    context = context_of(ctx)
-    from vault.consent import work_queue
-    from vault.operations.corrections import merge_proposals
-
-    with context.open() as vault:
-        found = work_queue.queue(vault)
-        merges = merge_proposals.pending(vault)
-    items = [
-        {"project": w.project, "reason": w.reason.code, "about": w.reason.about, "people": w.people, "by_ruling": w.by_ruling}
-        for w in found.waiting
-    ]
-    names = ("project", "item", "ruled_by", "ruled", "reason")
-    unconfirmed = [{name: getattr(ruling, name) for name in names} for ruling in found.unconfirmed]
-    proposed = [consent_proposals.document(one) for one in found.proposals]
-    told = {"open": len(found.notices), "late": found.late}
-    asked = [
-        {
-            "request": one.request_id,
-            "project": one.project,
-            "dataset": one.dataset,
-            "for": one.spec.submitted_for,
-            "submitted_by": one.submitted_by,
-            "created": one.created,
-        }
-        for one in found.requests
-    ]
-    versions = [
-        {"project": code, "version": one.version.version, "state": one.version.state, "declared_by": one.version.created_by}
-        for code, one in found.versions
-    ]
-    context.output.document(
-        {
-            "queue": items,
-            "unconfirmed": unconfirmed,
-            "proposals": proposed,
-            "notices": told,
-            "requests": asked,
-            "versions": versions,
-            "merges": [waiting_merges.document(one) for one in merges],
-            "recipients": [{"name": key.name, "added_by": key.added_by, "added": key.added} for key in found.recipients],
-        }
-    )
-    rows = [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], _settled(w.by_ruling)) for w in found.waiting]
-    context.output.line(f"open questions: {len(rows)}")
-    if rows:
-        context.output.table(("project", "people", "about", "", "settled by"), rows)
-    for line in _to_confirm(found):
-        context.output.line(line)
-    for proposal in found.proposals:
-        for line in consent_proposals.lines(proposal):
-            context.output.line(line)
-    for one in asked:
-        whose = f" for {one['for']}" if one["for"] else ""
-        waits = f"request {one['request']} of {one['project']}{whose} waits"
-        context.output.line(f"{waits}: genovault request approve {one['request']}")
-    for version in versions:
-        shown = f"genovault project versions {version['project']}"
-        context.output.line(f"version {version['version']} of project {version['project']} is {version['state']}: {shown}")
-    for merge in merges:
-        for line in waiting_merges.lines(merge):
-            context.output.line(line)
-    if found.notices:
-        late = f", {found.late} of them late" if found.late else ""
-        context.output.line(f"recipients have {counted(len(found.notices), 'notice')} open{late}: genovault release notices")
-
-
 def rule(
     ctx: typer.Context,
     project: Annotated[str, typer.Argument(metavar="P", help="The project's code.", show_default=False)],
@@ -340,12 +260,3 @@ def _share(share: Share) -> dict[str, object]:
 def _bar(part: int, whole: int) -> str:
     filled = round(BAR * part / whole) if whole else 0
     return "█" * filled + "·" * (BAR - filled)
-
-
-def _to_confirm(found: Queue) -> list[str]:
-    ruled = [f"{one.ruled_by} ruled on {one.item} for {one.project}: another steward confirms" for one in found.unconfirmed]
-    return [*ruled, *(f"{key.added_by} added a key of {key.name}: genovault recipient confirm" for key in found.recipients)]
-
-
-def _settled(by_ruling: bool) -> str:
-    return "a ruling" if by_ruling else "the project or the person"

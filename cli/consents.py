@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import consent_corrections, consent_forms, consent_proposals, consent_work
+from cli import consent_corrections, consent_forms, consent_proposals, consent_queue, consent_work
 from cli.context import context_of
 from cli.inputs import renames, report_text, stated_time
 from cli.lazy import group
@@ -38,7 +38,7 @@ for command in (
     consent_work.explain,
     consent_work.coverage,
     consent_work.expiring,
-    consent_work.queue,
+    consent_queue.queue,
     consent_work.rule,
     consent_work.export,
 ):

@@ -39,7 +39,7 @@ def open_(
 
     with context.open() as vault:
         found = resolutions.open_request(vault, pseudonym, project=project, reason=reason, case=case)
-    context.output.document(_document(found))
+    context.output.document(document(found))
     context.output.line(f"another person approves it until {found.expires:%Y-%m-%d %H:%M} UTC:")
     context.output.line(f"genovault pseudonym resolve approve {found.resolution_id}")
 
@@ -55,7 +55,7 @@ def approve(ctx: typer.Context, resolution_id: ResolutionId) -> None:
 
     with context.open() as vault:
         found = resolutions.approve(vault, resolution_id)
-    context.output.document(_document(found))
+    context.output.document(document(found))
     context.output.line(f"approved; either of you is told, once, by: genovault pseudonym resolve execute {resolution_id}")
 
 
@@ -90,7 +90,7 @@ def close(ctx: typer.Context, resolution_id: ResolutionId, reason: Reason) -> No
 
     with context.open() as vault:
         found = resolutions.close(vault, resolution_id, reason=reason)
-    context.output.document(_document(found))
+    context.output.document(document(found))
     context.output.line(f"closed: nobody is told by {resolution_id}")
 
 
@@ -107,7 +107,7 @@ def list_(ctx: typer.Context) -> None:
         found = resolutions.listed(vault)
     full = [
         {
-            **_document(one),
+            **document(one),
             "pseudonym": one.pseudonym,
             "reason": one.reason,
             "case": one.case,
@@ -139,7 +139,8 @@ def of(ctx: typer.Context, ref: Ref, project: ProjectCode, reason: Reason) -> No
         context.output.line(f"{one.ref}  {one.pseudonym or 'nobody can tell: the key of its names was destroyed'}")
 
 
-def _document(found: Resolution) -> dict[str, object]:
+def document(found: Resolution) -> dict[str, object]:
+    """A request for programs; neither pseudonym nor reason."""
     return {
         "resolution": found.resolution_id,
         "project": found.project,

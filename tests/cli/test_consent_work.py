@@ -219,3 +219,22 @@ def test_a_proposed_merge_is_in_the_queue_with_the_command_that_agrees(consented
     assert taken == {"state": "taken_back", "stays": merge["stays"], "goes": merge["goes"]}
     assert consented.run("--as ann consent queue --json").json["merges"] == []
     assert consented.try_("--as ann subject merge SAMPLE_1 SAMPLE_2 --take-back --reason no --json").error == "not_proposed"
+
+
+def test_who_asks_whose_a_pseudonym_is_waits_in_the_queue_until_it_ends(consented):
+    consented.run("principal add bob --role steward --new-key-file bob.key --argon2-profile test-only")
+    asked = consented.run("--as ann request submit --project demo --dataset cohort --json").json["request"]
+    consented.run(f"--as ann extract {asked} --output out")
+    (name, *_) = consented.run("--as ann pseudonym of SAMPLE_1 --project demo --reason x --json").json["names"]
+    opened = f"--as ann pseudonym resolve open {name['pseudonym']} --project demo --reason x --json"
+    first, second = (consented.run(opened).json["resolution"] for _ in range(2))
+    bob = "--as bob --key-file bob.key"
+    assert {one["state"] for one in consented.run(f"{bob} consent queue --json").json["resolutions"]} == {"open"}
+    said = consented.run(f"{bob} consent queue").out
+    assert f"ann asks whose a pseudonym of demo is: genovault pseudonym resolve approve {first}" in said
+    assert name["pseudonym"] not in said
+    consented.run(f"{bob} pseudonym resolve approve {first}")
+    consented.run(f"--as ann pseudonym resolve close {second} --reason 'opened wrongly'")
+    assert f"bob approved: genovault pseudonym resolve execute {first}" in consented.run("--as ann consent queue").out
+    consented.run(f"--as ann pseudonym resolve execute {first}")
+    assert consented.run("--as ann consent queue --json").json["resolutions"] == []

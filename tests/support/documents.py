@@ -41,7 +41,8 @@ def command_of(arguments: Sequence[str]) -> str:
     at = next((at for at, word in enumerate(words) if word in cli.main.COMMANDS), None)
     if at is None:
         return ""
-    return words[at] if words[at] in commands() else " ".join(words[at : at + 2])
+    names = [" ".join(words[at : at + length]) for length in (1, 2, 3)]
+    return next((name for name in names if name in commands()), names[1])
 
 
 @cache

@@ -105,8 +105,7 @@ def open_request(vault: UnlockedVault, pseudonym: str, *, project: str, reason: 
             row.signer, row.signature = signed.signer, signed.signature
             row.sealed = SEALED.seal(vault.records, row.resolution_id, content)
             detail = {"reason": said, "case": case}
-            entry = _log(vault, tx, Action.PSEUDONYM_OPEN, row.resolution_id, found.code, detail=detail)
-            row.opened_event = entry
+            row.opened_event = _log(vault, tx, Action.PSEUDONYM_OPEN, row.resolution_id, found.code, detail=detail)
             tx.add(row)
             tx.flush()
         return load(vault, row.resolution_id)
@@ -171,11 +170,14 @@ def close(vault: UnlockedVault, resolution_id: str, *, reason: str) -> Resolutio
 def listed(vault: UnlockedVault) -> list[Resolution]:
     """All requests, the newest first; the listing is logged."""
     with vault.trail.attempting(Action.PSEUDONYM_LIST):
-        with vault.books.read() as tx:
-            rows = tx.scalars(select(ResolutionRow).order_by(ResolutionRow.opened.desc())).all()
-            found = [_opened(vault, tx, row) for row in rows]
+        found = _all(vault)
         vault.trail.record(Action.PSEUDONYM_LIST, Outcome.DONE, counts={"resolutions": len(found)})
     return found
+
+
+def waiting(vault: UnlockedVault) -> list[Resolution]:
+    """Requests that somebody has to approve or can execute, the newest first. Raises IntegrityError ``resolution_altered``."""
+    return [one for one in _all(vault) if one.state in {OPEN, APPROVED}]
 
 
 def load(vault: UnlockedVault, resolution_id: str) -> Resolution:
@@ -200,6 +202,11 @@ def faults(vault: UnlockedVault) -> list[str]:
     wanted = Filter(act=Action.PSEUDONYM_OPEN.value, outcome=Outcome.DONE.value)
     told = {(record.object or "").partition(":")[2] for record in records(vault.trail.log, wanted)}
     return [*found, *(f"resolution {one}, which the log tells of, is not in the books" for one in sorted(told - known))]
+
+
+def _all(vault: UnlockedVault) -> list[Resolution]:
+    with vault.books.read() as tx:
+        return [_opened(vault, tx, row) for row in tx.scalars(select(ResolutionRow).order_by(ResolutionRow.opened.desc()))]
 
 
 def _to_change(vault: UnlockedVault, tx: Transaction, resolution_id: str, *states: str) -> tuple[ResolutionRow, Resolution]:
@@ -244,14 +251,13 @@ def _signed(vault: UnlockedVault, row: ResolutionRow, content: dict[str, str]) -
 
 def _approval(vault: UnlockedVault, act: Action, row: ResolutionRow, content: dict[str, str]) -> Approval:
     """Approval of all that is asked; the second signature is over the same content as the first."""
+    said = content["pseudonym"], content["reason"], content["case"]
     asked = encode_context(
         "genovault/resolution/v1",
         vault.vault_id,
         row.resolution_id,
         row.project_id,
-        content["pseudonym"],
-        content["reason"],
-        content["case"],
+        *said,
         row.opened_by,
         row.opened,
         row.expires,

@@ -15,11 +15,12 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
-from vault.access import declared_datasets, notice_records, project_versions, projects, recipients, requests, rulings
+from vault.access import declared_datasets, notice_records, project_versions, projects, recipients, requests, resolutions, rulings
 from vault.access.notice_records import Notice
 from vault.access.project_versions import ListedVersion
 from vault.access.recipients import RecipientKey
 from vault.access.request_records import Request
+from vault.access.resolutions import Resolution
 from vault.access.rulings import Ruling
 from vault.audit.actions import Action, Outcome
 from vault.consent import cohort_decisions, drop_lists, ledger, proposals
@@ -63,7 +64,8 @@ class Waiting:
 class Queue:
     """Open questions by project, the most subjects first, rulings and corrections that await a second steward, notices that await recipients.
 
-    ``requests``: those that wait for an approval, the oldest first; ``versions``: drafts and amendments that do, with their project's code.
+    ``requests``: those that wait for an approval, the oldest first; ``versions``: drafts and amendments that do, with their project's code;
+    ``resolutions``: requests to be told whose a pseudonym is.
     """
 
     waiting: tuple[Waiting, ...]
@@ -74,6 +76,7 @@ class Queue:
     requests: tuple[Request, ...] = ()
     versions: tuple[tuple[str, ListedVersion], ...] = ()
     recipients: tuple[RecipientKey, ...] = ()  # whose keys await confirmation
+    resolutions: tuple[Resolution, ...] = ()
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -142,7 +145,8 @@ def queue(vault: UnlockedVault) -> Queue:
     waiting.sort(key=lambda item: (item.project, -item.people, item.reason))
     asked, versions = tuple(requests.waiting(vault)), tuple(project_versions.proposed(vault))
     keys = tuple(key for key in recipients.list_all(vault) if key.state == recipients.ADDED)
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys)
+    whose = tuple(resolutions.waiting(vault))
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys, whose)
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:
