@@ -251,17 +251,9 @@ def _signed(vault: UnlockedVault, row: ResolutionRow, content: dict[str, str]) -
 
 def _approval(vault: UnlockedVault, act: Action, row: ResolutionRow, content: dict[str, str]) -> Approval:
     """Approval of all that is asked; the second signature is over the same content as the first."""
+    own = vault.vault_id, row.resolution_id, row.project_id
     said = content["pseudonym"], content["reason"], content["case"]
-    asked = encode_context(
-        "genovault/resolution/v1",
-        vault.vault_id,
-        row.resolution_id,
-        row.project_id,
-        *said,
-        row.opened_by,
-        row.opened,
-        row.expires,
-    )
+    asked = encode_context("genovault/resolution/v1", *own, *said, row.opened_by, row.opened, row.expires)
     return Approval(act, KIND, row.resolution_id.encode(), sha256(asked))
 
 
