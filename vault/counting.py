@@ -135,8 +135,7 @@ def answer(
     with vault.trail.attempting(Action.COUNTS_ANSWER, project=scope.project.code, request=scope.request_id) as attempt:
         settled, cohort = _settle(vault, scope, question, decide, attempt)
         if settled is None:
-            detail = {**scope.detail(), "kind": question.kind.value, "alleles": [one.text for one in question.alleles]}
-            attempt.opens(cohort.people, project=scope.project.code, request=scope.request_id, detail=detail)
+            attempt.opens(cohort.people, project=scope.project.code, request=scope.request_id, detail=_asked(scope, question))
             table = of_cohort(vault, scope, cohort.digest)
             table.fill(table.missing(question.alleles), open_calls(scope, cohort.people))
             settled, cohort = _settle(vault, scope, question, decide, attempt)
@@ -166,7 +165,8 @@ def _settle(
         stored_answers.keep(vault, tx, cohort.digest, drawn, held=held, dataset_id=dataset_id)
         tx.flush()
         fields = _entry(scope, question, cohort, reasons, price)
-        entry = vault.trail.append(tx, Action.COUNTS_ANSWER, Outcome.DONE, refers=attempt.intent, flags=when.flags, **fields)
+        intent = attempt.intent or _intent(vault, tx, scope, question, cohort)
+        entry = vault.trail.append(tx, Action.COUNTS_ANSWER, Outcome.DONE, refers=intent, flags=when.flags, **fields)
         return _Settled(cohort, {**held, **drawn}, reasons, price, left, entry), cohort
 
 
@@ -199,15 +199,28 @@ def _draw(
     return drawn, reasons
 
 
+def _intent(vault: UnlockedVault, tx: Transaction, scope: AccessScope, question: CountsQuestion, cohort: _Cohort) -> str:
+    """Entry that names the people of an answer for which no block has to be opened; its event id."""
+    people, project, detail = list(cohort.people), scope.project.code, _asked(scope, question)
+    intent = vault.trail.append(
+        tx, Action.COUNTS_ANSWER, Outcome.INTENT, subjects=people, project=project, request=scope.request_id, detail=detail
+    )
+    return intent.event_id
+
+
+def _asked(scope: AccessScope, question: CountsQuestion) -> dict[str, Any]:
+    return {**scope.detail(), "kind": question.kind.value, "alleles": [one.text for one in question.alleles]}
+
+
 def _entry(
     scope: AccessScope, question: CountsQuestion, cohort: _Cohort, reasons: Mapping[Allele, str], charged: int
 ) -> dict[str, Any]:
-    """Fields of the entry of an answer; what was asked and what it cost are sealed."""
+    """Fields of the entry of an answer; what was asked and what it cost are sealed. It names nobody: its receipt goes to whoever asked, and a
+    leaf that names people says how many.
+    """
     detail: dict[str, Any] = {
-        **scope.detail(),
+        **_asked(scope, question),
         **scope.project.recipient_detail(),
-        "kind": question.kind.value,
-        "alleles": [one.text for one in question.alleles],
         "cohort": cohort.digest.hex(),
         "epsilon": nats.text(question.epsilon),
         "charged": nats.text(charged),
@@ -215,7 +228,6 @@ def _entry(
         "counts": {"subjects": len(cohort.people)},
     }
     return {
-        "subjects": list(cohort.people),
         "project": scope.project.code,
         "request": scope.request_id,
         "asserted_for": scope.asserted_for,

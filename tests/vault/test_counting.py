@@ -1,5 +1,6 @@
 """Counts and presence: one noisy number for each allele, charged once, the same for the same question."""
 
+import json
 import statistics
 
 import pytest
@@ -14,6 +15,7 @@ from vault.access.disclosure import budget_book, raises
 from vault.access.disclosure.carrier_table import PAGE
 from vault.access.request_records import Spec
 from vault.audit.actions import Action
+from vault.audit.receipt import Receipt
 from vault.consent import recording
 from vault.errors import GenovaultError, InputError, RefusedError
 from vault.operations.erasure import process
@@ -230,8 +232,17 @@ def test_an_entry_names_everybody_and_what_it_cost(held):
     assert entries[1]["counts"]["subjects"] == 101  # a band
     assert "tlog" in found.receipt
     ask(held, RARE)  # counted in memory by now: nothing is opened
-    assert [entry["outcome"] for entry in held.entries() if entry["act"] == Action.COUNTS_ANSWER] == ["intent", "done", "done"]
+    entries = [entry for entry in held.entries() if entry["act"] == Action.COUNTS_ANSWER]
+    assert [entry["outcome"] for entry in entries] == ["intent", "done"] * 2
+    assert [entry["subj"]["n"] if "subj" in entry else None for entry in entries] == [130, None] * 2
     assert held.verified().ok
+
+
+def test_a_receipt_does_not_say_how_many_people_take_part(held):
+    for _ in range(2):  # once with the blocks opened, once from memory
+        leaf = json.loads(Receipt.from_text(ask(held, COMMON).receipt).extra)
+        assert "subj" not in leaf
+        assert leaf["counts"]["subjects"] == 101  # a band
 
 
 def test_a_page_is_read_once(held):
