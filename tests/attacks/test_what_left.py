@@ -12,6 +12,7 @@ from tests.support.vaults import opened, sql
 from vault import gate
 from vault.access import notices, requests, resolutions
 from vault.access.named_people import names_of
+from vault.audit.reports.records import record_of
 from vault.consent import drop_lists, recording
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
@@ -185,3 +186,17 @@ def test_who_received_a_view_is_told_although_its_records_were_deleted(small):
         recording.withdraw(s, "S03")
         (notice,) = notices.list_all(s)
         assert notice.content.recipients == ("engine",)
+
+
+def test_a_withdrawal_stands_whatever_was_done_to_notices(small, tmp_path):
+    """Nobody can be told then, which the log says; but an edited row keeps nobody from withdrawing."""
+    with opened(small) as s:
+        gate.extract(s, vaults.ask(s), tmp_path / "out")
+        recording.withdraw(s, "S03")
+    sql(small / "books.db", "UPDATE notice SET state = 'called_off'")
+    with opened(small) as s:
+        recording.withdraw(s, "S04")
+        last = record_of(list(s.trail.log.entries())[-1])
+        assert (last.act, last.outcome, dict(last.reasons)) == ("release.notice", "failed", {"collection_altered": 1})
+    with opened(small) as s:
+        assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == 8

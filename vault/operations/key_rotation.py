@@ -13,6 +13,7 @@ the keystore again when they meet an unknown epoch.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,32 +32,29 @@ from vault.session.key_usage import EpochUse
 from vault.session.principals import change_keystore, require_administrator
 from vault.session.rewrapping import rewrap
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage import audit_tables
+from vault.storage.base import Base
 from vault.storage.book_tables import (
     JOB_DONE,
+    ConsentPrivateRow,
+    IdentityRow,
     JobRow,
-    PanelRow,
     ProjectRow,
-    ProjectVersionRow,
-    RecipientRow,
-    ReleaseRow,
-    RequestRow,
-    RulingRow,
 )
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 KIND = "rotate"
 BATCH = 5_000  # keys wrapped anew in one transaction: about 0.1 s for other writers to wait
 REWRAPPING, DONE = "rewrapping", JOB_DONE
 BY_DEFAULT = (Branch.GENOTYPE, Branch.IDENTITY, Branch.PSEUDONYM)
-_SEALED_IN_BOOKS = (
-    PanelRow.sealed,
-    ProjectRow.sealed,
-    ProjectVersionRow.sealed,
-    RecipientRow.sealed,
-    ReleaseRow.sealed,
-    RequestRow.sealed,
-    RulingRow.sealed,
+_OTHERWISE = (audit_tables, IdentityRow, ConsentPrivateRow)  # sealed for a session of the log, or under a person's own key
+SEALED_IN_BOOKS = tuple(
+    mapper.class_.sealed
+    for mapper in sorted(Base.registry.mappers, key=lambda one: one.class_.__name__)
+    if hasattr(mapper.class_, "sealed") and not {mapper.class_, sys.modules[mapper.class_.__module__]}.intersection(_OTHERWISE)
 )
+"""Every column of records that the books branch seals itself."""
 
 Progress = Callable[[int], None]
 """``progress(keys wrapped anew so far)``."""
@@ -253,6 +251,11 @@ def _worn(use: EpochUse | None) -> bool:
     return use is not None and use.wraps >= ALARM_KEK_WRAPS
 
 
+def sealed_under(tx: Transaction, number: int) -> int:
+    """Number of records that are sealed under an epoch of the books branch."""
+    return sum(blob_key(sealed)[1] == number for column in SEALED_IN_BOOKS for sealed in tx.scalars(select(column)))
+
+
 def _require_unsealed(vault: UnlockedVault, branch: Branch, number: int) -> None:
     """Refuse while records are sealed under an epoch of the books branch, which seals them itself and not through stored keys.
 
@@ -262,6 +265,6 @@ def _require_unsealed(vault: UnlockedVault, branch: Branch, number: int) -> None
     if branch is not Branch.BOOKS:
         return
     with vault.books.read() as tx:
-        held = sum(blob_key(sealed)[1] == number for column in _SEALED_IN_BOOKS for sealed in tx.scalars(select(column)))
+        held = sealed_under(tx, number)
     if held:
         raise UsageError("epoch_in_use", f"{held} records of the books are sealed under epoch {number}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.support.releases import pinned
 from vault import gate
 from vault.audit.live_source import LogSource
 from vault.audit.verify import verify
+from vault.consent.recording import withdraw
 from vault.crypto.key_wrapping import PURPOSE_BRANCH, KeyPurpose
 from vault.crypto.keystore import Branch, KeyFileFactor, Role
 from vault.crypto.primitives import Argon2Profile
@@ -93,6 +96,27 @@ def test_epochs_that_must_stay_stay(vault, number, code):
         with pytest.raises(GenovaultError) as caught:
             key_rotation.destroy_epoch(s, Branch.BOOKS, number)
         assert caught.value.code == code
+
+
+def test_whatever_the_books_branch_seals_keeps_its_epoch():
+    """A table that is forgotten would be unreadable for good once an epoch is destroyed."""
+    page = (Path(__file__).parents[3] / "docs" / "formats" / "books.md").read_text()
+    listed = re.findall(r"^\|[^|]*\| `(\w+)` \| books branch \|", page, re.MULTILINE)
+    assert sorted(column.class_.__tablename__ for column in key_rotation.SEALED_IN_BOOKS) == sorted(listed)
+
+
+def test_a_notice_and_a_holding_keep_their_epoch(vault):
+    with vaults.opened(vault) as s:
+        counted = []
+        for act in (
+            lambda: None,
+            lambda: gate.view(s, project="demo", dataset="cohort", panel="pgx"),
+            lambda: withdraw(s, "S03"),
+        ):
+            act()
+            with s.books.read() as tx:
+                counted.append(key_rotation.sealed_under(tx, 1))
+        assert [later - first for first, later in pairwise(counted)] == [2, 1]  # release and holding, then a notice
 
 
 def test_the_log_s_keys_sign_their_handing_over(vault):
