@@ -5,20 +5,24 @@ import statistics
 
 import pytest
 
+import vault
 from policies.disclosure.budgets import BudgetScope
 from policies.purposes import RequestKind
-from tests.support import counted
+from tests.support import counted, vaults
 from tests.support.counted import ABSENT, COMMON, EDGE, NEARLY_ALL, RARE, ask
+from tests.support.held import Held
 from vault import counting, gate
-from vault.access import requests
+from vault.access import request_files, requests
 from vault.access.disclosure import budget_book, raises
 from vault.access.disclosure.carrier_table import PAGE
 from vault.access.request_records import Spec
 from vault.audit.actions import Action
 from vault.audit.receipt import Receipt
 from vault.consent import recording
-from vault.errors import GenovaultError, InputError, RefusedError
+from vault.errors import GenovaultError, InputError, RefusedError, UsageError
 from vault.operations.erasure import process
+
+SITES = b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n22\t100\t.\tA\tG\n22\t200\t.\tA\tG\n"
 
 
 @pytest.fixture
@@ -259,3 +263,44 @@ def test_a_failure_charges_nothing(held, monkeypatch):
     monkeypatch.undo()
     assert left(held)[BudgetScope.PROJECT] == 2_300_000
     assert [entry["outcome"] for entry in held.entries() if entry["act"] == Action.COUNTS_ANSWER] == ["intent", "refused"]
+
+
+def test_the_signed_answer_to_a_request_says_what_was_asked(held):
+    spec = Spec(alleles=(COMMON,), epsilon=250_000)
+    asked = requests.submit(held.vault, "counting", "cohort", kind=RequestKind.PRESENCE, spec=spec)
+    said = json.loads(request_files.answer(held.vault, asked.request_id))["answer"]
+    wanted = {"alleles": [COMMON], "epsilon": "0.25", "panel": None, "panel_version": None}
+    assert (said["kind"], said["asked"], said["granted"]) == ("presence", wanted, wanted)
+
+
+def test_a_program_asks(held):
+    held.vault.close()
+    with vault.open(held.folder / "v", passphrase="correct horse canary staple") as opened:
+        found = opened.counts(project="counting", dataset="cohort", alleles=[COMMON], epsilon=0.5)
+        assert opened.presence(project="counting", dataset="cohort", alleles=(COMMON,), accuracy=30).charged == 0
+        for wrong in (
+            {"alleles": COMMON},
+            {"alleles": [1]},
+            {"alleles": [COMMON], "epsilon": []},
+            {"alleles": [COMMON], "accuracy": 1.5},
+            {"alleles": [COMMON], "panel": 1},
+        ):
+            with pytest.raises(UsageError):
+                opened.counts(project="counting", dataset="cohort", **wrong)
+        with pytest.raises(InputError):
+            opened.counts(project="counting", dataset="cohort", alleles=[COMMON], epsilon=float("nan"))
+    assert (found.epsilon, found.answers[0].exists) == (0.5, True)
+    held.vault = Held.of(held.folder).vault
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_panel_of_exact_loci_is_counted(held):
+    vaults.panel(held.vault, "exact", loci=SITES)
+    asked = requests.submit(held.vault, "counting", "cohort", kind=RequestKind.COUNTS, spec=Spec(panel="exact"))
+    assert asked.spec.price.alleles == 2
+    assert [(one.allele, one.carriers) for one in gate.result(held.vault, asked.request_id).answers] == [
+        (COMMON, 60),
+        (RARE, None),
+    ]
+    vaults.panel(held.vault, "places", loci=b"22\t99\t120\n")
+    assert code_of(lambda: ask(held, panel="places")) == "panel_not_exact"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies import request_files
+from policies.disclosure import nats
 from policies.request_files import AskedField, RequestFile
 from vault.access import projects, releases, requests
 from vault.access.projects import Project
@@ -90,7 +91,9 @@ def _require_fields(project: Project, asked: RequestFile) -> None:
 def _said(vault: UnlockedVault, request: Request, project: Project) -> dict[str, Any]:
     spec, good = request.spec, request.state in (APPROVED, RELEASED)
     granted = good and request.approved_by is not None and project.state == projects.APPROVED
-    loci = {"regions": list(spec.regions), "genes": list(spec.genes), "panel": spec.panel, "panel_version": spec.panel_version}
+    panel = {"panel": spec.panel, "panel_version": spec.panel_version}
+    counted = {"alleles": list(spec.alleles), "epsilon": nats.text(spec.epsilon), **panel}
+    loci = counted if spec.price else {"regions": list(spec.regions), "genes": list(spec.genes), **panel}
     left = [
         one
         for one in releases.list_all(vault)
@@ -111,7 +114,7 @@ def _said(vault: UnlockedVault, request: Request, project: Project) -> dict[str,
         "reason": "" if granted else "project_not_approved" if good else f"request_{request.state}",
         "decided_by": request.approved_by or "" if granted else "",
         "approval": project.declaration.approval.value,
-        "granted": {**loci, "fields": kept} if granted else {},
+        "granted": {} if not granted else loci if spec.price else {**loci, "fields": kept},
         "commitments": [str(one) for one in project.declaration.purpose.commitments],
         "obligations": owed,
         "releases": [{"release": one.release_id, "made": one.created} for one in left],
