@@ -21,10 +21,12 @@ def reissue(
     ] = False,
     recipient: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="One of the project's recipients; may be given again. Without it, all of them get it."),
+        typer.Option(
+            metavar="NAME", help="One of those whom it was sealed for; may be given again. Without it, all of them get it."
+        ),
     ] = None,
 ) -> None:
-    """Make an extract anew for those who hold it, without the people who left, under the same pseudonyms. Nobody is added.
+    """Make an extract anew for those who hold it, without the people who left, under the same pseudonyms and in the same files. Nobody is added.
 
     JSON: as of extract, with {"replaces": ID}.
     """
@@ -38,4 +40,6 @@ def reissue(
         release = made_anew(vault, release_id, output, recipients=recipient or (), progress=bar)
     context.output.document({**described(release), "replaces": release_id})
     context.output.line(f"release {release.release_id}, in the place of {release_id}: {size(release)}")
+    if release.sealed_for:
+        context.output.line(f"sealed for {', '.join(release.sealed_for)}")
     context.output.line(f"in {output}; these are pseudonymised personal data, see README.txt there")

@@ -117,3 +117,13 @@ def test_every_format_is_sealed(sealed, options):
     assert names
     assert all(name.endswith(".c4gh") for name in names)
     assert set(shell.run("release verify out --sk 1.sec --json").json["opened"]) == names
+
+
+def test_a_release_is_made_anew_for_those_who_hold_it(sealed):
+    shell, request = sealed
+    old = shell.run(f"extract {request} --output out --recipient clinic --format bcf --json").json["release"]
+    shell.run("consent withdraw SAMPLE_1")
+    refused = shell.try_(f"release reissue {old} --output new --without-withdrawn --recipient lab --json")
+    assert (refused.code, refused.error) == (3, "not_a_holder")
+    assert "sealed for clinic\n" in shell.run(f"release reissue {old} --output new --without-withdrawn").out
+    assert sorted(path.name for path in (shell.folder / "new").glob("*.c4gh")) == ["genotypes.bcf.c4gh", "genotypes.bcf.csi.c4gh"]

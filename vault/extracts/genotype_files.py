@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from vault.errors import UsageError
 from vault.extracts.parcel import Parcel
@@ -57,6 +58,18 @@ class FileChoice:
 
 
 ONE_VCF = FileChoice()
+_DATA = {"vcf": "genotypes.vcf.gz", "bcf": "genotypes.bcf", "pgen": "genotypes.pgen", "parquet": "calls.parquet"}
+
+
+def choice_of(manifest: str) -> FileChoice:
+    """How the genotypes of a release are written, by its manifest.json. Raises ValueError for text that is none."""
+    names = {str(entry["name"]).removesuffix(".c4gh") for entry in json.loads(manifest)["manifest"]["files"]}
+    for file_format, whole in _DATA.items():
+        stem, end = whole.split(".", 1)
+        if any(name.startswith(f"{stem}.") and name.endswith(f".{end}") for name in names):
+            wide = file_format == "parquet" and "samples.parquet" not in names
+            return FileChoice(cast("Format", file_format), by_contig=whole not in names, layout="wide" if wide else "long")
+    raise ValueError("no file of the manifest holds genotypes")
 
 
 @dataclass(frozen=True)
