@@ -52,9 +52,10 @@ def show(
     """One release: what was asked, how much left, under which duties.
 
     "bits" say how well its genotypes tell people apart: two unrelated people share all of them with a chance of 2 to the minus "mean",
-    were the sites independent, and "largest" is how surprising the most exposed person's are. Releases of before have none.
+    were the sites independent, and "largest" is how surprising the most exposed person's are; "cumulative" is the mean over all sites that had left to its organisation by then.
+    Releases of before have none.
 
-    JSON: as of list, with {"asked": {…}, "obligations": {…}, "bits": {"mean", "largest"}}.
+    JSON: as of list, with {"asked": {…}, "obligations": {…}, "bits": {"mean", "largest", "cumulative"}}.
     """
     context = context_of(ctx)
     from vault.access import releases

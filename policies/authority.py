@@ -175,6 +175,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
             _STEWARDS,
         ),
         "request": _WHO_ASKS,
+        "released_sites": _WHO_ASKS,  # of views
         "budget": _WHO_COUNTS,
         "budget_family": _WHO_COUNTS,
         "consent_batch": _WHO_KNOWS_PEOPLE,

@@ -266,7 +266,7 @@ disclosure:
   keep_phase: true               # which of the two chromosomes an allele lies on
   # keep_ids: true               # rsIDs of variants
   # min_group: 20                # refuse a view of fewer people
-  # max_bits: 10                 # how much of a person's genotype may leave, in bits of uniqueness
+  # max_bits: 10                 # how well people may be told apart by all that left to the organisation, in bits
 
 # approval: each                 # a steward approves each request; without it all are approved with the project
 pseudonyms: project              # the same names in each release; "release" makes new ones each time

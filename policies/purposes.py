@@ -194,7 +194,7 @@ class DisclosureProfile:
     keep_phase: bool = False
     keep_ids: bool = False
     min_group: int | None = None  # subjects in a view
-    max_bits: int | None = None  # bits of genotype information for each subject
+    max_bits: int | None = None  # bits of genotype information, over all that left to the organisation
 
 
 @dataclass(frozen=True)

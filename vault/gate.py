@@ -41,7 +41,7 @@ from vault.access import (
     requests,
     signed_approvals,
 )
-from vault.access.disclosure import questions
+from vault.access.disclosure import questions, released_sites
 from vault.access.disclosure.carrier_table import Read
 from vault.access.release_manifest import manifest_without_files
 from vault.access.releases import Release, ReleaseContent
@@ -371,13 +371,18 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
     """Step 7: re-check, then append the outcome and mark the release, in one transaction.
 
     Raises:
-        RefusedError: ``calls_changed``, ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``.
+        RefusedError: ``calls_changed``, ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``; ``too_many_bits``.
     """
     digest = sha256(content.manifest.encode()) if content.manifest else None
     counts = {"subjects": len(access.decided.permitted), "sites": n_sites}
-    content = replace(content, bits={"mean": round(bits.mean, 3), "largest": round(bits.largest, 3)})
+    scope, limits = access.scope, (access.scope.project.declaration.disclosure.max_bits, access.decided.obligations.max_bits)
     with vault.books.write() as tx:
         head = _recheck(vault, tx, access, moment(vault, tx))
+        left = released_sites.charge(
+            vault, tx, scope.project, bits, release_id=access.release_id, dataset_id=scope.dataset.dataset_id, limits=limits
+        )
+        told = {"mean": round(bits.mean, 3), "largest": round(bits.largest, 3), "cumulative": left / 1000}
+        content = replace(content, bits=told)
         outcome = vault.trail.append(
             tx,
             access.outcome,
@@ -387,7 +392,7 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
             detail={"counts": counts, "bits": {name: math.ceil(value) for name, value in content.bits.items()}},
             consent=head.entry(),
             blobs=[digest] if digest else [],
-            **_entry_fields(access.scope, access.release_id),
+            **_entry_fields(scope, access.release_id),
         )
         releases.commit(
             tx,
@@ -399,7 +404,7 @@ def _commit(vault: UnlockedVault, access: _Access, content: ReleaseContent, *, n
             manifest_sha256=digest,
             state=releases.COMMITTED if digest else releases.RELEASED,
         )
-        holdings.note(tx, vault, access.scope, access.intent, access.release_id, names=content.names)
+        holdings.note(tx, vault, scope, access.intent, access.release_id, names=content.names)
     return outcome
 
 

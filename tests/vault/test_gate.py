@@ -133,11 +133,6 @@ REFUSALS = {
         {"project": "pp"},
         "group_too_small",
     ),
-    "a limit in bits": (
-        lambda s: vaults.approve(s, "pp", "cohort", disclosure={"max_bits": 9}),
-        {"project": "pp"},
-        "limit_not_enforced",
-    ),
     "nobody": (lambda s: [recording.withdraw(s, who) for who in PERMITTED], {}, "no_one_permitted"),
 }
 

@@ -44,13 +44,11 @@ def limits(
         asked: places of which some part must be left to show; none where an empty view will do.
 
     Raises:
-        RefusedError: ``project_expired``; ``limit_not_enforced``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
+        RefusedError: ``project_expired``; ``no_one_permitted``; ``group_too_small``; ``loci_unresolved``;
             ``nothing_left``.
     """
     if declaration.expires is not None and declaration.expires <= now:
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
-    if declaration.disclosure.max_bits is not None or duties.max_bits is not None:
-        raise RefusedError("limit_not_enforced", "this version cannot keep to a limit in bits, so it releases nothing")
     if not permitted:
         raise RefusedError("no_one_permitted", "no subject's consent covers this purpose", hint="genovault project check")
     smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)

@@ -33,7 +33,7 @@ RELEASED, ABORTED = "released", "aborted"
 class ReleaseContent:
     """Sealed part of a release's record. Folders are empty for a view in memory.
 
-    ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before. ``bits``: mean and largest of ``ReleasedBits``; none in
+    ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before. ``bits``: mean and largest of ``ReleasedBits``, cumulative of ``released_sites``; none in
     records of before.
     """
 

@@ -40,7 +40,7 @@ from vault.storage.book_tables import DatasetRow, PartRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, to_micros
 
-ENFORCED = frozenset(obligations.UNDERSTOOD) - {"max_bits", "watermark", "no_download"}
+ENFORCED = frozenset(obligations.UNDERSTOOD) - {"watermark", "no_download"}
 """Obligations that this vault can fulfil; a consent with any other one refuses the release."""
 
 DECISION_CLASSES: Cache[DecisionClasses | None] = Cache(lambda: None)  # of the ledger as last read

@@ -1,6 +1,6 @@
 """Check of a project: a release by its own tests, made of nothing; who may be in it, and what stops it.
 
-It opens no block, so it cannot tell that nobody carries anything where something is asked for.
+It opens no block, so it cannot tell that nobody carries anything where something is asked for, nor how many bits that would be.
 """
 
 from __future__ import annotations

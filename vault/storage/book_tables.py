@@ -529,6 +529,20 @@ class StoredAnswerRow(Base):
     sealed: Mapped[Sealed]  # the noisy number, its epsilon, and the columns before; books branch
 
 
+class ReleasedSitesRow(Base):
+    """Sites that a release added to what had left to an organisation, or to a project without one."""
+
+    __tablename__ = "released_sites"
+
+    owner: Mapped[Code] = mapped_column(primary_key=True)  # id of the organisation, or the project's code
+    number: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)  # from 1 on
+    release_id: Mapped[Code]
+    dataset_id: Mapped[Id]  # also of one that is gone: what left has left
+    n_sites: Mapped[Count]  # 0 once somebody of the dataset is erased
+    digest: Mapped[Digest]  # of the sealed column
+    sealed: Mapped[Sealed]  # names of the sites with their bits, and the columns before; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

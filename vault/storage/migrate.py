@@ -32,6 +32,7 @@ REVISIONS = {
         "0018",
         "0019",
         "0020",
+        "0021",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

@@ -13,6 +13,24 @@ from numba import types
 from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, MAX_CODED_ALLELE, PHASED_OFFSET
 from vault.genotypes.compute.jit import RO, RW, kernel
 
+_PRIME = np.uint64(0x100000001B3)
+_MIX = np.uint64(0xFF51AFD7ED558CCD)
+_HALF = np.uint64(32)
+
+
+@kernel(types.void(RO(types.uint64), RO(types.int32), RO(types.int64), RO(types.uint8), RO(types.int64), RW(types.uint64)))
+def name_sites(seeds: Any, contig: Any, pos: Any, data: Any, ends: Any, out: Any) -> Any:
+    """A number for each site, of its contig's seed, POS and alleles: FNV-1a over 64-bit words and bytes, mixed at the end."""
+    for i in range(len(out)):
+        name = (seeds[contig[i]] ^ np.uint64(pos[i])) * _MIX
+        name ^= name >> _HALF
+        for p in range(ends[i], ends[i + 1]):
+            name = (name ^ np.uint64(data[p])) * _PRIME
+        name ^= name >> _HALF
+        name *= _MIX
+        out[i] = name ^ (name >> _HALF)
+
+
 _RUN = 64  # calls looked at together: most runs of a rare site are all the same, which vector code sees at 10 GB/s
 
 

@@ -119,7 +119,7 @@ class Deidentified:
         self._met: NDArray[np.bool_] | None = None
         self._only: _Read | None = None
         self._surveyed = HeaderSummary()
-        self.bits = ReleasedBits(len(self._pseudonyms))  # of the pages that were made
+        self.bits = ReleasedBits(len(self._pseudonyms), assembly)  # of the pages that were made
         self._survey()
 
     @property
@@ -223,7 +223,7 @@ class Deidentified:
     def _page(self, read: _Read) -> Page:
         codes, escapes = self._rewritten(read)
         counts = read.shown.shown_counts()
-        self.bits.add(counts, codes, escapes)
+        self.bits.add(read.calls.sites.take(read.shown.rows), counts, codes, escapes)
         return Page(self.summary.numbered(read.shown.sites), codes, escapes, counts)
 
     def _rewritten(self, read: _Read) -> tuple[Codes, Escapes]:

@@ -10,23 +10,29 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from vault.crypto.primitives import sha256
 from vault.genotypes.codec.allele_counts import AlleleCounts
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.codec.format_constants import HAS_UNEVEN
 from vault.genotypes.compute.threads import over_rows
+from vault.genotypes.contigs import normal_contig
+from vault.genotypes.sites import Sites
 from vault.views import bit_kernels
 from vault.views.genotype_bits import allele_bits, orders, site_bits
+from vault.views.site_bits import SiteBits
 
 
 class ReleasedBits:
     """Sums over the sites of a view; add each of them once.
 
-    ``n_people``: columns of its pages.
+    ``n_people``: columns of its pages. ``assembly``: of its positions.
     """
 
-    def __init__(self, n_people: int) -> None:
+    def __init__(self, n_people: int, assembly: str = "") -> None:
         self._people = np.zeros(n_people)
+        self._assembly = assembly
         self._sites = 0.0
+        self._named: list[SiteBits] = []
 
     @property
     def mean(self) -> float:
@@ -38,11 +44,23 @@ class ReleasedBits:
         """The largest surprisal of anybody's genotypes."""
         return float(self._people.max(initial=0.0))
 
-    def add(self, counts: AlleleCounts, codes: Codes, escapes: Escapes) -> NDArray[np.float64]:
-        """Add sites as they are shown; the bits of each, float64[m]. ``counts`` of m sites, ``codes`` uint8[m, n people]."""
+    def sites(self) -> SiteBits:
+        """The sites that tell anything, by name, bits rounded up."""
+        return SiteBits.union(self._named, add=True)
+
+    def add(self, sites: Sites, counts: AlleleCounts, codes: Codes, escapes: Escapes) -> NDArray[np.float64]:
+        """Add sites; the bits of each, float64[m].
+
+        ``sites``: the m records of the source, whose names do not depend on who is released; the rest as they are shown: ``counts``
+        of m sites, ``codes`` uint8[m, n people].
+        """
         alleles = allele_bits(counts.counts, counts.offsets)
         found = site_bits(counts.counts, counts.offsets, _haploid(counts, codes, escapes))
         self._sites += float(found.sum())
+        telling = np.flatnonzero(found)
+        milli = np.ceil(found[telling] * 1000 - 1e-6).astype(np.uint16)
+        one_each = SiteBits(_names(sites, self._assembly)[telling], milli)
+        self._named.append(SiteBits.union([one_each], add=True))
         matrix, lock = np.ascontiguousarray(codes), Lock()
 
         def kernel(first: int, last: int) -> None:
@@ -62,6 +80,16 @@ class ReleasedBits:
         single = np.where(escapes.alleles >= 0, alleles[where], 0.0)
         surprisal = np.add.reduceat(single, escapes.offset[:-1]) - orders(lengths, escapes.alleles)
         np.add.at(self._people, escapes.sample, surprisal)
+
+
+def _names(sites: Sites, assembly: str) -> NDArray[np.uint64]:
+    """uint64[m]: a number for each record, of assembly, contig by any of its names, POS and alleles."""
+    seeds = [sha256(f"{assembly}\0{normal_contig(name)}".encode())[:8] for name in sites.contigs]
+    out = np.empty(len(sites), np.uint64)
+    texts = np.ascontiguousarray(sites.alleles.data, np.uint8), np.ascontiguousarray(sites.alleles.offsets, np.int64)
+    pos, contig = np.ascontiguousarray(sites.pos), np.ascontiguousarray(sites.contig)
+    bit_kernels.name_sites(np.frombuffer(b"".join(seeds), "<u8").astype(np.uint64), contig, pos, *texts, out)
+    return out
 
 
 def _haploid(counts: AlleleCounts, codes: Codes, escapes: Escapes) -> NDArray[np.bool_]:

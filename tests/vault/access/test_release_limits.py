@@ -36,8 +36,6 @@ def held(declaration=None, duties=NONE, *, permitted=20, asked=()):
     [
         ({"declaration": project(expires=NOW)}, "project_expired"),
         ({"declaration": project(expires=NOW - timedelta(days=1))}, "project_expired"),
-        ({"declaration": project(max_bits=5)}, "limit_not_enforced"),
-        ({"duties": Obligations(max_bits=5)}, "limit_not_enforced"),
         ({"permitted": 0}, "no_one_permitted"),
         ({"declaration": project(min_group=21)}, "group_too_small"),
         ({"duties": Obligations(min_group=21)}, "group_too_small"),

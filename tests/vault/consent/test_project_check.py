@@ -68,7 +68,7 @@ CASES = {
     "nobody": Case("no_one_permitted", consents=False),
     "too few": Case("group_too_small", disclosure={"min_group": 13}),
     "just enough": Case(disclosure={"min_group": 12}),
-    "bits": Case("limit_not_enforced", disclosure={"max_bits": 5}),
+    "bits": Case(disclosure={"max_bits": 5000}),
     "expired": Case("project_expired", declared={"expires": "2026-06-02"}, act=lambda held: held.clock.forward(days=2)),
     "an excluded gene": Case(act=under("exclude", "{gene: APOE}"), consents=False),
     "all contigs excluded": Case(

@@ -27,7 +27,7 @@ def added(rows, *, pieces=1):
     counts = count_calls(view.sites, view.codes, view.escapes)
     found = ReleasedBits(len(rows[0]))
     for _ in range(pieces):
-        sites = found.add(counts, view.codes, view.escapes)
+        sites = found.add(view.sites, counts, view.codes, view.escapes)
     return found, sites
 
 
@@ -69,7 +69,7 @@ def test_threads_share_the_work():
     counts = count_calls(view.sites, view.codes, view.escapes)
     many = np.ascontiguousarray(np.tile(view.codes, (1 << 17, 1)))
     found, whole = ReleasedBits(4), type(counts).concat([counts] * (1 << 17))
-    found.add(whole, many, view.escapes)
+    found.add(type(view.sites).concat([view.sites] * (1 << 17)), whole, many, view.escapes)
     single = ReleasedBits(4)
-    single.add(counts, view.codes, view.escapes)
+    single.add(view.sites, counts, view.codes, view.escapes)
     assert found.largest == pytest.approx(single.largest * (1 << 17))

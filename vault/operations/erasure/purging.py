@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import select
 
-from vault.access.disclosure import stored_answers
+from vault.access.disclosure import released_sites, stored_answers
 from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.genotypes.catalog import panel_builder, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
@@ -102,7 +102,7 @@ def purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
         directories += purge_directory(vault, part, Work(job.job_id, part.part_id, DIRECTORY), private)
         builds += follow(vault, part, panels)
     _forget_answers(vault, job.subject, [dataset.dataset_id for dataset, _ in held])
-    vault.books.checkpoint_wal(*HOLDING_NAMES, stored_answers.TABLE)
+    vault.books.checkpoint_wal(*HOLDING_NAMES, stored_answers.TABLE, released_sites.TABLE)
     builds += settle_builds(vault, carried.part_ids())
     for dataset in {dataset for dataset, _ in held}:
         panel_builder.rebuild(vault, dataset)
@@ -112,10 +112,11 @@ def purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
 
 
 def _forget_answers(vault: UnlockedVault, subject: SubjectId, datasets: list[DatasetId]) -> None:
-    """Delete the noisy numbers that were drawn about a person's datasets: the person may have been counted in them."""
+    """Forget noisy numbers that were drawn about a person's datasets, and which of their sites left: the person may be in either."""
     with vault.books.write() as tx:
         own = tx.scalars(select(PersonalPartRow.dataset_id).where(PersonalPartRow.subject_id == subject)).all()
         stored_answers.purge(tx, {*datasets, *own})
+        released_sites.forget(vault, tx, {*datasets, *own})
 
 
 def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, PartRow]]:
