@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import update
 
 from tests.support import vaults
+from tests.support.parcels import pair
 from tests.support.vaults import opened, sql
 from vault import gate
-from vault.access import notices, requests, resolutions
+from vault.access import notices, recipients, releases, requests, resolutions
 from vault.access.named_people import names_of
 from vault.audit.reports.records import record_of
 from vault.consent import drop_lists, recording
+from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, RefusedError
 from vault.extracts import release_folder
 from vault.operations import key_rotation
 from vault.operations.erasure import process as erasure
+from vault.operations.recovery import open_recovered
 from vault.storage.book_tables import RequestRow
 
 
@@ -200,3 +204,57 @@ def test_a_withdrawal_stands_whatever_was_done_to_notices(small, tmp_path):
         assert (last.act, last.outcome, dict(last.reasons)) == ("release.notice", "failed", {"collection_altered": 1})
     with opened(small) as s:
         assert len(gate.view(s, project="demo", dataset="cohort").pseudonyms) == 8
+
+
+MAKE = {
+    "extract": gate.extract,
+    "view": lambda s, *_: gate.view(s, project="single", dataset="cohort", panel="pgx"),
+}
+
+
+def test_what_left_is_not_aborted_by_an_edited_state(small, tmp_path):
+    """Its key would be gone, and nobody could tell recipients whom to drop."""
+    with opened(small) as s:
+        vaults.approve(s, "single", "cohort", pseudonyms="release")
+        gate.extract(s, vaults.ask(s, project="single"), tmp_path / "out")
+    sql(small / "books.db", "UPDATE release SET state = 'staging'", "DELETE FROM audit_closing")
+    with opened(small) as s:
+        assert releases.list_all(s)[0].state == "staging"
+    assert keys_of_releases(small) == 1
+
+
+@pytest.mark.parametrize("act", MAKE)
+def test_a_release_that_was_cut_off_leaves_no_key(small, tmp_path, monkeypatch, act):
+    with opened(small) as s:
+        vaults.approve(s, "single", "cohort", pseudonyms="release")
+        asked = vaults.ask(s, project="single")
+    s = open_recovered(small, factor=vaults.FACTOR, principal="ann")
+    monkeypatch.setattr(gate, "_commit", Mock(side_effect=SystemExit))
+    with pytest.raises(SystemExit):
+        MAKE[act](s, asked, tmp_path / "out")
+    assert keys_of_releases(small) == 1
+    s.abandon()
+    with opened(small) as s:
+        assert releases.list_all(s)[0].state == "aborted"
+    assert keys_of_releases(small) == 0
+
+
+def test_the_log_s_public_part_names_no_pseudonym_reason_or_recipient(small, both):
+    factor, name = both
+    said = "canary of a reason"
+    with opened(small) as s:
+        recipients.add(s, "canary laboratory", public_key_armour(pair(1).public).encode())
+        recipients.confirm(s, "canary laboratory", fingerprint(pair(1).public))
+        recipients.retire(s, "canary laboratory", reason=said)
+        one = resolutions.open_request(s, name, project="demo", reason=said, case="canary case").resolution_id
+    with opened(small, factor=factor, principal="custodian") as s:
+        resolutions.approve(s, one)
+        resolutions.execute(s, one)
+        recording.withdraw(s, "S03")
+    with opened(small) as s:
+        (notice,) = notices.list_all(s)
+        notices.acknowledge(s, notice.notice_id, reason=said)
+        notices.reopen(s, notice.notice_id, reason=said)
+        leaves = b"".join(entry.leaf for entry in s.trail.log.entries())
+    for secret in (name, "canary", "MRN0003", "S03"):
+        assert secret.encode() not in leaves

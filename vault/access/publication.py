@@ -50,15 +50,17 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
     """Delete the staged folder and the key of its names, and log the abort.
 
     Raises:
-        IntegrityError: ``release_altered``: the log has a ``done`` outcome; the books were edited.
+        IntegrityError: ``release_altered``: the log, or the sealed record, has a ``done`` outcome; the books were edited.
     """
     said = vault.trail.log.closings([release.intent_event]).get(release.intent_event, [])
     ended = ending(record_of(entry).outcome for entry in said)
-    if release.state == STAGING and ended == Outcome.DONE:
-        raise IntegrityError("release_altered", f"the log says that release {release.release_id} left", hint="genovault doctor")
+    if release.state == STAGING and (ended == Outcome.DONE or release.outcome_index is not None):
+        raise IntegrityError(
+            "release_altered", f"release {release.release_id} left, whatever the books say", hint="genovault doctor"
+        )
     if release.content.staged:  # a view in memory has no folder
         discard_staged(Path(release.content.staged))
-    if ended != Outcome.DONE:  # who is said to have it is still told by its names
+    if ended != Outcome.DONE and release.outcome_index is None:  # who is said to have it is still told by its names
         release_names.forget(vault, release.release_id)
     with vault.books.write() as tx:
         releases.drop(tx, release.release_id)
