@@ -32,6 +32,7 @@ from vault.access import (
     asked_regions,
     delivery,
     holdings,
+    leftovers,
     project_versions,
     projects,
     publication,
@@ -58,10 +59,10 @@ from vault.counting import CountsAnswer
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.crypto.primitives import sha256
 from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
-from vault.extracts.genotype_files import ONE_VCF, FileChoice, Progress
+from vault.extracts.genotype_files import ONE_VCF, FileChoice, FinishedContig, Progress, Unfinished
 from vault.extracts.manifest import Counts
 from vault.extracts.release_folder import write_folder
-from vault.extracts.staging import Staging, discard_staged
+from vault.extracts.staging import Staging, clear_leftover, discard_staged
 from vault.genotypes.catalog import dataset_reader, declared_assays, panels
 from vault.genotypes.store.selections import Selection
 from vault.ids import SubjectId
@@ -87,6 +88,15 @@ class _Access:
     intent: Appended
     outcome: Action
     content: ReleaseContent
+
+
+@dataclass(frozen=True)
+class _To:
+    """Where and how an extract is written, and what is there of it already."""
+
+    staging: Staging
+    chosen: FileChoice
+    left: leftovers.Leftover | None = None
 
 
 def check(
@@ -164,19 +174,25 @@ def extract(
     *,
     recipients: Sequence[str] = (),
     reissue: Reissue | None = None,
+    resume: str | None = None,
     progress: Progress | None = None,
 ) -> Release:
     """Release a request's records, in the files that are ``chosen``, as a folder that appears whole or not at all.
 
     It is sealed where the project declares recipients: to all, or to the ``recipients`` that are named here. ``reissue``: of the people of a release
-    that is made anew alone.
+    that is made anew alone. ``resume``: a release that was stopped, whose finished contigs are used as they are.
 
     Raises:
-        InputError: ``request_unknown``, ``output_not_empty``, or of the format. RefusedError, IntegrityError, UnavailableError as ``view``.
+        InputError: ``request_unknown``, ``output_not_empty``, or of the format; as ``leftovers.find``. RefusedError, IntegrityError,
+            UnavailableError as ``view``. RefusedError with a code of ``leftovers.STARTS_OVER``: nothing of the stopped release can be used.
     """
-    return told(
-        vault, lambda: _extract(vault, request_id, output, chosen, recipients=recipients, reissue=reissue, progress=progress)
-    )
+
+    def made() -> Release:
+        if resume is not None:
+            return _resume(vault, request_id, output, chosen, recipients=recipients, release_id=resume, progress=progress)
+        return _extract(vault, request_id, output, chosen, recipients=recipients, reissue=reissue, progress=progress)
+
+    return told(vault, made)
 
 
 def _extract(
@@ -191,13 +207,55 @@ def _extract(
 ) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
         scope = replace(scope_of_request(vault, request_id, recipients=recipients), reissue=reissue)
-        signer = vault.release_signer()  # fail before opening blocks if no release-signing key is held
+        chosen.require_fits(panel=scope.panel is not None)
+        vault.release_signer()  # fail before opening blocks if no release-signing key is held
         release_id = _new_release(vault)
     with Staging(output, random=vault.random) as staging, process_lock(vault.folder, release_id):
+        to = _To(staging, chosen)
         with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
-            access = _begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, staging=staging)
+            access = _begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to)
+        return _deliver(vault, access, to, progress)
+
+
+def _resume(
+    vault: UnlockedVault,
+    request_id: str,
+    output: Path,
+    chosen: FileChoice,
+    *,
+    recipients: Sequence[str],
+    release_id: str,
+    progress: Progress | None,
+) -> Release:
+    leftovers.require_id(release_id)
+    with process_lock(vault.folder, release_id) as mine:
+        with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
+            if not mine:
+                raise RefusedError("extract_running", "this extract is being written by another process", hint="wait for it")
+            left = leftovers.find(vault, release_id, request_id=request_id, output=output, chosen=chosen)
+            scope = replace(scope_of_request(vault, request_id, recipients=recipients), stopped=left.people)
+            leftovers.require_same_readers(left, scope)
+            vault.release_signer()
+            _ready_decision_classes(vault)
+            try:
+                staged = Path(left.release.content.staged)
+                clear_leftover(staged, left.files)
+                to = _To(Staging(output, random=vault.random, leftover=staged), chosen, left)
+                access = _begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to)
+            except RefusedError as error:
+                if error.code in leftovers.STARTS_OVER:
+                    publication.abort(vault, left.release, error.code)
+                raise
+        return _deliver(vault, access, to, progress)
+
+
+def _deliver(vault: UnlockedVault, access: _Access, to: _To, progress: Progress | None) -> Release:
+    """Steps 5 to 8 of an extract: into the staged folder, contig by contig where it may be stopped between them."""
+    scope, staging, release_id = access.scope, to.staging, access.release_id
+    finished = list(to.left.finished) if to.left else []
+    with staging:
         try:
-            made = _open(vault, access)
+            made = _open(vault, access, to=to)
             n_sites = made.summary.n_sites
             release_limits.require_sites(n_sites)
             counts = Counts(subjects=len(access.decided.permitted), sites=n_sites, not_assayed=len(made.not_assayed))
@@ -210,17 +268,48 @@ def _extract(
                 created=vault.clock(),
                 sealing=delivery.sealing(vault, scope.readers),
             )
-            envelope = delivery.envelope(vault, scope.readers)
+            unfinished = _between_contigs(vault, access, made, to, finished) if to.chosen.by_contig else None
             _, document = write_folder(
-                made, staging, chosen, facts=facts, signing_key=signer, envelope=envelope, progress=progress
+                made,
+                staging,
+                to.chosen,
+                facts=facts,
+                signing_key=vault.release_signer(),
+                envelope=delivery.envelope(vault, scope.readers),
+                progress=progress,
+                unfinished=unfinished,
             )
             staging.retain()  # if the commit's outcome is unknown, recovery needs the folder
-            _commit(vault, access, replace(access.content, manifest=document.decode()), n_sites=n_sites, bits=made.bits)
+            if to.chosen.by_contig:
+                leftovers.end_order(vault, release_id)
+            _commit(
+                vault, access, replace(access.content, manifest=document.decode(), leftover={}), n_sites=n_sites, bits=made.bits
+            )
         except BaseException as error:
-            _log_failure(vault, access, error, staged=staging.path)
+            if _log_failure(vault, access, error, to=to, going_on=bool(finished)):
+                raise leftovers.may_go_on(error, release_id) from None
             raise
         publication.finish(vault, releases.load(vault, release_id))
     return releases.load(vault, release_id)
+
+
+def _between_contigs(
+    vault: UnlockedVault, access: _Access, made: Deidentified, to: _To, finished: list[FinishedContig]
+) -> Unfinished:
+    """Hold the view against what was begun of it, and record each contig once its files are on the disk.
+
+    Raises:
+        RefusedError: ``extract_changed``: it has other people, columns or records than what was begun.
+    """
+    shape = leftovers.shape(made.pseudonyms, made.summary, made.not_assayed)
+    if to.left is not None and to.left.shape != shape:
+        raise RefusedError("extract_changed", "this is another view than the one that was begun")
+
+    def note(one: FinishedContig) -> None:
+        leftovers.keep(vault, access.release_id, access.content, [*finished, one], staging=to.staging, shape_of=shape)
+        finished.append(one)
+
+    return Unfinished(tuple(finished), note)
 
 
 def counts(
@@ -290,18 +379,24 @@ def _count(vault: UnlockedVault, scope: AccessScope, question: questions.CountsQ
 
 def _new_release(vault: UnlockedVault) -> str:
     """Id of a release to be begun; decision classes are made ready, outside the transaction that decides."""
-    with vault.books.read() as tx:
-        cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
+    _ready_decision_classes(vault)
     return f"rel-{vault.random(8).hex()}"
 
 
+def _ready_decision_classes(vault: UnlockedVault) -> None:
+    with vault.books.read() as tx:
+        cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
+
+
 def _begin(
-    vault: UnlockedVault, scope: AccessScope, release_id: str, intent: Action, outcome: Action, *, staging: Staging | None = None
+    vault: UnlockedVault, scope: AccessScope, release_id: str, intent: Action, outcome: Action, *, to: _To | None = None
 ) -> _Access:
     """Steps 2 to 4: decide on each subject, apply the limits, and append intent and row of the release, in one transaction.
 
+    A stopped extract goes on under an intent of its own; the one before is closed, if nothing says how it ended.
+
     Raises:
-        RefusedError: as ``_decide`` and ``release_limits.limits``. IntegrityError: as ``release_decisions.decide``.
+        RefusedError: as ``_decide`` and ``release_limits.limits``; ``extract_changed``. IntegrityError: as ``release_decisions.decide``.
     """
     with vault.books.write() as tx:
         when = moment(vault, tx)
@@ -309,41 +404,61 @@ def _begin(
         limits = release_decisions.limits(tx, scope, decided, when)
         names = release_names.newest_version(vault, scope.project)
         content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), names=names)
-        if staging is not None:
-            places = decided.members.places(decided.permitted).hex()
-            content = replace(content, staged=str(staging.path), output=str(staging.output), places=places)
+        if to is not None:
+            staging, places = to.staging, decided.members.places(decided.permitted)
+            begun_as = leftovers.begun(vault, to.chosen, lambda: release_decisions.basis(vault, scope, decided, limits))
+            content = replace(
+                content, staged=str(staging.path), output=str(staging.output), places=places.hex(), leftover=begun_as
+            )
+            if to.left is not None:
+                content = leftovers.taken_up(to.left, content)
         subjects = list(decided.permitted)
         detail = {**scope.detail(), **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
-        fields = {**_entry_fields(scope, release_id), **_decision_fields(decided.tally, decided.head, detail)}
+        fields: dict[str, Any] = _entry_fields(scope, release_id)
+        left = None if to is None else to.left
+        if left is not None:
+            detail["goes_on"] = len(left.finished)
+            if not vault.trail.log.closings([left.release.intent_event]):
+                old = left.release.intent_event
+                vault.trail.append(tx, outcome, Outcome.ABORTED, refers=old, reasons={"resumed": 1}, **fields)
+        fields |= _decision_fields(decided.tally, decided.head, detail)
         begun = vault.trail.append(tx, intent, Outcome.INTENT, subjects=subjects, flags=when.flags, **fields)
-        releases.begin(
-            tx,
-            vault,
-            release_id,
-            project_id=scope.project.project_id,
-            request_id=scope.request_id,
-            intent=begun,
-            n_subjects=len(subjects),
-            content=content,
-        )
+        if left is not None:
+            releases.renew(tx, vault, release_id, content, intent=begun)
+        else:
+            releases.begin(
+                tx,
+                vault,
+                release_id,
+                project_id=scope.project.project_id,
+                request_id=scope.request_id,
+                intent=begun,
+                n_subjects=len(subjects),
+                content=content,
+            )
     return _Access(scope, decided, limits, release_id, begun, outcome, content)
 
 
-def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False) -> Deidentified:
-    """Steps 5 and 6: open the permitted subjects' blocks in random row order and de-identify them.
+def _open(vault: UnlockedVault, access: _Access, *, at_once: bool = False, to: _To | None = None) -> Deidentified:
+    """Steps 5 and 6: open the permitted subjects' blocks in random row order and de-identify them. An extract that may go on has its row
+    order from a key, and one that goes on the same order and names.
 
     Nothing else opens a block for a reader. Further windows are opened as pages are asked for; ``at_once``: all now, as one page.
 
     Raises:
-        IntegrityError: ``key_missing``; a block or table was altered.
+        IntegrityError: ``key_missing``; a block or table was altered. RefusedError: ``extract_changed``.
     """
     from vault.views.deidentify import Deidentified, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
     from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
     scope, subjects, selection = access.scope, access.decided.permitted, access.scope.selection()
     keys = _open_keys(vault, KeyPurpose.GENOTYPE, subjects)
-    names = release_names.names(vault, release_names.begin(vault, scope.project, access.release_id), subjects)
-    order = row_order(vault.random(32), names).tolist()
+    left = None if to is None else to.left
+    naming = release_names.begin if left is None else release_names.naming
+    names = release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
+    kept = to is not None and to.chosen.by_contig
+    order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else vault.random(32)
+    order = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
     chosen = dataset_reader.choose(vault, scope.dataset, selection, [subjects[at] for at in order], keys)
     disclosure = scope.project.declaration.disclosure
@@ -443,20 +558,31 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: _Access, when: Momen
     return again.head
 
 
-def _log_failure(vault: UnlockedVault, access: _Access, error: BaseException, *, staged: Path | None = None) -> None:
-    """Append a refused or failed outcome; none where the commit may have happened or the process ends: recovery reads what is durable."""
+def _log_failure(
+    vault: UnlockedVault, access: _Access, error: BaseException, *, to: _To | None = None, going_on: bool = False
+) -> bool:
+    """Append a refused or failed outcome; none where the commit may have happened or the process ends: recovery reads what is durable.
+
+    ``going_on``: contigs are finished. True if the extract may go on from there, because a store or a disk stopped it.
+    """
     if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
-        return
-    if staged is not None:
-        discard_staged(staged)
-    with suppress(UnavailableError):  # a reader holds the write-ahead log: the key is deleted, and overwritten later
-        release_names.forget(vault, access.release_id)
+        return False
+    kept = going_on and isinstance(error, UnavailableError)
+    if to is not None and not kept:
+        discard_staged(to.staging.path)
+    if not kept:
+        with suppress(UnavailableError):  # a reader holds the write-ahead log: the key is deleted, and overwritten later
+            release_names.forget(vault, access.release_id)
     outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
     code = error.code if isinstance(error, GenovaultError) else "internal_error"
     with vault.books.write() as tx:
         fields = _entry_fields(access.scope, access.release_id)
         vault.trail.append(tx, access.outcome, outcome, refers=access.intent.event_id, reasons={code: 1}, **fields)
-        releases.drop(tx, access.release_id)
+        if not kept:
+            releases.drop(tx, access.release_id)
+    if to is not None and to.chosen.by_contig and not kept:
+        leftovers.end_order(vault, access.release_id)
+    return kept
 
 
 def _entry_fields(scope: AccessScope, release_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vault.access import release_names, releases
+from vault.access import leftovers, release_names, releases
 from vault.access.releases import RELEASED, STAGING, Release
 from vault.audit.actions import Action, Outcome, ending
 from vault.audit.entry import ObjectRef
@@ -47,7 +47,7 @@ def is_visible(release: Release) -> bool:
 
 
 def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
-    """Delete the staged folder and the key of its names, and log the abort.
+    """Delete the staged folder and the keys of its names and of its columns' order, and log the abort.
 
     Raises:
         IntegrityError: ``release_altered``: the log, or the sealed record, has a ``done`` outcome; the books were edited.
@@ -62,6 +62,8 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
         discard_staged(Path(release.content.staged))
     if ended != Outcome.DONE and release.outcome_index is None:  # who is said to have it is still told by its names
         release_names.forget(vault, release.release_id)
+    if release.content.leftover:
+        leftovers.end_order(vault, release.release_id)
     with vault.books.write() as tx:
         releases.drop(tx, release.release_id)
         vault.trail.append(

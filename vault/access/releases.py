@@ -1,6 +1,6 @@
 """Register of releases: views that left the vault or are about to.
 
-staging    intent logged, files being written        recovery: remove the folder, log the abort
+staging    intent logged, files being written        recovery: remove the folder, log the abort; or keep it (``leftovers``)
 committed  outcome logged, folder not yet visible    recovery: re-check consent, then finish, or log the abort
 released   visible
 aborted    nothing became visible
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 
@@ -35,6 +36,7 @@ class ReleaseContent:
 
     ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before. ``bits``: mean and largest of ``ReleasedBits``, cumulative of ``released_sites``; none in
     records of before.
+    ``leftover``: of an extract that may go on after a stop, until it is committed.
     """
 
     asked: Mapping[str, object]
@@ -45,6 +47,7 @@ class ReleaseContent:
     places: str = ""
     names: int = 0
     bits: Mapping[str, float] = field(default_factory=dict)
+    leftover: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,19 @@ def begin(
     tx.flush()
 
 
+def renew(
+    tx: Transaction, vault: UnlockedVault, release_id: str, content: ReleaseContent, *, intent: Appended | None = None
+) -> None:
+    """Record anew what is sealed of a release in the making; ``intent``: and by which entry it goes on. Raises RefusedError ``release_ended``."""
+    row = tx.get_one(ReleaseRow, release_id)
+    if row.state != STAGING:
+        raise _ended()
+    if intent is not None:
+        row.intent_event, row.subject_set = intent.event_id, intent.subject_set
+    row.version += 1
+    row.sealed = _seal(vault, row, content)
+
+
 def commit(
     tx: Transaction,
     vault: UnlockedVault,
@@ -144,7 +160,7 @@ def commit(
     """
     row = tx.get_one(ReleaseRow, release_id)
     if row.state != STAGING:
-        raise RefusedError("release_ended", "this release was ended meanwhile", hint="ask again")
+        raise _ended()
     row.state, row.outcome_index, row.n_sites, row.manifest_sha256 = state, outcome.index, n_sites, manifest_sha256
     row.version += 1
     row.sealed = _seal(vault, row, content)
@@ -194,6 +210,10 @@ def unfinished(vault: UnlockedVault) -> list[Release]:
 def content_of(vault: UnlockedVault, row: ReleaseRow) -> ReleaseContent:
     """Sealed part of a release's row. Raises IntegrityError ``release_altered``, ``seal_broken``."""
     return _opened(vault, row, "").content
+
+
+def _ended() -> RefusedError:
+    return RefusedError("release_ended", "this release was ended meanwhile", hint="ask again")
 
 
 def _query(vault: UnlockedVault, *where: ColumnElement[bool]) -> list[Release]:

@@ -53,6 +53,7 @@ class AccessScope:
     genes: tuple[str, ...] = ()  # as a request named them
     readers: tuple[RecipientKey, ...] = ()  # whom an extract is sealed for; empty: in the clear
     reissue: Reissue | None = None
+    stopped: frozenset[SubjectId] | None = field(default=None, repr=False)  # the people of an extract that goes on
 
     def selection(self) -> Selection:
         """Selection of the sites to read."""

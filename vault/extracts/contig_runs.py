@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -49,15 +49,17 @@ class ContigRun:
         return self._pages
 
 
-def contig_runs(view: Paged) -> Iterator[ContigRun]:
+def contig_runs(view: Paged, *, without: Collection[str] = ()) -> Iterator[ContigRun]:
     """The view's contigs that have records, in order; each is written before the next one is asked for.
+
+    ``without``: contigs that are left out, whether the view's pages show them or not.
 
     Raises:
         IntegrityError: ``sites_unsorted`` if a contig's records are not together; and what making a page raises.
     """
-    pieces = _ContigPieces(view)
+    pieces = _ContigPieces(view, {number for number, name in enumerate(view.summary.contigs) if name in without})
     for number, (name, n_sites) in enumerate(zip(view.summary.contigs, view.summary.contig_sites, strict=True)):
-        if n_sites:
+        if n_sites and name not in without:
             yield ContigRun(name, n_sites, view, pieces.of(number, n_sites))
     pieces.end()
 
@@ -65,8 +67,9 @@ def contig_runs(view: Paged) -> Iterator[ContigRun]:
 class _ContigPieces:
     """The pages of a view, cut where a contig ends."""
 
-    def __init__(self, view: Paged) -> None:
-        self._left = (piece for page in view.pages() for piece in _cut(page))
+    def __init__(self, view: Paged, without: Collection[int]) -> None:
+        pieces = (piece for page in view.pages() for piece in _cut(page))
+        self._left = (piece for piece in pieces if int(piece.sites.contig[0]) not in without)
         self._next: Page | None = None
 
     def of(self, number: int, n_sites: int) -> Iterator[Page]:

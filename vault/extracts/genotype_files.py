@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from vault.errors import UsageError
 from vault.extracts.parcel import Parcel
 
 if TYPE_CHECKING:
+    from vault.extracts.manifest import FileEntry
     from vault.ids import Pseudonym
     from vault.views.header_summary import HeaderSummary
     from vault.views.pages import Page, Paged
@@ -73,6 +75,23 @@ def choice_of(manifest: str) -> FileChoice:
 
 
 @dataclass(frozen=True)
+class FinishedContig:
+    """A contig whose files are written and synced. ``losses`` as of ``write_genotypes``."""
+
+    contig: str
+    files: tuple[FileEntry, ...]
+    losses: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A view that is written contig by contig: those finished ``before``, and what is told of each one as it is finished."""
+
+    before: Sequence[FinishedContig]
+    finished: Callable[[FinishedContig], None]
+
+
+@dataclass(frozen=True)
 class _FileSet:
     """The files that hold ``n_sites`` sites, the first of which has number ``first_site`` in the whole view. ``contig``: what tells their names apart."""
 
@@ -86,26 +105,39 @@ class _FileSet:
 
 
 def write_genotypes(
-    view: Paged, parcel: Parcel, chosen: FileChoice, *, vault_view: Mapping[str, str], progress: Progress | None = None
+    view: Paged,
+    parcel: Parcel,
+    chosen: FileChoice,
+    *,
+    vault_view: Mapping[str, str],
+    progress: Progress | None = None,
+    unfinished: Unfinished | None = None,
 ) -> dict[str, int]:
     """Write the view's genotypes into ``parcel``; how many calls the format could not hold as they are, by what became of them.
 
-    ``vault_view``: fields of the header's one line about the view, an ID among them.
+    ``vault_view``: fields of the header's one line about the view, an ID among them. ``unfinished``: contigs that are in the parcel already,
+    whose files are not written.
 
     Raises:
         UsageError, InputError, IntegrityError, UnavailableError: as the writer of the format.
     """
     write = _WRITERS[chosen.file_format, chosen.layout]
-    watched = view if progress is None else _Watched(view, progress)
+    before = unfinished.before if unfinished else ()
+    numbers = dict(zip(view.summary.contigs, view.summary.contig_sites, strict=True))
+    watched = view if progress is None else _Watched(view, progress, sum(numbers[one.contig] for one in before))
     if not chosen.by_contig:
         return write(watched, parcel, _FileSet(view.summary.n_sites), vault_view)
     from vault.extracts.contig_runs import contig_runs  # noqa: PLC0415 - loads what the other way does not need
 
-    losses: Counter[str] = Counter()
-    first = 0
-    for run, name in zip(contig_runs(watched), _file_names(view), strict=True):
-        losses.update(write(run, parcel, _FileSet(run.n_sites, first, name), vault_view))
-        first += run.n_sites
+    losses = sum((Counter(one.losses) for one in before), Counter[str]())
+    names = dict(zip((name for name, n_sites in numbers.items() if n_sites), _file_names(view), strict=True))
+    firsts = dict(zip(numbers, accumulate(numbers.values(), initial=0), strict=False))
+    for run in contig_runs(watched, without={one.contig for one in before}):
+        written = len(parcel.entries)
+        lost = write(run, parcel, _FileSet(run.n_sites, firsts[run.name], names[run.name]), vault_view)
+        losses.update(lost)
+        if unfinished:
+            unfinished.finished(FinishedContig(run.name, tuple(parcel.entries[written:]), lost))
     return dict(losses)
 
 
@@ -125,6 +157,7 @@ class _Watched:
 
     _view: Paged
     _progress: Progress
+    _before: int  # sites that were written before
 
     @property
     def pseudonyms(self) -> tuple[Pseudonym, ...]:
@@ -148,7 +181,7 @@ class _Watched:
 
     def pages(self) -> Iterator[Page]:
         """The records in order."""
-        done = 0
+        done = self._before
         for page in self._view.pages():
             yield page
             done += len(page.sites)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
@@ -19,11 +19,12 @@ SEALED_FORMAT = "+crypt4gh/1"  # after the format of what it holds
 class Parcel:
     """Opens the files of one release. ``entries``: those that are finished, in the order in which they were.
 
-    With an ``envelope``, what is written is sealed before it reaches the disk, and the file's name ends in ".c4gh".
+    With an ``envelope``, what is written is sealed before it reaches the disk, and the file's name ends in ".c4gh". ``entries``: of files that
+    are in the folder already.
     """
 
-    def __init__(self, staging: Staging, envelope: Envelope | None = None) -> None:
-        self.entries: list[FileEntry] = []
+    def __init__(self, staging: Staging, envelope: Envelope | None = None, *, entries: Iterable[FileEntry] = ()) -> None:
+        self.entries = list(entries)
         self._staging, self._envelope = staging, envelope
 
     @contextmanager

@@ -8,7 +8,7 @@ from vault.audit.note import Signer
 from vault.crypto.crypt4gh_keys import fingerprint
 from vault.errors import UsageError
 from vault.extracts.crypt4gh import Envelope
-from vault.extracts.genotype_files import FileChoice, Progress, write_genotypes
+from vault.extracts.genotype_files import FileChoice, Progress, Unfinished, write_genotypes
 from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, Sealing, make_manifest, sign_manifest
 from vault.extracts.parcel import Parcel
 from vault.extracts.readme import readme_text
@@ -29,10 +29,12 @@ def write_folder(
     signing_key: Signer,
     envelope: Envelope | None = None,
     progress: Progress | None = None,
+    unfinished: Unfinished | None = None,
 ) -> tuple[Manifest, bytes]:
     """Write the files of ``view`` into ``staging``; ``facts`` is the manifest as yet without files.
 
     With an ``envelope``, whose writer and readers ``facts`` names, genotypes and indexes are sealed; what says nothing of anybody stays clear.
+    ``unfinished``: of an extract that may be stopped between contigs and go on.
 
     Returns the manifest with its files and the bytes of manifest.json, whose SHA-256 the log's outcome entry names.
 
@@ -49,8 +51,9 @@ def write_folder(
     _require_same(envelope, facts.crypt4gh)
     chosen.require_fits(panel=facts.kind == "panel")
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
-    parcel = Parcel(staging, envelope)
-    losses = write_genotypes(view, parcel, chosen, vault_view=line, progress=progress)
+    before = unfinished.before if unfinished else ()
+    parcel = Parcel(staging, envelope, entries=[file for one in before for file in one.files])
+    losses = write_genotypes(view, parcel, chosen, vault_view=line, progress=progress, unfinished=unfinished)
     facts = facts.model_copy(update={"losses": losses})
     with parcel.create(README_NAME, file_format="text", clear=True) as readme:
         readme.write(readme_text(facts, indexed=chosen.indexed).encode())

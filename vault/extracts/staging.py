@@ -12,17 +12,19 @@ calls ``publish_staged`` or ``discard_staged`` with the path that the release's 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from vault.errors import InputError, UnavailableError, UsageError
-from vault.extracts.manifest import FILE_NAME
+from vault.errors import InputError, RefusedError, UnavailableError, UsageError
+from vault.extracts.manifest import FILE_NAME, FileEntry
 from vault.files import durable
 from vault.ids import RandomBytes
 
@@ -32,8 +34,8 @@ PREFIX = ".genovault-"  # of a folder in the making
 class Staging:
     """Use as a context manager; ``path`` is the folder in the making, ``output`` where it will be."""
 
-    def __init__(self, output: Path, *, random: RandomBytes) -> None:
-        """Make the sibling.
+    def __init__(self, output: Path, *, random: RandomBytes, leftover: Path | None = None) -> None:
+        """Make the sibling; or take up a ``leftover``, which stays whatever happens until it is discarded.
 
         Raises:
             InputError: ``output_not_empty``, ``output_parent_missing``.
@@ -41,8 +43,10 @@ class Staging:
         """
         self.output = output.resolve()
         _check_free(self.output)
-        self.path = self.output.parent / f"{PREFIX}{random(8).hex()}"
-        self._retained = self._published = False
+        self.path = leftover or self.output.parent / f"{PREFIX}{random(8).hex()}"
+        self._retained, self._published = leftover is not None, False
+        if leftover is not None:
+            return
         try:
             self.path.mkdir(mode=0o700)
         except FileNotFoundError:
@@ -88,6 +92,47 @@ class Staging:
         """
         publish_staged(self.path, self.output)
         self._published = True
+
+
+def clear_leftover(staged: Path, files: Iterable[FileEntry]) -> None:
+    """Look that these files of a folder which a stopped process left are as they were finished, and remove everything else.
+
+    Raises:
+        RefusedError: ``leftover_altered``. UnavailableError: ``output_unwritable``.
+    """
+    wanted = {file.name: file for file in files}
+    try:
+        _require_own(staged.lstat(), stat.S_ISDIR)
+        for path in staged.iterdir():
+            if path.name not in wanted:
+                path.unlink()
+        for file in wanted.values():
+            _require_finished(staged / file.name, file)
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise _altered() from None
+    except OSError as error:
+        raise (_altered() if error.errno == errno.ELOOP else unwritable(error)) from None
+
+
+def _require_finished(path: Path, file: FileEntry) -> None:
+    """Raises RefusedError ``leftover_altered`` unless a file is the one that was finished; OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as opened:
+        found = os.fstat(handle)
+        _require_own(found, stat.S_ISREG)
+        same = found.st_nlink == 1 and found.st_size == file.bytes
+        if not same or hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
+            raise _altered()
+
+
+def _require_own(found: os.stat_result, kind: Callable[[int], bool]) -> None:
+    """Raises RefusedError ``leftover_altered`` unless it is of the kind, this user's, and nobody else may use it."""
+    if not kind(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise _altered()
+
+
+def _altered() -> RefusedError:
+    return RefusedError("leftover_altered", "what is left of the extract is not as it was written")
 
 
 def publish_staged(staged: Path, output: Path) -> None:

@@ -304,7 +304,7 @@ def _unfinished(vault: UnlockedVault) -> Iterator[HealthFinding]:
         text = f"{live} imports are at work, or were killed in the last two days"
         yield _note("being_written", text, "nothing: what is left over goes when their time is over")
     if halves:
-        yield _note("release_unfinished", f"{halves} releases are being made, or were given up", "open the vault: it ends them")
+        yield _note("release_unfinished", f"{halves} releases are being made, or were stopped", "open the vault: it sees to them")
 
 
 def _copies(vault: UnlockedVault) -> Iterator[HealthFinding]:

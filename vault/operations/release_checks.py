@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from sqlalchemy import select
 
-from vault.access import holdings, notices, resolutions
+from vault.access import holdings, leftovers, notices, releases, resolutions
 from vault.access.disclosure import raises, released_sites, stored_answers
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
 from vault.operations.health import HealthFinding, Severity
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReleaseRow, RequestRow
+from vault.storage.timestamps import rfc3339
 
 RESTORE = "genovault restore SRC"
 
@@ -25,11 +27,14 @@ def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:
         requests = set(tx.scalars(select(RequestRow.request_id)))
         columns = (ReleaseRow.release_id, ReleaseRow.intent_event, ReleaseRow.state)
         rows = {row.intent_event: row for row in tx.execute(select(*columns))}
+    known = {row.release_id: row for row in rows.values()}
     outcomes: dict[str, set[str | None]] = {}
+    named: dict[str, str] = {}  # intent -> the release that it is of
     submitted: set[str | None] = set()
     for record in records(vault.trail.log):
         if record.act in _INTENTS and record.outcome == Outcome.INTENT:
             outcomes[record.event] = set()
+            named[record.event] = (record.object or "").partition(":")[2]
         elif record.refers in outcomes:
             outcomes[record.refers].add(record.outcome)
         elif record.act == Action.REQUEST_SUBMIT and record.outcome == Outcome.DONE:
@@ -37,6 +42,8 @@ def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:
     for request in sorted(filter(None, submitted - requests)):
         yield _error("request_missing", f"request {request}, which the log tells of, is not in the books")
     for event in outcomes.keys() - rows.keys():
+        if named[event] in known and outcomes[event] and Outcome.DONE not in outcomes[event]:
+            continue  # stopped; the row names the intent by which it went on
         yield _error("release_missing", f"the log's access {event} is in no book of releases")
     for event, row in rows.items():
         logged = outcomes.get(event)
@@ -44,6 +51,19 @@ def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:
         agrees = {"staging": not left, "committed": left, "released": left, "aborted": undone}
         if logged is None or not agrees.get(row.state, False):
             yield _error("release_altered", f"the log tells of release {row.release_id} otherwise than the books")
+
+
+def _kept_extracts(vault: UnlockedVault) -> Iterator[HealthFinding]:
+    """Extracts that were stopped and may go on."""
+    for release in releases.unfinished(vault):
+        if leftovers.is_kept(vault, release, at=vault.clock()):
+            contigs = len(release.content.leftover["finished"])
+            text = f"extract {release.release_id} was stopped; its {contigs} finished contigs are kept until {rfc3339(leftovers.until(release))}"
+            options = ["--format", release.content.leftover["choice"]["file_format"], "--split", "contig"]
+            options += [word for name in release.sealed_for for word in ("--recipient", name)]
+            command = ["genovault", "extract", str(release.request_id), "--output", release.content.output, *options]
+            remedy = shlex.join([*command, "--resume", release.release_id])
+            yield HealthFinding(Severity.NOTE, "extract_kept", text, remedy)
 
 
 def _error(code: str, message: str) -> HealthFinding:
@@ -58,7 +78,7 @@ def budgets_and_answers(vault: UnlockedVault) -> Iterator[HealthFinding]:
 
 
 def notices_and_holdings(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Records of notices, holdings and resolutions that are not as they were made, and notices that nobody answered in time."""
+    """Records of notices, holdings and resolutions that are not as they were made, notices that nobody answered in time, and extracts that may go on."""
     yield from (_error("holding_altered", message) for message in holdings.faults(vault))
     yield from (_error("resolution_altered", message) for message in resolutions.faults(vault))
     broken = notices.faults(vault)
@@ -67,3 +87,4 @@ def notices_and_holdings(vault: UnlockedVault) -> Iterator[HealthFinding]:
     if late:
         text = f"{len(late)} notices to recipients were not acknowledged in time"
         yield HealthFinding(Severity.WARNING, "notice_late", text, "genovault release notices --due")
+    yield from _kept_extracts(vault)

@@ -1,6 +1,6 @@
 """Releases that a killed process left unfinished: each is finished, or aborted with an entry in the log.
 
-staging    nothing became visible: abort
+staging    nothing became visible: abort, unless contigs of an extract are finished, all of it may be released still, and it may go on from there
 committed  the outcome is in the log, the folder not yet visible: re-check consent, project and request, then finish or abort
            the folder is visible: it has left, whatever was decided since
 """
@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from vault.access import projects, publication, recipients, reference_data, release_limits, releases, requests, signed_approvals
+from vault.access import (
+    leftovers,
+    projects,
+    publication,
+    recipients,
+    reference_data,
+    release_limits,
+    releases,
+    requests,
+    signed_approvals,
+)
 from vault.access.releases import Release
 from vault.consent import cohort_decisions
 from vault.errors import GenovaultError, RefusedError
@@ -22,7 +32,7 @@ LOST_OUTPUT = ("output_not_empty", "staged_missing")  # a committed release whos
 
 
 def recover(vault: UnlockedVault) -> int:
-    """Finish or abort unfinished releases whose process has ended; return their number.
+    """Finish or abort unfinished releases whose process has ended; return their number. Extracts that may go on stay as they are.
 
     A release that cannot be ended now (its folder is not writable, the consent ledger does not verify) waits for the next opening.
     """
@@ -30,10 +40,15 @@ def recover(vault: UnlockedVault) -> int:
     for left in releases.unfinished(vault):
         with process_lock(vault.folder, left.release_id) as mine, suppress(GenovaultError):
             release = releases.load(vault, left.release_id)  # again: the lock's previous holder may have ended it
-            if mine and release.state in releases.UNFINISHED:
+            if mine and release.state in releases.UNFINISHED and not _stays(vault, release):
                 found += 1
                 _end(vault, release)
     return found
+
+
+def _stays(vault: UnlockedVault, release: Release) -> bool:
+    """Tell whether a stopped extract is kept for ``extract --resume``."""
+    return leftovers.is_kept(vault, release, at=vault.clock()) and _still_permitted(vault, release)
 
 
 def _end(vault: UnlockedVault, release: Release) -> None:
@@ -72,7 +87,7 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
             now = moment(vault, tx).at
             decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=now)
             places = reference_data.catalogue(tx, dataset.assembly)
-        if "replaces" in release.content.asked:  # made anew: decided of its own people alone
+        if "replaces" in release.content.asked or release.content.leftover:  # decided of its own people alone
             own = vault.subject_keys.owners_of(vault.trail.log.subjects_of(release.subject_set))
             decided = decided.among(frozenset(own))
         duties, number = decided.obligations, len(decided.permitted)

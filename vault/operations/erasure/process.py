@@ -33,7 +33,7 @@ from vault.errors import InputError, UnavailableError
 from vault.genotypes.catalog import compacted_parts, part_members, personal_parts
 from vault.genotypes.catalog.leaving import PENDING
 from vault.ids import SubjectId, new_id, new_uuid7
-from vault.operations import key_backups
+from vault.operations import key_backups, release_recovery
 from vault.operations.erasure.certificate import Certificate, issue
 from vault.operations.erasure.job import (
     DESTROYED,
@@ -95,6 +95,7 @@ def erase(
         subject = resolve(vault, reference)
         job_id = _begin(vault, subject, attempt, suppress=suppress)
         attempt.closed()
+        release_recovery.recover(vault)  # a stopped extract with this person is kept no longer
         on_progress(LISTED)
         return _carry_on(vault, job_id, on_progress)
 
