@@ -47,7 +47,27 @@ def worked(shell: Shell) -> None:
     shell.monkeypatch.setenv("GENOVAULT_PASSPHRASE", "somebody else's")
     assert shell.try_("--vault vault --as ann audit log").code == 6
     shell.monkeypatch.setenv("GENOVAULT_PASSPHRASE", PASSPHRASE)
+    after_the_release(shell)
     shell.run("--vault vault --as ann audit verify")
+
+
+def after_the_release(shell: Shell) -> None:
+    """Somebody withdraws, the notice is answered for the wrong one first, and two stewards resolve a pseudonym."""
+    ann, bob = "--vault vault --as ann", "--vault vault --as bob --key-file bob.key"
+    shell.run(f"{ann} consent withdraw SAMPLE_4")
+    notice = shell.run(f"{ann} release notices --json").json["notices"][0]["notice"]
+    shell.script(
+        f"{ann} release ack {notice} --reason 'mail of another project'",
+        f"{ann} release ack {notice} --take-back --reason 'it was of another project'",
+        f"{ann} release ack {notice} --reason 'the right mail'",
+        f"{ann} principal add bob --role steward --new-key-file bob.key",
+    )
+    name = shell.run(f"{ann} pseudonym of SAMPLE_4 --project lungs --reason 'rita asks' --json").json["names"][0]["pseudonym"]
+    asked = shell.run(f"{ann} pseudonym resolve open {name} --project lungs --reason 'a call that cannot be' --json").json[
+        "resolution"
+    ]
+    assert shell.try_(f"{ann} pseudonym resolve approve {asked}").code == 3
+    shell.script(f"{bob} pseudonym resolve approve {asked}", f"{ann} pseudonym resolve execute {asked}")
 
 
 @pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.long)])
