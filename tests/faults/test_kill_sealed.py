@@ -12,8 +12,10 @@ from policies.purposes import RequestKind
 from tests.faults.test_kill import EVERY, each_kill, extract, found
 from tests.support.parcels import pair, second_reading, secret_of
 from tests.support.vaults import opened
+from vault import gate
 from vault.access import projects, recipients, requests
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
+from vault.extracts.genotype_files import FileChoice
 
 
 def sealed_project(folder):
@@ -42,5 +44,33 @@ def test_extracting_to_a_recipient(tmp_path, offset):
         if Path(output).exists():
             sealed = sorted(Path(output).glob("genotypes*"))
             assert [path.name for path in sealed] == [f"genotypes.vcf.gz{end}.c4gh" for end in ("", ".csi", ".tbi")]
+            assert all(second_reading(path.read_bytes(), secret_of(1)) for path in sealed)
+    assert ("released",) in ends
+
+
+FILES = {
+    "pgen": ["genotypes.pgen.c4gh", "genotypes.psam.c4gh", "genotypes.pvar.c4gh"],
+    "parquet": ["calls.parquet.c4gh", "samples.parquet.c4gh", "sites.parquet.c4gh"],
+}
+
+
+def extract_as(folder, request, output, file_format):
+    with opened(folder) as s:
+        gate.extract(s, request, Path(output), FileChoice(file_format))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file_format", FILES)
+@pytest.mark.parametrize("offset", range(3, EVERY, 12))
+def test_extracting_in_other_formats(tmp_path, offset, file_format):
+    ends = set()
+    for folder, (_, output, _) in each_kill(tmp_path, offset, extract_as, lambda at: (*sealed_project(at), file_format)):
+        states = found(folder).releases
+        ends.add(states)
+        assert states in {(), ("aborted",), ("released",)}
+        assert not any(any(one.iterdir()) for one in folder.parent.glob(".genovault-*"))
+        if Path(output).exists():
+            sealed = sorted(Path(output).glob("*.c4gh"))
+            assert [path.name for path in sealed] == FILES[file_format]
             assert all(second_reading(path.read_bytes(), secret_of(1)) for path in sealed)
     assert ("released",) in ends

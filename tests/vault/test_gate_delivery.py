@@ -26,6 +26,7 @@ from vault.access.release_holders import releases_with
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.errors import InputError, IntegrityError, RefusedError, UnavailableError
 from vault.extracts import release_folder
+from vault.extracts.genotype_files import FileChoice
 from vault.extracts.verification import private_key, verify_release
 from vault.files import durable
 from vault.subjects.references import resolve
@@ -275,8 +276,14 @@ class Filling(Copied):
         return self._file.write(data)
 
 
-@pytest.mark.parametrize("room", range(6))
-def test_a_disk_that_fills_leaves_no_parcel_and_an_outcome(held, monkeypatch, room):
+@pytest.mark.parametrize(
+    ("file_format", "room"),
+    [
+        *(("vcf", n) for n in range(6)),
+        *(pytest.param(one, n, marks=pytest.mark.long) for one in ("pgen", "parquet") for n in range(6)),
+    ],
+)
+def test_a_disk_that_fills_leaves_no_parcel_and_an_outcome(held, monkeypatch, file_format, room):
     """At every write of the three sealed files: of their headers, and of what follows."""
     create, written = durable.creating, {"writes": b"", "room": room}
 
@@ -287,7 +294,7 @@ def test_a_disk_that_fills_leaves_no_parcel_and_an_outcome(held, monkeypatch, ro
 
     monkeypatch.setattr(durable, "creating", creating)
     with pytest.raises(UnavailableError) as caught:
-        extract(held)
+        extract(held, chosen=FileChoice(file_format))
     assert caught.value.code == "output_unwritable"
     assert not (held.folder / "out").exists()
     assert [path for path in held.folder.iterdir() if path.name.startswith(".genovault-")] == []
