@@ -118,7 +118,9 @@ def import_(
             "usable": usable,
         }
     )
-    context.output.line(f"{done.recorded} people's answers to {done.form}@{done.version} {'can be ' if dry_run else ''}recorded")
+    context.output.line(
+        f"{done.recorded:,} people's answers to {done.form}@{done.version} {'can be ' if dry_run else ''}recorded"
+    )
     if done.unchanged:
         context.output.line(f"{done.unchanged} rows say nothing new: each is that person's last statement, of the same time")
     if dry_run:

@@ -124,7 +124,8 @@ def change(vault: UnlockedVault, code: str, verb: str, *, reason: str = "", vers
         project = opened(vault, row)
         proposed = _chosen(vault, tx, project, version) if verb == "approve" else None
         if row.state not in (allowed if proposed is None else (APPROVED, SUSPENDED)):
-            raise InputError("project_state", f"project {code} is {row.state}: it cannot be changed with {verb}")
+            message = f"project {code} is {row.state}: {verb} is for projects that are {' or '.join(allowed)}"
+            raise InputError("project_state", message, hint="genovault project versions; another declaration: project amend")
         flags: tuple[str, ...] = ()
         said = require_reason(reason) if verb == "reopen" else ""
         if verb == "reopen" and row.approved is None:

@@ -81,4 +81,4 @@ class SignedFile:
         return inner, key, signature
 
     def _malformed(self) -> IntegrityError:
-        return IntegrityError(f"{self.kind}_malformed", f"this is no {self.kind} of this version")
+        return IntegrityError(f"{self.kind}_malformed", f"this is no {self.kind} of this version, or it was altered")
