@@ -233,7 +233,8 @@ def _resume(
             if not mine:
                 raise RefusedError("extract_running", "this extract is being written by another process", hint="wait for it")
             left = leftovers.find(vault, release_id, request_id=request_id, output=output, chosen=chosen)
-            scope = replace(scope_of_request(vault, request_id, recipients=recipients), stopped=left.people)
+            scope = scope_of_request(vault, request_id, recipients=recipients)
+            scope = replace(scope, stopped=left.people, reissue=left.reissue)
             leftovers.require_same_readers(left, scope)
             vault.release_signer()
             _ready_decision_classes(vault)

@@ -22,6 +22,7 @@ from policies import canonical
 from policies.rules import RULE_SET
 from vault.access import releases
 from vault.access.releases import Release, ReleaseContent
+from vault.access.scope import AccessScope, Reissue
 from vault.audit.actions import Outcome
 from vault.audit.reports.records import record_of
 from vault.crypto.key_wrapping import KeyPurpose
@@ -34,7 +35,6 @@ from vault.session.unlocked_vault import UnlockedVault
 
 if TYPE_CHECKING:
     from vault.access.release_limits import ReleaseLimits
-    from vault.access.scope import AccessScope
     from vault.extracts.genotype_files import FileChoice, FinishedContig
     from vault.extracts.manifest import FileEntry
     from vault.extracts.staging import Staging
@@ -56,6 +56,12 @@ class Leftover:
     release: Release
     people: frozenset[SubjectId]
     finished: tuple[FinishedContig, ...]
+
+    @property
+    def reissue(self) -> Reissue | None:
+        """The release in whose place it is made, if any."""
+        replaces = self.release.content.asked.get("replaces")
+        return None if replaces is None else Reissue(str(replaces), self.people)
 
     @property
     def shape(self) -> str:

@@ -57,6 +57,7 @@ def manifest_without_files(
         expires=min((end for end in (_shared_end(obligations, created), declaration.expires) if end), default=None),
         profile=canonical.sha256(canonical.plain(declaration.disclosure)),
         crypt4gh=sealing,
+        replaces=asked.reissue.replaces if asked.reissue else None,
         files=(),
     )
 

@@ -127,7 +127,7 @@ class Manifest(_Frozen):
     """The inner object. Times are UTC; ``expires`` None means that no day is set.
 
     ``losses`` counts what the files' format cannot hold, by name; ``profile`` is the SHA-256 of the project's disclosure profile;
-    ``crypt4gh`` is None where no file is sealed.
+    ``crypt4gh`` is None where no file is sealed; ``replaces``, the release that is made anew, is left out of the document where there is none.
     """
 
     format: Format = FORMAT
@@ -150,6 +150,7 @@ class Manifest(_Frozen):
     profile: Sha256 | None = None
     losses: dict[Text, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     crypt4gh: Sealing | None = None
+    replaces: Text | None = None
     files: tuple[FileEntry, ...]
 
     @model_validator(mode="after")
@@ -240,6 +241,8 @@ def verify_files(manifest: Manifest, folder: Path) -> None:
 def _inner(manifest: Manifest) -> dict[str, Any]:
     """The inner object as JSON values; without what its format did not know."""
     inner = manifest.model_dump(mode="json")
+    if manifest.replaces is None:
+        del inner["replaces"]
     if manifest.format == FORMER:
         inner = {name: value for name, value in inner.items() if name not in _SINCE_FORMER}
         inner["loci"].pop("genes")
@@ -248,7 +251,7 @@ def _inner(manifest: Manifest) -> dict[str, Any]:
     return inner
 
 
-_SINCE_FORMER = ("profile", "losses", "crypt4gh")
+_SINCE_FORMER = ("profile", "losses", "crypt4gh", "replaces")
 
 
 def _opened(data: bytes) -> tuple[Any, VerifierKey, bytes]:

@@ -68,6 +68,11 @@ def readme_text(manifest: Manifest, *, indexed: bool = True) -> str:
     lost = ", ".join(f"{name}: {count}" for name, count in manifest.losses.items() if count)
     facts = [
         ("What it is", manifest.label),
+        *(
+            [("Replaces", f"release {manifest.replaces}, without those who may not be in it any more")]
+            if manifest.replaces
+            else []
+        ),
         ("Purpose", manifest.purpose),
         ("For", ", ".join(manifest.recipients) or "the project's people"),
         ("Dataset", f"{manifest.dataset}, assembly {manifest.assembly}"),

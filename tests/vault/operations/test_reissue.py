@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
 from unittest.mock import Mock
 
 import pytest
 
 from tests.support import vaults
+from tests.support.releases import pinned
 from vault import gate
 from vault.access import notice_records, notices, projects, releases
 from vault.consent import recording
 from vault.errors import InputError, RefusedError
+from vault.extracts.verification import verify_release
 from vault.operations import key_rotation, release_recovery
 from vault.operations.reissue import reissue
 
@@ -65,6 +68,17 @@ def test_names_that_cannot_be_kept_are_refused(s, tmp_path):
         with pytest.raises(RefusedError) as caught:
             reissue(s, release.release_id, tmp_path / "new")
         assert caught.value.code == "names_not_kept"
+
+
+def test_what_goes_out_names_what_it_replaces(s, tmp_path):
+    old = gate.extract(s, vaults.ask(s), tmp_path / "old")
+    recording.withdraw(s, "S03")
+    reissue(s, old.release_id, tmp_path / "new")
+    first, second = (json.loads((tmp_path / name / "manifest.json").read_text())["manifest"] for name in ("old", "new"))
+    assert ("replaces" in first, second["replaces"]) == (False, old.release_id)
+    assert verify_release(tmp_path / "new", **pinned(s)).manifest.replaces == old.release_id
+    assert f"release {old.release_id}" in (tmp_path / "new" / "README.txt").read_text()
+    assert "Replaces" not in (tmp_path / "old" / "README.txt").read_text()
 
 
 def test_a_view_is_not_made_anew(s, tmp_path):
