@@ -159,7 +159,7 @@ def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None
         try:
             opened = _open(vault, access, at_once=True)
             made = opened.view()
-            outcome = _commit(vault, access, access.content, n_sites=len(made.sites), bits=opened.bits)
+            outcome = _commit(vault, access, access.content, n_sites=len(made.sites), bits=opened.counted())
         except BaseException as error:
             _log_failure(vault, access, error)
             raise
@@ -284,7 +284,11 @@ def _deliver(vault: UnlockedVault, access: _Access, to: _To, progress: Progress 
             if to.chosen.by_contig:
                 leftovers.end_order(vault, release_id)
             _commit(
-                vault, access, replace(access.content, manifest=document.decode(), leftover={}), n_sites=n_sites, bits=made.bits
+                vault,
+                access,
+                replace(access.content, manifest=document.decode(), leftover={}),
+                n_sites=n_sites,
+                bits=made.counted(),
             )
         except BaseException as error:
             if _log_failure(vault, access, error, to=to, going_on=bool(finished)):

@@ -165,6 +165,19 @@ class Deidentified:
         if rest is not None:
             yield rest
 
+    def counted(self) -> ReleasedBits:
+        """Bits of the whole view. Pages of which none was asked for, because all files were there already, are made for it.
+
+        Raises:
+            IntegrityError: ``view_changed``.
+        """
+        if self.summary.n_sites and not self.bits.n_sites:
+            for _ in self.pages():
+                pass
+        if self.bits.n_sites != self.summary.n_sites:
+            raise IntegrityError("view_changed", "what is stored changed while the view was made", hint="ask again")
+        return self.bits
+
     def view(self) -> View:
         """All of it in memory, at once; for a view that was made with one window for everything."""
         _ = self.summary  # known from now on: what was read is given away

@@ -32,6 +32,7 @@ class ReleasedBits:
         self._people = np.zeros(n_people)
         self._assembly = assembly
         self._sites = 0.0
+        self.n_sites = 0
         self._named: list[SiteBits] = []
 
     @property
@@ -57,6 +58,7 @@ class ReleasedBits:
         alleles = allele_bits(counts.counts, counts.offsets)
         found = site_bits(counts.counts, counts.offsets, _haploid(counts, codes, escapes))
         self._sites += float(found.sum())
+        self.n_sites += len(found)
         telling = np.flatnonzero(found)
         milli = np.ceil(found[telling] * 1000 - 1e-6).astype(np.uint16)
         one_each = SiteBits(_names(sites, self._assembly)[telling], milli)

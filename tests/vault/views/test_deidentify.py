@@ -356,3 +356,11 @@ def test_calls_that_are_not_those_surveyed_end_the_pages():
     with pytest.raises(IntegrityError) as caught:
         list(view.pages())
     assert caught.value.code == "view_changed"
+
+
+def test_bits_are_of_the_whole_view_whether_its_pages_were_asked_for_or_not():
+    """Else an extract that goes on with all its files there would leave uncounted."""
+    given = [("22", 5, "A,C"), ("22", 9, "A,G")], [["0|1", "0|0"], ["1|1", "0|1"]]
+    asked = deidentified(*given)
+    asked.view()
+    assert deidentified(*given).counted().mean == asked.counted().mean > 0
