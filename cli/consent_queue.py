@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 
 def queue(ctx: typer.Context) -> None:
-    """What waits for a steward: requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections
-    and merges that another steward proposed, recipients' keys, requests to be told whose a pseudonym is, and notices.
+    """What waits for a steward.
+
+    Requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections and merges that another
+    steward proposed, recipients' keys, requests to be told whose a pseudonym is, and notices.
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",

@@ -268,7 +268,7 @@ def test_an_output_that_becomes_a_link_meanwhile_is_not_followed(small, tmp_path
     victim = tmp_path / "victim"
     victim.mkdir()
     opening = gate._open
-    monkeypatch.setattr(gate, "_open", lambda *a: ((tmp_path / "out").symlink_to(victim), opening(*a))[1])
+    monkeypatch.setattr(gate, "_open", lambda *a, **k: ((tmp_path / "out").symlink_to(victim), opening(*a, **k))[1])
     with opened(small) as s, pytest.raises(GenovaultError):
         gate.extract(s, ask(s), tmp_path / "out")
     assert list(victim.iterdir()) == []

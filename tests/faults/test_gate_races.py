@@ -239,7 +239,7 @@ def test_recovery_that_comes_late_does_not_undo_a_release(folder, tmp_path, monk
     with opened(folder) as s:
         request, stale = vaults.ask(s), []
         opening = gate._open
-        monkeypatch.setattr(gate, "_open", lambda *a: (stale.extend(releases.unfinished(s)), opening(*a))[1])
+        monkeypatch.setattr(gate, "_open", lambda *a, **k: (stale.extend(releases.unfinished(s)), opening(*a, **k))[1])
         gate.extract(s, request, tmp_path / "out")
         monkeypatch.setattr(releases, "unfinished", lambda _: stale)
         assert [r.state for r in stale] == ["staging"]

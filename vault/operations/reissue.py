@@ -10,6 +10,7 @@ from vault import gate
 from vault.access import projects, release_names, releases
 from vault.access.releases import Release
 from vault.access.scope import Reissue
+from vault.access.told import told
 from vault.audit.actions import Action
 from vault.errors import InputError, RefusedError
 from vault.extracts.genotype_files import ONE_VCF, FileChoice, Progress, choice_of
@@ -34,6 +35,18 @@ def reissue(
         InputError: ``release_unknown``; ``not_an_extract``. RefusedError: ``names_not_kept``: the project gives new names to each
             release, or its key was renewed; ``not_a_holder``. Else as ``gate.extract``.
     """
+    return told(vault, lambda: _reissue(vault, release_id, output, chosen, recipients=recipients, progress=progress))
+
+
+def _reissue(
+    vault: UnlockedVault,
+    release_id: str,
+    output: Path,
+    chosen: FileChoice | None,
+    *,
+    recipients: Sequence[str],
+    progress: Progress | None,
+) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT):
         old = releases.load(vault, release_id)
         if old.request_id is None or old.state != releases.RELEASED:

@@ -33,6 +33,7 @@ OPENERS = {  # modules that open files by themselves, and why
     "vault.storage.object_store": "objects, by ranges",
     "vault.genotypes.compute.kernel_cache": "the program's own source",
     "vault.genotypes.contigs": "shipped with the program",
+    "vault.extracts.staging": "leftovers of an extract: its own regular files, follows no link",
     "vault.access.accounting": "shipped with the program",
     "vault.access.reference_data": "shipped with the program",
     "vault.consent.forms": "shipped with the program",

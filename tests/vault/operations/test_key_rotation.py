@@ -116,7 +116,10 @@ def test_a_notice_and_a_holding_keep_their_epoch(vault):
             act()
             with s.books.read() as tx:
                 counted.append(key_rotation.sealed_under(tx, 1))
-        assert [later - first for first, later in pairwise(counted)] == [2, 1]  # release and holding, then a notice
+        assert [later - first for first, later in pairwise(counted)] == [
+            3,
+            1,
+        ]  # release, holding and what left to the organisation, then a notice
 
 
 def test_the_log_s_keys_sign_their_handing_over(vault):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import delete, inspect
 
 from tests.support import vaults
 from tests.support.vaults import opened
@@ -14,6 +14,7 @@ from vault.session import first_signing
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import open_books
 from vault.storage import migrate
+from vault.storage.book_tables import CollectionHeadRow
 
 EARLIER = migrate.REVISIONS["books"][-2]
 LATER = {"approval"}  # collections that the older program did not have
@@ -36,6 +37,9 @@ def older(small):
             if name in present
         ]
         known, _ = heads.read(connection)
+        later = [name for name in known if name in COLLECTIONS and name not in present]
+        tx.execute(delete(CollectionHeadRow).where(CollectionHeadRow.name.in_(later)))
+        known = {name: head for name, head in known.items() if name not in later}
         heads.sign(tx, known, {one: one.rows(connection) for one in earlier})
     database.close()
     return small

@@ -114,7 +114,8 @@ def charge(
             f"{total / 1000:.1f} bits would then have left to this organisation, and {most} may",
             hint="ask for fewer sites, or amend the project's disclosure if consents allow more",
         )
-    if len(new.keys) and before.folded < FULL:
+    signed = vault.books.upgraded or most is not None  # a vault of before shows views without a limit until it is upgraded
+    if len(new.keys) and before.folded < FULL and signed:
         folded, kept = (FULL, NO_SITES) if full else (0, new)
         row = _Row(
             owner=owner(project),
