@@ -69,7 +69,7 @@ def here(shell: Shell) -> Callable[[str], str]:
 @pytest.mark.parametrize("way", [here, pytest.param(apart, marks=pytest.mark.long)])
 def test_the_tour_runs_as_printed(tmp_path, monkeypatch, way):
     samples = "HG00096 HG00097 HG00099"
-    rows = ("22 16050075 A G 0|0 0|1 1|1", "22 16050115 G A 0|1 ./. 0|0", "22 16050700 A <DEL> 0|1 0|0 0|0")
+    rows = ("22 16050075 A G 0|0 0|1 1|1", "22 16050115 G A 0|1 0|1 0|0", "22 16050700 A <DEL> 0|1 0|0 0|0")
     (tmp_path / "cohort.vcf").write_text(vcf(samples, *rows).text)
     names = {"cohort.vcf.gz": "cohort.vcf"}
     shell = Shell(tmp_path, monkeypatch)
