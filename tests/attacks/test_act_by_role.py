@@ -167,7 +167,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "release notices": ("release notices", "release.show"),
     "release notice": ("release notice {notice} --output told.json", "release.notice.issue"),
     "release ack": ("release ack {notice} --reason x", "release.notice.acknowledge"),
-    "release reissue": ("release reissue {release} --without-withdrawn --output out", "extract.intent"),
+    "release reissue": ("release reissue {release} --without-withdrawn --output anew", "extract.intent"),
     "release check-notice": ("release check-notice sent.json", "release.verify"),
     "release verify": ("release verify released/manifest.json", "release.verify"),
     "pseudonym resolve open": ("pseudonym resolve open {name} --project demo --reason x", "pseudonym.resolve.open"),
