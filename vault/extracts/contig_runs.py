@@ -10,39 +10,16 @@ import numpy as np
 
 from vault.errors import IntegrityError
 from vault.genotypes.codec.allele_counts import AlleleCounts
-from vault.ids import Pseudonym
-from vault.views.header_summary import HeaderSummary
-from vault.views.pages import Page, Paged
+from vault.views.pages import OfView, Page, Paged
 
 
 @dataclass(frozen=True)
-class ContigRun:
-    """The records of one contig as its writer takes them: ``summary`` is the whole view's, so that all files have one header."""
+class ContigRun(OfView):
+    """The records of one contig as its writer takes them."""
 
     name: str
     n_sites: int
-    _view: Paged
     _pages: Iterator[Page]
-
-    @property
-    def pseudonyms(self) -> tuple[Pseudonym, ...]:
-        """Pseudonyms of the columns, in order."""
-        return self._view.pseudonyms
-
-    @property
-    def assembly(self) -> str:
-        """Assembly of the positions."""
-        return self._view.assembly
-
-    @property
-    def summary(self) -> HeaderSummary:
-        """Names that the header has to define."""
-        return self._view.summary
-
-    @property
-    def not_assayed(self) -> tuple[str, ...]:
-        """As in ``View``."""
-        return self._view.not_assayed
 
     def pages(self) -> Iterator[Page]:
         """The contig's records in order."""
@@ -60,7 +37,7 @@ def contig_runs(view: Paged, *, without: Collection[str] = ()) -> Iterator[Conti
     pieces = _ContigPieces(view, {number for number, name in enumerate(view.summary.contigs) if name in without})
     for number, (name, n_sites) in enumerate(zip(view.summary.contigs, view.summary.contig_sites, strict=True)):
         if n_sites and name not in without:
-            yield ContigRun(name, n_sites, view, pieces.of(number, n_sites))
+            yield ContigRun(view, name, n_sites, pieces.of(number, n_sites))
     pieces.end()
 
 

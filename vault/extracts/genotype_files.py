@@ -16,9 +16,7 @@ from vault.extracts.parcel import Parcel
 
 if TYPE_CHECKING:
     from vault.extracts.manifest import FileEntry
-    from vault.ids import Pseudonym
-    from vault.views.header_summary import HeaderSummary
-    from vault.views.pages import Page, Paged
+    from vault.views.pages import Paged
 
 Format = Literal["vcf", "bcf", "pgen", "parquet"]
 Layout = Literal["long", "wide"]
@@ -124,7 +122,9 @@ def write_genotypes(
     write = _WRITERS[chosen.file_format, chosen.layout]
     before = unfinished.before if unfinished else ()
     numbers = dict(zip(view.summary.contigs, view.summary.contig_sites, strict=True))
-    watched = view if progress is None else _Watched(view, progress, sum(numbers[one.contig] for one in before))
+    from vault.extracts.watched_pages import WatchedPages  # noqa: PLC0415 - loads kernels, as the writers do
+
+    watched = view if progress is None else WatchedPages(view, progress, sum(numbers[one.contig] for one in before))
     if not chosen.by_contig:
         return write(watched, parcel, _FileSet(view.summary.n_sites), vault_view)
     from vault.extracts.contig_runs import contig_runs  # noqa: PLC0415 - loads what the other way does not need
@@ -149,43 +149,6 @@ def _file_names(view: Paged) -> Iterator[str]:
             plain = _PLAIN.fullmatch(name) and not name.startswith("contig-") and name.lower() not in taken
             taken.add(name.lower())  # some systems take two names that differ in case for one
             yield name if plain else f"contig-{number}"
-
-
-@dataclass(frozen=True)
-class _Watched:
-    """A view that tells how many of its sites were written: all of a page's once the next is asked for."""
-
-    _view: Paged
-    _progress: Progress
-    _before: int  # sites that were written before
-
-    @property
-    def pseudonyms(self) -> tuple[Pseudonym, ...]:
-        """Pseudonyms of the columns, in order."""
-        return self._view.pseudonyms
-
-    @property
-    def assembly(self) -> str:
-        """Assembly of the positions."""
-        return self._view.assembly
-
-    @property
-    def summary(self) -> HeaderSummary:
-        """Names that the header has to define."""
-        return self._view.summary
-
-    @property
-    def not_assayed(self) -> tuple[str, ...]:
-        """As in ``View``."""
-        return self._view.not_assayed
-
-    def pages(self) -> Iterator[Page]:
-        """The records in order."""
-        done = self._before
-        for page in self._view.pages():
-            yield page
-            done += len(page.sites)
-            self._progress(done, self.summary.n_sites)
 
 
 def _write_vcf(view: Paged, parcel: Parcel, files: _FileSet, vault_view: Mapping[str, str]) -> dict[str, int]:

@@ -47,3 +47,30 @@ class Paged(Protocol):
 
     def pages(self) -> Iterator[Page]:
         """The records in order."""
+
+
+@dataclass(frozen=True)
+class OfView:
+    """Pages that are made of a view's; what is known beforehand is the view's, so that all files have one header."""
+
+    _view: Paged
+
+    @property
+    def pseudonyms(self) -> tuple[Pseudonym, ...]:
+        """Pseudonyms of the columns, in order."""
+        return self._view.pseudonyms
+
+    @property
+    def assembly(self) -> str:
+        """Assembly of the positions."""
+        return self._view.assembly
+
+    @property
+    def summary(self) -> HeaderSummary:
+        """Names that the header has to define."""
+        return self._view.summary
+
+    @property
+    def not_assayed(self) -> tuple[str, ...]:
+        """As in ``View``."""
+        return self._view.not_assayed
