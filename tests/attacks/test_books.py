@@ -329,7 +329,7 @@ def test_sealed_columns_do_not_open_elsewhere(small):
         for use in (
             lambda: vaults.panels.list_all(s),
             lambda: registry.subject_show(s, "S03"),
-            lambda: gate.releases.list_all(s),
+            lambda: gate.accesses.releases.list_all(s),
         ):
             with pytest.raises(IntegrityError):
                 use()

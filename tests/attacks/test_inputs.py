@@ -267,13 +267,13 @@ def test_an_output_that_is_a_link_leads_to_nothing_of_others(small, tmp_path):
 def test_an_output_that_becomes_a_link_meanwhile_is_not_followed(small, tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.mkdir()
-    opening = gate._open
-    monkeypatch.setattr(gate, "_open", lambda *a, **k: ((tmp_path / "out").symlink_to(victim), opening(*a, **k))[1])
+    opening = gate.blocks.open_view
+    monkeypatch.setattr(gate.blocks, "open_view", lambda *a, **k: ((tmp_path / "out").symlink_to(victim), opening(*a, **k))[1])
     with opened(small) as s, pytest.raises(GenovaultError):
         gate.extract(s, ask(s), tmp_path / "out")
     assert list(victim.iterdir()) == []
     with opened(small) as s:  # committed, and never visible: recovery says so and takes the folder away
-        assert [r.state for r in gate.releases.list_all(s)] == ["aborted"]
+        assert [r.state for r in gate.accesses.releases.list_all(s)] == ["aborted"]
     assert list(victim.iterdir()) == []
     assert not list(tmp_path.glob(".genovault-*"))
 

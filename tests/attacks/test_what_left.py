@@ -229,7 +229,7 @@ def test_a_release_that_was_cut_off_leaves_no_key(small, tmp_path, monkeypatch, 
         vaults.approve(s, "single", "cohort", pseudonyms="release")
         asked = vaults.ask(s, project="single")
     s = open_recovered(small, factor=vaults.FACTOR, principal="ann")
-    monkeypatch.setattr(gate, "_commit", Mock(side_effect=SystemExit))
+    monkeypatch.setattr(gate.accesses, "commit", Mock(side_effect=SystemExit))
     with pytest.raises(SystemExit):
         MAKE[act](s, asked, tmp_path / "out")
     assert keys_of_releases(small) == 1

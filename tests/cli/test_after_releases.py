@@ -104,5 +104,5 @@ def test_an_extract_goes_on_or_says_that_it_begins_anew(released, monkeypatch):
 
 def test_a_wide_table_of_no_panel_is_refused_before_it_is_begun(released, monkeypatch):
     shell, request, _ = released
-    monkeypatch.setattr(gate, "_begin", None)
+    monkeypatch.setattr(gate.accesses, "begin", None)
     assert shell.try_(f"extract {request} --output wide --format parquet --layout wide --json").error == "wide_without_panel"

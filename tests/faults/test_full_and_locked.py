@@ -95,7 +95,7 @@ def test_no_block_is_opened_when_the_intent_cannot_be_logged(folder, tmp_path, b
 
 @pytest.mark.parametrize("way", ["view", "extract"])
 def test_nothing_is_visible_when_the_outcome_cannot_be_logged(folder, tmp_path, broken_books, monkeypatch, way):
-    commit = gate._commit
+    commit = gate.accesses.commit
 
     def committing(session, *arguments, **keywords):
         broken_books(session)
@@ -104,13 +104,13 @@ def test_nothing_is_visible_when_the_outcome_cannot_be_logged(folder, tmp_path, 
 
     with opened(folder) as s:
         request = vaults.ask(s)
-        monkeypatch.setattr(gate, "_commit", committing)
+        monkeypatch.setattr(gate.accesses, "commit", committing)
         with pytest.raises(UnavailableError):
             let_out(s, way, request, tmp_path)
         assert not (tmp_path / "out").exists()
         monkeypatch.setattr(module, "PRAGMAS", PRAGMAS)
         s.books.close()
-    monkeypatch.setattr(gate, "_commit", commit)
+    monkeypatch.setattr(gate.accesses, "commit", commit)
     with opened(folder) as s:  # the outcome was unknown to the process: recovery reads back and says it
         report = verified(s)
         assert report.ok

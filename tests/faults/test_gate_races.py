@@ -30,13 +30,13 @@ def meanwhile(monkeypatch):
     """Have something happen after blocks were opened and before the outcome is committed."""
 
     def arrange(happens):
-        commit = gate._commit
+        commit = gate.accesses.commit
 
         def committing(*arguments, **keywords):
             happens()
             return commit(*arguments, **keywords)
 
-        monkeypatch.setattr(gate, "_commit", committing)
+        monkeypatch.setattr(gate.accesses, "commit", committing)
 
     return arrange
 
@@ -238,8 +238,8 @@ def test_recovery_that_comes_late_does_not_undo_a_release(folder, tmp_path, monk
     """The list of what is unfinished is older than the lock: what was ended in between is left as it is."""
     with opened(folder) as s:
         request, stale = vaults.ask(s), []
-        opening = gate._open
-        monkeypatch.setattr(gate, "_open", lambda *a, **k: (stale.extend(releases.unfinished(s)), opening(*a, **k))[1])
+        opening = gate.blocks.open_view
+        monkeypatch.setattr(gate.blocks, "open_view", lambda *a, **k: (stale.extend(releases.unfinished(s)), opening(*a, **k))[1])
         gate.extract(s, request, tmp_path / "out")
         monkeypatch.setattr(releases, "unfinished", lambda _: stale)
         assert [r.state for r in stale] == ["staging"]

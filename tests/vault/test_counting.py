@@ -126,7 +126,7 @@ def test_noise_is_fresh_for_every_allele(tmp_path, monkeypatch):
 
 def test_a_drained_budget_refuses_before_anything_is_opened(held, monkeypatch):
     ask(held, COMMON, epsilon="2.25")
-    monkeypatch.setattr(gate.dataset_reader, "GenotypeReader", None)
+    monkeypatch.setattr(gate.blocks.dataset_reader, "GenotypeReader", None)
     assert code_of(lambda: ask(held, "22:900000:A:G")) == "budget_spent"
     assert ask(held, COMMON).charged == 0.0
 

@@ -179,7 +179,7 @@ def test_a_key_that_is_retired_in_mid_extract_stops_it(held, monkeypatch, again)
             recipients.confirm(held.vault, "lab", fingerprint(pair(4).public))
         return release_folder.write_folder(*arguments, **options)
 
-    monkeypatch.setattr(gate, "write_folder", write_folder)
+    monkeypatch.setattr(gate.extracts, "write_folder", write_folder)
     assert refused(held) == "recipient_changed"
     assert [(entry["outcome"], entry["reasons"]) for entry in held.entries() if entry["act"] == "extract.outcome"] == [
         ("refused", {"recipient_changed": 1})
@@ -309,7 +309,7 @@ def test_a_release_that_was_committed_is_not_shown_once_its_recipient_is_retired
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(gate.publication, "finish", killed)
+        patch.setattr(gate.extracts.publication, "finish", killed)
         with pytest.raises(KeyboardInterrupt):
             extract(held)
     assert [release.state for release in releases.list_all(held.vault)] == [releases.COMMITTED]

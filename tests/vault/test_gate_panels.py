@@ -216,4 +216,4 @@ def test_a_request_for_both_says_so_wherever_it_is_described(held):
     assert "panel p, version 1, 1:490-510" in (out / "README.txt").read_text()
     loci = json.loads((out / "manifest.json").read_text())["manifest"]["loci"]
     assert loci == {"genes": [], "panel": "p", "panel_version": "1", "regions": ["1:490-510"]}
-    assert gate.releases.list_all(held.vault)[0].n_sites == 5
+    assert gate.accesses.releases.list_all(held.vault)[0].n_sites == 5

@@ -251,7 +251,7 @@ def test_an_erasure_discards_what_holds_the_person(held):
 @LONG
 def test_a_withdrawal_while_it_goes_on_stops_it(held, monkeypatch):
     request, release = stopped(held)
-    write = gate.write_folder
+    write = gate.extracts.write_folder
 
     def withdrawn(*arguments, **options):
         made = write(*arguments, **options)
@@ -259,7 +259,7 @@ def test_a_withdrawal_while_it_goes_on_stops_it(held, monkeypatch):
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(gate, "write_folder", withdrawn)
+        patch.setattr(gate.extracts, "write_folder", withdrawn)
         with pytest.raises(RefusedError) as caught:
             gate.extract(held.vault, request, held.folder / "out", SPLIT, resume=release)
     assert caught.value.code == "consent_changed"
@@ -414,7 +414,7 @@ def test_another_steward_does_not_go_on_with_it(held):
 def test_an_extract_in_one_file_starts_from_the_beginning(held):
     request = held.request("open")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gate, "write_folder", interrupted)
+        patch.setattr(gate.extracts, "write_folder", interrupted)
         with pytest.raises(KeyboardInterrupt):
             gate.extract(held.vault, request, held.folder / "out")
     release = releases.list_all(held.vault)[0].release_id
@@ -473,7 +473,7 @@ def test_the_other_formats_go_on_too(held, chosen):
     verify_release(out, **pinned(held.vault))
     with pytest.MonkeyPatch.context() as patch:  # the order is settled by names, so that the same key gives the same
         patch.setattr(leftovers, "column_order", lambda *_, **__: bytes(32))
-        patch.setattr(gate, "_new_release", lambda _: f"rel-{0:016x}")
+        patch.setattr(gate.decision, "new_release", lambda _: f"rel-{0:016x}")
         gate.extract(held.vault, held.request("open"), whole, chosen)
         one = stopped_again(held, chosen)
     assert one == {

@@ -112,8 +112,8 @@ def test_an_approval_begins_its_days_anew_and_a_release_ends_them(each, tmp_path
 
 
 def test_one_that_expires_while_it_is_made_is_refused(s, tmp_path, monkeypatch):
-    asked, commit = ask(s), gate._commit
-    monkeypatch.setattr(gate, "_commit", lambda *args, **named: (later(s, HOLDS.days), commit(*args, **named))[1])
+    asked, commit = ask(s), gate.accesses.commit
+    monkeypatch.setattr(gate.accesses, "commit", lambda *args, **named: (later(s, HOLDS.days), commit(*args, **named))[1])
     assert code_of(RefusedError, lambda: gate.extract(s, asked, tmp_path / "out")) == "request_expired"
     assert (last(s)["act"], last(s)["outcome"]) == ("extract.outcome", "refused")
 

@@ -97,7 +97,7 @@ def test_one_that_a_killed_process_had_committed_is_finished(s, tmp_path, monkey
     recording.record(s, "S11", "broad-research", {"research_use": "yes", "recontact": "yes"})
     recording.withdraw(s, "S11", scope="loci:APOE")
     with monkeypatch.context() as killed:
-        killed.setattr(gate.publication, "finish", Mock(side_effect=KeyboardInterrupt))
+        killed.setattr(gate.extracts.publication, "finish", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             reissue(s, old.release_id, tmp_path / "new")
     release_recovery.recover(s)

@@ -195,7 +195,7 @@ def test_chunks_that_are_not_blanked_yet_are_refused(vault, monkeypatch):
 
 
 def test_an_erasure_stops_a_view_that_is_being_made(vault, monkeypatch):
-    commit = gate._commit
+    commit = gate.accesses.commit
 
     def slow(*arguments, **keywords):
         with vaults.opened(vault) as other:
@@ -203,7 +203,7 @@ def test_an_erasure_stops_a_view_that_is_being_made(vault, monkeypatch):
         return commit(*arguments, **keywords)
 
     with vaults.opened(vault) as s:
-        monkeypatch.setattr(gate, "_commit", slow)
+        monkeypatch.setattr(gate.accesses, "commit", slow)
         with pytest.raises(GenovaultError) as caught:
             gate.view(s, project="demo", dataset="cohort")
         assert caught.value.code == "calls_changed"

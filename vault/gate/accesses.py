@@ -1,0 +1,188 @@
+"""Accesses between their intent and their outcome: steps 2 to 4 and 7 of the gate."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from vault.access import holdings, leftovers, release_limits, release_names, releases
+from vault.access.disclosure import released_sites
+from vault.access.releases import ReleaseContent
+from vault.access.scope import AccessScope
+from vault.access.told import UNKNOWN_COMMIT
+from vault.audit.actions import Action, Outcome
+from vault.audit.bands import banded
+from vault.audit.log import Appended
+from vault.consent import ledger, release_decisions
+from vault.consent.cohort_decisions import Decided
+from vault.crypto.primitives import sha256
+from vault.errors import GenovaultError, RefusedError, UnavailableError
+from vault.extracts.genotype_files import FileChoice
+from vault.extracts.staging import Staging, discard_staged
+from vault.gate import decision
+from vault.session.moments import Moment, moment
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
+
+if TYPE_CHECKING:
+    from vault.views.released_bits import ReleasedBits
+
+
+@dataclass(frozen=True)
+class Access:
+    """One access between its intent (step 4) and its outcome (step 7)."""
+
+    scope: AccessScope
+    decided: Decided
+    limits: release_limits.ReleaseLimits
+    release_id: str
+    intent: Appended
+    outcome: Action
+    content: ReleaseContent
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where and how an extract is written, and what is there of it already."""
+
+    staging: Staging
+    chosen: FileChoice
+    left: leftovers.Leftover | None = None
+
+
+def begin(
+    vault: UnlockedVault, scope: AccessScope, release_id: str, intent: Action, outcome: Action, *, to: Destination | None = None
+) -> Access:
+    """Steps 2 to 4: decide on each subject, apply the limits, and append intent and row of the release, in one transaction.
+
+    A stopped extract goes on under an intent of its own; the one before is closed, if nothing says how it ended.
+
+    Raises:
+        RefusedError: as ``decision.decide`` and ``release_limits.limits``; ``extract_changed``. IntegrityError: as ``release_decisions.decide``.
+    """
+    with vault.books.write() as tx:
+        when = moment(vault, tx)
+        decided = decision.decide(vault, tx, scope, when)
+        limits = release_decisions.limits(tx, scope, decided, when)
+        names = release_names.newest_version(vault, scope.project)
+        content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), names=names)
+        if to is not None:
+            staging, places = to.staging, decided.members.places(decided.permitted)
+            begun_as = leftovers.begun(vault, to.chosen, lambda: release_decisions.basis(vault, scope, decided, limits))
+            content = replace(
+                content, staged=str(staging.path), output=str(staging.output), places=places.hex(), leftover=begun_as
+            )
+            if to.left is not None:
+                content = leftovers.taken_up(to.left, content)
+        subjects = list(decided.permitted)
+        detail = {**scope.detail(), **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
+        fields: dict[str, Any] = decision.access_fields(scope, release_id)
+        left = None if to is None else to.left
+        if left is not None:
+            detail["goes_on"] = len(left.finished)
+            if not vault.trail.log.closings([left.release.intent_event]):
+                old = left.release.intent_event
+                vault.trail.append(tx, outcome, Outcome.ABORTED, refers=old, reasons={"resumed": 1}, **fields)
+        fields |= decision.decision_fields(decided.tally, decided.head, detail)
+        begun = vault.trail.append(tx, intent, Outcome.INTENT, subjects=subjects, flags=when.flags, **fields)
+        if left is not None:
+            releases.renew(tx, vault, release_id, content, intent=begun)
+        else:
+            releases.begin(
+                tx,
+                vault,
+                release_id,
+                project_id=scope.project.project_id,
+                request_id=scope.request_id,
+                intent=begun,
+                n_subjects=len(subjects),
+                content=content,
+            )
+    return Access(scope, decided, limits, release_id, begun, outcome, content)
+
+
+def commit(vault: UnlockedVault, access: Access, content: ReleaseContent, *, n_sites: int, bits: ReleasedBits) -> Appended:
+    """Step 7: re-check, then append the outcome and mark the release, in one transaction.
+
+    Raises:
+        RefusedError: ``calls_changed``, ``consent_changed``, ``project_changed``, ``request_denied``, ``release_ended``; ``too_many_bits``.
+    """
+    digest = sha256(content.manifest.encode()) if content.manifest else None
+    counts = {"subjects": len(access.decided.permitted), "sites": n_sites}
+    scope, limits = access.scope, (access.scope.project.declaration.disclosure.max_bits, access.decided.obligations.max_bits)
+    with vault.books.write() as tx:
+        head = _recheck(vault, tx, access, moment(vault, tx))
+        left = released_sites.charge(
+            vault, tx, scope.project, bits, release_id=access.release_id, dataset_id=scope.dataset.dataset_id, limits=limits
+        )
+        told = {"mean": round(bits.mean, 3), "largest": round(bits.largest, 3), "cumulative": left / 1000}
+        content = replace(content, bits=told)
+        outcome = vault.trail.append(
+            tx,
+            access.outcome,
+            Outcome.DONE,
+            refers=access.intent.event_id,
+            counts=banded(counts),
+            detail={"counts": counts, "bits": {name: math.ceil(value) for name, value in content.bits.items()}},
+            consent=head.entry(),
+            blobs=[digest] if digest else [],
+            **decision.access_fields(scope, access.release_id),
+        )
+        releases.commit(
+            tx,
+            vault,
+            access.release_id,
+            outcome=outcome,
+            n_sites=n_sites,
+            content=content,
+            manifest_sha256=digest,
+            state=releases.COMMITTED if digest else releases.RELEASED,
+        )
+        holdings.note(tx, vault, scope, access.intent, access.release_id, names=content.names)
+    return outcome
+
+
+def _recheck(vault: UnlockedVault, tx: Transaction, access: Access, when: Moment) -> ledger.Head:
+    """Decide anew, in the transaction that rests on it; return the ledger head that it rests on.
+
+    Raises:
+        RefusedError: ``calls_changed``, ``consent_changed``; as ``decision.decide`` and ``release_limits.limits``.
+    """
+    decided = access.decided
+    again = decision.decide(vault, tx, access.scope, when)
+    if not again.members.keep(decided.permitted, of=decided.members):
+        raise RefusedError("calls_changed", "calls were moved, replaced or removed while the view was made", hint="ask again")
+    limits = release_decisions.limits(tx, access.scope, again, when, permitted=len(decided.permitted))
+    # A locus excluded since the decision is a withdrawal too.
+    if set(decided.permitted) - set(again.permitted) or again.obligations != decided.obligations or limits != access.limits:
+        raise RefusedError("consent_changed", "a consent was taken back while the view was made", hint="ask again")
+    return again.head
+
+
+def log_failure(
+    vault: UnlockedVault, access: Access, error: BaseException, *, to: Destination | None = None, going_on: bool = False
+) -> bool:
+    """Append a refused or failed outcome; none where the commit may have happened or the process ends: recovery reads what is durable.
+
+    ``going_on``: contigs are finished. True if the extract may go on from there, because a store or a disk stopped it.
+    """
+    if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
+        return False
+    kept = going_on and isinstance(error, UnavailableError)
+    if to is not None and not kept:
+        discard_staged(to.staging.path)
+    if not kept:
+        with suppress(UnavailableError):  # a reader holds the write-ahead log: the key is deleted, and overwritten later
+            release_names.forget(vault, access.release_id)
+    outcome = Outcome.REFUSED if isinstance(error, RefusedError) else Outcome.FAILED
+    code = error.code if isinstance(error, GenovaultError) else "internal_error"
+    with vault.books.write() as tx:
+        fields = decision.access_fields(access.scope, access.release_id)
+        vault.trail.append(tx, access.outcome, outcome, refers=access.intent.event_id, reasons={code: 1}, **fields)
+        if not kept:
+            releases.drop(tx, access.release_id)
+    if to is not None and to.chosen.by_contig and not kept:
+        leftovers.end_order(vault, access.release_id)
+    return kept

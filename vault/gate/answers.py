@@ -1,0 +1,84 @@
+"""Counts and presence: noisy numbers in place of genotypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policies.purposes import RequestKind
+from vault import counting
+from vault.access import askable, requests
+from vault.access.disclosure import questions
+from vault.access.disclosure.carrier_table import Read
+from vault.access.scope import AccessScope, scope_of_counts
+from vault.access.told import told
+from vault.audit.actions import Action
+from vault.consent.cohort_decisions import Decided
+from vault.counting import CountsAnswer
+from vault.errors import RefusedError
+from vault.gate import blocks, decision
+from vault.ids import SubjectId
+from vault.session.moments import Moment
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
+
+
+def counts(
+    vault: UnlockedVault,
+    *,
+    project: str,
+    dataset: str,
+    kind: RequestKind,
+    alleles: Sequence[str] = (),
+    panel: str | None = None,
+    epsilon: str | None = None,
+    accuracy: int | None = None,
+) -> CountsAnswer:
+    """Answer which alleles are carried in the cohort of a project and dataset, by noisy numbers that are charged (``vault.counting``).
+
+    Raises:
+        InputError: the question is none, told to everybody. RefusedError, IntegrityError, UnavailableError: as ``view`` and ``counting.answer``.
+    """
+    with vault.trail.attempting(Action.COUNTS_ANSWER):
+        amount = questions.accuracy(epsilon=epsilon, within=accuracy)
+        asked = questions.read_alleles(alleles)
+        questions.require_one_source(asked, panel)
+
+    def answered() -> CountsAnswer:
+        with vault.trail.attempting(Action.COUNTS_ANSWER):
+            scope = scope_of_counts(vault, project=project, dataset=dataset, kind=kind, panel=panel)
+            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=amount)
+        return _count(vault, scope, question)
+
+    return told(vault, answered, form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=()))
+
+
+def result(vault: UnlockedVault, request_id: str) -> CountsAnswer:
+    """Answer a request for counts or presence. Raises as ``counts``; InputError ``request_unknown``; RefusedError as ``requests.require_served``."""
+
+    def answered() -> CountsAnswer:
+        with vault.trail.attempting(Action.COUNTS_ANSWER, request=request_id):
+            request = requests.to_be_served(vault, request_id)
+            kind, spec = request.kind, request.spec
+            if kind not in questions.COUNTED:
+                raise RefusedError("kind_not_served", f"this request is for {kind.value}", hint="genovault extract")
+            scope = scope_of_counts(
+                vault, project=request.project, dataset=request.dataset, kind=kind, panel=spec.panel, request=request
+            )
+            asked = questions.read_alleles(spec.alleles)
+            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=spec.epsilon)
+        return _count(vault, scope, question)
+
+    return told(vault, answered)
+
+
+def _count(vault: UnlockedVault, scope: AccessScope, question: questions.CountsQuestion) -> CountsAnswer:
+    """Steps 2 to 7 of counts: decision and blocks are lent to ``counting``, which keeps neither."""
+    decision.ready_decision_classes(vault)
+
+    def decide(tx: Transaction, asked: AccessScope, when: Moment) -> Decided:
+        return decision.decide(vault, tx, asked, when)
+
+    def open_calls(asked: AccessScope, people: Sequence[SubjectId]) -> Read:
+        return blocks.open_calls(vault, asked, people)
+
+    return counting.answer(vault, scope, question, decide=decide, open_calls=open_calls)

@@ -1,0 +1,61 @@
+"""Decision of an access: each subject by the subject's own consent, on a ledger head that the log confirms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.decisions import Tally
+from vault.access import delivery, projects, requests, signed_approvals
+from vault.access.scope import AccessScope
+from vault.audit.bands import banded
+from vault.audit.entry import ObjectRef
+from vault.consent import cohort_decisions, ledger, release_decisions
+from vault.consent.cohort_decisions import Decided
+from vault.session.moments import Moment
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
+
+
+def new_release(vault: UnlockedVault) -> str:
+    """Id of a release to be begun; decision classes are made ready, outside the transaction that decides."""
+    ready_decision_classes(vault)
+    return f"rel-{vault.random(8).hex()}"
+
+
+def ready_decision_classes(vault: UnlockedVault) -> None:
+    """Work out classes of subjects who are decided alike, where they are not known: it is long, and outside the lock."""
+    with vault.books.read() as tx:
+        cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
+
+
+def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Moment) -> Decided:
+    """Decide each subject of the dataset, where principal, project and request still stand as the transaction sees them.
+
+    Raises:
+        RefusedError: ``principal_disabled``, ``project_changed``, ``recipient_changed``; as ``requests.require_served``. IntegrityError: as
+            ``release_decisions.decide`` and ``signed_approvals.require``.
+    """
+    vault.require_standing(tx)
+    now = projects.by_id(vault, tx, scope.project.project_id)
+    if (now.revision, now.state) != (scope.project.revision, projects.APPROVED):
+        raise projects.changed_since(scope.project, now)
+    signed_approvals.require(vault, tx, now)
+    if scope.request_id is not None:
+        requests.require_served(vault, tx, scope.request_id)
+    delivery.require_unchanged(vault, tx, now.declaration, scope.readers)
+    return release_decisions.decide(vault, tx, scope, when)
+
+
+def access_fields(scope: AccessScope, release_id: str) -> dict[str, Any]:
+    """Fields common to an access's log entries."""
+    purpose = ",".join(scope.project.declaration.purpose.use_kinds)
+    named = {"request": scope.request_id, "asserted_for": scope.asserted_for}
+    return {"project": scope.project.code, "purpose": purpose, "obj": ObjectRef("release", release_id), **named}
+
+
+def decision_fields(tally: Tally, head: ledger.Head, detail: dict[str, Any]) -> dict[str, Any]:
+    """Entry fields of a decision: the ledger head it rests on, counts and reasons in bands, and exact in the sealed detail."""
+    counted = {**dict(tally.deny), **{f"review:{code}": count for code, count in tally.review}}
+    counts = {"asked": tally.subjects, "permitted": tally.permit}
+    exact = {**detail, "counts": counts, "reasons": counted}
+    return {"counts": banded(counts), "reasons": banded(counted), "consent": head.entry(), "detail": exact}
