@@ -11,6 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, date, tzinfo
 
 from policies import canonical, duo
+from policies.disclosure import noise
+from policies.disclosure.budgets import DEFAULT_CAPS, BudgetScope
+from policies.disclosure.membership import MOST_MU
 from policies.errors import InputProblem, PolicyInputError
 from policies.purposes import (
     RULABLE,
@@ -209,6 +212,9 @@ def _disclosure(section: Section) -> DisclosureProfile:
         keep_ids=section.flag("keep_ids"),
         min_group=section.whole("min_group", 1, 1_000_000_000),
         max_bits=section.whole("max_bits", 1, MAX_BITS),
+        mu=section.millionths("mu", 1_000, MOST_MU),
+        epsilon=section.millionths("epsilon", noise.LEAST, noise.MOST),
+        nats=section.millionths("nats", noise.LEAST, DEFAULT_CAPS[BudgetScope.PROJECT]),
     )
     section.finish()
     return found
@@ -266,6 +272,7 @@ disclosure:
   keep_phase: true               # which of the two chromosomes an allele lies on
   # keep_ids: true               # rsIDs of variants
   # min_group: 20                # refuse a view of fewer people
+  # nats: 1                      # what all its counts and presence may cost, where 2.3 is too much
   # max_bits: 10                 # how well people may be told apart by all that left to the organisation, in bits
 
 # approval: each                 # a steward approves each request; without it all are approved with the project

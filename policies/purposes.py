@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from policies import canonical, consent
+from policies.disclosure import nats
 from policies.errors import PolicyInputError
 from policies.terms import GENOTYPES
 
@@ -195,6 +196,9 @@ class DisclosureProfile:
     keep_ids: bool = False
     min_group: int | None = None  # subjects in a view
     max_bits: int | None = None  # bits of genotype information, over all that left to the organisation
+    mu: int | None = None  # millionths: strength of the membership test against all exact tables of the project together
+    epsilon: int | None = None  # millionths of a nat: of a noisy number that is asked for without saying, and at most
+    nats: int | None = None  # millionths of a nat: the project's budget, where it is lower than the usual one
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,10 @@ class ProjectDeclaration:
         return canonical.sha256(as_dict(self))
 
 
+_MILLIONTHS = frozenset({"mu", "epsilon", "nats"})
+"""Fields of a disclosure profile that PROJECT.yaml has as decimals."""
+
+
 def as_dict(project: ProjectDeclaration) -> dict[str, object]:
     """Declaration as JSON values in the shape of PROJECT.yaml; undeclared fields are left out."""
     purpose = project.purpose
@@ -261,7 +269,7 @@ def as_dict(project: ProjectDeclaration) -> dict[str, object]:
         "people": list(purpose.people),
         "datasets": list(project.datasets),
         "kinds": canonical.plain(project.kinds),
-        "disclosure": canonical.plain(project.disclosure),
+        "disclosure": _disclosure(project.disclosure),
         "pseudonyms": str(project.pseudonyms),
         "expires": canonical.instant_text(project.expires),
         "recipients": canonical.plain(project.recipients),
@@ -269,3 +277,10 @@ def as_dict(project: ProjectDeclaration) -> dict[str, object]:
         "delivery": None if project.delivery is None else str(project.delivery),
     }
     return {key: value for key, value in full.items() if value}
+
+
+def _disclosure(profile: DisclosureProfile) -> dict[str, object]:
+    """The profile in the shape of PROJECT.yaml: millionths as decimals, in texts, since canonical JSON has no floats."""
+    said = canonical.plain(profile)
+    shown = said if isinstance(said, dict) else {}
+    return {key: nats.text(value) if key in _MILLIONTHS else value for key, value in shown.items()}

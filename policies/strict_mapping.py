@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, tzinfo
 
 from policies import canonical
+from policies.disclosure import nats
 from policies.errors import InputProblem, PolicyInputError
 
 MAX_TEXT = 20_000  # characters of one text; long consent clauses are shorter
@@ -91,6 +92,22 @@ class Section:
             self.note("not_a_number", f"must be a whole number from {low} to {high}", key)
             return None
         return value
+
+    def millionths(self, key: str, low: int, high: int) -> int | None:
+        """Millionths of a decimal from ``low`` to ``high`` millionths, written as a number or as a text, or None when not given."""
+        value = self._take(key, required=False)
+        if value is None:
+            return None
+        said = str(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else ""
+        try:
+            found = nats.parse(said, place=key)
+        except PolicyInputError:
+            found = -1
+        if not low <= found <= high:
+            digits = "with at most six digits behind the point"
+            self.note("not_a_number", f"must be a number from {nats.text(low)} to {nats.text(high)}, {digits}", key)
+            return None
+        return found
 
     def texts(self, key: str, *, required: bool = False, longest: int = 500) -> tuple[str, ...]:
         """A list of texts without repeats, in the order given."""

@@ -45,6 +45,14 @@ class Budget:
         return max(0, self.cap - self.spent)
 
 
+def caps_of(declared: Micronats | None) -> dict[BudgetScope, Micronats]:
+    """Caps before anything is raised. ``declared``: of the project, by its declaration, which can lower its cap and never lift it."""
+    caps = dict(DEFAULT_CAPS)
+    if declared is not None:
+        caps[BudgetScope.PROJECT] = min(declared, caps[BudgetScope.PROJECT])
+    return caps
+
+
 def owner_of(scope: BudgetScope, *, project: str, organisation: str) -> str:
     """Whose budget it is. A project without an organisation's id is one of its own."""
     if scope is BudgetScope.WORLD:

@@ -63,6 +63,19 @@ def test_a_full_declaration():
     assert project.expires == datetime(2027, 1, 31, tzinfo=UTC)
 
 
+def test_decimals_of_the_disclosure_are_kept_exactly_however_they_are_written():
+    written = {"mu": 0.3, "epsilon": "0.05", "nats": 2}
+    project = parse_project(full(disclosure=written))
+    assert (project.disclosure.mu, project.disclosure.epsilon, project.disclosure.nats) == (300_000, 50_000, 2_000_000)
+    assert parse_stored(project.text()) == project
+    assert '"epsilon":"0.05","mu":"0.3","nats":"2"' in project.text()
+    assert parse_project(full(disclosure={"mu": "0.300", "epsilon": 0.05, "nats": 2.0})).digest() == project.digest()
+
+
+def test_a_declaration_that_says_nothing_of_new_fields_has_the_text_of_before():
+    assert '"disclosure":{"keep_phase":true,"max_bits":10,"min_group":20},' in parse_project(full()).text()
+
+
 def test_a_declaration_survives_its_stored_text():
     project = parse_project(full())
     assert parse_stored(project.text()) == project
@@ -130,6 +143,13 @@ BAD = [
     ({"kinds": ["everything"]}, "kinds[0]", "not_a_choice"),
     ({"disclosure": {"min_group": 0}}, "disclosure.min_group", "not_a_number"),
     ({"disclosure": {"max_bits": True}}, "disclosure.max_bits", "not_a_number"),
+    ({"disclosure": {"mu": 0.364}}, "disclosure.mu", "not_a_number"),
+    ({"disclosure": {"mu": 0}}, "disclosure.mu", "not_a_number"),
+    ({"disclosure": {"epsilon": "much"}}, "disclosure.epsilon", "not_a_number"),
+    ({"disclosure": {"epsilon": 5.1}}, "disclosure.epsilon", "not_a_number"),
+    ({"disclosure": {"epsilon": True}}, "disclosure.epsilon", "not_a_number"),
+    ({"disclosure": {"nats": 2.31}}, "disclosure.nats", "not_a_number"),
+    ({"disclosure": {"nats": 0.0000001}}, "disclosure.nats", "not_a_number"),
     ({"expires": "soon"}, "expires", "bad_date"),
     ({"expires": "2027-01-01T00:00:00"}, "expires", "time_without_zone"),
     ({"recipients": [{"name": "lab", "key": "nonsense"}]}, "recipients[0].key", "key_not_served"),

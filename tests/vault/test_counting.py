@@ -62,6 +62,14 @@ def test_cells_of_a_question(held):
     assert (found.n_band, found.epsilon, found.accuracy95) == ("101 to 200", 0.1, 30)
 
 
+def test_a_project_that_declares_fewer_nats_has_fewer_to_spend(held):
+    counted.declare(held, "frugal", disclosure={"nats": 0.15})
+    ask(held, COMMON, code="frugal")
+    assert left(held, "frugal")[BudgetScope.PROJECT] == 50_000
+    assert code_of(lambda: ask(held, RARE, code="frugal")) == "budget_spent"
+    assert left(held)[BudgetScope.PROJECT] == 2_300_000
+
+
 @pytest.mark.usefixtures("exact")
 def test_presence_tells_no_number(held):
     assert [(one.exists, one.carriers) for one in ask(held, COMMON, RARE, kind="presence").answers] == [

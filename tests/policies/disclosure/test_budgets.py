@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.disclosure.budgets import DEFAULT_CAPS, Budget, BudgetScope, owner_of, short
+from policies.disclosure.budgets import DEFAULT_CAPS, Budget, BudgetScope, caps_of, owner_of, short
 from policies.disclosure.families import joined
 from policies.disclosure.noise import DEFAULT
 
@@ -25,6 +25,12 @@ def test_the_first_budget_that_does_not_cover_it():
 
 def test_a_lowered_cap_leaves_nothing():
     assert Budget(BudgetScope.PROJECT, "a", 10, 90).left == 0
+
+
+def test_a_declaration_lowers_the_cap_of_its_project_and_lifts_none():
+    assert caps_of(None) == DEFAULT_CAPS
+    assert caps_of(500_000) == {**DEFAULT_CAPS, BudgetScope.PROJECT: 500_000}
+    assert caps_of(9_000_000) == DEFAULT_CAPS
 
 
 def test_owners():

@@ -12,7 +12,7 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from policies.disclosure import nats
-from policies.disclosure.budgets import DEFAULT_CAPS, Budget, BudgetScope, owner_of, short
+from policies.disclosure.budgets import Budget, BudgetScope, caps_of, owner_of, short
 from policies.disclosure.nats import Micronats
 from vault.access.disclosure import families, raises
 from vault.access.projects import Project
@@ -41,10 +41,9 @@ def of_project(vault: UnlockedVault, tx: Transaction, project: Project, dataset_
     rows = [row for row in _SPENT.rows(tx) if row[2] in family]
     owners = {scope: owner(scope, project) for scope in BudgetScope}
     added = raises.granted(vault, tx, owners, family)
+    caps = caps_of(project.declaration.disclosure.nats)
     return tuple(
-        Budget(
-            scope, own, DEFAULT_CAPS[scope] + added[scope], sum(row[3] for row in rows if (row[0], row[1]) == (scope.value, own))
-        )
+        Budget(scope, own, caps[scope] + added[scope], sum(row[3] for row in rows if (row[0], row[1]) == (scope.value, own)))
         for scope, own in owners.items()
     )
 
