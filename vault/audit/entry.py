@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from vault.audit import canonical
@@ -169,7 +170,11 @@ def subject_set(tokens: Sequence[AuditToken], salt: bytes) -> SubjectSet:
     Raises:
         InputError: ``audit_event_invalid``: not an audit token.
     """
-    distinct = tuple(sorted(set(tokens)))
+    return _subject_set(tuple(sorted(set(tokens))), salt)
+
+
+@lru_cache(maxsize=2)  # an access names the same people several times
+def _subject_set(distinct: tuple[AuditToken, ...], salt: bytes) -> SubjectSet:
     for token in distinct:
         _matching(_TOKEN, token, "subjects")
     return SubjectSet(distinct, set_digest(distinct, salt))

@@ -7,6 +7,7 @@ HMAC of the subject id under the subject's audit salt. Without the salt, entries
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -20,7 +21,7 @@ from vault.crypto.primitives import hmac_sha256
 from vault.errors import IntegrityError
 from vault.ids import ID_BYTES, AuditToken, RandomBytes, SubjectId, VaultId, draw
 from vault.session.wrapped_keys import HOLDING_KEYS, FreshKeys, WrappedKeys
-from vault.storage.bulk_columns import insert_columns, rows_among
+from vault.storage.bulk_columns import FEW, insert_columns, rows_among
 from vault.storage.database import Transaction
 from vault.storage.key_tables import SubjectTokenRow, WrappedKeyRow
 from vault.storage.stored_types import largest
@@ -47,6 +48,8 @@ class SubjectKeys:
         self._vault_id = vault_id
         self._random = random
         self._checked: set[tuple[SubjectId, int, AuditToken]] = set()  # held against their salts
+        # Newest version and number of all tokens when some people were last named, and theirs.
+        self._named: tuple[int | None, int, frozenset[SubjectId], list[AuditToken]] | None = None
 
     def draw(self, subjects: Sequence[SubjectId]) -> FreshSubjects:
         """Draw all keys and tokens of new subjects without storing them."""
@@ -94,10 +97,22 @@ class SubjectKeys:
     def tokens(self, subjects: Iterable[SubjectId]) -> list[AuditToken]:
         """Newest audit tokens of the subjects, sorted by text: the order says nothing of the subjects.
 
+        Those last asked about are known, until a token is made or destroyed: the same people are named by several entries of an access.
+
         Raises:
             IntegrityError: ``token_missing``.
         """
-        wanted = set(subjects)
+        wanted = frozenset(subjects)
+        if len(wanted) <= FEW:
+            return list(self._newest(wanted))
+        with self._database.read() as tx:  # each renewal adds rows, of a higher version; an erasure takes some away
+            newest, number = tx.execute(select(largest(SubjectTokenRow.version), func.count()).select_from(SubjectTokenRow)).one()
+        known = self._named
+        if known is None or known[:3] != (newest, number, wanted):
+            known = self._named = newest, number, wanted, self._newest(wanted)
+        return list(known[3])
+
+    def _newest(self, wanted: AbstractSet[SubjectId]) -> list[AuditToken]:
         found = {subject: token for subject, _, token in self._tokens(wanted)}
         if len(found) != len(wanted):
             raise IntegrityError("token_missing", "a subject has no audit token", hint="run genovault doctor")

@@ -41,3 +41,17 @@ def test_tokens_are_made_once_and_say_nothing_of_the_order(book, count):
     assert tokens == sorted(tokens) == book.tokens(reversed(people))
     assert len(set(tokens)) == count
     assert all(token.startswith("hmac-sha256:") for token in tokens)
+
+
+def test_what_is_known_of_tokens_ends_where_one_is_renewed_or_destroyed(vault_on_both, book):
+    people = subjects(700)
+    book.store(book.draw(people))
+    before = book.tokens(people)
+    assert book.renew_tokens(2, limit=1) == 1
+    renewed = book.tokens(people)
+    assert len(set(before) - set(renewed)) == 1, "one person is named by the new token"
+    book.destroy_old_tokens()
+    assert book.tokens(people) == renewed
+    vault_on_both.keys.destroy(SUBJECT_PURPOSES, [people[0]])
+    with pytest.raises(IntegrityError, match="no audit token"):
+        book.tokens(people)
