@@ -73,11 +73,13 @@ def add(ctx: typer.Context, file: FormFile, accept: AcceptForm = None) -> None:
 
 def load(
     ctx: typer.Context,
-    kind: Annotated[Literal["ontology", "loci", "majority"], typer.Argument(help="What it is.", show_default=False)],
+    kind: Annotated[Literal["ontology", "loci", "majority", "profile"], typer.Argument(help="What it is.", show_default=False)],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The data.", show_default=False)],
     release: Annotated[str, typer.Option(metavar="V", help="Its version, for example mondo-2026-10.", show_default=False)],
 ) -> None:
-    """Load a disease ontology, named places on the genome, or ages of majority; the newest of a kind counts.
+    """Load a disease ontology, named places on the genome, ages of majority, or a disclosure profile; the newest of a kind counts.
+
+    Of profiles each counts, by its name and version, which --release states: NAME@VERSION.
 
     An ontology is child-parent pairs (.tsv, .tsv.gz), OBO Graph JSON (.json) or, with pronto installed, OBO or OWL.
 
@@ -95,7 +97,7 @@ def load(
 
 
 def packs(ctx: typer.Context) -> None:
-    """The ontologies, places and ages of majority that were loaded, newest first; the newest of a kind counts.
+    """The ontologies, places, ages of majority and profiles that were loaded, newest first; the newest of a kind counts, of profiles each.
 
     JSON: {"packs": [{"kind", "version", "sha256"}]}.
     """
@@ -110,8 +112,12 @@ def packs(ctx: typer.Context) -> None:
 
 def unload(
     ctx: typer.Context,
-    kind: Annotated[Literal["ontology", "loci", "majority", "form"], typer.Argument(help="What it is.", show_default=False)],
-    release: Annotated[str, typer.Argument(metavar="V", help="Its version; of a form NAME@VERSION.", show_default=False)],
+    kind: Annotated[
+        Literal["ontology", "loci", "majority", "profile", "form"], typer.Argument(help="What it is.", show_default=False)
+    ],
+    release: Annotated[
+        str, typer.Argument(metavar="V", help="Its version; of a form or profile NAME@VERSION.", show_default=False)
+    ],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)],
 ) -> None:
     """Take policy data out that was loaded by mistake; the one before it counts again. A form that was answered stays.

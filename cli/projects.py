@@ -44,6 +44,7 @@ def lint(ctx: typer.Context, file: File) -> None:
     JSON: {"code", "sha256"}.
     """
     context = context_of(ctx)
+    from vault.access import shipped_profiles
     from vault.files.yaml_documents import read_yaml
 
     document = read_yaml(file)
@@ -51,6 +52,7 @@ def lint(ctx: typer.Context, file: File) -> None:
     if problems:
         raise PolicyInputError.from_problems(list(problems))
     declared = declarations.parse_project(document)
+    shipped_profiles.require_shipped(declared.disclosure.reference)
     context.output.document({"code": declared.code, "sha256": declared.digest()})
     context.output.line(f"{file.name}: nothing is wrong with it")
 

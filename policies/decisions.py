@@ -42,7 +42,7 @@ def anywhere(_rule: LocusRule) -> bool:
 class DecisionRequest:
     """Decision request (XACML): the purpose and the circumstances, the same for every subject.
 
-    ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil,
+    ``leave_out``: the project takes nobody who excludes places. ``data_at`` is when the requested data were gathered; ``understood`` names the obligations that the enforcement point can fulfil,
     ``placeable`` tells which excluded places it can find on the data's assembly.
     """
 
@@ -53,6 +53,7 @@ class DecisionRequest:
     data_at: datetime | None = None
     understood: frozenset[str] = obligations.UNDERSTOOD
     placeable: Callable[[LocusRule], bool] = field(default=anywhere, compare=False)
+    leave_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,14 @@ def decide(
     data_at: datetime | None = None,
     understood: frozenset[str] = obligations.UNDERSTOOD,
     placeable: Callable[[LocusRule], bool] = anywhere,
+    leave_out: bool = False,
 ) -> Decision:
     """Decide one purpose for one subject. Arguments as the fields of ``DecisionRequest``.
 
     Raises:
         PolicyInputError: ``time_without_zone``.
     """
-    request = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood, placeable)
+    request = DecisionRequest(purpose, canonical.aware(legal_at), ontology, rules, data_at, understood, placeable, leave_out)
     found = judge(standing(state, legal_at=request.legal_at, domain=rules.domain), request)
     behind = sources(state, legal_at=request.legal_at, domain=rules.domain)
     return Decision(
@@ -304,8 +306,11 @@ def _tried(item: Alternative, request: DecisionRequest) -> TermMatch:
 
 
 def _unfulfillable(carried: Obligations, request: DecisionRequest) -> list[Reason]:
-    """Obligations that cannot be fulfilled, and places that cannot be found: they count against this subject and no other."""
-    found = [Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(carried, request.understood)]
+    """Obligations that are not fulfilled, and places that cannot be found: they count against this subject and no other."""
+    left_out = [Reason(reasons.PLACES_EXCLUDED)] if request.leave_out and carried.mask else []
+    found = left_out + [
+        Reason(reasons.UNKNOWN_OBLIGATION, name) for name in obligations.not_understood(carried, request.understood)
+    ]
     places = sorted({*carried.mask, *(rule for group in carried.only for rule in group)})
     return found + [Reason(reasons.LOCI_UNRESOLVED, rule.text) for rule in places if not request.placeable(rule)]
 

@@ -14,6 +14,7 @@ from policies import canonical, duo
 from policies.disclosure import noise
 from policies.disclosure.budgets import DEFAULT_CAPS, BudgetScope
 from policies.disclosure.membership import MOST_MU
+from policies.disclosure.view_profiles import MOST_CARRIERS, REFERENCE, OptOuts, read_fields
 from policies.errors import InputProblem, PolicyInputError
 from policies.purposes import (
     RULABLE,
@@ -207,6 +208,11 @@ def _people(top: Section) -> tuple[str, ...]:
 
 
 def _disclosure(section: Section) -> DisclosureProfile:
+    profile = section.text("profile", default="", longest=60)
+    if profile and not REFERENCE.fullmatch(profile):
+        section.note("bad_name", "a profile is NAME@VERSION, for example standard@1", "profile")
+    if section.has("fields") and (section.has("keep_phase") or section.has("keep_ids")):
+        section.note("given_twice", "PHASE and ID are among the fields: leave keep_phase and keep_ids out", "fields")
     found = DisclosureProfile(
         keep_phase=section.flag("keep_phase"),
         keep_ids=section.flag("keep_ids"),
@@ -215,6 +221,10 @@ def _disclosure(section: Section) -> DisclosureProfile:
         mu=section.millionths("mu", 1_000, MOST_MU),
         epsilon=section.millionths("epsilon", noise.LEAST, noise.MOST),
         nats=section.millionths("nats", noise.LEAST, DEFAULT_CAPS[BudgetScope.PROJECT]),
+        profile=profile,
+        min_carriers=section.whole("min_carriers", 1, MOST_CARRIERS),
+        opt_outs=OptOuts(section.choice("opt_outs", tuple(OptOuts))) if section.has("opt_outs") else None,
+        fields=read_fields(section) or (),
     )
     section.finish()
     return found
@@ -274,6 +284,9 @@ disclosure:
   # min_group: 20                # refuse a view of fewer people
   # nats: 1                      # what all its counts and presence may cost, where 2.3 is too much
   # max_bits: 10                 # how well people may be told apart by all that left to the organisation, in bits
+  # min_carriers: 5              # show no variant that fewer people carry: they are missing there, never reference
+  # opt_outs: leave_out          # who excludes a place of the genome is in no release; mask: that place is hidden of everybody
+  # profile: standard@1          # rules of all that is not said here: fields, margins, linked sites (genovault consent packs)
 
 # approval: each                 # a steward approves each request; without it all are approved with the project
 pseudonyms: project              # the same names in each release; "release" makes new ones each time

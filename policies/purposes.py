@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from policies import canonical, consent
 from policies.disclosure import nats
+from policies.disclosure.view_profiles import STANDARD, OptOuts, ViewField
 from policies.errors import PolicyInputError
 from policies.terms import GENOTYPES
 
@@ -190,7 +191,10 @@ class Purpose:
 
 @dataclass(frozen=True)
 class DisclosureProfile:
-    """De-identification settings of a project's views. None means no limit of that kind."""
+    """De-identification settings of a project's views. None means no limit of that kind, or as the profile has it.
+
+    ``profile``: name and version of the rules that the others are stated beside (``policies.disclosure.view_rules``); empty: ``STANDARD``.
+    """
 
     keep_phase: bool = False
     keep_ids: bool = False
@@ -199,6 +203,15 @@ class DisclosureProfile:
     mu: int | None = None  # millionths: strength of the membership test against all exact tables of the project together
     epsilon: int | None = None  # millionths of a nat: of a noisy number that is asked for without saying, and at most
     nats: int | None = None  # millionths of a nat: the project's budget, where it is lower than the usual one
+    profile: str = ""
+    min_carriers: int | None = None  # people who carry an ALT that is shown
+    opt_outs: OptOuts | None = None
+    fields: tuple[ViewField, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """Name and version of the profile that holds."""
+        return self.profile or STANDARD
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ TOPIC_NEEDS_RULING = "topic_needs_ruling"
 
 LOCI_UNRESOLVED = "loci_unresolved"
 NOTHING_LEFT = "nothing_left"
+PLACES_EXCLUDED = "places_excluded"
 
 WORDS: dict[str, str] = {
     CONSENT_COVERS_PURPOSE: "The person's consent covers this purpose.",
@@ -127,6 +128,7 @@ WORDS: dict[str, str] = {
     TOPIC_NEEDS_RULING: "A steward must rule on this sensitive topic of the purpose.",
     LOCI_UNRESOLVED: "An excluded gene or region cannot be placed on this assembly.",
     NOTHING_LEFT: "Nothing of what was asked for remains after exclusions.",
+    PLACES_EXCLUDED: "The person excludes places of the genome, and the project leaves such people out (disclosure: opt_outs).",
 }
 """Text of every reason code."""
 

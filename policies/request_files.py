@@ -12,9 +12,10 @@ from enum import StrEnum
 
 from policies import canonical
 from policies.declarations import CODE
+from policies.disclosure.view_profiles import ViewField
 from policies.errors import InputProblem, PolicyInputError
 from policies.loci import END
-from policies.purposes import DisclosureProfile, RequestKind
+from policies.purposes import RequestKind
 from policies.region_syntax import read_region_text
 from policies.strict_mapping import Section
 
@@ -96,9 +97,9 @@ def request_template(project: str = "demo", dataset: str = "cohort") -> str:
     return _TEMPLATE.replace("@PROJECT@", project).replace("@DATASET@", dataset)
 
 
-def not_kept(fields: tuple[AskedField, ...], profile: DisclosureProfile) -> tuple[AskedField, ...]:
-    """Fields that a project's disclosure profile leaves out of every view."""
-    kept = {AskedField.GENOTYPES: True, AskedField.PHASE: profile.keep_phase, AskedField.IDS: profile.keep_ids}
+def not_kept(fields: tuple[AskedField, ...], shown: tuple[ViewField, ...]) -> tuple[AskedField, ...]:
+    """Fields that a project leaves out of every view; ``shown``: those of its views."""
+    kept = {AskedField.GENOTYPES: True, AskedField.PHASE: ViewField.PHASE in shown, AskedField.IDS: ViewField.ID in shown}
     return tuple(field for field in fields if not kept[field])
 
 

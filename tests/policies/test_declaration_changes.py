@@ -36,6 +36,7 @@ def test_each_field_in_words():
     assert words(people=None) == ["people: no longer ann, bob"]
     assert words(people=["bob", "ann"]) == ["people: in another order"]
     assert words(expires="2027-01-01T00:00:00Z") == ["expires: not declared → 2027-01-01T00:00:00Z"]
+    assert words(disclosure={"opt_outs": "leave_out"}) == ["disclosure.opt_outs: not declared → leave_out"]
     assert words(approval="each") == ["approval: standing → each"]
     assert changes(text(approval="each"), text())[0].words() == "approval: each → standing"
     assert words(delivery="plain") == ["delivery: sealed where recipients are declared → plain"]

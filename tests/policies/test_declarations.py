@@ -150,6 +150,13 @@ BAD = [
     ({"disclosure": {"epsilon": True}}, "disclosure.epsilon", "not_a_number"),
     ({"disclosure": {"nats": 2.31}}, "disclosure.nats", "not_a_number"),
     ({"disclosure": {"nats": 0.0000001}}, "disclosure.nats", "not_a_number"),
+    ({"disclosure": {"profile": "standard"}}, "disclosure.profile", "bad_name"),
+    ({"disclosure": {"min_carriers": 0}}, "disclosure.min_carriers", "not_a_number"),
+    ({"disclosure": {"opt_outs": "drop"}}, "disclosure.opt_outs", "not_a_choice"),
+    ({"disclosure": {"fields": ["FILTER"]}}, "disclosure.fields", "missing"),
+    ({"disclosure": {"fields": ["GT", "AD"]}}, "disclosure.fields[1]", "not_a_choice"),
+    ({"disclosure": {"fields": ["GT"], "keep_ids": True}}, "disclosure.fields", "given_twice"),
+    ({"disclosure": {"noise": 1}}, "disclosure.noise", "unknown_field"),
     ({"expires": "soon"}, "expires", "bad_date"),
     ({"expires": "2027-01-01T00:00:00"}, "expires", "time_without_zone"),
     ({"recipients": [{"name": "lab", "key": "nonsense"}]}, "recipients[0].key", "key_not_served"),
@@ -202,3 +209,12 @@ def test_extracts_are_sealed_where_there_are_recipients_unless_the_project_says_
 def test_a_stored_declaration_with_a_recipient_s_key_is_still_read():
     stored = parse_project(full(recipients=[{"name": "lab"}])).text().replace('{"name":"lab"}', '{"key":"nonsense","name":"lab"}')
     assert parse_stored(stored).recipients[0].key == "nonsense"
+
+
+def test_rules_of_views_are_kept_and_those_of_before_have_their_digest():
+    said = {"profile": "own@3", "min_carriers": 5, "opt_outs": "leave_out", "fields": ["PHASE", "GT"]}
+    declared = parse_project(full(disclosure=said))
+    assert parse_stored(declared.text()) == declared
+    assert declared.digest() != parse_project(full(disclosure={**said, "min_carriers": 6})).digest()
+    before = '"disclosure":{"keep_phase":true,"max_bits":10,"min_group":20}'  # as it was written before there were profiles
+    assert before in parse_project(full()).text()

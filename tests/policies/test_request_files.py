@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from policies.disclosure.view_profiles import ViewField
 from policies.errors import PolicyInputError
-from policies.purposes import DisclosureProfile, RequestKind
+from policies.purposes import RequestKind
 from policies.request_files import AskedField, RequestFile, lint, not_kept, parse_request, request_template
 from tests.support.guides import blocks
 from tests.support.sources import ROOT
@@ -94,8 +95,8 @@ def test_what_is_no_mapping(data):
 
 def test_fields_that_a_project_leaves_out():
     asked = (AskedField.GENOTYPES, AskedField.PHASE, AskedField.IDS)
-    assert not_kept(asked, DisclosureProfile()) == (AskedField.PHASE, AskedField.IDS)
-    assert not_kept(asked, DisclosureProfile(keep_phase=True, keep_ids=True)) == ()
+    assert not_kept(asked, (ViewField.GT,)) == (AskedField.PHASE, AskedField.IDS)
+    assert not_kept(asked, (ViewField.GT, ViewField.ID, ViewField.PHASE)) == ()
 
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from policies import canonical, declaration_changes, declarations, purposes
-from vault.access import declared_datasets, version_records
+from vault.access import declared_datasets, version_records, view_profiles
 from vault.access.version_records import ProjectVersion, approval_of, declaration_in_force
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -114,8 +114,8 @@ def change(vault: UnlockedVault, code: str, verb: str, *, reason: str = "", vers
     to be approved, as it was shown; not needed for a first declaration that was never edited, nor for the one that was in force.
 
     Raises:
-        InputError: ``project_unknown``; ``project_state``: the verb does not fit its state; ``dataset_unknown``: to be approved, it names one
-            that is not there; ``version_needed``, ``version_not_proposed``; ``reason_missing``, ``reason_too_long``: to be reopened.
+        InputError: ``project_unknown``; ``project_state``: the verb does not fit its state; ``dataset_unknown``, ``profile_unknown``: what
+            it names is not there; ``version_needed``, ``version_not_proposed``; ``reason_missing``, ``reason_too_long``: to be reopened.
         RefusedError: ``self_approval``.
     """
     act, allowed, target = CHANGES[verb]
@@ -134,8 +134,8 @@ def change(vault: UnlockedVault, code: str, verb: str, *, reason: str = "", vers
             if proposed is not None:
                 project = _supersede(vault, tx, row, project, proposed)
             declared_datasets.require(tx, project.declaration)
-            own = row.created_by == vault.principal
-            if own and stewards(tx) > 1:
+            view_profiles.require(tx, project.declaration)
+            if (own := row.created_by == vault.principal) and stewards(tx) > 1:
                 raise RefusedError("self_approval", "another steward approves what this one declared", hint="ask a colleague")
             flags = ("self_approved",) if own else ()
             row.approved_by, row.self_approved, row.approved = vault.principal, own, (now := to_micros(vault.clock()))

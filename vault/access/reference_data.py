@@ -1,7 +1,8 @@
-"""Public reference data for decisions: disease ontology, named places on the genome, ages of majority; by version and digest.
+"""Public reference data for decisions: disease ontology, named places on the genome, ages of majority, disclosure profiles; by version
+and digest.
 
-A site loads its own; the newest of a kind counts. Places and ages are also shipped: a site's places are added to them, its ages
-replace them.
+A site loads its own; the newest of a kind counts, and of profiles each by its name and version. Places, ages and profiles are also shipped:
+a site's places are added to them, its ages replace them, its profiles have other names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy import select
 
 from policies import canonical, loci
 from policies.assemblies import KNOWN, known_assembly, normalise_assembly
+from policies.disclosure.view_profiles import parse_profile
 from policies.errors import PolicyInputError
 from policies.loci import Catalogue
 from policies.majority import AgesOfMajority, parse_majority
@@ -32,7 +34,7 @@ from vault.storage.book_tables import DatasetRow, ReferenceDocumentRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
-ONTOLOGY, LOCI, MAJORITY = "ontology", "loci", "majority"
+ONTOLOGY, LOCI, MAJORITY, PROFILE = "ontology", "loci", "majority", "profile"
 PARSED_ONTOLOGIES: Cache[dict[tuple[bytes, str], Ontology]] = Cache(dict)  # by digest and version
 MAX_BYTES = 256 * 2**20  # of a pack once unpacked: MONDO's pairs are 1 MB
 
@@ -47,7 +49,7 @@ class Pack:
 
 
 def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
-    """Load an ontology (``child<TAB>parent`` lines), named places or ages of majority (JSON) for all later decisions.
+    """Load an ontology (``child<TAB>parent`` lines), named places, ages of majority or a disclosure profile (JSON) for all later decisions.
 
     Raises:
         InputError: ``document_rejected`` with the place of every problem; ``pack_exists``: that version is held with another text.
@@ -164,6 +166,12 @@ def _text(row: ReferenceDocumentRow) -> str:
     return body.decode()
 
 
+def document(tx: Transaction, kind: str, version: str) -> str | None:
+    """Text of a loaded document, or None. Raises IntegrityError ``pack_altered``."""
+    row = tx.get(ReferenceDocumentRow, (kind, version))
+    return None if row is None else _text(row)
+
+
 def _parse(kind: str, text: str, version: str, unlisted: Collection[str]) -> None:
     if len(text) > MAX_BYTES:
         raise PolicyInputError("too_large", f"more than {MAX_BYTES} bytes")
@@ -171,8 +179,20 @@ def _parse(kind: str, text: str, version: str, unlisted: Collection[str]) -> Non
         TermGraph.parse(text, version=version)
     elif kind == MAJORITY:
         parse_majority(text)
+    elif kind == PROFILE:
+        _require_profile(text, version)
     else:
         _require_places(text, unlisted)
+
+
+def _require_profile(text: str, version: str) -> None:
+    """Refuse a profile that cannot be read, goes by another name than ``version``, or by that of one that is shipped."""
+    profile = parse_profile(text)
+    if profile.reference != version:
+        raise PolicyInputError("bad_name", f"it is {profile.reference}, not {version:.60}", "name")
+    folder = resources.files("policies") / "packs"
+    if any(item.name.startswith(f"{PROFILE}-{profile.name}-") for item in folder.iterdir()):
+        raise PolicyInputError("bad_name", f"{profile.name} is the name of a profile that is shipped: choose another", "name")
 
 
 def _require_places(text: str, unlisted: Collection[str] = ()) -> None:

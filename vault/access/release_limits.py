@@ -12,7 +12,8 @@ from datetime import datetime
 import numpy as np
 
 from policies import reasons
-from policies.loci import Catalogue, Interval
+from policies.disclosure.view_rules import ViewRules
+from policies.loci import Catalogue, Interval, Mask
 from policies.obligations import Obligations
 from policies.purposes import ProjectDeclaration
 from vault.access.excluded_places import place_rules
@@ -23,14 +24,17 @@ from vault.views.hidden_places import HiddenPlaces
 
 @dataclass(frozen=True)
 class ReleaseLimits:
-    """Loci hidden from a view."""
+    """Loci hidden from a view, and the rules of what it shows. ``excluded``: the places that consents exclude, without a margin."""
 
     hidden: HiddenPlaces
+    rules: ViewRules
+    excluded: Mask
 
 
 def limits(
     declaration: ProjectDeclaration,
     duties: Obligations,
+    rules: ViewRules,
     *,
     permitted: int,
     places: Catalogue,
@@ -51,17 +55,19 @@ def limits(
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
     if not permitted:
         raise RefusedError("no_one_permitted", "no subject's consent covers this purpose", hint="genovault project check")
+    if rules.min_carriers > 1 or not rules.keep_filters or rules.linkage is not None:
+        raise RefusedError("rule_not_kept", "this version does not keep min_carriers, fields without FILTER, or linkage")
     smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)
     if permitted < smallest:
         raise RefusedError("group_too_small", f"fewer subjects than the smallest group of {smallest}")
-    hidden = place_rules(duties.mask, places)
+    hidden, excluded = (place_rules(duties.mask, places, margin=margin) for margin in (rules.margin, 0))
     groups = [place_rules(rules, places, margin=0) for rules in duties.only or ()]
     if hidden.unresolved or any(group.unresolved for group in groups):
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
     found = HiddenPlaces(hidden.mask.intervals, tuple(group.mask for group in groups), places.assembly)
     if asked and not any(_remains(place, found) for place in asked):
         raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
-    return ReleaseLimits(found)
+    return ReleaseLimits(found, rules, excluded.mask)
 
 
 def require_sites(n_sites: int) -> None:

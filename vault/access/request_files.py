@@ -13,7 +13,7 @@ from typing import Any
 from policies import request_files
 from policies.disclosure import nats
 from policies.request_files import AskedField, RequestFile
-from vault.access import projects, releases, requests
+from vault.access import projects, releases, requests, view_profiles
 from vault.access.projects import Project
 from vault.access.request_records import APPROVED, RELEASED, SUBMITTED, Request, Spec
 from vault.audit.actions import Action, Outcome
@@ -51,7 +51,7 @@ def take_in(vault: UnlockedVault, document: Mapping[str, Any], *, person: str | 
             if one.spec.file_sha256 == digest and one.state in (SUBMITTED, APPROVED):
                 message = f"this file was imported already, as request {one.request_id}, which is {one.state}"
                 raise InputError("request_repeated", message, hint="change the file, or withdraw that request")
-        _require_fields(projects.load(vault, asked.project), asked)
+        _require_fields(vault, projects.load(vault, asked.project), asked)
     spec = Spec(
         regions=asked.regions,
         panel=asked.panel,
@@ -81,8 +81,8 @@ def answer(vault: UnlockedVault, request_id: str) -> bytes:
     return signed
 
 
-def _require_fields(project: Project, asked: RequestFile) -> None:
-    left_out = request_files.not_kept(asked.fields, project.declaration.disclosure)
+def _require_fields(vault: UnlockedVault, project: Project, asked: RequestFile) -> None:
+    left_out = request_files.not_kept(asked.fields, view_profiles.fields(vault, project.declaration))
     if left_out:
         message = f"project {project.code} keeps no {' and no '.join(left_out)}, which the file asks for"
         raise RefusedError("outside_project", message, hint="leave it out, or amend the project's disclosure")
@@ -100,8 +100,8 @@ def _said(vault: UnlockedVault, request: Request, project: Project) -> dict[str,
         if one.request_id == request.request_id and one.state in (releases.RELEASED, releases.COMMITTED)
     ]
     owed = json.loads(left[0].content.manifest)["manifest"]["obligations"] if left and left[0].content.manifest else []
-    profile = project.declaration.disclosure
-    kept = [field.value for field in AskedField if not request_files.not_kept((field,), profile)]
+    shown = view_profiles.fields(vault, project.declaration)
+    kept = [field.value for field in AskedField if not request_files.not_kept((field,), shown)]
     return {
         "request": request.request_id,
         "project": request.project,

@@ -135,27 +135,40 @@ class Decided:
 
 
 def decide(
-    vault: UnlockedVault, tx: Transaction, purpose: Purpose, datasets: Sequence[DatasetId], *, legal_at: datetime
+    vault: UnlockedVault,
+    tx: Transaction,
+    purpose: Purpose,
+    datasets: Sequence[DatasetId],
+    *,
+    legal_at: datetime,
+    leave_out: bool = False,
 ) -> Decided:
-    """Decide all subjects of some datasets as the transaction sees the ledger.
+    """Decide all subjects of some datasets as the transaction sees the ledger. ``leave_out``: as ``decision_request``.
 
     Raises:
         IntegrityError: as ``ledger.read``.
     """
     held = members(vault, tx, datasets)
     book = ledger.read(tx, vault)
-    request = decision_request(vault, tx, purpose, legal_at=legal_at, datasets=datasets)
+    request = decision_request(vault, tx, purpose, legal_at=legal_at, datasets=datasets, leave_out=leave_out)
     verdicts = decide_members(cached_decision_classes(vault, book), held, request)
     permitted = tuple(compress(held.subjects, verdicts.permits().tolist()))
     return Decided(tuple(held.subjects), permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts, held)
 
 
 def decision_request(
-    vault: UnlockedVault, tx: Transaction, purpose: Purpose, *, legal_at: datetime, datasets: Sequence[DatasetId] = ()
+    vault: UnlockedVault,
+    tx: Transaction,
+    purpose: Purpose,
+    *,
+    legal_at: datetime,
+    datasets: Sequence[DatasetId] = (),
+    leave_out: bool = False,
 ) -> DecisionRequest:
     """Request for a decision on each subject: the purpose, under this vault's forms and ontology.
 
-    ``datasets``: those asked of; a place that a consent excludes must be found on the assembly of each.
+    ``datasets``: those asked of; a place that a consent excludes must be found on the assembly of each. ``leave_out``: nobody who excludes
+    one takes part (``view_profiles.leaves_out``).
     """
     return DecisionRequest(
         purpose,
@@ -164,6 +177,7 @@ def decision_request(
         forms.rules(vault, tx),
         understood=ENFORCED,
         placeable=_Placeable(tx, datasets),
+        leave_out=leave_out,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from policies.purposes import RULABLE, Activity, Commitment, Organisation, Profit, Purpose, UseKind
 from policies.reasons import Reason
 from policies.term_matching import Effect
-from vault.access import projects
+from vault.access import projects, view_profiles
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
 from vault.consent import cohort_decisions, ledger
@@ -69,6 +69,7 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
     with vault.trail.attempting(Action.CONSENT_COVERAGE):
         asked: dict[str, Purpose] = dict(PLAIN)
         names: Sequence[str] = ()
+        declaration = None
         if code is not None:
             declaration = projects.load(vault, code).declaration
             asked, names = {code: declaration.purpose}, declaration.datasets
@@ -77,9 +78,10 @@ def coverage(vault: UnlockedVault, code: str | None = None) -> list[Share]:
             now = moment(vault, tx).at
             known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
             held = cohort_decisions.members(vault, tx, ids) if code is not None else _all_subjects(tx)
+            left = declaration is not None and view_profiles.leaves_out(tx, declaration)
             shares = []
             for name, purpose in asked.items():
-                request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now, datasets=ids)
+                request = cohort_decisions.decision_request(vault, tx, purpose, legal_at=now, datasets=ids, leave_out=left)
                 counts = cohort_decisions.decide_members(known, held, request).counts()
                 found = tuple((outcome, reason, size) for (outcome, reason), size in counts.items())
                 shares.append(Share(name, len(held.subjects), found))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from policies.decisions import DecisionRequest
-from vault.access import declared_datasets, left_sets, notice_records, notices, projects, release_names
+from vault.access import declared_datasets, left_sets, notice_records, notices, projects, release_names, view_profiles
 from vault.access.left_sets import LeftSet
 from vault.access.projects import Project
 from vault.consent import cohort_decisions, ledger
@@ -48,7 +48,8 @@ def decision_request(
     """Datasets of a project that are there, and the decision on its purpose at a time."""
     missing = set(declared_datasets.missing(tx, project.declaration))
     ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets if name not in missing]
-    return ids, cohort_decisions.decision_request(vault, tx, project.declaration.purpose, legal_at=now, datasets=ids)
+    purpose, left = project.declaration.purpose, view_profiles.leaves_out(tx, project.declaration)
+    return ids, cohort_decisions.decision_request(vault, tx, purpose, legal_at=now, datasets=ids, leave_out=left)
 
 
 def _of_project(vault: UnlockedVault, project: Project, sets: Iterable[LeftSet], told: dict[str, set[str]]) -> set[SubjectId]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault.access import delivery, leftovers, reference_data, release_limits
+from vault.access import delivery, leftovers, reference_data, release_limits, view_profiles
 from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope
 from vault.consent import cohort_decisions
@@ -15,24 +15,26 @@ from vault.storage.database import Transaction
 
 def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Moment) -> Decided:
     """Decide each subject of the scope's dataset; of a release that is made anew or goes on, those of its people alone. Raises IntegrityError as ``cohort_decisions.decide``."""
-    purpose = scope.project.declaration.purpose
-    decided = cohort_decisions.decide(vault, tx, purpose, [scope.dataset.dataset_id], legal_at=when.at)
+    declared = scope.project.declaration
+    left = view_profiles.leaves_out(tx, declared)
+    decided = cohort_decisions.decide(vault, tx, declared.purpose, [scope.dataset.dataset_id], legal_at=when.at, leave_out=left)
     if scope.stopped is not None:
         return decided.among(scope.stopped)
     return decided if scope.reissue is None else decided.among(scope.reissue.people)
 
 
 def limits(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment, *, permitted: int | None = None) -> ReleaseLimits:
-    """Apply the limits of project and consents. Raises RefusedError as ``release_limits.limits``.
+    """Apply the limits of project and consents. Raises RefusedError as ``release_limits.limits`` and ``view_profiles.rules``.
 
     Args:
         permitted: number of subjects of the release, where that is settled; else as decided.
     """
-    places = reference_data.catalogue(tx, scope.dataset.assembly)
+    places, rules = reference_data.catalogue(tx, scope.dataset.assembly), view_profiles.rules(tx, scope.project.declaration)
     with when.explaining():
         return release_limits.limits(
             scope.project.declaration,
             decided.obligations,
+            rules,
             permitted=len(decided.permitted) if permitted is None else permitted,
             places=places,
             asked=scope.asked,

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from policies.decisions import Decision, decide
 from policies.states import ConsentState
+from vault.access import view_profiles
 from vault.access.projects import Project
 from vault.consent import cohort_decisions
 from vault.genotypes.catalog import datasets, personal_parts
@@ -41,7 +42,9 @@ def decide_subject(
     """
     ids = [datasets.by_name(vault, name).dataset_id for name in project.declaration.datasets]
     data_at = newest_data(tx, subject, ids)
-    request = cohort_decisions.decision_request(vault, tx, project.declaration.purpose, legal_at=legal_at, datasets=ids)
+    declared = project.declaration
+    left = view_profiles.leaves_out(tx, declared)
+    request = cohort_decisions.decision_request(vault, tx, declared.purpose, legal_at=legal_at, datasets=ids, leave_out=left)
     decision = decide(
         state,
         request.purpose,
@@ -51,6 +54,7 @@ def decide_subject(
         data_at=data_at,
         understood=request.understood,
         placeable=request.placeable,
+        leave_out=request.leave_out,
     )
     return SubjectDecision(decision, data_at)
 

@@ -15,7 +15,17 @@ from policies.purposes import RULABLE
 from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
-from vault.access import declared_datasets, notice_records, project_versions, projects, recipients, requests, resolutions, rulings
+from vault.access import (
+    declared_datasets,
+    notice_records,
+    project_versions,
+    projects,
+    recipients,
+    requests,
+    resolutions,
+    rulings,
+    view_profiles,
+)
 from vault.access.notice_records import Notice
 from vault.access.project_versions import ListedVersion
 from vault.access.recipients import RecipientKey
@@ -135,7 +145,8 @@ def queue(vault: UnlockedVault) -> Queue:
             ids = [datasets.by_name(vault, name).dataset_id for name in held]
             with vault.books.read() as tx:
                 now = moment(vault, tx).at
-                decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, ids, legal_at=now)
+                purpose, left = project.declaration.purpose, view_profiles.leaves_out(tx, project.declaration)
+                decided = cohort_decisions.decide(vault, tx, purpose, ids, legal_at=now, leave_out=left)
             waiting += _open_questions(project.code, decided.verdicts)
         concerned = proposals.people(vault)
         vault.trail.record(Action.CONSENT_QUEUE, Outcome.DONE, subjects=concerned, counts={"questions": len(waiting)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from policies.disclosure.view_profiles import OptOuts
 from vault.access import (
     leftovers,
     projects,
@@ -19,6 +20,7 @@ from vault.access import (
     releases,
     requests,
     signed_approvals,
+    view_profiles,
 )
 from vault.access.releases import Release
 from vault.consent import cohort_decisions
@@ -85,13 +87,15 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
             if {key.name: key.fingerprint for key in recipients.require(vault, tx, list(sealed_for))} != sealed_for:
                 return False
             now = moment(vault, tx).at
-            decided = cohort_decisions.decide(vault, tx, project.declaration.purpose, [dataset.dataset_id], legal_at=now)
+            purpose, rules = project.declaration.purpose, view_profiles.rules(tx, project.declaration)
+            left = rules.opt_outs is OptOuts.LEAVE_OUT
+            decided = cohort_decisions.decide(vault, tx, purpose, [dataset.dataset_id], legal_at=now, leave_out=left)
             places = reference_data.catalogue(tx, dataset.assembly)
         if "replaces" in release.content.asked or release.content.leftover:  # decided of its own people alone
             own = vault.subject_keys.owners_of(vault.trail.log.subjects_of(release.subject_set))
             decided = decided.among(frozenset(own))
         duties, number = decided.obligations, len(decided.permitted)
-        release_limits.limits(project.declaration, duties, permitted=number, places=places, asked=(), now=now)
+        release_limits.limits(project.declaration, duties, rules, permitted=number, places=places, asked=(), now=now)
     except RefusedError:
         return False
     same_places = all(release.content.obligations.get(key) == duties.as_dict().get(key) for key in ("mask", "only"))

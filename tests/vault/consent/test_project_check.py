@@ -70,6 +70,12 @@ CASES = {
     "just enough": Case(disclosure={"min_group": 12}),
     "bits": Case(disclosure={"max_bits": 5000}),
     "expired": Case("project_expired", declared={"expires": "2026-06-02"}, act=lambda held: held.clock.forward(days=2)),
+    "who excludes is left out": Case(
+        act=lambda held: recording.withdraw(held.vault, "SAMPLE_3", scope="loci:mito"), disclosure={"opt_outs": "leave_out"}
+    ),
+    "everybody excludes and is left out": Case(
+        "no_one_permitted", act=under("exclude", "{gene: APOE}"), disclosure={"opt_outs": "leave_out"}, consents=False
+    ),
     "an excluded gene": Case(act=under("exclude", "{gene: APOE}"), consents=False),
     "all contigs excluded": Case(
         "nothing_left",
