@@ -36,7 +36,8 @@ def add(
     ctx: typer.Context,
     name: Name,
     role: Annotated[
-        Literal["steward", "auditor", "engine", "custodian", "researcher"], typer.Option(help="What the principal may do.")
+        Literal["steward", "auditor", "engine", "custodian", "researcher", "service"],
+        typer.Option(help="What the principal may do."),
     ],
     new_key_file: NewKeyFile = None,
     new_passphrase_file: NewPassphraseFile = None,
@@ -46,7 +47,8 @@ def add(
     """Add somebody who acts, with an unlock slot that holds exactly the keys of the role.
 
     Auditors verify and read the log, and open no identity, consent wording or genotype. Engines open genotypes under their
-    projects' pseudonyms, and nobody's name. Custodians open names, and no genotype. Researchers hold no keys and get no slot.
+    projects' pseudonyms, and nobody's name. Custodians open names, and no genotype. A service is a server: it opens
+    what engines do, signs what it gives, and acts for people by their tokens. Researchers hold no keys and get no slot.
     The new passphrase comes from --new-passphrase-file, GENOVAULT_NEW_PASSPHRASE or the terminal.
 
     JSON: {"name", "role", "state", "created", "slots": n}.

@@ -4,6 +4,8 @@ Asked wherever an act is logged, before its entry says that it was done (``docs/
 program; what a role's keys can open is the keyring's table (``docs/design/keys.md`` §3), and what decides over a release is
 signed by its actor's own key, so that neither a row nor another program can stand in for a role.
 
+A service (a server's slot) acts for people who hold no keys: what it may do in somebody's name is a table of its own, and narrower.
+
 Acts are the values of the log's vocabulary (``docs/formats/audit.md``), roles those of unlock slots.
 """
 
@@ -13,13 +15,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 STEWARD, AUDITOR, ENGINE, CUSTODIAN, RESEARCHER = "steward", "auditor", "engine", "custodian", "researcher"
-ROLES = frozenset({STEWARD, AUDITOR, ENGINE, CUSTODIAN, RESEARCHER})
+SERVICE = "service"
+ROLES = frozenset({STEWARD, AUDITOR, ENGINE, CUSTODIAN, RESEARCHER, SERVICE})
 
 _STEWARDS = frozenset({STEWARD})
 _WHO_KNOWS_PEOPLE = frozenset({STEWARD, CUSTODIAN})
 _WHO_ASKS = frozenset({STEWARD, ENGINE, RESEARCHER})
 _WHO_CHECKS_THE_LOG = frozenset({STEWARD, AUDITOR})
-_WHO_COUNTS = frozenset({STEWARD, ENGINE})  # whoever can open genotypes; a researcher gets answers from a steward
+_WHO_COUNTS = frozenset({STEWARD, ENGINE})  # whoever can open genotypes; a researcher gets answers from a steward or a service
 
 _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     # Opening, closing what a killed process left, and looking a vault over: whoever unlocks it.
@@ -149,6 +152,24 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType({act: roles for roles, 
 """The roles that may do each act. An act that is not here is refused to everybody."""
 
 
+_SERVED: dict[frozenset[str], tuple[str, ...]] = {
+    frozenset({ENGINE, RESEARCHER}): (
+        "view.intent",
+        "view.outcome",
+        "counts.answer",
+        "request.submit",
+        "request.withdraw",
+        "request.show",
+        "project.show",
+        "dataset.show",
+        "panel.show",
+    ),
+}
+
+SERVED: Mapping[str, frozenset[str]] = MappingProxyType({act: roles for roles, acts in _SERVED.items() for act in acts})
+"""The roles of the people for whom a service may do each act. Nothing that decides: approvals need the key of who approves."""
+
+
 CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         **dict.fromkeys(
@@ -174,10 +195,10 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
             ),
             _STEWARDS,
         ),
-        "request": _WHO_ASKS,
-        "released_sites": _WHO_ASKS,  # of views
-        "budget": _WHO_COUNTS,
-        "budget_family": _WHO_COUNTS,
+        "request": _WHO_ASKS | {SERVICE},
+        "released_sites": _WHO_ASKS | {SERVICE},  # of views
+        "budget": _WHO_COUNTS | {SERVICE},
+        "budget_family": _WHO_COUNTS | {SERVICE},
         "consent_batch": _WHO_KNOWS_PEOPLE,
         "notice": _WHO_KNOWS_PEOPLE,  # a withdrawal opens them
         "resolution": _WHO_KNOWS_PEOPLE,
@@ -200,3 +221,8 @@ def may_change(role: str, collection: str) -> bool:
 def may(role: str, act: str) -> bool:
     """Tell whether a role may do an act; False for acts and roles that the table does not know."""
     return role in ALLOWED.get(act, frozenset())
+
+
+def may_for(role: str, act: str) -> bool:
+    """Tell whether a service may do an act for somebody of a role; False for acts and roles that the table does not know."""
+    return role in SERVED.get(act, frozenset())

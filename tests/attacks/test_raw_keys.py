@@ -23,7 +23,7 @@ from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import open_vault
 from vault.storage.audit_tables import AuditHeadRow
 
-ROLES = (Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN)
+ROLES = (Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN, Role.SERVICE)
 
 
 @pytest.fixture(scope="module")

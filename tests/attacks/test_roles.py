@@ -39,7 +39,7 @@ def anybody(s):
         return SubjectId(tx.query(SubjectRow.subject_id).first()[0])
 
 
-@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN])
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN, Role.SERVICE])
 def test_no_key_of_a_branch_that_the_role_lacks(someone, role):
     with someone(role) as s:
         subject = anybody(s)

@@ -48,6 +48,19 @@ def test_what_decides_is_for_stewards(role, act):
     assert authority.may("steward", act)
 
 
+@pytest.mark.parametrize("role", ["engine", "researcher"])
+def test_a_service_decides_nothing_for_anybody(role):
+    decides = {act for act, roles in authority.ALLOWED.items() if roles == frozenset({"steward"})}
+    assert not [act for act in decides if authority.may_for(role, act)]
+    assert not [act for act, roles in authority.ALLOWED.items() if "service" in roles and len(roles) < len(authority.ROLES)]
+    assert set(authority.SERVED) <= set(authority.ALLOWED)
+
+
+@pytest.mark.parametrize("role", ["steward", "auditor", "custodian", "service", "nobody"])
+def test_a_service_acts_for_people_without_keys_alone(role):
+    assert not [act for act in authority.ALLOWED if authority.may_for(role, act)]
+
+
 def test_what_the_table_does_not_know_is_refused():
     assert not authority.may("steward", "no.such.act")
     assert not authority.may("nobody", "vault.open")

@@ -168,13 +168,14 @@ def _with_asked(vault: UnlockedVault, scope: AccessScope) -> AccessScope:
 
 
 def _require_open(vault: UnlockedVault, scope: AccessScope, kind: RequestKind = RequestKind.RECORDS) -> None:
-    """Refuse a scope that its project does not cover now, or of which an engine asks that the project does not name.
+    """Refuse a scope that its project does not cover now, or of which an engine or a served person asks that the project does not name.
 
     Raises:
         RefusedError: ``not_of_project``, ``project_not_approved``. RefusedError, InputError: as ``_require_declared``.
     """
     project = scope.project
-    if vault.role is Role.ENGINE and vault.principal not in project.declaration.purpose.people:
+    served = vault.role is Role.ENGINE or vault.person is not None
+    if served and vault.principal not in project.declaration.purpose.people:
         raise RefusedError("not_of_project", f"project {project.code} does not name {vault.principal} among its people")
     if project.state != projects.APPROVED:
         raise RefusedError("project_not_approved", f"project {project.code} is {project.state}")

@@ -164,5 +164,6 @@ class ActorKind(StrEnum):
     AUDITOR = "auditor"
     ENGINE = "engine"
     CUSTODIAN = "custodian"
+    SERVICE = "service"
     SYSTEM = "system"
     UNKNOWN = "unknown"

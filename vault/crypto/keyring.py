@@ -46,6 +46,7 @@ class Role(StrEnum):
     ENGINE = "engine"
     CUSTODIAN = "custodian"
     RESEARCHER = "researcher"
+    SERVICE = "service"
 
 
 ROLE_BRANCHES: Mapping[Role, frozenset[Branch]] = MappingProxyType(
@@ -57,6 +58,10 @@ ROLE_BRANCHES: Mapping[Role, frozenset[Branch]] = MappingProxyType(
         # The second person of a re-identification: knows who people are, sees no genotype.
         Role.CUSTODIAN: frozenset({Branch.IDENTITY, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN, Branch.LOG_APPEND}),
         Role.RESEARCHER: frozenset(),
+        # A server: what it gives it opens and signs, in the name of people without keys; it can name nobody and reads no log.
+        Role.SERVICE: frozenset(
+            {Branch.GENOTYPE, Branch.BOOKS, Branch.PSEUDONYM, Branch.LOG_SIGN, Branch.LOG_APPEND, Branch.RELEASE_SIGN}
+        ),
     }
 )
 FORMAT_BRANCHES: Mapping[int, frozenset[Branch]] = MappingProxyType(

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from policies import authority
 from vault.audit.actions import Action
 from vault.crypto.context import encode_context
+from vault.crypto.keyring import Role
 from vault.crypto.keystore_format import KeyHolder
 from vault.crypto.primitives import SigningKey, verify_signature
 from vault.errors import IntegrityError, UnavailableError
@@ -119,24 +120,23 @@ def made_by(
 
 
 def signature_of(vault: UnlockedVault, approval: Approval, *, signed: int) -> Signed:
-    """The signature of whoever acts, to be kept in the record. Raises as ``sign``."""
-    key = _own_key(vault)
-    return Signed(key.public, key.sign(_covered(vault, approval, vault.principal, signed, None)))
+    """The signature of whoever acts, to be kept in the record; a service's of what a person asks for through it. Raises as ``sign``."""
+    key, served_by = _own_key(vault), None if vault.person is None else vault.unlocked.principal
+    return Signed(key.public, key.sign(_covered(vault, approval, vault.principal, signed, served_by)))
 
 
 def require_signature(vault: UnlockedVault, approval: Approval, made: Signed, *, principal: str, signed: int) -> None:
-    """Hold an act that a record names against the signature in it. Raises as ``require``."""
-    _require(vault, approval, made, principal=principal, signed=signed, carried_by=None)
+    """Hold an act that a record names against the signature in it, the principal's or a service's. Raises as ``require``."""
+    holder = _holder(vault, made.signer)
+    served_by = holder.principal if holder is not None and holder.role is Role.SERVICE else None
+    _require(vault, approval, made, principal=principal, signed=signed, carried_by=served_by)
 
 
 def _require(
     vault: UnlockedVault, approval: Approval, made: Signed, *, principal: str, signed: int, carried_by: str | None
 ) -> None:
     holder = _holder(vault, made.signer)
-    acted = carried_by or principal
-    if holder is None or holder.principal != acted or not authority.may(holder.role.value, approval.act.value):
-        raise _missing(approval, principal)
-    if carried_by is not None and not (holder.administers or holder.removed is not None):
+    if holder is None or holder.principal != (carried_by or principal) or not _may_sign(holder, approval.act, carried_by):
         raise _missing(approval, principal)
     covered = _covered(vault, approval, principal, signed, carried_by)
     checked, key = vault.caches.get(CHECKED), covered + made.signer + made.signature
@@ -146,6 +146,15 @@ def _require(
         except IntegrityError:
             raise _missing(approval, principal) from None
         checked.add(key)
+
+
+def _may_sign(holder: KeyHolder, act: Action, carried_by: str | None) -> bool:
+    """True if a key may stand under an act: its holder's own, one of before the upgrade, or one of a person whom a service serves."""
+    if holder.role is Role.SERVICE:
+        return carried_by is not None and act.value in authority.SERVED
+    return authority.may(holder.role.value, act.value) and (
+        carried_by is None or holder.administers or holder.removed is not None
+    )
 
 
 def require_two(approval: Approval, first: bytes | None, second: bytes | None, *, principals: tuple[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
 from vault.ids import AuditToken, Clock, RandomBytes, SubjectId
+from vault.session.on_behalf import OnBehalf
 from vault.session.subject_keys import SubjectKeys
 from vault.session.wrapped_keys import WrappedKeys
 from vault.storage.book_tables import VaultRow
@@ -75,8 +77,15 @@ class AuditTrail:
         self._signed = signed
         self._state = state
         self._standing = standing
+        self.person: OnBehalf | None = None
         self.log = self._new_log()
         self._committer = GroupCommitter(self._commit_entries)
+
+    def acting(self, person: OnBehalf) -> AuditTrail:
+        """The trail of what this service does in a person's name: its entries say so, and its acts are those that a service may do for them."""
+        own = copy.copy(self)
+        own.person = person
+        return own
 
     def use(self, unlocked: Unlocked, *, new_log: bool = False) -> None:
         """Go on with newer keys; ``new_log``: seal the details of further entries to the new audit-read key."""
@@ -140,13 +149,16 @@ class AuditTrail:
         if outcome in (Outcome.INTENT, Outcome.DONE):
             self.require_authority(act)
         tokens = sorted((*tokens, *self._subject_keys.tokens(subjects))) if subjects else sorted(tokens)
+        if self.person is not None:
+            asserted_for, fields["flags"] = self.person.principal, (*fields.get("flags", ()), *self.person.flags())
         actor = Actor(ActorKind(self._unlocked.role.value), self._unlocked.principal, asserted_for)
         return Event(act=act, outcome=outcome, actor=actor, subjects=tokens, **fields)
 
     def require_authority(self, act: Action) -> None:
         """Hold an act against the principal's role (``policies.authority``). Raises RefusedError ``not_authorised``."""
-        role = self._unlocked.role.value
-        if not authority.may(role, act.value):
+        person = self.person
+        role = self._unlocked.role.value if person is None else person.role.value
+        if not (authority.may if person is None else authority.may_for)(role, act.value):
             hint = "genovault audit approvals" if role == "auditor" and act in _IN_APPROVALS else "ask a steward"
             raise RefusedError("not_authorised", f"a principal with the role {role} may not do this", hint=hint)
 

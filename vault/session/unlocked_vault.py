@@ -12,8 +12,10 @@ A vault is a folder:
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
+from threading import RLock
 
 from sqlalchemy import select
 
@@ -22,7 +24,7 @@ from vault.audit.head_seal import HeadSeal
 from vault.crypto import keystore
 from vault.crypto.context import encode_context
 from vault.crypto.key_agreement import ExchangeKey
-from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, Unlocked
+from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, Role, Unlocked
 from vault.crypto.keystore_format import Document
 from vault.crypto.primitives import KEY_BYTES, SigningKey, hkdf_expand_sha256
 from vault.crypto.secret import Secret
@@ -36,6 +38,7 @@ from vault.session.caches import Caches
 from vault.session.collection_heads import CollectionHeads, Signatory
 from vault.session.first_signing import migrate_books
 from vault.session.high_water import EVERY, HighWater
+from vault.session.on_behalf import OnBehalf
 from vault.session.sealed_records import SealedRecords
 from vault.session.settings import SETTINGS, Settings, inside, read_settings
 from vault.session.subject_keys import SubjectKeys
@@ -111,7 +114,27 @@ class UnlockedVault:
             keystore=self._keystore_marks,
         )
         self._marked = clock()
+        self.person: OnBehalf | None = None
+        self._service = self
+        self._refreshing = RLock()
         self.records = SealedRecords(self.keys, self.vault_id, random=random)
+
+    def acting(self, person: OnBehalf) -> UnlockedVault:
+        """This vault for one request of a person for whom this service acts: their principal and role decide, and every entry names both.
+
+        Keys, databases and caches are shared. Safe among threads, one for each request.
+
+        Raises:
+            RefusedError: ``not_a_service``.
+        """
+        if self.role is not Role.SERVICE or self.person is not None:
+            raise RefusedError(
+                "not_a_service", f"a {self.role.value} acts for nobody else", hint="genovault principal add --role service"
+            )
+        one = copy.copy(self)
+        one.person, one.principal, one.role = person, person.principal, person.role
+        one.trail = self.trail.acting(person)
+        return one
 
     def adopt(self, unlocked: Unlocked) -> None:
         """Go on with a keystore that this vault has just changed."""
@@ -215,8 +238,13 @@ class UnlockedVault:
 
     def _newer_keyring(self) -> Keyring:
         """Read the keystore again: another process has rotated a key."""
-        self._hold(self.unlocked.refreshed())
-        self.trail.use(self.unlocked)
+        service = self._service
+        with self._refreshing:
+            service._hold(service.unlocked.refreshed())  # noqa: SLF001 - of this class: what the requests of a service share
+            service.trail.use(service.unlocked)
+        if service is not self:
+            self._hold(service.unlocked)
+            self.trail.use(service.unlocked)
         return self.keyring
 
 

@@ -27,7 +27,7 @@ from vault.session.unlocked_vault import UnlockedVault, open_vault
 from vault.storage.key_tables import WrappedKeyRow
 from vault.subjects import registry
 
-ROLES = (Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN)
+ROLES = (Role.AUDITOR, Role.ENGINE, Role.CUSTODIAN, Role.SERVICE)
 
 
 def factor(role: Role) -> KeyFileFactor:
@@ -97,7 +97,7 @@ SERVICES: dict[str, tuple[Try, frozenset[Role]]] = {
         lambda s, _: verify(LogSource(s.trail.log, None), s.trail.log_keys()[0].to_text()).findings,
         frozenset(ROLES),
     ),
-    "sign the log": (lambda s, _: s.trail.checkpoint(), frozenset({Role.ENGINE, Role.CUSTODIAN})),
+    "sign the log": (lambda s, _: s.trail.checkpoint(), frozenset({Role.ENGINE, Role.CUSTODIAN, Role.SERVICE})),
     "erase": (lambda s, _: process.erase(s, "S03"), frozenset()),
     "rotate": (lambda s, _: key_rotation.rotate(s), frozenset()),
     "renew the root": (lambda s, _: key_rotation.renew_root(s, {}), frozenset()),
@@ -110,7 +110,7 @@ SERVICES: dict[str, tuple[Try, frozenset[Role]]] = {
     "copy the keys": (lambda s, t: backup.backup_keys(s, t / "kb", expires=s.clock() + timedelta(days=1)), frozenset()),
     "disown a key backup": (lambda s, _: key_backups.destroyed(s, "kb-1"), frozenset()),
     "look the vault over": (lambda s, _: doctor.examine(s).ok, frozenset(ROLES)),
-    "copy the data": (lambda s, t: backup.backup(s, t / "b"), frozenset(ROLES)),
+    "copy the data": (lambda s, t: backup.backup(s, t / "b"), frozenset(ROLES) - {Role.SERVICE}),
 }
 
 
