@@ -130,6 +130,7 @@ def basis(
         places.hex(),
         repr(sorted(obligations.items())),
         repr((hidden.masks, hidden.only, hidden.assembly)),
+        repr(limits.rules),
         [assayed.everything, sha256(assayed.text().encode()).hex()],
     ]
     return canonical.sha256(found)

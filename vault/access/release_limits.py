@@ -55,8 +55,8 @@ def limits(
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
     if not permitted:
         raise RefusedError("no_one_permitted", "no subject's consent covers this purpose", hint="genovault project check")
-    if rules.min_carriers > 1 or not rules.keep_filters or rules.linkage is not None:
-        raise RefusedError("rule_not_kept", "this version does not keep min_carriers, fields without FILTER, or linkage")
+    if rules.linkage is not None:
+        raise RefusedError("rule_not_kept", "this version does not keep the rule linkage")
     smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)
     if permitted < smallest:
         raise RefusedError("group_too_small", f"fewer subjects than the smallest group of {smallest}")

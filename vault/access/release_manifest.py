@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from policies import canonical, times
+from policies.disclosure.view_rules import ViewRules
 from policies.obligations import Obligations
 from policies.rules import RULE_SET
 from vault.access import release_limits
 from vault.access.scope import AccessScope
-from vault.extracts.manifest import Counts, Loci, Manifest, Sealing, make_manifest
+from vault.extracts.manifest import Counts, Loci, Manifest, Sealing, StatedRules, make_manifest
 
 WHOLE_DATASET = "all"  # stands in the manifest for a request without regions
 
@@ -18,6 +19,7 @@ def manifest_without_files(
     asked: AccessScope,
     obligations: Obligations,
     counts: Counts,
+    rules: ViewRules,
     *,
     release_id: str,
     log: str,
@@ -58,6 +60,7 @@ def manifest_without_files(
         profile=canonical.sha256(canonical.plain(declaration.disclosure)),
         crypt4gh=sealing,
         replaces=asked.reissue.replaces if asked.reissue else None,
+        view=StatedRules(profile=rules.profile, sha256=rules.sha256, min_carriers=rules.min_carriers),
         files=(),
     )
 

@@ -123,11 +123,20 @@ class Counts(_Frozen):
     not_assayed: Annotated[int, Field(ge=0)] = 0
 
 
+class StatedRules(_Frozen):
+    """Rules that a view was made by: its profile's name and version, SHA-256 of the profile's text, and the fewest people who carry an ALT."""
+
+    profile: Text
+    sha256: Sha256
+    min_carriers: Annotated[int, Field(ge=1)]
+
+
 class Manifest(_Frozen):
     """The inner object. Times are UTC; ``expires`` None means that no day is set.
 
     ``losses`` counts what the files' format cannot hold, by name; ``profile`` is the SHA-256 of the project's disclosure profile;
-    ``crypt4gh`` is None where no file is sealed; ``replaces``, the release that is made anew, is left out of the document where there is none.
+    ``crypt4gh`` is None where no file is sealed; ``replaces``, the release that is made anew, and ``view`` are left out of the document where
+    there is none.
     """
 
     format: Format = FORMAT
@@ -151,6 +160,7 @@ class Manifest(_Frozen):
     losses: dict[Text, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     crypt4gh: Sealing | None = None
     replaces: Text | None = None
+    view: StatedRules | None = None
     files: tuple[FileEntry, ...]
 
     @model_validator(mode="after")
@@ -241,8 +251,9 @@ def verify_files(manifest: Manifest, folder: Path) -> None:
 def _inner(manifest: Manifest) -> dict[str, Any]:
     """The inner object as JSON values; without what its format did not know."""
     inner = manifest.model_dump(mode="json")
-    if manifest.replaces is None:
-        del inner["replaces"]
+    for name in _LEFT_OUT:
+        if inner[name] is None:
+            del inner[name]
     if manifest.format == FORMER:
         inner = {name: value for name, value in inner.items() if name not in _SINCE_FORMER}
         inner["loci"].pop("genes")
@@ -251,7 +262,8 @@ def _inner(manifest: Manifest) -> dict[str, Any]:
     return inner
 
 
-_SINCE_FORMER = ("profile", "losses", "crypt4gh", "replaces")
+_LEFT_OUT = ("replaces", "view")
+_SINCE_FORMER = ("profile", "losses", "crypt4gh", *_LEFT_OUT)
 
 
 def _opened(data: bytes) -> tuple[Any, VerifierKey, bytes]:

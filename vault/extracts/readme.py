@@ -65,6 +65,7 @@ def readme_text(manifest: Manifest, *, indexed: bool = True) -> str:
     loci = ", ".join([*panel, *manifest.loci.regions[:5]])
     more = len(manifest.loci.regions) - 5
     counts = manifest.counts
+    fewest = 1 if manifest.view is None else manifest.view.min_carriers
     lost = ", ".join(f"{name}: {count}" for name, count in manifest.losses.items() if count)
     facts = [
         ("What it is", manifest.label),
@@ -78,6 +79,7 @@ def readme_text(manifest: Manifest, *, indexed: bool = True) -> str:
         ("Dataset", f"{manifest.dataset}, assembly {manifest.assembly}"),
         ("Loci", loci + (f" and {more} more" if more > 0 else "")),
         ("Size", f"{counts.subjects:,} people, {counts.sites:,} sites, {counts.not_assayed:,} loci of the panel not assayed"),
+        *([("Not shown", f"alleles of fewer than {fewest} of these people: they are missing there")] if fewest > 1 else []),
         *([("Changed", f"calls that the format has no room for: {lost}")] if lost else []),
         ("Made", f"{manifest.created:%Y-%m-%d %H:%M} UTC"),
         ("Use until", f"{manifest.expires:%Y-%m-%d}" if manifest.expires else "no day set; the project's end binds"),

@@ -51,6 +51,8 @@ def write_folder(
     _require_same(envelope, facts.crypt4gh)
     chosen.require_fits(panel=facts.kind == "panel")
     line = {"ID": facts.release, "Kind": facts.kind, "Label": facts.label}
+    if facts.view is not None:
+        line["Profile"] = facts.view.profile
     before = unfinished.before if unfinished else ()
     parcel = Parcel(staging, envelope, entries=[file for one in before for file in one.files])
     losses = write_genotypes(view, parcel, chosen, vault_view=line, progress=progress, unfinished=unfinished)

@@ -67,7 +67,8 @@ def begin(
         decided = decision.decide(vault, tx, scope, when)
         limits = release_decisions.limits(tx, scope, decided, when)
         names = release_names.newest_version(vault, scope.project)
-        content = ReleaseContent(scope.detail(), decided.obligations.as_dict(), names=names)
+        asked = {**scope.detail(), "profile": limits.rules.profile, "profile_sha256": limits.rules.sha256}
+        content = ReleaseContent(asked, decided.obligations.as_dict(), names=names)
         if to is not None:
             staging, places = to.staging, decided.members.places(decided.permitted)
             begun_as = leftovers.begun(vault, to.chosen, lambda: release_decisions.basis(vault, scope, decided, limits))
@@ -77,7 +78,7 @@ def begin(
             if to.left is not None:
                 content = leftovers.taken_up(to.left, content)
         subjects = list(decided.permitted)
-        detail = {**scope.detail(), **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
+        detail = {**asked, **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
         fields: dict[str, Any] = decision.access_fields(scope, release_id)
         left = None if to is None else to.left
         if left is not None:

@@ -42,11 +42,19 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     order = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
     chosen = dataset_reader.choose(vault, scope.dataset, selection, [subjects[at] for at in order], keys)
-    disclosure = scope.project.declaration.disclosure
+    rules = access.limits.rules
+    profile = Profile(
+        keep_phase=rules.keep_phase,
+        keep_ids=rules.keep_ids,
+        keep_filters=rules.keep_filters,
+        min_carriers=rules.min_carriers,
+        hidden=access.limits.hidden,
+        regions=selection.regions,
+    )
     return Deidentified(
         chosen,
         [names[at] for at in order],
-        profile=Profile(disclosure.keep_phase, disclosure.keep_ids, access.limits.hidden, regions=selection.regions),
+        profile=profile,
         assembly=scope.dataset.assembly,
         panel=selection.panel.index if selection.panel else None,
         assayed=declared_assays.of_dataset(vault, scope.dataset.dataset_id),

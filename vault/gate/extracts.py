@@ -125,6 +125,7 @@ def _deliver(vault: UnlockedVault, access: Access, to: Destination, progress: Pr
                 scope,
                 access.decided.obligations,
                 counts,
+                access.limits.rules,
                 release_id=release_id,
                 log=vault.trail.origin,
                 created=vault.clock(),

@@ -3,7 +3,8 @@
 
     1  check    the people fit each other
     2  survey   once over the sites and their allele counts: ``site_selection`` settles what stays; the header and phase need to know of all of it
-    3  pages    window after window: calls are read, what stays is settled from them, and ``call_rewriting`` makes them the view's
+    3  pages    window after window: calls are read, rare ALTs go (``rare_alleles``), what stays is settled from them, and
+                ``call_rewriting`` makes them the view's
 
 Phase is kept where the profile says so, and never across a masked gap. What fits one window is read once and surveyed from its calls.
 """
@@ -32,6 +33,7 @@ from vault.views.header_summary import HeaderSummary
 from vault.views.masks import Stretches, masked_sites
 from vault.views.page_order import PageOrder, ordered
 from vault.views.pages import Page
+from vault.views.rare_alleles import without_rare
 from vault.views.released_bits import ReleasedBits
 from vault.views.site_selection import Profile, Shown, in_order, settle
 from vault.views.view import View
@@ -190,9 +192,10 @@ class Deidentified:
             self._only = self._read(self._source.whole)
             self._count_stretches(self._only.shown)
             return
-        at_once = min(WINDOW_SITES, self._window_sites) if self._source.overlaps else WINDOW_SITES
+        counted = self._profile.min_carriers <= 1  # who carries a rare allele is seen in the calls alone
+        at_once = WINDOW_SITES if counted and not self._source.overlaps else min(WINDOW_SITES, self._window_sites)
         for window in self._source.windows(at_once):
-            shown = self._settle(*window.count())
+            shown = self._settle(*window.count()) if counted else self._read(window).shown
             self._surveyed = self._surveyed.and_of(shown.sites)
             self._count_stretches(shown)
 
@@ -200,9 +203,9 @@ class Deidentified:
         if self._profile.keep_phase:
             self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.hidden)
 
-    def _settle(self, sites: Sites, counts: AlleleCounts) -> Shown:
+    def _settle(self, sites: Sites, counts: AlleleCounts, emptied: NDArray[np.bool_] | None = None) -> Shown:
         match = None if self._panel is None else self._matched(self._panel, sites, counts)
-        shown = settle(sites, counts, self._profile, match, self._panel)
+        shown = settle(sites, counts, self._profile, match, self._panel, emptied=emptied)
         if self._panel is not None and match is not None:
             # a locus whose site was shortened to another place is met only by what is shown there
             stays = match.fixed[shown.rows].sum() == match.fixed.sum() and np.array_equal(shown.sites.pos, sites.pos[shown.rows])
@@ -231,7 +234,8 @@ class Deidentified:
         calls, counts = window.read()
         if calls.codes.shape != (len(calls.sites), len(self.pseudonyms)) or calls.codes.dtype != np.uint8:
             raise UsageError("view_parts", "codes must be uint8 with one row per site and one column per pseudonym")
-        return _Read(calls, self._settle(calls.sites, counts))
+        calls, counts, emptied = without_rare(calls, counts, self._profile.min_carriers)
+        return _Read(calls, self._settle(calls.sites, counts, emptied))
 
     def _page(self, read: _Read) -> Page:
         codes, escapes = self._rewritten(read)

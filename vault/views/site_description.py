@@ -28,7 +28,15 @@ class Described:
     trimmed: NDArray[np.bool_]
 
 
-def describe(chosen: Sites, kept: NDArray[np.bool_], spelled: NDArray[np.bool_], *, keep_ids: bool, assembly: str) -> Described:
+def describe(
+    chosen: Sites,
+    kept: NDArray[np.bool_],
+    spelled: NDArray[np.bool_],
+    *,
+    keep_ids: bool,
+    assembly: str,
+    keep_filters: bool = True,
+) -> Described:
     """Describe k sites.
 
     Args:
@@ -36,12 +44,14 @@ def describe(chosen: Sites, kept: NDArray[np.bool_], spelled: NDArray[np.bool_],
         kept: bool[alleles of all k sites], REF first: the alleles that stay.
         spelled: bool[k]: a panel spells the site's REF, which therefore stays as it is.
         keep_ids: give out numbers of dbSNP, where no ALT went that they may be of.
+        keep_filters: give out FILTER, by its allow-list.
         assembly: the data's, to know contigs of mates by.
     """
     k = len(chosen)
     nothing = TextColumn(np.zeros(0, np.uint8), np.zeros(k + 1, np.int64))
-    no_ids = TextColumn(np.full(k, ord("."), np.uint8), np.arange(k + 1))
-    pos, alleles, info, ids = chosen.pos, chosen.alleles, nothing, released_text.ids(chosen.ids) if keep_ids else no_ids
+    dots = TextColumn(np.full(k, ord("."), np.uint8), np.arange(k + 1))
+    pos, alleles, info, ids = chosen.pos, chosen.alleles, nothing, released_text.ids(chosen.ids) if keep_ids else dots
+    filters = released_text.filters(chosen.filters) if keep_filters else dots
     trimmed = np.zeros(k, np.bool_)
     if not kept.all():
         first = _firsts(chosen)
@@ -57,7 +67,7 @@ def describe(chosen: Sites, kept: NDArray[np.bool_], spelled: NDArray[np.bool_],
     appearance = np.argsort(first_row)
     contigs = tuple(chosen.contigs[i] for i in used[appearance])
     numbers = np.argsort(appearance).astype(np.int32)[contig]
-    return Described(Sites(contigs, numbers, pos, alleles, ids, released_text.filters(chosen.filters), info), trimmed)
+    return Described(Sites(contigs, numbers, pos, alleles, ids, filters, info), trimmed)
 
 
 def _structural(

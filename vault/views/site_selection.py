@@ -31,12 +31,17 @@ from vault.views.site_description import Described, describe
 
 @dataclass(frozen=True)
 class Profile:
-    """A project's disclosure profile, as far as it shapes a view. The default keeps the least."""
+    """A project's disclosure profile, as far as it shapes a view. The default keeps the least, but filters.
+
+    ``min_carriers``: released people who carry an ALT that is shown. ``regions``: what was asked for.
+    """
 
     keep_phase: bool = False
     keep_ids: bool = False
+    keep_filters: bool = True
+    min_carriers: int = 1
     hidden: HiddenPlaces = field(default_factory=HiddenPlaces)
-    regions: tuple[Interval, ...] | None = None  # what was asked for
+    regions: tuple[Interval, ...] | None = None
 
 
 class LocusMatcher(Protocol):
@@ -88,10 +93,20 @@ class Shown:
 
 
 def settle(
-    sites: Sites, counts: AlleleCounts, profile: Profile, match: Match | None = None, panel: LocusMatcher | None = None
+    sites: Sites,
+    counts: AlleleCounts,
+    profile: Profile,
+    match: Match | None = None,
+    panel: LocusMatcher | None = None,
+    *,
+    emptied: NDArray[np.bool_] | None = None,
 ) -> Shown:
-    """Settle the shown sites and alleles. ``match``: sites and ALTs that the ``panel`` names, in a panel view."""
+    """Settle the shown sites and alleles. ``match``: sites and ALTs that the ``panel`` names, in a panel view. ``emptied`` bool[m]: sites of
+    which nothing is left without the rare ALTs, which are missing for all where a panel fixes them.
+    """
     masked = masked_sites(sites, profile.hidden)
+    if emptied is not None:
+        masked |= emptied
     keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
     keep[counts.offsets[:-1]] = True  # REF stays, carried or not
     shows = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)
@@ -120,7 +135,14 @@ def _described(
     stays = np.zeros(len(sites), np.bool_)
     stays[rows] = True
     kept = keep[np.repeat(stays, np.diff(counts.offsets))]
-    return describe(sites.take(rows), kept, spelled, keep_ids=profile.keep_ids, assembly=profile.hidden.assembly)
+    return describe(
+        sites.take(rows),
+        kept,
+        spelled,
+        keep_ids=profile.keep_ids,
+        keep_filters=profile.keep_filters,
+        assembly=profile.hidden.assembly,
+    )
 
 
 def _asked(sites: Sites, regions: Sequence[Interval] | None, panel: LocusMatcher | None) -> NDArray[np.bool_]:

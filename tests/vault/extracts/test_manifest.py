@@ -86,6 +86,7 @@ def code(action):
         {"format": FORMER},
         {"loci": {"regions": ("22:1-500",), "genes": ("TP53",)}, "losses": {"half_calls": 3, "phase": 0}, "profile": "7" * 64},
         {"files": (SEALED,), "crypt4gh": SEALING},
+        {"view": {"profile": "standard@1", "sha256": "7" * 64, "min_carriers": 5}, "replaces": "rel-6"},
     ],
 )
 def test_what_is_signed_is_read_back(changes):
