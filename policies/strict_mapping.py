@@ -153,6 +153,25 @@ class Section:
         """The mappings of the list at ``key``."""
         return tuple(Section(item, self._at(place), self.problems) for place, item in self.items(key, required=required))
 
+    def entries(self, key: str, *, most: int, required: bool = False) -> Iterator[tuple[str, object]]:
+        """Names and values of the mapping at ``key``, whose names the writer chooses; a required one has at least one."""
+        value = self._take(key, required=required)
+        if value is None:
+            return
+        if not isinstance(value, Mapping):
+            self.note("not_a_mapping", f"must be a mapping of names to values, not {_kind(value)}", key)
+            return
+        if required and not value:
+            self.note("empty", "at least one is needed", key)
+        if len(value) > most:
+            self.note("too_many", f"at most {most:,} entries", key)
+            return
+        for name, item in value.items():
+            if isinstance(name, str):
+                yield name, item
+            else:
+                self.note("bad_key", f"the name {name!r:.40} is not text; quote it", key)
+
     def raw(self, key: str) -> object:
         """Value at ``key`` unchecked, for shapes that only the caller knows."""
         return self._take(key, required=False)
