@@ -29,6 +29,7 @@ COMMANDS = {
     "dataset": CommandSource("cli.datasets", "Imported genotypes."),
     "consent": CommandSource("cli.consents", "What people allowed, and what they took back."),
     "panel": CommandSource("cli.panels", "Named lists of loci."),
+    "criteria": CommandSource("cli.criteria", "Questions about genotypes that may be asked in place."),
     "project": CommandSource("cli.projects", "Purposes that people's data may be used for."),
     "recipient": CommandSource("cli.recipients", "Whom extracts are sealed for."),
     "request": CommandSource("cli.requests", "What projects ask for."),

@@ -14,7 +14,7 @@ from policies import authority
 from policies.declarations import project_template
 from policies.purposes import RULABLE, RequestKind
 from policies.request_files import request_template
-from tests.support import after_release, documents, vaults
+from tests.support import after_release, criteria, documents, vaults
 from tests.support.held import stored
 from tests.support.parcels import pair
 from tests.support.shell import Shell
@@ -128,6 +128,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "panel create": ("panel create new --loci loci.bed --dataset cohort", "panel.create"),
     "panel list": ("panel list", "panel.show"),
     "panel show": ("panel show pgx", "panel.show"),
+    **criteria.COMMANDS,
     "project create": ("project create third.yaml", "project.create"),
     "project edit": ("project edit second.yaml --reason x", "project.edit"),
     "project amend": ("project amend amended.yaml --reason x", "project.amend"),
@@ -221,6 +222,7 @@ def staffed(tmp_path_factory):
         vaults.approve(s, "each", "cohort", approval="each")
         vaults.approve(s, "counted", "cohort", kinds=["counts"])
         vaults.approve(s, "waiting", "cohort")  # while there is one steward
+        criteria.fill(s)
         project_versions.amend(s, declaration("waiting"), reason="x")
         for role in KEYED:
             key = role.encode().ljust(32)
@@ -262,6 +264,7 @@ def staffed(tmp_path_factory):
         "other.pub": public_key_armour(pair(2).public).encode(),
         "loci.bed": b"22\t999\t1030\n",
         "form.yaml": FORM.encode(),
+        "pack.yaml": criteria.as_text(criteria.CARRIER),
         "second.yaml": project_template("second", "cohort").encode(),
         "third.yaml": project_template("third", "cohort").encode(),
         "asked.yaml": request_template("demo").replace("genes:", "# genes:").replace("19.9M-20M", "1-2000").encode(),
@@ -389,6 +392,7 @@ def functions(s, names, folder):
             s, "new", parse_loci(b"22\t999\t1030\n", name="loci"), dataset_id=datasets.by_name(s, "cohort").dataset_id
         ),
         "panel.build": lambda: panel_builder.build(s, None, None),
+        **criteria.functions(s),
         "project.create": lambda: projects.create(s, declaration("third")),
         "project.amend": lambda: project_versions.amend(s, declaration("demo"), reason="x"),
         "project.take_back": lambda: project_versions.take_back(s, "waiting", reason="x"),

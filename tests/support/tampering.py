@@ -22,12 +22,12 @@ from pysqlite3 import dbapi2
 
 from policies import canonical
 from policies.disclosure.alleles import trimmed
-from tests.support import after_release, vaults
+from tests.support import after_release, criteria, vaults
 from tests.support.parcels import pair
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import project_versions, projects, recipients, reference_data, requests, rulings
+from vault.access import criteria_packs, project_versions, projects, recipients, reference_data, requests, rulings
 from vault.access.disclosure import budgets, families, raises, stored_answers
 from vault.audit.live_source import check_live
 from vault.consent import recording
@@ -130,6 +130,8 @@ def rich(folder: Path) -> Rich:
         after_release.half_resolved(s, here, factor=factor, second="cora")
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
         reference_data.load(s, "loci", json.dumps(_places()), version="1")
+        for name in ("first", "second"):
+            criteria_packs.add(s, criteria.CARRIER | {"name": name})
         erasure.erase(s, "S10")
     shutil.copytree(here, folder / "earlier")
     with opened(here) as s:
@@ -138,6 +140,7 @@ def rich(folder: Path) -> Rich:
         recipients.confirm(s, "lab", fingerprint(pair(1).public))
         recipients.confirm(s, "clinic", fingerprint(pair(2).public))
         recipients.retire(s, "clinic", reason="a test")
+        criteria_packs.retire(s, "second", reason="a test")
         erasure.erase(s, "S08")
         raises.raise_budget(s, "demo", "0.5", reason="a test")
         _spend(s)
@@ -220,10 +223,9 @@ def judge(made: Rich, cell: Cell, work: Path) -> Verdict | None:
         return None
     try:
         with opened(folder) as s:
-            verdict = _judge_open(made, cell, s)
+            return _judge_open(made, cell, s)
     except GenovaultError as error:
         return Verdict(STOPPED, error.code)
-    return verdict
 
 
 def _judge_open(made: Rich, cell: Cell, s: UnlockedVault) -> Verdict:

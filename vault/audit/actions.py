@@ -60,6 +60,11 @@ class Action(StrEnum):
     PANEL_BUILD = "panel.build"
     PANEL_SHOW = "panel.show"
 
+    CRITERIA_ADD = "criteria.add"
+    CRITERIA_APPROVE = "criteria.approve"  # with two stewards the first only proposes; flag "proposed"
+    CRITERIA_RETIRE = "criteria.retire"
+    CRITERIA_SHOW = "criteria.show"
+
     PROJECT_CREATE = "project.create"
     PROJECT_EDIT = "project.edit"
     PROJECT_AMEND = "project.amend"  # another version is proposed; nothing is changed by it

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
-from vault.access import holdings, leftovers, notices, releases, resolutions
+from vault.access import criteria_packs, holdings, leftovers, notices, releases, resolutions
 from vault.access.disclosure import raises, released_sites, stored_answers
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
@@ -71,8 +71,9 @@ def _error(code: str, message: str) -> HealthFinding:
 
 
 def budgets_and_answers(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Raises of budgets that nobody signed, answers that are not as they were drawn, and accounts of what left that are not as they were sealed."""
+    """Raises of budgets and criteria packs that nobody signed, answers not as they were drawn, and accounts of what left not as they were sealed."""
     yield from (_error("approval_missing", message) for message in raises.faults(vault))
+    yield from (_error("criteria_pack_altered", message) for message in criteria_packs.faults(vault))
     yield from (_error("stored_answer_altered", message) for message in stored_answers.faults(vault))
     yield from (_error("released_sites_altered", message) for message in released_sites.faults(vault))
 

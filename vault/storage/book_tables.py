@@ -543,6 +543,25 @@ class ReleasedSitesRow(Base):
     sealed: Mapped[Sealed]  # names of the sites with their bits, and the columns before; books branch
 
 
+class CriteriaPackRow(Base):
+    """A pack of criteria in one version, and for which version of a panel two signatures allow it to be asked."""
+
+    __tablename__ = "criteria_pack"
+
+    name: Mapped[Code] = mapped_column(primary_key=True)
+    version: Mapped[Count] = mapped_column(primary_key=True, autoincrement=False)  # from 1 on
+    sha256: Mapped[Digest]  # of its text
+    panel_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))  # that it is approved for
+    added_by: Mapped[Code]
+    added: Mapped[Micros]
+    proposed_by: Mapped[str | None] = mapped_column(Text)  # None: there was one steward
+    proposed: Mapped[Micros | None]
+    approved_by: Mapped[str | None] = mapped_column(Text)
+    approved: Mapped[Micros | None]
+    retired: Mapped[Micros | None]
+    sealed: Mapped[Sealed]  # the pack's text, and the columns before; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

@@ -33,6 +33,7 @@ REVISIONS = {
         "0019",
         "0020",
         "0021",
+        "0022",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts
