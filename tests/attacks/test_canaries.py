@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from tests.attacks.test_source_text import HEADER, HIDDEN, RECORDS, SAMPLES, WORD
 from tests.support import vaults
+from tests.support.attack_figures import shown
 from tests.support.golden import run
 from tests.support.held import Held
 from tests.support.outside import tool
@@ -29,9 +30,12 @@ from vault.crypto.keystore import Role
 from vault.errors import GenovaultError
 from vault.genotypes.catalog import datasets, panel_builder
 from vault.genotypes.loci import parse_loci
+from vault.views import released_text
 
 FORMATS = ("vcf", "bcf", "pgen", "parquet")
 PRIVATE = re.compile(rf"{WORD}|{HIDDEN}".encode(), re.IGNORECASE)
+WORDS = "What a file brings along", "files, tables, answers and entries of the log with a word of the source in them"
+SOURCE = {"on": "VCF, BCF and gVCF with a word in every field, and somebody who withdrew", "bound": "0"}
 PLACE = 1900  # where the one who withdrew carries what nobody else does
 PANEL = b"contig\tpos\n22\t1000\n22\t1200\n22\t1300\n22\t1700\n22\t1805\n"
 GVCF = HEADER.replace("VCFv4.3", "VCFv4.2") + '##INFO=<ID=END,Number=1,Type=Integer,Description="{WORD}">\n'
@@ -125,6 +129,10 @@ class Left:
     def keep(self, name: str, said: object) -> None:
         self.found[name] = said if isinstance(said, bytes) else (said if isinstance(said, str) else repr(said)).encode()
 
+    def told(self) -> dict[str, list[bytes]]:
+        """Canaries by where they were found."""
+        return {name: PRIVATE.findall(said) for name, said in self.found.items() if PRIVATE.search(said)}
+
     def extracts(self) -> None:
         for file_format in FORMATS:
             for panel in (None, "p") if file_format == "vcf" else (None,):
@@ -198,7 +206,17 @@ def left(request, tmp_path_factory):
 
 
 def test_no_canary_is_in_anything_that_leaves(left):
-    assert {name: PRIVATE.findall(said) for name, said in left.found.items() if PRIVATE.search(said)} == {}
+    assert left.told() == {}
+    shown(*WORDS, guarded=0, **SOURCE)
+
+
+def test_without_the_allow_lists_words_of_the_source_leave(tmp_path, monkeypatch):
+    for name in ("filters", "ids", "alt"):
+        monkeypatch.setattr(released_text, name, lambda text, *_: text)
+    monkeypatch.setattr("tests.attacks.test_canaries.FORMATS", ("vcf",))  # a BCF cannot even be written of such filters
+    off = Left(Held.make(tmp_path), "vcf").told()
+    assert {"vcf-None/genotypes.vcf.gz", "view None", "frame None"} <= off.keys()
+    shown(*WORDS, off=len(off), **SOURCE)
 
 
 def test_what_was_looked_at_is_what_left(left):

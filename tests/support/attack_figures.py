@@ -20,7 +20,7 @@ HEAD = "| measured | on | guard off | guard on | bound | shown by |\n|---|---|--
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 Value = float | str | None
-"""A number, or words; None where a test measures the other side only."""
+"""A share, a number of things (int), or words; None where a test measures the other side only."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def shown(
 
 
 def _text(value: Value) -> str:
-    return "" if value is None else value if isinstance(value, str) else f"{value:.2f}"
+    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _alike(said: str, value: float | str, tolerance: float) -> bool:

@@ -92,7 +92,12 @@ def test_half_of_the_people_from_the_other_half():
 
 
 PLACE = 2_500_000
-PACK = {"version": "own 1", "source": "a test", "date": "2026-01-01", "assemblies": {"GRCh37": {"categories": {"own": [f"20:{PLACE - HALF}-{PLACE + HALF}"]}}}}
+PACK = {
+    "version": "own 1",
+    "source": "a test",
+    "date": "2026-01-01",
+    "assemblies": {"GRCh37": {"categories": {"own": [f"20:{PLACE - HALF}-{PLACE + HALF}"]}}},
+}
 
 
 def viewed(held):

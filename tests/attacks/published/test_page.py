@@ -9,7 +9,20 @@ from tests.support.attack_figures import PAGE, rows, sections, shown
 from tests.support.sources import ROOT
 
 TEXT = PAGE.read_text(encoding="utf-8")
-GROUPS = {"Membership in allele frequencies", "Membership in yes/no answers", "Linked variants", "Many accounts together"}
+GROUPS = {
+    "Membership in allele frequencies",
+    "Membership in yes/no answers",
+    "Linked variants",
+    "Many accounts together",
+    "Working out what was hidden",
+    "Linking two projects",
+    "Draining a budget to look for a person",
+    "Before and after a withdrawal",
+    "Spending one budget twice",
+    "What a file brings along",
+    "Noise that is not as noisy as it should be",
+}
+"""What is known of attacks on answers and files; each is carried out."""
 
 
 def test_every_attack_has_figures():
