@@ -73,11 +73,13 @@ def add(ctx: typer.Context, file: FormFile, accept: AcceptForm = None) -> None:
 
 def load(
     ctx: typer.Context,
-    kind: Annotated[Literal["ontology", "loci", "majority", "profile"], typer.Argument(help="What it is.", show_default=False)],
+    kind: Annotated[
+        Literal["ontology", "loci", "tags", "majority", "profile"], typer.Argument(help="What it is.", show_default=False)
+    ],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The data.", show_default=False)],
     release: Annotated[str, typer.Option(metavar="V", help="Its version, for example mondo-2026-10.", show_default=False)],
 ) -> None:
-    """Load a disease ontology, named places on the genome, ages of majority, or a disclosure profile; the newest of a kind counts.
+    """Load a disease ontology, places on the genome, tagged sites, ages of majority, or a disclosure profile; the newest of a kind counts.
 
     Of profiles each counts, by its name and version, which --release states: NAME@VERSION.
 
@@ -97,7 +99,7 @@ def load(
 
 
 def packs(ctx: typer.Context) -> None:
-    """The ontologies, places, ages of majority and profiles that were loaded, newest first; the newest of a kind counts, of profiles each.
+    """The ontologies, places, tags, ages of majority and profiles that were loaded, newest first; the newest counts, of profiles each.
 
     JSON: {"packs": [{"kind", "version", "sha256"}]}.
     """
@@ -113,7 +115,7 @@ def packs(ctx: typer.Context) -> None:
 def unload(
     ctx: typer.Context,
     kind: Annotated[
-        Literal["ontology", "loci", "majority", "profile", "form"], typer.Argument(help="What it is.", show_default=False)
+        Literal["ontology", "loci", "tags", "majority", "profile", "form"], typer.Argument(help="What it is.", show_default=False)
     ],
     release: Annotated[
         str, typer.Argument(metavar="V", help="Its version; of a form or profile NAME@VERSION.", show_default=False)

@@ -1,8 +1,8 @@
-"""Public reference data for decisions: disease ontology, named places on the genome, ages of majority, disclosure profiles; by version
-and digest.
+"""Public reference data for decisions: disease ontology, named places on the genome, sensitive sites and their tags, ages of majority,
+disclosure profiles; by version and digest.
 
-A site loads its own; the newest of a kind counts, and of profiles each by its name and version. Places, ages and profiles are also shipped:
-a site's places are added to them, its ages replace them, its profiles have other names.
+A site loads its own; the newest of a kind counts, and of profiles each by its name and version. All but ontologies are also shipped: a site's
+places and tags are added to them, its ages replace them, its profiles have other names.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from policies.errors import PolicyInputError
 from policies.loci import Catalogue
 from policies.majority import AgesOfMajority, parse_majority
 from policies.ontology import Ontology, TermGraph
+from policies.tagged_sites import TaggedSites, parse_tagged_sites
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.primitives import sha256
@@ -34,7 +35,7 @@ from vault.storage.book_tables import DatasetRow, ReferenceDocumentRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
-ONTOLOGY, LOCI, MAJORITY, PROFILE = "ontology", "loci", "majority", "profile"
+ONTOLOGY, LOCI, MAJORITY, PROFILE, TAGS = "ontology", "loci", "majority", "profile", "tags"
 PARSED_ONTOLOGIES: Cache[dict[tuple[bytes, str], Ontology]] = Cache(dict)  # by digest and version
 MAX_BYTES = 256 * 2**20  # of a pack once unpacked: MONDO's pairs are 1 MB
 
@@ -49,7 +50,7 @@ class Pack:
 
 
 def load(vault: UnlockedVault, kind: str, text: str, *, version: str) -> Pack:
-    """Load an ontology (``child<TAB>parent`` lines), named places, ages of majority or a disclosure profile (JSON) for all later decisions.
+    """Load an ontology (``child<TAB>parent`` lines), named places, tagged sites, ages of majority or a profile (JSON) for all later decisions.
 
     Raises:
         InputError: ``document_rejected`` with the place of every problem; ``pack_exists``: that version is held with another text.
@@ -129,6 +130,13 @@ def catalogue(tx: Transaction, assembly: str) -> Catalogue:
     )
 
 
+def tagged_sites(tx: Transaction, assembly: str) -> tuple[TaggedSites, ...]:
+    """Sensitive sites of an assembly and their tags: those shipped, and those of the newest pack that the site loaded."""
+    row = _newest(tx, TAGS)
+    own = () if row is None else parse_tagged_sites(_text(row), assembly=assembly)
+    return _shipped_tags(assembly) + own
+
+
 def majority(tx: Transaction) -> AgesOfMajority:
     """Ages of majority: the newest pack that the site loaded, else the one shipped."""
     row = _newest(tx, MAJORITY)
@@ -138,6 +146,11 @@ def majority(tx: Transaction) -> AgesOfMajority:
 @lru_cache(maxsize=16)
 def _shipped_catalogue(assembly: str) -> Catalogue:
     return loci.parse_catalogue(_shipped(LOCI), assembly=assembly)
+
+
+@lru_cache(maxsize=16)
+def _shipped_tags(assembly: str) -> tuple[TaggedSites, ...]:
+    return parse_tagged_sites(_shipped(TAGS), assembly=assembly)
 
 
 @cache
@@ -182,7 +195,7 @@ def _parse(kind: str, text: str, version: str, unlisted: Collection[str]) -> Non
     elif kind == PROFILE:
         _require_profile(text, version)
     else:
-        _require_places(text, unlisted)
+        _require_places(kind, text, unlisted)
 
 
 def _require_profile(text: str, version: str) -> None:
@@ -195,12 +208,15 @@ def _require_profile(text: str, version: str) -> None:
         raise PolicyInputError("bad_name", f"{profile.name} is the name of a profile that is shipped: choose another", "name")
 
 
-def _require_places(text: str, unlisted: Collection[str] = ()) -> None:
-    """Refuse places that cannot be read, or are of an assembly that is neither known nor ``unlisted`` and a dataset's."""
+def _require_places(kind: str, text: str, unlisted: Collection[str] = ()) -> None:
+    """Refuse places, or tagged sites, that cannot be read, or are of an assembly that is neither known nor ``unlisted`` and a dataset's."""
     document = canonical.loads(text)
     named = document.get("assemblies") if isinstance(document, dict) else None
     for name in named if isinstance(named, dict) else ():
         if normalise_assembly(name) not in unlisted:
             known_assembly(name, place="assemblies")
     for assembly in (*KNOWN, *unlisted):
-        loci.parse_catalogue(text, assembly=assembly)
+        if kind == TAGS:
+            parse_tagged_sites(text, assembly=assembly)
+        else:
+            loci.parse_catalogue(text, assembly=assembly)

@@ -16,7 +16,8 @@ from policies.disclosure.view_rules import ViewRules
 from policies.loci import Catalogue, Interval, Mask
 from policies.obligations import Obligations
 from policies.purposes import ProjectDeclaration
-from vault.access.excluded_places import place_rules
+from policies.tagged_sites import TaggedSites, tags_of
+from vault.access.excluded_places import place_rules, renamed
 from vault.errors import RefusedError
 from vault.extracts.manifest import NO_REIDENTIFICATION, NO_RELINKING, Obligation
 from vault.views.hidden_places import HiddenPlaces
@@ -38,13 +39,14 @@ def limits(
     *,
     permitted: int,
     places: Catalogue,
+    tags: Sequence[TaggedSites],
     asked: Sequence[Interval],
     now: datetime,
 ) -> ReleaseLimits:
     """Check the limits of a release and return the loci that its view must hide.
 
     Args:
-        places: named loci of the data's assembly.
+        places: named loci of the data's assembly. ``tags``: its sensitive sites and theirs, which are hidden where linked sites are.
         asked: places of which some part must be left to show; none where an empty view will do.
 
     Raises:
@@ -55,8 +57,6 @@ def limits(
         raise RefusedError("project_expired", "the project has expired", hint="its steward declares it anew")
     if not permitted:
         raise RefusedError("no_one_permitted", "no subject's consent covers this purpose", hint="genovault project check")
-    if rules.linkage is not None:
-        raise RefusedError("rule_not_kept", "this version does not keep the rule linkage")
     smallest = max(declaration.disclosure.min_group or 1, duties.min_group or 1)
     if permitted < smallest:
         raise RefusedError("group_too_small", f"fewer subjects than the smallest group of {smallest}")
@@ -64,7 +64,10 @@ def limits(
     groups = [place_rules(rules, places, margin=0) for rules in duties.only or ()]
     if hidden.unresolved or any(group.unresolved for group in groups):
         raise RefusedError("loci_unresolved", "a consent names loci that cannot be placed on this assembly")
-    found = HiddenPlaces(hidden.mask.intervals, tuple(group.mask for group in groups), places.assembly)
+    masks = hidden.mask
+    if rules.linkage is not None:
+        masks = masks.union(renamed(tags_of(tags, excluded.mask)))
+    found = HiddenPlaces(masks.intervals, tuple(group.mask for group in groups), places.assembly)
     if asked and not any(_remains(place, found) for place in asked):
         raise RefusedError(reasons.NOTHING_LEFT, "all that was asked for lies where a consent excludes it")
     return ReleaseLimits(found, rules, excluded.mask)

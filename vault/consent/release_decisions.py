@@ -29,7 +29,9 @@ def limits(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment, 
     Args:
         permitted: number of subjects of the release, where that is settled; else as decided.
     """
-    places, rules = reference_data.catalogue(tx, scope.dataset.assembly), view_profiles.rules(tx, scope.project.declaration)
+    assembly = scope.dataset.assembly
+    places, tags = reference_data.catalogue(tx, assembly), reference_data.tagged_sites(tx, assembly)
+    rules = view_profiles.rules(tx, scope.project.declaration)
     with when.explaining():
         return release_limits.limits(
             scope.project.declaration,
@@ -37,6 +39,7 @@ def limits(tx: Transaction, scope: AccessScope, decided: Decided, when: Moment, 
             rules,
             permitted=len(decided.permitted) if permitted is None else permitted,
             places=places,
+            tags=tags,
             asked=scope.asked,
             now=when.at,
         )

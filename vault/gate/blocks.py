@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vault.access import leftovers, release_names
+from policies.loci import Interval, Mask
+from vault.access import asked_regions, leftovers, release_names
 from vault.access.disclosure.carrier_table import Read
+from vault.access.excluded_places import renamed
 from vault.access.scope import AccessScope
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
@@ -17,6 +19,8 @@ from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 
 if TYPE_CHECKING:
+    from vault.genotypes.codec.allele_counts import AlleleCounts
+    from vault.genotypes.store.part_merge import Calls
     from vault.views.deidentify import Deidentified
 
 
@@ -41,14 +45,15 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else vault.random(32)
     order = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
-    chosen = dataset_reader.choose(vault, scope.dataset, selection, [subjects[at] for at in order], keys)
+    reader = dataset_reader.GenotypeReader(vault, scope.dataset, [subjects[at] for at in order], keys)
+    chosen = reader.choose(selection)
     rules = access.limits.rules
     profile = Profile(
         keep_phase=rules.keep_phase,
         keep_ids=rules.keep_ids,
         keep_filters=rules.keep_filters,
         min_carriers=rules.min_carriers,
-        hidden=access.limits.hidden,
+        hidden=access.limits.hidden.and_places(_linked(access, reader)),
         regions=selection.regions,
     )
     return Deidentified(
@@ -60,6 +65,33 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
         assayed=declared_assays.of_dataset(vault, scope.dataset.dataset_id),
         tracked=chosen.reference is not None,
         window_sites=max(1, chosen.n_sites) if at_once else None,
+    )
+
+
+def _linked(access: Access, reader: dataset_reader.GenotypeReader) -> tuple[Interval, ...]:
+    """Places that are linked with an excluded one in the people who are released; the excluded place is opened too, to compare with.
+
+    Where nothing is excluded, or nothing near it is asked for, nothing is read.
+    """
+    from vault.views.linked_places import linked_places  # noqa: PLC0415 - as in ``open_view``
+
+    limits, scope = access.limits, access.scope
+    if limits.rules.linkage is None or not limits.excluded.intervals:
+        return ()
+    asked = [*(locus.place for locus in (scope.panel.loci if scope.panel else ())), *(scope.selection().regions or ())]
+    if scope.panel is not None and scope.regions:
+        asked += asked_regions.read_regions(scope.regions).intervals
+
+    def read(places: tuple[Interval, ...], n_sites: int) -> Iterator[tuple[Calls, AlleleCounts]]:
+        return (window.read() for window in reader.choose(Selection(regions=places)).windows(n_sites))
+
+    return linked_places(
+        read,
+        excluded=limits.excluded,
+        hidden=Mask.from_intervals(limits.hidden.masks),
+        asked=renamed(Mask.from_intervals(asked)) if scope.panel or scope.regions else None,
+        linkage=limits.rules.linkage,
+        n_people=len(access.decided.permitted),
     )
 
 

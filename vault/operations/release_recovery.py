@@ -91,11 +91,12 @@ def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
             left = rules.opt_outs is OptOuts.LEAVE_OUT
             decided = cohort_decisions.decide(vault, tx, purpose, [dataset.dataset_id], legal_at=now, leave_out=left)
             places = reference_data.catalogue(tx, dataset.assembly)
+            tags = reference_data.tagged_sites(tx, dataset.assembly)
         if "replaces" in release.content.asked or release.content.leftover:  # decided of its own people alone
             own = vault.subject_keys.owners_of(vault.trail.log.subjects_of(release.subject_set))
             decided = decided.among(frozenset(own))
         duties, number = decided.obligations, len(decided.permitted)
-        release_limits.limits(project.declaration, duties, rules, permitted=number, places=places, asked=(), now=now)
+        release_limits.limits(project.declaration, duties, rules, permitted=number, places=places, tags=tags, asked=(), now=now)
     except RefusedError:
         return False
     same_places = all(release.content.obligations.get(key) == duties.as_dict().get(key) for key in ("mask", "only"))

@@ -37,6 +37,10 @@ class HiddenPlaces:
     def __bool__(self) -> bool:
         return bool(self.masks or self.only)
 
+    def and_places(self, more: tuple[Interval, ...]) -> HiddenPlaces:
+        """These places and some more."""
+        return HiddenPlaces((*self.masks, *more), self.only, self.assembly) if more else self
+
     def on(self, contig: str) -> Bounds:
         """The hidden intervals of one contig."""
         if contig not in self._found:
