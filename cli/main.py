@@ -30,6 +30,7 @@ COMMANDS = {
     "consent": CommandSource("cli.consents", "What people allowed, and what they took back."),
     "panel": CommandSource("cli.panels", "Named lists of loci."),
     "criteria": CommandSource("cli.criteria", "Questions about genotypes that may be asked in place."),
+    "match": CommandSource("cli.matches", "Ask an approved criteria pack in place."),
     "project": CommandSource("cli.projects", "Purposes that people's data may be used for."),
     "recipient": CommandSource("cli.recipients", "Whom extracts are sealed for."),
     "request": CommandSource("cli.requests", "What projects ask for."),

@@ -30,6 +30,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "vault.open",
         "vault.unlock.failed",
         "view.outcome",
+        "view.match.outcome",
         "extract.outcome",
         "job.done",
         "keystore.reconcile",
@@ -145,7 +146,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "criteria.show",
     ),
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
-    _WHO_COUNTS: ("counts.answer",),
+    _WHO_COUNTS: ("counts.answer", "view.match.intent"),
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
         "audit.approvals",

@@ -103,6 +103,8 @@ def _read(data: object, zone: tzinfo, *, stored: bool) -> tuple[ProjectDeclarati
     datasets = top.texts("datasets", required=True, longest=64)
     kinds = tuple(RequestKind(item) for item in top.choices("kinds", tuple(RequestKind), required=True))
     disclosure = _disclosure(top.section("disclosure"))
+    if RequestKind.MATCHING in kinds and purpose is not None and purpose.action is not Activity.MATCHING:
+        top.note("action_needed", "matching in place is asked of those who allow matching: purpose.action is matching", "kinds")
     pseudonyms = PseudonymScope(top.choice("pseudonyms", tuple(PseudonymScope), default=PseudonymScope.PROJECT))
     expires = top.instant("expires", zone=zone)
     recipients = _recipients(top, keys=stored)
@@ -276,7 +278,7 @@ purpose:
 # people: [ann]                  # who works with the data; an engine gets views only of projects that name it here
 
 datasets: ["@DATASET@"]
-kinds: [records]                 # genotypes for each person; counts, presence: noisy numbers of carriers, charged to budgets
+kinds: [records]                 # genotypes for each person; counts, presence: noisy numbers of carriers, charged to budgets; matching (and that action): whom approved criteria hold for
 
 disclosure:
   keep_phase: true               # which of the two chromosomes an allele lies on

@@ -108,6 +108,7 @@ class RequestKind(StrEnum):
     RECORDS = "records"
     COUNTS = "counts"
     PRESENCE = "presence"
+    MATCHING = "matching"  # criteria packs, answered in place
 
 
 class PseudonymScope(StrEnum):

@@ -111,7 +111,12 @@ def _read(data: object) -> tuple[RequestFile | None, list[InputProblem]]:
     dataset = _named(top, "dataset", _NAME, "bad_name", _NAME_RULE)
     kind = RequestKind(top.choice("kind", tuple(RequestKind), default=RequestKind.RECORDS))
     if kind is not RequestKind.RECORDS:
-        top.note("kind_not_served", f"a file cannot ask for {kind}: a steward submits it (genovault request submit)", "kind")
+        who = (
+            "a program asks (genovault match run)"
+            if kind is RequestKind.MATCHING
+            else "a steward submits it (genovault request submit)"
+        )
+        top.note("kind_not_served", f"a file cannot ask for {kind}: {who}", "kind")
     regions, genes, panel = _loci(top)
     fields = top.choices("fields", tuple(AskedField)) or (AskedField.GENOTYPES,)
     person = top.text("for", default="", longest=64)

@@ -14,6 +14,7 @@ from vault.access import askable
 from vault.access.askable import ListedPanel, ListedProject
 from vault.counting import CountsAnswer
 from vault.errors import UsageError
+from vault.gate.matching import MatchAnswer
 from vault.operations import recovery
 from vault.session import unlocked_vault
 from vault.session.unlocked_vault import UnlockedVault
@@ -63,6 +64,25 @@ class Vault:
         _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
         _require_texts(**{f"regions[{at}]": region for at, region in enumerate(asked)})
         return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=asked)
+
+    def match(self, *, project: str, dataset: str, panel: str, criteria: str) -> MatchAnswer:
+        """Tell for whom each criterion of an approved pack holds, in place of genotypes.
+
+        Who takes part, what is masked and whether phase is known are as in a view of the panel; somebody whose calls leave it open is not listed.
+        ``criteria``: each with ``id``, ``matched`` (pseudonyms, in an order that tells nothing) and ``unknown_band``; ``bits``: ``view`` and ``cumulative``.
+
+        Args:
+            project: code of an approved project that declares matching.
+            dataset: name of one of the project's datasets.
+            panel: name of the panel that the pack is approved for.
+            criteria: ``"NAME@VERSION"`` of the pack.
+
+        Raises:
+            UsageError: ``argument_type``. InputError: ``criteria`` is no such text; a name is unknown, of those that this principal may list.
+            RefusedError: nothing is answered. IntegrityError, UnavailableError: as ``view``.
+        """
+        _require_texts(project=project, dataset=dataset, panel=panel, criteria=criteria)
+        return gate.match(self._opened, project=project, dataset=dataset, panel=panel, criteria=criteria)
 
     def counts(
         self,

@@ -164,19 +164,9 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "release list": ("release list", "release.show"),
     "release show": ("release show {release}", "release.show"),
     "release key": ("release key", "release.show"),
-    "release holdings": ("release holdings", "release.holdings"),
-    "release notices": ("release notices", "release.show"),
-    "release notice": ("release notice {notice} --output told.json", "release.notice.issue"),
-    "release ack": ("release ack {notice} --reason x", "release.notice.acknowledge"),
     "release reissue": ("release reissue {release} --without-withdrawn --output anew", "extract.intent"),
-    "release check-notice": ("release check-notice sent.json", "release.verify"),
     "release verify": ("release verify released/manifest.json", "release.verify"),
-    "pseudonym resolve open": ("pseudonym resolve open {name} --project demo --reason x", "pseudonym.resolve.open"),
-    "pseudonym resolve approve": ("pseudonym resolve approve {resolution}", "pseudonym.resolve.approve"),
-    "pseudonym resolve execute": ("pseudonym resolve execute {approved}", "pseudonym.resolve"),
-    "pseudonym resolve close": ("pseudonym resolve close {resolution} --reason x", "pseudonym.resolve.close"),
-    "pseudonym resolve list": ("pseudonym resolve list", "pseudonym.resolve.list"),
-    "pseudonym of": ("pseudonym of S03 --project demo --reason x", "pseudonym.name"),
+    **after_release.COMMANDS,
     "audit log": ("audit log", "audit.read"),
     "audit show": ("audit show 0", "audit.read"),
     "audit key": ("audit key", "audit.read"),
@@ -205,8 +195,16 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "relocate": ("relocate", "vault.relocate"),
 }
 WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes none before it is continued
-# Allowed, and still not to be done: too few people, overwritten, in use, never set or not so.
-ELSE = {"request result": 3, "restore": 4, "key destroy-epoch": 2, "dataset rule": 4, "consent unload": 4, "project reopen": 4}
+# Allowed, and still not to be done: too few people, nobody who allows it, overwritten, in use, never set or not so.
+ELSE = {
+    "request result": 3,
+    "match run": 3,
+    "restore": 4,
+    "key destroy-epoch": 2,
+    "dataset rule": 4,
+    "consent unload": 4,
+    "project reopen": 4,
+}
 # The steward asked, and nobody tells.
 OTHERS = {("engine", "request show"): 4, ("engine", "request withdraw"): 4, ("engine", "request resubmit"): 4}
 MADE = ("other", "out", "dossier", "tiles", "report.html", "data", "answer.json", "told.json")  # by the lines
@@ -461,7 +459,9 @@ WITHIN = {
     "job.done",
     "release.notice.late",
     "release.notice.call_off",
-} | {f"{what}.outcome" for what in ("view", "extract")}  # acts of opening, making and restoring a vault, or the ends of others
+} | {
+    f"{what}.outcome" for what in ("view", "view.match", "extract")
+}  # acts of opening, making and restoring a vault, or the ends of others
 UNBUILT = {"subject.update", "principal.token", "backup.restore", "job.start"}
 
 

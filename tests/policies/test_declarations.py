@@ -218,3 +218,10 @@ def test_rules_of_views_are_kept_and_those_of_before_have_their_digest():
     assert declared.digest() != parse_project(full(disclosure={**said, "min_carriers": 6})).digest()
     before = '"disclosure":{"keep_phase":true,"max_bits":10,"min_group":20}'  # as it was written before there were profiles
     assert before in parse_project(full()).text()
+
+
+def test_matching_in_place_is_asked_of_those_who_allow_matching():
+    asked = {"kinds": ["records", "matching"]}
+    assert [(problem.place, problem.code) for problem in lint(full(**asked))] == [("kinds", "action_needed")]
+    purpose = full()["purpose"] | {"action": "matching"}
+    assert parse_project(full(purpose=purpose, **asked)).kinds == (RequestKind.RECORDS, RequestKind.MATCHING)

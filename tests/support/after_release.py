@@ -44,3 +44,19 @@ def functions(s: UnlockedVault, names: Mapping[str, str]) -> dict[str, Callable[
         "pseudonym.resolve.list": lambda: resolutions.listed(s),
         "pseudonym.name": lambda: named_people.names_of(s, "S03", project="demo", reason="x"),
     }
+
+
+COMMANDS: dict[str, tuple[str, str | None]] = {
+    "release holdings": ("release holdings", "release.holdings"),
+    "release notices": ("release notices", "release.show"),
+    "release notice": ("release notice {notice} --output told.json", "release.notice.issue"),
+    "release ack": ("release ack {notice} --reason x", "release.notice.acknowledge"),
+    "release check-notice": ("release check-notice sent.json", "release.verify"),
+    "pseudonym resolve open": ("pseudonym resolve open {name} --project demo --reason x", "pseudonym.resolve.open"),
+    "pseudonym resolve approve": ("pseudonym resolve approve {resolution}", "pseudonym.resolve.approve"),
+    "pseudonym resolve execute": ("pseudonym resolve execute {approved}", "pseudonym.resolve"),
+    "pseudonym resolve close": ("pseudonym resolve close {resolution} --reason x", "pseudonym.resolve.close"),
+    "pseudonym resolve list": ("pseudonym resolve list", "pseudonym.resolve.list"),
+    "pseudonym of": ("pseudonym of S03 --project demo --reason x", "pseudonym.name"),
+}
+"""Commands and their acts."""

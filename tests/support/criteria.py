@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.support import vaults
+from vault import gate
 from vault.access import criteria_packs
 from vault.access.criteria_packs import KeptPack
 from vault.genotypes.catalog import datasets, panels
@@ -48,12 +50,16 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "criteria retire": ("criteria retire held --reason x", "criteria.retire"),
     "criteria list": ("criteria list", "criteria.show"),
     "criteria show": ("criteria show known", "criteria.show"),
+    "match run": ("match run --project match --dataset cohort --panel exact --criteria known@1", "view.match.intent"),
 }
 """Commands and their acts, in a vault that was filled."""
 
 
 def fill(s: UnlockedVault) -> None:
-    """A panel, a pack that is approved for it and one that waits."""
+    """A panel, a pack that is approved for it and one that waits, and a project that may ask."""
+    vaults.approve(
+        s, "match", "cohort", kinds=["matching"], purpose={"use_kinds": ["hmb"], "action": "matching", "commitments": ["no_reid"]}
+    )
     exact_panel(s, "22:1000:A:G")
     approved(s, CARRIER | {"name": "known"})
     criteria_packs.add(s, CARRIER | {"name": "held"})
@@ -66,4 +72,5 @@ def functions(s: UnlockedVault) -> dict[str, Callable[[], object]]:
         "criteria.approve": lambda: criteria_packs.approve(s, "held"),
         "criteria.retire": lambda: criteria_packs.retire(s, "held", reason="x"),
         "criteria.show": lambda: criteria_packs.show(s, "known"),
+        "view.match.intent": lambda: gate.match(s, project="match", dataset="cohort", panel="exact", criteria="known@1"),
     }

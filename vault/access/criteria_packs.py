@@ -8,25 +8,22 @@ version. A version that was retired stays so.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from policies.criteria import packs
 from policies.criteria.packs import CriteriaPack
-from policies.disclosure.alleles import Allele, trimmed
-from vault.access import askable, second_steward
-from vault.access.scope import UNINFORMED_ROLES
+from vault.access import askable, pack_loci, second_steward
+from vault.access.scope import UNINFORMED_ROLES, AccessScope
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, IntegrityError, RefusedError
 from vault.files.yaml_documents import declared
-from vault.genotypes.catalog import datasets, panels
-from vault.genotypes.catalog.panels import Panel
-from vault.genotypes.contigs import normal_contig
+from vault.genotypes.catalog import panels
 from vault.session import approvals
 from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
@@ -78,6 +75,20 @@ def read_label(text: str) -> tuple[str, int | None]:
     return found[1], None if found[2] is None else int(found[2])
 
 
+def read_version(text: str) -> tuple[str, int]:
+    """Name and version of NAME@VERSION. Raises InputError ``criteria_label``: told to everybody."""
+    name, version = read_label(text)
+    if version is None:
+        raise InputError("criteria_label", f"which version of {name}? write {name}@VERSION", hint="genovault criteria list")
+    return name, version
+
+
+def require_name(vault: UnlockedVault, label: str) -> None:
+    """Say that a pack is spelled wrongly, of those that the principal may list. Raises InputError ``criteria_unknown``."""
+    if label not in {one.pack.label for one in _visible(vault)}:
+        raise _unknown(label)
+
+
 def add(vault: UnlockedVault, document: dict[str, Any]) -> KeptPack:
     """Record a pack, to be approved. The same text again changes nothing.
 
@@ -126,7 +137,7 @@ def approve(vault: UnlockedVault, label: str) -> ApprovedPack:
         name, version = read_label(label)
         held = _held(vault, name, version)
         panel = panels.by_name(vault, held.pack.panel)
-        _require_fits(vault, held.pack, panel)
+        pack_loci.require_fits(vault, held.pack, panel)
         with vault.books.write() as tx:
             row = tx.get_one(_Row, (held.pack.name, held.pack.version))
             found = _opened(vault, row)
@@ -192,20 +203,20 @@ def show(vault: UnlockedVault, label: str) -> KeptPack:
     return found[-1]
 
 
-def require(vault: UnlockedVault, tx: Transaction, name: str, version: int, panel: Panel) -> KeptPack:
-    """A pack that is asked of a panel now, held against the signatures under it.
+def require(vault: UnlockedVault, tx: Transaction, scope: AccessScope) -> KeptPack:
+    """The pack that a scope asks of its panel now, held against the signatures under it.
 
     Raises:
         RefusedError: ``criteria_unknown``; ``criteria_not_approved``: for this version of this panel nobody approved it, or it was retired.
         IntegrityError: ``criteria_pack_altered``, ``approval_missing``, ``seal_broken``.
     """
-    row = tx.get(_Row, (name, version))
+    row, panel = tx.get(_Row, read_version(scope.criteria or "")), scope.panel
     if row is None:
-        raise RefusedError("criteria_unknown", f"there is no criteria pack {name}@{version}", hint="genovault criteria list")
+        raise RefusedError("criteria_unknown", f"there is no criteria pack {scope.criteria}", hint="genovault criteria list")
     found = _opened(vault, row)
-    if found.state != APPROVED or row.panel_id != panel.panel_id:
+    if found.state != APPROVED or panel is None or row.panel_id != panel.panel_id:
         was = f"is {found.state}" if found.state != APPROVED else "was approved for another version or panel"
-        message = f"{found.pack.label} {was}: it is not asked of version {panel.version} of {panel.name}"
+        message = f"{found.pack.label} {was}: it is not asked of {'anything' if panel is None else f'version {panel.version} of {panel.name}'}"
         raise RefusedError("criteria_not_approved", message, hint=f"genovault criteria approve {found.pack.label}")
     _require_signed(vault, tx, row)
     return found
@@ -245,36 +256,6 @@ def _held(vault: UnlockedVault, name: str, version: int | None) -> KeptPack:
 
 def _unknown(label: str) -> InputError:
     return InputError("criteria_unknown", f"there is no criteria pack {label:.80}", hint="genovault criteria list")
-
-
-def _require_fits(vault: UnlockedVault, pack: CriteriaPack, panel: Panel) -> None:
-    """Refuse a pack of another assembly, or with a locus that its panel does not name with REF and ALT."""
-    dataset = datasets.by_name(vault, panel.dataset)
-    if dataset.assembly != pack.assembly:
-        raise InputError(
-            "assembly_mismatch", f"{pack.label} is for {pack.assembly}, and panel {panel.name} for {dataset.assembly}"
-        )
-    named = panel_alleles(panel)
-    outside = [name for name, allele in pack.loci.items() if normal(allele) not in named]
-    if outside:
-        shown = f"{', '.join(outside[:5])}{' and others' if len(outside) > 5 else ''}"
-        hint = "add them to the panel's list, with REF and ALT: genovault panel create"
-        raise InputError("locus_outside_panel", f"version {panel.version} of panel {panel.name} does not name {shown}", hint=hint)
-
-
-def panel_alleles(panel: Panel) -> frozenset[Allele]:
-    """Alleles that the loci of a panel name, under normal names of their contigs."""
-    return frozenset(
-        trimmed(normal_contig(locus.place.contig), locus.place.positions[0], locus.ref.upper(), alt.upper())
-        for locus in panel.loci
-        for alt in locus.alts
-        if locus.ref
-    )
-
-
-def normal(allele: Allele) -> Allele:
-    """The allele under the name of its contig that compares."""
-    return replace(allele, contig=normal_contig(allele.contig))
 
 
 def _require_signed(vault: UnlockedVault, tx: Transaction, row: CriteriaPackRow) -> None:

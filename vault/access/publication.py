@@ -68,7 +68,7 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
         releases.drop(tx, release.release_id)
         vault.trail.append(
             tx,
-            Action.VIEW_OUTCOME if release.request_id is None else Action.EXTRACT_OUTCOME,
+            _outcome_of(release),
             Outcome.ABORTED,
             project=release.project,
             request=release.request_id,
@@ -76,6 +76,12 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
             reasons={reason: 1},
             obj=ObjectRef("release", release.release_id),
         )
+
+
+def _outcome_of(release: Release) -> Action:
+    if release.request_id is not None:
+        return Action.EXTRACT_OUTCOME
+    return Action.VIEW_OUTCOME if release.content.asked.get("criteria") is None else Action.MATCH_OUTCOME
 
 
 def _write_receipt(path: Path, receipt: str) -> None:

@@ -23,6 +23,7 @@ from vault.storage.book_tables import ReleaseRow
 from vault.storage.database import Transaction
 from vault.subjects import registrations
 
+_BY_PROGRAM = (Action.VIEW_INTENT.value, Action.MATCH_INTENT.value)
 _NOTHING_LEFT = (Outcome.REFUSED.value, Outcome.FAILED.value, Outcome.ABORTED.value)
 AT_ONCE = 500  # rows asked for by their ids
 
@@ -133,7 +134,8 @@ def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseCon
     """Where an access left a person. A release that is in the log alone counts by what the log says."""
     release_id = _release(intent)
     asked = {} if content is None else content.asked
-    reader = [intent.actor or ""] if content is None and intent.act == Action.VIEW_INTENT.value else None
+    by_program = intent.act in _BY_PROGRAM
+    reader = [intent.actor or ""] if content is None and by_program else None
     recipients = tuple(reader or releases.sealed_for(asked) or project.recipient_names())
     held = HeldAt(
         RELEASE,
@@ -148,7 +150,7 @@ def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseCon
         () if content is None else tuple(content.obligations.get("mask", ())),  # type: ignore[arg-type]
     )
     panel = holdings.panel_of(tx, asked)
-    if intent.act != Action.VIEW_INTENT.value or panel is None:
+    if not by_program or panel is None:
         return held
     actor = intent.actor or ""
     ref = holdings.id_of(project.project_id, actor, panel)

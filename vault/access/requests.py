@@ -59,6 +59,8 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
             _require_person(vault, project, spec.submitted_for)
         if vault.person is not None and vault.principal not in project.declaration.purpose.people:
             raise RefusedError("not_of_project", f"project {project.code} does not name {vault.principal} among its people")
+        if kind is RequestKind.MATCHING:
+            raise InputError("kind_not_served", "matching is not requested: it is asked", hint="genovault match run")
         dataset = datasets.by_name(vault, dataset_name)
         spec = asked_counts.checked(vault, dataset, spec) if kind in questions.COUNTED else _checked(vault, dataset, spec)
         _require_approved(project)

@@ -51,6 +51,7 @@ class AccessScope:
     asserted_for: str | None = None  # user named by the submitting steward; unverified
     asked: tuple[Interval, ...] = ()
     genes: tuple[str, ...] = ()  # as a request named them
+    criteria: str | None = None  # NAME@VERSION of the pack that is asked in place
     readers: tuple[RecipientKey, ...] = ()  # whom an extract is sealed for; empty: in the clear
     reissue: Reissue | None = None
     stopped: frozenset[SubjectId] | None = field(default=None, repr=False)  # the people of an extract that goes on
@@ -77,6 +78,8 @@ class AccessScope:
             "n_regions": len(self.regions),
             "project_version": self.project.version,
         }
+        if self.criteria is not None:
+            asked["criteria"] = self.criteria
         if self.reissue is not None:
             asked["replaces"] = self.reissue.replaces
         return {**asked, "sealed_for": {key.name: key.fingerprint for key in self.readers}} if self.readers else asked
@@ -122,6 +125,18 @@ def scope_of_counts(
     own = None if request is None else request.request_id
     scope = AccessScope(projects.load(vault, project), datasets.by_name(vault, dataset), found, (), own, person)
     _require_open(vault, scope, kind)
+    return scope
+
+
+def scope_of_matching(vault: UnlockedVault, *, project: str, dataset: str, panel: str, criteria: str) -> AccessScope:
+    """Load the scope of a pack that is asked in place of a panel's genotypes.
+
+    Raises:
+        InputError, RefusedError: as ``scope_of_view``.
+    """
+    found, held = panels.by_name(vault, panel), datasets.by_name(vault, dataset)
+    scope = AccessScope(projects.load(vault, project), held, found, (), criteria=criteria)
+    _require_open(vault, scope, RequestKind.MATCHING)
     return scope
 
 

@@ -91,6 +91,8 @@ class Action(StrEnum):
 
     VIEW_INTENT = "view.intent"
     VIEW_OUTCOME = "view.outcome"
+    MATCH_INTENT = "view.match.intent"  # criteria asked in place of genotypes
+    MATCH_OUTCOME = "view.match.outcome"
     EXTRACT_INTENT = "extract.intent"
     EXTRACT_OUTCOME = "extract.outcome"
     COUNTS_ANSWER = "counts.answer"  # noisy numbers of carriers, charged in the same transaction

@@ -68,6 +68,8 @@ _ACTS = {
     "dataset.import": "your genetic data were taken in",
     "view.intent": "a program of a project asked for your genetic data",
     "view.outcome": "what became of it",
+    "view.match.intent": "a program of a project asked for whom of many people its questions about genes hold",
+    "view.match.outcome": "what became of it",
     "extract.intent": "a project asked for your genetic data",
     "extract.outcome": "what became of it",
     "audit.disclosures": "it was looked up where your data went",

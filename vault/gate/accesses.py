@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vault.access import holdings, leftovers, release_limits, release_names, releases
 from vault.access.disclosure import released_sites
@@ -25,9 +25,6 @@ from vault.gate import decision
 from vault.session.moments import Moment, moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
-
-if TYPE_CHECKING:
-    from vault.views.released_bits import ReleasedBits
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,9 @@ def begin(
     return Access(scope, decided, limits, release_id, begun, outcome, content)
 
 
-def commit(vault: UnlockedVault, access: Access, content: ReleaseContent, *, n_sites: int, bits: ReleasedBits) -> Appended:
+def commit(
+    vault: UnlockedVault, access: Access, content: ReleaseContent, *, n_sites: int, bits: released_sites.ToldBits
+) -> Appended:
     """Step 7: re-check, then append the outcome and mark the release, in one transaction.
 
     Raises:

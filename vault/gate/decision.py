@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policies.decisions import Tally
-from vault.access import delivery, projects, requests, signed_approvals
+from vault.access import criteria_packs, delivery, projects, requests, signed_approvals
 from vault.access.scope import AccessScope
 from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef
@@ -32,8 +32,8 @@ def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mome
     """Decide each subject of the dataset, where principal, project and request still stand as the transaction sees them.
 
     Raises:
-        RefusedError: ``principal_disabled``, ``project_changed``, ``recipient_changed``; as ``requests.require_served``. IntegrityError: as
-            ``release_decisions.decide`` and ``signed_approvals.require``.
+        RefusedError: ``principal_disabled``, ``project_changed``, ``recipient_changed``; as ``requests.require_served`` and
+            ``criteria_packs.require``. IntegrityError: as ``release_decisions.decide`` and ``signed_approvals.require``.
     """
     vault.require_standing(tx)
     now = projects.by_id(vault, tx, scope.project.project_id)
@@ -42,6 +42,8 @@ def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mome
     signed_approvals.require(vault, tx, now)
     if scope.request_id is not None:
         requests.require_served(vault, tx, scope.request_id)
+    if scope.criteria is not None:
+        criteria_packs.require(vault, tx, scope)
     delivery.require_unchanged(vault, tx, now.declaration, scope.readers)
     return release_decisions.decide(vault, tx, scope, when)
 

@@ -18,7 +18,7 @@ from vault.storage.timestamps import rfc3339
 
 RESTORE = "genovault restore SRC"
 
-_INTENTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT)
+_INTENTS = (Action.VIEW_INTENT, Action.MATCH_INTENT, Action.EXTRACT_INTENT)
 
 
 def findings(vault: UnlockedVault) -> Iterator[HealthFinding]:

@@ -11,10 +11,11 @@ from tests.support.criteria import document
 from tests.support.held import Held
 from tests.support.vcf_text import vcf
 from vault.access import criteria_packs
+from vault.access.scope import AccessScope
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import InputError, IntegrityError, RefusedError
-from vault.genotypes.catalog import panels
+from vault.genotypes.catalog import datasets, panels
 from vault.operations import doctor, key_rotation
 from vault.session import principals
 from vault.session.unlocked_vault import open_vault
@@ -42,9 +43,10 @@ def refusal(action) -> str:
 
 
 def required(vault, label="small@1", panel="exact"):
-    name, version = criteria_packs.read_label(label)
+    dataset = datasets.by_name(vault, "cohort")
+    scope = AccessScope(None, dataset, panels.by_name(vault, panel), (), criteria=label)
     with vault.books.read() as tx:
-        return criteria_packs.require(vault, tx, name, version, panels.by_name(vault, panel))
+        return criteria_packs.require(vault, tx, scope)
 
 
 def with_bob(held):

@@ -1,4 +1,5 @@
-"""Sites that left to each organisation, each with its bits: what two releases of one site tell, they tell once.
+"""Sites that left to each organisation, each with its bits: what two releases of one site tell, they tell once. A criterion that was
+answered in place stands among them, by a name of its own (``vault.views.matches``).
 
 A view or extract adds a row only where it holds sites that had not left before, or tells more of them, so that a program which asks all
 day long leaves one. Rows are a collection without their blobs, whose digests they hold: none goes back or away alone. Sites of which
@@ -13,7 +14,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import select
 
@@ -30,8 +31,24 @@ from vault.storage.book_tables import ReleasedSitesRow
 from vault.storage.database import Transaction
 from vault.views.site_bits import NO_SITES, SiteBits
 
-if TYPE_CHECKING:
-    from vault.views.released_bits import ReleasedBits
+
+class ToldBits(Protocol):
+    """What a release tells."""
+
+    @property
+    def mean(self) -> float:
+        """Bits of a person on average."""
+        ...
+
+    @property
+    def largest(self) -> float:
+        """Bits of the person of whom it tells most."""
+        ...
+
+    def sites(self) -> SiteBits:
+        """What it tells, by name."""
+        ...
+
 
 SEALED = SealedRecord("released_sites")
 TABLE = ReleasedSitesRow.__tablename__
@@ -89,7 +106,7 @@ def charge(
     vault: UnlockedVault,
     tx: Transaction,
     project: Project,
-    released: ReleasedBits,
+    released: ToldBits,
     *,
     release_id: str,
     dataset_id: bytes,

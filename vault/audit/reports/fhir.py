@@ -36,7 +36,10 @@ _OUTCOMES = {
     Outcome.FAILED.value: "8",
     Outcome.ABORTED.value: "8",
 }  # codes of audit-event-outcome; others are "0", success
-_EXPORTS = (Action.VIEW_INTENT.value, Action.VIEW_OUTCOME.value, Action.EXTRACT_INTENT.value, Action.EXTRACT_OUTCOME.value)
+_EXPORTS = (
+    *(Action.VIEW_INTENT.value, Action.VIEW_OUTCOME.value, Action.MATCH_INTENT.value, Action.MATCH_OUTCOME.value),
+    *(Action.EXTRACT_INTENT.value, Action.EXTRACT_OUTCOME.value),
+)
 _ACTIONS = {  # last word of an act -> audit-event-action: create, read, update, delete; others E, execute
     "import": "C", "init": "C", "create": "C", "add": "C", "submit": "C", "record": "C",
     "update": "U", "withdraw": "U", "approve": "U", "deny": "U", "suspend": "U", "close": "U", "restrict": "U", "disable": "U",

@@ -1,0 +1,99 @@
+"""Matching in place: a pack's criteria are answered inside, and names of those who match leave in place of genotypes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from policies.criteria.packs import CriteriaPack
+from vault.access import askable, criteria_packs, publication, releases
+from vault.access.scope import AccessScope, scope_of_matching
+from vault.access.told import told
+from vault.audit.actions import Action
+from vault.audit.bands import spoken
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
+from vault.gate import accesses, blocks, decision
+from vault.gate.accesses import Access
+from vault.ids import Pseudonym
+from vault.session.process_lock import process_lock
+from vault.session.unlocked_vault import UnlockedVault
+
+
+@dataclass(frozen=True)
+class MatchedPeople:
+    """Pseudonyms of those whom a criterion holds for, and of how many people it is unknown, as a band."""
+
+    id: str
+    matched: tuple[Pseudonym, ...]
+    unknown_band: str
+
+
+@dataclass(frozen=True)
+class MatchAnswer:
+    """Answers to a pack's criteria. ``bits``: ``view`` of the person of whom this answer tells most, ``cumulative`` of all that left to the organisation."""
+
+    criteria: tuple[MatchedPeople, ...]
+    bits: Mapping[str, float]
+    receipt: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON values."""
+        return {**asdict(self), "criteria": [{**asdict(one), "matched": list(one.matched)} for one in self.criteria]}
+
+
+def match(vault: UnlockedVault, *, project: str, dataset: str, panel: str, criteria: str) -> MatchAnswer:
+    """Tell whom of a project's cohort each criterion of an approved pack holds for, under the project's pseudonyms.
+
+    The access is a view of the panel in all but what leaves: who takes part, what is masked and whether phase is known are those of a view.
+
+    Raises:
+        InputError: ``criteria_label``; as ``view``. RefusedError: ``criteria_unknown``, ``criteria_not_approved``, ``too_many_bits``; as ``view``.
+        IntegrityError: as ``view`` and ``criteria_packs.require``. UnavailableError: as ``view``.
+    """
+    with vault.trail.attempting(Action.MATCH_INTENT):
+        criteria_packs.read_version(criteria)
+
+    def form() -> None:
+        askable.require_names(vault, project, dataset, panel=panel, regions=())
+        criteria_packs.require_name(vault, criteria)
+
+    return told(vault, lambda: _match(vault, project, dataset, panel, criteria), form=form)
+
+
+def _match(vault: UnlockedVault, project: str, dataset: str, panel: str, criteria: str) -> MatchAnswer:
+    from vault.views.matches import matches  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
+    with vault.trail.attempting(Action.MATCH_INTENT):
+        scope = scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria)
+        pack = _pack(vault, scope)
+        release_id = decision.new_release(vault)
+    with process_lock(vault.folder, release_id):
+        with vault.trail.attempting(Action.MATCH_INTENT):
+            access = accesses.begin(vault, scope, release_id, Action.MATCH_INTENT, Action.MATCH_OUTCOME)
+        try:
+            found = matches(blocks.open_view(vault, access, at_once=True).view(), pack, cohort=_cohort(access))
+            outcome = accesses.commit(vault, access, access.content, n_sites=0, bits=found)
+        except BaseException as error:
+            accesses.log_failure(vault, access, error)
+            raise
+    bits = releases.load(vault, release_id).content.bits
+    return MatchAnswer(
+        criteria=tuple(MatchedPeople(one.criterion, found.names(one), spoken(one.unknown)) for one in found.answers),
+        bits={"view": bits["largest"], "cumulative": bits["cumulative"]},
+        receipt=publication.receive(vault, outcome.index),
+    )
+
+
+def _pack(vault: UnlockedVault, scope: AccessScope) -> CriteriaPack:
+    with vault.books.read() as tx:
+        return criteria_packs.require(vault, tx, scope).pack
+
+
+def _cohort(access: Access) -> bytes:
+    """Digest of the people of an access, the parts that hold their calls, and the masks, 32 bytes."""
+    scope, decided, hidden = access.scope, access.decided, access.limits.hidden
+    people = scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), b"".join(decided.permitted)
+    masks = sha256(repr((hidden.masks, hidden.only)).encode())
+    return sha256(encode_context("genovault/matched-cohort/v1", *people, decided.members.places(decided.permitted), masks))
