@@ -185,7 +185,7 @@ def test_a_pack_may_spell_an_assembly_otherwise_but_not_twice():
     ("assembly", "rs429358", "rs7412"), [("GRCh37", 45_411_941, 45_412_079), ("GRCh38", 44_908_684, 44_908_822)]
 )
 def test_the_shipped_catalogue_masks_both_apoe_variants(assembly, rs429358, rs7412):
-    text = (resources.files("policies.packs") / "loci-2026-11-29.json").read_text(encoding="utf-8")
+    text = (resources.files("policies.packs") / "loci-2026-11-30.json").read_text(encoding="utf-8")
     found = resolve([GENE], assembly=assembly, catalogue=parse_catalogue(text, assembly=assembly), margin=0)
     assert found.unresolved == ()
     assert found.mask.covers("chr19", rs429358)
@@ -204,12 +204,16 @@ KNOWN = (  # variants that tell healthy carriers of a later disease, at GRCh37 a
     ("hereditary-cancer", "17", 41_276_045, 43_124_028),  # BRCA1 185delAG
     ("hereditary-cancer", "13", 32_914_437, 32_340_300),  # BRCA2 6174delT
     ("hereditary-cancer", "17", 7_577_121, 7_673_803),  # TP53 R273C
+    ("acmg-sf", "6", 26_093_141, 26_092_913),  # HFE C282Y
+    ("acmg-sf", "17", 7_577_121, 7_673_803),  # TP53 R273C
+    ("blood-group", "9", 136_132_908, 133_257_521),  # ABO O01
+    ("forensic-str", "11", 2_192_318, 2_171_088),  # TH01
 )
 
 
 @pytest.mark.parametrize(("category", "contig", "old", "new"), KNOWN)
 def test_the_shipped_categories_hold_known_variants_without_a_margin(category, contig, old, new):
-    text = (resources.files("policies.packs") / "loci-2026-11-29.json").read_text(encoding="utf-8")
+    text = (resources.files("policies.packs") / "loci-2026-11-30.json").read_text(encoding="utf-8")
     for assembly, position in (("GRCh37", old), ("GRCh38", new)):
         rule = LocusRule(RuleKind.CATEGORY, category)
         found = resolve([rule], assembly=assembly, catalogue=parse_catalogue(text, assembly=assembly), margin=0)
@@ -218,6 +222,16 @@ def test_the_shipped_categories_hold_known_variants_without_a_margin(category, c
 
 @pytest.mark.parametrize("assembly", ["GRCh37", "GRCh38"])
 def test_every_gene_of_a_shipped_category_has_a_name(assembly):
-    places = json.loads((resources.files("policies.packs") / "loci-2026-11-29.json").read_text())["assemblies"][assembly]
+    places = json.loads((resources.files("policies.packs") / "loci-2026-11-30.json").read_text())["assemblies"][assembly]
     named = {interval for intervals in places["genes"].values() for interval in intervals}
-    assert {*places["categories"]["neurodegenerative"], *places["categories"]["hereditary-cancer"]} <= named
+    for category in ("neurodegenerative", "hereditary-cancer", "acmg-sf", "blood-group"):
+        assert set(places["categories"][category]) <= named
+
+
+def test_every_shipped_name_is_on_both_assemblies():
+    by_assembly = json.loads((resources.files("policies.packs") / "loci-2026-11-30.json").read_text())["assemblies"]
+    for kind in ("genes", "categories"):
+        assert by_assembly["GRCh37"][kind].keys() == by_assembly["GRCh38"][kind].keys()
+    numbers = {name: len(places) for name, places in by_assembly["GRCh38"]["categories"].items()}
+    assert (numbers["acmg-sf"], numbers["forensic-str"]) == (84, 20)
+    assert numbers == {name: len(places) for name, places in by_assembly["GRCh37"]["categories"].items()}
