@@ -2,7 +2,8 @@
 
     python examples/matching_engine/engine.py --vault v --project demo --dataset cohort --panel pgx
 
-It is a program beside the vault: it knows pseudonyms and genotypes at the panel's loci, and nothing else about anybody.
+It is a program beside the vault: it knows pseudonyms and genotypes at the panel's loci, and nothing else about anybody. With
+``--criteria pgx-findings@1`` it asks that criteria pack in place, and knows who has a finding and no genotype.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from observe import Panel, observe
 from pgx import DISCLAIMER, Call, GeneCall, call_gene
 
 if TYPE_CHECKING:
+    from vault.gate.matching import MatchAnswer
     from vault.views.view import View
 
 
@@ -74,7 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         passphrase = None
     try:
         with vault.open(options.vault, principal=options.principal, passphrase=passphrase, key_file=key_file) as opened:
-            view = opened.view(project=options.project, dataset=options.dataset, panel=options.panel)
+            where = {"project": options.project, "dataset": options.dataset, "panel": options.panel}
+            if options.criteria:
+                answer = opened.match(**where, criteria=options.criteria)
+                print(json.dumps(answer.as_dict(), indent=1) if options.json else findings(answer))
+                return 0
+            view = opened.view(**where)
     except vault.GenovaultError as error:
         print(f"engine: {error}", file=sys.stderr)
         return 1
@@ -89,12 +96,22 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--project", required=True)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--panel", required=True)
+    parser.add_argument("--criteria", metavar="PACK@V", help="ask this approved pack in place instead of looking at genotypes")
     parser.add_argument("--principal", default=os.environ.get("GENOVAULT_PRINCIPAL"))
     parser.add_argument("--key-file", type=Path, help="key of the engine's slot")
     parser.add_argument("--passphrase-file", type=Path, help="default: the environment variable GENOVAULT_PASSPHRASE")
     parser.add_argument("--all", action="store_true", help="list normal results too")
     parser.add_argument("--json", action="store_true")
     return parser
+
+
+def findings(answer: MatchAnswer) -> str:
+    """Whom each criterion of a pack holds for."""
+    lines = []
+    for one in answer.criteria:
+        lines += [f"{one.id}: {len(one.matched)} people; unknown of {one.unknown_band}", *(f"  {name}" for name in one.matched)]
+    told = f"this tells {answer.bits['view']:.1f} bits of somebody at most, and {answer.bits['cumulative']:.1f} have left in all"
+    return "\n".join([*lines, told, DISCLAIMER])
 
 
 def document(view: View, matches: Sequence[Match]) -> str:

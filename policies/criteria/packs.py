@@ -12,7 +12,7 @@
       - {id: cyp2c19-poor, title: CYP2C19 poor metaboliser, expression: {diplotype: CYP2C19, is: ["*2/*2"]}}
 
 A haplotype carries the ALTs of its loci, and of no other locus of its gene; the reference carries none. What carries others is no
-haplotype of the pack.
+haplotype of the pack, and the pack's are taken to be all that there are.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from policies.strict_mapping import HANDLE, Section
 MAX_CRITERIA = 1_000
 MAX_LOCI = 10_000
 MAX_GENES = 500
-MAX_HAPLOTYPES = 200  # of one gene: CYP2D6 has fewer
-MAX_GENE_LOCI = 200
+MAX_HAPLOTYPES = 100  # of one gene: their pairs are all tried
+MAX_GENE_LOCI = 100
 MAX_VERSION = 1_000_000
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")

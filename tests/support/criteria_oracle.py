@@ -35,8 +35,7 @@ def answer(pack, expression, calls):
         case GenotypeIn(locus, zygosities):
             return _genotype(calls[locus], {str(one) for one in zygosities})
         case DiplotypeIn(gene, pairs):
-            found = {pair in pairs for pair in diplotypes(pack.genes[gene], calls)}
-            return found.pop() if len(found) == 1 else None
+            return one_of(pack.genes[gene], pairs, calls)
         case AllOf(terms):
             said = [answer(pack, term, calls) for term in terms]
             return False if False in said else None if None in said else True
@@ -46,6 +45,12 @@ def answer(pack, expression, calls):
         case NotThat(term):
             said = answer(pack, term, calls)
             return None if said is None else not said
+
+
+def one_of(gene, pairs, calls):
+    """Whether the person has one of the pairs, of those haplotypes that the gene has."""
+    found = {pair in pairs for pair in diplotypes(gene, calls) if None not in pair}
+    return found.pop() if len(found) == 1 else None
 
 
 def diplotypes(gene, calls):

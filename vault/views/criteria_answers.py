@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.criteria.diplotypes import ALTERNATE, OTHER, REFERENCE, UNREAD, ShownCall, holds
+from policies.criteria.diplotypes import ALTERNATE, OTHER, REFERENCE, UNREAD
 from policies.criteria.expressions import AllOf, AnyOf, Carries, DiplotypeIn, Expression, GenotypeIn, NotThat, Zygosity
-from policies.criteria.packs import CriteriaPack, GeneHaplotypes
+from policies.criteria.packs import CriteriaPack
+from vault.views.gene_answers import GeneRows, gene_rows
 from vault.views.locus_states import CODES, ONLY, States, parts
-
-_LOCI_OF_A_KEY = 10  # six bits each
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,6 @@ class _Told:
     no: NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class _GeneRows:
-    """Distinct rows of calls at a gene's loci, and which of them each person has (intp[n])."""
-
-    rows: tuple[tuple[ShownCall, ...], ...]
-    which: NDArray[np.intp]
-
-
 def answer(pack: CriteriaPack, states: Mapping[str, States], people: int) -> list[CriterionAnswer]:
     """Answers to the criteria of a pack, in its order. ``states``: as ``locus_states`` gives them, of the pack's loci."""
     work = _Terms(pack, states, people)
@@ -52,7 +44,7 @@ def answer(pack: CriteriaPack, states: Mapping[str, States], people: int) -> lis
     for criterion in pack.criteria:
         told = work.told(criterion.expression)
         known = int(np.bitwise_count(told.yes | told.no).sum())
-        matched = np.flatnonzero(np.unpackbits(told.yes, count=people))
+        matched = np.flatnonzero(np.unpackbits(told.yes, count=people).view(np.bool_))
         found.append(CriterionAnswer(criterion.id, matched, people - known))
     return found
 
@@ -63,7 +55,7 @@ class _Terms:
     def __init__(self, pack: CriteriaPack, states: Mapping[str, States], people: int) -> None:
         self._pack, self._states, self._people = pack, states, people
         self._terms: dict[Expression, _Told] = {}
-        self._genes: dict[str, _GeneRows] = {}
+        self._genes: dict[str, GeneRows] = {}
 
     def told(self, term: Expression) -> _Told:
         found = self._terms.get(term)
@@ -97,34 +89,9 @@ class _Terms:
         gene = self._pack.genes[term.gene]
         known = self._genes.get(term.gene)
         if known is None:
-            known = self._genes[term.gene] = _rows(gene, self._states)
-        said = [holds(gene, term.pairs, row) for row in known.rows]
-        table = np.array([0 if one is None else 1 if one else 2 for one in said], np.uint8)
-        told = table[known.which]
+            known = self._genes[term.gene] = gene_rows(gene, self._states)
+        told = known.truths(frozenset(term.pairs))
         return _Told(np.packbits(told & 1), np.packbits(told >> 1))
-
-
-def _rows(gene: GeneHaplotypes, states: Mapping[str, States]) -> _GeneRows:
-    which: NDArray[np.intp] | None = None
-    for first in range(0, len(gene.loci), _LOCI_OF_A_KEY):
-        key = np.zeros(len(states[gene.loci[0]]), np.uint64)
-        for locus in gene.loci[first : first + _LOCI_OF_A_KEY]:
-            key = key << np.uint64(6) | states[locus]
-        _, place = np.unique(key, return_inverse=True)
-        if which is None:
-            which = place
-        else:
-            _, which = np.unique(which * (int(place.max(initial=0)) + 1) + place, return_inverse=True)
-    if which is None:
-        raise AssertionError("a gene has loci")
-    _, example = np.unique(which, return_index=True)
-    shown = [tuple(_call(int(states[locus][at])) for locus in gene.loci) for at in example.tolist()]
-    return _GeneRows(tuple(shown), which)
-
-
-def _call(code: int) -> ShownCall:
-    first, second, phased = parts(code)
-    return ShownCall(first, UNREAD if second == ONLY else second, phased)
 
 
 def _all(sets: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -155,6 +122,7 @@ def _carries(code: int) -> bool | None:
     return None if UNREAD in (first, second) else False
 
 
+@cache
 def _genotype_table(zygosities: tuple[Zygosity, ...]) -> NDArray[np.uint8]:
     """uint8[64]: as ``_tabulated``, of a genotype's set."""
 

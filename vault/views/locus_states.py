@@ -83,6 +83,8 @@ def _at_locus(
 
 def _agreed(view: View, allele: Allele, deciding: Sequence[_Record]) -> States:
     """What the records say that list the allele; unread where they contradict each other, or where there is none."""
+    if len(deciding) == 1:
+        return _shown(view, deciding[0], allele)
     shown = np.zeros(len(view.pseudonyms), np.uint8)
     for record in deciding:
         said = _shown(view, record, allele)

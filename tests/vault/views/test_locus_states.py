@@ -31,7 +31,7 @@ def test_each_call_is_read_as_far_as_it_goes():
         (UNREAD, REFERENCE, False),
         (REFERENCE, ONLY, False),
         (ALTERNATE, ONLY, False),
-        UNTOLD,
+        (UNREAD, ONLY, False),
         UNTOLD,  # of three chromosomes
     ]
 
