@@ -11,6 +11,7 @@ import typer
 from cli.context import context_of
 from cli.lazy import group
 from cli.prompts import NEW_PASSPHRASE_VARIABLE, ask_passphrase
+from policies.token_scopes import TokenScope
 
 if TYPE_CHECKING:
     from vault.session.unlocked_vault import Opener, UnlockedVault
@@ -95,6 +96,73 @@ def disable(ctx: typer.Context, name: Name) -> None:
         principals.disable(vault, name)
     context.output.document({"disabled": name})
     context.output.line(f"{name} is disabled")
+
+
+@app.command()
+def token(
+    ctx: typer.Context,
+    name: Name,
+    project: Annotated[str, typer.Option(metavar="P", help="The one project that it is for.", show_default=False)],
+    scope: Annotated[
+        list[TokenScope],
+        typer.Option(help="What it is good for; several may be given.", show_default=False),
+    ],
+    expires: Annotated[int, typer.Option(metavar="DAYS", min=1, max=90, help="Days that it is good for.")] = 90,
+) -> None:
+    """Make an access token for an engine or researcher, who shows it to the server. It is printed once, and kept nowhere.
+
+    read: own projects, panels and requests; engine: genotypes of panels, counts, matching; stream: htsget; request: to ask for
+    records; extract, download: to have them made, and fetch them.
+
+    JSON: {"token", "accessor", "principal", "project", "scopes": [...], "created", "expires", "state", "issued_by"}.
+    """
+    context = context_of(ctx)
+    from datetime import timedelta
+
+    from vault.access import access_tokens
+
+    with context.open() as vault:
+        until = vault.clock() + timedelta(days=expires)
+        text, made = access_tokens.issue(vault, name, project=project, scopes=scope, expires=until)
+    said = text.reveal().decode()
+    context.output.document({"token": said, **asdict(made)})
+    context.output.line(said)
+    context.output.warn(f"good until {made.expires[:10]}; end it with: genovault principal revoke {made.accessor}")
+
+
+@app.command()
+def tokens(ctx: typer.Context) -> None:
+    """Every access token, without its secret.
+
+    JSON: {"tokens": [{"accessor", "principal", "project", "scopes": [...], "created", "expires", "state": "active"|"expired"|"revoked",
+    "issued_by"}]}.
+    """
+    context = context_of(ctx)
+    from vault.access import access_tokens
+
+    with context.open() as vault:
+        found = access_tokens.list_all(vault)
+    context.output.document({"tokens": [asdict(one) for one in found]})
+    rows = [(one.accessor, one.principal, one.project, " ".join(one.scopes), one.expires[:10], one.state) for one in found]
+    context.output.table(("accessor", "principal", "project", "scopes", "until", "state"), rows)
+
+
+@app.command()
+def revoke(
+    ctx: typer.Context,
+    accessor: Annotated[str, typer.Argument(metavar="ACCESSOR", help='As "principal tokens" lists it.', show_default=False)],
+) -> None:
+    """End an access token at once: the next request that shows it is refused.
+
+    JSON: {"accessor", "principal", "project", "scopes": [...], "created", "expires", "state", "issued_by"}.
+    """
+    context = context_of(ctx)
+    from vault.access import access_tokens
+
+    with context.open() as vault:
+        ended = access_tokens.revoke(vault, accessor)
+    context.output.document(asdict(ended))
+    context.output.line(f"token {ended.accessor} of {ended.principal} is revoked")
 
 
 def new_factor(vault: UnlockedVault, key_file: Path | None, passphrase_file: Path | None) -> Opener:

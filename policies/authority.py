@@ -113,6 +113,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "principal.add",
         "principal.disable",
         "principal.token",
+        "principal.token.revoke",
         "slot.add",
         "slot.remove",
         "key.rotate",
@@ -188,6 +189,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
             (
                 "vault",
                 "principal",
+                "access_token",
                 "dataset",
                 "part",
                 "personal_part",

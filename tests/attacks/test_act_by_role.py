@@ -14,13 +14,16 @@ from policies import authority
 from policies.declarations import project_template
 from policies.purposes import RULABLE, RequestKind
 from policies.request_files import request_template
+from policies.token_scopes import TokenScope
 from tests.support import after_release, criteria, documents, vaults
+from tests.support.commands_by_role import COMMANDS
 from tests.support.held import stored
 from tests.support.parcels import pair
 from tests.support.shell import Shell
 from tests.support.vaults import opened
 from vault import gate
 from vault.access import (
+    access_tokens,
     accounting,
     project_versions,
     projects,
@@ -61,7 +64,7 @@ from vault.operations.erasure import process
 from vault.session import moments, principals
 from vault.subjects import registry, sheet_import
 
-KEYED = ("steward", "auditor", "engine", "custodian")
+KEYED = ("steward", "auditor", "engine", "custodian", "service")
 HERE = '{"GRCh38": {"categories": {"here": ["22:1000-1100"]}}}'
 LOCI = f'{{"version": "1", "source": "s", "date": "2026-01-01", "assemblies": {HERE}}}'
 FORM = (
@@ -70,130 +73,9 @@ FORM = (
     .replace("form: broad-research", "form: own")
 )
 ASKED = requests.Spec(alleles=("22:1000:A:G",))
+FOR_A_WEEK = lambda s: {"project": "served", "scopes": [TokenScope.READ], "expires": s.clock() + timedelta(days=7)}  # noqa: E731 - beside its like
 ANSWERS = "subject,legal_time,research_use,recontact,signer,evidence\nsample:S01,,yes,yes,self,\n"
 
-# Every command: a line that would do something, and its act; None: it opens no vault, or shows what is nobody's secret.
-# {names} are filled in from the vault.
-COMMANDS: dict[str, tuple[str, str | None]] = {
-    "init": ("init other --steward zed --argon2-profile test-only", None),
-    "status": ("status", None),
-    "demo": ("demo --help", None),
-    "completion": ("completion bash", None),
-    "restore": ("restore copy", None),  # refuses a folder that holds a vault, before anything is opened
-    "consent forms": ("consent forms --all", None),
-    "consent lint": ("consent lint form.yaml", None),
-    "project template": ("project template", None),
-    "project lint": ("project lint third.yaml", None),
-    "key backups": ("key backups", None),
-    "audit check": ("audit check receipt --key log.vkey", None),
-    "subject import": ("subject import sheet.csv", "subject.import"),
-    "subject list": ("subject list", "subject.list"),
-    "subject find": ("subject find 'Person 3'", "subject.find"),
-    "subject template": ("subject template", None),
-    "subject show": ("subject show S03", "subject.show"),
-    "subject restrict": ("subject restrict S03", "subject.restrict"),
-    "subject retire-reference": ("subject retire-reference S03 --reason x", "subject.update"),
-    "subject erase": ("subject erase S03 --yes", "subject.erase"),
-    "subject merge": ("subject merge S03 S04 --reason x --accept --yes", "subject.merge"),
-    "dataset import": ("dataset import more.vcf --name cohort --append --assembly GRCh38", "dataset.import"),
-    "dataset list": ("dataset list", "dataset.list"),
-    "dataset show": ("dataset show cohort", "dataset.show"),
-    "dataset describe": ("dataset describe cohort", "dataset.show"),
-    "dataset parts": ("dataset parts cohort", "dataset.parts"),
-    "dataset rule": ("dataset rule cohort --min-gq 30", "dataset.rule"),
-    "dataset check": ("dataset check cohort", "dataset.check"),
-    "dataset compact": ("dataset compact cohort", "dataset.compact"),
-    "dataset move-sample": ("dataset move-sample cohort --from S03 --to S04 --swap --reason x --yes", "dataset.move"),
-    "dataset upgrade": ("dataset upgrade cohort", "dataset.upgrade"),
-    "dataset verify": ("dataset verify cohort", "dataset.verify"),
-    "dataset recount": ("dataset recount cohort", "dataset.recount"),
-    "dataset remove": ("dataset remove cohort --reason x --yes --accept", "dataset.remove"),
-    "consent add": ("consent add form.yaml", "consent.form"),
-    "consent load": ("consent load loci loci.json --release 1", "consent.pack"),
-    "consent packs": ("consent packs", None),
-    "consent unload": ("consent unload loci 1 --reason x", "consent.pack"),
-    "consent record": ("consent record S11 --form broad-research --answer research_use=yes", "consent.record"),
-    "consent note": ("consent note S03 deceased", "consent.record"),
-    "consent correct": ("consent correct {event} --reason x", "consent.correct"),
-    "consent explain": ("consent explain S03 --project demo", "consent.explain"),
-    "consent coverage": ("consent coverage", "consent.coverage"),
-    "consent expiring": ("consent expiring", "consent.expiring"),
-    "consent queue": ("consent queue", "consent.queue"),
-    "consent rule": ("consent rule demo {item} --reason x", "project.rule"),
-    "consent export": ("consent export S03 dossier", "consent.export"),
-    "consent sheet": ("consent sheet broad-research", "subject.list"),
-    "consent import": ("consent import answers.csv --form broad-research", "consent.import"),
-    "consent withdraw": ("consent withdraw S03", "consent.withdraw"),
-    "consent show": ("consent show S03", "consent.show"),
-    "panel create": ("panel create new --loci loci.bed --dataset cohort", "panel.create"),
-    "panel list": ("panel list", "panel.show"),
-    "panel show": ("panel show pgx", "panel.show"),
-    **criteria.COMMANDS,
-    "project create": ("project create third.yaml", "project.create"),
-    "project edit": ("project edit second.yaml --reason x", "project.edit"),
-    "project amend": ("project amend amended.yaml --reason x", "project.amend"),
-    "project versions": ("project versions demo", "project.show"),
-    "project take-back": ("project take-back waiting --reason x", "project.take_back"),
-    "project reopen": ("project reopen demo --reason x", "project.reopen"),
-    "project approve": ("project approve second", "project.approve"),
-    "project suspend": ("project suspend demo", "project.suspend"),
-    "project close": ("project close demo", "project.close"),
-    "project list": ("project list", "project.show"),
-    "project show": ("project show demo", "project.show"),
-    "project check": ("project check demo", "project.check"),
-    "recipient add": ("recipient add other --key other.pub", "recipient.add"),
-    "recipient confirm": ("recipient confirm lab --fingerprint {mark}", "recipient.confirm"),
-    "recipient list": ("recipient list", "recipient.list"),
-    "recipient retire": ("recipient retire lab --reason x", "recipient.retire"),
-    "request submit": ("request submit --project demo --dataset cohort", "request.submit"),
-    "request list": ("request list", "request.show"),
-    "request show": ("request show {request}", "request.show"),
-    "request template": ("request template", None),
-    "request lint": ("request lint asked.yaml", None),
-    "request import": ("request import asked.yaml", "request.submit"),
-    "request answer": ("request answer {request} --output answer.json", "request.answer"),
-    "request verify-answer": ("request verify-answer answered.json --key release.vkey", None),
-    "request approve": ("request approve {asked}", "request.approve"),
-    "request result": ("request result {counted}", "counts.answer"),
-    "budget show": ("budget show demo", "budget.show"),
-    "budget raise": ("budget raise demo --nats 0.5 --reason x --dataset cohort", "budget.raise"),
-    "request withdraw": ("request withdraw {request} --reason x", "request.withdraw"),
-    "request resubmit": ("request resubmit {request}", "request.submit"),
-    "request deny": ("request deny {request} --reason x", "request.deny"),
-    "extract": ("extract {request} --output out", "extract.intent"),
-    "release list": ("release list", "release.show"),
-    "release show": ("release show {release}", "release.show"),
-    "release key": ("release key", "release.show"),
-    "release reissue": ("release reissue {release} --without-withdrawn --output anew", "extract.intent"),
-    "release verify": ("release verify released/manifest.json", "release.verify"),
-    **after_release.COMMANDS,
-    "audit log": ("audit log", "audit.read"),
-    "audit show": ("audit show 0", "audit.read"),
-    "audit key": ("audit key", "audit.read"),
-    "audit approvals": ("audit approvals", "audit.approvals"),
-    "audit disclosures": ("audit disclosures {token}", "audit.disclosures"),
-    "audit verify": ("audit verify", "audit.verify"),
-    "audit prove": ("audit prove 0", "audit.prove"),
-    "audit export": ("audit export tiles --format tiles", "audit.export"),
-    "audit report": ("audit report report.html", "audit.report"),
-    "audit anchor": ("audit anchor elsewhere", "audit.anchor"),
-    "audit continue": ("audit continue", "log.continue"),
-    "key slots": ("key slots", "slot.list"),
-    "key add-slot": ("key add-slot engine --new-key-file another", "slot.add"),
-    "key remove-slot": ("key remove-slot {slot}", "slot.remove"),
-    "key rotate": ("key rotate --branch genotype", "key.rotate"),
-    "key epochs": ("key epochs", "key.list"),
-    "key destroy-epoch": ("key destroy-epoch 1 --branch genotype --yes", "key.destroy"),
-    "key destroy-tokens": ("key destroy-tokens --yes", "key.destroy"),
-    "key backup-destroyed": ("key backup-destroyed {copy}", "backup.destroyed"),
-    "principal add": ("principal add zoe --role researcher", "principal.add"),
-    "principal list": ("principal list", "principal.list"),
-    "principal disable": ("principal disable auditor", "principal.disable"),
-    "backup": ("backup data", "backup.create"),
-    "doctor": ("doctor --mend", "doctor.run"),
-    "upgrade": ("upgrade --time-zone Europe/Berlin", "vault.upgrade"),
-    "relocate": ("relocate", "vault.relocate"),
-}
 WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes none before it is continued
 # Allowed, and still not to be done: too few people, nobody who allows it, overwritten, in use, never set or not so.
 ELSE = {
@@ -221,6 +103,7 @@ def staffed(tmp_path_factory):
         vaults.approve(s, "counted", "cohort", kinds=["counts"])
         vaults.approve(s, "waiting", "cohort")  # while there is one steward
         criteria.fill(s)
+        vaults.approve(s, "served", "cohort", people=["rita"])
         project_versions.amend(s, declaration("waiting"), reason="x")
         for role in KEYED:
             key = role.encode().ljust(32)
@@ -234,7 +117,9 @@ def staffed(tmp_path_factory):
         write(folder, "sent.json", sent)
         projects.create(s, declaration("second"))
         lab = recipients.add(s, "lab", public_key_armour(pair(1).public).encode())
+        _, issued = access_tokens.issue(s, "rita", **FOR_A_WEEK(s))
         names |= {
+            "accessor": issued.accessor,
             **after_release.half_resolved(s, vault, factor=KeyFileFactor(Secret(b"custodian".ljust(32))), second="custodian"),
             "asked": vaults.ask(s, project="each"),
             "counted": requests.submit(s, "counted", "cohort", kind=RequestKind.COUNTS, spec=ASKED).request_id,
@@ -421,6 +306,8 @@ def functions(s, names, folder):
         "principal.add": lambda: principals.add(s, "zoe", Role.RESEARCHER, None),
         "principal.disable": lambda: principals.disable(s, "auditor"),
         "principal.list": lambda: principals.list_all(s),
+        "principal.token": lambda: access_tokens.issue(s, "rita", **FOR_A_WEEK(s)),
+        "principal.token.revoke": lambda: access_tokens.revoke(s, names["accessor"]),
         "slot.add": lambda: principals.add_slot(s, "engine", vaults.FACTOR, profile=Argon2Profile.TEST_ONLY),
         "slot.remove": lambda: principals.remove_slot(s, names["slot"]),
         "slot.list": lambda: principals.slots(s),
@@ -462,7 +349,7 @@ WITHIN = {
 } | {
     f"{what}.outcome" for what in ("view", "view.match", "extract")
 }  # acts of opening, making and restoring a vault, or the ends of others
-UNBUILT = {"subject.update", "principal.token", "backup.restore", "job.start"}
+UNBUILT = {"subject.update", "backup.restore", "job.start"}
 
 
 def test_every_act_has_a_function_or_says_why_not():

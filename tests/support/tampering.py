@@ -3,6 +3,7 @@
 The cells are made from the schema, so that a new column is a new cell. ``docs/tampering.md`` is what they came to:
 
     python -m tests.support.tampering > docs/tampering.md
+    python -m tests.support.tampering books.project          # the section of one table, to be put there
 """
 
 from __future__ import annotations
@@ -13,38 +14,22 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pysqlite3 import dbapi2
 
-from policies import canonical
-from policies.disclosure.alleles import trimmed
-from tests.support import after_release, criteria, vaults
-from tests.support.parcels import pair
+from tests.support.rich_vault import Rich, released_by, rich
 from tests.support.vaults import opened
-from tests.support.vcf_text import vcf
-from vault import gate
-from vault.access import criteria_packs, project_versions, projects, recipients, reference_data, requests, rulings
-from vault.access.disclosure import budgets, families, raises, stored_answers
 from vault.audit.live_source import check_live
-from vault.consent import recording
-from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
-from vault.crypto.keystore import PassphraseFactor, Role
-from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError
-from vault.genotypes.catalog import datasets, panel_builder, panels
-from vault.operations import backup, doctor
-from vault.operations.erasure import process as erasure
-from vault.session import principals
+from vault.operations import doctor
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage import audit_tables, book_tables, key_tables
+from vault.storage import audit_tables, book_tables, key_tables, service_tables
 from vault.storage.base import Base, KeysBase
 
-MODULES = (audit_tables, book_tables, key_tables)  # imported so that the metadata knows their tables
+MODULES = (audit_tables, book_tables, key_tables, service_tables)  # imported so that the metadata knows their tables
 DATABASES = {"books": Base.metadata, "keys": KeysBase.metadata}
 
 
@@ -101,65 +86,6 @@ class Verdict:
 
     kind: str
     by: str = ""  # error code of the refusal, or codes of the findings
-
-
-@dataclass(frozen=True)
-class Rich:
-    """A vault with a row in nearly every table, how it was before its last acts, and what it releases."""
-
-    folder: Path
-    earlier: Path
-    released: object
-
-
-def rich(folder: Path) -> Rich:
-    """Make one in an empty folder."""
-    vaults.make(folder / "v", whole=False)
-    here = folder / "v"
-    with opened(here) as s:
-        principals.add(s, "matcher", Role.ENGINE, PassphraseFactor.from_text("passphrase"), profile=Argon2Profile.TEST_ONLY)
-        panel_builder.build(s, datasets.by_name(s, "cohort"), panels.by_name(s, "pgx"))
-        vaults.bring(s, vcf("S03", "22 1005 A G 0|1"), "cohort", append=True)
-        gate.extract(s, vaults.ask(s), folder / "out")
-        rulings.rule(s, "demo", "COL", reason="as the board said")
-        project_versions.amend(s, {**canonical.loads(projects.load(s, "demo").declaration_text), "title": "Another"}, reason="x")
-        for number, name in ((1, "lab"), (2, "clinic")):
-            recipients.add(s, name, public_key_armour(pair(number).public).encode())
-        factor = PassphraseFactor.from_text("passphrase of a custodian")
-        principals.add(s, "cora", Role.CUSTODIAN, factor, profile=Argon2Profile.TEST_ONLY)
-        after_release.half_resolved(s, here, factor=factor, second="cora")
-        backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))
-        reference_data.load(s, "loci", json.dumps(_places()), version="1")
-        for name in ("first", "second"):
-            criteria_packs.add(s, criteria.CARRIER | {"name": name})
-        erasure.erase(s, "S10")
-    shutil.copytree(here, folder / "earlier")
-    with opened(here) as s:
-        recording.withdraw(s, "S09")
-        requests.deny(s, vaults.ask(s), "a test")
-        recipients.confirm(s, "lab", fingerprint(pair(1).public))
-        recipients.confirm(s, "clinic", fingerprint(pair(2).public))
-        recipients.retire(s, "clinic", reason="a test")
-        criteria_packs.retire(s, "second", reason="a test")
-        erasure.erase(s, "S08")
-        raises.raise_budget(s, "demo", "0.5", reason="a test")
-        _spend(s)
-        reference_data.load(s, "loci", json.dumps(_places() | {"source": "y"}), version="2")
-        rulings.rule(s, "demo", "COL", reason="taken back", allows=False)
-        gate.view(s, project="demo", dataset="cohort")
-    with opened(here) as s:
-        released = _released(s)
-    return Rich(here, folder / "earlier", released)
-
-
-def _spend(s: UnlockedVault) -> None:
-    """What answers leave in the books; there are too few people here to ask."""
-    project, dataset = projects.load(s, "demo"), datasets.by_name(s, "cohort").dataset_id
-    with s.books.write() as tx:
-        budgets.charge(s, tx, budgets.of_project(s, tx, project, dataset), dataset, 200_000)
-        families.keep(tx, frozenset({dataset, bytes(16)}))
-        drawn = {trimmed("22", at, "A", "G"): stored_answers.StoredAnswer(30, 100_000) for at in (1_000, 1_010)}
-        stored_answers.keep(s, tx, bytes(32), drawn, held=(), dataset_id=dataset)
 
 
 def table_cells(made: Rich) -> Iterator[Cell]:
@@ -233,7 +159,7 @@ def _judge_open(made: Rich, cell: Cell, s: UnlockedVault) -> Verdict:
         return Verdict(STOPPED, "collection_altered")
     same, stopped = True, ""
     try:
-        same = _released(s) == made.released
+        same = released_by(s) == made.released
     except GenovaultError as error:
         stopped = error.code
     if stopped:
@@ -246,17 +172,6 @@ def _judge_open(made: Rich, cell: Cell, s: UnlockedVault) -> Verdict:
     if codes:
         return Verdict(FOUND, ", ".join(sorted(codes)))
     return Verdict(HARMLESS if cell.place in HARMLESS_BECAUSE else SILENT)
-
-
-def _released(s: UnlockedVault) -> object:
-    """What leaves: of each pseudonym the calls at every site, of the dataset and of the panel."""
-    made = (gate.view(s, project="demo", dataset="cohort", panel=panel) for panel in (None, "pgx"))
-    return [
-        sorted(
-            zip(view.pseudonyms, (np.asarray(view.genotypes)[:, at].tobytes() for at in range(len(view.pseudonyms))), strict=True)
-        )
-        for view in made
-    ]
 
 
 def _statement(database: str, statement: str) -> Callable[[Path], bool]:
@@ -440,14 +355,6 @@ def _setting(field: str) -> Callable[[Path], bool]:
     return run
 
 
-def _places() -> dict[str, Any]:
-    empty = {"genes": {"ZZ": ["9:1-5"]}, "categories": {}}
-    return {"version": "1", "source": "x", "date": "2026-11-22", "assemblies": dict.fromkeys(_ASSEMBLIES, empty)}
-
-
-_ASSEMBLIES = ("GRCh37", "GRCh38", "T2T-CHM13v2.0")
-
-
 ATTACKS = ("edit", "swap two rows"), ("replay an older row", "delete a row", "delete all", "insert a row")
 HEAD = """# What becomes of an edited vault
 
@@ -464,21 +371,24 @@ cell again on SQLite, and a sample on PostgreSQL, and fails for a column without
 
 def page(made: Rich, work: Path) -> str:
     """The page, with every cell judged."""
-    lines = [HEAD]
-    cells = list(table_cells(made))
-    told = {(c.database, c.table, c.column, c.attack): _told(c, judge(made, c, work)) for c in cells}
-    for database, metadata in DATABASES.items():
-        for table in metadata.sorted_tables:
-            lines += [f"## {database}: {table.name}", "", f"| column | {' | '.join(ATTACKS[0])} |", "|---|---|---|"]
-            for column in table.columns:
-                row = " | ".join(told[database, table.name, column.name, attack] for attack in ATTACKS[0])
-                lines.append(f"| `{database}.{table.name}.{column.name}` | {row} |")
-            rows = " | ".join(told[database, table.name, "", attack] for attack in ATTACKS[1])
-            lines += ["", f"| {' | '.join(ATTACKS[1])} |", "|---|---|---|---|", f"| {rows} |", ""]
+    tables = [(database, table.name) for database, metadata in DATABASES.items() for table in metadata.sorted_tables]
+    lines = [HEAD, *(line for database, name in tables for line in section(made, work, database, name))]
     lines += ["## Files", "", "| what | | attack | |", "|---|---|---|---|"]
     for cell in file_cells(made):
         lines.append(f"| {cell.table} | {cell.column} | {cell.attack} | {_told(cell, judge(made, cell, work))} |")
     return "\n".join(lines)
+
+
+def section(made: Rich, work: Path, database: str, name: str) -> list[str]:
+    """The lines about one table, with its cells judged."""
+    cells = [cell for cell in table_cells(made) if (cell.database, cell.table) == (database, name)]
+    told = {(c.column, c.attack): _told(c, judge(made, c, work)) for c in cells}
+    lines = [f"## {database}: {name}", "", f"| column | {' | '.join(ATTACKS[0])} |", "|---|---|---|"]
+    for column in DATABASES[database].tables[name].columns:
+        row = " | ".join(told[column.name, attack] for attack in ATTACKS[0])
+        lines.append(f"| `{database}.{name}.{column.name}` | {row} |")
+    rows = " | ".join(told["", attack] for attack in ATTACKS[1])
+    return [*lines, "", f"| {' | '.join(ATTACKS[1])} |", "|---|---|---|---|", f"| {rows} |", ""]
 
 
 def _told(cell: Cell, verdict: Verdict | None) -> str:
@@ -490,10 +400,13 @@ def _told(cell: Cell, verdict: Verdict | None) -> str:
 
 
 def main() -> None:
-    """Print the page."""
+    """Print the page, or the sections of the tables that are named, as ``books.project``."""
     with tempfile.TemporaryDirectory() as temporary:
-        made = rich(Path(temporary))
-        sys.stdout.write(page(made, Path(temporary) / "work") + "\n")
+        made, work = rich(Path(temporary)), Path(temporary) / "work"
+        if names := sys.argv[1:]:
+            sys.stdout.write("\n".join(line for name in names for line in section(made, work, *name.split("."))) + "\n")
+        else:
+            sys.stdout.write(page(made, work) + "\n")
 
 
 if __name__ == "__main__":

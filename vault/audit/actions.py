@@ -128,6 +128,7 @@ class Action(StrEnum):
     PRINCIPAL_DISABLE = "principal.disable"
     PRINCIPAL_LIST = "principal.list"
     PRINCIPAL_TOKEN = "principal.token"  # noqa: S105 - an act, not a secret
+    PRINCIPAL_REVOKE_TOKEN = "principal.token.revoke"  # noqa: S105 - as above
     SLOT_ADD = "slot.add"
     SLOT_REMOVE = "slot.remove"
     SLOT_LIST = "slot.list"

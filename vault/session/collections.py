@@ -58,6 +58,7 @@ from vault.storage.book_tables import (
     VaultRow,
 )
 from vault.storage.compiled_statements import fetched
+from vault.storage.service_tables import AccessTokenRow
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         for collection in (
             _of(VaultRow),
             _of(PrincipalRow),
+            _of(AccessTokenRow),
             _of(DatasetRow, label=("name",)),
             _of(PartRow),
             _of(PersonalPartRow),

@@ -34,6 +34,7 @@ REVISIONS = {
         "0020",
         "0021",
         "0022",
+        "0023",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

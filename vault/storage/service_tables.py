@@ -1,0 +1,23 @@
+"""Tables of the books for what a server needs beside them."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vault.storage.base import Base, Code, Digest, Micros
+
+
+class AccessTokenRow(Base):
+    """Bearer token of a principal, of which only a MAC is kept."""
+
+    __tablename__ = "access_token"
+
+    accessor: Mapped[Code] = mapped_column(primary_key=True)  # names the token in lists and in the log
+    principal: Mapped[Code]
+    project: Mapped[Code]  # code of the one project that it is for
+    scopes: Mapped[Code]  # sorted, with blanks between
+    mac: Mapped[Digest]
+    created: Mapped[Micros]
+    expires: Mapped[Micros]
+    revoked: Mapped[Micros | None]
+    issued_by: Mapped[Code]
