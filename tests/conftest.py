@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from vault.access import told
 from vault.genotypes.compute import kernel_cache
 
 # Property tests judge what the code answers, not how soon: another program on the machine must not fail them.
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    told.sleep = lambda _seconds: None  # a refusal's wait is tested by itself
     processes = getattr(config.option, "numprocesses", None)
     if processes and not hasattr(config, "workerinput"):
         compile_kernels(processes)

@@ -4,11 +4,15 @@ Stewards learn the reason. Researchers and engines learn that it was refused: de
 alike, and the error holds nothing of the true reason, neither as cause nor as context. What is no question at all (a region that is
 none) and a store that answers nobody say so to everybody: neither depends on what is stored. So do names that the asker may list
 (``askable.require_names``): they belong to the form of the question.
+
+What is refused early and what is refused late would differ by their time, so a refusal waits for the next whole ``STEP``. That levels what
+takes less; it is no claim of constant time (docs/design/disclosure.md §11).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import TypeVar
 
 from policies import reasons
@@ -21,6 +25,9 @@ T = TypeVar("T")
 UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
 """A store did not answer: whether the outcome is durable only recovery can tell."""
 
+STEP = 0.25
+"""Seconds: refusals without a reason take a multiple of it, one in nearly every case (benchmarks/README.md has their times)."""
+
 
 def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], None] = lambda: None) -> T:
     """Run an access, whose attempts are logged by itself. ``form`` raises what is wrong with the question's form, after a refusal.
@@ -28,10 +35,17 @@ def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], No
     Raises:
         RefusedError: ``refused``, in place of every error but those of ``form``, for ``UNINFORMED_ROLES``. Else what the access raises.
     """
+    begun = monotonic()
     try:
         return access()
     except (RefusedError, InputError, IntegrityError, UnavailableError) as error:
         if vault.role not in UNINFORMED_ROLES or error.code in UNKNOWN_COMMIT:
             raise
     form()
+    sleep(remaining(monotonic() - begun))
     raise RefusedError("refused", reasons.UNIFORM)  # here, where no other error is being handled
+
+
+def remaining(spent: float) -> float:
+    """Seconds until the next whole step, of those that a refusal has taken."""
+    return -spent % STEP

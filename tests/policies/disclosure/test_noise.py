@@ -14,26 +14,11 @@ from policies.disclosure import cells, nats, noise
 from policies.disclosure.sampler import below, discrete_laplace
 from policies.errors import PolicyInputError
 from tests.support.attack_figures import shown
+from tests.support.draws import chi_square, threshold
 
 UNIT = nats.UNIT
 FIT = "Noise that is not as noisy as it should be", "chi square test of draws against the exact chances"
 DRAWS = {"on": "1,000,000 draws; 8,000 of a scale wrong by a tenth", "bound": "p > 0.001"}
-
-
-def chi_square(draws: Counter[int], epsilon: float, n: int) -> tuple[float, int]:
-    """Statistic over single values and two open tails, each with an expectation of at least 20, and its degrees of freedom."""
-    head, decay = (1 - math.exp(-epsilon)) / (1 + math.exp(-epsilon)), math.exp(-epsilon)
-    edge = max(k for k in range(10_000) if n * decay ** (k + 1) / (1 + decay) >= 20)
-    statistic = sum((draws[x] - n * head * decay ** abs(x)) ** 2 / (n * head * decay ** abs(x)) for x in range(-edge, edge + 1))
-    tail = n * decay ** (edge + 1) / (1 + decay)
-    for far in (sum(c for x, c in draws.items() if x > edge), sum(c for x, c in draws.items() if x < -edge)):
-        statistic += (far - tail) ** 2 / tail
-    return statistic, 2 * edge + 2
-
-
-def threshold(degrees: int, z: float = 3.09) -> float:
-    """Wilson and Hilferty's quantile of chi square: p = 0.001."""
-    return degrees * (1 - 2 / (9 * degrees) + z * math.sqrt(2 / (9 * degrees))) ** 3
 
 
 @pytest.mark.parametrize("epsilon", [Fraction(1, 10), Fraction(1), Fraction(123457, 1_000_000), Fraction(5, 2)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from vault import gate
 from vault.access import projects, releases
 from vault.access.disclosure import released_sites
 from vault.audit.entry import decode_leaf
+from vault.consent import forms
 from vault.crypto.keystore import Role
 from vault.errors import IntegrityError, RefusedError
 from vault.extracts.genotype_files import FileChoice
@@ -111,6 +113,21 @@ def test_a_limit_lets_pass_what_it_covers_and_nothing_more(held):
     assert (leaf["act"], leaf["outcome"], leaf["reasons"]) == ("extract.outcome", "refused", {"too_many_bits": 1})
     assert held.traces()["released_sites"] == before["released_sites"]
     view(held, "one", FIRST)  # what has left already adds nothing
+
+
+@pytest.mark.parametrize("declared", [{}, {"max_bits": 1_000}])
+def test_the_duty_of_a_consent_holds_where_the_project_declares_none_or_more(held, monkeypatch, declared):
+    declare(held.vault, "one", **declared)
+    real = forms.rules
+    monkeypatch.setattr(forms, "rules", lambda *given: replace(real(*given), max_bits=16))
+    view(held, "one", FIRST)
+    assert told(held)["cumulative"] <= 16
+    assert releases.list_all(held.vault)[0].content.obligations["max_bits"] == 16
+    assert code_of(lambda: view(held, "one", BOTH)) == "too_many_bits"
+    assert held.traces()["released_sites"] == 1
+    monkeypatch.undo()
+    held.reopen()
+    view(held, "one", BOTH)  # the refusal was the duty's
 
 
 def test_an_engine_is_told_nothing_of_it(held):
