@@ -1,7 +1,6 @@
 """Our noise and OpenDP's: draws of each against the exact chances and against each other.
 
-    python -m pip install opendp                      # by hand, into an environment of your own: nothing here depends on it
-    python -m benchmarks.noise [--draws 1000000] [--seed 1]
+    python -m benchmarks.noise [--draws 1000000] [--seed 1]              # where benchmarks/peers.txt is installed
 
 ``GENOVAULT_ATTACKS=write`` before it writes the figure into docs/attacks.md.
 

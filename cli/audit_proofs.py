@@ -82,12 +82,16 @@ def _require_own(vault: UnlockedVault, path: Path, note: str) -> None:
 def prove(ctx: typer.Context, number: Number) -> None:
     """Print the receipt of an entry: a proof that it is in the log, for anyone with the log's key.
 
+    An engine gets those of what it did itself and was not refused.
+
     JSON: {"index": n, "proof": text}.
     """
     context = context_of(ctx)
+    from vault.access.publication import receipt_for
+
     with context.reading(Action.AUDIT_PROVE) as vault:
         sign(vault)
-        proof = vault.trail.log.receipt(number)
+        proof = receipt_for(vault, number)
     context.output.document({"index": number, "proof": proof})
     context.output.data(proof)
 

@@ -176,40 +176,44 @@ def _rule(*, min_gq: int | None, min_dp: int | None, accept_filter: list[str] | 
 def list_(ctx: typer.Context) -> None:
     """All datasets.
 
+    An engine is told bands in place of numbers, in JSON the first of each.
     JSON: {"datasets": [{"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n}]}.
     """
     context = context_of(ctx)
-    from vault.genotypes.catalog import datasets
+    from vault.access.dataset_description import in_words, summaries
 
     with context.reading(Action.DATASET_LIST) as vault:
-        found = datasets.list_all(vault)
+        found = summaries(vault)
+        rows = [
+            (d.name, d.assembly, *(in_words(vault, number) for number in (d.parts, d.subjects, d.sites, d.stored_bytes)))
+            for d in found
+        ]
     context.output.document({"datasets": [asdict(dataset) for dataset in found]})
-    context.output.table(
-        ("dataset", "assembly", "parts", "people", "sites", "bytes"),
-        [(d.name, d.assembly, d.parts, f"{d.subjects:,}", f"{d.sites:,}", f"{d.stored_bytes:,}") for d in found],
-    )
+    context.output.table(("dataset", "assembly", "parts", "people", "sites", "bytes"), rows)
 
 
 @app.command()
 def show(
     ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="N", help="The dataset's name.", show_default=False)]
 ) -> None:
-    """One dataset and the contigs it covers.
+    """One dataset and the contigs it covers; to an engine in bands, as ``dataset list``.
 
     JSON: {"name", "assembly", "parts": n, "subjects": n, "sites": n, "stored_bytes": n, "contigs": [...], "assayed_by": TEXT | null}.
     """
     context = context_of(ctx)
+    from vault.access.dataset_description import in_words, summaries
     from vault.genotypes.catalog import dataset_rules, datasets, parts
 
     with context.reading(Action.DATASET_SHOW) as vault:
         dataset = datasets.by_name(vault, name)
-        summary = next(found for found in datasets.list_all(vault) if found.name == name)
+        summary = next(found for found in summaries(vault) if found.name == name)
+        said = {field: in_words(vault, value) if isinstance(value, int) else value for field, value in asdict(summary).items()}
         contigs = parts.contigs(vault, dataset.dataset_id)
         rule = dataset_rules.current(vault, dataset.dataset_id)
     told = None if rule is None else dataset_rules.said(rule)
     context.output.document({**asdict(summary), "contigs": contigs, "assayed_by": told})
-    for field, value in {**asdict(summary), "contigs": ", ".join(contigs), "assayed_by": told or "-"}.items():
-        context.output.line(f"{field:13} {value:,}" if isinstance(value, int) else f"{field:13} {value}")
+    for field, value in {**said, "contigs": ", ".join(contigs), "assayed_by": told or "-"}.items():
+        context.output.line(f"{field:13} {value}")
 
 
 @app.command()

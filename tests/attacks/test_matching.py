@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from tests.support import criteria, matched
+from tests.support.attack_figures import shown
 from tests.support.matched import LOCI, PACK, ask
 from vault import gate
 from vault.access import criteria_packs
@@ -22,6 +23,8 @@ AD_HOC = criteria.document(
     *((f"{locus}-{kind}", {"genotype": locus, "is": [kind]}) for locus in LOCI for kind in ("none", "het", "hom")),
     name="probe",
 )
+REBUILT = "Rebuilding genotypes through matching", "genotypes of a panel that criteria of one's own rebuild"
+ASKED = {"on": "130 made-up people, a criterion for each locus and genotype", "bound": "0: refused"}
 
 
 @pytest.fixture
@@ -69,6 +72,7 @@ def test_a_panel_cannot_be_rebuilt_by_criteria_of_ones_own(held, engine):
         ask(held, "probe@1", vault=engine)
     assert caught.value.code == "criteria_unknown"
     assert [one.id for one in ask(held, vault=engine).criteria] == [one["id"] for one in PACK["criteria"]]
+    shown(*REBUILT, guarded=0, **ASKED)
 
 
 def test_without_approvals_the_panel_is_rebuilt_whole(held, monkeypatch):
@@ -79,6 +83,7 @@ def test_without_approvals_the_panel_is_rebuilt_whole(held, monkeypatch):
     monkeypatch.setattr(criteria_packs, "require", lambda *_: kept)
     assert rebuilt(ask(held, "probe@1", code="both")) == expected
     assert len(expected) == 130 * len(LOCI)
+    shown(*REBUILT, off=len(expected), **ASKED)
 
 
 def test_an_approved_pack_of_every_genotype_is_stopped_by_its_bits(held):

@@ -60,7 +60,7 @@ def test_the_program_imports_declared_packages_only():
     assert found_in(python_files("vault", "cli"), beyond(allowed)) == {}
 
 
-PEERS = {"zarr"}  # the benchmarks read VCF Zarr with what vcztools of benchmarks/peers.txt brings along
+PEERS = {"zarr", "opendp"}  # of benchmarks/peers.txt: zarr comes with vcztools
 
 
 def test_everything_else_imports_declared_packages_only():

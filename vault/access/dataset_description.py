@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 
+from vault.access.scope import UNINFORMED_ROLES
 from vault.audit.actions import Action, Outcome
-from vault.audit.bands import spoken
+from vault.audit.bands import band, spoken
 from vault.genotypes.catalog import dataset_rules, datasets, declared_assays, panels, parts
-from vault.genotypes.catalog.datasets import Dataset
+from vault.genotypes.catalog.datasets import Dataset, DatasetSummary
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.identities import open_identities
@@ -64,6 +65,30 @@ def describe(vault: UnlockedVault, name: str, *, demographics: bool = False) -> 
         sex=_tally((_sex(one.sex) for one in found), every=SEXES) if people else {},
         born=_tally(_decade(one.birth_date) for one in found) if people else {},
     )
+
+
+def summaries(vault: UnlockedVault) -> list[DatasetSummary]:
+    """All datasets by name. To researchers and engines each number is the first of its band: exact ones of two days would tell who came or
+    went, and how many records a newcomer has. Callers log the look.
+    """
+    found = datasets.list_all(vault)
+    if vault.role not in UNINFORMED_ROLES:
+        return found
+    return [
+        replace(
+            one,
+            parts=band(one.parts),
+            subjects=band(one.subjects),
+            sites=band(one.sites),
+            stored_bytes=band(one.stored_bytes),
+        )
+        for one in found
+    ]
+
+
+def in_words(vault: UnlockedVault, number: int) -> str:
+    """A number of ``summaries`` for people: itself, or its band."""
+    return spoken(number) if vault.role in UNINFORMED_ROLES else f"{number:,}"
 
 
 def markdown(described: DatasetDescription) -> str:

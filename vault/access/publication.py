@@ -9,10 +9,12 @@ from pathlib import Path
 
 from vault.access import leftovers, release_names, releases
 from vault.access.releases import RELEASED, STAGING, Release
+from vault.access.scope import UNINFORMED_ROLES
+from vault.access.told import told
 from vault.audit.actions import Action, Outcome, ending
-from vault.audit.entry import ObjectRef
+from vault.audit.entry import ObjectRef, decode_leaf
 from vault.audit.reports.records import record_of
-from vault.errors import IntegrityError
+from vault.errors import IntegrityError, RefusedError
 from vault.extracts.release_folder import RECEIPT_NAME
 from vault.extracts.staging import discard_staged, publish_staged, unwritable
 from vault.files import durable
@@ -23,6 +25,26 @@ def receive(vault: UnlockedVault, index: int) -> str:
     """Sign the log's head and return the receipt of entry ``index``."""
     vault.trail.checkpoint()
     return vault.trail.log.receipt(index)
+
+
+def receipt_for(vault: UnlockedVault, index: int) -> str:
+    """Receipt of an entry, as the asker may see its leaf: a researcher or an engine of what they did and were told was done. A leaf says why an
+    access was refused, and of others when people withdrew.
+
+    Raises:
+        RefusedError: ``refused``, whether the entry is another's, a refusal, or none. InputError: as ``AuditReader.receipt``.
+    """
+    if vault.role not in UNINFORMED_ROLES:
+        return vault.trail.log.receipt(index)
+
+    def own() -> str:
+        entry = next(iter(vault.trail.log.entries(index, index + 1)), None)
+        leaf = decode_leaf(entry.leaf) if entry is not None and entry.leaf else {}
+        if leaf.get("actor", {}).get("id") != vault.principal or leaf.get("outcome") != Outcome.DONE.value:
+            raise RefusedError("not_authorised", "this entry is not of something that was done for the asker")
+        return vault.trail.log.receipt(index)
+
+    return told(vault, own)
 
 
 def finish(vault: UnlockedVault, release: Release) -> None:

@@ -19,6 +19,7 @@ GROUPS = {
     "Draining a budget to look for a person",
     "Before and after a withdrawal",
     "Spending one budget twice",
+    "Rebuilding genotypes through matching",
     "What a file brings along",
     "Noise that is not as noisy as it should be",
 }
