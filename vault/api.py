@@ -15,6 +15,7 @@ from vault.access.askable import ListedPanel, ListedProject
 from vault.counting import CountsAnswer
 from vault.errors import UsageError
 from vault.gate.matching import MatchAnswer
+from vault.match_counting import CriteriaCounts
 from vault.operations import recovery
 from vault.session import unlocked_vault
 from vault.session.unlocked_vault import UnlockedVault
@@ -84,6 +85,27 @@ class Vault:
         _require_texts(project=project, dataset=dataset, panel=panel, criteria=criteria)
         return gate.match(self._opened, project=project, dataset=dataset, panel=panel, criteria=criteria)
 
+    def match_counts(
+        self,
+        *,
+        project: str,
+        dataset: str,
+        panel: str,
+        criteria: str,
+        epsilon: float | str | None = None,
+        accuracy: int | None = None,
+    ) -> CriteriaCounts:
+        """Noisy numbers of the people for whom each criterion of an approved pack holds, charged as those of ``counts``.
+
+        ``criteria`` of the answer: each with ``id`` and ``people`` (None for fewer than 21, and for all but 20). The project declares counts
+        beside matching. Arguments as of ``match``, and of ``counts`` for accuracy. Raises as ``counts``.
+        """
+        _require_texts(project=project, dataset=dataset, panel=panel, criteria=criteria)
+        text = _exactness(epsilon, accuracy)
+        return gate.match_counts(
+            self._opened, project=project, dataset=dataset, panel=panel, criteria=criteria, epsilon=text, accuracy=accuracy
+        )
+
     def counts(
         self,
         *,
@@ -134,7 +156,7 @@ class Vault:
         *,
         alleles: object,
         panel: str | None,
-        exact: tuple[object, object],
+        exact: tuple[float | str | None, int | None],
     ) -> CountsAnswer:
         if isinstance(alleles, str) or not isinstance(alleles, Iterable | None):
             raise UsageError("argument_type", "alleles is several str, not one")
@@ -142,11 +164,7 @@ class Vault:
         _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
         _require_texts(**{f"alleles[{at}]": allele for at, allele in enumerate(asked)})
         epsilon, accuracy = exact
-        if isinstance(epsilon, bool) or not isinstance(epsilon, str | float | int | None):
-            raise UsageError("argument_type", f"epsilon is a number, not {type(epsilon).__name__}")
-        if isinstance(accuracy, bool) or not isinstance(accuracy, int | None):
-            raise UsageError("argument_type", f"accuracy is an int, not {type(accuracy).__name__}")
-        text = f"{epsilon:.6f}" if isinstance(epsilon, float | int) else epsilon
+        text = _exactness(epsilon, accuracy)
         return gate.counts(
             self._opened,
             project=project,
@@ -161,6 +179,15 @@ class Vault:
     def close(self) -> None:
         """Sign the log's head if this principal holds the key, then drop keys and connections."""
         self._opened.close()
+
+
+def _exactness(epsilon: object, accuracy: object) -> str | None:
+    """An epsilon as text. Raises UsageError ``argument_type`` unless both are numbers or None."""
+    if isinstance(epsilon, bool) or not isinstance(epsilon, str | float | int | None):
+        raise UsageError("argument_type", f"epsilon is a number, not {type(epsilon).__name__}")
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | None):
+        raise UsageError("argument_type", f"accuracy is an int, not {type(accuracy).__name__}")
+    return f"{epsilon:.6f}" if isinstance(epsilon, float | int) else epsilon
 
 
 def _asked_regions(given: object) -> list[str]:

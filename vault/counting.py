@@ -7,14 +7,15 @@
     answer    read from what was stored: nothing else is told of the number itself
 
 ``vault.gate`` lends the decision and the blocks; this module has no other way to either. An allele that is masked, that nobody carries and
-that the dataset does not have are one: nought, with noise, at the same price.
+that the dataset does not have are one: nought, with noise, at the same price. What is counted may be something else (``NumberSource``): the
+steps are the same, and ``vault.match_counting`` takes them for criteria.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from policies.disclosure import cells, nats, noise
 from policies.disclosure.alleles import Allele
@@ -26,7 +27,7 @@ from vault.access import publication
 from vault.access.disclosure import budgets, stored_answers
 from vault.access.disclosure.carrier_table import Read, Table, of_cohort
 from vault.access.disclosure.questions import CountsQuestion
-from vault.access.disclosure.stored_answers import StoredAnswer
+from vault.access.disclosure.stored_answers import Spelled, StoredAnswer
 from vault.access.scope import UNINFORMED_ROLES, AccessScope
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded, spoken
@@ -101,76 +102,149 @@ class CountsAnswer:
 
 
 @dataclass(frozen=True)
-class _Cohort:
+class CountedCohort:
+    """People of a project and dataset who are counted, the places that are masked for them, and a digest of all that."""
+
     decided: Decided
     hidden: HiddenPlaces
     digest: bytes
 
     @property
     def people(self) -> tuple[SubjectId, ...]:
+        """Whoever takes part."""
         return self.decided.permitted
 
 
+T = TypeVar("T", bound=Spelled)
+T_contra = TypeVar("T_contra", bound=Spelled, contravariant=True)
+
+
+class NumberSource(Protocol[T_contra]):
+    """Where numbers of people come from, without noise. They stay inside."""
+
+    def missing(self, cohort: CountedCohort, items: Sequence[T_contra]) -> bool:
+        """True if genotypes have to be opened for some of the items."""
+        ...
+
+    def count(self, cohort: CountedCohort, items: Sequence[T_contra]) -> None:
+        """Count what is missing, from genotypes that are opened for it."""
+        ...
+
+    def number(self, cohort: CountedCohort, item: T_contra) -> tuple[int, str]:
+        """People, and why they are not told where they are too few: ``masked``, ``absent`` or ``small``."""
+        ...
+
+
 @dataclass(frozen=True)
-class _Settled:
+class Settled(Generic[T]):
     """A question that was answered in a transaction that is to be committed."""
 
-    cohort: _Cohort
-    answers: Mapping[Allele, StoredAnswer]
-    reasons: Mapping[Allele, str]
+    cohort: CountedCohort
+    answers: Mapping[T, StoredAnswer]
+    reasons: Mapping[T, str]
     charged: int
     left: Sequence[Budget]
     entry: Appended
+
+    def spent(self) -> dict[str, Spent]:
+        """What left under each budget that is told."""
+        return {
+            one.scope.value: Spent(nats.number(one.spent), nats.factor(one.spent), nats.number(one.left))
+            for one in self.left
+            if one.scope is not BudgetScope.WORLD
+        }
+
+
+@dataclass(frozen=True)
+class CountedItems(Generic[T]):
+    """Distinct items, asked with ``epsilon`` each. ``said``: the question as entries hold it, sealed; ``counted``: what of it a leaf counts."""
+
+    items: tuple[T, ...]
+    epsilon: int
+    said: Mapping[str, Any]
+    counted: str
+
+
+@dataclass(frozen=True)
+class _AlleleNumbers:
+    """Carriers of alleles, from the cohort's table in memory."""
+
+    vault: UnlockedVault
+    scope: AccessScope
+    open_calls: OpenCalls
+
+    def missing(self, cohort: CountedCohort, items: Sequence[Allele]) -> bool:
+        return bool(self._table(cohort).missing(items))
+
+    def count(self, cohort: CountedCohort, items: Sequence[Allele]) -> None:
+        table = self._table(cohort)
+        table.fill(table.missing(items), self.open_calls(self.scope, cohort.people))
+
+    def number(self, cohort: CountedCohort, item: Allele) -> tuple[int, str]:
+        if cohort.hidden.hides(item.contig, item.position, item.position + len(item.ref) - 1):
+            return 0, "masked"
+        carriers = self._table(cohort).carriers(item)
+        return carriers, "small" if carriers else "absent"
+
+    def _table(self, cohort: CountedCohort) -> Table:
+        return of_cohort(self.vault, self.scope, cohort.digest)
 
 
 def answer(
     vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, *, decide: Decide, open_calls: OpenCalls
 ) -> CountsAnswer:
-    """Answer a question; see the module for its steps.
+    """Answer a question for alleles. Raises as ``settle``."""
+    said = {"kind": question.kind.value, "alleles": [one.text for one in question.alleles]}
+    asked = CountedItems(question.alleles, question.epsilon, said, "alleles")
+    return _told(vault, scope, question, settle(vault, scope, asked, _AlleleNumbers(vault, scope, open_calls), decide=decide))
+
+
+def settle(
+    vault: UnlockedVault, scope: AccessScope, asked: CountedItems[T], source: NumberSource[T], *, decide: Decide
+) -> Settled[T]:
+    """Take the steps of the module for what is asked, of whatever source.
 
     Raises:
         RefusedError: as ``decide`` and ``release_limits.limits``; ``cohort_too_small``; ``budget_spent``; ``consent_changed``.
         IntegrityError: as reading; ``stored_answer_altered``. UnavailableError: the answer cannot be logged.
     """
     with vault.trail.attempting(Action.COUNTS_ANSWER, project=scope.project.code, request=scope.request_id) as attempt:
-        settled, cohort = _settle(vault, scope, question, decide, attempt)
+        settled, cohort = _settle(vault, scope, asked, source, decide=decide, attempt=attempt)
         if settled is None:
-            attempt.opens(cohort.people, project=scope.project.code, request=scope.request_id, detail=_asked(scope, question))
-            table = of_cohort(vault, scope, cohort.digest)
-            table.fill(table.missing(question.alleles), open_calls(scope, cohort.people))
-            settled, cohort = _settle(vault, scope, question, decide, attempt)
+            attempt.opens(cohort.people, project=scope.project.code, request=scope.request_id, detail=_said(scope, asked))
+            source.count(cohort, asked.items)
+            settled, cohort = _settle(vault, scope, asked, source, decide=decide, attempt=attempt)
         if settled is None:
             raise RefusedError("consent_changed", "who takes part changed while carriers were counted", hint="ask again")
-    return _told(vault, scope, question, settled)
+    return settled
 
 
 def _settle(
-    vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, decide: Decide, attempt: Attempt
-) -> tuple[_Settled | None, _Cohort]:
+    vault: UnlockedVault, scope: AccessScope, asked: CountedItems[T], source: NumberSource[T], *, decide: Decide, attempt: Attempt
+) -> tuple[Settled[T] | None, CountedCohort]:
     """Decide, price and commit in one transaction; None where the cohort's carriers are not all counted yet, and nothing was changed."""
     with vault.books.write() as tx:
         when = moment(vault, tx)
         cohort = _cohort(vault, tx, scope, decide, when)
         dataset_id = scope.dataset.dataset_id
-        held = stored_answers.find(vault, tx, cohort.digest, question.alleles, dataset_id=dataset_id)
-        fresh = [one for one in question.alleles if one not in held or held[one].epsilon < question.epsilon]
-        price = question.epsilon * len(fresh)
+        held = stored_answers.find(vault, tx, cohort.digest, asked.items, dataset_id=dataset_id)
+        fresh = [one for one in asked.items if one not in held or held[one].epsilon < asked.epsilon]
+        price = asked.epsilon * len(fresh)
         mine = budgets.of_project(vault, tx, scope.project, dataset_id)
         budgets.require(mine, price)
-        table = of_cohort(vault, scope, cohort.digest)
-        if table.missing(fresh):
+        if source.missing(cohort, fresh):
             return None, cohort
-        drawn, reasons = _draw(vault, table, cohort, fresh, question)
+        drawn, reasons = _draw(vault, source, cohort, fresh, asked.epsilon)
         left = budgets.charge(vault, tx, mine, dataset_id, price)
         stored_answers.keep(vault, tx, cohort.digest, drawn, held=held, dataset_id=dataset_id)
         tx.flush()
-        fields = _entry(scope, question, cohort, reasons, price)
-        intent = attempt.intent or _intent(vault, tx, scope, question, cohort)
+        fields = _entry(scope, asked, cohort, reasons, price)
+        intent = attempt.intent or _intent(vault, tx, scope, asked, cohort)
         entry = vault.trail.append(tx, Action.COUNTS_ANSWER, Outcome.DONE, refers=intent, flags=when.flags, **fields)
-        return _Settled(cohort, {**held, **drawn}, reasons, price, left, entry), cohort
+        return Settled(cohort, {**held, **drawn}, reasons, price, left, entry), cohort
 
 
-def _cohort(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decide: Decide, when: Moment) -> _Cohort:
+def _cohort(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decide: Decide, when: Moment) -> CountedCohort:
     """People of project and dataset as of now. Raises RefusedError ``cohort_too_small``; as ``decide`` and ``release_decisions.limits``."""
     decided = decide(tx, scope, when)
     hidden = release_decisions.limits(tx, scope, decided, when).hidden
@@ -182,47 +256,46 @@ def _cohort(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decide: D
         vault.caches.put(_PLACES, known)
     places = repr((hidden.masks, hidden.only)).encode()
     said = (scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), b"".join(decided.permitted))
-    return _Cohort(decided, hidden, sha256(encode_context("genovault/cohort/v1", *said, known[2], sha256(places))))
+    return CountedCohort(decided, hidden, sha256(encode_context("genovault/cohort/v1", *said, known[2], sha256(places))))
 
 
 def _draw(
-    vault: UnlockedVault, table: Table, cohort: _Cohort, fresh: Sequence[Allele], question: CountsQuestion
-) -> tuple[dict[Allele, StoredAnswer], dict[Allele, str]]:
-    """A noisy number of each allele, and why it is not told, if it is not."""
-    drawn, reasons, epsilon = {}, {}, nats.exact(question.epsilon)
-    for allele in fresh:
-        masked = cohort.hidden.hides(allele.contig, allele.position, allele.position + len(allele.ref) - 1)
-        carriers = 0 if masked else table.carriers(allele)
-        drawn[allele] = StoredAnswer(carriers + discrete_laplace(epsilon, vault.random), question.epsilon)
-        if carriers < SHOWN:
-            reasons[allele] = "masked" if masked else "small" if carriers else "absent"
+    vault: UnlockedVault, source: NumberSource[T], cohort: CountedCohort, fresh: Sequence[T], epsilon: int
+) -> tuple[dict[T, StoredAnswer], dict[T, str]]:
+    """A noisy number of each item, and why it is not told, if it is not."""
+    drawn, reasons, exact = {}, {}, nats.exact(epsilon)
+    for item in fresh:
+        people, why = source.number(cohort, item)
+        drawn[item] = StoredAnswer(people + discrete_laplace(exact, vault.random), epsilon)
+        if people < SHOWN:
+            reasons[item] = why
     return drawn, reasons
 
 
-def _intent(vault: UnlockedVault, tx: Transaction, scope: AccessScope, question: CountsQuestion, cohort: _Cohort) -> str:
+def _intent(vault: UnlockedVault, tx: Transaction, scope: AccessScope, asked: CountedItems[T], cohort: CountedCohort) -> str:
     """Entry that names the people of an answer for which no block has to be opened; its event id."""
-    people, project, detail = list(cohort.people), scope.project.code, _asked(scope, question)
+    people, project, detail = list(cohort.people), scope.project.code, _said(scope, asked)
     intent = vault.trail.append(
         tx, Action.COUNTS_ANSWER, Outcome.INTENT, subjects=people, project=project, request=scope.request_id, detail=detail
     )
     return intent.event_id
 
 
-def _asked(scope: AccessScope, question: CountsQuestion) -> dict[str, Any]:
-    return {**scope.detail(), "kind": question.kind.value, "alleles": [one.text for one in question.alleles]}
+def _said(scope: AccessScope, asked: CountedItems[T]) -> dict[str, Any]:
+    return {**scope.detail(), **asked.said}
 
 
 def _entry(
-    scope: AccessScope, question: CountsQuestion, cohort: _Cohort, reasons: Mapping[Allele, str], charged: int
+    scope: AccessScope, asked: CountedItems[T], cohort: CountedCohort, reasons: Mapping[T, str], charged: int
 ) -> dict[str, Any]:
     """Fields of the entry of an answer; what was asked and what it cost are sealed. It names nobody: its receipt goes to whoever asked, and a
     leaf that names people says how many.
     """
     detail: dict[str, Any] = {
-        **_asked(scope, question),
+        **_said(scope, asked),
         **scope.project.recipient_detail(),
         "cohort": cohort.digest.hex(),
-        "epsilon": nats.text(question.epsilon),
+        "epsilon": nats.text(asked.epsilon),
         "charged": nats.text(charged),
         "why_not_told": {one.text: reason for one, reason in reasons.items()},
         "counts": {"subjects": len(cohort.people)},
@@ -233,23 +306,18 @@ def _entry(
         "asserted_for": scope.asserted_for,
         "purpose": ",".join(scope.project.declaration.purpose.use_kinds),
         "consent": cohort.decided.head.entry(),
-        "counts": banded({"subjects": len(cohort.people), "alleles": len(question.alleles)}),
+        "counts": banded({"subjects": len(cohort.people), asked.counted: len(asked.items)}),
         "detail": detail,
     }
 
 
-def _told(vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, settled: _Settled) -> CountsAnswer:
+def _told(vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, settled: Settled[Allele]) -> CountsAnswer:
     counted, people = question.kind is RequestKind.COUNTS, len(settled.cohort.people)
     answers = []
     for allele in question.alleles:
         one = settled.answers[allele]
         cell = cells.cell(one.noisy, people=people, counted=counted)
         answers.append(Counted(allele.text, cell.exists, cell.carriers, nats.number(one.epsilon)))
-    spent = {
-        one.scope.value: Spent(nats.number(one.spent), nats.factor(one.spent), nats.number(one.left))
-        for one in settled.left
-        if one.scope is not BudgetScope.WORLD
-    }
     informed = vault.role not in UNINFORMED_ROLES
     return CountsAnswer(
         kind=question.kind.value,
@@ -261,7 +329,7 @@ def _told(vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, se
         false_exists=noise.false_exists(question.epsilon),
         answers=tuple(answers),
         charged=nats.number(settled.charged),
-        spent=spent,
+        spent=settled.spent(),
         receipt=publication.receive(vault, settled.entry.index),
         reasons={one.text: reason for one, reason in settled.reasons.items()} if informed else {},
     )

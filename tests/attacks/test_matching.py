@@ -9,8 +9,9 @@ import pytest
 from tests.support import criteria, matched
 from tests.support.attack_figures import shown
 from tests.support.matched import LOCI, PACK, ask
-from vault import gate
+from vault import counting, gate
 from vault.access import criteria_packs
+from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError, RefusedError
@@ -94,3 +95,32 @@ def test_an_approved_pack_of_every_genotype_is_stopped_by_its_bits(held):
         ask(held, "probe@1", code="limited")
     assert caught.value.code == "too_many_bits"
     assert ask(held, "probe@1").bits["cumulative"] > 20  # without a limit it leaves
+
+
+def difference(held):
+    """People for whom a criterion held before a withdrawal less those after it."""
+
+    def asked():
+        found = gate.match_counts(
+            held.vault, project="counted", dataset="cohort", panel="exact", criteria="small@1", epsilon="0.1"
+        )
+        return next(one.people for one in found.criteria if one.id == "common")
+
+    matched.declare(held, "counted", kinds=["matching", "counts"])
+    before = asked()
+    recording.withdraw(held.vault, "P000")  # a carrier
+    after = asked()
+    return None if before is None or after is None else before - after
+
+
+def test_the_difference_across_a_withdrawal_is_of_two_draws(held, monkeypatch):
+    drawn, real = [], counting.discrete_laplace
+    monkeypatch.setattr(counting, "discrete_laplace", lambda *given: drawn.append(real(*given)) or drawn[-1])
+    difference(held)
+    assert len(drawn) == 2 * len(PACK["criteria"])
+
+
+def test_without_noise_the_difference_is_the_victims_genotype(held, monkeypatch):
+    """Guard off."""
+    monkeypatch.setattr(counting, "discrete_laplace", lambda *_: 0)
+    assert difference(held) == 1

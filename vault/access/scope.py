@@ -128,15 +128,24 @@ def scope_of_counts(
     return scope
 
 
-def scope_of_matching(vault: UnlockedVault, *, project: str, dataset: str, panel: str, criteria: str) -> AccessScope:
-    """Load the scope of a pack that is asked in place of a panel's genotypes.
+def scope_of_matching(
+    vault: UnlockedVault,
+    *,
+    project: str,
+    dataset: str,
+    panel: str,
+    criteria: str,
+    kinds: Sequence[RequestKind] = (RequestKind.MATCHING,),
+) -> AccessScope:
+    """Load the scope of a pack that is asked in place of a panel's genotypes. ``kinds``: that the project has to declare.
 
     Raises:
         InputError, RefusedError: as ``scope_of_view``.
     """
     found, held = panels.by_name(vault, panel), datasets.by_name(vault, dataset)
     scope = AccessScope(projects.load(vault, project), held, found, (), criteria=criteria)
-    _require_open(vault, scope, RequestKind.MATCHING)
+    for kind in kinds:
+        _require_open(vault, scope, kind)
     return scope
 
 

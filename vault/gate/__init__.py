@@ -17,7 +17,7 @@ engines get one message, whatever the reason.
 from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
-from vault.gate.matching import match
+from vault.gate.matching import match, match_counts
 from vault.gate.views import view
 
-__all__ = ["check", "counts", "extract", "match", "result", "view"]
+__all__ = ["check", "counts", "extract", "match", "match_counts", "result", "view"]

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from policies.criteria.packs import CriteriaPack
+from policies.purposes import RequestKind
+from vault import match_counting
 from vault.access import askable, criteria_packs, publication, releases
+from vault.access.disclosure import questions
 from vault.access.scope import AccessScope, scope_of_matching
 from vault.access.told import told
 from vault.audit.actions import Action
@@ -17,6 +20,7 @@ from vault.crypto.primitives import sha256
 from vault.gate import accesses, blocks, decision
 from vault.gate.accesses import Access
 from vault.ids import Pseudonym
+from vault.match_counting import CriteriaCounts
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -84,6 +88,48 @@ def _match(vault: UnlockedVault, project: str, dataset: str, panel: str, criteri
         bits={"view": bits["largest"], "cumulative": bits["cumulative"]},
         receipt=publication.receive(vault, outcome.index),
     )
+
+
+def match_counts(
+    vault: UnlockedVault,
+    *,
+    project: str,
+    dataset: str,
+    panel: str,
+    criteria: str,
+    epsilon: str | None = None,
+    accuracy: int | None = None,
+) -> CriteriaCounts:
+    """Tell of how many people of a project's cohort each criterion of an approved pack holds, by noisy numbers that are charged.
+
+    Raises:
+        InputError: as ``match``; ``document_rejected``: of the accuracy. RefusedError, IntegrityError, UnavailableError: as ``match``, but for
+            bits, and as ``counting.settle``.
+    """
+    with vault.trail.attempting(Action.COUNTS_ANSWER):
+        amount = questions.accuracy(epsilon=epsilon, within=accuracy)
+        criteria_packs.read_version(criteria)
+
+    def counted() -> CriteriaCounts:
+        with vault.trail.attempting(Action.COUNTS_ANSWER):
+            kinds = (RequestKind.MATCHING, RequestKind.COUNTS)
+            scope = scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria, kinds=kinds)
+            pack = _pack(vault, scope)
+            decision.ready_decision_classes(vault)
+        return match_counting.answer(
+            vault,
+            scope,
+            pack,
+            amount,
+            decide=lambda tx, asked, when: decision.decide(vault, tx, asked, when),
+            open_calls=lambda asked, people: blocks.open_calls(vault, asked, people),
+        )
+
+    def form() -> None:
+        askable.require_names(vault, project, dataset, panel=panel, regions=())
+        criteria_packs.require_name(vault, criteria)
+
+    return told(vault, counted, form=form)
 
 
 def _pack(vault: UnlockedVault, scope: AccessScope) -> CriteriaPack:

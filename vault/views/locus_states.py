@@ -19,6 +19,7 @@ from policies.criteria.diplotypes import ALTERNATE, OTHER, REFERENCE, UNREAD
 from policies.disclosure.alleles import Allele, trimmed
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.contigs import normal_contig
+from vault.genotypes.store.part_merge import Calls
 from vault.views.view import View
 
 ONLY = 4
@@ -40,7 +41,7 @@ class _Record:
     numbers: Mapping[Allele, int]
 
 
-def locus_states(view: View, loci: Mapping[str, Allele]) -> dict[str, States]:
+def locus_states(view: View | Calls, loci: Mapping[str, Allele]) -> dict[str, States]:
     """uint8[n people] of each locus, in the view's order of people."""
     holders: dict[Allele, list[_Record]] = {}
     places: dict[tuple[str, int], list[_Record]] = {}
@@ -66,7 +67,7 @@ def _is_sequence(allele: str) -> bool:
 
 
 def _at_locus(
-    view: View, allele: Allele, deciding: Sequence[_Record], places: Mapping[tuple[str, int], Sequence[_Record]]
+    view: View | Calls, allele: Allele, deciding: Sequence[_Record], places: Mapping[tuple[str, int], Sequence[_Record]]
 ) -> States:
     own = places.get((allele.contig, allele.position), ())
     if not deciding:
@@ -81,11 +82,11 @@ def _at_locus(
     return shown
 
 
-def _agreed(view: View, allele: Allele, deciding: Sequence[_Record]) -> States:
+def _agreed(view: View | Calls, allele: Allele, deciding: Sequence[_Record]) -> States:
     """What the records say that list the allele; unread where they contradict each other, or where there is none."""
     if len(deciding) == 1:
         return _shown(view, deciding[0], allele)
-    shown = np.zeros(len(view.pseudonyms), np.uint8)
+    shown = np.zeros(view.codes.shape[1], np.uint8)
     for record in deciding:
         said = _shown(view, record, allele)
         read, told = _is_read()[shown], _is_read()[said]
@@ -94,7 +95,7 @@ def _agreed(view: View, allele: Allele, deciding: Sequence[_Record]) -> States:
     return shown
 
 
-def _shown(view: View, record: _Record, allele: Allele) -> States:
+def _shown(view: View | Calls, record: _Record, allele: Allele) -> States:
     """uint8[n]: what one record says of an allele."""
     wanted = record.numbers.get(allele)
     shown: States = _table(wanted)[view.codes[record.row]]
@@ -129,6 +130,16 @@ def _code(alleles: Sequence[int], wanted: int | None, *, phased: bool) -> int:
         return UNREAD
     first, second = shown if phased else sorted(shown)
     return first * 5 + second + (PHASED if phased and first != second else 0)
+
+
+@cache
+def without_phase() -> States:
+    """uint8[64]: the state of each state once its phase is dropped."""
+    table = np.zeros(CODES, np.uint8)
+    for code in range(CODES):
+        first, second, phased = parts(code)
+        table[code] = min(first, second) * 5 + max(first, second) if phased else code
+    return table
 
 
 def parts(code: int) -> tuple[int, int, bool]:

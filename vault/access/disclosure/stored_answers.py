@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from sqlalchemy import delete, select
 
-from policies.disclosure.alleles import Allele
 from policies.disclosure.nats import Micronats
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
@@ -27,6 +27,18 @@ SEALED = SealedRecord("stored_answer")
 TABLE = StoredAnswerRow.__tablename__
 
 
+class Spelled(Protocol):
+    """What a number is of: an allele, or a criterion, by its one spelling."""
+
+    @property
+    def text(self) -> str:
+        """The spelling."""
+        ...
+
+
+T = TypeVar("T", bound=Spelled)
+
+
 @dataclass(frozen=True)
 class StoredAnswer:
     """A number of carriers with noise, and the ε that it was drawn with."""
@@ -36,11 +48,11 @@ class StoredAnswer:
 
 
 def find(
-    vault: UnlockedVault, tx: Transaction, cohort: bytes, alleles: Iterable[Allele], *, dataset_id: DatasetId
-) -> dict[Allele, StoredAnswer]:
-    """Answers of a cohort that were drawn already. Raises IntegrityError ``stored_answer_altered``, ``seal_broken``."""
-    wanted = {_id(cohort, allele): allele for allele in alleles}
-    found: dict[Allele, StoredAnswer] = {}
+    vault: UnlockedVault, tx: Transaction, cohort: bytes, asked: Iterable[T], *, dataset_id: DatasetId
+) -> dict[T, StoredAnswer]:
+    """Answers of a cohort that were drawn already, by what was asked. Raises IntegrityError ``stored_answer_altered``, ``seal_broken``."""
+    wanted = {_id(cohort, one): one for one in asked}
+    found: dict[T, StoredAnswer] = {}
     for row in tx.scalars(select(StoredAnswerRow).where(StoredAnswerRow.answer_id.in_(list(wanted)))):
         said = SEALED.open(vault.records, row.answer_id, row.sealed, standing=[dataset_id.hex(), row.drawn])
         found[wanted[row.answer_id]] = StoredAnswer(said["noisy"], said["epsilon"])
@@ -51,19 +63,19 @@ def keep(
     vault: UnlockedVault,
     tx: Transaction,
     cohort: bytes,
-    drawn: Mapping[Allele, StoredAnswer],
+    drawn: Mapping[T, StoredAnswer],
     *,
-    held: Collection[Allele],
+    held: Collection[T],
     dataset_id: DatasetId,
 ) -> None:
     """Store new draws in the caller's write transaction; those of ``held``, which have less accuracy, are replaced."""
     now = to_micros(vault.clock())
-    for allele, one in drawn.items():
-        answer_id = _id(cohort, allele)
+    for asked, one in drawn.items():
+        answer_id = _id(cohort, asked)
         said = {"noisy": one.noisy, "epsilon": one.epsilon}
         sealed = SEALED.seal(vault.records, answer_id, said, standing=[dataset_id.hex(), now])
         row = StoredAnswerRow(answer_id=answer_id, dataset_id=dataset_id, drawn=now, sealed=sealed)
-        if allele in held:
+        if asked in held:
             tx.merge(row)
         else:
             tx.add(row)
@@ -86,5 +98,5 @@ def faults(vault: UnlockedVault) -> list[str]:
     return found
 
 
-def _id(cohort: bytes, allele: Allele) -> bytes:
-    return sha256(encode_context("genovault/stored-answer/v1", cohort, allele.text))
+def _id(cohort: bytes, asked: Spelled) -> bytes:
+    return sha256(encode_context("genovault/stored-answer/v1", cohort, asked.text))
