@@ -10,6 +10,11 @@ def test_the_template_lints_and_needs_no_vault(shell):
     assert shell.run("project lint p.yaml --json").json["code"] == "study1"
     assert shell.run("project template --json").json["template"].startswith("# A project")
     assert shell.try_("project template --code X --json").code == 4
+    text = (shell.folder / "p.yaml").read_text().replace("# profile: standard@1", "profile: standard@99")
+    shell.write("p.yaml", text)
+    assert shell.try_("project lint p.yaml --json").error == "profile_unknown"
+    shell.write("p.yaml", text.replace("standard@99", "our-own@1"))  # a site's: looked for when the project is approved
+    assert shell.run("project lint p.yaml --json").json["code"] == "study1"
 
 
 def test_a_bad_declaration_is_told_whole(shell):

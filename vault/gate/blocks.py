@@ -78,8 +78,8 @@ def _linked(access: Access, reader: dataset_reader.GenotypeReader) -> tuple[Inte
     limits, scope = access.limits, access.scope
     if limits.rules.linkage is None or not limits.excluded.intervals:
         return ()
-    asked = [*(locus.place for locus in (scope.panel.loci if scope.panel else ())), *(scope.selection().regions or ())]
-    if scope.panel is not None and scope.regions:
+    asked = [locus.place for locus in (scope.panel.loci if scope.panel else ())]
+    if scope.regions:
         asked += asked_regions.read_regions(scope.regions).intervals
 
     def read(places: tuple[Interval, ...], n_sites: int) -> Iterator[tuple[Calls, AlleleCounts]]:

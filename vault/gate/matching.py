@@ -138,8 +138,8 @@ def _pack(vault: UnlockedVault, scope: AccessScope) -> CriteriaPack:
 
 
 def _cohort(access: Access) -> bytes:
-    """Digest of the people of an access, the parts that hold their calls, and the masks, 32 bytes."""
+    """Digest of the people of an access, the parts that hold their calls, the masks and the rules of a view, 32 bytes."""
     scope, decided, hidden = access.scope, access.decided, access.limits.hidden
     people = scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), b"".join(decided.permitted)
-    masks = sha256(repr((hidden.masks, hidden.only)).encode())
+    masks = sha256(repr((hidden.masks, hidden.only, access.limits.rules)).encode())
     return sha256(encode_context("genovault/matched-cohort/v1", *people, decided.members.places(decided.permitted), masks))
