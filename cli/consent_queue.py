@@ -22,14 +22,14 @@ def queue(ctx: typer.Context) -> None:
     """What waits for a steward.
 
     Requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections and merges that another
-    steward proposed, recipients' keys, requests to be told whose a pseudonym is, and notices.
+    steward proposed, recipients' keys, criteria packs, requests to be told whose a pseudonym is, and notices.
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
     "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n},
     "requests": [{"request", "project", "dataset", "for", "submitted_by", "created"}], "versions": [{"project", "version": n, "state", "declared_by"}],
     "merges": [{"stays", "goes", "proposed_by", "proposed", "reason", "agree": command}], "recipients": [{"name", "added_by", "added"}],
-    "resolutions": [{"resolution", "project", "state": "open"|"approved", "opened_by", "approved_by": name or null, "expires"}]}.
+    "packs": [{"name", "version", "added_by", "added"}], "resolutions": [{"resolution", "project", "state": "open"|"approved", "opened_by", "approved_by": name or null, "expires"}]}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
@@ -71,6 +71,10 @@ def queue(ctx: typer.Context) -> None:
             "versions": versions,
             "merges": [waiting_merges.document(one) for one in merges],
             "recipients": [{"name": key.name, "added_by": key.added_by, "added": key.added} for key in found.recipients],
+            "packs": [
+                {"name": one.pack.name, "version": one.pack.version, "added_by": one.added_by, "added": one.added}
+                for one in found.packs
+            ],
             "resolutions": [pseudonyms.document(one) for one in found.resolutions],
         }
     )
@@ -93,6 +97,8 @@ def _lines(found: Queue, merges: Sequence[ProposedMerge]) -> Iterator[str]:
         yield f"{waits}: genovault request approve {request.request_id}"
     for code, one in found.versions:
         yield f"version {one.version.version} of project {code} is {one.version.state}: genovault project versions {code}"
+    for pack in found.packs:
+        yield f"criteria pack {pack.pack.label} waits: genovault criteria approve {pack.pack.label}"
     for merge in merges:
         yield from waiting_merges.lines(merge)
     for resolution in found.resolutions:

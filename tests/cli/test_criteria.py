@@ -27,7 +27,11 @@ def test_a_pack_from_its_file_to_its_approval(shell):
     assert shell.run("criteria lint pack.yaml --json").json == {"name": "small", "version": 1, "criteria": 2}
     assert shell.run("criteria add pack.yaml --json").json["state"] == "added"
     assert "genovault criteria approve small@1" in shell.run("criteria add pack.yaml").out
+    (waits,) = shell.run("consent queue --json").json["packs"]
+    assert (waits["name"], waits["version"]) == ("small", 1)
+    assert "genovault criteria approve small@1" in shell.run("consent queue").out
     approved = shell.run("criteria approve small --json").json
+    assert shell.run("consent queue --json").json["packs"] == []
     assert (approved["settled"], approved["pack"]["state"]) == (True, "approved")
     shown = shell.run("criteria show small@1 --json").json
     assert [one["id"] for one in shown["criteria"]] == ["common", "rare"]

@@ -192,6 +192,11 @@ def list_all(vault: UnlockedVault) -> list[KeptPack]:
     return found
 
 
+def waiting(vault: UnlockedVault) -> list[KeptPack]:
+    """Packs that nobody approved yet. Callers log the look."""
+    return [one for one in _visible(vault) if one.state == ADDED]
+
+
 def show(vault: UnlockedVault, label: str) -> KeptPack:
     """One pack that the principal may see; its newest version, where none is named. Raises InputError ``criteria_label``, ``criteria_unknown``."""
     with vault.trail.attempting(Action.CRITERIA_SHOW):

@@ -16,6 +16,7 @@ from policies.reasons import Reason
 from policies.standing import end_of, sources
 from policies.term_matching import Effect
 from vault.access import (
+    criteria_packs,
     declared_datasets,
     notice_records,
     project_versions,
@@ -26,6 +27,7 @@ from vault.access import (
     rulings,
     view_profiles,
 )
+from vault.access.criteria_packs import KeptPack
 from vault.access.notice_records import Notice
 from vault.access.project_versions import ListedVersion
 from vault.access.recipients import RecipientKey
@@ -87,6 +89,7 @@ class Queue:
     versions: tuple[tuple[str, ListedVersion], ...] = ()
     recipients: tuple[RecipientKey, ...] = ()  # whose keys await confirmation
     resolutions: tuple[Resolution, ...] = ()
+    packs: tuple[KeptPack, ...] = ()  # of criteria, which nobody approved yet
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -157,7 +160,8 @@ def queue(vault: UnlockedVault) -> Queue:
     asked, versions = tuple(requests.waiting(vault)), tuple(project_versions.proposed(vault))
     keys = tuple(key for key in recipients.list_all(vault) if key.state == recipients.ADDED)
     whose = tuple(resolutions.waiting(vault))
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys, whose)
+    packs = tuple(criteria_packs.waiting(vault))
+    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys, whose, packs)
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:
