@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import counts, request_files
+from cli import counts, request_files, risk
 from cli.context import Context, context_of
 from cli.inputs import read_text
 from cli.lazy import group
@@ -27,6 +27,7 @@ app.command("import")(request_files.import_)
 app.command("answer")(request_files.answer)
 app.command("verify-answer")(request_files.verify_answer)
 app.command("result")(counts.result)
+app.command("risk")(risk.risk)
 
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; only auditors read it.", show_default=False)]
 

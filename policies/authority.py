@@ -100,6 +100,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "request.approve",
         "request.deny",
         "request.answer",
+        "request.risk",
         "extract.intent",
         "release.show",
         "release.holdings",

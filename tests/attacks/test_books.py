@@ -32,7 +32,7 @@ def never(*_args, **_kwargs):
 @pytest.fixture
 def closed(monkeypatch):
     """No block may be opened."""
-    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.choose", never)
+    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.GenotypeReader.choose", never)
 
 
 CONSENT = {

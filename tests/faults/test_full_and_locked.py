@@ -29,7 +29,7 @@ from vault.storage.book_tables import LeaseRow
 from vault.storage.database import PRAGMAS
 from vault.storage.object_store import ObjectStore
 
-OPEN_BLOCKS = "vault.genotypes.catalog.dataset_reader.choose"
+OPEN_BLOCKS = "vault.genotypes.catalog.dataset_reader.GenotypeReader.choose"
 
 
 @pytest.fixture

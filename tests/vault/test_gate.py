@@ -64,13 +64,13 @@ def test_intent_and_outcome_are_a_pair_in_this_order(s, tmp_path):
 
 
 def test_the_intent_is_on_disk_before_a_block_is_opened(s, monkeypatch):
-    choose, seen = vaults.dataset_reader.choose, []
+    choose, seen = vaults.dataset_reader.GenotypeReader.choose, []
 
-    def choosing(session, *arguments):
-        seen.append(leaves(session)[-1]["act"])
-        return choose(session, *arguments)
+    def choosing(reader, selection):
+        seen.append(leaves(s)[-1]["act"])
+        return choose(reader, selection)
 
-    monkeypatch.setattr(vaults.dataset_reader, "choose", choosing)
+    monkeypatch.setattr(vaults.dataset_reader.GenotypeReader, "choose", choosing)
     gate.view(s, project="demo", dataset="cohort")
     assert seen == ["view.intent"]
 
@@ -141,7 +141,7 @@ REFUSALS = {
 def test_every_refusal_has_its_code_is_logged_and_opens_nothing(s, monkeypatch, reason):
     prepare, asked, code = REFUSALS[reason]
     prepare(s)
-    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.choose", None)
+    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.GenotypeReader.choose", None)
     with pytest.raises((RefusedError, InputError)) as caught:
         gate.view(s, **({"project": "demo", "dataset": "cohort"} | asked))
     assert caught.value.code == code
@@ -188,7 +188,7 @@ def test_requests_that_are_denied_unknown_or_of_another_kind(s, tmp_path):
 def test_an_output_that_is_taken_is_found_out_before_anything_is_opened(s, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("x")
-    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.choose", None)
+    monkeypatch.setattr("vault.genotypes.catalog.dataset_reader.GenotypeReader.choose", None)
     with pytest.raises(InputError) as caught:
         gate.extract(s, ask(s), tmp_path / "out")
     assert caught.value.code == "output_not_empty"

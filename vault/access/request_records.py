@@ -42,6 +42,7 @@ from vault.storage.timestamps import from_micros, rfc3339
 SEALED = SealedRecord("request")
 OPEN, DENIED, WITHDRAWN = "open", "denied", "withdrawn"  # of the row
 SUBMITTED, APPROVED, RELEASED, EXPIRED = "submitted", "approved", "released", "expired"  # of an open row
+ENDED = frozenset({DENIED, WITHDRAWN, EXPIRED})
 
 _ALWAYS_SAID = ("regions", "panel", "panel_version", "submitted_for")
 

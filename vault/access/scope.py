@@ -11,7 +11,7 @@ from policies.purposes import RequestKind
 from vault.access import asked_regions, delivery, projects, requests
 from vault.access.projects import Project
 from vault.access.recipients import RecipientKey
-from vault.access.request_records import Request
+from vault.access.request_records import ENDED, Request
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.crypto.primitives import sha256
@@ -109,6 +109,27 @@ def scope_of_request(vault: UnlockedVault, request_id: str, *, recipients: Seque
     with vault.books.read() as tx:
         readers = delivery.readers(vault, tx, project.declaration, chosen=recipients)
     return replace(_with_asked(vault, scope), readers=readers)
+
+
+def scope_of_waiting(vault: UnlockedVault, request: Request) -> AccessScope:
+    """Load the scope that a request would have if it were approved now. It names no request: none is served by it.
+
+    Raises:
+        InputError: ``request_state``: it was denied, withdrawn or has expired. RefusedError, InputError: as ``scope_of_view``.
+    """
+    if request.state in ENDED:
+        raise InputError("request_state", f"request {request.request_id} is {request.state}", hint="genovault request list")
+    if request.kind is not RequestKind.RECORDS:
+        found = scope_of_counts(
+            vault, project=request.project, dataset=request.dataset, kind=request.kind, panel=request.spec.panel, request=request
+        )
+        return replace(found, request_id=None)
+    spec = request.spec
+    panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
+    project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
+    scope = AccessScope(project, dataset, panel, spec.regions, genes=spec.genes)
+    _require_open(vault, scope)
+    return _with_asked(vault, scope)
 
 
 def scope_of_counts(

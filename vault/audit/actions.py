@@ -87,6 +87,7 @@ class Action(StrEnum):
     REQUEST_DENY = "request.deny"
     REQUEST_WITHDRAW = "request.withdraw"
     REQUEST_SHOW = "request.show"
+    REQUEST_RISK = "request.risk"  # a steward was shown what its release would tell; its people's genotypes were opened inside
     REQUEST_ANSWER = "request.answer"  # its state, signed for whoever asked
 
     VIEW_INTENT = "view.intent"

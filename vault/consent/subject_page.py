@@ -72,6 +72,7 @@ _ACTS = {
     "view.match.outcome": "what became of it",
     "extract.intent": "a project asked for your genetic data",
     "extract.outcome": "what became of it",
+    "request.risk": "it was worked out what would be told of the people whom a project asks for",
     "audit.disclosures": "it was looked up where your data went",
     "pseudonym.resolve": "a code was traced back to you",
 }

@@ -10,7 +10,7 @@
     8  release      sign the log's head, take the receipt, make the result visible
 
 Step 1 is ``access.scope``, step 2 ``decision``, steps 3, 4 and 7 ``accesses``, 5 and 6 ``blocks``, step 8 ``access.publication``; ``views``,
-``extracts``, ``answers``, ``matching`` and ``checks`` put them together, one kind of access each. A refusal is logged with its reason; researchers and
+``extracts``, ``answers``, ``matching``, ``checks`` and ``risks`` put them together, one kind of access each. A refusal is logged with its reason; researchers and
 engines get one message, whatever the reason.
 """
 
@@ -18,6 +18,7 @@ from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.matching import match, match_counts
+from vault.gate.risks import risk
 from vault.gate.views import view
 
-__all__ = ["check", "counts", "extract", "match", "match_counts", "result", "view"]
+__all__ = ["check", "counts", "extract", "match", "match_counts", "result", "risk", "view"]

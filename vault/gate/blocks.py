@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from policies.loci import Interval, Mask
 from vault.access import asked_regions, leftovers, release_names
 from vault.access.disclosure.carrier_table import Read
 from vault.access.excluded_places import renamed
+from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
 from vault.gate.accesses import Access, Destination
 from vault.genotypes.catalog import dataset_reader, declared_assays
 from vault.genotypes.store.selections import Selection
-from vault.ids import SubjectId
+from vault.ids import Pseudonym, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 
 if TYPE_CHECKING:
     from vault.genotypes.codec.allele_counts import AlleleCounts
     from vault.genotypes.store.part_merge import Calls
-    from vault.views.deidentify import Deidentified
+    from vault.risk.asked_sites import AskedSites
+    from vault.views.deidentify import CallSource, Deidentified
+    from vault.views.hidden_places import HiddenPlaces
 
 
 def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to: Destination | None = None) -> Deidentified:
@@ -33,11 +36,9 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     Raises:
         IntegrityError: ``key_missing``; a block or table was altered. RefusedError: ``extract_changed``.
     """
-    from vault.views.deidentify import Deidentified, row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
-    from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
+    from vault.views.deidentify import row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
-    scope, subjects, selection = access.scope, access.decided.permitted, access.scope.selection()
-    keys = open_keys(vault, KeyPurpose.GENOTYPE, subjects)
+    scope, subjects = access.scope, access.decided.permitted
     left = None if to is None else to.left
     naming = release_names.begin if left is None else release_names.naming
     names = release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
@@ -45,20 +46,62 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else vault.random(32)
     order = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
-    reader = dataset_reader.GenotypeReader(vault, scope.dataset, [subjects[at] for at in order], keys)
-    chosen = reader.choose(selection)
-    rules = access.limits.rules
+    people = [subjects[at] for at in order]
+    return _deidentified(vault, scope, access.limits, people, [names[at] for at in order], at_once=at_once)
+
+
+def open_measured(
+    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, people: Sequence[SubjectId]
+) -> tuple[Deidentified, AskedSites]:
+    """The view that an extract would make of these people, under numbers for names, and a count of what is read for it: to be measured inside.
+
+    Raises:
+        IntegrityError: as ``open_view``.
+    """
+    from vault.risk.asked_sites import AskedSites  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
+    counted: list[AskedSites] = []
+
+    def watch(source: CallSource, hidden: HiddenPlaces) -> AskedSites:
+        counted.append(AskedSites(source, hidden))
+        return counted[-1]
+
+    names = [Pseudonym(str(number)) for number in range(len(people))]
+    view = _deidentified(vault, scope, limits, people, names, watch=watch)
+    return view, counted[0]
+
+
+def _deidentified(
+    vault: UnlockedVault,
+    scope: AccessScope,
+    limits: ReleaseLimits,
+    people: Sequence[SubjectId],
+    names: Sequence[Pseudonym],
+    *,
+    at_once: bool = False,
+    watch: Callable[[CallSource, HiddenPlaces], CallSource] | None = None,
+) -> Deidentified:
+    """De-identify the calls of ``people``, named ``names``, in this order. ``watch``: makes what stands between the calls and the view, which hides
+    these places.
+    """
+    from vault.views.deidentify import Deidentified  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+    from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
+
+    selection = scope.selection()
+    reader = dataset_reader.GenotypeReader(vault, scope.dataset, people, open_keys(vault, KeyPurpose.GENOTYPE, people))
+    chosen, rules = reader.choose(selection), limits.rules
+    hidden = limits.hidden.and_places(_linked(scope, limits, reader, len(people)))
     profile = Profile(
         keep_phase=rules.keep_phase,
         keep_ids=rules.keep_ids,
         keep_filters=rules.keep_filters,
         min_carriers=rules.min_carriers,
-        hidden=access.limits.hidden.and_places(_linked(access, reader)),
+        hidden=hidden,
         regions=selection.regions,
     )
     return Deidentified(
-        chosen,
-        [names[at] for at in order],
+        chosen if watch is None else watch(chosen, hidden),
+        names,
         profile=profile,
         assembly=scope.dataset.assembly,
         panel=selection.panel.index if selection.panel else None,
@@ -68,14 +111,15 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     )
 
 
-def _linked(access: Access, reader: dataset_reader.GenotypeReader) -> tuple[Interval, ...]:
+def _linked(
+    scope: AccessScope, limits: ReleaseLimits, reader: dataset_reader.GenotypeReader, n_people: int
+) -> tuple[Interval, ...]:
     """Places that are linked with an excluded one in the people who are released; the excluded place is opened too, to compare with.
 
     Where nothing is excluded, or nothing near it is asked for, nothing is read.
     """
     from vault.views.linked_places import linked_places  # noqa: PLC0415 - as in ``open_view``
 
-    limits, scope = access.limits, access.scope
     if limits.rules.linkage is None or not limits.excluded.intervals:
         return ()
     asked = [locus.place for locus in (scope.panel.loci if scope.panel else ())]
@@ -91,7 +135,7 @@ def _linked(access: Access, reader: dataset_reader.GenotypeReader) -> tuple[Inte
         hidden=Mask.from_intervals(limits.hidden.masks),
         asked=renamed(Mask.from_intervals(asked)) if scope.panel or scope.regions else None,
         linkage=limits.rules.linkage,
-        n_people=len(access.decided.permitted),
+        n_people=n_people,
     )
 
 

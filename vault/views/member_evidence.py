@@ -55,6 +55,6 @@ def _weighted(times: int, seen: Floats, known: Floats) -> Floats:
     """float64[m]: times · ln(seen / known); nothing where it is not seen at all."""
     if not times:
         return np.zeros(len(seen))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # what nobody carries so often is not added
         found: Floats = times * np.where(seen > 0, np.log(np.where(seen > 0, seen, 1.0)) - np.log(known), 0.0)
     return found

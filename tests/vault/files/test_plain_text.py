@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 
 from tests.support.sources import modules, parsed
-from vault.audit.reports import charts
 from vault.files.plain_text import html_text, printable
+from vault.html import charts
 
 WRITERS = {
     "cli.output",

@@ -76,3 +76,8 @@ def test_drawn_cohorts_are_found_as_often_as_the_formula_says(n, m):
         hits += int((found[:n] > np.quantile(found[n:], 0.95)).sum())
         total += n
     assert hits / total == pytest.approx(membership.power(m, n), abs=0.06)
+
+
+def test_a_site_where_one_copy_is_all_there_is_is_no_fault():
+    """Who has two copies of it is nobody: the others' share would be below nought."""
+    assert member_evidence(np.array([[0, 1, 0], [2, 0, 1]], np.int8))[1] == np.inf

@@ -1,6 +1,6 @@
 """The audit report: one self-contained HTML page (no script, font or address), the verification result on top.
 
-It shows handles, codes and counts of the public leaves, and audit tokens. Its Content-Security-Policy forbids loading and scripts.
+It shows handles, codes and counts of the public leaves, and audit tokens.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
-from vault.audit.reports import charts
 from vault.audit.reports import report_tables as tables
 from vault.audit.reports.approvals import ProjectRecord
 from vault.audit.reports.report_tables import MOST_ROWS
@@ -18,27 +17,8 @@ from vault.audit.reports.statistics import AT_LEAST, MANY_TIMES, WORKING_HOURS, 
 from vault.audit.subject_sets import NamedAlike
 from vault.audit.verify import VerificationReport
 from vault.files.plain_text import html_text
+from vault.html import charts, page_frame
 from vault.storage.timestamps import rfc3339
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--page:#fff;--card:#f5f7fa;--edge:#d9dfe7;--bar:#2f6f9f;--good:#1d7a46;
---bad:#b3261e;--off:#c77700}
-@media (prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b5;--page:#12161c;--card:#1b212a;--edge:#313a47;--bar:#6db1e0;
---good:#58c98b;--bad:#ff8a80;--off:#ffb74d}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);margin:0 auto;max-width:860px;padding:32px 24px}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 8px}p{margin:6px 0}.soft,.none,caption{color:var(--soft)}
-.verdict{border:1px solid var(--edge);border-left:6px solid var(--good);background:var(--card);padding:12px 16px;margin:20px 0}
-.verdict.bad{border-left-color:var(--bad)}.verdict strong{font-size:17px}.verdict ul{margin:8px 0 0;padding-left:20px}
-.facts{display:flex;flex-wrap:wrap;gap:12px;margin:20px 0;padding:0;list-style:none}
-.facts li{flex:1 1 120px;background:var(--card);border:1px solid var(--edge);padding:10px 14px}
-.facts b{display:block;font-size:22px;font-weight:600}.facts span{color:var(--soft);font-size:13px}
-table{border-collapse:collapse;width:100%;font-size:14px}th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--edge)}
-td.n,th.n{text-align:right;padding-right:0;font-variant-numeric:tabular-nums}code{font:13px ui-monospace,monospace;word-break:break-all}
-svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft)}svg line{stroke:var(--edge)}
-.bar{fill:var(--bar)}.cell{fill:var(--bar)}.cell.off{stroke:var(--off);stroke-width:1.5}
-@media print{body{max-width:none}h2{break-after:avoid}svg,table,.verdict{break-inside:avoid}}
-"""
 
 
 @dataclass(frozen=True)
@@ -85,16 +65,11 @@ def page(content: ReportContent) -> str:
          tables.volumes(counted)),
         ("Without an outcome", "Entries that say something was begun, and none that says how it ended.", tables.without_outcome(counted)),
     )  # fmt: skip
-    body = "".join(
-        f"<h2>{html_text(heading)}</h2>{f'<p class=soft>{html_text(text)}</p>' if text else ''}{shown}"
-        for heading, text, shown in sections
-    )
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit report: {html_text(content.origin)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head><body>'
+    body = "".join(page_frame.section(heading, text, shown) for heading, text, shown in sections)
+    return page_frame.framed(
+        f"Audit report: {content.origin}",
         f"<h1>Audit report</h1><p class=soft><code>{html_text(content.origin)}</code>, made {rfc3339(content.made)[:19]}Z</p>"
-        f"{''.join(_verdict(origin, report) for origin, report in reversed(content.verified))}{_facts(content)}{body}</body></html>\n"
+        f"{''.join(_verdict(origin, report) for origin, report in reversed(content.verified))}{_facts(content)}{body}",
     )
 
 
@@ -147,8 +122,7 @@ def _facts(content: ReportContent) -> str:
         ),
         (len(counted.open_intents), "without an outcome"),
     )
-    listed = "".join(f"<li><b>{n:,}</b><span>{text}</span></li>" for n, text in facts)
     period = (
         f"<p class=soft>From {html_text(counted.first[:19])}Z to {html_text(counted.last[:19])}Z.</p>" if counted.first else ""
     )
-    return f'<ul class="facts">{listed}</ul>{period}'
+    return page_frame.facts([(f"{n:,}", text) for n, text in facts]) + period

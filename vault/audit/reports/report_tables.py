@@ -11,6 +11,7 @@ from vault.audit.reports.outcomes import LeftOpen, left_open
 from vault.audit.reports.statistics import Statistics
 from vault.audit.subject_sets import NamedAlike
 from vault.files.plain_text import html_text
+from vault.html.page_frame import table
 
 MOST_ROWS = 20
 _LEFT = {
@@ -119,17 +120,6 @@ def without_outcome(counted: Statistics) -> str:
         for record in counted.open_intents[-MOST_ROWS:]
     ]  # fmt: skip
     return table(("time", "who", "project", "act", "what it means", "entry"), rows) + _more(len(counted.open_intents))
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of HTML cells; the last column is numeric."""
-    if not rows:
-        return '<p class="none">None.</p>'
-    last = len(heads) - 1
-    mark = [' class="n"' if i == last else "" for i in range(len(heads))]
-    head = "".join(f"<th{mark[i]}>{html_text(text)}</th>" for i, text in enumerate(heads))
-    body = "".join("<tr>" + "".join(f"<td{mark[i]}>{cell}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _acting(actor: str, asserted_for: str | None) -> str:

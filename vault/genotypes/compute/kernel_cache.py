@@ -28,6 +28,7 @@ KERNEL_SOURCES = (
     "genotypes/compute/jit.py",
     "genotypes/ingest/*kernel*.py",
     "genotypes/site_kernels.py",
+    "risk/kernels.py",
     "views/*kernels.py",
     "extracts/*_kernels.py",
 )

@@ -18,10 +18,10 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200) -> str:
     """Vertical bars, one per (label, count); the first and last label are shown, all of them as tooltips."""
     if not values:
-        return _nothing()
+        return nothing()
     top, left, bottom = max(count for _, count in values) or 1, 44, 26
     step = (WIDTH - left) / len(values)
-    parts = [_line(left, y, WIDTH, y) + _text(left - 6, y + 4, f"{n:,}", "end") for y, n in _scale(top, height - bottom)]
+    parts = [line(left, y, WIDTH, y) + text(left - 6, y + 4, f"{n:,}", "end") for y, n in _scale(top, height - bottom)]
     for i, (label, count) in enumerate(values):
         tall = (height - bottom - 12) * count / top
         x, y = left + i * step, height - bottom - tall
@@ -29,16 +29,16 @@ def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200)
             f'<rect class="bar" x="{x + step * 0.1:.1f}" y="{y:.1f}" width="{max(step * 0.8, 0.5):.1f}" height="{tall:.1f}">'
             f"<title>{html_text(label)}: {count:,}</title></rect>"
         )
-    parts.append(_text(left, height - 8, values[0][0], "start"))
+    parts.append(text(left, height - 8, values[0][0], "start"))
     if len(values) > 1:
-        parts.append(_text(WIDTH, height - 8, values[-1][0], "end"))
-    return _svg(title, height, parts)
+        parts.append(text(WIDTH, height - 8, values[-1][0], "end"))
+    return svg(title, height, parts)
 
 
 def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12) -> str:
     """Horizontal bars, one per (label, count), which are sorted; those after the first ``most`` are summed in a last bar."""
     if not values:
-        return _nothing()
+        return nothing()
     shown = list(values[:most])
     if rest := sum(count for _, count in values[most:]):
         shown.append((f"{len(values) - most} others", rest))
@@ -46,22 +46,22 @@ def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12) -> 
     parts = []
     for i, (label, count) in enumerate(shown):
         y, wide = i * _ROW, (WIDTH - _LABEL - 70) * count / top
-        parts.append(_text(_LABEL - 8, y + 16, label if len(label) <= 34 else f"{label[:33]}…", "end", hint=label))
+        parts.append(text(_LABEL - 8, y + 16, label if len(label) <= 34 else f"{label[:33]}…", "end", hint=label))
         parts.append(f'<rect class="bar" x="{_LABEL}" y="{y + 4}" width="{max(wide, 1):.1f}" height="{_ROW - 8}"/>')
-        parts.append(_text(_LABEL + wide + 6, y + 16, f"{count:,}", "start"))
-    return _svg(title, len(shown) * _ROW + 2, parts)
+        parts.append(text(_LABEL + wide + 6, y + 16, f"{count:,}", "start"))
+    return svg(title, len(shown) * _ROW + 2, parts)
 
 
 def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:
     """Heat map of counts, 7 weekdays from Monday x 24 hours UTC; cells outside working hours are framed."""
     top = max(max(row) for row in grid)
     if not top:
-        return _nothing()
+        return nothing()
     left, cell = 44, (WIDTH - 44) / 24
-    parts = [_text(left + hour * cell + cell / 2, 12, f"{hour:02}", "middle") for hour in range(0, 24, 2)]
+    parts = [text(left + hour * cell + cell / 2, 12, f"{hour:02}", "middle") for hour in range(0, 24, 2)]
     for weekday, row in enumerate(grid):
         y = 20 + weekday * _ROW
-        parts.append(_text(left - 8, y + 16, _DAYS[weekday], "end"))
+        parts.append(text(left - 8, y + 16, _DAYS[weekday], "end"))
         for hour, count in enumerate(row):
             off = "" if weekday < 5 and hour in working else " off"
             # A cell of one access stays distinct from an empty one, whatever the largest count.
@@ -70,7 +70,7 @@ def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:
                 f'<rect class="cell{off if count else ""}" x="{left + hour * cell + 1:.1f}" y="{y + 1}" width="{cell - 2:.1f}" '
                 f'height="{_ROW - 2}" fill-opacity="{opacity:.2f}"><title>{_DAYS[weekday]} {hour:02}:00 UTC: {count:,}</title></rect>'
             )
-    return _svg(title, 20 + 7 * _ROW + 2, parts)
+    return svg(title, 20 + 7 * _ROW + 2, parts)
 
 
 def _scale(top: int, height: float) -> list[tuple[float, int]]:
@@ -79,18 +79,23 @@ def _scale(top: int, height: float) -> list[tuple[float, int]]:
     return [(height - (height - 12) * n / top, n) for n in range(0, top + 1, step)]
 
 
-def _svg(title: str, height: float, parts: Sequence[str]) -> str:
-    return f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}"><title>{html_text(title)}</title>{"".join(parts)}</svg>'
+def svg(title: str, height: float, parts: Sequence[str], *, width: int = WIDTH, kind: str = "") -> str:
+    """An image of these elements. ``title``: what a screen reader says of it; ``kind``: its class in the page's style."""
+    look = f' class="{kind}"' if kind else ""
+    return f'<svg{look} role="img" viewBox="0 0 {width} {height:.0f}"><title>{html_text(title)}</title>{"".join(parts)}</svg>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, *, hint: str = "") -> str:
+def text(x: float, y: float, said: str, anchor: str, *, hint: str = "") -> str:
+    """A line of text; ``anchor``: start, middle or end; ``hint``: what is said of it in full."""
     tip = f"<title>{html_text(hint)}</title>" if hint else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html_text(text)}{tip}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html_text(said)}{tip}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+def line(x1: float, y1: float, x2: float, y2: float) -> str:
+    """A straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _nothing() -> str:
+def nothing() -> str:
+    """What stands in place of a chart of nothing."""
     return '<p class="none">Nothing to show.</p>'
