@@ -94,7 +94,7 @@ def _lines(found: Queue, merges: Sequence[ProposedMerge]) -> Iterator[str]:
     for request in found.requests:
         whose = f" for {request.spec.submitted_for}" if request.spec.submitted_for else ""
         waits = f"request {request.request_id} of {request.project}{whose} waits"
-        yield f"{waits}: genovault request approve {request.request_id}"
+        yield f"{waits}: genovault request risk {request.request_id}, then genovault request approve {request.request_id}"
     for code, one in found.versions:
         yield f"version {one.version.version} of project {code} is {one.version.state}: genovault project versions {code}"
     for pack in found.packs:

@@ -47,7 +47,7 @@ def extract(
 ) -> None:
     """Release what a request asks for as a folder of files.
 
-    The folder holds the genotypes and their index (of PGEN the .pvar and .psam, of Parquet tables of sites and samples), manifest.json with its receipt, and a README. It appears whole or not at all.
+    The folder holds the genotypes and their index (of PGEN the .pvar and .psam, of Parquet tables of sites and samples), manifest.json with its receipt, README.txt and LIMITS.txt. It appears whole or not at all.
 
     Where the project declares recipients, genotypes and indexes are encrypted to their confirmed keys (Crypt4GH) before they reach the disk.
 

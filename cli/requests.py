@@ -135,10 +135,15 @@ def approve(ctx: typer.Context, request_id: Id) -> None:
     """
     context = context_of(ctx)
     from vault.access import requests
+    from vault.risk import stored_reports
 
     with context.open() as vault:
         request = requests.approve(vault, request_id)
+        reported = stored_reports.made(vault, request_id)
     _tell_state(context, request)
+    context.output.line(
+        f"its risk report: {reported}" if reported else f"without a risk report: genovault request risk {request_id}"
+    )
 
 
 @app.command()

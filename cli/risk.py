@@ -19,17 +19,19 @@ def risk(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with plots to a file that does not exist yet.")
     ] = None,
+    last: Annotated[bool, typer.Option("--last", help="Show the last report as it was stored; opens nothing.")] = False,
 ) -> None:
     """What a request would tell of its people if it were served now, for the stewards who decide on it.
 
     Genotypes are opened inside, for people whom the log names, and none leaves. The report tells of places and people that the release leaves
-    out: it is not to be handed on.
+    out: it is not to be handed on. The last report of each request is kept, sealed; it is stale once people, calls, rules or what left before are others.
 
     JSON: {"request", "project", "dataset", "kind", "made", "n", "sites", "bits": {"mean", "max_person", "cumulative", "max_bits"},
     "unique_at": {"5", "10", "20"}, "unique_curve": [[sites, share]], "unique_by_all", "kin": {"why_not", "sites", "chromosomes", "pairs": {"same",
     "first", "second", "third"}, "people"}, "spectrum": {"asked": {copies: alleles}, "released": {…}}, "masked_share": {contig: {"asked", "masked",
     "share"}}, "missing": {"patterns", "largest", "alone"}, "frequencies": {"m", "mu",
-    "power", "lambda_max", "lambda_p95"}, "price": {…} of counts and presence, "profile": {…}, "not_protected": [...]}. What does
+    "power", "lambda_max", "lambda_p95"}, "price": {…} of counts and presence, "profile": {…}, "not_protected": [...],
+    "stale": bool}. What does
     not apply to the kind of request is null.
     """
     context = context_of(ctx)
@@ -37,9 +39,11 @@ def risk(
     from vault.risk.risk_page import page
 
     with context.output.reserving(html) as write, context.open() as vault:
-        found = gate.risk(vault, request_id)
+        found = gate.last_risk(vault, request_id) if last else gate.risk(vault, request_id)
         write(page(found))
     context.output.document(found)
+    if found["stale"]:
+        context.output.warn(f"the report of {found['made'][:10]} is stale: genovault request risk {request_id}")
     for line in _lines(found):
         context.output.line(line)
     if html is not None:
@@ -51,6 +55,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["price"] is not None:
         price = found["price"]
         yield f"at most {price['nats']:g} nats: odds change by a factor of {price['factor']:g} at most"
+    if found["sites"] is None:
         return
     bits = found["bits"]
     allowed = "no limit is declared" if bits["max_bits"] is None else f"{bits['max_bits']:,} may"

@@ -66,6 +66,7 @@ def test_the_log_s_key_alone_does_not_say_who_signed(asked):
         "genotypes.vcf.gz",
         "genotypes.vcf.gz.csi",
         "genotypes.vcf.gz.tbi",
+        "LIMITS.txt",
         "README.txt",
         "manifest.json",
         "manifest.json.tlog-proof",

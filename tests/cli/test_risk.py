@@ -64,5 +64,6 @@ def test_text_of_others_does_not_become_markup():
         "price": {"alleles": 1, "accuracy95": 30, "nats": 0.1, "factor": 1.1, "left": {"<u>": 1}},
         "profile": {"profile": "<s>", "sha256": "<s>", "fields": ["<s>"], "opt_outs": "<s>"},
         "not_protected": ["<q>"],
+        "stale": False,
     }
     assert not re.search(r"<(b>r|i>|u>|s>|q>)", page(document))

@@ -33,6 +33,7 @@ FILES = {
     "genotypes.vcf.gz.tbi",
     "manifest.json",
     "manifest.json.tlog-proof",
+    "LIMITS.txt",
     "README.txt",
 }
 

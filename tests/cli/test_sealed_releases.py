@@ -112,7 +112,7 @@ def test_who_may_get_an_extract_is_told(sealed):
 def test_every_format_is_sealed(sealed, options):
     shell, request = sealed
     shell.run(f"extract {request} --output out --recipient lab {options}")
-    clear = {"README.txt", "manifest.json", "manifest.json.tlog-proof"}
+    clear = {"LIMITS.txt", "README.txt", "manifest.json", "manifest.json.tlog-proof"}
     names = {path.name for path in (shell.folder / "out").iterdir()} - clear
     assert names
     assert all(name.endswith(".c4gh") for name in names)

@@ -279,6 +279,7 @@ def test_the_release_verifies_with_the_public_keys_alone(held):
         "genotypes.vcf.gz",
         "genotypes.vcf.gz.csi",
         "genotypes.vcf.gz.tbi",
+        "LIMITS.txt",
         "README.txt",
     }
 

@@ -88,6 +88,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "request verify-answer": ("request verify-answer answered.json --key release.vkey", None),
     "request approve": ("request approve {asked}", "request.approve"),
     "request result": ("request result {counted}", "counts.answer"),
+    "request risk": ("request risk {asked}", "request.risk"),
     "budget show": ("budget show demo", "budget.show"),
     "budget raise": ("budget raise demo --nats 0.5 --reason x --dataset cohort", "budget.raise"),
     "request withdraw": ("request withdraw {request} --reason x", "request.withdraw"),

@@ -28,6 +28,7 @@ from vault.crypto.primitives import Argon2Profile
 from vault.genotypes.catalog import datasets, panel_builder, panels
 from vault.operations import backup
 from vault.operations.erasure import process as erasure
+from vault.risk import stored_reports
 from vault.session import principals
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -95,6 +96,8 @@ def _spend(s: UnlockedVault) -> None:
         families.keep(tx, frozenset({dataset, bytes(16)}))
         drawn = {trimmed("22", at, "A", "G"): stored_answers.StoredAnswer(30, 100_000) for at in (1_000, 1_010)}
         stored_answers.keep(s, tx, bytes(32), drawn, held=(), dataset_id=dataset)
+        for asked in requests.list_all(s)[:2]:
+            stored_reports.keep(s, tx, asked, {"n": 10}, basis="")
 
 
 def released_by(s: UnlockedVault) -> object:

@@ -14,6 +14,8 @@ from vault.audit.actions import Action
 from vault.audit.reports.records import records
 from vault.consent import recording
 from vault.errors import InputError, RefusedError
+from vault.operations.erasure import process as erasure
+from vault.risk import stored_reports
 
 
 @pytest.fixture
@@ -48,6 +50,36 @@ def test_it_says_what_the_extract_then_tells(s, tmp_path):
     assert told == {name: pytest.approx(value, abs=0.1) for name, value in made.content.bits.items()}
     # the same sites once more tell nothing new
     assert gate.risk(s, asked)["bits"]["cumulative"] == pytest.approx(found["bits"]["cumulative"], abs=0.1)
+
+
+def test_the_last_one_is_kept_until_what_it_rests_on_is_another(s):
+    asked = vaults.ask(s)
+    with pytest.raises(InputError) as none:
+        gate.last_risk(s, asked)
+    assert none.value.code == "no_report"
+    made = gate.risk(s, asked)
+    assert gate.last_risk(s, asked) == made
+    assert stored_reports.made(s, asked) == f"{made['made'][:10]} {made['made'][11:16]} by ann"
+    assert [one.outcome for one in of_risk(s)] == ["failed", "intent", "done", "done"]
+    recording.withdraw(s, "S03")
+    assert gate.last_risk(s, asked) == made | {"stale": True}
+    assert gate.risk(s, asked)["stale"] is False
+    requests.deny(s, asked, "x")
+    assert gate.last_risk(s, asked)["stale"] is True
+
+
+def test_what_leaves_meanwhile_makes_it_stale(s, tmp_path):
+    asked = vaults.ask(s)
+    gate.risk(s, asked)
+    gate.extract(s, asked, tmp_path / "out")
+    assert gate.last_risk(s, asked)["stale"] is True
+
+
+def test_an_erasure_deletes_it(s):
+    asked = vaults.ask(s)
+    gate.risk(s, asked)
+    erasure.erase(s, "S03")
+    assert stored_reports.made(s, asked) is None
 
 
 def test_it_is_of_now(s):

@@ -1,1 +1,1 @@
-"""A view as files that leave the vault: VCF and BCF with their index, PGEN, Parquet, README, signed manifest."""
+"""A view as files that leave the vault: VCF and BCF with their index, PGEN, Parquet, README, LIMITS, signed manifest."""

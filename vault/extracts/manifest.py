@@ -33,6 +33,7 @@ CONTEXT = b"genovault/manifest/v1\n"
 LABEL: Literal["pseudonymised personal data"] = "pseudonymised personal data"
 MANIFEST_NAME = "manifest.json"
 README_NAME = "README.txt"
+LIMITS_NAME = "LIMITS.txt"
 MAX_MANIFEST_BYTES = 16 * 2**20  # 100,000 regions of a request are 3 MB
 FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"  # one plain component, nothing that a shell or file system reads otherwise
 

@@ -93,6 +93,7 @@ def readme_text(manifest: Manifest, *, indexed: bool = True) -> str:
             *(f"{name + ':':<12}{printable(value)}" for name, value in facts),
             "",
             "These are genotypes of real people under pseudonyms. Genotypes identify: this is personal data, never anonymous.",
+            "LIMITS.txt says what the release does not protect against.",
             'A missing call ("./.") is unknown or withheld. It is never the reference genotype.',
             *(["Another index is made with tabix -p vcf (TBI) or bcftools index (CSI)."] if indexed else []),
             "",

@@ -1,4 +1,4 @@
-"""Everything that goes into a release's folder but the receipt: genotypes, index, README and signed manifest."""
+"""Everything that goes into a release's folder but the receipt: genotypes, index, README, LIMITS and signed manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from vault.crypto.crypt4gh_keys import fingerprint
 from vault.errors import UsageError
 from vault.extracts.crypt4gh import Envelope
 from vault.extracts.genotype_files import FileChoice, Progress, Unfinished, write_genotypes
-from vault.extracts.manifest import MANIFEST_NAME, README_NAME, Manifest, Sealing, make_manifest, sign_manifest
+from vault.extracts.limits_page import limits_text
+from vault.extracts.manifest import LIMITS_NAME, MANIFEST_NAME, README_NAME, Manifest, Sealing, make_manifest, sign_manifest
 from vault.extracts.parcel import Parcel
 from vault.extracts.readme import readme_text
 from vault.extracts.staging import Staging
@@ -59,6 +60,8 @@ def write_folder(
     facts = facts.model_copy(update={"losses": losses})
     with parcel.create(README_NAME, file_format="text", clear=True) as readme:
         readme.write(readme_text(facts, indexed=chosen.indexed).encode())
+    with parcel.create(LIMITS_NAME, file_format="text", clear=True) as limits:
+        limits.write(limits_text().encode())
     manifest = make_manifest(**{**facts.model_dump(), "files": tuple(parcel.entries)})
     data = sign_manifest(manifest, signing_key)
     with staging.create(MANIFEST_NAME) as document:

@@ -18,7 +18,7 @@ from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.matching import match, match_counts
-from vault.gate.risks import risk
+from vault.gate.risks import last_risk, risk
 from vault.gate.views import view
 
-__all__ = ["check", "counts", "extract", "match", "match_counts", "result", "risk", "view"]
+__all__ = ["check", "counts", "extract", "last_risk", "match", "match_counts", "result", "risk", "view"]

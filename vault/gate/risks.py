@@ -15,10 +15,13 @@ from vault.consent import release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
+from vault.errors import InputError, RefusedError
 from vault.gate import blocks, decision
+from vault.risk import stored_reports
 from vault.session.audit_trail import Attempt
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
 from vault.storage.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def risk(vault: UnlockedVault, request_id: str) -> dict[str, Any]:
-    """Report what a request would tell if it were served now, as JSON values (``vault.risk.risk_document``). For stewards.
+    """Report what a request would tell if it were served now, as JSON values (``vault.risk.risk_document``), and store the report. For stewards.
 
     The people are decided on as the extract would, and named in the log before a block is opened. Nothing leaves: the report says what
     their genotypes have in common, and whether a few stand out, and no genotype.
@@ -44,13 +47,53 @@ def risk(vault: UnlockedVault, request_id: str) -> dict[str, Any]:
             found = _of_records(vault, scope, request, decided, limits)
         else:
             found = _of_counts(vault, scope, request, decided, limits)
-        fields: dict[str, Any] = {
-            "project": scope.project.code,
-            "request": request_id,
-            "counts": banded({"subjects": found["n"]}),
-        }
-        vault.trail.record(Action.REQUEST_RISK, Outcome.DONE, refers=attempt.intent, **fields)
-    return found
+        with vault.books.write() as tx:
+            stored_reports.keep(vault, tx, request, found, basis=_basis(vault, tx, scope, decided, limits))
+            counts, project = banded({"subjects": found["n"]}), scope.project.code
+            vault.trail.append(
+                tx, Action.REQUEST_RISK, Outcome.DONE, refers=attempt.intent, project=project, request=request_id, counts=counts
+            )
+    return {**found, "stale": False}
+
+
+def last_risk(vault: UnlockedVault, request_id: str) -> dict[str, Any]:
+    """The last report of a request, as it was stored; ``stale``: what it rests on is not so any more. Opens no block. For stewards.
+
+    Raises:
+        InputError: ``request_unknown``, ``no_report``. IntegrityError: ``risk_report_altered``; as the decision.
+    """
+    with vault.trail.attempting(Action.REQUEST_RISK, request=request_id):
+        request = requests.load(vault, request_id)
+        decision.ready_decision_classes(vault)
+        with vault.books.write() as tx:
+            found = stored_reports.last(vault, tx, request_id)
+            vault.trail.append(
+                tx, Action.REQUEST_RISK, Outcome.DONE, project=request.project, request=request_id, flags=("stored",)
+            )
+    return {**found.document, "stale": _now(vault, request) != found.basis}
+
+
+def _now(vault: UnlockedVault, request: Request) -> str | None:
+    """Basis of a report that were made now; None where none could be."""
+    try:
+        scope = scope_of_waiting(vault, request)
+        with vault.books.write() as tx:
+            when = moment(vault, tx)
+            decided = decision.decide(vault, tx, scope, when)
+            return _basis(vault, tx, scope, decided, release_decisions.limits(tx, scope, decided, when))
+    except (RefusedError, InputError):
+        return None
+
+
+def _basis(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decided: Decided, limits: ReleaseLimits) -> str:
+    """Digest of what a report rests on, 64 hex digits: people, the parts that hold their calls, what is hidden, the rules, and what left before."""
+    people, project = decided.permitted, scope.project
+    hidden = repr(
+        (limits.hidden.masks, limits.hidden.only, limits.excluded, limits.rules, project.declaration.disclosure)
+    ).encode()
+    left = released_sites.known(vault, tx, project).total
+    said = (bytes(scope.dataset.dataset_id), b"".join(people), decided.members.places(people), sha256(hidden), left)
+    return sha256(encode_context("genovault/risk-basis/v1", *said)).hex()
 
 
 def _begin(vault: UnlockedVault, scope: AccessScope, request: Request, attempt: Attempt) -> tuple[Decided, ReleaseLimits]:

@@ -12,6 +12,7 @@ from vault.access.disclosure import raises, released_sites, stored_answers
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
 from vault.operations.health import HealthFinding, Severity
+from vault.risk import stored_reports
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReleaseRow, RequestRow
 from vault.storage.timestamps import rfc3339
@@ -71,10 +72,11 @@ def _error(code: str, message: str) -> HealthFinding:
 
 
 def budgets_and_answers(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Raises of budgets and criteria packs that nobody signed, answers not as they were drawn, and accounts of what left not as they were sealed."""
+    """Raises of budgets and criteria packs that nobody signed, answers, risk reports and accounts of what left not as they were made."""
     yield from (_error("approval_missing", message) for message in raises.faults(vault))
     yield from (_error("criteria_pack_altered", message) for message in criteria_packs.faults(vault))
     yield from (_error("stored_answer_altered", message) for message in stored_answers.faults(vault))
+    yield from (_error("risk_report_altered", message) for message in stored_reports.faults(vault))
     yield from (_error("released_sites_altered", message) for message in released_sites.faults(vault))
 
 

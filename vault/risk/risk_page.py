@@ -46,6 +46,8 @@ def _parts(document: Document) -> Iterator[str]:
         '<div class="verdict bad"><strong>For those who decide on the request, and for nobody else.</strong>'
         "<p>The page tells of people and places that the release itself leaves out.</p></div>"
     )
+    if document["stale"]:
+        yield '<div class="verdict bad"><strong>This report is stale.</strong><p>People, calls, rules or what left before are others by now.</p></div>'
     yield from _records(document) if document["sites"] is not None else _counts(document)
     yield page_frame.section("The rules it would leave under", "As the project declares them.", _profile(document["profile"]))
     listed = "".join(f"<li>{html_text(one)}</li>" for one in document["not_protected"])
@@ -102,8 +104,12 @@ def _records(document: Document) -> Iterator[str]:
 
 
 def _counts(document: Document) -> Iterator[str]:
-    price = document["price"]
-    yield page_frame.facts([(f"{document['n']:,}", "people are counted"), (f"{price['alleles']:,}", "alleles are asked for")])
+    price, people = document["price"], (f"{document['n']:,}", "people take part")
+    if price is None:
+        yield page_frame.facts([people])
+        yield "<p>Answered in place: no record leaves.</p>"
+        return
+    yield page_frame.facts([people, (f"{price['alleles']:,}", "alleles are asked for")])
     left = ", ".join(f"{scope} {nats:g}" for scope, nats in price["left"].items())
     yield (
         f'<div class="verdict off"><strong>Odds change by a factor of {price["factor"]:,.2f} at most.</strong>'

@@ -529,6 +529,17 @@ class StoredAnswerRow(Base):
     sealed: Mapped[Sealed]  # the noisy number, its epsilon, and the columns before; books branch
 
 
+class RiskReportRow(Base):
+    """Risk report of a request, the last that was made."""
+
+    __tablename__ = "risk_report"
+
+    request_id: Mapped[Code] = mapped_column(primary_key=True)
+    dataset_id: Mapped[Id] = mapped_column(index=True)
+    made: Mapped[Micros]
+    sealed: Mapped[Sealed]  # the report, what it rests on, who made it, and the columns before; books branch
+
+
 class ReleasedSitesRow(Base):
     """Sites that a release added to what had left to an organisation, or to a project without one."""
 

@@ -35,6 +35,7 @@ REVISIONS = {
         "0021",
         "0022",
         "0023",
+        "0024",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

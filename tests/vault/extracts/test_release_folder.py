@@ -71,13 +71,13 @@ def test_a_whole_folder_verifies_and_reads(tmp_path, file_format, name):
         manifest, data = write_folder(view(), staging, FileChoice(file_format), facts=facts(), signing_key=KEY)
         staging.publish()
     indexes = [f"{name}.csi", f"{name}.tbi"] if file_format == "vcf" else [f"{name}.csi"]
-    assert sorted(p.name for p in output.iterdir()) == sorted(["README.txt", name, *indexes, "manifest.json"])
+    assert sorted(p.name for p in output.iterdir()) == sorted(["LIMITS.txt", "README.txt", name, *indexes, "manifest.json"])
     written = (output / name).stat().st_mtime_ns
     assert all((output / index).stat().st_mtime_ns >= written for index in indexes)  # else htslib warns
     assert (output / "manifest.json").read_bytes() == data
     assert verify_manifest(data, KEY.public) == manifest
     verify_files(manifest, output)
-    assert [entry.name for entry in manifest.files] == [name, *indexes, "README.txt"]
+    assert [entry.name for entry in manifest.files] == [name, *indexes, "README.txt", "LIMITS.txt"]
     done = subprocess.run([tool("bcftools"), "view", "-H", "-r", "22:5", output / name], capture_output=True, check=True)
     assert done.stderr == b""
     assert done.stdout == b"22\t5\t.\tA\tC\t.\tPASS\tAC=3;AN=4\tGT\t0|1\t1/1\n"
@@ -126,7 +126,7 @@ def test_genotypes_and_indexes_are_sealed_and_hold_what_a_plain_folder_holds(tmp
         write_folder(view(), staging, FileChoice(file_format), facts=facts(), signing_key=KEY)
         staging.publish()
     verify_files(manifest, tmp_path / "sealed")
-    clear = {"README.txt", "manifest.json"}
+    clear = {"LIMITS.txt", "README.txt", "manifest.json"}
     plain = {path.name: path.read_bytes() for path in (tmp_path / "plain").iterdir() if path.name not in clear}
     found = {path.name: path.read_bytes() for path in (tmp_path / "sealed").iterdir() if path.name not in clear}
     assert found.keys() == {f"{file}.c4gh" for file in plain}
@@ -210,7 +210,7 @@ def test_a_set_of_files_for_each_contig_says_what_one_set_does(tmp_path, file_fo
         assert told[-1] == (12, 12)
         assert manifest.losses == ({"half_calls": 12, "haploid_calls": 0} if file_format == "pgen" else {})
     if file_format == "parquet":
-        assert len(files[True]) == 5 * 2 + 3
+        assert len(files[True]) == 5 * 2 + 4
         for table in ("sites", "calls"):
             parts = [pq.read_table(io.BytesIO(files[True][f"{table}.{name}.parquet"])) for name in NAMES]
             assert pa.concat_tables(parts).equals(pq.read_table(io.BytesIO(files[False][f"{table}.parquet"])))
@@ -247,6 +247,6 @@ def test_a_panel_has_a_wide_table(tmp_path):
     with Staging(tmp_path / "out", random=os.urandom) as staging:
         manifest, _ = write_folder(view(), staging, FileChoice("parquet", layout="wide"), facts=panel, signing_key=KEY)
         staging.publish()
-    assert [entry.name for entry in manifest.files] == ["calls.parquet", "sites.parquet", "README.txt"]
+    assert [entry.name for entry in manifest.files] == ["calls.parquet", "sites.parquet", "README.txt", "LIMITS.txt"]
     rows = pq.read_table(tmp_path / "out" / "calls.parquet").to_pylist()
     assert rows == [{"sample": "demo1b", "0:22:5": "0|1"}, {"sample": "demo1a", "0:22:5": "1/1"}]

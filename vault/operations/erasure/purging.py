@@ -23,6 +23,7 @@ from vault.operations.erasure.panel_tables import follow, settle_builds, standin
 from vault.operations.erasure.private_alleles import NONE, carriers
 from vault.operations.erasure.site_tables import purge_chunk, purge_directory
 from vault.operations.erasure.swaps import Work, waiting
+from vault.risk import stored_reports
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import DatasetRow, LayoutMemberRow, PartRow, PersonalPartRow
 
@@ -102,7 +103,7 @@ def purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
         directories += purge_directory(vault, part, Work(job.job_id, part.part_id, DIRECTORY), private)
         builds += follow(vault, part, panels)
     _forget_answers(vault, job.subject, [dataset.dataset_id for dataset, _ in held])
-    vault.books.checkpoint_wal(*HOLDING_NAMES, stored_answers.TABLE, released_sites.TABLE)
+    vault.books.checkpoint_wal(*HOLDING_NAMES, stored_answers.TABLE, released_sites.TABLE, stored_reports.TABLE)
     builds += settle_builds(vault, carried.part_ids())
     for dataset in {dataset for dataset, _ in held}:
         panel_builder.rebuild(vault, dataset)
@@ -112,10 +113,11 @@ def purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
 
 
 def _forget_answers(vault: UnlockedVault, subject: SubjectId, datasets: list[DatasetId]) -> None:
-    """Forget noisy numbers that were drawn about a person's datasets, and which of their sites left: the person may be in either."""
+    """Forget noisy numbers and risk reports of a person's datasets, and which of their sites left: the person may be in any."""
     with vault.books.write() as tx:
         own = tx.scalars(select(PersonalPartRow.dataset_id).where(PersonalPartRow.subject_id == subject)).all()
         stored_answers.purge(tx, {*datasets, *own})
+        stored_reports.purge(tx, {*datasets, *own})
         released_sites.forget(vault, tx, {*datasets, *own})
 
 
