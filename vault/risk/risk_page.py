@@ -24,7 +24,7 @@ _RULES = {
     "min_carriers": "fewest people who carry an allele that is shown",
     "opt_outs": "a place that somebody excludes: masked for all, or the person left out",
     "margin": "bases hidden on each side of such a place",
-    "linkage": "sites hidden because they are linked with it",
+    "linkage": "sites hidden because they are linked with it, by r² in percent",
     "min_group": "fewest people in a release",
     "max_bits": "most bits that may leave to the organisation",
 }
@@ -191,7 +191,7 @@ def _missing_words(missing: Mapping[str, Any], n: int) -> str:
 
 
 def _profile(profile: Mapping[str, Any]) -> str:
-    rows = [(html_text(_RULES[name]), html_text(_plainly(value))) for name, value in profile.items() if name in _RULES]
+    rows = [(html_text(words), html_text(_plainly(profile[name]))) for name, words in _RULES.items() if name in profile]
     name = f"<p class=soft>Profile {html_text(profile['profile'])}, SHA-256 <code>{html_text(profile['sha256'])}</code></p>"
     return page_frame.table(("rule", ""), rows) + name
 
