@@ -5,8 +5,9 @@ alike, and the error holds nothing of the true reason, neither as cause nor as c
 none) and a store that answers nobody say so to everybody: neither depends on what is stored. So do names that the asker may list
 (``askable.require_names``): they belong to the form of the question.
 
-What is refused early and what is refused late would differ by their time, so a refusal waits for the next whole ``STEP``. That levels what
-takes less; it is no claim of constant time (docs/design/disclosure.md §11).
+What is refused early and what is refused late would differ by their time, so a refusal waits for the next whole ``STEP``, and a random part
+of one more, which covers how soon a busy machine wakes a program that has worked. That levels what takes less; it is no claim of constant
+time (docs/design/disclosure.md §11).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ UNKNOWN_COMMIT = ("database_unavailable", "log_unavailable")
 """A store did not answer: whether the outcome is durable only recovery can tell."""
 
 STEP = 0.25
-"""Seconds: refusals without a reason take a multiple of it, one in nearly every case (benchmarks/README.md has their times)."""
+"""Seconds: refusals without a reason take one and a random part of a second one, in nearly every case (benchmarks/README.md has their times)."""
 
 
 def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], None] = lambda: None) -> T:
@@ -42,10 +43,10 @@ def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], No
         if vault.role not in UNINFORMED_ROLES or error.code in UNKNOWN_COMMIT:
             raise
     form()
-    sleep(remaining(monotonic() - begun))
+    sleep(remaining(monotonic() - begun, int.from_bytes(vault.random(4), "big") / 2**32))
     raise RefusedError("refused", reasons.UNIFORM)  # here, where no other error is being handled
 
 
-def remaining(spent: float) -> float:
-    """Seconds until the next whole step, of those that a refusal has taken."""
-    return -spent % STEP
+def remaining(spent: float, part: float) -> float:
+    """Seconds to wait of a refusal that has taken ``spent``: until the next whole step, and ``part`` (0 to 1) of one more."""
+    return -spent % STEP + part * STEP

@@ -12,8 +12,9 @@ from vault.errors import InputError, RefusedError
 
 
 @pytest.mark.parametrize(("spent", "left"), [(0.01, 0.24), (0.2, 0.05), (0.25, 0), (0.3, 0.2), (5.01, 0.24)])
-def test_a_refusal_takes_whole_steps(spent, left):
-    assert told.remaining(spent) == pytest.approx(left, abs=1e-9)
+@pytest.mark.parametrize("part", [0, 0.5])
+def test_a_refusal_takes_whole_steps_and_a_part(spent, left, part):
+    assert told.remaining(spent, part) == pytest.approx(left + part * 0.25, abs=1e-9)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -27,10 +28,10 @@ def test_who_is_told_nothing_waits_and_nobody_else(role, monkeypatch):
         raise RefusedError("budget_spent", "the budget of P7 is spent")
 
     with pytest.raises(RefusedError) as caught:
-        told.told(SimpleNamespace(role=role), denied)
+        told.told(SimpleNamespace(role=role, random=lambda n: b"\x80" + bytes(n - 1)), denied)
     if role in {Role.RESEARCHER, Role.ENGINE}:
         assert (caught.value.code, caught.value.__context__) == ("refused", None)
-        assert waits == [pytest.approx(0.15)]
+        assert waits == [pytest.approx(0.15 + 0.125)]
     else:
         assert (caught.value.code, waits) == ("budget_spent", [])
 
