@@ -122,10 +122,11 @@ def disclosures(
 ) -> None:
     """What left the vault about one person: when, to whom, what and why. The look itself is logged as one about this person.
 
-    An access that never said how it ended counts as disclosed. Names, datasets and loci are shown to holders of audit-read.
+    Views and extracts, and counts, presence and exact frequencies of groups that the person is among. An access to genotypes that never said how it
+    ended counts as disclosed. Names, datasets and loci are shown to holders of audit-read.
 
     JSON: {"tokens": [...], "disclosures": [{"index": n, "time", "actor", "for", "project", "request", "release", "purpose", "ended",
-    "disclosed": bool, "outcome_index": n or null, "recipients": [...], "what": {…}}], "other": [entries of log], "pack",
+    "disclosed": bool, "outcome_index": n or null, "kind", "recipients": [...], "what": {…}}], "other": [entries of log], "pack",
     "paragraphs": [{"law", "paragraph", "says", "source", "read"}]}.
     """
     context = context_of(ctx)
@@ -149,9 +150,9 @@ def disclosures(
     for token in found.tokens:
         context.output.line(f"audit token, by which auditors know this person: {token}")
     context.output.table(
-        ("entry", "time", "to", "what", "why", "by", "for", "ended"),
+        ("entry", "time", "kind", "to", "what", "why", "by", "for", "ended"),
         [
-            (d.index, d.time[:19], ", ".join(d.recipients), _what(d), _why(d), d.actor, d.asserted_for, d.ended)
+            (d.index, d.time[:19], d.kind, ", ".join(d.recipients), _what(d), _why(d), d.actor, d.asserted_for, d.ended)
             for d in found.disclosures
         ],
     )
@@ -189,7 +190,9 @@ def _disclosure(found: Disclosure) -> dict[str, Any]:
 
 def _what(found: Disclosure) -> str:
     what = found.what
-    loci = what.get("panel") or ", ".join(what.get("regions", [])[:3]) or ("all sites" if what else "")
+    loci = (
+        what.get("panel") or ", ".join([*what.get("regions", []), *what.get("alleles", [])][:3]) or ("all sites" if what else "")
+    )
     return f"{what.get('dataset', '')} {loci}".strip()
 
 

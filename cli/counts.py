@@ -1,4 +1,4 @@
-"""Commands about counts and presence: their noisy answers, and what a question costs."""
+"""Answers to requests for counts, presence and frequencies, and what a question costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import tables
 from cli.context import Context, context_of
+from policies.disclosure.nats import number
+from policies.purposes import RequestKind
 
 if TYPE_CHECKING:
     from vault.access.request_records import Request
@@ -17,25 +20,36 @@ if TYPE_CHECKING:
 def result(
     ctx: typer.Context,
     request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id.", show_default=False)],
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to a file that does not exist yet.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Write the JSON to a file that does not exist yet; of frequencies, a signed folder."),
+    ] = None,
     reasons: Annotated[
         bool, typer.Option("--reasons", help="Say why an allele is not told, for stewards: not to be handed on.")
     ] = False,
 ) -> None:
-    """Answer a request for counts or presence with noisy numbers, and charge what was not answered before.
+    """Answer a request for counts, presence or frequencies, and charge what was not answered before.
 
-    An allele exists where the noisy number of its carriers is 21 or more; carriers is null for fewer, masked or absent alike. The same
-    question gets the same answer, and costs nothing again, while the same people take part.
+    Counts and presence are noisy numbers. An allele exists where the noisy number of its carriers is 21 or more; carriers is null for fewer, masked
+    or absent alike. Frequencies are exact: af.tsv, with a manifest that is signed (table verify). The same question gets the same answer, and costs
+    nothing again, while the same people take part.
 
     JSON: {"request", "kind", "cohort": {"digest", "n_band"}, "epsilon", "accuracy95", "false_exists", "answers": [{"allele", "exists": bool,
-    "carriers": number or null, "epsilon"}], "charged", "spent": {"project": {"nats", "factor", "left"}, "organisation": {…}}, "receipt"}.
+    "carriers": number or null, "epsilon"}], "charged", "spent": {"project": {"nats", "factor", "left"}, "organisation": {…}}, "receipt"}. Of
+    frequencies: {"request", "kind", "project", "dataset", "assembly", "panel": {"name", "version": n, "sha256"}, "cohort": {"n_band"}, "step",
+    "asked": n, "frequencies": [{"allele", "frequency"}], "made", "charged", "spent", "receipt"}.
     """
     context = context_of(ctx)
     from vault import gate
+    from vault.access import request_records
 
-    with context.output.reserving(output) as write, context.open() as vault:
-        found = gate.result(vault, request_id)
-        write(f"{json.dumps(found.as_dict(), indent=1)}\n")
+    with context.open() as vault:
+        if request_records.kind_of(vault, request_id) is RequestKind.FREQUENCIES:
+            tables.tell_table(context, gate.deliver_table(vault, request_id, output), output)
+            return
+        with context.output.reserving(output) as write:
+            found = gate.result(vault, request_id)
+            write(f"{json.dumps(found.as_dict(), indent=1)}\n")
     context.output.document(found.as_dict())
     shown = [
         (one.allele, "yes" if one.exists else "no", "-" if one.carriers is None else str(one.carriers)) for one in found.answers
@@ -54,7 +68,11 @@ def result(
 
 
 def tell_price(context: Context, request: Request) -> None:
-    """Say what a request for counts or presence will cost, before it is answered."""
+    """Say what a request for counts, presence or frequencies will cost, before it is answered."""
+    if request.spec.nats:
+        context.output.line(
+            f"an exact table, for {number(request.spec.nats):g} nats: genovault request result {request.request_id}"
+        )
     if request.spec.price is None:
         return
     price = request.spec.price.as_dict()

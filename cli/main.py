@@ -34,6 +34,7 @@ COMMANDS = {
     "project": CommandSource("cli.projects", "Purposes that people's data may be used for."),
     "recipient": CommandSource("cli.recipients", "Whom extracts are sealed for."),
     "request": CommandSource("cli.requests", "What projects ask for."),
+    "table": CommandSource("cli.tables", "Exact frequency tables of approved panels."),
     "budget": CommandSource("cli.budgets", "How much evidence counts may let out."),
     "extract": CommandSource("cli.extract", "Release what a request asks for as a folder of files.", single=True),
     "release": CommandSource("cli.releases", "Views that left the vault."),

@@ -9,6 +9,7 @@ import typer
 
 from cli.context import Context, context_of
 from cli.inputs import pinned_keys
+from policies.disclosure.nats import number
 from policies.errors import PolicyInputError
 from vault.errors import UsageError
 
@@ -156,4 +157,5 @@ def described(request: Request) -> dict[str, object]:
         "file_sha256": request.spec.file_sha256,
         "alleles": list(request.spec.alleles),
         "price": None if request.spec.price is None else request.spec.price.as_dict(),
+        "nats": number(request.spec.nats) if request.spec.nats else None,
     }

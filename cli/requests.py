@@ -64,8 +64,8 @@ def submit(
 ) -> None:
     """Ask for a view: of the union of regions, genes and panel; without any, of the whole dataset.
 
-    Counts and presence are of alleles, or of a panel of exact loci, and cost evidence: the price is shown, and paid when they are answered
-    (request result).
+    Counts and presence are of alleles, or of a panel of exact loci, frequencies of a panel that is approved for exact tables (table approve).
+    They cost evidence: the price is shown, and paid when they are answered (request result).
 
     JSON: as of show.
     """
@@ -112,7 +112,8 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     approved). A project approves its requests with itself ("standing"), or a steward each.
 
     JSON: {"request", "project", "dataset", "kind", "regions": [...], "genes": [...], "panel", "panel_version", "for", "state", "submitted_by",
-    "created", "approval": "standing"|"each", "approved_by", "expires", "fields": [...], "reason", "file_sha256"}. The last three of a request file.
+    "created", "approval": "standing"|"each", "approved_by", "expires", "fields": [...], "reason", "file_sha256", "alleles": [...], "price", "nats"}.
+    "fields", "reason" and "file_sha256" of a request file; "nats" is what an exact table costs.
     """
     context = context_of(ctx)
     from vault.access import requests

@@ -97,6 +97,9 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "recipient.list",
         "budget.show",
         "budget.raise",
+        "table.assess",
+        "table.approve",
+        "table.list",
         "request.approve",
         "request.deny",
         "request.answer",
@@ -148,7 +151,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "criteria.show",
     ),
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
-    _WHO_COUNTS: ("counts.answer", "view.match.intent"),
+    _WHO_COUNTS: ("counts.answer", "table.answer", "view.match.intent"),
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
         "audit.approvals",
@@ -207,6 +210,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "erasing_chunk",
                 "budget_raise",
                 "criteria_pack",
+                "table_approval",
                 "key_backup",
             ),
             _STEWARDS,
@@ -215,6 +219,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
         "released_sites": _WHO_ASKS | {SERVICE},  # of views
         "budget": _WHO_COUNTS | {SERVICE},
         "budget_family": _WHO_COUNTS | {SERVICE},
+        "frequency_table": _WHO_COUNTS | {SERVICE},
         "consent_batch": _WHO_KNOWS_PEOPLE,
         "notice": _WHO_KNOWS_PEOPLE,  # a withdrawal opens them
         "resolution": _WHO_KNOWS_PEOPLE,

@@ -278,13 +278,15 @@ purpose:
 # people: [ann]                  # who works with the data; an engine gets views only of projects that name it here
 
 datasets: ["@DATASET@"]
-kinds: [records]                 # genotypes for each person; counts, presence: noisy numbers of carriers, charged to budgets; matching (and that action): whom approved criteria hold for
+kinds: [records]                 # genotypes for each person; counts, presence: noisy numbers, frequencies: exact ones of approved panels, charged to budgets; matching (and that action): whom approved criteria hold for
 
 disclosure:
   keep_phase: true               # which of the two chromosomes an allele lies on
   # keep_ids: true               # rsIDs of variants
   # min_group: 20                # refuse a view of fewer people
-  # nats: 1                      # what all its counts and presence may cost, where 2.3 is too much
+  # nats: 1                      # what all its counts, presence and frequencies may cost, where 2.3 is too much
+  # epsilon: 0.1                 # nats for each allele of counts and presence: what it asks with, and at most
+  # mu: 0.2                      # how well all its frequencies together may tell who takes part, where 0.363 is too much
   # max_bits: 10                 # how well people may be told apart by all that left to the organisation, in bits
   # min_carriers: 5              # show no variant that fewer people carry: they are missing there, never reference
   # opt_outs: leave_out          # who excludes a place of the genome is in no release; mask: that place is hidden of everybody

@@ -109,6 +109,7 @@ class RequestKind(StrEnum):
     COUNTS = "counts"
     PRESENCE = "presence"
     MATCHING = "matching"  # criteria packs, answered in place
+    FREQUENCIES = "frequencies"
 
 
 class PseudonymScope(StrEnum):

@@ -19,6 +19,7 @@ from vault.match_counting import CriteriaCounts
 from vault.operations import recovery
 from vault.session import unlocked_vault
 from vault.session.unlocked_vault import UnlockedVault
+from vault.tables.answers import FrequencyTable
 from vault.views.view import View
 
 
@@ -147,6 +148,24 @@ class Vault:
     ) -> CountsAnswer:
         """As ``counts``, but without numbers: which alleles 21 people or more carry, as far as the noise lets it be told."""
         return self._counted(RequestKind.PRESENCE, project, dataset, alleles=alleles, panel=panel, exact=(epsilon, accuracy))
+
+    def frequencies(self, *, project: str, dataset: str, panel: str) -> FrequencyTable:
+        """Exact frequencies of a panel's alleles, among all whose consent permits the project's purpose.
+
+        The panel's newest version has to be approved for it by two stewards, before the project's first answer. ``rows``: (allele, frequency)
+        of those that 21 people carry and 21 do not, and that are no rarer than 0.05, in steps of ``step``. The table is charged to the budgets of
+        project, organisation and all; asked again it is the same, free, while everybody in it takes part.
+
+        Args:
+            project: code of an approved project that declares frequencies.
+            dataset: name of one of the project's datasets.
+            panel: name of a panel of the dataset.
+
+        Raises:
+            UsageError: ``argument_type``. RefusedError: nothing is given, or a budget is spent. IntegrityError, UnavailableError: as ``view``.
+        """
+        _require_texts(project=project, dataset=dataset, panel=panel)
+        return gate.frequencies(self._opened, project=project, dataset=dataset, panel=panel)
 
     def _counted(
         self,

@@ -32,26 +32,17 @@ from vault.access.scope import UNINFORMED_ROLES, AccessScope
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded, spoken
 from vault.audit.log import Appended
-from vault.consent import release_decisions
-from vault.consent.cohort_decisions import Decided
-from vault.crypto.context import encode_context
-from vault.crypto.primitives import sha256
+from vault.consent import counted_cohorts
+from vault.consent.counted_cohorts import CountedCohort, Decide
 from vault.errors import RefusedError
 from vault.ids import SubjectId
 from vault.session.audit_trail import Attempt
-from vault.session.caches import Cache
-from vault.session.moments import Moment, moment
+from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
-from vault.views.hidden_places import HiddenPlaces
-
-Decide = Callable[[Transaction, AccessScope, Moment], Decided]
-"""The gate's decision, in a transaction."""
 
 OpenCalls = Callable[[AccessScope, Sequence[SubjectId]], Read]
 """The gate's reading of some people's calls."""
-
-_PLACES: Cache[tuple[object, tuple[SubjectId, ...], bytes] | None] = Cache(lambda: None)  # of the cohort last asked
 
 
 @dataclass(frozen=True)
@@ -99,20 +90,6 @@ class CountsAnswer:
         said = asdict(self)
         del said["reasons"], said["n_band"]
         return {**said, "cohort": {"digest": self.cohort, "n_band": self.n_band}, "answers": list(said["answers"])}
-
-
-@dataclass(frozen=True)
-class CountedCohort:
-    """People of a project and dataset who are counted, the places that are masked for them, and a digest of all that."""
-
-    decided: Decided
-    hidden: HiddenPlaces
-    digest: bytes
-
-    @property
-    def people(self) -> tuple[SubjectId, ...]:
-        """Whoever takes part."""
-        return self.decided.permitted
 
 
 T = TypeVar("T", bound=Spelled)
@@ -181,7 +158,7 @@ class _AlleleNumbers:
         table.fill(table.missing(items), self.open_calls(self.scope, cohort.people))
 
     def number(self, cohort: CountedCohort, item: Allele) -> tuple[int, str]:
-        if cohort.hidden.hides(item.contig, item.position, item.position + len(item.ref) - 1):
+        if cohort.masks_allele(item):
             return 0, "masked"
         carriers = self._table(cohort).carriers(item)
         return carriers, "small" if carriers else "absent"
@@ -205,7 +182,7 @@ def settle(
     """Take the steps of the module for what is asked, of whatever source.
 
     Raises:
-        RefusedError: as ``decide`` and ``release_limits.limits``; ``cohort_too_small``; ``budget_spent``; ``consent_changed``.
+        RefusedError: as ``counted_cohorts.cohort``; ``budget_spent``; ``consent_changed``.
         IntegrityError: as reading; ``stored_answer_altered``. UnavailableError: the answer cannot be logged.
     """
     with vault.trail.attempting(Action.COUNTS_ANSWER, project=scope.project.code, request=scope.request_id) as attempt:
@@ -225,7 +202,7 @@ def _settle(
     """Decide, price and commit in one transaction; None where the cohort's carriers are not all counted yet, and nothing was changed."""
     with vault.books.write() as tx:
         when = moment(vault, tx)
-        cohort = _cohort(vault, tx, scope, decide, when)
+        cohort = counted_cohorts.cohort(vault, tx, scope, decide, when)
         dataset_id = scope.dataset.dataset_id
         held = stored_answers.find(vault, tx, cohort.digest, asked.items, dataset_id=dataset_id)
         fresh = [one for one in asked.items if one not in held or held[one].epsilon < asked.epsilon]
@@ -242,21 +219,6 @@ def _settle(
         intent = attempt.intent or _intent(vault, tx, scope, asked, cohort)
         entry = vault.trail.append(tx, Action.COUNTS_ANSWER, Outcome.DONE, refers=intent, flags=when.flags, **fields)
         return Settled(cohort, {**held, **drawn}, reasons, price, left, entry), cohort
-
-
-def _cohort(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decide: Decide, when: Moment) -> CountedCohort:
-    """People of project and dataset as of now. Raises RefusedError ``cohort_too_small``; as ``decide`` and ``release_decisions.limits``."""
-    decided = decide(tx, scope, when)
-    hidden = release_decisions.limits(tx, scope, decided, when).hidden
-    if len(decided.permitted) < cells.FLOOR:
-        raise RefusedError("cohort_too_small", f"fewer than {cells.FLOOR} people take part: nothing is counted")
-    known = vault.caches.get(_PLACES)
-    if known is None or known[0] is not decided.members or known[1] != decided.permitted:
-        known = decided.members, decided.permitted, decided.members.places(decided.permitted)
-        vault.caches.put(_PLACES, known)
-    places = repr((hidden.masks, hidden.only)).encode()
-    said = (scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), b"".join(decided.permitted))
-    return CountedCohort(decided, hidden, sha256(encode_context("genovault/cohort/v1", *said, known[2], sha256(places))))
 
 
 def _draw(

@@ -18,7 +18,8 @@ from vault import counting
 from vault.access import publication
 from vault.access.scope import UNINFORMED_ROLES, AccessScope
 from vault.audit.bands import spoken
-from vault.counting import CountedCohort, CountedItems, Decide, OpenCalls, Spent
+from vault.consent.counted_cohorts import CountedCohort, Decide
+from vault.counting import CountedItems, OpenCalls, Spent
 from vault.genotypes.contigs import normal_contig
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -89,7 +90,7 @@ class _CriteriaNumbers:
         calls = self.open_calls(self.scope, cohort.people)(sorted({_place(allele) for allele in self.pack.loci.values()}))
         states = {name: without_phase()[shown] for name, shown in locus_states(calls, self.pack.loci).items()}
         for name, allele in self.pack.loci.items():
-            if cohort.hidden.hides(allele.contig, allele.position, allele.position + len(allele.ref) - 1):
+            if cohort.masks_allele(allele):
                 states[name] = states[name] * 0
         wanted = {one.meaning for one in items}
         said = zip(map(self.pack.meaning, self.pack.criteria), answers(self.pack, states, len(cohort.people)), strict=True)

@@ -43,7 +43,12 @@ def power(m: int, n: int, *, n_ref: int | None = None, alpha: float = ALPHA) -> 
         n_ref: people of the attacker's reference; None: frequencies are known exactly, which bounds what any attacker can do.
     """
     mu = strength(m, n)
-    return _found(mu if n_ref is None else mu / math.sqrt(1 + n / n_ref), alpha)
+    return power_at(mu if n_ref is None else mu / math.sqrt(1 + n / n_ref), alpha=alpha)
+
+
+def power_at(mu: float, *, alpha: float = ALPHA) -> float:
+    """Share of the members that the test finds at strength μ."""
+    return _NORMAL.cdf(mu - _NORMAL.inv_cdf(1 - alpha))
 
 
 def m_max(n: int, *, alpha: float = ALPHA, power: float = POWER) -> int:
@@ -71,11 +76,7 @@ def power_against(evidence: float, *, alpha: float = ALPHA) -> float:
     Given the genotypes, the test's statistic has the mean ±v/2 and the variance v = Σ (g - 2p)² / (2 n p (1 - p)), and v is in the first
     order Λ with the other members as the reference (docs/design/disclosure.md §3).
     """
-    return _found(math.sqrt(max(0.0, evidence)), alpha)
-
-
-def _found(mu: float, alpha: float) -> float:
-    return _NORMAL.cdf(mu - _NORMAL.inv_cdf(1 - alpha))
+    return power_at(math.sqrt(max(0.0, evidence)), alpha=alpha)
 
 
 def _require(m: int, n: int) -> None:

@@ -15,7 +15,7 @@ from policies.declarations import project_template
 from policies.purposes import RULABLE, RequestKind
 from policies.request_files import request_template
 from policies.token_scopes import TokenScope
-from tests.support import after_release, criteria, documents, vaults
+from tests.support import after_release, counted_acts, criteria, documents, vaults
 from tests.support.commands_by_role import COMMANDS
 from tests.support.held import stored
 from tests.support.parcels import pair
@@ -33,7 +33,6 @@ from vault.access import (
     requests,
     rulings,
 )
-from vault.access.disclosure import budget_book, raises
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
 from vault.audit.note import ED25519, VerifierKey
@@ -81,6 +80,9 @@ WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes non
 ELSE = {
     "request result": 3,
     "match run": 3,
+    "table assess": 3,
+    "table approve": 3,
+    "table verify": 5,
     "restore": 4,
     "key destroy-epoch": 2,
     "dataset rule": 4,
@@ -100,7 +102,7 @@ def staffed(tmp_path_factory):
     names = {"item": next(item for item in RULABLE if item.isidentifier())}
     with opened(vault) as s:
         vaults.approve(s, "each", "cohort", approval="each")
-        vaults.approve(s, "counted", "cohort", kinds=["counts"])
+        counted_acts.declare(s)
         vaults.approve(s, "waiting", "cohort")  # while there is one steward
         criteria.fill(s)
         vaults.approve(s, "served", "cohort", people=["rita"])
@@ -290,9 +292,6 @@ def functions(s, names, folder):
         "recipient.add": lambda: recipients.add(s, "other", (folder / "other.pub").read_bytes()),
         "recipient.confirm": lambda: recipients.confirm(s, "lab", names["mark"]),
         "recipient.retire": lambda: recipients.retire(s, "lab", reason="x"),
-        "counts.answer": lambda: gate.result(s, names["counted"]),
-        "budget.show": lambda: budget_book.show(s, "demo"),
-        "budget.raise": lambda: raises.raise_budget(s, "demo", "0.5", reason="x", dataset="cohort"),
         "request.risk": lambda: gate.risk(s, names["asked"]),
         "request.answer": lambda: request_files.answer(s, names["request"]),
         "request.approve": lambda: requests.approve(s, names["asked"]),
@@ -301,6 +300,7 @@ def functions(s, names, folder):
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
         **after_release.functions(s, names),
+        **counted_acts.functions(s, names),
         "audit.anchor": lambda: log_anchors.add(s, folder / "elsewhere"),
         "audit.disclosures": lambda: accounting.account_for(s, names["token"]),
         "log.continue": lambda: log_anchors.continue_log(s),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.support import after_release, criteria
+from tests.support import after_release, counted_acts, criteria
 
 COMMANDS: dict[str, tuple[str, str | None]] = {
     "init": ("init other --steward zed --argon2-profile test-only", None),
@@ -87,10 +87,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "request answer": ("request answer {request} --output answer.json", "request.answer"),
     "request verify-answer": ("request verify-answer answered.json --key release.vkey", None),
     "request approve": ("request approve {asked}", "request.approve"),
-    "request result": ("request result {counted}", "counts.answer"),
     "request risk": ("request risk {asked}", "request.risk"),
-    "budget show": ("budget show demo", "budget.show"),
-    "budget raise": ("budget raise demo --nats 0.5 --reason x --dataset cohort", "budget.raise"),
+    **counted_acts.COMMANDS,
     "request withdraw": ("request withdraw {request} --reason x", "request.withdraw"),
     "request resubmit": ("request resubmit {request}", "request.submit"),
     "request deny": ("request deny {request} --reason x", "request.deny"),

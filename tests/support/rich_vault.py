@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from policies import canonical
-from policies.disclosure.alleles import trimmed
 from policies.token_scopes import TokenScope
-from tests.support import after_release, criteria, vaults
+from tests.support import after_release, counted_acts, criteria, vaults
 from tests.support.parcels import pair
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import access_tokens, criteria_packs, project_versions, projects, recipients, reference_data, requests, rulings
-from vault.access.disclosure import budgets, families, raises, stored_answers
+from vault.access.disclosure import raises
 from vault.consent import recording
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.crypto.keystore import PassphraseFactor, Role
@@ -28,7 +27,6 @@ from vault.crypto.primitives import Argon2Profile
 from vault.genotypes.catalog import datasets, panel_builder, panels
 from vault.operations import backup
 from vault.operations.erasure import process as erasure
-from vault.risk import stored_reports
 from vault.session import principals
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -78,7 +76,7 @@ def rich(folder: Path) -> Rich:
         criteria_packs.retire(s, "second", reason="a test")
         erasure.erase(s, "S08")
         raises.raise_budget(s, "demo", "0.5", reason="a test")
-        _spend(s)
+        counted_acts.leave_answers(s)
         reference_data.load(s, "loci", json.dumps(_places() | {"source": "y"}), version="2")
         rulings.rule(s, "demo", "COL", reason="taken back", allows=False)
         access_tokens.revoke(s, access_tokens.list_all(s)[0].accessor)
@@ -86,18 +84,6 @@ def rich(folder: Path) -> Rich:
     with opened(here) as s:
         released = released_by(s)
     return Rich(here, folder / "earlier", released)
-
-
-def _spend(s: UnlockedVault) -> None:
-    """What answers leave in the books; there are too few people here to ask."""
-    project, dataset = projects.load(s, "demo"), datasets.by_name(s, "cohort").dataset_id
-    with s.books.write() as tx:
-        budgets.charge(s, tx, budgets.of_project(s, tx, project, dataset), dataset, 200_000)
-        families.keep(tx, frozenset({dataset, bytes(16)}))
-        drawn = {trimmed("22", at, "A", "G"): stored_answers.StoredAnswer(30, 100_000) for at in (1_000, 1_010)}
-        stored_answers.keep(s, tx, bytes(32), drawn, held=(), dataset_id=dataset)
-        for asked in requests.list_all(s)[:2]:
-            stored_reports.keep(s, tx, asked, {"n": 10}, basis="")
 
 
 def released_by(s: UnlockedVault) -> object:

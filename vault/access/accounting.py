@@ -1,7 +1,8 @@
 """Accounting of disclosures (45 CFR 164.528, GDPR Art. 15): each access to one subject's genotypes, from the log alone.
 
 An access is an intent and its outcome. ``done`` was disclosed, whatever a later entry says; ``refused``, ``failed`` and ``aborted`` were
-not, because nothing becomes visible before the outcome is in the log. An intent without an outcome counts as disclosed (``assumed``).
+not, because nothing becomes visible before the outcome is in the log. An intent without an outcome counts as disclosed (``assumed``); of counts
+and frequencies it does not: they leave in the transaction of their outcome (``aborted``).
 Erasure destroys the link from subject to entries: earlier disclosures stay in the log and are linked to no one.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from vault.audit.actions import Action, Outcome
 from vault.audit.reader import LogEntry
-from vault.audit.reports.outcomes import ended, is_access
+from vault.audit.reports.outcomes import ended, is_access, is_count
 from vault.audit.reports.records import Filter, Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError, UnavailableError
@@ -25,13 +26,22 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects import references, registrations
 
 DISCLOSED, ASSUMED = Outcome.DONE.value, "assumed"
+_KINDS = {
+    Action.VIEW_INTENT.value: "view",
+    Action.EXTRACT_INTENT.value: "extract",
+    Action.MATCH_INTENT.value: "matching",
+    Action.COUNTS_ANSWER.value: "counts",
+    Action.TABLE_ANSWER.value: "frequencies",
+}
 PACK = "accounting-2026-11-22.json"
 _TOKEN = "hmac-sha256:"  # noqa: S105 - how audit tokens begin
 
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One access to the subject's genotypes. ``what`` and ``recipients`` are sealed for auditors: empty without audit-read."""
+    """One access to the subject's genotypes, or numbers of many people that they are among. ``kind``: view, extract, matching, counts, presence or frequencies;
+    without audit-read presence is counts. ``what`` and ``recipients`` are sealed for auditors: empty without audit-read.
+    """
 
     index: int
     time: str
@@ -43,6 +53,7 @@ class Disclosure:
     purpose: str | None
     ended: str  # done | refused | failed | aborted | assumed
     outcome_index: int | None
+    kind: str
     recipients: tuple[str, ...] = ()
     what: Mapping[str, Any] = field(default_factory=dict)
 
@@ -117,7 +128,7 @@ def paragraphs() -> tuple[str, tuple[Paragraph, ...]]:
 
 def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Sequence[LogEntry], wanted: Filter) -> Accounting:
     found = [record for record in map(record_of, entries) if wanted.holds(record)]
-    intents = [record for record in found if is_access(record)]
+    intents = [record for record in found if is_access(record) or is_count(record)]
     on_progress = {record.index for record in intents}
     version, texts = paragraphs()
     return Accounting(
@@ -130,12 +141,12 @@ def _accounting(vault: UnlockedVault, tokens: Sequence[AuditToken], entries: Seq
 
 
 def disclosures(vault: UnlockedVault, tokens: Sequence[AuditToken]) -> tuple[Disclosure, ...]:
-    """Accesses to the genotypes of the subject with these tokens, oldest first; the caller logs that they were looked at.
+    """Accesses to the genotypes of the subject with these tokens, and numbers that they are among, oldest first; the caller logs that they were looked at.
 
     Raises IntegrityError as ``account_for``.
     """
     found = map(record_of, vault.trail.log.entries_at(vault.trail.log.entries_of(*tokens)))
-    return _disclosures(vault, [record for record in found if is_access(record)])
+    return _disclosures(vault, [record for record in found if is_access(record) or is_count(record)])
 
 
 def _disclosures(vault: UnlockedVault, intents: Sequence[Record]) -> tuple[Disclosure, ...]:
@@ -161,8 +172,14 @@ def _disclosure(intent: Record, closings: Sequence[LogEntry], said: Mapping[str,
         request=intent.request,
         release=release if kind == "release" else None,
         purpose=intent.purpose,
-        ended=ASSUMED if end is None or end.outcome is None else end.outcome,
+        ended=_unsaid(intent) if end is None or end.outcome is None else end.outcome,
         outcome_index=None if end is None else end.index,
+        kind=str(detail.pop("kind", _KINDS.get(intent.act or "", ""))),
         recipients=tuple(detail.pop("recipients", ())),
         what=detail,
     )
+
+
+def _unsaid(intent: Record) -> str:
+    """What has to be assumed of an access that never said how it ended."""
+    return ASSUMED if is_access(intent) else Outcome.ABORTED.value

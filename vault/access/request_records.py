@@ -68,6 +68,7 @@ class Spec:
     alleles: tuple[str, ...] = ()  # of counts and presence, CONTIG:POS:REF:ALT; else the panel's
     epsilon: Micronats = 0  # of each allele; 0 of records
     n_alleles: int = 0  # those, or the panel's
+    nats: Micronats = 0  # of an exact table; 0 of all else
 
     @property
     def price(self) -> Price | None:
@@ -100,6 +101,13 @@ class _Given:
 
     by: str
     at: int
+
+
+def kind_of(vault: UnlockedVault, request_id: str) -> RequestKind | None:
+    """Kind of a request, None of an unknown one: for choosing the way of its answer, where it is logged and refused."""
+    with vault.books.read() as tx:
+        row = tx.get(RequestRow, request_id)
+    return None if row is None else RequestKind(row.kind)
 
 
 def rows(vault: UnlockedVault, tx: Transaction, request_id: str | None = None) -> list[Request]:

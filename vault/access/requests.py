@@ -10,7 +10,7 @@ from sqlalchemy import select
 from policies.disclosure import nats
 from policies.purposes import ApprovalMode, RequestKind
 from vault.access import asked_regions, projects
-from vault.access.disclosure import asked_counts, questions
+from vault.access.disclosure import asked_counts
 from vault.access.request_records import (
     APPROVED,
     DENIED,
@@ -62,7 +62,8 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
         if kind is RequestKind.MATCHING:
             raise InputError("kind_not_served", "matching is not requested: it is asked", hint="genovault match run")
         dataset = datasets.by_name(vault, dataset_name)
-        spec = asked_counts.checked(vault, dataset, spec) if kind in questions.COUNTED else _checked(vault, dataset, spec)
+        asked = kind is not RequestKind.RECORDS
+        spec = asked_counts.checked(vault, project, dataset, kind, spec) if asked else _checked(vault, dataset, spec)
         _require_approved(project)
         if dataset_name not in project.declaration.datasets or kind not in project.declaration.kinds:
             raise RefusedError("outside_project", "the project does not declare this dataset or kind of request")

@@ -99,6 +99,10 @@ class Action(StrEnum):
     COUNTS_ANSWER = "counts.answer"  # noisy numbers of carriers, charged in the same transaction
     BUDGET_SHOW = "budget.show"
     BUDGET_RAISE = "budget.raise"  # with two stewards the first only proposes; flag "proposed"
+    TABLE_ASSESS = "table.assess"  # what an exact frequency table would tell, for a steward
+    TABLE_APPROVE = "table.approve"  # with two stewards the first only proposes; flag "proposed"
+    TABLE_LIST = "table.list"
+    TABLE_ANSWER = "table.answer"  # an exact frequency table, charged in the same transaction
     RELEASE_SHOW = "release.show"
     RELEASE_VERIFY = "release.verify"
     RELEASE_HOLDINGS = "release.holdings"

@@ -137,10 +137,11 @@ def _wordings(vault: UnlockedVault, events: Sequence[ConsentEvent]) -> dict[str,
 
 
 def _release(one: Disclosure, titles: Mapping[str, str]) -> dict[str, Any]:
-    """An access that disclosed, or of which that has to be assumed, with its recipients."""
-    asked = {key: value for key, value in one.what.items() if key in {"dataset", "regions", "panel"} and value}
+    """An access that disclosed, or of which that has to be assumed, with its kind and recipients."""
+    asked = {key: value for key, value in one.what.items() if key in {"dataset", "regions", "panel", "alleles"} and value}
     return {
         "release": one.release,
+        "kind": one.kind,
         "project": one.project,
         "title": one.what.get("title") or titles.get(one.project or "", ""),
         "made": one.time,

@@ -10,8 +10,8 @@
     8  release      sign the log's head, take the receipt, make the result visible
 
 Step 1 is ``access.scope``, step 2 ``decision``, steps 3, 4 and 7 ``accesses``, 5 and 6 ``blocks``, step 8 ``access.publication``; ``views``,
-``extracts``, ``answers``, ``matching``, ``checks`` and ``risks`` put them together, one kind of access each. A refusal is logged with its reason; researchers and
-engines get one message, whatever the reason.
+``extracts``, ``answers``, ``matching``, ``tables``, ``checks`` and ``risks`` put them together, one kind of access each. A refusal is logged with
+its reason; researchers and engines get one message, whatever the reason.
 """
 
 from vault.gate.answers import counts, result
@@ -19,6 +19,21 @@ from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.matching import match, match_counts
 from vault.gate.risks import last_risk, risk
+from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
 from vault.gate.views import view
 
-__all__ = ["check", "counts", "extract", "last_risk", "match", "match_counts", "result", "risk", "view"]
+__all__ = [
+    "approve_table",
+    "assess_table",
+    "check",
+    "counts",
+    "deliver_table",
+    "extract",
+    "frequencies",
+    "last_risk",
+    "match",
+    "match_counts",
+    "result",
+    "risk",
+    "view",
+]

@@ -46,7 +46,8 @@ def counts(
     def answered() -> CountsAnswer:
         with vault.trail.attempting(Action.COUNTS_ANSWER):
             scope = scope_of_counts(vault, project=project, dataset=dataset, kind=kind, panel=panel)
-            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=amount)
+            own = questions.of_project(scope.project, amount)
+            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=own)
         return _count(vault, scope, question)
 
     return told(vault, answered, form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=()))
@@ -60,12 +61,13 @@ def result(vault: UnlockedVault, request_id: str) -> CountsAnswer:
             request = requests.to_be_served(vault, request_id)
             kind, spec = request.kind, request.spec
             if kind not in questions.COUNTED:
-                raise RefusedError("kind_not_served", f"this request is for {kind.value}", hint="genovault extract")
+                raise RefusedError("kind_not_served", f"this request is for {kind.value}", hint="genovault request show")
             scope = scope_of_counts(
                 vault, project=request.project, dataset=request.dataset, kind=kind, panel=spec.panel, request=request
             )
             asked = questions.read_alleles(spec.alleles)
-            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=spec.epsilon)
+            epsilon = questions.of_project(scope.project, spec.epsilon)
+            question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=epsilon)
         return _count(vault, scope, question)
 
     return told(vault, answered)

@@ -38,6 +38,7 @@ from vault.storage.book_tables import (
     ErasingChunkRow,
     ErasureRow,
     FormRow,
+    FrequencyTableRow,
     JobRow,
     KeyBackupRow,
     LeaseRow,
@@ -55,6 +56,7 @@ from vault.storage.book_tables import (
     RequestRow,
     ResolutionRow,
     RulingRow,
+    TableApprovalRow,
     VaultRow,
 )
 from vault.storage.compiled_statements import fetched
@@ -181,6 +183,8 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             _of(BudgetRaiseRow),
             _of(ReleasedSitesRow, without=("sealed",)),
             _of(CriteriaPackRow),
+            _of(TableApprovalRow),
+            _of(FrequencyTableRow),
             _of(ErasureRow),
             _of(ErasingChunkRow),
             _of(KeyBackupRow),

@@ -573,6 +573,36 @@ class CriteriaPackRow(Base):
     sealed: Mapped[Sealed]  # the pack's text, and the columns before; books branch
 
 
+class TableApprovalRow(Base):
+    """Panel in one version that a project may have an exact frequency table of, on which two signatures stand."""
+
+    __tablename__ = "table_approval"
+
+    project_id: Mapped[Id] = mapped_column(primary_key=True)
+    panel_id: Mapped[Id] = mapped_column(primary_key=True)  # of one version
+    dataset_id: Mapped[Id]
+    alleles: Mapped[Count]  # that the panel names
+    nats: Mapped[Count]  # millionths of a nat that the table costs
+    proposed_by: Mapped[str | None] = mapped_column(Text)  # None: there was one steward
+    proposed: Mapped[Micros | None]
+    approved_by: Mapped[Code]
+    approved: Mapped[Micros]
+
+
+class FrequencyTableRow(Base):
+    """Exact frequency table that was given to a project. The row stays when what it says is forgotten, for the cohorts to come."""
+
+    __tablename__ = "frequency_table"
+
+    table_id: Mapped[Id] = mapped_column(primary_key=True)
+    project_id: Mapped[Id]
+    dataset_id: Mapped[Id]  # also of one that is gone: what left has left
+    panel_id: Mapped[Id]
+    made: Mapped[Micros]
+    gone: Mapped[Count]  # people of its cohort who were erased since
+    sealed: Mapped[Sealed]  # the table until somebody is erased, its cohort without them, and the columns before; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

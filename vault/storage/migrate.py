@@ -36,6 +36,7 @@ REVISIONS = {
         "0022",
         "0023",
         "0024",
+        "0025",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

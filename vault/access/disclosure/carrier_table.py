@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -32,7 +32,7 @@ Read = Callable[[Sequence[Interval]], Calls]
 """Reads calls of a cohort in some places: ``codes`` uint8[m, n] of n people."""
 
 _BASES = frozenset(b"ACGTN")
-_ALTS = 10  # allele numbers that a code can hold
+ALTS = 10  # allele numbers that a code can hold
 
 
 class Table:
@@ -84,18 +84,10 @@ def of_cohort(vault: UnlockedVault, scope: AccessScope, digest: bytes) -> Table:
 
 
 def carriers(calls: Calls) -> dict[Allele, int]:
-    """Number of people who carry each sequence allele of some calls; one who carries it in several records is one carrier.
-
-    Contigs have their normal names, alleles are trimmed.
-    """
+    """Number of people who carry each sequence allele of some calls; one who carries it in several records is one carrier."""
     rows: dict[Allele, list[tuple[int, int]]] = {}
-    sites = calls.sites
-    for row, text in enumerate(sites.alleles.items()):
-        ref, *alts = text.upper().split(b",")
-        for number, alt in enumerate(alts, 1):
-            if ref and alt and _BASES.issuperset(ref) and _BASES.issuperset(alt) and ref != alt:
-                contig, position = normal_contig(sites.contigs[sites.contig[row]]), int(sites.pos[row])
-                rows.setdefault(trimmed(contig, position, ref.decode(), alt.decode()), []).append((row, number))
+    for allele, row, number in sequence_alleles(calls):
+        rows.setdefault(allele, []).append((row, number))
     found = {}
     for allele, places in rows.items():
         people = np.zeros(calls.codes.shape[1], np.bool_)
@@ -106,9 +98,20 @@ def carriers(calls: Calls) -> dict[Allele, int]:
     return found
 
 
+def sequence_alleles(calls: Calls) -> Iterator[tuple[Allele, int, int]]:
+    """Each sequence allele of some calls, with its site and its number there. Contigs have their normal names, alleles are trimmed."""
+    sites = calls.sites
+    for row, text in enumerate(sites.alleles.items()):
+        ref, *alts = text.upper().split(b",")
+        for number, alt in enumerate(alts, 1):
+            if ref and alt and _BASES.issuperset(ref) and _BASES.issuperset(alt) and ref != alt:
+                contig, position = normal_contig(sites.contigs[sites.contig[row]]), int(sites.pos[row])
+                yield trimmed(contig, position, ref.decode(), alt.decode()), row, number
+
+
 def _carrying(calls: Calls, row: int, number: int) -> NDArray[np.bool_]:
     """bool[n]: who carries allele ``number`` of a site."""
-    found = _codes_with(number)[calls.codes[row]] if number < _ALTS else np.zeros(calls.codes.shape[1], np.bool_)
+    found = _codes_with(number)[calls.codes[row]] if number < ALTS else np.zeros(calls.codes.shape[1], np.bool_)
     escapes = calls.escapes
     first, last = np.searchsorted(escapes.site, [row, row + 1])
     for at in range(int(first), int(last)):

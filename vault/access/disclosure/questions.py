@@ -11,7 +11,8 @@ from policies.disclosure.nats import Micronats
 from policies.disclosure.noise import Price
 from policies.errors import InputProblem, PolicyInputError
 from policies.purposes import RequestKind
-from vault.errors import InputError
+from vault.access.projects import Project
+from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.genotypes.catalog.datasets import Dataset
 from vault.genotypes.catalog.panels import Panel
@@ -37,13 +38,30 @@ class CountsQuestion:
 
 
 def accuracy(*, epsilon: str | None, within: int | None) -> Micronats:
-    """The ε that is asked for, by a number of nats or of carriers. Raises InputError ``document_rejected``: told to everybody."""
+    """The ε that is asked for, by a number of nats or of carriers; 0 where neither is said. Raises InputError ``document_rejected``: told to everybody."""
+    if epsilon is None and within is None:
+        return 0
 
     def parse() -> Micronats:
         given = None if epsilon is None else nats.parse(epsilon, place="epsilon")
         return noise.chosen(epsilon=given, accuracy=within)
 
     return declared(parse, name="the accuracy")
+
+
+def of_project(project: Project, epsilon: Micronats) -> Micronats:
+    """The ε that a project's question is asked with: its own where nothing is said (0), and never more.
+
+    Raises:
+        RefusedError: ``outside_project``: more than the declaration allows.
+    """
+    most = project.declaration.disclosure.epsilon
+    if not epsilon:
+        return noise.DEFAULT if most is None else most
+    if most is not None and epsilon > most:
+        message = f"project {project.code} asks with at most {nats.text(most)} nats for each allele"
+        raise RefusedError("outside_project", message, hint="ask for less accuracy, or amend the project's disclosure")
+    return epsilon
 
 
 def read_alleles(texts: Sequence[str]) -> tuple[Allele, ...]:
@@ -79,6 +97,13 @@ def of_panel(panel: Panel) -> tuple[Allele, ...]:
         hint = "counts are of alleles: give each locus with REF and ALT"
         raise InputError("panel_not_exact", f"panel {panel.name} has loci that name no allele", hint=hint)
     return read_alleles(texts)
+
+
+def of_table(dataset: Dataset, panel: Panel) -> tuple[Allele, ...]:
+    """Distinct alleles that a table of a panel is asked about. Raises InputError as ``of_panel`` and ``require_own``."""
+    asked = of_panel(panel)
+    require_own(asked, dataset)
+    return in_normal_names(asked)
 
 
 def require_one_source(asked: Sequence[Allele], panel: str | None) -> None:

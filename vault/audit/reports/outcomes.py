@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from vault.audit.actions import Outcome, ending
+from vault.audit.actions import Action, Outcome, ending
 from vault.audit.reports.records import Record
 
 RELEASING = ("view", "extract")  # first word of the acts by which genotypes leave the vault
+COUNTING = (Action.COUNTS_ANSWER.value, Action.TABLE_ANSWER.value)  # acts by which numbers about many people leave
 
 
 class LeftOpen(Enum):
@@ -30,6 +31,11 @@ def is_intent(record: Record) -> bool:
 def is_access(record: Record) -> bool:
     """True if an entry is the intent of an act by which genotypes leave the vault."""
     return is_intent(record) and (record.act or "").partition(".")[0] in RELEASING
+
+
+def is_count(record: Record) -> bool:
+    """True if an entry is the intent of an act by which numbers leave: they do with the entry that says ``done``, and not without it."""
+    return is_intent(record) and record.act in COUNTING
 
 
 def is_refused_access(record: Record) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from policies.purposes import ProjectDeclaration
 from vault.access import projects
+from vault.access.disclosure import frequency_tables, stored_answers
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.errors import RefusedError
@@ -72,6 +73,7 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
             job, people = discarding.take_out(tx, vault, chosen, act=Action.DATASET_REMOVE, obj=obj, detail=detail)
             if whole:
                 personal_parts.forget_contigs(tx, dataset.dataset_id)
+            _forget_answers(vault, tx, dataset)
             left = _with_genotypes(tx, people)
         counts = discarding.finish(vault, job)
     return Removed(
@@ -84,6 +86,12 @@ def remove(vault: UnlockedVault, name: str, *, part: str | None = None, reason: 
         objects=counts["objects"],
         horizon=_horizon(vault),
     )
+
+
+def _forget_answers(vault: UnlockedVault, tx: Transaction, dataset: Dataset) -> None:
+    """Forget noisy numbers and tables that were made of what is removed; what they cost, and of how many a table was, stays."""
+    stored_answers.purge(tx, [dataset.dataset_id])
+    frequency_tables.forget(vault, tx, [dataset.dataset_id])
 
 
 def _alone_in_it(vault: UnlockedVault, named: PersonalPartRow) -> bool:
@@ -115,6 +123,7 @@ def _remove_own(vault: UnlockedVault, dataset: Dataset, named: PersonalPartRow, 
             raise parts.changed()
         detail = {"dataset": dataset.name, "parts": [named.part_id.hex()], "held_as": into.hex(), "reason": reason}
         leaving.leave(tx, vault, {into: [person]}, blank=True)
+        _forget_answers(vault, tx, dataset)
         obj = ObjectRef("part", named.part_id.hex())
         vault.trail.append(tx, Action.DATASET_REMOVE, Outcome.DONE, obj=obj, subjects=[person], detail=detail)
         left = _with_genotypes(tx, [person])

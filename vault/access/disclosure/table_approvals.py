@@ -1,0 +1,176 @@
+"""Panels that a project may have exact frequency tables of: approved by two stewards, each by their own signature, before it is told anything.
+
+An approval is of one version of a panel and fixes the price. Sites that are chosen with answers in hand could be chosen against somebody,
+so after the project's first answer nothing is approved any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from policies.disclosure.budgets import BudgetScope
+from policies.disclosure.nats import Micronats
+from vault.access import projects, second_steward
+from vault.access.disclosure import budgets, frequency_tables
+from vault.access.projects import Project
+from vault.audit.actions import Action, Outcome
+from vault.crypto.context import encode_context
+from vault.crypto.primitives import sha256
+from vault.errors import IntegrityError, RefusedError
+from vault.genotypes.catalog import panels
+from vault.genotypes.catalog.panels import Panel
+from vault.ids import ProjectId
+from vault.session import approvals
+from vault.session.approvals import Approval
+from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.book_tables import ApprovalRow, BudgetRow, TableApprovalRow
+from vault.storage.database import Transaction
+
+KIND = "frequency_table"
+
+
+@dataclass(frozen=True)
+class ApprovedPanel:
+    """A panel version that a project may have a table of: how many alleles it names, and what the table costs."""
+
+    panel: str
+    version: int
+    dataset: str
+    alleles: int
+    price: Micronats
+    approved_by: str
+    proposed_by: str | None
+
+
+@dataclass(frozen=True)
+class TableApproval:
+    """An approval that was signed. ``settled`` False: another steward has to give it."""
+
+    settled: bool
+    proposed_by: str | None
+
+
+def approve(
+    vault: UnlockedVault, project: Project, panel: Panel, *, alleles: int, price: Micronats, reason: str
+) -> TableApproval:
+    """Approve a panel version, at a price that was worked out. With several stewards the first proposes.
+
+    Raises:
+        RefusedError: ``answered_before``, ``already_approved``; ``self_confirmation``. UnavailableError: as ``approvals.sign``.
+    """
+    with vault.books.write() as tx:
+        require_unanswered(tx, project)
+        if tx.get(TableApprovalRow, (project.project_id, panel.panel_id)) is not None:
+            raise RefusedError("already_approved", f"panel {panel.name} version {panel.version} is approved for {project.code}")
+        approval = _approval(project.project_id, panel.panel_id, panel.dataset_id, alleles, price)
+        agreed = second_steward.sign(vault, tx, approval, two=second_steward.needed(tx))
+        tx.flush()
+        if agreed.settled:
+            first = None if agreed.proposed_by is None else _signed(tx, approval, agreed.proposed_by)
+            tx.add(
+                TableApprovalRow(
+                    project_id=project.project_id,
+                    panel_id=panel.panel_id,
+                    dataset_id=panel.dataset_id,
+                    alleles=alleles,
+                    nats=price,
+                    proposed_by=agreed.proposed_by,
+                    proposed=first,
+                    approved_by=vault.principal,
+                    approved=_signed(tx, approval, vault.principal),
+                )
+            )
+            tx.flush()
+        detail = {"panel": panel.name, "version": panel.version, "alleles": alleles, "micronats": price, "reason": reason}
+        flags = agreed.flags if agreed.settled else ("proposed",)
+        vault.trail.append(tx, Action.TABLE_APPROVE, Outcome.DONE, project=project.code, flags=flags, detail=detail)
+    return TableApproval(agreed.settled, agreed.proposed_by)
+
+
+def require_unanswered(tx: Transaction, project: Project) -> None:
+    """Refuse a project that was told something already: a count, presence or a table.
+
+    Raises:
+        RefusedError: ``answered_before``.
+    """
+    own = budgets.owner(BudgetScope.PROJECT, project)
+    mine = BudgetRow.scope == BudgetScope.PROJECT.value, BudgetRow.owner == own, BudgetRow.spent > 0
+    if tx.scalar(select(BudgetRow.spent).where(*mine).limit(1)) is not None or frequency_tables.given(tx, project):
+        raise RefusedError(
+            "answered_before",
+            f"project {project.code} has had answers: sites chosen after them could be chosen against somebody",
+            hint="declare a new project, and approve its panels before it asks; or ask for counts",
+        )
+
+
+def price_of(vault: UnlockedVault, tx: Transaction, project: Project, panel: Panel) -> Micronats:
+    """What a table of a panel costs a project, as two stewards signed it.
+
+    Raises:
+        RefusedError: ``table_not_approved``. IntegrityError: ``approval_missing``.
+    """
+    row = tx.get(TableApprovalRow, (project.project_id, panel.panel_id))
+    if row is None:
+        raise RefusedError(
+            "table_not_approved",
+            f"panel {panel.name} version {panel.version} is not approved for exact tables of {project.code}",
+            hint=f"genovault table approve {project.code} --panel {panel.name}, before its first answer; or ask for counts",
+        )
+    _required(vault, tx, row)
+    return row.nats
+
+
+def list_of(vault: UnlockedVault, code: str) -> Sequence[ApprovedPanel]:
+    """Panels that are approved for a project, by name and version.
+
+    Raises:
+        InputError: ``project_unknown``. IntegrityError: ``approval_missing``.
+    """
+    with vault.trail.attempting(Action.TABLE_LIST, project=code):
+        project = projects.load(vault, code)
+        known = {panel.panel_id: panel for panel in panels.list_all(vault)}
+        with vault.books.read() as tx:
+            rows = tx.scalars(select(TableApprovalRow).where(TableApprovalRow.project_id == project.project_id)).all()
+            for row in rows:
+                _required(vault, tx, row)
+            held = [(known[row.panel_id], row) for row in rows if row.panel_id in known]
+            found = [
+                ApprovedPanel(one.name, one.version, one.dataset, row.alleles, row.nats, row.approved_by, row.proposed_by)
+                for one, row in held
+            ]
+        vault.trail.record(Action.TABLE_LIST, Outcome.DONE, project=code)
+    return sorted(found, key=lambda one: (one.panel, one.version))
+
+
+def faults(vault: UnlockedVault) -> list[str]:
+    """Approvals that are not as two stewards signed them, a line each."""
+    found = []
+    with vault.books.read() as tx:
+        for row in tx.scalars(select(TableApprovalRow)):
+            try:
+                _required(vault, tx, row)
+            except IntegrityError as error:
+                found.append(f"a panel approved for exact tables: {error.message}")
+    return found
+
+
+def _required(vault: UnlockedVault, tx: Transaction, row: TableApprovalRow) -> None:
+    approval = _approval(ProjectId(row.project_id), row.panel_id, row.dataset_id, row.alleles, row.nats)
+    second = approvals.require(vault, tx, approval, principal=row.approved_by, signed=row.approved)
+    if row.proposed_by is not None and row.proposed is not None:
+        first = approvals.require(vault, tx, approval, principal=row.proposed_by, signed=row.proposed)
+        approvals.require_two(approval, first, second, principals=(row.proposed_by, row.approved_by))
+
+
+def _signed(tx: Transaction, approval: Approval, principal: str) -> int:
+    return tx.get_one(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal)).signed
+
+
+def _approval(project_id: ProjectId, panel_id: bytes, dataset_id: bytes, alleles: int, price: Micronats) -> Approval:
+    """The panel as it is approved for the project: what two stewards sign."""
+    ref = sha256(encode_context("genovault/table-approval/v1", project_id, panel_id))
+    content = sha256(encode_context("genovault/table-approved/v1", ref, dataset_id, alleles, price))
+    return Approval(Action.TABLE_APPROVE, KIND, ref, content)
