@@ -19,7 +19,7 @@ from vault.audit.reports.records import records
 from vault.audit.reports.statistics import count
 from vault.audit.verify import lines_of
 
-ACTS = (Action.VIEW_INTENT, Action.EXTRACT_INTENT, Action.DATASET_CHECK, Action.BACKUP_CREATE)
+ACTS = (Action.VIEW_INTENT, Action.MATCH_INTENT, Action.EXTRACT_INTENT, Action.DATASET_CHECK, Action.BACKUP_CREATE)
 STEPS = st.tuples(
     st.sampled_from(ACTS),
     st.booleans(),  # it names people

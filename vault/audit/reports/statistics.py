@@ -1,6 +1,6 @@
 """Statistics of a report: accesses over time, by project and purpose, refusals, unusual hours and volumes. Pure.
 
-An access is an intent to release genotypes (``view.intent``, ``extract.intent``), whatever its outcome: from then on the data may have
+An access is an intent to release genotypes (``view.intent``, ``view.match.intent``, ``extract.intent``), whatever its outcome: from then on the data may have
 been seen. A refusal is an entry with outcome ``refused``; a failed unlock, which is asserted, is none. What counts as without an outcome: ``vault.audit.reports.outcomes``.
 """
 

@@ -225,5 +225,7 @@ def test_an_unsigned_tail_is_on_top(books):
 
 
 def test_accesses_are_those_of_the_gate():
-    assert {Action.VIEW_INTENT, Action.EXTRACT_INTENT} == {act for act in Action if act.value.endswith(".intent")}
+    assert {Action.VIEW_INTENT, Action.MATCH_INTENT, Action.EXTRACT_INTENT} == {
+        act for act in Action if act.value.endswith(".intent")
+    }
     assert access(ENGINE, "demo", "HMB", "rel-1", [1]).outcome is Outcome.INTENT
