@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from policies.loci import Interval, Mask
@@ -88,9 +88,9 @@ def _deidentified(
     from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
     selection = scope.selection()
-    reader = dataset_reader.GenotypeReader(vault, scope.dataset, people, open_keys(vault, KeyPurpose.GENOTYPE, people))
-    chosen, rules = reader.choose(selection), limits.rules
-    hidden = limits.hidden.and_places(_linked(scope, limits, reader, len(people)))
+    keys = open_keys(vault, KeyPurpose.GENOTYPE, people)
+    chosen, rules = dataset_reader.choose(vault, scope.dataset, selection, people, keys), limits.rules
+    hidden = limits.hidden.and_places(_linked(vault, scope, limits, people, keys))
     profile = Profile(
         keep_phase=rules.keep_phase,
         keep_ids=rules.keep_ids,
@@ -112,7 +112,7 @@ def _deidentified(
 
 
 def _linked(
-    scope: AccessScope, limits: ReleaseLimits, reader: dataset_reader.GenotypeReader, n_people: int
+    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, people: Sequence[SubjectId], keys: Mapping[bytes, bytes]
 ) -> tuple[Interval, ...]:
     """Places that are linked with an excluded one in the people who are released; the excluded place is opened too, to compare with.
 
@@ -125,6 +125,7 @@ def _linked(
     asked = [locus.place for locus in (scope.panel.loci if scope.panel else ())]
     if scope.regions:
         asked += asked_regions.read_regions(scope.regions).intervals
+    reader = dataset_reader.GenotypeReader(vault, scope.dataset, people, keys)
 
     def read(places: tuple[Interval, ...], n_sites: int) -> Iterator[tuple[Calls, AlleleCounts]]:
         return (window.read() for window in reader.choose(Selection(regions=places)).windows(n_sites))
@@ -135,7 +136,7 @@ def _linked(
         hidden=Mask.from_intervals(limits.hidden.masks),
         asked=renamed(Mask.from_intervals(asked)) if scope.panel or scope.regions else None,
         linkage=limits.rules.linkage,
-        n_people=n_people,
+        n_people=len(people),
     )
 
 
