@@ -63,6 +63,11 @@ COMMANDS = {
     "relocate": CommandSource(
         "cli.vaults", "Say where the vault's parts are after they were moved, or make of copies a vault of its own.", single=True
     ),
+    "serve": CommandSource(
+        "cli.serving",
+        "Serve the vault's engines and researchers, by their access tokens, until the process is told to end.",
+        single=True,
+    ),
     "completion": CommandSource(
         "cli.completion", "Print the script that lets the tab key complete commands and options. Needs no vault.", single=True
     ),

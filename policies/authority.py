@@ -173,6 +173,8 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
     frozenset({ENGINE, RESEARCHER}): (
         "view.intent",
         "view.outcome",
+        "view.match.intent",
+        "view.match.outcome",
         "counts.answer",
         "request.submit",
         "request.withdraw",

@@ -10,6 +10,7 @@ from tests.support import after_release, counted_acts, criteria
 COMMANDS: dict[str, tuple[str, str | None]] = {
     "init": ("init other --steward zed --argon2-profile test-only", None),
     "status": ("status", None),
+    "serve": ("serve --sealed --listen 0.0.0.0:1", None),  # refused before anything is opened
     "demo": ("demo --help", None),
     "completion": ("completion bash", None),
     "restore": ("restore copy", None),  # refuses a folder that holds a vault, before anything is opened

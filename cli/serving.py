@@ -1,0 +1,54 @@
+"""The command that serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.context import context_of
+from cli.lazy import group
+
+app = group("Serve engines and programs over the network.")
+
+
+@app.command()
+def serve(
+    ctx: typer.Context,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8420",
+    unix: Annotated[Path | None, typer.Option(metavar="PATH", help="Listen on a Unix socket instead.")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM; needed beyond this machine.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Clients show a certificate of this CA, PEM, beside their tokens.")
+    ] = None,
+    start_sealed: Annotated[
+        bool, typer.Option("--sealed", help="Begin without keys; POST /v1/sys/unseal brings them, over TLS or the socket.")
+    ] = False,
+) -> None:
+    """Serve the vault's engines and researchers, by their access tokens, until the process is told to end.
+
+    The server unlocks a slot of the role service (genovault principal add NAME --role service): --as NAME with --key-file, or a passphrase.
+
+    JSON: {"served": bool}.
+    """
+    context = context_of(ctx)
+    from vault.server.listening import Listening, parse
+    from vault.server.listening import serve as listen_on
+    from vault.server.seal import Seal
+    from vault.session.settings import read_settings
+
+    folder = context.vault_folder()
+    read_settings(folder)
+    host, port = parse(listen)
+    where = Listening(host=host, port=port, unix=unix, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca)
+    where.require_private()
+    seal = Seal(folder, context.principal)
+    if not start_sealed:
+        seal.unseal(context.factor())
+    context.output.warn(f"serving on {unix or listen}{', sealed' if start_sealed else ''}")
+    listen_on(seal, where)
+    context.output.document({"served": True})

@@ -1,0 +1,106 @@
+"""A vault behind a server in a process of its own, as it is in use: started by the command, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from policies.token_scopes import TokenScope
+from tests.support import vaults
+from tests.support.vaults import opened
+from vault.access import access_tokens
+from vault.crypto.keystore import Role
+from vault.session import principals
+from vault.session.unlocked_vault import UnlockedVault
+
+PASSPHRASE = "passphrase of the service"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A vault's folder, a server's address, and a client that shows a token of ``rita``, with scopes read and engine."""
+
+    folder: Path
+    url: str
+    client: httpx.Client
+    token: str
+    process: subprocess.Popen[bytes]
+
+    def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        return self.client.post(path, json=body, headers=headers)
+
+
+def staffed(folder: Path) -> str:
+    """A vault in an empty folder with a service, and an engine ``matcher`` of the project ``served``; the engine's token."""
+    vault = vaults.copy(folder)
+    vaults.add_role(vault, Role.SERVICE)
+    with opened(vault) as s:
+        principals.add(s, "rita", Role.RESEARCHER, None)
+        principals.add(s, "rob", Role.RESEARCHER, None)
+        vaults.approve(s, "served", "cohort", people=["rita", "rob"])
+        return issue(s)
+
+
+def issue(s: UnlockedVault, who: str = "rita", *scopes: TokenScope) -> str:
+    """A token of the project ``served``."""
+    chosen = scopes or (TokenScope.READ, TokenScope.ENGINE)
+    text, _ = access_tokens.issue(s, who, project="served", scopes=chosen, expires=s.clock() + timedelta(days=1))
+    return text.reveal().decode()
+
+
+@contextmanager
+def serving(vault: Path, *options: str, token: str = "", sealed: bool = False, socket_of: Path | None = None) -> Iterator[Served]:
+    """A server over a vault, on a free port of this machine; ended as a service manager ends it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-c",
+        "import genovault_start; genovault_start.command()",
+        "--vault",
+        str(vault),
+        "--as",
+        "service",
+        "serve",
+        "--listen",
+        f"127.0.0.1:{port}",
+    ]
+    if sealed:
+        command.append("--sealed")
+    environment = {**os.environ, "GENOVAULT_PASSPHRASE": PASSPHRASE}
+    process = subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        through = None if socket_of is None else httpx.HTTPTransport(uds=str(socket_of))
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, transport=through) as client:
+            _wait(client, process, socket_of)
+            yield Served(vault, url, client, token, process)
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def _wait(client: httpx.Client, process: subprocess.Popen[bytes], socket_of: Path | None) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise AssertionError(process.stderr.read().decode() if process.stderr else "")
+        if socket_of is None or socket_of.exists():
+            try:
+                client.get("/livez")
+            except httpx.TransportError:
+                pass
+            else:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the server did not begin")

@@ -1,0 +1,110 @@
+"""The application: routes behind the boundary, and one way in which anything that is no data is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from vault.errors import GenovaultError
+from vault.server import engine, system
+from vault.server.boundary import Boundary
+from vault.server.problems import HttpProblem, at_boundary, problem_of
+from vault.server.seal import Seal
+
+_TITLES = {404: "there is nothing here", 405: "this method is not for this address"}
+_FORMLESS = (401, 403, 404)  # answers that must not tell by their time what they do not tell by their words
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem. ``code`` names its kind; ``type`` is the same as a URN."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemBody, "description": what, "content": {"application/problem+json": {}}}
+    for status, what in (
+        (400, "The question is none."),
+        (401, "A valid access token is needed."),
+        (403, "Refused, whatever the reason."),
+        (404, "There is nothing at this address."),
+        (405, "This method is not for this address."),
+        (408, "The body came too slowly."),
+        (413, "The body, or the answer, is too large."),
+        (415, "A body is application/json."),
+        (503, "Sealed, or a store does not answer; nothing was released."),
+    )
+}
+
+
+def application(seal: Seal) -> FastAPI:
+    """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(seal.close)
+
+    app = FastAPI(
+        title="genovault",
+        version="1",  # of the interface, as in its addresses
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        responses=_ANSWERS,
+    )
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The description without the framework's own answer to a malformed body, which is never given."""
+        document = described()
+        for operation in (one for path in document["paths"].values() for one in path.values()):
+            operation["responses"].pop("422", None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
+    app.state.seal, app.state.attempts = seal, asyncio.Lock()
+    app.include_router(system.routes)
+    app.include_router(engine.routes)
+    app.add_middleware(Boundary)
+    app.add_exception_handler(HttpProblem, _tell)
+    app.add_exception_handler(GenovaultError, _tell)
+    app.add_exception_handler(RequestValidationError, _tell)
+    app.add_exception_handler(HTTPException, _tell)
+    app.add_exception_handler(Exception, _tell)
+    return app
+
+
+async def _tell(request: Request, error: Exception) -> Response:
+    problem = _problem(error)
+    if problem.status in _FORMLESS:
+        await at_boundary(request)
+    return problem.response()
+
+
+def _problem(error: Exception) -> HttpProblem:
+    if isinstance(error, HttpProblem):
+        return error
+    if isinstance(error, GenovaultError):
+        return problem_of(error)
+    if isinstance(error, RequestValidationError):
+        # The place and the kind of the first fault; never the value, which the framework would repeat.
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if not isinstance(part, str) or part.isidentifier())[:100]
+        return HttpProblem(400, "body_malformed", f"{place or 'the body'}: {first['type']}")
+    if isinstance(error, HTTPException):
+        title = _TITLES.get(error.status_code, "this cannot be answered")
+        return HttpProblem(error.status_code, "not_served", title, dict(error.headers or {}))
+    return HttpProblem(500, "internal_error", "something went wrong here; nothing was released")

@@ -1,0 +1,165 @@
+"""Bodies of requests and answers, read strictly: what a field does not allow is refused before anything is looked up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Pseudonym = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
+
+
+class Body(BaseModel):
+    """A body: unknown fields and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SealStatus(Body):
+    """State alone: no count, no name."""
+
+    sealed: bool
+
+
+class Unsealing(Body):
+    """Passphrase of the service's slot, or the 32 bytes of its key file as base64."""
+
+    passphrase: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+
+class ProjectBody(Body):
+    """An approved project and its datasets."""
+
+    code: str
+    title: str
+    datasets: list[str]
+
+
+class Projects(Body):
+    """Projects of the token."""
+
+    projects: list[ProjectBody]
+
+
+class PanelBody(Body):
+    """A panel in its newest version, and how many loci it names."""
+
+    name: str
+    version: int
+    dataset: str
+    loci: int
+
+
+class Panels(Body):
+    """Panels of a project's datasets."""
+
+    panels: list[PanelBody]
+
+
+class GenotypesAsked(Body):
+    """Whose genotypes: of all, or of these pseudonyms; who is not there is left out."""
+
+    dataset: Name
+    pseudonyms: Annotated[list[Pseudonym], Field(max_length=1_000)] | None = None
+
+
+class Site(Body):
+    """A record: POS counted from 1."""
+
+    contig: str
+    pos: int
+    ref: str
+    alts: list[str]
+
+
+class Genotypes(Body):
+    """Calls of a panel: ``calls`` for each pseudonym, as VCF writes them, in the order of ``sites``. ``sites_id``: digest of ``sites``, hex."""
+
+    sites_id: str
+    sites: list[Site]
+    not_assayed: list[str]
+    calls: dict[str, list[str]]
+    receipt: str
+
+
+class CountsAsked(Body):
+    """Alleles, or a panel of exact loci; how exact, in nats for each allele or in carriers."""
+
+    dataset: Name
+    kind: Literal["counts", "presence"]
+    alleles: Annotated[list[Annotated[str, Field(max_length=2_200)]], Field(max_length=1_000)] = []
+    panel: Name | None = None
+    epsilon: Annotated[str, Field(max_length=12)] | None = None
+    accuracy: int | None = None
+
+
+class AlleleCount(Body):
+    """Answer about one allele; ``carriers`` null for fewer than 21, masked or absent alike."""
+
+    allele: str
+    exists: bool
+    carriers: int | None
+    epsilon: float
+
+
+class CohortBand(Body):
+    """Cohort by its digest, and its size as a band."""
+
+    digest: str
+    n_band: str
+
+
+class SpentBody(Body):
+    """Evidence that left under a budget."""
+
+    nats: float
+    factor: float
+    left: float
+
+
+class CountsBody(Body):
+    """Answer to a question for counts or presence (docs/design/disclosure.md §4)."""
+
+    kind: str
+    request: str | None
+    cohort: CohortBand
+    epsilon: float
+    accuracy95: int
+    false_exists: float
+    answers: list[AlleleCount]
+    charged: float
+    spent: dict[str, SpentBody]
+    receipt: str
+
+
+class MatchAsked(Body):
+    """Criteria pack, NAME@VERSION, over a panel."""
+
+    dataset: Name
+    panel: Name
+    criteria: Annotated[str, Field(min_length=3, max_length=100)]
+
+
+class MatchedBody(Body):
+    """Pseudonyms for whom a criterion holds, and how many it leaves open, as a band."""
+
+    id: str
+    matched: list[str]
+    unknown_band: str
+
+
+class MatchBits(Body):
+    """Bits that this answer told, and that have been told to the organisation."""
+
+    view: float
+    cumulative: float
+
+
+class MatchBody(Body):
+    """Answer of a criteria pack (docs/design/disclosure.md §10)."""
+
+    criteria: list[MatchedBody]
+    bits: MatchBits
+    receipt: str
