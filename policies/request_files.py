@@ -7,11 +7,15 @@ lists every problem with its place; ``lint`` returns the list alone. What exists
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict
 
 from policies import canonical
 from policies.declarations import CODE
+from policies.disclosure import alleles, nats, noise
+from policies.disclosure.nats import Micronats
 from policies.disclosure.view_profiles import ViewField
 from policies.errors import InputProblem, PolicyInputError
 from policies.loci import END
@@ -21,6 +25,7 @@ from policies.strict_mapping import Section
 
 FORMAT = "request/1"
 EVERYTHING = "all"
+_NOISY = (RequestKind.COUNTS, RequestKind.PRESENCE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
@@ -35,7 +40,11 @@ class AskedField(StrEnum):
 
 @dataclass(frozen=True)
 class RequestFile:
-    """A request as it is written. Regions, genes and a panel are a union; none of them: the whole dataset, which the file says."""
+    """A request as it is written. Regions, genes and a panel are a union; none of them: the whole dataset, which the file says.
+
+    Counts and presence are of ``alleles``, CONTIG:POS:REF:ALT, or of a panel's, with ``epsilon`` or ``accuracy`` (neither: as the project
+    has it); frequencies are of a panel. These have no ``fields``.
+    """
 
     project: str
     dataset: str
@@ -46,10 +55,13 @@ class RequestFile:
     fields: tuple[AskedField, ...] = (AskedField.GENOTYPES,)
     person: str = ""  # whom it is for, as the vault calls them
     reason: str = ""
+    alleles: tuple[str, ...] = ()
+    epsilon: Micronats | None = None
+    accuracy: int | None = None  # carriers
 
     def as_dict(self) -> dict[str, object]:
         """The request as JSON values in the shape of the file; what is not said is left out."""
-        named = {"regions": list(self.regions), "genes": list(self.genes), "panel": self.panel}
+        named = {"regions": list(self.regions), "genes": list(self.genes), "alleles": list(self.alleles), "panel": self.panel}
         full: dict[str, object] = {
             "format": FORMAT,
             "project": self.project,
@@ -57,14 +69,23 @@ class RequestFile:
             "kind": str(self.kind),
             "loci": {name: value for name, value in named.items() if value} or EVERYTHING,
             "fields": [str(field) for field in self.fields],
+            "epsilon": None if self.epsilon is None else nats.text(self.epsilon),
+            "accuracy": self.accuracy,
             "for": self.person,
             "reason": self.reason,
         }
-        return {name: value for name, value in full.items() if value}
+        return {name: value for name, value in full.items() if value or value == 0}
 
     def digest(self) -> str:
         """64 hex digits: SHA-256 of the canonical JSON of ``as_dict``, however the file was spelled."""
         return canonical.sha256(self.as_dict())
+
+
+class _AskedLoci(TypedDict):
+    regions: tuple[str, ...]
+    genes: tuple[str, ...]
+    alleles: tuple[str, ...]
+    panel: str | None
 
 
 def parse_request(data: object) -> RequestFile:
@@ -110,15 +131,14 @@ def _read(data: object) -> tuple[RequestFile | None, list[InputProblem]]:
     project = _named(top, "project", CODE, "bad_code", _CODE_RULE)
     dataset = _named(top, "dataset", _NAME, "bad_name", _NAME_RULE)
     kind = RequestKind(top.choice("kind", tuple(RequestKind), default=RequestKind.RECORDS))
-    if kind is not RequestKind.RECORDS:
-        who = (
-            "a program asks (genovault match run)"
-            if kind is RequestKind.MATCHING
-            else "a steward submits it (genovault request submit)"
-        )
-        top.note("kind_not_served", f"a file cannot ask for {kind}: {who}", "kind")
-    regions, genes, panel = _loci(top)
-    fields = top.choices("fields", tuple(AskedField)) or (AskedField.GENOTYPES,)
+    if kind is RequestKind.MATCHING:
+        top.note("kind_not_served", "a file cannot ask for matching: a program asks (genovault match run)", "kind")
+    loci = _loci(top, kind)
+    records = kind is RequestKind.RECORDS
+    if not records and top.has("fields"):
+        top.note("unused", f"{kind} tell nothing of single calls", "fields")
+    fields = top.choices("fields", tuple(AskedField)) or ((AskedField.GENOTYPES,) if records else ())
+    epsilon, accuracy = _exactness(top, kind)
     person = top.text("for", default="", longest=64)
     if person and not _PERSON.fullmatch(person):
         top.note("bad_name", "letters, digits and ._@-, as the vault calls its people", "for")
@@ -126,31 +146,67 @@ def _read(data: object) -> tuple[RequestFile | None, list[InputProblem]]:
     top.finish()
     if problems:
         return None, problems
-    return RequestFile(project, dataset, kind, regions, genes, panel, tuple(map(AskedField, fields)), person, reason), problems
+    asked = RequestFile(
+        project,
+        dataset,
+        kind,
+        **loci,
+        fields=tuple(map(AskedField, fields)),
+        epsilon=epsilon,
+        accuracy=accuracy,
+        person=person,
+        reason=reason,
+    )
+    return asked, problems
 
 
-def _loci(top: Section) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    """Regions, genes and panel. The whole dataset is asked for by a word, never by leaving the loci out."""
-    given = top.raw("loci")
-    if given == EVERYTHING:
-        return (), (), None
-    if given is None:
-        top.note("missing", f"regions, genes or a panel, or the word {EVERYTHING} for the whole dataset", "loci")
-        return (), (), None
+def _loci(top: Section, kind: RequestKind) -> _AskedLoci:
+    """Regions, genes, alleles and panel. The whole dataset is asked for by a word, never by leaving the loci out."""
+    nothing = _AskedLoci(regions=(), genes=(), alleles=(), panel=None)
+    given, records = top.raw("loci"), kind is RequestKind.RECORDS
+    if given == EVERYTHING and records:
+        return nothing
+    wanted = {RequestKind.RECORDS: "regions, genes or a panel", RequestKind.FREQUENCIES: "a panel"}.get(
+        kind, "alleles or a panel"
+    )
+    more = f", or say {EVERYTHING} for the whole dataset" if records else ""
+    if given is None or given == EVERYTHING:
+        top.note("missing", f"name {wanted}{more}", "loci")
+        return nothing
     section = Section(given, "loci", top.problems)
-    regions, genes = section.texts("regions"), section.texts("genes", longest=64)
-    for index, text in enumerate(regions):
-        try:
-            read_region_text(text, end=END, place=f"loci.regions[{index}]")
-        except PolicyInputError as error:
-            top.problems.extend(error.problems)
+    regions, genes = (section.texts("regions"), section.texts("genes", longest=64)) if records else ((), ())
+    asked = section.texts("alleles", longest=3_000) if kind in _NOISY else ()
+    _require_each(top, "regions", regions, lambda text, place: read_region_text(text, end=END, place=place))
+    _require_each(top, "alleles", asked, lambda text, place: alleles.parse(text, place=place))
     panel = section.text("panel", default="", longest=64)
     if panel and not _NAME.fullmatch(panel):
         section.note("bad_name", "a panel's name is letters, digits, dots, hyphens and underscores", "panel")
     section.finish()
-    if isinstance(given, dict) and not (regions or genes or panel) and not section.problems:
-        top.note("empty", f"name regions, genes or a panel, or say {EVERYTHING} for the whole dataset", "loci")
-    return regions, genes, panel or None
+    if asked and panel:
+        section.note("contradiction", "alleles, or a panel's: not both", "panel")
+    if isinstance(given, dict) and not (regions or genes or asked or panel) and not section.problems:
+        top.note("empty", f"name {wanted}{more}", "loci")
+    return _AskedLoci(regions=regions, genes=genes, alleles=asked, panel=panel or None)
+
+
+def _require_each(top: Section, key: str, texts: tuple[str, ...], read: Callable[[str, str], object]) -> None:
+    for index, text in enumerate(texts):
+        try:
+            read(text, f"loci.{key}[{index}]")
+        except PolicyInputError as error:
+            top.problems.extend(error.problems)
+
+
+def _exactness(top: Section, kind: RequestKind) -> tuple[Micronats | None, int | None]:
+    """ε and accuracy of noisy numbers, of which one may be said."""
+    epsilon = top.millionths("epsilon", noise.LEAST, noise.MOST)
+    accuracy = top.whole("accuracy", noise.accuracy95(noise.MOST), noise.accuracy95(noise.LEAST))
+    said = [name for name, value in (("epsilon", epsilon), ("accuracy", accuracy)) if value is not None]
+    if said and kind not in _NOISY:
+        top.note("unused", "only counts and presence have noise", said[0])
+    if len(said) > 1:
+        top.note("contradiction", "say how exact by accuracy or by epsilon, not both", "accuracy")
+    return epsilon, accuracy
 
 
 def _named(section: Section, key: str, form: re.Pattern[str], code: str, rule: str) -> str:
@@ -170,7 +226,7 @@ _TEMPLATE = """\
 format: request/1
 project: @PROJECT@   # the project's code
 dataset: @DATASET@
-# kind: records                # genotypes for each person; counts and presence are not served by this version
+# kind: records                # genotypes for each person; for counts and presence name alleles or a panel, for frequencies a panel
 
 loci:                          # a union. For the whole dataset write loci: all
   regions: ["22:19.9M-20M"]    # CONTIG, CONTIG:POS or CONTIG:FIRST-LAST, counted from 1

@@ -55,7 +55,7 @@ def test_every_fault_is_named_with_its_place():
         "format": "request/9",
         "project": "De Mo",
         "dataset": 7,
-        "kind": "counts",
+        "kind": "everything",
         "loci": {"regions": ["22", "22:9-1"], "genes": "BRCA1", "panel": "a b", "more": 1},
         "fields": ["genotypes", "names"],
         "for": "rita rose",
@@ -65,7 +65,7 @@ def test_every_fault_is_named_with_its_place():
         ("format", "not_a_choice"),
         ("project", "bad_code"),
         ("dataset", "not_text"),
-        ("kind", "kind_not_served"),
+        ("kind", "not_a_choice"),
         ("loci.regions[1]", "bad_region"),
         ("loci.genes", "not_a_list"),
         ("loci.panel", "bad_name"),
@@ -86,6 +86,50 @@ def test_the_whole_dataset_is_never_meant_by_leaving_the_loci_out(loci, code):
     assert places({**EXAMPLE, "loci": loci}) == {("loci", code)}
     assert not SCHEMA.is_valid({**EXAMPLE, "loci": loci})
     assert parse_request({**EXAMPLE, "loci": "all"}).regions == ()
+
+
+COUNTED = {name: value for name, value in EXAMPLE.items() if name not in ("loci", "fields")}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (
+            {"kind": "counts", "loci": {"alleles": ["22:100:A:G"]}, "epsilon": 0.25},
+            {"alleles": ("22:100:A:G",), "epsilon": 250_000},
+        ),
+        ({"kind": "presence", "loci": {"panel": "pgx"}, "accuracy": 0}, {"panel": "pgx", "accuracy": 0}),
+        ({"kind": "frequencies", "loci": {"panel": "pgx"}}, {"panel": "pgx"}),
+    ],
+)
+def test_numbers_are_asked_for(asked, found):
+    file = parse_request({**COUNTED, **asked})
+    assert (file.kind, file.fields) == (RequestKind(asked["kind"]), ())
+    assert {name: getattr(file, name) for name in found} == found
+    assert parse_request(file.as_dict()) == file
+    SCHEMA.validate({**COUNTED, **asked})
+    SCHEMA.validate(file.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        ({"kind": "counts", "loci": "all"}, ("loci", "missing")),
+        ({"kind": "counts", "loci": {}}, ("loci", "empty")),
+        ({"kind": "counts", "loci": {"regions": ["22"]}}, ("loci.regions", "unknown_field")),
+        ({"kind": "counts", "loci": {"alleles": ["22:1:A"]}}, ("loci.alleles[0]", "bad_allele")),
+        ({"kind": "counts", "loci": {"alleles": ["22:1:A:G"], "panel": "pgx"}}, ("loci.panel", "contradiction")),
+        ({"kind": "counts", "loci": {"panel": "pgx"}, "fields": ["genotypes"]}, ("fields", "unused")),
+        ({"kind": "counts", "loci": {"panel": "pgx"}, "epsilon": 9}, ("epsilon", "not_a_number")),
+        ({"kind": "counts", "loci": {"panel": "pgx"}, "epsilon": 1, "accuracy": 9}, ("accuracy", "contradiction")),
+        ({"kind": "frequencies", "loci": {"alleles": ["22:1:A:G"], "panel": "pgx"}}, ("loci.alleles", "unknown_field")),
+        ({"kind": "frequencies", "loci": {"panel": "pgx"}, "accuracy": 9}, ("accuracy", "unused")),
+        ({"kind": "records", "loci": {"alleles": ["22:1:A:G"], "panel": "pgx"}}, ("loci.alleles", "unknown_field")),
+        ({"kind": "matching", "loci": {"panel": "pgx"}}, ("kind", "kind_not_served")),
+    ],
+)
+def test_each_kind_has_loci_of_its_own(asked, fault):
+    assert fault in places({**COUNTED, **asked})
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1, {1: 2}])

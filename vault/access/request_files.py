@@ -14,6 +14,7 @@ from policies import request_files
 from policies.disclosure import nats
 from policies.request_files import AskedField, RequestFile
 from vault.access import projects, releases, requests, view_profiles
+from vault.access.disclosure import questions
 from vault.access.projects import Project
 from vault.access.request_records import APPROVED, RELEASED, SUBMITTED, Request, Spec
 from vault.audit.actions import Action, Outcome
@@ -52,10 +53,14 @@ def take_in(vault: UnlockedVault, document: Mapping[str, Any], *, person: str | 
                 message = f"this file was imported already, as request {one.request_id}, which is {one.state}"
                 raise InputError("request_repeated", message, hint="change the file, or withdraw that request")
         _require_fields(vault, projects.load(vault, asked.project), asked)
+        said = None if asked.epsilon is None else nats.text(asked.epsilon)
+        epsilon = questions.accuracy(epsilon=said, within=asked.accuracy)
     spec = Spec(
         regions=asked.regions,
         panel=asked.panel,
         genes=asked.genes,
+        alleles=asked.alleles,
+        epsilon=epsilon,
         submitted_for=person or asked.person or None,
         fields=tuple(map(str, asked.fields)),
         reason=asked.reason,
@@ -92,8 +97,11 @@ def _said(vault: UnlockedVault, request: Request, project: Project) -> dict[str,
     spec, good = request.spec, request.state in (APPROVED, RELEASED)
     granted = good and request.approved_by is not None and project.state == projects.APPROVED
     panel = {"panel": spec.panel, "panel_version": spec.panel_version}
-    counted = {"alleles": list(spec.alleles), "epsilon": nats.text(spec.epsilon), **panel}
-    loci = counted if spec.price else {"regions": list(spec.regions), "genes": list(spec.genes), **panel}
+    counted: dict[str, Any] = {"alleles": list(spec.alleles), "epsilon": nats.text(spec.epsilon), **panel}
+    if spec.nats:
+        counted = {"nats": nats.text(spec.nats), **panel}
+    numbers = spec.price is not None or spec.nats > 0
+    loci = counted if numbers else {"regions": list(spec.regions), "genes": list(spec.genes), **panel}
     left = [
         one
         for one in releases.list_all(vault)
@@ -114,7 +122,7 @@ def _said(vault: UnlockedVault, request: Request, project: Project) -> dict[str,
         "reason": "" if granted else "project_not_approved" if good else f"request_{request.state}",
         "decided_by": request.approved_by or "" if granted else "",
         "approval": project.declaration.approval.value,
-        "granted": {} if not granted else loci if spec.price else {**loci, "fields": kept},
+        "granted": {} if not granted else loci if numbers else {**loci, "fields": kept},
         "commitments": [str(one) for one in project.declaration.purpose.commitments],
         "obligations": owed,
         "releases": [{"release": one.release_id, "made": one.created} for one in left],

@@ -12,7 +12,7 @@ from tests.support import counted, tabled, vaults
 from tests.support.held import FORM, Held
 from tests.support.tabled import PANEL, PEOPLE, SMALL, WIDE, approve, leave, table
 from vault import gate
-from vault.access import requests
+from vault.access import request_files, requests
 from vault.access.disclosure import budget_book, frequency_tables, table_approvals
 from vault.access.request_records import Spec
 from vault.audit.actions import Action
@@ -190,6 +190,23 @@ def test_what_cannot_be_written_is_told_before_anything_is_charged(held, tmp_pat
     request = asked(held).request_id
     assert code_of(lambda: gate.deliver_table(held.vault, request, tmp_path / "out")) == "output_not_empty"
     assert left(held)[BudgetScope.PROJECT] == 2_300_000
+
+
+def test_a_request_file_asks_and_its_answer_says_what_was_granted(held):
+    approve(held)
+    document = {"format": "request/1", "project": "one", "dataset": "cohort", "kind": "frequencies", "reason": "a test"}
+    request = request_files.take_in(held.vault, document | {"loci": {"panel": PANEL}})
+    said = json.loads(request_files.answer(held.vault, request.request_id))["answer"]
+    assert said["granted"] == {"nats": "0.43", "panel": PANEL, "panel_version": 1}
+    assert gate.deliver_table(held.vault, request.request_id, None).charged == 0.43
+    numbers = document | {"kind": "counts", "loci": {"alleles": ["22:1000:A:G"]}, "accuracy": 30}
+    counts = request_files.take_in(held.vault, numbers)
+    assert (counts.kind, counts.spec.alleles, counts.spec.price.total) == (
+        RequestKind.COUNTS,
+        ("22:1000:A:G",),
+        counts.spec.epsilon,
+    )
+    assert gate.result(held.vault, counts.request_id).accuracy95 == 30
 
 
 def test_requests_for_tables_name_a_panel_and_nothing_beside_it(held):
