@@ -1,9 +1,10 @@
 """What the time of an answer tells: alleles that many, few and nobody carry and masked ones, and refusals for different reasons.
 
-    python -m benchmarks.answer_times [--people 500] [--rounds 1000] [--page]
+    python -m benchmarks.answer_times [--people 500] [--rounds 1000]
 
 An engine asks in one process, kinds in turn, each time another allele. AUC: how often one kind's times are longer than another's; 0.5 is
-guessing. Only kinds that are told alike are compared. ``--page`` writes the largest of each group into docs/attacks.md.
+guessing. Only kinds that are told alike are compared. Refusals are timed with and without their wait (``vault.access.told``), which makes
+this take half an hour. ``GENOVAULT_ATTACKS=write`` before it writes the largest of each group into docs/attacks.md.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ import numpy as np
 
 from policies.disclosure.budgets import BudgetScope
 from policies.purposes import RequestKind
-from tests.support.counted import declare as _declare
+from tests.support.attack_figures import shown
+from tests.support.counted import declare
 from tests.support.held import Held
 from tests.support.membership import auc
 from vault import gate
-from vault.access import reference_data
+from vault.access import reference_data, told
 from vault.access.disclosure import raises
 from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor, Role
@@ -46,6 +48,8 @@ HIDES = {
 FEW = 30  # people of a cohort that is too small to be counted
 EPSILON = "0.001"
 ATTACK = "What the time of an answer tells"
+ANSWERS = "two kinds of alleles told apart by the time of their answers: many carry it, few, nobody, masked (0.50 is guessing)"
+REFUSALS = "two reasons told apart by the time of the refusal: unknown, another's, drained, small, masked"
 
 
 def text(people: int, rounds: int) -> str:
@@ -74,7 +78,7 @@ def made(folder: Path, people: int, rounds: int) -> Held:
         ("small", "few", "engine"),
         ("others", "cohort", "ann"),
     ):
-        _declare(held, code, dataset, people=[who])
+        declare(held, code, dataset, people=[who])
     for scope in BudgetScope:
         raises.raise_budget(held.vault, "open", "50", reason="a benchmark", scope=scope)
     reference_data.load(held.vault, reference_data.LOCI, json.dumps(HIDES), version="own 1")
@@ -149,6 +153,16 @@ def worst(found: Mapping[str, list[float]]) -> tuple[float, str]:
     return pairs[names], names
 
 
+def printed(title: str, found: Mapping[str, list[float]]) -> tuple[float, str]:
+    """Print the times of each kind, and the pair that is told apart best."""
+    for name, times in found.items():
+        spread = np.quantile(times, [0.05, 0.95])
+        print(f"{title:9} {name:18} p50 {statistics.median(times):7.2f} ms   p5 {spread[0]:7.2f}   p95 {spread[1]:7.2f}")
+    area, names = worst(found)
+    print(f"{title:9} largest AUC {area:.3f}: {names}", flush=True)
+    return area, names
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -157,14 +171,15 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         held = made(Path(temporary), given.people, given.rounds)
-        for title, kinds in (("answers", answers(held)), ("refusals", refusals(held))):
-            found = timed(kinds, given.rounds)
-            for name, times in found.items():
-                spread = np.quantile(times, [0.05, 0.95])
-                print(f"{title:9} {name:18} p50 {statistics.median(times):7.2f} ms   p5 {spread[0]:7.2f}   p95 {spread[1]:7.2f}")
-            area, names = worst(found)
-            print(f"{title:9} largest AUC {area:.3f}: {names}")
+        alike, _ = printed("answers", timed(answers(held), given.rounds))
+        guarded, _ = printed("refusals", timed(refusals(held), given.rounds))
+        told.sleep = lambda _seconds: None
+        off, _ = printed("no wait", timed(refusals(held), given.rounds))
         held.vault.close()
+    on = f"{given.people} made-up people, an engine in process, {given.rounds:,} of each kind"
+    by = "benchmarks/answer_times.py"
+    shown(ATTACK, ANSWERS, on=on, off="no guard to switch off", guarded=alike, bound="≤ 0.60", tolerance=0.1, by=by)
+    shown(ATTACK, REFUSALS, on=on, off=off, guarded=guarded, bound="≤ 0.60", tolerance=0.1, by=by)
     print(f"load {os.getloadavg()[0]:.1f}")
 
 

@@ -22,6 +22,7 @@ GROUPS = {
     "Rebuilding genotypes through matching",
     "What a file brings along",
     "Noise that is not as noisy as it should be",
+    "What the time of an answer tells",
 }
 """What is known of attacks on answers and files; each is carried out."""
 
