@@ -21,15 +21,16 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
-from vault.errors import InputError, IntegrityError, RefusedError
+from vault.errors import InputError, RefusedError
 from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import panels
 from vault.session import approvals
 from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ApprovalRow, CriteriaPackRow
+from vault.storage.book_tables import CriteriaPackRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
@@ -147,10 +148,8 @@ def approve(vault: UnlockedVault, label: str) -> ApprovedPack:
             agreed = second_steward.sign(vault, tx, approval, two=second_steward.needed(tx))
             tx.flush()
             if agreed.settled:
-                first = agreed.proposed_by
-                row.panel_id, row.proposed_by = panel.panel_id, first
-                row.proposed = None if first is None else _signed(tx, approval, first)
-                row.approved_by, row.approved = vault.principal, _signed(tx, approval, vault.principal)
+                row.panel_id, row.proposed_by, row.proposed = panel.panel_id, agreed.proposed_by, agreed.proposed
+                row.approved_by, row.approved = vault.principal, agreed.approved
                 _seal(vault, row, found.pack.text())
                 tx.flush()
             entry = _entry(found.pack, row)
@@ -229,15 +228,12 @@ def require(vault: UnlockedVault, tx: Transaction, scope: AccessScope) -> KeptPa
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Packs that are not as they were recorded and signed, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(_Row)):
-            try:
-                if _opened(vault, row).state == APPROVED:
-                    _require_signed(vault, tx, row)
-            except IntegrityError as error:
-                found.append(f"criteria pack {row.name}@{row.version}: {error.message}")
-    return found
+
+    def check(tx: Transaction, row: _Row) -> None:
+        if _opened(vault, row).state == APPROVED:
+            _require_signed(vault, tx, row)
+
+    return row_faults(vault, _Row, check, lambda row, error: f"criteria pack {row.name}@{row.version}: {error.message}")
 
 
 def _visible(vault: UnlockedVault) -> list[KeptPack]:
@@ -267,14 +263,8 @@ def _require_signed(vault: UnlockedVault, tx: Transaction, row: CriteriaPackRow)
     if row.panel_id is None or row.approved_by is None or row.approved is None or approvals.stands(tx, _retirement(row)):
         raise altered(SEALED.collection)
     approval = _approval(row, row.panel_id)
-    second = approvals.require(vault, tx, approval, principal=row.approved_by, signed=row.approved)
-    if row.proposed_by is not None and row.proposed is not None:
-        first = approvals.require(vault, tx, approval, principal=row.proposed_by, signed=row.proposed)
-        approvals.require_two(approval, first, second, principals=(row.proposed_by, row.approved_by))
-
-
-def _signed(tx: Transaction, approval: Approval, principal: str) -> int:
-    return tx.get_one(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal)).signed
+    approved, proposed = (row.approved_by, row.approved), (row.proposed_by, row.proposed)
+    second_steward.require(vault, tx, approval, approved=approved, proposed=proposed)
 
 
 def _approval(row: CriteriaPackRow, panel_id: bytes) -> Approval:

@@ -17,8 +17,9 @@ from sqlalchemy import ColumnElement, select, update
 from vault.audit.actions import Outcome, ending
 from vault.audit.log import Appended
 from vault.audit.reports.records import record_of
-from vault.errors import InputError, IntegrityError, RefusedError
+from vault.errors import InputError, RefusedError
 from vault.ids import ProjectId
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import RELEASE_UNFINISHED, ProjectRow, ReleaseRow
@@ -192,14 +193,12 @@ def load(vault: UnlockedVault, release_id: str) -> Release:
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Releases whose records are not as they were sealed, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(ReleaseRow)):
-            try:
-                _opened(vault, row, "")
-            except IntegrityError:
-                found.append(f"the record of release {row.release_id} is not as it was sealed")
-    return found
+    return row_faults(
+        vault,
+        ReleaseRow,
+        lambda _, row: _opened(vault, row, ""),
+        lambda row, _: f"the record of release {row.release_id} is not as it was sealed",
+    )
 
 
 def unfinished(vault: UnlockedVault) -> list[Release]:

@@ -27,10 +27,14 @@ HOLDS = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Agreement:
-    """An act that was signed. ``settled`` False: another steward has to give it; ``proposed_by``: who gave it first."""
+    """An act that was signed by whoever acts, at ``approved`` (µs). ``settled`` False: another steward has to give it; ``proposed_by``,
+    ``proposed``: who gave it first, and when.
+    """
 
     settled: bool
+    approved: int
     proposed_by: str | None = None
+    proposed: int | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -55,12 +59,29 @@ def sign(vault: UnlockedVault, tx: Transaction, approval: Approval, *, two: bool
         raise RefusedError("self_confirmation", "another steward confirms what this one proposed", hint="ask a colleague")
     approvals.sign(vault, tx, approval, signed=(signed := to_micros(now)))
     if first is None:
-        return Agreement(settled=not two)
+        return Agreement(settled=not two, approved=signed)
     tx.flush()
-    proposing = approvals.require(vault, tx, approval, principal=first.principal, signed=first.signed)
-    confirming = approvals.require(vault, tx, approval, principal=vault.principal, signed=signed)
-    approvals.require_two(approval, proposing, confirming, principals=(first.principal, vault.principal))
-    return Agreement(settled=True, proposed_by=first.principal)
+    require(vault, tx, approval, approved=(vault.principal, signed), proposed=(first.principal, first.signed))
+    return Agreement(settled=True, approved=signed, proposed_by=first.principal, proposed=first.signed)
+
+
+def require(
+    vault: UnlockedVault,
+    tx: Transaction,
+    approval: Approval,
+    *,
+    approved: tuple[str, int],
+    proposed: tuple[str | None, int | None],
+) -> None:
+    """Hold an act that a record names against its signatures: who approved and who proposed it, each with the time that the record states.
+
+    Raises:
+        IntegrityError: ``approval_missing``: one of them did not sign this, or both are one.
+    """
+    second = approvals.require(vault, tx, approval, principal=approved[0], signed=approved[1])
+    if proposed[0] is not None and proposed[1] is not None:
+        first = approvals.require(vault, tx, approval, principal=proposed[0], signed=proposed[1])
+        approvals.require_two(approval, first, second, principals=(proposed[0], approved[0]))
 
 
 def proposals(vault: UnlockedVault, tx: Transaction, act: Action, kind: str) -> Sequence[ApprovalRow]:

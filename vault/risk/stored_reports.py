@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 
 from vault.access.request_records import Request
-from vault.errors import InputError, IntegrityError
+from vault.errors import InputError
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import RiskReportRow
@@ -66,14 +67,12 @@ def purge(tx: Transaction, datasets: Iterable[bytes]) -> None:
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Reports that are not as they were made, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(RiskReportRow)):
-            try:
-                _opened(vault, row)
-            except IntegrityError as error:
-                found.append(f"the risk report of request {row.request_id}: {error.message}")
-    return found
+    return row_faults(
+        vault,
+        RiskReportRow,
+        lambda _, row: _opened(vault, row),
+        lambda row, error: f"the risk report of request {row.request_id}: {error.message}",
+    )
 
 
 def _opened(vault: UnlockedVault, row: RiskReportRow) -> dict[str, Any]:

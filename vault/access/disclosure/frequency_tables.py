@@ -24,8 +24,9 @@ from policies.disclosure.nats import Micronats
 from vault.access.disclosure import families
 from vault.access.projects import Project
 from vault.audit.bands import band
-from vault.errors import IntegrityError, RefusedError
+from vault.errors import RefusedError
 from vault.ids import ID_BYTES, DatasetId, SubjectId, new_id
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import FrequencyTableRow
@@ -168,14 +169,7 @@ def forget(vault: UnlockedVault, tx: Transaction, datasets: Iterable[bytes], *, 
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Tables that are not as they were given, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(_Row)):
-            try:
-                _opened(vault, row)
-            except IntegrityError as error:
-                found.append(f"a frequency table: {error.message}")
-    return found
+    return row_faults(vault, _Row, lambda _, row: _opened(vault, row), lambda _, error: f"a frequency table: {error.message}")
 
 
 def _strength(known: Iterable[StoredTable], dataset_id: DatasetId, asked: Sequence[str], people: frozenset[SubjectId]) -> float:

@@ -17,15 +17,15 @@ from vault.access import projects, second_steward
 from vault.audit.actions import Action, Outcome
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
-from vault.errors import InputError, IntegrityError
+from vault.errors import InputError
 from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets
 from vault.ids import DatasetId
-from vault.session import approvals
 from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
+from vault.session.row_faults import row_faults
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ApprovalRow, BudgetRaiseRow
+from vault.storage.book_tables import BudgetRaiseRow
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 
@@ -75,7 +75,7 @@ def raise_budget(
             agreed = second_steward.sign(vault, tx, approval, two=second_steward.needed(tx))
             tx.flush()
             if agreed.settled:
-                tx.add(_row(vault, tx, approval, agreed, (scope, owner, number, held, amount)))
+                tx.add(_row(vault, agreed, (scope, owner, number, held, amount)))
                 tx.flush()
             detail = {"scope": scope.value, "owner": owner, "nats": nats.text(amount), "reason": said}
             flags = agreed.flags if agreed.settled else ("proposed",)
@@ -97,14 +97,12 @@ def granted(
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Raises that are not as two stewards signed them, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(BudgetRaiseRow)):
-            try:
-                _required(vault, tx, row)
-            except IntegrityError as error:
-                found.append(f"raise {row.number} of the {row.scope} budget: {error.message}")
-    return found
+    return row_faults(
+        vault,
+        BudgetRaiseRow,
+        lambda tx, row: _required(vault, tx, row),
+        lambda row, error: f"raise {row.number} of the {row.scope} budget: {error.message}",
+    )
 
 
 def _only(project: projects.Project) -> str:
@@ -116,22 +114,15 @@ def _only(project: projects.Project) -> str:
 
 def _required(vault: UnlockedVault, tx: Transaction, row: BudgetRaiseRow) -> Micronats:
     approval = _approval(BudgetScope(row.scope), row.owner, row.number, DatasetId(row.dataset_id), row.nats)
-    second = approvals.require(vault, tx, approval, principal=row.approved_by, signed=row.approved)
-    if row.proposed_by is not None and row.proposed is not None:
-        first = approvals.require(vault, tx, approval, principal=row.proposed_by, signed=row.proposed)
-        approvals.require_two(approval, first, second, principals=(row.proposed_by, row.approved_by))
+    approved, proposed = (row.approved_by, row.approved), (row.proposed_by, row.proposed)
+    second_steward.require(vault, tx, approval, approved=approved, proposed=proposed)
     return row.nats
 
 
 def _row(
-    vault: UnlockedVault,
-    tx: Transaction,
-    approval: Approval,
-    agreed: second_steward.Agreement,
-    said: tuple[BudgetScope, str, int, DatasetId, Micronats],
+    vault: UnlockedVault, agreed: second_steward.Agreement, said: tuple[BudgetScope, str, int, DatasetId, Micronats]
 ) -> BudgetRaiseRow:
     scope, owner, number, dataset_id, amount = said
-    first = None if agreed.proposed_by is None else _signed(tx, approval, agreed.proposed_by)
     return BudgetRaiseRow(
         scope=scope.value,
         owner=owner,
@@ -139,14 +130,10 @@ def _row(
         dataset_id=dataset_id,
         nats=amount,
         proposed_by=agreed.proposed_by,
-        proposed=first,
+        proposed=agreed.proposed,
         approved_by=vault.principal,
-        approved=_signed(tx, approval, vault.principal),
+        approved=agreed.approved,
     )
-
-
-def _signed(tx: Transaction, approval: Approval, principal: str) -> int:
-    return tx.get_one(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal)).signed
 
 
 def _rows(tx: Transaction, scope: BudgetScope, owner: str) -> list[BudgetRaiseRow]:

@@ -23,8 +23,9 @@ from policies.disclosure.budgets import BudgetScope, owner_of
 from vault.access.projects import Project
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
-from vault.errors import IntegrityError, RefusedError
+from vault.errors import RefusedError
 from vault.session.caches import Cache
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import ReleasedSitesRow
@@ -161,14 +162,12 @@ def forget(vault: UnlockedVault, tx: Transaction, datasets: Iterable[bytes]) -> 
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Rows that are not as they were sealed, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(_Row)):
-            try:
-                _opened(vault, row)
-            except IntegrityError:
-                found.append(f"what release {row.release_id} added to the sites that left is not as it was sealed")
-    return found
+    return row_faults(
+        vault,
+        _Row,
+        lambda _, row: _opened(vault, row),
+        lambda row, _: f"what release {row.release_id} added to the sites that left is not as it was sealed",
+    )
 
 
 def _seal(vault: UnlockedVault, row: ReleasedSitesRow, folded: int, sites: SiteBits) -> None:

@@ -15,8 +15,8 @@ from sqlalchemy import delete, select
 from policies.disclosure.nats import Micronats
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
-from vault.errors import IntegrityError
 from vault.ids import DatasetId
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import StoredAnswerRow
@@ -88,14 +88,11 @@ def purge(tx: Transaction, datasets: Iterable[bytes]) -> None:
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Answers that are not as they were drawn, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(StoredAnswerRow)):
-            try:
-                SEALED.open(vault.records, row.answer_id, row.sealed, standing=[row.dataset_id.hex(), row.drawn])
-            except IntegrityError as error:
-                found.append(f"a stored answer: {error.message}")
-    return found
+
+    def check(_: Transaction, row: StoredAnswerRow) -> None:
+        SEALED.open(vault.records, row.answer_id, row.sealed, standing=[row.dataset_id.hex(), row.drawn])
+
+    return row_faults(vault, StoredAnswerRow, check, lambda _, error: f"a stored answer: {error.message}")
 
 
 def _id(cohort: bytes, asked: Spelled) -> bytes:

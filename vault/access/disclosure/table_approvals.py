@@ -19,14 +19,14 @@ from vault.access.projects import Project
 from vault.audit.actions import Action, Outcome
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
-from vault.errors import IntegrityError, RefusedError
+from vault.errors import RefusedError
 from vault.genotypes.catalog import panels
 from vault.genotypes.catalog.panels import Panel
 from vault.ids import ProjectId
-from vault.session import approvals
 from vault.session.approvals import Approval
+from vault.session.row_faults import row_faults
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ApprovalRow, BudgetRow, TableApprovalRow
+from vault.storage.book_tables import BudgetRow, TableApprovalRow
 from vault.storage.database import Transaction
 
 KIND = "frequency_table"
@@ -69,7 +69,6 @@ def approve(
         agreed = second_steward.sign(vault, tx, approval, two=second_steward.needed(tx))
         tx.flush()
         if agreed.settled:
-            first = None if agreed.proposed_by is None else _signed(tx, approval, agreed.proposed_by)
             tx.add(
                 TableApprovalRow(
                     project_id=project.project_id,
@@ -78,9 +77,9 @@ def approve(
                     alleles=alleles,
                     nats=price,
                     proposed_by=agreed.proposed_by,
-                    proposed=first,
+                    proposed=agreed.proposed,
                     approved_by=vault.principal,
-                    approved=_signed(tx, approval, vault.principal),
+                    approved=agreed.approved,
                 )
             )
             tx.flush()
@@ -147,26 +146,18 @@ def list_of(vault: UnlockedVault, code: str) -> Sequence[ApprovedPanel]:
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Approvals that are not as two stewards signed them, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(TableApprovalRow)):
-            try:
-                _required(vault, tx, row)
-            except IntegrityError as error:
-                found.append(f"a panel approved for exact tables: {error.message}")
-    return found
+    return row_faults(
+        vault,
+        TableApprovalRow,
+        lambda tx, row: _required(vault, tx, row),
+        lambda _, error: f"a panel approved for exact tables: {error.message}",
+    )
 
 
 def _required(vault: UnlockedVault, tx: Transaction, row: TableApprovalRow) -> None:
     approval = _approval(ProjectId(row.project_id), row.panel_id, row.dataset_id, row.alleles, row.nats)
-    second = approvals.require(vault, tx, approval, principal=row.approved_by, signed=row.approved)
-    if row.proposed_by is not None and row.proposed is not None:
-        first = approvals.require(vault, tx, approval, principal=row.proposed_by, signed=row.proposed)
-        approvals.require_two(approval, first, second, principals=(row.proposed_by, row.approved_by))
-
-
-def _signed(tx: Transaction, approval: Approval, principal: str) -> int:
-    return tx.get_one(ApprovalRow, (approval.act.value, approval.kind, approval.ref, principal)).signed
+    approved, proposed = (row.approved_by, row.approved), (row.proposed_by, row.proposed)
+    second_steward.require(vault, tx, approval, approved=approved, proposed=proposed)
 
 
 def _approval(project_id: ProjectId, panel_id: bytes, dataset_id: bytes, alleles: int, price: Micronats) -> Approval:
