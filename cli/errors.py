@@ -100,10 +100,11 @@ def describe(error: Exception) -> ErrorReport:
         return ErrorReport(exit=code, code="no_answer", message="the question was not answered")
     found = getattr(error, "problems", ())
     problems = tuple(asdict(problem) for problem in found if is_dataclass(problem) and not isinstance(problem, type))
+    only = isinstance(error, PolicyInputError) and len(problems) == 1  # its text has the place, which no list below tells
     return ErrorReport(
         exit=code,
         code=getattr(error, "code", "unknown"),
-        message=getattr(error, "message", str(error)),
+        message=str(error) if only else getattr(error, "message", str(error)),
         hint=getattr(error, "hint", ""),
         problems=problems,
     )

@@ -54,7 +54,7 @@ def run(
         found = gate.match(vault, project=project, dataset=dataset, panel=panel, criteria=criteria)
     context.output.document(found.as_dict())
     for one in found.criteria:
-        context.output.line(f"{one.id}: {len(one.matched)} match, unknown of {one.unknown_band}")
+        context.output.line(f"{one.id}: {len(one.matched):,} match, unknown of {one.unknown_band}")
         for name in one.matched:
             context.output.line(f"  {name}")
     context.output.line(
@@ -63,14 +63,10 @@ def run(
 
 
 def _count(context: Context, asked: dict[str, str], *, epsilon: str | None, accuracy: int | None, yes: bool) -> None:
-    from policies.disclosure.noise import Price
     from vault import gate
-    from vault.access import criteria_packs
-    from vault.access.disclosure import questions
 
     with context.open() as vault:
-        amount = questions.accuracy(epsilon=epsilon, within=accuracy)
-        price = Price(amount, len(criteria_packs.show(vault, asked["criteria"]).pack.criteria)).as_dict()
+        price = gate.match_price(vault, **asked, epsilon=epsilon, accuracy=accuracy).as_dict()
         told = f"at most {price['nats']:g} nats: {price['alleles']} criteria at {price['epsilon']:g}, each within ±{price['accuracy95']} in 95 of 100 cases"
         context.output.line(told)
         if not prompts.confirm("Pay for it?", yes=yes):

@@ -12,6 +12,7 @@ import pytest
 import cli.main
 from cli import errors
 from cli.lazy import CommandSource
+from policies.errors import PolicyInputError
 from tests.support.commands import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,11 @@ def test_with_json_an_error_is_a_document_on_stdout_as_well(capsys):
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"error": {"code": "u", "exit": 2, "hint": "do this", "message": "the usage is wrong"}}
     assert shown.err == "genovault: the usage is wrong\nhint: do this\n"
+
+
+def test_the_only_problem_of_a_policy_is_told_with_its_place():
+    told = errors.describe(PolicyInputError("unknown_field", "this field is not known here", "disclosure.mu2"))
+    assert told.message == "disclosure.mu2: this field is not known here"
 
 
 def test_with_json_the_problems_are_in_the_document(capsys):

@@ -83,6 +83,16 @@ def test_what_it_takes(held):
     assert code_of(lambda: count(held)) == "cohort_too_small"
 
 
+def test_the_epsilon_of_the_project_binds_criteria_as_it_does_alleles(held):
+    matched.declare(held, "sparing", kinds=["matching", "counts"], disclosure={"epsilon": "0.05"})
+    assert code_of(lambda: count(held, code="sparing", epsilon="0.06")) == "outside_project"
+    found = count(held, code="sparing")
+    assert {one.epsilon for one in found.criteria} == {found.epsilon} == {0.05}
+    asked = {"project": "sparing", "dataset": "cohort", "panel": "exact", "criteria": "small@1"}
+    assert gate.match_price(held.vault, **asked).as_dict()["nats"] == found.charged == 0.25
+    assert code_of(lambda: gate.match_price(held.vault, **asked, epsilon="0.06")) == "outside_project"
+
+
 def test_what_is_logged_and_forgotten(held):
     count(held)
     intent, done = [entry for entry in held.entries() if entry["act"] == Action.COUNTS_ANSWER]

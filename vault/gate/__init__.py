@@ -17,7 +17,7 @@ its reason; researchers and engines get one message, whatever the reason.
 from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
-from vault.gate.matching import match, match_counts
+from vault.gate.matching import match, match_counts, match_price
 from vault.gate.risks import last_risk, risk
 from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
 from vault.gate.views import view
@@ -33,6 +33,7 @@ __all__ = [
     "last_risk",
     "match",
     "match_counts",
+    "match_price",
     "result",
     "risk",
     "view",

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from policies.criteria.packs import CriteriaPack
+from policies.disclosure.nats import Micronats
+from policies.disclosure.noise import Price
 from policies.purposes import RequestKind
 from vault import match_counting
 from vault.access import askable, criteria_packs, publication, releases
@@ -59,11 +61,11 @@ def match(vault: UnlockedVault, *, project: str, dataset: str, panel: str, crite
     with vault.trail.attempting(Action.MATCH_INTENT):
         criteria_packs.read_version(criteria)
 
-    def form() -> None:
-        askable.require_names(vault, project, dataset, panel=panel, regions=())
-        criteria_packs.require_name(vault, criteria)
-
-    return told(vault, lambda: _match(vault, project, dataset, panel, criteria), form=form)
+    return told(
+        vault,
+        lambda: _match(vault, project, dataset, panel, criteria),
+        form=lambda: _require_form(vault, project, dataset, panel, criteria),
+    )
 
 
 def _match(vault: UnlockedVault, project: str, dataset: str, panel: str, criteria: str) -> MatchAnswer:
@@ -104,32 +106,64 @@ def match_counts(
 
     Raises:
         InputError: as ``match``; ``document_rejected``: of the accuracy. RefusedError, IntegrityError, UnavailableError: as ``match``, but for
-            bits, and as ``counting.settle``.
+            bits, and as ``questions.of_project`` and ``counting.settle``.
     """
-    with vault.trail.attempting(Action.COUNTS_ANSWER):
-        amount = questions.accuracy(epsilon=epsilon, within=accuracy)
-        criteria_packs.read_version(criteria)
+    amount = _amount(vault, criteria, epsilon, accuracy)
 
     def counted() -> CriteriaCounts:
         with vault.trail.attempting(Action.COUNTS_ANSWER):
-            kinds = (RequestKind.MATCHING, RequestKind.COUNTS)
-            scope = scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria, kinds=kinds)
-            pack = _pack(vault, scope)
+            scope, pack = _counted(vault, project, dataset, panel, criteria)
+            own = questions.of_project(scope.project, amount)
             decision.ready_decision_classes(vault)
         return match_counting.answer(
             vault,
             scope,
             pack,
-            amount,
+            own,
             decide=lambda tx, asked, when: decision.decide(vault, tx, asked, when),
             open_calls=lambda asked, people: blocks.open_calls(vault, asked, people),
         )
 
-    def form() -> None:
-        askable.require_names(vault, project, dataset, panel=panel, regions=())
-        criteria_packs.require_name(vault, criteria)
+    return told(vault, counted, form=lambda: _require_form(vault, project, dataset, panel, criteria))
 
-    return told(vault, counted, form=form)
+
+def match_price(
+    vault: UnlockedVault,
+    *,
+    project: str,
+    dataset: str,
+    panel: str,
+    criteria: str,
+    epsilon: str | None = None,
+    accuracy: int | None = None,
+) -> Price:
+    """Price of ``match_counts``, if none of its criteria was answered before. Raises as ``match_counts``, but for what people and budgets refuse."""
+    amount = _amount(vault, criteria, epsilon, accuracy)
+
+    def priced() -> Price:
+        with vault.trail.attempting(Action.COUNTS_ANSWER):
+            scope, pack = _counted(vault, project, dataset, panel, criteria)
+            return Price(questions.of_project(scope.project, amount), len({pack.meaning(one) for one in pack.criteria}))
+
+    return told(vault, priced, form=lambda: _require_form(vault, project, dataset, panel, criteria))
+
+
+def _amount(vault: UnlockedVault, criteria: str, epsilon: str | None, accuracy: int | None) -> Micronats:
+    """The ε that is said, 0 without one. What is no question is told to everybody."""
+    with vault.trail.attempting(Action.COUNTS_ANSWER):
+        criteria_packs.read_version(criteria)
+        return questions.accuracy(epsilon=epsilon, within=accuracy)
+
+
+def _counted(vault: UnlockedVault, project: str, dataset: str, panel: str, criteria: str) -> tuple[AccessScope, CriteriaPack]:
+    kinds = (RequestKind.MATCHING, RequestKind.COUNTS)
+    scope = scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria, kinds=kinds)
+    return scope, _pack(vault, scope)
+
+
+def _require_form(vault: UnlockedVault, project: str, dataset: str, panel: str, criteria: str) -> None:
+    askable.require_names(vault, project, dataset, panel=panel, regions=())
+    criteria_packs.require_name(vault, criteria)
 
 
 def _pack(vault: UnlockedVault, scope: AccessScope) -> CriteriaPack:

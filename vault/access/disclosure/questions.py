@@ -59,7 +59,7 @@ def of_project(project: Project, epsilon: Micronats) -> Micronats:
     if not epsilon:
         return noise.DEFAULT if most is None else most
     if most is not None and epsilon > most:
-        message = f"project {project.code} asks with at most {nats.text(most)} nats for each allele"
+        message = f"project {project.code} asks with at most {nats.text(most)} nats for each allele or criterion"
         raise RefusedError("outside_project", message, hint="ask for less accuracy, or amend the project's disclosure")
     return epsilon
 
