@@ -288,7 +288,7 @@ disclosure:
   # epsilon: 0.1                 # nats for each allele of counts and presence: what it asks with, and at most
   # mu: 0.2                      # how well all its frequencies together may tell who takes part, where 0.363 is too much
   # max_bits: 10                 # how well people may be told apart by all that left to the organisation, in bits
-  # min_carriers: 5              # show no variant that fewer people carry: they are missing there, never reference
+  # min_carriers: 5              # show no site with a variant that fewer people carry
   # opt_outs: leave_out          # who excludes a place of the genome is in no release; mask: that place is hidden of everybody
   # profile: standard@1          # rules of all that is not said here: fields, margins, linked sites (genovault consent packs)
 

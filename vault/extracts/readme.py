@@ -79,7 +79,16 @@ def readme_text(manifest: Manifest, *, indexed: bool = True) -> str:
         ("Dataset", f"{manifest.dataset}, assembly {manifest.assembly}"),
         ("Loci", loci + (f" and {more} more" if more > 0 else "")),
         ("Size", f"{counts.subjects:,} people, {counts.sites:,} sites, {counts.not_assayed:,} loci of the panel not assayed"),
-        *([("Not shown", f"alleles of fewer than {fewest} of these people: they are missing there")] if fewest > 1 else []),
+        *(
+            [
+                (
+                    "Not shown",
+                    f"sites with an allele of fewer than {fewest} of these people: they are left out, or missing for everybody",
+                )
+            ]
+            if fewest > 1
+            else []
+        ),
         *([("Changed", f"calls that the format has no room for: {lost}")] if lost else []),
         ("Made", f"{manifest.created:%Y-%m-%d %H:%M} UTC"),
         ("Use until", f"{manifest.expires:%Y-%m-%d}" if manifest.expires else "no day set; the project's end binds"),

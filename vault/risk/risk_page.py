@@ -21,7 +21,7 @@ _DEGREES = {
 
 _RULES = {
     "fields": "fields of each record",
-    "min_carriers": "fewest people who carry an allele that is shown",
+    "min_carriers": "fewest people who carry an allele of a site that is shown",
     "opt_outs": "a place that somebody excludes: masked for all, or the person left out",
     "margin": "bases hidden on each side of such a place",
     "linkage": "sites hidden because they are linked with it, by r² in percent",

@@ -3,7 +3,7 @@
 
     1  check    the people fit each other
     2  survey   once over the sites and their allele counts: ``site_selection`` settles what stays; the header and phase need to know of all of it
-    3  pages    window after window: calls are read, rare ALTs go (``rare_alleles``), what stays is settled from them, and
+    3  pages    window after window: calls are read, sites with a rare ALT go (``rare_alleles``), what stays is settled from them, and
                 ``call_rewriting`` makes them the view's
 
 Phase is kept where the profile says so, and never across a masked gap. What fits one window is read once and surveyed from its calls.
@@ -33,7 +33,7 @@ from vault.views.header_summary import HeaderSummary
 from vault.views.masks import Stretches, masked_sites
 from vault.views.page_order import PageOrder, ordered
 from vault.views.pages import Page
-from vault.views.rare_alleles import without_rare
+from vault.views.rare_alleles import rare_sites
 from vault.views.released_bits import ReleasedBits
 from vault.views.site_selection import Profile, Shown, in_order, settle
 from vault.views.view import View
@@ -203,9 +203,9 @@ class Deidentified:
         if self._profile.keep_phase:
             self._stretches.add(shown.sites.take(np.flatnonzero(~shown.masked)), self._profile.hidden)
 
-    def _settle(self, sites: Sites, counts: AlleleCounts, emptied: NDArray[np.bool_] | None = None) -> Shown:
-        match = None if self._panel is None else self._matched(self._panel, sites, counts)
-        shown = settle(sites, counts, self._profile, match, self._panel, emptied=emptied)
+    def _settle(self, sites: Sites, counts: AlleleCounts, rare: NDArray[np.bool_] | None = None) -> Shown:
+        match = None if self._panel is None else self._matched(self._panel, sites, counts, rare)
+        shown = settle(sites, counts, self._profile, match, self._panel, rare=rare)
         if self._panel is not None and match is not None:
             # a locus whose site was shortened to another place is met only by what is shown there
             stays = match.fixed[shown.rows].sum() == match.fixed.sum() and np.array_equal(shown.sites.pos, sites.pos[shown.rows])
@@ -213,10 +213,11 @@ class Deidentified:
             self._met = met if self._met is None else self._met | met
         return shown
 
-    def _matched(self, panel: LocusIndex, sites: Sites, counts: AlleleCounts) -> Match:
+    def _matched(self, panel: LocusIndex, sites: Sites, counts: AlleleCounts, rare: NDArray[np.bool_] | None) -> Match:
         """Loci that the panel names, as far as it is not in the dataset for the sake of people alone who are not released."""
         declared, carried = self._assayed.covers(sites), counts.counts > 0
-        carried &= ~np.repeat(masked_sites(sites, self._profile.hidden), np.diff(counts.offsets))
+        hidden = masked_sites(sites, self._profile.hidden)
+        carried &= ~np.repeat(hidden if rare is None else hidden | rare, np.diff(counts.offsets))
         match = panel.match(sites, told=Told(declared, carried, exact=self._tracked))
         if self._tracked:  # what exact loci list is there for all alike
             return match
@@ -234,8 +235,8 @@ class Deidentified:
         calls, counts = window.read()
         if calls.codes.shape != (len(calls.sites), len(self.pseudonyms)) or calls.codes.dtype != np.uint8:
             raise UsageError("view_parts", "codes must be uint8 with one row per site and one column per pseudonym")
-        calls, counts, emptied = without_rare(calls, counts, self._profile.min_carriers)
-        return _Read(calls, self._settle(calls.sites, counts, emptied))
+        rare = rare_sites(calls, counts, self._profile.min_carriers)
+        return _Read(calls, self._settle(calls.sites, counts, rare))
 
     def _page(self, read: _Read) -> Page:
         codes, escapes = self._rewritten(read)

@@ -1,5 +1,5 @@
 """Numba kernel of ``rare_alleles``, called by its typed function only."""
-# ruff: noqa: C901, PLR0912, PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
+# ruff: noqa: C901, PLR0917 - a kernel is one loop nest over arrays, which numba takes by position
 # inside kernels the types are numba's, not numpy's:
 # mypy: disable-error-code="arg-type, assignment, operator"
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, MISSING_DIPLOID, PHASED_OFFSET
+from vault.genotypes.codec.call_codes import DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.compute.jit import RO, RW, helper, kernel
 
 
@@ -27,79 +27,54 @@ def _alleles_of(code: Any) -> Any:
 
 @kernel(
     types.void(
-        RW(types.uint8, 2),
-        types.int64,
-        types.int64,
-        types.int64,
+        RO(types.uint8, 2),
         RO(types.int64),
+        types.int64,
+        types.int64,
+        types.int64,
         RO(types.int64),
         RO(types.int64),
         RO(types.int64),
         RO(types.int16),
         RW(types.boolean),
-        RW(types.boolean),
     )
 )
-def blank_rare(
+def find_rare(
     codes: Any,
+    rows: Any,
     first: Any,
     last: Any,
     fewest: Any,
     offsets: Any,
     ends: Any,
-    sample: Any,
     spans: Any,
     alleles: Any,
-    gone: Any,
-    blanked: Any,
+    found: Any,
 ) -> None:
-    """At rows ``first`` to ``last`` make every call ./. that has an ALT of fewer than ``fewest`` people, until there is none; set
-    ``blanked[r]`` where there was one. Escapes of row r are ``ends[r]`` to ``ends[r + 1]``, each with its ``sample`` and its alleles
-    at ``spans``; ``gone`` is set for those that became ./. too.
+    """Set ``found[r]`` of ``rows[first]`` to ``rows[last]`` where an ALT has a carrier and fewer than ``fewest``. Escapes of row r are
+    ``ends[r]`` to ``ends[r + 1]``, each with its alleles at ``spans``.
     """
     calls = np.zeros(256, np.int64)
-    lost = np.zeros(256, np.bool_)
-    for row in range(first, last):
+    for at in range(first, last):
+        row = rows[at]
         size = offsets[row + 1] - offsets[row]
         people = np.zeros(size, np.int64)
-        rare = np.zeros(size, np.bool_)
-        while True:
-            calls[:] = 0
-            people[:] = 0
-            for code in codes[row]:
-                calls[code] += 1
-            for code in range(ESCAPE):
-                if calls[code]:
-                    a, b = _alleles_of(code)
-                    if 0 < a < size:
-                        people[a] += calls[code]
-                    if 0 < b < size and b != a:
-                        people[b] += calls[code]
-            for e in range(ends[row], ends[row + 1]):
-                if not gone[e]:
-                    for k in range(spans[e], spans[e + 1]):
-                        known = alleles[k] <= 0 or alleles[k] >= size
-                        for before in range(spans[e], k):
-                            known = known or alleles[before] == alleles[k]
-                        if not known:
-                            people[alleles[k]] += 1
-            some = False
-            for a in range(1, size):
-                rare[a] = 0 < people[a] < fewest
-                some = some or rare[a]
-            if not some:
-                break
-            blanked[row] = True
-            for code in range(ESCAPE):
+        calls[:] = 0
+        for code in codes[row]:
+            calls[code] += 1
+        for code in range(ESCAPE):
+            if calls[code]:
                 a, b = _alleles_of(code)
-                lost[code] = (0 < a < size and rare[a]) or (0 < b < size and rare[b])
-            for j in range(codes.shape[1]):
-                if lost[codes[row, j]]:
-                    codes[row, j] = MISSING_DIPLOID
-            for e in range(ends[row], ends[row + 1]):
-                if not gone[e]:
-                    for k in range(spans[e], spans[e + 1]):
-                        if 0 < alleles[k] < size and rare[alleles[k]]:
-                            gone[e] = True
-                    if gone[e]:
-                        codes[row, sample[e]] = MISSING_DIPLOID
+                if 0 < a < size:
+                    people[a] += calls[code]
+                if 0 < b < size and b != a:
+                    people[b] += calls[code]
+        for e in range(ends[row], ends[row + 1]):
+            for k in range(spans[e], spans[e + 1]):
+                known = alleles[k] <= 0 or alleles[k] >= size
+                for before in range(spans[e], k):
+                    known = known or alleles[before] == alleles[k]
+                if not known:
+                    people[alleles[k]] += 1
+        for a in range(1, size):
+            found[row] = found[row] or 0 < people[a] < fewest

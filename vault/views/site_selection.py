@@ -1,6 +1,6 @@
 """Sites and alleles that a view shows, settled from allele counts, without the calls themselves (docs/design/disclosure.md §8, §11). Pure.
 
-    1  mask      sites in masked intervals are left out; those that a panel fixes stay, ``./.`` for all
+    1  mask      sites in masked intervals are left out, and those with a rare ALT; those that a panel fixes stay, ``./.`` for all
     2  trim      sites that no released subject carries go unless a panel fixes them, ALTs unless a panel names them; the rest is renumbered
     3  describe  alleles in their shortest spelling where an ALT went, texts by allow-lists, contigs only where there are sites (``site_description``)
 
@@ -33,7 +33,7 @@ from vault.views.site_description import Described, describe
 class Profile:
     """A project's disclosure profile, as far as it shapes a view. The default keeps the least, but filters.
 
-    ``min_carriers``: released people who carry an ALT that is shown. ``regions``: what was asked for.
+    ``min_carriers``: fewest released people who carry an ALT that anybody carries, of a site that is shown. ``regions``: what was asked for.
     """
 
     keep_phase: bool = False
@@ -99,14 +99,14 @@ def settle(
     match: Match | None = None,
     panel: LocusMatcher | None = None,
     *,
-    emptied: NDArray[np.bool_] | None = None,
+    rare: NDArray[np.bool_] | None = None,
 ) -> Shown:
-    """Settle the shown sites and alleles. ``match``: sites and ALTs that the ``panel`` names, in a panel view. ``emptied`` bool[m]: sites of
-    which nothing is left without the rare ALTs, which are missing for all where a panel fixes them.
+    """Settle the shown sites and alleles. ``match``: sites and ALTs that the ``panel`` names, in a panel view. ``rare`` bool[m]: sites
+    with an ALT of too few people, which go, or are missing for all where a panel fixes them.
     """
     masked = masked_sites(sites, profile.hidden)
-    if emptied is not None:
-        masked |= emptied
+    if rare is not None:
+        masked |= rare
     keep = (counts.counts > 0) & ~np.repeat(masked, np.diff(counts.offsets))
     keep[counts.offsets[:-1]] = True  # REF stays, carried or not
     shows = np.add.reduceat(keep, counts.offsets[:-1], dtype=np.int64) > 1 if len(sites) else np.zeros(0, np.bool_)
