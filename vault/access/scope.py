@@ -25,7 +25,7 @@ from vault.genotypes.store.selections import PanelLoci, Selection
 from vault.ids import SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 
-UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE)  # they learn that an access was refused and no reason
+UNINFORMED_ROLES = (Role.RESEARCHER, Role.ENGINE, Role.SERVICE)  # they learn that an access was refused and no reason
 
 
 @dataclass(frozen=True)
