@@ -10,10 +10,12 @@ import typer
 
 from cli import tables
 from cli.context import Context, context_of
+from cli.output import counted
 from policies.disclosure.nats import number
 from policies.purposes import RequestKind
 
 if TYPE_CHECKING:
+    from policies.disclosure.noise import Price
     from vault.access.request_records import Request
 
 
@@ -63,6 +65,7 @@ def result(
     context.output.line(
         f"each within ±{found.accuracy95} in 95 of 100 cases; an absent allele reads as existing in {found.false_exists:.1%}"
     )
+    context.output.line(f"paid for this answer: {found.charged:g} nats")
     for scope, spent in found.spent.items():
         context.output.line(f"{scope}: {spent.nats:g} nats spent (factor {spent.factor:g}), {spent.left:g} left")
 
@@ -75,9 +78,14 @@ def tell_price(context: Context, request: Request) -> None:
         )
     if request.spec.price is None:
         return
-    price = request.spec.price.as_dict()
-    context.output.line(
-        f"at most {price['nats']:g} nats: {price['alleles']} alleles at {price['epsilon']:g}, each within ±{price['accuracy95']} in 95 of 100"
-        f" cases; odds change by a factor of {price['factor']:g} at most"
-    )
+    context.output.line(price_words(request.spec.price))
     context.output.line(f"nothing is paid before it is answered: genovault request result {request.request_id}")
+
+
+def price_words(price: Price) -> str:
+    """What a question for counts or presence costs at most, as it is shown."""
+    said = price.as_dict()
+    return (
+        f"at most {said['nats']:g} nats: {counted(price.alleles, 'allele')} at {said['epsilon']:g}, each within ±{said['accuracy95']} in 95 of 100"
+        f" cases; odds change by a factor of {said['factor']:g} at most"
+    )

@@ -76,5 +76,6 @@ def _count(context: Context, asked: dict[str, str], *, epsilon: str | None, accu
     context.output.table(
         ("criterion", "people"), [(one.id, "-" if one.people is None else str(one.people)) for one in found.criteria]
     )
+    context.output.line(f"paid for this answer: {found.charged:g} nats")
     for scope, spent in found.spent.items():
         context.output.line(f"{scope}: {spent.nats:g} nats spent (factor {spent.factor:g}), {spent.left:g} left")

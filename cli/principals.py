@@ -12,6 +12,7 @@ from cli.context import context_of
 from cli.lazy import group
 from cli.prompts import NEW_PASSPHRASE_VARIABLE, ask_passphrase
 from policies.token_scopes import TokenScope
+from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from vault.session.unlocked_vault import Opener, UnlockedVault
@@ -59,6 +60,8 @@ def add(
 
     from vault.session import principals
 
+    if role == "researcher" and (new_key_file is not None or new_passphrase_file is not None):
+        raise UsageError("no_slot", "a researcher gets no slot, so there is nothing that a key file or a passphrase opens")
     with context.open() as vault:
         factor = None if role == "researcher" else new_factor(vault, new_key_file, new_passphrase_file)
         profile = principals.profile_named(argon2_profile, timer=perf_counter)
@@ -172,7 +175,6 @@ def new_factor(vault: UnlockedVault, key_file: Path | None, passphrase_file: Pat
         UsageError: ``factor_twice``: both a key file and a passphrase file are given.
         InputError, UnavailableError: as ``ask_passphrase`` and ``principals.key_file``.
     """
-    from vault.errors import UsageError
     from vault.session import principals
     from vault.session.unlocked_vault import factor
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import counts
 from cli.context import Context, context_of
 from cli.inputs import pinned_keys
 from policies.disclosure.nats import number
@@ -74,6 +75,7 @@ def import_(
     with context.open() as vault:
         request = request_files.take_in(vault, document, person=for_)
     tell_asked(context, request)
+    counts.tell_price(context, request)
 
 
 def answer(

@@ -124,6 +124,8 @@ def show(ctx: typer.Context, request_id: Id) -> None:
     context.output.document(document)
     for name, value in document.items():
         shown = ", ".join(value) if isinstance(value, list) else value
+        if name == "price" and request.spec.price is not None:
+            shown = counts.price_words(request.spec.price)
         if shown:
             context.output.line(f"{name:13} {shown}")
 

@@ -72,5 +72,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["frequencies"]["m"]:
         told = found["frequencies"]
         yield f"frequencies of {told['m']:,} common sites, if published: {told['power']:.0%} of the people found, where 5% of others are"
-    hidden = sum(one["masked"] for one in found["masked_share"].values())
-    yield f"hidden: {counted(hidden, 'site')} of {sum(one['asked'] for one in found['masked_share'].values()):,} asked for"
+    masked, asked = (sum(one[name] for one in found["masked_share"].values()) for name in ("masked", "asked"))
+    bare = max(0, asked - masked - found["sites"])
+    rest = f"; {bare:,} more show no allele that enough people carry" if bare else ""
+    yield f"masked: {counted(masked, 'site')} of {asked:,} asked for{rest}"

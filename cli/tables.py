@@ -10,6 +10,7 @@ import typer
 from cli.context import Context, context_of
 from cli.inputs import pinned_keys
 from cli.lazy import group
+from cli.output import counted
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ def tell_table(context: Context, found: FrequencyTable, output: Path | None) -> 
     context.output.table(("allele", "frequency"), found.rows)
     hidden = found.asked - len(found.rows)
     context.output.line(
-        f"of {found.n_band} people, in steps of {found.step}; {hidden} alleles are masked, absent, rare or of few people"
+        f"of {found.n_band} people, in steps of {found.step}; not shown, since masked, absent, rare or of few people: {counted(hidden, 'allele')}"
     )
     if output is not None:
         context.output.line(f"{output}: af.tsv, manifest.json and the receipt")
+    context.output.line(f"paid for this answer: {found.charged:g} nats")
     for scope, spent in found.spent.items():
         context.output.line(f"{scope}: {spent['nats']:g} nats spent (factor {spent['factor']:g}), {spent['left']:g} left")
 

@@ -35,14 +35,23 @@ def test_a_question_from_its_price_to_its_answer(shell):
 
 def test_what_people_read(shell):
     said = shell.run(f"{ASK} --allele {COMMON}").out
-    assert "at most 0.1 nats: 1 alleles at 0.1, each within ±30 in 95 of 100 cases" in said
+    assert "at most 0.1 nats: 1 allele at 0.1, each within ±30 in 95 of 100 cases" in said
     request = said.rsplit(None, 1)[-1]
     shown = shell.run(f"request result {request}").out
     assert "reads as existing in 6.4%" in shown
     assert "organisation: 0.1 nats spent" in shown
+    assert "paid for this answer: 0.1 nats" in shown
+    assert "paid for this answer: 0 nats" in shell.run(f"request result {request}").out
+    assert "at most 0.1 nats: 1 allele at 0.1" in shell.run(f"request show {request}").out
     assert shell.run(f"request result {shell.run(f'{ASK} --allele {ABSENT} --json').json['request']}").out.count("absent") == 1
     other = shell.run(f"{ASK} --allele 22:151:A:G --json").json["request"]
     assert shell.run(f"request result {other} --reasons").out.count("absent") == 2
+
+
+def test_a_file_that_is_imported_tells_its_price(shell):
+    asked = "format: request/1\nproject: counting\ndataset: cohort\nkind: counts\nreason: x\n"
+    (shell.folder / "r.yaml").write_text(f'{asked}loci: {{alleles: ["{COMMON}"]}}\n')
+    assert "at most 0.1 nats: 1 allele at 0.1" in shell.run("request import r.yaml").out
 
 
 def test_a_raise(shell):

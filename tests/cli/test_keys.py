@@ -137,3 +137,9 @@ def test_only_an_administrator_changes_keys(role, line, vault):
     vault.run(f"principal add {role}1 --role {role} --new-key-file {role}.key")
     ran = vault.try_(f"--json --as {role}1 --key-file {role}.key {line}")
     assert (ran.code, ran.error) in ((3, "not_authorised"), (6, "not_administrator"))
+
+
+def test_a_researcher_is_promised_no_slot(vault):
+    ran = vault.try_("--json principal add rita --role researcher --new-key-file rita.key")
+    assert (ran.code, ran.error) == (2, "no_slot")
+    assert not (vault.folder / "rita.key").exists()

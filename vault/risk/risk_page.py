@@ -96,8 +96,8 @@ def _records(document: Document) -> Iterator[str]:
             heads=("chromosome", "hidden", "share"),
         )
     else:
-        words, shown = "Nothing of what was asked for.", ""
-    yield page_frame.section("What is hidden, by chromosome", words, shown)
+        words, shown = "Masks hide nothing of what was asked for.", ""
+    yield page_frame.section("What masks hide, by chromosome", words, shown)
     told = document["frequencies"]
     yield page_frame.section("If allele frequencies were published", _frequencies_words(told, n), _frequencies_table(told))
     yield page_frame.section("Calls that are missing", _missing_words(document["missing"], n), "")

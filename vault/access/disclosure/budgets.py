@@ -59,7 +59,7 @@ def require(budgets: Sequence[Budget], price: Micronats) -> None:
         raise RefusedError(
             "budget_spent",
             f"this costs {nats.number(price):g} nats, and the {lacking.scope} has {nats.number(lacking.left):g} left",
-            hint="ask for fewer alleles or less accuracy; two stewards can raise it: genovault budget raise",
+            hint=f"ask for fewer alleles or less accuracy; two stewards can raise it: genovault budget raise --scope {lacking.scope}",
         )
 
 
