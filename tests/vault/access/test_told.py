@@ -29,7 +29,7 @@ def test_who_is_told_nothing_waits_and_nobody_else(role, monkeypatch):
 
     with pytest.raises(RefusedError) as caught:
         told.told(SimpleNamespace(role=role, random=lambda n: b"\x80" + bytes(n - 1)), denied)
-    if role in {Role.RESEARCHER, Role.ENGINE}:
+    if role in {Role.RESEARCHER, Role.ENGINE, Role.SERVICE}:
         assert (caught.value.code, caught.value.__context__) == ("refused", None)
         assert waits == [pytest.approx(0.15 + 0.125)]
     else:
