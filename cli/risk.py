@@ -74,5 +74,5 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"frequencies of {told['m']:,} common sites, if published: {told['power']:.0%} of the people found, where 5% of others are"
     masked, asked = (sum(one[name] for one in found["masked_share"].values()) for name in ("masked", "asked"))
     bare = max(0, asked - masked - found["sites"])
-    rest = f"; {bare:,} more show no allele that enough people carry" if bare else ""
+    rest = f"; {bare:,} more are left out, for alleles that too few people carry" if bare else ""
     yield f"masked: {counted(masked, 'site')} of {asked:,} asked for{rest}"

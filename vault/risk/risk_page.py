@@ -109,7 +109,9 @@ def _counts(document: Document) -> Iterator[str]:
         yield page_frame.facts([people])
         yield "<p>Answered in place: no record leaves.</p>"
         return
-    yield page_frame.facts([people, (f"{price['alleles']:,}", "alleles are asked for")])
+    yield page_frame.facts(
+        [people, (f"{price['alleles']:,}", "allele is asked for" if price["alleles"] == 1 else "alleles are asked for")]
+    )
     left = ", ".join(f"{scope} {nats:g}" for scope, nats in price["left"].items())
     yield (
         f'<div class="verdict off"><strong>Odds change by a factor of {price["factor"]:,.2f} at most.</strong>'
