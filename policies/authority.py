@@ -219,6 +219,7 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "request": _WHO_ASKS | {SERVICE},
         "released_sites": _WHO_ASKS | {SERVICE},  # of views
+        "linkage_decision": _WHO_ASKS | {SERVICE},  # of views
         "budget": _WHO_COUNTS | {SERVICE},
         "budget_family": _WHO_COUNTS | {SERVICE},
         "frequency_table": _WHO_COUNTS | {SERVICE},

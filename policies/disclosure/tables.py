@@ -88,5 +88,10 @@ def most_alleles(n: int, declared: int | None = None) -> int:
 
 def too_near(people: AbstractSet[bytes], other: Collection[bytes], *, gone: int = 0) -> bool:
     """True if two cohorts differ, and by ``NEAR`` people or fewer. ``gone``: people of the other who were erased, and are in neither set."""
+    return 1 <= differing(people, other, gone=gone) <= NEAR
+
+
+def differing(people: AbstractSet[bytes], other: Collection[bytes], *, gone: int = 0) -> int:
+    """Number of people in whom two cohorts differ. ``gone``: as of ``too_near``."""
     both = len(people & frozenset(other))
-    return 1 <= len(people) + len(other) - 2 * both + gone <= NEAR
+    return len(people) + len(other) - 2 * both + gone

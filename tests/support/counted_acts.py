@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from policies.disclosure.alleles import trimmed
+from policies.disclosure.view_profiles import Linkage
+from policies.loci import Interval
 from tests.support import vaults
 from vault import gate
 from vault.access import projects, requests
-from vault.access.disclosure import budget_book, budgets, families, frequency_tables, raises, stored_answers, table_approvals
+from vault.access.disclosure import (
+    budget_book,
+    budgets,
+    families,
+    frequency_tables,
+    linkage_decisions,
+    raises,
+    stored_answers,
+    table_approvals,
+)
 from vault.access.disclosure.frequency_tables import StoredTable, TableCohort
+from vault.access.disclosure.linkage_decisions import LinkageDecision
 from vault.genotypes.catalog import datasets, panels
 from vault.ids import DatasetId, SubjectId
 from vault.risk import stored_reports
@@ -64,6 +76,9 @@ def leave_answers(s: UnlockedVault) -> None:
         for number in (1, 2):
             cohort = TableCohort(frozenset({SubjectId(bytes([number]) * 16)}), bytes(32), bytes(32))
             frequency_tables.keep(s, tx, _table(project.project_id, dataset, cohort, made=number))
+            place = Interval("22", 100 * number, 100 * number + 50)
+            calls = dict.fromkeys(cohort.people, bytes(8))
+            linkage_decisions.keep(s, tx, LinkageDecision(dataset, number, place, Linkage(20, 1_000, 21), calls, (place,)))
 
 
 def _table(project_id: bytes, dataset: DatasetId, cohort: TableCohort, *, made: int) -> StoredTable:

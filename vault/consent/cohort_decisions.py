@@ -76,6 +76,19 @@ class Members:
         held = {key: sorted(wanted.intersection(subjects)) for key, subjects in shared.items()}
         return sha256(b"".join(part + subject for part, known in sorted(self.parts.items()) for subject in held[id(known)]))
 
+    def places_of_each(self, people: Iterable[SubjectId]) -> dict[SubjectId, bytes]:
+        """Digest of which parts hold calls of each of these people, 8 bytes."""
+        wanted = set(people)
+        parts: dict[int, list[bytes]] = {}
+        for part, subjects in sorted(self.parts.items()):
+            parts.setdefault(id(subjects), []).append(part)
+        found: dict[SubjectId, list[bytes]] = {person: [] for person in wanted}
+        for subjects in {id(one): one for one in self.parts.values()}.values():
+            held = sha256(b"".join(parts[id(subjects)]))
+            for person in wanted.intersection(subjects):
+                found[person].append(held)
+        return {person: sha256(b"".join(sorted(held)))[:8] for person, held in found.items()}
+
 
 @dataclass(frozen=True)
 class Verdicts:

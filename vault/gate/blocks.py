@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from policies.disclosure.view_profiles import Linkage
 from policies.loci import Interval, Mask
 from vault.access import asked_regions, leftovers, release_names
+from vault.access.disclosure import linkage_decisions
 from vault.access.disclosure.carrier_table import Read
+from vault.access.disclosure.linkage_decisions import LinkageDecision
 from vault.access.excluded_places import renamed
 from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope
+from vault.consent.cohort_decisions import Decided, Members
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.errors import IntegrityError
 from vault.gate.accesses import Access, Destination
@@ -18,6 +22,7 @@ from vault.genotypes.catalog import dataset_reader, declared_assays
 from vault.genotypes.store.selections import Selection
 from vault.ids import Pseudonym, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.timestamps import to_micros
 
 if TYPE_CHECKING:
     from vault.genotypes.codec.allele_counts import AlleleCounts
@@ -47,13 +52,14 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     order = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
     people = [subjects[at] for at in order]
-    return _deidentified(vault, scope, access.limits, people, [names[at] for at in order], at_once=at_once)
+    titles, members = [names[at] for at in order], access.decided.members
+    return _deidentified(vault, scope, access.limits, people, titles, members=members, at_once=at_once)
 
 
 def open_measured(
-    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, people: Sequence[SubjectId]
+    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, decided: Decided
 ) -> tuple[Deidentified, AskedSites]:
-    """The view that an extract would make of these people, under numbers for names, and a count of what is read for it: to be measured inside.
+    """The view that an extract would make of the permitted people, under numbers for names, and a count of what is read for it: to be measured inside.
 
     Raises:
         IntegrityError: as ``open_view``.
@@ -66,8 +72,9 @@ def open_measured(
         counted.append(AskedSites(source, hidden))
         return counted[-1]
 
+    people = decided.permitted
     names = [Pseudonym(str(number)) for number in range(len(people))]
-    view = _deidentified(vault, scope, limits, people, names, watch=watch)
+    view = _deidentified(vault, scope, limits, people, names, members=decided.members, watch=watch)
     return view, counted[0]
 
 
@@ -78,6 +85,7 @@ def _deidentified(
     people: Sequence[SubjectId],
     names: Sequence[Pseudonym],
     *,
+    members: Members,
     at_once: bool = False,
     watch: Callable[[CallSource, HiddenPlaces], CallSource] | None = None,
 ) -> Deidentified:
@@ -90,7 +98,7 @@ def _deidentified(
     selection = scope.selection()
     keys = open_keys(vault, KeyPurpose.GENOTYPE, people)
     chosen, rules = dataset_reader.choose(vault, scope.dataset, selection, people, keys), limits.rules
-    hidden = limits.hidden.and_places(_linked(vault, scope, limits, people, keys))
+    hidden = limits.hidden.and_places(_linked(vault, scope, limits, members.places_of_each(people), keys))
     profile = Profile(
         keep_phase=rules.keep_phase,
         keep_ids=rules.keep_ids,
@@ -112,32 +120,53 @@ def _deidentified(
 
 
 def _linked(
-    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, people: Sequence[SubjectId], keys: Mapping[bytes, bytes]
+    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, calls: Mapping[SubjectId, bytes], keys: Mapping[bytes, bytes]
 ) -> tuple[Interval, ...]:
-    """Places that are linked with an excluded one in the people who are released; the excluded place is opened too, to compare with.
+    """Places that are linked with an excluded one, as it was decided on these people, ``calls`` telling where theirs are, or on nearly the same.
 
-    Where nothing is excluded, or nothing near it is asked for, nothing is read.
+    It is decided, of all that lies near the place, and kept before anything is shown. Where nothing is excluded, or nothing near it is
+    asked for, nothing is read.
     """
-    from vault.views.linked_places import linked_places  # noqa: PLC0415 - as in ``open_view``
-
-    if limits.rules.linkage is None or not limits.excluded.intervals:
+    linkage, excluded = limits.rules.linkage, limits.excluded.intervals
+    if linkage is None or not excluded:
         return ()
     asked = [locus.place for locus in (scope.panel.loci if scope.panel else ())]
     if scope.regions:
         asked += asked_regions.read_regions(scope.regions).intervals
+    if scope.panel or scope.regions:
+        open_to_it = renamed(Mask.from_intervals(asked)).minus(Mask.from_intervals(limits.hidden.masks))
+        excluded = tuple(one for one in excluded if Mask((one,)).widened(linkage.window).intersection(open_to_it).intervals)
+    with vault.books.read() as tx:
+        known = linkage_decisions.of_dataset(vault, tx, scope.dataset.dataset_id)
+    decided = {place: linkage_decisions.serving(known, place, linkage, calls) for place in excluded}
+    held = [one for one in decided.values() if one is not None]
+    new = [_decided(vault, scope, place, linkage, calls, keys=keys) for place, one in decided.items() if one is None]
+    if new and vault.books.upgraded:  # a vault of before decides for each view until it is upgraded
+        with vault.books.write() as tx:
+            new = [linkage_decisions.keep(vault, tx, one) for one in new]
+    return Mask.from_intervals(at for one in [*held, *new] for at in one.linked).intervals
+
+
+def _decided(
+    vault: UnlockedVault,
+    scope: AccessScope,
+    place: Interval,
+    linkage: Linkage,
+    calls: Mapping[SubjectId, bytes],
+    *,
+    keys: Mapping[bytes, bytes],
+) -> LinkageDecision:
+    """Look which sites are linked with a place in these people; the excluded place is opened too, to compare with."""
+    from vault.views.linked_places import linked_places  # noqa: PLC0415 - as in ``open_view``
+
+    people, only = sorted(calls), Mask((place,))
     reader = dataset_reader.GenotypeReader(vault, scope.dataset, people, keys)
 
     def read(places: tuple[Interval, ...], n_sites: int) -> Iterator[tuple[Calls, AlleleCounts]]:
         return (window.read() for window in reader.choose(Selection(regions=places)).windows(n_sites))
 
-    return linked_places(
-        read,
-        excluded=limits.excluded,
-        hidden=Mask.from_intervals(limits.hidden.masks),
-        asked=renamed(Mask.from_intervals(asked)) if scope.panel or scope.regions else None,
-        linkage=limits.rules.linkage,
-        n_people=len(people),
-    )
+    linked = linked_places(read, excluded=only, hidden=only, asked=None, linkage=linkage, n_people=len(people))
+    return LinkageDecision(scope.dataset.dataset_id, to_micros(vault.clock()), place, linkage, calls, linked)
 
 
 def open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[SubjectId]) -> dict[bytes, bytes]:

@@ -115,7 +115,7 @@ def _of_records(
 ) -> dict[str, Any]:
     from vault.risk import measures, risk_document  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
-    view, asked = blocks.open_measured(vault, scope, limits, decided.permitted)
+    view, asked = blocks.open_measured(vault, scope, limits, decided)
     found = measures.measure(view, sha256(encode_context("genovault/risk-report/v1", request.request_id)))
     with vault.books.read() as tx:
         known = released_sites.known(vault, tx, scope.project)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import select
 
 from vault.access import criteria_packs, holdings, leftovers, notices, releases, resolutions
-from vault.access.disclosure import frequency_tables, raises, released_sites, stored_answers, table_approvals
+from vault.access.disclosure import frequency_tables, linkage_decisions, raises, released_sites, stored_answers, table_approvals
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
 from vault.operations.health import HealthFinding, Severity
@@ -76,6 +76,7 @@ def budgets_and_answers(vault: UnlockedVault) -> Iterator[HealthFinding]:
     yield from (_error("approval_missing", message) for message in [*raises.faults(vault), *table_approvals.faults(vault)])
     yield from (_error("criteria_pack_altered", message) for message in criteria_packs.faults(vault))
     yield from (_error("frequency_table_altered", message) for message in frequency_tables.faults(vault))
+    yield from (_error("linkage_decision_altered", message) for message in linkage_decisions.faults(vault))
     yield from (_error("stored_answer_altered", message) for message in stored_answers.faults(vault))
     yield from (_error("risk_report_altered", message) for message in stored_reports.faults(vault))
     yield from (_error("released_sites_altered", message) for message in released_sites.faults(vault))

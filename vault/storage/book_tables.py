@@ -603,6 +603,18 @@ class FrequencyTableRow(Base):
     sealed: Mapped[Sealed]  # the table until somebody is erased, its cohort without them, and the columns before; books branch
 
 
+class LinkageDecisionRow(Base):
+    """Sites that are linked with an excluded place, as it was decided on a dataset's people: for the cohorts that differ by few."""
+
+    __tablename__ = "linkage_decision"
+
+    decision_id: Mapped[Id] = mapped_column(primary_key=True)
+    dataset_id: Mapped[Id]  # also of one that is gone: what left has left
+    made: Mapped[Micros]
+    gone: Mapped[Count]  # people it was decided on who were erased since
+    sealed: Mapped[Sealed]  # place, rules, people and linked sites, and the columns before; books branch
+
+
 class JobRow(Base):
     """Work that spans SQL and keys or objects: intent, idempotent steps, done. Replayed at open."""
 

@@ -37,6 +37,7 @@ REVISIONS = {
         "0023",
         "0024",
         "0025",
+        "0026",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

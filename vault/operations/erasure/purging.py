@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import select
 
-from vault.access.disclosure import frequency_tables, released_sites, stored_answers
+from vault.access.disclosure import frequency_tables, linkage_decisions, released_sites, stored_answers
 from vault.crypto.key_wrapping import KeyPurpose, block_key
 from vault.genotypes.catalog import panel_builder, parts, personal_parts
 from vault.genotypes.catalog.datasets import Dataset
@@ -103,7 +103,7 @@ def purge(vault: UnlockedVault, job: Job) -> ErasurePlan:
         directories += purge_directory(vault, part, Work(job.job_id, part.part_id, DIRECTORY), private)
         builds += follow(vault, part, panels)
     _forget_answers(vault, job.subject, [dataset.dataset_id for dataset, _ in held])
-    held_in = (stored_answers, released_sites, stored_reports, frequency_tables)
+    held_in = (stored_answers, released_sites, stored_reports, frequency_tables, linkage_decisions)
     vault.books.checkpoint_wal(*HOLDING_NAMES, *(one.TABLE for one in held_in))
     builds += settle_builds(vault, carried.part_ids())
     for dataset in {dataset for dataset, _ in held}:
@@ -121,6 +121,7 @@ def _forget_answers(vault: UnlockedVault, subject: SubjectId, datasets: list[Dat
         stored_reports.purge(tx, {*datasets, *own})
         released_sites.forget(vault, tx, {*datasets, *own})
         frequency_tables.forget(vault, tx, {*datasets, *own}, erased=subject)
+        linkage_decisions.forget(vault, tx, subject)
 
 
 def _parts(vault: UnlockedVault, part_ids: list[PartId]) -> list[tuple[Dataset, PartRow]]:
