@@ -27,7 +27,7 @@ from vault.access import publication
 from vault.access.disclosure import budgets, stored_answers
 from vault.access.disclosure.carrier_table import Read, Table, of_cohort
 from vault.access.disclosure.questions import CountsQuestion
-from vault.access.disclosure.stored_answers import Spelled, StoredAnswer
+from vault.access.disclosure.stored_answers import AnsweredCohort, Spelled, StoredAnswer
 from vault.access.scope import UNINFORMED_ROLES, AccessScope
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded, spoken
@@ -116,7 +116,7 @@ class NumberSource(Protocol[T_contra]):
 class Settled(Generic[T]):
     """A question that was answered in a transaction that is to be committed."""
 
-    cohort: CountedCohort
+    about: AnsweredCohort
     answers: Mapping[T, StoredAnswer]
     reasons: Mapping[T, str]
     charged: int
@@ -204,7 +204,7 @@ def _settle(
         when = moment(vault, tx)
         cohort = counted_cohorts.cohort(vault, tx, scope, decide, when)
         dataset_id = scope.dataset.dataset_id
-        held = stored_answers.find(vault, tx, cohort.digest, asked.items, dataset_id=dataset_id)
+        about, held = _held(vault, tx, scope, asked, cohort)
         fresh = [one for one in asked.items if one not in held or held[one].epsilon < asked.epsilon]
         price = asked.epsilon * len(fresh)
         mine = budgets.of_project(vault, tx, scope.project, dataset_id)
@@ -214,11 +214,26 @@ def _settle(
         drawn, reasons = _draw(vault, source, cohort, fresh, asked.epsilon)
         left = budgets.charge(vault, tx, mine, dataset_id, price)
         stored_answers.keep(vault, tx, cohort.digest, drawn, held=held, dataset_id=dataset_id)
+        if scope.request_id is not None:
+            stored_answers.keep_request(vault, tx, scope.request_id, about, dataset_id=dataset_id)
         tx.flush()
-        fields = _entry(scope, asked, cohort, reasons, price)
+        fields = _entry(scope, asked, about, cohort, reasons, charged=price)
         intent = attempt.intent or _intent(vault, tx, scope, asked, cohort)
         entry = vault.trail.append(tx, Action.COUNTS_ANSWER, Outcome.DONE, refers=intent, flags=when.flags, **fields)
-        return Settled(cohort, {**held, **drawn}, reasons, price, left, entry), cohort
+        return Settled(about, {**held, **drawn}, reasons, price, left, entry), cohort
+
+
+def _held(
+    vault: UnlockedVault, tx: Transaction, scope: AccessScope, asked: CountedItems[T], cohort: CountedCohort
+) -> tuple[AnsweredCohort, dict[T, StoredAnswer]]:
+    """What was drawn before, and of which cohort: of the one that the request was answered about, if it was answered whole; else of this one."""
+    dataset_id, now = scope.dataset.dataset_id, AnsweredCohort(cohort.digest, len(cohort.people))
+    then = None if scope.request_id is None else stored_answers.of_request(vault, tx, scope.request_id, dataset_id=dataset_id)
+    if then is not None and then != now:
+        held = stored_answers.find(vault, tx, then.digest, asked.items, dataset_id=dataset_id)
+        if all(one in held and held[one].epsilon >= asked.epsilon for one in asked.items):
+            return then, held
+    return now, stored_answers.find(vault, tx, cohort.digest, asked.items, dataset_id=dataset_id)
 
 
 def _draw(
@@ -248,7 +263,13 @@ def _said(scope: AccessScope, asked: CountedItems[T]) -> dict[str, Any]:
 
 
 def _entry(
-    scope: AccessScope, asked: CountedItems[T], cohort: CountedCohort, reasons: Mapping[T, str], charged: int
+    scope: AccessScope,
+    asked: CountedItems[T],
+    about: AnsweredCohort,
+    cohort: CountedCohort,
+    reasons: Mapping[T, str],
+    *,
+    charged: int,
 ) -> dict[str, Any]:
     """Fields of the entry of an answer; what was asked and what it cost are sealed. It names nobody: its receipt goes to whoever asked, and a
     leaf that names people says how many.
@@ -256,11 +277,11 @@ def _entry(
     detail: dict[str, Any] = {
         **_said(scope, asked),
         **scope.project.recipient_detail(),
-        "cohort": cohort.digest.hex(),
+        "cohort": about.digest.hex(),
         "epsilon": nats.text(asked.epsilon),
         "charged": nats.text(charged),
         "why_not_told": {one.text: reason for one, reason in reasons.items()},
-        "counts": {"subjects": len(cohort.people)},
+        "counts": {"subjects": about.people},
     }
     return {
         "project": scope.project.code,
@@ -268,13 +289,13 @@ def _entry(
         "asserted_for": scope.asserted_for,
         "purpose": ",".join(scope.project.declaration.purpose.use_kinds),
         "consent": cohort.decided.head.entry(),
-        "counts": banded({"subjects": len(cohort.people), asked.counted: len(asked.items)}),
+        "counts": banded({"subjects": about.people, asked.counted: len(asked.items)}),
         "detail": detail,
     }
 
 
 def _told(vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, settled: Settled[Allele]) -> CountsAnswer:
-    counted, people = question.kind is RequestKind.COUNTS, len(settled.cohort.people)
+    counted, people = question.kind is RequestKind.COUNTS, settled.about.people
     answers = []
     for allele in question.alleles:
         one = settled.answers[allele]
@@ -284,7 +305,7 @@ def _told(vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, se
     return CountsAnswer(
         kind=question.kind.value,
         request=scope.request_id,
-        cohort=settled.cohort.digest.hex(),
+        cohort=settled.about.digest.hex(),
         n_band=spoken(people),
         epsilon=nats.number(question.epsilon),
         accuracy95=noise.accuracy95(question.epsilon),

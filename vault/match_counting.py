@@ -117,7 +117,7 @@ def answer(
     items = tuple(dict.fromkeys(CountedCriterion(one.id, pack.meaning(one)) for one in pack.criteria))
     asked = CountedItems(items, epsilon, {"kind": "matching"}, "criteria")
     settled = counting.settle(vault, scope, asked, _CriteriaNumbers(vault, scope, pack, open_calls), decide=decide)
-    people, by_meaning = len(settled.cohort.people), {one.meaning: one for one in items}
+    people, by_meaning = settled.about.people, {one.meaning: one for one in items}
     found = []
     for criterion in pack.criteria:
         drawn = settled.answers[by_meaning[pack.meaning(criterion)]]
@@ -126,7 +126,7 @@ def answer(
     informed = vault.role not in UNINFORMED_ROLES
     return CriteriaCounts(
         criteria=tuple(found),
-        cohort=settled.cohort.digest.hex(),
+        cohort=settled.about.digest.hex(),
         n_band=spoken(people),
         epsilon=nats.number(epsilon),
         accuracy95=noise.accuracy95(epsilon),

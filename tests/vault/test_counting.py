@@ -236,6 +236,23 @@ def test_a_request_shows_its_price_and_is_answered(held, exact):
     assert code_of(lambda: gate.extract(held.vault, asked.request_id, held.folder / "out")) == "kind_not_served"
 
 
+def test_a_request_keeps_its_own_answer_whoever_leaves(held):
+    def asked():
+        return requests.submit(held.vault, "counting", "cohort", kind=RequestKind.COUNTS, spec=Spec(alleles=(COMMON,)))
+
+    request = asked()
+    first = gate.result(held.vault, request.request_id)
+    recording.withdraw(held.vault, "P000")
+    again = gate.result(held.vault, request.request_id)
+    assert (again.answers, again.cohort, again.n_band, again.charged) == (first.answers, first.cohort, first.n_band, 0)
+    assert again.spent == first.spent
+    other = gate.result(held.vault, asked().request_id)
+    assert other.cohort != first.cohort
+    assert other.charged > 0
+    process.erase(held.vault, "P129")
+    assert gate.result(held.vault, request.request_id).charged > 0, "an erasure leaves nothing that was derived from the person"
+
+
 def test_an_entry_names_everybody_and_what_it_cost(held):
     found = ask(held, COMMON)
     entries = [entry for entry in held.entries() if entry["act"] == Action.COUNTS_ANSWER]

@@ -1,7 +1,8 @@
 """Stored answers: the noisy number that was drawn once for an allele in a cohort, sealed.
 
 The same question gets the same answer and is not charged again. A cohort with other people, other parts that hold their calls or other
-masked places is another one, and so a new draw. Answers survive a withdrawal, not an erasure.
+masked places is another one, and so a new draw; but a request that was answered has its own answer, whoever came or left since. Answers
+survive a withdrawal, not an erasure.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ class StoredAnswer:
     epsilon: Micronats
 
 
+@dataclass(frozen=True)
+class AnsweredCohort:
+    """Cohort that a request was answered about: its digest, 32 bytes, and how many people it had."""
+
+    digest: bytes
+    people: int
+
+
 def find(
     vault: UnlockedVault, tx: Transaction, cohort: bytes, asked: Iterable[T], *, dataset_id: DatasetId
 ) -> dict[T, StoredAnswer]:
@@ -81,6 +90,23 @@ def keep(
             tx.add(row)
 
 
+def keep_request(vault: UnlockedVault, tx: Transaction, request_id: str, about: AnsweredCohort, *, dataset_id: DatasetId) -> None:
+    """Store which cohort a request was answered about, in the caller's write transaction."""
+    answer_id, now = _request_id(request_id), to_micros(vault.clock())
+    said = {"cohort": about.digest.hex(), "people": about.people}
+    sealed = SEALED.seal(vault.records, answer_id, said, standing=[dataset_id.hex(), now])
+    tx.merge(StoredAnswerRow(answer_id=answer_id, dataset_id=dataset_id, drawn=now, sealed=sealed))
+
+
+def of_request(vault: UnlockedVault, tx: Transaction, request_id: str, *, dataset_id: DatasetId) -> AnsweredCohort | None:
+    """The cohort that a request was answered about; None before, and once somebody of the dataset was erased. Raises as ``find``."""
+    row = tx.get(StoredAnswerRow, _request_id(request_id))
+    if row is None:
+        return None
+    said = SEALED.open(vault.records, row.answer_id, row.sealed, standing=[dataset_id.hex(), row.drawn])
+    return AnsweredCohort(bytes.fromhex(said["cohort"]), said["people"])
+
+
 def purge(tx: Transaction, datasets: Iterable[bytes]) -> None:
     """Delete every answer about these datasets: they are derived from somebody who is erased."""
     tx.execute(delete(StoredAnswerRow).where(StoredAnswerRow.dataset_id.in_(sorted(datasets))))
@@ -97,3 +123,7 @@ def faults(vault: UnlockedVault) -> list[str]:
 
 def _id(cohort: bytes, asked: Spelled) -> bytes:
     return sha256(encode_context("genovault/stored-answer/v1", cohort, asked.text))
+
+
+def _request_id(request_id: str) -> bytes:
+    return sha256(encode_context("genovault/answered-request/v1", request_id))
