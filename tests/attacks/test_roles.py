@@ -244,10 +244,10 @@ def test_nobody_permitted_and_unknown_sound_alike(small):
     )
 
 
-def test_the_door_gives_nothing_but_views_and_lists_of_names(small):
+def test_the_door_gives_nothing_but_views_answers_and_lists_of_names(small):
     with vault.open(small, passphrase=vaults.PASSPHRASE) as v:
         public = {name for name in dir(v) if not name.startswith("_")}
-        assert public <= {"view", "counts", "presence", "close", "match", "projects", "panels"}
+        assert public <= {"view", "counts", "presence", "frequencies", "match", "match_counts", "close", "projects", "panels"}
         assert vaults.PASSPHRASE not in repr(v)
 
 

@@ -55,7 +55,11 @@ def test_receipts_of_refusals_and_of_others_are_none_to_an_engine(engine):
 
 def test_without_the_rule_the_reason_is_read_from_the_log(engine, monkeypatch):
     monkeypatch.setattr(publication, "UNINFORMED_ROLES", ())
-    refused = next(at for at, leaf in enumerate(leaves(engine)) if leaf["outcome"] in {"refused", "failed"})
+    refused = next(
+        at
+        for at, leaf in enumerate(leaves(engine))
+        if (leaf["act"], leaf.get("reasons")) == ("view.intent", {"project_unknown": 1})
+    )
     assert proven(engine, refused)["reasons"] == {"project_unknown": 1}
 
 

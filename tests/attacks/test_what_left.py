@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from unittest.mock import Mock
 
@@ -14,6 +15,7 @@ from tests.support.vaults import opened, sql
 from vault import gate
 from vault.access import notices, recipients, releases, requests, resolutions
 from vault.access.named_people import names_of
+from vault.audit.entry import decode_leaf
 from vault.audit.reports.records import record_of
 from vault.consent import drop_lists, recording
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
@@ -255,6 +257,8 @@ def test_the_log_s_public_part_names_no_pseudonym_reason_or_recipient(small, bot
         (notice,) = notices.list_all(s)
         notices.acknowledge(s, notice.notice_id, reason=said)
         notices.reopen(s, notice.notice_id, reason=said)
-        leaves = b"".join(entry.leaf for entry in s.trail.log.entries())
+        leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
+    for leaf in leaves:
+        del leaf["n"]  # a nonce is random: it spells S03 now and then
     for secret in (name, "canary", "MRN0003", "S03"):
-        assert secret.encode() not in leaves
+        assert secret not in json.dumps(leaves)

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from policies.declarations import parse_project, project_template
+from policies.disclosure.view_rules import view_rules
 from policies.loci import END, Catalogue, Interval, LocusRule, RuleKind
 from policies.obligations import Obligations
 from vault.access.release_limits import limits, stated
+from vault.access.shipped_profiles import shipped
 from vault.errors import RefusedError
 from vault.files.yaml_documents import parse_yaml
 
@@ -28,7 +30,9 @@ NONE = Obligations()
 
 
 def held(declaration=None, duties=NONE, *, permitted=20, asked=()):
-    return limits(declaration or project(), duties, permitted=permitted, places=NOWHERE, asked=asked, now=NOW)
+    declared = declaration or project()
+    rules = view_rules(declared.disclosure, shipped()["distance-only@1"])
+    return limits(declared, duties, rules=rules, permitted=permitted, places=NOWHERE, tags=(), asked=asked, now=NOW)
 
 
 @pytest.mark.parametrize(
