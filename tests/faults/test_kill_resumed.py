@@ -74,7 +74,7 @@ def settled(folder, request, output):
         assert verified(s).ok
     assert not any(any(one.iterdir()) for one in folder.parent.glob(".genovault-*"))
     manifest = json.loads((output / "manifest.json").read_text())["manifest"]
-    assert len(manifest["files"]) == 10
+    assert len(manifest["files"]) == 11
     columns = set()
     for name in (f"genotypes.{contig}.vcf.gz.c4gh" for contig in (20, 21, 22)):
         text = gzip.decompress(second_reading((output / name).read_bytes(), secret_of(1)))
