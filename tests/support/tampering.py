@@ -26,10 +26,16 @@ from vault.errors import GenovaultError
 from vault.operations import doctor
 from vault.session.collections import COLLECTIONS
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage import audit_tables, book_tables, key_tables, service_tables
+from vault.storage import audit_tables, book_tables, disclosure_tables, key_tables, service_tables
 from vault.storage.base import Base, KeysBase
 
-MODULES = (audit_tables, book_tables, key_tables, service_tables)  # imported so that the metadata knows their tables
+MODULES = (
+    audit_tables,
+    book_tables,
+    disclosure_tables,
+    key_tables,
+    service_tables,
+)  # imported so that the metadata knows their tables
 DATABASES = {"books": Base.metadata, "keys": KeysBase.metadata}
 
 

@@ -30,8 +30,8 @@ from vault.session.reasons import require_reason
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import CriteriaPackRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import CriteriaPackRow
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 SEALED = SealedRecord("criteria_pack")

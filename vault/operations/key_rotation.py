@@ -34,13 +34,7 @@ from vault.session.rewrapping import rewrap
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage import audit_tables
 from vault.storage.base import Base
-from vault.storage.book_tables import (
-    JOB_DONE,
-    ConsentPrivateRow,
-    IdentityRow,
-    JobRow,
-    ProjectRow,
-)
+from vault.storage.book_tables import JOB_DONE, ConsentPrivateRow, IdentityRow, JobRow, ProjectRow
 from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 

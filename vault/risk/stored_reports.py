@@ -14,8 +14,8 @@ from vault.errors import InputError
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import RiskReportRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import RiskReportRow
 from vault.storage.timestamps import from_micros, to_micros
 
 SEALED = SealedRecord("risk_report")

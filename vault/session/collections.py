@@ -29,20 +29,14 @@ from vault.crypto.context import encode_context
 from vault.storage.base import Base
 from vault.storage.book_tables import (
     ApprovalRow,
-    BudgetFamilyRow,
-    BudgetRaiseRow,
-    BudgetRow,
     ConsentBatchRow,
-    CriteriaPackRow,
     DatasetRow,
     ErasingChunkRow,
     ErasureRow,
     FormRow,
-    FrequencyTableRow,
     JobRow,
     KeyBackupRow,
     LeaseRow,
-    LinkageDecisionRow,
     NoticeRow,
     PanelRow,
     PartRow,
@@ -53,14 +47,22 @@ from vault.storage.book_tables import (
     ProjectVersionRow,
     RecipientRow,
     ReferenceDocumentRow,
-    ReleasedSitesRow,
     RequestRow,
     ResolutionRow,
     RulingRow,
-    TableApprovalRow,
     VaultRow,
 )
 from vault.storage.compiled_statements import fetched
+from vault.storage.disclosure_tables import (
+    BudgetFamilyRow,
+    BudgetRaiseRow,
+    BudgetRow,
+    CriteriaPackRow,
+    FrequencyTableRow,
+    LinkageDecisionRow,
+    ReleasedSitesRow,
+    TableApprovalRow,
+)
 from vault.storage.service_tables import AccessTokenRow
 
 

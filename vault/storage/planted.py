@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex
 
 from vault.errors import IntegrityError
-from vault.storage import book_tables, key_tables, service_tables  # noqa: F401 - whose import fills the metadata
+from vault.storage import book_tables, disclosure_tables, key_tables, service_tables  # noqa: F401 - whose import fills the metadata
 from vault.storage.audit_tables import TRIGGERS
 from vault.storage.base import Base, KeysBase
 from vault.storage.compiled_statements import fetched

@@ -19,7 +19,7 @@ from vault.genotypes.catalog import datasets, panels
 from vault.operations import doctor, key_rotation
 from vault.session import principals
 from vault.session.unlocked_vault import open_vault
-from vault.storage.book_tables import CriteriaPackRow
+from vault.storage.disclosure_tables import CriteriaPackRow
 
 BOB = PassphraseFactor.from_text("passphrase of bob")
 LOCI = {"a": "chr22:1000:A:G", "b": "22:1010:A:G"}

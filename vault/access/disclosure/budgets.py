@@ -19,9 +19,9 @@ from vault.access.projects import Project
 from vault.errors import RefusedError
 from vault.ids import DatasetId
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import BudgetRow
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import BudgetRow
 
 _SPENT = Statement(select(BudgetRow.scope, BudgetRow.owner, BudgetRow.dataset_id, BudgetRow.spent))
 

@@ -10,9 +10,10 @@ from policies.disclosure.families import joined
 from vault.genotypes.catalog import part_members
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import BudgetFamilyRow, PartRow, PersonalPartRow
+from vault.storage.book_tables import PartRow, PersonalPartRow
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import BudgetFamilyRow
 
 Families = Mapping[bytes, frozenset[bytes]]
 """Family of each dataset, by id."""

@@ -29,8 +29,8 @@ from vault.ids import ID_BYTES, DatasetId, SubjectId, new_id
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import FrequencyTableRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import FrequencyTableRow
 
 SEALED = SealedRecord("frequency_table")
 TABLE = FrequencyTableRow.__tablename__

@@ -28,8 +28,8 @@ from vault.ids import ID_BYTES, DatasetId, SubjectId, new_id
 from vault.session.caches import Cache
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import LinkageDecisionRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import LinkageDecisionRow
 
 SEALED = SealedRecord("linkage_decision")
 TABLE = LinkageDecisionRow.__tablename__

@@ -25,9 +25,9 @@ from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
 from vault.session.row_faults import row_faults
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import BudgetRaiseRow
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import BudgetRaiseRow
 
 KIND = "budget"
 _ANY = Statement(select(BudgetRaiseRow.number).limit(1))

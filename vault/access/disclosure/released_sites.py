@@ -28,8 +28,8 @@ from vault.session.caches import Cache
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord, altered
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import ReleasedSitesRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import ReleasedSitesRow
 from vault.views.site_bits import NO_SITES, SiteBits
 
 

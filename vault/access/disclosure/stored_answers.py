@@ -20,8 +20,8 @@ from vault.ids import DatasetId
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import StoredAnswerRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import StoredAnswerRow
 from vault.storage.timestamps import to_micros
 
 SEALED = SealedRecord("stored_answer")

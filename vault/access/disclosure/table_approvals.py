@@ -26,8 +26,8 @@ from vault.ids import ProjectId
 from vault.session.approvals import Approval
 from vault.session.row_faults import row_faults
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.book_tables import BudgetRow, TableApprovalRow
 from vault.storage.database import Transaction
+from vault.storage.disclosure_tables import BudgetRow, TableApprovalRow
 
 KIND = "frequency_table"
 

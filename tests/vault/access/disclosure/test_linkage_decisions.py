@@ -14,7 +14,7 @@ from vault.access.disclosure.linkage_decisions import LinkageDecision
 from vault.errors import IntegrityError
 from vault.ids import DatasetId, SubjectId
 from vault.operations import doctor
-from vault.storage.book_tables import LinkageDecisionRow
+from vault.storage.disclosure_tables import LinkageDecisionRow
 
 DATASET = DatasetId(b"d" * 16)
 PLACE, RULES = Interval("22", 100, 200), Linkage(20, 1_000, 21)

@@ -25,7 +25,7 @@ from vault.extracts.genotype_files import FileChoice
 from vault.files.yaml_documents import parse_yaml
 from vault.operations import doctor
 from vault.operations.erasure import process as erasure
-from vault.storage.book_tables import ReleasedSitesRow
+from vault.storage.disclosure_tables import ReleasedSitesRow
 
 PEOPLE = [f"P{at:02}" for at in range(24)]
 FIRST, SECOND, BOTH = ("22:1-1040",), ("22:1041-2000",), ("22:1-2000",)

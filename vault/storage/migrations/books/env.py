@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from vault.storage import audit_tables, book_tables, service_tables
+from vault.storage import audit_tables, book_tables, disclosure_tables, service_tables
 from vault.storage.base import Base
 
-TABLES = (audit_tables, book_tables, service_tables)  # imported so that the metadata knows them
+TABLES = (audit_tables, book_tables, disclosure_tables, service_tables)  # imported so that the metadata knows them
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True)
 with context.begin_transaction():
