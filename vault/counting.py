@@ -20,6 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from policies.disclosure import cells, nats, noise
 from policies.disclosure.alleles import Allele
 from policies.disclosure.budgets import Budget, BudgetScope
+from policies.disclosure.nats import Micronats
 from policies.disclosure.noise import SHOWN
 from policies.disclosure.sampler import discrete_laplace
 from policies.purposes import RequestKind
@@ -64,22 +65,18 @@ class Spent:
     left: float
 
 
-@dataclass(frozen=True)
-class CountsAnswer:
-    """Answer to a question for counts or presence.
+@dataclass(frozen=True, kw_only=True)
+class ChargedAnswer:
+    """Fields of every answer by noisy numbers.
 
-    ``charged``: nats that this answer cost. ``false_exists``: share of the absent alleles that read as existing at this ε. ``reasons``: why an
-    allele is not told, for those who may know; empty for others, and of answers drawn before.
+    ``charged``: nats that this answer cost. ``reasons``: why an item is not told, for those who may know; empty for others, and of answers drawn
+    before.
     """
 
-    kind: str
-    request: str | None
     cohort: str  # digest, 64 hex digits
     n_band: str
     epsilon: float
     accuracy95: int
-    false_exists: float
-    answers: tuple[Counted, ...]
     charged: float
     spent: Mapping[str, Spent]
     receipt: str
@@ -87,9 +84,19 @@ class CountsAnswer:
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON values, to be handed on: without ``reasons``."""
-        said = asdict(self)
+        said = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del said["reasons"], said["n_band"]
-        return {**said, "cohort": {"digest": self.cohort, "n_band": self.n_band}, "answers": list(said["answers"])}
+        return {**said, "cohort": {"digest": self.cohort, "n_band": self.n_band}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountsAnswer(ChargedAnswer):
+    """Answer to a question for counts or presence. ``false_exists``: share of the absent alleles that read as existing at this ε."""
+
+    kind: str
+    request: str | None
+    false_exists: float
+    answers: tuple[Counted, ...]
 
 
 T = TypeVar("T", bound=Spelled)
@@ -123,12 +130,23 @@ class Settled(Generic[T]):
     left: Sequence[Budget]
     entry: Appended
 
-    def spent(self) -> dict[str, Spent]:
-        """What left under each budget that is told."""
-        return {
+    def told(self, vault: UnlockedVault, epsilon: Micronats, *, name: Callable[[T], str]) -> dict[str, Any]:
+        """Fields of ``ChargedAnswer``; the receipt is taken now. ``name``: of an item, among ``reasons``."""
+        spent = {
             one.scope.value: Spent(nats.number(one.spent), nats.factor(one.spent), nats.number(one.left))
             for one in self.left
             if one.scope is not BudgetScope.WORLD
+        }
+        informed = vault.role not in UNINFORMED_ROLES
+        return {
+            "cohort": self.about.digest.hex(),
+            "n_band": spoken(self.about.people),
+            "epsilon": nats.number(epsilon),
+            "accuracy95": noise.accuracy95(epsilon),
+            "charged": nats.number(self.charged),
+            "spent": spent,
+            "receipt": publication.receive(vault, self.entry.index),
+            "reasons": {name(item): reason for item, reason in self.reasons.items()} if informed else {},
         }
 
 
@@ -301,18 +319,10 @@ def _told(vault: UnlockedVault, scope: AccessScope, question: CountsQuestion, se
         one = settled.answers[allele]
         cell = cells.cell(one.noisy, people=people, counted=counted)
         answers.append(Counted(allele.text, cell.exists, cell.carriers, nats.number(one.epsilon)))
-    informed = vault.role not in UNINFORMED_ROLES
     return CountsAnswer(
         kind=question.kind.value,
         request=scope.request_id,
-        cohort=settled.about.digest.hex(),
-        n_band=spoken(people),
-        epsilon=nats.number(question.epsilon),
-        accuracy95=noise.accuracy95(question.epsilon),
         false_exists=noise.false_exists(question.epsilon),
         answers=tuple(answers),
-        charged=nats.number(settled.charged),
-        spent=settled.spent(),
-        receipt=publication.receive(vault, settled.entry.index),
-        reasons={one.text: reason for one, reason in settled.reasons.items()} if informed else {},
+        **settled.told(vault, question.epsilon, name=lambda allele: allele.text),
     )

@@ -5,21 +5,18 @@ Of people for whom a criterion is unknown nothing is counted, so that a masked l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from policies.criteria.packs import CriteriaPack
-from policies.disclosure import cells, nats, noise
+from policies.disclosure import cells, nats
 from policies.disclosure.alleles import Allele
 from policies.disclosure.nats import Micronats
 from policies.loci import Interval
 from vault import counting
-from vault.access import publication
-from vault.access.scope import UNINFORMED_ROLES, AccessScope
-from vault.audit.bands import spoken
+from vault.access.scope import AccessScope
 from vault.consent.counted_cohorts import CountedCohort, Decide
-from vault.counting import CountedItems, OpenCalls, Spent
+from vault.counting import ChargedAnswer, CountedItems, OpenCalls
 from vault.genotypes.contigs import normal_contig
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
@@ -34,25 +31,11 @@ class CriterionCount:
     epsilon: float
 
 
-@dataclass(frozen=True)
-class CriteriaCounts:
-    """Noisy numbers of a pack's criteria; the other fields as of ``counting.CountsAnswer``, ``reasons`` by criterion."""
+@dataclass(frozen=True, kw_only=True)
+class CriteriaCounts(ChargedAnswer):
+    """Noisy numbers of a pack's criteria; ``reasons`` by criterion."""
 
     criteria: tuple[CriterionCount, ...]
-    cohort: str  # digest, 64 hex digits
-    n_band: str
-    epsilon: float
-    accuracy95: int
-    charged: float
-    spent: Mapping[str, Spent]
-    receipt: str
-    reasons: Mapping[str, str] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The answer as JSON values, to be handed on: without ``reasons``."""
-        said = asdict(self)
-        del said["reasons"], said["n_band"]
-        return {**said, "cohort": {"digest": self.cohort, "n_band": self.n_band}, "criteria": list(said["criteria"])}
 
 
 @dataclass(frozen=True)
@@ -123,15 +106,4 @@ def answer(
         drawn = settled.answers[by_meaning[pack.meaning(criterion)]]
         cell = cells.cell(drawn.noisy, people=people, counted=True)
         found.append(CriterionCount(criterion.id, cell.carriers, nats.number(drawn.epsilon)))
-    informed = vault.role not in UNINFORMED_ROLES
-    return CriteriaCounts(
-        criteria=tuple(found),
-        cohort=settled.about.digest.hex(),
-        n_band=spoken(people),
-        epsilon=nats.number(epsilon),
-        accuracy95=noise.accuracy95(epsilon),
-        charged=nats.number(settled.charged),
-        spent=settled.spent(),
-        receipt=publication.receive(vault, settled.entry.index),
-        reasons={one.id: reason for one, reason in settled.reasons.items()} if informed else {},
-    )
+    return CriteriaCounts(criteria=tuple(found), **settled.told(vault, epsilon, name=lambda criterion: criterion.id))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 from tests.support import criteria, matched
@@ -12,13 +10,8 @@ from tests.support.matched import LOCI, PACK, ask
 from vault import counting, gate
 from vault.access import criteria_packs
 from vault.consent import recording
-from vault.crypto.keystore import PassphraseFactor, Role
-from vault.crypto.primitives import Argon2Profile
 from vault.errors import GenovaultError, RefusedError
-from vault.session import principals
-from vault.session.unlocked_vault import open_vault
 
-ENGINE = PassphraseFactor.from_text("passphrase of the engine")
 AD_HOC = criteria.document(
     LOCI,
     *((f"{locus}-{kind}", {"genotype": locus, "is": [kind]}) for locus in LOCI for kind in ("none", "het", "hom")),
@@ -37,8 +30,7 @@ def held(tmp_path):
 
 @pytest.fixture
 def engine(held):
-    principals.add(held.vault, "engine", Role.ENGINE, ENGINE, profile=Argon2Profile.TEST_ONLY)
-    with closing(open_vault(held.folder / "v", factor=ENGINE, principal="engine")) as opened:
+    with matched.engine_of(held) as opened:
         yield opened
 
 

@@ -8,12 +8,13 @@ import pytest
 from policies.disclosure import membership, tables
 from policies.disclosure.budgets import BudgetScope
 from tests.support import counted, tabled, vaults
+from tests.support.refused import code_of
 from tests.support.tabled import PANEL, PEOPLE, SMALL, approve, leave, table
 from vault import gate
 from vault.access.disclosure import budget_book, frequency_tables, table_approvals
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
-from vault.errors import GenovaultError, RefusedError
+from vault.errors import RefusedError
 from vault.operations.recovery import open_recovered
 from vault.session import principals
 from vault.views.member_evidence import member_evidence
@@ -27,12 +28,6 @@ def held(tmp_path):
     found = tabled.make(tmp_path)
     yield found
     found.vault.abandon()
-
-
-def code_of(act):
-    with pytest.raises(GenovaultError) as caught:
-        act()
-    return caught.value.code
 
 
 def found_by_the_test(m, n, *, cohorts, seed, written=True):

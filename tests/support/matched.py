@@ -9,6 +9,8 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,11 @@ from tests.support.held import Held
 from vault import gate
 from vault.access import projects
 from vault.consent import recording
+from vault.crypto.keystore import PassphraseFactor, Role
+from vault.crypto.primitives import Argon2Profile
 from vault.gate.matching import MatchAnswer
+from vault.session import principals
+from vault.session.unlocked_vault import UnlockedVault, open_vault
 
 FORM = "clinical-matching"
 LOCI = {f"at{at}": f"22:{at}:A:G" for at in CARRIERS}
@@ -33,6 +39,17 @@ PACK = criteria.document(
     ("both", {"and": [{"carries": "at100"}, {"genotype": "at200", "is": ["het"]}]}),
     ("nobody", {"genotype": "at100", "is": ["hom"]}),
 )
+
+
+ENGINE = PassphraseFactor.from_text("passphrase of the engine")
+
+
+@contextmanager
+def engine_of(held: Held) -> Iterator[UnlockedVault]:
+    """The vault, opened by an engine of the project."""
+    principals.add(held.vault, "engine", Role.ENGINE, ENGINE, profile=Argon2Profile.TEST_ONLY)
+    with closing(open_vault(held.folder / "v", factor=ENGINE, principal="engine")) as opened:
+        yield opened
 
 
 @functools.cache

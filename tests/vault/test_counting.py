@@ -11,6 +11,7 @@ from policies.purposes import RequestKind
 from tests.support import counted, vaults
 from tests.support.counted import ABSENT, COMMON, EDGE, NEARLY_ALL, RARE, ask
 from tests.support.held import Held
+from tests.support.refused import code_of
 from vault import counting, gate
 from vault.access import request_files, requests
 from vault.access.disclosure import budget_book, raises
@@ -19,7 +20,7 @@ from vault.access.request_records import Spec
 from vault.audit.actions import Action
 from vault.audit.receipt import Receipt
 from vault.consent import recording
-from vault.errors import GenovaultError, InputError, RefusedError, UsageError
+from vault.errors import InputError, RefusedError, UsageError
 from vault.operations.erasure import process
 
 SITES = b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n22\t100\t.\tA\tG\n22\t200\t.\tA\tG\n"
@@ -40,12 +41,6 @@ def exact(monkeypatch):
 
 def left(held, code="counting"):
     return {one.scope: one.left for one in budget_book.show(held.vault, code)[0].budgets}
-
-
-def code_of(act):
-    with pytest.raises(GenovaultError) as caught:
-        act()
-    return caught.value.code
 
 
 @pytest.mark.usefixtures("exact")

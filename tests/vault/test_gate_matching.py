@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 
 import pytest
 
@@ -11,6 +10,7 @@ from policies.criteria.bits import worst
 from tests.support import criteria, matched
 from tests.support.held import Held
 from tests.support.matched import LOCI, PACK, ask, numbers
+from tests.support.refused import code_of
 from tests.support.vcf_text import vcf
 from vault import gate
 from vault.access import criteria_packs, projects, releases
@@ -18,15 +18,8 @@ from vault.access.disclosure import released_sites
 from vault.audit.actions import Action
 from vault.audit.receipt import Receipt
 from vault.consent import recording
-from vault.crypto.keystore import PassphraseFactor, Role
-from vault.crypto.primitives import Argon2Profile
-from vault.errors import GenovaultError
 from vault.operations import doctor, release_recovery
 from vault.operations.erasure import process as erasure
-from vault.session import principals
-from vault.session.unlocked_vault import open_vault
-
-ENGINE = PassphraseFactor.from_text("passphrase of the engine")
 
 
 @pytest.fixture
@@ -38,15 +31,8 @@ def held(tmp_path):
 
 @pytest.fixture
 def engine(held):
-    principals.add(held.vault, "engine", Role.ENGINE, ENGINE, profile=Argon2Profile.TEST_ONLY)
-    with closing(open_vault(held.folder / "v", factor=ENGINE, principal="engine")) as opened:
+    with matched.engine_of(held) as opened:
         yield opened
-
-
-def code_of(act):
-    with pytest.raises(GenovaultError) as caught:
-        act()
-    return caught.value.code
 
 
 def named(found, name):

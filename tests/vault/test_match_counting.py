@@ -9,12 +9,12 @@ import pytest
 
 from tests.support import criteria, matched
 from tests.support.matched import LOCI
+from tests.support.refused import code_of
 from tests.support.shell import Shell
 from vault import counting, gate
 from vault.access.disclosure import stored_answers
 from vault.audit.actions import Action
 from vault.consent import recording
-from vault.errors import GenovaultError
 from vault.operations.erasure import process as erasure
 from vault.views.hidden_places import HiddenPlaces
 
@@ -35,12 +35,6 @@ def exact(monkeypatch):
 
 def count(held, label="small@1", *, code="counted", **how):
     return gate.match_counts(held.vault, project=code, dataset="cohort", panel="exact", criteria=label, **how)
-
-
-def code_of(act):
-    with pytest.raises(GenovaultError) as caught:
-        act()
-    return caught.value.code
 
 
 @pytest.mark.usefixtures("exact")

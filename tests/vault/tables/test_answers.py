@@ -10,6 +10,7 @@ from policies.disclosure.budgets import BudgetScope
 from policies.purposes import RequestKind
 from tests.support import counted, tabled, vaults
 from tests.support.held import FORM, Held
+from tests.support.refused import code_of
 from tests.support.tabled import PANEL, PEOPLE, SMALL, WIDE, approve, leave, table
 from vault import gate
 from vault.access import request_files, requests
@@ -31,12 +32,6 @@ def held(tmp_path):
     found = tabled.make(tmp_path)
     yield found
     found.vault.abandon()
-
-
-def code_of(act):
-    with pytest.raises(GenovaultError) as caught:
-        act()
-    return caught.value.code
 
 
 def left(held, code="one"):
