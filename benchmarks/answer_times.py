@@ -1,4 +1,4 @@
-"""What the time of an answer tells: alleles that many, few and nobody carry and masked ones, and refusals for different reasons.
+"""Times of answers, and what they tell: alleles that many, few and nobody carry and masked ones, and refusals for different reasons.
 
     python -m benchmarks.answer_times [--people 500] [--rounds 1000]
 

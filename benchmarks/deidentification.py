@@ -1,4 +1,4 @@
-"""What de-identification costs on top of reading: the same windows read, and read and made a view of.
+"""Cost of de-identification on top of reading: the same windows read, and read and made a view of.
 
     python -m benchmarks.deidentification [--people 2504] [--sites 20000] [--rounds 5]
 
@@ -85,7 +85,7 @@ class Cohort:
         return found
 
     def read(self) -> None:
-        """What a view reads."""
+        """Reading as a view reads."""
         chosen = self.reader().choose(Selection())
         for window in chosen.windows(WINDOW_SITES):
             window.count()

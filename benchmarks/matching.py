@@ -1,4 +1,4 @@
-"""What answering a criteria pack costs: 1,000 criteria on a panel of 1,000 loci for 50,000 people, from calls in memory.
+"""Cost of answering a criteria pack: 1,000 criteria on a panel of 1,000 loci for 50,000 people, from calls in memory.
 
     python -m benchmarks.matching [--people 50000] [--loci 1000] [--criteria 1000] [--times 5]
 

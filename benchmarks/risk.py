@@ -1,4 +1,4 @@
-"""What a risk report of D1 takes, and its search for relatives beside plink2's.
+"""Time of a risk report of D1, and its search for relatives beside plink2's.
 
     python -m benchmarks.risk [--work FOLDER] [--scale 1] [--rounds 3]
 

@@ -31,7 +31,7 @@ _PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class AskedField(StrEnum):
-    """What of each call is asked for."""
+    """Fields of each call that are asked for."""
 
     GENOTYPES = "genotypes"
     PHASE = "phase"

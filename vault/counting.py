@@ -104,7 +104,7 @@ T_contra = TypeVar("T_contra", bound=Spelled, contravariant=True)
 
 
 class NumberSource(Protocol[T_contra]):
-    """Where numbers of people come from, without noise. They stay inside."""
+    """Source of numbers of people, without noise. They stay inside."""
 
     def missing(self, cohort: CountedCohort, items: Sequence[T_contra]) -> bool:
         """True if genotypes have to be opened for some of the items."""
@@ -244,7 +244,7 @@ def _settle(
 def _held(
     vault: UnlockedVault, tx: Transaction, scope: AccessScope, asked: CountedItems[T], cohort: CountedCohort
 ) -> tuple[AnsweredCohort, dict[T, StoredAnswer]]:
-    """What was drawn before, and of which cohort: of the one that the request was answered about, if it was answered whole; else of this one."""
+    """Answers drawn before, and their cohort: the one that the request was answered about, if it was answered whole; else this one."""
     dataset_id, now = scope.dataset.dataset_id, AnsweredCohort(cohort.digest, len(cohort.people))
     then = None if scope.request_id is None else stored_answers.of_request(vault, tx, scope.request_id, dataset_id=dataset_id)
     if then is not None and then != now:

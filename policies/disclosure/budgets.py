@@ -13,7 +13,7 @@ from policies.disclosure.nats import UNIT, Micronats
 
 
 class BudgetScope(StrEnum):
-    """Who shares a budget: a project, all projects of an organisation, everybody."""
+    """Sharers of a budget: a project, all projects of an organisation, everybody."""
 
     PROJECT = "project"
     ORGANISATION = "organisation"
@@ -41,7 +41,7 @@ class Budget:
 
     @property
     def left(self) -> Micronats:
-        """What may still leave; 0 where a cap was lowered below what has."""
+        """Evidence that may still leave; 0 where a cap was lowered below what has."""
         return max(0, self.cap - self.spent)
 
 
@@ -54,7 +54,7 @@ def caps_of(declared: Micronats | None) -> dict[BudgetScope, Micronats]:
 
 
 def owner_of(scope: BudgetScope, *, project: str, organisation: str) -> str:
-    """Whose budget it is. A project without an organisation's id is one of its own."""
+    """Owner of a budget. A project without an organisation's id is one of its own."""
     if scope is BudgetScope.WORLD:
         return ""
     return (organisation or f"project:{project}") if scope is BudgetScope.ORGANISATION else project

@@ -11,4 +11,4 @@ NOT_PROTECTED = (
     "What has left cannot be called back: a withdrawal stops the next release, and recipients are asked to drop the person.",
     "What a vault counts is what it let out itself. It does not know what other sources say of the same people.",
 )
-"""What no setting of the vault protects against, a sentence or two each."""
+"""Limits of every setting of the vault: attacks that none protects against, a sentence or two each."""

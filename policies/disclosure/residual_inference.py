@@ -32,7 +32,7 @@ class ResidualInference:
 
 
 def residual_inference(*, sensitive: float, tag: float, r2: float) -> ResidualInference:
-    """What a tag allele of frequency ``tag``, correlated by ``r2``, tells of a sensitive allele of frequency ``sensitive``: both found together
+    """Inference from a tag allele: what one of frequency ``tag``, correlated by ``r2``, tells of a sensitive allele of frequency ``sensitive``: both found together
     more often than by chance. ``r2`` beyond what the frequencies allow is taken as the most that they do.
 
     D = sqrt(r² pA qA pB qB); P(A|B) = pA + D/pB; P(A|not B) = pA - D/qB (Hill and Robertson, Theor Appl Genet 38:226, 1968).

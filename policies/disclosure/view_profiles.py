@@ -37,7 +37,7 @@ class ViewField(StrEnum):
 
 
 class OptOuts(StrEnum):
-    """What becomes of a place that somebody's consent excludes: masked for everybody, or that person is in no release of the project."""
+    """Treatment of a place that somebody's consent excludes: masked for everybody, or that person is in no release of the project."""
 
     MASK = "mask"
     LEAVE_OUT = "leave_out"

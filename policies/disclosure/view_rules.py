@@ -10,7 +10,7 @@ from policies.purposes import DisclosureProfile
 
 @dataclass(frozen=True)
 class ViewRules:
-    """What a view shows, and what is hidden from it. ``profile`` and ``sha256`` name the profile, the rest is as ``ViewProfile`` has it."""
+    """Rules of what a view shows and hides. ``profile`` and ``sha256`` name the profile, the rest is as ``ViewProfile`` has it."""
 
     profile: str
     sha256: str

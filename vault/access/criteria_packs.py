@@ -268,7 +268,7 @@ def _require_signed(vault: UnlockedVault, tx: Transaction, row: CriteriaPackRow)
 
 
 def _approval(row: CriteriaPackRow, panel_id: bytes) -> Approval:
-    """What stewards sign: a pack's text, for a version of a panel."""
+    """Approval that stewards sign: a pack's text, for a version of a panel."""
     content = sha256(encode_context("genovault/criteria-approved/v1", row.sha256, panel_id))
     return Approval(Action.CRITERIA_APPROVE, KIND, _record_id(row), content)
 

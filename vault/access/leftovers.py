@@ -81,7 +81,7 @@ def require_id(release_id: str) -> None:
 
 
 def begun(vault: UnlockedVault, chosen: FileChoice, basis: Callable[[], str]) -> dict[str, Any]:
-    """What the record of an extract says at its beginning, if it may go on after a stop; empty if it may not."""
+    """Record of an extract at its beginning, if it may go on after a stop; empty if it may not."""
     return {"by": vault.principal, "choice": asdict(chosen), "basis": basis(), "finished": []} if chosen.by_contig else {}
 
 
@@ -256,7 +256,7 @@ def finished_of(content: ReleaseContent) -> tuple[FinishedContig, ...]:
 
 
 def may_go_on(error: BaseException, release_id: str) -> UnavailableError:
-    """What stopped an extract, and how it goes on."""
+    """Error that stopped an extract, with how it goes on."""
     code, message = (
         (error.code, error.message)
         if isinstance(error, UnavailableError)

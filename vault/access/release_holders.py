@@ -30,7 +30,7 @@ AT_ONCE = 500  # rows asked for by their ids
 
 @dataclass(frozen=True)
 class HeldAt:
-    """Where one registration of a person is outside the vault, under one name.
+    """Holder of one registration of a person outside the vault, under one name.
 
     ``kind``: ``RELEASE`` or ``HOLDING``, with its id; ``release_id``: the newest access, of which ``released`` is the time and ``hidden`` the places
     that it left out, as rules; ``names``: version of the key of its pseudonyms.
@@ -131,7 +131,7 @@ def _names(vault: UnlockedVault, project: Project, content: ReleaseContent | Non
 
 
 def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseContent | None, subject: SubjectId) -> HeldAt:
-    """Where an access left a person. A release that is in the log alone counts by what the log says."""
+    """Holder that an access left a person with. A release that is in the log alone counts by what the log says."""
     release_id = _release(intent)
     asked = {} if content is None else content.asked
     by_program = intent.act in _BY_PROGRAM

@@ -72,7 +72,7 @@ class Spec:
 
     @property
     def price(self) -> Price | None:
-        """What an answer to counts or presence costs at most; None of records."""
+        """Price of an answer to counts or presence, at most; None of records."""
         return Price(self.epsilon, self.n_alleles) if self.epsilon else None
 
 

@@ -96,7 +96,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
 
 
 def _resting_on(project: projects.Project) -> dict[str, object]:
-    """Whose approval a request of this project rests on, for the entry that submits it: of each by itself, nobody's yet."""
+    """Approval that a request of this project rests on, for the entry that submits it: of each by itself, nobody's yet."""
     standing = project.declaration.approval is ApprovalMode.STANDING
     return {"approval": project.declaration.approval.value, "approved_by": project.approved_by if standing else None}
 

@@ -66,7 +66,7 @@ def write(
 
 
 def verify(folder: Path, *, log_keys: Sequence[VerifierKey], release_keys: Sequence[str]) -> dict[str, Any]:
-    """What the manifest of a folder says, once everything holds: its signature, the file, and an entry of the log that names it.
+    """Content of a folder's manifest, once everything holds: its signature, the file, and an entry of the log that names it.
 
     Raises:
         InputError: ``file_unreadable``. IntegrityError: as ``SignedFile.verify`` and ``verify_receipt``; ``file_altered``, ``table_not_logged``.

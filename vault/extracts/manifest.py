@@ -57,7 +57,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Content(_Frozen):
-    """What a sealed file holds, as its recipients read it."""
+    """Content of a sealed file, as its recipients read it."""
 
     bytes: Annotated[int, Field(ge=0)]
     sha256: Sha256

@@ -42,7 +42,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where and how an extract is written, and what is there of it already."""
+    """Place and form in which an extract is written, and what is there of it already."""
 
     staging: Staging
     chosen: FileChoice

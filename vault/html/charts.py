@@ -97,5 +97,5 @@ def line(x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def nothing() -> str:
-    """What stands in place of a chart of nothing."""
+    """Line in place of a chart of nothing."""
     return '<p class="none">Nothing to show.</p>'

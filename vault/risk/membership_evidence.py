@@ -1,4 +1,4 @@
-"""What allele frequencies of a view's common sites would tell about who is in it, if a recipient published them.
+"""Evidence of membership: what allele frequencies of a view's common sites would tell about who is in it, if a recipient published them.
 
 Of each person Λ against the frequencies among the others (``vault.views.member_evidence``), added up page after page. Linked sites count in
 full: a bound.

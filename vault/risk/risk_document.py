@@ -41,7 +41,7 @@ _NOTHING: Mapping[str, Any] = dict.fromkeys(
 
 
 def about(request: Request, declaration: ProjectDeclaration, rules: ViewRules, *, made: str) -> dict[str, Any]:
-    """What a report is about, and the rules that hold for it. ``made``: RFC 3339."""
+    """Subject of a report, and the rules that hold for it. ``made``: RFC 3339."""
     return {
         "request": request.request_id,
         "project": request.project,

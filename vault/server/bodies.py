@@ -59,7 +59,7 @@ class Panels(Body):
 
 
 class GenotypesAsked(Body):
-    """Whose genotypes: of all, or of these pseudonyms; who is not there is left out."""
+    """Question for genotypes: of all, or of these pseudonyms; who is not there is left out."""
 
     dataset: Name
     pseudonyms: Annotated[list[Pseudonym], Field(max_length=1_000)] | None = None

@@ -52,7 +52,7 @@ def sealed() -> HttpProblem:
 
 
 def problem_of(error: GenovaultError) -> HttpProblem:
-    """What an error of the vault is to whoever asked."""
+    """Problem that an error of the vault is to whoever asked."""
     if error.code == "token_refused":
         return unauthenticated()
     if isinstance(error, InputError | UsageError):  # told only where it is of the question's form (``access.told``)

@@ -71,7 +71,7 @@ class FrequencyTable:
     receipt: str
 
     def facts(self) -> dict[str, Any]:
-        """What the signed manifest of the table says, beside its file."""
+        """Statements of the table's signed manifest, beside its file."""
         names = ("project", "dataset", "assembly", "n_band", "step", "asked", "made")
         panel = {"name": self.panel, "version": self.panel_version, "sha256": self.panel_sha256}
         return {"request": self.request or "", "panel": panel, **{name: getattr(self, name) for name in names}}

@@ -21,7 +21,7 @@ from vault.tables.answers import OpenCalls
 
 @dataclass(frozen=True)
 class TableRisk:
-    """What an exact table of a panel would tell, for the stewards who approve it: never to be handed on.
+    """Assessment of an exact table of a panel, for the stewards who approve it: never to be handed on.
 
     ``alleles``: that the panel names; ``shown`` of them now. ``most``: alleles that all tables may name together. ``mu``: of this table beside all
     that were given; ``power``: share of the members whom the test then finds, of 0.05 of others. ``largest``, ``p95``: Λ of the member whom this

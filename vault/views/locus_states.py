@@ -83,7 +83,7 @@ def _at_locus(
 
 
 def _agreed(view: View | Calls, allele: Allele, deciding: Sequence[_Record]) -> States:
-    """What the records say that list the allele; unread where they contradict each other, or where there is none."""
+    """States from the records that list the allele; unread where they contradict each other, or where there is none."""
     if len(deciding) == 1:
         return _shown(view, deciding[0], allele)
     shown = np.zeros(view.codes.shape[1], np.uint8)

@@ -1,4 +1,4 @@
-"""What a stored request for counts, presence or frequencies asks: checked when it is submitted, with its price."""
+"""Question of a stored request for counts, presence or frequencies: checked when it is submitted, with its price."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _SPENT = Statement(select(BudgetRow.scope, BudgetRow.owner, BudgetRow.dataset_id
 
 
 def owner(scope: BudgetScope, project: Project) -> str:
-    """Whose budget of a scope a project's answers are charged to."""
+    """Owner of the budget of a scope that a project's answers are charged to."""
     return owner_of(scope, project=project.code, organisation=project.declaration.purpose.organisation.id)
 
 

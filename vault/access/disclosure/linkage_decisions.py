@@ -1,4 +1,4 @@
-"""Which sites are linked with an excluded place, as it was once decided on a dataset's people, kept for the cohorts that are nearly the same.
+"""Decisions on which sites are linked with an excluded place, as each was once decided on a dataset's people, kept for the cohorts that are nearly the same.
 
 Were it decided anew on each cohort, a site that is hidden in one and shown in another would tell of those few in whom they differ, and of
 everybody who carries both alleles. So it is decided anew where more than ``tables.NEAR`` people came, left or have other calls, whatever
@@ -40,7 +40,7 @@ _Row = LinkageDecisionRow
 
 @dataclass(frozen=True)
 class LinkageDecision:
-    """What is ``linked`` with a ``place`` by these rules; ``calls``: 8 bytes for each person it was decided on, which tell where their calls were.
+    """Sites ``linked`` with a ``place`` by these rules; ``calls``: 8 bytes for each person it was decided on, which tell where their calls were.
 
     ``gone``: people that it was decided on and who were erased since. ``made``: microseconds since 1970 UTC.
     """

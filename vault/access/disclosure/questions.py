@@ -1,4 +1,4 @@
-"""What is asked of counts and presence: distinct alleles, and how exact."""
+"""Questions for counts and presence: distinct alleles, and how exact."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CountsQuestion:
 
     @property
     def price(self) -> Price:
-        """What it costs if no answer was drawn before."""
+        """Price, if no answer was drawn before."""
         return Price(self.epsilon, len(self.alleles))
 
 

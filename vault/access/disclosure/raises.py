@@ -86,7 +86,7 @@ def raise_budget(
 def granted(
     vault: UnlockedVault, tx: Transaction, owners: Mapping[BudgetScope, str], family: Collection[bytes]
 ) -> dict[BudgetScope, Micronats]:
-    """What was added to each owner's budget of a family, held against the signatures. Raises IntegrityError ``approval_missing``."""
+    """Amount added to each owner's budget of a family, held against the signatures. Raises IntegrityError ``approval_missing``."""
     found = dict.fromkeys(owners, 0)
     if not _ANY.rows(tx):
         return found

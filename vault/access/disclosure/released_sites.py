@@ -34,7 +34,7 @@ from vault.views.site_bits import NO_SITES, SiteBits
 
 
 class ToldBits(Protocol):
-    """What a release tells."""
+    """Sites or criteria that a release tells, with their bits."""
 
     @property
     def mean(self) -> float:
@@ -47,7 +47,7 @@ class ToldBits(Protocol):
         ...
 
     def sites(self) -> SiteBits:
-        """What it tells, by name."""
+        """Bits of each, by name."""
         ...
 
 
@@ -62,7 +62,7 @@ _Row = ReleasedSitesRow
 
 @dataclass(frozen=True)
 class Known:
-    """What left to one organisation: ``sites`` by name, ``folded`` the bits of those that are forgotten, ``rows`` how many rows say so."""
+    """Account of one organisation: ``sites`` that left to it, by name, ``folded`` the bits of those that are forgotten, ``rows`` how many rows say so."""
 
     sites: SiteBits
     folded: int
@@ -88,7 +88,7 @@ def owner(project: Project) -> str:
 
 
 def known(vault: UnlockedVault, tx: Transaction, project: Project) -> Known:
-    """What left to the project's organisation. Raises IntegrityError ``released_sites_altered``, ``seal_broken``."""
+    """Account of the project's organisation. Raises IntegrityError ``released_sites_altered``, ``seal_broken``."""
     own = owner(project)
     columns = select(_Row.number, _Row.digest).where(_Row.owner == own).order_by(_Row.number)
     digests = tuple(bytes(row.digest) for row in tx.execute(columns))

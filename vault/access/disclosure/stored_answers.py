@@ -29,7 +29,7 @@ TABLE = StoredAnswerRow.__tablename__
 
 
 class Spelled(Protocol):
-    """What a number is of: an allele, or a criterion, by its one spelling."""
+    """Item that a number is of, an allele or a criterion, by its one spelling."""
 
     @property
     def text(self) -> str:

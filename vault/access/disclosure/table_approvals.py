@@ -106,7 +106,7 @@ def require_unanswered(tx: Transaction, project: Project) -> None:
 
 
 def price_of(vault: UnlockedVault, tx: Transaction, project: Project, panel: Panel) -> Micronats:
-    """What a table of a panel costs a project, as two stewards signed it.
+    """Price of a panel's table for a project, as two stewards signed it.
 
     Raises:
         RefusedError: ``table_not_approved``. IntegrityError: ``approval_missing``.

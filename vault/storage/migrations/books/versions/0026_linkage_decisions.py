@@ -1,4 +1,4 @@
-"""What is linked with an excluded place, decided once."""
+"""Decisions on linkage with an excluded place, kept."""
 
 import sqlalchemy as sa
 from alembic import op
