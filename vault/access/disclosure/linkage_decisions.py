@@ -23,9 +23,9 @@ from policies.disclosure import tables
 from policies.disclosure.view_profiles import Linkage
 from policies.loci import Interval, Mask
 from vault.crypto.primitives import sha256
-from vault.errors import IntegrityError
 from vault.ids import ID_BYTES, DatasetId, SubjectId, new_id
 from vault.session.caches import Cache
+from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
@@ -121,14 +121,9 @@ def forget(vault: UnlockedVault, tx: Transaction, erased: SubjectId) -> None:
 
 def faults(vault: UnlockedVault) -> list[str]:
     """Decisions that are not as they were made, a line each."""
-    found = []
-    with vault.books.read() as tx:
-        for row in tx.scalars(select(_Row)):
-            try:
-                _opened(vault, row)
-            except IntegrityError as error:
-                found.append(f"a decision on linked sites: {error.message}")
-    return found
+    return row_faults(
+        vault, _Row, lambda _, row: _opened(vault, row), lambda _, error: f"a decision on linked sites: {error.message}"
+    )
 
 
 def _seal(vault: UnlockedVault, row: LinkageDecisionRow, decision: LinkageDecision) -> None:
