@@ -18,7 +18,7 @@ from tests.support.outside import lacking, tool
 from vault.crypto.primitives import SigningKey
 from vault.crypto.secret import Secret
 
-JUDGE = Path(__file__).parent / "sigstore" / "judge.js"
+JUDGE = Path(__file__).parent / "node" / "judge.js"
 
 
 @pytest.fixture(scope="module")
