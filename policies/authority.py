@@ -143,6 +143,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     _WHO_ASKS: (
         "view.intent",
+        "view.changes",
         "request.submit",
         "request.withdraw",
         "request.show",
@@ -173,6 +174,7 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
     frozenset({ENGINE, RESEARCHER}): (
         "view.intent",
         "view.outcome",
+        "view.changes",
         "view.match.intent",
         "view.match.outcome",
         "counts.answer",

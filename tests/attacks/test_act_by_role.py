@@ -305,6 +305,7 @@ def functions(s, names, folder):
         "request.withdraw": lambda: requests.withdraw(s, names["request"], "x"),
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
+        "view.changes": lambda: gate.changes(s, **FOR_THE_PANEL, since_people=bytes(32), since_sites=""),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
         **after_release.functions(s, names),
         **counted_acts.functions(s, names),
@@ -329,6 +330,7 @@ def functions(s, names, folder):
     }
 
 
+FOR_THE_PANEL = {"project": "demo", "dataset": "cohort", "panel": "pgx"}
 IN_COMMANDS = {
     "dataset.list",
     "dataset.show",

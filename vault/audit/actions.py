@@ -92,6 +92,7 @@ class Action(StrEnum):
 
     VIEW_INTENT = "view.intent"
     VIEW_OUTCOME = "view.outcome"
+    VIEW_CHANGES = "view.changes"  # a program was told who came to a panel's view, and whom to drop
     MATCH_INTENT = "view.match.intent"  # criteria asked in place of genotypes
     MATCH_OUTCOME = "view.match.outcome"
     EXTRACT_INTENT = "extract.intent"

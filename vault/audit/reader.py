@@ -260,6 +260,10 @@ class LogReader:
         with self.database.read() as tx:
             return most_named(tx, indices, most)
 
+    def set_of(self, tokens: Sequence[AuditToken]) -> bytes:
+        """Digest of a set of people as entries name it, 32 bytes, stored or not."""
+        return set_digest(sorted(set(tokens)), self._set_salt)
+
     def subjects_of(self, digest: bytes, *, entry: int | None = None) -> list[AuditToken]:
         """Audit tokens of the set with this digest, sorted. ``entry``: number of an entry that names it, which makes the lookup fast.
 

@@ -68,6 +68,7 @@ _ACTS = {
     "dataset.import": "your genetic data were taken in",
     "view.intent": "a program of a project asked for your genetic data",
     "view.outcome": "what became of it",
+    "view.changes": "a program of a project was told that you take part, or do not any more",
     "view.match.intent": "a program of a project asked for whom of many people its questions about genes hold",
     "view.match.outcome": "what became of it",
     "extract.intent": "a project asked for your genetic data",

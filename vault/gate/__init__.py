@@ -10,7 +10,7 @@
     8  release      sign the log's head, take the receipt, make the result visible
 
 Step 1 is ``access.scope``, step 2 ``decision``, steps 3, 4 and 7 ``accesses``, 5 and 6 ``blocks``, step 8 ``access.publication``; ``views``,
-``extracts``, ``answers``, ``matching``, ``tables``, ``checks`` and ``risks`` put them together, one kind of access each. A refusal is logged with
+``panel_reads``, ``extracts``, ``answers``, ``matching``, ``tables``, ``checks`` and ``risks`` put them together, one kind of access each. A refusal is logged with
 its reason; researchers and engines get one message, whatever the reason.
 """
 
@@ -18,13 +18,17 @@ from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.matching import match, match_counts, match_price
+from vault.gate.panel_reads import PanelChanges, PanelRead, changes, read_panel
 from vault.gate.risks import last_risk, risk
 from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
 from vault.gate.views import view
 
 __all__ = [
+    "PanelChanges",
+    "PanelRead",
     "approve_table",
     "assess_table",
+    "changes",
     "check",
     "counts",
     "deliver_table",
@@ -34,6 +38,7 @@ __all__ = [
     "match",
     "match_counts",
     "match_price",
+    "read_panel",
     "result",
     "risk",
     "view",

@@ -9,7 +9,9 @@ from vault.access import askable, asked_regions, publication
 from vault.access.scope import scope_of_view
 from vault.access.told import told
 from vault.audit.actions import Action
+from vault.audit.log import Appended
 from vault.gate import accesses, blocks, decision
+from vault.gate.accesses import Access
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 from vault.views.view import View
@@ -26,12 +28,15 @@ def view(vault: UnlockedVault, *, project: str, dataset: str, panel: str | None 
         asked_regions.require_form(regions)
     return told(
         vault,
-        lambda: _view(vault, project, dataset, panel=panel, regions=regions),
+        lambda: made(vault, project, dataset, panel=panel, regions=regions)[0],
         form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=regions),
     )
 
 
-def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None, regions: Sequence[str]) -> View:
+def made(
+    vault: UnlockedVault, project: str, dataset: str, *, panel: str | None, regions: Sequence[str]
+) -> tuple[View, Access, Appended]:
+    """A view with its receipt, the access that made it, and its outcome. Raises as ``view``, with the true reason."""
     with vault.trail.attempting(Action.VIEW_INTENT):
         scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
         release_id = decision.new_release(vault)
@@ -40,9 +45,9 @@ def _view(vault: UnlockedVault, project: str, dataset: str, *, panel: str | None
             access = accesses.begin(vault, scope, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         try:
             opened = blocks.open_view(vault, access, at_once=True)
-            made = opened.view()
-            outcome = accesses.commit(vault, access, access.content, n_sites=len(made.sites), bits=opened.counted())
+            shown = opened.view()
+            outcome = accesses.commit(vault, access, access.content, n_sites=len(shown.sites), bits=opened.counted())
         except BaseException as error:
             accesses.log_failure(vault, access, error)
             raise
-    return replace(made, receipt=publication.receive(vault, outcome.index))
+    return replace(shown, receipt=publication.receive(vault, outcome.index)), access, outcome

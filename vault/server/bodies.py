@@ -75,12 +75,15 @@ class Site(Body):
 
 
 class Genotypes(Body):
-    """Calls of a panel: ``calls`` for each pseudonym, as VCF writes them, in the order of ``sites``. ``sites_id``: digest of ``sites``, hex."""
+    """Calls of a panel: ``calls`` for each pseudonym, as VCF writes them, in the order of ``sites``. ``sites_id``: digest of the sites, hex;
+    ``entry``: number of the log's entry.
+    """
 
     sites_id: str
     sites: list[Site]
     not_assayed: list[str]
     calls: dict[str, list[str]]
+    entry: int
     receipt: str
 
 

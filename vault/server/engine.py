@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -11,6 +10,7 @@ from policies.purposes import RequestKind
 from policies.token_scopes import TokenScope
 from vault import gate
 from vault.access import askable
+from vault.gate import PanelRead
 from vault.server.bearers import acting, token_of
 from vault.server.bodies import (
     CountsAsked,
@@ -28,7 +28,6 @@ from vault.server.bodies import (
 from vault.server.problems import HttpProblem
 from vault.server.seal import Seal
 from vault.session.unlocked_vault import UnlockedVault
-from vault.views.view import View
 
 routes = APIRouter(prefix="/v1/projects")
 
@@ -71,7 +70,8 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
 
     def work(vault: UnlockedVault) -> Genotypes:
         own, _ = acting(vault, token, TokenScope.ENGINE, project)
-        return _genotypes(gate.view(own, project=project, dataset=asked.dataset, panel=panel), asked.pseudonyms)
+        found = gate.read_panel(own, project=project, dataset=asked.dataset, panel=panel, pseudonyms=asked.pseudonyms)
+        return _genotypes(found)
 
     return await _seal(request).run(work)
 
@@ -116,16 +116,15 @@ def _seal(request: Request) -> Seal:
     return seal
 
 
-def _genotypes(view: View, pseudonyms: list[str] | None) -> Genotypes:
-    wanted = view.pseudonyms if pseudonyms is None else [name for name in view.pseudonyms if name in set(pseudonyms)]
-    if len(wanted) > MOST_PEOPLE:
+def _genotypes(read: PanelRead) -> Genotypes:
+    view = read.view
+    if len(view.pseudonyms) > MOST_PEOPLE:
         raise HttpProblem(413, "too_many_people", f"one answer is of at most {MOST_PEOPLE:,} people: name some")
-    sites = [Site(contig=one.contig, pos=one.pos, ref=one.ref, alts=list(one.alts)) for one in view.variants()]
-    named = "\n".join(f"{one.contig}\t{one.pos}\t{one.ref}\t{','.join(one.alts)}" for one in sites)
     return Genotypes(
-        sites_id=hashlib.sha256(named.encode()).hexdigest(),
-        sites=sites,
+        sites_id=read.sites_id,
+        sites=[Site(contig=one.contig, pos=one.pos, ref=one.ref, alts=list(one.alts)) for one in view.variants()],
         not_assayed=list(view.not_assayed),
-        calls={name: view.calls_of(name) for name in wanted},
+        calls={name: view.calls_of(name) for name in view.pseudonyms},
+        entry=read.entry,
         receipt=view.receipt,
     )
