@@ -184,6 +184,8 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
         "project.show",
         "dataset.show",
         "panel.show",
+        "budget.show",
+        "audit.prove",
     ),
 }
 

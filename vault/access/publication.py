@@ -11,10 +11,10 @@ from vault.access import leftovers, release_names, releases
 from vault.access.releases import RELEASED, STAGING, Release
 from vault.access.scope import UNINFORMED_ROLES
 from vault.access.told import told
-from vault.audit.actions import Action, Outcome, ending
+from vault.audit.actions import Action, ActorKind, Outcome, ending
 from vault.audit.entry import ObjectRef, decode_leaf
 from vault.audit.reports.records import record_of
-from vault.errors import IntegrityError, RefusedError
+from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.extracts.release_folder import RECEIPT_NAME
 from vault.extracts.staging import discard_staged, publish_staged, unwritable
 from vault.files import durable
@@ -43,6 +43,33 @@ def receipt_for(vault: UnlockedVault, index: int) -> str:
         if leaf.get("actor", {}).get("id") != vault.principal or leaf.get("outcome") != Outcome.DONE.value:
             raise RefusedError("not_authorised", "this entry is not of something that was done for the asker")
         return vault.trail.log.receipt(index)
+
+    return told(vault, own)
+
+
+def served_receipt(vault: UnlockedVault, project: str, index: int) -> str | None:
+    """Receipt of an entry of what a service did for whoever it serves, in this project or in none; None while no signed checkpoint covers it.
+
+    Raises:
+        RefusedError: ``refused``, whether the entry is another's, a refusal, of another project, or none.
+    """
+
+    def own() -> str | None:
+        with vault.trail.attempting(Action.AUDIT_PROVE, project=project):
+            entry = next(iter(vault.trail.log.entries(index, index + 1)), None)
+            leaf = decode_leaf(entry.leaf) if entry is not None and entry.leaf else {}
+            actor = leaf.get("actor", {})
+            served = actor.get("kind") == ActorKind.SERVICE.value and actor.get("for") == vault.principal
+            if not served or leaf.get("outcome") != Outcome.DONE.value or leaf.get("project", project) != project:
+                raise RefusedError("not_yours", "this entry is not of something that was done for the asker")
+            try:
+                found = vault.trail.log.receipt(index)
+            except UnavailableError as error:
+                if error.code != "not_signed_yet":
+                    raise
+                return None
+            vault.trail.record(Action.AUDIT_PROVE, Outcome.DONE, project=project, obj=ObjectRef("entry", str(index)))
+        return found
 
     return told(vault, own)
 

@@ -48,7 +48,7 @@ def take_in(vault: UnlockedVault, document: Mapping[str, Any], *, person: str | 
         if person and asked.person and person != asked.person:
             raise InputError("person_differs", f"the file is for {asked.person}, not for {person}", hint="leave --for out")
         digest = asked.digest()
-        for one in requests.list_all(vault):
+        for one in requests.list_visible(vault):
             if one.spec.file_sha256 == digest and one.state in (SUBMITTED, APPROVED):
                 message = f"this file was imported already, as request {one.request_id}, which is {one.state}"
                 raise InputError("request_repeated", message, hint="change the file, or withdraw that request")

@@ -110,8 +110,10 @@ def kind_of(vault: UnlockedVault, request_id: str) -> RequestKind | None:
     return None if row is None else RequestKind(row.kind)
 
 
-def rows(vault: UnlockedVault, tx: Transaction, request_id: str | None = None) -> list[Request]:
-    """All requests, newest first, or the one of an id, as the transaction sees them.
+def rows(
+    vault: UnlockedVault, tx: Transaction, request_id: str | None = None, *, project: ProjectId | None = None
+) -> list[Request]:
+    """All requests, newest first, or the one of an id, or those of a project, as the transaction sees them.
 
     Raises:
         IntegrityError: ``request_altered``, ``project_altered``.
@@ -120,6 +122,8 @@ def rows(vault: UnlockedVault, tx: Transaction, request_id: str | None = None) -
     query = query.order_by(RequestRow.created.desc())
     if request_id is not None:
         query = query.where(RequestRow.request_id == request_id)
+    if project is not None:
+        query = query.where(RequestRow.project_id == project)
     found = tx.execute(query).all()
     asking = {row.project_id: projects.by_id(vault, tx, ProjectId(row.project_id)) for row, _ in found}
     now, left = moment(vault, tx).at, _released(vault, tx, [row.request_id for row, _ in found])

@@ -89,7 +89,7 @@ def submit(vault: UnlockedVault, project_code: str, dataset_name: str, *, kind: 
                 project=project_code,
                 request=row.request_id,
                 asserted_for=spec.submitted_for,
-                flags=("unsigned_file",) if spec.file_sha256 else (),
+                flags=("unsigned_file",) if spec.file_sha256 and vault.person is None else (),
                 detail={**_detail(dataset, kind, spec), **_resting_on(project)},
             )
     return load(vault, row.request_id)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vault.errors import GenovaultError
-from vault.server import engine, system
+from vault.server import asking, engine, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
@@ -77,7 +77,8 @@ def application(seal: Seal) -> FastAPI:
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts = seal, asyncio.Lock()
     app.include_router(system.routes)
-    app.include_router(engine.routes)
+    for room in (engine, asking, receipts):
+        app.include_router(room.routes)
     app.add_middleware(Boundary)
     app.add_exception_handler(HttpProblem, _tell)
     app.add_exception_handler(GenovaultError, _tell)

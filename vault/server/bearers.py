@@ -7,6 +7,8 @@ from starlette.requests import Request
 from policies.token_scopes import TokenScope
 from vault.access import access_tokens
 from vault.access.access_tokens import Authenticated
+from vault.audit.actions import Action
+from vault.errors import RefusedError
 from vault.server.problems import refused, unauthenticated
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -31,3 +33,17 @@ def acting(
     if scope not in who.scopes or project not in (None, who.project):
         raise refused()
     return vault.acting(who.person), who
+
+
+def admitted(vault: UnlockedVault, token: str, act: Action, *scopes: TokenScope) -> tuple[UnlockedVault, Authenticated]:
+    """The vault for the bearer of a token that has one of the scopes, and who that is; a token that has none is refused with an entry.
+
+    Raises:
+        RefusedError: ``token_refused``; ``scope_missing``; ``not_authorised``: a service may not do this for anybody of the bearer's role.
+    """
+    who = access_tokens.authenticate(vault, token)
+    own = vault.acting(who.person)
+    with own.trail.attempting(act, project=who.project):
+        if who.scopes.isdisjoint(scopes):
+            raise RefusedError("scope_missing", "the token is not good for this act")
+    return own, who

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from starlette.requests import Request
+
 from vault.crypto import keystore
 from vault.crypto.keystore import Factor, Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
@@ -97,3 +99,9 @@ class Seal:
         """Seal, and end the threads."""
         self.seal()
         self._pool.shutdown(wait=True)
+
+
+def seal_of(request: Request) -> Seal:
+    """The seal of the application that a request came to."""
+    seal: Seal = request.app.state.seal
+    return seal

@@ -78,6 +78,7 @@ class AuditTrail:
         self._state = state
         self._standing = standing
         self.person: OnBehalf | None = None
+        self.newest: Appended | None = None  # the last entry of this trail; of a served person their own
         self.log = self._new_log()
         self._committer = GroupCommitter(self._commit_entries)
 
@@ -102,7 +103,8 @@ class AuditTrail:
         """
         if (state := self._state(tx)) is not None:
             fields["counts"] = {**fields.get("counts", {}), "state": state}
-        return self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
+        self.newest = self.log.append(tx, self.event(act, outcome, subjects=subjects, **fields))
+        return self.newest
 
     def record(self, act: Action, outcome: Outcome, *, subjects: Sequence[SubjectId] = (), **fields: Any) -> Appended:
         """Append an entry of its own, durable on return; threads of one process share commits."""
@@ -113,7 +115,8 @@ class AuditTrail:
         if event.outcome in (Outcome.INTENT, Outcome.DONE):
             with self._books.read() as tx:
                 self._standing(tx.scalars(select(VaultRow.keystore_seq)).one())
-        return self._committer.record(self.log.prepare(event))
+        self.newest = self._committer.record(self.log.prepare(event))
+        return self.newest
 
     def prepare(self, act: Action, outcome: Outcome, **fields: Any) -> Prepared:
         """Make an entry to be recorded later, by ``record_prepared``, when what it says is done. ``fields`` as ``event``'s."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policies.disclosure.budgets import Budget
-from vault.access import projects
+from vault.access import askable, projects
 from vault.access.disclosure import budgets
+from vault.access.told import told
 from vault.audit.actions import Action, Outcome
 from vault.genotypes.catalog import datasets
 from vault.session.unlocked_vault import UnlockedVault
@@ -33,3 +34,14 @@ def show(vault: UnlockedVault, code: str) -> list[DatasetBudgets]:
             found = [DatasetBudgets(one.name, budgets.of_project(vault, tx, project, one.dataset_id)) for one in held]
         vault.trail.record(Action.BUDGET_SHOW, Outcome.DONE, project=code)
     return found
+
+
+def show_own(vault: UnlockedVault, code: str) -> list[DatasetBudgets]:
+    """As ``show``, for a person whom a service serves, of a project that names them. Raises RefusedError ``refused``."""
+
+    def look() -> list[DatasetBudgets]:
+        with vault.trail.attempting(Action.BUDGET_SHOW, project=code):
+            askable.visible_project(vault, code)
+        return show(vault, code)
+
+    return told(vault, look)
